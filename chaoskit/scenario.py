@@ -1,0 +1,116 @@
+"""The one value that is searched, shrunk and saved, and what it asks of a broker."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import attrs
+
+from chaoskit.errors import UsageError, did_you_mean
+from chaoskit.event import Event, EventId, Message, Stream
+from chaoskit.faults import KIND_BY_NAME, Fault, FaultKind
+from chaoskit.schedule import Raw, Schedule
+
+Steps = Generator[Raw, bool | None, None]
+
+
+class Model(Protocol):
+    """One stream in one broker: everything that can be known before a fault is chosen."""
+
+    @property
+    def stream(self) -> Stream: ...
+
+    def play(self, faults: Iterable[Fault]) -> Steps:
+        """The raw steps under these faults. Send True for a delivery that the handler refused."""
+
+    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
+        """These raw steps as literal ones, each with the fault that caused it."""
+
+    def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
+        """What each parameter of this kind can be at this event, mildest first; None where it cannot act."""
+
+    def lanes(self) -> list[list[int]]:
+        """The positions of the events in each lane whose order the broker fixes without any fault."""
+
+    def message(self, position: int, value: Any, partition: int, offset: int) -> Message:
+        """What the handler receives for this delivery."""
+
+
+class Broker(Protocol):
+    """Frozen settings of one system."""
+
+    def model(self, stream: Stream) -> Model:
+        """The stream as this broker routes and stores it."""
+
+    def why_impossible(self, kind: FaultKind) -> str | None:
+        """None where the broker can make faults of this kind; else which setting would make it possible."""
+
+    def kinds(self) -> tuple[FaultKind, ...]:
+        """The kinds of fault that the broker can make under these settings."""
+
+
+@attrs.frozen
+class Scenario:
+    """A stream, a broker and what goes wrong. Raises UsageError where a fault names an event that is not there."""
+
+    events: tuple[Event, ...] = attrs.field(converter=lambda events: Stream.of(events).events)
+    broker: Broker
+    faults: tuple[Fault, ...] = attrs.field(default=(), converter=tuple)
+
+    def __attrs_post_init__(self) -> None:
+        ids = {event.id for event in self.events}
+        for fault in self.faults:
+            if fault.at not in ids:
+                raise UsageError(f"{fault!r}: no event has the id {fault.at!r}")
+            check_possible(self.broker, type(fault))
+
+    @property
+    def stream(self) -> Stream:
+        return Stream(self.events)
+
+    def schedule(self) -> Schedule:
+        """The steps that this scenario makes for a handler that refuses nothing."""
+        model = self.broker.model(self.stream)
+        return model.schedule(self.faults, list(model.play(self.faults)), ())
+
+
+def check_possible(broker: Broker, kind: FaultKind) -> None:
+    from chaoskit.errors import ImpossibleFault
+
+    if reason := broker.why_impossible(kind):
+        raise ImpossibleFault(f"{type(broker).__name__} cannot make {kind.__name__}: {reason}")
+
+
+def allowed_kinds(broker: Broker, asked: Iterable[FaultKind] | None) -> tuple[FaultKind, ...]:
+    """The kinds to search: those asked for, in a fixed order, or all that the broker can make.
+
+    Raises UsageError for what is no kind of fault, ImpossibleFault for one that the broker cannot make.
+    """
+    if asked is None:
+        return broker.kinds()
+    kinds = list(_checked(asked))
+    if not kinds:
+        raise UsageError("faults is empty: nothing would go wrong. Leave it out for all that the broker can make")
+    for kind in kinds:
+        check_possible(broker, kind)
+    return tuple(kind for kind in KIND_BY_NAME.values() if kind in kinds)
+
+
+def _checked(asked: Any) -> Iterator[FaultKind]:
+    if isinstance(asked, (str, type)) or not isinstance(asked, Iterable):
+        raise UsageError(f"faults={asked!r}: a set of fault kinds is needed, such as faults={{Duplicate, Redeliver}}")
+    for kind in asked:
+        if kind in KIND_BY_NAME.values():
+            yield kind
+        else:
+            name = getattr(kind, "__name__", None) or (kind if isinstance(kind, str) else type(kind).__name__)
+            raise UsageError(
+                f"faults contains {kind!r}, which is not a kind of fault{did_you_mean(name, KIND_BY_NAME)}"
+            )
+
+
+def anchored(faults: Iterable[Fault], ids: Iterable[EventId]) -> tuple[Fault, ...]:
+    """Those of `faults` whose event is still there."""
+    kept = set(ids)
+    return tuple(fault for fault in faults if fault.at in kept)

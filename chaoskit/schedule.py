@@ -1,0 +1,82 @@
+"""The literal steps of one run, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Literal, NamedTuple
+
+import attrs
+
+from chaoskit.event import EventId
+from chaoskit.faults import Fault
+
+Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse"]
+
+
+class Do(IntEnum):
+    """What a raw step does. The values are the order of `ACTIONS`."""
+
+    DELIVER = 0
+    RESTART = 1
+    PARK = 2
+    PUT_BACK = 3
+    SKIP = 4
+    REFUSE = 5
+
+
+ACTIONS: tuple[Action, ...] = ("deliver", "restart", "park", "put back", "skip", "refuse")
+
+
+class RawStep(NamedTuple):
+    """A step as the models make it: small, hashable, with the event's position in the stream (-1: none).
+
+    Models make plain tuples of this shape: building one is half the price of building a RawStep.
+    """
+
+    do: int
+    consumer: int
+    position: int
+    partition: int
+    offset: int
+
+
+Raw = tuple[int, int, int, int, int]
+
+
+@attrs.frozen
+class Step:
+    """One thing that happens to a consumer.
+
+    `deliver`: the message at `partition`/`offset` goes to the handler; `raised` says that it was refused.
+    `restart`: the consumer process dies and starts again from its commit.
+    `park`: the message leaves for the dead-letter topic, unseen or refused; `put back`: it is appended anew.
+    `skip`: refused, and the consumer goes on without it. `refuse`: refused to the end.
+    `fault` is the fault that caused the step, if one did.
+    """
+
+    action: Action
+    consumer: int
+    event: EventId | None = None
+    partition: int | None = None
+    offset: int | None = None
+    fault: Fault | None = None
+    raised: bool = False
+
+
+@attrs.frozen
+class Schedule:
+    """What was handed to whom, in order. A replay follows these steps, whatever made them."""
+
+    steps: tuple[Step, ...]
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @property
+    def delivered(self) -> tuple[EventId, ...]:
+        """The ids in the order in which the handler saw them."""
+        return tuple(s.event for s in self.steps if s.action == "deliver" and s.event is not None)

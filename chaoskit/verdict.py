@@ -1,0 +1,71 @@
+"""The answer: held, violated or unknown, and everything that a report needs to say why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+
+from chaoskit.event import Event
+from chaoskit.invariant import Violation
+from chaoskit.outcome import Outcome
+from chaoskit.scenario import Scenario
+from chaoskit.schedule import Schedule
+
+Status = Literal["held", "violated", "unknown"]
+Label = Literal["within", "across keys", "not decided"]
+
+
+@attrs.frozen
+class Tally:
+    """What a search tried.
+
+    `schedules`: distinct schedules run, references not counted. `effective`: how many changed the order or the
+    number of times in which some key's events were seen, by kind of fault that was alone in its schedule.
+    `all_singles`: every schedule with a single fault was run, for every stream.
+    """
+
+    streams: int = 0
+    schedules: int = 0
+    deliveries: int = 0
+    effective: tuple[tuple[str, int], ...] = ()
+    not_tried: tuple[str, ...] = ()
+    all_singles: bool = False
+
+
+@attrs.frozen(eq=False)
+class Verdict:
+    """The result of `check`, `run` and `replay`.
+
+    `status` is "held", "violated" (`violations`, and the minimal `scenario` with its `schedule`, `expected` and
+    `observed` states) or "unknown" (`reasons`). `label` says which order the failure breaks: "within" a partition
+    or key, which the broker promises; "across keys", which it never fixed; or "not decided".
+    `found` is the scenario as the search met it, before shrinking.
+    """
+
+    status: Status
+    violations: tuple[Violation, ...] = ()
+    reasons: tuple[str, ...] = ()
+    scenario: Scenario | None = None
+    schedule: Schedule | None = None
+    label: Label | None = None
+    expected: Any = None
+    observed: Any = None
+    reference: Outcome | None = None
+    outcome: Outcome | None = None
+    found: tuple[Event, ...] | None = None
+    tally: Tally = Tally()
+    notes: tuple[str, ...] = ()
+    seed: int | None = None
+    test: str | None = None
+
+    def save(self, directory: str | Path = ".chaoskit") -> Path:
+        """Write the repro file into `directory` (made if it is not there) and give its path.
+
+        Raises ReproError where there is nothing to save (the verdict is not violated), CodecError where an
+        event's value has no encoding.
+        """
+        from chaoskit.repro import save
+
+        return save(self, Path(directory))

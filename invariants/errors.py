@@ -1,0 +1,22 @@
+"""The handler takes every message at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chaoskit.invariant import Invariant, Violation
+from chaoskit.outcome import Outcome
+
+
+def no_error() -> Invariant:
+    """No delivery raises, not even one that the handler takes on a later attempt.
+
+    What is refused to the end is a violation without this invariant, too.
+    """
+
+    def check(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
+        for raised in outcome.raised:
+            error = raised.error
+            yield Violation("no_error", f"the handler raised {type(error).__name__} on {raised.event}: {error}")
+
+    return Invariant("no_error", check)

@@ -1,0 +1,45 @@
+"""The final state is that of in-order delivery."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from chaoskit.errors import UsageError
+from chaoskit.invariant import Invariant, Violation
+from chaoskit.outcome import Outcome
+from chaoskit.state import ABSENT, differences, same
+
+
+def final_state(*, by_key: bool = False, project: Callable[[Any], Any] | None = None) -> Invariant:
+    """The final state equals that of the in-order run of the same stream.
+
+    `project` maps a state to the part that must agree: leave out what may rightly differ, such as
+    autoincrement ids, the order of a log or the time of arrival. With `by_key` the state is a mapping and every
+    key that differs is a violation of its own. Raises UsageError where `by_key` meets a state that is no mapping.
+
+    This cannot see a handler that is wrong in order too: it agrees with itself.
+    """
+
+    def check(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
+        expected, observed = reference.state, outcome.state
+        if project is not None:
+            expected, observed = project(expected), project(observed)
+        if by_key:
+            yield from _by_key(expected, observed)
+        elif not same(expected, observed):
+            found = tuple(differences(expected, observed))
+            yield Violation("final_state", "the final state differs from in-order delivery", found)
+
+    return Invariant("final_state", check, needs_state=True)
+
+
+def _by_key(expected: Any, observed: Any) -> Iterator[Violation]:
+    for state in (expected, observed):
+        if not isinstance(state, Mapping):
+            raise UsageError(f"final_state(by_key=True) needs a mapping from key to state, got {type(state).__name__}")
+    for key in [*expected, *(key for key in observed if key not in expected)]:
+        left, right = expected.get(key, ABSENT), observed.get(key, ABSENT)
+        if not same(left, right):
+            found = tuple(differences(left, right, f"state[{key!r}]"))
+            yield Violation("final_state", f"the final state of {key!r} differs from in-order delivery", found)
