@@ -1,0 +1,312 @@
+"""A schedule against the user's test: `deliver` and what it records. There is no chance and no clock here."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Coroutine, Generator, Sequence
+from typing import Any
+from unittest import SkipTest
+
+import attrs
+from hypothesis.errors import UnsatisfiedAssumption
+
+from chaoskit.errors import ChaosError, UsageError
+from chaoskit.event import Event, Message
+from chaoskit.faults import Fault
+from chaoskit.outcome import Outcome, Raised
+from chaoskit.scenario import Model, Steps
+from chaoskit.schedule import Do, Raw
+from chaoskit.state import snapshot
+
+DELIVER, RESTART, SKIP, REFUSE = int(Do.DELIVER), int(Do.RESTART), int(Do.SKIP), int(Do.REFUSE)
+
+Handler = Callable[[Message], Any]
+Body = Callable[["Deliver"], Any]
+"""The user's test, run once: from `deliver` to what it returns."""
+
+PASS_THROUGH = (UnsatisfiedAssumption, SkipTest)
+"""Exceptions that are addressed to the test runner. pytest.skip, fail and xfail are no Exceptions anyway."""
+
+
+@attrs.frozen(eq=False)
+class Script:
+    """What a run plays: the steps for a handler that refuses nothing, and the model to ask when it does.
+
+    `refusals` are the numbers of the steps that were refused when the steps were recorded. `faults` is None for
+    the in-order run, in which a refusal is the user's error.
+    """
+
+    mailbox: Mailbox
+    steps: Sequence[Raw]
+    faults: tuple[Fault, ...] | None = None
+    refusals: frozenset[int] = frozenset()
+
+    def after(self, number: int, refused: Sequence[bool]) -> Steps:
+        """The model's own run, advanced past the first `number` steps, whose last one was refused or was not."""
+        assert self.faults is not None
+        play = self.mailbox.model.play(self.faults)
+        answer: bool | None = None
+        for i in range(number):
+            made = play.send(answer)
+            if tuple(made) != tuple(self.steps[i]):
+                raise UsageError(
+                    f"step {i + 1} of the schedule is not what this version of the broker's model makes, and the "
+                    "handler now refuses other messages than it did: the run cannot go on"
+                )
+            answer = refused[i]
+        return play
+
+
+@attrs.frozen(eq=False)
+class Run:
+    """What happened: the outcome, the steps that were really taken and the numbers of those that were refused."""
+
+    outcome: Outcome
+    steps: Sequence[Raw]
+    refusals: tuple[int, ...]
+    memory_kept: bool
+    """One handler served every process: what it remembers survived the restarts."""
+
+
+class Mailbox:
+    """Makes the messages of one stream. Values that can change are copied for each delivery."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._values = [(event.value, copier(event.value)) for event in model.stream.events]
+
+    def message(self, position: int, partition: int, offset: int) -> Message:
+        value, copied = self._values[position]
+        if copied is not None:
+            value = copied(value)
+        return self.model.message(position, value, partition, offset)
+
+
+_ATOMS = frozenset({int, str, bytes, float, bool, type(None), complex})
+
+
+def copier(value: Any) -> Callable[[Any], Any] | None:
+    """How to copy this value for a delivery; None where it is built of immutable types only and can be shared."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return None
+    if kind is tuple or kind is frozenset:
+        return None if all(copier(item) is None for item in value) else copy.deepcopy
+    if kind is dict and all(copier(item) is None for item in value.values()):
+        return dict.copy
+    if kind is list and all(copier(item) is None for item in value):
+        return list.copy
+    return None if copy.deepcopy(value) is value else copy.deepcopy
+
+
+class Deliver:
+    """The `deliver` of one run. `await` it in an async test."""
+
+    def __init__(self, script: Script, is_async: bool, record_states: bool) -> None:
+        self._script = script
+        self._is_async = is_async
+        self._record_states = record_states
+        self._called = False
+        self._done = False
+        self._misuse: UsageError | None = None
+        self._state: Callable[[], Any] | None = None
+        self._states: list[Any] = []
+        self._raised: list[Raised] = []
+        self._steps: Sequence[Raw] = ()
+        self._refusals: tuple[int, ...] = ()
+        self._memory_kept = False
+        self._unawaited: Coroutine[Any, Any, None] | None = None
+
+    def __call__(
+        self,
+        handler: Handler | None = None,
+        *,
+        spawn: Callable[[], Handler] | None = None,
+        state: Callable[[], Any] | None = None,
+    ) -> Any:
+        """Play the schedule: `handler(message)` for each delivery.
+
+        `spawn` makes a handler for each consumer process and again after each restart, so that what a process
+        remembers is lost as it would be. `state()` is the state that invariants see after each delivery.
+        Give a handler or `spawn`. Raises UsageError for a second call in one run.
+        """
+        self._check(handler, spawn, state)
+        self._called = True
+        self._memory_kept = spawn is None
+        self._state = state
+        make = spawn if spawn is not None else lambda: handler
+        calls = self._play(make, spawn is not None)
+        if self._is_async:
+            self._unawaited = _drive_async(calls)
+            return self._unawaited
+        return _drive(calls, self._misused)
+
+    def _check(self, handler: object, spawn: object, state: object) -> None:
+        if self._called:
+            self._misused(
+                "deliver was called a second time in one run of the test. Call it once: it plays the whole schedule"
+            )
+        if (handler is None) == (spawn is None):
+            self._misused("give deliver either a handler, deliver(handler), or a way to make one, deliver(spawn=…)")
+        for name, value in (("handler", handler), ("spawn", spawn), ("state", state)):
+            if value is not None and not callable(value):
+                self._misused(f"deliver({name}={value!r}): a function is needed, got {type(value).__name__}")
+        if inspect.iscoroutinefunction(handler) and not self._is_async:
+            self._misused("the handler is async: make the test `async def` and write `await deliver(handler)`")
+
+    def _misused(self, message: str) -> None:
+        self._misuse = UsageError(message)
+        raise self._misuse
+
+    def _play(
+        self, make: Callable[[], Any], spawns: bool
+    ) -> Generator[tuple[Handler, Message], Exception | None, None]:
+        script, message = self._script, self._script.mailbox.message
+        expected = script.refusals
+        steps = script.steps
+        handlers: dict[int, Handler] = {}
+        refused: list[int] = []
+        live: Steps | None = None
+        taken: list[Raw] = []
+        number = 0
+        while number < len(steps):
+            do, consumer, position, partition, offset = steps[number]
+            error = None
+            if do == DELIVER:
+                handler = handlers.get(consumer)
+                if handler is None:
+                    handler = handlers[consumer] = self._made(make(), spawns)
+                error = yield handler, message(position, partition, offset)
+                if error is not None:
+                    self._refused(position, error)
+                    refused.append(number)
+                if self._record_states and self._state is not None:
+                    self._states.append(snapshot(self._state()))
+            elif do == RESTART and spawns:
+                handlers.pop(consumer, None)
+            if live is None and (error is not None) != (number in expected):
+                live = script.after(number + 1, [i in refused for i in range(number + 1)])
+                taken = steps = list(steps[: number + 1])
+            number += 1
+            if live is not None and number == len(steps):
+                taken += _next_step(live, error is not None)
+        self._steps, self._refusals = steps, tuple(refused)
+        self._done = True
+
+    def _made(self, handler: Any, spawned: bool) -> Handler:
+        if not callable(handler):
+            self._misused(f"spawn gave {handler!r}, not a handler")
+        return handler  # type: ignore[no-any-return]
+
+    def _refused(self, position: int, error: Exception) -> None:
+        event = self._script.mailbox.model.stream[position]
+        if self._script.faults is None:
+            raise ReferenceRefused(event, error) from error
+        self._raised.append(Raised(event.id, error))
+
+    # Read by `execute`.
+
+    def outcome(self, returned: Any, failure: Exception | None) -> Outcome:
+        if self._misuse is not None:
+            raise self._misuse
+        if self._unawaited is not None and not self._done and failure is None:
+            self._unawaited.close()
+            raise UsageError("deliver was not awaited: in an async test write `await deliver(handler)`")
+        if not self._called and failure is None:
+            raise UsageError(
+                "the test returned without calling deliver, so no message was delivered. "
+                "Call deliver(handler) once in its body"
+            )
+        state = returned
+        if returned is None and self._state is not None:
+            state = self._state()
+        ids = self._script.mailbox.model.stream.ids
+        last = {raised.event: raised for raised in self._raised}
+        ended = {DELIVER: [], SKIP: [], REFUSE: []}  # type: dict[int, list[Any]]
+        for step in self._steps:
+            if step[0] in ended:
+                ended[step[0]].append(ids[step[2]])
+        return Outcome(
+            state,
+            tuple(ended[DELIVER]),
+            tuple(self._states),
+            tuple(self._raised),
+            tuple(last[id_] for id_ in ended[REFUSE]),
+            tuple(ended[SKIP]),
+            failure,
+        )
+
+    def run(self, outcome: Outcome) -> Run:
+        return Run(outcome, self._steps, self._refusals, self._memory_kept)
+
+
+class ReferenceRefused(UsageError):
+    """The handler raised although every message came once and in order."""
+
+    def __init__(self, event: Event, error: Exception) -> None:
+        super().__init__(
+            f"the handler raised {type(error).__name__} on event {event.id!r} ({event.value!r}) although everything "
+            f"came once and in order: {error}. Catch business rejections in the handler, or narrow the strategy"
+        )
+
+
+def _next_step(play: Steps, refused: bool) -> list[Raw]:
+    try:
+        return [play.send(refused)]
+    except StopIteration:
+        return []
+
+
+def _drive(calls: Generator[tuple[Handler, Message], Exception | None, None], misused: Callable[[str], None]) -> None:
+    send = calls.send
+    error: Exception | None = None
+    while True:
+        try:
+            handler, message = send(error)
+        except StopIteration:
+            return
+        error = None
+        try:
+            result = handler(message)
+        except PASS_THROUGH:
+            raise
+        except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
+            error = refusal
+        else:
+            if result is not None and inspect.iscoroutine(result):
+                result.close()
+                misused("the handler is async: make the test `async def` and write `await deliver(handler)`")
+
+
+async def _drive_async(calls: Generator[tuple[Handler, Message], Exception | None, None]) -> None:
+    error: Exception | None = None
+    while True:
+        try:
+            handler, message = calls.send(error)
+        except StopIteration:
+            return
+        error = None
+        try:
+            result = handler(message)
+            if inspect.isawaitable(result):
+                await result
+        except PASS_THROUGH:
+            raise
+        except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
+            error = refusal
+
+
+def execute(body: Body, script: Script, *, is_async: bool = False, record_states: bool = False) -> Run:
+    """Run the test once. What its body raises after the deliveries is part of the outcome, except in order."""
+    deliver = Deliver(script, is_async, record_states)
+    returned, failure = None, None
+    try:
+        returned = body(deliver)
+    except (ChaosError, *PASS_THROUGH):
+        raise
+    except Exception as error:
+        if script.faults is None:
+            raise
+        failure = error
+    return deliver.run(deliver.outcome(returned, failure))

@@ -1,0 +1,245 @@
+"""From a question to a verdict: search, confirm, shrink, label. Knows nothing of pytest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from chaoskit.errors import ChaosError, UsageError
+from chaoskit.event import Event, Stream
+from chaoskit.execute import PASS_THROUGH, Run
+from chaoskit.faults import FaultKind
+from chaoskit.invariant import Invariant
+from chaoskit.scenario import Broker, Scenario, allowed_kinds
+from chaoskit.search.campaign import Campaign, Found, confirm
+from chaoskit.search.draw import draw_streams, simpler_values, strategy_of
+from chaoskit.search.plans import Plan
+from chaoskit.search.shrink import Shrinker
+from chaoskit.search.subject import Case, CheckerFailed, Subject
+from chaoskit.strategies.streams import parts_of
+from chaoskit.verdict import Label, Verdict
+
+SCHEDULES_PER_STREAM = 50
+MOST_LABEL_ROUNDS = 4
+"""How often the search goes on after a failure that turns out to be across keys."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Question:
+    """What `check` and a chaos test ask. `examples` are literal streams that are tried first."""
+
+    subject: Subject
+    events: Any
+    kinds: tuple[FaultKind, ...]
+    schedules: int
+    streams: int
+    seed: int
+    across_keys: str = "violation"
+    digest: bytes | None = None
+    examples: tuple[Stream, ...] = ()
+    fixtures: tuple[str, ...] = ()
+
+
+def question(
+    subject: Subject,
+    events: Any,
+    *,
+    faults: Iterable[FaultKind] | None,
+    schedules: int,
+    seed: int,
+    streams: int | None = None,
+    across_keys: str = "violation",
+    digest: bytes | None = None,
+    examples: Sequence[Any] = (),
+    fixtures: Sequence[str] = (),
+) -> Question:
+    """Check what can be checked before anything runs. Raises UsageError in the user's terms."""
+    if type(schedules) is not int or schedules < 1:
+        raise UsageError(f"schedules={schedules!r}: a whole number, 1 or more, is needed")
+    if across_keys not in ("violation", "any"):
+        raise UsageError(f"across_keys={across_keys!r}: 'violation' or 'any' is needed")
+    literal = strategy_of(events) is None
+    if literal:
+        events = Stream.of(events)
+        if not len(events):
+            raise UsageError("the list of events is empty: nothing would be delivered")
+    return Question(
+        subject=subject,
+        events=events,
+        kinds=allowed_kinds(subject.broker, faults),
+        schedules=schedules,
+        streams=1 if literal else streams or -(-schedules // SCHEDULES_PER_STREAM),
+        seed=seed,
+        across_keys=across_keys,
+        digest=digest,
+        examples=tuple(Stream.of(example) for example in examples),
+        fixtures=tuple(fixtures),
+    )
+
+
+def investigate(q: Question) -> Verdict:
+    """Search until a failure within a partition or key is found or the schedules are used up."""
+    campaign = Campaign(q.subject, q.kinds, q.schedules, q.streams + len(q.examples), fixtures=q.fixtures)
+    campaign.ignore_across = q.across_keys == "any"
+    across: Verdict | None = None
+    try:
+        for round_ in range(MOST_LABEL_ROUNDS):
+            campaign.found = None
+            _search(q, campaign, round_)
+            if campaign.found is None:
+                break
+            verdict = _settle(q, campaign, campaign.found)
+            if verdict.label != "across keys":
+                return verdict
+            across = across or verdict
+            campaign.ignore_across = True
+    except CheckerFailed as failed:
+        return Verdict("unknown", reasons=(str(failed),), tally=campaign.tally(), seed=q.seed)
+    if across is not None and q.across_keys == "violation":
+        return attrs.evolve(across, tally=campaign.tally())
+    reasons = campaign.unknown()
+    return Verdict(
+        "unknown" if reasons else "held",
+        reasons=tuple(reasons),
+        tally=campaign.tally(),
+        notes=tuple(_notes(campaign)),
+        seed=q.seed,
+    )
+
+
+def _notes(campaign: Campaign) -> list[str]:
+    notes = list(campaign.notes)
+    if campaign.memory_kept:
+        notes.append(
+            "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would lose it as a "
+            "restart does"
+        )
+    return notes
+
+
+def _search(q: Question, campaign: Campaign, round_: int) -> None:
+    def take(stream: Stream, salt: int) -> bool:
+        campaign.try_stream(stream, salt)
+        return campaign.found is not None
+
+    if round_ == 0:
+        for number, example in enumerate(q.examples):
+            if take(example, derive(q.seed, f"example {number}")):
+                return
+    if isinstance(q.events, Stream):
+        campaign.streams = campaign.streams_done + 1
+        take(q.events, derive(q.seed, f"salt {round_}"))
+    elif campaign.wants_more:
+        streams = max(1, campaign.streams - campaign.streams_done)
+        draw_streams(q.events, take, streams=streams, seed=derive(q.seed, f"round {round_}"), digest=q.digest)
+
+
+def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
+    """Confirm the failure, make it minimal, and say which order it breaks."""
+    confirm(found)
+    across = found.case.explained_by_order(found.run, found.case.likely_orders(found.run))
+
+    def fails(stream: Stream, faults: Plan) -> bool:
+        try:
+            case = q.subject.on(stream)
+            run = case.run(faults)
+            if not case.violations(run):
+                return False
+            return case.explained_by_order(run, case.likely_orders(run)) == across
+        except (ChaosError, CheckerFailed, *PASS_THROUGH):
+            return False
+
+    parts = None if isinstance(q.events, Stream) else parts_of(q.events)
+    shrinker = Shrinker(
+        q.subject.broker,
+        q.kinds,
+        lambda stream, faults: _quietly(fails, stream, faults),
+        parts.allows if parts else lambda stream: True,
+        parts is not None,
+        parts.min_size if parts else 1,
+    )
+    stream, faults = shrinker.shrink(found.case.model.stream, found.faults)
+    if not isinstance(q.events, Stream):
+        drawn = found.case.model.stream.ids
+        places = [drawn.index(id_) for id_ in stream.ids]
+        seed = derive(q.seed, "values")
+        simpler = simpler_values(q.events, stream, places, lambda s: _quietly(fails, s, faults), seed)
+        stream = simpler or stream
+    case = q.subject.on(stream)
+    run = case.run(faults)
+    label: Label = "across keys" if across else case.label(run)
+    verdict = violated(case, faults, run, label)
+    kept = None if parts else found.case.model.stream.events
+    return attrs.evolve(verdict, found=kept, tally=campaign.tally(), seed=q.seed)
+
+
+def _quietly(fails: Any, stream: Stream, faults: Plan) -> bool:
+    """A candidate on which the in-order run itself raises is no counterexample."""
+    try:
+        return bool(fails(stream, faults))
+    except Exception:  # noqa: BLE001 - the user's test may raise anything on a stream it was not written for
+        return False
+
+
+def violated(case: Case, faults: Plan, run: Run, label: Label | None) -> Verdict:
+    """The verdict on one failing run."""
+    reference = case.reference(run.outcome.lost)
+    return Verdict(
+        "violated",
+        violations=case.violations(run),
+        scenario=Scenario(case.model.stream.events, case.subject.broker, faults),
+        schedule=case.model.schedule(faults, run.steps, run.refusals),
+        label=label,
+        expected=reference.state,
+        observed=run.outcome.state,
+        reference=reference,
+        outcome=run.outcome,
+    )
+
+
+def derive(seed: int, what: str) -> int:
+    """Another seed from this one, the same on every machine."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\0{what}".encode()).digest()[:8], "big")
+
+
+def default_invariants(invariants: Iterable[Invariant] | None) -> tuple[Invariant, ...]:
+    from chaoskit.invariants import final_state
+
+    if invariants is None:
+        return (final_state(),)
+    found = tuple(invariants) if isinstance(invariants, Iterable) else (invariants,)
+    for invariant in found:
+        if not isinstance(invariant, Invariant):
+            raise UsageError(
+                f"invariants contains {invariant!r}, not an Invariant; write final_state(), no_error() or "
+                "always(predicate) from chaoskit.invariants, with the parentheses"
+            )
+    if not found:
+        raise UsageError("invariants is empty: nothing would be checked. Leave it out for final_state()")
+    return found
+
+
+def run_one(subject: Subject, events: Sequence[Event], faults: Plan) -> Verdict:
+    """The verdict on one scenario, run twice."""
+    case = subject.on(Stream.of(events))
+    steps = case.steps(faults)
+    run = case.run(faults, steps)
+    violations = case.violations(run)
+    if violations:
+        confirm(Found(case, faults, run))
+        return violated(case, faults, run, case.label(run))
+    shown = Scenario(case.model.stream.events, subject.broker, faults)
+    calm = [step for step in steps] == case.steps(())
+    return Verdict(
+        "unknown" if calm else "held",
+        reasons=("no fault changed the schedule: it is in-order delivery",) if calm else (),
+        scenario=shown,
+        schedule=case.model.schedule(faults, run.steps, run.refusals),
+        expected=case.reference().state,
+        observed=run.outcome.state,
+        reference=case.reference(),
+        outcome=run.outcome,
+    )

@@ -1,0 +1,1 @@
+"""Find a failing scenario, and the smallest one that fails in the same way."""

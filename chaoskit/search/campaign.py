@@ -1,0 +1,287 @@
+"""The search over streams: preflight, single faults, mixtures; what was tried and what it could show."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from chaoskit.errors import ChaosError, NotDeterministic, StaleState
+from chaoskit.event import Event, Stream
+from chaoskit.execute import Run
+from chaoskit.faults import Fault, FaultKind, Overtake
+from chaoskit.search.plans import Plan, Plans
+from chaoskit.search.subject import Case, Subject, differing_step, key_sequences
+from chaoskit.state import differences, same, snapshot
+from chaoskit.verdict import Tally
+
+DISTINCT_MEMORY = 1 << 17
+"""Schedules that are remembered so as to count none twice; then the memory starts anew and stays flat."""
+
+PATIENCE = 60
+"""Plans in a row that give no new schedule before the stream is given up."""
+
+
+@attrs.frozen(eq=False)
+class Found:
+    """A failing scenario as the search met it."""
+
+    case: Case
+    faults: Plan
+    run: Run
+
+
+@attrs.define
+class Campaign:
+    """One search. `streams` is how many are expected; `across_keys` also looks for failures across keys."""
+
+    subject: Subject
+    kinds: Sequence[FaultKind]
+    schedules: int
+    streams: int
+    ignore_across: bool = False
+    streams_done: int = 0
+    done: int = 0
+    deliveries: int = 0
+    found: Found | None = None
+    memory_kept: bool = False
+    notes: list[str] = attrs.field(factory=list)
+    fixtures: Sequence[str] = ()
+    _seen: set[int] = attrs.field(factory=set)
+    _effective: dict[FaultKind, int] = attrs.field(factory=dict)
+    _changed: bool = False
+    _state_moved: bool = False
+    _two_values: bool = False
+    _event_matters: bool = False
+    _all_singles: bool = True
+    _preflown: bool = False
+    _empty: Any = None
+    _empty_ok: bool = False
+
+    def try_stream(self, stream: Stream, salt: int) -> None:
+        """Run this stream's share of the schedules. The first failure is kept in `found` and ends the search."""
+        if self.found is not None or not self.wants_more:
+            return
+        case = self.subject.on(stream)
+        self._look_at(case)
+        share = -(-(self.schedules - self.done) // max(1, self.streams - self.streams_done))
+        self.streams_done += 1
+        print_ = _fingerprint(stream)
+        plans = Plans(case.model, self.kinds, salt)
+        misses = 0
+        for plan in self._plans(plans, share):
+            if share <= 0 or misses > PATIENCE:
+                break
+            steps = case.steps(plan)
+            known = hash((print_, tuple(steps)))
+            if known in self._seen or not plan:
+                misses += 1
+                continue
+            self._remember(known)
+            share, misses = share - 1, 0
+            if self._fails(case, plan, steps):
+                return
+
+    @property
+    def wants_more(self) -> bool:
+        return self.done < self.schedules
+
+    def _plans(self, plans: Plans, share: int) -> Iterator[Plan]:
+        singles = plans.every_single(max(1, share // 2))
+        if singles is not None:
+            yield from singles
+        else:
+            self._all_singles = False
+            for _, plan in zip(range(share // 2), plans.some_singles(), strict=False):
+                yield plan
+        yield from plans.mixtures()
+
+    def _remember(self, known: int) -> None:
+        if len(self._seen) >= DISTINCT_MEMORY:
+            self._seen.clear()
+        self._seen.add(known)
+
+    def _fails(self, case: Case, plan: Plan, steps: Sequence[Any]) -> bool:
+        self.done += 1
+        run = case.run(plan, steps)
+        self.deliveries += len(steps)
+        if len(self._effective) < len(self.kinds):
+            self._note_effect(case, plan, steps)
+        if not case.violations(run):
+            return False
+        if self.ignore_across and case.explained_by_order(run, case.likely_orders(run)):
+            return False
+        self.found = Found(case, plan, run)
+        return True
+
+    def _note_effect(self, case: Case, plan: Plan, steps: Sequence[Any]) -> None:
+        """A kind has shown something once it alone changed what some key's events were seen as.
+
+        A stall of a lane never does: it changes the order between lanes.
+        """
+        kinds = {type(fault) for fault in plan}
+        if len(kinds) != 1 or self._effective.get(kind := kinds.pop()):
+            return
+        calm = case.steps(())
+        if steps == calm:
+            return
+        self._changed = True
+        keys = [event.key for event in case.model.stream.events]
+        if kind is Overtake or key_sequences(steps, keys) != key_sequences(calm, keys):
+            self._effective[kind] = 1
+
+    # Before the search: does the state start afresh, and does anything move it?
+
+    def _look_at(self, case: Case) -> None:
+        if not self._preflown:
+            self._preflight(case)
+        reference = case.reference()
+        if not self._two_values:
+            self._two_values = _two_values(case.model.stream)
+        if self.subject.needs_state and not self._event_matters:
+            self._event_matters = self._leaving_out_matters(case, reference.state)
+
+    def _preflight(self, case: Case) -> None:
+        """Empty, in order, empty again, in order again, and calm. Repeated until a stream moved the state."""
+        empty = self.subject.on(Stream(()))
+        first_empty = self._run_empty(empty)
+        first = snapshot(case.in_order().outcome.state)
+        second_empty = self._run_empty(empty)
+        again = case.in_order()
+        self.memory_kept = again.memory_kept
+        self._must_agree(first_empty, second_empty, "two runs over no events")
+        self._must_agree(first, again.outcome.state, "two in-order runs of the same stream")
+        calm = case.run(())
+        if case.violations(calm):
+            self._calm_differs(case, calm)
+        self._preflown = first_empty is _RAISED or not self.subject.needs_state or not same(first_empty, first)
+        self._empty = first_empty
+
+    def _run_empty(self, empty: Case) -> Any:
+        try:
+            return snapshot(empty.in_order().outcome.state)
+        except (ChaosError, *_runner_exceptions()):
+            raise
+        except Exception as error:  # noqa: BLE001 - the body is the user's
+            note = f"freshness not checked on an empty stream: the test raised {type(error).__name__} there"
+            if note not in self.notes:
+                self.notes.append(note)
+            return _RAISED
+
+    def _must_agree(self, first: Any, second: Any, what: str) -> None:
+        if first is _RAISED or second is _RAISED or same(first, second):
+            return
+        difference = next(differences(first, second))
+        fixtures = f" Fixtures of this test: {', '.join(self.fixtures)}." if self.fixtures else ""
+        raise StaleState(
+            f"state of an earlier run is still there, or cannot be compared: {what} differ at {difference.path}: "
+            f"first {difference.expected!r}, then {difference.observed!r}. The body runs once per schedule and must "
+            f"make its state afresh; fixtures are made once per test.{fixtures} A clock, uuid4 or an object without "
+            "__eq__ in the state differs too: leave it out, or project it away with final_state(project=…)"
+        )
+
+    def _calm_differs(self, case: Case, calm: Run) -> None:
+        consumers = len({step[1] for step in calm.steps})
+        found = next(differences(case.reference().state, calm.outcome.state), None)
+        where = f" at {found.path}: in order {found.expected!r}, now {found.observed!r}" if found else ""
+        if consumers > 1:
+            raise StaleState(
+                f"differs without any fault: the memory is split over {consumers} consumers{where}. Keep the state "
+                "where every consumer sees it, or run with consumers=1"
+            )
+        raise NotDeterministic(f"the handler is not deterministic: two runs of one order differ{where}")
+
+    def _leaving_out_matters(self, case: Case, whole: Any) -> bool:
+        size = len(case.model.stream)
+        for position in _spread(size):
+            try:
+                less = self.subject.on(case.model.stream.without(position)).in_order(strict=False).outcome
+            except (ChaosError, *_runner_exceptions()):
+                raise
+            except Exception:  # noqa: BLE001 - the body needs that event
+                return True
+            if not same(whole, less.state):
+                return True
+        return False
+
+    # Afterwards: what has it shown?
+
+    def unknown(self) -> list[str]:
+        """Why a run without a failure has shown nothing, or less than it was asked for; empty if it has."""
+        if not self.done:
+            return ["no schedule was run"]
+        reasons = []
+        if not self._effective and not self._changed:
+            reasons.append("no fault changed any schedule")
+        idle = [kind.__name__ for kind in self.kinds if kind not in self._effective and not self._idle_by_nature(kind)]
+        if idle and not reasons:
+            reasons.append(
+                f"{', '.join(idle)} never changed the order or the number of times in which a key's events were "
+                "seen: allow more events of one key (max_size, fewer keys), or narrow `faults`"
+            )
+        if not self._two_values:
+            reasons.append("no stream had two different values under one key: an overwrite in the wrong order is unseen")
+        if self.subject.needs_state and not self._event_matters:
+            reasons.append("leaving out any single event never changed the state: does the test return what changes?")
+        return reasons
+
+    def _idle_by_nature(self, kind: FaultKind) -> bool:
+        """A stall of a lane was never possible as every stream had a single lane, and was not all that was asked."""
+        return kind is Overtake and len(self.kinds) > 1
+
+    def tally(self) -> Tally:
+        return Tally(
+            streams=self.streams_done,
+            schedules=self.done,
+            deliveries=self.deliveries,
+            effective=tuple(kind.__name__ for kind in self.kinds if kind in self._effective),
+            not_tried=tuple(kind.__name__ for kind in self.kinds if kind not in self._effective),
+            all_singles=self._all_singles and self.streams_done > 0,
+        )
+
+
+_RAISED = object()
+
+
+def _runner_exceptions() -> tuple[type[BaseException], ...]:
+    from chaoskit.execute import PASS_THROUGH
+
+    return PASS_THROUGH
+
+
+def _spread(size: int, most: int = 24) -> list[int]:
+    """Positions from the last to the first, spread out where there are many."""
+    return list(range(size - 1, -1, -max(1, -(-size // most))))
+
+
+def _two_values(stream: Stream) -> bool:
+    first: dict[Hashable, Event] = {}
+    for event in stream.events:
+        if not same(first.setdefault(event.key, event).value, event.value):
+            return True
+    return False
+
+
+def _fingerprint(stream: Stream) -> int:
+    return zlib.crc32(repr(stream.events).encode("utf-8", "backslashreplace"))
+
+
+def confirm(found: Found) -> Run:
+    """Run a failing scenario twice more. Raises NotDeterministic where the answers differ."""
+    case = found.case
+    one, two = case.run(found.faults), case.run(found.faults)
+    for run in (one, two):
+        step = differing_step(found.run, run)
+        if step is not None:
+            raise NotDeterministic(f"the handler is not deterministic: the same schedule went another way at step {step}")
+        if not same(found.run.outcome.state, run.outcome.state) or not case.violations(run):
+            difference = next(differences(found.run.outcome.state, run.outcome.state), None)
+            where = f" at {difference.path}" if difference else ""
+            raise NotDeterministic(f"the handler is not deterministic: the same schedule gave two states{where}")
+    return two
+
+
+def kinds_of(faults: Sequence[Fault]) -> set[str]:
+    return {type(fault).__name__ for fault in faults}

@@ -1,0 +1,152 @@
+"""What Hypothesis does here: draw streams and a salt for each; and draw simpler values for a found failure.
+
+It is kept out of the inner loop: one example is one stream, and some fifty schedules are run on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+import hypothesis
+from hypothesis import HealthCheck, Phase, Verbosity
+from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable
+from hypothesis.strategies import SearchStrategy
+
+from chaoskit.errors import StreamError, UsageError
+from chaoskit.event import Event, Stream
+from chaoskit.strategies.streams import Parts, parts_of
+
+VALUE_EXAMPLES = 200
+"""Streams that are drawn to find one that fails with the same faults, before its values are shrunk."""
+
+_QUIET = [
+    HealthCheck.too_slow,
+    HealthCheck.data_too_large,
+    HealthCheck.large_base_example,
+    HealthCheck.nested_given,
+    HealthCheck.differing_executors,
+    HealthCheck.function_scoped_fixture,
+]
+
+
+class _Stop(Exception):
+    """Ends a run of Hypothesis: what was looked for is found."""
+
+
+def draw_streams(
+    events: SearchStrategy[Any],
+    take: Callable[[Stream, int], bool],
+    *,
+    streams: int,
+    seed: int,
+    digest: bytes | None,
+) -> None:
+    """Give up to `streams` streams, each with a salt, to `take` until it answers True.
+
+    With a `digest` (the node id of the test) the profile's database is used under a key of its own.
+    """
+    settings = hypothesis.settings(
+        max_examples=streams,
+        phases=(Phase.reuse, Phase.generate),
+        suppress_health_check=_QUIET,
+        deadline=None,
+        derandomize=False,
+        report_multiple_bugs=False,
+        print_blob=False,
+        verbosity=Verbosity.quiet,
+        **({} if digest is not None else {"database": None}),
+    )
+    stopped = False
+
+    def one_stream(stream: Any, salt: int) -> None:
+        nonlocal stopped
+        if stopped or take(Stream.of(stream), salt):
+            stopped = True
+            raise _Stop
+
+    one_stream._hypothesis_internal_add_digest = digest or b""  # type: ignore[attr-defined]
+    test = settings(hypothesis.given(stream=events, salt=st.integers(0, 2**64 - 1))(one_stream))
+    _run(test, seed)
+
+
+def simpler_values(
+    events: SearchStrategy[Any], stream: Stream, places: list[int], fails: Callable[[Stream], bool], seed: int
+) -> Stream | None:
+    """The simplest values with which `stream` still fails; None if none were found.
+
+    `places` are the positions of its events in the stream that was drawn, for strategies of which no part can be
+    drawn by itself.
+    """
+    parts = parts_of(events)
+    candidates = _same_shape(parts, stream) if parts else _same_places(events, stream, places)
+    last: list[Stream] = []
+    settings = hypothesis.settings(
+        max_examples=VALUE_EXAMPLES,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        deadline=None,
+        derandomize=False,
+        database=None,
+        report_multiple_bugs=False,
+        print_blob=False,
+        verbosity=Verbosity.quiet,
+    )
+
+    def one_candidate(candidate: Stream) -> None:
+        if fails(candidate):
+            last[:] = [candidate]
+            raise _Stop
+
+    _run(settings(hypothesis.given(candidate=candidates)(one_candidate)), seed)
+    return last[0] if last else None
+
+
+def _run(test: Callable[[], None], seed: int) -> None:
+    test._hypothesis_internal_use_seed = seed  # type: ignore[attr-defined]
+    try:
+        test()
+    except _Stop:
+        return
+    except Unsatisfiable as error:
+        raise UsageError(f"the events strategy gave no stream: {error}") from error
+
+
+@st.composite
+def _same_shape(draw: st.DrawFn, parts: Parts, stream: Stream) -> Stream:
+    """The same ids and the same pattern of keys, with other keys and values."""
+    keys: dict[Any, Any] = {}
+    for event in stream.events:
+        if event.key not in keys:
+            keys[event.key] = draw(parts.keys.filter(lambda key: key not in keys.values()))
+    candidate = Stream(
+        tuple(Event(keys[event.key], draw(parts.values), event.id, event.seq) for event in stream.events)
+    )
+    hypothesis.assume(parts.allows(candidate))
+    return candidate
+
+
+@st.composite
+def _same_places(draw: st.DrawFn, events: SearchStrategy[Any], stream: Stream, places: list[int]) -> Stream:
+    """A whole stream, cut down to the places of the events that are left."""
+    whole = Stream.of(draw(events))
+    hypothesis.assume(len(whole) > max(places))
+    cut = whole.keep(places)
+    renamed = (attrs.evolve(event, id=old.id) for event, old in zip(cut.events, stream.events, strict=True))
+    candidate = Stream(tuple(renamed))
+    hypothesis.assume([event.seq for event in candidate] == [event.seq for event in stream])
+    return candidate
+
+
+def strategy_of(events: object) -> SearchStrategy[Any] | None:
+    """`events` if it is a strategy; None if it is a literal list. Raises StreamError for anything else."""
+    if isinstance(events, SearchStrategy):
+        return events
+    if isinstance(events, (list, tuple, Stream)):
+        return None
+    raise StreamError(
+        f"events={events!r}: a strategy such as chaoskit.strategies.events(values, keys), or one literal list of "
+        "Events, is needed"
+    )

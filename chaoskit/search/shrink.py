@@ -1,0 +1,181 @@
+"""From a failing scenario to the smallest that fails in the same way: fewer events, then fewer faults, then less.
+
+The scenario is literal, so every move is a plain edit of it and every answer is a run of the handler.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+import attrs
+
+from chaoskit.event import Event, Stream
+from chaoskit.faults import Fault, FaultKind
+from chaoskit.scenario import Broker
+from chaoskit.search.plans import Plan, Plans
+
+Fails = Callable[[Stream, Plan], bool]
+
+BELOW = 1500
+"""Runs that the search below what is left may take."""
+
+
+@attrs.define
+class Shrinker:
+    """`fails` says whether a candidate still fails in the same way. `valid` guards which streams may be tried;
+    `free_values`: the values of a stream do not depend on each other, so that one may stand for another."""
+
+    broker: Broker
+    kinds: Sequence[FaultKind]
+    fails: Fails
+    valid: Callable[[Stream], bool]
+    free_values: bool
+    min_size: int = 1
+    tried: int = 0
+    _known: dict[object, bool] = attrs.field(factory=dict)
+
+    def shrink(self, stream: Stream, faults: Plan) -> tuple[Stream, Plan]:
+        values = [event.value for event in stream.events]
+        while True:
+            size = _size(stream, faults)
+            stream, faults = self._reduce(stream, faults)
+            stream, faults = self._below(stream, faults, values)
+            if _size(stream, faults) >= size:
+                return stream, faults
+
+    def _reduce(self, stream: Stream, faults: Plan) -> tuple[Stream, Plan]:
+        while True:
+            size = _size(stream, faults)
+            faults = self._fewer_faults(stream, faults)
+            stream, faults = self._fewer_events(stream, faults)
+            faults = self._less(stream, faults)
+            if _size(stream, faults) >= size:
+                return stream, faults
+
+    def _try(self, stream: Stream, faults: Plan) -> bool:
+        known = (stream.ids, tuple(id(event.value) for event in stream.events), faults)
+        if known not in self._known:
+            self.tried += 1
+            self._known[known] = self.valid(stream) and self.fails(stream, faults)
+        return self._known[known]
+
+    def _fewer_faults(self, stream: Stream, faults: Plan) -> Plan:
+        """ddmin: drop halves, then quarters, … then one by one."""
+        chunk = max(1, len(faults) // 2)
+        while faults:
+            start = 0
+            while start < len(faults):
+                fewer = faults[:start] + faults[start + chunk :]
+                if self._try(stream, fewer):
+                    faults = fewer
+                else:
+                    start += chunk
+            if chunk == 1:
+                break
+            chunk //= 2
+        return faults
+
+    def _fewer_events(self, stream: Stream, faults: Plan) -> tuple[Stream, Plan]:
+        chunk = max(1, len(stream) // 2)
+        while True:
+            start = len(stream) - chunk
+            while start > -chunk:
+                gone = range(max(start, 0), max(start, 0) + chunk)
+                kept = [i for i in range(len(stream)) if i not in gone]
+                if len(kept) >= max(1, self.min_size):
+                    fewer = stream.keep(kept)
+                    for moved in self._moved(stream, fewer, faults):
+                        if self._try(fewer, moved):
+                            stream, faults = fewer, moved
+                            break
+                start -= chunk
+            if chunk == 1:
+                return stream, faults
+            chunk = max(1, chunk // 2)
+
+    def _moved(self, stream: Stream, fewer: Stream, faults: Plan) -> Iterator[Plan]:
+        """The faults of the events that are left; and with those of the dropped ones moved to the next of their key,
+        or to the next at all."""
+        left = set(fewer.ids)
+        yield tuple(fault for fault in faults if fault.at in left)
+        if all(fault.at in left for fault in faults):
+            return
+        for same_key in (True, False):
+            moved = []
+            for fault in faults:
+                heir = fault.at if fault.at in left else _heir(stream, left, fault, same_key)
+                if heir is not None:
+                    moved.append(attrs.evolve(fault, at=heir))
+            yield tuple(moved)
+
+    def _less(self, stream: Stream, faults: Plan) -> Plan:
+        """Lower each parameter to the mildest that still fails."""
+        positions = {id_: i for i, id_ in enumerate(stream.ids)}
+        model = self.broker.model(stream)
+        for number in range(len(faults)):
+            fields = [field.name for field in attrs.fields(type(faults[number]))][1:]
+            for place, name in enumerate(fields):
+                fault = faults[number]
+                ranges = model.arguments(type(fault), positions[fault.at])
+                current = getattr(fault, name)
+                options = list(ranges[place]) if ranges else [*range(current)]
+                for option in (option for option in options if option < current):
+                    lower = (*faults[:number], attrs.evolve(fault, **{name: option}), *faults[number + 1 :])
+                    if self._try(stream, lower):
+                        faults = lower
+                        break
+        return faults
+
+    def _below(self, stream: Stream, faults: Plan, values: list[object]) -> tuple[Stream, Plan]:
+        """Try what is smaller than the scenario and cannot be reached by taking away, mildest first."""
+        budget = self.tried + BELOW
+        kinds = [kind for kind in self.kinds if any(type(fault) is kind for fault in faults)]
+        kinds += [kind for kind in self.kinds if kind not in kinds]
+        for size in range(max(1, self.min_size), len(stream) + 1):
+            most = len(faults) if size < len(stream) else len(faults) - 1
+            for count in range(1, min(most, 2) + 1):
+                for smaller in _substreams(stream, size, values if self.free_values else None):
+                    for plan in _plans(Plans(self.broker.model(smaller), kinds, 0), smaller, kinds, count):
+                        if self.tried >= budget:
+                            return stream, faults
+                        if self._try(smaller, plan):
+                            return smaller, plan
+        return stream, faults
+
+
+def _size(stream: Stream, faults: Plan) -> tuple[int, int, int]:
+    return len(stream), len(faults), sum(sum(attrs.astuple(fault)[1:]) for fault in faults)
+
+
+def _heir(stream: Stream, left: set[object], fault: Fault, same_key: bool) -> object | None:
+    position = stream.ids.index(fault.at)
+    for event in stream.events[position + 1 :]:
+        if event.id in left and (not same_key or event.key == stream[position].key):
+            return event.id
+    return None
+
+
+def _substreams(stream: Stream, size: int, values: list[object] | None) -> Iterator[Stream]:
+    """Sub-streams of this size; with `values` also with other values of the stream that was found, in its order."""
+    for positions in itertools.combinations(range(len(stream)), size):
+        smaller = stream.keep(positions)
+        yield smaller
+        if values is not None and size <= 2:
+            for chosen in itertools.permutations(values[:8], size):
+                yield Stream(
+                    tuple(Event(e.key, v, e.id, e.seq) for e, v in zip(smaller.events, chosen, strict=True))
+                )
+
+
+def _plans(plans: Plans, stream: Stream, kinds: Sequence[FaultKind], count: int) -> Iterator[Plan]:
+    singles = []
+    for kind in kinds:
+        for position in range(len(stream)):
+            ranges = plans.arguments(kind, position)
+            if ranges is not None:
+                singles += [
+                    plans.fault(kind, position, *arguments)
+                    for arguments in itertools.islice(itertools.product(*[options[:3] for options in ranges]), 12)
+                ]
+    yield from itertools.combinations_with_replacement(singles, count)

@@ -1,0 +1,220 @@
+"""The user's test as a function of a stream and its faults: run it, judge it, say which order it breaks."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from chaoskit.errors import ChaosError, UsageError
+from chaoskit.event import EventId, Stream
+from chaoskit.execute import DELIVER, Body, Mailbox, Run, Script, execute
+from chaoskit.faults import Fault
+from chaoskit.invariant import Invariant, Violation
+from chaoskit.outcome import Outcome
+from chaoskit.scenario import Broker, Model
+from chaoskit.schedule import Raw
+from chaoskit.state import snapshot
+from chaoskit.verdict import Label
+
+MOST_ORDERS = 1000
+"""Fault-free orders that are run to decide a label."""
+
+
+class CheckerFailed(Exception):
+    """An invariant raised: what it would have said is unknown."""
+
+    def __init__(self, invariant: str, error: Exception) -> None:
+        super().__init__(f"the invariant {invariant} raised {type(error).__name__}: {error}")
+
+
+@attrs.frozen
+class Subject:
+    """What is asked about: the test, the broker, what must hold."""
+
+    body: Body
+    broker: Broker
+    invariants: tuple[Invariant, ...]
+    is_async: bool = False
+
+    @property
+    def needs_state(self) -> bool:
+        return any(invariant.needs_state for invariant in self.invariants)
+
+    def on(self, stream: Stream) -> Case:
+        return Case(self, self.broker.model(stream))
+
+    def execute(self, script: Script) -> Run:
+        states = any(invariant.needs_states for invariant in self.invariants)
+        run = execute(self.body, script, is_async=self.is_async, record_states=states)
+        if self.needs_state and run.outcome.state is None and run.outcome.failure is None:
+            raise UsageError(
+                "the test returned None, and final_state compares what it returns. Return the final state "
+                "(`return wallet.balances`), or give it: deliver(handler, state=lambda: …)"
+            )
+        return run
+
+    def judge(self, reference: Outcome, outcome: Outcome) -> tuple[Violation, ...]:
+        """What is violated. Raises CheckerFailed where an invariant raises."""
+        if outcome.failure is None and not outcome.refused and len(self.invariants) == 1:
+            return self._ask(self.invariants[0], reference, outcome)
+        return tuple(self._judge(reference, outcome))
+
+    def _judge(self, reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
+        for refused in outcome.refused:
+            error = refused.error
+            yield Violation(
+                "refused", f"the handler refused {refused.event} to the end: {type(error).__name__}: {error}"
+            )
+        if outcome.failure is not None:
+            failure = outcome.failure
+            yield Violation("test body", f"the test raised {type(failure).__name__} after the deliveries: {failure}")
+            return
+        for invariant in self.invariants:
+            yield from self._ask(invariant, reference, outcome)
+
+    def _ask(self, invariant: Invariant, reference: Outcome, outcome: Outcome) -> tuple[Violation, ...]:
+        try:
+            return tuple(invariant.check(reference, outcome))
+        except ChaosError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a checker that raises is unknown, never a pass
+            raise CheckerFailed(invariant.name, error) from error
+
+
+class Case:
+    """The subject on one stream. The reference is run once."""
+
+    def __init__(self, subject: Subject, model: Model) -> None:
+        self.subject = subject
+        self.model = model
+        self._mailbox = Mailbox(model)
+        self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
+        self._references: dict[tuple[EventId, ...], Outcome] = {}
+
+    def steps(self, faults: Sequence[Fault]) -> list[Raw]:
+        return list(self.model.play(faults))
+
+    def run(self, faults: Sequence[Fault], steps: Sequence[Raw] | None = None) -> Run:
+        script = Script(self._mailbox, self.steps(faults) if steps is None else steps, tuple(faults))
+        return self.subject.execute(script)
+
+    def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
+        """Run recorded steps."""
+        return self.subject.execute(Script(self._mailbox, steps, tuple(faults), refusals))
+
+    def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True) -> Run:
+        """Each event once, in produce order or in `order`, in one process. With `strict` a refusal is an error."""
+        steps = self._in_order
+        if order is not None:
+            steps = [steps[position] for position in order]
+        steps = [(DELIVER, 0, *step[2:]) for step in steps]
+        return self.subject.execute(Script(self._mailbox, steps, None if strict else ()))
+
+    def reference(self, lost: tuple[EventId, ...] = ()) -> Outcome:
+        """The in-order outcome, without the events that were lost. Its state is a copy."""
+        found = self._references.get(lost)
+        if found is None:
+            ids = self.model.stream.ids
+            order = [i for i in range(len(ids)) if ids[i] not in lost] if lost else None
+            outcome = self.in_order(order).outcome
+            found = self._references[lost] = attrs.evolve(outcome, state=snapshot(outcome.state))
+        return found
+
+    def violations(self, run: Run) -> tuple[Violation, ...]:
+        return self.subject.judge(self.reference(run.outcome.lost), run.outcome)
+
+    # Which order a failure breaks.
+
+    def explained_by_order(self, run: Run, orders: Sequence[Sequence[int]]) -> bool:
+        """Whether one of these fault-free orders gives the same result as `run` did."""
+        return any(self._gives(order, run) for order in orders)
+
+    def _gives(self, order: Sequence[int], run: Run) -> bool:
+        lost = run.outcome.lost
+        if lost:
+            ids = self.model.stream.ids
+            order = [position for position in order if ids[position] not in lost]
+        try:
+            other = self.in_order(order, strict=False).outcome
+        except UsageError:
+            return False
+        if bool(run.outcome.refused) != bool(other.refused) or bool(run.outcome.failure) != bool(other.failure):
+            return False
+        if run.outcome.failure is not None or not self.subject.needs_state:
+            blamed = {violation.invariant for violation in self.violations(run)}
+            return blamed == {v.invariant for v in self.subject.judge(self.reference(lost), other)}
+        as_if_right = attrs.evolve(run.outcome, raised=(), refused=())
+        return not self.subject.judge(attrs.evolve(other, raised=(), refused=()), as_if_right)
+
+    def likely_orders(self, run: Run) -> list[list[int]]:
+        """Two fault-free orders near to this run: by first and by last delivery, each lane in its own order."""
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        for number, step in enumerate(run.steps):
+            if step[0] == DELIVER:
+                first.setdefault(step[2], number)
+                last[step[2]] = number
+        lanes = self.model.lanes()
+        found = [_lanes_in_order(lanes, times) for times in (first, last)]
+        return found[:1] if found[0] == found[1] else found
+
+    def label(self, run: Run) -> Label:
+        """Run every fault-free order, up to a thousand: "across keys" if one of them gives this result."""
+        lanes = self.model.lanes()
+        if self.explained_by_order(run, self.likely_orders(run)):
+            return "across keys"
+        if _count_orders(lanes) > MOST_ORDERS:
+            return "not decided"
+        return "across keys" if any(self._gives(order, run) for order in _orders(lanes)) else "within"
+
+
+def _lanes_in_order(lanes: Sequence[Sequence[int]], times: dict[int, int]) -> list[int]:
+    """The order that `times` asks for, with each lane's events put into the lane's own order in its places."""
+    never = len(times) * 1000
+    places = sorted((times.get(position, never + position), lane) for lane, log in enumerate(lanes) for position in log)
+    following = [iter(log) for log in lanes]
+    return [next(following[lane]) for _, lane in places]
+
+
+def _count_orders(lanes: Sequence[Sequence[int]]) -> int:
+    count, total = 1, 0
+    for lane in lanes:
+        total += len(lane)
+        count *= math.comb(total, len(lane))
+    return count
+
+
+def _orders(lanes: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Every interleaving of the lanes."""
+    if not any(lanes):
+        yield []
+        return
+    for number, lane in enumerate(lanes):
+        if lane:
+            rest = [*lanes[:number], lane[1:], *lanes[number + 1 :]]
+            for order in _orders(rest):
+                yield [lane[0], *order]
+
+
+def differing_step(one: Run, two: Run) -> int | None:
+    """The number of the first step in which two runs differ, counted from 1."""
+    for number, (left, right) in enumerate(itertools.zip_longest(one.steps, two.steps), start=1):
+        if left != right:
+            return number
+    return None
+
+
+def key_sequences(steps: Sequence[Raw], keys: Sequence[Hashable]) -> dict[Hashable, list[int]]:
+    """For each key the positions of its events as the handler saw them."""
+    seen: dict[Hashable, list[int]] = {}
+    for do, _, position, _, _ in steps:
+        if do == DELIVER:
+            seen.setdefault(keys[position], []).append(position)
+    return seen
+
+
+Fails = Callable[[Stream, tuple[Fault, ...]], Any]

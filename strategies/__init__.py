@@ -1,0 +1,9 @@
+"""Streams and scenarios as Hypothesis strategies."""
+
+from __future__ import annotations
+
+from chaoskit.strategies.domains import profile, wallet
+from chaoskit.strategies.scenarios import scenarios
+from chaoskit.strategies.streams import events
+
+__all__ = ["events", "profile", "scenarios", "wallet"]
