@@ -1,0 +1,3 @@
+"""The project's own tests run pytest in temporary directories."""
+
+pytest_plugins = ["pytester"]
