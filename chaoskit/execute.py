@@ -117,6 +117,7 @@ class Deliver:
         self._refusals: tuple[int, ...] = ()
         self._memory_kept = False
         self._unawaited: Coroutine[Any, Any, None] | None = None
+        self.returned: Any = None
 
     def __call__(
         self,

@@ -14,6 +14,7 @@ from chaoskit.execute import PASS_THROUGH, Run
 from chaoskit.faults import FaultKind
 from chaoskit.invariant import Invariant
 from chaoskit.scenario import Broker, Scenario, allowed_kinds
+from chaoskit.schedule import Schedule
 from chaoskit.search.campaign import Campaign, Found, confirm
 from chaoskit.search.draw import draw_streams, simpler_values, strategy_of
 from chaoskit.search.plans import Plan
@@ -184,14 +185,16 @@ def _quietly(fails: Any, stream: Stream, faults: Plan) -> bool:
         return False
 
 
-def violated(case: Case, faults: Plan, run: Run, label: Label | None) -> Verdict:
-    """The verdict on one failing run."""
+def violated(
+    case: Case, faults: Plan, run: Run, label: Label | None, schedule: Schedule | None = None
+) -> Verdict:
+    """The verdict on one failing run, with its literal schedule where that is known already."""
     reference = case.reference(run.outcome.lost)
     return Verdict(
         "violated",
         violations=case.violations(run),
         scenario=Scenario(case.model.stream.events, case.subject.broker, faults),
-        schedule=case.model.schedule(faults, run.steps, run.refusals),
+        schedule=schedule or case.model.schedule(faults, run.steps, run.refusals),
         label=label,
         expected=reference.state,
         observed=run.outcome.state,

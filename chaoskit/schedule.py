@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import attrs
 
@@ -26,22 +26,13 @@ class Do(IntEnum):
 
 
 ACTIONS: tuple[Action, ...] = ("deliver", "restart", "park", "put back", "skip", "refuse")
-
-
-class RawStep(NamedTuple):
-    """A step as the models make it: small, hashable, with the event's position in the stream (-1: none).
-
-    Models make plain tuples of this shape: building one is half the price of building a RawStep.
-    """
-
-    do: int
-    consumer: int
-    position: int
-    partition: int
-    offset: int
+DELIVER_LIKE = frozenset(ACTIONS) - {"restart"}
+"""Actions on a record: these have an event, a partition and an offset."""
 
 
 Raw = tuple[int, int, int, int, int]
+"""A step as the models make it, small and hashable: what (`Do`), the consumer, the position of the event in the
+stream, the partition and the offset; -1 for none."""
 
 
 @attrs.frozen

@@ -8,18 +8,20 @@ docs/kafka.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from typing import Any, Literal
 
 import attrs
 
 from chaoskit.brokers.consumer import Reading
+from chaoskit.brokers.kafka_words import RULED_OUT_BY, sentences
 from chaoskit.brokers.log import LogModel, LogSettings
 from chaoskit.brokers.partitioners import KAFKA_PARTITIONERS
 from chaoskit.errors import StreamError, UsageError, did_you_mean
-from chaoskit.event import Stream
-from chaoskit.faults import KINDS, BatchSwap, FaultKind, Overtake
+from chaoskit.event import Event, Stream
+from chaoskit.faults import KINDS, BatchSwap, Fault, FaultKind, Overtake
+from chaoskit.schedule import Schedule
 
 
 def _positive(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -104,6 +106,12 @@ class Kafka:
 
     def model(self, stream: Stream) -> LogModel:
         return LogModel(stream, self._settings())
+
+    def explain(self, schedule: Schedule, events: Sequence[Event]) -> list[tuple[Fault | None, str]]:
+        return sentences(schedule, events, self.partitions)
+
+    def ruled_out_by(self, kind: FaultKind) -> str:
+        return RULED_OUT_BY[kind]
 
     def _settings(self) -> LogSettings:
         hash_, spreads_null, hashes_empty = KAFKA_PARTITIONERS[self.partitioner]

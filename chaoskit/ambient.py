@@ -1,0 +1,70 @@
+"""What the runner around a chaos test knows: who the test is, the options, where repros are kept.
+
+The pytest plugin puts its own in place for each test; without pytest the defaults here hold.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NoReturn
+from unittest import SkipTest
+
+from chaoskit.search.subject import Subject
+from chaoskit.verdict import Verdict
+
+
+class Asked:
+    """Nobody around: no options, no repros, everything that is to be said is raised."""
+
+    test: str | None = None
+    schedules: int | None = None
+
+    def seed(self, decorated: Any) -> tuple[int, bool]:
+        """The seed, and whether somebody chose it."""
+        if decorated is not None:
+            return as_seed(decorated), True
+        return secrets.randbits(32), False
+
+    def before_search(self, subject: Subject) -> Verdict | None:
+        """A verdict that makes the search unnecessary, such as of a saved repro that still fails."""
+        return None
+
+    def tell(self, verdict: Verdict) -> None:
+        """The test passed."""
+
+    def skip(self, why: str) -> NoReturn:
+        raise SkipTest(why)
+
+    def report(self, verdict: Verdict) -> str:
+        from chaoskit.report.terminal import as_text, headline
+
+        return f"{headline(verdict)}\n{as_text(verdict)}"
+
+
+_current: ContextVar[Asked] = ContextVar("chaoskit", default=Asked())
+
+
+def current() -> Asked:
+    return _current.get()
+
+
+@contextmanager
+def around(asked: Asked) -> Iterator[None]:
+    token = _current.set(asked)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def as_seed(given: Any) -> int:
+    """A seed as a number: Hypothesis takes any hashable, so that a text is one, too."""
+    from chaoskit.investigate import derive
+
+    try:
+        return int(given)
+    except (TypeError, ValueError):
+        return derive(0, repr(given))

@@ -1,0 +1,130 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from chaoskit import __version__
+from chaoskit.errors import ReproError
+from chaoskit.replays import EXIT_CODES, Answer
+from chaoskit.report.saved import saved_report
+from chaoskit.report.terminal import plain, report
+from chaoskit.repro import Repro, read
+from chaoskit.run_pytest import replay_with_pytest
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="chaoskit")
+def main() -> None:
+    """Message handlers under every delivery that their broker can really make.
+
+    Exit codes: 0 held, fixed or no longer possible; 1 violated, still fails, changed or unknown; 2 usage, unreadable
+    or cannot replay; 3 an error of chaoskit itself. Of several files the worst counts.
+    """
+
+
+@main.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@click.option(
+    "--rootdir",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The repository's root, from which the tests in the files are named. Default: pytest's, from here.",
+)
+def replay(paths: tuple[Path, ...], rootdir: Path | None) -> None:
+    """Play saved repro files against the present code.
+
+    PATH is a repro file or a directory of them. The answer for each is FIXED, STILL FAILS, CHANGED (it fails
+    differently), NO LONGER POSSIBLE (the test's broker cannot make it any more) or CANNOT REPLAY (and why).
+    """
+    with _own_errors():
+        sys.exit(_replay(paths, rootdir))
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+def show(path: Path) -> None:
+    """Print a repro file as a report: what differed, the delivery, why. Nothing is run."""
+    with _own_errors():
+        sys.exit(_show(path))
+
+
+class _own_errors:
+    """Anything unforeseen is ours: say so, with exit code 3."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, click.ClickException):
+            import traceback
+
+            traceback.print_exception(error)
+            click.echo("chaoskit: an error of chaoskit itself; please report it with the lines above", err=True)
+            sys.exit(3)
+
+
+def _replay(paths: Sequence[Path], rootdir: Path | None) -> int:
+    found: list[Repro | Answer] = []
+    for path in _files(paths):
+        try:
+            found.append(read(path))
+        except ReproError as error:
+            found.append(Answer("CANNOT REPLAY", path, reason=str(error)))
+    repros = [repro for repro in found if isinstance(repro, Repro)]
+    played = iter(replay_with_pytest(repros, Path.cwd(), rootdir))
+    answers = [next(played) if isinstance(each, Repro) else each for each in found]
+    for answer in answers:
+        _print_answer(answer)
+    if len(answers) > 1:
+        click.echo(", ".join(f"{sum(a.became == b for a in answers)} {b.lower()}" for b in EXIT_CODES
+                             if any(a.became == b for a in answers)))  # fmt: skip
+    return max(EXIT_CODES[answer.became] for answer in answers)
+
+
+def _files(paths: Sequence[Path]) -> Iterator[Path]:
+    for path in paths:
+        if path.is_dir():
+            files = sorted(path.glob("*.json"))
+            if not files:
+                raise click.UsageError(f"{path}: no repro file (*.json) in this directory")
+            yield from files
+        else:
+            yield path
+
+
+def _print_answer(answer: Answer) -> None:
+    console = Console(highlight=False)
+    style = {0: "bold green", 1: "bold red", 2: "bold yellow"}[EXIT_CODES[answer.became]]
+    why = f": {answer.reason}" if answer.reason else ""
+    console.print(Text.assemble((answer.became, style), f"  {answer.path}  {answer.test}{why}"), soft_wrap=True)
+    if answer.verdict is not None and answer.verdict.status == "violated":
+        _print(report(answer.verdict))
+        click.echo()
+
+
+def _show(path: Path) -> int:
+    if path.is_dir():
+        raise click.UsageError(f"{path} is a directory; show takes one repro file")
+    try:
+        repro = read(path)
+    except ReproError as error:
+        click.echo(f"{path}: {error}", err=True)
+        return 2
+    _print(saved_report(repro))
+    return 0
+
+
+def _print(renderable: RenderableType) -> None:
+    """As wide as the terminal; 100 columns in a log."""
+    console = Console(highlight=False)
+    if console.is_terminal:
+        console.print(renderable)
+    else:
+        for line in plain(renderable).splitlines():
+            click.echo(line)

@@ -1,0 +1,216 @@
+"""Values as JSON that a person can read, and back, without running any code.
+
+JSON's own types stand for themselves. Everything else is an object with one key that starts with `$`:
+`{"$tuple": [1, 2]}`, `{"$decimal": "9.90"}`, `{"$enum": "shop.events:Kind", "name": "CREDIT"}`. Classes are looked
+up among the modules that are imported already and made without calling them, so that a file cannot run anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import attrs
+
+from chaoskit.errors import CodecError
+
+Encode = Callable[[Any], Any]
+Decode = Callable[[Any], Any]
+
+
+@attrs.frozen
+class _Scalar:
+    """A type that is written as one tagged text."""
+
+    kind: type
+    tag: str
+    encode: Encode
+    decode: Decode
+
+
+_SCALARS: list[_Scalar] = [
+    _Scalar(bytes, "bytes", lambda v: base64.b64encode(v).decode(), lambda t: base64.b64decode(t, validate=True)),
+    _Scalar(Decimal, "decimal", str, Decimal),
+    _Scalar(datetime, "datetime", datetime.isoformat, datetime.fromisoformat),
+    _Scalar(date, "date", date.isoformat, date.fromisoformat),
+    _Scalar(time, "time", time.isoformat, time.fromisoformat),
+    _Scalar(timedelta, "timedelta", lambda v: [v.days, v.seconds, v.microseconds], lambda t: timedelta(*t)),
+    _Scalar(UUID, "uuid", str, UUID),
+]
+_RESERVED = {"tuple", "set", "frozenset", "dict", "float", "enum", "object", "repr"}
+
+
+def register(kind: type, tag: str, encode: Encode, decode: Decode) -> None:
+    """Teach repro files another type: `encode` gives something that has an encoding, `decode` reverses it.
+
+    Register in the test's own module or conftest.py: a file is decoded only after these were imported. Raises
+    CodecError for a tag that is taken by another type.
+    """
+    taken = next((scalar for scalar in _SCALARS if scalar.tag == tag and scalar.kind is not kind), None)
+    if taken is not None or tag in _RESERVED:
+        raise CodecError(f"register({kind.__name__}, {tag!r}): the tag is taken; choose another")
+    _SCALARS[:] = [scalar for scalar in _SCALARS if scalar.kind is not kind]
+    _SCALARS.append(_Scalar(kind, tag, encode, decode))
+
+
+def encode(value: Any, where: str = "value") -> Any:
+    """JSON for `value`. Raises CodecError that names the place and the type that has no encoding."""
+    kind = type(value)
+    if value is None or kind in (bool, int, str):
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else {"$float": str(value)}
+    if kind is list:
+        return [encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
+    if kind is dict:
+        return _encode_dict(value, where)
+    if kind in (tuple, set, frozenset):
+        items = [encode(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return {f"${kind.__name__}": items if kind is tuple else sorted(items, key=_canonical)}
+    for scalar in _SCALARS:
+        if kind is scalar.kind:
+            return {f"${scalar.tag}": encode(scalar.encode(value), where)}
+    return _encode_object(value, where)
+
+
+def _encode_dict(value: dict[Any, Any], where: str) -> Any:
+    if all(type(key) is str and not key.startswith("$") for key in value):
+        return {key: encode(item, f"{where}[{key!r}]") for key, item in value.items()}
+    return {"$dict": [[encode(k, f"{where} key"), encode(v, f"{where}[{k!r}]")] for k, v in value.items()]}
+
+
+def _encode_object(value: Any, where: str) -> Any:
+    kind = type(value)
+    name = f"{kind.__module__}:{kind.__qualname__}"
+    if "<locals>" not in name and kind.__module__ != "builtins":
+        if isinstance(value, Enum):
+            return {"$enum": name, "value": encode(value.value, where)}
+        fields = _field_names(kind)
+        if fields is not None:
+            return {"$object": name, "fields": {f: encode(getattr(value, f), f"{where}.{f}") for f in fields}}
+        if isinstance(value, tuple) and hasattr(kind, "_fields"):
+            return {"$object": name, "items": [encode(item, where) for item in value]}
+    raise CodecError(
+        f"{where} is {kind.__module__}.{kind.__qualname__}, which has no encoding in a repro file. Use plain data, an "
+        "Enum, attrs or dataclass of a module, or teach it: "
+        f"chaoskit.codec.register({kind.__name__}, {kind.__name__.lower()!r}, encode, decode)"
+    )
+
+
+def lenient(value: Any) -> Any:
+    """Like `encode`, with `{"$repr": …}` for what has no encoding: for what is shown and never run."""
+    try:
+        return encode(value)
+    except CodecError:
+        if type(value) is dict and all(type(key) is str and not key.startswith("$") for key in value):
+            return {key: lenient(item) for key, item in value.items()}
+        if type(value) is list:
+            return [lenient(item) for item in value]
+        return {"$repr": repr(value)}
+
+
+def _canonical(encoded: Any) -> str:
+    return json.dumps(encoded, sort_keys=True)
+
+
+def _field_names(kind: type) -> list[str] | None:
+    if attrs.has(kind):
+        return [field.name for field in attrs.fields(kind)]
+    fields = getattr(kind, "__dataclass_fields__", None)
+    return None if fields is None else list(fields)
+
+
+def decode(encoded: Any) -> Any:
+    """The value again. Raises CodecError for an unknown tag, a bad text or a class that is not imported."""
+    if isinstance(encoded, list):
+        return [decode(item) for item in encoded]
+    if not isinstance(encoded, dict):
+        return encoded
+    tags = [key for key in encoded if isinstance(key, str) and key.startswith("$")]
+    if not tags:
+        return {key: decode(item) for key, item in encoded.items()}
+    tag, content = tags[0][1:], encoded[tags[0]]
+    try:
+        return _decode_tagged(tag, content, encoded)
+    except CodecError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation, binascii.Error) as error:
+        raise CodecError(f"${tag} cannot be read from {content!r}: {error}") from error
+
+
+def _decode_tagged(tag: str, content: Any, encoded: Mapping[str, Any]) -> Any:
+    containers: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "set": set, "frozenset": frozenset}
+    if tag in containers:
+        return containers[tag](decode(item) for item in content)
+    if tag == "dict":
+        return {decode(key): decode(item) for key, item in content}
+    if tag == "float":
+        if content not in ("nan", "inf", "-inf"):
+            raise CodecError(f"$float cannot be read from {content!r}")
+        return float(content)
+    if tag == "repr":
+        return Shown(content)
+    if tag == "enum":
+        return _enum_member(_find_class(content, Enum), decode(encoded["value"]))
+    if tag == "object":
+        return _make_object(_find_class(content, object), encoded)
+    for scalar in _SCALARS:
+        if scalar.tag == tag:
+            return scalar.decode(decode(content))
+    raise CodecError(f"${tag} is not a known encoding; register its type in the test's module or conftest.py")
+
+
+@attrs.frozen
+class Shown:
+    """Stands for a value of which only the text was kept."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _find_class(name: Any, base: type) -> type:
+    """A class of a module that is imported already. Nothing is imported and no descriptor is run."""
+    if not isinstance(name, str) or name.count(":") != 1:
+        raise CodecError(f"{name!r} does not name a class; module:Class is needed")
+    module_name, qualname = name.split(":")
+    module = sys.modules.get(module_name)
+    if module is None:
+        raise CodecError(f"the value needs {qualname} of {module_name}, which the test's module has not imported")
+    found: Any = vars(module)
+    for part in qualname.split("."):
+        found = found.get(part) if isinstance(found, dict) else vars(found).get(part) if isinstance(found, type) else None
+    if not isinstance(found, type) or not issubclass(found, base):
+        raise CodecError(f"{module_name} has no class {qualname} of the kind that is needed")
+    return found
+
+
+def _enum_member(kind: type, value: Any) -> Any:
+    for member in vars(kind)["_member_map_"].values():
+        if type(member.value) is type(value) and member.value == value:
+            return member
+    raise CodecError(f"{kind.__qualname__} has no member with the value {value!r}")
+
+
+def _make_object(kind: type, encoded: Mapping[str, Any]) -> Any:
+    """An instance with these fields, made without running its class's code."""
+    if "items" in encoded and issubclass(kind, tuple) and "_fields" in vars(kind):
+        return tuple.__new__(kind, [decode(item) for item in encoded["items"]])
+    names = _field_names(kind)
+    fields = encoded.get("fields")
+    if names is None or not isinstance(fields, dict) or set(fields) != set(names):
+        raise CodecError(f"{kind.__qualname__} does not have just the fields {sorted(fields or ())}")
+    made = object.__new__(kind)
+    for name in names:
+        object.__setattr__(made, name, decode(fields[name]))
+    return made

@@ -1,0 +1,214 @@
+"""`@chaos`: a test with a `deliver` parameter becomes a search."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import attrs
+import hypothesis
+
+from chaoskit import ambient
+from chaoskit.brokers import Kafka
+from chaoskit.errors import ChaosFailure, UsageError
+from chaoskit.event import Stream
+from chaoskit.execute import Deliver
+from chaoskit.faults import FaultKind
+from chaoskit.invariant import Invariant
+from chaoskit.investigate import default_invariants, derive, investigate, question
+from chaoskit.loop import own_loop
+from chaoskit.quiet import quiet
+from chaoskit.scenario import Broker, allowed_kinds
+from chaoskit.search.subject import Subject
+from chaoskit.verdict import Verdict
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@attrs.frozen(eq=False)
+class Terms:
+    """What `@chaos` was given."""
+
+    events: Any
+    broker: Broker
+    faults: frozenset[FaultKind] | None
+    invariants: tuple[Invariant, ...]
+    schedules: int
+    allow_unknown: str | None
+    across_keys: str
+
+
+@attrs.define(eq=False)
+class Handle:
+    """Where async plugins find the user's function and put a synchronous one in its place.
+
+    pytest-asyncio and anyio look for it under the name `hypothesis`.
+    """
+
+    inner_test: Callable[..., Any]
+
+
+def chaos(
+    events: Any,
+    broker: Broker | None = None,
+    *,
+    faults: Iterable[FaultKind] | None = None,
+    invariants: Iterable[Invariant] | None = None,
+    schedules: int = 1000,
+    allow_unknown: str | None = None,
+    across_keys: str = "violation",
+) -> Callable[[Function], Function]:
+    """Run the decorated test under every kind of delivery that `broker` can make.
+
+    The test has a parameter `deliver`, calls it once with its handler and returns the final state, which is
+    compared with that of in-order delivery. Its body runs once per schedule, its fixtures once. `faults` narrows
+    the kinds, `schedules` is how many distinct schedules are run, `allow_unknown="why"` turns a run that has shown
+    nothing into a visible skip, `across_keys="any"` accepts what depends on the order between partitions.
+
+    Raises UsageError, at import, for arguments that cannot mean what they say.
+    """
+    broker = Kafka() if broker is None else broker
+    if inspect.isfunction(events):
+        raise UsageError("write @chaos(events, broker=…) with a strategy of events, not a bare @chaos")
+    kinds = None if faults is None else frozenset(allowed_kinds(broker, faults))
+    if allow_unknown is not None and (not isinstance(allow_unknown, str) or not allow_unknown.strip()):
+        raise UsageError(f"allow_unknown={allow_unknown!r}: say in words why nothing can be shown")
+    terms = Terms(events, broker, kinds, default_invariants(invariants), schedules, allow_unknown, across_keys)
+    question(_nobody(terms), events, faults=kinds, schedules=schedules, seed=0, across_keys=across_keys)
+
+    def decorate(test: Function) -> Function:
+        return _wrapped(test, terms)  # type: ignore[return-value]
+
+    return decorate
+
+
+def _nobody(terms: Terms) -> Subject:
+    return Subject(lambda deliver: None, terms.broker, terms.invariants)
+
+
+def _wrapped(test: Callable[..., Any], terms: Terms) -> Callable[..., None]:
+    signature = inspect.signature(test)
+    if "deliver" not in signature.parameters:
+        raise UsageError(f"{test.__name__} has no parameter `deliver`: write def {test.__name__}(deliver): …")
+    names = list(signature.parameters)
+    is_async = inspect.iscoroutinefunction(test)
+
+    @functools.wraps(test)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        __tracebackhide__ = True
+        given = dict(zip([name for name in names if name != "deliver"], args, strict=False)) | kwargs
+        verdict = conduct(wrapper, given)
+        _pronounce(verdict, terms)
+
+    wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[p for name, p in signature.parameters.items() if name != "deliver"],
+        return_annotation=inspect.Signature.empty,
+    )
+    wrapper.is_hypothesis_test = True  # type: ignore[attr-defined]
+    wrapper.hypothesis = Handle(_reporting(test) if is_async else test)  # type: ignore[attr-defined]
+    wrapper.chaos_terms = terms  # type: ignore[attr-defined]
+    wrapper.chaos_async = is_async  # type: ignore[attr-defined]
+    for name in ("_hypothesis_internal_use_seed", "_hypothesis_internal_use_settings"):
+        if not hasattr(wrapper, name):
+            setattr(wrapper, name, None if name.endswith("seed") else hypothesis.settings())
+    return wrapper
+
+
+def _reporting(test: Callable[..., Any]) -> Callable[..., Any]:
+    """An async test that leaves what it returns at `deliver`: the plugins that run it drop it."""
+
+    @functools.wraps(test)
+    async def inner(*args: Any, deliver: Deliver, **kwargs: Any) -> Any:
+        deliver.returned = await test(*args, deliver=deliver, **kwargs)
+        return deliver.returned
+
+    return inner
+
+
+@contextmanager
+def subject_of(wrapper: Any, given: dict[str, Any]) -> Iterator[Subject]:
+    """The decorated test with its fixtures, as something that can be run on any stream."""
+    terms: Terms = wrapper.chaos_terms
+    with own_loop(wrapper.hypothesis.inner_test) as run:
+
+        def body(deliver: Deliver) -> Any:
+            returned = run(**given, deliver=deliver)
+            return deliver.returned if wrapper.chaos_async else returned
+
+        yield Subject(body, terms.broker, terms.invariants, wrapper.chaos_async)
+
+
+def conduct(wrapper: Any, given: dict[str, Any]) -> Verdict:
+    """Saved repros first, then the search. The verdict knows the test and its seed."""
+    terms: Terms = wrapper.chaos_terms
+    asked = ambient.current()
+    with subject_of(wrapper, given) as subject:
+        with quiet():
+            verdict = asked.before_search(subject)
+            if verdict is None:
+                verdict = _search(wrapper, subject, terms, given, asked)
+        if verdict.status == "violated":
+            _show_output(subject, verdict)
+    return attrs.evolve(verdict, test=asked.test or _name_of(wrapper))
+
+
+def _search(
+    wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any], asked: ambient.Asked
+) -> Verdict:
+    name = asked.test or _name_of(wrapper)
+    seed, chosen = asked.seed(wrapper._hypothesis_internal_use_seed)
+    examples = [_literal(example) for example in getattr(wrapper, "hypothesis_explicit_examples", ())]
+    verdict = investigate(
+        question(
+            subject,
+            terms.events,
+            faults=terms.faults,
+            schedules=asked.schedules or terms.schedules,
+            seed=derive(seed, name),
+            streams=_explicit_streams(wrapper),
+            across_keys=terms.across_keys,
+            digest=None if chosen else name.encode(),
+            examples=examples,
+            fixtures=[parameter for parameter in given if parameter != "self"],
+        )
+    )
+    return attrs.evolve(verdict, seed=seed)
+
+
+def _literal(example: Any) -> Stream:
+    if len(example.args) != 1 or example.kwargs:
+        raise UsageError("@example takes one literal list of Events: @example([Event(key=…, value=…), …])")
+    return Stream.of(example.args[0])
+
+
+def _explicit_streams(wrapper: Any) -> int | None:
+    """`max_examples` of a @settings on the test itself, where it is not just the profile's."""
+    if not getattr(wrapper, "_hypothesis_internal_settings_applied", False):
+        return None
+    streams: int = wrapper._hypothesis_internal_use_settings.max_examples
+    return None if streams == hypothesis.settings.default.max_examples else streams
+
+
+def _show_output(subject: Subject, verdict: Verdict) -> None:
+    """Run the minimal scenario once more, this time with its output and log records."""
+    assert verdict.scenario is not None
+    subject.on(verdict.scenario.stream).run(verdict.scenario.faults)
+
+
+def _name_of(wrapper: Any) -> str:
+    return f"{inspect.getfile(wrapper.hypothesis.inner_test)}::{wrapper.__qualname__}"
+
+
+def _pronounce(verdict: Verdict, terms: Terms) -> None:
+    """Pass, skip or fail, with everything that is to be said."""
+    __tracebackhide__ = True
+    asked = ambient.current()
+    if verdict.status == "held":
+        asked.tell(verdict)
+        return
+    if verdict.status == "unknown" and terms.allow_unknown is not None:
+        asked.skip(f"chaoskit: {terms.allow_unknown} ({'; '.join(verdict.reasons)})")
+    raise ChaosFailure(asked.report(verdict), verdict)

@@ -1,0 +1,112 @@
+"""The pytest plugin. Every pytest run imports this file: what costs time is imported when a chaos test runs."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from chaoskit.pytest_asked import PytestAsked
+
+PROPERTY = "chaoskit"
+_LINES: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
+_ASKED: pytest.StashKey[PytestAsked] = pytest.StashKey()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("chaoskit", "chaoskit: message handlers under every possible delivery")
+    group.addoption(
+        "--chaos-schedules", type=int, metavar="N", help="distinct schedules per chaos test (overrides the decorator)"
+    )
+    group.addoption(
+        "--chaos-seed", metavar="SEED", help="seed of every chaos test, mixed with its node id; the same seed, the same result"
+    )
+    group.addoption(
+        "--chaos-repros", metavar="DIR", default=".chaoskit",
+        help="where repro files are saved and looked for (default: .chaoskit, relative to rootdir)",
+    )  # fmt: skip
+    group.addoption(
+        "--chaos-replay", metavar="PATH", action="append", default=[],
+        help="replay a saved repro file, or all of a directory, instead of searching; may be given more than once",
+    )  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    if config.getoption("chaos_replay"):
+        for name, value in (("numprocesses", None), ("tx", []), ("dist", "no")):
+            if hasattr(config.option, name):
+                setattr(config.option, name, value)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    schedules = config.getoption("chaos_schedules")
+    if schedules is not None and schedules < 1:
+        raise pytest.UsageError(f"--chaos-schedules={schedules}: a whole number, 1 or more, is needed")
+    if config.getoption("chaos_replay"):
+        from chaoskit.pytest_asked import prepare_replay
+
+        prepare_replay(config)
+
+
+@pytest.fixture
+def deliver() -> None:
+    """Stands in for the `deliver` that @chaos gives; a test that asks for this fixture lacks the decorator."""
+    pytest.fail("`deliver` is given by @chaos: decorate the test with @chaos(events, broker=…)", pytrace=False)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("chaos_replay"):
+        from chaoskit.pytest_asked import select_replayed
+
+        select_replayed(config, items)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    if not hasattr(getattr(item, "obj", None), "chaos_terms"):
+        return (yield)
+    from chaoskit import ambient
+    from chaoskit.pytest_asked import PytestAsked, allow_fixtures
+
+    allow_fixtures(item)
+    asked = item.stash[_ASKED] = PytestAsked(item)
+    with ambient.around(asked):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if _ASKED in item.stash and call.when == "call":
+        asked = item.stash[_ASKED]
+        if asked.line:
+            report.user_properties.append((PROPERTY, asked.line))
+        if call.excinfo is not None:
+            asked.shorten(report, call.excinfo)
+    return report
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Runs where the terminal is, also for reports that come from xdist's workers."""
+    for name, line in report.user_properties:
+        if name == PROPERTY and report.when == "call":
+            _lines.append((report.nodeid, str(line)))
+
+
+_lines: list[tuple[str, str]] = []
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if not _lines:
+        return
+    terminalreporter.section("chaoskit")
+    for nodeid, line in sorted(_lines):
+        terminalreporter.write_line(f"{nodeid}: {line}")
+    _lines.clear()

@@ -1,0 +1,187 @@
+"""What pytest knows around a chaos test: its node id, the options, the saved repros; and how it says the outcome."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any, NoReturn
+
+import attrs
+import hypothesis
+import pytest
+from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
+from hypothesis import HealthCheck
+
+from chaoskit.ambient import Asked, as_seed
+from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
+from chaoskit.replays import Answer, play
+from chaoskit.report.terminal import as_text, headline, held_line
+from chaoskit.repro import Repro, read, save, slug
+from chaoskit.run_pytest import Sink, outside
+from chaoskit.search.subject import Subject
+from chaoskit.verdict import Verdict
+
+_REPLAYS: pytest.StashKey[list[Repro]] = pytest.StashKey()
+
+
+class PytestAsked(Asked):
+    """The runner of one chaos test in pytest."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+        self._config = item.config
+        self._notes: list[str] = []
+        self.test = item.nodeid
+        self.schedules = item.config.getoption("chaos_schedules")
+        self.line = ""
+        self.headline = ""
+
+    @property
+    def _directory(self) -> Path:
+        return self._config.rootpath / str(self._config.getoption("chaos_repros"))
+
+    def seed(self, decorated: Any) -> tuple[int, bool]:
+        """--chaos-seed, then @seed, then --hypothesis-seed; else random, or fixed under Hypothesis' CI profile."""
+        given = self._config.getoption("chaos_seed")
+        for chosen in (given, decorated, self._config.getoption("--hypothesis-seed", None)):
+            if chosen is not None:
+                return as_seed(chosen), True
+        if hypothesis.settings.default.derandomize:  # type: ignore[union-attr]
+            return 0, True
+        return super().seed(None)
+
+    # Saved repros.
+
+    def before_search(self, subject: Subject) -> Verdict | None:
+        across = self._item.obj.chaos_terms.across_keys  # type: ignore[attr-defined]
+        if _REPLAYS in self._config.stash:
+            return self._replay_only(subject, across)
+        for path in sorted(self._directory.glob(f"{slug(self._item.nodeid)}-*.json")):
+            try:
+                repro = read(path)
+            except ReproError as error:
+                self._notes.append(f"saved repro {self._shown(path)} cannot be read: {error}")
+                continue
+            if repro.test != self._item.nodeid:
+                continue
+            answer = play(repro, subject, across_keys=across)
+            if answer.became in ("STILL FAILS", "CHANGED") and answer.verdict is not None:
+                self._notes.append(f"saved repro {self._shown(path)} {answer.became.lower()}; nothing was searched")
+                return answer.verdict
+            why = f" ({answer.reason})" if answer.reason else ""
+            self._notes.append(f"saved repro {self._shown(path)} {_said(answer)}{why}")
+        return None
+
+    def _replay_only(self, subject: Subject, across: str) -> Verdict:
+        """--chaos-replay: the answers of this test's files; the first that fails is the verdict."""
+        failed: Verdict | None = None
+        cannot: list[str] = []
+        for repro in self._config.stash[_REPLAYS]:
+            if repro.test != self._item.nodeid:
+                continue
+            answer = play(repro, subject, across_keys=across)
+            for sink in _sinks(self._config):
+                sink.answers.append(answer)
+            why = f" ({answer.reason})" if answer.reason else ""
+            self._notes.append(f"{answer.became} {self._shown(repro.path)}{why}")
+            if answer.became == "CANNOT REPLAY":
+                cannot.append(f"{self._shown(repro.path)}: {answer.reason}")
+            elif failed is None and answer.verdict is not None and answer.verdict.status == "violated":
+                failed = answer.verdict
+        if failed is None and cannot:
+            raise ReproError("cannot replay " + "; ".join(cannot))
+        return failed or Verdict("held", notes=("replayed",), test=self._item.nodeid)
+
+    # What is said.
+
+    def tell(self, verdict: Verdict) -> None:
+        said = [] if verdict.notes == ("replayed",) else [held_line(verdict)]
+        self.line = "; ".join([*said, *self._notes])
+
+    def skip(self, why: str) -> NoReturn:
+        pytest.skip(why)
+
+    def report(self, verdict: Verdict) -> str:
+        self.headline = headline(verdict)
+        replay = self._replay_command(verdict) if verdict.status == "violated" else None
+        text = as_text(verdict, replay=replay)
+        seed = "" if verdict.seed is None else f"\nFound with --chaos-seed={verdict.seed}\n"
+        notes = "".join(f"\n{note}\n" for note in self._notes)
+        return f"{self.headline}\n{text}{seed}{notes}"
+
+    def _replay_command(self, verdict: Verdict) -> str:
+        """Save the repro. A failure is reported also where no file can be written, with the reason."""
+        if _REPLAYS in self._config.stash:
+            return ""
+        try:
+            path = save(verdict, self._directory)
+        except (ReproError, CodecError) as error:
+            return f"no repro file: {str(error).removeprefix('no repro file: ')}"
+        root = "" if Path.cwd() == self._config.rootpath else f" --rootdir {shlex.quote(str(self._config.rootpath))}"
+        return f"chaoskit replay {shlex.quote(self._shown(path))}{root}"
+
+    def _shown(self, path: Path) -> str:
+        return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+    def shorten(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Put the report in place of a traceback through chaoskit."""
+        error = excinfo.value
+        if not isinstance(error, (ChaosFailure, ChaosError)) or self._config.getoption("fulltrace", False):
+            return
+        text = str(error) if isinstance(error, ChaosFailure) else f"{type(error).__name__}: {error}"
+        path, line, _ = self._item.location
+        crash = ReprFileLocation(path, (line or 0) + 1, self.headline or text.splitlines()[0])
+        entry = ReprEntryNative([f"{text.rstrip()}\n"])
+        report.longrepr = ReprExceptionInfo(ReprTraceback([entry], None, "native"), crash)
+
+
+def _sinks(config: pytest.Config) -> list[Sink]:
+    """Who waits for the answers: `chaoskit replay`, if it runs this pytest."""
+    return [plugin for plugin in config.pluginmanager.get_plugins() if isinstance(plugin, Sink)]
+
+
+def _said(answer: Answer) -> str:
+    return {"FIXED": "is fixed and stays as a regression test"}.get(answer.became, f"is {answer.became.lower()}")
+
+
+def allow_fixtures(item: pytest.Item) -> None:
+    """Fixtures beside `deliver` are made once per test, which is what we document: Hypothesis' check is for @given."""
+    function = getattr(item.obj, "__func__", item.obj)  # type: ignore[attr-defined]
+    settings = function._hypothesis_internal_use_settings
+    checks = {HealthCheck.function_scoped_fixture, HealthCheck.differing_executors, *settings.suppress_health_check}
+    function._hypothesis_internal_use_settings = hypothesis.settings(settings, suppress_health_check=list(checks))
+
+
+# --chaos-replay.
+
+
+def prepare_replay(config: pytest.Config) -> None:
+    """Read the files before anything is collected, and collect only the files of their tests."""
+    repros = []
+    for given in config.getoption("chaos_replay"):
+        path = config.invocation_params.dir / given
+        files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+        if not files:
+            raise pytest.UsageError(f"--chaos-replay {given}: no repro file in this directory")
+        for file in files:
+            try:
+                repro = read(file)
+            except ReproError as error:
+                raise pytest.UsageError(f"--chaos-replay {file}: {error}") from None
+            if why := outside(repro.test, config.rootpath):
+                raise pytest.UsageError(f"--chaos-replay {file}: {why}")
+            repros.append(repro)
+    config.stash[_REPLAYS] = [attrs.evolve(repro, path=repro.path) for repro in repros]
+    config.args = list(dict.fromkeys(str(config.rootpath / repro.test.partition("::")[0]) for repro in repros))
+
+
+def select_replayed(config: pytest.Config, items: list[pytest.Item]) -> None:
+    wanted = {repro.test for repro in config.stash[_REPLAYS]}
+    chosen = [item for item in items if item.nodeid in wanted and hasattr(getattr(item, "obj", None), "chaos_terms")]
+    missing = sorted(wanted - {item.nodeid for item in chosen})
+    if missing and not _sinks(config):
+        raise pytest.UsageError(f"--chaos-replay: {missing[0]} is not a chaos test that pytest collects")
+    deselected = [item for item in items if item not in chosen]
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+    items[:] = chosen

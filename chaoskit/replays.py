@@ -1,0 +1,148 @@
+"""Play a saved repro again and say what has become of it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+
+from chaoskit.codec import lenient
+from chaoskit.errors import ChaosError, ReproError
+from chaoskit.execute import Deliver, Run
+from chaoskit.investigate import default_invariants, violated
+from chaoskit.loop import own_loop
+from chaoskit.repro import Repro, read, same_settings
+from chaoskit.schedule import Schedule
+from chaoskit.search.subject import Case, CheckerFailed, Subject
+from chaoskit.verdict import Verdict
+
+Became = Literal["FIXED", "STILL FAILS", "CHANGED", "NO LONGER POSSIBLE", "CANNOT REPLAY"]
+
+EXIT_CODES: dict[Became, int] = {
+    "FIXED": 0, "NO LONGER POSSIBLE": 0, "STILL FAILS": 1, "CHANGED": 1, "CANNOT REPLAY": 2
+}  # fmt: skip
+
+
+@attrs.frozen(eq=False)
+class Answer:
+    """What has become of a repro, why where that needs saying, and the verdict where it was played."""
+
+    became: Became
+    path: Path
+    test: str = ""
+    reason: str = ""
+    verdict: Verdict | None = None
+
+
+def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> Answer:
+    """Follow the steps of a repro with the present test.
+
+    Where the test's broker has other settings now, the faults are played by that broker's own model: what it cannot
+    make any more is no failure.
+    """
+
+    def answer(became: Became, reason: str = "", verdict: Verdict | None = None) -> Answer:
+        return Answer(became, repro.path, repro.test, reason, verdict)
+
+    try:
+        if reason := _impossible(repro, subject):
+            return answer("NO LONGER POSSIBLE", reason)
+        case = subject.on(repro.stream())
+        run, literal = _run(repro, case)
+        if run is None:
+            return answer("NO LONGER POSSIBLE", "with the broker's present settings the faults change nothing")
+        if not case.violations(run):
+            return answer("FIXED", verdict=_held(repro, case, run))
+        label = case.label(run)
+        if across_keys == "any" and label == "across keys":
+            return answer("FIXED", 'across_keys="any" accepts it', _held(repro, case, run))
+        verdict = attrs.evolve(violated(case, repro.faults, run, label, literal), test=repro.test)
+    except CheckerFailed as error:
+        return answer("CANNOT REPLAY", str(error))
+    except ChaosError as error:
+        return answer("CANNOT REPLAY", str(error))
+    same = {v.invariant for v in verdict.violations} == {v["invariant"] for v in repro.violations}
+    same = same and lenient(verdict.observed) == repro.observed
+    return answer("STILL FAILS" if same else "CHANGED", "" if same else "it fails differently now", verdict)
+
+
+def _impossible(repro: Repro, subject: Subject) -> str | None:
+    if type(subject.broker) is not type(repro.broker):
+        return f"the test's broker is {type(subject.broker).__name__} now, not {type(repro.broker).__name__}"
+    for kind in dict.fromkeys(type(fault) for fault in repro.faults):
+        if reason := subject.broker.why_impossible(kind):
+            return f"{kind.__name__}: {reason}"
+    return None
+
+
+def _run(repro: Repro, case: Case) -> tuple[Run | None, Schedule | None]:
+    """The run, and the literal schedule if that is what was followed; no run where nothing would go wrong."""
+    if not same_settings(repro.broker, case.subject.broker):
+        steps = case.steps(repro.faults)
+        return (None if steps == case.steps(()) else case.run(repro.faults, steps)), None
+    steps, refusals = repro.raw_steps()
+    run = case.follow(repro.faults, steps, refusals)
+    followed = list(run.steps) == steps and frozenset(run.refusals) == refusals
+    return run, Schedule(repro.schedule) if followed else None
+
+
+def _held(repro: Repro, case: Case, run: Run) -> Verdict:
+    return Verdict("held", expected=case.reference().state, observed=run.outcome.state, test=repro.test)
+
+
+def replay(path: str | Path) -> Verdict:
+    """Play a repro file against the test that it names: "held" if it is fixed or no longer possible, else "violated".
+
+    A test whose module is imported and that needs no fixtures is called directly; any other is run by pytest, from
+    the current directory. Raises ReproError where the file cannot be read or replayed.
+    """
+    repro = read(Path(path))
+    answer = _direct(repro) or _by_pytest(repro)
+    if answer.became == "CANNOT REPLAY":
+        raise ReproError(f"{path}: {answer.reason}")
+    if answer.verdict is None:
+        return Verdict("held", notes=(f"no longer possible: {answer.reason}",), test=repro.test)
+    return answer.verdict
+
+
+def _direct(repro: Repro) -> Answer | None:
+    found = _imported(repro.test)
+    if found is None:
+        return None
+    if hasattr(found, "chaos_terms"):
+        if inspect.signature(found).parameters:
+            return None
+        from chaoskit.decorator import subject_of
+
+        with subject_of(found, {}) as subject:
+            return play(repro, subject, across_keys=found.chaos_terms.across_keys)
+    with own_loop(found) as run:
+
+        def body(deliver: Deliver) -> Any:
+            return run(deliver)
+
+        is_async = inspect.iscoroutinefunction(found)
+        return play(repro, Subject(body, repro.broker, default_invariants(None), is_async))
+
+
+def _imported(test: str) -> Any:
+    """The function of this name in a module that is imported already; nothing is imported for it."""
+    file, _, name = test.partition("::")
+    if not name or "::" in name or "[" in name:
+        return None
+    wanted = Path(file).resolve()
+    for module in list(sys.modules.values()):
+        origin = getattr(module, "__file__", None)
+        if origin and Path(origin).resolve() == wanted:
+            found = vars(module).get(name)
+            return found if inspect.isfunction(found) else None
+    return None
+
+
+def _by_pytest(repro: Repro) -> Answer:
+    from chaoskit.run_pytest import replay_with_pytest
+
+    return replay_with_pytest([repro], Path.cwd())[0]

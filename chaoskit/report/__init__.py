@@ -1,0 +1,1 @@
+"""Words and pictures made from a finished verdict, and from nothing else."""

@@ -1,0 +1,30 @@
+"""A saved repro as a report. Nothing is decoded and nothing is run: values are shown as they stand in the file."""
+
+from __future__ import annotations
+
+from rich.console import RenderableType
+
+from chaoskit.invariant import Violation
+from chaoskit.report.terminal import report
+from chaoskit.repro import Repro
+from chaoskit.scenario import Scenario
+from chaoskit.schedule import Schedule
+from chaoskit.state import differences
+from chaoskit.verdict import Verdict
+
+
+def saved_report(repro: Repro) -> RenderableType:
+    found = tuple(differences(repro.expected, repro.observed))
+    messages = [str(violation.get("message", violation["invariant"])) for violation in repro.violations]
+    violations = [Violation(str(v["invariant"]), m) for v, m in zip(repro.violations, messages, strict=True)]
+    if violations and found:
+        violations[0] = Violation(violations[0].invariant, violations[0].message, found)
+    verdict = Verdict(
+        "violated",
+        violations=tuple(violations),
+        scenario=Scenario(repro.events, repro.broker, repro.faults),
+        schedule=Schedule(repro.schedule),
+        label=repro.label if repro.label in ("within", "across keys") else "not decided",  # type: ignore[arg-type]
+        test=repro.test,
+    )
+    return report(verdict, replay=f"chaoskit replay {repro.path}")

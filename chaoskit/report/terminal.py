@@ -1,0 +1,169 @@
+"""The report of a verdict as text: what differs, the delivery, why, what rules it out, how to replay it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+from io import StringIO
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from chaoskit.outcome import Raised
+from chaoskit.report.timeline import timeline
+from chaoskit.scenario import Scenario
+from chaoskit.verdict import Verdict
+
+WIDTH = 100
+MOST_DIFFERENCES = 12
+
+
+def as_text(verdict: Verdict, *, replay: str | None = None, width: int = WIDTH) -> str:
+    """The report without colours, for logs and files."""
+    return plain(report(verdict, replay=replay), width)
+
+
+def plain(renderable: RenderableType, width: int = WIDTH) -> str:
+    """Without colours and trailing blanks."""
+    console = Console(file=StringIO(), width=width, color_system=None, force_terminal=False, highlight=False)
+    console.print(renderable)
+    assert isinstance(console.file, StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+
+
+def report(verdict: Verdict, *, replay: str | None = None) -> RenderableType:
+    """The report as something rich can print. `replay` is the command that plays the failure again, or why there is
+    no file."""
+    if verdict.status == "unknown":
+        return Group(*_unknown(verdict))
+    if verdict.status == "held":
+        return Group(Text(held_line(verdict), style="green"))
+    return Group(*_violated(verdict, replay))
+
+
+def headline(verdict: Verdict) -> str:
+    """One line: what the verdict is."""
+    name = verdict.test.rsplit("::", 1)[-1] if verdict.test else "the test"
+    if verdict.status == "held":
+        return f"{name} held"
+    if verdict.status == "unknown":
+        return f"{name} has shown nothing: {'; '.join(verdict.reasons)}"
+    assert verdict.scenario is not None
+    kinds = " and ".join(dict.fromkeys(type(fault).__name__ for fault in verdict.scenario.faults))
+    broker = type(verdict.scenario.broker).__name__
+    across = " across keys" if verdict.label == "across keys" else ""
+    return f"{name} does not survive {kinds}{across}, which {broker} can do: {verdict.violations[0].message}"
+
+
+def held_line(verdict: Verdict) -> str:
+    """What a passing run has shown: `1,000 schedules of 20 streams, …`."""
+    tally = verdict.tally
+    parts = [f"{tally.schedules:,} schedules of {_count(tally.streams, 'stream')}"]
+    if tally.effective:
+        parts.append(", ".join(tally.effective))
+    if tally.all_singles:
+        parts.append("every schedule with a single fault")
+    if tally.not_tried:
+        parts.append(f"never came about: {', '.join(tally.not_tried)}")
+    return "; ".join([f"held: {', '.join(parts[:1])} ({'; '.join(parts[1:])})", *verdict.notes])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _heading(text: str) -> Text:
+    return Text(f"\n{text}", style="bold")
+
+
+def _indented(text: str | Text) -> Padding:
+    return Padding(Text(text) if isinstance(text, str) else text, (0, 0, 0, 2))
+
+
+def _unknown(verdict: Verdict) -> Iterator[RenderableType]:
+    yield Text("unknown: this run has shown nothing, so it does not pass.", style="bold yellow")
+    for reason in verdict.reasons:
+        yield _indented(f"- {reason}")
+    yield _indented(f"({held_line(verdict).removeprefix('held: ')})" if verdict.tally.schedules else "")
+    yield Text('If that is all that can be shown here, say why: chaos(..., allow_unknown="why") skips visibly.')
+
+
+def _violated(verdict: Verdict, replay: str | None) -> Iterator[RenderableType]:
+    assert verdict.scenario is not None
+    assert verdict.schedule is not None
+    scenario = verdict.scenario
+    broker = type(scenario.broker).__name__
+    yield _heading("What differs")
+    yield from _differences(verdict)
+    yield _heading(f"The delivery ({_size(scenario)})")
+    yield _indented_renderable(timeline(scenario, verdict.schedule))
+    yield _heading("What happened")
+    for number, (_, sentence) in enumerate(scenario.broker.explain(verdict.schedule, scenario.events), start=1):
+        yield _indented(f"{number}. {sentence}.")
+    yield _indented(_label(verdict, broker))
+    yield _heading("What rules it out")
+    for kind in dict.fromkeys(type(fault) for fault in scenario.faults):
+        yield _indented(f"{kind.__name__}: {scenario.broker.ruled_out_by(kind)}.")
+    if replay:
+        yield _heading("Replay")
+        yield _indented(Text(replay, style="bold cyan", no_wrap=True, overflow="ignore"))
+
+
+def _indented_renderable(renderable: RenderableType) -> Padding:
+    return Padding(renderable, (0, 0, 0, 2))
+
+
+def _size(scenario: Scenario) -> str:
+    return f"{_count(len(scenario.events), 'event')}, {_count(len(scenario.faults), 'fault')}, minimal"
+
+
+def _differences(verdict: Verdict) -> Iterator[RenderableType]:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    for column in ("", "in order", "observed"):
+        table.add_column(column, overflow="fold")
+    found = [difference for violation in verdict.violations for difference in violation.differences]
+    for difference in found[:MOST_DIFFERENCES]:
+        cells = (difference.path, _short(difference.expected), _short(difference.observed))
+        table.add_row(*map(Text, cells))
+    if found:
+        yield _indented_renderable(table)
+    if len(found) > MOST_DIFFERENCES:
+        yield _indented(f"and {len(found) - MOST_DIFFERENCES} more")
+    if found and all(_only_rounding(d.expected, d.observed) for d in found):
+        yield _indented("Only rounding differs: the sum of floats depends on their order. Use integers or Decimal.")
+    for violation in verdict.violations:
+        if not violation.differences:
+            yield _indented(violation.message)
+    if verdict.outcome is not None:
+        yield from _tracebacks(verdict.outcome.refused, verdict.outcome.failure)
+
+
+def _only_rounding(left: object, right: object) -> bool:
+    return isinstance(left, float) and isinstance(right, float) and abs(left - right) <= 1e-9 * max(abs(left), abs(right))
+
+
+def _tracebacks(refused: Sequence[Raised], failure: Exception | None) -> Iterator[RenderableType]:
+    errors = [raised.error for raised in refused] + ([failure] if failure is not None else [])
+    for error in errors[:3]:
+        frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
+        lines = [*traceback.format_list(frames), *traceback.format_exception_only(error)]
+        yield _indented(Text("".join(lines).rstrip(), no_wrap=True, overflow="ignore"))
+
+
+def _label(verdict: Verdict, broker: str) -> str:
+    if verdict.label == "across keys":
+        return (
+            f"Across keys: some order that {broker} may choose without any fault gives this result, too. These events lie "
+            'in different partitions, and nothing fixed their order. If either result is right, chaos(across_keys="any") '
+            "accepts it."
+        )
+    if verdict.label == "within":
+        return f"Within a key or partition: no order that {broker} may choose without a fault gives this result."
+    return "Whether an order without any fault gives this result, too, was not decided: there are too many orders."
+
+
+def _short(value: object, limit: int = 200) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,345 @@
+"""The repro file: literal, readable, and data only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.strategies import configure_tagged_union
+
+from chaoskit import __version__
+from chaoskit.brokers import BROKERS
+from chaoskit.codec import decode, encode, lenient
+from chaoskit.errors import CodecError, ReproError, StreamError, UsageError, did_you_mean
+from chaoskit.event import Event, EventId, Stream
+from chaoskit.faults import KIND_BY_NAME, Fault
+from chaoskit.scenario import Broker
+from chaoskit.schedule import ACTIONS, DELIVER_LIKE, Do, Raw, Step
+from chaoskit.verdict import Verdict
+
+FORMAT = 1
+_TEST = re.compile(r"[^-:\s][^:\r\n\0]*\.py(::[^:\r\n\0]+)+")
+_REQUIRED = ("test", "broker", "events", "faults", "schedule", "expected", "observed", "violations", "versions")
+
+
+@attrs.frozen
+class Repro:
+    """A file that was read. Values of events, `expected` and `observed` are still encoded: decoding them needs the
+    classes that the test's module imports."""
+
+    path: Path
+    test: str
+    broker: Broker
+    events: tuple[Event, ...]
+    faults: tuple[Fault, ...]
+    schedule: tuple[Step, ...]
+    expected: Any
+    observed: Any
+    violations: tuple[Mapping[str, Any], ...]
+    label: str | None = None
+
+    def stream(self) -> Stream:
+        """The events with their values decoded. Raises CodecError, StreamError."""
+        return Stream.of([Event(decode(e.key), decode(e.value), e.id, e.seq) for e in self.events])
+
+    def raw_steps(self) -> tuple[list[Raw], frozenset[int]]:
+        """The steps as they are played, and the numbers of those that were refused."""
+        positions = {event.id: i for i, event in enumerate(self.events)}
+        steps: list[Raw] = [
+            (
+                ACTIONS.index(step.action),
+                step.consumer,
+                -1 if step.event is None else positions[step.event],
+                -1 if step.partition is None else step.partition,
+                -1 if step.offset is None else step.offset,
+            )
+            for step in self.schedule
+        ]
+        return steps, frozenset(i for i, step in enumerate(self.schedule) if step.raised)
+
+
+# Our own values as JSON: cattrs does the work, and refuses what it does not know.
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True, omit_if_default=False)
+
+    def identity(value: Any, _: Any) -> EventId:
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise ValueError(f"{value!r} is not an event id")
+        return value
+
+    def exactly(value: Any, kind: type) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"{value!r} is not {kind.__name__}")
+        return value
+
+    for kind in (int, bool, str):
+        converter.register_structure_hook(kind, exactly)
+    converter.register_structure_hook_func(lambda t: t == EventId, identity)
+    converter.register_structure_hook_func(
+        lambda t: t == EventId | None, lambda value, t: None if value is None else identity(value, t)
+    )
+    converter.register_structure_hook_func(lambda t: t == Fault | None, lambda value, _: value)
+    configure_tagged_union(Fault, converter, tag_name="fault")
+    converter.register_structure_hook(
+        Event,
+        make_dict_structure_fn(
+            Event,
+            converter,
+            key=override(struct_hook=lambda value, _: value),
+            value=override(struct_hook=lambda value, _: value),
+            _cattrs_forbid_extra_keys=True,
+        ),
+    )
+    converter.register_unstructure_hook(
+        Event,
+        make_dict_unstructure_fn(
+            Event, converter, key=override(unstruct_hook=encode), value=override(unstruct_hook=encode)
+        ),
+    )
+    return converter
+
+
+CONVERTER = _converter()
+
+
+def _encode_event(event: Event) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "key": encode(event.key, f"the key of event {event.id}"),
+        "seq": event.seq,
+        "value": encode(event.value, f"the value of event {event.id}"),
+    }
+
+
+def encode_broker(broker: Broker) -> dict[str, Any]:
+    """Kind and settings. A function among them is written as its name, and read as None."""
+    settings = {field.name: getattr(broker, field.name) for field in attrs.fields(type(broker))}  # type: ignore[arg-type]
+    plain = {k: getattr(v, "__qualname__", repr(v)) if callable(v) else v for k, v in settings.items()}
+    return {"kind": type(broker).__name__, **plain}
+
+
+def decode_broker(data: Any) -> Broker:
+    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
+        raise ReproError('"broker" must be an object with a "kind"')
+    kind = BROKERS.get(data["kind"])
+    if kind is None:
+        raise ReproError(f'unknown broker {data["kind"]!r}{did_you_mean(data["kind"], BROKERS)}')
+    known = {field.name for field in attrs.fields(kind)}
+    settings = {name: value for name, value in data.items() if name not in ("kind", "key_serializer")}
+    for name in settings:
+        if name not in known:
+            raise ReproError(f'{data["kind"]} has no setting {name!r}{did_you_mean(name, known)}')
+    try:
+        return kind(**settings)
+    except UsageError as error:
+        raise ReproError(f'"broker": {error}') from error
+
+
+def same_settings(one: Broker, two: Broker) -> bool:
+    """Equal but for functions, which a file cannot hold."""
+    left, right = encode_broker(one), encode_broker(two)
+    for settings in (left, right):
+        settings.pop("key_serializer", None)
+    return left == right
+
+
+# Writing.
+
+
+def document(verdict: Verdict) -> dict[str, Any]:
+    """The file as JSON data. Raises ReproError for a verdict without a failing schedule, CodecError for a value."""
+    if verdict.status != "violated" or verdict.scenario is None or verdict.schedule is None:
+        raise ReproError(f"nothing to save: the verdict is {verdict.status}")
+    scenario = verdict.scenario
+    faults = list(scenario.faults)
+    data = {
+        "format": FORMAT,
+        "test": verdict.test or "",
+        "broker": encode_broker(scenario.broker),
+        "events": [_encode_event(event) for event in scenario.events],
+        "faults": [CONVERTER.unstructure(fault, Fault) for fault in faults],
+        "schedule": [_encode_step(step, faults) for step in verdict.schedule],
+        "expected": lenient(verdict.expected),
+        "observed": lenient(verdict.observed),
+        "violations": [{"invariant": v.invariant, "message": v.message} for v in verdict.violations],
+        "label": verdict.label,
+        "versions": {
+            "chaoskit": __version__,
+            "hypothesis": _hypothesis_version(),
+            "python": platform.python_version(),
+        },
+    }
+    if verdict.found is not None:
+        data["found"] = [_encode_event(event) for event in verdict.found]
+    return data
+
+
+def _encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
+    data: dict[str, Any] = {"action": step.action, "consumer": step.consumer}
+    for name in ("event", "partition", "offset"):
+        if getattr(step, name) is not None:
+            data[name] = getattr(step, name)
+    if step.fault is not None:
+        data["fault"] = faults.index(step.fault)
+    if step.raised:
+        data["raised"] = True
+    return data
+
+
+def _hypothesis_version() -> str:
+    import hypothesis
+
+    return hypothesis.__version__
+
+
+def file_name(verdict: Verdict) -> str:
+    """A slug of the test and a hash of test, broker, faults and the keys of the events; values and ids are left out,
+    so that the same bug found twice has one name."""
+    assert verdict.scenario is not None
+    scenario = verdict.scenario
+    positions = {event.id: i for i, event in enumerate(scenario.events)}
+    faults = [[type(f).__name__, positions[f.at], *attrs.astuple(f)[1:]] for f in scenario.faults]
+    keys = [encode(event.key) for event in scenario.events]
+    identity = json.dumps([verdict.test, encode_broker(scenario.broker), sorted(faults), keys], sort_keys=True)
+    return f"{slug(verdict.test or 'check')}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}.json"
+
+
+def slug(test: str) -> str:
+    """At most 60 characters that every file system takes, ending with the test's own name."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", test.replace(".py::", "-")).strip("-")[-60:].strip("-") or "test"
+
+
+def save(verdict: Verdict, directory: Path) -> Path:
+    """Write the file whole or not at all. If one of that name is there already it is kept."""
+    data = document(verdict)
+    path = directory / file_name(verdict)
+    text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        _write_once(path, text)
+    except OSError as error:
+        raise ReproError(f"no repro file: {directory} cannot be written: {error.strerror or error}") from error
+    return path
+
+
+def _write_once(path: Path, text: str) -> None:
+    if path.exists():
+        return
+    handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.chmod(name, 0o644)
+        try:
+            os.link(name, path)
+        except FileExistsError:
+            return
+        except OSError:  # a file system without hard links
+            os.replace(name, path)
+            return
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+# Reading.
+
+
+def read(path: Path) -> Repro:
+    """Read and check a file. Raises ReproError with one line that says what is wrong; runs nothing."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ReproError("no such file") from None
+    except UnicodeDecodeError:
+        raise ReproError("not UTF-8 text") from None
+    except OSError as error:
+        raise ReproError(f"cannot be read: {error.strerror or error}") from None
+    try:
+        data = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise ReproError(f"not JSON, or cut off: {error}") from None
+    try:
+        return _from_document(path, data)
+    except (UsageError, CodecError) as error:
+        raise ReproError(str(error)) from error
+
+
+def _from_document(path: Path, data: Any) -> Repro:
+    if not isinstance(data, dict) or "format" not in data:
+        raise ReproError('not a repro file: there is no "format"')
+    if type(data["format"]) is not int or data["format"] != FORMAT:
+        raise ReproError(f"format {data['format']!r} is not known to this version of chaoskit, which reads {FORMAT}")
+    missing = [name for name in _REQUIRED if name not in data]
+    if missing:
+        raise ReproError(f"{', '.join(missing)} missing")
+    test = data["test"]
+    if not isinstance(test, str) or (test and not _TEST.fullmatch(test)):
+        raise ReproError(f'"test" is {test!r}, not a pytest node id such as tests/test_wallet.py::test_wallet')
+    events = tuple(_structured(data["events"], tuple[Event, ...], "events"))
+    stamped = Stream.of(events).events
+    ids = {event.id for event in stamped}
+    faults = tuple(_read_fault(fault, ids) for fault in _list(data["faults"], "faults"))
+    steps = tuple(_read_step(step, ids, faults) for step in _list(data["schedule"], "schedule"))
+    violations = _list(data["violations"], "violations")
+    if not all(isinstance(v, dict) and isinstance(v.get("invariant"), str) for v in violations):
+        raise ReproError('"violations" must be a list of objects with an "invariant"')
+    return Repro(
+        path, test, decode_broker(data["broker"]), stamped, faults, steps, data["expected"], data["observed"],
+        tuple(violations), data.get("label"),
+    )  # fmt: skip
+
+
+def _list(data: Any, name: str) -> list[Any]:
+    if not isinstance(data, list):
+        raise ReproError(f'"{name}" must be a list')
+    return data
+
+
+def _structured(data: Any, kind: Any, name: str) -> Any:
+    try:
+        return CONVERTER.structure(data, kind)
+    except (cattrs.BaseValidationError, StreamError, TypeError, ValueError) as error:
+        found = cattrs.transform_error(error, path=name) if isinstance(error, cattrs.BaseValidationError) else [str(error)]
+        raise ReproError("; ".join(found[:2])) from error
+
+
+def _read_fault(data: Any, ids: set[EventId]) -> Fault:
+    kind = data.get("fault") if isinstance(data, dict) else None
+    if not isinstance(kind, str) or kind not in KIND_BY_NAME:
+        raise ReproError(f"unknown fault {kind!r}{did_you_mean(str(kind), KIND_BY_NAME)}")
+    fault: Fault = _structured(data, Fault, "faults")
+    if fault.at not in ids:
+        raise ReproError(f"{kind} names the event {fault.at!r}, which does not exist")
+    return fault
+
+
+def _read_step(data: Any, ids: set[EventId], faults: Sequence[Fault]) -> Step:
+    if not isinstance(data, dict):
+        raise ReproError('"schedule" must be a list of objects')
+    number = data.get("fault")
+    if number is not None and (type(number) is not int or not 0 <= number < len(faults)):
+        raise ReproError(f"a step names fault number {number!r}, which does not exist")
+    plain = {key: value for key, value in data.items() if key != "fault"}
+    step: Step = _structured(plain, Step, "schedule")
+    if step.event is not None and step.event not in ids:
+        raise ReproError(f"a step names the event {step.event!r}, which does not exist")
+    if step.action in DELIVER_LIKE and (step.event is None or step.partition is None or step.offset is None):
+        raise ReproError(f"a step {step.action!r} needs an event, a partition and an offset")
+    if step.consumer < 0 or (step.offset or 0) < 0 or (step.partition or 0) < 0:
+        raise ReproError("a step has a negative consumer, partition or offset")
+    return attrs.evolve(step, fault=None if number is None else faults[number])
+
+
+assert len(ACTIONS) == len(Do)
