@@ -56,9 +56,9 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from chaoskit.brokers import Kafka as Kafka
     from chaoskit.api import check as check
     from chaoskit.api import run as run
+    from chaoskit.brokers import Kafka as Kafka
     from chaoskit.decorator import chaos as chaos
     from chaoskit.errors import ChaosError as ChaosError
     from chaoskit.errors import ChaosFailure as ChaosFailure

@@ -9,7 +9,7 @@ from typing import Any
 
 from chaoskit.brokers import Kafka
 from chaoskit.errors import UsageError
-from chaoskit.execute import Body, Deliver
+from chaoskit.execute import Deliver
 from chaoskit.faults import FaultKind
 from chaoskit.invariant import Invariant
 from chaoskit.investigate import default_invariants, investigate, question, run_one
@@ -63,8 +63,6 @@ def run(test: Test, scenario: Scenario, *, invariants: Iterable[Invariant] | Non
             return run_one(subject, scenario.events, scenario.faults)
         except CheckerFailed as failed:
             return Verdict("unknown", reasons=(str(failed),), scenario=scenario)
-
-
 
 
 def _is_async(test: object) -> bool:

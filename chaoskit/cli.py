@@ -61,7 +61,7 @@ class _own_errors:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, click.ClickException):
+        if isinstance(error, Exception) and not isinstance(error, (click.ClickException, BrokenPipeError)):
             import traceback
 
             traceback.print_exception(error)

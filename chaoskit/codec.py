@@ -189,7 +189,9 @@ def _find_class(name: Any, base: type) -> type:
         raise CodecError(f"the value needs {qualname} of {module_name}, which the test's module has not imported")
     found: Any = vars(module)
     for part in qualname.split("."):
-        found = found.get(part) if isinstance(found, dict) else vars(found).get(part) if isinstance(found, type) else None
+        found = (
+            found.get(part) if isinstance(found, dict) else vars(found).get(part) if isinstance(found, type) else None
+        )
     if not isinstance(found, type) or not issubclass(found, base):
         raise CodecError(f"{module_name} has no class {qualname} of the kind that is needed")
     return found

@@ -155,9 +155,7 @@ def conduct(wrapper: Any, given: dict[str, Any]) -> Verdict:
     return attrs.evolve(verdict, test=asked.test or _name_of(wrapper))
 
 
-def _search(
-    wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any], asked: ambient.Asked
-) -> Verdict:
+def _search(wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any], asked: ambient.Asked) -> Verdict:
     name = asked.test or _name_of(wrapper)
     seed, chosen = asked.seed(wrapper._hypothesis_internal_use_seed)
     examples = [_literal(example) for example in getattr(wrapper, "hypothesis_explicit_examples", ())]

@@ -12,7 +12,7 @@ import attrs
 from hypothesis.errors import UnsatisfiedAssumption
 
 from chaoskit.errors import ChaosError, UsageError
-from chaoskit.event import Event, Message
+from chaoskit.event import Event, EventId, Message, Stream
 from chaoskit.faults import Fault
 from chaoskit.outcome import Outcome, Raised
 from chaoskit.scenario import Model, Steps
@@ -24,6 +24,9 @@ DELIVER, RESTART, SKIP, REFUSE = int(Do.DELIVER), int(Do.RESTART), int(Do.SKIP),
 Handler = Callable[[Message], Any]
 Body = Callable[["Deliver"], Any]
 """The user's test, run once: from `deliver` to what it returns."""
+
+Calls = Generator[tuple[Handler, Message], Exception | None, None]
+"""The calls of a run: send the exception that a handler raised, or None."""
 
 PASS_THROUGH = (UnsatisfiedAssumption, SkipTest)
 """Exceptions that are addressed to the test runner. pytest.skip, fail and xfail are no Exceptions anyway."""
@@ -70,17 +73,11 @@ class Run:
 
 
 class Mailbox:
-    """Makes the messages of one stream. Values that can change are copied for each delivery."""
+    """Makes the messages of one stream, each decoded anew. Values that cannot change are shared."""
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self._values = [(event.value, copier(event.value)) for event in model.stream.events]
-
-    def message(self, position: int, partition: int, offset: int) -> Message:
-        value, copied = self._values[position]
-        if copied is not None:
-            value = copied(value)
-        return self.model.message(position, value, partition, offset)
+        self.message = model.mail([copier(event.value) for event in model.stream.events])
 
 
 _ATOMS = frozenset({int, str, bytes, float, bool, type(None), complex})
@@ -103,21 +100,22 @@ def copier(value: Any) -> Callable[[Any], Any] | None:
 class Deliver:
     """The `deliver` of one run. `await` it in an async test."""
 
+    returned: Any = None
+    _called = False
+    _done = False
+    _misuse: UsageError | None = None
+    _memory_kept = False
+    _state: Callable[[], Any] | None = None
+    _unawaited: Coroutine[Any, Any, None] | None = None
+    _refusals: tuple[int, ...] = ()
+
     def __init__(self, script: Script, is_async: bool, record_states: bool) -> None:
         self._script = script
         self._is_async = is_async
         self._record_states = record_states
-        self._called = False
-        self._done = False
-        self._misuse: UsageError | None = None
-        self._state: Callable[[], Any] | None = None
+        self._steps = script.steps
         self._states: list[Any] = []
         self._raised: list[Raised] = []
-        self._steps: Sequence[Raw] = ()
-        self._refusals: tuple[int, ...] = ()
-        self._memory_kept = False
-        self._unawaited: Coroutine[Any, Any, None] | None = None
-        self.returned: Any = None
 
     def __call__(
         self,
@@ -136,12 +134,12 @@ class Deliver:
         self._called = True
         self._memory_kept = spawn is None
         self._state = state
-        make = spawn if spawn is not None else lambda: handler
-        calls = self._play(make, spawn is not None)
         if self._is_async:
-            self._unawaited = _drive_async(calls)
+            self._unawaited = self._drive_async(self._calls(handler, spawn))
             return self._unawaited
-        return _drive(calls, self._misused)
+        if handler is not None and not self._record_states and not self._script.refusals:
+            return self._straight(handler)
+        return self._drive(self._calls(handler, spawn))
 
     def _check(self, handler: object, spawn: object, state: object) -> None:
         if self._called:
@@ -153,93 +151,174 @@ class Deliver:
         for name, value in (("handler", handler), ("spawn", spawn), ("state", state)):
             if value is not None and not callable(value):
                 self._misused(f"deliver({name}={value!r}): a function is needed, got {type(value).__name__}")
-        if inspect.iscoroutinefunction(handler) and not self._is_async:
-            self._misused("the handler is async: make the test `async def` and write `await deliver(handler)`")
 
     def _misused(self, message: str) -> None:
         self._misuse = UsageError(message)
         raise self._misuse
 
-    def _play(
-        self, make: Callable[[], Any], spawns: bool
-    ) -> Generator[tuple[Handler, Message], Exception | None, None]:
+    def _straight(self, handler: Handler) -> None:
+        """The short way, for a handler that refuses nothing. At the first refusal the long way takes over."""
+        message = self._script.mailbox.message
+        number = 0
+        try:
+            for number, step in enumerate(self._steps):
+                if step[0] == DELIVER:
+                    result = handler(message(step))
+                    if result is not None:
+                        self._must_be_sync(result)
+        except (UsageError, *PASS_THROUGH):
+            raise
+        except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
+            self._drive(self._calls(handler, None, number, refusal))
+        self._done = True
+
+    def _must_be_sync(self, result: Any) -> None:
+        if inspect.iscoroutine(result):
+            result.close()
+            self._misused("the handler is async: make the test `async def` and write `await deliver(handler)`")
+
+    def _calls(
+        self,
+        handler: Handler | None,
+        spawn: Callable[[], Handler] | None,
+        number: int = 0,
+        error: Exception | None = None,
+    ) -> Calls:
+        """The calls that the schedule asks for, from step `number` on, which was refused already if `error` is given.
+
+        Where a refusal is new, or one that was recorded does not come, the model itself goes on.
+        """
         script, message = self._script, self._script.mailbox.message
-        expected = script.refusals
-        steps = script.steps
+        steps, expected = script.steps, script.refusals
         handlers: dict[int, Handler] = {}
         refused: list[int] = []
         live: Steps | None = None
         taken: list[Raw] = []
-        number = 0
         while number < len(steps):
-            do, consumer, position, partition, offset = steps[number]
-            error = None
-            if do == DELIVER:
-                handler = handlers.get(consumer)
-                if handler is None:
-                    handler = handlers[consumer] = self._made(make(), spawns)
-                error = yield handler, message(position, partition, offset)
+            step = steps[number]
+            if step[0] == DELIVER:
+                if error is None:
+                    called = handlers.get(step[1]) or handler
+                    if called is None:
+                        called = handlers[step[1]] = self._spawned(spawn)
+                    error = yield called, message(step)
                 if error is not None:
-                    self._refused(position, error)
+                    self._refuse(step[2], error)
                     refused.append(number)
                 if self._record_states and self._state is not None:
                     self._states.append(snapshot(self._state()))
-            elif do == RESTART and spawns:
-                handlers.pop(consumer, None)
+            elif step[0] == RESTART:
+                handlers.pop(step[1], None)
             if live is None and (error is not None) != (number in expected):
                 live = script.after(number + 1, [i in refused for i in range(number + 1)])
                 taken = steps = list(steps[: number + 1])
             number += 1
-            if live is not None and number == len(steps):
+            if live is not None:
                 taken += _next_step(live, error is not None)
+            error = None
         self._steps, self._refusals = steps, tuple(refused)
         self._done = True
 
-    def _made(self, handler: Any, spawned: bool) -> Handler:
-        if not callable(handler):
-            self._misused(f"spawn gave {handler!r}, not a handler")
-        return handler  # type: ignore[no-any-return]
+    def _spawned(self, spawn: Callable[[], Handler] | None) -> Handler:
+        made: Any = spawn() if spawn is not None else None
+        if not callable(made):
+            self._misused(f"spawn gave {made!r}, not a handler")
+        return made  # type: ignore[no-any-return]
 
-    def _refused(self, position: int, error: Exception) -> None:
+    def _refuse(self, position: int, error: Exception) -> None:
         event = self._script.mailbox.model.stream[position]
         if self._script.faults is None:
             raise ReferenceRefused(event, error) from error
         self._raised.append(Raised(event.id, error))
+
+    def _drive(self, calls: Calls) -> None:
+        error: Exception | None = None
+        while True:
+            try:
+                handler, message = calls.send(error)
+            except StopIteration:
+                return
+            error = None
+            try:
+                result = handler(message)
+                if result is not None:
+                    self._must_be_sync(result)
+            except (UsageError, *PASS_THROUGH):
+                raise
+            except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
+                error = refusal
+
+    async def _drive_async(self, calls: Calls) -> None:
+        error: Exception | None = None
+        while True:
+            try:
+                handler, message = calls.send(error)
+            except StopIteration:
+                return
+            error = None
+            try:
+                result = handler(message)
+                if inspect.isawaitable(result):
+                    await result
+            except (UsageError, *PASS_THROUGH):
+                raise
+            except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
+                error = refusal
 
     # Read by `execute`.
 
     def outcome(self, returned: Any, failure: Exception | None) -> Outcome:
         if self._misuse is not None:
             raise self._misuse
-        if self._unawaited is not None and not self._done and failure is None:
-            self._unawaited.close()
-            raise UsageError("deliver was not awaited: in an async test write `await deliver(handler)`")
-        if not self._called and failure is None:
-            raise UsageError(
-                "the test returned without calling deliver, so no message was delivered. "
-                "Call deliver(handler) once in its body"
-            )
+        if not self._done and failure is None:
+            self._not_done()
         state = returned
         if returned is None and self._state is not None:
             state = self._state()
-        ids = self._script.mailbox.model.stream.ids
+        delivered = Delivered(self._script.mailbox.model.stream, self._steps)
+        if not self._raised:
+            return Outcome(state, delivered, tuple(self._states), failure=failure)
         last = {raised.event: raised for raised in self._raised}
-        ended = {DELIVER: [], SKIP: [], REFUSE: []}  # type: dict[int, list[Any]]
-        for step in self._steps:
-            if step[0] in ended:
-                ended[step[0]].append(ids[step[2]])
-        return Outcome(
-            state,
-            tuple(ended[DELIVER]),
-            tuple(self._states),
-            tuple(self._raised),
-            tuple(last[id_] for id_ in ended[REFUSE]),
-            tuple(ended[SKIP]),
-            failure,
+        refused = tuple(last[id_] for id_ in Delivered(delivered.stream, self._steps, REFUSE))
+        lost = tuple(Delivered(delivered.stream, self._steps, SKIP))
+        return Outcome(state, delivered, tuple(self._states), tuple(self._raised), refused, lost, failure)
+
+    def _not_done(self) -> None:
+        if self._unawaited is not None:
+            self._unawaited.close()
+            raise UsageError("deliver was not awaited: in an async test write `await deliver(handler)`")
+        raise UsageError(
+            "the test returned without calling deliver, so no message was delivered. "
+            "Call deliver(handler) once in its body"
         )
 
     def run(self, outcome: Outcome) -> Run:
         return Run(outcome, self._steps, self._refusals, self._memory_kept)
+
+
+class Delivered(Sequence[EventId]):
+    """The ids of the events of all steps of one kind, made when somebody looks."""
+
+    __slots__ = ("_do", "_ids", "_steps", "stream")
+
+    def __init__(self, stream: Stream, steps: Sequence[Raw], do: int = DELIVER) -> None:
+        self.stream, self._steps, self._do = stream, steps, do
+        self._ids: tuple[EventId, ...] | None = None
+
+    def _made(self) -> tuple[EventId, ...]:
+        if self._ids is None:
+            events = self.stream.events
+            self._ids = tuple(events[step[2]].id for step in self._steps if step[0] == self._do)
+        return self._ids
+
+    def __len__(self) -> int:
+        return len(self._made())
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._made()[place]
+
+    def __repr__(self) -> str:
+        return repr(self._made())
 
 
 class ReferenceRefused(UsageError):
@@ -257,45 +336,6 @@ def _next_step(play: Steps, refused: bool) -> list[Raw]:
         return [play.send(refused)]
     except StopIteration:
         return []
-
-
-def _drive(calls: Generator[tuple[Handler, Message], Exception | None, None], misused: Callable[[str], None]) -> None:
-    send = calls.send
-    error: Exception | None = None
-    while True:
-        try:
-            handler, message = send(error)
-        except StopIteration:
-            return
-        error = None
-        try:
-            result = handler(message)
-        except PASS_THROUGH:
-            raise
-        except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
-            error = refusal
-        else:
-            if result is not None and inspect.iscoroutine(result):
-                result.close()
-                misused("the handler is async: make the test `async def` and write `await deliver(handler)`")
-
-
-async def _drive_async(calls: Generator[tuple[Handler, Message], Exception | None, None]) -> None:
-    error: Exception | None = None
-    while True:
-        try:
-            handler, message = calls.send(error)
-        except StopIteration:
-            return
-        error = None
-        try:
-            result = handler(message)
-            if inspect.isawaitable(result):
-                await result
-        except PASS_THROUGH:
-            raise
-        except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
-            error = refusal
 
 
 def execute(body: Body, script: Script, *, is_async: bool = False, record_states: bool = False) -> Run:

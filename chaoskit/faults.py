@@ -16,16 +16,12 @@ from chaoskit.event import EventId
 
 def _count(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if type(value) is not int or value < 0:
-        raise UsageError(
-            f"{type(instance).__name__}({attribute.name}={value!r}): a whole number, 0 or more, is needed"
-        )
+        raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): a whole number, 0 or more, is needed")
 
 
 def _event_id(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise UsageError(
-            f"{type(instance).__name__}(at={value!r}): `at` is the id of an event, a str or an int"
-        )
+        raise UsageError(f"{type(instance).__name__}(at={value!r}): `at` is the id of an event, a str or an int")
 
 
 @attrs.frozen(order=True)

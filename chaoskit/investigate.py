@@ -13,7 +13,7 @@ from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run
 from chaoskit.faults import FaultKind
 from chaoskit.invariant import Invariant
-from chaoskit.scenario import Broker, Scenario, allowed_kinds
+from chaoskit.scenario import Scenario, allowed_kinds
 from chaoskit.schedule import Schedule
 from chaoskit.search.campaign import Campaign, Found, confirm
 from chaoskit.search.draw import draw_streams, simpler_values, strategy_of
@@ -24,6 +24,8 @@ from chaoskit.strategies.streams import parts_of
 from chaoskit.verdict import Label, Verdict
 
 SCHEDULES_PER_STREAM = 50
+MOST_REFILLS = 4
+"""How often more streams are drawn where those that were had too few distinct schedules."""
 MOST_LABEL_ROUNDS = 4
 """How often the search goes on after a failure that turns out to be across keys."""
 
@@ -123,19 +125,25 @@ def _notes(campaign: Campaign) -> list[str]:
 
 def _search(q: Question, campaign: Campaign, round_: int) -> None:
     def take(stream: Stream, salt: int) -> bool:
-        campaign.try_stream(stream, salt)
+        campaign.try_stream(stream, derive(q.seed, f"plans {salt}"))
         return campaign.found is not None
 
     if round_ == 0:
         for number, example in enumerate(q.examples):
-            if take(example, derive(q.seed, f"example {number}")):
+            if take(example, number):
                 return
     if isinstance(q.events, Stream):
         campaign.streams = campaign.streams_done + 1
-        take(q.events, derive(q.seed, f"salt {round_}"))
-    elif campaign.wants_more:
-        streams = max(1, campaign.streams - campaign.streams_done)
-        draw_streams(q.events, take, streams=streams, seed=derive(q.seed, f"round {round_}"), digest=q.digest)
+        take(q.events, round_)
+        return
+    for refill in range(MOST_REFILLS):
+        done = campaign.done
+        streams = max(campaign.streams - campaign.streams_done, -(-(q.schedules - done) // SCHEDULES_PER_STREAM), 1)
+        campaign.streams = campaign.streams_done + streams
+        seed = derive(q.seed, f"streams {round_} {refill}")
+        draw_streams(q.events, take, streams=streams, seed=seed, digest=q.digest)
+        if campaign.found is not None or not campaign.wants_more or campaign.done == done:
+            return
 
 
 def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
@@ -185,9 +193,7 @@ def _quietly(fails: Any, stream: Stream, faults: Plan) -> bool:
         return False
 
 
-def violated(
-    case: Case, faults: Plan, run: Run, label: Label | None, schedule: Schedule | None = None
-) -> Verdict:
+def violated(case: Case, faults: Plan, run: Run, label: Label | None, schedule: Schedule | None = None) -> Verdict:
     """The verdict on one failing run, with its literal schedule where that is known already."""
     reference = case.reference(run.outcome.lost)
     return Verdict(

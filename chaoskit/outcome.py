@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -29,7 +30,7 @@ class Outcome:
     """
 
     state: Any
-    delivered: tuple[EventId, ...] = ()
+    delivered: Sequence[EventId] = ()
     states: tuple[Any, ...] = ()
     raised: tuple[Raised, ...] = ()
     refused: tuple[Raised, ...] = ()

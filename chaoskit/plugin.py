@@ -18,10 +18,15 @@ _ASKED: pytest.StashKey[PytestAsked] = pytest.StashKey()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaoskit", "chaoskit: message handlers under every possible delivery")
     group.addoption(
-        "--chaos-schedules", type=int, metavar="N", help="distinct schedules per chaos test (overrides the decorator)"
+        "--chaos-schedules",
+        type=int,
+        metavar="N",
+        help="distinct schedules per chaos test (overrides the decorator)",
     )
     group.addoption(
-        "--chaos-seed", metavar="SEED", help="seed of every chaos test, mixed with its node id; the same seed, the same result"
+        "--chaos-seed",
+        metavar="SEED",
+        help="seed of every chaos test, mixed with its node id; the same seed, the same result",
     )
     group.addoption(
         "--chaos-repros", metavar="DIR", default=".chaoskit",

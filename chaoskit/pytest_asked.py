@@ -148,7 +148,11 @@ def allow_fixtures(item: pytest.Item) -> None:
     """Fixtures beside `deliver` are made once per test, which is what we document: Hypothesis' check is for @given."""
     function = getattr(item.obj, "__func__", item.obj)  # type: ignore[attr-defined]
     settings = function._hypothesis_internal_use_settings
-    checks = {HealthCheck.function_scoped_fixture, HealthCheck.differing_executors, *settings.suppress_health_check}
+    checks = {
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.differing_executors,
+        *settings.suppress_health_check,
+    }
     function._hypothesis_internal_use_settings = hypothesis.settings(settings, suppress_health_check=list(checks))
 
 

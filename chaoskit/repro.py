@@ -29,7 +29,17 @@ from chaoskit.verdict import Verdict
 
 FORMAT = 1
 _TEST = re.compile(r"[^-:\s][^:\r\n\0]*\.py(::[^:\r\n\0]+)+")
-_REQUIRED = ("test", "broker", "events", "faults", "schedule", "expected", "observed", "violations", "versions")
+_REQUIRED = (
+    "test",
+    "broker",
+    "events",
+    "faults",
+    "schedule",
+    "expected",
+    "observed",
+    "violations",
+    "versions",
+)
 
 
 @attrs.frozen
@@ -135,12 +145,12 @@ def decode_broker(data: Any) -> Broker:
         raise ReproError('"broker" must be an object with a "kind"')
     kind = BROKERS.get(data["kind"])
     if kind is None:
-        raise ReproError(f'unknown broker {data["kind"]!r}{did_you_mean(data["kind"], BROKERS)}')
+        raise ReproError(f"unknown broker {data['kind']!r}{did_you_mean(data['kind'], BROKERS)}")
     known = {field.name for field in attrs.fields(kind)}
     settings = {name: value for name, value in data.items() if name not in ("kind", "key_serializer")}
     for name in settings:
         if name not in known:
-            raise ReproError(f'{data["kind"]} has no setting {name!r}{did_you_mean(name, known)}')
+            raise ReproError(f"{data['kind']} has no setting {name!r}{did_you_mean(name, known)}")
     try:
         return kind(**settings)
     except UsageError as error:
@@ -311,7 +321,9 @@ def _structured(data: Any, kind: Any, name: str) -> Any:
     try:
         return CONVERTER.structure(data, kind)
     except (cattrs.BaseValidationError, StreamError, TypeError, ValueError) as error:
-        found = cattrs.transform_error(error, path=name) if isinstance(error, cattrs.BaseValidationError) else [str(error)]
+        found = (
+            cattrs.transform_error(error, path=name) if isinstance(error, cattrs.BaseValidationError) else [str(error)]
+        )
         raise ReproError("; ".join(found[:2])) from error
 
 

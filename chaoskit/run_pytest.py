@@ -13,7 +13,6 @@ import pytest
 from chaoskit.replays import Answer
 from chaoskit.repro import Repro
 
-
 _CONFIGS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
 

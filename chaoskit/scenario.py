@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -33,8 +33,8 @@ class Model(Protocol):
     def lanes(self) -> list[list[int]]:
         """The positions of the events in each lane whose order the broker fixes without any fault."""
 
-    def message(self, position: int, value: Any, partition: int, offset: int) -> Message:
-        """What the handler receives for this delivery."""
+    def mail(self, copiers: Sequence[Callable[[Any], Any] | None]) -> Callable[[Raw], Message]:
+        """From a delivery to what the handler receives. `copiers` copy the values that can change."""
 
 
 class Broker(Protocol):
@@ -56,13 +56,21 @@ class Broker(Protocol):
         """Which setting, or else which habit, keeps faults of this kind from happening."""
 
 
+def _events(events: Iterable[Event]) -> tuple[Event, ...]:
+    return Stream.of(events).events
+
+
+def _faults(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    return tuple(faults)
+
+
 @attrs.frozen
 class Scenario:
     """A stream, a broker and what goes wrong. Raises UsageError where a fault names an event that is not there."""
 
-    events: tuple[Event, ...] = attrs.field(converter=lambda events: Stream.of(events).events)
+    events: tuple[Event, ...] = attrs.field(converter=_events)
     broker: Broker
-    faults: tuple[Fault, ...] = attrs.field(default=(), converter=tuple)
+    faults: tuple[Fault, ...] = attrs.field(default=(), converter=_faults)
 
     def __attrs_post_init__(self) -> None:
         ids = {event.id for event in self.events}

@@ -80,9 +80,7 @@ def differences(expected: Any, observed: Any, path: str = "state") -> Iterator[D
         return
     elif (fields := _fields(expected)) is not None and type(expected) is type(observed):
         for name in fields:
-            yield from differences(
-                getattr(expected, name, ABSENT), getattr(observed, name, ABSENT), f"{path}.{name}"
-            )
+            yield from differences(getattr(expected, name, ABSENT), getattr(observed, name, ABSENT), f"{path}.{name}")
     elif not _equal(expected, observed, path):
         yield Difference(path, expected, observed)
 

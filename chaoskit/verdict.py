@@ -21,15 +21,15 @@ Label = Literal["within", "across keys", "not decided"]
 class Tally:
     """What a search tried.
 
-    `schedules`: distinct schedules run, references not counted. `effective`: how many changed the order or the
-    number of times in which some key's events were seen, by kind of fault that was alone in its schedule.
+    `schedules`: distinct schedules run, references not counted. `effective`: the kinds of fault that, alone in a
+    schedule, changed the order or the number of times in which some key's events were seen; `not_tried`: the others.
     `all_singles`: every schedule with a single fault was run, for every stream.
     """
 
     streams: int = 0
     schedules: int = 0
     deliveries: int = 0
-    effective: tuple[tuple[str, int], ...] = ()
+    effective: tuple[str, ...] = ()
     not_tried: tuple[str, ...] = ()
     all_singles: bool = False
 

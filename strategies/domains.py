@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from faker import Faker
@@ -80,7 +80,7 @@ def _person(number: int) -> dict[str, str]:
     }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _iban(number: int) -> str:
     return str(_seeded(number).iban())
 

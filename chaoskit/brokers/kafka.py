@@ -18,6 +18,7 @@ from chaoskit.brokers.consumer import Reading
 from chaoskit.brokers.kafka_words import RULED_OUT_BY, sentences
 from chaoskit.brokers.log import LogModel, LogSettings
 from chaoskit.brokers.partitioners import KAFKA_PARTITIONERS
+from chaoskit.brokers.producer import Producer
 from chaoskit.errors import StreamError, UsageError, did_you_mean
 from chaoskit.event import Event, Stream
 from chaoskit.faults import KINDS, BatchSwap, Fault, FaultKind, Overtake
@@ -138,14 +139,16 @@ class Kafka:
 
         return LogSettings(
             topic=self.topic,
-            partitions=self.partitions,
-            home=home,
-            batch_size=self.records_per_batch,
-            max_in_flight=self.max_in_flight,
-            newest_first=self.retry_order == "newest_first",
+            producer=Producer(
+                home,
+                self.partitions,
+                self.records_per_batch,
+                self.max_in_flight,
+                self.retry_order == "newest_first",
+            ),
+            reading=Reading(self.consumers, self.commit_every, self.on_error, self.max_attempts),
             longest_replay=self.max_poll_records,
             growth=cache(growth),
-            reading=Reading(self.consumers, self.commit_every, self.on_error, self.max_attempts),
         )
 
     def _key_bytes(self, key: Any) -> bytes | None:

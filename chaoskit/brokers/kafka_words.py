@@ -110,7 +110,11 @@ def _growth(fault: Rehash, key: object, steps: Sequence[Step], partitions: int) 
     backlog = ""
     if late:
         backlog = f", and was read before the backlog of partition {late[0].partition} ({late[0].event} first)"
-    lag = f"; producers with old metadata sent the next {fault.lag} events of {key!r} to the old partition" if fault.lag else ""
+    lag = (
+        f"; producers with old metadata sent the next {fault.lag} events of {key!r} to the old partition"
+        if fault.lag
+        else ""
+    )
     return (
         f"the topic grew from {partitions} to {fault.to} partitions: {fault.at} of key {key!r} went to partition "
         f"{homes[0]}{backlog}{lag}"
@@ -119,7 +123,10 @@ def _growth(fault: Rehash, key: object, steps: Sequence[Step], partitions: int) 
 
 def _refusal(number: int, steps: Sequence[Step]) -> str:
     step = steps[number]
-    fate = next((s.action for s in steps[number + 1 :] if (s.partition, s.offset) == (step.partition, step.offset)), None)
+    fate = next(
+        (s.action for s in steps[number + 1 :] if (s.partition, s.offset) == (step.partition, step.offset)),
+        None,
+    )
     then = {
         "deliver": "it was shown again",
         "park": "its attempts were used up, and it went to the dead-letter topic",

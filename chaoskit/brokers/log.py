@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
 
-from chaoskit.brokers.consumer import DELIVER, PARK, PUT_BACK, RESTART, Notes, Plan, Reader, Reading
-from chaoskit.brokers.producer import Hold, Home, Logs, write
+from chaoskit.brokers.consumer import DELIVER, PARK, PUT_BACK, RESTART, Anchored, Reader, Reading
+from chaoskit.brokers.producer import Hold, Homes, Logs, Producer
 from chaoskit.event import Event, EventId, Message, Stream
 from chaoskit.faults import BatchSwap, DeadLetter, Duplicate, Fault, FaultKind, Overtake, Redeliver, Rehash
 from chaoskit.scenario import Steps
@@ -17,6 +16,7 @@ from chaoskit.schedule import ACTIONS, Raw, Schedule, Step
 
 EPOCH = 1_700_000_000.0
 """The producer sends one event a second from here on (14 November 2023), so that timestamps are the same everywhere."""
+
 
 @attrs.frozen
 class LogSettings:
@@ -27,14 +27,10 @@ class LogSettings:
     """
 
     topic: str
-    partitions: int
-    home: Home
-    batch_size: int
-    max_in_flight: int
-    newest_first: bool
+    producer: Producer
+    reading: Reading
     longest_replay: int
     growth: Callable[[Any], Sequence[int]]
-    reading: Reading
 
 
 class LogModel:
@@ -44,27 +40,11 @@ class LogModel:
         self.stream = stream
         self._settings = settings
         self._position: dict[EventId, int] = {id_: i for i, id_ in enumerate(stream.ids)}
-        self._calm = self._write((), ())
+        self._producer = settings.producer
+        self._homes = Homes(stream.events, self._producer.home)
+        self._calm = self._producer.write(self._homes)
         self._lane_of = {i: p for p, log in enumerate(self._calm.partitions) for i in log}
         self._rank = {i: n for log in self._calm.partitions for n, i in enumerate(log)}
-        self._later: dict[Any, list[int]] = {}
-        for position, event in enumerate(stream.events):
-            self._later.setdefault(event.key, []).append(position)
-
-    def _write(
-        self, rehashes: Sequence[tuple[int, Rehash]], swaps: Sequence[tuple[int, BatchSwap]]
-    ) -> Logs:
-        s = self._settings
-        return write(
-            self.stream.events,
-            s.home,
-            s.partitions,
-            rehashes=rehashes,
-            swaps=swaps,
-            batch_size=s.batch_size,
-            max_in_flight=s.max_in_flight,
-            newest_first=s.newest_first,
-        )
 
     # What a search may choose from.
 
@@ -73,14 +53,13 @@ class LogModel:
         unless there is one partition only."""
         lanes: list[list[int]] = []
         for log in self._calm.partitions:
-            keyed = [i for i in log if self._settings.partitions == 1 or self._has_home(self.stream[i])]
+            keyed = [i for i in log if self._producer.partitions == 1 or self._has_home(self.stream[i])]
             lanes += [keyed] if keyed else []
             lanes += [[i] for i in log if i not in set(keyed)] if len(keyed) < len(log) else []
         return lanes
 
     def _has_home(self, event: Event) -> bool:
-        home = self._settings.home
-        count = self._settings.partitions
+        home, count = self._producer.home, self._producer.partitions
         return home(event.key, 0, count) == home(event.key, 1, count)
 
     def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
@@ -99,7 +78,7 @@ class LogModel:
         return self._growth_arguments(position)
 
     def _batch_arguments(self, position: int, lane_size: int) -> tuple[Sequence[int], ...] | None:
-        s = self._settings
+        s = self._producer
         behind = (lane_size - 1) // s.batch_size - self._rank[position] // s.batch_size
         if behind == 0:
             return None
@@ -111,69 +90,81 @@ class LogModel:
         backlog = self._rank[position]
         if not growth or not backlog:
             return None
-        own = self._later[event.key]
-        return growth, range(backlog), range(len(self.stream)), range(len(own) - bisect_right(own, position) + 1)
+        return (
+            growth,
+            range(backlog),
+            range(len(self.stream)),
+            range(len(self._homes.followers(position)) + 1),
+        )
 
-    def message(self, position: int, value: Any, partition: int, offset: int) -> Message:
-        event = self.stream.events[position]
-        return Message(
-            event.key, value, event.id, event.seq, {}, EPOCH + position, self._settings.topic, partition, offset
-        )  # fmt: skip
+    def mail(self, copiers: Sequence[Callable[[Any], Any] | None]) -> Callable[[Raw], Message]:
+        topic = self._settings.topic
+        letters = [
+            (event.key, event.value, copied, event.id, event.seq, EPOCH + position)
+            for position, (event, copied) in enumerate(zip(self.stream.events, copiers, strict=True))
+        ]
+
+        def message(step: Raw) -> Message:
+            _, _, position, partition, offset = step
+            key, value, copied, id_, seq, sent = letters[position]
+            if copied is not None:
+                value = copied(value)
+            return Message(key, value, id_, seq, {}, sent, topic, partition, offset)
+
+        return message
 
     # The run.
 
-    def play(self, faults: Iterable[Fault], notes: Notes | None = None) -> Steps:
-        """Steps 4 to 11 of the semantics (see docs/kafka.md); `notes` collects (number of the step, its fault)."""
-        plan, logs = self._sorted(faults)
-        return Reader(self.stream.events, self._settings.home, self._settings.reading, plan, logs).run(notes)
+    def play(self, faults: Iterable[Fault]) -> Steps:
+        """Stage 1, then stage 2. What each of them does is written down in docs/kafka.md."""
+        return self._reader(faults)[0].run()
 
-    def _sorted(self, faults: Iterable[Fault]) -> tuple[Plan, Logs]:
-        plan = Plan()
+    def _reader(self, faults: Iterable[Fault]) -> tuple[Reader, Logs]:
+        anchored: Anchored = {}
+        holds: dict[int, list[Hold]] = {}
         rehashes: list[tuple[int, Rehash]] = []
         swaps: list[tuple[int, BatchSwap]] = []
-        late: dict[int, list[Hold]] = {}
+        positions = self._position
         for fault in faults:
-            position = self._position[fault.at]
-            kind = type(fault)
-            if kind is Duplicate:
-                plan.duplicates.setdefault(position, []).append(fault)  # type: ignore[arg-type]
-            elif kind is Redeliver:
-                plan.redeliveries.setdefault(position, []).append(fault)  # type: ignore[arg-type]
-            elif kind is DeadLetter:
-                plan.dead_letters.setdefault(position, []).append(fault)  # type: ignore[arg-type]
-            elif kind is Overtake:
-                late.setdefault(position, []).append(Hold(fault, fault.by + 1))  # type: ignore[union-attr]
-            elif kind is Rehash:
-                rehashes.append((position, fault))  # type: ignore[arg-type]
+            position = positions[fault.at]
+            if type(fault) is Overtake:
+                holds.setdefault(position, []).append(Hold(fault, fault.by + 1))
+            elif type(fault) is Rehash:
+                rehashes.append((position, fault))
+            elif type(fault) is BatchSwap:
+                swaps.append((position, fault))
+            elif position in anchored:
+                anchored[position].append(fault)
+                anchored[position].sort(key=_firing_order)
             else:
-                swaps.append((position, fault))  # type: ignore[arg-type]
-        for several in (plan.redeliveries, plan.dead_letters):
-            for found in several.values():
-                if len(found) > 1:
-                    found.sort(key=attrs.astuple)
-        logs = self._write(sorted(rehashes), sorted(swaps)) if rehashes or swaps else self._calm
-        for position, holds in late.items():
-            plan.holds[position] = sorted(holds, key=lambda hold: hold.release)
-        for position, hold in logs.holds.items():
-            plan.holds.setdefault(position, []).insert(0, hold)
-        return plan, logs
+                anchored[position] = [fault]
+        for stalls in holds.values():
+            if len(stalls) > 1:
+                stalls.sort(key=lambda hold: hold.release)
+        logs = self._calm
+        if rehashes or swaps:
+            logs = self._producer.write(self._homes, sorted(rehashes), sorted(swaps))
+            for position, stalls in logs.holds.items():
+                holds[position] = stalls + holds.get(position, [])
+        events, home = self.stream.events, self._producer.home
+        return Reader(events, home, self._settings.reading, logs, anchored, holds), logs
 
     # The run as literal steps.
 
     def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
-        notes: Notes = []
-        written = self._sorted(faults)[1].notes
-        play = self.play(faults, notes)
-        refused = set(raised)
-        replayed: list[Raw] = []
-        outcome: bool | None = None
-        for number in range(len(steps)):
-            replayed.append(play.send(outcome))
-            outcome = number in refused or None
-        next(play, None)
-        assert [tuple(s) for s in replayed] == [tuple(s) for s in steps], "the model made other steps"
+        reader, logs = self._reader(faults)
+        play, refused = reader.run(), set(raised)
+        noted: list[Fault | None] = []
+        answer: bool | None = None
+        for number, expected in enumerate(steps):
+            step = play.send(answer)
+            assert step == tuple(expected), "the model made another step"
+            late = reader.late.pop(step[3:], None) if step[0] == DELIVER else None
+            noted.append(reader.cause or late)
+            reader.cause = None
+            answer = number in refused or None
         ids = self.stream.ids
-        causes = _causes(steps, dict(notes), dict(written))
+        causes = _causes(steps, noted, dict(logs.notes))
         return Schedule(
             tuple(
                 Step(
@@ -192,7 +183,14 @@ class LogModel:
         )
 
 
-def _causes(steps: Sequence[Raw], notes: dict[int, Fault], written: dict[int, Fault]) -> list[Fault | None]:
+_ORDER_OF_KINDS = {DeadLetter: 0, Duplicate: 1, Redeliver: 2}
+
+
+def _firing_order(fault: Duplicate | Redeliver | DeadLetter) -> tuple[int, int]:
+    return _ORDER_OF_KINDS[type(fault)], 0 if type(fault) is Duplicate else fault.after
+
+
+def _causes(steps: Sequence[Raw], noted: Sequence[Fault | None], written: dict[int, Fault]) -> list[Fault | None]:
     """The fault behind each step: noted by the run; or the restart that brought a record back; or the put back
     that appended it; or, at its first delivery, the producer's."""
     causes: list[Fault | None] = []
@@ -200,7 +198,7 @@ def _causes(steps: Sequence[Raw], notes: dict[int, Fault], written: dict[int, Fa
     put_back: dict[tuple[int, int], Fault | None] = {}
     restart: dict[int, Fault | None] = {}
     for number, (do, consumer, position, partition, offset) in enumerate(steps):
-        cause = notes.get(number)
+        cause = noted[number]
         record = (partition, offset)
         if do == RESTART:
             restart[consumer] = cause

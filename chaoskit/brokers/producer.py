@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
@@ -24,7 +25,6 @@ class Hold:
     awaits: int | None = None
 
 
-@attrs.frozen
 class Logs:
     """What the producers wrote.
 
@@ -34,26 +34,46 @@ class Logs:
     event where it is.
     """
 
-    partitions: list[list[int]]
-    appended: list[list[float]]
-    counts: list[int]
-    holds: dict[int, Hold] = attrs.field(factory=dict)
-    notes: dict[int, Fault] = attrs.field(factory=dict)
-    _order: dict[int, list[Raw]] = attrs.field(factory=dict)
+    __slots__ = ("_order", "_places", "appended", "counts", "holds", "notes", "partitions")
+
+    def __init__(self, partitions: list[list[int]], appended: Sequence[Sequence[float]], counts: Sequence[int]) -> None:
+        self.partitions, self.appended, self.counts = partitions, appended, counts
+        self.holds: dict[int, list[Hold]] = {}
+        self.notes: dict[int, Fault] = {}
+        self._order: list[Raw] | None = None
+        self._places: dict[int, tuple[int, int]] | None = None
 
     def in_order(self, consumers: int) -> list[Raw]:
         """The deliveries of all records in the order of their append times, the first at the end of the list."""
-        steps = self._order.get(consumers)
-        if steps is None:
-            timed = [
-                (time, lane, offset, position)
-                for lane, log in enumerate(self.partitions)
-                for offset, (position, time) in enumerate(zip(log, self.appended[lane], strict=True))
-            ]
-            timed.sort(reverse=True)
-            steps = [(0, lane % consumers, position, lane, offset) for _, lane, offset, position in timed]
-            self._order[consumers] = steps
-        return steps[:]
+        if self._order is None:
+            self._order = self._swapped(consumers) if self.appended is not self.partitions else self._plain(consumers)
+        return self._order[:]
+
+    def _plain(self, consumers: int) -> list[Raw]:
+        """Every record was appended when it was produced."""
+        steps: list[Raw] = [(0, 0, 0, 0, 0)] * len(self.counts)
+        for lane, log in enumerate(self.partitions):
+            if log:
+                consumer, offset = lane % consumers, 0
+                for position in log:
+                    steps[-1 - position] = (0, consumer, position, lane, offset)
+                    offset += 1
+        return steps
+
+    def _swapped(self, consumers: int) -> list[Raw]:
+        timed = [
+            (time, lane, offset, position)
+            for lane, log in enumerate(self.partitions)
+            for offset, (position, time) in enumerate(zip(log, self.appended[lane], strict=True))
+        ]
+        timed.sort(reverse=True)
+        return [(0, lane % consumers, position, lane, offset) for _, lane, offset, position in timed]
+
+    def place(self, position: int) -> tuple[int, int]:
+        """The partition and the offset of an event's own record."""
+        if self._places is None:
+            self._places = {p: (lane, n) for lane, log in enumerate(self.partitions) for n, p in enumerate(log)}
+        return self._places[position]
 
     def inserted(self, lane: int, offset: int, position: int, time: float) -> Logs:
         """These logs with one more record; what lies at and behind `offset` moves up."""
@@ -63,61 +83,109 @@ class Logs:
         return Logs(partitions, appended, self.counts)
 
 
-def write(
-    events: Sequence[Event],
-    home: Home,
-    count: int,
-    *,
-    rehashes: Sequence[tuple[int, Rehash]] = (),
-    swaps: Sequence[tuple[int, BatchSwap]] = (),
-    batch_size: int = 1,
-    max_in_flight: int = 5,
-    newest_first: bool = True,
-) -> Logs:
-    """Route and send the stream. Faults come with the position of their event, in the order of positions."""
-    routes, counts, old_homes = _route(events, home, count, rehashes)
-    partitions: list[list[int]] = [[] for _ in range(counts[-1] if counts else count)]
-    for position, partition in enumerate(routes):
-        partitions[partition].append(position)
-    notes: dict[int, Fault] = {}
-    for partition in sorted({routes[position] for position, _ in swaps}):
-        batches = _batches(partitions[partition], batch_size)
-        failing = _failing(batches, swaps)
-        sent = send(batches, failing, max_in_flight, newest_first)
-        partitions[partition] = [position for batch in sent for position in batches[batch]]
-        for batch in _displaced(sent):
-            if batch in failing:
-                notes.update(dict.fromkeys(batches[batch], failing[batch][0]))
-    holds = _holds(partitions, old_homes, rehashes)
-    notes.update({position: fault for position, fault in rehashes if position in old_homes})
-    return Logs(partitions, [_append_times(log) for log in partitions], counts, holds, notes)
+class Homes:
+    """The partition of each event of one stream, by the number of partitions."""
+
+    def __init__(self, events: Sequence[Event], home: Home) -> None:
+        self._events, self._home = events, home
+        self._at: dict[int, list[int]] = {}
+        self._of_key: dict[Hashable, list[int]] = {}
+        for position, event in enumerate(events):
+            self._of_key.setdefault(event.key, []).append(position)
+
+    def at(self, count: int) -> list[int]:
+        if count not in self._at:
+            self._at[count] = [self._home(event.key, i, count) for i, event in enumerate(self._events)]
+        return self._at[count]
+
+    def has_key(self, position: int) -> bool:
+        return self._events[position].key is not None
+
+    def followers(self, position: int) -> list[int]:
+        """The later events of the same key."""
+        own = self._of_key[self._events[position].key]
+        return own[bisect_right(own, position) :]
+
+
+@attrs.frozen
+class Producer:
+    """How records are sent: `batch_size` records a batch, up to `max_in_flight` batches unanswered."""
+
+    home: Home
+    partitions: int
+    batch_size: int
+    max_in_flight: int
+    newest_first: bool
+
+    def write(
+        self,
+        homes: Homes,
+        rehashes: Sequence[tuple[int, Rehash]] = (),
+        swaps: Sequence[tuple[int, BatchSwap]] = (),
+    ) -> Logs:
+        """Route and send the stream. Faults come with the position of their event, in the order of positions."""
+        routes, counts, old_homes = _route(homes, self.partitions, rehashes)
+        partitions: list[list[int]] = [[] for _ in range(counts[-1] if counts else self.partitions)]
+        position = 0
+        for partition in routes:
+            partitions[partition].append(position)
+            position += 1
+        logs = self._sent(partitions, routes, counts, swaps) if swaps else Logs(partitions, partitions, counts)
+        if old_homes:
+            logs.holds = _holds(logs.partitions, old_homes, rehashes)
+            logs.notes.update({position: fault for position, fault in rehashes if position in old_homes})
+        return logs
+
+    def _sent(
+        self,
+        partitions: list[list[int]],
+        routes: Sequence[int],
+        counts: Sequence[int],
+        swaps: Sequence[tuple[int, BatchSwap]],
+    ) -> Logs:
+        notes: dict[int, Fault] = {}
+        appended: list[Sequence[float]] = list(partitions)
+        for partition in {routes[position] for position, _ in swaps}:
+            batches = _batches(partitions[partition], self.batch_size)
+            failing = _failing(batches, swaps)
+            sent = send(batches, failing, self.max_in_flight, self.newest_first)
+            partitions[partition] = [position for batch in sent for position in batches[batch]]
+            appended[partition] = _append_times(partitions[partition])
+            for batch in _displaced(sent):
+                if batch in failing:
+                    notes.update(dict.fromkeys(batches[batch], failing[batch][0]))
+        logs = Logs(partitions, appended, counts)
+        logs.notes.update(notes)
+        return logs
 
 
 def _route(
-    events: Sequence[Event], home: Home, count: int, rehashes: Sequence[tuple[int, Rehash]]
+    homes: Homes, count: int, rehashes: Sequence[tuple[int, Rehash]]
 ) -> tuple[list[int], list[int], dict[int, int]]:
-    """The partition of each event, the count at each event, and the old home of each event whose key moved."""
-    growth: dict[int, list[Rehash]] = {}
+    """The partition of each event, the count at each event, and the old home of each event whose key moved.
+
+    Where the topic grows again at an event of the same key and moves it, an earlier lag ends.
+    """
+    routes = homes.at(count)
+    size = len(routes)
+    counts, old_homes = [count] * size, {}
+    if not rehashes:
+        return routes, counts, old_homes
+    routes = routes[:]
+    lagging: dict[int, int] = {}
     for position, fault in rehashes:
-        growth.setdefault(position, []).append(fault)
-    lagging: dict[Hashable, tuple[int, int]] = {}
-    routes, counts, old_homes = [], [], {}
-    for position, event in enumerate(events):
-        key = event.key
-        grown = growth.get(position, ())
-        for fault in grown:
-            before, count = count, max(count, fault.to)
-            old = home(key, position, before)
-            if key is not None and old != home(key, position, count):
-                old_homes[position] = old
-                lagging[key] = (fault.lag, before)
-        left, old_count = lagging.get(key, (0, count))
-        if left and not grown:
-            lagging[key] = (left - 1, old_count)
-            routes.append(home(key, position, old_count))
-        else:
-            routes.append(home(key, position, count))
-        counts.append(count)
+        before = homes.at(count)
+        count = max(count, fault.to)
+        after = homes.at(count)
+        routes[position:] = after[position:]
+        counts[position:] = [count] * (size - position)
+        if homes.has_key(position) and before[position] != after[position]:
+            old_homes[position] = before[position]
+            followers = homes.followers(position)
+            lagging = {later: old for later, old in lagging.items() if later != position and later not in followers}
+            lagging.update((later, before[later]) for later in followers[: fault.lag])
+    for later, old in lagging.items():
+        routes[later] = old
     return routes, counts, old_homes
 
 
@@ -185,12 +253,12 @@ def _append_times(log: list[int]) -> list[float]:
 
 def _holds(
     partitions: list[list[int]], old_homes: dict[int, int], rehashes: Sequence[tuple[int, Rehash]]
-) -> dict[int, Hold]:
-    holds: dict[int, Hold] = {}
+) -> dict[int, list[Hold]]:
+    holds: dict[int, list[Hold]] = {}
     for position, fault in rehashes:
         if position in old_homes:
             older = [record for record in partitions[old_homes[position]] if record < position]
             if older:
                 first = older[-(fault.backlog + 1) :][0]
-                holds.setdefault(first, Hold(fault, fault.by, position))
+                holds.setdefault(first, []).append(Hold(fault, fault.by, position))
     return holds

@@ -141,7 +141,9 @@ def _differences(verdict: Verdict) -> Iterator[RenderableType]:
 
 
 def _only_rounding(left: object, right: object) -> bool:
-    return isinstance(left, float) and isinstance(right, float) and abs(left - right) <= 1e-9 * max(abs(left), abs(right))
+    return (
+        isinstance(left, float) and isinstance(right, float) and abs(left - right) <= 1e-9 * max(abs(left), abs(right))
+    )
 
 
 def _tracebacks(refused: Sequence[Raised], failure: Exception | None) -> Iterator[RenderableType]:

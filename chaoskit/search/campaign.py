@@ -222,7 +222,9 @@ class Campaign:
                 "seen: allow more events of one key (max_size, fewer keys), or narrow `faults`"
             )
         if not self._two_values:
-            reasons.append("no stream had two different values under one key: an overwrite in the wrong order is unseen")
+            reasons.append(
+                "no stream had two different values under one key: an overwrite in the wrong order is unseen"
+            )
         if self.subject.needs_state and not self._event_matters:
             reasons.append("leaving out any single event never changed the state: does the test return what changes?")
         return reasons
@@ -275,7 +277,9 @@ def confirm(found: Found) -> Run:
     for run in (one, two):
         step = differing_step(found.run, run)
         if step is not None:
-            raise NotDeterministic(f"the handler is not deterministic: the same schedule went another way at step {step}")
+            raise NotDeterministic(
+                f"the handler is not deterministic: the same schedule went another way at step {step}"
+            )
         if not same(found.run.outcome.state, run.outcome.state) or not case.violations(run):
             difference = next(differences(found.run.outcome.state, run.outcome.state), None)
             where = f" at {difference.path}" if difference else ""

@@ -7,9 +7,13 @@ plans of up to 16 than by plans of one, and the shrinker takes the rest away.
 from __future__ import annotations
 
 import itertools
+import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
+from chaoskit.event import EventId
 from chaoskit.faults import Fault, FaultKind
 from chaoskit.scenario import Model
 
@@ -17,6 +21,21 @@ Plan = tuple[Fault, ...]
 
 _SIZES = (1,) * 20 + (2,) * 20 + (3,) * 15 + (4,) * 15 + (8,) * 20 + (16,) * 10
 _SMALL_STREAM = 64
+
+
+class _Choice(NamedTuple):
+    """A kind of fault at one event, what each of its parameters can be, and how many values that are."""
+
+    kind: FaultKind
+    at: EventId
+    ranges: tuple[Sequence[int], ...]
+    sizes: tuple[int, ...]
+
+
+@lru_cache(maxsize=1 << 14)
+def _fault(kind: FaultKind, at: EventId, *arguments: int) -> Fault:
+    """The fault as a value. Streams share their ids, so that most faults are drawn again and again."""
+    return kind(at, *arguments)
 
 
 class Plans:
@@ -27,70 +46,57 @@ class Plans:
         self._kinds = kinds
         self._ids = model.stream.ids
         self._random = random.Random(salt).random
-        self._faults: dict[tuple[object, ...], Fault] = {}
-        self._arguments: dict[tuple[FaultKind, int], tuple[Sequence[int], ...] | None] = {}
+        self._choices: dict[int, list[_Choice]] = {}
 
-    def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
-        place = (kind, position)
-        if place not in self._arguments:
-            self._arguments[place] = self._model.arguments(kind, position)
-        return self._arguments[place]
-
-    def fault(self, kind: FaultKind, position: int, *arguments: int) -> Fault:
-        """The fault as a value; one and the same for the same arguments."""
-        place = (kind, position, *arguments)
-        fault = self._faults.get(place)
-        if fault is None:
-            fault = self._faults[place] = kind(self._ids[position], *arguments)
-        return fault
+    def choices(self, position: int) -> list[_Choice]:
+        """What can go wrong at this event."""
+        found = self._choices.get(position)
+        if found is None:
+            found = self._choices[position] = [
+                _Choice(kind, self._ids[position], ranges, tuple(map(len, ranges)))
+                for kind in self._kinds
+                if (ranges := self._model.arguments(kind, position)) is not None and all(ranges)
+            ]
+        return found
 
     def every_single(self, most: int) -> list[Plan] | None:
         """Every plan of one fault in salted order, or None where there are more than `most`."""
         if len(self._ids) > _SMALL_STREAM:
             return None
-        spaces = [
-            (kind, position, ranges)
-            for kind in self._kinds
-            for position in range(len(self._ids))
-            if (ranges := self.arguments(kind, position)) is not None
-        ]
-        total = 0
-        for _, _, ranges in spaces:
-            size = 1
-            for options in ranges:
-                size *= len(options)
-            total += size
-            if total > most:
-                return None
+        spaces = [choice for position in range(len(self._ids)) for choice in self.choices(position)]
+        if sum(math.prod(choice.sizes) for choice in spaces) > most:
+            return None
         plans: list[Plan] = [
-            (self.fault(kind, position, *arguments),)
-            for kind, position, ranges in spaces
-            for arguments in itertools.product(*ranges)
+            (_fault(choice.kind, choice.at, *arguments),)
+            for choice in spaces
+            for arguments in itertools.product(*choice.ranges)
         ]
         return sorted(plans, key=lambda _: self._random())
 
     def some_singles(self) -> Iterator[Plan]:
         """Plans of one fault without end, each kind as often as the others."""
         for kind in itertools.cycle(self._kinds):
-            fault = self._draw(kind, int(self._random() * len(self._ids)))
-            yield (fault,) if fault else ()
+            position = int(self._random() * len(self._ids))
+            yield tuple(_draw(choice, self._random) for choice in self.choices(position) if choice.kind is kind)
 
     def mixtures(self) -> Iterator[Plan]:
         """Plans of 1 to 16 faults without end, about half of them on one event."""
-        chance, kinds, size = self._random, self._kinds, len(self._ids)
+        chance, size = self._random, len(self._ids)
+        choices = [self.choices(position) for position in range(size)]
         while True:
-            focus = int(chance() * size)
+            focus = choices[int(chance() * size)]
             plan = []
             for _ in range(_SIZES[int(chance() * 100)]):
-                position = focus if chance() < 0.5 else int(chance() * size)
-                fault = self._draw(kinds[int(chance() * len(kinds))], position)
-                if fault is not None:
-                    plan.append(fault)
+                options = focus if chance() < 0.5 else choices[int(chance() * size)]
+                if options:
+                    plan.append(_draw(options[int(chance() * len(options))], chance))
             yield tuple(plan)
 
-    def _draw(self, kind: FaultKind, position: int) -> Fault | None:
-        ranges = self.arguments(kind, position)
-        if ranges is None:
-            return None
-        chance = self._random
-        return self.fault(kind, position, *[options[int(len(options) * chance() ** 2)] for options in ranges])
+
+def _draw(choice: _Choice, chance: Callable[[], float]) -> Fault:
+    """Small parameters are likelier than large ones."""
+    kind, at, ranges, sizes = choice
+    if len(sizes) == 1:
+        return _fault(kind, at, ranges[0][int(sizes[0] * chance() * chance())])
+    places = [int(size * chance() * chance()) for size in sizes]
+    return _fault(kind, at, *[options[i] for options, i in zip(ranges, places, strict=True)])

@@ -95,12 +95,12 @@ class Shrinker:
             chunk = max(1, chunk // 2)
 
     def _moved(self, stream: Stream, fewer: Stream, faults: Plan) -> Iterator[Plan]:
-        """The faults of the events that are left; and with those of the dropped ones moved to the next of their key,
-        or to the next at all."""
+        """The faults of the events that are left, as they are or with less to wait for; and with those of the dropped
+        events moved to the next of their key, or to the next at all."""
         left = set(fewer.ids)
         yield tuple(fault for fault in faults if fault.at in left)
-        if all(fault.at in left for fault in faults):
-            return
+        gone = len(stream) - len(fewer)
+        yield tuple(_sooner(fault, gone) for fault in faults if fault.at in left)
         for same_key in (True, False):
             moved = []
             for fault in faults:
@@ -108,6 +108,7 @@ class Shrinker:
                 if heir is not None:
                     moved.append(attrs.evolve(fault, at=heir))
             yield tuple(moved)
+            yield tuple(_sooner(fault, gone) for fault in moved)
 
     def _less(self, stream: Stream, faults: Plan) -> Plan:
         """Lower each parameter to the mildest that still fails."""
@@ -133,8 +134,8 @@ class Shrinker:
         kinds = [kind for kind in self.kinds if any(type(fault) is kind for fault in faults)]
         kinds += [kind for kind in self.kinds if kind not in kinds]
         for size in range(max(1, self.min_size), len(stream) + 1):
-            most = len(faults) if size < len(stream) else len(faults) - 1
-            for count in range(1, min(most, 2) + 1):
+            most = 2 if size < len(stream) else min(2, len(faults) - 1)
+            for count in range(1, most + 1):
                 for smaller in _substreams(stream, size, values if self.free_values else None):
                     for plan in _plans(Plans(self.broker.model(smaller), kinds, 0), smaller, kinds, count):
                         if self.tried >= budget:
@@ -146,6 +147,12 @@ class Shrinker:
 
 def _size(stream: Stream, faults: Plan) -> tuple[int, int, int]:
     return len(stream), len(faults), sum(sum(attrs.astuple(fault)[1:]) for fault in faults)
+
+
+def _sooner(fault: Fault, gone: int) -> Fault:
+    """Where `gone` events are dropped, what counts deliveries has that many fewer to wait for."""
+    counts = {name: max(0, getattr(fault, name) - gone) for name in ("after", "by") if hasattr(fault, name)}
+    return attrs.evolve(fault, **counts)
 
 
 def _heir(stream: Stream, left: set[object], fault: Fault, same_key: bool) -> object | None:
@@ -163,19 +170,17 @@ def _substreams(stream: Stream, size: int, values: list[object] | None) -> Itera
         yield smaller
         if values is not None and size <= 2:
             for chosen in itertools.permutations(values[:8], size):
-                yield Stream(
-                    tuple(Event(e.key, v, e.id, e.seq) for e, v in zip(smaller.events, chosen, strict=True))
-                )
+                yield Stream(tuple(Event(e.key, v, e.id, e.seq) for e, v in zip(smaller.events, chosen, strict=True)))
 
 
 def _plans(plans: Plans, stream: Stream, kinds: Sequence[FaultKind], count: int) -> Iterator[Plan]:
-    singles = []
-    for kind in kinds:
-        for position in range(len(stream)):
-            ranges = plans.arguments(kind, position)
-            if ranges is not None:
-                singles += [
-                    plans.fault(kind, position, *arguments)
-                    for arguments in itertools.islice(itertools.product(*[options[:3] for options in ranges]), 12)
-                ]
+    """Every plan of `count` faults with mild parameters, those of the first kinds first."""
+    singles = [
+        choice.kind(stream.ids[position], *arguments)
+        for kind in kinds
+        for position in range(len(stream))
+        for choice in plans.choices(position)
+        if choice.kind is kind
+        for arguments in itertools.islice(itertools.product(*[options[:3] for options in choice.ranges]), 12)
+    ]
     yield from itertools.combinations_with_replacement(singles, count)

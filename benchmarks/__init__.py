@@ -1,0 +1,1 @@
+"""What chaoskit claims about its speed, measured: `python -m benchmarks` from the root of the repository."""

@@ -1,0 +1,1 @@
+"""Real runs of pytest and of the command line over small projects."""

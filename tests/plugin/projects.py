@@ -1,0 +1,203 @@
+"""Small projects in temporary directories, and what pytest and the command line say about them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+import attrs
+
+INI = """
+[pytest]
+addopts = -p no:cacheprovider
+"""
+
+HEAD = """
+import pytest
+from hypothesis import strategies as st
+
+from chaoskit import *
+from chaoskit.strategies import events
+
+PAYMENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]))
+
+"""
+
+BUGGY = """
+def handler(balances):
+    def handle(message):
+        balances[message.key] = balances.get(message.key, 0) + message.value
+    return handle
+
+"""
+
+FIXED = """
+def handler(balances):
+    seen = set()
+    def handle(message):
+        if message.id not in seen:
+            seen.add(message.id)
+            balances[message.key] = balances.get(message.key, 0) + message.value
+    return handle
+
+"""
+
+CHANGED = BUGGY.replace("+ message.value", "+ message.value + 1")
+
+WALLET = """
+from handlers import handler
+
+@chaos(PAYMENTS, broker=Kafka(partitions=6))
+def test_wallet(deliver):
+    balances = {}
+    deliver(handler(balances))
+    return balances
+"""
+
+LONELY = ("-p", "no:asyncio", "-p", "no:anyio", "-p", "no:faker")
+"""What a project without other plugins asks for. Runs start sooner, too."""
+
+PARALLEL = ("-n", "2")
+
+MODES = [(), PARALLEL]
+"""Each claim holds in one process and over xdist's workers."""
+
+ESCAPE = "\x1b"
+
+
+def mode_name(mode: Sequence[str]) -> str:
+    return "xdist" if mode else "alone"
+
+
+@attrs.frozen
+class Ran:
+    """What a process said before it ended with `code`."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+    def assert_in_order(self, *parts: str) -> None:
+        """Each of these is in the output, in this order."""
+        place = 0
+        for part in parts:
+            found = self.out.find(part, place)
+            assert found >= 0, f"{part!r} is missing, or out of order, in:\n{self.text}"
+            place = found + len(part)
+
+    def assert_quiet_about_us(self) -> None:
+        """No traceback leads through chaoskit."""
+        assert "Traceback" not in self.text, self.text
+        assert not re.search(r"chaoskit[/\\]\w+\.py:\d+", self.text), self.text
+
+    def replay_command(self) -> list[str]:
+        """The arguments of the one command that is printed under "Replay"."""
+        commands = re.findall(r"^ *(chaoskit replay .*)$", self.out, re.MULTILINE)
+        assert len(commands) == 1, self.text
+        return shlex.split(commands[0])[1:]
+
+
+@attrs.frozen
+class Result:
+    """What a JUnit file says about one test."""
+
+    outcome: str
+    text: str
+    line: str
+
+
+@attrs.frozen
+class Project:
+    """A directory with a pytest.ini and tests."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, root: Path, **files: str) -> Project:
+        """A new project; `test_wallet="…"` becomes test_wallet.py, without the imports that every file has."""
+        root.mkdir(parents=True, exist_ok=True)
+        (root / "pytest.ini").write_text(INI)
+        project = cls(root)
+        for name, source in files.items():
+            project.write(f"{name}.py", source)
+        return project
+
+    @classmethod
+    def wallet(cls, root: Path) -> Project:
+        """The wallet of the README, whose handler counts a second delivery again."""
+        return cls.at(root, handlers=BUGGY, test_wallet=HEAD + WALLET)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def copy(self, root: Path) -> Project:
+        shutil.copytree(self.root, root, dirs_exist_ok=True)
+        return Project(root)
+
+    def pytest(self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Ran:
+        """Without the plugins for async tests, whose projects call `run`."""
+        return self.run("pytest", *LONELY, *arguments, cwd=cwd, env=env)
+
+    def chaoskit(self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Ran:
+        return self.run("chaoskit", *arguments, cwd=cwd, env=env)
+
+    def run(
+        self, module: str, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    ) -> Ran:
+        """`python -m module …` in this directory, as a user would."""
+        done = subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            cwd=cwd or self.root,
+            env=_environment() | dict(env or {}),
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=240,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    @property
+    def repros(self) -> list[Path]:
+        return sorted((self.root / ".chaoskit").glob("*"))
+
+    def only_repro(self) -> Path:
+        (path,) = self.repros
+        return path
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what the outer pytest and a colourful terminal left there."""
+    dropped = ("PYTEST_", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "COLUMNS", "CI", "BUILD_NUMBER", "HYPOTHESIS")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return kept | {"PYTHONIOENCODING": "utf-8"}
+
+
+def results(path: Path, ran: Ran) -> dict[str, Result]:
+    """The tests of a JUnit file by module and name, with the line of each in the summary; a file that could not be
+    collected by module alone."""
+    lines = dict(re.findall(r"^(\S+?)\.py(?:::\S+)+: (.*)$", ran.out, re.MULTILINE))
+    found = {}
+    for case in ElementTree.parse(path).iter("testcase"):
+        module = str(case.get("classname") or case.get("name")).split(".")[0]
+        outcome, text = "passed", ""
+        for child in case:
+            if child.tag in ("failure", "error", "skipped"):
+                outcome, text = child.tag, f"{child.get('message')}\n{child.text}"
+        output = "".join(child.text or "" for child in case if child.tag in ("system-out", "system-err"))
+        found[module] = Result(outcome, text + output, lines.get(module, ""))
+    return found

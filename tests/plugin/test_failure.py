@@ -1,0 +1,282 @@
+"""A handler that breaks: what is said, what is saved, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from plugin.projects import BUGGY, CHANGED, FIXED, HEAD, WALLET, Project, Ran
+
+SWAPS = """
+BROKER = Kafka(partitions=1, idempotent_producer=False)
+
+@chaos(events(st.integers(1, 9), keys=st.just("alice")), broker=BROKER, faults={BatchSwap})
+def test_last(deliver):
+    state = {}
+    deliver(lambda message: state.update({message.key: message.value}))
+    return state
+"""
+
+
+def test_the_report_says_what_differs_then_the_delivery_why_and_how_to_replay(
+    failing: tuple[Project, Ran],
+) -> None:
+    """The sections stand in the order that the reader needs them."""
+    ran = failing[1]
+    ran.assert_in_order(
+        "test_wallet does not survive ",
+        "What differs",
+        "in order",
+        "observed",
+        "state['alice']",
+        "The delivery (1 event, 1 fault, minimal)",
+        "partition 3",
+        "What happened",
+        "1. ",
+        "again",
+        "Within a key or partition",
+        "What rules it out",
+        "Replay\n  chaoskit replay .chaoskit/",
+        "--chaos-seed=",
+    )
+
+
+def test_a_failure_is_pytests_exit_code_1_without_a_traceback_through_chaoskit(
+    failing: tuple[Project, Ran],
+) -> None:
+    """The reader sees the report, not the machinery."""
+    assert failing[1].code == 1
+    failing[1].assert_quiet_about_us()
+    assert "hypothesis" not in failing[1].out.partition("FAILURES")[2].lower()
+
+
+def test_the_short_summary_names_the_fault(failing: tuple[Project, Ran]) -> None:
+    """One line tells what cannot be survived."""
+    assert re.search(
+        r"FAILED test_wallet.py::test_wallet - test_wallet does not survive", failing[1].out
+    )
+
+
+def test_the_failure_is_saved_as_one_file_in_dot_chaoskit(failing: tuple[Project, Ran]) -> None:
+    """The file names the test and holds the minimal scenario; nothing else is left there."""
+    data = json.loads(failing[0].only_repro().read_text(encoding="utf-8"))
+    assert data["format"] == 1
+    assert data["test"] == "test_wallet.py::test_wallet"
+    assert [event["value"] for event in data["events"]] == [1]
+    assert len(data["faults"]) == 1
+    assert (data["expected"], data["observed"]) == ({"alice": 1}, {"alice": 2})
+
+
+def test_the_printed_command_replays_the_failure(failing: tuple[Project, Ran], saved: Project) -> None:
+    """Just what is printed says STILL FAILS, with the report, and exits with 1."""
+    replayed = saved.chaoskit(*failing[1].replay_command())
+    assert replayed.code == 1, replayed.text
+    replayed.assert_in_order("STILL FAILS", "test_wallet.py::test_wallet", "What differs", "What rules it out")
+    replayed.assert_quiet_about_us()
+
+
+def test_after_the_repair_the_printed_command_says_fixed(failing: tuple[Project, Ran], saved: Project) -> None:
+    """A handler that ignores what it has seen is FIXED, with exit code 0."""
+    saved.write("handlers.py", FIXED)
+    replayed = saved.chaoskit(*failing[1].replay_command())
+    assert (replayed.code, replayed.out.split()[0]) == (0, "FIXED"), replayed.text
+
+
+def test_another_wrong_result_is_changed(saved: Project) -> None:
+    """A handler that fails with other numbers is CHANGED, with exit code 1."""
+    saved.write("handlers.py", CHANGED)
+    replayed = saved.chaoskit("replay", ".chaoskit")
+    assert (replayed.code, replayed.out.split()[0]) == (1, "CHANGED"), replayed.text
+    assert "it fails differently now" in replayed.out
+
+
+def test_the_printed_command_runs_from_where_pytest_ran(saved: Project) -> None:
+    """A pytest that was started in a subdirectory prints a command for that subdirectory."""
+    below = saved.root / "deep down"
+    below.mkdir()
+    failed = saved.pytest("..", f"--rootdir={saved.root}", cwd=below)
+    assert failed.code == 1, failed.text
+    replayed = saved.chaoskit(*failed.replay_command(), cwd=below)
+    assert (replayed.code, replayed.out.split()[:2]) == (1, ["STILL", "FAILS"]), replayed.text
+
+
+def test_what_the_broker_cannot_make_any_more_is_no_failure(
+    mode: tuple[str, ...], wallet: Project
+) -> None:
+    """A swap of batches is NO LONGER POSSIBLE once the producer is idempotent, and its file stays."""
+    wallet.write("test_wallet.py", HEAD + SWAPS)
+    failed = wallet.pytest(*mode)
+    assert failed.code == 1, failed.text
+    assert "BatchSwap" in failed.out
+    calmer = SWAPS.replace("idempotent_producer=False", "idempotent_producer=True").replace(", faults={BatchSwap}", "")
+    calmer = calmer.replace("message.value}", "message.value} if message.seq > seen(state, message) else {}")
+    wallet.write("test_wallet.py", HEAD + _SEEN + calmer)
+    replayed = wallet.chaoskit(*failed.replay_command())
+    assert replayed.code == 0, replayed.text
+    assert replayed.out.startswith("NO LONGER POSSIBLE")
+    assert "idempotent_producer=False" in replayed.out
+    passed = wallet.pytest(*mode, "--chaos-schedules=200")
+    assert passed.code == 0, passed.text
+    assert "is no longer possible (BatchSwap: " in passed.out
+    assert len(wallet.repros) == 1
+
+
+_SEEN = """
+def seen(state, message):
+    last, state["seq"] = state.get("seq", 0), max(message.seq, state.get("seq", 0))
+    return last
+"""
+
+
+def test_a_saved_repro_is_replayed_first_and_nothing_is_searched(saved: Project, mode: tuple[str, ...]) -> None:
+    """While it still fails, the handler is run on the one saved stream only."""
+    saved.write("handlers.py", BUGGY + COUNTING)
+    failed = saved.pytest(*mode)
+    assert failed.code == 1, failed.text
+    failed.assert_in_order("What differs", "Replay", "still fails; nothing was searched")
+    assert len((saved.root / "calls.txt").read_text().splitlines()) < 40
+    assert len(saved.repros) == 1
+
+
+COUNTING = """
+plain = handler
+
+def handler(balances):
+    def handle(message):
+        with open("calls.txt", "a") as calls:
+            calls.write("called\\n")
+        inner(message)
+    inner = plain(balances)
+    return handle
+"""
+
+
+def test_a_fixed_repro_is_reported_and_stays(saved: Project, mode: tuple[str, ...]) -> None:
+    """A later run says that it is fixed, searches all the same, and leaves the file as a regression test."""
+    before = saved.only_repro().read_bytes()
+    saved.write("handlers.py", FIXED)
+    passed = saved.pytest(*mode, "--chaos-schedules=200")
+    assert passed.code == 0, passed.text
+    assert re.search(
+        r"test_wallet: held: 200 schedules of .* is fixed and stays as a regression test", passed.out
+    )
+    assert saved.only_repro().read_bytes() == before
+
+
+def test_two_workers_that_find_the_same_bug_leave_one_file(wallet: Project) -> None:
+    """The name of a repro does not depend on who finds it, nor on the values they found it with."""
+    failed = wallet.pytest("--dist", "each", "--tx", "2*popen", "--chaos-seed=3")
+    assert failed.code == 1, failed.text
+    assert "2 failed" in failed.out
+    assert len(wallet.repros) == 1
+
+
+def test_eight_seeds_that_find_the_same_bug_leave_one_file(wallet: Project) -> None:
+    """Other ids and other values of the same delivery have the same name; the first file is kept."""
+    shape = HEAD + WALLET.replace("partitions=6)", "partitions=1), faults={Duplicate}")
+    wallet.write("test_wallet.py", shape)
+    wallet.write("all_seeds.py", ALL_SEEDS)
+    ran = wallet.run("all_seeds")
+    assert ran.code == 0, ran.text
+    assert len(wallet.repros) == 1, wallet.repros
+
+
+ALL_SEEDS = """
+import attrs
+from chaoskit import Kafka, check
+from test_wallet import PAYMENTS, test_wallet
+from chaoskit.faults import Duplicate
+
+for seed in range(8):
+    inner = test_wallet.hypothesis.inner_test
+    verdict = check(inner, PAYMENTS, Kafka(partitions=1), faults={Duplicate}, seed=seed, schedules=100)
+    attrs.evolve(verdict, test="test_wallet.py::test_wallet").save(".chaoskit")
+"""
+
+
+def test_node_ids_with_every_sign_are_saved_and_replayed(wallet: Project) -> None:
+    """Classes, brackets, colons, slashes, spaces and letters of other alphabets survive the way through the file."""
+    wallet.write("test_wallet.py", HEAD + ODD_NAMES)
+    failed = wallet.pytest("--chaos-schedules=50")
+    assert failed.code == 1, failed.text
+    assert "6 failed" in failed.out, failed.text
+    replayed = wallet.chaoskit("replay", ".chaoskit")
+    assert replayed.code == 1, replayed.text
+    assert replayed.out.count("STILL FAILS  ") == len(wallet.repros) == 6, replayed.text
+
+
+ODD_NAMES = """
+from handlers import handler
+
+class TestAll:
+    @pytest.mark.parametrize("name", ["http://shop", "a::b", "with space", "grün/x", "[x]", "-p evil"])
+    @chaos(PAYMENTS, faults={Duplicate})
+    def test_one(self, deliver, name):
+        balances = {}
+        deliver(handler(balances))
+        return balances
+"""
+
+
+def test_a_value_without_an_encoding_is_reported_with_the_failure(
+    wallet: Project, mode: tuple[str, ...]
+) -> None:
+    """The failure comes first; why there is no file stands where the command would be."""
+    wallet.write("test_wallet.py", HEAD + STRANGE)
+    failed = wallet.pytest(*mode)
+    assert failed.code == 1
+    failed.assert_in_order("What differs", "state", "What rules it out", "Replay", "no repro file: ", "register(")
+    failed.assert_quiet_about_us()
+    assert not wallet.repros
+
+
+STRANGE = """
+class Strange:
+    def __init__(self, amount):
+        self.amount = amount
+
+@chaos(events(st.builds(Strange, st.integers(1, 9)), keys=st.just("alice")), faults={Duplicate}, schedules=50)
+def test_strange(deliver):
+    state = {"sum": 0, "values": set()}
+    def handle(message):
+        state["sum"] += message.value.amount
+    deliver(handle)
+    return state["sum"]
+"""
+
+
+def test_a_directory_that_cannot_be_written_is_reported_with_the_failure(
+    wallet: Project, mode: tuple[str, ...]
+) -> None:
+    """A file in the place of the directory: the failure is whole, and the reason stands beside it."""
+    wallet.write(".chaoskit", "in the way")
+    failed = wallet.pytest(*mode)
+    assert failed.code == 1
+    failed.assert_in_order("What differs", "What rules it out", "Replay", "no repro file: ", "cannot be written")
+    failed.assert_quiet_about_us()
+
+
+def test_projects_that_run_under_xdist_by_default_replay_too(saved: Project) -> None:
+    """`-n 2` among a project's own addopts does not keep `chaoskit replay` from answering."""
+    ini = saved.root / "pytest.ini"
+    ini.write_text(ini.read_text().replace("no:cacheprovider", "no:cacheprovider -n 2"))
+    replayed = saved.chaoskit("replay", ".chaoskit")
+    assert (replayed.code, replayed.out.split()[:2]) == (1, ["STILL", "FAILS"]), replayed.text
+
+
+def test_projects_that_make_warnings_errors_run_and_replay(saved: Project) -> None:
+    """`filterwarnings = error` in the project's settings meets no warning of ours, in no command."""
+    ini = saved.root / "pytest.ini"
+    ini.write_text(ini.read_text() + "filterwarnings = error\n")
+    failed = saved.pytest()
+    assert failed.code == 1, failed.text
+    replayed = saved.chaoskit(*failed.replay_command())
+    assert (replayed.code, replayed.out.split()[:2]) == (1, ["STILL", "FAILS"]), replayed.text
+
+
+def test_the_library_replays_what_pytest_saved(saved: Project) -> None:
+    """chaoskit.replay() finds the test by itself, and its verdict is the failure."""
+    script = "import chaoskit, sys; print(chaoskit.replay(sys.argv[1]).status)"
+    saved.write("again.py", script)
+    ran = saved.run("again", str(saved.only_repro()))
+    assert (ran.code, ran.out.strip()) == (0, "violated"), ran.text
