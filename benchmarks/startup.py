@@ -17,7 +17,7 @@ PLUGIN, NO_PLUGIN = (), ("-p", "no:chaoskit")
 
 
 def measure(quick: bool) -> Section:
-    repetitions = 5 if quick else 15
+    repetitions = 5 if quick else 11
     say("startup")
     with TemporaryDirectory() as folder:
         Path(folder, "test_empty.py").write_text("", encoding="utf-8")

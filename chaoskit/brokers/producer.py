@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -16,8 +16,7 @@ Home = Callable[[Any, int, int], int]
 """From a key, the event's position and the partition count to a partition."""
 
 
-@attrs.frozen
-class Hold:
+class Hold(NamedTuple):
     """A lane that stalls: `release` counts deliveries of other partitions, after `awaits` was delivered if set."""
 
     fault: Fault
@@ -41,7 +40,7 @@ class Logs:
         self.holds: dict[int, list[Hold]] = {}
         self.notes: dict[int, Fault] = {}
         self._order: list[Raw] | None = None
-        self._places: dict[int, tuple[int, int]] | None = None
+        self._places: dict[int, tuple[int, int]] = {}
 
     def in_order(self, consumers: int) -> list[Raw]:
         """The deliveries of all records in the order of their append times, the first at the end of the list."""
@@ -71,9 +70,18 @@ class Logs:
 
     def place(self, position: int) -> tuple[int, int]:
         """The partition and the offset of an event's own record."""
-        if self._places is None:
+        if position not in self._places:
             self._places = {p: (lane, n) for lane, log in enumerate(self.partitions) for n, p in enumerate(log)}
         return self._places[position]
+
+    def hold(self, lane: int, position: int, growth: Rehash) -> None:
+        """Keep back the last `backlog`+1 records that this partition got before the event that grew the topic."""
+        log = self.partitions[lane]
+        older = [offset for offset, record in enumerate(log) if record < position]
+        if older:
+            first = older[-(growth.backlog + 1) :][0]
+            self._places[log[first]] = lane, first
+            self.holds.setdefault(log[first], []).append(Hold(growth, growth.by, position))
 
     def inserted(self, lane: int, offset: int, position: int, time: float) -> Logs:
         """These logs with one more record; what lies at and behind `offset` moves up."""
@@ -132,8 +140,10 @@ class Producer:
             position += 1
         logs = self._sent(partitions, routes, counts, swaps) if swaps else Logs(partitions, partitions, counts)
         if old_homes:
-            logs.holds = _holds(logs.partitions, old_homes, rehashes)
-            logs.notes.update({position: fault for position, fault in rehashes if position in old_homes})
+            for position, fault in rehashes:
+                if position in old_homes:
+                    logs.notes[position] = fault
+                    logs.hold(old_homes[position], position, fault)
         return logs
 
     def _sent(
@@ -249,16 +259,3 @@ def _append_times(log: list[int]) -> list[float]:
         highest = max(highest, position)
         times.append(highest)
     return times
-
-
-def _holds(
-    partitions: list[list[int]], old_homes: dict[int, int], rehashes: Sequence[tuple[int, Rehash]]
-) -> dict[int, list[Hold]]:
-    holds: dict[int, list[Hold]] = {}
-    for position, fault in rehashes:
-        if position in old_homes:
-            older = [record for record in partitions[old_homes[position]] if record < position]
-            if older:
-                first = older[-(fault.backlog + 1) :][0]
-                holds.setdefault(first, []).append(Hold(fault, fault.by, position))
-    return holds

@@ -19,23 +19,24 @@ def timeline(scenario: Scenario, schedule: Schedule) -> Table:
     consumers = len({step.consumer for step in schedule})
     events = {event.id: event for event in scenario.events}
     order: dict[Fault, int] = {}
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("", justify="right", style="dim")
-    if consumers > 1:
-        table.add_column("consumer", no_wrap=True)
-    for lane in lanes:
-        table.add_column(f"partition {lane}", no_wrap=True)
-    table.add_column("", no_wrap=True, style="yellow")
-    table.add_column("value", overflow="ellipsis", no_wrap=True, max_width=60)
+    headings = ["", *(["consumer"] if consumers > 1 else []), *(f"partition {lane}" for lane in lanes), ""]
+    rows: list[list[str]] = []
+    values: list[str] = []
     seen: set[tuple[int | None, int | None]] = set()
-    shown = schedule.steps[:MOST_STEPS]
-    for number, step in enumerate(shown, start=1):
+    for number, step in enumerate(schedule.steps[:MOST_STEPS], start=1):
         cells = [_cell(step, step.partition == lane) for lane in lanes]
         mark = _mark(step, order, (step.partition, step.offset) in seen)
-        value = _value(events[step.event]) if step.action == "deliver" and step.event in events else ""
-        who = [str(step.consumer)] if consumers > 1 else []
-        table.add_row(*(Text(cell) for cell in (str(number), *who, *cells, mark, value)))
+        rows.append([str(number), *([str(step.consumer)] if consumers > 1 else []), *cells, mark])
+        values.append(_value(events[step.event]) if step.action == "deliver" and step.event in events else "")
         seen.add((step.partition, step.offset))
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for place, heading in enumerate(headings):
+        width = max(len(text) for text in [heading, *(row[place] for row in rows)])
+        style = "dim" if place == 0 else "yellow" if place == len(headings) - 1 else ""
+        table.add_column(heading, no_wrap=True, min_width=width, style=style, justify="left" if place else "right")
+    table.add_column("value", overflow="ellipsis", no_wrap=True)
+    for row, value in zip(rows, values, strict=True):
+        table.add_row(*map(Text, [*row, value]))
     if len(schedule.steps) > MOST_STEPS:
         table.add_row("", f"… and {len(schedule.steps) - MOST_STEPS} more steps")
     return table

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
-from chaoskit.event import Event, Stream
+from chaoskit.event import Stream
 from chaoskit.faults import Fault, FaultKind
 from chaoskit.scenario import Broker
 from chaoskit.search.plans import Plan, Plans
@@ -133,16 +133,30 @@ class Shrinker:
         budget = self.tried + BELOW
         kinds = [kind for kind in self.kinds if any(type(fault) is kind for fault in faults)]
         kinds += [kind for kind in self.kinds if kind not in kinds]
-        for size in range(max(1, self.min_size), len(stream) + 1):
-            most = 2 if size < len(stream) else min(2, len(faults) - 1)
-            for count in range(1, most + 1):
-                for smaller in _substreams(stream, size, values if self.free_values else None):
-                    for plan in _plans(Plans(self.broker.model(smaller), kinds, 0), smaller, kinds, count):
-                        if self.tried >= budget:
-                            return stream, faults
-                        if self._try(smaller, plan):
-                            return smaller, plan
+        for smaller, plan in self._smaller(stream, faults, values, kinds):
+            if self.tried >= budget:
+                break
+            if self._try(smaller, plan):
+                return smaller, plan
         return stream, faults
+
+    def _smaller(
+        self, stream: Stream, faults: Plan, values: list[object], kinds: Sequence[FaultKind]
+    ) -> Iterator[tuple[Stream, Plan]]:
+        """Fewer events with up to two faults, or as many events with fewer; and then fewer events with other values."""
+        sizes = range(max(1, self.min_size), len(stream) + 1)
+        for size in sizes:
+            for count in range(1, 3 if size < len(stream) else min(3, len(faults))):
+                for positions in itertools.combinations(range(len(stream)), size):
+                    smaller = stream.keep(positions)
+                    for plan in _plans(Plans(self.broker.model(smaller), kinds, 0), smaller, kinds, count):
+                        yield smaller, plan
+        if self.free_values:
+            for size in sizes[:2]:
+                if size < len(stream):
+                    for smaller in _with_other_values(stream, size, values):
+                        for plan in _plans(Plans(self.broker.model(smaller), kinds, 0), smaller, kinds, 1):
+                            yield smaller, plan
 
 
 def _size(stream: Stream, faults: Plan) -> tuple[int, int, int]:
@@ -163,14 +177,16 @@ def _heir(stream: Stream, left: set[object], fault: Fault, same_key: bool) -> ob
     return None
 
 
-def _substreams(stream: Stream, size: int, values: list[object] | None) -> Iterator[Stream]:
-    """Sub-streams of this size; with `values` also with other values of the stream that was found, in its order."""
+def _with_other_values(stream: Stream, size: int, values: list[object]) -> Iterator[Stream]:
+    """Sub-streams of this size with other values of the stream that was found."""
     for positions in itertools.combinations(range(len(stream)), size):
         smaller = stream.keep(positions)
-        yield smaller
-        if values is not None and size <= 2:
-            for chosen in itertools.permutations(values[:8], size):
-                yield Stream(tuple(Event(e.key, v, e.id, e.seq) for e, v in zip(smaller.events, chosen, strict=True)))
+        for chosen in itertools.permutations(values[:8], size):
+            yield smaller.with_values(chosen)
+
+
+MILD = 16
+"""Arguments of one kind at one event that are tried below."""
 
 
 def _plans(plans: Plans, stream: Stream, kinds: Sequence[FaultKind], count: int) -> Iterator[Plan]:
@@ -181,6 +197,11 @@ def _plans(plans: Plans, stream: Stream, kinds: Sequence[FaultKind], count: int)
         for position in range(len(stream))
         for choice in plans.choices(position)
         if choice.kind is kind
-        for arguments in itertools.islice(itertools.product(*[options[:3] for options in choice.ranges]), 12)
+        for arguments in _mildest(choice.ranges)
     ]
     yield from itertools.combinations_with_replacement(singles, count)
+
+
+def _mildest(ranges: Sequence[Sequence[int]]) -> list[list[int]]:
+    places = sorted(itertools.product(*[range(min(3, len(options))) for options in ranges]), key=sum)
+    return [[options[i] for options, i in zip(ranges, place, strict=True)] for place in places[:MILD]]

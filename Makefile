@@ -1,0 +1,46 @@
+# Everything here sets up what it needs in .venv: make demo and make test work from nothing but Python 3.11.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+JOBS   ?= 2
+
+.PHONY: demo test lint types bench docs clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python examples/wallet/demo.py
+
+test: lint types
+	$(BIN)/pytest -n $(JOBS)
+
+lint: $(VENV)/.developing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Type checkers do not see through the folder mapping, so the wheel is what is checked, from outside the checkout.
+types: $(VENV)/.developing
+	rm -rf build $(VENV)/wheel $(VENV)/dist
+	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir $(VENV)/dist .
+	$(BIN)/pip install --quiet --no-deps --target $(VENV)/wheel $(VENV)/dist/chaoskit-*.whl
+	cd $(VENV) && MYPYPATH=wheel bin/mypy --config-file ../pyproject.toml -p chaoskit
+
+bench: $(VENV)/.developing
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.developing
+	$(BIN)/python docs/outputs.py --write
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit("chaoskit needs Python 3.11 or newer, this is %d.%d: make PYTHON=python3.11" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.developing: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check "setuptools>=77" wheel
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[dev]"
+	touch $(VENV)/.installed $@
