@@ -85,17 +85,13 @@ class LogModel:
         return range(min(behind, s.max_in_flight - 1)), range(2 if s.newest_first else 1)
 
     def _growth_arguments(self, position: int) -> tuple[Sequence[int], ...] | None:
+        """Also where the old partition has no backlog of its own: another growth may move records there."""
         event = self.stream[position]
         growth = self._settings.growth(event.key) if self._has_home(event) else ()
-        backlog = self._rank[position]
-        if not growth or not backlog:
+        if not growth or len(self.stream) == 1:
             return None
-        return (
-            growth,
-            range(backlog),
-            range(len(self.stream)),
-            range(len(self._homes.followers(position)) + 1),
-        )
+        lag = len(self._homes.followers(position))
+        return growth, range(max(1, self._rank[position])), range(len(self.stream)), range(lag + 1)
 
     def mail(self, copiers: Sequence[Callable[[Any], Any] | None]) -> Callable[[Raw], Message]:
         topic = self._settings.topic

@@ -70,6 +70,7 @@ class Campaign:
         self.streams_done += 1
         print_ = _fingerprint(stream)
         plans = Plans(case.model, self.kinds, salt)
+        self._remember(hash((print_, tuple(case.steps(())))))
         misses = 0
         for plan in self._plans(plans, share):
             if share <= 0 or misses > PATIENCE:

@@ -155,9 +155,7 @@ class Project:
     def chaoskit(self, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Ran:
         return self.run("chaoskit", *arguments, cwd=cwd, env=env)
 
-    def run(
-        self, module: str, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
-    ) -> Ran:
+    def run(self, module: str, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Ran:
         """`python -m module …` in this directory, as a user would."""
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],

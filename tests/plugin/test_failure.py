@@ -52,9 +52,7 @@ def test_a_failure_is_pytests_exit_code_1_without_a_traceback_through_chaoskit(
 
 def test_the_short_summary_names_the_fault(failing: tuple[Project, Ran]) -> None:
     """One line tells what cannot be survived."""
-    assert re.search(
-        r"FAILED test_wallet.py::test_wallet - test_wallet does not survive", failing[1].out
-    )
+    assert re.search(r"FAILED test_wallet.py::test_wallet - test_wallet does not survive", failing[1].out)
 
 
 def test_the_failure_is_saved_as_one_file_in_dot_chaoskit(failing: tuple[Project, Ran]) -> None:
@@ -100,9 +98,7 @@ def test_the_printed_command_runs_from_where_pytest_ran(saved: Project) -> None:
     assert (replayed.code, replayed.out.split()[:2]) == (1, ["STILL", "FAILS"]), replayed.text
 
 
-def test_what_the_broker_cannot_make_any_more_is_no_failure(
-    mode: tuple[str, ...], wallet: Project
-) -> None:
+def test_what_the_broker_cannot_make_any_more_is_no_failure(mode: tuple[str, ...], wallet: Project) -> None:
     """A swap of batches is NO LONGER POSSIBLE once the producer is idempotent, and its file stays."""
     wallet.write("test_wallet.py", HEAD + SWAPS)
     failed = wallet.pytest(*mode)
@@ -157,9 +153,7 @@ def test_a_fixed_repro_is_reported_and_stays(saved: Project, mode: tuple[str, ..
     saved.write("handlers.py", FIXED)
     passed = saved.pytest(*mode, "--chaos-schedules=200")
     assert passed.code == 0, passed.text
-    assert re.search(
-        r"test_wallet: held: 200 schedules of .* is fixed and stays as a regression test", passed.out
-    )
+    assert re.search(r"test_wallet: held: 200 schedules of .* is fixed and stays as a regression test", passed.out)
     assert saved.only_repro().read_bytes() == before
 
 
@@ -218,9 +212,7 @@ class TestAll:
 """
 
 
-def test_a_value_without_an_encoding_is_reported_with_the_failure(
-    wallet: Project, mode: tuple[str, ...]
-) -> None:
+def test_a_value_without_an_encoding_is_reported_with_the_failure(wallet: Project, mode: tuple[str, ...]) -> None:
     """The failure comes first; why there is no file stands where the command would be."""
     wallet.write("test_wallet.py", HEAD + STRANGE)
     failed = wallet.pytest(*mode)

@@ -1001,9 +1001,7 @@ def judged(mode: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> J
     heads = HEAD.replace("strategies as st", "example, strategies as st") + SUM
     files = {f"test_{case.name}": heads + textwrap.dedent(case.source) for case in CASES}
     project = Project.at(tmp_path_factory.mktemp("misuse"), **files)
-    ran = project.run(
-        "pytest", *LONELY, *OPTIONS, *mode
-    )
+    ran = project.run("pytest", *LONELY, *OPTIONS, *mode)
     return results(project.root / "junit.xml", ran), ran
 
 

@@ -303,7 +303,9 @@ def test_an_unreadable_saved_repro_does_not_stop_the_search(saved: Project, mode
 
 def test_keyboard_interrupt_in_the_body_ends_the_run(wallet: Project) -> None:
     """Control-C is pytest's, with its exit code 2."""
-    wallet.write("handlers.py", BUGGY.replace("balances[message.key] =", "raise KeyboardInterrupt\n        balances[0] ="))
+    wallet.write(
+        "handlers.py", BUGGY.replace("balances[message.key] =", "raise KeyboardInterrupt\n        balances[0] =")
+    )
     ran = wallet.pytest()
     assert ran.code == 2, ran.text
     assert "KeyboardInterrupt" in ran.out

@@ -128,7 +128,11 @@ def test_an_eq_without_a_truth_value_is_an_error_with_its_path() -> None:
         same({"x": Vague()}, {"x": Vague()})
 
 
-@given(st.recursive(st.none() | st.integers() | st.floats() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)))
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.floats() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s)
+    )
+)
 @settings(max_examples=100, deadline=None)
 def test_a_snapshot_is_the_same_and_no_difference_says_so(state: Any) -> None:
     """`same` and `differences` agree, and a copy equals its state."""
