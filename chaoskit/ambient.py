@@ -44,11 +44,11 @@ class Asked:
         return f"{headline(verdict)}\n{as_text(verdict)}"
 
 
-_current: ContextVar[Asked] = ContextVar("chaoskit", default=Asked())
+_current: ContextVar[Asked | None] = ContextVar("chaoskit", default=None)
 
 
 def current() -> Asked:
-    return _current.get()
+    return _current.get() or Asked()
 
 
 @contextmanager

@@ -212,7 +212,7 @@ def _make_object(kind: type, encoded: Mapping[str, Any]) -> Any:
     fields = encoded.get("fields")
     if names is None or not isinstance(fields, dict) or set(fields) != set(names):
         raise CodecError(f"{kind.__qualname__} does not have just the fields {sorted(fields or ())}")
-    made = object.__new__(kind)
+    made: object = object.__new__(kind)
     for name in names:
         object.__setattr__(made, name, decode(fields[name]))
     return made

@@ -186,8 +186,9 @@ def _explicit_streams(wrapper: Any) -> int | None:
     """`max_examples` of a @settings on the test itself, where it is not just the profile's."""
     if not getattr(wrapper, "_hypothesis_internal_settings_applied", False):
         return None
+    profile: Any = hypothesis.settings.default
     streams: int = wrapper._hypothesis_internal_use_settings.max_examples
-    return None if streams == hypothesis.settings.default.max_examples else streams
+    return None if streams == profile.max_examples else streams
 
 
 def _show_output(subject: Subject, verdict: Verdict) -> None:

@@ -161,7 +161,7 @@ class Deliver:
         message = self._script.mailbox.message
         number = 0
         try:
-            for number, step in enumerate(self._steps):
+            for number, step in enumerate(self._steps):  # noqa: B007 - used where a refusal ends the loop
                 if step[0] == DELIVER:
                     result = handler(message(step))
                     if result is not None:

@@ -241,7 +241,7 @@ def run_one(subject: Subject, events: Sequence[Event], faults: Plan) -> Verdict:
         confirm(Found(case, faults, run))
         return violated(case, faults, run, case.label(run))
     shown = Scenario(case.model.stream.events, subject.broker, faults)
-    calm = [step for step in steps] == case.steps(())
+    calm = steps == case.steps(())
     return Verdict(
         "unknown" if calm else "held",
         reasons=("no fault changed the schedule: it is in-order delivery",) if calm else (),

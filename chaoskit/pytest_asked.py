@@ -146,7 +146,8 @@ def _said(answer: Answer) -> str:
 
 def allow_fixtures(item: pytest.Item) -> None:
     """Fixtures beside `deliver` are made once per test, which is what we document: Hypothesis' check is for @given."""
-    function = getattr(item.obj, "__func__", item.obj)  # type: ignore[attr-defined]
+    test: Any = item.obj  # type: ignore[attr-defined]
+    function: Any = getattr(test, "__func__", test)
     settings = function._hypothesis_internal_use_settings
     checks = {
         HealthCheck.function_scoped_fixture,

@@ -211,7 +211,7 @@ def _encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
 def _hypothesis_version() -> str:
     import hypothesis
 
-    return hypothesis.__version__
+    return str(hypothesis.__version__)
 
 
 def file_name(verdict: Verdict) -> str:

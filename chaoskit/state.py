@@ -108,9 +108,10 @@ def _fields(value: object) -> tuple[str, ...] | None:
     """The names of the fields of an attrs class or dataclass that compares by value."""
     if isinstance(value, type) or type(value).__eq__ is object.__eq__:
         return None
-    if attrs.has(type(value)):
-        return tuple(f.name for f in attrs.fields(type(value)) if f.eq)
-    found = getattr(type(value), "__dataclass_fields__", None)
+    kind: Any = type(value)
+    if attrs.has(kind):
+        return tuple(f.name for f in attrs.fields(kind) if f.eq)
+    found = getattr(kind, "__dataclass_fields__", None)
     return None if found is None else tuple(name for name, f in found.items() if f.compare)
 
 

@@ -17,8 +17,6 @@ def no_error() -> Invariant:
     def check(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
         for raised in outcome.raised:
             error = raised.error
-            yield Violation(
-                "no_error", f"the handler raised {type(error).__name__} on {raised.event}: {error}"
-            )
+            yield Violation("no_error", f"the handler raised {type(error).__name__} on {raised.event}: {error}")
 
     return Invariant("no_error", check)

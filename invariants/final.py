@@ -37,13 +37,9 @@ def final_state(*, by_key: bool = False, project: Callable[[Any], Any] | None = 
 def _by_key(expected: Any, observed: Any) -> Iterator[Violation]:
     for state in (expected, observed):
         if not isinstance(state, Mapping):
-            raise UsageError(
-                f"final_state(by_key=True) needs a mapping from key to state, got {type(state).__name__}"
-            )
+            raise UsageError(f"final_state(by_key=True) needs a mapping from key to state, got {type(state).__name__}")
     for key in [*expected, *(key for key in observed if key not in expected)]:
         left, right = expected.get(key, ABSENT), observed.get(key, ABSENT)
         if not same(left, right):
             found = tuple(differences(left, right, f"state[{key!r}]"))
-            yield Violation(
-                "final_state", f"the final state of {key!r} differs from in-order delivery", found
-            )
+            yield Violation("final_state", f"the final state of {key!r} differs from in-order delivery", found)

@@ -52,9 +52,7 @@ def _scenarios(
 
 def _faults(stream: Stream, kind: FaultKind, position: int, ranges: tuple[Any, ...]) -> SearchStrategy[Fault]:
     drawn: list[SearchStrategy[int]] = [
-        st.integers(options.start, options.stop - 1)
-        if isinstance(options, range)
-        else st.sampled_from(options)
+        st.integers(options.start, options.stop - 1) if isinstance(options, range) else st.sampled_from(options)
         for options in ranges
     ]
     return st.tuples(*drawn).map(lambda arguments: kind(stream.ids[position], *arguments))

@@ -168,8 +168,9 @@ class Reader:
                     caused = self._refused(step)
             else:
                 faults = anchored.get(position)
-                if faults and type(faults[0]) is DeadLetter:
-                    caused = self._park(step, faults.pop(0))
+                if faults and isinstance(faults[0], DeadLetter):
+                    caused = self._park(step, faults[0])
+                    del faults[0]
                 else:
                     refused = yield step
                     keep(step)
@@ -180,14 +181,16 @@ class Reader:
                     if refused:
                         caused = self._refused(step)
                     else:
-                        if faults and type(faults[0]) is Redeliver:
-                            self._arm(faults.pop(0), step[1])
+                        if faults and isinstance(faults[0], Redeliver):
+                            self._arm(faults[0], step[1])
+                            del faults[0]
                         caused = self._processed(step)
             if caused:
                 for step, self.cause in caused:
                     yield step
             if len(history) >= self._due:
-                for step, self.cause in self._what_is_due():
+                caused = self._what_is_due()
+                for step, self.cause in caused:
                     yield step
 
     def _nothing_to_read(self) -> Caused | None:

@@ -9,7 +9,7 @@ docs/kafka.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, Literal
 
 import attrs
@@ -106,7 +106,7 @@ class Kafka:
         return None
 
     def model(self, stream: Stream) -> LogModel:
-        return LogModel(stream, self._settings())
+        return LogModel(stream, _settings(self))
 
     def explain(self, schedule: Schedule, events: Sequence[Event]) -> list[tuple[Fault | None, str]]:
         return sentences(schedule, events, self.partitions)
@@ -114,44 +114,7 @@ class Kafka:
     def ruled_out_by(self, kind: FaultKind) -> str:
         return RULED_OUT_BY[kind]
 
-    def _settings(self) -> LogSettings:
-        hash_, spreads_null, hashes_empty = KAFKA_PARTITIONERS[self.partitioner]
-        key_bytes = self._key_bytes
-
-        @lru_cache(maxsize=None, typed=True)
-        def partition(key: Any, count: int) -> int | None:
-            """None: the record may go anywhere."""
-            data = key_bytes(key)
-            if spreads_null and (data is None or (data == b"" and not hashes_empty)):
-                return None
-            return hash_(data or b"", count)
-
-        def home(key: Any, position: int, count: int) -> int:
-            """Records without affinity are spread round robin, so that nothing keeps them in order."""
-            found = partition(key, count)
-            return position % count if found is None else found
-
-        def growth(key: Any) -> list[int]:
-            """The two least counts that move the key, and twice the count where that moves it."""
-            old, doubled = partition(key, self.partitions), 2 * self.partitions
-            moving = [n for n in range(self.partitions + 1, doubled + 8) if partition(key, n) != old]
-            return sorted({*moving[:2], *(n for n in moving if n == doubled)})
-
-        return LogSettings(
-            topic=self.topic,
-            producer=Producer(
-                home,
-                self.partitions,
-                self.records_per_batch,
-                self.max_in_flight,
-                self.retry_order == "newest_first",
-            ),
-            reading=Reading(self.consumers, self.commit_every, self.on_error, self.max_attempts),
-            longest_replay=self.max_poll_records,
-            growth=cache(growth),
-        )
-
-    def _key_bytes(self, key: Any) -> bytes | None:
+    def key_bytes(self, key: Any) -> bytes | None:
         if self.key_serializer is not None and key is not None:
             data = self.key_serializer(key)
             if not isinstance(data, bytes):
@@ -165,3 +128,43 @@ class Kafka:
             f"key {key!r} is {type(key).__name__}: Kafka partitions by bytes. Use str (sent as UTF-8), bytes or None, "
             f"or say how your producer writes it: Kafka(key_serializer=lambda key: …)"
         )
+
+
+@lru_cache(maxsize=64)
+def _settings(kafka: Kafka) -> LogSettings:
+    """The log model's settings, with caches of their own: a search makes thousands of models of one broker."""
+    hash_, spreads_null, hashes_empty = KAFKA_PARTITIONERS[kafka.partitioner]
+    key_bytes = kafka.key_bytes
+
+    @lru_cache(maxsize=1 << 12, typed=True)
+    def partition(key: Any, count: int) -> int | None:
+        """None: the record may go anywhere."""
+        data = key_bytes(key)
+        if spreads_null and (data is None or (data == b"" and not hashes_empty)):
+            return None
+        return hash_(data or b"", count)
+
+    def home(key: Any, position: int, count: int) -> int:
+        """Records without affinity are spread round robin, so that nothing keeps them in order."""
+        found = partition(key, count)
+        return position % count if found is None else found
+
+    def growth(key: Any) -> list[int]:
+        """The two least counts that move the key, and twice the count where that moves it."""
+        old, doubled = partition(key, kafka.partitions), 2 * kafka.partitions
+        moving = [n for n in range(kafka.partitions + 1, doubled + 8) if partition(key, n) != old]
+        return sorted({*moving[:2], *(n for n in moving if n == doubled)})
+
+    return LogSettings(
+        topic=kafka.topic,
+        producer=Producer(
+            home,
+            kafka.partitions,
+            kafka.records_per_batch,
+            kafka.max_in_flight,
+            kafka.retry_order == "newest_first",
+        ),
+        reading=Reading(kafka.consumers, kafka.commit_every, kafka.on_error, kafka.max_attempts),
+        longest_replay=kafka.max_poll_records,
+        growth=lru_cache(maxsize=1 << 12, typed=True)(growth),
+    )

@@ -129,11 +129,13 @@ class LogModel:
                 rehashes.append((position, fault))
             elif type(fault) is BatchSwap:
                 swaps.append((position, fault))
-            elif position in anchored:
-                anchored[position].append(fault)
-                anchored[position].sort(key=_firing_order)
             else:
-                anchored[position] = [fault]
+                assert isinstance(fault, (Duplicate, Redeliver, DeadLetter))
+                if position in anchored:
+                    anchored[position].append(fault)
+                    anchored[position].sort(key=_firing_order)
+                else:
+                    anchored[position] = [fault]
         for stalls in holds.values():
             if len(stalls) > 1:
                 stalls.sort(key=lambda hold: hold.release)
@@ -183,7 +185,7 @@ _ORDER_OF_KINDS = {DeadLetter: 0, Duplicate: 1, Redeliver: 2}
 
 
 def _firing_order(fault: Duplicate | Redeliver | DeadLetter) -> tuple[int, int]:
-    return _ORDER_OF_KINDS[type(fault)], 0 if type(fault) is Duplicate else fault.after
+    return _ORDER_OF_KINDS[type(fault)], 0 if isinstance(fault, Duplicate) else fault.after
 
 
 def _causes(steps: Sequence[Raw], noted: Sequence[Fault | None], written: dict[int, Fault]) -> list[Fault | None]:
@@ -201,10 +203,8 @@ def _causes(steps: Sequence[Raw], noted: Sequence[Fault | None], written: dict[i
         elif do == PUT_BACK:
             put_back[record] = cause
         elif do == DELIVER and cause is None:
-            if record in seen:
-                cause = restart.get(consumer)
-            else:
-                cause = put_back.get(record) or written.pop(position, None)
+            first = put_back.get(record) or written.get(position)
+            cause = restart.get(consumer) if record in seen else first
         if do in (DELIVER, PARK):
             seen.add(record)
         causes.append(cause)

@@ -53,10 +53,9 @@ class Logs:
         steps: list[Raw] = [(0, 0, 0, 0, 0)] * len(self.counts)
         for lane, log in enumerate(self.partitions):
             if log:
-                consumer, offset = lane % consumers, 0
-                for position in log:
+                consumer = lane % consumers
+                for offset, position in enumerate(log):
                     steps[-1 - position] = (0, consumer, position, lane, offset)
-                    offset += 1
         return steps
 
     def _swapped(self, consumers: int) -> list[Raw]:
@@ -134,10 +133,8 @@ class Producer:
         """Route and send the stream. Faults come with the position of their event, in the order of positions."""
         routes, counts, old_homes = _route(homes, self.partitions, rehashes)
         partitions: list[list[int]] = [[] for _ in range(counts[-1] if counts else self.partitions)]
-        position = 0
-        for partition in routes:
+        for position, partition in enumerate(routes):
             partitions[partition].append(position)
-            position += 1
         logs = self._sent(partitions, routes, counts, swaps) if swaps else Logs(partitions, partitions, counts)
         if old_homes:
             for position, fault in rehashes:
@@ -178,7 +175,8 @@ def _route(
     """
     routes = homes.at(count)
     size = len(routes)
-    counts, old_homes = [count] * size, {}
+    counts = [count] * size
+    old_homes: dict[int, int] = {}
     if not rehashes:
         return routes, counts, old_homes
     routes = routes[:]
@@ -221,7 +219,9 @@ def send(
     once the window behind it is filled to `over`+1 batches. Source: Kafka `RecordAccumulator.reenqueue` (Java puts
     a retried batch at the head of its queue), librdkafka `rd_kafka_msgq_insert_msgq` (in order of sequence).
     """
-    queue, in_flight, accepted = list(range(len(batches))), [], []
+    queue = list(range(len(batches)))
+    in_flight: list[int] = []
+    accepted: list[int] = []
     left = {batch: list(faults) for batch, faults in failing.items()}
     while queue or in_flight:
         if not in_flight:

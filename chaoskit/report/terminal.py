@@ -157,9 +157,9 @@ def _tracebacks(refused: Sequence[Raised], failure: Exception | None) -> Iterato
 def _label(verdict: Verdict, broker: str) -> str:
     if verdict.label == "across keys":
         return (
-            f"Across keys: some order that {broker} may choose without any fault gives this result, too. These events lie "
-            'in different partitions, and nothing fixed their order. If either result is right, chaos(across_keys="any") '
-            "accepts it."
+            f"Across keys: some order that {broker} may choose without any fault gives this result, too. These "
+            "events lie in different partitions, and nothing fixed their order. If either result is right, "
+            'chaos(across_keys="any") accepts it.'
         )
     if verdict.label == "within":
         return f"Within a key or partition: no order that {broker} may choose without a fault gives this result."

@@ -10,7 +10,7 @@ import attrs
 
 from chaoskit.errors import ChaosError, NotDeterministic, StaleState
 from chaoskit.event import Event, Stream
-from chaoskit.execute import Run
+from chaoskit.execute import PASS_THROUGH, Run
 from chaoskit.faults import Fault, FaultKind, Overtake
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.subject import Case, Subject, differing_step, key_sequences
@@ -19,6 +19,10 @@ from chaoskit.verdict import Tally
 
 DISTINCT_MEMORY = 1 << 17
 """Schedules that are remembered so as to count none twice; then the memory starts anew and stays flat."""
+
+MONOTONOUS_SHARE = 10
+"""Schedules for a stream in which no key has two different values: an overwrite cannot go wrong there. The first
+stream that Hypothesis draws, the simplest, is one."""
 
 PATIENCE = 60
 """Plans in a row that give no new schedule before the stream is given up."""
@@ -67,6 +71,8 @@ class Campaign:
         case = self.subject.on(stream)
         self._look_at(case)
         share = -(-(self.schedules - self.done) // max(1, self.streams - self.streams_done))
+        if not _two_values(stream) and self.streams > 1:
+            share = min(share, MONOTONOUS_SHARE)
         self.streams_done += 1
         print_ = _fingerprint(stream)
         plans = Plans(case.model, self.kinds, salt)
@@ -107,7 +113,7 @@ class Campaign:
     def _fails(self, case: Case, plan: Plan, steps: Sequence[Any]) -> bool:
         self.done += 1
         run = case.run(plan, steps)
-        self.deliveries += len(steps)
+        self.deliveries += sum(not step[0] for step in steps)
         if len(self._effective) < len(self.kinds):
             self._note_effect(case, plan, steps)
         if not case.violations(run):
@@ -163,7 +169,7 @@ class Campaign:
     def _run_empty(self, empty: Case) -> Any:
         try:
             return snapshot(empty.in_order().outcome.state)
-        except (ChaosError, *_runner_exceptions()):
+        except (ChaosError, *PASS_THROUGH):
             raise
         except Exception as error:  # noqa: BLE001 - the body is the user's
             note = f"freshness not checked on an empty stream: the test raised {type(error).__name__} there"
@@ -199,7 +205,7 @@ class Campaign:
         for position in _spread(size):
             try:
                 less = self.subject.on(case.model.stream.without(position)).in_order(strict=False).outcome
-            except (ChaosError, *_runner_exceptions()):
+            except (ChaosError, *PASS_THROUGH):
                 raise
             except Exception:  # noqa: BLE001 - the body needs that event
                 return True
@@ -248,12 +254,6 @@ class Campaign:
 _RAISED = object()
 
 
-def _runner_exceptions() -> tuple[type[BaseException], ...]:
-    from chaoskit.execute import PASS_THROUGH
-
-    return PASS_THROUGH
-
-
 def _spread(size: int, most: int = 24) -> list[int]:
     """Positions from the last to the first, spread out where there are many."""
     return list(range(size - 1, -1, -max(1, -(-size // most))))
@@ -261,10 +261,7 @@ def _spread(size: int, most: int = 24) -> list[int]:
 
 def _two_values(stream: Stream) -> bool:
     first: dict[Hashable, Event] = {}
-    for event in stream.events:
-        if not same(first.setdefault(event.key, event).value, event.value):
-            return True
-    return False
+    return any(not same(first.setdefault(event.key, event).value, event.value) for event in stream.events)
 
 
 def _fingerprint(stream: Stream) -> int:

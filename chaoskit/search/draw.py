@@ -57,7 +57,7 @@ def draw_streams(
         report_multiple_bugs=False,
         print_blob=False,
         verbosity=Verbosity.quiet,
-        **({} if digest is not None else {"database": None}),
+        database=None if digest is None else _profile().database,
     )
     stopped = False
 
@@ -102,6 +102,10 @@ def simpler_values(
 
     _run(settings(hypothesis.given(candidate=candidates)(one_candidate)), seed)
     return last[0] if last else None
+
+
+def _profile() -> Any:
+    return hypothesis.settings.default
 
 
 def _run(test: Callable[[], None], seed: int) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from chaoskit.event import EventId
 from chaoskit.faults import Fault, FaultKind
@@ -33,9 +33,11 @@ class _Choice(NamedTuple):
 
 
 @lru_cache(maxsize=1 << 14)
-def _fault(kind: FaultKind, at: EventId, *arguments: int) -> Fault:
+def _fault(kind: Hashable, at: EventId, *arguments: int) -> Fault:
     """The fault as a value. Streams share their ids, so that most faults are drawn again and again."""
-    return kind(at, *arguments)
+    make: Any = kind
+    fault: Fault = make(at, *arguments)
+    return fault
 
 
 class Plans:
@@ -67,7 +69,7 @@ class Plans:
         if sum(math.prod(choice.sizes) for choice in spaces) > most:
             return None
         plans: list[Plan] = [
-            (_fault(choice.kind, choice.at, *arguments),)
+            (_fault(cast(Hashable, choice.kind), choice.at, *arguments),)
             for choice in spaces
             for arguments in itertools.product(*choice.ranges)
         ]
@@ -95,7 +97,8 @@ class Plans:
 
 def _draw(choice: _Choice, chance: Callable[[], float]) -> Fault:
     """Small parameters are likelier than large ones."""
-    kind, at, ranges, sizes = choice
+    at, ranges, sizes = choice.at, choice.ranges, choice.sizes
+    kind = cast(Hashable, choice.kind)
     if len(sizes) == 1:
         return _fault(kind, at, ranges[0][int(sizes[0] * chance() * chance())])
     places = [int(size * chance() * chance()) for size in sizes]

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import attrs
 
-from chaoskit.event import Stream
+from chaoskit.event import EventId, Stream
 from chaoskit.faults import Fault, FaultKind
 from chaoskit.scenario import Broker
 from chaoskit.search.plans import Plan, Plans
@@ -122,7 +123,7 @@ class Shrinker:
                 current = getattr(fault, name)
                 options = list(ranges[place]) if ranges else [*range(current)]
                 for option in (option for option in options if option < current):
-                    lower = (*faults[:number], attrs.evolve(fault, **{name: option}), *faults[number + 1 :])
+                    lower = (*faults[:number], _with(fault, {name: option}), *faults[number + 1 :])
                     if self._try(stream, lower):
                         faults = lower
                         break
@@ -166,10 +167,15 @@ def _size(stream: Stream, faults: Plan) -> tuple[int, int, int]:
 def _sooner(fault: Fault, gone: int) -> Fault:
     """Where `gone` events are dropped, what counts deliveries has that many fewer to wait for."""
     counts = {name: max(0, getattr(fault, name) - gone) for name in ("after", "by") if hasattr(fault, name)}
-    return attrs.evolve(fault, **counts)
+    return _with(fault, counts)
 
 
-def _heir(stream: Stream, left: set[object], fault: Fault, same_key: bool) -> object | None:
+def _with(fault: Fault, changes: dict[str, Any]) -> Fault:
+    changed: Fault = attrs.evolve(fault, **changes)
+    return changed
+
+
+def _heir(stream: Stream, left: set[EventId], fault: Fault, same_key: bool) -> EventId | None:
     position = stream.ids.index(fault.at)
     for event in stream.events[position + 1 :]:
         if event.id in left and (not same_key or event.key == stream[position].key):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from wallet import Wallet
+
 from chaoskit import Kafka, chaos
 from chaoskit.strategies import wallet
-from wallet import Wallet
 
 
 @chaos(wallet(accounts=2), broker=Kafka(partitions=6))

@@ -31,7 +31,8 @@ class Wallet:
             if self.balance(message.key) + amount < 0:
                 return  # would overdraw: refused
             self.db.execute(
-                "INSERT INTO accounts VALUES (?, ?) ON CONFLICT (iban) DO UPDATE SET balance = balance + excluded.balance",
+                "INSERT INTO accounts VALUES (?, ?)"
+                " ON CONFLICT (iban) DO UPDATE SET balance = balance + excluded.balance",
                 (message.key, amount),
             )
 

@@ -7,13 +7,13 @@ from random import Random
 from typing import Any
 
 import pytest
-from models.legality import Illegal, check_legal
 
 from chaoskit.brokers import Kafka
 from chaoskit.event import Event
 from chaoskit.faults import BatchSwap, DeadLetter, Duplicate, Fault, FaultKind, Overtake, Redeliver, Rehash
 from chaoskit.scenario import Scenario
 from chaoskit.schedule import Do, Raw
+from models.legality import Illegal, check_legal
 
 PLANS = 100_000
 SEEDS = range(20)

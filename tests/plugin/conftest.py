@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from plugin.projects import MODES, Project, Ran, mode_name
 
 
@@ -25,10 +26,17 @@ def mode(request: pytest.FixtureRequest) -> tuple[str, ...]:
 def failing(mode: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Ran]:
     """The wallet after its first run, which found the bug and saved it. Copy it before you change it."""
     project = Project.wallet(tmp_path_factory.mktemp("failing") / "my shop")
-    return project, project.pytest("--chaos-schedules=200", *mode)
+    return project, project.pytest("--chaos-seed=1", *mode)
+
+
+@pytest.fixture(scope="session")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Ran]:
+    """The same, run in one process only."""
+    project = Project.wallet(tmp_path_factory.mktemp("first") / "my shop")
+    return project, project.pytest("--chaos-seed=1")
 
 
 @pytest.fixture
-def saved(failing: tuple[Project, Ran], tmp_path: Path) -> Project:
+def saved(first: tuple[Project, Ran], tmp_path: Path) -> Project:
     """A copy of the wallet with its saved repro."""
-    return failing[0].copy(tmp_path / "my shop")
+    return first[0].copy(tmp_path / "my shop")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from plugin.projects import HEAD, Project, Ran
+
+from plugin.projects import HEAD, PARALLEL, Project, Ran
 
 BODY = """
     loop = current()
@@ -35,12 +38,12 @@ async def pause():
 
 STRICT = """
 @pytest.mark.asyncio
-@chaos(PAYMENTS, schedules=50)
+@chaos(PAYMENTS, schedules=200)
 async def test_wallet(deliver):
 """
 
 AUTO = """
-@chaos(PAYMENTS, schedules=50)
+@chaos(PAYMENTS, schedules=200)
 async def test_wallet(deliver):
 """
 
@@ -53,20 +56,24 @@ async def start():
     return current()
 
 @pytest.mark.asyncio
-@chaos(PAYMENTS, schedules=50)
+@chaos(PAYMENTS, schedules=200)
 async def test_wallet(deliver, start):
     assert start is current()
 """
 
 ANYIO = """
+import sys
+
 import anyio
-import sniffio_or_none as sniffio
 
 LOOPS = set()
 BUG = False
 
 def current():
-    return anyio.get_current_task().id and BACKEND()
+    try:
+        return "trio" if sys.modules["trio"].lowlevel.current_task() else ""
+    except (KeyError, RuntimeError):
+        return "asyncio"
 
 async def pause():
     await anyio.sleep(0)
@@ -77,19 +84,10 @@ def anyio_backend(request):
     return request.param
 
 @pytest.mark.anyio
-@chaos(PAYMENTS, schedules=50)
+@chaos(PAYMENTS, schedules=200)
 async def test_wallet(deliver, anyio_backend):
     assert current() == anyio_backend
 """
-
-ANYIO = ANYIO.replace("import sniffio_or_none as sniffio\n", "").replace(
-    "    return anyio.get_current_task().id and BACKEND()\n",
-    "    import sys\n"
-    "    try:\n"
-    '        return "trio" if sys.modules["trio"].lowlevel.current_task() else ""\n'
-    "    except (KeyError, RuntimeError):\n"
-    '        return "asyncio"\n',
-)
 
 AUTO_MODE = ("-o", "asyncio_mode=auto")
 SCOPE = ("-p", "no:faker", "-o", "asyncio_default_fixture_loop_scope=function")
@@ -97,39 +95,33 @@ NO_ANYIO = (*SCOPE, "-p", "no:anyio")
 
 PROJECTS = {
     "asyncio-strict": (ASYNCIO + STRICT + BODY, NO_ANYIO, 1),
+    "asyncio-strict-xdist": (ASYNCIO + STRICT + BODY, (*NO_ANYIO, *PARALLEL), 1),
     "asyncio-auto": (ASYNCIO + AUTO + BODY, (*NO_ANYIO, *AUTO_MODE), 1),
     "asyncio-fixture": (ASYNCIO + WITH_FIXTURE + BODY, NO_ANYIO, 1),
     "anyio": (ANYIO + BODY, SCOPE, 2),
 }
+"""For each the source of a test, the options of its run, and how many tests it makes."""
 
 
-@pytest.fixture(params=PROJECTS)
-def project(request: pytest.FixtureRequest, tmp_path: object) -> tuple[str, tuple[str, ...], int]:
-    """The source of a test, the options of its run, and how many tests it makes."""
-    return PROJECTS[request.param]
+def run(root: Path, source: str, options: tuple[str, ...]) -> tuple[Project, Ran]:
+    made = Project.at(root, test_async=HEAD + source)
+    return made, made.run("pytest", "-W", "error", "--chaos-seed=1", *options)
 
 
-def run(root: object, source: str, options: tuple[str, ...]) -> tuple[Project, Ran]:
-    made = Project.at(root, test_async=HEAD + source)  # type: ignore[arg-type]
-    return made, made.run("pytest", "-W", "error", *options)
-
-
-def test_the_plugin_runs_it_in_its_own_loop(
-    project: tuple[str, tuple[str, ...], int], tmp_path: object, mode: tuple[str, ...]
-) -> None:
+@pytest.mark.parametrize("name", PROJECTS)
+def test_the_plugin_runs_it_in_its_own_loop(name: str, tmp_path: Path) -> None:
     """It passes with no warning, in one loop for all its schedules."""
-    source, options, count = project
-    _, ran = run(tmp_path, source, (*options, *mode))
+    source, options, count = PROJECTS[name]
+    _, ran = run(tmp_path, source, options)
     assert ran.code == 0, ran.text
     assert f"{count} passed" in ran.out
-    assert ran.out.count("held: 50 schedules of ") == count
+    assert ran.out.count("held: 200 schedules of ") == count
 
 
-def test_its_failure_is_saved_and_replayed_in_that_loop(
-    project: tuple[str, tuple[str, ...], int], tmp_path: object
-) -> None:
+@pytest.mark.parametrize("name", ["asyncio-strict", "asyncio-auto", "anyio"])
+def test_its_failure_is_saved_and_replayed_in_that_loop(name: str, tmp_path: Path) -> None:
     """The report is that of any test, and `chaoskit replay` runs the same plugin."""
-    source, options, count = project
+    source, options, count = PROJECTS[name]
     made, failed = run(tmp_path, source.replace("BUG = False", "BUG = True"), options)
     assert failed.code == 1, failed.text
     assert failed.out.count("What differs") == count

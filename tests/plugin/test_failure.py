@@ -65,18 +65,18 @@ def test_the_failure_is_saved_as_one_file_in_dot_chaoskit(failing: tuple[Project
     assert (data["expected"], data["observed"]) == ({"alice": 1}, {"alice": 2})
 
 
-def test_the_printed_command_replays_the_failure(failing: tuple[Project, Ran], saved: Project) -> None:
+def test_the_printed_command_replays_the_failure(failing: tuple[Project, Ran]) -> None:
     """Just what is printed says STILL FAILS, with the report, and exits with 1."""
-    replayed = saved.chaoskit(*failing[1].replay_command())
+    replayed = failing[0].chaoskit(*failing[1].replay_command())
     assert replayed.code == 1, replayed.text
     replayed.assert_in_order("STILL FAILS", "test_wallet.py::test_wallet", "What differs", "What rules it out")
     replayed.assert_quiet_about_us()
 
 
-def test_after_the_repair_the_printed_command_says_fixed(failing: tuple[Project, Ran], saved: Project) -> None:
+def test_after_the_repair_the_printed_command_says_fixed(first: tuple[Project, Ran], saved: Project) -> None:
     """A handler that ignores what it has seen is FIXED, with exit code 0."""
     saved.write("handlers.py", FIXED)
-    replayed = saved.chaoskit(*failing[1].replay_command())
+    replayed = saved.chaoskit(*first[1].replay_command())
     assert (replayed.code, replayed.out.split()[0]) == (0, "FIXED"), replayed.text
 
 
@@ -98,10 +98,10 @@ def test_the_printed_command_runs_from_where_pytest_ran(saved: Project) -> None:
     assert (replayed.code, replayed.out.split()[:2]) == (1, ["STILL", "FAILS"]), replayed.text
 
 
-def test_what_the_broker_cannot_make_any_more_is_no_failure(mode: tuple[str, ...], wallet: Project) -> None:
+def test_what_the_broker_cannot_make_any_more_is_no_failure(wallet: Project) -> None:
     """A swap of batches is NO LONGER POSSIBLE once the producer is idempotent, and its file stays."""
     wallet.write("test_wallet.py", HEAD + SWAPS)
-    failed = wallet.pytest(*mode)
+    failed = wallet.pytest()
     assert failed.code == 1, failed.text
     assert "BatchSwap" in failed.out
     calmer = SWAPS.replace("idempotent_producer=False", "idempotent_producer=True").replace(", faults={BatchSwap}", "")
@@ -111,7 +111,7 @@ def test_what_the_broker_cannot_make_any_more_is_no_failure(mode: tuple[str, ...
     assert replayed.code == 0, replayed.text
     assert replayed.out.startswith("NO LONGER POSSIBLE")
     assert "idempotent_producer=False" in replayed.out
-    passed = wallet.pytest(*mode, "--chaos-schedules=200")
+    passed = wallet.pytest("--chaos-schedules=200")
     assert passed.code == 0, passed.text
     assert "is no longer possible (BatchSwap: " in passed.out
     assert len(wallet.repros) == 1
@@ -147,11 +147,11 @@ def handler(balances):
 """
 
 
-def test_a_fixed_repro_is_reported_and_stays(saved: Project, mode: tuple[str, ...]) -> None:
+def test_a_fixed_repro_is_reported_and_stays(saved: Project) -> None:
     """A later run says that it is fixed, searches all the same, and leaves the file as a regression test."""
     before = saved.only_repro().read_bytes()
     saved.write("handlers.py", FIXED)
-    passed = saved.pytest(*mode, "--chaos-schedules=200")
+    passed = saved.pytest("--chaos-schedules=200")
     assert passed.code == 0, passed.text
     assert re.search(r"test_wallet: held: 200 schedules of .* is fixed and stays as a regression test", passed.out)
     assert saved.only_repro().read_bytes() == before
@@ -212,10 +212,10 @@ class TestAll:
 """
 
 
-def test_a_value_without_an_encoding_is_reported_with_the_failure(wallet: Project, mode: tuple[str, ...]) -> None:
+def test_a_value_without_an_encoding_is_reported_with_the_failure(wallet: Project) -> None:
     """The failure comes first; why there is no file stands where the command would be."""
     wallet.write("test_wallet.py", HEAD + STRANGE)
-    failed = wallet.pytest(*mode)
+    failed = wallet.pytest()
     assert failed.code == 1
     failed.assert_in_order("What differs", "state", "What rules it out", "Replay", "no repro file: ", "register(")
     failed.assert_quiet_about_us()
@@ -237,12 +237,10 @@ def test_strange(deliver):
 """
 
 
-def test_a_directory_that_cannot_be_written_is_reported_with_the_failure(
-    wallet: Project, mode: tuple[str, ...]
-) -> None:
+def test_a_directory_that_cannot_be_written_is_reported_with_the_failure(wallet: Project) -> None:
     """A file in the place of the directory: the failure is whole, and the reason stands beside it."""
     wallet.write(".chaoskit", "in the way")
-    failed = wallet.pytest(*mode)
+    failed = wallet.pytest()
     assert failed.code == 1
     failed.assert_in_order("What differs", "What rules it out", "Replay", "no repro file: ", "cannot be written")
     failed.assert_quiet_about_us()

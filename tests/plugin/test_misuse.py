@@ -10,6 +10,7 @@ import textwrap
 
 import attrs
 import pytest
+
 from plugin.projects import HEAD, LONELY, Project, Ran, Result, results
 
 SUM = """
@@ -966,7 +967,7 @@ OUTCOMES = [
         "held: 50 schedules",
     ),
     passed(
-        "caplog",
+        "zz_caplog",
         "caplog keeps no record of the search, even where the body raises its level",
         """
         import logging
@@ -986,6 +987,23 @@ OUTCOMES = [
                 add(message)
             deliver(handle)
             return balances
+        """,
+    ),
+    passed(
+        "zz_logging_afterwards",
+        "after a chaos test that raises the level with caplog, logging is on as before",
+        """
+        import logging
+
+        @chaos(PAYMENTS, schedules=200)
+        def test_before(deliver, caplog):
+            caplog.set_level(logging.INFO)
+            balances = {}
+            deliver(once(balances))
+            return balances
+
+        def test_case():
+            assert logging.getLogger("shop").isEnabledFor(logging.ERROR)
         """,
     ),
 ]
@@ -1047,8 +1065,8 @@ def test_the_output_of_a_passing_search_is_dropped(judged: Judged, word: str) ->
 
 
 def test_junit_has_every_case_once(judged: Judged) -> None:
-    """The XML file can be read and holds one entry for each test."""
-    assert len(judged[0]) == len(CASES)
+    """The XML file can be read and holds every file of the project."""
+    assert set(judged[0]) == {f"test_{case.name}" for case in CASES}
 
 
 def test_a_failing_test_prints_the_seed_of_its_search(judged: Judged) -> None:

@@ -6,7 +6,8 @@ import json
 import re
 
 import pytest
-from plugin.projects import BUGGY, FIXED, HEAD, WALLET, Project, Ran
+
+from plugin.projects import BUGGY, FIXED, HEAD, PARALLEL, WALLET, Project, Ran
 
 HYPOTHESIS = "from hypothesis import example, seed, settings\n"
 
@@ -143,13 +144,13 @@ def test_settings_give_the_number_of_streams_and_a_profile_does_not(held: Ran, t
     assert line_of(held, test).startswith(f"held: {says} "), held.text
 
 
-def test_chaos_schedules_overrides_every_decorator(wallet: Project, mode: tuple[str, ...]) -> None:
+def test_chaos_schedules_overrides_every_decorator(wallet: Project) -> None:
     """One number for all tests of a run, smaller or larger than what they ask for."""
     wallet.write("handlers.py", FIXED)
     wallet.write("test_wallet.py", HYPOTHESIS + HEAD + HELD)
-    ran = wallet.pytest("--chaos-schedules=30", *mode)
+    ran = wallet.pytest("--chaos-schedules=300")
     assert ran.code == 0, ran.text
-    assert ran.out.count("held: 30 schedules of ") == 5, ran.text
+    assert ran.out.count("held: 300 schedules of ") == 5, ran.text
 
 
 @pytest.mark.parametrize("given", ["0", "-3", "many"])
@@ -203,11 +204,11 @@ def test_a_ci_run_is_derandomized(wallet: Project) -> None:
     assert report_of(wallet.pytest(env={"CI": "true"})) == report_of(first)
 
 
-def test_examples_are_tried_first_and_are_literal_streams(wallet: Project, mode: tuple[str, ...]) -> None:
+def test_examples_are_tried_first_and_are_literal_streams(wallet: Project) -> None:
     """@example([Event, …]) above or below @chaos finds what no drawn stream has; anything else is an error."""
     wallet.write("handlers.py", FIXED)
     wallet.write("test_wallet.py", HYPOTHESIS + HEAD + EXAMPLES)
-    ran = wallet.pytest("-rA", *mode)
+    ran = wallet.pytest("-rA")
     assert "4 failed" in ran.out, ran.text
     for test in ("test_example_above", "test_example_below"):
         part = ran.out.partition(f"_ {test} _")[2].partition("_ test_")[0]
@@ -217,21 +218,21 @@ def test_examples_are_tried_first_and_are_literal_streams(wallet: Project, mode:
     assert "StreamError: item 1 of the stream is {'key': 'carol'} (dict), not an Event" in ran.out
 
 
-def test_repros_are_kept_where_they_are_asked_for(wallet: Project, mode: tuple[str, ...]) -> None:
+def test_repros_are_kept_where_they_are_asked_for(wallet: Project) -> None:
     """--chaos-repros DIR is relative to rootdir; the printed command names it and later runs look there."""
-    failed = wallet.pytest("--chaos-repros=found/here", *mode)
+    failed = wallet.pytest("--chaos-repros=found/here")
     assert failed.code == 1, failed.text
     assert not wallet.repros
     (path,) = (wallet.root / "found" / "here").iterdir()
     assert f"chaoskit replay found/here/{path.name}\n" in failed.out
-    again = wallet.pytest("--chaos-repros=found/here", *mode)
+    again = wallet.pytest("--chaos-repros=found/here")
     assert "still fails; nothing was searched" in again.out
 
 
 # --chaos-replay.
 
 
-@pytest.mark.parametrize("given", ["file", "directory"])
+@pytest.mark.parametrize(("given", "mode"), [("file", PARALLEL), ("directory", ())])
 def test_chaos_replay_plays_files_and_searches_nothing(saved: Project, mode: tuple[str, ...], given: str) -> None:
     """A repro file, or a directory of them, instead of a search; other tests are left out."""
     saved.write("test_other.py", "def test_other(): pass\n")
@@ -292,10 +293,10 @@ def test_a_bad_chaos_replay_is_a_usage_error_of_one_line(saved: Project, name: s
     assert not list(saved.root.parent.rglob("RAN"))
 
 
-def test_an_unreadable_saved_repro_does_not_stop_the_search(saved: Project, mode: tuple[str, ...]) -> None:
+def test_an_unreadable_saved_repro_does_not_stop_the_search(saved: Project) -> None:
     """A file that somebody broke is named, and the test is searched as ever."""
     saved.only_repro().write_text("{")
-    failed = saved.pytest(*mode)
+    failed = saved.pytest()
     assert failed.code == 1, failed.text
     assert "cannot be read: not JSON, or cut off" in failed.out
     assert "Found with --chaos-seed=" in failed.out

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from functools import cache
 from types import ModuleType
 
-from handlers import Kinds, Least
-
 from chaoskit import Kafka, Verdict, check
 from chaoskit.faults import FaultKind
+from handlers import Kinds, Least
 
 ONE = Kafka(partitions=1, consumers=1, idempotent_producer=False)
 """The basis of the known truth: one lane, and a producer whose retries may swap batches."""

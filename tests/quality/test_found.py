@@ -7,6 +7,9 @@ from types import ModuleType
 
 import attrs
 import pytest
+
+from chaoskit import BatchSwap, DeadLetter, Event, Overtake, Redeliver, Rehash, Scenario
+from chaoskit.faults import FaultKind
 from handlers import Least, name
 from handlers.buggy import (
     BUGGY,
@@ -19,9 +22,6 @@ from handlers.buggy import (
     wallet_refuses_overdraft,
 )
 from quality.searches import ONE, SIX, as_tuple, assert_found, search, shapes, titled
-
-from chaoskit import BatchSwap, DeadLetter, Event, Overtake, Redeliver, Rehash, Scenario
-from chaoskit.faults import FaultKind
 
 Kinds = tuple[FaultKind, ...]
 
@@ -107,9 +107,7 @@ def test_with_two_records_a_batch_a_swap_needs_three_events(handler: ModuleType)
     assert_found(shapes(handler, attrs.evolve(ONE, records_per_batch=2), (BatchSwap,)), "within", (3, 1))
 
 
-@pytest.mark.parametrize(
-    ("at", "after"), [(at, after) for at in ("e1", "e2", "e3", "e4") for after in range(4)]
-)
+@pytest.mark.parametrize(("at", "after"), [(at, after) for at in ("e1", "e2", "e3", "e4") for after in range(4)])
 def test_with_a_commit_after_each_record_a_suffix_is_one_message(at: str, after: int) -> None:
     """With a commit after each record a restart brings back the one message that was not committed."""
     broker = attrs.evolve(ONE, commit_every=1)

@@ -6,6 +6,11 @@ import itertools
 from types import ModuleType
 
 import pytest
+
+from chaoskit import Event, Kafka, Stream
+from chaoskit.faults import Fault
+from chaoskit.investigate import default_invariants
+from chaoskit.search.subject import Subject
 from handlers import name
 from handlers.correct import (
     CORRECT,
@@ -16,11 +21,6 @@ from handlers.correct import (
     resequencer,
 )
 from quality.searches import ONE, SIX, search
-
-from chaoskit import Event, Kafka, Stream
-from chaoskit.faults import Fault
-from chaoskit.investigate import default_invariants
-from chaoskit.search.subject import Subject
 
 BASES = [pytest.param(ONE, id="one-partition"), pytest.param(SIX, id="six-partitions")]
 EVERY_CORRECT = [pytest.param(handler, id=name(handler)) for handler in CORRECT]
@@ -54,9 +54,7 @@ def test_no_pair_of_faults_flags_a_correct_handler(handler: ModuleType, broker: 
     singles = every_fault(broker, stream)
     flagged = [
         plan
-        for plan in itertools.chain(
-            itertools.product(singles), itertools.combinations_with_replacement(singles, 2)
-        )
+        for plan in itertools.chain(itertools.product(singles), itertools.combinations_with_replacement(singles, 2))
         if case.violations(case.run(plan))
     ]
     assert not flagged

@@ -69,7 +69,7 @@ def test_always_sees_the_first_delivery_after_which_it_does_not_hold() -> None:
 
 
 def test_always_needs_the_state_after_each_delivery() -> None:
-    """A test that gives no state= is told so, instead of passing unseen."""
+    """A test that gives no state= is told so by that name, instead of passing unseen."""
 
     def test(deliver: Any) -> dict[str, int]:
         deliver(lambda message: None)

@@ -57,7 +57,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(scenario=SCENARIOS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_every_scenario_comes_back_from_its_file(directory: Path, scenario: Scenario) -> None:
     """Broker, events, faults and every literal step, with the fault that caused it."""
     path = save(verdict_of(scenario), directory)
@@ -103,7 +103,7 @@ def renamed(scenario: Scenario, ids: str) -> Scenario:
 
 
 @given(scenario=SCENARIOS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_same_bug_has_one_name_whatever_its_ids_and_values(scenario: Scenario) -> None:
     """Test, broker, faults, keys and positions make the name, and nothing else does."""
     assert file_name(verdict_of(scenario)) == file_name(verdict_of(renamed(scenario, "x")))

@@ -5,12 +5,12 @@ A dead letter that is put back has a new offset: a replay that shows the old one
 
 from __future__ import annotations
 
-from chaoskit.strategies import events
-from handlers import Truth
 from hypothesis import strategies as st
 
 from chaoskit import DeadLetter, Message, Redeliver
 from chaoskit.execute import Deliver
+from chaoskit.strategies import events
+from handlers import Truth
 
 EVENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]))
 TRUTH: Truth = {(Redeliver, DeadLetter): (2, 2)}

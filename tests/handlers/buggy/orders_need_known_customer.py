@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from chaoskit.strategies import events
-from handlers import Truth
 from hypothesis import strategies as st
 
 from chaoskit import BatchSwap, DeadLetter, Message, Rehash
 from chaoskit.event import EventId
 from chaoskit.execute import Deliver
+from chaoskit.strategies import events
+from handlers import Truth
 
 # With six partitions they lie on two, and growth by a few partitions brings them together.
 CUSTOMER, ORDER = "customer-1", "order-7"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from chaoskit.strategies import events
-from handlers import Truth
 from hypothesis import strategies as st
 
 from chaoskit import Duplicate, Message, Redeliver
 from chaoskit.execute import Deliver
+from chaoskit.strategies import events
+from handlers import Truth
 
 EVENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]))
 TRUTH: Truth = {Duplicate: (1, 1), Redeliver: (1, 1)}

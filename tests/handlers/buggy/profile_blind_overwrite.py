@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from chaoskit.strategies import events
-from handlers import Truth
 from hypothesis import strategies as st
 
 from chaoskit import BatchSwap, DeadLetter, Message, Rehash
 from chaoskit.execute import Deliver
+from chaoskit.strategies import events
+from handlers import Truth
 
 CITIES = ["Aachen", "Bern", "Cork"]
 EVENTS = events(st.sampled_from(CITIES), keys=st.sampled_from(["alice", "bob"]))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from chaoskit.strategies import events
-from handlers import Truth
 from hypothesis import strategies as st
 
 from chaoskit import BatchSwap, DeadLetter, Message, Rehash
 from chaoskit.event import EventId
 from chaoskit.execute import Deliver
+from chaoskit.strategies import events
+from handlers import Truth
 
-PAYMENTS = st.fixed_dictionaries(
-    {"kind": st.sampled_from(["credit", "debit"]), "amount": st.integers(1, 100)}
-)
+PAYMENTS = st.fixed_dictionaries({"kind": st.sampled_from(["credit", "debit"]), "amount": st.integers(1, 100)})
 EVENTS = events(PAYMENTS, keys=st.sampled_from(["alice", "bob"]))
 TRUTH: Truth = {DeadLetter: (2, 1), Rehash: (2, 1), BatchSwap: (2, 1)}
 

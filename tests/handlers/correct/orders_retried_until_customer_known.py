@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from chaoskit.strategies import events
-from handlers import Truth
 from hypothesis import strategies as st
 
 from chaoskit import Event, Message
 from chaoskit.event import EventId
 from chaoskit.execute import Deliver
+from chaoskit.strategies import events
+from handlers import Truth
 
 
 def _customer_first(stream: list[Event]) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from chaoskit.strategies import events
-from handlers import Truth
 from hypothesis import strategies as st
 
 from chaoskit import Message
 from chaoskit.execute import Deliver
+from chaoskit.strategies import events
+from handlers import Truth
 
 ROWS = st.none() | st.sampled_from(["draft", "paid", "sent"])
 EVENTS = events(ROWS, keys=st.sampled_from(["invoice-1", "invoice-2"]))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from chaoskit.strategies import events
-from handlers import Truth
 from hypothesis import strategies as st
 
 from chaoskit import Message
 from chaoskit.execute import Deliver
+from chaoskit.strategies import events
+from handlers import Truth
 
 EVENTS = events(st.sampled_from("abcde"), keys=st.sampled_from(["chapter-1", "chapter-2"]))
 TRUTH: Truth = {}
