@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from operator import itemgetter
+from heapq import heappop, heappush
 from typing import Literal
 
 import attrs
 
-from chaoskit.brokers.producer import Hold, Home, Logs
+from chaoskit.brokers.producer import Hold, Home, Logs, Turn
 from chaoskit.event import Event
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Redeliver
 from chaoskit.scenario import Steps
@@ -31,8 +31,7 @@ duplicates, then redeliveries."""
 
 
 _NOTHING: Caused = []
-_NONE: list[Raw] = []
-_POSITION = itemgetter(2)
+_NONE: list[Turn] = []
 
 
 @attrs.frozen
@@ -50,18 +49,18 @@ class Reading:
 
 
 class _Stall:
-    """A lane that is held: it is not read before `until` deliveries, nor while it `awaits` an event.
+    """A lane that is held: it is not read before the holds of its head have ended.
 
     A stalled lane delivers nothing, so that every delivery since it began was another lane's. Several holds of one
-    record begin together and all have to end. `waiting` holds those that count from an event on.
+    record begin together. `waiting` are those that count from an event on, `until` is when the others end.
     """
 
-    __slots__ = ("appended", "fault", "until", "waiting")
+    __slots__ = ("appended", "fault", "lane", "until", "waiting")
 
-    def __init__(self, holds: Sequence[Hold], appended: float, deliveries: int) -> None:
+    def __init__(self, lane: int, appended: float, holds: Sequence[Hold], deliveries: int) -> None:
+        self.lane, self.appended = lane, appended
         self.fault: Fault | None = holds[0].fault if holds else None
-        self.appended = appended
-        self.until = deliveries + 1 if not holds else deliveries
+        self.until = deliveries if holds else deliveries + 1
         self.waiting: list[Hold] = []
         for hold in holds:
             if hold.awaits is None:
@@ -82,14 +81,25 @@ class _Armed:
     __slots__ = ("consumer", "fault", "since")
 
     def __init__(self, fault: Redeliver, consumer: int, since: int) -> None:
-        self.fault = fault
-        self.consumer = consumer
-        self.since = since
+        self.fault, self.consumer, self.since = fault, consumer, since
 
-    def left(self, history: Sequence[Raw], consumers: int) -> int:
+    def left(self, history: Sequence[Turn], consumers: int) -> int:
         if consumers == 1:
             return self.fault.after - len(history) + self.since
-        return self.fault.after - sum(step[1] == self.consumer for step in history[self.since :])
+        return self.fault.after - sum(step[1] == self.consumer for _, _, _, step in history[self.since :])
+
+
+class _Parked:
+    """A dead letter that waits to be put back."""
+
+    __slots__ = ("due", "fault", "position")
+
+    def __init__(self, position: int, fault: DeadLetter, due: int) -> None:
+        self.position, self.fault, self.due = position, fault, due
+
+
+Waiting = _Stall | _Armed | _Parked
+_STALL, _FIRE, _BACK = range(3)
 
 
 class Reader:
@@ -98,19 +108,18 @@ class Reader:
     `_todo` is what is still to be read, next at the end: the unread heads in the order of their append times are
     just the unread records in that order. A stalled lane's records are put `_aside` as they come up. `_history` is
     every delivery. Most steps only move a record from one to the other; `_touched` are the positions at which more
-    may happen, and `_due` is the number of deliveries at which something that waits may be due.
+    may happen. What waits for deliveries has an alarm; `_due` is the number of deliveries at which one may ring.
 
     `cause` is the fault behind the step that was just made; `late` the faults that delay records.
     """
 
     cause: Fault | None = None
     _due = NEVER
+    _serial = 0
     _latest_park = 0
-    _moved = False
-    """Whether append times are no longer just the positions in the stream."""
-    _disordered = False
-    """Whether lanes have stalled, so that records were not always read in the order of their append times."""
     _some_refused = False
+    _refusals: _Refusals | None = None
+    _parks: Sequence[tuple[int, Turn]] = ()
 
     def __init__(
         self,
@@ -125,18 +134,15 @@ class Reader:
         self._consumers = reading.consumers
         self._anchored, self._holds = anchored, holds
         self._todo = logs.in_order(reading.consumers)
-        self._history: list[Raw] = []
+        self._history: list[Turn] = []
         self._touched: set[int] = set(anchored)
+        self._alarms: list[tuple[int, int, int, Waiting]] = []
         self._armed: list[_Armed] = []
+        self._parked: list[_Parked] = []
         self._stalled: dict[int, _Stall] = {}
-        self._aside: dict[int, list[Raw]] = {}
-        self._parked: list[tuple[int, int, DeadLetter]] = []
-        self._parks: list[tuple[int, Raw]] = []
+        self._aside: dict[int, list[Turn]] = {}
         self._begun = [0] * reading.consumers
-        self._refusals = _Refusals()
         self.late: dict[Record, Fault] = {}
-        if logs.appended is not logs.partitions:
-            self._moved = True
         if reading.commit_every is not None:
             self._touched.update(range(len(events)))
             self._records = [0] * reading.consumers
@@ -155,31 +161,32 @@ class Reader:
                 for step, self.cause in more:
                     yield step
                 continue
-            step = take()
+            turn = take()
+            step = turn[3]
             position = step[2]
             if stalled and step[3] in stalled:
-                self._aside.setdefault(step[3], []).append(step)
+                self._aside.setdefault(step[3], []).append(turn)
                 continue
             caused: Caused = _NOTHING
             if position not in touched:
                 refused = yield step
-                keep(step)
+                keep(turn)
                 if refused:
-                    caused = self._refused(step)
+                    caused = self._refused(turn)
             else:
                 faults = anchored.get(position)
                 if faults and isinstance(faults[0], DeadLetter):
-                    caused = self._park(step, faults[0])
+                    caused = self._park(turn, faults[0])
                     del faults[0]
                 else:
                     refused = yield step
-                    keep(step)
+                    keep(turn)
                     while faults and not refused and type(faults[0]) is Duplicate:
                         self.cause = faults.pop(0)
                         refused = yield step
-                        keep(step)
+                        keep(turn)
                     if refused:
-                        caused = self._refused(step)
+                        caused = self._refused(turn)
                     else:
                         if faults and isinstance(faults[0], Redeliver):
                             self._arm(faults[0], step[1])
@@ -189,22 +196,20 @@ class Reader:
                 for step, self.cause in caused:
                     yield step
             if len(history) >= self._due:
-                caused = self._what_is_due()
+                caused = self._ring()
                 for step, self.cause in caused:
                     yield step
 
     def _nothing_to_read(self) -> Caused | None:
         """What happens when no lane can be read: a stall ends, a consumer restarts, a dead letter comes back."""
         if self._stalled:
-            self._end_stall(min(self._stalled, key=lambda lane: (self._stalled[lane].appended, lane)))
+            self._end_stall(min(self._stalled.values(), key=lambda stall: (stall.appended, stall.lane)))
             return []
         if self._armed:
             return [self._fire(self._armed)]
         if self._parked:
-            first = min(self._parked, key=itemgetter(0))
-            self._parked.remove(first)
-            return [self._put_back(first[1], first[2])]
-        position = self._refusals.next_chance()
+            return [self._back(min(self._parked, key=lambda parked: parked.due))]
+        position = self._refusals.next_chance() if self._refusals else None
         return None if position is None else [self._put_back(position, None)]
 
     # After a record.
@@ -217,7 +222,8 @@ class Reader:
             for stall in self._stalled.values():
                 if stall.waiting:
                     stall.see(position, len(self._history))
-                    self._due = min(self._due, stall.until)
+                    if not stall.waiting:
+                        self._wait(stall.until, _STALL, stall)
         every = self._reading.commit_every
         if every is None:
             return _NOTHING
@@ -230,70 +236,81 @@ class Reader:
         self._commit(consumer)
         return _NOTHING
 
-    def _what_is_due(self) -> Caused:
-        """Stalls that end, the restart of a pending redelivery, dead letters that come back, in this order."""
-        history = self._history
-        count = len(history)
-        caused: Caused = []
-        if self._stalled:
-            for lane in [p for p, stall in self._stalled.items() if not stall.waiting and stall.until <= count]:
-                self._end_stall(lane)
-        if self._armed:
-            consumer = history[-1][1]
-            ready = [a for a in self._armed if a.consumer == consumer and a.left(history, self._consumers) <= 0]
-            if ready:
-                caused = [self._fire(ready)]
-        if self._parked:
-            for parked in [parked for parked in self._parked if parked[0] <= count]:
-                self._parked.remove(parked)
-                caused.append(self._put_back(parked[1], parked[2]))
-        self._look_ahead(count)
-        return caused
+    def _wait(self, until: int, what: int, waiting: Waiting) -> None:
+        self._serial += 1
+        heappush(self._alarms, (until, what, self._serial, waiting))
+        if until < self._due:
+            self._due = until
 
-    def _look_ahead(self, count: int) -> None:
-        """The least number of deliveries at which something can be due; more than there are now."""
-        due = NEVER
-        for stall in self._stalled.values():
-            if not stall.waiting and stall.until < due:
-                due = stall.until
-        for parked in self._parked:
-            due = min(due, parked[0])
-        for armed in self._armed:
-            due = min(due, count + max(1, armed.left(self._history, self._consumers)))
-        self._due = due
+    def _ring(self) -> Caused:
+        """Stalls that end, the restart of one pending redelivery, dead letters that come back, in this order."""
+        alarms, count = self._alarms, len(self._history)
+        rung = []
+        while alarms and alarms[0][0] <= count:
+            rung.append(heappop(alarms))
+        if len(rung) > 1:
+            rung.sort(key=_kind_first)
+        caused: Caused = []
+        fired = False
+        for _, _, _, waiting in rung:
+            if isinstance(waiting, _Stall):
+                if self._stalled.get(waiting.lane) is waiting:
+                    self._end_stall(waiting)
+            elif isinstance(waiting, _Parked):
+                if waiting in self._parked:
+                    caused.append(self._back(waiting))
+            elif waiting in self._armed:
+                left = waiting.left(self._history, self._consumers)
+                if fired or left > 0 or self._history[-1][3][1] != waiting.consumer:
+                    self._wait(count + max(1, left), _FIRE, waiting)
+                else:
+                    fired = True
+                    caused.append(self._fire([waiting]))
+        self._due = alarms[0][0] if alarms else NEVER
+        return caused
 
     # Redelivery: a restart brings back what was not committed.
 
     def _arm(self, fault: Redeliver, consumer: int) -> None:
         count = len(self._history)
-        self._armed.append(_Armed(fault, consumer, count))
-        self._due = min(self._due, count + fault.after)
+        armed = _Armed(fault, consumer, count)
+        self._armed.append(armed)
+        self._wait(count + fault.after, _FIRE, armed)
 
     def _fire(self, pending: Sequence[_Armed]) -> tuple[Raw, Fault | None]:
         armed = pending[0]
         if len(pending) > 1:
             armed = min(pending, key=lambda armed: (armed.left(self._history, self._consumers), armed.consumer))
         self._armed.remove(armed)
-        return self._restart(armed.consumer, armed), armed.fault
+        return self._restart(armed.consumer, armed.since), armed.fault
 
-    def _restart(self, consumer: int, fired: _Armed | None = None) -> Raw:
-        """Without `commit_every` everything is committed up to the first delivery whose redelivery is pending."""
+    def _restart(self, consumer: int, since: int = NEVER) -> Raw:
+        """All partitions of the consumer go back to the commit: `since` is when the redelivery that fired was armed.
+
+        Without `commit_every` everything is committed up to the first delivery whose redelivery is pending.
+        """
+        history = self._history
+        begun = self._begun[consumer]
         if self._reading.commit_every is None:
-            since = fired.since if fired else len(self._history) + 1
             for armed in self._armed:
-                if armed.consumer == consumer and armed.since < since:
+                if armed.since < since and armed.consumer == consumer:
                     since = armed.since
-            first = self._start_of(since - 1)
-            if first >= self._begun[consumer]:
-                self._begun[consumer] = first
+            first = self._start_of(min(since - 1, len(history)))
+            if first >= begun:
+                begun = first
                 if self._parks:
-                    self._parks = [park for park in self._parks if park[0] > first or park[1][1] != consumer]
-        again = self._uncommitted(consumer)
+                    self._parks = [park for park in self._parks if park[0] > first or park[1][3][1] != consumer]
+        again = history[begun:]
+        if self._consumers > 1 or self._some_refused:
+            again = [turn for turn in again if turn[3][1] == consumer and turn[3][0] == DELIVER]
+        if self._parks:
+            again += [turn for _, turn in self._parks if turn[3][1] == consumer]
+        again = list(dict.fromkeys(again))
         self._commit(consumer)
         self._back_to_read(again)
         if self._holds:
-            for lane in sorted({step[3] for step in again}):
-                self._becomes_head(lane, min(step[4] for step in again if step[3] == lane))
+            for lane in sorted({turn[1] for turn in again}):
+                self._becomes_head(lane, min(turn[2] for turn in again if turn[1] == lane))
         return RESTART, consumer, -1, -1, -1
 
     def _start_of(self, index: int) -> int:
@@ -303,43 +320,27 @@ class Reader:
             index -= 1
         return index
 
-    def _uncommitted(self, consumer: int) -> list[Raw]:
-        """The records that this consumer has processed since its commit, each once."""
-        steps = self._history[self._begun[consumer] :]
-        if self._consumers > 1 or self._some_refused:
-            steps = [step for step in steps if step[1] == consumer and step[0] == DELIVER]
-        if self._parks:
-            steps += [step for _, step in self._parks if step[1] == consumer]
-            self._disordered = True
-        return list(dict.fromkeys(steps))
-
     def _commit(self, consumer: int) -> None:
         """What the consumer has processed is committed, or was handed over to be read again."""
         self._begun[consumer] = len(self._history)
         if self._reading.commit_every is not None:
             self._records[consumer] = 0
         if self._parks:
-            self._parks = [park for park in self._parks if park[1][1] != consumer]
+            self._parks = [park for park in self._parks if park[1][3][1] != consumer]
 
-    def _back_to_read(self, steps: list[Raw]) -> None:
+    def _back_to_read(self, turns: list[Turn]) -> None:
         """Put records among those still to be read, where their append times say."""
-        steps.reverse()
-        self._todo += steps
-        if not self._disordered:
-            return
-        self._todo.sort(key=self._turn if self._moved else _POSITION, reverse=True)
-
-    def _turn(self, step: Raw) -> tuple[float, int, int]:
-        """When a record is read: by its append time, and then in the order of its partition."""
-        _, _, _, lane, offset = step
-        return self._logs.appended[lane][offset], lane, offset
+        self._todo += turns
+        self._todo.sort(reverse=True)
 
     # Stalls.
 
     def _expect(self, holds: dict[int, list[Hold]]) -> None:
         """A hold begins when the record before it in its lane is done, or at once if it is first."""
         for position, several in holds.items():
-            self._touched.update(hold.awaits for hold in several if hold.awaits is not None)
+            for hold in several:
+                if hold.awaits is not None:
+                    self._touched.add(hold.awaits)
             lane, offset = self._logs.place(position)
             if offset == 0:
                 self._becomes_head(lane, 0)
@@ -349,83 +350,96 @@ class Reader:
     def _becomes_head(self, lane: int, offset: int) -> None:
         """All holds of growth begin, and one Overtake: of several, one at each time that the record becomes head."""
         log = self._logs.partitions[lane]
-        if offset < len(log) and lane not in self._stalled:
-            holds = self._holds.get(log[offset])
-            if holds:
+        if offset >= len(log) or lane in self._stalled:
+            return
+        holds = self._holds.get(log[offset])
+        if holds:
+            begin = holds
+            if len(holds) > 1:
                 begin = [hold for hold in holds if hold.awaits is not None]
                 begin += [hold for hold in holds if hold.awaits is None][:1]
-                self._holds[log[offset]] = [hold for hold in holds if hold not in begin]
-                self._stall(lane, offset, begin)
+            self._holds[log[offset]] = [hold for hold in holds if hold not in begin]
+            self._stall(lane, offset, begin)
 
     def _stall(self, lane: int, offset: int, holds: Sequence[Hold]) -> None:
-        self._disordered = True
-        stall = self._stalled[lane] = _Stall(holds, self._logs.appended[lane][offset], len(self._history))
+        stall = _Stall(lane, self._logs.appended[lane][offset], holds, len(self._history))
+        self._stalled[lane] = stall
         if not stall.waiting:
-            self._due = min(self._due, stall.until)
+            self._wait(stall.until, _STALL, stall)
 
-    def _end_stall(self, lane: int) -> None:
-        stall = self._stalled.pop(lane)
-        waiting = self._aside.pop(lane, None)
+    def _end_stall(self, stall: _Stall) -> None:
+        del self._stalled[stall.lane]
+        waiting = self._aside.pop(stall.lane, None)
         if waiting:
             if stall.fault is not None:
-                self.late[waiting[0][3], waiting[0][4]] = stall.fault
+                self.late[stall.lane, waiting[0][2]] = stall.fault
             self._back_to_read(waiting)
 
     # Dead letters, and records that the handler refuses.
 
-    def _park(self, step: Raw, fault: DeadLetter) -> Caused:
-        count = len(self._history)
-        self._parked.append((count + fault.after + 1, step[2], fault))
-        self._parks.append((count, step))
+    def _park(self, turn: Turn, fault: DeadLetter) -> Caused:
+        step, count = turn[3], len(self._history)
+        parked = _Parked(step[2], fault, count + fault.after + 1)
+        self._parked.append(parked)
+        self._parks = [*self._parks, (count, turn)]
         self._latest_park = max(self._latest_park, step[2])
-        self._due = min(self._due, count + fault.after + 1)
+        self._wait(parked.due, _BACK, parked)
         return [((PARK, *step[1:]), fault), *self._processed(step)]
+
+    def _back(self, parked: _Parked) -> tuple[Raw, Fault | None]:
+        self._parked.remove(parked)
+        return self._put_back(parked.position, parked.fault)
 
     def _put_back(self, position: int, fault: DeadLetter | None) -> tuple[Raw, Fault | None]:
         """Append the event anew, behind everything that was appended by now; what comes later moves up by one."""
-        now = max(self._latest_park, max(map(_POSITION, self._history), default=0))
+        now = self._latest_park
+        for turn in self._history:
+            if turn[3][2] > now:
+                now = turn[3][2]
+        appended = now + 0.5
         lane = self._home(self._events[position].key, position, self._logs.counts[now])
-        offset = bisect_right(self._logs.appended[lane], now + 0.5)
-        self._logs = self._logs.inserted(lane, offset, position, now + 0.5)
-        self._moved = True
-        for steps in (self._todo, self._aside.get(lane, _NONE)):
-            for i, step in enumerate(steps):
-                if step[3] == lane and step[4] >= offset:
-                    steps[i] = (*step[:4], step[4] + 1)
+        offset = bisect_right(self._logs.appended[lane], appended)
+        self._logs = self._logs.inserted(lane, offset, position, appended)
+        for turns in (self._todo, self._aside.get(lane, _NONE)):
+            for i, (time, at, place, step) in enumerate(turns):
+                if at == lane and place >= offset:
+                    turns[i] = time, at, place + 1, (*step[:4], place + 1)
         consumer = lane % self._consumers
-        turn, place = self._turn, len(self._todo)
-        made = (DELIVER, consumer, position, lane, offset)
-        while place and turn(self._todo[place - 1]) < turn(made):
-            place -= 1
-        self._todo.insert(place, made)
+        self._back_to_read([(appended, lane, offset, (DELIVER, consumer, position, lane, offset))])
         if offset and self._holds.get(position):
             self._touched.add(self._logs.partitions[lane][offset - 1])
         return (PUT_BACK, consumer, position, lane, offset), fault
 
-    def _refused(self, step: Raw) -> Caused:
-        _, consumer, position, lane, offset = step
+    def _refused(self, turn: Turn) -> Caused:
+        step = turn[3]
         if self._reading.on_error == "skip":
-            return [((SKIP, consumer, position, lane, offset), None), *self._processed(step)]
-        if self._refusals.count((lane, offset)) < self._reading.max_attempts:
-            return self._again(step)
-        do = PARK if self._refusals.give_up(position, (lane, offset)) else REFUSE
-        return [((do, consumer, position, lane, offset), None), *self._processed(step)]
+            return [((SKIP, *step[1:]), None), *self._processed(step)]
+        refusals = self._refusals = self._refusals or _Refusals()
+        if refusals.count((step[3], step[4])) < self._reading.max_attempts:
+            return self._again(turn)
+        do = PARK if refusals.give_up(step[2], (step[3], step[4])) else REFUSE
+        return [((do, *step[1:]), None), *self._processed(step)]
 
-    def _again(self, step: Raw) -> Caused:
+    def _again(self, turn: Turn) -> Caused:
         """The record is read again: by a new process, or after one delivery of another lane if there is one."""
-        _, consumer, _, lane, offset = step
+        time, lane, offset, step = turn
+        refused = (time, lane, offset, (REFUSE, *step[1:]))
         self._some_refused = True
         copy = len(self._history) - 1
-        while copy >= 0 and self._history[copy] in (step, (REFUSE, *step[1:])):
-            self._history[copy] = (REFUSE, *step[1:])
+        while copy >= 0 and self._history[copy] in (turn, refused):
+            self._history[copy] = refused
             copy -= 1
         if self._reading.on_error == "stop":
-            self._todo.append(step)
-            return [(self._restart(consumer), None)]
-        if any(other[3] != lane for other in reversed(self._todo)):
+            self._todo.append(turn)
+            return [(self._restart(step[1]), None)]
+        if any(other[1] != lane for other in reversed(self._todo)):
             self._stall(lane, offset, ())
-        self._todo.append(step)
+        self._todo.append(turn)
         return []
+
+
+def _kind_first(alarm: tuple[int, int, int, Waiting]) -> tuple[int, int, int]:
+    return alarm[1], alarm[0], alarm[2]
 
 
 class _Refusals:

@@ -24,6 +24,12 @@ class Hold(NamedTuple):
     awaits: int | None = None
 
 
+Turn = tuple[float, int, int, Raw]
+"""When a record is read: by its append time, and then by partition and offset; and its delivery."""
+
+_NOBODY: Turn = (0, 0, 0, (0, 0, 0, 0, 0))
+
+
 class Logs:
     """What the producers wrote.
 
@@ -39,33 +45,33 @@ class Logs:
         self.partitions, self.appended, self.counts = partitions, appended, counts
         self.holds: dict[int, list[Hold]] = {}
         self.notes: dict[int, Fault] = {}
-        self._order: list[Raw] | None = None
+        self._order: list[Turn] | None = None
         self._places: dict[int, tuple[int, int]] = {}
 
-    def in_order(self, consumers: int) -> list[Raw]:
+    def in_order(self, consumers: int) -> list[Turn]:
         """The deliveries of all records in the order of their append times, the first at the end of the list."""
         if self._order is None:
-            self._order = self._swapped(consumers) if self.appended is not self.partitions else self._plain(consumers)
+            self._order = self._plain(consumers) if self.appended is self.partitions else self._swapped(consumers)
         return self._order[:]
 
-    def _plain(self, consumers: int) -> list[Raw]:
+    def _plain(self, consumers: int) -> list[Turn]:
         """Every record was appended when it was produced."""
-        steps: list[Raw] = [(0, 0, 0, 0, 0)] * len(self.counts)
+        turns: list[Turn] = [_NOBODY] * len(self.counts)
         for lane, log in enumerate(self.partitions):
             if log:
                 consumer = lane % consumers
                 for offset, position in enumerate(log):
-                    steps[-1 - position] = (0, consumer, position, lane, offset)
-        return steps
+                    turns[-1 - position] = position, lane, offset, (0, consumer, position, lane, offset)
+        return turns
 
-    def _swapped(self, consumers: int) -> list[Raw]:
-        timed = [
-            (time, lane, offset, position)
+    def _swapped(self, consumers: int) -> list[Turn]:
+        turns: list[Turn] = [
+            (time, lane, offset, (0, lane % consumers, position, lane, offset))
             for lane, log in enumerate(self.partitions)
             for offset, (position, time) in enumerate(zip(log, self.appended[lane], strict=True))
         ]
-        timed.sort(reverse=True)
-        return [(0, lane % consumers, position, lane, offset) for _, lane, offset, position in timed]
+        turns.sort(reverse=True)
+        return turns
 
     def place(self, position: int) -> tuple[int, int]:
         """The partition and the offset of an event's own record."""
