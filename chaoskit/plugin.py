@@ -112,6 +112,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if not _lines:
         return
     terminalreporter.section("chaoskit")
-    for nodeid, line in sorted(_lines):
-        terminalreporter.write_line(f"{nodeid}: {line}")
+    for nodeid, said in sorted(_lines):
+        terminalreporter.write_line(nodeid)
+        for line in said.splitlines():
+            terminalreporter.write_line(f"  {line}")
     _lines.clear()

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck
 from chaoskit.ambient import Asked, as_seed
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
 from chaoskit.replays import Answer, play
-from chaoskit.report.terminal import as_text, headline, held_line
+from chaoskit.report.terminal import as_text, headline, held_lines
 from chaoskit.repro import Repro, read, save, slug
 from chaoskit.run_pytest import Sink, outside
 from chaoskit.search.subject import Subject
@@ -95,8 +95,8 @@ class PytestAsked(Asked):
     # What is said.
 
     def tell(self, verdict: Verdict) -> None:
-        said = [] if verdict.notes == ("replayed",) else [held_line(verdict)]
-        self.line = "; ".join([*said, *self._notes])
+        said = [] if verdict.notes == ("replayed",) else held_lines(verdict)
+        self.line = "\n".join([*said, *self._notes])
 
     def skip(self, why: str) -> NoReturn:
         pytest.skip(why)

@@ -39,7 +39,9 @@ def report(verdict: Verdict, *, replay: str | None = None) -> RenderableType:
     if verdict.status == "unknown":
         return Group(*_unknown(verdict))
     if verdict.status == "held":
-        return Group(Text(held_line(verdict), style="green"))
+        return Group(
+            *[Text(line, style="green" if number == 0 else "") for number, line in enumerate(held_lines(verdict))]
+        )
     return Group(*_violated(verdict, replay))
 
 
@@ -57,17 +59,16 @@ def headline(verdict: Verdict) -> str:
     return f"{name} does not survive {kinds}{across}, which {broker} can do: {verdict.violations[0].message}"
 
 
-def held_line(verdict: Verdict) -> str:
-    """What a passing run has shown: `1,000 schedules of 20 streams, …`."""
+def held_lines(verdict: Verdict) -> list[str]:
+    """What a passing run has shown, and what has to be known about it."""
     tally = verdict.tally
-    parts = [f"{tally.schedules:,} schedules of {_count(tally.streams, 'stream')}"]
-    if tally.effective:
-        parts.append(", ".join(tally.effective))
+    shown = [", ".join(tally.effective)] if tally.effective else []
     if tally.all_singles:
-        parts.append("every schedule with a single fault")
+        shown.append("every schedule with a single fault")
     if tally.not_tried:
-        parts.append(f"never came about: {', '.join(tally.not_tried)}")
-    return "; ".join([f"held: {', '.join(parts[:1])} ({'; '.join(parts[1:])})", *verdict.notes])
+        shown.append(f"never came about: {', '.join(tally.not_tried)}")
+    kinds = f" ({'; '.join(shown)})" if shown else ""
+    return [f"held: {tally.schedules:,} schedules of {_count(tally.streams, 'stream')}{kinds}", *verdict.notes]
 
 
 def _count(number: int, noun: str) -> str:
@@ -86,7 +87,8 @@ def _unknown(verdict: Verdict) -> Iterator[RenderableType]:
     yield Text("unknown: this run has shown nothing, so it does not pass.", style="bold yellow")
     for reason in verdict.reasons:
         yield _indented(f"- {reason}")
-    yield _indented(f"({held_line(verdict).removeprefix('held: ')})" if verdict.tally.schedules else "")
+    if verdict.tally.schedules:
+        yield _indented(f"Tried: {held_lines(verdict)[0].removeprefix('held: ')}.")
     yield Text('If that is all that can be shown here, say why: chaos(..., allow_unknown="why") skips visibly.')
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shlex
@@ -101,6 +102,18 @@ class Ran:
         assert "Traceback" not in self.text, self.text
         assert not re.search(r"chaoskit[/\\]\w+\.py:\d+", self.text), self.text
 
+    def said_of(self) -> dict[str, str]:
+        """What the section "chaoskit" of pytest's summary says, by node id: each id with its lines below it."""
+        section = re.split(r"^=+ chaoskit =+$", self.out, flags=re.MULTILINE)[-1]
+        lines = itertools.takewhile(lambda line: not line.startswith("="), section.strip("\n").splitlines())
+        said: dict[str, str] = {}
+        for line in lines:
+            if line.startswith("  ") and said:
+                said[next(reversed(said))] += f" {line.strip()}"
+            else:
+                said[line] = ""
+        return {name: text.strip() for name, text in said.items()}
+
     def replay_command(self) -> list[str]:
         """The arguments of the one command that is printed under "Replay"."""
         commands = re.findall(r"^ *(chaoskit replay .*)$", self.out, re.MULTILINE)
@@ -188,7 +201,7 @@ def _environment() -> dict[str, str]:
 def results(path: Path, ran: Ran) -> dict[str, Result]:
     """The tests of a JUnit file by module and name, with the line of each in the summary; a file that could not be
     collected by module alone."""
-    lines = dict(re.findall(r"^(\S+?)\.py(?:::\S+)+: (.*)$", ran.out, re.MULTILINE))
+    lines = {name.partition(".py::")[0]: said for name, said in ran.said_of().items()}
     found = {}
     for case in ElementTree.parse(path).iter("testcase"):
         module = str(case.get("classname") or case.get("name")).split(".")[0]

@@ -153,7 +153,8 @@ def test_a_fixed_repro_is_reported_and_stays(saved: Project) -> None:
     saved.write("handlers.py", FIXED)
     passed = saved.pytest("--chaos-schedules=200")
     assert passed.code == 0, passed.text
-    assert re.search(r"test_wallet: held: 200 schedules of .* is fixed and stays as a regression test", passed.out)
+    said = passed.said_of()["test_wallet.py::test_wallet"]
+    assert re.fullmatch(r"held: 200 schedules of .* is fixed and stays as a regression test.*", said), passed.text
     assert saved.only_repro().read_bytes() == before
 
 

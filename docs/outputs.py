@@ -1,0 +1,78 @@
+"""Makes the outputs that the README shows, by running what it shows.
+
+`<!-- file: NAME -->` before a block writes it to a file; `from: A to: B` puts it in place of the lines of that file
+from the first that starts with A to the one before the next that starts with B. `<!-- run: COMMAND -->` before a block
+runs the command and puts its output into the block. Without --write it only says whether the README is true.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+README = Path(__file__).parent.parent / "README.md"
+BLOCK = re.compile(r"<!-- (file|run): (.+?) -->\n```(\w+)\n(.*?)```\n", re.DOTALL)
+
+
+def with_outputs(text: str) -> str:
+    """The README with the outputs of today."""
+    with tempfile.TemporaryDirectory() as temporary:
+        directory = Path(temporary)
+        (directory / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+
+        def block(match: re.Match[str]) -> str:
+            what, argument, language, body = match.groups()
+            if what == "file":
+                write(directory, argument, body)
+            else:
+                body = run(directory, argument)
+            return f"<!-- {what}: {argument} -->\n```{language}\n{body}```\n"
+
+        return BLOCK.sub(block, text)
+
+
+def write(directory: Path, argument: str, body: str) -> None:
+    name, _, part = argument.partition(" from: ")
+    path = directory / name
+    if part:
+        start, end = part.split(" to: ")
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        first = next(i for i, line in enumerate(lines) if line.startswith(start))
+        last = next(i for i, line in enumerate(lines) if line.startswith(end))
+        body = "".join([*lines[:first], body, *lines[last:]])
+    path.write_text(body, encoding="utf-8")
+
+
+def run(directory: Path, command: str) -> str:
+    options = ["-p", "no:cacheprovider", "-p", "no:randomly"] if command.startswith("pytest") else []
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHONPATH"))}
+    environment |= {"COLUMNS": "100", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split(), *options],
+        cwd=directory,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    output = re.sub(r" in \d+\.\d+s", "", done.stdout)
+    return f"$ {command}\n{output.rstrip()}\n"
+
+
+def main() -> int:
+    before = README.read_text(encoding="utf-8")
+    after = with_outputs(before)
+    if "--write" in sys.argv:
+        README.write_text(after, encoding="utf-8")
+    elif before != after:
+        print("the README's outputs are not those of today: make docs")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""What the documents show is what happens."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parent.parent
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_outputs_in_the_readme_are_those_of_its_commands() -> None:
+    """Running the README's example gives the README."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert load(ROOT / "docs" / "outputs.py").with_outputs(readme) == readme
+
+
+def test_the_demo_finds_the_bug_and_sees_it_repaired() -> None:
+    """The demo's own expectations hold: found, STILL FAILS, FIXED, not flagged."""
+    demo = [sys.executable, str(ROOT / "examples" / "wallet" / "demo.py")]
+    done = subprocess.run(demo, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("STILL FAILS") == 1
+    assert done.stdout.count("FIXED") == 1
+    assert "\033[" not in done.stdout, "colours where there is no terminal"
