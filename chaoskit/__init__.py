@@ -36,7 +36,7 @@ _HOMES = {
     "Violation": "invariant",
     "chaos": "decorator",
     "check": "api",
-    "replay": "replays",
+    "replay": "replay_file",
     "run": "api",
 }
 
@@ -77,7 +77,7 @@ if TYPE_CHECKING:
     from chaoskit.invariant import Invariant as Invariant
     from chaoskit.invariant import Violation as Violation
     from chaoskit.outcome import Outcome as Outcome
-    from chaoskit.replays import replay as replay
+    from chaoskit.replay_file import replay as replay
     from chaoskit.scenario import Scenario as Scenario
     from chaoskit.schedule import Schedule as Schedule
     from chaoskit.schedule import Step as Step

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import math
+import operator
 import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from enum import Enum
+from enum import Enum, Flag
 from typing import Any
 from uuid import UUID
 
@@ -197,10 +199,18 @@ def _find_class(name: Any, base: type) -> type:
     return found
 
 
+_FLAGS: Any = Flag
+
+
 def _enum_member(kind: type, value: Any) -> Any:
     for member in vars(kind)["_member_map_"].values():
         if type(member.value) is type(value) and member.value == value:
             return member
+    flags: Any = kind
+    if issubclass(kind, Flag) and flags._missing_.__func__ is _FLAGS._missing_.__func__ and isinstance(value, int):
+        found = functools.reduce(operator.or_, (member for member in flags if member.value & value), flags(0))
+        if found.value == value:
+            return found
     raise CodecError(f"{kind.__qualname__} has no member with the value {value!r}")
 
 

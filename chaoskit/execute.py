@@ -70,6 +70,8 @@ class Run:
     refusals: tuple[int, ...]
     memory_kept: bool
     """One handler served every process: what it remembers survived the restarts."""
+    has_state: bool
+    """`deliver(…, state=…)` was given."""
 
 
 class Mailbox:
@@ -293,7 +295,7 @@ class Deliver:
         )
 
     def run(self, outcome: Outcome) -> Run:
-        return Run(outcome, self._steps, self._refusals, self._memory_kept)
+        return Run(outcome, self._steps, self._refusals, self._memory_kept, self._state is not None)
 
 
 class Delivered(Sequence[EventId]):

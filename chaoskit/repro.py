@@ -19,7 +19,7 @@ from cattrs.strategies import configure_tagged_union
 
 from chaoskit import __version__
 from chaoskit.brokers import BROKERS
-from chaoskit.codec import decode, encode, lenient
+from chaoskit.codec import Shown, decode, encode, lenient
 from chaoskit.errors import CodecError, ReproError, StreamError, UsageError, did_you_mean
 from chaoskit.event import Event, EventId, Stream
 from chaoskit.faults import KIND_BY_NAME, Fault
@@ -45,7 +45,8 @@ _REQUIRED = (
 @attrs.frozen
 class Repro:
     """A file that was read. Values of events, `expected` and `observed` are still encoded: decoding them needs the
-    classes that the test's module imports."""
+    classes that the test's module imports. Keys are decoded where that is possible without; `keys` has them encoded.
+    """
 
     path: Path
     test: str
@@ -56,11 +57,13 @@ class Repro:
     expected: Any
     observed: Any
     violations: tuple[Mapping[str, Any], ...]
+    keys: tuple[Any, ...]
     label: str | None = None
 
     def stream(self) -> Stream:
         """The events with their values decoded. Raises CodecError, StreamError."""
-        return Stream.of([Event(decode(e.key), decode(e.value), e.id, e.seq) for e in self.events])
+        pairs = zip(self.keys, self.events, strict=True)
+        return Stream.of([Event(decode(key), decode(event.value), event.id, event.seq) for key, event in pairs])
 
     def raw_steps(self) -> tuple[list[Raw], frozenset[int]]:
         """The steps as they are played, and the numbers of those that were refused."""
@@ -297,8 +300,9 @@ def _from_document(path: Path, data: Any) -> Repro:
     test = data["test"]
     if not isinstance(test, str) or (test and not _TEST.fullmatch(test)):
         raise ReproError(f'"test" is {test!r}, not a pytest node id such as tests/test_wallet.py::test_wallet')
-    events = tuple(_structured(data["events"], tuple[Event, ...], "events"))
-    stamped = Stream.of(events).events
+    events = tuple(_structured(event, Event, "events") for event in _list(data["events"], "events"))
+    keys = tuple(event.key for event in events)
+    stamped = Stream.of([attrs.evolve(event, key=_key(event.key)) for event in events]).events
     ids = {event.id for event in stamped}
     faults = tuple(_read_fault(fault, ids) for fault in _list(data["faults"], "faults"))
     steps = tuple(_read_step(step, ids, faults) for step in _list(data["schedule"], "schedule"))
@@ -307,8 +311,16 @@ def _from_document(path: Path, data: Any) -> Repro:
         raise ReproError('"violations" must be a list of objects with an "invariant"')
     return Repro(
         path, test, decode_broker(data["broker"]), stamped, faults, steps, data["expected"], data["observed"],
-        tuple(violations), data.get("label"),
+        tuple(violations), keys, data.get("label"),
     )  # fmt: skip
+
+
+def _key(encoded: Any) -> Any:
+    """The key, or its text where it needs a class that is not imported."""
+    try:
+        return decode(encoded)
+    except CodecError:
+        return Shown(json.dumps(encoded, sort_keys=True))
 
 
 def _list(data: Any, name: str) -> list[Any]:
@@ -322,9 +334,9 @@ def _structured(data: Any, kind: Any, name: str) -> Any:
         return CONVERTER.structure(data, kind)
     except (cattrs.BaseValidationError, StreamError, TypeError, ValueError) as error:
         found = (
-            cattrs.transform_error(error, path=name) if isinstance(error, cattrs.BaseValidationError) else [str(error)]
+            cattrs.transform_error(error, path="") if isinstance(error, cattrs.BaseValidationError) else [str(error)]
         )
-        raise ReproError("; ".join(found[:2])) from error
+        raise ReproError(f'"{name}": ' + "; ".join(found[:2])) from error
 
 
 def _read_fault(data: Any, ids: set[EventId]) -> Fault:

@@ -55,6 +55,10 @@ class Subject:
 
     def execute(self, script: Script) -> Run:
         run = execute(self.body, script, is_async=self.is_async, record_states=self.needs_states)
+        if self.needs_states and not run.has_state and run.outcome.failure is None:
+            raise UsageError(
+                "always(…) looks at the state after each delivery: give it, deliver(handler, state=lambda: …)"
+            )
         if self.needs_state and run.outcome.state is None and run.outcome.failure is None:
             raise UsageError(
                 "the test returned None, and final_state compares what it returns. Return the final state "

@@ -31,7 +31,7 @@ FLOORS: list[set[str]] = [
     {"chaoskit.investigate", "chaoskit.report", "chaoskit.loop", "chaoskit.quiet"},
     {"chaoskit.replays", "chaoskit.api", "chaoskit.ambient"},
     {"chaoskit.run_pytest", "chaoskit.decorator"},
-    {"chaoskit.pytest_asked"},
+    {"chaoskit.pytest_asked", "chaoskit.replay_file"},
     {"chaoskit.plugin", "chaoskit.cli"},
     {"chaoskit.__main__"},
 ]
