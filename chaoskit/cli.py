@@ -124,7 +124,7 @@ def _print(renderable: RenderableType) -> None:
     """As wide as the terminal; 100 columns in a log."""
     console = Console(highlight=False)
     if console.is_terminal:
-        console.print(renderable)
+        console.print(renderable, crop=False)
     else:
         for line in plain(renderable).splitlines():
             click.echo(line)

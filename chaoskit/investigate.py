@@ -41,6 +41,7 @@ class Question:
     streams: int
     seed: int
     across_keys: str = "violation"
+    exact_streams: bool = False
     digest: bytes | None = None
     examples: tuple[Stream, ...] = ()
     fixtures: tuple[str, ...] = ()
@@ -77,6 +78,7 @@ def question(
         streams=1 if literal else streams or -(-schedules // SCHEDULES_PER_STREAM),
         seed=seed,
         across_keys=across_keys,
+        exact_streams=streams is not None,
         digest=digest,
         examples=tuple(Stream.of(example) for example in examples),
         fixtures=tuple(fixtures),
@@ -87,6 +89,7 @@ def investigate(q: Question) -> Verdict:
     """Search until a failure within a partition or key is found or the schedules are used up."""
     campaign = Campaign(q.subject, q.kinds, q.schedules, q.streams + len(q.examples), fixtures=q.fixtures)
     campaign.ignore_across = q.across_keys == "any"
+    campaign.literal = isinstance(q.events, Stream)
     across: Verdict | None = None
     try:
         for round_ in range(MOST_LABEL_ROUNDS):
@@ -138,7 +141,11 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
         return
     for refill in range(MOST_REFILLS):
         done = campaign.done
-        streams = max(campaign.streams - campaign.streams_done, -(-(q.schedules - done) // SCHEDULES_PER_STREAM), 1)
+        streams = campaign.streams - campaign.streams_done
+        if not q.exact_streams:
+            streams = max(streams, -(-(q.schedules - done) // SCHEDULES_PER_STREAM) + 1)
+        if streams < 1:
+            return
         campaign.streams = campaign.streams_done + streams
         seed = derive(q.seed, f"streams {round_} {refill}")
         draw_streams(q.events, take, streams=streams, seed=seed, digest=q.digest)

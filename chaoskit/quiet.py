@@ -24,16 +24,17 @@ class _Nowhere(io.TextIOBase):
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Drop what is printed, logged and warned. Filters stay, so a warning that is an error is still raised."""
-    before = logging.root.manager.disable
+    """Drop what is printed, logged and warned. Filters stay, so a warning that is an error is still raised; levels
+    stay, too, so that nothing that a test does to logging is undone or kept."""
+    handle = logging.Logger.handle
     nowhere = _Nowhere()
     with warnings.catch_warnings(), redirect_stdout(nowhere), redirect_stderr(nowhere):
         warnings.showwarning = _drop
-        logging.disable(max(before, logging.CRITICAL))
+        logging.Logger.handle = _drop  # type: ignore[method-assign]
         try:
             yield
         finally:
-            logging.disable(before)
+            logging.Logger.handle = handle  # type: ignore[method-assign]
 
 
 def _drop(*args: Any, **kwargs: Any) -> None:

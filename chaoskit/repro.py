@@ -28,7 +28,7 @@ from chaoskit.schedule import ACTIONS, DELIVER_LIKE, Do, Raw, Step
 from chaoskit.verdict import Verdict
 
 FORMAT = 1
-_TEST = re.compile(r"[^-:\s][^:\r\n\0]*\.py(::[^:\r\n\0]+)+")
+_TEST = re.compile(r"[^-:\s][^:\r\n\0]*\.py(::[^\r\n\0]+)+")
 _REQUIRED = (
     "test",
     "broker",

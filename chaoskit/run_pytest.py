@@ -84,7 +84,9 @@ def replay_with_pytest(repros: Sequence[Repro], directory: Path, rootdir: Path |
 def _run(repros: Sequence[Repro], root: Path) -> tuple[Sink, int, str]:
     files = list(dict.fromkeys(repro.test.partition("::")[0] for repro in repros))
     options = [f"--chaos-replay={repro.path.resolve()}" for repro in repros]
-    arguments = [f"--rootdir={root}", "-q", *options, "--", *[str(root / file) for file in files]]
+    # This process has imported Hypothesis already, which pytest would like to rewrite: no error of the project's.
+    quiet = ["-q", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    arguments = [f"--rootdir={root}", *quiet, *options, "--", *[str(root / file) for file in files]]
     sink, output = Sink(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         code = int(pytest.main(arguments, plugins=[sink]))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rich.console import RenderableType
 
 from chaoskit.invariant import Violation
@@ -27,4 +29,4 @@ def saved_report(repro: Repro) -> RenderableType:
         label=repro.label if repro.label in ("within", "across keys") else "not decided",  # type: ignore[arg-type]
         test=repro.test,
     )
-    return report(verdict, replay=f"chaoskit replay {repro.path}")
+    return report(verdict, replay=f"chaoskit replay {shlex.quote(str(repro.path))}")

@@ -28,7 +28,7 @@ def as_text(verdict: Verdict, *, replay: str | None = None, width: int = WIDTH) 
 def plain(renderable: RenderableType, width: int = WIDTH) -> str:
     """Without colours and trailing blanks."""
     console = Console(file=StringIO(), width=width, color_system=None, force_terminal=False, highlight=False)
-    console.print(renderable)
+    console.print(renderable, crop=False)
     assert isinstance(console.file, StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
 
@@ -110,7 +110,12 @@ def _violated(verdict: Verdict, replay: str | None) -> Iterator[RenderableType]:
         yield _indented(f"{kind.__name__}: {scenario.broker.ruled_out_by(kind)}.")
     if replay:
         yield _heading("Replay")
-        yield _indented(Text(replay, style="bold cyan", no_wrap=True, overflow="ignore"))
+        yield _uncut(replay, style="bold cyan")
+
+
+def _uncut(line: str, style: str = "") -> Text:
+    """A line that is to be copied, or that somebody else made: never wrapped."""
+    return Text(f"  {line}", style=style, no_wrap=True, overflow="ignore")
 
 
 def _indented_renderable(renderable: RenderableType) -> Padding:
@@ -153,7 +158,7 @@ def _tracebacks(refused: Sequence[Raised], failure: Exception | None) -> Iterato
     for error in errors[:3]:
         frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
         lines = [*traceback.format_list(frames), *traceback.format_exception_only(error)]
-        yield _indented(Text("".join(lines).rstrip(), no_wrap=True, overflow="ignore"))
+        yield from (_uncut(line) for line in "".join(lines).rstrip().splitlines())
 
 
 def _label(verdict: Verdict, broker: str) -> str:

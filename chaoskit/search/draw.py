@@ -12,7 +12,7 @@ import attrs
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
-from hypothesis.errors import Unsatisfiable
+from hypothesis.errors import FailedHealthCheck, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
 from chaoskit.errors import StreamError, UsageError
@@ -114,8 +114,10 @@ def _run(test: Callable[[], None], seed: int) -> None:
         test()
     except _Stop:
         return
-    except Unsatisfiable as error:
-        raise UsageError(f"the events strategy gave no stream: {error}") from error
+    except (Unsatisfiable, FailedHealthCheck) as error:
+        raise UsageError(
+            f"the events strategy gave no stream, or filters out nearly all of them: {str(error).splitlines()[0]}"
+        ) from error
 
 
 @st.composite

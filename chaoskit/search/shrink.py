@@ -55,6 +55,8 @@ class Shrinker:
                 return stream, faults
 
     def _try(self, stream: Stream, faults: Plan) -> bool:
+        if not faults:
+            return False
         known = (stream.ids, tuple(id(event.value) for event in stream.events), faults)
         if known not in self._known:
             self.tried += 1
