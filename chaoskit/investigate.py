@@ -143,12 +143,13 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
         done = campaign.done
         streams = campaign.streams - campaign.streams_done
         if not q.exact_streams:
-            streams = max(streams, -(-(q.schedules - done) // SCHEDULES_PER_STREAM) + 1)
+            streams = max(streams, -(-(q.schedules - done) // SCHEDULES_PER_STREAM))
         if streams < 1:
             return
+        drawn = streams + 1  # the first is the simplest, in which little can go wrong
         campaign.streams = campaign.streams_done + streams
         seed = derive(q.seed, f"streams {round_} {refill}")
-        draw_streams(q.events, take, streams=streams, seed=seed, digest=q.digest)
+        draw_streams(q.events, take, streams=drawn, seed=seed, digest=q.digest)
         if campaign.found is not None or not campaign.wants_more or campaign.done == done:
             return
 

@@ -22,7 +22,7 @@ DISTINCT_MEMORY = 1 << 17
 
 MONOTONOUS_SHARE = 10
 """Schedules for a stream in which no key has two different values: an overwrite cannot go wrong there. The first
-stream that Hypothesis draws, the simplest, is one."""
+stream that Hypothesis draws, the simplest, is one. Such a stream does not count as one of those asked for."""
 
 PATIENCE = 60
 """Plans in a row that give no new schedule before the stream is given up."""
@@ -75,7 +75,8 @@ class Campaign:
         share = -(-(self.schedules - self.done) // max(1, self.streams - self.streams_done))
         if not self.literal and not _two_values(stream):
             share = min(share, MONOTONOUS_SHARE, max(1, self.schedules // 5))
-        self.streams_done += 1
+        else:
+            self.streams_done += 1
         print_ = _fingerprint(stream)
         plans = Plans(case.model, self.kinds, salt)
         calm = case.steps(())
