@@ -7,6 +7,8 @@ import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import attrs
+
 from chaoskit.brokers import Kafka
 from chaoskit.errors import UsageError
 from chaoskit.execute import Deliver
@@ -14,6 +16,7 @@ from chaoskit.faults import FaultKind
 from chaoskit.invariant import Invariant
 from chaoskit.investigate import default_invariants, investigate, question, run_one
 from chaoskit.loop import own_loop
+from chaoskit.naming import name_of
 from chaoskit.scenario import Broker, Scenario
 from chaoskit.search.subject import CheckerFailed, Subject
 from chaoskit.verdict import Verdict
@@ -48,9 +51,10 @@ def check(
     broker = Kafka() if broker is None else broker
     with own_loop(test) as body:
         subject = Subject(body, broker, default_invariants(invariants), _is_async(test))
-        return investigate(
+        verdict = investigate(
             question(subject, events, faults=faults, schedules=schedules, seed=seed, across_keys=across_keys)
         )
+    return attrs.evolve(verdict, test=name_of(test))
 
 
 def run(test: Test, scenario: Scenario, *, invariants: Iterable[Invariant] | None = None) -> Verdict:
@@ -60,7 +64,7 @@ def run(test: Test, scenario: Scenario, *, invariants: Iterable[Invariant] | Non
     with own_loop(test) as body:
         subject = Subject(body, scenario.broker, default_invariants(invariants), _is_async(test))
         try:
-            return run_one(subject, scenario.events, scenario.faults)
+            return attrs.evolve(run_one(subject, scenario.events, scenario.faults), test=name_of(test))
         except CheckerFailed as failed:
             return Verdict("unknown", reasons=(str(failed),), scenario=scenario)
 

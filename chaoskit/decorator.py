@@ -20,6 +20,7 @@ from chaoskit.faults import FaultKind
 from chaoskit.invariant import Invariant
 from chaoskit.investigate import default_invariants, derive, investigate, question
 from chaoskit.loop import own_loop
+from chaoskit.naming import name_of
 from chaoskit.quiet import quiet
 from chaoskit.scenario import Broker, allowed_kinds
 from chaoskit.search.subject import Subject
@@ -152,11 +153,11 @@ def conduct(wrapper: Any, given: dict[str, Any]) -> Verdict:
                 verdict = _search(wrapper, subject, terms, given, asked)
         if verdict.status == "violated":
             _show_output(subject, verdict)
-    return attrs.evolve(verdict, test=asked.test or _name_of(wrapper))
+    return attrs.evolve(verdict, test=asked.test or name_of(wrapper))
 
 
 def _search(wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any], asked: ambient.Asked) -> Verdict:
-    name = asked.test or _name_of(wrapper)
+    name = asked.test or name_of(wrapper)
     seed, chosen = asked.seed(wrapper._hypothesis_internal_use_seed)
     examples = [_literal(example) for example in getattr(wrapper, "hypothesis_explicit_examples", ())]
     verdict = investigate(
@@ -195,10 +196,6 @@ def _show_output(subject: Subject, verdict: Verdict) -> None:
     """Run the minimal scenario once more, this time with its output and log records."""
     assert verdict.scenario is not None
     subject.on(verdict.scenario.stream).run(verdict.scenario.faults)
-
-
-def _name_of(wrapper: Any) -> str:
-    return f"{inspect.getfile(wrapper.hypothesis.inner_test)}::{wrapper.__qualname__}"
 
 
 def _pronounce(verdict: Verdict, terms: Terms) -> None:

@@ -158,12 +158,13 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     """Confirm the failure, make it minimal, and say which order it breaks."""
     confirm(found)
     across = found.case.explained_by_order(found.run, found.case.likely_orders(found.run))
+    broken = {violation.invariant for violation in found.case.violations(found.run)}
 
     def fails(stream: Stream, faults: Plan) -> bool:
         try:
             case = q.subject.on(stream)
             run = case.run(faults)
-            if not case.violations(run):
+            if broken.isdisjoint(violation.invariant for violation in case.violations(run)):
                 return False
             return case.explained_by_order(run, case.likely_orders(run)) == across
         except (ChaosError, CheckerFailed, *PASS_THROUGH):

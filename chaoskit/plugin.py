@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from chaoskit.pytest_asked import PytestAsked
 
 PROPERTY = "chaoskit"
-_LINES: pytest.StashKey[list[tuple[str, str]]] = pytest.StashKey()
 _ASKED: pytest.StashKey[PytestAsked] = pytest.StashKey()
 
 
@@ -50,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     schedules = config.getoption("chaos_schedules")
     if schedules is not None and schedules < 1:
         raise pytest.UsageError(f"--chaos-schedules={schedules}: a whole number, 1 or more, is needed")
+    config.pluginmanager.register(Summary(), "chaoskit-summary")
     if config.getoption("chaos_replay"):
         from chaoskit.pytest_asked import prepare_replay
 
@@ -97,23 +97,21 @@ def pytest_runtest_makereport(
     return report
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Runs where the terminal is, also for reports that come from xdist's workers."""
-    for name, line in report.user_properties:
-        if name == PROPERTY and report.when == "call":
-            _lines.append((report.nodeid, str(line)))
+class Summary:
+    """What the passing chaos tests have shown, as told at the end; also for reports that come from xdist's workers."""
 
+    def __init__(self) -> None:
+        self._said: list[tuple[str, str]] = []
 
-_lines: list[tuple[str, str]] = []
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self._said += [(report.nodeid, str(said)) for name, said in report.user_properties if name == PROPERTY]
 
-
-@pytest.hookimpl(trylast=True)
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if not _lines:
-        return
-    terminalreporter.section("chaoskit")
-    for nodeid, said in sorted(_lines):
-        terminalreporter.write_line(nodeid)
-        for line in said.splitlines():
-            terminalreporter.write_line(f"  {line}")
-    _lines.clear()
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self._said:
+            terminalreporter.section("chaoskit")
+        for nodeid, said in sorted(self._said):
+            terminalreporter.write_line(nodeid)
+            for line in said.splitlines():
+                terminalreporter.write_line(f"  {line}")

@@ -141,7 +141,8 @@ def _sinks(config: pytest.Config) -> list[Sink]:
 
 
 def _said(answer: Answer) -> str:
-    return {"FIXED": "is fixed and stays as a regression test"}.get(answer.became, f"is {answer.became.lower()}")
+    said = {"FIXED": "is fixed and stays as a regression test", "CANNOT REPLAY": "cannot be replayed"}
+    return said.get(answer.became, f"is {answer.became.lower()}")
 
 
 def allow_fixtures(item: pytest.Item) -> None:

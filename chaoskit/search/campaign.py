@@ -11,7 +11,7 @@ import attrs
 from chaoskit.errors import ChaosError, NotDeterministic, StaleState
 from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run
-from chaoskit.faults import Fault, FaultKind, Overtake
+from chaoskit.faults import FaultKind, Overtake
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.subject import Case, Subject, differing_step, key_sequences
 from chaoskit.state import differences, same, snapshot
@@ -56,15 +56,12 @@ class Campaign:
     notes: list[str] = attrs.field(factory=list)
     fixtures: Sequence[str] = ()
     _seen: set[int] = attrs.field(factory=set)
-    _effective: dict[FaultKind, int] = attrs.field(factory=dict)
+    _effective: set[FaultKind] = attrs.field(factory=set)
     _changed: bool = False
-    _state_moved: bool = False
     _two_values: bool = False
     _event_matters: bool = False
     _all_singles: bool = True
     _preflown: bool = False
-    _empty: Any = None
-    _empty_ok: bool = False
 
     def try_stream(self, stream: Stream, salt: int) -> None:
         """Run this stream's share of the schedules. The first failure is kept in `found` and ends the search."""
@@ -136,7 +133,7 @@ class Campaign:
         A stall of a lane never does: it changes the order between lanes.
         """
         kinds = {type(fault) for fault in plan}
-        if len(kinds) != 1 or self._effective.get(kind := kinds.pop()):
+        if len(kinds) != 1 or (kind := kinds.pop()) in self._effective:
             return
         calm = case.steps(())
         if steps == calm:
@@ -144,7 +141,7 @@ class Campaign:
         self._changed = True
         keys = [event.key for event in case.model.stream.events]
         if kind is Overtake or key_sequences(steps, keys) != key_sequences(calm, keys):
-            self._effective[kind] = 1
+            self._effective.add(kind)
 
     # Before the search: does the state start afresh, and does anything move it?
 
@@ -169,7 +166,6 @@ class Campaign:
         self._must_agree(first, again.outcome.state, "two in-order runs of the same stream")
         self._check_calm(case)
         self._preflown = first_empty is _RAISED or not self.subject.needs_state or not same(first_empty, first)
-        self._empty = first_empty
 
     def _run_empty(self, empty: Case) -> Any:
         try:
@@ -293,7 +289,3 @@ def confirm(found: Found) -> Run:
             where = f" at {difference.path}" if difference else ""
             raise NotDeterministic(f"the handler is not deterministic: the same schedule gave two states{where}")
     return two
-
-
-def kinds_of(faults: Sequence[Fault]) -> set[str]:
-    return {type(fault).__name__ for fault in faults}

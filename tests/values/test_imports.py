@@ -28,7 +28,7 @@ FLOORS: list[set[str]] = [
     {"chaoskit.brokers", "chaoskit.invariants", "chaoskit.codec"},
     {"chaoskit.strategies", "chaoskit.execute"},
     {"chaoskit.search", "chaoskit.repro"},
-    {"chaoskit.investigate", "chaoskit.report", "chaoskit.loop", "chaoskit.quiet"},
+    {"chaoskit.investigate", "chaoskit.report", "chaoskit.loop", "chaoskit.quiet", "chaoskit.naming"},
     {"chaoskit.replays", "chaoskit.api", "chaoskit.ambient"},
     {"chaoskit.run_pytest", "chaoskit.decorator"},
     {"chaoskit.pytest_asked", "chaoskit.replay_file"},

@@ -169,9 +169,20 @@ def test_a_fault_without_its_event_is_an_error() -> None:
         Scenario(LITERAL, Kafka(), [Duplicate("e9")])
 
 
-def test_a_verdict_is_saved_and_names_no_test_of_a_file(tmp_path: Path) -> None:
-    """A function that check() was given has no node id: its file can be shown, and replay says why it cannot play."""
+def test_a_function_of_a_module_is_named_and_replayed(tmp_path: Path) -> None:
+    """A function that check() was given is named as pytest would name it, and found where its module is imported."""
     path = check(buggy, PAYMENTS, seed=1).save(tmp_path)
+    assert read(path).test == f"{Path(__file__).relative_to(Path.cwd()).as_posix()}::buggy"
+    assert chaoskit.replay(path).status == "violated"
+
+
+def test_a_function_without_a_place_is_saved_and_cannot_be_replayed(tmp_path: Path) -> None:
+    """A local function has no name that could be found again: its file can be shown, and replay says why not."""
+
+    def local(deliver: Any) -> dict[str, int]:
+        return buggy(deliver)
+
+    path = check(local, PAYMENTS, seed=1).save(tmp_path)
     assert read(path).test == ""
     with pytest.raises(ReproError, match="it names no test"):
         chaoskit.replay(path)
