@@ -148,6 +148,8 @@ class Deliver:
             self._misused(
                 "deliver was called a second time in one run of the test. Call it once: it plays the whole schedule"
             )
+        if spawn is None and state is None and callable(handler):
+            return
         if (handler is None) == (spawn is None):
             self._misused("give deliver either a handler, deliver(handler), or a way to make one, deliver(spawn=…)")
         for name, value in (("handler", handler), ("spawn", spawn), ("state", state)):

@@ -24,7 +24,9 @@ from chaoskit.strategies.streams import parts_of
 from chaoskit.verdict import Label, Verdict
 
 SCHEDULES_PER_STREAM = 50
-MOST_REFILLS = 4
+STREAMS_PER_DRAW = 100
+"""Streams of one run of Hypothesis, which remembers all that it has drawn: memory stays flat."""
+MOST_POOR_DRAWS = 4
 """How often more streams are drawn where those that were had too few distinct schedules."""
 MOST_LABEL_ROUNDS = 4
 """How often the search goes on after a failure that turns out to be across keys."""
@@ -139,19 +141,21 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
         campaign.streams = campaign.streams_done + 1
         take(q.events, round_)
         return
-    for refill in range(MOST_REFILLS):
+    poor = chunk = 0
+    while campaign.found is None and campaign.wants_more and poor < MOST_POOR_DRAWS:
         done = campaign.done
         streams = campaign.streams - campaign.streams_done
         if not q.exact_streams:
             streams = max(streams, -(-(q.schedules - done) // SCHEDULES_PER_STREAM))
         if streams < 1:
             return
-        drawn = streams + 1  # the first is the simplest, in which little can go wrong
         campaign.streams = campaign.streams_done + streams
-        seed = derive(q.seed, f"streams {round_} {refill}")
+        drawn = min(streams, STREAMS_PER_DRAW) + 1  # the first is the simplest, in which little can go wrong
+        seed = derive(q.seed, f"streams {round_} {chunk}")
         draw_streams(q.events, take, streams=drawn, seed=seed, digest=q.digest)
-        if campaign.found is not None or not campaign.wants_more or campaign.done == done:
-            return
+        chunk += 1
+        if campaign.done - done < min(streams, STREAMS_PER_DRAW) * SCHEDULES_PER_STREAM // 2:
+            poor += 1
 
 
 def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:

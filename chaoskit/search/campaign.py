@@ -17,7 +17,7 @@ from chaoskit.search.subject import Case, Subject, differing_step, key_sequences
 from chaoskit.state import differences, same, snapshot
 from chaoskit.verdict import Tally
 
-DISTINCT_MEMORY = 1 << 17
+DISTINCT_MEMORY = 1 << 15
 """Schedules that are remembered so as to count none twice; then the memory starts anew and stays flat."""
 
 MONOTONOUS_SHARE = 10

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from chaoskit import Event, Kafka, check
 from handlers.buggy import points_counter
 from handlers.correct import ledger_durable_ids
-
-from chaoskit import Event, Kafka, check
 
 STREAM = [Event(f"key-{number % 100}", number) for number in range(10_000)]
 
