@@ -11,6 +11,9 @@ from chaoskit.scenario import Scenario
 from chaoskit.schedule import Schedule, Step
 
 MOST_STEPS = 60
+WIDTH = 100
+"""Columns of a line; values are cut to fit. Where a terminal is narrower they are folded."""
+NARROWEST_VALUE = 24
 
 
 def timeline(scenario: Scenario, schedule: Schedule) -> Table:
@@ -30,13 +33,16 @@ def timeline(scenario: Scenario, schedule: Schedule) -> Table:
         values.append(_value(events[step.event]) if step.action == "deliver" and step.event in events else "")
         seen.add((step.partition, step.offset))
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    used = 2
     for place, heading in enumerate(headings):
         width = max(len(text) for text in [heading, *(row[place] for row in rows)])
         style = "dim" if place == 0 else "yellow" if place == len(headings) - 1 else ""
         table.add_column(heading, no_wrap=True, min_width=width, style=style, justify="left" if place else "right")
-    table.add_column("value", overflow="ellipsis", no_wrap=True)
+        used += width + 2
+    table.add_column("value", overflow="fold")
+    room = max(NARROWEST_VALUE, WIDTH - used)
     for row, value in zip(rows, values, strict=True):
-        table.add_row(*map(Text, [*row, value]))
+        table.add_row(*map(Text, [*row, value if len(value) <= room else value[: room - 1] + "…"]))
     if len(schedule.steps) > MOST_STEPS:
         table.add_row("", f"… and {len(schedule.steps) - MOST_STEPS} more steps")
     return table
