@@ -73,7 +73,11 @@ def chaos(
     """
     broker = Kafka() if broker is None else broker
     if inspect.isfunction(events):
-        raise UsageError("write @chaos(events, broker=…) with a strategy of events, not a bare @chaos")
+        name = events.__name__
+        raise UsageError(
+            f"{name} is a function, not a strategy of events: call it, @chaos({name}()); or if it is your test, "
+            "not a bare @chaos but @chaos(events, broker=…)"
+        )
     kinds = None if faults is None else frozenset(allowed_kinds(broker, faults))
     if allow_unknown is not None and (not isinstance(allow_unknown, str) or not allow_unknown.strip()):
         raise UsageError(f"allow_unknown={allow_unknown!r}: say in words why nothing can be shown")

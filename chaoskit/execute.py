@@ -154,7 +154,14 @@ class Deliver:
             self._misused("give deliver either a handler, deliver(handler), or a way to make one, deliver(spawn=…)")
         for name, value in (("handler", handler), ("spawn", spawn), ("state", state)):
             if value is not None and not callable(value):
-                self._misused(f"deliver({name}={value!r}): a function is needed, got {type(value).__name__}")
+                self._misused(
+                    f"deliver({name}={value!r}): a function is needed, got {type(value).__name__}; "
+                    "of an object give the method, deliver(wallet.handle)"
+                )
+        if spawn is not None and not _takes_nothing(spawn):
+            self._misused(
+                "spawn takes a function without arguments that returns a handler: deliver(spawn=make_handler)"
+            )
 
     def _misused(self, message: str) -> None:
         self._misuse = UsageError(message)
@@ -284,7 +291,9 @@ class Deliver:
             return Outcome(state, delivered, tuple(self._states), failure=failure)
         last = {raised.event: raised for raised in self._raised}
         refused = tuple(last[id_] for id_ in Delivered(delivered.stream, self._steps, REFUSE))
-        lost = tuple(Delivered(delivered.stream, self._steps, SKIP))
+        events, refusals = delivered.stream.events, set(self._refusals)
+        taken = {events[s[2]].id for i, s in enumerate(self._steps) if s[0] == DELIVER and i not in refusals}
+        lost = tuple(id_ for id_ in Delivered(delivered.stream, self._steps, SKIP) if id_ not in taken)
         return Outcome(state, delivered, tuple(self._states), tuple(self._raised), refused, lost, failure)
 
     def _not_done(self) -> None:
@@ -298,6 +307,16 @@ class Deliver:
 
     def run(self, outcome: Outcome) -> Run:
         return Run(outcome, self._steps, self._refusals, self._memory_kept, self._state is not None)
+
+
+def _takes_nothing(function: Any) -> bool:
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    except ValueError:  # a builtin without a signature
+        return True
+    return True
 
 
 class Delivered(Sequence[EventId]):

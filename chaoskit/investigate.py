@@ -97,6 +97,8 @@ def investigate(q: Question) -> Verdict:
         for round_ in range(MOST_LABEL_ROUNDS):
             campaign.found = None
             _search(q, campaign, round_)
+            if campaign.error is not None:
+                raise campaign.error
             if campaign.found is None:
                 break
             verdict = _settle(q, campaign, campaign.found)
@@ -130,8 +132,17 @@ def _notes(campaign: Campaign) -> list[str]:
 
 def _search(q: Question, campaign: Campaign, round_: int) -> None:
     def take(stream: Stream, salt: int) -> bool:
-        campaign.try_stream(stream, derive(q.seed, f"plans {salt}"))
-        return campaign.found is not None
+        """An error ends the search as a failure does: Hypothesis would run it again, and may not see it then."""
+        try:
+            campaign.try_stream(stream, derive(q.seed, f"plans {salt}"))
+        except PASS_THROUGH:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
+            campaign.error = error
+        return campaign.found is not None or campaign.error is not None
+
+    def stopped() -> bool:
+        return campaign.found is not None or campaign.error is not None
 
     if round_ == 0:
         for number, example in enumerate(q.examples):
@@ -142,7 +153,7 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
         take(q.events, round_)
         return
     poor = chunk = 0
-    while campaign.found is None and campaign.wants_more and poor < MOST_POOR_DRAWS:
+    while not stopped() and campaign.wants_more and poor < MOST_POOR_DRAWS:
         done = campaign.done
         streams = campaign.streams - campaign.streams_done
         if not q.exact_streams:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from chaoskit.errors import UsageError
+
 
 @contextmanager
 def own_loop(test: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
@@ -15,5 +17,11 @@ def own_loop(test: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     if not inspect.iscoroutinefunction(test):
         yield test
         return
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise UsageError("an async test cannot be checked inside a running event loop: call this from a plain function")
     with asyncio.Runner() as runner:
         yield lambda *args, **kwargs: runner.run(test(*args, **kwargs))

@@ -101,6 +101,8 @@ def allowed_kinds(broker: Broker, asked: Iterable[FaultKind] | None) -> tuple[Fa
 
     Raises UsageError for what is no kind of fault, ImpossibleFault for one that the broker cannot make.
     """
+    if isinstance(broker, type) or not hasattr(broker, "why_impossible"):
+        raise UsageError(f"broker={broker!r}: the settings of a broker are needed, such as Kafka(partitions=6)")
     if asked is None:
         return broker.kinds()
     kinds = list(_checked(asked))
@@ -119,9 +121,8 @@ def _checked(asked: Any) -> Iterator[FaultKind]:
             yield kind
         else:
             name = getattr(kind, "__name__", None) or (kind if isinstance(kind, str) else type(kind).__name__)
-            raise UsageError(
-                f"faults contains {kind!r}, which is not a kind of fault{did_you_mean(name, KIND_BY_NAME)}"
-            )
+            hint = "; write the class, without quotes" if kind in KIND_BY_NAME else did_you_mean(name, KIND_BY_NAME)
+            raise UsageError(f"faults contains {kind!r}, which is not a kind of fault{hint}")
 
 
 def anchored(faults: Iterable[Fault], ids: Iterable[EventId]) -> tuple[Fault, ...]:

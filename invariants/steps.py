@@ -19,7 +19,9 @@ def always(predicate: Callable[[Any], bool], name: str | None = None) -> Invaria
     def check(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
         for number, (event, state) in enumerate(zip(outcome.delivered, outcome.states, strict=True), start=1):
             if not predicate(state):
-                yield Violation(title, f"does not hold after delivery {number} ({event}): state is {state!r}")
+                yield Violation(
+                    title, f"{title} does not hold after delivery {number} ({event}): the state is {state!r}"
+                )
                 return
 
     return Invariant(title, check, needs_states=True)

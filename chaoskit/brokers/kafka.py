@@ -21,7 +21,7 @@ from chaoskit.brokers.partitioners import KAFKA_PARTITIONERS
 from chaoskit.brokers.producer import Producer
 from chaoskit.errors import StreamError, UsageError, did_you_mean
 from chaoskit.event import Event, Stream
-from chaoskit.faults import KINDS, BatchSwap, Fault, FaultKind, Overtake
+from chaoskit.faults import KINDS, BatchSwap, DeadLetter, Fault, FaultKind, Overtake
 from chaoskit.schedule import Schedule
 
 
@@ -101,6 +101,9 @@ class Kafka:
             return "an idempotent producer keeps its batches in order; idempotent_producer=False makes it possible"
         if kind is BatchSwap and self.max_in_flight == 1:
             return "with one batch in flight nothing overtakes a retry; max_in_flight=2 or more makes it possible"
+        if kind is DeadLetter and self.on_error != "retry":
+            why = "the partition waits for its handler" if self.on_error == "stop" else "a refused record is lost"
+            return f'with on_error="{self.on_error}" {why}; on_error="retry" makes it possible'
         if kind is Overtake and self.partitions == 1:
             return "a single partition is read in order; partitions=2 or more makes it possible"
         return None

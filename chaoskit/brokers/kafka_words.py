@@ -18,7 +18,7 @@ RULED_OUT_BY: dict[FaultKind, str] = {
         "(commit_every=1) makes the replay one record long; the handler has to be idempotent"
     ),
     DeadLetter: (
-        'on_error="stop" lets the partition wait instead of going on without the record; otherwise nobody may put '
+        'on_error="stop" lets the partition wait instead of going on without the record. Otherwise nobody may put '
         "dead letters back into the topic, or the handler has to drop or hold back what is out of order (compare `seq`)"
     ),
     Rehash: (

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from chaoskit.faults import Overtake
 from chaoskit.outcome import Raised
 from chaoskit.report.timeline import timeline
 from chaoskit.scenario import Scenario
@@ -106,7 +107,8 @@ def _violated(verdict: Verdict, replay: str | None) -> Iterator[RenderableType]:
         yield _indented(f"{number}. {sentence}.")
     yield _indented(_label(verdict, broker))
     yield _heading("What rules it out")
-    for kind in dict.fromkeys(type(fault) for fault in scenario.faults):
+    kinds = dict.fromkeys(type(fault) for fault in scenario.faults)
+    for kind in [Overtake] if verdict.label == "across keys" else kinds:
         yield _indented(f"{kind.__name__}: {scenario.broker.ruled_out_by(kind)}.")
     if replay:
         yield _heading("Replay")
@@ -140,9 +142,8 @@ def _differences(verdict: Verdict) -> Iterator[RenderableType]:
         yield _indented(f"and {len(found) - MOST_DIFFERENCES} more")
     if found and all(_only_rounding(d.expected, d.observed) for d in found):
         yield _indented("Only rounding differs: the sum of floats depends on their order. Use integers or Decimal.")
-    for violation in verdict.violations:
-        if not violation.differences:
-            yield _indented(violation.message)
+    messages = list(dict.fromkeys(v.message for v in verdict.violations if not v.differences))
+    yield from (_indented(message) for message in messages[:MOST_DIFFERENCES])
     if verdict.outcome is not None:
         yield from _tracebacks(verdict.outcome.refused, verdict.outcome.failure)
 
@@ -169,7 +170,7 @@ def _label(verdict: Verdict, broker: str) -> str:
             'chaos(across_keys="any") accepts it.'
         )
     if verdict.label == "within":
-        return f"Within a key or partition: no order that {broker} may choose without a fault gives this result."
+        return "Within a key or partition: it takes what is told above; no order without a fault gives this result."
     return "Whether an order without any fault gives this result, too, was not decided: there are too many orders."
 
 

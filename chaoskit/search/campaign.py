@@ -8,10 +8,11 @@ from typing import Any
 
 import attrs
 
-from chaoskit.errors import ChaosError, NotDeterministic, StaleState
+from chaoskit.errors import ChaosError, NotDeterministic, StaleState, UsageError
 from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run
 from chaoskit.faults import FaultKind, Overtake
+from chaoskit.outcome import Outcome
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.subject import Case, Subject, differing_step, key_sequences
 from chaoskit.state import differences, same, snapshot
@@ -49,9 +50,11 @@ class Campaign:
     ignore_across: bool = False
     literal: bool = False
     streams_done: int = 0
+    streams_seen: int = 0
     done: int = 0
     deliveries: int = 0
     found: Found | None = None
+    error: Exception | None = None
     memory_kept: bool = False
     notes: list[str] = attrs.field(factory=list)
     fixtures: Sequence[str] = ()
@@ -67,6 +70,7 @@ class Campaign:
         """Run this stream's share of the schedules. The first failure is kept in `found` and ends the search."""
         if self.found is not None or not self.wants_more:
             return
+        self.streams_seen += 1
         case = self.subject.on(stream)
         self._look_at(case)
         share = -(-(self.schedules - self.done) // max(1, self.streams - self.streams_done))
@@ -149,10 +153,15 @@ class Campaign:
         if not self._preflown:
             self._preflight(case)
         reference = case.reference()
+        for violation in self.subject.judge(reference, reference):
+            raise UsageError(
+                f"{violation.message}: in order already, without any fault. Correct the invariant, or narrow the "
+                "streams with events(valid=…)"
+            )
         if not self._two_values:
             self._two_values = _two_values(case.model.stream)
         if self.subject.needs_state and not self._event_matters:
-            self._event_matters = self._leaving_out_matters(case, reference.state)
+            self._event_matters = self._leaving_out_matters(case, reference)
 
     def _preflight(self, case: Case) -> None:
         """Empty, in order, empty again, in order again, and calm. Repeated until a stream moved the state."""
@@ -206,7 +215,7 @@ class Campaign:
             )
         raise NotDeterministic(f"the handler is not deterministic: two runs of one order differ{where}")
 
-    def _leaving_out_matters(self, case: Case, whole: Any) -> bool:
+    def _leaving_out_matters(self, case: Case, whole: Outcome) -> bool:
         size = len(case.model.stream)
         for position in _spread(size):
             try:
@@ -215,7 +224,7 @@ class Campaign:
                 raise
             except Exception:  # noqa: BLE001 - the body needs that event
                 return True
-            if not same(whole, less.state):
+            if self.subject.judge(whole, less):
                 return True
         return False
 
@@ -248,12 +257,12 @@ class Campaign:
 
     def tally(self) -> Tally:
         return Tally(
-            streams=self.streams_done,
+            streams=self.streams_done or self.streams_seen,
             schedules=self.done,
             deliveries=self.deliveries,
             effective=tuple(kind.__name__ for kind in self.kinds if kind in self._effective),
             not_tried=tuple(kind.__name__ for kind in self.kinds if kind not in self._effective),
-            all_singles=self._all_singles and self.streams_done > 0,
+            all_singles=self._all_singles and self.streams_seen > 0,
         )
 
 

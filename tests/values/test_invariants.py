@@ -62,7 +62,8 @@ def test_always_sees_the_first_delivery_after_which_it_does_not_hold() -> None:
 
     bad = Outcome(None, ("e2", "e1", "e2"), ({"alice": -5}, {"alice": -2}, {"alice": 0}))
     near = Outcome(None, ("e1", "e2"), ({"alice": 3}, {"alice": 0}))
-    assert messages(always(solvent), near, bad) == ["does not hold after delivery 1 (e2): state is {'alice': -5}"]
+    said = "always(solvent) does not hold after delivery 1 (e2): the state is {'alice': -5}"
+    assert messages(always(solvent), near, bad) == [said]
     assert not messages(always(solvent), near, near)
     assert always(solvent).name == "always(solvent)"
     assert always(solvent, "never overdrawn").name == "never overdrawn"
@@ -95,7 +96,8 @@ def test_always_looks_after_each_delivery_of_a_real_run() -> None:
 
     events = [Event("alice", 3, "e1"), Event("alice", 5, "e2")]
     verdict = run(test, Scenario(events, Kafka(), [Duplicate("e1")]), invariants=[always(at_most_eight)])
-    assert [v.message for v in verdict.violations] == ["does not hold after delivery 3 (e2): state is 11"]
+    said = "always(at_most_eight) does not hold after delivery 3 (e2): the state is 11"
+    assert [v.message for v in verdict.violations] == [said]
 
 
 def boom(reference: Outcome, outcome: Outcome) -> Any:
@@ -122,3 +124,34 @@ def test_an_invariant_that_raises_is_unknown_with_the_reason(checker: Any) -> No
     assert (verdict.status, verdict.reasons) == ("unknown", (reason,))
     once = run(test, Scenario(PAYMENTS, Kafka(), [Duplicate("e1")]), invariants=[mine])
     assert (once.status, once.reasons) == ("unknown", (reason,))
+
+
+def test_what_does_not_hold_in_order_is_an_error() -> None:
+    """An invariant that the in-order run breaks says nothing about deliveries: the user's error, named."""
+
+    def test(deliver: Any) -> int:
+        total = 0
+
+        def handle(message: Any) -> None:
+            nonlocal total
+            total += message.value
+
+        deliver(handle, state=lambda: total)
+        return total
+
+    never = always(lambda state: False, "never")
+    with pytest.raises(UsageError, match=r"never does not hold after delivery 1 \(e1\).*in order already"):
+        check(test, [Event("a", 1), Event("a", 2)], invariants=[never])
+
+
+def test_a_projection_that_sees_nothing_is_unknown() -> None:
+    """No event changes what a constant projection sees, so that its agreement shows nothing."""
+
+    def test(deliver: Any) -> list[int]:
+        seen: list[int] = []
+        deliver(lambda message: seen.append(message.value))
+        return seen
+
+    blind = final_state(project=lambda state: 1)
+    verdict = check(test, [Event("a", 1), Event("a", 2)], invariants=[blind], seed=1)
+    assert verdict.status == "unknown"
