@@ -153,11 +153,7 @@ class Campaign:
         if not self._preflown:
             self._preflight(case)
         reference = case.reference()
-        for violation in self.subject.judge(reference, reference):
-            raise UsageError(
-                f"{violation.message}: in order already, without any fault. Correct the invariant, or narrow the "
-                "streams with events(valid=…)"
-            )
+        self._must_hold_in_order(reference)
         if not self._two_values:
             self._two_values = _two_values(case.model.stream)
         if self.subject.needs_state and not self._event_matters:
@@ -167,7 +163,9 @@ class Campaign:
         """Empty, in order, empty again, in order again, and calm. Repeated until a stream moved the state."""
         empty = self.subject.on(Stream(()))
         first_empty = self._run_empty(empty)
-        first = snapshot(case.in_order().outcome.state)
+        in_order = case.in_order().outcome
+        self._must_hold_in_order(in_order)
+        first = snapshot(in_order.state)
         second_empty = self._run_empty(empty)
         again = case.in_order()
         self.memory_kept = again.memory_kept
@@ -175,6 +173,13 @@ class Campaign:
         self._must_agree(first, again.outcome.state, "two in-order runs of the same stream")
         self._check_calm(case)
         self._preflown = first_empty is _RAISED or not self.subject.needs_state or not same(first_empty, first)
+
+    def _must_hold_in_order(self, outcome: Outcome) -> None:
+        for violation in self.subject.judge(outcome, outcome):
+            raise UsageError(
+                f"{violation.message}: in order already, without any fault. Correct the invariant, or narrow the "
+                "streams with events(valid=…)"
+            )
 
     def _run_empty(self, empty: Case) -> Any:
         try:

@@ -353,7 +353,7 @@ DECORATOR = [
         def test_case(deliver):
             pass
         """,
-        "UsageError: write @chaos(events, broker=…)",
+        "not a bare @chaos but @chaos(events, broker=…)",
     ),
     error(
         "no_parameter",
