@@ -13,6 +13,7 @@ import functools
 import json
 import math
 import operator
+import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
@@ -113,11 +114,15 @@ def lenient(value: Any) -> Any:
     try:
         return encode(value)
     except CodecError:
-        if type(value) is dict and all(type(key) is str and not key.startswith("$") for key in value):
+        if isinstance(value, dict) and all(type(key) is str and not key.startswith("$") for key in value):
             return {key: lenient(item) for key, item in value.items()}
-        if type(value) is list:
+        if isinstance(value, list):
             return [lenient(item) for item in value]
-        return {"$repr": repr(value)}
+        return {"$repr": _ADDRESS.sub("", repr(value))}
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+"""Where an object lies says nothing about it, and is another place each time."""
 
 
 def _canonical(encoded: Any) -> str:

@@ -76,6 +76,7 @@ class Stream:
 def _stamped(events: list[Event]) -> Iterator[Event]:
     counts: dict[Hashable, int] = {}
     seen: set[EventId] = set()
+    given = {event.id for event in events if isinstance(event, Event) and isinstance(event.id, (str, int))}
     for number, event in enumerate(events, start=1):
         if not isinstance(event, Event):
             raise StreamError(
@@ -88,7 +89,7 @@ def _stamped(events: list[Event]) -> Iterator[Event]:
                 f"event {event.id!r} has seq={event.seq!r} but is number {seq} of key {event.key!r}; "
                 "leave seq out, the stream stamps it"
             )
-        identity = f"e{number}" if event.id is None else event.id
+        identity = _free(number, given) if event.id is None else event.id
         if isinstance(identity, bool) or not isinstance(identity, (str, int)) or identity == "":
             raise StreamError(f"event id {identity!r} must be a non-empty str or an int")
         if identity in seen:
@@ -96,6 +97,13 @@ def _stamped(events: list[Event]) -> Iterator[Event]:
         seen.add(identity)
         stamped = event.id is not None and event.seq is not None
         yield event if stamped else Event(event.key, event.value, identity, seq)
+
+
+def _free(number: int, taken: set[EventId]) -> EventId:
+    name = f"e{number}"
+    while name in taken:
+        name += "'"
+    return name
 
 
 def _restamped(events: Iterable[Event]) -> tuple[Event, ...]:

@@ -11,7 +11,7 @@ from unittest import SkipTest
 import attrs
 from hypothesis.errors import UnsatisfiedAssumption
 
-from chaoskit.errors import ChaosError, UsageError
+from chaoskit.errors import ChaosError, StreamError, UsageError
 from chaoskit.event import Event, EventId, Message, Stream
 from chaoskit.faults import Fault
 from chaoskit.outcome import Outcome, Raised
@@ -79,10 +79,17 @@ class Mailbox:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.message = model.mail([copier(event.value) for event in model.stream.events])
+        self.message = model.mail([_copier_of(event) for event in model.stream.events])
 
 
 _ATOMS = frozenset({int, str, bytes, float, bool, type(None), complex})
+
+
+def _copier_of(event: Event) -> Callable[[Any], Any] | None:
+    try:
+        return copier(event.value)
+    except (TypeError, RecursionError, copy.Error) as error:
+        raise StreamError(f"the value of event {event.id!r} cannot be copied for a delivery: {error}") from error
 
 
 def copier(value: Any) -> Callable[[Any], Any] | None:

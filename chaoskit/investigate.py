@@ -19,7 +19,7 @@ from chaoskit.search.campaign import Campaign, Found, confirm
 from chaoskit.search.draw import draw_streams, simpler_values, strategy_of
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Shrinker
-from chaoskit.search.subject import Case, CheckerFailed, Subject
+from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
 from chaoskit.strategies.streams import parts_of
 from chaoskit.verdict import Label, Verdict
 
@@ -178,7 +178,7 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     def fails(stream: Stream, faults: Plan) -> bool:
         try:
             case = q.subject.on(stream)
-            run = case.run(faults)
+            run = kept(case.run(faults))
             if broken.isdisjoint(violation.invariant for violation in case.violations(run)):
                 return False
             return case.explained_by_order(run, case.likely_orders(run)) == across
@@ -202,11 +202,11 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
         simpler = simpler_values(q.events, stream, places, lambda s: _quietly(fails, s, faults), seed)
         stream = simpler or stream
     case = q.subject.on(stream)
-    run = case.run(faults)
+    run = kept(case.run(faults))
     label: Label = "across keys" if across else case.label(run)
     verdict = violated(case, faults, run, label)
-    kept = None if parts else found.case.model.stream.events
-    return attrs.evolve(verdict, found=kept, tally=campaign.tally(), seed=q.seed)
+    as_found = None if parts else found.case.model.stream.events
+    return attrs.evolve(verdict, found=as_found, tally=campaign.tally(), seed=q.seed)
 
 
 def _quietly(fails: Any, stream: Stream, faults: Plan) -> bool:
@@ -259,7 +259,7 @@ def run_one(subject: Subject, events: Sequence[Event], faults: Plan) -> Verdict:
     """The verdict on one scenario, run twice."""
     case = subject.on(Stream.of(events))
     steps = case.steps(faults)
-    run = case.run(faults, steps)
+    run = kept(case.run(faults, steps))
     violations = case.violations(run)
     if violations:
         confirm(Found(case, faults, run))

@@ -13,7 +13,7 @@ from chaoskit.execute import Run
 from chaoskit.investigate import violated
 from chaoskit.repro import Repro, same_settings
 from chaoskit.schedule import Schedule
-from chaoskit.search.subject import Case, CheckerFailed, Subject
+from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
 from chaoskit.verdict import Verdict
 
 Became = Literal["FIXED", "STILL FAILS", "CHANGED", "NO LONGER POSSIBLE", "CANNOT REPLAY"]
@@ -45,6 +45,8 @@ def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> A
         return Answer(became, repro.path, repro.test, reason, verdict)
 
     try:
+        if reason := _unasked(repro, subject):
+            return answer("CANNOT REPLAY", reason)
         if reason := _impossible(repro, subject):
             return answer("NO LONGER POSSIBLE", reason)
         case = subject.on(repro.stream())
@@ -66,6 +68,13 @@ def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> A
     return answer("STILL FAILS" if same else "CHANGED", "" if same else "it fails differently now", verdict)
 
 
+def _unasked(repro: Repro, subject: Subject) -> str | None:
+    broken = {violation["invariant"] for violation in repro.violations}
+    if broken - {"refused", "test body"} and broken.isdisjoint(i.name for i in subject.invariants):
+        return f"it breaks {', '.join(sorted(broken))}, which is not asked for here"
+    return None
+
+
 def _impossible(repro: Repro, subject: Subject) -> str | None:
     if type(subject.broker) is not type(repro.broker):
         return f"the test's broker is {type(subject.broker).__name__} now, not {type(repro.broker).__name__}"
@@ -79,7 +88,7 @@ def _run(repro: Repro, case: Case) -> tuple[Run | None, Schedule | None]:
     """The run, and the literal schedule if that is what was followed; no run where nothing would go wrong."""
     if not same_settings(repro.broker, case.subject.broker):
         steps = case.steps(repro.faults)
-        return (None if steps == case.steps(()) else case.run(repro.faults, steps)), None
+        return (None if steps == case.steps(()) else kept(case.run(repro.faults, steps))), None
     steps, refusals = repro.raw_steps()
     run = case.follow(repro.faults, steps, refusals)
     followed = list(run.steps) == steps and frozenset(run.refusals) == refusals

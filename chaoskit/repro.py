@@ -239,6 +239,8 @@ def save(verdict: Verdict, directory: Path) -> Path:
     data = document(verdict)
     path = directory / file_name(verdict)
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+    if any("\ud800" <= character <= "\udfff" for character in text):  # a lone surrogate is no UTF-8
+        text = json.dumps(data, indent=2) + "\n"
     try:
         directory.mkdir(parents=True, exist_ok=True)
         _write_once(path, text)

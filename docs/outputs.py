@@ -18,6 +18,10 @@ README = Path(__file__).parent.parent / "README.md"
 BLOCK = re.compile(r"<!-- (file|run): (.+?) -->\n```(\w+)\n(.*?)```\n", re.DOTALL)
 
 
+HIDDEN = ("CI", "BUILD_NUMBER", "PYTEST_", "PYTHONPATH", "HYPOTHESIS_", "GITHUB_", "TF_BUILD")
+"""Where these are set pytest and Hypothesis behave as on a CI machine; the README shows a desk."""
+
+
 def with_outputs(text: str) -> str:
     """The README with the outputs of today."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -49,7 +53,7 @@ def write(directory: Path, argument: str, body: str) -> None:
 
 def run(directory: Path, command: str) -> str:
     options = ["-p", "no:cacheprovider", "-p", "no:randomly"] if command.startswith("pytest") else []
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHONPATH"))}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(HIDDEN)}
     environment |= {"COLUMNS": "100", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
     done = subprocess.run(
         [sys.executable, "-m", *command.split(), *options],

@@ -126,7 +126,10 @@ class Kafka:
         if key is None or isinstance(key, bytes):
             return key
         if isinstance(key, str):
-            return key.encode()
+            try:
+                return key.encode()
+            except UnicodeEncodeError as error:
+                raise StreamError(f"key {key!r} cannot be sent as UTF-8: {error}") from error
         raise StreamError(
             f"key {key!r} is {type(key).__name__}: Kafka partitions by bytes. Use str (sent as UTF-8), bytes or None, "
             f"or say how your producer writes it: Kafka(key_serializer=lambda key: …)"

@@ -14,7 +14,7 @@ from chaoskit.execute import PASS_THROUGH, Run
 from chaoskit.faults import FaultKind, Overtake
 from chaoskit.outcome import Outcome
 from chaoskit.search.plans import Plan, Plans
-from chaoskit.search.subject import Case, Subject, differing_step, key_sequences
+from chaoskit.search.subject import Case, Subject, differing_step, kept, key_sequences
 from chaoskit.state import differences, same, snapshot
 from chaoskit.verdict import Tally
 
@@ -61,6 +61,7 @@ class Campaign:
     _seen: set[int] = attrs.field(factory=set)
     _effective: set[FaultKind] = attrs.field(factory=set)
     _changed: bool = False
+    _state_moved: bool = False
     _two_values: bool = False
     _event_matters: bool = False
     _all_singles: bool = True
@@ -69,6 +70,8 @@ class Campaign:
     def try_stream(self, stream: Stream, salt: int) -> None:
         """Run this stream's share of the schedules. The first failure is kept in `found` and ends the search."""
         if self.found is not None or not self.wants_more:
+            return
+        if not len(stream):
             return
         self.streams_seen += 1
         case = self.subject.on(stream)
@@ -125,6 +128,7 @@ class Campaign:
             self._note_effect(case, plan, steps)
         if not case.violations(run):
             return False
+        run = kept(run)
         if self.ignore_across and case.explained_by_order(run, case.likely_orders(run)):
             return False
         self._check_calm(case)
@@ -156,6 +160,9 @@ class Campaign:
         self._must_hold_in_order(reference)
         if not self._two_values:
             self._two_values = _two_values(case.model.stream)
+        states = reference.states
+        if not self._state_moved:
+            self._state_moved = any(not same(states[0], state) for state in states)
         if self.subject.needs_state and not self._event_matters:
             self._event_matters = self._leaving_out_matters(case, reference)
 
@@ -254,6 +261,8 @@ class Campaign:
             )
         if self.subject.needs_state and not self._event_matters:
             reasons.append("leaving out any single event never changed the state: does the test return what changes?")
+        if self.subject.needs_states and not self._state_moved:
+            reasons.append("the state was the same after every delivery: does state= give what changes?")
         return reasons
 
     def _idle_by_nature(self, kind: FaultKind) -> bool:
@@ -285,13 +294,16 @@ def _two_values(stream: Stream) -> bool:
 
 
 def _fingerprint(stream: Stream) -> int:
-    return zlib.crc32(repr(stream.events).encode("utf-8", "backslashreplace"))
+    try:
+        return zlib.crc32(repr(stream.events).encode("utf-8", "backslashreplace"))
+    except (ValueError, RecursionError):  # numbers of thousands of digits, values of thousands of levels
+        return id(stream)
 
 
 def confirm(found: Found) -> Run:
     """Run a failing scenario twice more. Raises NotDeterministic where the answers differ."""
     case = found.case
-    one, two = case.run(found.faults), case.run(found.faults)
+    one, two = kept(case.run(found.faults)), kept(case.run(found.faults))
     for run in (one, two):
         step = differing_step(found.run, run)
         if step is not None:

@@ -5,7 +5,8 @@ It is kept out of the inner loop: one example is one stream, and some fifty sche
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import attrs
@@ -104,6 +105,26 @@ def simpler_values(
     return last[0] if last else None
 
 
+@contextmanager
+def _without_local_constants() -> Iterator[None]:
+    """Hypothesis now and then draws a constant that it read in the modules which are imported just then. The same seed
+    would give other streams under xdist, or beside other tests; there is no public setting for it."""
+    from hypothesis.internal.conjecture import providers
+
+    names: dict[str, Callable[[Any], Any]] = {
+        "_get_local_constants": lambda found: lambda: type(found())(),
+        "CONSTANTS_CACHE": lambda found: type(found)(1024),
+    }
+    saved = {name: getattr(providers, name) for name in names if hasattr(providers, name)}
+    for name, found in saved.items():
+        setattr(providers, name, names[name](found))
+    try:
+        yield
+    finally:
+        for name, found in saved.items():
+            setattr(providers, name, found)
+
+
 def _profile() -> Any:
     return hypothesis.settings.default
 
@@ -111,7 +132,8 @@ def _profile() -> Any:
 def _run(test: Callable[[], None], seed: int) -> None:
     test._hypothesis_internal_use_seed = seed  # type: ignore[attr-defined]
     try:
-        test()
+        with _without_local_constants():
+            test()
     except _Stop:
         return
     except (Unsatisfiable, FailedHealthCheck) as error:
