@@ -44,6 +44,8 @@ class Script:
     steps: Sequence[Raw]
     faults: tuple[Fault, ...] | None = None
     refusals: frozenset[int] = frozenset()
+    chances: int | None = None
+    """For orders that no model makes: how often an event is shown, the last time at the end; None: ask the model."""
 
     def after(self, number: int, refused: Sequence[bool]) -> Steps:
         """The model's own run, advanced past the first `number` steps, whose last one was refused or was not."""
@@ -227,7 +229,9 @@ class Deliver:
                     self._states.append(snapshot(self._state()))
             elif step[0] == RESTART:
                 handlers.pop(step[1], None)
-            if live is None and (error is not None) != (number in expected):
+            if script.chances is not None:
+                steps = steps if error is None else _shown_later(steps, number, script.chances)
+            elif live is None and (error is not None) != (number in expected):
                 live = script.after(number + 1, [i in refused for i in range(number + 1)])
                 taken = steps = list(steps[: number + 1])
             number += 1
@@ -359,6 +363,14 @@ class ReferenceRefused(UsageError):
             f"the handler raised {type(error).__name__} on event {event.id!r} ({event.value!r}) although everything "
             f"came once and in order: {error}. Catch business rejections in the handler, or narrow the strategy"
         )
+
+
+def _shown_later(steps: Sequence[Raw], number: int, chances: int) -> list[Raw]:
+    """The steps with one more at the end for the event that was refused; or with its end, if it had its chances."""
+    step = steps[number]
+    if list(steps[: number + 1]).count(step) < chances:
+        return [*steps, step]
+    return [*steps[: number + 1], (REFUSE if chances > 1 else SKIP, *step[1:]), *steps[number + 1 :]]
 
 
 def _next_step(play: Steps, refused: bool) -> list[Raw]:

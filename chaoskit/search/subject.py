@@ -117,6 +117,7 @@ class Case:
         self.model = model
         self._mailbox = Mailbox(model)
         self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
+        self._skips = getattr(subject.broker, "on_error", None) == "skip"
         self._references: dict[tuple[EventId, ...], Outcome] = {}
 
     def steps(self, faults: Sequence[Fault]) -> list[Raw]:
@@ -137,7 +138,8 @@ class Case:
         if order is not None:
             steps = [steps[position] for position in order]
         steps = [(DELIVER, 0, *step[2:]) for step in steps]
-        return self.subject.execute(Script(self._mailbox, steps, None if strict else ()))
+        chances = None if strict else 1 if self._skips else 2
+        return self.subject.execute(Script(self._mailbox, steps, None if strict else (), chances=chances))
 
     def reference(self, lost: tuple[EventId, ...] = ()) -> Outcome:
         """The in-order outcome, without the events that were lost. Its state is a copy."""
