@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import attrs
 
 from chaoskit.errors import UsageError, did_you_mean
-from chaoskit.event import Event, EventId, Message, Stream
+from chaoskit.event import Event, Message, Stream
 from chaoskit.faults import KIND_BY_NAME, Fault, FaultKind
 from chaoskit.schedule import Raw, Schedule
 
@@ -123,9 +123,3 @@ def _checked(asked: Any) -> Iterator[FaultKind]:
             name = getattr(kind, "__name__", None) or (kind if isinstance(kind, str) else type(kind).__name__)
             hint = "; write the class, without quotes" if kind in KIND_BY_NAME else did_you_mean(name, KIND_BY_NAME)
             raise UsageError(f"faults contains {kind!r}, which is not a kind of fault{hint}")
-
-
-def anchored(faults: Iterable[Fault], ids: Iterable[EventId]) -> tuple[Fault, ...]:
-    """Those of `faults` whose event is still there."""
-    kept = set(ids)
-    return tuple(fault for fault in faults if fault.at in kept)

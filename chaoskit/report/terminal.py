@@ -15,6 +15,7 @@ from chaoskit.faults import Overtake
 from chaoskit.outcome import Raised
 from chaoskit.report.timeline import timeline
 from chaoskit.scenario import Scenario
+from chaoskit.state import only_rounding
 from chaoskit.verdict import Verdict
 
 WIDTH = 100
@@ -140,18 +141,12 @@ def _differences(verdict: Verdict) -> Iterator[RenderableType]:
         yield _indented_renderable(table)
     if len(found) > MOST_DIFFERENCES:
         yield _indented(f"and {len(found) - MOST_DIFFERENCES} more")
-    if found and all(_only_rounding(d.expected, d.observed) for d in found):
+    if found and all(map(only_rounding, found)):
         yield _indented("Only rounding differs: the sum of floats depends on their order. Use integers or Decimal.")
     messages = list(dict.fromkeys(v.message for v in verdict.violations if not v.differences))
     yield from (_indented(message) for message in messages[:MOST_DIFFERENCES])
     if verdict.outcome is not None:
         yield from _tracebacks(verdict.outcome.refused, verdict.outcome.failure)
-
-
-def _only_rounding(left: object, right: object) -> bool:
-    return (
-        isinstance(left, float) and isinstance(right, float) and abs(left - right) <= 1e-9 * max(abs(left), abs(right))
-    )
 
 
 def _tracebacks(refused: Sequence[Raised], failure: Exception | None) -> Iterator[RenderableType]:

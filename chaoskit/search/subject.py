@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterator, Sequence
 
 import attrs
 
@@ -241,6 +240,3 @@ def key_sequences(steps: Sequence[Raw], keys: Sequence[Hashable]) -> dict[Hashab
         if do == DELIVER:
             seen.setdefault(keys[position], []).append(position)
     return seen
-
-
-Fails = Callable[[Stream, tuple[Fault, ...]], Any]
