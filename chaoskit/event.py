@@ -138,7 +138,9 @@ class Message:
 
     Each delivery has a message of its own, decoded anew; changing it harms nobody else. Fields that the broker
     does not carry are None: a Kafka consumer group has no delivery count (`attempt`), no mark on a redelivery
-    (`redelivered`) and no `message_id`. `timestamp` is the producer's, in seconds since the epoch.
+    (`redelivered`) and no `message_id`. `timestamp` is the producer's, in seconds since the epoch. `sequence` is the
+    broker's number of the message, `group` its message group, session or ordering key, `deduplication_id` what the
+    broker compares to drop what was sent twice.
     """
 
     key: Any
@@ -147,9 +149,12 @@ class Message:
     seq: int
     headers: dict[str, Any]
     timestamp: float
-    topic: str | None
-    partition: int | None
-    offset: int | None
+    topic: str | None = None
+    partition: int | None = None
+    offset: int | None = None
     attempt: int | None = None
     redelivered: bool | None = None
     message_id: str | None = None
+    sequence: int | None = None
+    group: str | None = None
+    deduplication_id: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Generator, Sequence
 from typing import Any
 from unittest import SkipTest
 
@@ -13,13 +13,14 @@ from hypothesis.errors import UnsatisfiedAssumption
 
 from chaoskit.errors import ChaosError, StreamError, UsageError
 from chaoskit.event import Event, EventId, Message, Stream
-from chaoskit.faults import Fault
+from chaoskit.faults import Fault, Lose
 from chaoskit.outcome import Outcome, Raised
 from chaoskit.scenario import Model, Steps
 from chaoskit.schedule import Do, Raw
 from chaoskit.state import snapshot
 
 DELIVER, RESTART, SKIP, REFUSE = int(Do.DELIVER), int(Do.RESTART), int(Do.SKIP), int(Do.REFUSE)
+LOSE = int(Do.LOSE)
 
 Handler = Callable[[Message], Any]
 Body = Callable[["Deliver"], Any]
@@ -46,6 +47,11 @@ class Script:
     refusals: frozenset[int] = frozenset()
     chances: int | None = None
     """For orders that no model makes: how often an event is shown, the last time at the end; None: ask the model."""
+
+    @property
+    def loses(self) -> bool:
+        """Whether a fault loses a message."""
+        return self.faults is not None and any(type(fault) is Lose for fault in self.faults)
 
     def after(self, number: int, refused: Sequence[bool]) -> Steps:
         """The model's own run, advanced past the first `number` steps, whose last one was refused or was not."""
@@ -299,13 +305,20 @@ class Deliver:
             state = self._state()
         delivered = Delivered(self._script.mailbox.model.stream, self._steps)
         if not self._raised:
-            return Outcome(state, delivered, tuple(self._states), failure=failure)
+            lost = self._lost(set(delivered)) if self._script.loses else ()
+            return Outcome(state, delivered, tuple(self._states), lost=lost, failure=failure)
         last = {raised.event: raised for raised in self._raised}
         refused = tuple(last[id_] for id_ in Delivered(delivered.stream, self._steps, REFUSE))
         events, refusals = delivered.stream.events, set(self._refusals)
         taken = {events[s[2]].id for i, s in enumerate(self._steps) if s[0] == DELIVER and i not in refusals}
-        lost = tuple(id_ for id_ in Delivered(delivered.stream, self._steps, SKIP) if id_ not in taken)
+        lost = self._lost(taken)
         return Outcome(state, delivered, tuple(self._states), tuple(self._raised), refused, lost, failure)
+
+    def _lost(self, taken: Collection[EventId]) -> tuple[EventId, ...]:
+        """What was skipped or lost and never taken otherwise."""
+        stream = self._script.mailbox.model.stream
+        gone = [*Delivered(stream, self._steps, SKIP), *Delivered(stream, self._steps, LOSE)]
+        return tuple(id_ for id_ in dict.fromkeys(gone) if id_ not in taken)
 
     def _not_done(self) -> None:
         if self._unawaited is not None:

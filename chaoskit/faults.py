@@ -76,16 +76,61 @@ class BatchSwap:
 
 @attrs.frozen(order=True)
 class Overtake:
-    """The lane of `at` stalls while `by`+1 deliveries of other partitions go first."""
+    """What the broker keeps in order with `at` stalls while `by`+1 other deliveries go first.
+
+    On a log that is its partition; on a queue with groups its group; else the message alone, which a slow consumer
+    holds while competing ones finish later messages.
+    """
 
     at: EventId = attrs.field(validator=_event_id)
     by: int = attrs.field(default=0, validator=_count)
 
 
-Fault: TypeAlias = Duplicate | Redeliver | Rehash | DeadLetter | BatchSwap | Overtake
+@attrs.frozen(order=True)
+class Resend:
+    """The producer sends it again `after` events later: the same event id, another message to the broker.
+
+    A copy that would fall into the broker's deduplication window is sent when the window has passed.
+    """
+
+    at: EventId = attrs.field(validator=_event_id)
+    after: int = attrs.field(default=0, validator=_count)
+
+
+@attrs.frozen(order=True)
+class Zombie:
+    """The owner of `at` is taken for dead while it works: another one starts from what was settled.
+
+    The old owner has fetched `at` and the next `holds` messages and runs them nevertheless: the first after
+    `after`+1 deliveries of others, then one after each.
+    """
+
+    at: EventId = attrs.field(validator=_event_id)
+    holds: int = attrs.field(default=0, validator=_count)
+    after: int = attrs.field(default=0, validator=_count)
+
+
+@attrs.frozen(order=True)
+class Lose:
+    """The message is never delivered; only where the settings really lose messages."""
+
+    at: EventId = attrs.field(validator=_event_id)
+
+
+Fault: TypeAlias = Duplicate | Redeliver | DeadLetter | Rehash | BatchSwap | Overtake | Resend | Zombie | Lose
 FaultKind: TypeAlias = (
-    type[Duplicate] | type[Redeliver] | type[Rehash] | type[DeadLetter] | type[BatchSwap] | type[Overtake]
+    type[Duplicate]
+    | type[Redeliver]
+    | type[DeadLetter]
+    | type[Rehash]
+    | type[BatchSwap]
+    | type[Overtake]
+    | type[Resend]
+    | type[Zombie]
+    | type[Lose]
 )
 
-KINDS: tuple[FaultKind, ...] = (Duplicate, Redeliver, DeadLetter, Rehash, BatchSwap, Overtake)
+KINDS: tuple[FaultKind, ...] = (
+    Duplicate, Redeliver, DeadLetter, Rehash, BatchSwap, Overtake, Resend, Zombie, Lose
+)  # fmt: skip
 KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in KINDS}

@@ -75,6 +75,7 @@ class Repro:
                 -1 if step.event is None else positions[step.event],
                 -1 if step.partition is None else step.partition,
                 -1 if step.offset is None else step.offset,
+                *(() if step.attempt is None else (step.attempt,)),
             )
             for step in self.schedule
         ]
@@ -201,7 +202,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
 
 def _encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
     data: dict[str, Any] = {"action": step.action, "consumer": step.consumer}
-    for name in ("event", "partition", "offset"):
+    for name in ("event", "partition", "offset", "attempt"):
         if getattr(step, name) is not None:
             data[name] = getattr(step, name)
     if step.fault is not None:

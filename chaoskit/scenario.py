@@ -10,7 +10,7 @@ import attrs
 from chaoskit.errors import UsageError, did_you_mean
 from chaoskit.event import Event, Message, Stream
 from chaoskit.faults import KIND_BY_NAME, Fault, FaultKind
-from chaoskit.schedule import Raw, Schedule
+from chaoskit.schedule import Raw, Schedule, Step
 
 Steps = Generator[Raw, bool | None, None]
 
@@ -20,6 +20,10 @@ class Model(Protocol):
 
     @property
     def stream(self) -> Stream: ...
+
+    @property
+    def skips_refused(self) -> bool:
+        """A message whose handler raised is lost."""
 
     def play(self, faults: Iterable[Fault]) -> Steps:
         """The raw steps under these faults. Send True for a delivery that the handler refused."""
@@ -54,6 +58,17 @@ class Broker(Protocol):
 
     def ruled_out_by(self, kind: FaultKind) -> str:
         """Which setting, or else which habit, keeps faults of this kind from happening."""
+
+    def lane(self, step: Step, key: Any) -> str | None:
+        """The name of the lane of a timeline in which this step stands; None for a step that stands in all of one
+        consumer's."""
+
+    def mark(self, step: Step) -> str:
+        """What a step that is no delivery is called."""
+
+    @property
+    def promises_no_order(self) -> str:
+        """A sentence that says so, where the broker keeps no order within a key; else empty."""
 
 
 def _events(events: Iterable[Event]) -> tuple[Event, ...]:

@@ -11,7 +11,7 @@ import attrs
 from chaoskit.event import EventId
 from chaoskit.faults import Fault
 
-Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse"]
+Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over"]
 
 
 class Do(IntEnum):
@@ -23,16 +23,18 @@ class Do(IntEnum):
     PUT_BACK = 3
     SKIP = 4
     REFUSE = 5
+    LOSE = 6
+    TAKE_OVER = 7
 
 
-ACTIONS: tuple[Action, ...] = ("deliver", "restart", "park", "put back", "skip", "refuse")
+ACTIONS: tuple[Action, ...] = ("deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over")
 DELIVER_LIKE = frozenset(ACTIONS) - {"restart"}
 """Actions on a record: these have an event, a partition and an offset."""
 
 
-Raw = tuple[int, int, int, int, int]
+Raw = tuple[int, ...]
 """A step as the models make it, small and hashable: what (`Do`), the consumer, the position of the event in the
-stream, the partition and the offset; -1 for none."""
+stream, the partition and the offset; -1 for none. Where the broker counts deliveries, the count is the sixth."""
 
 
 @attrs.frozen
@@ -42,7 +44,11 @@ class Step:
     `deliver`: the message at `partition`/`offset` goes to the handler; `raised` says that it was refused.
     `restart`: the consumer process dies and starts again from its commit.
     `park`: the message leaves for the dead-letter topic, unseen or refused; `put back`: it is appended anew.
-    `skip`: refused, and the consumer goes on without it. `refuse`: refused to the end.
+    `skip`: refused, and the consumer goes on without it. `refuse`: refused to the end. `lose`: gone for good, unseen.
+    `take over`: this consumer goes on from what was settled, because the broker takes the owner of the message for
+    dead.
+    `partition` and `offset` are the broker's place for the message: on a queue the queue or group, and the number of
+    the message in order of arrival. `attempt` is its delivery count, where the broker has one.
     `fault` is the fault that caused the step, if one did.
     """
 
@@ -53,6 +59,7 @@ class Step:
     offset: int | None = None
     fault: Fault | None = None
     raised: bool = False
+    attempt: int | None = None
 
 
 @attrs.frozen

@@ -1,10 +1,31 @@
-"""One small file for each system, over the models that they share."""
+"""One small file for each system, over the stages that they share."""
 
 from __future__ import annotations
 
+from chaoskit.brokers.base import Settings
+from chaoskit.brokers.celery import Celery
+from chaoskit.brokers.ends import Anything, InOrder
+from chaoskit.brokers.event_hubs import EventHubs
+from chaoskit.brokers.jetstream import JetStream
 from chaoskit.brokers.kafka import Kafka
+from chaoskit.brokers.kinesis import Kinesis
+from chaoskit.brokers.postgres import PostgresQueue
+from chaoskit.brokers.pubsub import PubSub
+from chaoskit.brokers.rabbitmq import RabbitMQ
+from chaoskit.brokers.rabbitmq_stream import RabbitMQStream
+from chaoskit.brokers.redis import RedisList, RedisStreams
+from chaoskit.brokers.relays import Debezium, Outbox
+from chaoskit.brokers.service_bus import ServiceBus
+from chaoskit.brokers.sqs import LambdaSqs, SnsSqs, SqsFifo, SqsStandard
+from chaoskit.brokers.webhook import Webhook
 
-BROKERS = {"Kafka": Kafka}
+BROKERS: dict[str, type[Settings]] = {
+    kind.__name__: kind
+    for kind in (
+        Kafka, Kinesis, EventHubs, RabbitMQStream, Debezium, SqsStandard, SqsFifo, SnsSqs, LambdaSqs, PubSub, RabbitMQ,
+        RedisStreams, RedisList, JetStream, ServiceBus, PostgresQueue, Outbox, Celery, Webhook, InOrder, Anything,
+    )
+}  # fmt: skip
 """Every broker by the name that stands in a repro file."""
 
-__all__ = ["BROKERS", "Kafka"]
+__all__ = ["BROKERS", "Settings", *BROKERS]

@@ -11,11 +11,11 @@ import attrs
 
 from chaoskit.brokers.producer import Hold, Home, Logs, Turn
 from chaoskit.event import Event
-from chaoskit.faults import DeadLetter, Duplicate, Fault, Redeliver
+from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Redeliver, Zombie
 from chaoskit.scenario import Steps
 from chaoskit.schedule import Do, Raw
 
-DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE = (int(do) for do in Do)
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER = (int(do) for do in Do)
 
 NEVER = 1 << 60
 
@@ -25,9 +25,10 @@ Record = tuple[int, int]
 Caused = list[tuple[Raw, Fault | None]]
 """Steps, each with the fault that caused it."""
 
-Anchored = dict[int, list[Duplicate | Redeliver | DeadLetter]]
-"""What goes wrong at a delivery, by the position of its event, in the order in which it fires: dead letters, then
-duplicates, then redeliveries."""
+AtHead = Duplicate | Redeliver | DeadLetter | Zombie | Lose
+Anchored = dict[int, list[AtHead]]
+"""What goes wrong at a delivery, by the position of its event, in the order in which it fires: losses, dead letters,
+zombies, then duplicates, then redeliveries."""
 
 
 _NOTHING: Caused = []
@@ -44,7 +45,7 @@ class Reading:
 
     consumers: int
     commit_every: int | None
-    on_error: Literal["retry", "stop", "skip"]
+    on_error: Literal["retry", "stop", "skip", "retry_topic"]
     max_attempts: int
 
 
@@ -94,12 +95,21 @@ class _Parked:
 
     __slots__ = ("due", "fault", "position")
 
-    def __init__(self, position: int, fault: DeadLetter, due: int) -> None:
+    def __init__(self, position: int, fault: DeadLetter | None, due: int) -> None:
         self.position, self.fault, self.due = position, fault, due
 
 
-Waiting = _Stall | _Armed | _Parked
-_STALL, _FIRE, _BACK = range(3)
+class _Undead:
+    """What an owner that was taken for dead has fetched and still runs, the next first."""
+
+    __slots__ = ("fault", "turns")
+
+    def __init__(self, fault: Zombie, turns: list[Turn]) -> None:
+        self.fault, self.turns = fault, turns
+
+
+Waiting = _Stall | _Armed | _Parked | _Undead
+_STALL, _FIRE, _RUN, _BACK = range(4)
 
 
 class Reader:
@@ -132,6 +142,7 @@ class Reader:
     ) -> None:
         self._events, self._home, self._reading, self._logs = events, home, reading, logs
         self._consumers = reading.consumers
+        self._owners = list(range(reading.consumers))
         self._anchored, self._holds = anchored, holds
         self._todo = logs.in_order(reading.consumers)
         self._history: list[Turn] = []
@@ -139,6 +150,7 @@ class Reader:
         self._alarms: list[tuple[int, int, int, Waiting]] = []
         self._armed: list[_Armed] = []
         self._parked: list[_Parked] = []
+        self._undead: list[_Undead] = []
         self._stalled: dict[int, _Stall] = {}
         self._aside: dict[int, list[Turn]] = {}
         self._begun = [0] * reading.consumers
@@ -175,9 +187,8 @@ class Reader:
                     caused = self._refused(turn)
             else:
                 faults = anchored.get(position)
-                if faults and isinstance(faults[0], DeadLetter):
-                    caused = self._park(turn, faults[0])
-                    del faults[0]
+                if faults and isinstance(faults[0], (DeadLetter, Zombie, Lose)):
+                    caused = self._not_shown(turn, faults.pop(0))
                 else:
                     refused = yield step
                     keep(turn)
@@ -207,6 +218,8 @@ class Reader:
             return []
         if self._armed:
             return [self._fire(self._armed)]
+        if self._undead:
+            return [self._run_on(self._undead[0])]
         if self._parked:
             return [self._back(min(self._parked, key=lambda parked: parked.due))]
         position = self._refusals.next_chance() if self._refusals else None
@@ -243,7 +256,8 @@ class Reader:
             self._due = until
 
     def _ring(self) -> Caused:
-        """Stalls that end, the restart of one pending redelivery, dead letters that come back, in this order."""
+        """Stalls that end, the restart of one pending redelivery, what a zombie runs, dead letters that come back, in
+        this order."""
         alarms, count = self._alarms, len(self._history)
         rung = []
         while alarms and alarms[0][0] <= count:
@@ -259,8 +273,11 @@ class Reader:
             elif isinstance(waiting, _Parked):
                 if waiting in self._parked:
                     caused.append(self._back(waiting))
+            elif isinstance(waiting, _Undead):
+                if waiting in self._undead:
+                    caused.append(self._run_on(waiting))
             elif waiting in self._armed:
-                left = waiting.left(self._history, self._consumers)
+                left = waiting.left(self._history, len(self._begun))
                 if fired or left > 0 or self._history[-1][3][1] != waiting.consumer:
                     self._wait(count + max(1, left), _FIRE, waiting)
                 else:
@@ -280,7 +297,8 @@ class Reader:
     def _fire(self, pending: Sequence[_Armed]) -> tuple[Raw, Fault | None]:
         armed = pending[0]
         if len(pending) > 1:
-            armed = min(pending, key=lambda armed: (armed.left(self._history, self._consumers), armed.consumer))
+            several = len(self._begun)
+            armed = min(pending, key=lambda armed: (armed.left(self._history, several), armed.consumer))
         self._armed.remove(armed)
         return self._restart(armed.consumer, armed.since), armed.fault
 
@@ -301,7 +319,7 @@ class Reader:
                 if self._parks:
                     self._parks = [park for park in self._parks if park[0] > first or park[1][3][1] != consumer]
         again = history[begun:]
-        if self._consumers > 1 or self._some_refused:
+        if len(self._begun) > 1 or self._some_refused:
             again = [turn for turn in again if turn[3][1] == consumer and turn[3][0] == DELIVER]
         if self._parks:
             again += [turn for _, turn in self._parks if turn[3][1] == consumer]
@@ -332,6 +350,60 @@ class Reader:
         """Put records among those still to be read, where their append times say."""
         self._todo += turns
         self._todo.sort(reverse=True)
+
+    # Zombies and losses.
+
+    def _not_shown(self, turn: Turn, fault: AtHead) -> Caused:
+        if isinstance(fault, DeadLetter):
+            return self._park(turn, fault)
+        if isinstance(fault, Zombie):
+            return self._take_over(turn, fault)
+        assert isinstance(fault, Lose)
+        return self._lose(turn, fault)
+
+    def _take_over(self, turn: Turn, fault: Zombie) -> Caused:
+        """All partitions of the owner go to a new one, which reads from the commit; the old one runs what it holds."""
+        _, old, position, lane, offset = turn[3]
+        held = [turn, *[other for other in reversed(self._todo) if other[1] == lane][: fault.holds]]
+        self._todo.append(turn)
+        self._restart(old)
+        new = len(self._begun)
+        self._begun.append(len(self._history))
+        self._owners[lane % self._consumers] = new
+        if self._reading.commit_every is not None:
+            self._records.append(0)
+        for armed in self._armed:
+            if armed.consumer == old:
+                armed.consumer = new
+        for turns in (self._todo, *self._aside.values()):
+            for i, (time, at, place, step) in enumerate(turns):
+                if step[1] == old:
+                    turns[i] = time, at, place, (DELIVER, new, *step[2:])
+        undead = _Undead(fault, held)
+        self._undead.append(undead)
+        self._wait(len(self._history) + fault.after + 1, _RUN, undead)
+        return [((TAKE_OVER, new, position, lane, offset), fault)]
+
+    def _run_on(self, undead: _Undead) -> tuple[Raw, Fault | None]:
+        """The old owner runs the next of what it has fetched. Its commit is refused: nothing follows from it."""
+        turn = undead.turns.pop(0)
+        self._history.append(turn)
+        if undead.turns:
+            self._wait(len(self._history) + 1, _RUN, undead)
+        else:
+            self._undead.remove(undead)
+        return turn[3], undead.fault
+
+    def _lose(self, turn: Turn, fault: Lose) -> Caused:
+        """The position was committed before the record was run, and the process died. Where a pending redelivery keeps
+        the commit back, the record comes again: nothing is lost."""
+        consumer = turn[3][1]
+        if any(armed.consumer == consumer for armed in self._armed):
+            self._todo.append(turn)
+            return _NOTHING
+        self._commit(consumer)
+        self._becomes_head(turn[1], turn[2] + 1)
+        return [((LOSE, *turn[3][1:]), fault), ((RESTART, consumer, -1, -1, -1), fault)]
 
     # Stalls.
 
@@ -404,7 +476,7 @@ class Reader:
             for i, (time, at, place, step) in enumerate(turns):
                 if at == lane and place >= offset:
                     turns[i] = time, at, place + 1, (*step[:4], place + 1)
-        consumer = lane % self._consumers
+        consumer = self._owners[lane % self._consumers]
         self._back_to_read([(appended, lane, offset, (DELIVER, consumer, position, lane, offset))])
         if offset and self._holds.get(position):
             self._touched.add(self._logs.partitions[lane][offset - 1])
@@ -415,10 +487,20 @@ class Reader:
         if self._reading.on_error == "skip":
             return [((SKIP, *step[1:]), None), *self._processed(step)]
         refusals = self._refusals = self._refusals or _Refusals()
-        if refusals.count((step[3], step[4])) < self._reading.max_attempts:
+        if self._reading.on_error == "retry_topic":
+            if refusals.count((-1, step[2])) < self._reading.max_attempts:
+                return self._to_retry_topic(turn)
+        elif refusals.count((step[3], step[4])) < self._reading.max_attempts:
             return self._again(turn)
         do = PARK if refusals.give_up(step[2], (step[3], step[4])) else REFUSE
         return [((do, *step[1:]), None), *self._processed(step)]
+
+    def _to_retry_topic(self, turn: Turn) -> Caused:
+        """It is published to the retry topic, its offset committed; it comes again after one other delivery."""
+        parked = _Parked(turn[3][2], None, len(self._history) + 1)
+        self._parked.append(parked)
+        self._wait(parked.due, _BACK, parked)
+        return [((PARK, *turn[3][1:]), None), *self._processed(turn[3])]
 
     def _again(self, turn: Turn) -> Caused:
         """The record is read again: by a new process, or after one delivery of another lane if there is one."""

@@ -8,80 +8,222 @@ docs/kafka.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers.base import Settings, choice, flag, key_bytes, one_of, routing, whole, whole_or_none
 from chaoskit.brokers.consumer import Reading
-from chaoskit.brokers.kafka_words import RULED_OUT_BY, sentences
-from chaoskit.brokers.log import LogModel, LogSettings
+from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.log import LogSettings
 from chaoskit.brokers.partitioners import KAFKA_PARTITIONERS
 from chaoskit.brokers.producer import Producer
-from chaoskit.errors import StreamError, UsageError, did_you_mean
-from chaoskit.event import Event, Stream
-from chaoskit.faults import KINDS, BatchSwap, DeadLetter, Fault, FaultKind, Overtake
-from chaoskit.schedule import Schedule
+from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.words import Told, Words
+from chaoskit.errors import StreamError, UsageError
+from chaoskit.event import Event
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.schedule import Raw
 
+WORDS = Words(
+    lane="partition",
+    lanes="partition",
+    place="partition {partition}, offset {offset}",
+    dead="to the dead-letter topic",
+    skipped="the consumer went on without it",
+    told={
+        Duplicate: Told(
+            "the consumer sought back after a failed commit and was handed {record} again",
+            "no Kafka setting: at-least-once delivery may show a record twice. Make the handler idempotent: remember "
+            "event ids in the same transaction as the effect",
+        ),
+        Redeliver: Told(
+            "consumer {consumer} restarted before {first} was committed: {again} came again",
+            "no Kafka setting: whatever was not committed when a consumer stops comes again. Committing after every "
+            "record (commit_every=1) makes the replay one record long; the handler has to be idempotent",
+        ),
+        DeadLetter: Told(
+            "{record} used up its attempts before it had any effect and went to the dead-letter topic; its successors "
+            "were committed{back}",
+            'on_error="stop" lets the partition wait instead of going on without the record. Otherwise nobody may put '
+            "dead letters back into the topic, or the handler has to drop or hold back what is out of order (compare "
+            "`seq`)",
+        ),
+        Rehash: Told(
+            "the topic grew from {count} to {to} partitions: {event} of key {key} went to partition "
+            "{home}{backlog}{lag}",
+            "a partition count that never changes. To grow, drain the topic first, or move to a new topic; otherwise "
+            "the handler has to notice stale events (compare `seq`)",
+        ),
+        BatchSwap: Told(
+            "the producer's batch with {at} failed{lost}, and its retry landed behind {over} in partition {partition}: "
+            "offset {offset}",
+            "enable.idempotence=true (idempotent_producer=True), or max.in.flight.requests.per.connection=1",
+        ),
+        Overtake: Told(
+            "partition {partition} was read late: {over} of other partitions went before {event}",
+            "one key for events that depend on each other, so that they share a partition; Kafka orders nothing "
+            "between partitions",
+        ),
+        Resend: Told(
+            "the producer got no answer for {at} and sent it again: {record} is another record of the same event",
+            "enable.idempotence=true (idempotent_producer=True) for the retries of the client; what the application "
+            "sends again only the handler can notice (remember event ids)",
+        ),
+        Zombie: Told(
+            "consumer {old} exceeded max.poll.interval.ms: its partitions went to consumer {new}, which read from the "
+            "commit, while consumer {old} still ran {held}; its own commit was refused",
+            "no Kafka setting: a longer max.poll.interval.ms makes it rarer. Fence the old owner (compare a version in "
+            "the same transaction as the effect)",
+        ),
+        Lose: Told(
+            "the offset behind {record} was committed before it was handled, and consumer {consumer} died: it is never "
+            "delivered",
+            "commits after the handler is done (commit_ahead=False)",
+        ),
+    },
+)
+"""Kafka's words for a consumer group."""
 
-def _positive(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if type(value) is not int or value < 1:
-        raise UsageError(f"Kafka({attribute.name}={value!r}): a whole number, 1 or more, is needed")
+RETRY_TOPIC = attrs.evolve(
+    WORDS,
+    dead="to the retry topic",
+    shown_again="it was published to the retry topic",
+    told={
+        **WORDS.told,
+        DeadLetter: Told(
+            "{record} failed before it had any effect and was published to the retry topic, its offset committed; its "
+            "successors went on{back}",
+            'blocking retries (on_error="retry" keeps the partition waiting): with retry topics Kafka\'s order is lost',
+        ),
+    },
+)
 
+SHARE = attrs.evolve(
+    WORDS,
+    lanes="consumer",
+    lane="member",
+    restarts="member {consumer} restarts",
+    no_order="A share group promises no order, not even within a key.",
+    told={
+        **WORDS.told,
+        Duplicate: Told("{record} was released and acquired again at once", WORDS.told[Duplicate].ruled_out_by),
+        Redeliver: Told(
+            "the acquisition lock of {record} ran out (group.share.record.lock.duration.ms): it was acquired again"
+            "{after}",
+            "no setting: a record that is not acknowledged in time is acquired again. Make the handler idempotent and "
+            'independent of order, or use a consumer group (group="consumer")',
+        ),
+        Overtake: Told(
+            "a slow member held {event} while {over} went first",
+            'consumers=1, or a consumer group (group="consumer"), which keeps the order of a partition',
+        ),
+        Zombie: Told(
+            "the acquisition lock of {record} ran out while member {old} still ran it: member {new} acquired it, and "
+            "member {old} ran {held} nevertheless",
+            "renewed acknowledgements before the lock runs out; else fence the old member in the transaction",
+        ),
+        Lose: Told(
+            "{record} reached group.share.delivery.count.limit before it had any effect and was archived: it is never "
+            "delivered again",
+            "a higher group.share.delivery.count.limit (delivery_count_limit); there is no dead-letter queue",
+        ),
+    },
+)
 
-def _bool(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if not isinstance(value, bool):
-        raise UsageError(f"Kafka({attribute.name}={value!r}): True or False is needed")
-
-
-def _one_of(*known: str) -> Callable[[object, attrs.Attribute[Any], Any], None]:
-    def check(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value not in known:
-            raise UsageError(f"Kafka({attribute.name}={value!r}): not known{did_you_mean(str(value), known)}")
-
-    return check
+PARALLEL = attrs.evolve(
+    WORDS,
+    told={
+        **WORDS.told,
+        Duplicate: Told("the Parallel Consumer retried {record} in place", WORDS.told[Duplicate].ruled_out_by),
+        Redeliver: Told(
+            "consumer {consumer} restarted while {record} was incomplete: only that was replayed{after}",
+            "no setting: what was not completed comes again. Make the handler idempotent",
+        ),
+        Overtake: Told(
+            "the key of {event} was slow: {over} of other keys went first",
+            "one key for events that depend on each other; ordering=KEY orders nothing between keys",
+        ),
+        Lose: Told(
+            "the offset behind {record} was committed before it was handled, and consumer {consumer} died: it is never "
+            "delivered",
+            "commits after the handler is done (commit_ahead=False)",
+        ),
+    },
+)
 
 
 @attrs.frozen(kw_only=True)
-class Kafka:
+class Kafka(Settings):
     """A Kafka topic and the consumer group that reads it. Raises UsageError for settings that contradict.
 
     `partitions`: of the topic, at first. `consumers`: members of the group; partition p belongs to member
     p % consumers.
-    `partitioner`: "murmur2" is the Java client's default (also kafka-python and aiokafka); librdkafka's names are
-    known, its default is "consistent_random".
+    `group`: who reads: "consumer" (a consumer group), "share" (a share group, KIP-932: no order) or "parallel"
+    (Confluent Parallel Consumer with ordering KEY). `partitioner`: "murmur2" is the Java client's default (also
+    kafka-python and aiokafka); librdkafka's names are known, its default is "consistent_random".
     `idempotent_producer`: `enable.idempotence`; true by default in Java since 3.0 (KIP-679), false in librdkafka.
     `max_in_flight`: `max.in.flight.requests.per.connection`; 5 in Java, 1,000,000 in librdkafka. An idempotent
-    producer allows 5 at most.
-    `records_per_batch`: records that one batch of a partition holds (`linger.ms`, `batch.size`).
-    `retry_order`: how a failed batch is queued again: "newest_first" as Java does, "sequence" as librdkafka does.
-    `commit_every`: the consumer commits after each k-th record; None: after every record, and now and then a
-    commit is late.
-    `on_error`: what the consumer does when the handler raises: "retry" (seek back and show it again), "stop" (the
-    process dies and starts again), "skip" (log and go on: the record is lost).
-    `max_attempts`: of "retry" and "stop" before the record goes to the dead-letter topic; 10 in Spring Kafka's
-    DefaultErrorHandler.
-    `max_poll_records`: `max.poll.records`; 500 in Java. The search draws no replay longer than one poll.
-    `key_serializer`: from a key to its bytes, for keys that are neither str nor bytes.
-    `topic`: its name, as messages carry it.
+    producer allows 5 at most. `records_per_batch`: records that one batch of a partition holds (`linger.ms`,
+    `batch.size`). `retry_order`: how a failed batch is queued again: "newest_first" as Java does, "sequence" as
+    librdkafka does. `commit_every`: the consumer commits after each k-th record; None: after every record, and now
+    and then a commit is late. `on_error`: what the consumer does when the handler raises: "retry" (seek back and show
+    it again), "stop" (the process dies and starts again), "skip" (log and go on: the record is lost), "retry_topic"
+    (publish it to a retry topic and go on, as Spring's @RetryableTopic does). `max_attempts`: of "retry" and "stop"
+    before the record goes to the dead-letter topic; 10 in Spring Kafka's DefaultErrorHandler. `max_poll_records`:
+    `max.poll.records`; 500 in Java. The search draws no replay longer than one poll. `commit_ahead`: offsets are
+    committed before the handler is done (auto-commit while another thread handles), so that a crash loses records.
+    `application_resends`: the application sends again what an idempotent producer gave up on (`delivery.timeout.ms`),
+    or a new producer session does. `delivery_count_limit`: `group.share.delivery.count.limit` of a share group; 5.
+    `max_record_locks`: `group.share.partition.max.record.locks`; 200. `key_serializer`: from a key to its bytes, for
+    keys that are neither str nor bytes. `topic`: its name, as messages carry it.
     """
 
-    partitions: int = attrs.field(default=6, validator=_positive)
-    consumers: int = attrs.field(default=1, validator=_positive)
-    partitioner: str = attrs.field(default="murmur2", validator=_one_of(*KAFKA_PARTITIONERS))
-    idempotent_producer: bool = attrs.field(default=True, validator=_bool)
-    max_in_flight: int = attrs.field(default=5, validator=_positive)
-    records_per_batch: int = attrs.field(default=1, validator=_positive)
-    retry_order: str = attrs.field(default="newest_first", validator=_one_of("newest_first", "sequence"))
-    commit_every: int | None = attrs.field(default=None, validator=attrs.validators.optional(_positive))
-    on_error: Literal["retry", "stop", "skip"] = attrs.field(
-        default="retry", validator=_one_of("retry", "stop", "skip")
-    )
-    max_attempts: int = attrs.field(default=10, validator=_positive)
-    max_poll_records: int = attrs.field(default=500, validator=_positive)
+    partitions: int = whole(6)
+    consumers: int = whole(1)
+    group: Literal["consumer", "share", "parallel"] = choice("consumer", "share", "parallel")
+    partitioner: str = attrs.field(default="murmur2", validator=one_of(*KAFKA_PARTITIONERS))
+    idempotent_producer: bool = flag(True)
+    max_in_flight: int = whole(5)
+    records_per_batch: int = whole(1)
+    retry_order: str = choice("newest_first", "sequence")
+    commit_every: int | None = whole_or_none()
+    on_error: Literal["retry", "stop", "skip", "retry_topic"] = choice("retry", "stop", "skip", "retry_topic")
+    max_attempts: int = whole(10)
+    max_poll_records: int = whole(500)
+    commit_ahead: bool = flag()
+    application_resends: bool = flag()
+    delivery_count_limit: int = whole(5)
+    max_record_locks: int = whole(200)
     key_serializer: Callable[[Any], bytes] | None = None
     topic: str = "events"
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "The records of one partition are read in the order of their offsets; between partitions there is no order.",
+        "A key keeps its partition while the partition count and the partitioner stay the same.",
+        "At least once: after a restart everything since the committed offset comes again, in order.",
+        "An idempotent producer neither repeats nor reorders what it sends in one session.",
+        'A share group (group="share") promises no order; the Parallel Consumer (group="parallel") that of a key.',
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "kafka.apache.org/documentation: semantics, basic_ops_modify_topic, ProducerConfig, ConsumerConfig",
+        "Kafka's RecordAccumulator, Sender, BuiltInPartitioner, ConsumerCoordinator, SharePartition",
+        "librdkafka INTRODUCTION.md, CONFIGURATION.md, rdkafka_msg.c",
+        "KIP-98, KIP-429, KIP-480, KIP-679, KIP-794, KIP-932",
+        "docs.spring.io/spring-kafka: retrytopic; github.com/confluentinc/parallel-consumer: README",
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.idempotent_producer and self.max_in_flight > 5:
@@ -93,29 +235,76 @@ class Kafka:
         if self.key_serializer is not None and not callable(self.key_serializer):
             raise UsageError(f"Kafka(key_serializer={self.key_serializer!r}): a function from key to bytes is needed")
 
-    def kinds(self) -> tuple[FaultKind, ...]:
-        return tuple(kind for kind in KINDS if self.why_impossible(kind) is None)
+    @property
+    def words(self) -> Words:  # type: ignore[override]
+        if self.group == "consumer":
+            return RETRY_TOPIC if self.on_error == "retry_topic" else WORDS
+        return SHARE if self.group == "share" else PARALLEL
 
-    def why_impossible(self, kind: FaultKind) -> str | None:
-        if kind is BatchSwap and self.idempotent_producer:
-            return "an idempotent producer keeps its batches in order; idempotent_producer=False makes it possible"
-        if kind is BatchSwap and self.max_in_flight == 1:
-            return "with one batch in flight nothing overtakes a retry; max_in_flight=2 or more makes it possible"
-        if kind is DeadLetter and self.on_error != "retry":
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {}
+        if self.idempotent_producer:
+            no[BatchSwap] = (
+                "an idempotent producer keeps its batches in order; idempotent_producer=False makes it possible"
+            )
+        elif self.max_in_flight == 1:
+            no[BatchSwap] = (
+                "with one batch in flight nothing overtakes a retry; max_in_flight=2 or more makes it possible"
+            )
+        if self.idempotent_producer and not self.application_resends:
+            no[Resend] = (
+                "an idempotent producer's retries are not stored twice; idempotent_producer=False makes it possible, "
+                "or "
+                "application_resends=True where the application itself sends again"
+            )
+        return no | (self._impossible_in_share_group() if self.group == "share" else self._impossible_in_order())
+
+    def _impossible_in_order(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {}
+        if self.on_error in ("stop", "skip"):
             why = "the partition waits for its handler" if self.on_error == "stop" else "a refused record is lost"
-            return f'with on_error="{self.on_error}" {why}; on_error="retry" makes it possible'
-        if kind is Overtake and self.partitions == 1:
-            return "a single partition is read in order; partitions=2 or more makes it possible"
-        return None
+            no[DeadLetter] = f'with on_error="{self.on_error}" {why}; on_error="retry" makes it possible'
+        if self.partitions == 1 and self.group == "consumer":
+            no[Overtake] = "a single partition is read in order; partitions=2 or more makes it possible"
+        if not self.commit_ahead:
+            no[Lose] = "offsets are committed after the handler is done; commit_ahead=True makes it possible"
+        return no
 
-    def model(self, stream: Stream) -> LogModel:
-        return LogModel(stream, _settings(self))
+    def _impossible_in_share_group(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {
+            DeadLetter: 'a share group has no dead-letter queue: it archives; group="consumer" makes it possible',
+            Rehash: 'a share group keeps no order that growth could break; group="consumer" makes it possible',
+        }
+        if self.consumers == 1:
+            no[Overtake] = "a single member handles what it acquired in order; consumers=2 or more makes it possible"
+        return no
 
-    def explain(self, schedule: Schedule, events: Sequence[Event]) -> list[tuple[Fault | None, str]]:
-        return sentences(schedule, events, self.partitions)
-
-    def ruled_out_by(self, kind: FaultKind) -> str:
-        return RULED_OUT_BY[kind]
+    def stages(self) -> LogSettings | QueueSettings:
+        hash_, spreads_null, hashes_empty = KAFKA_PARTITIONERS[self.partitioner]
+        home, growth = routing(
+            self.key_bytes,
+            hash_,
+            self.partitions,
+            spreads=lambda data: spreads_null and (data is None or (data == b"" and not hashes_empty)),
+        )
+        producer = Producer(
+            home,
+            self.partitions,
+            self.records_per_batch,
+            self.max_in_flight,
+            self.retry_order == "newest_first",
+            retries_copy=not self.idempotent_producer,
+        )
+        if self.group == "consumer":
+            reading = Reading(self.consumers, self.commit_every, self.on_error, self.max_attempts)
+            return LogSettings(self.topic, producer, reading, self.max_poll_records, growth)
+        if self.group == "share":
+            lends = Leasing(self.consumers, max_attempts=self.delivery_count_limit, gives_up="lost")
+            return QueueSettings(self.topic, producer, lends, _shared, growth, self.max_record_locks)
+        lends = Leasing(
+            self.consumers, lock="group", brings="lane", window=1, max_attempts=self.max_attempts, gives_up="dead"
+        )
+        return QueueSettings(self.topic, producer, lends, _placed, growth)
 
     def key_bytes(self, key: Any) -> bytes | None:
         if self.key_serializer is not None and key is not None:
@@ -123,54 +312,13 @@ class Kafka:
             if not isinstance(data, bytes):
                 raise StreamError(f"key_serializer gave {data!r} for key {key!r}; bytes are needed")
             return data
-        if key is None or isinstance(key, bytes):
-            return key
-        if isinstance(key, str):
-            try:
-                return key.encode()
-            except UnicodeEncodeError as error:
-                raise StreamError(f"key {key!r} cannot be sent as UTF-8: {error}") from error
-        raise StreamError(
-            f"key {key!r} is {type(key).__name__}: Kafka partitions by bytes. Use str (sent as UTF-8), bytes or None, "
-            f"or say how your producer writes it: Kafka(key_serializer=lambda key: …)"
-        )
+        return key_bytes(self, key)
 
 
-@lru_cache(maxsize=64)
-def _settings(kafka: Kafka) -> LogSettings:
-    """The log model's settings, with caches of their own: a search makes thousands of models of one broker."""
-    hash_, spreads_null, hashes_empty = KAFKA_PARTITIONERS[kafka.partitioner]
-    key_bytes = kafka.key_bytes
+def _placed(event: Event, step: Raw) -> dict[str, Any]:
+    return {"partition": step[3], "offset": step[4]}
 
-    @lru_cache(maxsize=1 << 12, typed=True)
-    def partition(key: Any, count: int) -> int | None:
-        """None: the record may go anywhere."""
-        data = key_bytes(key)
-        if spreads_null and (data is None or (data == b"" and not hashes_empty)):
-            return None
-        return hash_(data or b"", count)
 
-    def home(key: Any, position: int, count: int) -> int:
-        """Records without affinity are spread round robin, so that nothing keeps them in order."""
-        found = partition(key, count)
-        return position % count if found is None else found
-
-    def growth(key: Any) -> list[int]:
-        """The two least counts that move the key, and twice the count where that moves it."""
-        old, doubled = partition(key, kafka.partitions), 2 * kafka.partitions
-        moving = [n for n in range(kafka.partitions + 1, doubled + 8) if partition(key, n) != old]
-        return sorted({*moving[:2], *(n for n in moving if n == doubled)})
-
-    return LogSettings(
-        topic=kafka.topic,
-        producer=Producer(
-            home,
-            kafka.partitions,
-            kafka.records_per_batch,
-            kafka.max_in_flight,
-            kafka.retry_order == "newest_first",
-        ),
-        reading=Reading(kafka.consumers, kafka.commit_every, kafka.on_error, kafka.max_attempts),
-        longest_replay=kafka.max_poll_records,
-        growth=lru_cache(maxsize=1 << 12, typed=True)(growth),
-    )
+def _shared(event: Event, step: Raw) -> dict[str, Any]:
+    """A share consumer's record carries its delivery count."""
+    return {"partition": step[3], "offset": step[4], "attempt": step[5]}

@@ -1,12 +1,14 @@
 """From the bytes of a key to a partition, bit for bit as the clients compute it.
 
 Sources: Kafka `Utils.murmur2` and `BuiltInPartitioner` (Java), librdkafka `rdkafka_msg.c` and CONFIGURATION.md
-(`partitioner`). The hashes are checked against Kafka's `UtilsTest`, librdkafka's `0048-partitioner.c` and the
-table in `tests/models`.
+(`partitioner`); Kinesis' API reference (MD5 as a 128-bit number); RabbitMQ's stream Java client `HashUtils`; the NATS
+documentation (subject mapping, `partition`); azure-eventhub `_partition_resolver.py`. The hashes are checked against
+Kafka's `UtilsTest`, librdkafka's `0048-partitioner.c` and the tables in `tests/models`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Callable
 
@@ -52,6 +54,79 @@ def by_fnv1a(key: bytes, partitions: int) -> int:
     """librdkafka's `fnv1a` and `fnv1a_random`: the hash folded to a non-negative int32."""
     h = fnv1a(key)
     return (0x100000000 - h if h & 0x80000000 else h) % partitions
+
+
+def by_md5_range(key: bytes, shards: int) -> int:
+    """Kinesis: MD5 of the partition key as a 128-bit number, in the ranges of a stream with uniform shards."""
+    number = int.from_bytes(hashlib.md5(key, usedforsecurity=False).digest(), "big")
+    return min(shards - 1, number // (2**128 // shards))
+
+
+def by_fnv1a_plain(key: bytes, partitions: int) -> int:
+    """NATS: `{{partition(n, …)}}` of a subject mapping."""
+    return fnv1a(key) % partitions
+
+
+def murmur3(data: bytes, seed: int = 104729) -> int:
+    """MurmurHash3 x86, 32 bits, unsigned, with the seed of RabbitMQ's super streams."""
+    h, whole = seed, len(data) & ~3
+    for i in range(0, whole, 4):
+        h = (_rotated(h ^ _mixed(int.from_bytes(data[i : i + 4], "little")), 13) * 5 + 0xE6546B64) & _M32
+    if whole != len(data):
+        h ^= _mixed(int.from_bytes(data[whole:], "little"))
+    h ^= len(data)
+    h = (h ^ h >> 16) * 0x85EBCA6B & _M32
+    h = (h ^ h >> 13) * 0xC2B2AE35 & _M32
+    return h ^ h >> 16
+
+
+def _rotated(value: int, bits: int) -> int:
+    return ((value << bits) | (value >> (32 - bits))) & _M32
+
+
+def _mixed(k: int) -> int:
+    return _rotated(k * 0xCC9E2D51 & _M32, 15) * 0x1B873593 & _M32
+
+
+def by_murmur3(key: bytes, partitions: int) -> int:
+    """RabbitMQ super streams: hash routing of the Java client and those compatible with it."""
+    return murmur3(key) % partitions
+
+
+def lookup3(data: bytes) -> int:
+    """Jenkins' lookup3 as Event Hubs' SDKs fold it: 16 bits, signed."""
+    a = b = c = (0xDEADBEEF + len(data)) & _M32
+    while len(data) > 12:
+        x, y, z = (int.from_bytes(data[i : i + 4], "little") for i in (0, 4, 8))
+        a, b, c = _mix((a + x) & _M32, (b + y) & _M32, (c + z) & _M32)
+        data = data[12:]
+    if data:
+        data = data.ljust(12, b"\0")
+        x, y, z = (int.from_bytes(data[i : i + 4], "little") for i in (0, 4, 8))
+        b, c = _final((a + x) & _M32, (b + y) & _M32, (c + z) & _M32)
+    folded = (c ^ b) & 0xFFFF
+    return folded - 0x10000 if folded & 0x8000 else folded
+
+
+def _mix(a: int, b: int, c: int) -> tuple[int, int, int]:
+    for bits in (4, 6, 8, 16, 19, 4):
+        a = ((a - c) & _M32) ^ _rotated(c, bits)
+        c = (c + b) & _M32
+        a, b, c = b, c, a
+    return a, b, c
+
+
+def _final(a: int, b: int, c: int) -> tuple[int, int]:
+    for bits in (14, 11, 25, 16, 4, 14, 24):
+        c = ((c ^ b) - _rotated(b, bits)) & _M32
+        a, b, c = b, c, a
+    # Seven turns leave the names one place on: what lookup3 calls c is b here, and its b is a.
+    return a, b
+
+
+def by_lookup3(key: bytes, partitions: int) -> int:
+    """Event Hubs' buffered producers. That the service hashes in the same way is not verified."""
+    return lookup3(key) % partitions
 
 
 KAFKA_PARTITIONERS: dict[str, tuple[Partitioner, bool, bool]] = {

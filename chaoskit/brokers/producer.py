@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import attrs
 
 from chaoskit.event import Event
-from chaoskit.faults import BatchSwap, Fault, Rehash
+from chaoskit.faults import BatchSwap, Fault, Rehash, Resend
 from chaoskit.schedule import Raw
 
 Home = Callable[[Any, int, int], int]
@@ -36,15 +36,16 @@ class Logs:
     `partitions[p]` lists the positions in the stream, in log order; `appended[p]` the append time of each record:
     the highest position up to it. `counts[i]` is the number of partitions when event i was sent. `holds` are the
     stalls that growth brings, by the position of the record that they keep back; `notes` says which fault put an
-    event where it is.
+    event where it is; `copies` which faults sent an event again, in order.
     """
 
-    __slots__ = ("_order", "_places", "appended", "counts", "holds", "notes", "partitions")
+    __slots__ = ("_order", "_places", "appended", "copies", "counts", "holds", "notes", "partitions")
 
     def __init__(self, partitions: list[list[int]], appended: Sequence[Sequence[float]], counts: Sequence[int]) -> None:
         self.partitions, self.appended, self.counts = partitions, appended, counts
         self.holds: dict[int, list[Hold]] = {}
         self.notes: dict[int, Fault] = {}
+        self.copies: dict[int, list[Fault]] = {}
         self._order: list[Turn] | None = None
         self._places: dict[int, tuple[int, int]] = {}
 
@@ -74,15 +75,17 @@ class Logs:
         return turns
 
     def place(self, position: int) -> tuple[int, int]:
-        """The partition and the offset of an event's own record."""
+        """The partition and the offset of an event's own record, the first of several."""
         if position not in self._places:
-            self._places = {p: (lane, n) for lane, log in enumerate(self.partitions) for n, p in enumerate(log)}
+            for lane, log in enumerate(self.partitions):
+                for offset, record in enumerate(log):
+                    self._places.setdefault(record, (lane, offset))
         return self._places[position]
 
     def hold(self, lane: int, position: int, growth: Rehash) -> None:
         """Keep back the last `backlog`+1 records that this partition got before the event that grew the topic."""
         log = self.partitions[lane]
-        older = [offset for offset, record in enumerate(log) if record < position]
+        older = [offset for offset, record in enumerate(log) if record < position and record not in log[:offset]]
         if older:
             first = older[-(growth.backlog + 1) :][0]
             self._places[log[first]] = lane, first
@@ -122,26 +125,37 @@ class Homes:
 
 @attrs.frozen
 class Producer:
-    """How records are sent: `batch_size` records a batch, up to `max_in_flight` batches unanswered."""
+    """How records are sent: `batch_size` records a batch, up to `max_in_flight` batches unanswered.
+
+    `retries_copy`: a retry of what was written, but whose answer was lost, is written again, with all that was in
+    flight; else only the application sends again, alone and to the end of the log.
+    """
 
     home: Home
     partitions: int
-    batch_size: int
-    max_in_flight: int
-    newest_first: bool
+    batch_size: int = 1
+    max_in_flight: int = 1
+    newest_first: bool = False
+    retries_copy: bool = False
 
     def write(
         self,
         homes: Homes,
         rehashes: Sequence[tuple[int, Rehash]] = (),
-        swaps: Sequence[tuple[int, BatchSwap]] = (),
+        swaps: Sequence[tuple[int, BatchSwap | Resend]] = (),
     ) -> Logs:
         """Route and send the stream. Faults come with the position of their event, in the order of positions."""
+        resends: list[tuple[int, Resend]] = []
+        if not self.retries_copy:
+            resends = [(position, fault) for position, fault in swaps if isinstance(fault, Resend)]
+            swaps = [(position, fault) for position, fault in swaps if not isinstance(fault, Resend)]
         routes, counts, old_homes = _route(homes, self.partitions, rehashes)
         partitions: list[list[int]] = [[] for _ in range(counts[-1] if counts else self.partitions)]
         for position, partition in enumerate(routes):
             partitions[partition].append(position)
         logs = self._sent(partitions, routes, counts, swaps) if swaps else Logs(partitions, partitions, counts)
+        if resends:
+            logs = self._sent_again(logs, homes, resends)
         if old_homes:
             for position, fault in rehashes:
                 if position in old_homes:
@@ -154,21 +168,37 @@ class Producer:
         partitions: list[list[int]],
         routes: Sequence[int],
         counts: Sequence[int],
-        swaps: Sequence[tuple[int, BatchSwap]],
+        swaps: Sequence[tuple[int, BatchSwap | Resend]],
     ) -> Logs:
         notes: dict[int, Fault] = {}
+        copies: dict[int, list[Fault]] = {}
         appended: list[Sequence[float]] = list(partitions)
         for partition in {routes[position] for position, _ in swaps}:
             batches = _batches(partitions[partition], self.batch_size)
             failing = _failing(batches, swaps)
-            sent = send(batches, failing, self.max_in_flight, self.newest_first)
+            again: dict[int, list[Fault]] = {}
+            sent = send(batches, failing, self.max_in_flight, self.newest_first, again)
             partitions[partition] = [position for batch in sent for position in batches[batch]]
             appended[partition] = _append_times(partitions[partition])
             for batch in _displaced(sent):
-                if batch in failing:
-                    notes.update(dict.fromkeys(batches[batch], failing[batch][0]))
+                swap = next((fault for fault in failing.get(batch, ()) if isinstance(fault, BatchSwap)), None)
+                if swap is not None:
+                    notes.update(dict.fromkeys(batches[batch], swap))
+            copies |= {position: faults for batch, faults in again.items() for position in batches[batch]}
         logs = Logs(partitions, appended, counts)
         logs.notes.update(notes)
+        logs.copies.update(copies)
+        return logs
+
+    def _sent_again(self, logs: Logs, homes: Homes, resends: Sequence[tuple[int, Resend]]) -> Logs:
+        """The application sends events again, `after` events later, or at the end."""
+        last = len(logs.counts) - 1
+        for sent, position, fault in sorted((min(last, p + fault.after), p, fault) for p, fault in resends):
+            lane, time = homes.at(logs.counts[sent])[position], sent + 0.5
+            grown = logs.inserted(lane, bisect_right(logs.appended[lane], time), position, time)
+            grown.notes, grown.copies = logs.notes, logs.copies
+            grown.copies.setdefault(position, []).append(fault)
+            logs = grown
         return logs
 
 
@@ -203,13 +233,17 @@ def _route(
     return routes, counts, old_homes
 
 
+Failing = dict[int, list[BatchSwap | Resend]]
+"""What goes wrong with the attempts to send a batch, by its number."""
+
+
 def _batches(log: list[int], size: int) -> list[list[int]]:
     return [log[i : i + size] for i in range(0, len(log), size)]
 
 
-def _failing(batches: list[list[int]], swaps: Sequence[tuple[int, BatchSwap]]) -> dict[int, list[BatchSwap]]:
+def _failing(batches: list[list[int]], swaps: Sequence[tuple[int, BatchSwap | Resend]]) -> Failing:
     batch_of = {position: number for number, batch in enumerate(batches) for position in batch}
-    failing: dict[int, list[BatchSwap]] = {}
+    failing: Failing = {}
     for position, fault in swaps:
         if position in batch_of:
             failing.setdefault(batch_of[position], []).append(fault)
@@ -217,12 +251,17 @@ def _failing(batches: list[list[int]], swaps: Sequence[tuple[int, BatchSwap]]) -
 
 
 def send(
-    batches: Sequence[object], failing: dict[int, list[BatchSwap]], max_in_flight: int, newest_first: bool
+    batches: Sequence[object],
+    failing: Failing,
+    max_in_flight: int,
+    newest_first: bool,
+    again: dict[int, list[Fault]],
 ) -> list[int]:
     """The numbers of the batches of one partition in the order in which the broker accepts them.
 
     The oldest batch in flight is answered first. The k-th BatchSwap of a batch fails its k-th answered attempt,
-    once the window behind it is filled to `over`+1 batches. Source: Kafka `RecordAccumulator.reenqueue` (Java puts
+    once the window behind it is filled to `over`+1 batches. A Resend loses the answer: the batch and the `after` in
+    flight behind it are written, and sent `again`. Source: Kafka `RecordAccumulator.reenqueue` (Java puts
     a retried batch at the head of its queue), librdkafka `rd_kafka_msgq_insert_msgq` (in order of sequence).
     """
     queue = list(range(len(batches)))
@@ -238,9 +277,14 @@ def send(
             accepted.append(in_flight.pop(0))
             continue
         fault = faults.pop(0)
-        while queue and len(in_flight) - 1 < min(fault.over + 1, max_in_flight - 1):
+        behind = fault.after if isinstance(fault, Resend) else fault.over + 1
+        while queue and len(in_flight) - 1 < min(behind, max_in_flight - 1):
             in_flight.append(queue.pop(0))
-        returning = in_flight if fault.lost else [oldest]
+        returning = in_flight if isinstance(fault, Resend) or fault.lost else [oldest]
+        if isinstance(fault, Resend):
+            accepted += in_flight
+            for batch in in_flight:
+                again.setdefault(batch, []).append(fault)
         in_flight = [batch for batch in in_flight if batch not in returning]
         queue[:0] = reversed(returning)
         if not newest_first:

@@ -106,7 +106,7 @@ def _violated(verdict: Verdict, replay: str | None) -> Iterator[RenderableType]:
     yield _heading("What happened")
     for number, (_, sentence) in enumerate(scenario.broker.explain(verdict.schedule, scenario.events), start=1):
         yield _indented(f"{number}. {sentence}.")
-    yield _indented(_label(verdict, broker))
+    yield _indented(_label(verdict, broker, scenario.broker.promises_no_order))
     yield _heading("What rules it out")
     kinds = dict.fromkeys(type(fault) for fault in scenario.faults)
     for kind in [Overtake] if verdict.label == "across keys" else kinds:
@@ -157,13 +157,15 @@ def _tracebacks(refused: Sequence[Raised], failure: Exception | None) -> Iterato
         yield from (_uncut(line) for line in "".join(lines).rstrip().splitlines())
 
 
-def _label(verdict: Verdict, broker: str) -> str:
+def _label(verdict: Verdict, broker: str, no_order: str) -> str:
     if verdict.label == "across keys":
         return (
             f"Across keys: some order that {broker} may choose without any fault gives this result, too. These "
             "events lie in different partitions, and nothing fixed their order. If either result is right, "
             'chaos(across_keys="any") accepts it.'
         )
+    if verdict.label == "within" and no_order:
+        return f"Within a key: {no_order}"
     if verdict.label == "within":
         return "Within a key or partition: it takes what is told above; no order without a fault gives this result."
     return "Whether an order without any fault gives this result, too, was not decided: there are too many orders."

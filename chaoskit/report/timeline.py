@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.table import Table
 from rich.text import Text
 
 from chaoskit.event import Event
-from chaoskit.faults import Fault, Rehash
+from chaoskit.faults import Fault, Rehash, Resend, Zombie
 from chaoskit.scenario import Scenario
 from chaoskit.schedule import Schedule, Step
 
@@ -18,20 +20,34 @@ NARROWEST_VALUE = 24
 
 def timeline(scenario: Scenario, schedule: Schedule) -> Table:
     """Time runs down. `←` points to the fault behind a step; the numbers are those of the sentences below it."""
-    lanes = sorted({step.partition for step in schedule if step.partition is not None})
-    consumers = len({step.consumer for step in schedule})
+    broker = scenario.broker
     events = {event.id: event for event in scenario.events}
+    keys = {event.id: event.key for event in scenario.events}
+    places = [broker.lane(step, keys.get(step.event)) for step in schedule]  # type: ignore[arg-type]
+    lanes = _in_order({lane for lane in places if lane is not None})
+    by_consumer = bool(lanes) and None not in places and len(lanes) == len({step.consumer for step in schedule})
+    workers = len({step.consumer for step in schedule}) > 1 and not by_consumer
     order: dict[Fault, int] = {}
-    headings = ["", *(["consumer"] if consumers > 1 else []), *(f"partition {lane}" for lane in lanes), ""]
+    headings = ["", *(["consumer"] if workers else []), *lanes, ""]
     rows: list[list[str]] = []
     values: list[str] = []
     seen: set[tuple[int | None, int | None]] = set()
-    for number, step in enumerate(schedule.steps[:MOST_STEPS], start=1):
-        cells = [_cell(step, step.partition == lane) for lane in lanes]
-        mark = _mark(step, order, (step.partition, step.offset) in seen)
-        rows.append([str(number), *([str(step.consumer)] if consumers > 1 else []), *cells, mark])
+    numbered = any(isinstance(lane, str) and lane.startswith(("partition", "shard")) for lane in lanes)
+    for number, (step, place) in enumerate(zip(schedule.steps[:MOST_STEPS], places, strict=False), start=1):
+        cells = [_cell(step, numbered) if place in (lane, None) else "" for lane in lanes]
+        mark = _mark(broker.mark(step), step, order, (step.partition, step.offset) in seen)
+        rows.append([str(number), *([str(step.consumer)] if workers else []), *cells, mark])
         values.append(_value(events[step.event]) if step.action == "deliver" and step.event in events else "")
         seen.add((step.partition, step.offset))
+    return _table(headings, rows, values, len(schedule.steps) - MOST_STEPS)
+
+
+def _in_order(lanes: set[str]) -> list[str]:
+    """By name, and by number where the names end with one."""
+    return sorted(lanes, key=lambda lane: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", lane)])
+
+
+def _table(headings: list[str], rows: list[list[str]], values: list[str], left_out: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     used = 2
     for place, heading in enumerate(headings):
@@ -43,35 +59,36 @@ def timeline(scenario: Scenario, schedule: Schedule) -> Table:
     room = max(NARROWEST_VALUE, WIDTH - used)
     for row, value in zip(rows, values, strict=True):
         table.add_row(*map(Text, [*row, value if len(value) <= room else value[: room - 1] + "…"]))
-    if len(schedule.steps) > MOST_STEPS:
-        table.add_row("", f"… and {len(schedule.steps) - MOST_STEPS} more steps")
+    if left_out > 0:
+        table.add_row("", f"… and {left_out} more steps")
     return table
 
 
-def _cell(step: Step, here: bool) -> str:
-    if not here:
-        return "·" if step.action == "restart" else ""
+def _cell(step: Step, numbered: bool) -> str:
+    if step.event is None:
+        return "·"
+    name = f"{step.offset}: " if numbered else ""
     if step.action == "deliver":
-        return f"{step.offset}: {step.event}" + (" raised" if step.raised else "")
+        return f"{name}{step.event}" + (" raised" if step.raised else "")
     if step.action == "put back":
-        return f"{step.offset}: ({step.event})"
-    return f"{step.offset}: [{step.event}]"
+        return f"{name}({step.event})"
+    return "·" if step.action == "take over" else f"{name}[{step.event}]"
 
 
-def _mark(step: Step, order: dict[Fault, int], again: bool) -> str:
-    what = {
-        "restart": f"consumer {step.consumer} restarts",
-        "park": "to the dead-letter topic",
-        "put back": "put back",
-        "skip": "skipped",
-        "refuse": "refused to the end",
-        "deliver": "again" if again else "",
-    }[step.action]
+def _mark(what: str, step: Step, order: dict[Fault, int], again: bool) -> str:
+    if step.action == "deliver":
+        what = f"again, attempt {step.attempt}" if (step.attempt or 1) > 1 else "again" if again else ""
     if step.fault is None:
         return what
     number = order.setdefault(step.fault, len(order) + 1)
     if not what:
-        what = "rehashed" if isinstance(step.fault, Rehash) and step.event == step.fault.at else "late"
+        what = "late"
+        if isinstance(step.fault, Rehash) and step.event == step.fault.at:
+            what = "rehashed"
+        elif isinstance(step.fault, Resend):
+            what = "sent again"
+        elif isinstance(step.fault, Zombie):
+            what = "ran on"
     return f"{what} ← {number}"
 
 

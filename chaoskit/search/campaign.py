@@ -60,6 +60,7 @@ class Campaign:
     fixtures: Sequence[str] = ()
     _seen: set[int] = attrs.field(factory=set)
     _effective: set[FaultKind] = attrs.field(factory=set)
+    _possible: set[FaultKind] = attrs.field(factory=set)
     _changed: bool = False
     _state_moved: bool = False
     _two_values: bool = False
@@ -83,6 +84,8 @@ class Campaign:
             self.streams_done += 1
         print_ = _fingerprint(stream)
         plans = Plans(case.model, self.kinds, salt)
+        if len(self._possible) < len(self.kinds):
+            self._possible.update(c.kind for position in range(len(stream)) for c in plans.choices(position))
         calm = case.steps(())
         if len({step[1] for step in calm}) > 1:
             self._check_calm(case)
@@ -266,8 +269,9 @@ class Campaign:
         return reasons
 
     def _idle_by_nature(self, kind: FaultKind) -> bool:
-        """A stall of a lane was never possible as every stream had a single lane, and was not all that was asked."""
-        return kind is Overtake and len(self.kinds) > 1
+        """No stream had anything on which it could act (a second lane to stall, a body that repeats), and it was not
+        all that was asked."""
+        return kind not in self._possible and len(self.kinds) > 1
 
     def tally(self) -> Tally:
         return Tally(

@@ -72,7 +72,10 @@ class Subject:
         return tuple(self._judge(reference, outcome))
 
     def _judge(self, reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
+        expected = {refused.event for refused in reference.refused}
         for refused in outcome.refused:
+            if refused.event in expected:  # what it needs was lost: it is refused without any fault, too
+                continue
             error = refused.error
             yield Violation(
                 "refused", f"the handler refused {refused.event} to the end: {type(error).__name__}: {error}"
@@ -116,7 +119,7 @@ class Case:
         self.model = model
         self._mailbox = Mailbox(model)
         self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
-        self._skips = getattr(subject.broker, "on_error", None) == "skip"
+        self._skips = model.skips_refused
         self._references: dict[tuple[EventId, ...], Outcome] = {}
 
     def steps(self, faults: Sequence[Fault]) -> list[Raw]:
@@ -236,7 +239,7 @@ def differing_step(one: Run, two: Run) -> int | None:
 def key_sequences(steps: Sequence[Raw], keys: Sequence[Hashable]) -> dict[Hashable, list[int]]:
     """For each key the positions of its events as the handler saw them."""
     seen: dict[Hashable, list[int]] = {}
-    for do, _, position, _, _ in steps:
-        if do == DELIVER:
-            seen.setdefault(keys[position], []).append(position)
+    for step in steps:
+        if step[0] == DELIVER:
+            seen.setdefault(keys[step[2]], []).append(step[2])
     return seen

@@ -18,7 +18,7 @@ from chaoskit.schedule import Do, Raw
 HASH = {"a": 584102524, "b": 294391796, "c": 270014794}
 """murmur2 & 0x7fffffff."""
 
-DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE = (int(do) for do in Do)
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, *_ = (int(do) for do in Do)
 
 Record = tuple[int, int]
 """Partition and offset."""

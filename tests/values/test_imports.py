@@ -24,7 +24,7 @@ FOLDERS = {
 FLOORS: list[set[str]] = [
     {"chaoskit.errors"},
     {"chaoskit.event", "chaoskit.faults", "chaoskit.schedule", "chaoskit.state", "chaoskit.outcome"},
-    {"chaoskit.invariant", "chaoskit.scenario", "chaoskit.verdict"},
+    {"chaoskit.invariant", "chaoskit.scenario", "chaoskit.verdict", "chaoskit.traces"},
     {"chaoskit.brokers", "chaoskit.invariants", "chaoskit.codec"},
     {"chaoskit.strategies", "chaoskit.execute"},
     {"chaoskit.search", "chaoskit.repro"},
@@ -37,9 +37,9 @@ FLOORS: list[set[str]] = [
 ]
 """From the ground up. A package stands for its modules. The package `chaoskit` itself names what it has, lazily."""
 
-PACKAGES = ("chaoskit.brokers", "chaoskit.search", "chaoskit.report", "chaoskit.strategies", "chaoskit.invariants")
+PACKAGES = ("chaoskit.brokers", "chaoskit.traces", "chaoskit.search", "chaoskit.report", "chaoskit.strategies", "chaoskit.invariants")
 
-VALUES = FLOORS[0] | FLOORS[1] | FLOORS[2]
+VALUES = FLOORS[0] | FLOORS[1] | FLOORS[2] - {"chaoskit.traces"}
 STANDARD_AND_ATTRS = {"attrs"}
 MAY_IMPORT = {
     "pytest": {"decorator", "plugin", "pytest_asked", "run_pytest", "cli", "ambient"},

@@ -1,0 +1,131 @@
+"""Azure Event Hubs: partitions, and checkpoints that the client owns."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+from chaoskit.brokers.base import Settings, flag, key_bytes, named, routing, whole, whole_or_none
+from chaoskit.brokers.consumer import Reading
+from chaoskit.brokers.log import LogSettings
+from chaoskit.brokers.partitioners import by_lookup3
+from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.words import Told, Words
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+
+_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+
+WORDS = Words(
+    lane="partition",
+    lanes="partition",
+    place="partition {partition}, sequence number {offset}",
+    restarts="processor {consumer} restarts",
+    told={
+        Duplicate: Told("the event handler retried {record} itself", f"a handler that does not retry. {_IDEMPOTENT}"),
+        Redeliver: Told(
+            "processor {consumer} restarted before the checkpoint behind {event}: {again} came again",
+            f"no setting: what was not checkpointed comes again; checkpoint_every=1 makes it one event. {_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "{record} failed before it had any effect; the application set it aside and went on{back}",
+            "a handler that stops at an event it cannot handle (dead_letters=False)",
+        ),
+        Rehash: Told(
+            "the event hub grew from {count} to {to} partitions: {event} of key {key} went to partition {home}{backlog}"
+            "{lag}",
+            "a partition count that never changes (partitions_added=False)",
+        ),
+        BatchSwap: Told(
+            "sending {at} failed at first, and the retry landed behind {over}, which was sent at the same time",
+            "awaiting each send before the next of the key (outstanding_sends=1)",
+        ),
+        Overtake: Told(
+            "partition {partition} was read late: {over} of other partitions went before {event}",
+            "one partition key for events that depend on each other; nothing orders two partitions",
+        ),
+        Resend: Told(
+            "the producer got no answer for {at} and sent it again: {record} is another event in the hub",
+            f"no setting: Event Hubs does not deduplicate. {_IDEMPOTENT}",
+        ),
+        Zombie: Told(
+            "processor {new} claimed the ownership of processor {old} and read from the checkpoint, while processor "
+            "{old} "
+            "still dispatched {held}, which it had read",
+            "no setting: whenever processors join or leave. Compare a version in the transaction of the effect",
+        ),
+        Lose: Told(
+            "the checkpoint was lost and the reader started at the latest event: {record} was passed over",
+            "a default starting position at the earliest event (start_at_latest=False)",
+        ),
+    },
+)
+
+
+@attrs.frozen(kw_only=True)
+class EventHubs(Settings):
+    """An event hub and the event processors that read it.
+
+    `partitions`: of the hub. `processors`: partition p belongs to processor p % processors. `checkpoint_every`: after
+    each k-th event; None: after every event, and now and then a checkpoint is late. `outstanding_sends`: that are not
+    awaited before the next. `partitions_added`: the hub may grow (premium and dedicated tiers). That adding partitions
+    moves keys is not verified, so it is off. `start_at_latest`: a lost checkpoint starts at the latest event.
+    `dead_letters`: the application sets failed events aside and puts them back later.
+    """
+
+    partitions: int = whole(4)
+    processors: int = whole(1)
+    checkpoint_every: int | None = whole_or_none()
+    outstanding_sends: int = whole(5)
+    partitions_added: bool = flag()
+    start_at_latest: bool = flag()
+    dead_letters: bool = flag()
+    event_hub: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "The events of one partition are read in order; between partitions there is no order.",
+        "At least once: after a restart everything since the checkpoint comes again, in order.",
+        "Whenever processors join or leave, an old owner may still dispatch what it had read.",
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "learn.microsoft.com/azure/event-hubs: event-hubs-features, event-processor-balance-partition-load",
+        "github.com/Azure/azure-sdk-for-net: sdk/eventhub; azure-eventhub 5.15.1 _partition_resolver.py",
+    )
+    words: ClassVar[Words] = WORDS
+
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {}
+        if self.outstanding_sends == 1:
+            no[BatchSwap] = "each send is awaited before the next; outstanding_sends=5 makes it possible"
+        if not self.partitions_added:
+            no[Rehash] = "the partition count is fixed; partitions_added=True makes it possible"
+        if self.partitions == 1:
+            no[Overtake] = "a single partition is read in order; partitions=2 or more makes it possible"
+        if not self.dead_letters:
+            no[DeadLetter] = (
+                "Event Hubs sets nothing aside; dead_letters=True, where the application does, makes it possible"
+            )
+        if not self.start_at_latest:
+            no[Lose] = (
+                "a reader without a checkpoint starts at the earliest event; start_at_latest=True makes it possible"
+            )
+        return no
+
+    def stages(self) -> LogSettings:
+        home, growth = routing(
+            lambda key: key_bytes(self, key), by_lookup3, self.partitions, grows=self.partitions_added
+        )
+        producer = Producer(home, self.partitions, max_in_flight=self.outstanding_sends)
+        reading = Reading(self.processors, self.checkpoint_every, "retry", 10)
+        return LogSettings(self.event_hub, producer, reading, 300, growth)

@@ -1,0 +1,225 @@
+"""NATS JetStream: a stream and one consumer, whose subscribers compete."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole
+from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.partitioners import by_fnv1a_plain
+from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.words import Told, Words
+from chaoskit.errors import UsageError
+from chaoskit.event import Event
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.schedule import Raw
+from chaoskit.traces.queue_rules import QueueRules
+
+_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+
+WORDS = Words(
+    lane="subscriber",
+    restarts="subscriber {consumer} restarts",
+    dead="to the dead letters",
+    put_back="published",
+    no_order="The subscribers of one consumer compete: messages are handed out in order, and finished in any order.",
+    told={
+        Duplicate: Told(
+            "{event} was nak'ed or not acknowledged, and came again before anything new", f"no setting. {_IDEMPOTENT}"
+        ),
+        Redeliver: Told(
+            "the ack wait of {event} ran out: it came again{after}",
+            f"no setting: what is not acknowledged within ack_wait comes again; max_ack_pending=1 keeps the order. "
+            f"{_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "{event} reached max_deliver before it had any effect; the application kept it and published it "
+            "again{back}",
+            "nobody who publishes it again (dead_letters=False): JetStream itself only sends an advisory",
+        ),
+        Rehash: Told(
+            "the partition() transform grew from {count} to {to}: {event} of key {key} went to partition "
+            "{home}{backlog}",
+            "a subject mapping that never changes while there is a backlog",
+        ),
+        Overtake: Told(
+            "subscriber {consumer} was slow with {event}: {over} were finished first by others",
+            "max_ack_pending=1, or consumers=1",
+        ),
+        BatchSwap: Told(
+            "the publish ack of {at} did not come and it was published again behind {over}",
+            "waiting for each publish ack (publish_async_max_pending=1), or Nats-Expected-Last-Sequence",
+        ),
+        Resend: Told(
+            "{at} was published again outside of the duplicate window, or without Nats-Msg-Id: another message in "
+            "the stream",
+            f"retries within the duplicate window with the same Nats-Msg-Id (msg_ids=True). {_IDEMPOTENT}",
+        ),
+        Zombie: Told(
+            "the ack wait of {held} ran out while subscriber {old} still worked: subscriber {new} got it, and a late "
+            "ack of "
+            "subscriber {old} is accepted",
+            "in-progress acks (+WPI) while the handler works; a version compared in the transaction",
+        ),
+        Lose: Told(
+            "{event} reached max_deliver before it had any effect and was dropped from the consumer: only an "
+            "advisory tells",
+            "max_deliver=-1, which is the default",
+        ),
+    },
+)
+SERIAL = attrs.evolve(
+    WORDS,
+    no_order="",
+    told={
+        **WORDS.told,
+        Overtake: Told(
+            "partition {partition} was read late: {over} of other partitions went before {event}",
+            "one key for events that depend on each other; nothing orders two partitions",
+        ),
+    },
+)
+UNACKED = Told(
+    "{event} needed no acknowledgement, or a later one acknowledged it (AckAll), and subscriber {consumer} died: it "
+    "is gone",
+    'ack_policy="explicit", which is the default',
+)
+
+
+@attrs.frozen(kw_only=True)
+class JetStream(Settings):
+    """A JetStream stream and one consumer with several subscribers.
+
+    `consumers`: subscribers of the consumer, which compete. `max_ack_pending`: unacknowledged messages of the consumer;
+    1,000 by default, and 1 means one at a time. `ack_wait`: seconds; 30 by default. `max_deliver`: -1 is endless.
+    `ack_policy`: "explicit", "all" or "none". `msg_ids`: messages have a Nats-Msg-Id, and what is published again
+    within `duplicate_window` seconds (120 by default) is dropped. `publish_async_max_pending`: publishes without an
+    ack; 1 waits for each. `partitions`: of a subject mapping with partition(), each with a consumer like this.
+    `dead_letters`: the application keeps what reached max_deliver and publishes it again.
+    """
+
+    consumers: int = whole(2)
+    max_ack_pending: int = whole(1000)
+    ack_wait: int = whole(30)
+    max_deliver: int = attrs.field(default=-1)
+    ack_policy: Literal["explicit", "all", "none"] = choice("explicit", "all", "none")
+    msg_ids: bool = flag(True)
+    duplicate_window: int = whole(120)
+    publish_async_max_pending: int = whole(1)
+    partitions: int = whole(1)
+    dead_letters: bool = flag()
+    stream: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "A consumer hands out new messages in the order of the stream; its subscribers finish them in any order.",
+        "What is due again is served before new messages; with max_ack_pending=1 the order is kept.",
+        "At least once; a late ack of a message that was redelivered is accepted.",
+        "What is published again with the same Nats-Msg-Id within the duplicate window is dropped.",
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "docs.nats.io: jetstream/consumers, model_deep_dive, subject_mapping, jetstream/headers",
+        "github.com/nats-io/nats-server: server/consumer.go (getNextMsg, checkPending)",
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if type(self.max_deliver) is not int or self.max_deliver == 0 or self.max_deliver < -1:
+            raise UsageError(f"JetStream(max_deliver={self.max_deliver!r}): -1 (endless), or 1 or more, is needed")
+        if self.dead_letters and self.max_deliver < 0:
+            raise UsageError(
+                "JetStream(dead_letters=True, max_deliver=-1): nothing is given up; max_deliver=5 gives up"
+            )
+
+    @property
+    def words(self) -> Words:  # type: ignore[override]
+        words = SERIAL if self._serial else WORDS
+        return words if self.ack_policy == "explicit" else attrs.evolve(words, told={**words.told, Lose: UNACKED})
+
+    @property
+    def _serial(self) -> bool:
+        return self.max_ack_pending == 1 or self.consumers == 1
+
+    def rules(self) -> QueueRules:
+        limited = self.max_deliver > 0
+        return QueueRules(
+            broker="JetStream",
+            order="dispatch",
+            consumers=1 if self.consumers == 1 else None,
+            outstanding=None if self.ack_policy == "none" else self.max_ack_pending,
+            returns="front",
+            settles="at_hand_over" if self.ack_policy == "none" else "after_run",
+            settles_setting="ack_policy='none'",
+            late_ack="accepted",
+            ack_all=self.ack_policy == "all",
+            limit=self.max_deliver if limited else None,
+            limit_setting=f"max_deliver={self.max_deliver}",
+            dead="limit" if limited and self.dead_letters else "never",
+            dead_setting=f"max_deliver={self.max_deliver}, dead_letters={self.dead_letters}",
+            window=self.duplicate_window if self.msg_ids else None,
+            window_setting=f"duplicate_window={self.duplicate_window}",
+            send_window=self.publish_async_max_pending,
+            lease=self.ack_wait,
+        )
+
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {}
+        if self.partitions == 1:
+            no[Rehash] = "one consumer takes every subject; partitions=2 or more makes it possible"
+        if self._serial and self.partitions == 1:
+            no[Overtake] = (
+                "one message at a time is handled in order; consumers=2 with max_ack_pending=1000 makes it possible"
+            )
+        if self.publish_async_max_pending == 1:
+            no[BatchSwap] = "each publish ack is awaited before the next; publish_async_max_pending=2 makes it possible"
+        if not self.dead_letters:
+            no[DeadLetter] = (
+                "JetStream has no dead letters; dead_letters=True with max_deliver=5, where the application keeps "
+                "them, "
+                "makes it possible"
+            )
+        if self.ack_policy == "none":
+            never = 'without acks nothing comes again; ack_policy="explicit" makes it possible'
+            no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
+        elif self.ack_policy == "explicit" and (self.max_deliver < 0 or self.dead_letters):
+            no[Lose] = "what is not acknowledged comes again; max_deliver=5 without dead_letters makes it possible"
+        return no
+
+    def stages(self) -> QueueSettings:
+        home, growth = one_queue, None
+        if self.partitions > 1:
+            home, growth = routing(lambda key: key_bytes(self, key), by_fnv1a_plain, self.partitions)
+        lends = Leasing(
+            self.consumers,
+            lock="queue" if self.max_ack_pending == 1 else "message",
+            brings="lane" if self.max_ack_pending == 1 else "message",
+            window=min(self.max_ack_pending, self.max_ack_pending),
+            refused="lost" if self.ack_policy == "none" else "again",
+            max_attempts=10 if self.max_deliver < 0 else self.max_deliver,
+            gives_up="never" if self.max_deliver < 0 else "dead" if self.dead_letters else "lost",
+        )
+        producer = Producer(home, self.partitions, max_in_flight=self.publish_async_max_pending)
+        window = self.duplicate_window if self.msg_ids else 0
+        fields = _identified if self.msg_ids else _fields
+        return QueueSettings(self.stream, producer, lends, fields, growth, window=window)
+
+
+def _fields(event: Event, step: Raw) -> dict[str, Any]:
+    """The stream sequence stays on a redelivery, num_delivered counts."""
+    return {"sequence": step[4] + 1, "attempt": step[5]}
+
+
+def _identified(event: Event, step: Raw) -> dict[str, Any]:
+    return {**_fields(event, step), "deduplication_id": str(event.id)}

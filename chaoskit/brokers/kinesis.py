@@ -1,0 +1,220 @@
+"""Amazon Kinesis Data Streams, read by the Kinesis Client Library or by a Lambda function.
+
+A shard is a log. A key has its shard by the MD5 of the key, until the stream is split or merged.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, routing, whole, whole_or_none
+from chaoskit.brokers.consumer import Reading
+from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.log import LogSettings
+from chaoskit.brokers.partitioners import by_md5_range
+from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.words import Told, Words
+from chaoskit.errors import UsageError
+from chaoskit.event import Event
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.schedule import Raw
+
+_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+
+KCL = Words(
+    lane="shard",
+    lanes="partition",
+    place="shard {partition}, record {offset}",
+    restarts="worker {consumer} restarts",
+    told={
+        Duplicate: Told(
+            "the record processor retried {record} itself", f"a processor that does not retry in place. {_IDEMPOTENT}"
+        ),
+        Redeliver: Told(
+            "worker {consumer} restarted before it had checkpointed {event}: {again} came again",
+            f"no setting: what was not checkpointed comes again; checkpoint_every=1 makes it one record. {_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "{record} used up its attempts before it had any effect; the application set it aside and went on{back}",
+            "a processor that stops at a record it cannot handle (dead_letters=False)",
+        ),
+        Rehash: Told(
+            "the stream was resharded from {count} to {to} shards: {event} of key {key} went to shard {home}{backlog}",
+            "reading parents to their end before their children, as the KCL does (parent_first=True)",
+        ),
+        BatchSwap: Told(
+            "the record of {at} failed in a PutRecords request, and was sent again after {over}",
+            "PutRecord for one record at a time (records_per_put=1), or stopping the key until its record is accepted",
+        ),
+        Overtake: Told(
+            "shard {partition} was read late: {over} of other shards went before {event}",
+            "one partition key for events that depend on each other; nothing orders two shards",
+        ),
+        Resend: Told(
+            "the producer got no answer for {at} and put it again: {record} is another record of the same event",
+            f"no setting: Kinesis does not deduplicate. {_IDEMPOTENT}",
+        ),
+        Zombie: Told(
+            "the lease of worker {old} expired (failoverTimeMillis): worker {new} read on from the checkpoint, while "
+            "worker "
+            "{old} still ran {held}; its own checkpoint was refused (ShutdownException)",
+            "no setting: a longer failoverTimeMillis makes it rarer. Compare a version in the transaction of the "
+            "effect",
+        ),
+        Lose: Told(
+            "the checkpoint was lost and the iterator started at LATEST: {record} was passed over",
+            "TRIM_HORIZON instead of LATEST where there is no checkpoint (start_at_latest=False)",
+        ),
+    },
+)
+
+LAMBDA = attrs.evolve(
+    KCL,
+    restarts="function {consumer} fails",
+    told={
+        **KCL.told,
+        Duplicate: Told("the function failed after {event}, a batch by itself, and was invoked again", _IDEMPOTENT),
+        Redeliver: Told(
+            "the function failed at {event}: its batch was retried in place, and {again} came again",
+            f"report_batch_item_failures=True retries from the lowest reported record only. {_IDEMPOTENT}",
+        ),
+        Lose: Told(
+            "the batch of {event} used up its retries or grew too old and was skipped: only metadata goes to the "
+            "on-failure destination",
+            "endless retries (maximum_retry_attempts=-1, which is the default)",
+        ),
+    },
+)
+
+
+@attrs.frozen(kw_only=True)
+class Kinesis(Settings):
+    """A Kinesis data stream and what reads it.
+
+    `shards`: uniform, at first. `consumer`: "kcl" (Kinesis Client Library) or "lambda" (an event source mapping).
+    `workers`: of the KCL; shard s belongs to worker s % workers. `checkpoint_every`: the worker checkpoints after each
+    k-th record; None: after every record, and now and then a checkpoint is late. `records_per_put`: of one PutRecords
+    request, of which some may fail and are sent again; at most 500, and 1 means PutRecord. `parent_first`: parents are
+    read to their end before their children, as the KCL does. `start_at_latest`: a lost checkpoint starts at LATEST and
+    passes over records. `dead_letters`: the application sets failed records aside and puts them back later.
+    Of Lambda: `batch_size`: 100 by default. `report_batch_item_failures`, `bisect_batch_on_function_error`: as the
+    event source mapping has them. `maximum_retry_attempts`: -1 is endless; then the batch is skipped.
+    `parallelization_factor`: batches of one shard at a time, 1 to 10; each key stays in order.
+    """
+
+    shards: int = whole(2)
+    consumer: Literal["kcl", "lambda"] = choice("kcl", "lambda")
+    workers: int = whole(1)
+    checkpoint_every: int | None = whole_or_none()
+    records_per_put: int = whole(10)
+    parent_first: bool = flag(True)
+    start_at_latest: bool = flag()
+    dead_letters: bool = flag()
+    batch_size: int = whole(100)
+    report_batch_item_failures: bool = flag()
+    bisect_batch_on_function_error: bool = flag()
+    maximum_retry_attempts: int = attrs.field(default=-1)
+    parallelization_factor: int = whole(1)
+    stream: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "The records of one shard are read in the order of their sequence numbers; between shards there is no order.",
+        "A key keeps its shard until the stream is resharded; the KCL reads parents before their children.",
+        "At least once: after a restart everything since the checkpoint comes again, in order.",
+        "PutRecords keeps no order between its records: what failed and is sent again lands behind the rest.",
+        "Lambda retries a batch in place and blocks the shard; first times are in order, later ones may not be.",
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        (
+            "docs.aws.amazon.com/streams: kinesis-record-processor-duplicates, kinesis-using-sdk-java-after-resharding,"
+            " developing-producers-with-sdk"
+        ),
+        "Kinesis API reference: PutRecords, SplitShard, MergeShards",
+        "github.com/awslabs/amazon-kinesis-client: LeaseManagementConfig",
+        "docs.aws.amazon.com/lambda: with-kinesis",
+    )
+
+    def __attrs_post_init__(self) -> None:
+        if self.records_per_put > 500:
+            raise UsageError(f"Kinesis(records_per_put={self.records_per_put}): PutRecords takes 500 records at most")
+        if self.parallelization_factor > 10:
+            raise UsageError(f"Kinesis(parallelization_factor={self.parallelization_factor}): 10 at most")
+        if type(self.maximum_retry_attempts) is not int or not -1 <= self.maximum_retry_attempts <= 10_000:
+            raise UsageError(
+                f"Kinesis(maximum_retry_attempts={self.maximum_retry_attempts!r}): -1 (endless) to 10,000 is needed"
+            )
+
+    @property
+    def words(self) -> Words:  # type: ignore[override]
+        return KCL if self.consumer == "kcl" else LAMBDA
+
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {}
+        if self.records_per_put == 1:
+            no[BatchSwap] = "PutRecord for one record at a time keeps the order; records_per_put=10 makes it possible"
+        if self.parent_first or self.consumer == "lambda":
+            no[Rehash] = (
+                "parents are read to their end before their children, so that a key stays in order; "
+                'consumer="kcl" with parent_first=False makes it possible'
+            )
+        if self.shards == 1 and (self.consumer == "kcl" or self.parallelization_factor == 1):
+            no[Overtake] = "a single shard is read in order; shards=2 or more makes it possible"
+        return no | (self._impossible_with_kcl() if self.consumer == "kcl" else self._impossible_with_lambda())
+
+    def _impossible_with_kcl(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {}
+        if not self.dead_letters:
+            no[DeadLetter] = (
+                "the KCL sets nothing aside; dead_letters=True, where the application does, makes it possible"
+            )
+        if not self.start_at_latest:
+            no[Lose] = (
+                "a reader without a checkpoint starts at the oldest record; start_at_latest=True makes it possible"
+            )
+        return no
+
+    def _impossible_with_lambda(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {
+            DeadLetter: "a skipped batch leaves metadata only, which nobody can put back; "
+            'consumer="kcl" with dead_letters=True makes it possible',
+            Zombie: "Lambda ends an execution at its timeout, so that no old owner goes on; "
+            'consumer="kcl" makes it possible',
+        }
+        if self.maximum_retry_attempts < 0:
+            no[Lose] = "a batch is retried without end; maximum_retry_attempts=2 makes it possible"
+        return no
+
+    def stages(self) -> LogSettings | QueueSettings:
+        home, growth = routing(lambda key: key_bytes(self, key), by_md5_range, self.shards)
+        producer = Producer(home, self.shards, max_in_flight=self.records_per_put)
+        if self.consumer == "kcl":
+            reading = Reading(self.workers, self.checkpoint_every, "retry", 10)
+            return LogSettings(self.stream, producer, reading, 10_000, growth)
+        lends = Leasing(
+            max(self.shards, self.parallelization_factor),
+            lock="group" if self.parallelization_factor > 1 else "queue",
+            brings="lane" if self.report_batch_item_failures else "batch",
+            window=self.batch_size,
+            max_attempts=10 if self.maximum_retry_attempts < 0 else self.maximum_retry_attempts + 1,
+            gives_up="never" if self.maximum_retry_attempts < 0 else "lost",
+        )
+        return QueueSettings(self.stream, producer, lends, _record, growth)
+
+
+def _record(event: Event, step: Raw) -> dict[str, Any]:
+    """A Kinesis record has a shard and a sequence number, which stay when it is read again, and no count."""
+    return {"partition": step[3], "offset": step[4], "sequence": step[4]}

@@ -1,0 +1,591 @@
+"""Stage 2 of a queue: messages are handed out on lease, run, settled, and come back where they were not settled."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import attrs
+
+from chaoskit.brokers.consumer import Caused
+from chaoskit.brokers.producer import Hold, Home, Logs, Turn
+from chaoskit.event import Event
+from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
+from chaoskit.scenario import Steps
+from chaoskit.schedule import Do
+
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER = (int(do) for do in Do)
+
+UNBOUNDED = 1 << 60
+
+AtHandOut = Hold | Overtake | DeadLetter | Zombie | Lose | Duplicate | Redeliver
+Held = dict[int, list[AtHandOut]]
+"""What goes wrong when an event is handed out, by its position, in the order in which it fires."""
+
+Lane = Hashable
+Record = tuple[int, int]
+"""The queue (or partition) and the number of a message in it."""
+
+_NOTHING: Caused = []
+
+
+@attrs.frozen
+class Leasing:
+    """How a queue hands out, takes back and gives up.
+
+    `consumers` compete. `lock`: what is kept in order: a message alone (nothing), its group, its queue.
+    `brings`: what comes back with a message that was not settled: itself; what its consumer was handed since; what
+    was handed out of its lane since; its batch. `window`: how many unsettled messages a consumer, a receive of a
+    lane, or a batch may have. `in_order`: messages are handed out in order, so that one overtakes another only while a
+    consumer is busy with it. `renewed`: what comes back is a new broker message.
+    `refused`: what happens to a message whose handler raised: shown "again", sent again as a new message ("renewed"),
+    or "lost". `max_attempts`: then it is given up: "dead" (parked, put back once at the end), "lost", or "never"
+    (kept until nothing else is left).
+    """
+
+    consumers: int = 1
+    lock: Literal["message", "group", "queue"] = "message"
+    brings: Literal["message", "consumer", "lane", "batch"] = "message"
+    window: int = UNBOUNDED
+    in_order: bool = True
+    renewed: bool = False
+    refused: Literal["again", "renewed", "lost"] = "again"
+    max_attempts: int = 10
+    gives_up: Literal["dead", "lost", "never"] = "never"
+
+
+class Note(NamedTuple):
+    """What the broker did between two steps: `held` (handed over, not run), `open` (run, not settled) or `back` (its
+    lease ended)."""
+
+    what: Literal["held", "open", "back", "again"]
+    turn: Turn
+
+
+class _Stall:
+    """A lane that is not handed on: a slow consumer has its head, or nothing has asked for it."""
+
+    __slots__ = ("awaits", "consumer", "fault", "lane", "left", "turns")
+
+    def __init__(self, lane: Lane, left: int, turns: list[Turn], fault: Fault | None, consumer: int | None) -> None:
+        self.lane, self.left, self.turns, self.fault, self.consumer = lane, left, turns, fault, consumer
+        self.awaits: int | None = None
+
+
+class _Armed:
+    """A message that was run and not settled. `members` are its batch, where batches come back whole."""
+
+    __slots__ = ("consumer", "fault", "lane", "left", "members", "since", "turn")
+
+    def __init__(self, fault: Redeliver, turn: Turn, lane: Lane, left: int, since: int, members: list[Turn]) -> None:
+        self.fault, self.turn, self.lane, self.left = fault, turn, lane, left
+        self.since, self.members, self.consumer = since, members, turn[3][1]
+
+
+class _Parked:
+    __slots__ = ("fault", "left", "position")
+
+    def __init__(self, position: int, left: int, fault: DeadLetter | None) -> None:
+        self.position, self.left, self.fault = position, left, fault
+
+
+class _Undead:
+    """What a consumer that was taken for dead holds and still runs, the next first."""
+
+    __slots__ = ("consumer", "fault", "left", "turns")
+
+    def __init__(self, consumer: int, left: int, turns: list[Turn], fault: Zombie) -> None:
+        self.consumer, self.left, self.turns, self.fault = consumer, left, turns, fault
+
+
+Waiting = _Stall | _Armed | _Parked | _Undead
+_IN_THIS_ORDER: tuple[type[Waiting], ...] = (_Stall, _Armed, _Undead, _Parked)
+
+
+class Lender:
+    """One run of the consumers of one queue, or of several.
+
+    `_todo` is what is to be handed out, the next at the end; `_history` what was run and by whom, without what zombies
+    run. `_waiting` counts deliveries down. `cause` is the fault behind the step that was just made, `late` those that
+    delay messages, `notes` what happened between the steps.
+    """
+
+    cause: Fault | None = None
+    _moved = False
+    _dead: list[int]
+    _latest = 0
+
+    def __init__(
+        self,
+        events: Sequence[Event],
+        home: Home,
+        leasing: Leasing,
+        logs: Logs,
+        turns: list[Turn],
+        groups: Sequence[int],
+        anchored: Held,
+    ) -> None:
+        self._events, self._home, self._leasing, self._logs = events, home, leasing, logs
+        self._todo, self._groups, self._anchored = turns, groups, anchored
+        self._history: list[Turn] = []
+        self._waiting: list[Waiting] = []
+        self._stalled: dict[Lane, _Stall] = {}
+        self._open: dict[Lane, list[Turn]] = {}
+        self._owner: dict[Lane, int] = {}
+        self._attempts: dict[Record, int] = {}
+        self._chance: set[int] = set()
+        self._given_up: list[int] = []
+        self._fresh = leasing.consumers
+        self._replaced: dict[int, int] = {}
+        self.late: dict[Record, Fault] = {}
+        self.notes: list[Note] = []
+
+    def run(self) -> Steps:
+        """The steps. Send True for a delivery that was refused."""
+        todo, history, anchored, stalled, waiting = (
+            self._todo, self._history, self._anchored, self._stalled, self._waiting
+        )  # fmt: skip
+        in_batches, renewed = self._leasing.brings == "batch", self._leasing.renewed
+        while True:
+            if not todo:
+                more = self._nothing_to_hand_out()
+                if more is None:
+                    return
+                for step, self.cause in more:
+                    yield step
+                continue
+            turn = todo.pop()
+            if stalled and (stall := stalled.get(self._lane(turn))) is not None:
+                stall.turns.append(turn)
+                continue
+            if self._moved:
+                turn = self._assigned(turn)
+            faults = anchored.get(turn[3][2])
+            if faults and not isinstance(faults[0], (Duplicate, Redeliver)):
+                caused = self._not_shown(turn, faults)
+                for step, self.cause in caused:
+                    yield step
+                continue
+            refused = yield turn[3]
+            history.append(turn)
+            caused: Caused = _NOTHING
+            if in_batches:
+                self._joins_batch(turn, bool(faults) and isinstance(faults[0], Duplicate))  # type: ignore[index]
+            while faults and not refused and isinstance(faults[0], Duplicate) and self._alone(turn):
+                self.cause = faults.pop(0)
+                self.notes.append(Note("again", turn))
+                if renewed:
+                    yield self._put_back(turn[3][2], self.cause)[0]
+                    continue
+                turn = _next_attempt(turn)
+                refused = yield turn[3]
+                history.append(turn)
+            if waiting:
+                caused = self._count(turn)
+            if refused:
+                caused = [*caused, *self._refused(turn)]
+            elif faults and isinstance(faults[0], Redeliver):
+                caused = [*caused, *self._arm(turn, faults.pop(0))]  # type: ignore[arg-type]
+            for step, self.cause in caused:
+                yield step
+
+    def _nothing_to_hand_out(self) -> Caused | None:
+        """A stall ends, a lease ends, a zombie runs on, a dead letter comes back, a refused message is tried again."""
+        for kind in _IN_THIS_ORDER:
+            found = [waiting for waiting in self._waiting if type(waiting) is kind]
+            if found:
+                return self._due(min(found, key=lambda waiting: waiting.left))
+        if self._stalled:
+            stall = next(iter(self._stalled.values()))
+            self._end_stall(stall)
+            return []
+        if self._given_up:
+            return [self._put_back(self._given_up.pop(0), None)]
+        return None
+
+    # Who keeps what in order, and who takes it.
+
+    def _lane(self, turn: Turn) -> Lane:
+        lock = self._leasing.lock
+        if lock == "message":
+            return turn[1], turn[2]
+        return (turn[1], self._groups[turn[3][2]]) if lock == "group" else turn[1]
+
+    def _assigned(self, turn: Turn) -> Turn:
+        """The message for the consumer that can take it: not one that is dead, busy or full."""
+        consumer = self._owner.get(self._lane(turn), turn[3][1])
+        consumer = self._free(self._replaced.get(consumer, consumer))
+        return turn if consumer == turn[3][1] else (*turn[:3], (DELIVER, consumer, *turn[3][2:]))
+
+    def _free(self, consumer: int) -> int:
+        out = self._out()
+        for _ in range(self._leasing.consumers):
+            if consumer not in out:
+                return consumer
+            following = (consumer + 1) % self._leasing.consumers
+            consumer = self._replaced.get(following, following)
+        return consumer
+
+    def _out(self) -> set[int]:
+        """Consumers that cannot take a message now."""
+        if self._leasing.lock != "message":
+            return set()
+        out = {waiting.consumer for waiting in self._waiting if isinstance(waiting, (_Stall, _Undead))}
+        if self._leasing.brings == "consumer":
+            out |= {armed.consumer for armed in self._all_armed() if self._is_full(armed.consumer)}
+        return {consumer for consumer in out if consumer is not None}
+
+    def _all_armed(self) -> list[_Armed]:
+        return [waiting for waiting in self._waiting if isinstance(waiting, _Armed)]
+
+    def _is_full(self, consumer: int) -> bool:
+        since = min((armed.since for armed in self._all_armed() if armed.consumer == consumer), default=UNBOUNDED)
+        return sum(turn[3][1] == consumer for turn in self._history[since:]) >= self._leasing.window
+
+    # What goes wrong before a message is run.
+
+    def _not_shown(self, turn: Turn, faults: list[AtHandOut]) -> Caused:
+        fault = faults[0]
+        if isinstance(fault, Hold):
+            del faults[0]
+            return self._held_back(turn, fault)
+        if isinstance(fault, Overtake):
+            del faults[0]
+            return self._overtaken(turn, fault)
+        if not isinstance(fault, Lose) and (armed := self._unsettled_with(turn)) is not None:
+            self._todo.append(turn)
+            return self._end_lease(armed)
+        del faults[0]
+        if isinstance(fault, Zombie):
+            return self._take_over(turn, fault)
+        self._latest = max(self._latest, turn[3][2])
+        if isinstance(fault, Lose):
+            return [((LOSE, *turn[3][1:]), fault)]
+        assert isinstance(fault, DeadLetter)
+        self._waiting.append(_Parked(turn[3][2], fault.after + 1, fault))
+        return [((PARK, *turn[3][1:]), fault)]
+
+    def _unsettled_with(self, turn: Turn) -> _Armed | None:
+        """What comes back together with this message, and has to come first."""
+        brings, lane = self._leasing.brings, self._lane(turn)
+        for armed in self._all_armed():
+            if brings == "consumer" and armed.consumer == turn[3][1]:
+                return armed
+            if brings in ("lane", "batch") and armed.lane == lane:
+                return armed
+        return None
+
+    def _overtaken(self, turn: Turn, fault: Overtake) -> Caused:
+        """A consumer has the message (or the head of the lane) and is slow; void where no other one is free."""
+        leasing = self._leasing
+        consumer = turn[3][1] if leasing.in_order and leasing.lock == "message" else None
+        if consumer is not None and len(self._out() | {consumer}) >= leasing.consumers:
+            self._todo.append(turn)
+            return _NOTHING
+        lane = self._lane(turn)
+        stall = _Stall(lane, fault.by + 1, [turn], fault, consumer)
+        if consumer is not None:
+            self.notes.append(Note("held", turn))
+            self._moved = True
+        self._stalled[lane] = stall
+        self._waiting.append(stall)
+        return _NOTHING
+
+    def _held_back(self, turn: Turn, hold: Hold) -> Caused:
+        """The old home of a key that moved drains late: not before the event that moved."""
+        lane = self._lane(turn)
+        stall = self._stalled[lane] = _Stall(lane, hold.release, [turn], hold.fault, None)
+        stall.awaits = hold.awaits
+        self._waiting.append(stall)
+        return _NOTHING
+
+    def _take_over(self, turn: Turn, fault: Zombie) -> Caused:
+        """The lease of all that the consumer holds ends; it runs it nevertheless, while others are handed it."""
+        old, lane = turn[3][1], self._lane(turn)
+        held, rest = [turn], []
+        while self._todo and len(held) <= fault.holds:
+            other = self._todo.pop()
+            mine = other[3][1] == old if self._leasing.lock == "message" else self._lane(other) == lane
+            (held if mine and other[3][5] == 1 else rest).append(other)
+        self._todo += [*rest, *map(_next_attempt, held)]
+        self._todo.sort(reverse=True)
+        self.notes += [Note("held", each) for each in held] + [Note("back", each) for each in held]
+        self.late |= {each[1:3]: fault for each in held}
+        self._latest = max([self._latest, *(each[3][2] for each in held)])
+        undead = _Undead(old, fault.after + 1, held, fault)
+        self._waiting.append(undead)
+        self._moved = True
+        new = self._successor(old, lane)
+        return [((TAKE_OVER, new, *turn[3][2:5], turn[3][5] + 1), fault)]
+
+    def _successor(self, old: int, lane: Lane) -> int:
+        """Who is handed what `old` is thought to have dropped: another consumer, or a new one where there is none."""
+        leasing = self._leasing
+        alone = leasing.consumers == 1 or (leasing.lock == "message" and len(self._out()) >= leasing.consumers)
+        if alone:
+            new, self._fresh = self._fresh, self._fresh + 1
+            self._replaced[old] = new
+            return new
+        if leasing.lock == "message":
+            return self._free(old)
+        following = (old + 1) % leasing.consumers
+        new = self._owner[lane] = self._replaced.get(following, following)
+        return new
+
+    # After a delivery.
+
+    def _alone(self, turn: Turn) -> bool:
+        """Whether the message can come again by itself: nothing before it in its lane is unsettled."""
+        return self._leasing.brings in ("message", "consumer") or self._unsettled_with(turn) is None
+
+    def _joins_batch(self, turn: Turn, alone: bool) -> None:
+        """`alone`: the batch is this message only, and is closed."""
+        lane = self._lane(turn) if self._leasing.lock != "message" else None
+        members = self._open.get(lane, [])
+        if len(members) >= self._leasing.window:
+            members = []
+        self._open[lane] = [] if alone else [*members, turn]
+
+    def _arm(self, turn: Turn, fault: Redeliver) -> Caused:
+        """The message is not settled: it comes back after `after` more deliveries, or when no more fit in."""
+        leasing, lane, left, members = self._leasing, self._lane(turn), fault.after, [turn]
+        if leasing.brings == "batch":
+            members = self._whole_batch(turn)
+        elif leasing.brings == "lane" or leasing.lock == "group":
+            left = min(left, leasing.window - 1)
+        since = len(self._history) - 1
+        armed = _Armed(fault, turn, lane, left, since, members)
+        self._moved = True
+        self.notes.append(Note("open", turn))
+        if left == 0:
+            return self._end_lease(armed)
+        if leasing.brings == "batch" and leasing.lock != "message":
+            self._stalled[lane] = _Stall(lane, UNBOUNDED, [], None, None)
+        self._waiting.append(armed)
+        full = leasing.brings == "consumer" and len(self._out()) >= leasing.consumers
+        single = leasing.brings == "consumer" and leasing.lock != "message" and self._is_full(armed.consumer)
+        return self._end_lease(armed) if full or single else _NOTHING
+
+    def _whole_batch(self, turn: Turn) -> list[Turn]:
+        """The batch of the message, with those of it that will not be run now."""
+        leasing, lane = self._leasing, self._lane(turn) if self._leasing.lock != "message" else None
+        members = self._open.pop(lane, [])
+        if not members:
+            return [turn]
+        same = [other for other in reversed(self._todo) if leasing.lock == "message" or self._lane(other) == lane]
+        rest = same[: leasing.window - len(members)]
+        for other in rest:
+            self._todo.remove(other)
+        self.notes += [Note("held", other) for other in rest]
+        self._latest = max([self._latest, *(other[3][2] for other in rest)])
+        return [*members, *rest]
+
+    def _count(self, turn: Turn) -> Caused:
+        """One more delivery: what waited long enough is due."""
+        lane, by_lane = self._lane(turn), self._leasing.lock == "group" or self._leasing.brings == "lane"
+        due: list[Waiting] = []
+        for waiting in self._waiting:
+            if isinstance(waiting, _Armed) and by_lane and waiting.lane != lane:
+                continue
+            if isinstance(waiting, _Stall) and waiting.awaits is not None:
+                if waiting.awaits != turn[3][2]:
+                    continue
+                waiting.awaits, waiting.left = None, waiting.left + 1
+            waiting.left -= 1
+            if waiting.left <= 0:
+                due.append(waiting)
+        if not due:
+            due = self._overfull(turn)
+        if len(due) > 1:
+            due.sort(key=lambda waiting: _IN_THIS_ORDER.index(type(waiting)))
+        caused: Caused = []
+        for waiting in due:
+            if waiting in self._waiting:
+                caused += self._due(waiting)
+        return caused
+
+    def _overfull(self, turn: Turn) -> list[Waiting]:
+        """The lease that ends because nobody can take another message."""
+        leasing = self._leasing
+        if leasing.brings != "consumer":
+            return []
+        consumer = turn[3][1]
+        armed = [armed for armed in self._all_armed() if armed.consumer == consumer]
+        if not armed or not self._is_full(consumer):
+            return []
+        return [armed[0]] if leasing.lock != "message" or len(self._out()) >= leasing.consumers else []
+
+    def _due(self, waiting: Waiting) -> Caused:
+        if isinstance(waiting, _Armed):
+            return self._end_lease(waiting)
+        self._waiting.remove(waiting)
+        if isinstance(waiting, _Stall):
+            self._end_stall(waiting)
+            return _NOTHING
+        if isinstance(waiting, _Parked):
+            return [self._put_back(waiting.position, waiting.fault)]
+        turn = waiting.turns.pop(0)
+        if waiting.turns:
+            waiting.left = 1
+            self._waiting.append(waiting)
+        return [self._put_back(turn[3][2], waiting.fault) if self._leasing.renewed else (turn[3], waiting.fault)]
+
+    def _end_stall(self, stall: _Stall) -> None:
+        if self._stalled.get(stall.lane) is stall:
+            del self._stalled[stall.lane]
+        if stall.fault is not None and stall.turns:
+            self.late[stall.turns[0][1:3]] = stall.fault
+        if stall.consumer is not None:
+            # The consumer has had it all the time: it is run now, whoever else is free.
+            self._owner[stall.lane] = stall.consumer
+        self._back_to_queue(stall.turns)
+
+    def _back_to_queue(self, turns: Iterable[Turn]) -> None:
+        self._todo += turns
+        self._todo.sort(reverse=True)
+
+    # A lease ends.
+
+    def _end_lease(self, armed: _Armed) -> Caused:
+        """The message comes back, with all that the broker brings back with it; what was pending there waits anew."""
+        together = self._returning_together(armed)
+        turns = self._returning(armed, together)
+        for other in together:
+            if other in self._waiting:
+                self._waiting.remove(other)
+            if other is not armed:
+                self._anchored.setdefault(other.turn[3][2], []).insert(0, other.fault)
+        self._release_batch(armed)
+        self.notes += [Note("back", turn) for turn in turns]
+        self.late |= {turn[1:3]: armed.fault for turn in turns}
+        caused: Caused = []
+        if not self._busy_elsewhere(armed):
+            caused.append(((RESTART, armed.consumer, -1, -1, -1), armed.fault))
+            self._fails_over(armed)
+        if self._leasing.renewed:
+            return caused + [self._put_back(turn[3][2], armed.fault) for turn in turns]
+        self._back_to_queue(map(_next_attempt, turns))
+        return caused
+
+    def _returning_together(self, armed: _Armed) -> list[_Armed]:
+        brings = self._leasing.brings
+        if brings == "message":
+            return [armed]
+        same: Callable[[_Armed], bool] = lambda other: other.consumer == armed.consumer  # noqa: E731
+        if brings != "consumer":
+            same = lambda other: other.lane == armed.lane  # noqa: E731
+        return [armed, *(other for other in self._all_armed() if other is not armed and same(other))]
+
+    def _returning(self, armed: _Armed, together: list[_Armed]) -> list[Turn]:
+        brings = self._leasing.brings
+        if brings in ("message", "batch"):
+            return armed.members
+        found: dict[Record, Turn] = {}
+        for turn in self._history[min(other.since for other in together) :]:
+            mine = turn[3][1] == armed.consumer if brings == "consumer" else self._lane(turn) == armed.lane
+            if mine:
+                found[turn[1:3]] = turn
+        if brings == "consumer":
+            for stall in [w for w in self._waiting if isinstance(w, _Stall) and w.consumer == armed.consumer]:
+                self._waiting.remove(stall)
+                del self._stalled[stall.lane]
+                found |= {turn[1:3]: turn for turn in stall.turns}
+        return sorted(found.values())
+
+    def _release_batch(self, armed: _Armed) -> None:
+        if self._leasing.brings == "batch" and self._leasing.lock != "message":
+            stall = self._stalled.pop(armed.lane, None)
+            if stall is not None:
+                self._back_to_queue(stall.turns)
+
+    def _busy_elsewhere(self, armed: _Armed) -> bool:
+        """The consumer has more to do than this lease: it did not die, its lease ran out."""
+        return any(
+            waiting.consumer == armed.consumer
+            for waiting in self._waiting
+            if waiting is not armed and not isinstance(waiting, _Parked)
+        )
+
+    def _fails_over(self, armed: _Armed) -> None:
+        """A single active consumer that died is followed by the next one."""
+        if self._leasing.lock == "queue" and self._leasing.consumers > 1:
+            following = (armed.consumer + 1) % self._leasing.consumers
+            self._owner[armed.lane] = self._replaced.get(following, following)
+
+    # New messages, and refused ones.
+
+    def _put_back(self, position: int, fault: Fault | None) -> tuple[tuple[int, ...], Fault | None]:
+        """Accept the event anew, behind everything that was accepted by now; what comes later moves up by one."""
+        now = max([self._latest, *(turn[3][2] for turn in self._history)])
+        accepted = now + 0.5
+        lane = self._home(self._events[position].key, position, self._logs.counts[now])
+        number = bisect_right(self._logs.appended[lane], accepted)
+        self._logs = self._logs.inserted(lane, number, position, accepted)
+        for turns in (self._todo, *(stall.turns for stall in self._stalled.values())):
+            for i, (time, at, place, step) in enumerate(turns):
+                if at == lane and place >= number:
+                    turns[i] = time, at, place + 1, (*step[:4], place + 1, *step[5:])
+        consumer = position % self._leasing.consumers if self._leasing.lock == "message" else 0
+        if self._leasing.lock == "group":
+            consumer = self._groups[position] % self._leasing.consumers
+        elif self._leasing.lock == "queue":
+            consumer = lane % self._leasing.consumers
+        self._back_to_queue([(accepted, lane, number, (DELIVER, consumer, position, lane, number, 1))])
+        return (PUT_BACK, consumer, position, lane, number, 1), fault
+
+    def _refused(self, turn: Turn) -> Caused:
+        """The handler raised: the message is not settled, and is shown again by the broker's rule."""
+        leasing, step = self._leasing, turn[3]
+        if leasing.refused == "lost":
+            return [((SKIP, *step[1:]), None)]
+        which = (-1, step[2]) if leasing.refused == "renewed" else turn[1:3]
+        attempts = self._attempts[which] = self._attempts.get(which, 0) + 1
+        if attempts < leasing.max_attempts:
+            return self._sent_again(turn) if leasing.refused == "renewed" else self._shown_again(turn)
+        self._attempts[which] = 0
+        if leasing.gives_up == "lost":
+            return [((SKIP, *step[1:]), None)]
+        if step[2] in self._chance:
+            return [((REFUSE, *step[1:]), None)]
+        self._chance.add(step[2])
+        if leasing.gives_up == "dead":
+            self._given_up.append(step[2])
+            return [((PARK, *step[1:]), None)]
+        self._stall(turn, UNBOUNDED)
+        return _NOTHING
+
+    def _sent_again(self, turn: Turn) -> Caused:
+        """It leaves, and is sent again as a new message after one other delivery."""
+        self._waiting.append(_Parked(turn[3][2], 1, None))
+        return [((PARK, *turn[3][1:]), None)]
+
+    def _shown_again(self, turn: Turn) -> Caused:
+        if (armed := self._unsettled_with(turn)) is not None and armed.turn is not turn:
+            caused = self._end_lease(armed)
+            if not any(turn[1:3] == other[1:3] for other in self._todo):
+                self._back_to_queue([_next_attempt(turn)])
+            return caused
+        turns = self._whole_batch(turn) if self._leasing.brings == "batch" else [turn]
+        self.notes += [Note("back", each) for each in turns]
+        lanes = {self._lane(each) for each in turns}
+        if any(self._lane(other) not in lanes for other in self._todo):
+            for each in turns:
+                self._stall(each, 1)
+        else:
+            self._back_to_queue(map(_next_attempt, turns))
+        return _NOTHING
+
+    def _stall(self, turn: Turn, left: int) -> None:
+        lane = self._lane(turn)
+        if (stall := self._stalled.get(lane)) is not None:
+            stall.turns.append(_next_attempt(turn))
+            return
+        stall = self._stalled[lane] = _Stall(lane, left, [_next_attempt(turn)], None, None)
+        if left < UNBOUNDED:
+            self._waiting.append(stall)
+
+
+def _next_attempt(turn: Turn) -> Turn:
+    step: Any = turn[3]
+    return (*turn[:3], (*step[:5], step[5] + 1))

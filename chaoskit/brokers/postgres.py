@@ -1,0 +1,129 @@
+"""A table in Postgres as a queue: workers that claim rows with FOR UPDATE SKIP LOCKED."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whole
+from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.words import Told, Words
+from chaoskit.event import Event
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.schedule import Raw
+from chaoskit.traces.queue_rules import QueueRules
+
+_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+
+WORDS = Words(
+    lane="worker",
+    restarts="worker {consumer} restarts",
+    dead="to the table of failed jobs",
+    put_back="inserted",
+    no_order="Workers compete: rows are claimed in order, and finished in any order.",
+    told={
+        Duplicate: Told(
+            "the transaction of worker {consumer} was rolled back, and the row of {event} was claimed again",
+            f"effects in the same database transaction as the row. {_IDEMPOTENT}",
+        ),
+        Redeliver: Told(
+            "the transaction of worker {consumer} was rolled back, or its lease ran out: the row of {event} was "
+            "claimed "
+            "again{after}",
+            f"effects in the same database transaction as the row. {_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "the row of {event} used up its attempts before it had any effect and was set aside{back}",
+            "nobody who inserts failed rows again (dead_letters=False)",
+        ),
+        Overtake: Told(
+            "worker {consumer} was slow with the row of {event}: {over} were finished first by others",
+            "workers=1, or a rule that skips rows with an earlier unfinished row of the same key",
+        ),
+        BatchSwap: Told(
+            "the insert of {at} committed after those of {over}",
+            "writers of one key that wait for each other (a row lock)",
+        ),
+        Resend: Told("{at} was inserted twice: another row", f"a unique key of the event's id. {_IDEMPOTENT}"),
+        Zombie: Told(
+            "the lease of worker {old} (locked_until) ran out while it still worked: worker {new} claimed the row of "
+            "{held}, "
+            "and worker {old} finished nevertheless",
+            'the row lock held until the work is done (style="lock"), or a lease token that the update compares',
+        ),
+    },
+)
+
+
+@attrs.frozen(kw_only=True)
+class PostgresQueue(Settings):
+    """A queue table and its workers.
+
+    `workers`: that compete. `style`: "lock" claims and deletes the row in one transaction with the work; "lease"
+    marks it with locked_until, so that a slow worker may be overtaken by another one on the same row. `dead_letters`:
+    failed rows are set aside and inserted again later.
+    """
+
+    workers: int = whole(2)
+    style: Literal["lock", "lease"] = choice("lock", "lease")
+    dead_letters: bool = flag()
+    table: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "Rows are claimed in the order asked for among those that are not locked; workers finish in any order.",
+        "Two workers never hold the same row lock; with leases a slow worker may work beside the next one.",
+        "A rollback makes the row available again at once, or after its back-off (run_at).",
+    )
+    sources: ClassVar[tuple[str, ...]] = ("postgresql.org/docs/current: sql-select (FOR UPDATE SKIP LOCKED)",)
+    words: ClassVar[Words] = WORDS
+
+    def rules(self) -> QueueRules:
+        lock = self.style == "lock"
+        return QueueRules(
+            broker="the queue table",
+            order="dispatch",
+            consumers=1 if self.workers == 1 else None,
+            returns="anywhere",
+            loss="returns" if lock else "lease",
+            zombies=not lock,
+            late_ack="refused" if lock else "accepted",
+            dead="any" if self.dead_letters else "never",
+            dead_setting="dead_letters=False",
+            send_window=None,
+        )
+
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {
+            Rehash: "a table has no partitions to move between; no setting makes it possible",
+            Lose: "a row stays until it is deleted; no setting makes it possible",
+        }
+        if self.workers == 1:
+            no[Overtake] = "one worker handles the rows in order; workers=2 makes it possible"
+        if self.style == "lock":
+            no[Zombie] = 'nobody else can claim a row while its lock is held; style="lease" makes it possible'
+        if not self.dead_letters:
+            no[DeadLetter] = "failed rows stay in the table; dead_letters=True makes it possible"
+        return no
+
+    def stages(self) -> QueueSettings:
+        lends = Leasing(self.workers, window=1, gives_up="dead" if self.dead_letters else "never")
+        return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), lends, _row)
+
+
+def _row(event: Event, step: Raw) -> dict[str, Any]:
+    """The row's id stays when it is claimed again; the attempts column counts."""
+    return {"message_id": f"{step[4] + 1}", "sequence": step[4] + 1, "attempt": step[5]}

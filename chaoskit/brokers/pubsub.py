@@ -1,0 +1,183 @@
+"""Google Cloud Pub/Sub: plain, with ordering keys, and with exactly-once delivery."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import attrs
+
+from chaoskit.brokers.base import Settings, flag, named, one_queue, whole, whole_or_none
+from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.words import Told, Words
+from chaoskit.event import Event
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.schedule import Raw
+from chaoskit.traces.queue_rules import QueueRules
+
+_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+
+PLAIN = Words(
+    lane="subscriber",
+    restarts="subscriber {consumer} restarts",
+    dead="to the dead-letter topic",
+    put_back="published",
+    no_order="Without ordering keys Pub/Sub promises no order, not even between messages of one key.",
+    told={
+        Duplicate: Told(
+            "{event} was delivered twice in a row: Pub/Sub delivers at least once",
+            f"exactly_once=True makes it rarer: then only an ack that failed brings a message back. {_IDEMPOTENT}",
+        ),
+        Redeliver: Told(
+            "the ack deadline of {event} ran out: {again} came again{after}",
+            f"no setting: what is not acknowledged in time comes again. {_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "{event} reached max_delivery_attempts before it had any effect and went to the dead-letter topic{back}",
+            "no dead-letter policy (max_delivery_attempts=None), or nobody who publishes dead letters again",
+        ),
+        Overtake: Told(
+            "{over} were delivered before {event}",
+            "ordering keys (ordering=True) with one key for what depends on each other",
+        ),
+        BatchSwap: Told(
+            "publishing {at} failed at first, and the retry arrived after {over}",
+            "ordering keys, and resume_publish only after the failed message was published again",
+        ),
+        Resend: Told(
+            "the publisher got no answer for {at} and published it again: another message_id",
+            f"no setting: exactly-once delivery is about one message_id. {_IDEMPOTENT}",
+        ),
+        Zombie: Told(
+            "the ack deadline of {held} ran out while subscriber {old} still worked: subscriber {new} got it, and "
+            "subscriber "
+            "{old} finished nevertheless",
+            "lease extension by the client library (max_lease_duration), and a version that is compared in the "
+            "transaction",
+        ),
+        Lose: Told(
+            "the filter of the subscription dropped {event}", "a subscription without a filter (filtered=False)"
+        ),
+    },
+)
+ORDERED = attrs.evolve(
+    PLAIN,
+    lanes="key",
+    lane="ordering key",
+    no_order="",
+    told={
+        **PLAIN.told,
+        Redeliver: Told(
+            "{event} was not acknowledged in time: it came again with all later messages of its ordering key, even "
+            "acknowledged ones ({again})",
+            f"no setting: with ordering keys a redelivery brings back what follows. {_IDEMPOTENT}",
+        ),
+        Duplicate: Told("{event} was not acknowledged in time and came again at once", _IDEMPOTENT),
+        Overtake: Told(
+            "the ordering key of {event} was delivered late: {over} of other keys went first",
+            "one ordering key for events that depend on each other; Pub/Sub orders nothing between keys",
+        ),
+    },
+)
+
+
+@attrs.frozen(kw_only=True)
+class PubSub(Settings):
+    """A Pub/Sub subscription and the subscribers that pull from it. The key of an event is its ordering key.
+
+    `ordering`: `enable_message_ordering` of the subscription. `exactly_once`: `enable_exactly_once_delivery`.
+    `subscribers`: that pull at the same time. `max_delivery_attempts`: of the dead-letter policy, 5 to 100; None: no
+    policy. `ack_deadline`: seconds; 10 by default, and extended by the client libraries. `resumes_early`: with ordering
+    the publisher goes on with a key after a failure, before the failed message was published again. `filtered`: the
+    subscription has a filter.
+    """
+
+    ordering: bool = flag()
+    exactly_once: bool = flag()
+    subscribers: int = whole(2)
+    max_delivery_attempts: int | None = whole_or_none()
+    ack_deadline: int = whole(10)
+    resumes_early: bool = flag()
+    filtered: bool = flag()
+    subscription: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "Without ordering keys: no order, at least once.",
+        "With ordering keys: the messages of one key come in order; a redelivery brings all later ones of it, too.",
+        "Exactly-once delivery: a message is not delivered again before its ack deadline, nor after a confirmed ack.",
+        "What is published twice is two messages.",
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "cloud.google.com/pubsub/docs: ordering, exactly-once-delivery, handling-failures",
+        "google-cloud-pubsub 2.44.0: Subscription, DeadLetterPolicy, ReceivedMessage, messages_on_hold.py",
+    )
+
+    def rules(self) -> QueueRules:
+        attempts = self.max_delivery_attempts
+        return QueueRules(
+            broker="Pub/Sub",
+            order="cascade" if self.ordering else "none",
+            unit="ordering key",
+            settled="final" if self.exactly_once else "may_return",
+            late_ack="refused" if self.exactly_once else "maybe",
+            marks=attempts is not None,
+            limit=attempts,
+            limit_setting=f"max_delivery_attempts={attempts}",
+            limit_exact=False,
+            dead="never" if attempts is None else "limit",
+            dead_setting="max_delivery_attempts=None",
+            loses="filtered=True" if self.filtered else None,
+            send_window=1 if self.ordering and not self.resumes_early else None,
+            lease=self.ack_deadline,
+        )
+
+    @property
+    def words(self) -> Words:  # type: ignore[override]
+        return ORDERED if self.ordering else PLAIN
+
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {Rehash: "a subscription has no partitions; no setting makes it possible"}
+        if self.ordering and not self.resumes_early:
+            no[BatchSwap] = (
+                "the publisher stops a key at a failure until it is published again; resumes_early=True, or "
+                "ordering=False, makes it possible"
+            )
+        if self.max_delivery_attempts is None:
+            no[DeadLetter] = "there is no dead-letter policy; max_delivery_attempts=5 makes it possible"
+        if not self.filtered:
+            no[Lose] = "the subscription has no filter; filtered=True makes it possible"
+        return no
+
+    def stages(self) -> QueueSettings:
+        lends = Leasing(
+            self.subscribers,
+            lock="group" if self.ordering else "message",
+            brings="lane" if self.ordering else "message",
+            in_order=False,
+            max_attempts=self.max_delivery_attempts or 10,
+            gives_up="never" if self.max_delivery_attempts is None else "dead",
+        )
+        fields = _counted if self.max_delivery_attempts is not None else _fields
+        return QueueSettings(self.subscription, Producer(one_queue, 1, max_in_flight=10), lends, fields)
+
+
+def _fields(event: Event, step: Raw) -> dict[str, Any]:
+    """message_id stays on a redelivery and is new when it is published again; the ordering key is the event's key."""
+    return {"message_id": f"{step[4] + 1}", "group": None if event.key is None else str(event.key)}
+
+
+def _counted(event: Event, step: Raw) -> dict[str, Any]:
+    """delivery_attempt is there only with a dead-letter policy."""
+    return {**_fields(event, step), "attempt": step[5]}

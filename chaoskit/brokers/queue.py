@@ -1,0 +1,201 @@
+"""The queue model: a stream in a queue, or in several. It makes deliveries by running them, never by editing lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from chaoskit.brokers.lease import DELIVER, UNBOUNDED, AtHandOut, Held, Leasing, Lender
+from chaoskit.brokers.literal import literal
+from chaoskit.brokers.log import EPOCH
+from chaoskit.brokers.producer import Hold, Logs, Producer, Turn
+from chaoskit.brokers.stored import Growth, Stored
+from chaoskit.event import Event, Message, Stream
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    Fault,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.scenario import Steps
+from chaoskit.schedule import Raw, Schedule
+
+Fields = Callable[[Event, Raw], dict[str, Any]]
+"""From an event and its delivery to the fields of `Message` that this broker carries."""
+
+
+@attrs.frozen
+class QueueSettings:
+    """What the queue model has to know of a broker. The broker's own file gives these their names.
+
+    `fields`: what a message carries besides key, value, id, seq and timestamp. `longest`: the most deliveries after
+    which a message comes back. `loses`: which events its settings can lose; None: all. `window`: seconds in which
+    the broker drops what is sent again; the producer sends one event a second, and what it sends again later.
+    """
+
+    topic: str
+    producer: Producer
+    leasing: Leasing
+    fields: Fields
+    growth: Growth | None = None
+    longest: int = UNBOUNDED
+    loses: Callable[[Stream, int], bool] | None = None
+    window: int = 0
+
+
+class QueueModel:
+    """One stream in the queues of one broker, and its consumers."""
+
+    def __init__(self, stream: Stream, settings: QueueSettings) -> None:
+        self.stream = stream
+        self._settings = settings
+        self._stored = Stored(stream, settings.producer, settings.growth)
+        self._groups = _groups(stream)
+        self._calm = self._turns(self._stored.calm)
+        self._lanes = self.lanes()
+        self._lane_of = {i: lane for lane in self._locked_lanes() for i in lane}
+
+    @property
+    def skips_refused(self) -> bool:
+        return self._settings.leasing.refused == "lost"
+
+    # What a search may choose from.
+
+    def lanes(self) -> list[list[int]]:
+        """What is handed out in order and by one at a time; else the events of each key."""
+        leasing = self._settings.leasing
+        if leasing.lock == "queue" or (leasing.lock == "message" and leasing.in_order and leasing.consumers == 1):
+            return self._stored.lanes()
+        return _by_group(self._groups)
+
+    def _locked_lanes(self) -> list[list[int]]:
+        lock = self._settings.leasing.lock
+        if lock == "message":
+            return [[i] for i in range(len(self.stream))]
+        return _by_group(self._groups) if lock == "group" else self._stored.calm.partitions
+
+    def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
+        size, leasing = len(self.stream), self._settings.leasing
+        lane = self._lane_of[position]
+        if kind is Duplicate:
+            return ()
+        if kind is Lose:
+            loses = self._settings.loses
+            return () if loses is None or loses(self.stream, position) else None
+        if kind is DeadLetter:
+            return (range(size),)
+        if kind is Redeliver:
+            most = min(size, self._settings.longest)
+            if leasing.brings == "lane" or (leasing.lock == "group" and leasing.brings == "message"):
+                most = min(leasing.window, len(lane) - lane.index(position))
+            return (range(max(1, most)),)
+        if kind is Zombie:
+            behind = size if leasing.lock == "message" else len(lane)
+            return range(max(1, min(behind - 1, leasing.window, 10))), range(size)
+        if kind is Overtake:
+            return (range(min(size - len(lane), self._settings.longest)),) if len(lane) < size else None
+        return self._stored.arguments(kind, position)
+
+    def mail(self, copiers: Sequence[Callable[[Any], Any] | None]) -> Callable[[Raw], Message]:
+        topic, fields = self._settings.topic, self._settings.fields
+        letters = list(zip(self.stream.events, copiers, strict=True))
+
+        def message(step: Raw) -> Message:
+            event, copied = letters[step[2]]
+            value = event.value if copied is None else copied(event.value)
+            carried = fields(event, step)
+            return Message(event.key, value, event.id, event.seq, {}, EPOCH + step[2], topic, **carried)
+
+        return message
+
+    # The run.
+
+    def play(self, faults: Iterable[Fault]) -> Steps:
+        """Stage 1, then stage 2. What each of them does is written down in docs/brokers.md."""
+        return self._lender(tuple(faults))[0].run()
+
+    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
+        lender, logs = self._lender(faults)
+        return literal(lender, logs, self.stream.ids, steps, raised)
+
+    def _lender(self, faults: Sequence[Fault]) -> tuple[Lender, Logs]:
+        anchored: Held = {}
+        logs, turns = self._stored.calm, self._calm
+        sent_otherwise = False
+        for fault in faults:
+            if isinstance(fault, (Rehash, BatchSwap, Resend)):
+                sent_otherwise = True
+            else:
+                anchored.setdefault(self._stored.position[fault.at], []).append(fault)
+        for several in anchored.values():
+            if len(several) > 1:
+                several.sort(key=_firing_order)
+        if sent_otherwise:
+            logs = self._stored.written(faults)
+            turns = self._turns(logs)
+            for position, holds in self._holds(logs):
+                anchored[position] = [*holds, *anchored.get(position, [])]
+        settings = self._settings
+        home = settings.producer.home
+        return Lender(
+            self.stream.events, home, settings.leasing, logs, turns[:], self._groups, anchored
+        ), logs  # fmt: skip
+
+    def _holds(self, logs: Logs) -> Iterator[tuple[int, list[Hold]]]:
+        """What drains late after growth: the old queue from the held record on; each record where a queue has no order
+        of its own."""
+        for position, holds in logs.holds.items():
+            if self._settings.leasing.lock == "queue":
+                yield position, holds
+                continue
+            lane, number = logs.place(position)
+            for hold in holds:
+                for record in dict.fromkeys(logs.partitions[lane][number:]):
+                    if hold.awaits is not None and record < hold.awaits:
+                        yield record, [hold]
+
+    def _turns(self, logs: Logs) -> list[Turn]:
+        """Every message in order of arrival, the first at the end, with the consumer that would take it."""
+        leasing, groups = self._settings.leasing, self._groups
+        count = leasing.consumers
+        turns = []
+        for place, (time, lane, number, step) in enumerate(reversed(logs.in_order(1))):
+            position = step[2]
+            taker = place if leasing.lock == "message" else groups[position] if leasing.lock == "group" else lane
+            turns.append((time, lane, number, (DELIVER, taker % count, position, lane, number, 1)))
+        turns.reverse()
+        return turns
+
+
+def _groups(stream: Stream) -> list[int]:
+    """The number of the group of each event, by its key. An event without a key is a group of its own."""
+    numbers: dict[Hashable, int] = {}
+    return [
+        numbers.setdefault((i,) if event.key is None else event.key, len(numbers))
+        for i, event in enumerate(stream.events)
+    ]
+
+
+def _by_group(groups: Sequence[int]) -> list[list[int]]:
+    found: dict[int, list[int]] = {}
+    for position, group in enumerate(groups):
+        found.setdefault(group, []).append(position)
+    return list(found.values())
+
+
+_ORDER_OF_KINDS: dict[type[AtHandOut], int] = {
+    Overtake: 0, Lose: 1, DeadLetter: 2, Zombie: 3, Duplicate: 4, Redeliver: 5
+}  # fmt: skip
+
+
+def _firing_order(fault: AtHandOut) -> tuple[int, tuple[int, ...]]:
+    return _ORDER_OF_KINDS[type(fault)], () if isinstance(fault, Hold) else attrs.astuple(fault)[1:]

@@ -1,0 +1,217 @@
+"""RabbitMQ queues, classic and quorum (AMQP 0-9-1): competing consumers, or a single active one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole
+from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.partitioners import by_murmur3
+from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.words import Told, Words
+from chaoskit.event import Event
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.schedule import Raw
+from chaoskit.traces.queue_rules import QueueRules
+
+_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+
+WORDS = Words(
+    dead="to the dead-letter exchange",
+    put_back="published",
+    no_order="Competing consumers are handed messages in order, and finish them in any order.",
+    told={
+        Duplicate: Told(
+            "{event} was requeued (basic.nack) and came again before anything newer, with redelivered=true",
+            f"no setting: at least once. {_IDEMPOTENT}",
+        ),
+        Redeliver: Told(
+            "the channel of consumer {consumer} was closed before {event} was acknowledged: {again} were requeued by "
+            "the "
+            "closed channel and came again{after}",
+            f"no setting: what is not acknowledged when a channel closes is requeued; prefetch=1 makes it one message. "
+            f"{_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "{event} was rejected before it had any effect and went to the dead-letter exchange; the queue went "
+            "on{back}",
+            "no dead-letter exchange (dead_letter_exchange=False), or nobody who publishes dead letters again",
+        ),
+        Rehash: Told(
+            "a queue was bound to the hash exchange ({count}, then {to}): {event} of key {key} went to queue "
+            "{home}{backlog}",
+            "bindings of the hash exchange that never change while there is a backlog",
+        ),
+        Overtake: Told(
+            "consumer {consumer} was slow with {event}: {over} were finished first by others",
+            "a single active consumer (single_active_consumer=True), or consumers=1",
+        ),
+        BatchSwap: Told(
+            "{at} was not confirmed and was published again behind {over}",
+            "waiting for each publisher confirm before the next message (outstanding_confirms=1)",
+        ),
+        Resend: Told(
+            "the publisher confirm for {at} was lost and it was published again: another message, redelivered=false",
+            f"no setting: RabbitMQ does not deduplicate. {_IDEMPOTENT}",
+        ),
+        Zombie: Told(
+            "the connection of consumer {old} was lost: {held} went to consumer {new}, while consumer {old} ran on "
+            "with what "
+            "was in its buffer; its acknowledgement failed",
+            "no setting: prefetch=1 makes it one message. Compare a version in the same transaction as the effect",
+        ),
+        Lose: Told(
+            "{event} was acknowledged before it was handled (auto-ack), and consumer {consumer} died",
+            "manual acknowledgement (auto_ack=False)",
+        ),
+    },
+)
+SINGLE = attrs.evolve(
+    WORDS,
+    no_order="",
+    told={
+        **WORDS.told,
+        Overtake: Told(
+            "queue {partition} was read late: {over} of other queues went before {event}",
+            "one routing key for events that depend on each other; nothing orders two queues",
+        ),
+    },
+)
+LIMITED = Told(
+    "{event} exceeded the delivery-limit before it had any effect, and there is no dead-letter exchange: it was "
+    "dropped",
+    "a dead-letter exchange (dead_letter_exchange=True), or a higher delivery-limit",
+)
+
+
+@attrs.frozen(kw_only=True)
+class RabbitMQ(Settings):
+    """A RabbitMQ queue and its consumers, which acknowledge by hand.
+
+    `queue_type`: "quorum" or "classic". `consumers`: that compete. `single_active_consumer`: one of them is served, the
+    next one when it fails. `prefetch`: unacknowledged messages of one consumer (basic.qos). `delivery_limit`: of a
+    quorum queue; 20 since 4.0. `dead_letter_exchange`: rejected messages go there, and somebody publishes them again.
+    `auto_ack`: no acknowledgements, so that a crash loses what was handed over. `outstanding_confirms`: messages that
+    the publisher sends before it has the confirm of the first. `queues`: behind a hash exchange, each with these
+    consumers; a key has its queue until the bindings change.
+    """
+
+    queue_type: Literal["quorum", "classic"] = choice("quorum", "classic")
+    consumers: int = whole(2)
+    single_active_consumer: bool = flag()
+    prefetch: int = whole(10)
+    delivery_limit: int = whole(20)
+    dead_letter_exchange: bool = flag()
+    auto_ack: bool = flag()
+    outstanding_confirms: int = whole(1)
+    queues: int = whole(1)
+    queue: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "A queue hands out in the order of publication; with several consumers they finish in any order.",
+        "What was not acknowledged when a channel closes comes again, before anything that was never delivered.",
+        "redelivered=false means that this message was never delivered before.",
+        "A single active consumer gets everything in order; while it only looks dead, two may work.",
+        "No deduplication: what is published again is another message.",
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        (
+            "rabbitmq.com/docs: confirms, nack, reliability, semantics, consumers, quorum-queues, dlx, "
+            "modulus-hash-exchange"
+        ),
+        "github.com/rabbitmq/rabbitmq-server: rabbit_fifo.erl, rabbitmq_consistent_hash_exchange",
+    )
+
+    @property
+    def words(self) -> Words:  # type: ignore[override]
+        words = SINGLE if self._ordered else WORDS
+        if self.auto_ack or self.queue_type == "classic":
+            return words
+        return attrs.evolve(words, told={**words.told, Lose: LIMITED})
+
+    @property
+    def _ordered(self) -> bool:
+        return self.single_active_consumer or self.consumers == 1
+
+    def rules(self) -> QueueRules:
+        quorum = self.queue_type == "quorum"
+        return QueueRules(
+            broker="RabbitMQ",
+            order="dispatch",
+            consumers=1 if self.single_active_consumer or self.consumers == 1 else None,
+            prefetch=None if self.auto_ack else self.prefetch,
+            pushes=True,
+            returns="front" if quorum else "place",
+            loss="returns",
+            settles="at_hand_over" if self.auto_ack else "after_run",
+            settles_setting="auto_ack=True",
+            limit=self.delivery_limit + 1 if quorum else None,
+            limit_setting=f"delivery_limit={self.delivery_limit}",
+            dead="any" if self.dead_letter_exchange else "never",
+            dead_setting="dead_letter_exchange=False",
+            send_window=self.outstanding_confirms,
+        )
+
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {}
+        if self.queues == 1:
+            no[Rehash] = "one queue takes every key; queues=2 or more, behind a hash exchange, makes it possible"
+        if self._ordered and self.queues == 1:
+            no[Overtake] = (
+                "one consumer at a time handles the queue in order; consumers=2 with single_active_consumer=False "
+                "makes "
+                "it possible"
+            )
+        if self.outstanding_confirms == 1:
+            no[BatchSwap] = "each confirm is awaited before the next message; outstanding_confirms=2 makes it possible"
+        if not self.dead_letter_exchange:
+            no[DeadLetter] = "nothing is dead-lettered and published again; dead_letter_exchange=True makes it possible"
+        if self.auto_ack:
+            never = "with auto-ack a message is gone once it was handed over; auto_ack=False makes it possible"
+            no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
+        elif self.queue_type == "classic" or self.dead_letter_exchange:
+            no[Lose] = "what is not acknowledged is kept; auto_ack=True makes it possible"
+        return no
+
+    def stages(self) -> QueueSettings:
+        limited = self.queue_type == "quorum"
+        home = one_queue if self.queues == 1 else None
+        growth = None
+        if home is None:
+            # The exchange's hash is not portable: what counts is that a key keeps its queue, and that most may move.
+            home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.queues)
+        lends = Leasing(
+            self.consumers,
+            lock="queue" if self._ordered else "message",
+            brings="consumer",
+            window=self.prefetch,
+            refused="lost" if self.auto_ack else "again",
+            max_attempts=self.delivery_limit + 1 if limited else 10,
+            gives_up="dead" if self.dead_letter_exchange else "lost" if limited else "never",
+        )
+        producer = Producer(home, self.queues, max_in_flight=self.outstanding_confirms)
+        return QueueSettings(self.queue, producer, lends, _quorum if limited else _classic, growth)
+
+
+def _classic(event: Event, step: Raw) -> dict[str, Any]:
+    """message_id is the application's and stays, also when it is published again; a classic queue has no count."""
+    return {"message_id": str(event.id), "redelivered": step[5] > 1}
+
+
+def _quorum(event: Event, step: Raw) -> dict[str, Any]:
+    """A quorum queue adds x-delivery-count, which is 0 at first; `attempt` counts from 1."""
+    return {**_classic(event, step), "attempt": step[5]}

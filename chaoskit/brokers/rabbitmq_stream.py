@@ -1,0 +1,131 @@
+"""RabbitMQ streams and super streams: append-only logs with an offset that the server stores."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import attrs
+
+from chaoskit.brokers.base import Settings, flag, key_bytes, named, routing, whole, whole_or_none
+from chaoskit.brokers.consumer import Reading
+from chaoskit.brokers.log import LogSettings
+from chaoskit.brokers.partitioners import by_murmur3
+from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.words import Told, Words
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+
+_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+
+WORDS = Words(
+    lane="partition",
+    lanes="partition",
+    place="partition {partition}, offset {offset}",
+    told={
+        Duplicate: Told(
+            "the consumer ran its handler again for {record}", f"a handler that does not retry. {_IDEMPOTENT}"
+        ),
+        Redeliver: Told(
+            "consumer {consumer} restarted before it had stored the offset of {event}: {again} came again",
+            f"no setting: what is behind the stored offset comes again; store_offset_every=1 makes it one message. "
+            f"{_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "{record} failed before it had any effect; the application set it aside and went on{back}",
+            "a handler that stops at a message it cannot handle (dead_letters=False)",
+        ),
+        Rehash: Told(
+            "the super stream grew from {count} to {to} partitions: {event} of key {key} went to partition "
+            "{home}{backlog}"
+            "{lag}",
+            "a number of partitions that never changes",
+        ),
+        BatchSwap: Told(
+            "the message of {at} was not confirmed and was published again behind {over}",
+            "a named producer with publishing ids (named_producer=True), or waiting for each confirm",
+        ),
+        Overtake: Told(
+            "partition {partition} was read late: {over} of other partitions went before {event}",
+            "one routing key for events that depend on each other; nothing orders two partitions",
+        ),
+        Resend: Told(
+            "the confirm for {at} was lost and it was published again: {record} is another message",
+            "a named producer with publishing ids (named_producer=True): the broker drops what it has",
+        ),
+        Zombie: Told(
+            "the connection of consumer {old} was lost: single active consumer {new} read from the stored offset, "
+            "while "
+            "consumer {old} still ran {held}",
+            "no setting. Compare a version in the transaction of the effect",
+        ),
+        Lose: Told(
+            "the stored offset was lost and the consumer started at `next`: {record} was passed over",
+            "an offset specification of `first` where none is stored (start_at_latest=False)",
+        ),
+    },
+)
+
+
+@attrs.frozen(kw_only=True)
+class RabbitMQStream(Settings):
+    """A RabbitMQ stream, or a super stream of several partitions, with a single active consumer on each.
+
+    `partitions`: streams of the super stream. `consumers`: partition p belongs to consumer p % consumers.
+    `store_offset_every`: the consumer stores its offset after each k-th message; None: after every message, and now and
+    then one is stored late. `named_producer`: publishing ids, so that the broker drops what it has (off by default).
+    `outstanding_confirms`: 10,000 in the Java client. `start_at_latest`: a lost offset starts at `next`.
+    `dead_letters`: the application sets failed messages aside and puts them back later.
+    """
+
+    partitions: int = whole(3)
+    consumers: int = whole(1)
+    store_offset_every: int | None = whole_or_none()
+    named_producer: bool = flag()
+    outstanding_confirms: int = whole(10_000)
+    start_at_latest: bool = flag()
+    dead_letters: bool = flag()
+    stream: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "The messages of one stream are read in the order of their offsets; between partitions there is no order.",
+        "At least once: after a restart everything since the stored offset comes again, in order.",
+        "A named producer's publishing ids let the broker drop what it has; without a name there is no deduplication.",
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "rabbitmq.com/docs: streams, stream-effectively-once-processing",
+        "github.com/rabbitmq/rabbitmq-stream-java-client: HashUtils",
+    )
+    words: ClassVar[Words] = WORDS
+
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {}
+        if self.named_producer:
+            no[BatchSwap] = "publishing ids only increase; named_producer=False makes it possible"
+            no[Resend] = "the broker drops a publishing id that it has; named_producer=False makes it possible"
+        elif self.outstanding_confirms == 1:
+            no[BatchSwap] = "each confirm is awaited before the next message; outstanding_confirms=2 makes it possible"
+        if self.partitions == 1:
+            no[Overtake] = "a single stream is read in order; partitions=2 or more makes it possible"
+        if not self.dead_letters:
+            no[DeadLetter] = (
+                "a stream sets nothing aside; dead_letters=True, where the application does, makes it possible"
+            )
+        if not self.start_at_latest:
+            no[Lose] = "a consumer without an offset starts at `first`; start_at_latest=True makes it possible"
+        return no
+
+    def stages(self) -> LogSettings:
+        home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.partitions)
+        producer = Producer(home, self.partitions, max_in_flight=self.outstanding_confirms)
+        reading = Reading(self.consumers, self.store_offset_every, "retry", 10)
+        return LogSettings(self.stream, producer, reading, 10_000, growth)

@@ -1,0 +1,263 @@
+"""Redis as a queue: a stream with a consumer group, and a list."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whole
+from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.words import Told, Words
+from chaoskit.event import Event
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.schedule import Raw
+from chaoskit.traces.queue_rules import QueueRules
+
+_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+
+STREAM = Words(
+    dead="to the dead-letter stream",
+    put_back="added",
+    no_order="The consumers of a group compete: entries are handed out in order, and finished in any order.",
+    told={
+        Duplicate: Told(
+            "consumer {consumer} read {event} again from its pending entries (XREADGROUP … 0)",
+            f"no setting: what was not acknowledged (XACK) stays pending. {_IDEMPOTENT}",
+        ),
+        Redeliver: Told(
+            "{event} was not acknowledged and stayed pending: it was claimed (XAUTOCLAIM) and came again{after}",
+            f"no setting: nobody but the application decides when it claims. {_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "{event} used up its attempts before it had any effect; the application moved it to a dead-letter "
+            "stream{back}",
+            "nobody who adds dead letters again (dead_letters=False)",
+        ),
+        Overtake: Told(
+            "consumer {consumer} was slow with {event}: {over} were finished first by others",
+            "consumers=1 in the group",
+        ),
+        BatchSwap: Told(
+            "XADD of {at} failed at first, and the retry was added behind {over}",
+            "waiting for each XADD before the next (pipelined_adds=1)",
+        ),
+        Resend: Told(
+            "the answer to XADD of {at} was lost and it was added again: an entry with another ID",
+            f"explicit IDs: Redis refuses one that it has. {_IDEMPOTENT}",
+        ),
+        Zombie: Told(
+            "{held} were claimed by consumer {new} while consumer {old} still worked on them; a late XACK is not "
+            "refused",
+            "a min-idle-time that is longer than any run of the handler; a version compared in the transaction",
+        ),
+        Lose: Told(
+            "{event} was trimmed (MAXLEN, XTRIM) before it was read, or read with NOACK by a consumer that died",
+            "no trimming below what is pending (trims=False), and XACK after the handler (noack=False)",
+        ),
+    },
+)
+
+LIST = Words(
+    lane="worker",
+    restarts="worker {consumer} restarts",
+    dead="to the dead-letter list",
+    put_back="pushed",
+    no_order="The workers of a list compete: elements are popped in order, and finished in any order.",
+    told={
+        Duplicate: Told(
+            "{event} was moved back from the processing list and popped again",
+            f"no setting: what is in the processing list is pushed back. {_IDEMPOTENT}",
+        ),
+        Redeliver: Told(
+            "worker {consumer} died before LREM: {event} was moved back from the processing list and popped "
+            "again{after}",
+            f"no setting of the reliable pattern. {_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "{event} used up its attempts before it had any effect; the application moved it to another list{back}",
+            "nobody who pushes dead letters again (dead_letters=False)",
+        ),
+        Overtake: Told("worker {consumer} was slow with {event}: {over} were finished first by others", "workers=1"),
+        BatchSwap: Told(
+            "LPUSH of {at} failed at first, and the retry was pushed behind {over}",
+            "waiting for each LPUSH before the next (pipelined_pushes=1)",
+        ),
+        Resend: Told(
+            "the answer to LPUSH of {at} was lost and it was pushed again",
+            f"no setting: a list has no ids. {_IDEMPOTENT}",
+        ),
+        Zombie: Told(
+            "{held} were moved back from the processing list although worker {old} still worked on them",
+            "a recovery that waits longer than any run of the handler; a version compared in the transaction",
+        ),
+        Lose: Told(
+            "worker {consumer} popped {event} and died: without a processing list it is gone",
+            "the reliable pattern, LMOVE to a processing list (reliable=True)",
+        ),
+    },
+)
+
+
+@attrs.frozen(kw_only=True)
+class RedisStreams(Settings):
+    """A Redis stream and the consumers of one group.
+
+    `consumers`: of the group; an entry goes to whoever asks next. `noack`: XREADGROUP NOACK, so that a crash loses
+    what was handed over. `trims`: MAXLEN or XTRIM may remove entries that were not read. `pipelined_adds`: XADDs that
+    the producer sends before it has the answer to the first. `dead_letters`: the application moves failed entries to
+    another stream and adds them again later.
+    """
+
+    consumers: int = whole(2)
+    noack: bool = flag()
+    trims: bool = flag()
+    pipelined_adds: int = whole(1)
+    dead_letters: bool = flag()
+    stream: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "A stream is ordered by ID; each new entry goes to one consumer of the group, in order.",
+        (
+            "Nothing is redelivered by itself: an entry stays pending until its consumer reads it again or another "
+            "claims it."
+        ),
+        "XACK is not fenced: a late one settles what somebody else has claimed.",
+        "No deduplication, unless IDs are explicit.",
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "redis.io/docs/latest/commands: xreadgroup, xclaim, xautoclaim, xadd, xtrim",
+        "github.com/redis/redis: t_stream.c (xackCommand)",
+    )
+    words: ClassVar[Words] = STREAM
+
+    def rules(self) -> QueueRules:
+        return QueueRules(
+            broker="Redis",
+            order="dispatch",
+            consumers=1 if self.consumers == 1 else None,
+            returns="anywhere",
+            settles="at_hand_over" if self.noack else "after_run",
+            settles_setting="noack=True",
+            late_ack="accepted",
+            comes_back=False,
+            marks=False,
+            dead="any" if self.dead_letters else "never",
+            dead_setting="dead_letters=False",
+            loses="trims=True" if self.trims else None,
+            send_window=self.pipelined_adds,
+        )
+
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {Rehash: "a stream lives in one slot; no setting makes it possible"}
+        if self.consumers == 1:
+            no[Overtake] = "one consumer handles the entries in order; consumers=2 makes it possible"
+        if self.pipelined_adds == 1:
+            no[BatchSwap] = "each XADD is awaited before the next; pipelined_adds=2 makes it possible"
+        if not self.dead_letters:
+            no[DeadLetter] = (
+                "Redis has no dead letters; dead_letters=True, where the application does, makes it possible"
+            )
+        if not self.trims and not self.noack:
+            no[Lose] = "entries stay until they are acknowledged; trims=True or noack=True makes it possible"
+        if self.noack:
+            never = "with NOACK an entry is never pending; noack=False makes it possible"
+            no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
+        return no
+
+    def stages(self) -> QueueSettings:
+        lends = Leasing(
+            self.consumers,
+            refused="lost" if self.noack else "again",
+            gives_up="dead" if self.dead_letters else "never",
+        )
+        return QueueSettings(self.stream, Producer(one_queue, 1, max_in_flight=self.pipelined_adds), lends, _entry)
+
+
+def _entry(event: Event, step: Raw) -> dict[str, Any]:
+    """The entry's ID stays on a redelivery and is new when it is added again; the count is not delivered."""
+    return {"message_id": f"{1_700_000_000_000 + step[4]}-0"}
+
+
+@attrs.frozen(kw_only=True)
+class RedisList(Settings):
+    """A Redis list and the workers that pop from it.
+
+    `workers`: that compete. `reliable`: LMOVE to a processing list and LREM when done; else BRPOP, and a crash loses
+    what was popped. `recover_to`: the end to which stale elements of the processing list are pushed: "tail" (behind
+    what waits) or "head" (the next to be popped). `pipelined_pushes`: LPUSHes that the producer sends before it has
+    the answer to the first. `dead_letters`: the application moves failed elements aside and pushes them again later.
+    """
+
+    workers: int = whole(2)
+    reliable: bool = flag(True)
+    recover_to: Literal["tail", "head"] = choice("tail", "head")
+    pipelined_pushes: int = whole(1)
+    dead_letters: bool = flag()
+    list: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "Elements are popped in the order in which they were pushed; with several workers they finish in any order.",
+        "At most once with BRPOP; at least once with a processing list and a recovery that pushes back.",
+        "An element has no id and no count: it is its payload.",
+    )
+    sources: ClassVar[tuple[str, ...]] = ("redis.io/docs/latest/commands: lmove (pattern: reliable queue), rpoplpush",)
+    words: ClassVar[Words] = LIST
+
+    def rules(self) -> QueueRules:
+        return QueueRules(
+            broker="the list",
+            order="dispatch",
+            consumers=1 if self.workers == 1 else None,
+            returns=self.recover_to,
+            settles="after_run" if self.reliable else "at_hand_over",
+            settles_setting="reliable=False",
+            late_ack="accepted",
+            comes_back=False,
+            marks=False,
+            dead="any" if self.dead_letters else "never",
+            dead_setting="dead_letters=False",
+            send_window=self.pipelined_pushes,
+        )
+
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {Rehash: "a list lives in one slot; no setting makes it possible"}
+        if self.workers == 1:
+            no[Overtake] = "one worker handles the elements in order; workers=2 makes it possible"
+        if self.pipelined_pushes == 1:
+            no[BatchSwap] = "each LPUSH is awaited before the next; pipelined_pushes=2 makes it possible"
+        if not self.dead_letters:
+            no[DeadLetter] = (
+                "Redis has no dead letters; dead_letters=True, where the application does, makes it possible"
+            )
+        if self.reliable:
+            no[Lose] = "what is popped stays in the processing list; reliable=False makes it possible"
+        else:
+            never = "without a processing list what is popped is gone; reliable=True makes it possible"
+            no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
+        return no
+
+    def stages(self) -> QueueSettings:
+        lends = Leasing(
+            self.workers,
+            refused="again" if self.reliable else "lost",
+            gives_up="dead" if self.dead_letters else "never",
+        )
+        return QueueSettings(self.list, Producer(one_queue, 1, max_in_flight=self.pipelined_pushes), lends, _element)
+
+
+def _element(event: Event, step: Raw) -> dict[str, Any]:
+    return {}

@@ -1,0 +1,219 @@
+"""What publishes and then marks, so that a crash between the two publishes again: Debezium, and a polling outbox.
+
+What a consumer of the target topic does is not part of these; here it is what the relay makes of the order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole
+from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.partitioners import by_murmur2
+from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.words import Told, Words
+from chaoskit.event import Event
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.schedule import Raw
+
+_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+
+DEBEZIUM = Words(
+    lane="partition",
+    lanes="partition",
+    place="partition {partition}, offset {offset}",
+    put_back="sent",
+    restarts="connector restarts",
+    told={
+        Redeliver: Told(
+            "the connector restarted before its offset was flushed (offset.flush.interval.ms): {again} came again as "
+            "new "
+            "records",
+            f"no setting: a shorter offset.flush.interval.ms makes it shorter. {_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "{record} failed in the sink and went to the dead-letter queue of Kafka Connect{back}",
+            "errors.tolerance=none (dead_letter_queue=False), which is the default",
+        ),
+        Rehash: Told(
+            "the topic grew from {count} to {to} partitions: {event} of key {key} went to partition "
+            "{home}{backlog}{lag}",
+            "a partition count that never changes",
+        ),
+        Overtake: Told(
+            "partition {partition} was read late: {over} of other partitions went before {event}",
+            "one key for changes that depend on each other; Kafka orders nothing between partitions",
+        ),
+        Resend: Told(
+            "the replication slot went back to an earlier position: {record} is the same change as another record",
+            f"no setting. {_IDEMPOTENT}",
+        ),
+        Zombie: Told(
+            "a rebalance of Kafka Connect started a second task: both published {held}",
+            "exactly.once.source.support=enabled, where the connector supports it; else an idempotent handler",
+        ),
+        Lose: Told(
+            "the replication slot was dropped, or its WAL removed: the change of {event} was never published",
+            "max_slot_wal_keep_size that is large enough, and a new snapshot after a lost slot (slot_lost=False)",
+        ),
+    },
+)
+
+OUTBOX = Words(
+    lane="queue",
+    lanes="partition",
+    put_back="published",
+    restarts="relay {consumer} restarts",
+    told={
+        Duplicate: Told(
+            "the relay published {event}, crashed before it marked it, and published it again",
+            f"no setting of a relay. {_IDEMPOTENT}",
+        ),
+        Redeliver: Told(
+            "the relay crashed after it had published {event} and before it marked its batch: {again} were published "
+            "again",
+            f"no setting of a relay; a batch of one makes it one message. {_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "{event} failed before it had any effect; the application set it aside and went on{back}",
+            "a consumer that stops at a message it cannot handle (dead_letters=False)",
+        ),
+        BatchSwap: Told(
+            "the transaction that wrote {at} committed after those of {over}: its id is lower, but it was seen later",
+            "writers of one aggregate that wait for each other (a row lock), or ordering by transaction "
+            "(xid < pg_snapshot_xmin)",
+        ),
+        Overtake: Told(
+            "a second relay published {over} while the first one was busy with {event}",
+            "one relay at a time (relays=1): an advisory lock",
+        ),
+        Resend: Told("{at} was written to the outbox twice", f"a unique key in the outbox table. {_IDEMPOTENT}"),
+        Zombie: Told("two relays ran at once and both published {held}", "mutual exclusion of relays, with fencing"),
+        Lose: Told(
+            "the transaction that wrote {event} committed after the cursor had passed its id: it was never published",
+            'a published flag instead of a cursor (cursor="flag"), or a cursor over transactions that are all finished',
+        ),
+    },
+)
+
+
+@attrs.frozen(kw_only=True)
+class Debezium(Settings):
+    """A Debezium source connector that writes the changes of a table to a Kafka topic.
+
+    `partitions`: of the topic, whose key is the primary key. `dead_letter_queue`: Kafka Connect's errors.tolerance=all
+    with a dead-letter topic, from which somebody puts records back. `slot_lost`: the replication slot may be lost.
+    """
+
+    partitions: int = whole(6)
+    dead_letter_queue: bool = flag()
+    slot_lost: bool = flag()
+    topic: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "Changes are published in the order of commits; those of one row in one partition.",
+        (
+            "At least once: a connector that restarts publishes everything since its last flushed offset again, as new "
+            "records, in order."
+        ),
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "postgresql.org/docs/current: logicaldecoding-explanation",
+        "debezium.io/documentation: connectors/postgresql (When things go wrong)",
+    )
+    words: ClassVar[Words] = DEBEZIUM
+
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {
+            Duplicate: "a connector sends again what follows its offset, in order; no setting makes it possible",
+            BatchSwap: "changes are published in the order of commits; no setting makes it possible",
+        }
+        if self.partitions == 1:
+            no[Overtake] = "a single partition is read in order; partitions=2 or more makes it possible"
+        if not self.dead_letter_queue:
+            no[DeadLetter] = "the connector stops at what fails; dead_letter_queue=True makes it possible"
+        if not self.slot_lost:
+            no[Lose] = "the replication slot keeps what was not read; slot_lost=True makes it possible"
+        return no
+
+    def stages(self) -> QueueSettings:
+        home, growth = routing(lambda key: key_bytes(self, key), by_murmur2, self.partitions)
+        lends = Leasing(lock="queue", brings="consumer", renewed=True, max_attempts=10, gives_up="dead")
+        return QueueSettings(self.topic, Producer(home, self.partitions), lends, _placed, growth)
+
+
+def _placed(event: Event, step: Raw) -> dict[str, Any]:
+    return {"partition": step[3], "offset": step[4]}
+
+
+@attrs.frozen(kw_only=True)
+class Outbox(Settings):
+    """A table of events that a relay polls and publishes in order.
+
+    `cursor`: "flag" selects what is not published yet, by id; "id" selects what is above the last id. `relays`: that
+    poll without mutual exclusion. `open_transactions`: that write at the same time, so that ids are not in the order of
+    commits. `dead_letters`: the consumer sets failed messages aside and puts them back later.
+    """
+
+    cursor: Literal["flag", "id"] = choice("flag", "id")
+    relays: int = whole(1)
+    open_transactions: int = whole(10)
+    dead_letters: bool = flag()
+    queue: str = named("outbox")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "Events are published in the order in which their transactions became visible, which is not that of their ids.",
+        "At least once: a relay that crashes between publishing and marking publishes the batch again.",
+        "With a cursor over ids, what becomes visible late is never published.",
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "event-driven.io/en/ordering_in_postgres_outbox",
+        "postgresql.org/docs/current: sql-select (SKIP LOCKED), functions-sequence",
+    )
+    words: ClassVar[Words] = OUTBOX
+
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {Rehash: "an outbox has no partitions; no setting makes it possible"}
+        if self.open_transactions == 1:
+            no[BatchSwap] = (
+                "one transaction at a time commits in the order of ids; open_transactions=2 makes it possible"
+            )
+        if self.cursor == "id":
+            no[BatchSwap] = 'a cursor passes over what becomes visible late; cursor="flag" makes it possible'
+        if self.relays == 1:
+            no[Overtake] = "one relay publishes in order; relays=2 makes it possible"
+        if not self.dead_letters:
+            no[DeadLetter] = "an outbox sets nothing aside; dead_letters=True, where a consumer does, makes it possible"
+        if self.cursor == "flag" or self.open_transactions == 1:
+            no[Lose] = 'what is not published yet is found whenever it becomes visible; cursor="id" makes it possible'
+        return no
+
+    def stages(self) -> QueueSettings:
+        lends = Leasing(
+            self.relays,
+            lock="queue" if self.relays == 1 else "message",
+            brings="consumer",
+            renewed=True,
+            gives_up="dead" if self.dead_letters else "never",
+        )
+        producer = Producer(one_queue, 1, max_in_flight=self.open_transactions)
+        return QueueSettings(self.queue, producer, lends, _published)
+
+
+def _published(event: Event, step: Raw) -> dict[str, Any]:
+    """The application's id stays; the broker's message is new each time it is published."""
+    return {"message_id": f"message-{step[4]}"}

@@ -1,0 +1,200 @@
+"""Azure Service Bus: a queue or subscription, with or without sessions."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whole
+from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.words import Told, Words
+from chaoskit.event import Event
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.schedule import Raw
+from chaoskit.traces.queue_rules import QueueRules
+
+_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+
+PLAIN = Words(
+    lane="receiver",
+    restarts="receiver {consumer} restarts",
+    dead="to the dead-letter subqueue",
+    put_back="sent",
+    no_order="Without sessions receivers compete: messages are handed out about in order, and finished in any order.",
+    told={
+        Duplicate: Told(
+            "{event} was abandoned, or its lock was lost, and it came again at once", f"no setting. {_IDEMPOTENT}"
+        ),
+        Redeliver: Told(
+            "the lock of {event} expired before it was completed: it came again near the front{after}",
+            f"no setting: a longer lock duration, or its renewal, makes it rarer. {_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue{back}",
+            "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
+        ),
+        Overtake: Told(
+            "receiver {consumer} was slow with {event}: {over} were finished first by others",
+            "sessions (sessions=True), with one session for what depends on each other",
+        ),
+        BatchSwap: Told(
+            "sending {at} failed at first, and the retry landed behind {over}, which was sent at the same time",
+            "awaiting each send before the next (concurrent_sends=1), or a transaction",
+        ),
+        Resend: Told(
+            "{at} was sent again{window}: a message with another SequenceNumber",
+            f"duplicate detection (duplicate_detection=True), for what is sent again within its window. {_IDEMPOTENT}",
+        ),
+        Zombie: Told(
+            "the lock of {held} expired while receiver {old} still worked: receiver {new} got it, and receiver {old} "
+            "finished "
+            "nevertheless; its complete was refused (lock lost)",
+            "lock renewal while the handler works; a version compared in the same transaction as the effect",
+        ),
+        Lose: Told(
+            "{event} was received in ReceiveAndDelete mode, and receiver {consumer} died",
+            'receive_mode="peek_lock", which is the default',
+        ),
+    },
+)
+SESSIONS = attrs.evolve(
+    PLAIN,
+    lanes="key",
+    lane="session",
+    no_order="",
+    told={
+        **PLAIN.told,
+        Redeliver: Told(
+            "the session lock was lost before {event} was completed: {again} came again, in order",
+            f"no setting: what a session had not completed comes again. {_IDEMPOTENT}",
+        ),
+        Overtake: Told(
+            "the session of {event} was accepted late: {over} of other sessions went first",
+            "one session for events that depend on each other; nothing orders two sessions",
+        ),
+        DeadLetter: Told(
+            "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue; its "
+            "session "
+            "went on{back}",
+            "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
+        ),
+    },
+)
+
+
+@attrs.frozen(kw_only=True)
+class ServiceBus(Settings):
+    """A Service Bus queue and its receivers. With sessions, the key of an event is its SessionId.
+
+    `sessions`: one receiver holds a session, and gets its messages in order. `receivers`: that compete. `prefetch`:
+    messages of a session that a receiver holds at once. `max_delivery_count`: 10 by default; then the message is
+    dead-lettered. `lock_duration`: seconds; 60 by default. `receive_mode`: "peek_lock", or "receive_and_delete".
+    `duplicate_detection`: what has a MessageId of the last `duplicate_detection_window` seconds (600 by default) is
+    dropped. `concurrent_sends`: that are not awaited before the next.
+    """
+
+    sessions: bool = flag()
+    receivers: int = whole(2)
+    prefetch: int = whole(10)
+    max_delivery_count: int = whole(10)
+    lock_duration: int = whole(60)
+    receive_mode: Literal["peek_lock", "receive_and_delete"] = choice("peek_lock", "receive_and_delete")
+    duplicate_detection: bool = flag()
+    duplicate_detection_window: int = whole(600)
+    concurrent_sends: int = whole(1)
+    queue: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "Without sessions: about in order, without a promise; receivers compete.",
+        (
+            "With sessions: one receiver holds a session and gets its messages in order; what it did not complete comes "
+            "again."
+        ),
+        "After MaxDeliveryCount a message goes to the dead-letter subqueue, and its successors go on.",
+        "Duplicate detection, where it is on, drops what is sent again within its window.",
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        (
+            "learn.microsoft.com/azure/service-bus-messaging: message-transfers-locks-settlement, message-sessions,"
+            " duplicate-detection, service-bus-dead-letter-queues"
+        ),
+    )
+
+    def rules(self) -> QueueRules:
+        return QueueRules(
+            broker="Service Bus",
+            order="locked" if self.sessions else "none",
+            unit="session" if self.sessions else "queue",
+            loss="returns",
+            settles="after_run" if self.receive_mode == "peek_lock" else "at_hand_over",
+            settles_setting="receive_mode='receive_and_delete'",
+            limit=self.max_delivery_count,
+            limit_setting=f"max_delivery_count={self.max_delivery_count}",
+            dead="limit",
+            window=self.duplicate_detection_window if self.duplicate_detection else None,
+            window_setting=f"duplicate_detection_window={self.duplicate_detection_window}",
+            send_window=self.concurrent_sends,
+            lease=self.lock_duration,
+        )
+
+    @property
+    def words(self) -> Words:  # type: ignore[override]
+        words = SESSIONS if self.sessions else PLAIN
+        window = " when the duplicate detection window had passed" if self.duplicate_detection else ""
+        resend = words.told[Resend]
+        told = Told(resend.happened.replace("{window}", window), resend.ruled_out_by)
+        return attrs.evolve(words, told={**words.told, Resend: told})
+
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {
+            Rehash: "a queue has no partitions that change, and a session stays whole; no setting makes it possible"
+        }
+        if self.receivers == 1 and not self.sessions:
+            no[Overtake] = "one receiver handles the messages in order; receivers=2 makes it possible"
+        if self.concurrent_sends == 1:
+            no[BatchSwap] = "each send is awaited before the next; concurrent_sends=2 makes it possible"
+        if self.receive_mode == "peek_lock":
+            no[Lose] = 'what is not completed comes again; receive_mode="receive_and_delete" makes it possible'
+        else:
+            never = 'what is received is deleted; receive_mode="peek_lock" makes it possible'
+            no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
+        return no
+
+    def stages(self) -> QueueSettings:
+        deletes = self.receive_mode == "receive_and_delete"
+        lends = Leasing(
+            self.receivers,
+            lock="group" if self.sessions else "message",
+            brings="lane" if self.sessions else "message",
+            window=self.prefetch,
+            refused="lost" if deletes else "again",
+            max_attempts=self.max_delivery_count,
+            gives_up="dead",
+        )
+        producer = Producer(one_queue, 1, max_in_flight=self.concurrent_sends)
+        window = self.duplicate_detection_window if self.duplicate_detection else 0
+        fields = _in_session if self.sessions else _fields
+        return QueueSettings(self.queue, producer, lends, fields, window=window)
+
+
+def _fields(event: Event, step: Raw) -> dict[str, Any]:
+    """SequenceNumber and MessageId stay on a redelivery; DeliveryCount is 0 at first, and `attempt` counts from 1."""
+    return {"sequence": step[4] + 1, "message_id": str(event.id), "attempt": step[5]}
+
+
+def _in_session(event: Event, step: Raw) -> dict[str, Any]:
+    return {**_fields(event, step), "group": None if event.key is None else str(event.key)}

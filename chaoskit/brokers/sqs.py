@@ -1,0 +1,488 @@
+"""Amazon SQS: a standard queue, a FIFO queue, and both behind an SNS topic.
+
+A standard queue promises no order and may deliver twice, even after a delete. A FIFO queue keeps the order of each
+MessageGroupId: while messages of a group are in flight nothing more of it is handed out, and what a receive did not
+delete comes back together, in order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, ClassVar, Literal
+
+import attrs
+
+from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whole, whole_or_none
+from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.sqs_rules import fifo_rules, standard_rules
+from chaoskit.brokers.words import Told, Words
+from chaoskit.errors import UsageError
+from chaoskit.event import Event, Stream
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.schedule import Raw
+from chaoskit.traces.queue_rules import QueueRules
+
+DEDUPLICATION_WINDOW = 300
+"""Seconds in which a FIFO queue or topic drops what has a deduplication id that it accepted: 5 minutes, fixed."""
+
+_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+_NO_ORDER = (
+    "a FIFO queue (SqsFifo) with one message group for what depends on each other; a standard queue has no order"
+)
+
+STANDARD = Words(
+    no_order="A standard queue promises no order, not even between messages of one key.",
+    told={
+        Duplicate: Told(
+            "SQS delivered {event} twice in a row: a standard queue may deliver a message more than once",
+            f"no setting of a standard queue. {_IDEMPOTENT}",
+        ),
+        Redeliver: Told(
+            "the visibility timeout of {event} expired before it was deleted: {again} came again{after}",
+            f"no setting: a longer VisibilityTimeout makes it rarer. {_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "{event} exceeded maxReceiveCount before it had any effect and went to the dead-letter queue{back}",
+            "no redrive (StartMessageMoveTask) of messages whose successors were handled; or a handler that drops or "
+            "holds back what is out of order (compare `seq`)",
+        ),
+        Overtake: Told("SQS handed out {over} before {event}", _NO_ORDER),
+        BatchSwap: Told("sending {at} failed at first, and the retry arrived after {over}", _NO_ORDER),
+        Resend: Told(
+            "the producer got no answer for {at} and sent it again: a message with another MessageId",
+            f"a FIFO queue drops a retry within 5 minutes; a standard queue does not. {_IDEMPOTENT}",
+        ),
+        Zombie: Told(
+            "the visibility timeout of {held} expired while consumer {old} still worked: consumer {new} received it, "
+            "and "
+            "consumer {old} finished nevertheless",
+            "ChangeMessageVisibility while the handler works (a heartbeat), and a version that is compared in the same "
+            "transaction as the effect",
+        ),
+        Lose: Told(
+            "{event} was not received within MessageRetentionPeriod: it is gone",
+            "a longer MessageRetentionPeriod (up to 14 days) or an alarm on ApproximateAgeOfOldestMessage",
+        ),
+    },
+)
+
+FIFO = Words(
+    lanes="key",
+    lane="group",
+    told={
+        **STANDARD.told,
+        Duplicate: Told(
+            "the visibility timeout of {event} expired before it was deleted: it came again at once",
+            f"no setting: at least once. {_IDEMPOTENT}",
+        ),
+        Redeliver: Told(
+            "the visibility timeout of a receive expired before {event} was deleted: {again} came again, in order",
+            f"max_number_of_messages=1 brings back one message only. {_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "{event} exceeded maxReceiveCount before it had any effect and went to the dead-letter queue; its group "
+            "went on{back}",
+            "no dead-letter queue on a FIFO queue (max_receive_count=None): AWS says so where the order must be exact",
+        ),
+        Overtake: Told(
+            "the group of {event} was received late: {over} of other groups went first",
+            "one MessageGroupId for events that depend on each other; SQS orders nothing between groups",
+        ),
+        BatchSwap: Told(
+            "the entry of {at} in a SendMessageBatch failed, and was sent again after {over}",
+            "one message a request (send_batch=1), or sending the rest of a group again, too",
+        ),
+        Resend: Told(
+            "the producer sent {at} again more than 5 minutes later: outside of the deduplication interval it is "
+            "another "
+            "message",
+            f"retries within 5 minutes carry the same MessageDeduplicationId and are dropped. {_IDEMPOTENT}",
+        ),
+        Zombie: Told(
+            "the visibility timeout of {held} expired while consumer {old} still worked: consumer {new} received it, "
+            "and "
+            "consumer {old} finished nevertheless",
+            "ChangeMessageVisibility while the handler works (a heartbeat), and stopping when it fails",
+        ),
+        Lose: Told(
+            "{event} has the body of an earlier message, sent within 5 minutes: content-based deduplication dropped it",
+            "a MessageDeduplicationId of its own for each message (content_based_deduplication=False)",
+        ),
+    },
+)
+
+_NO_DLQ = "without a redrive policy nothing is dead-lettered; max_receive_count=10 makes it possible"
+_NO_RETENTION = "messages are received within MessageRetentionPeriod; retention_exceeded=True makes it possible"
+_NO_GROUPS = "a queue has no partitions that could change; no setting makes it possible"
+SOURCES = (
+    (
+        "docs.aws.amazon.com/AWSSimpleQueueService: standard-queues, sqs-visibility-timeout, "
+        "FIFO-queues-understanding-logic,"
+        " FIFO-queues-exactly-once-processing, using-messagededuplicationid-property, sqs-dead-letter-queues,"
+        " sqs-configure-dead-letter-queue-redrive, quotas-messages"
+    ),
+    "github.com/localstack/localstack: test_sqs.py (behaviour validated against AWS)",
+)
+NEVER_SKIPS = (
+    "a consumer that stops at the first failed message of a receive gets the rest again, in order; skips_failed=True "
+    "for one that goes on"
+)
+
+
+@attrs.frozen(kw_only=True)
+class SqsStandard(Settings):
+    """An SQS standard queue and the consumers that poll it.
+
+    `consumers`: that receive at the same time. `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no
+    dead-letter queue. `visibility_timeout`: seconds; 30 by default. `retention_exceeded`: messages may wait longer than
+    MessageRetentionPeriod (4 days by default), and are lost. `queue`: its name, as messages carry it.
+    """
+
+    consumers: int = whole(2)
+    max_receive_count: int | None = whole_or_none()
+    visibility_timeout: int = whole(30)
+    retention_exceeded: bool = flag()
+    queue: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "No order: any message may come before any other.",
+        "At least once: a message may come again at any time, even after it was deleted.",
+        "No deduplication: what the producer sends again is another message.",
+    )
+    sources: ClassVar[tuple[str, ...]] = SOURCES
+    words: ClassVar[Words] = STANDARD
+
+    def rules(self) -> QueueRules:
+        lost = "retention_exceeded=True" if self.retention_exceeded else None
+        return standard_rules("SQS", self.max_receive_count, self.visibility_timeout, lost)
+
+    def impossible(self) -> dict[FaultKind, str]:
+        return _impossible_standard(self.max_receive_count, self.retention_exceeded)
+
+    def stages(self) -> QueueSettings:
+        return standard_queue(self.queue, self.consumers, self.max_receive_count)
+
+
+def _impossible_standard(max_receive_count: int | None, retention_exceeded: bool) -> dict[FaultKind, str]:
+    no: dict[FaultKind, str] = {Rehash: _NO_GROUPS}
+    if max_receive_count is None:
+        no[DeadLetter] = _NO_DLQ
+    if not retention_exceeded:
+        no[Lose] = _NO_RETENTION
+    return no
+
+
+def standard_queue(queue: str, consumers: int, max_receive_count: int | None, **leasing: Any) -> QueueSettings:
+    """A standard queue as the models run it."""
+    lends = Leasing(
+        consumers, in_order=False, max_attempts=max_receive_count or 10, gives_up=_gives_up(max_receive_count)
+    )
+    return QueueSettings(
+        queue, Producer(one_queue, 1, max_in_flight=10), attrs.evolve(lends, **leasing), _standard_fields
+    )
+
+
+def _gives_up(max_receive_count: int | None) -> Literal["dead", "never"]:
+    return "dead" if max_receive_count is not None else "never"
+
+
+def _standard_fields(event: Event, step: Raw) -> dict[str, Any]:
+    """MessageId stays on a redelivery; ApproximateReceiveCount counts."""
+    return {"message_id": f"message-{step[4]}", "attempt": step[5], "redelivered": None}
+
+
+@attrs.frozen(kw_only=True)
+class SqsFifo(Settings):
+    """An SQS FIFO queue and the consumers that poll it. The key of an event is its MessageGroupId.
+
+    `consumers`: that receive at the same time. `max_number_of_messages`: of one receive; consumers use 10, the most
+    that SQS allows (the API's default is 1). `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no
+    dead-letter queue. `content_based_deduplication`: the SHA-256 of the body is the MessageDeduplicationId; else it is
+    the event's id. `deduplication_scope`: "queue" or "messageGroup". `send_batch`: entries of one SendMessageBatch, of
+    which some may fail and be sent again; at most 10. `skips_failed`: the consumer goes on after a failed message of a
+    receive and deletes the others, so that the failed one comes back alone and late. `visibility_timeout`: seconds; 30
+    by default. `queue`: its name.
+    """
+
+    consumers: int = whole(2)
+    max_number_of_messages: int = whole(10)
+    max_receive_count: int | None = whole_or_none()
+    content_based_deduplication: bool = flag()
+    deduplication_scope: Literal["queue", "messageGroup"] = choice("queue", "messageGroup")
+    send_batch: int = whole(1)
+    skips_failed: bool = flag()
+    visibility_timeout: int = whole(30)
+    queue: str = named("events.fifo")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "The messages of one MessageGroupId are handed out in order; between groups there is no order.",
+        "While messages of a group are in flight nothing more of that group is handed out.",
+        "What a receive did not delete comes back together, in order, before anything later of the group.",
+        "What is sent again within 5 minutes with the same MessageDeduplicationId is dropped.",
+        "At least once: a handler slower than the visibility timeout runs beside the next receiver.",
+    )
+    sources: ClassVar[tuple[str, ...]] = SOURCES
+    words: ClassVar[Words] = FIFO
+
+    def __attrs_post_init__(self) -> None:
+        for name, value in (("max_number_of_messages", self.max_number_of_messages), ("send_batch", self.send_batch)):
+            if value > 10:
+                raise UsageError(f"{type(self).__name__}({name}={value}): SQS takes 10 messages a request at most")
+
+    def rules(self) -> QueueRules:
+        swallowed = "content_based_deduplication=True" if self.content_based_deduplication else None
+        return attrs.evolve(
+            fifo_rules("SQS FIFO", self.max_receive_count, self.visibility_timeout, swallowed),
+            receive=self.max_number_of_messages,
+            send_window=self.send_batch,
+            skips_failed=self.skips_failed,
+            skips_setting="skips_failed=True",
+        )
+
+    def impossible(self) -> dict[FaultKind, str]:
+        return _impossible_fifo(self.max_receive_count, self.send_batch, self.content_based_deduplication)
+
+    def stages(self) -> QueueSettings:
+        return fifo_queue(
+            self.queue,
+            self.consumers,
+            self.max_number_of_messages,
+            self.max_receive_count,
+            self.send_batch,
+            _deduplicates(self.content_based_deduplication, self.deduplication_scope == "queue"),
+            brings="message" if self.skips_failed else "lane",
+            lock="group",
+        )
+
+
+def _impossible_fifo(max_receive_count: int | None, send_batch: int, content_based: bool) -> dict[FaultKind, str]:
+    no: dict[FaultKind, str] = {
+        Rehash: "SQS keeps the order of a group when it splits partitions; no setting makes it possible"
+    }
+    if send_batch == 1:
+        no[BatchSwap] = "one message a request: nothing overtakes a retry; send_batch=10 makes it possible"
+    if max_receive_count is None:
+        no[DeadLetter] = _NO_DLQ
+    if not content_based:
+        no[Lose] = (
+            "each message has a MessageDeduplicationId of its own; content_based_deduplication=True makes it possible"
+        )
+    return no
+
+
+Loses = Any
+
+
+def _deduplicates(content_based: bool, whole_queue: bool) -> Loses:
+    """Which events content-based deduplication drops: those with the body of an earlier one of its scope."""
+
+    def loses(stream: Stream, position: int) -> bool:
+        event = stream[position]
+        return any(
+            repr(earlier.value) == repr(event.value) and (whole_queue or earlier.key == event.key)
+            for earlier in stream.events[:position]
+        )
+
+    return loses if content_based else None
+
+
+def fifo_queue(
+    queue: str,
+    consumers: int,
+    receive: int,
+    max_receive_count: int | None,
+    send_batch: int,
+    loses: Loses,
+    **leasing: Any,
+) -> QueueSettings:
+    """A FIFO queue as the models run it."""
+    lends = Leasing(
+        consumers, "group", "lane", receive, max_attempts=max_receive_count or 10, gives_up=_gives_up(max_receive_count)
+    )
+    return QueueSettings(
+        queue,
+        Producer(one_queue, 1, max_in_flight=send_batch),
+        attrs.evolve(lends, **leasing),
+        _content_based if loses else _fifo_fields,
+        loses=loses,
+        window=DEDUPLICATION_WINDOW,
+    )
+
+
+def _fifo_fields(event: Event, step: Raw) -> dict[str, Any]:
+    """MessageId, SequenceNumber, group and deduplication id stay on a redelivery; ApproximateReceiveCount counts."""
+    return {
+        "message_id": f"message-{step[4]}",
+        "sequence": _SEQUENCE + 256 * step[4],
+        "group": None if event.key is None else str(event.key),
+        "deduplication_id": str(event.id),
+        "attempt": step[5],
+    }
+
+
+_SEQUENCE = 18_849_496_460_467_696_128
+"""Sequence numbers of a FIFO queue are large, increase, and are not consecutive."""
+
+
+def _content_based(event: Event, step: Raw) -> dict[str, Any]:
+    digest = hashlib.sha256(repr(event.value).encode("utf-8", "backslashreplace")).hexdigest()
+    return {**_fifo_fields(event, step), "deduplication_id": digest}
+
+
+@attrs.frozen(kw_only=True)
+class SnsSqs(Settings):
+    """An SQS queue that subscribes to an SNS topic: both standard, or both FIFO.
+
+    `fifo`: a FIFO topic and queue: group and deduplication id are passed on, and the topic deduplicates, too.
+    `filter_policy`: the subscription filters, so that this queue sees a part of the topic only. The other settings are
+    those of the queue.
+    """
+
+    fifo: bool = flag()
+    consumers: int = whole(2)
+    max_number_of_messages: int = whole(10)
+    max_receive_count: int | None = whole_or_none()
+    filter_policy: bool = flag()
+    visibility_timeout: int = whole(30)
+    queue: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "A standard topic promises no order, and each subscription has its own.",
+        (
+            "A FIFO topic delivers the messages of one group to a FIFO queue in order, and drops what is sent again "
+            "within 5 "
+            "minutes."
+        ),
+        "At least once.",
+    )
+    sources: ClassVar[tuple[str, ...]] = ("docs.aws.amazon.com/sns: fifo-message-grouping", *SOURCES)
+
+    def rules(self) -> QueueRules:
+        filtered = "filter_policy=True" if self.filter_policy else None
+        if not self.fifo:
+            return standard_rules("SNS to SQS", self.max_receive_count, self.visibility_timeout, filtered)
+        rules = fifo_rules("SNS to SQS FIFO", self.max_receive_count, self.visibility_timeout, filtered)
+        return attrs.evolve(rules, receive=self.max_number_of_messages)
+
+    @property
+    def words(self) -> Words:  # type: ignore[override]
+        words = FIFO if self.fifo else STANDARD
+        filtered = Told(
+            "the filter policy of the subscription dropped {event}",
+            "a subscription without a filter policy (filter_policy=False)",
+        )
+        return attrs.evolve(words, told={**words.told, Lose: filtered})
+
+    def impossible(self) -> dict[FaultKind, str]:
+        if self.fifo:
+            no = _impossible_fifo(self.max_receive_count, 1, True)
+            no[BatchSwap] = "a FIFO topic keeps the order of a group; fifo=False makes it possible"
+        else:
+            no = _impossible_standard(self.max_receive_count, True)
+        if not self.filter_policy:
+            no[Lose] = "the subscription has no filter policy; filter_policy=True makes it possible"
+        return no
+
+    def stages(self) -> QueueSettings:
+        if self.fifo:
+            return fifo_queue(self.queue, self.consumers, self.max_number_of_messages, self.max_receive_count, 1, None)
+        return standard_queue(self.queue, self.consumers, self.max_receive_count)
+
+
+LAMBDA_STANDARD = attrs.evolve(
+    STANDARD,
+    restarts="function {consumer} fails",
+    told={
+        **STANDARD.told,
+        Redeliver: Told(
+            "the function failed at {event}: the visibility timeout of its batch expired, and {again} came "
+            "again{after}",
+            f"report_batch_item_failures=True brings back only what is reported. {_IDEMPOTENT}",
+        ),
+    },
+)
+LAMBDA_FIFO = attrs.evolve(
+    FIFO, restarts="function {consumer} fails", told={**FIFO.told, Redeliver: LAMBDA_STANDARD.told[Redeliver]}
+)
+
+
+@attrs.frozen(kw_only=True)
+class LambdaSqs(Settings):
+    """A Lambda function whose event source is an SQS queue.
+
+    `fifo`: a FIFO queue: one batch of a group at a time. `batch_size`: 10 by default. `report_batch_item_failures`:
+    the function reports which messages failed (ReportBatchItemFailures), and only those come back; else the whole
+    batch does. `maximum_concurrency`: invocations at the same time. `max_receive_count`: of the redrive policy; None:
+    no dead-letter queue. `visibility_timeout`: seconds; six times the function's timeout is advised.
+    """
+
+    fifo: bool = flag()
+    batch_size: int = whole(10)
+    report_batch_item_failures: bool = flag()
+    maximum_concurrency: int = whole(2)
+    max_receive_count: int | None = whole_or_none()
+    retention_exceeded: bool = flag()
+    visibility_timeout: int = whole(30)
+    queue: str = named("events")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "A batch that fails comes back whole, with what had succeeded; with partial responses only what was reported.",
+        "FIFO: at most one batch of a message group is in flight, and its messages are in order.",
+        "At least once, also with FIFO: the delete after a success can fail.",
+    )
+    sources: ClassVar[tuple[str, ...]] = ("docs.aws.amazon.com/lambda: with-sqs", *SOURCES)
+
+    def __attrs_post_init__(self) -> None:
+        most = 10 if self.fifo else 10_000
+        if self.batch_size > most:
+            raise UsageError(f"LambdaSqs(fifo={self.fifo}, batch_size={self.batch_size}): {most:,} at most")
+
+    def rules(self) -> QueueRules:
+        lost = "retention_exceeded=True" if self.retention_exceeded else None
+        make = fifo_rules if self.fifo else standard_rules
+        return attrs.evolve(
+            make("Lambda", self.max_receive_count, self.visibility_timeout, lost),
+            receive=self.batch_size,
+            batch_returns="failed" if self.report_batch_item_failures else "whole",
+            skips_failed=True,
+            limit_exact=False,
+        )
+
+    @property
+    def words(self) -> Words:  # type: ignore[override]
+        return LAMBDA_FIFO if self.fifo else LAMBDA_STANDARD
+
+    def impossible(self) -> dict[FaultKind, str]:
+        if self.fifo:
+            no = _impossible_fifo(self.max_receive_count, 1, True)
+            no[Lose] = (
+                "each message has a MessageDeduplicationId of its own; a standard queue (fifo=False) with "
+                "retention_exceeded=True makes it possible"
+            )
+            return no
+        return _impossible_standard(self.max_receive_count, self.retention_exceeded)
+
+    def stages(self) -> QueueSettings:
+        partial = self.report_batch_item_failures
+        if self.fifo:
+            brings = "lane" if partial else "batch"
+            return fifo_queue(
+                self.queue, self.maximum_concurrency, self.batch_size, self.max_receive_count, 1, None, brings=brings
+            )
+        brings = "message" if partial else "batch"
+        return standard_queue(
+            self.queue, self.maximum_concurrency, self.max_receive_count, brings=brings, window=self.batch_size
+        )

@@ -1,0 +1,123 @@
+"""Webhooks, with Stripe as the reference: HTTP requests that are retried for days, in no order."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import attrs
+
+from chaoskit.brokers.base import Settings, flag, named, one_queue, whole
+from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.words import Told, Words
+from chaoskit.event import Event
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.schedule import Raw
+from chaoskit.traces.queue_rules import QueueRules
+
+_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+
+WORDS = Words(
+    lane="request handler",
+    restarts="endpoint {consumer} restarts",
+    dead="to the failed deliveries",
+    put_back="resent",
+    no_order="Webhooks promise no order, not even for one object.",
+    told={
+        Duplicate: Told("the provider sent {event} twice in a row", f"no setting. {_IDEMPOTENT}"),
+        Redeliver: Told(
+            "the response to {event} was no 2xx or too slow, although the handler had done its work: it was sent "
+            "again{after}",
+            f"no setting: retries go on for 3 days. {_IDEMPOTENT}",
+        ),
+        DeadLetter: Told(
+            "the endpoint failed before {event} had any effect until the retries were used up; it was resent by "
+            "hand{back}",
+            "nobody who resends (gives_up=False), or a handler that fetches the present state instead of trusting "
+            "order",
+        ),
+        Overtake: Told(
+            "{over} arrived before {event}", "no setting. Fetch the present state, or compare a version of the object"
+        ),
+        BatchSwap: Told("{at} was generated, but sent after {over}", "no setting. Compare a version of the object"),
+        Resend: Told(
+            "the provider made a second event of the same change as {at}",
+            "no setting. Identify a change by its object and type, not by the id of the delivery",
+        ),
+        Zombie: Told(
+            "{held} timed out at the provider and was sent again while the first request still ran",
+            "answering at once and working later; a version compared in the same transaction as the effect",
+        ),
+        Lose: Told(
+            "the endpoint was down for more than 3 days: {event} was given up",
+            "listing events from the API after an outage (gives_up=False)",
+        ),
+    },
+)
+
+
+@attrs.frozen(kw_only=True)
+class Webhook(Settings):
+    """An endpoint and a provider that retries. `endpoints`: request handlers at the same time. `gives_up`: the
+    endpoint may be down longer than the provider retries (3 days), so that events are lost, or resent by hand
+    later."""
+
+    endpoints: int = whole(2)
+    gives_up: bool = flag()
+    endpoint: str = named("/webhook")
+
+    guarantees: ClassVar[tuple[str, ...]] = (
+        "No order.",
+        (
+            "At least once for 3 days: what is not answered with 2xx in time is sent again, though its effect may have "
+            "happened."
+        ),
+        "One change may be sent as two events with different ids.",
+    )
+    sources: ClassVar[tuple[str, ...]] = (
+        "docs.stripe.com/webhooks",
+        "github.com/stripe/stripe-cli/issues/418; stripe-python _webhook.py",
+    )
+    words: ClassVar[Words] = WORDS
+
+    def rules(self) -> QueueRules:
+        return QueueRules(
+            broker="the provider",
+            order="none",
+            settled="may_return",
+            late_ack="maybe",
+            marks=False,
+            dead="any" if self.gives_up else "never",
+            dead_setting="gives_up=False",
+            loses="gives_up=True" if self.gives_up else None,
+            send_window=None,
+            one_at_a_time=False,
+        )
+
+    def impossible(self) -> dict[FaultKind, str]:
+        no: dict[FaultKind, str] = {Rehash: "a webhook has no partitions; no setting makes it possible"}
+        if not self.gives_up:
+            why = "the endpoint answers within the 3 days of retries; gives_up=True makes it possible"
+            no |= {DeadLetter: why, Lose: why}
+        return no
+
+    def stages(self) -> QueueSettings:
+        lends = Leasing(self.endpoints, in_order=False, window=1, gives_up="dead" if self.gives_up else "never")
+        return QueueSettings(self.endpoint, Producer(one_queue, 1, max_in_flight=10), lends, _request)
+
+
+def _request(event: Event, step: Raw) -> dict[str, Any]:
+    """A retry has the event's id; what is made twice of one change has another one. There is no count."""
+    return {"message_id": f"evt_{step[4]}"}

@@ -1,0 +1,177 @@
+"""What happened, in the words of a broker: one sentence for each deviation, and the setting that rules it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import attrs
+
+from chaoskit.event import Event, EventId
+from chaoskit.faults import BatchSwap, DeadLetter, Fault, FaultKind, Overtake, Rehash, Resend, Zombie
+from chaoskit.schedule import Schedule, Step
+
+
+@attrs.frozen
+class Told:
+    """How a broker tells one kind of fault. `happened` is a template, `ruled_out_by` says which setting, or else which
+    habit, keeps it from happening.
+
+    Templates may name {event}, {record} (the event and its place), {first} (the offset and partition of what came
+    again first), {again} (what came again), {over} (later events that went first), {after} (what came in between, as
+    a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and {new} (consumers),
+    {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to} and {held}.
+    """
+
+    happened: str
+    ruled_out_by: str
+
+
+@attrs.frozen
+class Words:
+    """A broker's words. `place` is a template of a message's {partition}, {offset} and {attempt}, or empty. `lane` is
+    what a lane of its timeline is called, which `lanes` says: the consumer, the partition or queue, or the key.
+    `worker` is what runs a handler. `no_order` says that the broker keeps no order within a key, where it does not.
+    `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called."""
+
+    told: Mapping[FaultKind, Told]
+    lane: str = "consumer"
+    lanes: Literal["consumer", "partition", "key"] = "consumer"
+    worker: str = "consumer"
+    place: str = ""
+    dead: str = "to the dead-letter queue"
+    put_back: str = "put back"
+    restarts: str = "consumer {consumer} restarts"
+    shown_again: str = "it was shown again"
+    skipped: str = "it was lost"
+    no_order: str = ""
+
+    def record(self, step: Step) -> str:
+        place = self.place_of(step)
+        return f"{step.event} ({place})" if place else f"{step.event}"
+
+    def place_of(self, step: Step) -> str:
+        return self.place.format(partition=step.partition, offset=step.offset, attempt=step.attempt)
+
+
+def sentences(
+    schedule: Schedule, events: Sequence[Event], words: Words, partitions: int
+) -> list[tuple[Fault | None, str]]:
+    """One sentence for each fault that shows in the schedule, in order of appearance; and for refusals."""
+    found: list[tuple[Fault | None, str]] = []
+    told: set[Fault] = set()
+    for number, step in enumerate(schedule.steps):
+        fault = step.fault
+        if fault is not None and fault not in told:
+            told.add(fault)
+            found.append((fault, _sentence(fault, number, schedule.steps, events, words, partitions)))
+        if step.raised:
+            found.append((None, _refusal(number, schedule.steps, words)))
+    return found
+
+
+def _sentence(
+    fault: Fault, number: int, steps: Sequence[Step], events: Sequence[Event], words: Words, partitions: int
+) -> str:
+    step = steps[number]
+    order: dict[EventId | None, int] = {event.id: i for i, event in enumerate(events)}
+    shown = next((s for s in steps[number:] if s.action == "deliver" and s.fault == fault), step)
+    again = [s for s in steps[number:] if s.action == "deliver" and s.fault == fault]
+    target = shown if isinstance(fault, (BatchSwap, Overtake, Resend)) else step
+    subject = target.event if target.event is not None else fault.at
+    here = steps.index(shown) if shown is not step else number
+    over = [s.event for s in steps[:here] if s.action == "deliver" and order[s.event] > order.get(subject, len(order))]
+    first = again[0] if again else step
+    facts: dict[str, object] = {
+        "event": subject if target.event is not None else fault.at,
+        "at": fault.at,
+        "record": words.record(target),
+        "first": _place_in_words(first),
+        "again": _names([s.event for s in again] or [fault.at]),
+        "over": _names(over),
+        "after": _after(fault, here, steps),
+        "consumer": step.consumer,
+        "partition": target.partition,
+        "offset": target.offset,
+        "back": _back(fault, number, steps, words),
+        "lost": " with everything in flight" if isinstance(fault, BatchSwap) and fault.lost else "",
+        "key": repr(next(event.key for event in events if event.id == fault.at)),
+        **_taken_over(fault, step, again),
+        **(_growth(fault, steps, partitions, events, words) if isinstance(fault, Rehash) else {}),
+    }
+    return words.told[type(fault)].happened.format(**facts)
+
+
+def _place_in_words(step: Step) -> str:
+    return f"offset {step.offset} of partition {step.partition}"
+
+
+def _after(fault: Fault, here: int, steps: Sequence[Step]) -> str:
+    """What was newly delivered between the event and its return."""
+    first = next((i for i, s in enumerate(steps[:here]) if s.action == "deliver" and s.event == fault.at), here)
+    between = [s.event for s in steps[first + 1 : here] if s.action == "deliver" and s.event != fault.at]
+    return f", after {_names(between)}" if between else ""
+
+
+def _back(fault: Fault, number: int, steps: Sequence[Step], words: Words) -> str:
+    if not isinstance(fault, DeadLetter):
+        return ""
+    back = next((s for s in steps[number + 1 :] if s.action == "put back" and s.event == fault.at), None)
+    if back is None:
+        return ""
+    place = words.place_of(back).replace(", ", " ")
+    what = "record" if place else "message"
+    return f"; later it was {words.put_back} as a new {what}" + (f", {place}" if place else "")
+
+
+def _taken_over(fault: Fault, step: Step, again: Sequence[Step]) -> dict[str, object]:
+    if not isinstance(fault, Zombie):
+        return {"old": "", "new": "", "held": ""}
+    held = [s for s in again if s.consumer != step.consumer]
+    old = held[0].consumer if held else step.consumer
+    return {"old": old, "new": step.consumer, "held": _names([s.event for s in held] or [fault.at])}
+
+
+def _growth(
+    fault: Rehash, steps: Sequence[Step], partitions: int, events: Sequence[Event], words: Words
+) -> dict[str, object]:
+    homes = list(dict.fromkeys(s.partition for s in steps if s.action == "deliver" and s.event == fault.at))
+    place = next((i for i, s in enumerate(steps) if s.action == "deliver" and s.event == fault.at), len(steps))
+    late = [s for s in steps[place + 1 :] if s.action == "deliver" and s.fault == fault]
+    key = next(event.key for event in events if event.id == fault.at)
+    noun = words.lane if words.lanes == "partition" else "queue"
+    return {
+        "count": partitions,
+        "to": fault.to,
+        "event": fault.at,
+        "home": homes[0] if homes else "another",
+        "backlog": f", and was read before the backlog of {noun} {late[0].partition} ({late[0].event} first)"
+        if late
+        else "",
+        "lag": f"; producers with old metadata sent the next {fault.lag} events of {key!r} to the old {noun}"
+        if fault.lag
+        else "",
+    }
+
+
+def _refusal(number: int, steps: Sequence[Step], words: Words) -> str:
+    step = steps[number]
+    fate = next(
+        (s.action for s in steps[number + 1 :] if (s.partition, s.offset) == (step.partition, step.offset)),
+        None,
+    )
+    then = {
+        "deliver": words.shown_again,
+        "park": f"its attempts were used up, and it went {words.dead}",
+        "skip": words.skipped,
+        "refuse": "its attempts were used up for good",
+        "put back": words.shown_again,
+    }.get(fate or "", "nothing followed")
+    return f"the handler raised on {words.record(step)}: {then}"
+
+
+def _names(ids: Sequence[EventId | None], most: int = 5) -> str:
+    names = [str(id_) for id_ in dict.fromkeys(ids)]
+    if len(names) > most:
+        names = [*names[:most], f"{len(names) - most} more"]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "nothing"

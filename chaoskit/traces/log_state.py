@@ -1,0 +1,105 @@
+"""What can be true of one unit of a log while a trace is read: who owns it, where it is, what was committed.
+
+A commit is not one value but a range: where the trace lists no commits, the consumer may have committed anywhere
+between the last replay's start and what it has run. A replay that is seen pins it.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from chaoskit.traces.log_layout import Layout, Record
+from chaoskit.traces.log_rules import LogRules
+
+
+@attrs.frozen
+class Cursor:
+    """One consumer in one unit. Places are indices into the log."""
+
+    run: int | None = None
+    """Next to run; None: it starts at the commit."""
+    got: int = 0
+    """Next to be handed over; beyond `run` if records were handed over and not run."""
+    base: int = 0
+    """Where its fetching began."""
+    stop: int | None = None
+    """The end of the batch that was handed over in brackets."""
+    end: int | None = None
+    """It lost the unit and holds nothing from here on."""
+    failures: int = 0
+    ran: bool = False
+    """The record before `run` was just run by it, without a failure."""
+
+
+@attrs.frozen
+class State:
+    owner: str | None
+    low: int
+    high: int
+    cursors: tuple[tuple[str, Cursor], ...] = ()
+
+    def cursor(self, consumer: str) -> Cursor | None:
+        return next((cursor for name, cursor in self.cursors if name == consumer), None)
+
+    def put(self, consumer: str, cursor: Cursor | None) -> State:
+        others = [(name, other) for name, other in self.cursors if name != consumer]
+        if cursor is not None:
+            others.append((consumer, cursor))
+        return attrs.evolve(self, cursors=tuple(sorted(others, key=lambda pair: pair[0])))
+
+
+@attrs.define
+class View:
+    """What is known of a unit for certain: its log, what was shown and what is gone. Grows word by word."""
+
+    rules: LogRules
+    layout: Layout
+    groups: frozenset[str]
+    one_key: bool = False
+    """The unit is a key: nothing in it runs side by side."""
+    gone: set[int] = attrs.field(factory=set)
+    shown: set[Record] = attrs.field(factory=set)
+    failed: set[Record] = attrs.field(factory=set)
+
+    def following(self, place: int) -> int:
+        """The first record from here on that is not gone."""
+        while place in self.gone:
+            place += 1
+        return place
+
+    def before(self, place: int) -> int:
+        place -= 1
+        while place in self.gone:
+            place -= 1
+        return place
+
+    def named(self, place: int) -> str:
+        return self.layout.named(place)
+
+    def free(self, group: str) -> bool:
+        """No verb of this group occurs: what belongs to it may have happened unseen."""
+        return group not in self.groups
+
+
+def held_until(rules: LogRules, cursor: Cursor) -> int:
+    """The place behind the last record that the consumer can have fetched."""
+    if cursor.stop is not None:
+        return cursor.stop
+    polled = (cursor.got - cursor.base) // rules.max_poll_records + 1
+    return cursor.base + polled * rules.max_poll_records
+
+
+def killed(state: State, consumer: str) -> State:
+    """The consumer's process is gone: whoever is next starts at the commit."""
+    after = state.put(consumer, None)
+    return attrs.evolve(after, owner=None) if state.owner == consumer else after
+
+
+def evicted(rules: LogRules, state: State, source: str | None, target: str) -> State:
+    """The unit goes to `target`; `source` may run what it holds, if this broker has zombies."""
+    old = None if source is None else state.cursor(source)
+    after = attrs.evolve(state, owner=target)
+    if source is not None and old is not None:
+        held = None if old.run is None or not rules.zombies else attrs.evolve(old, end=held_until(rules, old))
+        after = after.put(source, held)
+    return after.put(target, Cursor())

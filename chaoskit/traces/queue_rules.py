@@ -1,0 +1,129 @@
+"""The facts about one queue-shaped broker, under its settings, that decide what it can deliver."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import attrs
+
+Order: TypeAlias = Literal["none", "dispatch", "locked", "cascade", "in_order", "anything"]
+Returns: TypeAlias = Literal["place", "front", "head", "tail", "anywhere"]
+
+
+@attrs.frozen(kw_only=True)
+class QueueRules:
+    """What decides whether a queue can make a delivery; counts are messages, times are seconds, None is no bound."""
+
+    broker: str = "the broker"
+    """Its name, as it stands in the sentences."""
+
+    order: Order = "none"
+    """`none`: any ready message. `dispatch`: handed out in order, runs finish in any order. `locked`: nothing of a
+    unit is handed out while earlier ones of another receive are unsettled. `cascade`: a redelivery brings all later
+    ones of the unit again. `in_order`: each once, in order. `anything`: only `r` before a delivery is refused."""
+
+    unit: str = "queue"
+    """What the order is kept in: queue, message group, session, ordering key."""
+
+    consumers: int | None = None
+    """1: one consumer at a time, the next one takes over (single active consumer). None: those that the trace names."""
+
+    receive: int | None = None
+    """The most messages of one receive or batch."""
+
+    grouped: bool = False
+    """One receive keeps the messages of a unit together."""
+
+    ascending: bool = False
+    """One batch is in the order of the log even where the broker keeps no order (Kafka share group)."""
+
+    prefetch: int | None = None
+    """The most messages that one consumer holds unsettled."""
+
+    outstanding: int | None = None
+    """The most messages that all consumers together hold unsettled; one that waits for its retry counts."""
+
+    span: int | None = None
+    """From the oldest unsettled message on, only so many are handed out (share group record locks)."""
+
+    pushes: bool = False
+    """The broker fills the client's buffer ahead: what lies there runs before a message that comes back later."""
+
+    returns: Returns = "anywhere"
+    """Where a message that comes back goes: to its `place`, to the `front` in the order of returns, to the `head` in
+    any order, to the `tail`, or `anywhere` later. The first three are served before messages never delivered."""
+
+    loss: Literal["returns", "lease"] = "lease"
+    """What a killed consumer's unsettled messages do: come back with its connection, or wait for their timeout."""
+
+    settled: Literal["final", "may_return"] = "final"
+    """Whether an acknowledged message can come again."""
+
+    settles: Literal["after_run", "at_hand_over"] = "after_run"
+    """`at_hand_over`: no acknowledgement after the run (no-ack, receive-and-delete): it is lost or done."""
+
+    settles_setting: str = "acknowledgement before the run"
+    """The setting that makes it so, for the sentences."""
+
+    late_ack: Literal["refused", "accepted", "maybe"] = "refused"
+    """What an acknowledgement by a consumer that no longer holds the message does."""
+
+    ack_all: bool = False
+    """An acknowledgement covers all earlier messages (JetStream AckAll)."""
+
+    failure_settles: bool = False
+    """A failed run is acknowledged like a good one (Celery)."""
+
+    comes_back: bool = True
+    """Unsettled messages come back without being asked for; False where somebody has to claim them (Redis)."""
+
+    zombies: bool = True
+    """A consumer that lost a message can still run it; False where the loss ends the run (row locks)."""
+
+    marks: bool = True
+    """The broker tells a second delivery (a mark, a count), so that it must be written with `r`."""
+
+    limit: int | None = None
+    """The most deliveries of one message."""
+
+    limit_setting: str = ""
+    """That setting as written, such as `max_receive_count=2`."""
+
+    limit_exact: bool = True
+    """False where the broker counts roughly (Pub/Sub) or counts what was never shown (Lambda)."""
+
+    dead: Literal["never", "limit", "any"] = "never"
+    """When a message leaves for the dead letters: never, at the limit, or whenever the application decides."""
+
+    dead_setting: str = ""
+    """The setting that would allow dead letters, for the sentences."""
+
+    loses: str | None = None
+    """The setting or event by which messages disappear; None: nothing is ever lost."""
+
+    skips_failed: bool = False
+    """The consumer goes on behind a failed message of the same receive and settles the later ones."""
+
+    skips_setting: str = ""
+    """The setting for that, for the sentences."""
+
+    single_returns: bool = False
+    """One message of a receive can come back alone (per-message visibility changes)."""
+
+    batch_returns: Literal["each", "whole", "failed"] = "each"
+    """After a batch with a failure: each message for itself, the whole batch, or what was not done comes back."""
+
+    window: float | None = None
+    """Seconds during which a second send of the same payload is swallowed."""
+
+    window_setting: str = "the deduplication window"
+    """Its name, for the sentences."""
+
+    send_window: int | None = 1
+    """Sends under way at once: an accepted message can be overtaken by so many minus one later ones."""
+
+    lease: float | None = None
+    """Seconds after which a message that is not settled comes back; None: not known."""
+
+    one_at_a_time: bool = True
+    """A consumer runs what it got one after another, in the order of hand-over."""
