@@ -31,6 +31,9 @@ class Model(Protocol):
     def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
         """These raw steps as literal ones, each with the fault that caused it."""
 
+    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
+        """These raw steps as a trace that the broker's `permits` reads, with all commits and settlements."""
+
     def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
         """What each parameter of this kind can be at this event, mildest first; None where it cannot act."""
 
@@ -102,6 +105,13 @@ class Scenario:
         """The steps that this scenario makes for a handler that refuses nothing."""
         model = self.broker.model(self.stream)
         return model.schedule(self.faults, list(model.play(self.faults)), ())
+
+
+    def trace(self) -> str:
+        """The same steps as a trace that `broker.permits` reads, with all commits and settlements. Events are numbered
+        1, 2, 3… as they were produced."""
+        model = self.broker.model(self.stream)
+        return model.trace(self.faults, list(model.play(self.faults)), ())
 
 
 def check_possible(broker: Broker, kind: FaultKind) -> None:

@@ -42,13 +42,11 @@ WORDS = Words(
             f"acks_late=False acknowledges before the task runs (and loses it in a crash). {_IDEMPOTENT}",
         ),
         DeadLetter: Told(
-            "{event} failed before it had any effect and called retry(countdown=…): a new message with the same task "
-            "id; "
-            "later tasks went on{back}",
+            "{event} failed before it had any effect and called retry(countdown=…); its successors went on{back}",
             "a task without retry (retries=False), or one that waits for its turn (compare `seq`)",
         ),
         Overtake: Told(
-            "worker process {consumer} was slow with {event}: {over} were finished first by others",
+            "worker process {consumer} was slow with {event}: others finished {over} first",
             "one worker with concurrency 1 (concurrency=1), or a queue and a worker for what depends on each other",
         ),
         BatchSwap: Told(
@@ -59,7 +57,8 @@ WORDS = Words(
             f"no setting: apply_async(retry=True) is the default. {_IDEMPOTENT}",
         ),
         Zombie: Told(
-            "{held} took longer than visibility_timeout: worker {new} ran it as well, with redelivered=True",
+            "visibility_timeout passed while worker {old} still worked: {held} came to worker {new}, too, with "
+            "redelivered=True",
             "a visibility_timeout that is longer than any task; acks_late=False",
         ),
         Lose: Told(
@@ -74,8 +73,9 @@ WORDS = Words(
 class Celery(Settings):
     """A Celery queue on Redis and its worker processes.
 
-    `acks_late`: acknowledge after the task instead of before; off by default. `concurrency`: worker processes.
-    `visibility_timeout`: seconds; 3,600 by default. `retries`: tasks call retry(), which publishes them again later.
+    `acks_late`: acknowledge after the task instead of before. `concurrency`: worker processes. `visibility_timeout`:
+    seconds, after which Redis hands out again what was not acknowledged. `retries`: tasks call retry(), which publishes
+    them again later. `queue`: its name, as messages carry it.
     """
 
     acks_late: bool = flag()

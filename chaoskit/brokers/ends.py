@@ -38,7 +38,7 @@ WORDS = Words(
         BatchSwap: Told("sending {at} failed at first, and the retry arrived after {over}", "a producer that waits"),
         Resend: Told("{at} was sent twice", f"a broker that deduplicates. {_IDEMPOTENT}"),
         Zombie: Told(
-            "consumer {old} was taken for dead and ran {held} nevertheless, while consumer {new} ran it, too",
+            "consumer {old} was taken for dead and ran {held} nevertheless, as did consumer {new}",
             "fencing: a version that is compared in the same transaction as the effect",
         ),
         Lose: Told("{event} was lost", "a broker that keeps what was not handled"),
@@ -49,8 +49,10 @@ WORDS = Words(
 
 @attrs.frozen(kw_only=True)
 class InOrder(Settings):
-    """A system that delivers each message once, in order. No fault is possible: whatever fails here is wrong
-    already."""
+    """A system that delivers each message once, in order. No fault is possible: whatever fails here is wrong already.
+
+    `queue`: its name, as messages carry it.
+    """
 
     queue: str = named("events")
 
@@ -72,9 +74,9 @@ class InOrder(Settings):
 
 @attrs.frozen(kw_only=True)
 class Anything(Settings):
-    """A system of which nothing is known: messages come in any order, any number of times, or never.
+    """A system of which nothing is known. Messages come in any order, any number of times, or never.
 
-    `consumers`: that compete.
+    `consumers`: that compete. `queue`: its name, as messages carry it.
     """
 
     consumers: int = whole(2)

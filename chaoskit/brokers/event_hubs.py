@@ -24,6 +24,7 @@ from chaoskit.faults import (
     Resend,
     Zombie,
 )
+from chaoskit.traces.log_rules import LogRules
 
 _IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
 
@@ -48,7 +49,7 @@ WORDS = Words(
             "a partition count that never changes (partitions_added=False)",
         ),
         BatchSwap: Told(
-            "sending {at} failed at first, and the retry landed behind {over}, which was sent at the same time",
+            "sending {at} failed at first, and the retry landed behind {over}, sent at the same time",
             "awaiting each send before the next of the key (outstanding_sends=1)",
         ),
         Overtake: Told(
@@ -61,8 +62,7 @@ WORDS = Words(
         ),
         Zombie: Told(
             "processor {new} claimed the ownership of processor {old} and read from the checkpoint, while processor "
-            "{old} "
-            "still dispatched {held}, which it had read",
+            "{old} still dispatched {held}, which it had read",
             "no setting: whenever processors join or leave. Compare a version in the transaction of the effect",
         ),
         Lose: Told(
@@ -77,11 +77,13 @@ WORDS = Words(
 class EventHubs(Settings):
     """An event hub and the event processors that read it.
 
-    `partitions`: of the hub. `processors`: partition p belongs to processor p % processors. `checkpoint_every`: after
-    each k-th event; None: after every event, and now and then a checkpoint is late. `outstanding_sends`: that are not
-    awaited before the next. `partitions_added`: the hub may grow (premium and dedicated tiers). That adding partitions
-    moves keys is not verified, so it is off. `start_at_latest`: a lost checkpoint starts at the latest event.
-    `dead_letters`: the application sets failed events aside and puts them back later.
+    `partitions`: of the hub, at first. `processors`: partition p belongs to processor p % processors.
+    `checkpoint_every`: the processor checkpoints after each k-th event; None: after every event, and now and then a
+    checkpoint is late. `outstanding_sends`: sends that are under way at once; 1 awaits each before the next.
+    `partitions_added`: the hub may grow (premium and dedicated tiers). That adding partitions moves keys is not
+    verified, so it is off. `start_at_latest`: a lost checkpoint starts at the latest event, so that earlier ones are
+    passed over. `dead_letters`: the application sets failed events aside and puts them back later. `event_hub`: its
+    name, as messages carry it.
     """
 
     partitions: int = whole(4)
@@ -121,6 +123,23 @@ class EventHubs(Settings):
                 "a reader without a checkpoint starts at the earliest event; start_at_latest=True makes it possible"
             )
         return no
+
+    def rules(self) -> LogRules:
+        return LogRules(
+            commit_word="checkpoint",
+            writes="slots",
+            max_in_flight=self.outstanding_sends,
+            order_hint=f"a higher outstanding_sends than {self.outstanding_sends}",
+            max_attempts=10 if self.dead_letters else None,
+            commit_every=self.checkpoint_every,
+            max_poll_records=300,
+            poll_word="what it had read",
+            start_at_latest=self.start_at_latest,
+            dead_letters=self.dead_letters,
+            dead_hint="dead_letters=True",
+            units=self.partitions,
+            grows="up" if self.partitions_added else "never",
+        )
 
     def stages(self) -> LogSettings:
         home, growth = routing(

@@ -47,8 +47,7 @@ WORDS = Words(
             f"{_IDEMPOTENT}",
         ),
         DeadLetter: Told(
-            "{event} reached max_deliver before it had any effect; the application kept it and published it "
-            "again{back}",
+            "{event} reached max_deliver before it had any effect, and the application kept it{back}",
             "nobody who publishes it again (dead_letters=False): JetStream itself only sends an advisory",
         ),
         Rehash: Told(
@@ -57,7 +56,7 @@ WORDS = Words(
             "a subject mapping that never changes while there is a backlog",
         ),
         Overtake: Told(
-            "subscriber {consumer} was slow with {event}: {over} were finished first by others",
+            "subscriber {consumer} was slow with {event}: others finished {over} first",
             "max_ack_pending=1, or consumers=1",
         ),
         BatchSwap: Told(
@@ -70,9 +69,8 @@ WORDS = Words(
             f"retries within the duplicate window with the same Nats-Msg-Id (msg_ids=True). {_IDEMPOTENT}",
         ),
         Zombie: Told(
-            "the ack wait of {held} ran out while subscriber {old} still worked: subscriber {new} got it, and a late "
-            "ack of "
-            "subscriber {old} is accepted",
+            "the ack wait ran out while subscriber {old} still worked: {held} came to subscriber {new}, and a late ack "
+            "of subscriber {old} is accepted",
             "in-progress acks (+WPI) while the handler works; a version compared in the transaction",
         ),
         Lose: Told(
@@ -105,11 +103,12 @@ class JetStream(Settings):
     """A JetStream stream and one consumer with several subscribers.
 
     `consumers`: subscribers of the consumer, which compete. `max_ack_pending`: unacknowledged messages of the consumer;
-    1,000 by default, and 1 means one at a time. `ack_wait`: seconds; 30 by default. `max_deliver`: -1 is endless.
-    `ack_policy`: "explicit", "all" or "none". `msg_ids`: messages have a Nats-Msg-Id, and what is published again
-    within `duplicate_window` seconds (120 by default) is dropped. `publish_async_max_pending`: publishes without an
-    ack; 1 waits for each. `partitions`: of a subject mapping with partition(), each with a consumer like this.
-    `dead_letters`: the application keeps what reached max_deliver and publishes it again.
+    1 means one at a time. `ack_wait`: seconds. `max_deliver`: deliveries of a message; -1 is endless. `ack_policy`:
+    with "all" an ack settles all earlier messages, with "none" nothing needs one. `msg_ids`: messages have a
+    Nats-Msg-Id, and what is published again within `duplicate_window` is dropped. `duplicate_window`: seconds.
+    `publish_async_max_pending`: publishes without an ack; 1 waits for each. `partitions`: of a subject mapping with
+    partition(), each with a consumer like this. `dead_letters`: the application keeps what reached max_deliver and
+    publishes it again. `stream`: its name, as messages carry it.
     """
 
     consumers: int = whole(2)
@@ -187,8 +186,7 @@ class JetStream(Settings):
         if not self.dead_letters:
             no[DeadLetter] = (
                 "JetStream has no dead letters; dead_letters=True with max_deliver=5, where the application keeps "
-                "them, "
-                "makes it possible"
+                "them, makes it possible"
             )
         if self.ack_policy == "none":
             never = 'without acks nothing comes again; ack_policy="explicit" makes it possible'
@@ -205,7 +203,8 @@ class JetStream(Settings):
             self.consumers,
             lock="queue" if self.max_ack_pending == 1 else "message",
             brings="lane" if self.max_ack_pending == 1 else "message",
-            window=min(self.max_ack_pending, self.max_ack_pending),
+            returns="front",
+            window=self.max_ack_pending,
             refused="lost" if self.ack_policy == "none" else "again",
             max_attempts=10 if self.max_deliver < 0 else self.max_deliver,
             gives_up="never" if self.max_deliver < 0 else "dead" if self.dead_letters else "lost",
@@ -213,7 +212,7 @@ class JetStream(Settings):
         producer = Producer(home, self.partitions, max_in_flight=self.publish_async_max_pending)
         window = self.duplicate_window if self.msg_ids else 0
         fields = _identified if self.msg_ids else _fields
-        return QueueSettings(self.stream, producer, lends, fields, growth, window=window)
+        return QueueSettings(self.stream, producer, lends, fields, growth, window=window, lease=self.ack_wait)
 
 
 def _fields(event: Event, step: Raw) -> dict[str, Any]:

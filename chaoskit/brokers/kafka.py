@@ -15,6 +15,7 @@ import attrs
 
 from chaoskit.brokers.base import Settings, choice, flag, key_bytes, one_of, routing, whole, whole_or_none
 from chaoskit.brokers.consumer import Reading
+from chaoskit.brokers.kafka_share import share_rules
 from chaoskit.brokers.lease import Leasing
 from chaoskit.brokers.log import LogSettings
 from chaoskit.brokers.partitioners import KAFKA_PARTITIONERS
@@ -36,6 +37,8 @@ from chaoskit.faults import (
     Zombie,
 )
 from chaoskit.schedule import Raw
+from chaoskit.traces.log_rules import LogRules
+from chaoskit.traces.queue_rules import QueueRules
 
 WORDS = Words(
     lane="partition",
@@ -78,7 +81,7 @@ WORDS = Words(
             "between partitions",
         ),
         Resend: Told(
-            "the producer got no answer for {at} and sent it again: {record} is another record of the same event",
+            "the producer got no answer for {at} and sent it again: {again} came once more, from another offset",
             "enable.idempotence=true (idempotent_producer=True) for the retries of the client; what the application "
             "sends again only the handler can notice (remember event ids)",
         ),
@@ -121,7 +124,7 @@ SHARE = attrs.evolve(
         **WORDS.told,
         Duplicate: Told("{record} was released and acquired again at once", WORDS.told[Duplicate].ruled_out_by),
         Redeliver: Told(
-            "the acquisition lock of {record} ran out (group.share.record.lock.duration.ms): it was acquired again"
+            "the acquisition lock of {event} ran out (group.share.record.lock.duration.ms): it was acquired again"
             "{after}",
             "no setting: a record that is not acknowledged in time is acquired again. Make the handler idempotent and "
             'independent of order, or use a consumer group (group="consumer")',
@@ -149,7 +152,7 @@ PARALLEL = attrs.evolve(
         **WORDS.told,
         Duplicate: Told("the Parallel Consumer retried {record} in place", WORDS.told[Duplicate].ruled_out_by),
         Redeliver: Told(
-            "consumer {consumer} restarted while {record} was incomplete: only that was replayed{after}",
+            "consumer {consumer} restarted while {event} was incomplete: only that was replayed{after}",
             "no setting: what was not completed comes again. Make the handler idempotent",
         ),
         Overtake: Told(
@@ -167,13 +170,13 @@ PARALLEL = attrs.evolve(
 
 @attrs.frozen(kw_only=True)
 class Kafka(Settings):
-    """A Kafka topic and the consumer group that reads it. Raises UsageError for settings that contradict.
+    """A Kafka topic and the consumer group that reads it.
 
     `partitions`: of the topic, at first. `consumers`: members of the group; partition p belongs to member
-    p % consumers.
-    `group`: who reads: "consumer" (a consumer group), "share" (a share group, KIP-932: no order) or "parallel"
-    (Confluent Parallel Consumer with ordering KEY). `partitioner`: "murmur2" is the Java client's default (also
-    kafka-python and aiokafka); librdkafka's names are known, its default is "consistent_random".
+    p % consumers. `group`: who reads: "consumer" (a consumer group), "share" (a share group, KIP-932: no order) or
+    "parallel" (Confluent Parallel Consumer with ordering KEY). `partitioner`: how a key finds its partition: "murmur2"
+    is the Java client's default (also kafka-python and aiokafka); librdkafka's names are known, its default is
+    "consistent_random".
     `idempotent_producer`: `enable.idempotence`; true by default in Java since 3.0 (KIP-679), false in librdkafka.
     `max_in_flight`: `max.in.flight.requests.per.connection`; 5 in Java, 1,000,000 in librdkafka. An idempotent
     producer allows 5 at most. `records_per_batch`: records that one batch of a partition holds (`linger.ms`,
@@ -181,14 +184,16 @@ class Kafka(Settings):
     librdkafka does. `commit_every`: the consumer commits after each k-th record; None: after every record, and now
     and then a commit is late. `on_error`: what the consumer does when the handler raises: "retry" (seek back and show
     it again), "stop" (the process dies and starts again), "skip" (log and go on: the record is lost), "retry_topic"
-    (publish it to a retry topic and go on, as Spring's @RetryableTopic does). `max_attempts`: of "retry" and "stop"
-    before the record goes to the dead-letter topic; 10 in Spring Kafka's DefaultErrorHandler. `max_poll_records`:
-    `max.poll.records`; 500 in Java. The search draws no replay longer than one poll. `commit_ahead`: offsets are
+    (publish it to a retry topic and go on, as Spring's @RetryableTopic does). `max_attempts`: before a refused record
+    goes to the dead-letter topic; 10 in Spring Kafka's DefaultErrorHandler. `max_poll_records`: `max.poll.records`; 500
+    in Java. The search draws no replay longer than one poll. `commit_ahead`: offsets are
     committed before the handler is done (auto-commit while another thread handles), so that a crash loses records.
     `application_resends`: the application sends again what an idempotent producer gave up on (`delivery.timeout.ms`),
-    or a new producer session does. `delivery_count_limit`: `group.share.delivery.count.limit` of a share group; 5.
-    `max_record_locks`: `group.share.partition.max.record.locks`; 200. `key_serializer`: from a key to its bytes, for
-    keys that are neither str nor bytes. `topic`: its name, as messages carry it.
+    or a new producer session does. `delivery_count_limit`: `group.share.delivery.count.limit` of a share group.
+    `max_record_locks`: `group.share.partition.max.record.locks` of a share group. `key_serializer`: from a key to its
+    bytes, for keys that are neither str nor bytes. `topic`: its name, as messages carry it.
+
+    Raises UsageError for settings that contradict.
     """
 
     partitions: int = whole(6)
@@ -254,8 +259,7 @@ class Kafka(Settings):
         if self.idempotent_producer and not self.application_resends:
             no[Resend] = (
                 "an idempotent producer's retries are not stored twice; idempotent_producer=False makes it possible, "
-                "or "
-                "application_resends=True where the application itself sends again"
+                "or application_resends=True where the application itself sends again"
             )
         return no | (self._impossible_in_share_group() if self.group == "share" else self._impossible_in_order())
 
@@ -278,6 +282,30 @@ class Kafka(Settings):
         if self.consumers == 1:
             no[Overtake] = "a single member handles what it acquired in order; consumers=2 or more makes it possible"
         return no
+
+    def rules(self) -> LogRules | QueueRules:
+        if self.group == "share":
+            return share_rules(self.delivery_count_limit, self.max_record_locks)
+        return LogRules(
+            writes="exact" if self.idempotent_producer else "window",
+            max_in_flight=self.max_in_flight,
+            records_per_batch=self.records_per_batch,
+            newest_first=self.retry_order == "newest_first",
+            application_resends=self.application_resends,
+            order_hint="idempotent_producer=False" if self.idempotent_producer else "",
+            copy_hint="idempotent_producer=False or application_resends=True" if self.idempotent_producer else "",
+            reads="parallel" if self.group == "parallel" else "cursor",
+            on_error=self.on_error,
+            max_attempts=self.max_attempts,
+            commit_ahead=self.commit_ahead,
+            ahead_hint="" if self.commit_ahead else "commit_ahead=True",
+            commit_every=self.commit_every,
+            max_poll_records=self.max_poll_records,
+            poll_word=f"max_poll_records={self.max_poll_records}",
+            dead_letters=self.on_error in ("retry", "retry_topic"),
+            dead_hint="on_error='retry' or 'retry_topic'",
+            units=self.partitions,
+        )
 
     def stages(self) -> LogSettings | QueueSettings:
         hash_, spreads_null, hashes_empty = KAFKA_PARTITIONERS[self.partitioner]

@@ -32,6 +32,7 @@ from chaoskit.faults import (
     Zombie,
 )
 from chaoskit.schedule import Raw
+from chaoskit.traces.log_rules import LogRules
 
 _IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
 
@@ -70,8 +71,7 @@ KCL = Words(
         ),
         Zombie: Told(
             "the lease of worker {old} expired (failoverTimeMillis): worker {new} read on from the checkpoint, while "
-            "worker "
-            "{old} still ran {held}; its own checkpoint was refused (ShutdownException)",
+            "worker {old} still ran {held}; its own checkpoint was refused (ShutdownException)",
             "no setting: a longer failoverTimeMillis makes it rarer. Compare a version in the transaction of the "
             "effect",
         ),
@@ -89,7 +89,7 @@ LAMBDA = attrs.evolve(
         **KCL.told,
         Duplicate: Told("the function failed after {event}, a batch by itself, and was invoked again", _IDEMPOTENT),
         Redeliver: Told(
-            "the function failed at {event}: its batch was retried in place, and {again} came again",
+            "the function failed at {event}: its batch was retried in place, with {again}",
             f"report_batch_item_failures=True retries from the lowest reported record only. {_IDEMPOTENT}",
         ),
         Lose: Told(
@@ -105,15 +105,17 @@ LAMBDA = attrs.evolve(
 class Kinesis(Settings):
     """A Kinesis data stream and what reads it.
 
-    `shards`: uniform, at first. `consumer`: "kcl" (Kinesis Client Library) or "lambda" (an event source mapping).
-    `workers`: of the KCL; shard s belongs to worker s % workers. `checkpoint_every`: the worker checkpoints after each
-    k-th record; None: after every record, and now and then a checkpoint is late. `records_per_put`: of one PutRecords
-    request, of which some may fail and are sent again; at most 500, and 1 means PutRecord. `parent_first`: parents are
-    read to their end before their children, as the KCL does. `start_at_latest`: a lost checkpoint starts at LATEST and
-    passes over records. `dead_letters`: the application sets failed records aside and puts them back later.
-    Of Lambda: `batch_size`: 100 by default. `report_batch_item_failures`, `bisect_batch_on_function_error`: as the
-    event source mapping has them. `maximum_retry_attempts`: -1 is endless; then the batch is skipped.
-    `parallelization_factor`: batches of one shard at a time, 1 to 10; each key stays in order.
+    `shards`: of the stream, at first, of the same size. `consumer`: "kcl" (Kinesis Client Library) or "lambda" (an
+    event source mapping). `workers`: of the KCL; shard s belongs to worker s % workers. `checkpoint_every`: the worker
+    checkpoints after each k-th record; None: after every record, and now and then a checkpoint is late.
+    `records_per_put`: of one PutRecords request, of which some may fail and are sent again; at most 500, and 1 means
+    PutRecord. `parent_first`: parents are read to their end before their children, as the KCL does. `start_at_latest`:
+    a lost checkpoint starts at LATEST and passes over records. `dead_letters`: the application sets failed records
+    aside and puts them back later. `batch_size`: records of one invocation of Lambda. `report_batch_item_failures`:
+    Lambda retries from the lowest record that was reported. `bisect_batch_on_function_error`: Lambda halves a batch
+    that failed. `maximum_retry_attempts`: of Lambda, before it skips the batch; -1 is endless.
+    `parallelization_factor`: batches of one shard that Lambda has at a time, 1 to 10; each key stays in order.
+    `stream`: its name, as messages carry it.
     """
 
     shards: int = whole(2)
@@ -197,6 +199,34 @@ class Kinesis(Settings):
         if self.maximum_retry_attempts < 0:
             no[Lose] = "a batch is retried without end; maximum_retry_attempts=2 makes it possible"
         return no
+
+    def rules(self) -> LogRules:
+        by_lambda = self.consumer == "lambda"
+        return LogRules(
+            unit_word="shard",
+            commit_word="checkpoint",
+            writes="request",
+            max_in_flight=self.records_per_put,
+            order_hint="" if self.records_per_put > 1 else "records_per_put=10",
+            reads="lambda" if by_lambda else "cursor",
+            max_attempts=10 if self.dead_letters else None,
+            commits_go_back=False,
+            commit_every=self.checkpoint_every,
+            max_poll_records=10_000,
+            poll_word="what was handed to processRecords",
+            zombies=not by_lambda,
+            start_at_latest=self.start_at_latest,
+            parent_first=self.parent_first or by_lambda,
+            dead_letters=self.dead_letters and not by_lambda,
+            dead_hint="dead_letters=True with consumer='kcl'",
+            units=self.shards,
+            grows="any",
+            batch_size=self.batch_size,
+            bisect=self.bisect_batch_on_function_error,
+            report_item_failures=self.report_batch_item_failures,
+            maximum_retry_attempts=self.maximum_retry_attempts,
+            parallel_keys=self.parallelization_factor > 1,
+        )
 
     def stages(self) -> LogSettings | QueueSettings:
         home, growth = routing(lambda key: key_bytes(self, key), by_md5_range, self.shards)

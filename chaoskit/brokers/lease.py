@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import attrs
@@ -28,6 +28,8 @@ Record = tuple[int, int]
 """The queue (or partition) and the number of a message in it."""
 
 _NOTHING: Caused = []
+_FRONT = -1_000_000_000.0
+"""Sorts before all times."""
 
 
 @attrs.frozen
@@ -38,7 +40,8 @@ class Leasing:
     `brings`: what comes back with a message that was not settled: itself; what its consumer was handed since; what
     was handed out of its lane since; its batch. `window`: how many unsettled messages a consumer, a receive of a
     lane, or a batch may have. `in_order`: messages are handed out in order, so that one overtakes another only while a
-    consumer is busy with it. `renewed`: what comes back is a new broker message.
+    consumer is busy with it. `returns`: what comes back goes to its place, or to the front in the order of returns,
+    before anything new. `renewed`: what comes back is a new broker message.
     `refused`: what happens to a message whose handler raised: shown "again", sent again as a new message ("renewed"),
     or "lost". `max_attempts`: then it is given up: "dead" (parked, put back once at the end), "lost", or "never"
     (kept until nothing else is left).
@@ -49,18 +52,26 @@ class Leasing:
     brings: Literal["message", "consumer", "lane", "batch"] = "message"
     window: int = UNBOUNDED
     in_order: bool = True
+    returns: Literal["place", "front"] = "place"
     renewed: bool = False
     refused: Literal["again", "renewed", "lost"] = "again"
     max_attempts: int = 10
     gives_up: Literal["dead", "lost", "never"] = "never"
 
+    @property
+    def most_deliveries(self) -> int:
+        """Of one message, before the broker gives it up."""
+        return UNBOUNDED if self.gives_up == "never" or self.refused != "again" else self.max_attempts
+
 
 class Note(NamedTuple):
-    """What the broker did between two steps: `held` (handed over, not run), `open` (run, not settled) or `back` (its
-    lease ended)."""
+    """What happened between two steps: a message was `held` (handed over, and not run yet), `open` (run, and not
+    settled), given back at once (`again`); its lease ended (`back`), or ended while its consumer holds it (`undead`).
+    `since` is the first of its batch."""
 
-    what: Literal["held", "open", "back", "again"]
+    what: Literal["held", "open", "back", "again", "undead"]
     turn: Turn
+    since: Turn | None = None
 
 
 class _Stall:
@@ -113,8 +124,8 @@ class Lender:
 
     cause: Fault | None = None
     _moved = False
-    _dead: list[int]
-    _latest = 0
+    _latest = 0.0
+    _ended: Lane = None
 
     def __init__(
         self,
@@ -126,7 +137,7 @@ class Lender:
         groups: Sequence[int],
         anchored: Held,
     ) -> None:
-        self._events, self._home, self._leasing, self._logs = events, home, leasing, logs
+        self._events, self._home, self.leasing, self.logs = events, home, leasing, logs
         self._todo, self._groups, self._anchored = turns, groups, anchored
         self._history: list[Turn] = []
         self._waiting: list[Waiting] = []
@@ -137,6 +148,8 @@ class Lender:
         self._chance: set[int] = set()
         self._given_up: list[int] = []
         self._fresh = leasing.consumers
+        self._returned = 0
+        self._held_by: dict[Record, int] = {}
         self._replaced: dict[int, int] = {}
         self.late: dict[Record, Fault] = {}
         self.notes: list[Note] = []
@@ -146,7 +159,8 @@ class Lender:
         todo, history, anchored, stalled, waiting = (
             self._todo, self._history, self._anchored, self._stalled, self._waiting
         )  # fmt: skip
-        in_batches, renewed = self._leasing.brings == "batch", self._leasing.renewed
+        in_batches, renewed = self.leasing.brings == "batch", self.leasing.renewed
+        most, held = self.leasing.most_deliveries, self._held_by
         while True:
             if not todo:
                 more = self._nothing_to_hand_out()
@@ -156,7 +170,7 @@ class Lender:
                     yield step
                 continue
             turn = todo.pop()
-            if stalled and (stall := stalled.get(self._lane(turn))) is not None:
+            if stalled and (stall := self._is_stalled(turn)) is not None:
                 stall.turns.append(turn)
                 continue
             if self._moved:
@@ -167,12 +181,16 @@ class Lender:
                 for step, self.cause in caused:
                     yield step
                 continue
+            if held:
+                held.pop(turn[1:3], None)
             refused = yield turn[3]
             history.append(turn)
-            caused: Caused = _NOTHING
+            caused = _NOTHING
             if in_batches:
                 self._joins_batch(turn, bool(faults) and isinstance(faults[0], Duplicate))  # type: ignore[index]
-            while faults and not refused and isinstance(faults[0], Duplicate) and self._alone(turn):
+            while (
+                faults and not refused and isinstance(faults[0], Duplicate) and turn[3][5] < most and self._alone(turn)
+            ):
                 self.cause = faults.pop(0)
                 self.notes.append(Note("again", turn))
                 if renewed:
@@ -182,10 +200,15 @@ class Lender:
                 refused = yield turn[3]
                 history.append(turn)
             if waiting:
+                self._ended = None
                 caused = self._count(turn)
+                if faults and self._ended is not None and self._ended == self._lane(turn):
+                    faults = None  # its receive has just ended with another one
+                if (refused or faults) and any(turn[1:3] == other[1:3] for other in todo):
+                    refused, faults = False, None  # it came back with another one
             if refused:
                 caused = [*caused, *self._refused(turn)]
-            elif faults and isinstance(faults[0], Redeliver):
+            elif faults and isinstance(faults[0], Redeliver) and turn[3][5] < most:
                 caused = [*caused, *self._arm(turn, faults.pop(0))]  # type: ignore[arg-type]
             for step, self.cause in caused:
                 yield step
@@ -197,8 +220,7 @@ class Lender:
             if found:
                 return self._due(min(found, key=lambda waiting: waiting.left))
         if self._stalled:
-            stall = next(iter(self._stalled.values()))
-            self._end_stall(stall)
+            self._end_stall(next(iter(self._stalled.values())))
             return []
         if self._given_up:
             return [self._put_back(self._given_up.pop(0), None)]
@@ -207,32 +229,40 @@ class Lender:
     # Who keeps what in order, and who takes it.
 
     def _lane(self, turn: Turn) -> Lane:
-        lock = self._leasing.lock
+        lock = self.leasing.lock
         if lock == "message":
             return turn[1], turn[2]
         return (turn[1], self._groups[turn[3][2]]) if lock == "group" else turn[1]
 
+    def _is_stalled(self, turn: Turn) -> _Stall | None:
+        return self._stalled.get(self._lane(turn)) or self._stalled.get(("queue", turn[1]))
+
     def _assigned(self, turn: Turn) -> Turn:
         """The message for the consumer that can take it: not one that is dead, busy or full."""
-        consumer = self._owner.get(self._lane(turn), turn[3][1])
-        consumer = self._free(self._replaced.get(consumer, consumer))
+        lane = self._lane(turn)
+        consumer = self._free(self._owner.get(lane, turn[3][1]))
+        if self.leasing.lock == "queue":
+            self._owner[lane] = consumer
         return turn if consumer == turn[3][1] else (*turn[:3], (DELIVER, consumer, *turn[3][2:]))
 
     def _free(self, consumer: int) -> int:
-        out = self._out()
-        for _ in range(self._leasing.consumers):
-            if consumer not in out:
-                return consumer
-            following = (consumer + 1) % self._leasing.consumers
-            consumer = self._replaced.get(following, following)
+        out, count = self._out(), self.leasing.consumers
+        mine = self._present(consumer)
+        if mine not in out:
+            return mine
+        others = (self._present((consumer + n) % count) for n in range(1, count))
+        return next((other for other in others if other not in out), mine)
+
+    def _present(self, consumer: int) -> int:
+        """Who is there in place of this one."""
+        while consumer in self._replaced:
+            consumer = self._replaced[consumer]
         return consumer
 
     def _out(self) -> set[int]:
-        """Consumers that cannot take a message now."""
-        if self._leasing.lock != "message":
-            return set()
+        """Consumers that cannot take a message now: dead or busy, or full."""
         out = {waiting.consumer for waiting in self._waiting if isinstance(waiting, (_Stall, _Undead))}
-        if self._leasing.brings == "consumer":
+        if self.leasing.brings == "consumer" and self.leasing.lock == "message":
             out |= {armed.consumer for armed in self._all_armed() if self._is_full(armed.consumer)}
         return {consumer for consumer in out if consumer is not None}
 
@@ -241,7 +271,7 @@ class Lender:
 
     def _is_full(self, consumer: int) -> bool:
         since = min((armed.since for armed in self._all_armed() if armed.consumer == consumer), default=UNBOUNDED)
-        return sum(turn[3][1] == consumer for turn in self._history[since:]) >= self._leasing.window
+        return sum(turn[3][1] == consumer for turn in self._history[since:]) >= self.leasing.window
 
     # What goes wrong before a message is run.
 
@@ -253,32 +283,38 @@ class Lender:
         if isinstance(fault, Overtake):
             del faults[0]
             return self._overtaken(turn, fault)
-        if not isinstance(fault, Lose) and (armed := self._unsettled_with(turn)) is not None:
+        if not isinstance(fault, Lose) and (armed := self._unsettled_with(turn, fault)) is not None:
             self._todo.append(turn)
             return self._end_lease(armed)
         del faults[0]
         if isinstance(fault, Zombie):
+            if turn[3][5] >= self.leasing.most_deliveries:
+                self._todo.append(turn)
+                return _NOTHING
             return self._take_over(turn, fault)
-        self._latest = max(self._latest, turn[3][2])
+        self._latest = max(self._latest, turn[0])
         if isinstance(fault, Lose):
             return [((LOSE, *turn[3][1:]), fault)]
         assert isinstance(fault, DeadLetter)
         self._waiting.append(_Parked(turn[3][2], fault.after + 1, fault))
         return [((PARK, *turn[3][1:]), fault)]
 
-    def _unsettled_with(self, turn: Turn) -> _Armed | None:
-        """What comes back together with this message, and has to come first."""
-        brings, lane = self._leasing.brings, self._lane(turn)
+    def _unsettled_with(self, turn: Turn, fault: Fault | Hold | None = None) -> _Armed | None:
+        """What comes back together with this message, and has to come first. A consumer that is taken for dead loses
+        all it has."""
+        brings, lane = self.leasing.brings, self._lane(turn)
         for armed in self._all_armed():
+            if isinstance(fault, Zombie) and armed.consumer == turn[3][1]:
+                return armed
             if brings == "consumer" and armed.consumer == turn[3][1]:
                 return armed
-            if brings in ("lane", "batch") and armed.lane == lane:
+            if (brings in ("lane", "batch") or self.leasing.lock == "group") and armed.lane == lane:
                 return armed
         return None
 
     def _overtaken(self, turn: Turn, fault: Overtake) -> Caused:
         """A consumer has the message (or the head of the lane) and is slow; void where no other one is free."""
-        leasing = self._leasing
+        leasing = self.leasing
         consumer = turn[3][1] if leasing.in_order and leasing.lock == "message" else None
         if consumer is not None and len(self._out() | {consumer}) >= leasing.consumers:
             self._todo.append(turn)
@@ -286,7 +322,8 @@ class Lender:
         lane = self._lane(turn)
         stall = _Stall(lane, fault.by + 1, [turn], fault, consumer)
         if consumer is not None:
-            self.notes.append(Note("held", turn))
+            self._hands_over(turn)
+            self._latest = max(self._latest, turn[0])
             self._moved = True
         self._stalled[lane] = stall
         self._waiting.append(stall)
@@ -294,7 +331,7 @@ class Lender:
 
     def _held_back(self, turn: Turn, hold: Hold) -> Caused:
         """The old home of a key that moved drains late: not before the event that moved."""
-        lane = self._lane(turn)
+        lane = ("queue", turn[1])
         stall = self._stalled[lane] = _Stall(lane, hold.release, [turn], hold.fault, None)
         stall.awaits = hold.awaits
         self._waiting.append(stall)
@@ -303,53 +340,87 @@ class Lender:
     def _take_over(self, turn: Turn, fault: Zombie) -> Caused:
         """The lease of all that the consumer holds ends; it runs it nevertheless, while others are handed it."""
         old, lane = turn[3][1], self._lane(turn)
-        held, rest = [turn], []
-        while self._todo and len(held) <= fault.holds:
-            other = self._todo.pop()
-            mine = other[3][1] == old if self._leasing.lock == "message" else self._lane(other) == lane
-            (held if mine and other[3][5] == 1 else rest).append(other)
-        self._todo += [*rest, *map(_next_attempt, held)]
-        self._todo.sort(reverse=True)
-        self.notes += [Note("held", each) for each in held] + [Note("back", each) for each in held]
+        held = [turn, *self._fetched_with(turn, fault.holds)]
+        self._open.pop(lane if self.leasing.lock != "message" else None, None)
+        for each in held:
+            self._hands_over(each)
+        self.notes += [Note("undead", each) for each in held]
+        self._comes_back(held)
         self.late |= {each[1:3]: fault for each in held}
-        self._latest = max([self._latest, *(each[3][2] for each in held)])
+        self._latest = max([self._latest, *(each[0] for each in held)])
         undead = _Undead(old, fault.after + 1, held, fault)
+        self._held_by.update((each[1:3], -1) for each in held)
         self._waiting.append(undead)
         self._moved = True
         new = self._successor(old, lane)
         return [((TAKE_OVER, new, *turn[3][2:5], turn[3][5] + 1), fault)]
 
+    def _fetched_with(self, turn: Turn, most: int) -> list[Turn]:
+        """The next messages of the lane, or of the queue where nothing keeps an order, handed to the same consumer."""
+        lane, found = self._lane(turn), []
+        for other in reversed(self._todo):
+            if other[1] != turn[1] or (self.leasing.lock != "message" and self._lane(other) != lane):
+                continue
+            if (
+                len(found) == most
+                or other[1:3] in self._held_by
+                or self._is_stalled(other)
+                or other[3][5] >= self.leasing.most_deliveries
+            ):
+                break
+            found.append(other)
+        for other in found:
+            self._todo.remove(other)
+        return [(*other[:3], (DELIVER, turn[3][1], *other[3][2:])) for other in found]
+
+    def _hands_over(self, turn: Turn) -> None:
+        """The consumer has it, and does not run it yet."""
+        if self._held_by.get(turn[1:3]) != turn[3][1]:
+            self._held_by[turn[1:3]] = turn[3][1]
+            self.notes.append(Note("held", turn))
+
+    def _comes_back(self, turns: Iterable[Turn]) -> None:
+        """Leases ended: the messages are to be handed out once more."""
+        turns = list(turns)
+        for turn in turns:
+            self._held_by.pop(turn[1:3], None)
+        self.notes += [Note("back", turn) for turn in turns]
+        again = [_next_attempt(turn) for turn in turns]
+        if self.leasing.returns == "front":
+            again = [(_FRONT + self._returned + n, *turn[1:]) for n, turn in enumerate(again)]
+            self._returned += len(again)
+        self._back_to_queue(again)
+
     def _successor(self, old: int, lane: Lane) -> int:
         """Who is handed what `old` is thought to have dropped: another consumer, or a new one where there is none."""
-        leasing = self._leasing
-        alone = leasing.consumers == 1 or (leasing.lock == "message" and len(self._out()) >= leasing.consumers)
-        if alone:
+        new = self._free(old)
+        if new in self._out():
             new, self._fresh = self._fresh, self._fresh + 1
             self._replaced[old] = new
-            return new
-        if leasing.lock == "message":
-            return self._free(old)
-        following = (old + 1) % leasing.consumers
-        new = self._owner[lane] = self._replaced.get(following, following)
+        if self.leasing.lock != "message":
+            self._owner[lane] = new
         return new
 
     # After a delivery.
 
     def _alone(self, turn: Turn) -> bool:
-        """Whether the message can come again by itself: nothing before it in its lane is unsettled."""
-        return self._leasing.brings in ("message", "consumer") or self._unsettled_with(turn) is None
+        """Whether the message can come again at once: nothing before it in its lane is unsettled, and nothing that came
+        back before it is to be served."""
+        if self.leasing.returns == "front" and self._todo and self._todo[-1][0] < 0:
+            return False
+        return self.leasing.brings == "consumer" or self._unsettled_with(turn) is None
 
     def _joins_batch(self, turn: Turn, alone: bool) -> None:
         """`alone`: the batch is this message only, and is closed."""
-        lane = self._lane(turn) if self._leasing.lock != "message" else None
+        lane = self._lane(turn) if self.leasing.lock != "message" else None
         members = self._open.get(lane, [])
-        if len(members) >= self._leasing.window:
+        if len(members) >= self.leasing.window or (members and members[-1][3][1] != turn[3][1]):
             members = []
         self._open[lane] = [] if alone else [*members, turn]
 
     def _arm(self, turn: Turn, fault: Redeliver) -> Caused:
         """The message is not settled: it comes back after `after` more deliveries, or when no more fit in."""
-        leasing, lane, left, members = self._leasing, self._lane(turn), fault.after, [turn]
+        leasing, lane, left, members = self.leasing, self._lane(turn), fault.after, [turn]
         if leasing.brings == "batch":
             members = self._whole_batch(turn)
         elif leasing.brings == "lane" or leasing.lock == "group":
@@ -369,21 +440,21 @@ class Lender:
 
     def _whole_batch(self, turn: Turn) -> list[Turn]:
         """The batch of the message, with those of it that will not be run now."""
-        leasing, lane = self._leasing, self._lane(turn) if self._leasing.lock != "message" else None
+        leasing, lane = self.leasing, self._lane(turn) if self.leasing.lock != "message" else None
         members = self._open.pop(lane, [])
         if not members:
             return [turn]
         same = [other for other in reversed(self._todo) if leasing.lock == "message" or self._lane(other) == lane]
-        rest = same[: leasing.window - len(members)]
-        for other in rest:
+        rest = [(*other[:3], (DELIVER, turn[3][1], *other[3][2:])) for other in same[: leasing.window - len(members)]]
+        for other in same[: len(rest)]:
             self._todo.remove(other)
-        self.notes += [Note("held", other) for other in rest]
-        self._latest = max([self._latest, *(other[3][2] for other in rest)])
+        self.notes += [Note("held", other, members[0]) for other in rest]
+        self._latest = max([self._latest, *(other[0] for other in rest)])
         return [*members, *rest]
 
     def _count(self, turn: Turn) -> Caused:
         """One more delivery: what waited long enough is due."""
-        lane, by_lane = self._lane(turn), self._leasing.lock == "group" or self._leasing.brings == "lane"
+        lane, by_lane = self._lane(turn), self.leasing.lock == "group" or self.leasing.brings == "lane"
         due: list[Waiting] = []
         for waiting in self._waiting:
             if isinstance(waiting, _Armed) and by_lane and waiting.lane != lane:
@@ -395,8 +466,7 @@ class Lender:
             waiting.left -= 1
             if waiting.left <= 0:
                 due.append(waiting)
-        if not due:
-            due = self._overfull(turn)
+        due += self._overfull(turn)
         if len(due) > 1:
             due.sort(key=lambda waiting: _IN_THIS_ORDER.index(type(waiting)))
         caused: Caused = []
@@ -407,7 +477,7 @@ class Lender:
 
     def _overfull(self, turn: Turn) -> list[Waiting]:
         """The lease that ends because nobody can take another message."""
-        leasing = self._leasing
+        leasing = self.leasing
         if leasing.brings != "consumer":
             return []
         consumer = turn[3][1]
@@ -429,11 +499,10 @@ class Lender:
         if waiting.turns:
             waiting.left = 1
             self._waiting.append(waiting)
-        return [self._put_back(turn[3][2], waiting.fault) if self._leasing.renewed else (turn[3], waiting.fault)]
+        return [self._put_back(turn[3][2], waiting.fault) if self.leasing.renewed else (turn[3], waiting.fault)]
 
     def _end_stall(self, stall: _Stall) -> None:
-        if self._stalled.get(stall.lane) is stall:
-            del self._stalled[stall.lane]
+        del self._stalled[stall.lane]
         if stall.fault is not None and stall.turns:
             self.late[stall.turns[0][1:3]] = stall.fault
         if stall.consumer is not None:
@@ -449,38 +518,40 @@ class Lender:
 
     def _end_lease(self, armed: _Armed) -> Caused:
         """The message comes back, with all that the broker brings back with it; what was pending there waits anew."""
+        self._ended = armed.lane if self.leasing.lock == "group" else None
         together = self._returning_together(armed)
-        turns = self._returning(armed, together)
+        most = self.leasing.most_deliveries
+        turns = [turn for turn in self._returning(armed, together) if turn[3][5] < most]
         for other in together:
             if other in self._waiting:
                 self._waiting.remove(other)
             if other is not armed:
                 self._anchored.setdefault(other.turn[3][2], []).insert(0, other.fault)
         self._release_batch(armed)
-        self.notes += [Note("back", turn) for turn in turns]
         self.late |= {turn[1:3]: armed.fault for turn in turns}
         caused: Caused = []
         if not self._busy_elsewhere(armed):
             caused.append(((RESTART, armed.consumer, -1, -1, -1), armed.fault))
             self._fails_over(armed)
-        if self._leasing.renewed:
+        if self.leasing.renewed:
             return caused + [self._put_back(turn[3][2], armed.fault) for turn in turns]
-        self._back_to_queue(map(_next_attempt, turns))
+        self._comes_back(turns)
         return caused
 
     def _returning_together(self, armed: _Armed) -> list[_Armed]:
-        brings = self._leasing.brings
-        if brings == "message":
+        leasing = self.leasing
+        if leasing.brings == "message" and leasing.lock == "message":
             return [armed]
-        same: Callable[[_Armed], bool] = lambda other: other.consumer == armed.consumer  # noqa: E731
-        if brings != "consumer":
-            same = lambda other: other.lane == armed.lane  # noqa: E731
-        return [armed, *(other for other in self._all_armed() if other is not armed and same(other))]
+
+        def together(other: _Armed) -> bool:
+            return other.consumer == armed.consumer if leasing.brings == "consumer" else other.lane == armed.lane
+
+        return [armed, *(other for other in self._all_armed() if other is not armed and together(other))]
 
     def _returning(self, armed: _Armed, together: list[_Armed]) -> list[Turn]:
-        brings = self._leasing.brings
+        brings = self.leasing.brings
         if brings in ("message", "batch"):
-            return armed.members
+            return sorted(turn for other in together for turn in other.members)
         found: dict[Record, Turn] = {}
         for turn in self._history[min(other.since for other in together) :]:
             mine = turn[3][1] == armed.consumer if brings == "consumer" else self._lane(turn) == armed.lane
@@ -494,49 +565,54 @@ class Lender:
         return sorted(found.values())
 
     def _release_batch(self, armed: _Armed) -> None:
-        if self._leasing.brings == "batch" and self._leasing.lock != "message":
+        if self.leasing.brings == "batch" and self.leasing.lock != "message":
             stall = self._stalled.pop(armed.lane, None)
             if stall is not None:
                 self._back_to_queue(stall.turns)
 
     def _busy_elsewhere(self, armed: _Armed) -> bool:
         """The consumer has more to do than this lease: it did not die, its lease ran out."""
+        consumer = armed.consumer
+        if consumer in self._held_by.values():
+            return True
+        if any(turn[3][1] == consumer for lane, turns in self._open.items() if lane != armed.lane for turn in turns):
+            return True
         return any(
-            waiting.consumer == armed.consumer
+            waiting.consumer == consumer
             for waiting in self._waiting
             if waiting is not armed and not isinstance(waiting, _Parked)
         )
 
     def _fails_over(self, armed: _Armed) -> None:
         """A single active consumer that died is followed by the next one."""
-        if self._leasing.lock == "queue" and self._leasing.consumers > 1:
-            following = (armed.consumer + 1) % self._leasing.consumers
-            self._owner[armed.lane] = self._replaced.get(following, following)
+        if self.leasing.lock == "queue" and self.leasing.consumers > 1:
+            following = (armed.consumer + 1) % self.leasing.consumers
+            self._owner[armed.lane] = self._present(following)
 
     # New messages, and refused ones.
 
     def _put_back(self, position: int, fault: Fault | None) -> tuple[tuple[int, ...], Fault | None]:
         """Accept the event anew, behind everything that was accepted by now; what comes later moves up by one."""
-        now = max([self._latest, *(turn[3][2] for turn in self._history)])
+        now = int(max([self._latest, *(turn[0] for turn in self._history)]))
         accepted = now + 0.5
-        lane = self._home(self._events[position].key, position, self._logs.counts[now])
-        number = bisect_right(self._logs.appended[lane], accepted)
-        self._logs = self._logs.inserted(lane, number, position, accepted)
+        lane = self._home(self._events[position].key, position, self.logs.counts[now])
+        number = bisect_right(self.logs.appended[lane], accepted)
+        self.logs = self.logs.inserted(lane, number, position, accepted)
         for turns in (self._todo, *(stall.turns for stall in self._stalled.values())):
             for i, (time, at, place, step) in enumerate(turns):
                 if at == lane and place >= number:
                     turns[i] = time, at, place + 1, (*step[:4], place + 1, *step[5:])
-        consumer = position % self._leasing.consumers if self._leasing.lock == "message" else 0
-        if self._leasing.lock == "group":
-            consumer = self._groups[position] % self._leasing.consumers
-        elif self._leasing.lock == "queue":
-            consumer = lane % self._leasing.consumers
+        consumer = position % self.leasing.consumers if self.leasing.lock == "message" else 0
+        if self.leasing.lock == "group":
+            consumer = self._groups[position] % self.leasing.consumers
+        elif self.leasing.lock == "queue":
+            consumer = lane % self.leasing.consumers
         self._back_to_queue([(accepted, lane, number, (DELIVER, consumer, position, lane, number, 1))])
         return (PUT_BACK, consumer, position, lane, number, 1), fault
 
     def _refused(self, turn: Turn) -> Caused:
         """The handler raised: the message is not settled, and is shown again by the broker's rule."""
-        leasing, step = self._leasing, turn[3]
+        leasing, step = self.leasing, turn[3]
         if leasing.refused == "lost":
             return [((SKIP, *step[1:]), None)]
         which = (-1, step[2]) if leasing.refused == "renewed" else turn[1:3]
@@ -552,6 +628,7 @@ class Lender:
         if leasing.gives_up == "dead":
             self._given_up.append(step[2])
             return [((PARK, *step[1:]), None)]
+        self._comes_back([turn])
         self._stall(turn, UNBOUNDED)
         return _NOTHING
 
@@ -564,26 +641,24 @@ class Lender:
         if (armed := self._unsettled_with(turn)) is not None and armed.turn is not turn:
             caused = self._end_lease(armed)
             if not any(turn[1:3] == other[1:3] for other in self._todo):
-                self._back_to_queue([_next_attempt(turn)])
+                self._comes_back([turn])
             return caused
-        turns = self._whole_batch(turn) if self._leasing.brings == "batch" else [turn]
-        self.notes += [Note("back", each) for each in turns]
+        turns = self._whole_batch(turn) if self.leasing.brings == "batch" else [turn]
         lanes = {self._lane(each) for each in turns}
-        if any(self._lane(other) not in lanes for other in self._todo):
+        waits = any(self._lane(other) not in lanes for other in self._todo)
+        self._comes_back(turns)
+        if waits:
             for each in turns:
                 self._stall(each, 1)
-        else:
-            self._back_to_queue(map(_next_attempt, turns))
         return _NOTHING
 
     def _stall(self, turn: Turn, left: int) -> None:
+        """The lane of what was refused waits for another one."""
         lane = self._lane(turn)
-        if (stall := self._stalled.get(lane)) is not None:
-            stall.turns.append(_next_attempt(turn))
-            return
-        stall = self._stalled[lane] = _Stall(lane, left, [_next_attempt(turn)], None, None)
-        if left < UNBOUNDED:
-            self._waiting.append(stall)
+        if lane not in self._stalled:
+            stall = self._stalled[lane] = _Stall(lane, left, [], None, None)
+            if left < UNBOUNDED:
+                self._waiting.append(stall)
 
 
 def _next_attempt(turn: Turn) -> Turn:

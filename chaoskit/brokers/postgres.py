@@ -42,8 +42,7 @@ WORDS = Words(
         ),
         Redeliver: Told(
             "the transaction of worker {consumer} was rolled back, or its lease ran out: the row of {event} was "
-            "claimed "
-            "again{after}",
+            "claimed again{after}",
             f"effects in the same database transaction as the row. {_IDEMPOTENT}",
         ),
         DeadLetter: Told(
@@ -51,7 +50,7 @@ WORDS = Words(
             "nobody who inserts failed rows again (dead_letters=False)",
         ),
         Overtake: Told(
-            "worker {consumer} was slow with the row of {event}: {over} were finished first by others",
+            "worker {consumer} was slow with the row of {event}: others finished {over} first",
             "workers=1, or a rule that skips rows with an earlier unfinished row of the same key",
         ),
         BatchSwap: Told(
@@ -61,8 +60,7 @@ WORDS = Words(
         Resend: Told("{at} was inserted twice: another row", f"a unique key of the event's id. {_IDEMPOTENT}"),
         Zombie: Told(
             "the lease of worker {old} (locked_until) ran out while it still worked: worker {new} claimed the row of "
-            "{held}, "
-            "and worker {old} finished nevertheless",
+            "{held}, and worker {old} finished nevertheless",
             'the row lock held until the work is done (style="lock"), or a lease token that the update compares',
         ),
     },
@@ -75,7 +73,7 @@ class PostgresQueue(Settings):
 
     `workers`: that compete. `style`: "lock" claims and deletes the row in one transaction with the work; "lease"
     marks it with locked_until, so that a slow worker may be overtaken by another one on the same row. `dead_letters`:
-    failed rows are set aside and inserted again later.
+    failed rows are set aside and inserted again later. `table`: its name, as messages carry it.
     """
 
     workers: int = whole(2)

@@ -49,7 +49,7 @@ PLAIN = Words(
             "no dead-letter policy (max_delivery_attempts=None), or nobody who publishes dead letters again",
         ),
         Overtake: Told(
-            "{over} were delivered before {event}",
+            "Pub/Sub delivered {over} before {event}",
             "ordering keys (ordering=True) with one key for what depends on each other",
         ),
         BatchSwap: Told(
@@ -61,9 +61,8 @@ PLAIN = Words(
             f"no setting: exactly-once delivery is about one message_id. {_IDEMPOTENT}",
         ),
         Zombie: Told(
-            "the ack deadline of {held} ran out while subscriber {old} still worked: subscriber {new} got it, and "
-            "subscriber "
-            "{old} finished nevertheless",
+            "the ack deadline ran out while subscriber {old} still worked: {held} came to subscriber {new}, and "
+            "subscriber {old} finished nevertheless",
             "lease extension by the client library (max_lease_duration), and a version that is compared in the "
             "transaction",
         ),
@@ -97,11 +96,11 @@ ORDERED = attrs.evolve(
 class PubSub(Settings):
     """A Pub/Sub subscription and the subscribers that pull from it. The key of an event is its ordering key.
 
-    `ordering`: `enable_message_ordering` of the subscription. `exactly_once`: `enable_exactly_once_delivery`.
+    `ordering`: `enable_message_ordering` of the subscription. `exactly_once`: its `enable_exactly_once_delivery`.
     `subscribers`: that pull at the same time. `max_delivery_attempts`: of the dead-letter policy, 5 to 100; None: no
-    policy. `ack_deadline`: seconds; 10 by default, and extended by the client libraries. `resumes_early`: with ordering
-    the publisher goes on with a key after a failure, before the failed message was published again. `filtered`: the
-    subscription has a filter.
+    policy. `ack_deadline`: seconds; the client libraries extend it. `resumes_early`: with ordering the publisher goes
+    on with a key after a failure, before the failed message was published again. `filtered`: the subscription has a
+    filter. `subscription`: its name, as messages carry it.
     """
 
     ordering: bool = flag()

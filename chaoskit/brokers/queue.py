@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -11,6 +11,7 @@ from chaoskit.brokers.lease import DELIVER, UNBOUNDED, AtHandOut, Held, Leasing,
 from chaoskit.brokers.literal import literal
 from chaoskit.brokers.log import EPOCH
 from chaoskit.brokers.producer import Hold, Logs, Producer, Turn
+from chaoskit.brokers.queue_trace import spell_queue
 from chaoskit.brokers.stored import Growth, Stored
 from chaoskit.event import Event, Message, Stream
 from chaoskit.faults import (
@@ -40,6 +41,7 @@ class QueueSettings:
     `fields`: what a message carries besides key, value, id, seq and timestamp. `longest`: the most deliveries after
     which a message comes back. `loses`: which events its settings can lose; None: all. `window`: seconds in which
     the broker drops what is sent again; the producer sends one event a second, and what it sends again later.
+    `lease`: seconds after which a message that was not settled may come back.
     """
 
     topic: str
@@ -50,6 +52,7 @@ class QueueSettings:
     longest: int = UNBOUNDED
     loses: Callable[[Stream, int], bool] | None = None
     window: int = 0
+    lease: int = 30
 
 
 class QueueModel:
@@ -127,6 +130,17 @@ class QueueModel:
         lender, logs = self._lender(faults)
         return literal(lender, logs, self.stream.ids, steps, raised)
 
+    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
+        lender, _ = self._lender(faults)
+        retries = self._settings.leasing.refused == "renewed"
+        return spell_queue(lender, steps, raised, self._unit, self._settings.window, self._settings.lease, retries)
+
+    def _unit(self, queue: int, position: int) -> str:
+        """What a unit of order is called in a trace: a group, a queue of several, or nothing."""
+        if self._settings.leasing.lock == "group":
+            return f"g{self._groups[position]}/"
+        return f"q{queue}/" if self._settings.producer.partitions > 1 else ""
+
     def _lender(self, faults: Sequence[Fault]) -> tuple[Lender, Logs]:
         anchored: Held = {}
         logs, turns = self._stored.calm, self._calm
@@ -142,26 +156,13 @@ class QueueModel:
         if sent_otherwise:
             logs = self._stored.written(faults)
             turns = self._turns(logs)
-            for position, holds in self._holds(logs):
+            for position, holds in logs.holds.items():
                 anchored[position] = [*holds, *anchored.get(position, [])]
         settings = self._settings
         home = settings.producer.home
         return Lender(
             self.stream.events, home, settings.leasing, logs, turns[:], self._groups, anchored
         ), logs  # fmt: skip
-
-    def _holds(self, logs: Logs) -> Iterator[tuple[int, list[Hold]]]:
-        """What drains late after growth: the old queue from the held record on; each record where a queue has no order
-        of its own."""
-        for position, holds in logs.holds.items():
-            if self._settings.leasing.lock == "queue":
-                yield position, holds
-                continue
-            lane, number = logs.place(position)
-            for hold in holds:
-                for record in dict.fromkeys(logs.partitions[lane][number:]):
-                    if hold.awaits is not None and record < hold.awaits:
-                        yield record, [hold]
 
     def _turns(self, logs: Logs) -> list[Turn]:
         """Every message in order of arrival, the first at the end, with the consumer that would take it."""

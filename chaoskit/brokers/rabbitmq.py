@@ -40,9 +40,8 @@ WORDS = Words(
             f"no setting: at least once. {_IDEMPOTENT}",
         ),
         Redeliver: Told(
-            "the channel of consumer {consumer} was closed before {event} was acknowledged: {again} were requeued by "
-            "the "
-            "closed channel and came again{after}",
+            "the channel of consumer {consumer} was closed before {event} was acknowledged: what it held was requeued, "
+            "and {again} came again",
             f"no setting: what is not acknowledged when a channel closes is requeued; prefetch=1 makes it one message. "
             f"{_IDEMPOTENT}",
         ),
@@ -57,7 +56,7 @@ WORDS = Words(
             "bindings of the hash exchange that never change while there is a backlog",
         ),
         Overtake: Told(
-            "consumer {consumer} was slow with {event}: {over} were finished first by others",
+            "consumer {consumer} was slow with {event}: others finished {over} first",
             "a single active consumer (single_active_consumer=True), or consumers=1",
         ),
         BatchSwap: Told(
@@ -70,8 +69,7 @@ WORDS = Words(
         ),
         Zombie: Told(
             "the connection of consumer {old} was lost: {held} went to consumer {new}, while consumer {old} ran on "
-            "with what "
-            "was in its buffer; its acknowledgement failed",
+            "with what was in its buffer; its acknowledgement failed",
             "no setting: prefetch=1 makes it one message. Compare a version in the same transaction as the effect",
         ),
         Lose: Told(
@@ -102,12 +100,13 @@ LIMITED = Told(
 class RabbitMQ(Settings):
     """A RabbitMQ queue and its consumers, which acknowledge by hand.
 
-    `queue_type`: "quorum" or "classic". `consumers`: that compete. `single_active_consumer`: one of them is served, the
-    next one when it fails. `prefetch`: unacknowledged messages of one consumer (basic.qos). `delivery_limit`: of a
-    quorum queue; 20 since 4.0. `dead_letter_exchange`: rejected messages go there, and somebody publishes them again.
-    `auto_ack`: no acknowledgements, so that a crash loses what was handed over. `outstanding_confirms`: messages that
-    the publisher sends before it has the confirm of the first. `queues`: behind a hash exchange, each with these
-    consumers; a key has its queue until the bindings change.
+    `queue_type`: a quorum queue counts and limits deliveries. `consumers`: that compete. `single_active_consumer`: one
+    of them is served, the next one when it fails. `prefetch`: unacknowledged messages of one consumer (basic.qos).
+    `delivery_limit`: redeliveries of a message in a quorum queue; 20 since 4.0. `dead_letter_exchange`: rejected
+    messages go there, and somebody publishes them again. `auto_ack`: no acknowledgements, so that a crash loses what
+    was handed over. `outstanding_confirms`: messages that the publisher sends before it has the confirm of the first.
+    `queues`: behind a hash exchange, each with these consumers; a key has its queue until the bindings change.
+    `queue`: its name, as messages carry it.
     """
 
     queue_type: Literal["quorum", "classic"] = choice("quorum", "classic")
@@ -173,8 +172,7 @@ class RabbitMQ(Settings):
         if self._ordered and self.queues == 1:
             no[Overtake] = (
                 "one consumer at a time handles the queue in order; consumers=2 with single_active_consumer=False "
-                "makes "
-                "it possible"
+                "makes it possible"
             )
         if self.outstanding_confirms == 1:
             no[BatchSwap] = "each confirm is awaited before the next message; outstanding_confirms=2 makes it possible"
@@ -199,6 +197,7 @@ class RabbitMQ(Settings):
             lock="queue" if self._ordered else "message",
             brings="consumer",
             window=self.prefetch,
+            returns="front" if limited else "place",
             refused="lost" if self.auto_ack else "again",
             max_attempts=self.delivery_limit + 1 if limited else 10,
             gives_up="dead" if self.dead_letter_exchange else "lost" if limited else "never",

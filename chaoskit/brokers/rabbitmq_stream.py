@@ -24,6 +24,7 @@ from chaoskit.faults import (
     Resend,
     Zombie,
 )
+from chaoskit.traces.log_rules import LogRules
 
 _IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
 
@@ -46,8 +47,7 @@ WORDS = Words(
         ),
         Rehash: Told(
             "the super stream grew from {count} to {to} partitions: {event} of key {key} went to partition "
-            "{home}{backlog}"
-            "{lag}",
+            "{home}{backlog}{lag}",
             "a number of partitions that never changes",
         ),
         BatchSwap: Told(
@@ -63,9 +63,8 @@ WORDS = Words(
             "a named producer with publishing ids (named_producer=True): the broker drops what it has",
         ),
         Zombie: Told(
-            "the connection of consumer {old} was lost: single active consumer {new} read from the stored offset, "
-            "while "
-            "consumer {old} still ran {held}",
+            "the connection of consumer {old} was lost: consumer {new} became active and read from the stored offset, "
+            "while consumer {old} still ran {held}",
             "no setting. Compare a version in the transaction of the effect",
         ),
         Lose: Told(
@@ -78,13 +77,15 @@ WORDS = Words(
 
 @attrs.frozen(kw_only=True)
 class RabbitMQStream(Settings):
-    """A RabbitMQ stream, or a super stream of several partitions, with a single active consumer on each.
+    """A RabbitMQ super stream, with a single active consumer on each partition.
 
-    `partitions`: streams of the super stream. `consumers`: partition p belongs to consumer p % consumers.
-    `store_offset_every`: the consumer stores its offset after each k-th message; None: after every message, and now and
-    then one is stored late. `named_producer`: publishing ids, so that the broker drops what it has (off by default).
-    `outstanding_confirms`: 10,000 in the Java client. `start_at_latest`: a lost offset starts at `next`.
-    `dead_letters`: the application sets failed messages aside and puts them back later.
+    `partitions`: streams of the super stream; 1 is a plain stream. `consumers`: partition p belongs to consumer
+    p % consumers. `store_offset_every`: the consumer stores its offset after each k-th message; None: after every
+    message, and now and then one is stored late. `named_producer`: publishing ids, so that the broker drops what it
+    has. `outstanding_confirms`: messages that the publisher sends before it has the confirm of the first; 10,000 in
+    the Java client. `start_at_latest`: a lost offset starts at `next`, so that earlier messages are passed over.
+    `dead_letters`: the application sets failed messages aside and puts them back later. `stream`: its name, as messages
+    carry it.
     """
 
     partitions: int = whole(3)
@@ -123,6 +124,23 @@ class RabbitMQStream(Settings):
         if not self.start_at_latest:
             no[Lose] = "a consumer without an offset starts at `first`; start_at_latest=True makes it possible"
         return no
+
+    def rules(self) -> LogRules:
+        return LogRules(
+            commit_word="stored offset",
+            writes="exact" if self.named_producer else "slots",
+            max_in_flight=self.outstanding_confirms,
+            order_hint="named_producer=False" if self.named_producer else "more outstanding_confirms",
+            copy_hint="named_producer=False",
+            max_attempts=10 if self.dead_letters else None,
+            commit_every=self.store_offset_every,
+            max_poll_records=10_000,
+            poll_word="the credit of the consumer",
+            start_at_latest=self.start_at_latest,
+            dead_letters=self.dead_letters,
+            dead_hint="dead_letters=True",
+            units=self.partitions,
+        )
 
     def stages(self) -> LogSettings:
         home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.partitions)

@@ -48,7 +48,7 @@ STREAM = Words(
             "nobody who adds dead letters again (dead_letters=False)",
         ),
         Overtake: Told(
-            "consumer {consumer} was slow with {event}: {over} were finished first by others",
+            "consumer {consumer} was slow with {event}: others finished {over} first",
             "consumers=1 in the group",
         ),
         BatchSwap: Told(
@@ -60,8 +60,7 @@ STREAM = Words(
             f"explicit IDs: Redis refuses one that it has. {_IDEMPOTENT}",
         ),
         Zombie: Told(
-            "{held} were claimed by consumer {new} while consumer {old} still worked on them; a late XACK is not "
-            "refused",
+            "consumer {new} claimed {held} while consumer {old} still worked; a late XACK is not refused",
             "a min-idle-time that is longer than any run of the handler; a version compared in the transaction",
         ),
         Lose: Told(
@@ -91,7 +90,7 @@ LIST = Words(
             "{event} used up its attempts before it had any effect; the application moved it to another list{back}",
             "nobody who pushes dead letters again (dead_letters=False)",
         ),
-        Overtake: Told("worker {consumer} was slow with {event}: {over} were finished first by others", "workers=1"),
+        Overtake: Told("worker {consumer} was slow with {event}: others finished {over} first", "workers=1"),
         BatchSwap: Told(
             "LPUSH of {at} failed at first, and the retry was pushed behind {over}",
             "waiting for each LPUSH before the next (pipelined_pushes=1)",
@@ -101,7 +100,8 @@ LIST = Words(
             f"no setting: a list has no ids. {_IDEMPOTENT}",
         ),
         Zombie: Told(
-            "{held} were moved back from the processing list although worker {old} still worked on them",
+            "the recovery moved {held} back from the processing list while worker {old} still worked: worker {new} "
+            "popped the same",
             "a recovery that waits longer than any run of the handler; a version compared in the transaction",
         ),
         Lose: Told(
@@ -119,7 +119,7 @@ class RedisStreams(Settings):
     `consumers`: of the group; an entry goes to whoever asks next. `noack`: XREADGROUP NOACK, so that a crash loses
     what was handed over. `trims`: MAXLEN or XTRIM may remove entries that were not read. `pipelined_adds`: XADDs that
     the producer sends before it has the answer to the first. `dead_letters`: the application moves failed entries to
-    another stream and adds them again later.
+    another stream and adds them again later. `stream`: its name, as messages carry it.
     """
 
     consumers: int = whole(2)
@@ -200,6 +200,7 @@ class RedisList(Settings):
     what was popped. `recover_to`: the end to which stale elements of the processing list are pushed: "tail" (behind
     what waits) or "head" (the next to be popped). `pipelined_pushes`: LPUSHes that the producer sends before it has
     the answer to the first. `dead_letters`: the application moves failed elements aside and pushes them again later.
+    `list`: its name, as messages carry it.
     """
 
     workers: int = whole(2)

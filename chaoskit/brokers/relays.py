@@ -29,6 +29,7 @@ from chaoskit.faults import (
     Zombie,
 )
 from chaoskit.schedule import Raw
+from chaoskit.traces.log_rules import LogRules
 
 _IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
 
@@ -41,8 +42,7 @@ DEBEZIUM = Words(
     told={
         Redeliver: Told(
             "the connector restarted before its offset was flushed (offset.flush.interval.ms): {again} came again as "
-            "new "
-            "records",
+            "new records",
             f"no setting: a shorter offset.flush.interval.ms makes it shorter. {_IDEMPOTENT}",
         ),
         DeadLetter: Told(
@@ -84,7 +84,7 @@ OUTBOX = Words(
             f"no setting of a relay. {_IDEMPOTENT}",
         ),
         Redeliver: Told(
-            "the relay crashed after it had published {event} and before it marked its batch: {again} were published "
+            "the relay crashed after it had published {event} and before it marked its batch: it published {again} "
             "again",
             f"no setting of a relay; a batch of one makes it one message. {_IDEMPOTENT}",
         ),
@@ -117,6 +117,7 @@ class Debezium(Settings):
 
     `partitions`: of the topic, whose key is the primary key. `dead_letter_queue`: Kafka Connect's errors.tolerance=all
     with a dead-letter topic, from which somebody puts records back. `slot_lost`: the replication slot may be lost.
+    `topic`: its name, as messages carry it.
     """
 
     partitions: int = whole(6)
@@ -150,6 +151,19 @@ class Debezium(Settings):
             no[Lose] = "the replication slot keeps what was not read; slot_lost=True makes it possible"
         return no
 
+    def rules(self) -> LogRules:
+        return LogRules(
+            writes="capture",
+            cursor_skips=self.slot_lost,
+            order_hint="slot_lost=True",
+            repeats_in_place=False,
+            redelivers=False,
+            dead_letters=self.dead_letter_queue,
+            dead_hint="dead_letter_queue=True",
+            max_attempts=10 if self.dead_letter_queue else None,
+            units=self.partitions,
+        )
+
     def stages(self) -> QueueSettings:
         home, growth = routing(lambda key: key_bytes(self, key), by_murmur2, self.partitions)
         lends = Leasing(lock="queue", brings="consumer", renewed=True, max_attempts=10, gives_up="dead")
@@ -166,7 +180,8 @@ class Outbox(Settings):
 
     `cursor`: "flag" selects what is not published yet, by id; "id" selects what is above the last id. `relays`: that
     poll without mutual exclusion. `open_transactions`: that write at the same time, so that ids are not in the order of
-    commits. `dead_letters`: the consumer sets failed messages aside and puts them back later.
+    commits. `dead_letters`: the consumer sets failed messages aside and puts them back later. `queue`: to which the
+    relay publishes, as messages carry it.
     """
 
     cursor: Literal["flag", "id"] = choice("flag", "id")
@@ -201,6 +216,23 @@ class Outbox(Settings):
         if self.cursor == "flag" or self.open_transactions == 1:
             no[Lose] = 'what is not published yet is found whenever it becomes visible; cursor="id" makes it possible'
         return no
+
+    def rules(self) -> LogRules:
+        return LogRules(
+            unit_word="queue",
+            writes="outbox",
+            visibility_order=self.cursor == "flag",
+            cursor_skips=self.cursor == "id" and self.open_transactions > 1,
+            max_in_flight=self.open_transactions,
+            relays=self.relays,
+            order_hint="cursor='id' with open_transactions=2" if self.cursor == "flag" else "open_transactions=2",
+            repeats_in_place=False,
+            redelivers=False,
+            dead_letters=self.dead_letters,
+            dead_hint="dead_letters=True",
+            max_attempts=10 if self.dead_letters else None,
+            grows="never",
+        )
 
     def stages(self) -> QueueSettings:
         lends = Leasing(

@@ -48,11 +48,11 @@ PLAIN = Words(
             "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
         ),
         Overtake: Told(
-            "receiver {consumer} was slow with {event}: {over} were finished first by others",
+            "receiver {consumer} was slow with {event}: others finished {over} first",
             "sessions (sessions=True), with one session for what depends on each other",
         ),
         BatchSwap: Told(
-            "sending {at} failed at first, and the retry landed behind {over}, which was sent at the same time",
+            "sending {at} failed at first, and the retry landed behind {over}, sent at the same time",
             "awaiting each send before the next (concurrent_sends=1), or a transaction",
         ),
         Resend: Told(
@@ -60,9 +60,8 @@ PLAIN = Words(
             f"duplicate detection (duplicate_detection=True), for what is sent again within its window. {_IDEMPOTENT}",
         ),
         Zombie: Told(
-            "the lock of {held} expired while receiver {old} still worked: receiver {new} got it, and receiver {old} "
-            "finished "
-            "nevertheless; its complete was refused (lock lost)",
+            "the lock expired while receiver {old} still worked: {held} came to receiver {new}, and receiver {old} "
+            "finished nevertheless; its complete was refused (lock lost)",
             "lock renewal while the handler works; a version compared in the same transaction as the effect",
         ),
         Lose: Told(
@@ -88,8 +87,7 @@ SESSIONS = attrs.evolve(
         ),
         DeadLetter: Told(
             "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue; its "
-            "session "
-            "went on{back}",
+            "session went on{back}",
             "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
         ),
     },
@@ -101,10 +99,11 @@ class ServiceBus(Settings):
     """A Service Bus queue and its receivers. With sessions, the key of an event is its SessionId.
 
     `sessions`: one receiver holds a session, and gets its messages in order. `receivers`: that compete. `prefetch`:
-    messages of a session that a receiver holds at once. `max_delivery_count`: 10 by default; then the message is
-    dead-lettered. `lock_duration`: seconds; 60 by default. `receive_mode`: "peek_lock", or "receive_and_delete".
-    `duplicate_detection`: what has a MessageId of the last `duplicate_detection_window` seconds (600 by default) is
-    dropped. `concurrent_sends`: that are not awaited before the next.
+    messages of a session that a receiver holds at once. `max_delivery_count`: deliveries, after which a message is
+    dead-lettered. `lock_duration`: seconds. `receive_mode`: with "receive_and_delete" a crash loses what was received.
+    `duplicate_detection`: what has a MessageId of the last `duplicate_detection_window` seconds is dropped.
+    `duplicate_detection_window`: seconds. `concurrent_sends`: sends that are under way at once; 1 awaits each before
+    the next. `queue`: its name, as messages carry it.
     """
 
     sessions: bool = flag()
@@ -120,10 +119,7 @@ class ServiceBus(Settings):
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "Without sessions: about in order, without a promise; receivers compete.",
-        (
-            "With sessions: one receiver holds a session and gets its messages in order; what it did not complete comes "
-            "again."
-        ),
+        "With sessions: one receiver holds a session and gets it in order; what it did not complete comes again.",
         "After MaxDeliveryCount a message goes to the dead-letter subqueue, and its successors go on.",
         "Duplicate detection, where it is on, drops what is sent again within its window.",
     )
@@ -188,7 +184,7 @@ class ServiceBus(Settings):
         producer = Producer(one_queue, 1, max_in_flight=self.concurrent_sends)
         window = self.duplicate_detection_window if self.duplicate_detection else 0
         fields = _in_session if self.sessions else _fields
-        return QueueSettings(self.queue, producer, lends, fields, window=window)
+        return QueueSettings(self.queue, producer, lends, fields, window=window, lease=self.lock_duration)
 
 
 def _fields(event: Event, step: Raw) -> dict[str, Any]:

@@ -66,8 +66,7 @@ STANDARD = Words(
             f"a FIFO queue drops a retry within 5 minutes; a standard queue does not. {_IDEMPOTENT}",
         ),
         Zombie: Told(
-            "the visibility timeout of {held} expired while consumer {old} still worked: consumer {new} received it, "
-            "and "
+            "the visibility timeout expired while consumer {old} still worked: {held} came to consumer {new}, and "
             "consumer {old} finished nevertheless",
             "ChangeMessageVisibility while the handler works (a heartbeat), and a version that is compared in the same "
             "transaction as the effect",
@@ -107,13 +106,11 @@ FIFO = Words(
         ),
         Resend: Told(
             "the producer sent {at} again more than 5 minutes later: outside of the deduplication interval it is "
-            "another "
-            "message",
+            "another message",
             f"retries within 5 minutes carry the same MessageDeduplicationId and are dropped. {_IDEMPOTENT}",
         ),
         Zombie: Told(
-            "the visibility timeout of {held} expired while consumer {old} still worked: consumer {new} received it, "
-            "and "
+            "the visibility timeout expired while consumer {old} still worked: {held} came to consumer {new}, and "
             "consumer {old} finished nevertheless",
             "ChangeMessageVisibility while the handler works (a heartbeat), and stopping when it fails",
         ),
@@ -147,8 +144,8 @@ class SqsStandard(Settings):
     """An SQS standard queue and the consumers that poll it.
 
     `consumers`: that receive at the same time. `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no
-    dead-letter queue. `visibility_timeout`: seconds; 30 by default. `retention_exceeded`: messages may wait longer than
-    MessageRetentionPeriod (4 days by default), and are lost. `queue`: its name, as messages carry it.
+    dead-letter queue. `visibility_timeout`: of a receive, in seconds. `retention_exceeded`: messages may wait longer
+    than MessageRetentionPeriod (4 days by default), and are lost. `queue`: its name, as messages carry it.
     """
 
     consumers: int = whole(2)
@@ -211,10 +208,11 @@ class SqsFifo(Settings):
     `consumers`: that receive at the same time. `max_number_of_messages`: of one receive; consumers use 10, the most
     that SQS allows (the API's default is 1). `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no
     dead-letter queue. `content_based_deduplication`: the SHA-256 of the body is the MessageDeduplicationId; else it is
-    the event's id. `deduplication_scope`: "queue" or "messageGroup". `send_batch`: entries of one SendMessageBatch, of
-    which some may fail and be sent again; at most 10. `skips_failed`: the consumer goes on after a failed message of a
-    receive and deletes the others, so that the failed one comes back alone and late. `visibility_timeout`: seconds; 30
-    by default. `queue`: its name.
+    the event's id. `deduplication_scope`: where a deduplication id may not repeat: in the "queue", or in its
+    "messageGroup". `send_batch`: entries of one SendMessageBatch, of which some may fail and be sent again; at most 10.
+    `skips_failed`: the consumer goes on after a failed message of a receive and deletes the others, so that the failed
+    one comes back alone and late. `visibility_timeout`: of a receive, in seconds. `queue`: its name, as messages carry
+    it.
     """
 
     consumers: int = whole(2)
@@ -263,6 +261,7 @@ class SqsFifo(Settings):
             self.max_receive_count,
             self.send_batch,
             _deduplicates(self.content_based_deduplication, self.deduplication_scope == "queue"),
+            self.visibility_timeout,
             brings="message" if self.skips_failed else "lane",
             lock="group",
         )
@@ -306,6 +305,7 @@ def fifo_queue(
     max_receive_count: int | None,
     send_batch: int,
     loses: Loses,
+    visibility_timeout: int = 30,
     **leasing: Any,
 ) -> QueueSettings:
     """A FIFO queue as the models run it."""
@@ -319,6 +319,7 @@ def fifo_queue(
         _content_based if loses else _fifo_fields,
         loses=loses,
         window=DEDUPLICATION_WINDOW,
+        lease=visibility_timeout,
     )
 
 
@@ -347,8 +348,10 @@ class SnsSqs(Settings):
     """An SQS queue that subscribes to an SNS topic: both standard, or both FIFO.
 
     `fifo`: a FIFO topic and queue: group and deduplication id are passed on, and the topic deduplicates, too.
-    `filter_policy`: the subscription filters, so that this queue sees a part of the topic only. The other settings are
-    those of the queue.
+    `consumers`: that receive from the queue at the same time. `max_number_of_messages`: of one receive from a FIFO
+    queue. `max_receive_count`: `maxReceiveCount` of the queue's redrive policy; None: no dead-letter queue.
+    `filter_policy`: the subscription filters, so that this queue sees a part of the topic only. `visibility_timeout`:
+    of a receive, in seconds. `queue`: its name, as messages carry it.
     """
 
     fifo: bool = flag()
@@ -363,8 +366,7 @@ class SnsSqs(Settings):
         "A standard topic promises no order, and each subscription has its own.",
         (
             "A FIFO topic delivers the messages of one group to a FIFO queue in order, and drops what is sent again "
-            "within 5 "
-            "minutes."
+            "within 5 minutes."
         ),
         "At least once.",
     )
@@ -398,7 +400,15 @@ class SnsSqs(Settings):
 
     def stages(self) -> QueueSettings:
         if self.fifo:
-            return fifo_queue(self.queue, self.consumers, self.max_number_of_messages, self.max_receive_count, 1, None)
+            return fifo_queue(
+                self.queue,
+                self.consumers,
+                self.max_number_of_messages,
+                self.max_receive_count,
+                1,
+                None,
+                self.visibility_timeout,
+            )
         return standard_queue(self.queue, self.consumers, self.max_receive_count)
 
 
@@ -408,8 +418,8 @@ LAMBDA_STANDARD = attrs.evolve(
     told={
         **STANDARD.told,
         Redeliver: Told(
-            "the function failed at {event}: the visibility timeout of its batch expired, and {again} came "
-            "again{after}",
+            "the function failed at {event}: {again} came back when the visibility timeout of the batch had "
+            "expired{after}",
             f"report_batch_item_failures=True brings back only what is reported. {_IDEMPOTENT}",
         ),
     },
@@ -423,10 +433,13 @@ LAMBDA_FIFO = attrs.evolve(
 class LambdaSqs(Settings):
     """A Lambda function whose event source is an SQS queue.
 
-    `fifo`: a FIFO queue: one batch of a group at a time. `batch_size`: 10 by default. `report_batch_item_failures`:
-    the function reports which messages failed (ReportBatchItemFailures), and only those come back; else the whole
-    batch does. `maximum_concurrency`: invocations at the same time. `max_receive_count`: of the redrive policy; None:
-    no dead-letter queue. `visibility_timeout`: seconds; six times the function's timeout is advised.
+    `fifo`: a FIFO queue: one batch of a group at a time. `batch_size`: messages of one invocation, at most; 10 for a
+    FIFO queue, else up to 10,000. `report_batch_item_failures`: the function reports which messages failed
+    (ReportBatchItemFailures), and only those come back; else the whole batch does. `maximum_concurrency`: invocations
+    at the same time. `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no dead-letter queue.
+    `retention_exceeded`: messages of a standard queue may wait longer than MessageRetentionPeriod, and are lost.
+    `visibility_timeout`: of the queue, in seconds; six times the function's timeout is advised. `queue`: its name, as
+    messages carry it.
     """
 
     fifo: bool = flag()
@@ -480,7 +493,14 @@ class LambdaSqs(Settings):
         if self.fifo:
             brings = "lane" if partial else "batch"
             return fifo_queue(
-                self.queue, self.maximum_concurrency, self.batch_size, self.max_receive_count, 1, None, brings=brings
+                self.queue,
+                self.maximum_concurrency,
+                self.batch_size,
+                self.max_receive_count,
+                1,
+                None,
+                self.visibility_timeout,
+                brings=brings,
             )
         brings = "message" if partial else "batch"
         return standard_queue(

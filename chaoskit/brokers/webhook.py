@@ -33,7 +33,7 @@ WORDS = Words(
     lane="request handler",
     restarts="endpoint {consumer} restarts",
     dead="to the failed deliveries",
-    put_back="resent",
+    put_back="resent by hand",
     no_order="Webhooks promise no order, not even for one object.",
     told={
         Duplicate: Told("the provider sent {event} twice in a row", f"no setting. {_IDEMPOTENT}"),
@@ -43,8 +43,7 @@ WORDS = Words(
             f"no setting: retries go on for 3 days. {_IDEMPOTENT}",
         ),
         DeadLetter: Told(
-            "the endpoint failed before {event} had any effect until the retries were used up; it was resent by "
-            "hand{back}",
+            "the endpoint failed before {event} had any effect, until the retries were used up{back}",
             "nobody who resends (gives_up=False), or a handler that fetches the present state instead of trusting "
             "order",
         ),
@@ -70,9 +69,11 @@ WORDS = Words(
 
 @attrs.frozen(kw_only=True)
 class Webhook(Settings):
-    """An endpoint and a provider that retries. `endpoints`: request handlers at the same time. `gives_up`: the
-    endpoint may be down longer than the provider retries (3 days), so that events are lost, or resent by hand
-    later."""
+    """A webhook endpoint, and a provider that sends to it and retries.
+
+    `endpoints`: request handlers at the same time. `gives_up`: the endpoint may be down longer than the provider
+    retries (3 days), so that events are lost, or resent by hand later. `endpoint`: its path, as messages carry it.
+    """
 
     endpoints: int = whole(2)
     gives_up: bool = flag()

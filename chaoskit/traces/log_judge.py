@@ -18,7 +18,22 @@ from chaoskit.traces.log_reader import CursorReader
 from chaoskit.traces.log_rules import LogRules
 from chaoskit.traces.log_state import View
 from chaoskit.traces.notation import spell
-from chaoskit.traces.words import Batch, Commit, Deliver, Grow, Label, Move, Put, Reset, Settle, Time, Trace, Word
+from chaoskit.traces.words import (
+    Batch,
+    Commit,
+    Deliver,
+    Evict,
+    Grow,
+    Label,
+    Move,
+    Put,
+    Reset,
+    Settle,
+    Time,
+    Trace,
+    Word,
+    natural_key,
+)
 
 
 class Reader(Protocol):
@@ -54,29 +69,42 @@ def judge_log(rules: LogRules, trace: Trace) -> Permitted:
     found = _refusal(rules, trace)
     if found is None:
         return Permitted(True)
-    if found.of_log:
-        return _shortest_log(rules, trace, found)
-    for end in range(found.index + 1, len(trace.words)):
-        part = _refusal(rules, attrs.evolve(trace, words=trace.words[:end]))
-        if part is not None:
-            return refused(trace.words[end - 1].text, end - 1, part.texts)
-    return refused(trace.words[-1].text, len(trace.words) - 1, found.texts)
+    log = trace.log or ()
+
+    def beginning(end: int) -> Refusal | None:
+        part = (
+            attrs.evolve(trace, log=log[:end], words=())
+            if found.of_log
+            else attrs.evolve(trace, words=trace.words[:end])
+        )
+        return _refusal(rules, part)
+
+    last = _shortest(beginning, found.index, len(log) if found.of_log else len(trace.words))
+    texts = (beginning(last) or found).texts
+    return refused(str(log[last - 1]) if found.of_log else trace.words[last - 1].text, last - 1, texts)
 
 
-def _shortest_log(rules: LogRules, trace: Trace, found: Refusal) -> Permitted:
-    assert trace.log is not None
-    for end in range(found.index + 1, len(trace.log) + 1):
-        part = _refusal(rules, attrs.evolve(trace, log=trace.log[:end], words=()))
-        if part is not None:
-            return refused(str(trace.log[end - 1]), end - 1, part.texts)
-    return refused(str(trace.log[found.index]), found.index, found.texts)
+def _shortest(beginning: Callable[[int], Refusal | None], guess: int, whole: int) -> int:
+    """The length of the shortest beginning that is refused, when the whole is; mostly it ends behind the guess."""
+    possible, impossible = 0, whole
+    for end in (guess + 1, guess):
+        if possible < end < impossible:
+            possible, impossible = (end, impossible) if beginning(end) is None else (possible, end)
+    while impossible - possible > 1:
+        middle = (possible + impossible) // 2
+        if beginning(middle) is None:
+            possible = middle
+        else:
+            impossible = middle
+    return impossible
 
 
 def _refusal(rules: LogRules, trace: Trace) -> Refusal | None:
     """A refusal of the whole trace, at a word from which on a shorter beginning may be impossible too."""
     found: list[Refusal] = []
-    for unit in units_of(trace):
-        answer = _unit(rules, trace, unit)
+    lanes = _by_key(trace) if rules.parallel_keys else trace
+    for unit in units_of(lanes):
+        answer = _unit(rules, lanes, unit)
         if answer is not None and answer.of_log:
             return answer
         if answer is not None:
@@ -125,11 +153,34 @@ def _with_unit(trace: Trace, word: Word, units: set[str | None]) -> Word:
     return word
 
 
+def _by_key(trace: Trace) -> Trace:
+    """The same trace with a unit for each key: the letters of a label, or a bare number itself."""
+
+    def lane(label: Label) -> Label:
+        letters = natural_key(label.name)[1] or label.name
+        return attrs.evolve(label, unit=f"{label.unit or ''}:{letters}")
+
+    def here(word: Word) -> Word:
+        match word:
+            case Deliver(label=label) | Settle(label=label) | Put(label=label):
+                return attrs.evolve(word, label=lane(label))
+            case Batch(members=members):
+                return attrs.evolve(word, members=tuple(attrs.evolve(m, label=lane(m.label)) for m in members))
+            case Reset(to=Label() as to):
+                return attrs.evolve(word, to=lane(to))
+        return word
+
+    log = None if trace.log is None else tuple(map(lane, trace.log))
+    return attrs.evolve(trace, words=tuple(map(here, trace.words)), log=log)
+
+
 def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
     """The answer of the hypothesis about the log that explains most of the trace."""
     lane = elsewhere(rules, trace, unit)
+    skips = rules.cursor_skips or rules.parallel_keys
+    reorders = rules.writes != "exact" or rules.application_resends
     found: list[Refusal] = []
-    for layout in layouts(trace, unit, lane, redriven(rules, trace, unit), rules.cursor_skips):
+    for layout in layouts(trace, unit, lane, redriven(rules, trace, unit), skips, reorders):
         written = _written(rules, trace, unit, layout)
         if written is not None and written.of_log:
             return written
@@ -143,8 +194,9 @@ def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
 
 
 def _written(rules: LogRules, trace: Trace, unit: str | None, layout: Layout) -> Refusal | None:
-    names = {item.rank: item.record[0] for item in layout.items}
-    found = first_unwritable(rules, layout.items, names)
+    listed = "process" in trace.groups and not any(isinstance(word, Evict) for word in trace.words)
+    facts = attrs.evolve(rules, zombies=rules.zombies and not listed)
+    found = first_unwritable(facts, layout.items, layout.names)
     if found is None:
         return None
     item = layout.items[found[0]]
@@ -156,8 +208,8 @@ def _written(rules: LogRules, trace: Trace, unit: str | None, layout: Layout) ->
 
 
 def _read(rules: LogRules, trace: Trace, unit: str | None, layout: Layout, lane: frozenset[Record]) -> Refusal | None:
-    bare = all(entry.name.rstrip("'").isdigit() for entry in layout.entries if entry.record)
-    reader = READERS[rules.reads](View(rules, layout, trace.groups, one_key=unit is not None and bare))
+    one_key = unit is not None and all(entry.name.rstrip("'").isdigit() for entry in layout.entries if entry.record)
+    reader = READERS[rules.reads](View(rules, layout, trace.groups, one_key=one_key))
     for index, word in enumerate(trace.words):
         here = _in_unit(word, unit, lane)
         if here is None:

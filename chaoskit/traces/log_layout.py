@@ -52,6 +52,8 @@ class Mentions:
     """
 
     shown: dict[Record, Moment]
+    seen: dict[Record, Moment]
+    """Shown, or dead-lettered unseen: the consumer was there."""
     put: dict[Record, Moment]
     existing: frozenset[Record]
     points: frozenset[str]
@@ -67,6 +69,8 @@ class Layout:
     points: dict[str, int]
     end: int
     """The place behind the last record that exists."""
+    names: dict[int, str]
+    """The payload at each rank of the produced order."""
 
     def place(self, label: Label) -> int:
         """Where a position is that names this record as the next to read."""
@@ -127,7 +131,7 @@ def mentions(trace: Trace, unit: str | None, skipped: frozenset[Record] = frozen
     """What the words say of one unit; `skipped` are the records that live elsewhere, in a retry topic."""
     shown: dict[Record, Moment] = {}
     put: dict[Record, Moment] = {}
-    settled: set[Record] = set()
+    settled: dict[Record, Moment] = {}
     points: set[str] = set()
     for number, word in enumerate(trace.words):
         for place, member in enumerate(deliveries(word)):
@@ -140,7 +144,7 @@ def mentions(trace: Trace, unit: str | None, skipped: frozenset[Record] = frozen
         if isinstance(word, Put):
             put.setdefault(record, (number, 0))
         elif isinstance(word, Settle):
-            settled.add(record)
+            settled.setdefault(record, (number, 0))
         else:
             points.add(label.name)
     existing = frozenset({*shown, *put, *settled} - skipped)
@@ -148,31 +152,39 @@ def mentions(trace: Trace, unit: str | None, skipped: frozenset[Record] = frozen
     accepted = {record: moment for record, moment in put.items() if record not in skipped}
     numbers = {natural_key(name)[0] for name, _ in existing}
     named = frozenset(name for name in points if not (name.isdigit() and int(name) in numbers))
-    return Mentions(kept, accepted, existing, named)
+    dead = {record: moment for record, moment in settled.items() if record not in skipped}
+    seen = dead | {record: min(moment, dead.get(record, moment)) for record, moment in kept.items()}
+    return Mentions(kept, seen, accepted, existing, named)
 
 
 def numbers_elsewhere(trace: Trace, unit: str | None) -> frozenset[int]:
     """Numbers that other units show, where all units share one numbering: they are not missing here."""
     names: dict[str | None, set[str]] = {}
-    for word in trace.words:
-        for member in deliveries(word):
-            names.setdefault(member.label.unit, set()).add(member.label.name)
-    for label in trace.log or ():
+    firsts: dict[str | None, set[str]] = {}
+    labels = [member.label for word in trace.words for member in deliveries(word)]
+    labels += [word.label for word in trace.words if isinstance(word, Settle | Put)]
+    for label in (*labels, *(trace.log or ())):
         names.setdefault(label.unit, set()).add(label.name)
-    own = names.pop(unit, set())
-    others = {name for found in names.values() for name in found}
-    if own & others:
+        if not label.copy:
+            firsts.setdefault(label.unit, set()).add(label.name)
+    own = firsts.pop(unit, set())
+    if any(own & others for others in firsts.values()):
         return frozenset()
-    return frozenset(natural_key(name)[0] for name in others)
+    return frozenset(natural_key(name)[0] for other, found in names.items() if other != unit for name in found)
 
 
 def layouts(
-    trace: Trace, unit: str | None, lane: frozenset[Record], redriven: frozenset[Record], skips: bool
+    trace: Trace,
+    unit: str | None,
+    lane: frozenset[Record],
+    redriven: frozenset[Record],
+    skips: bool,
+    reorders: bool,
 ) -> list[Layout]:
     """The hypotheses about the log of a unit: `log:` if that was given, else the produced order and the shown order.
 
     `lane` are the records that live elsewhere, `redriven` those that are no sends; with `skips` a missing number
-    need not be in the log.
+    need not be in the log; `reorders`: the log need not be in the produced order.
     """
     said = mentions(trace, unit, lane)
     elsewhere = numbers_elsewhere(trace, unit)
@@ -180,11 +192,12 @@ def layouts(
     if given:
         return [_given(given, said, elsewhere, redriven)]
     places = [entry for entry in _natural(said, elsewhere) if entry.record or not entry.real or not skips]
-    natural = _with_puts(places, said) if said.put else _with_copies(places, said)
+    firsts = any(copy == 0 for _, copy in said.put)
+    natural = _with_puts(places, said) if firsts else _with_copies(places, said)
     whole = [entry for entry in _natural(_as_first(said), elsewhere) if entry.record]
     found = [_layout(natural, said, _ranks(whole), redriven, True)]
     shown = _by_first_show(places, said)
-    if _records(shown) != _records(natural) and _in_order_of_puts(shown, said):
+    if reorders and shown != natural and _in_order_of_puts(shown, said):
         ranks = _ranks(_natural(_as_first(said), elsewhere))
         found.append(_layout(shown, said, ranks, redriven, False))
     return found
@@ -200,9 +213,10 @@ def _records(entries: Sequence[Entry]) -> list[Record]:
 
 
 def _in_order_of_puts(entries: Sequence[Entry], said: Mentions) -> bool:
-    """Where puts are listed, all other records were there before them."""
-    moments = [said.put.get(record, (-1, 0)) for record in _records(entries)]
-    return not said.put or moments == sorted(moments)
+    """Where puts of first copies are listed, all other records were there before them."""
+    firsts = any(copy == 0 for _, copy in said.put)
+    moments = [said.put.get(record, (-1, 0)) for record in _records(entries) if firsts or record in said.put]
+    return moments == sorted(moments)
 
 
 def _given(given: list[Record], said: Mentions, elsewhere: frozenset[int], redriven: frozenset[Record]) -> Layout:
@@ -231,10 +245,9 @@ def _natural(said: Mentions, elsewhere: frozenset[int]) -> list[Entry]:
     for name in names:
         number = natural_key(name)[0]
         if before is not None and number > before + 1 and before > 0:
-            missing = _missing(before, number, known)
-            if missing:
-                started = any(natural_key(other) <= (before, "~") for other in originals)
-                entries.append(Entry(None, started and natural_key(name) <= last, missing))
+            started = any(natural_key(other) <= (before, "~") for other in originals)
+            real = started and natural_key(name) <= last
+            entries += [Entry(None, real, missing) for missing in _missing(before, number, known)]
         if number:
             before = number
         record = (name, 0)
@@ -243,13 +256,11 @@ def _natural(said: Mentions, elsewhere: frozenset[int]) -> list[Entry]:
     return entries
 
 
-def _missing(before: int, number: int, known: set[int] | frozenset[int]) -> str:
+def _missing(before: int, number: int, known: set[int] | frozenset[int]) -> list[str]:
+    """The numbers between two; a long run is one place."""
     if number - before > LONGEST_HOLE:
-        return f"{before + 1} to {number - 1}"
-    absent = [value for value in range(before + 1, number) if value not in known]
-    if not absent:
-        return ""
-    return str(absent[0]) if len(absent) == 1 else f"{absent[0]} to {absent[-1]}"
+        return [f"{before + 1} to {number - 1}"]
+    return [str(value) for value in range(before + 1, number) if value not in known]
 
 
 def _ranks(entries: Sequence[Entry]) -> dict[str, int]:
@@ -261,9 +272,8 @@ def _ranks(entries: Sequence[Entry]) -> dict[str, int]:
             first, _, last = entry.name.partition(" to ")
             rank += min(int(last) - int(first) + 1, LONGEST_HOLE)
             continue
-        if entry.record is not None:
-            ranks[entry.record[0]] = rank
         if entry.record is not None or entry.real:
+            ranks[entry.name] = rank
             rank += 1
     return ranks
 
@@ -280,11 +290,9 @@ def _with_copies(places: list[Entry], said: Mentions) -> list[Entry]:
     """The produced order, with each copy behind what was shown before it."""
     entries = list(places)
     copies = [record for record in said.existing if record[1]]
-    for record in sorted(copies, key=lambda record: (said.shown.get(record, NEVER), record)):
-        when = said.shown.get(record, NEVER)
-        earlier = [
-            at for at, entry in enumerate(entries) if entry.record and said.shown.get(entry.record, NEVER) < when
-        ]
+    for record in sorted(copies, key=lambda record: (said.seen.get(record, NEVER), record)):
+        when = said.seen.get(record, NEVER)
+        earlier = [at for at, entry in enumerate(entries) if entry.record and said.seen.get(entry.record, NEVER) < when]
         at = len(entries) if when == NEVER else earlier[-1] + 1 if earlier else 0
         entries.insert(at, Entry(record, True, _spell(record)))
     return entries
@@ -292,9 +300,9 @@ def _with_copies(places: list[Entry], said: Mentions) -> list[Entry]:
 
 def _by_first_show(places: list[Entry], said: Mentions) -> list[Entry]:
     """The records as they were first shown; what was never shown is still to come."""
-    shown = sorted(said.shown, key=lambda record: said.shown[record])
-    unseen = [entry for entry in places if entry.record is None or entry.record not in said.shown]
-    copies = sorted(record for record in said.existing if record[1] and record not in said.shown)
+    shown = sorted(said.seen, key=lambda record: said.seen[record])
+    unseen = [entry for entry in places if entry.record is None or entry.record not in said.seen]
+    copies = sorted(record for record in said.existing if record[1] and record not in said.seen)
     listed = [Entry(record, True, _spell(record)) for record in shown]
     return [*listed, *unseen, *(Entry(record, True, _spell(record)) for record in copies)]
 
@@ -312,7 +320,8 @@ def _layout(
     points = {entry.name: at for at, entry in enumerate(entries) if entry.record is None}
     real = [at for at, entry in enumerate(entries) if entry.real]
     items = tuple(_items(index, said, ranks, redriven, len(index) if whole else listed, listed))
-    return Layout(tuple(entries), items, index, points, real[-1] + 1 if real else 0)
+    names = {rank: name for name, rank in ranks.items()}
+    return Layout(tuple(entries), items, index, points, real[-1] + 1 if real else 0, names)
 
 
 def _items(

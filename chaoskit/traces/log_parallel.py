@@ -54,7 +54,7 @@ class ParallelReader:
             case Deliver() | Batch():
                 return self.delivered(word)
             case Kill(consumer=consumer):
-                return self.step(lambda state: self.restarted(self.kill(state, consumer), state.owner == consumer))
+                return self.step(lambda state: self.kill(state, consumer))
             case Evict(source=source, target=target) | Move(source=source, target=target):
                 zombie = isinstance(word, Evict)
                 return self.step(lambda state: self.hand_over(state, source, target, zombie))
@@ -92,27 +92,26 @@ class ParallelReader:
     def deliver(self, state: State, member: Deliver, first: bool) -> set[State] | str:
         place = self.view.layout.index[member.label.name, member.label.copy]
         plain = self.run(state, member, place)
-        if not first or not self.view.free("process") or state.owner is None:
+        hidden = first and isinstance(plain, str) and self.view.free("process") and state.owner is not None
+        if not hidden:
             return plain
-        if not isinstance(plain, str) and not member.again:
-            return plain
-        found = set() if isinstance(plain, str) else plain
+        assert state.owner is not None
         if state.owner == member.consumer:
-            befores = self.restarted(state, True)
+            befores = self.restarted(state)
         else:
             befores = self.hand_over(state, state.owner, member.consumer, True)
+        found: set[State] = set()
+        why = plain
         for before in befores:
             after = self.run(before, member, place)
             if isinstance(after, str):
-                plain = plain if isinstance(plain, str) else after
+                why = after if member.consumer != state.owner else why
             else:
                 found |= after
-        return found or plain
+        return found or why
 
-    def restarted(self, state: State, happens: bool = True) -> set[State]:
+    def restarted(self, state: State) -> set[State]:
         """The owner starts from the committed map: some of what was completed last may be missing in it."""
-        if not happens:
-            return {state}
         keeps = range(len(state.tail) + 1) if self.view.free("commit") else (0,)
         found = set()
         for kept in keeps:
@@ -120,9 +119,11 @@ class ParallelReader:
             found.add(State(state.owner, saved, (), saved, state.zombies))
         return found
 
-    def kill(self, state: State, consumer: str) -> State:
+    def kill(self, state: State, consumer: str) -> set[State]:
         zombies = tuple(pair for pair in state.zombies if pair[0] != consumer)
-        return attrs.evolve(state, owner=None if state.owner == consumer else state.owner, zombies=zombies)
+        if state.owner != consumer:
+            return {attrs.evolve(state, zombies=zombies)}
+        return self.restarted(attrs.evolve(state, owner=None, zombies=zombies))
 
     def hand_over(self, state: State, source: str, target: str, zombie: bool) -> set[State]:
         if state.owner not in (None, source):

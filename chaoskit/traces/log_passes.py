@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from chaoskit.traces.log_layout import Record, deliveries
 from chaoskit.traces.log_rules import LogRules
-from chaoskit.traces.words import Batch, Deliver, End, Grow, Kill, Label, Put, Settle, Trace, natural_key
+from chaoskit.traces.words import Batch, Deliver, End, Evict, Grow, Kill, Label, Move, Put, Settle, Trace, natural_key
 
 Refusal = tuple[int, tuple[str, ...]]
 
@@ -20,38 +20,33 @@ def _moments(trace: Trace, unit: str | None) -> Iterator[tuple[int, Deliver]]:
                 yield index, member
 
 
-def left(rules: LogRules, trace: Trace, unit: str | None) -> dict[Record, int]:
-    """When each record first left its log for the dead letters or for a retry topic."""
+def left(rules: LogRules, trace: Trace) -> dict[Record, int]:
+    """When each record first left its log for the dead letters or for a retry topic, wherever that was."""
     found: dict[Record, int] = {}
     failures: dict[Record, int] = {}
     limit = 1 if rules.on_error == "retry_topic" else rules.max_attempts
-    for index, member in _moments(trace, unit):
-        record = (member.label.name, member.label.copy)
-        if member.outcome == "failed":
-            failures[record] = failures.get(record, 0) + 1
-            if limit is not None and failures[record] >= limit and rules.on_error in ("retry", "retry_topic"):
-                found.setdefault(record, index)
     for index, word in enumerate(trace.words):
-        if isinstance(word, Settle) and word.what == "dead" and word.label.unit == unit:
-            record = (word.label.name, word.label.copy)
-            found[record] = min(index, found.get(record, index))
+        for member in deliveries(word):
+            record = (member.label.name, member.label.copy)
+            if member.outcome == "failed":
+                failures[record] = failures.get(record, 0) + 1
+                if limit is not None and failures[record] >= limit and rules.on_error in ("retry", "retry_topic"):
+                    found.setdefault(record, index)
+        if isinstance(word, Settle) and word.what == "dead":
+            found.setdefault((word.label.name, word.label.copy), index)
     return found
 
 
 def _copies_of_left(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Record]:
-    """Copies that come back from the dead letters or a retry topic."""
-    gone = left(rules, trace, unit)
-    found: set[Record] = set()
-    for index, member in _moments(trace, unit):
-        name, copy = member.label.name, member.label.copy
-        if any((name, lower) in gone and gone[name, lower] < index for lower in range(copy)):
-            found.add((name, copy))
-    for index, word in enumerate(trace.words):
-        if isinstance(word, Put) and word.label.unit == unit:
-            name, copy = word.label.name, word.label.copy
-            if any((name, lower) in gone and gone[name, lower] < index for lower in range(copy)):
-                found.add((name, copy))
-    return frozenset(found)
+    """Copies that come back from the dead letters or a retry topic, maybe into another unit."""
+    gone = left(rules, trace)
+    seen = [(index, member.label) for index, member in _moments(trace, unit)]
+    seen += [(index, word.label) for index, word in enumerate(trace.words) if isinstance(word, Put | Settle)]
+    return frozenset(
+        (label.name, label.copy)
+        for index, label in seen
+        if label.unit == unit and any(gone.get((label.name, lower), index) < index for lower in range(label.copy))
+    )
 
 
 def redriven(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Record]:
@@ -74,13 +69,19 @@ def elsewhere(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Reco
 def marks(rules: LogRules, trace: Trace) -> Refusal | None:
     """`r` says that the record was shown before in this trace, and it is needed where it was."""
     shown: set[Label] = set()
+    done: set[Label] = set()
     for index, word in enumerate(trace.words):
         for member in deliveries(word):
             if member.again and member.label not in shown:
                 return index, (f"`r` means that the record was shown before, and {member.label} was not",)
             if not member.again and member.label in shown:
                 return index, (f"{member.label} was shown before: the same record again is `{member.label}r`",)
+            if member.again and member.label in done and not rules.redelivers:
+                copy = f"{member.label}'"
+                return index, (f"what was read and run is sent again as a new message, `{copy}`, and not as the same",)
             shown.add(member.label)
+            if member.outcome == "ok":
+                done.add(member.label)
     return None
 
 
@@ -121,11 +122,14 @@ def growth(rules: LogRules, trace: Trace) -> Refusal | None:
 
 
 def polls(rules: LogRules, trace: Trace) -> Refusal | None:
-    """A batch in brackets is what one poll or one invocation can hand over."""
+    """A batch in brackets is what one poll or one invocation can hand over; dead letters need somebody to set aside."""
     limit, named = rules.max_poll_records, rules.poll_word
     if rules.reads == "lambda":
         limit, named = rules.batch_size, "batch_size"
     for index, word in enumerate(trace.words):
+        if isinstance(word, Settle) and word.what == "dead" and not rules.dead_letters:
+            hint = f" ({rules.dead_hint} would)" if rules.dead_hint else ""
+            return index, (f"nothing sets a message aside here while its successors go on{hint}",)
         if isinstance(word, Batch) and len(word.members) > limit:
             return index, (f"{len(word.members)} records are handed over at once, and {named}={limit}",)
     return None
@@ -173,7 +177,7 @@ def restarts(rules: LogRules, trace: Trace) -> Refusal | None:
         return None
     restarted, shown = False, set[tuple[str | None, str]]()
     for index, word in enumerate(trace.words):
-        restarted = restarted or isinstance(word, Kill)
+        restarted = restarted or isinstance(word, Kill | Evict | Move)
         for label in (member.label for member in deliveries(word)):
             if label.copy and (label.unit, label.name) in shown and not restarted and rules.relays == 1:
                 return index, (f"{label} is sent again only after a restart, and none is listed before it",)

@@ -118,12 +118,14 @@ def _window(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Un
 
 
 def _slots(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
-    """Sends that are retried one by one, so many outstanding at once."""
+    """Sends that are retried one by one, so many outstanding; the application sends again what got no answer."""
+    firsts = [at for at, item in enumerate(items) if item.nth == 0]
     if rules.application_resends:
         return None
-    at = _outstanding(rules, [item.rank for item in items])
-    if at is None:
+    found = _outstanding(rules, [items[at].rank for at in firsts])
+    if found is None:
         return None
+    at = firsts[found]
     text = f"at most {rules.max_in_flight} sends are outstanding at once, so {_name(items[at].rank, names)}"
     return at, _hinted(f"{text} cannot land here", rules.order_hint)
 
@@ -131,42 +133,41 @@ def _slots(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unw
 def _request(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
     """Requests of so many records: any part of one is accepted, the rest is sent again before the next request.
 
-    A request that timed out is sent again whole, so a copy lands within the length of a request too.
+    What got no answer is sent again by the application, whenever its own retries come to it.
     """
     size = rules.max_in_flight
     unwritten = {item.rank for item in items}
     highest = -1
     for at, item in enumerate(items):
         lowest = min(unwritten, default=item.rank)
-        first = min(lowest, item.rank)
-        if (
-            not rules.application_resends
-            and max(item.rank, highest) - first >= size
-            and first < max(highest, item.rank)
-        ):
+        highest = max(highest, item.rank)
+        if item.nth == 0 and highest - lowest >= size:
             text = f"a request has at most {size} records, and what it left over is sent again before the next one"
             return at, f"{text}: {_name(item.rank, names)} cannot land here"
         unwritten.discard(item.rank)
-        highest = max(highest, item.rank)
     return None
 
 
 def _outstanding(rules: LogRules, order: Sequence[int]) -> int | None:
-    """A write needs a place among the sends that are not answered for good: unwritten ones, and those in doubt."""
+    """A write needs a place among the sends that are not answered for good: unwritten ones, and those in doubt.
+
+    A send is in doubt until its last copy, so the copies that follow say which ones are.
+    """
     following = min(order, default=0)
-    states: set[tuple[frozenset[int], frozenset[int]]] = {(frozenset(), frozenset())}
+    unwritten: set[int] = set()
+    doubtful: set[int] = set()
+    last = {sent: index for index, sent in enumerate(order)}
     for index, sent in enumerate(order):
-        after: set[tuple[frozenset[int], frozenset[int]]] = set()
-        for unwritten, doubtful in states:
-            if sent < following and sent not in unwritten and sent not in doubtful:
-                continue
-            waiting = (unwritten | frozenset(range(following, sent))) - {sent}
-            if len(waiting | doubtful | {sent}) <= rules.max_in_flight:
-                after |= {(waiting, doubtful - {sent}), (waiting, doubtful | {sent})}
-        if not after:
+        if sent < following and sent not in unwritten and sent not in doubtful:
             return index
+        unwritten |= set(range(following, sent))
+        if len(unwritten | doubtful | {sent}) > rules.max_in_flight:
+            return index
+        unwritten.discard(sent)
+        doubtful.discard(sent)
+        if last[sent] > index:
+            doubtful.add(sent)
         following = max(following, sent + 1)
-        states = after
     return None
 
 

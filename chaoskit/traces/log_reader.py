@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from chaoskit.traces.log_layout import deliveries
-from chaoskit.traces.log_state import Cursor, State, View, evicted, held_until, killed
+from chaoskit.traces.log_state import Cursor, State, View, evicted, held_until, killed, resumed
 from chaoskit.traces.notation import spell
 from chaoskit.traces.words import Batch, Commit, Deliver, End, Evict, Kill, Label, Move, Reset, Settle, Word
 
@@ -32,7 +32,7 @@ class CursorReader:
             case Kill(consumer=consumer):
                 found = {killed(state, consumer) for state in self.states}, []
             case Evict(source=source, target=target):
-                found = {self.evict(state, source, target) for state in self.states}, []
+                found = {after for state in self.states for after in self.evict(state, source, target)}, []
             case Move():
                 found = self.all(lambda state: self.move(state, word))
             case Commit():
@@ -109,6 +109,9 @@ class CursorReader:
             return
         if state.owner != consumer:
             yield evicted(self.rules, state, state.owner, consumer)
+            if state.cursor(consumer) is None and state.first is not None and self.rules.zombies:
+                end = state.first + self.rules.max_poll_records
+                yield state.put(consumer, Cursor(None, state.first, state.first, end=end))
             return
         cursor = state.cursor(consumer)
         if cursor is not None and cursor.run is not None:
@@ -122,16 +125,24 @@ class CursorReader:
             if state.owner is not None:
                 return set(), self.not_owner(state, consumer)
             state, cursor = attrs.evolve(state, owner=consumer), Cursor()
-        if cursor.run is None:
+        if cursor.run is None and cursor.end is not None:
+            low, high = self.view.following(cursor.base), self.view.following(cursor.got)
+            if not low <= place <= min(high, cursor.end - 1):
+                return set(), self.not_owner(state, consumer)
+            cursor = resumed(self.rules, cursor, place)
+        elif cursor.run is None:
             why = self.not_at_commit(state, place)
             if why:
                 return set(), why
-            state = attrs.evolve(state, low=place, high=place)
+            first = place if state.first is None else state.first
+            state = attrs.evolve(state, low=place, high=place, first=first)
             cursor = Cursor(place, place, place)
         elif cursor.stop is not None and cursor.end is None and cursor.run >= cursor.stop and not inside:
             cursor = attrs.evolve(cursor, stop=None, base=cursor.run)
         assert cursor.run is not None
         if member.outcome == "held":
+            if inside and cursor.failures:
+                return {state}, ""  # what follows a failure in its batch is not run
             return self.hand_over(state, consumer, cursor, place)
         if self.view.following(cursor.run) == place:
             return self.execute(state, member, cursor, place, inside)
@@ -238,9 +249,12 @@ class CursorReader:
 
     # Verbs
 
-    def evict(self, state: State, source: str, target: str) -> State:
-        owned = state.owner == source or state.owner is None
-        return evicted(self.rules, state, source, target) if owned else state
+    def evict(self, state: State, source: str, target: str) -> set[State]:
+        if state.owner not in (None, source):
+            return {state}
+        lost = evicted(self.rules, state, source, target)
+        unknown = state.owner is None and state.first is None
+        return {lost, state} if unknown else {lost}
 
     def move(self, state: State, word: Move) -> State | str:
         if state.owner not in (None, word.source):
@@ -280,7 +294,17 @@ class CursorReader:
         if word.what != "dead":
             text = f"a {self.rules.unit_word} has no settlement of one message"
             return set(), [f"{text}: a consumer commits a position, as in `|c=5`"]
-        return self.all(lambda state: self.dead(state, word, place))
+        after: set[State] = set()
+        why: list[str] = []
+        for state in self.states:
+            for now in (state, *self.hidden(state, word.consumer)):
+                for consumer in dict.fromkeys((word.consumer, now.owner or word.consumer)):
+                    found = self.dead(now, word, consumer, place)
+                    if isinstance(found, str):
+                        why += [found] if now is state else []
+                    else:
+                        after.add(found)
+        return after, why
 
     def without(self, state: State, place: int) -> State:
         for name, cursor in state.cursors:
@@ -288,9 +312,12 @@ class CursorReader:
                 state = state.put(name, attrs.evolve(cursor, failures=0))
         return state
 
-    def dead(self, state: State, word: Settle, place: int) -> State | str:
-        consumer = state.owner or word.consumer
+    def dead(self, state: State, word: Settle, consumer: str, place: int) -> State | str:
         cursor = state.cursor(consumer)
+        if cursor is not None and cursor.end is not None and (cursor.run is None or place >= cursor.end):
+            return self.zombie_text(consumer, cursor)
+        if cursor is None and state.owner not in (None, consumer):
+            return self.not_owner(state, consumer)
         if cursor is None or cursor.run is None:
             why = self.not_at_commit(state, place)
             if why:

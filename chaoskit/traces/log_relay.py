@@ -15,31 +15,54 @@ Unwritable = tuple[int, str]
 
 @attrs.frozen
 class _Cursor:
-    """`following` is read next; no restart goes back below `flushed`."""
+    """`following` is read next; no restart goes back below `flushed`; an old task may go on at `zombie`."""
 
     following: int
     flushed: int
+    zombie: int | None = None
 
 
 def capture(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
     """Commit order; a restart goes back to the last flush and sends everything since then again, in order."""
-    first = min((item.rank for item in items), default=0) if rules.writes == "outbox" else items[0].rank if items else 0
-    state = _Cursor(first, first)
+    if not items:
+        return None
+    copies = (item.rank for item in items if item.record[1] or rules.writes == "outbox")
+    first = min([items[0].rank, *copies])
+    states = {_Cursor(first, first)}
     sent: set[int] = set()
     for at, item in enumerate(items):
-        rank = item.rank
-        if rank < state.flushed:
-            text = f"a restart resumes at the last flush, which was not before {names.get(state.flushed, 'that')}"
-            return at, f"{text}; {names.get(rank, 'an earlier one')} is older"
-        if rank < state.following:
-            state = _Cursor(rank, rank)
-        due = [number for number in range(state.following, rank) if number in sent or not rules.cursor_skips]
-        if due:
-            text = f"changes are sent in commit order and without a gap: {names.get(due[0], 'a missing one')} comes"
-            return at, f"{text} before {names[rank]}"
-        sent.add(rank)
-        state = _Cursor(rank + 1, state.flushed)
+        after = {new for state in states for new in _send(rules, state, item.rank, sent)}
+        if not after:
+            return at, _capture_text(rules, states, item.rank, sent, names)
+        sent.add(item.rank)
+        states = after
     return None
+
+
+def _send(rules: LogRules, state: _Cursor, rank: int, sent: set[int]) -> set[_Cursor]:
+    found: set[_Cursor] = set()
+    if state.following <= rank and not _due(rules, state.following, rank, sent):
+        found.add(attrs.evolve(state, following=rank + 1))
+    if state.flushed <= rank < state.following:
+        found.add(_Cursor(rank + 1, rank, state.following if rules.zombies else None))
+    if state.zombie is not None and state.zombie <= rank and not _due(rules, state.zombie, rank, sent):
+        found.add(attrs.evolve(state, zombie=rank + 1))
+    return found
+
+
+def _due(rules: LogRules, following: int, rank: int, sent: set[int]) -> list[int]:
+    """What has to be sent before this one; a row that was never sent may be passed over by a cursor on ids."""
+    return [number for number in range(following, rank) if number in sent or not rules.cursor_skips]
+
+
+def _capture_text(rules: LogRules, states: set[_Cursor], rank: int, sent: set[int], names: dict[int, str]) -> str:
+    flushed = min(state.flushed for state in states)
+    if rank < flushed:
+        text = f"a restart resumes at the last flush, which was not before {names.get(flushed, 'that')}"
+        return f"{text}; {names[rank]} is older"
+    due = min((number for state in states for number in _due(rules, state.following, rank, sent)), default=rank)
+    text = f"changes are sent in order and without a gap: {names.get(due, 'a missing one')} comes before {names[rank]}"
+    return f"{text} ({rules.order_hint} can lose it)" if rules.order_hint and not rules.cursor_skips else text
 
 
 @attrs.frozen
@@ -53,24 +76,39 @@ class _Relay:
 def outbox(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
     """By a flag: in the order of visibility; a crash before the marks publishes a batch again, by id."""
     if rules.relays > 1:
-        return None if rules.visibility_order else _increasing(items, names)
+        return None
     if not rules.visibility_order:
         return capture(rules, items, names)
     states = {_Relay(0)}
     published: list[int] = []
+    lowest = min((item.rank for item in items), default=0)
     for at, item in enumerate(items):
-        after = {new for state in states for new in _publish(state, item.rank, published)}
+        unseen = set(range(lowest, item.rank)) - set(published)
+        if item.rank not in published and len(unseen) >= rules.max_in_flight:
+            text = f"{names.get(min(unseen), 'an earlier row')} comes before {names[item.rank]}"
+            return at, f"at most {rules.max_in_flight} transactions are open at once, so {text}"
+        after = {new for state in states for new in _publish(rules, state, item.rank, published)}
         if not after:
-            return at, _relay_text(states, item.rank, published, names)
+            return at, _relay_text(states, item.rank, names)
         published.append(item.rank)
         states = after
     return None
 
 
-def _publish(state: _Relay, rank: int, published: list[int]) -> set[_Relay]:
+def _publish(rules: LogRules, state: _Relay, rank: int, published: list[int]) -> set[_Relay]:
     if rank not in published:
-        return {state} if not state.again or rank < state.again[0] else set()
+        return {state} if not state.again or rank < state.again[0] or rules.zombies else set()
     found = {attrs.evolve(state, again=state.again[1:])} if state.again[:1] == (rank,) else set()
+    end = len(published)
+    while end and published[end - 1] < rank and published.count(published[end - 1]) == 1:
+        end -= 1  # these became visible since, and were published first after the restart
+    for last in {end, len(published)}:
+        found |= _again(state, rank, published[:last])
+    return found
+
+
+def _again(state: _Relay, rank: int, published: list[int]) -> set[_Relay]:
+    found: set[_Relay] = set()
     for start in range(state.unmarked, len(published)):
         batch = sorted(set(published[start:]))
         if batch[0] == rank:
@@ -78,19 +116,10 @@ def _publish(state: _Relay, rank: int, published: list[int]) -> set[_Relay]:
     return found
 
 
-def _relay_text(states: set[_Relay], rank: int, published: list[int], names: dict[int, str]) -> str:
+def _relay_text(states: set[_Relay], rank: int, names: dict[int, str]) -> str:
     due = sorted({state.again[0] for state in states if state.again})
     if due:
         waiting = " or ".join(names.get(number, "another") for number in due)
         text = "a batch that was published and not marked is published again whole, by id"
         return f"{text}: {waiting} comes before {names[rank]}"
     return f"{names[rank]} was published and marked, so it is not published again"
-
-
-def _increasing(items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
-    highest = -1
-    for at, item in enumerate(items):
-        if not item.nth and item.rank < highest:
-            return at, f"a cursor on ids never goes back: {names[item.rank]} became visible below it and is not seen"
-        highest = max(highest, item.rank)
-    return None

@@ -35,7 +35,8 @@ class LogRules:
 
     writes: Writes = "exact"
     max_in_flight: int = 5
-    """Batches (`window`), sends (`slots`) or records of one request (`request`) that are under way at once."""
+    """Batches (`window`), sends (`slots`), records of one request (`request`) or transactions (`outbox`) that are
+    under way at once."""
     records_per_batch: int = 1
     newest_first: bool = True
     """What returns from a lost connection is sent again newest first (Java), or else in the produced order."""
@@ -64,6 +65,11 @@ class LogRules:
     repeats_in_place: bool = True
     """The client may seek back to the record it has just delivered."""
     zombies: bool = True
+    redelivers: bool = True
+    """What was run comes again as the same record (`r`). False: only as a new one, because a relay sends it again."""
+    dead_letters: bool = True
+    """A record can be set aside while its successors go on."""
+    dead_hint: str = ""
     start_at_latest: bool = False
     """A consumer that finds no commit starts at the end of the log."""
     parent_first: bool = False
@@ -75,3 +81,4 @@ class LogRules:
     report_item_failures: bool = False
     maximum_retry_attempts: int = -1
     parallel_keys: bool = False
+    """Batches of one shard run side by side, each key in order."""

@@ -12,7 +12,7 @@ from chaoskit.traces.log_layout import Layout, Record
 from chaoskit.traces.log_rules import LogRules
 
 
-@attrs.frozen
+@attrs.frozen(hash=True, cache_hash=True)
 class Cursor:
     """One consumer in one unit. Places are indices into the log."""
 
@@ -31,12 +31,14 @@ class Cursor:
     """The record before `run` was just run by it, without a failure."""
 
 
-@attrs.frozen
+@attrs.frozen(hash=True, cache_hash=True)
 class State:
     owner: str | None
     low: int
     high: int
     cursors: tuple[tuple[str, Cursor], ...] = ()
+    first: int | None = None
+    """Where the first consumer of the trace started."""
 
     def cursor(self, consumer: str) -> Cursor | None:
         return next((cursor for name, cursor in self.cursors if name == consumer), None)
@@ -97,9 +99,20 @@ def killed(state: State, consumer: str) -> State:
 
 def evicted(rules: LogRules, state: State, source: str | None, target: str) -> State:
     """The unit goes to `target`; `source` may run what it holds, if this broker has zombies."""
-    old = None if source is None else state.cursor(source)
     after = attrs.evolve(state, owner=target)
-    if source is not None and old is not None:
-        held = None if old.run is None or not rules.zombies else attrs.evolve(old, end=held_until(rules, old))
-        after = after.put(source, held)
+    if source is not None:
+        after = after.put(source, holding(rules, state, state.cursor(source)) if rules.zombies else None)
     return after.put(target, Cursor())
+
+
+def holding(rules: LogRules, state: State, cursor: Cursor | None) -> Cursor:
+    """The cursor of a consumer that lost the unit; one that has run nothing may have fetched from the commit."""
+    if cursor is not None and cursor.run is not None:
+        return attrs.evolve(cursor, end=held_until(rules, cursor))
+    return Cursor(None, got=state.high, base=state.low, end=state.high + rules.max_poll_records)
+
+
+def resumed(rules: LogRules, cursor: Cursor, place: int) -> Cursor:
+    """A consumer that lost the unit before it ran anything runs the first record of what it holds."""
+    assert cursor.end is not None
+    return Cursor(place, place, place, end=min(cursor.end, place + rules.max_poll_records))

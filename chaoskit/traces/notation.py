@@ -356,7 +356,8 @@ class _Reader:
     def label(self, verb: str, value: str) -> Label:
         label = self.label_of(value)
         if label is None:
-            self.fail(f"`|{verb}` takes the label of one message, such as `{EXAMPLES[verb]}`, not `{value}`")
+            letters = "; a label may not end in r, which is the mark for `again`" if value.endswith("r") else ""
+            self.fail(f"`|{verb}` takes the label of one message, such as `{EXAMPLES[verb]}`, not `{value}`{letters}")
         return label
 
     def commit(self, value: str) -> Commit:

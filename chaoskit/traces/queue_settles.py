@@ -11,6 +11,8 @@ from chaoskit.traces.words import Evict, Kill, Move, Settle
 def settle(case: Case, state: State, word: Settle, index: int, *, late_counts: bool) -> State:
     """One settle verb; `late_counts` chooses what a late acknowledgement did where both can be."""
     after = state.copy()
+    if case.rules.order == "anything":
+        return after
     at = case.ids[word.label]
     if after.messages[at].phase == "unsent":
         refuse(f"{case.name(at)} was not put before")
@@ -108,7 +110,8 @@ def put(case: Case, state: State, at: int, *, outside: bool) -> State:
     earlier = case.earlier_copy(at)
     while earlier is not None and after.messages[earlier].phase in {"unsent", "swallowed"}:
         earlier = case.earlier_copy(earlier)
-    if rules.window is not None and earlier is not None and after.messages[earlier].phase != "gone":
+    redrive = any(after.messages[other].phase == "gone" for other in case.earlier_copies(at))
+    if rules.window is not None and earlier is not None and not redrive:
         age = after.now - after.messages[earlier].accepted
         inside = age < rules.window if case.lists_times else not outside
         if inside:

@@ -103,9 +103,13 @@ class Case:
 
     def earlier_copy(self, at: int) -> int | None:
         """The message that the same payload was sent as before."""
+        return next(self.earlier_copies(at), None)
+
+    def earlier_copies(self, at: int) -> Iterator[int]:
+        """All messages that the same payload was sent as before, the latest first."""
         label = self.labels[at]
         earlier = (attrs.evolve(label, copy=copy) for copy in range(label.copy - 1, -1, -1))
-        return next((self.ids[each] for each in earlier if each in self.ids), None)
+        return (self.ids[each] for each in earlier if each in self.ids)
 
 
 class State:
@@ -226,12 +230,15 @@ def deliveries(trace: Trace) -> Iterator[Deliver]:
 
 
 def _labels(trace: Trace) -> list[Label]:
-    """All messages: those of the trace and the numbers that must exist between them."""
+    """All messages: those of the trace and the numbers that must exist between them, unless the sends are listed."""
     found = dict.fromkeys(trace.log or ())
     found |= dict.fromkeys(each.label for each in deliveries(trace))
     found |= dict.fromkeys(word.label for word in trace.words if isinstance(word, Settle | Put))
+    sent = {
+        (word.label.unit, _row(word.label.name)) for word in trace.words if isinstance(word, Put) if not word.label.copy
+    }
     if trace.log is None:
-        found |= dict.fromkeys(_between(found))
+        found |= dict.fromkeys(_between(label for label in found if (label.unit, _row(label.name)) not in sent))
     return list(found)
 
 

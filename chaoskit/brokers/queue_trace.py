@@ -1,0 +1,208 @@
+"""A run of a queue as a trace that `permits` reads: every send, hand-over, acknowledgement and lease that ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import attrs
+
+from chaoskit.brokers.lease import Lender, Note
+from chaoskit.schedule import Do, Raw
+
+Record = tuple[int, int]
+
+
+def consumer_name(number: int) -> str:
+    """A, B, … Z, and then C26 and so on."""
+    return chr(ord("A") + number) if number < 26 else f"C{number}"
+
+
+@attrs.frozen
+class _Happened:
+    """A step, or what the broker did between two, in order. `what` is a `Do`, or the name of a note."""
+
+    what: Do | str
+    record: Record
+    position: int
+    consumer: int
+    attempt: int = 1
+    refused: bool = False
+    late: bool = False
+    """A run by somebody who has lost the message."""
+    since: Record | None = None
+    """The first message of its batch."""
+
+
+def spell_queue(
+    lender: Lender,
+    steps: Sequence[Raw],
+    raised: Sequence[int],
+    unit_of: Callable[[int, int], str],
+    window: int,
+    lease: int,
+    retries: bool,
+) -> str:
+    """The words. Events are numbered 1, 2, 3… as they were produced; `unit_of` names the unit of a queue and position.
+
+    Where the broker has a deduplication `window` (seconds) the trace has times, too: a send each second, a copy when
+    the window has passed, and a lease (seconds) that runs out when it can. `retries`: what fails is sent again by the
+    task itself, and not moved by the broker.
+    """
+    happened = list(_happened(lender, steps, set(raised)))
+    return " ".join(_Speller(lender, unit_of, window, lease, retries).words(happened))
+
+
+def _happened(lender: Lender, steps: Sequence[Raw], refused: set[int]) -> Iterator[_Happened]:
+    play = lender.run()
+    answer: bool | None = None
+    undead: dict[Record, list[int]] = {}
+    for number, expected in enumerate([*steps, None]):
+        try:
+            step = play.send(answer)
+        except StopIteration:
+            step = None
+        notes, lender.notes = lender.notes, []
+        restarts = step is not None and step[0] == Do.RESTART
+        for note in notes:
+            if note.what == "undead":
+                undead.setdefault(note.turn[1:3], []).append(note.turn[3][1])
+            if note.what != "back":
+                yield _noted(note)
+        if step is not None and restarts:
+            yield _Happened(Do.RESTART, (-1, -1), -1, step[1])
+        yield from (_noted(note) for note in notes if note.what == "back")
+        if step is None or expected is None:
+            return
+        assert step == tuple(expected), "the model made another step"
+        answer = number in refused or None
+        if not restarts:
+            do, consumer, position, lane, place, attempt = step
+            late = do == Do.DELIVER and consumer in undead.get((lane, place), ())
+            if late:
+                undead[lane, place].remove(consumer)
+            yield _Happened(Do(do), (lane, place), position, consumer, attempt, bool(answer), late)
+
+
+def _noted(note: Note) -> _Happened:
+    _, consumer, position, lane, place, attempt = note.turn[3]
+    since = None if note.since is None else note.since[1:3]
+    return _Happened(note.what, (lane, place), position, consumer, attempt, since=since)
+
+
+class _Speller:
+    def __init__(
+        self, lender: Lender, unit_of: Callable[[int, int], str], window: int, lease: int, retries: bool
+    ) -> None:
+        self._lender, self._unit_of, self._window, self._lease = lender, unit_of, window, lease
+        self._retries, self._one_owner = retries, lender.leasing.lock == "queue"
+        self._undead = -1
+        self._sent: dict[int, int] = {}
+        self._labels: dict[Record, str] = {}
+        self._copies: dict[int, int] = {}
+        self._accepted: dict[str, float] = {}
+        self._taken: dict[Record, float] = {}
+        self._holding: set[Record] = set()
+        self._now = -1.0
+        self._said: list[str] = []
+
+    def words(self, happened: Sequence[_Happened]) -> list[str]:
+        kept, batches = _unsettled(happened), _received_with(happened)
+        for number, each in enumerate(happened):
+            for record in batches.get(number, ()):
+                self._send_up_to(record, put_back=False)
+            self._say(each, number in kept)
+        return self._said
+
+    def _say(self, each: _Happened, unsettled: bool) -> None:
+        name = consumer_name(each.consumer)
+        if each.what == Do.RESTART:
+            self._said.append(f"{name}:⚡")
+            return
+        if each.what == "undead":
+            self._undead = each.consumer
+        if each.what == Do.TAKE_OVER and self._one_owner:
+            self._said.append(f"|evict {consumer_name(self._undead)}>{name}")
+        if each.what in (Do.TAKE_OVER, Do.REFUSE, "open", "undead"):
+            return
+        self._send_up_to(each.record, put_back=each.what == Do.PUT_BACK)
+        label = self._labels[each.record]
+        again = "r" if each.attempt > 1 and not each.late else ""
+        if each.what == "held":
+            self._taken[each.record] = self._now
+            self._holding.add(each.record)
+            self._said.append(f"{name}:{label}{again}-")
+        elif each.what == Do.DELIVER:
+            if each.record in self._holding and not each.late:
+                again = ""
+            elif not each.late:
+                self._taken[each.record] = self._now
+            self._holding.discard(each.record)
+            self._said.append(f"{name}:{label}{again}{'!' if each.refused else ''}")
+            if not unsettled and not each.late and not each.refused:
+                self._said.append(f"|ack {label}")
+        elif each.what == "again":
+            self._said.append(f"{name}: |nack {label}")
+        elif each.what == "back":
+            self._holding.discard(each.record)
+            self._wait_for_lease(each.record)
+            self._said.append(f"{name}: |expire {label}")
+        elif each.what == Do.PARK and self._retries:
+            failed = f"{name}:{label}{'' if each.record in self._holding else again}!"
+            if self._said[-1] != failed:
+                self._said.append(failed)
+        elif each.what == Do.PARK:
+            self._said.append(f"|dead {label}")
+        elif each.what in (Do.SKIP, Do.LOSE):
+            self._said.append(f"|drop {label}")
+
+    def _send_up_to(self, record: Record, *, put_back: bool) -> None:
+        """Everything up to this message was accepted by now."""
+        lane, place = record
+        log = self._lender.logs.partitions[lane]
+        for number in range(self._sent.get(lane, 0), place + 1):
+            copy = self._copies.get(log[number], 0)
+            self._copies[log[number]] = copy + 1
+            label = self._labels[lane, number] = f"{self._unit_of(lane, log[number])}{log[number] + 1}{chr(39) * copy}"
+            if self._window:
+                self._time_of_send(label, copy, put_back and number == place)
+            self._said.append(f"|put {label}")
+        self._sent[lane] = max(self._sent.get(lane, 0), place + 1)
+
+    def _time_of_send(self, label: str, copy: int, put_back: bool) -> None:
+        """A copy is sent again when the window has passed; a dead letter that is put back is no such copy."""
+        earlier = self._accepted.get(label[:-1], self._now) if copy else self._now
+        self._at(max(self._now + 1, earlier + self._window + 1 if copy and not put_back else 0))
+        self._accepted[label] = self._now
+
+    def _wait_for_lease(self, record: Record) -> None:
+        if self._window:
+            self._at(max(self._now, self._taken.get(record, self._now) + self._lease))
+
+    def _at(self, now: float) -> None:
+        if now > self._now:
+            self._now = now
+            self._said.append(f"|t={now:g}s")
+
+
+def _received_with(happened: Sequence[_Happened]) -> dict[int, list[Record]]:
+    """What was received together with the run of this number, and was not run."""
+    last: dict[Record, int] = {}
+    found: dict[int, list[Record]] = {}
+    for number, each in enumerate(happened):
+        if each.what == Do.DELIVER and not each.late:
+            last[each.record] = number
+        elif each.since is not None and each.since in last:
+            found.setdefault(last[each.since], []).append(each.record)
+    return found
+
+
+def _unsettled(happened: Sequence[_Happened]) -> set[int]:
+    """The runs that were not settled: what comes back, without having been run again."""
+    last: dict[Record, int] = {}
+    found: set[int] = set()
+    for number, each in enumerate(happened):
+        if each.what == Do.DELIVER and not each.late:
+            last[each.record] = number
+        elif each.what in ("back", "open", "again") and each.record in last:
+            found.add(last[each.record])
+    return found
