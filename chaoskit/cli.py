@@ -11,8 +11,11 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from chaoskit import __version__
-from chaoskit.errors import ReproError
+from chaoskit.brokers import BROKERS
+from chaoskit.brokers.facts import facts, in_one_sentence
+from chaoskit.errors import ReproError, did_you_mean
 from chaoskit.replays import EXIT_CODES, Answer
+from chaoskit.report.brokers import listing, sheet
 from chaoskit.report.saved import saved_report
 from chaoskit.report.terminal import plain, report
 from chaoskit.repro import Repro, read
@@ -52,6 +55,19 @@ def show(path: Path) -> None:
     """Print a repro file as a report: what differed, the delivery, why. Nothing is run."""
     with _own_errors():
         sys.exit(_show(path))
+
+
+@main.command()
+@click.argument("name", required=False, metavar="[NAME]")
+def brokers(name: str | None) -> None:
+    """List the brokers, or tell all about one.
+
+    Without NAME: each broker in one line. With NAME, such as `chaoskit brokers SqsFifo` (upper and lower case are the
+    same): what it promises, what can go wrong under its default settings and what rules that out, what cannot go wrong
+    and which setting would allow it, all its settings, and where these facts are from.
+    """
+    with _own_errors():
+        _print(_brokers(name))
 
 
 class _own_errors:
@@ -118,6 +134,15 @@ def _show(path: Path) -> int:
         return 2
     _print(saved_report(repro))
     return 0
+
+
+def _brokers(name: str | None) -> RenderableType:
+    if name is None:
+        return listing((known, in_one_sentence(broker)) for known, broker in BROKERS.items())
+    by_name = {known.lower(): broker for known, broker in BROKERS.items()}
+    if name.lower() not in by_name:
+        raise click.UsageError(f"no broker is called {name!r}{did_you_mean(name, BROKERS)}")
+    return sheet(facts(by_name[name.lower()]))
 
 
 def _print(renderable: RenderableType) -> None:

@@ -40,13 +40,15 @@ class Reading:
     """How the group reads: partition p belongs to consumer p % `consumers`.
 
     `commit_every`: after each k-th record of a process; None: after every record, unless a redelivery is pending.
-    `on_error`, `max_attempts`: what happens to a record whose handler raises.
+    `on_error`, `max_attempts`: what happens to a record whose handler raises. `resets`: records are lost because a lost
+    commit starts at the end of the log, and not because they are committed too early.
     """
 
     consumers: int
     commit_every: int | None
     on_error: Literal["retry", "stop", "skip", "retry_topic"]
     max_attempts: int
+    resets: bool = False
 
 
 class _Stall:
@@ -120,7 +122,8 @@ class Reader:
     every delivery. Most steps only move a record from one to the other; `_touched` are the positions at which more
     may happen. What waits for deliveries has an alarm; `_due` is the number of deliveries at which one may ring.
 
-    `cause` is the fault behind the step that was just made; `late` the faults that delay records.
+    `cause` is the fault behind the step that was just made; `late` the faults that delay records; `armed` the
+    redeliveries that are pending; `committed` who committed after a k-th record; `evicted` whom each new owner follows.
     """
 
     cause: Fault | None = None
@@ -140,7 +143,7 @@ class Reader:
         anchored: Anchored,
         holds: dict[int, list[Hold]],
     ) -> None:
-        self._events, self._home, self._reading, self._logs = events, home, reading, logs
+        self._events, self._home, self.reading, self.logs = events, home, reading, logs
         self._consumers = reading.consumers
         self._owners = list(range(reading.consumers))
         self._anchored, self._holds = anchored, holds
@@ -148,9 +151,11 @@ class Reader:
         self._history: list[Turn] = []
         self._touched: set[int] = set(anchored)
         self._alarms: list[tuple[int, int, int, Waiting]] = []
-        self._armed: list[_Armed] = []
+        self.armed: list[_Armed] = []
         self._parked: list[_Parked] = []
         self._undead: list[_Undead] = []
+        self.evicted: dict[int, int] = {}
+        self.committed: list[int] = []
         self._stalled: dict[int, _Stall] = {}
         self._aside: dict[int, list[Turn]] = {}
         self._begun = [0] * reading.consumers
@@ -216,8 +221,8 @@ class Reader:
         if self._stalled:
             self._end_stall(min(self._stalled.values(), key=lambda stall: (stall.appended, stall.lane)))
             return []
-        if self._armed:
-            return [self._fire(self._armed)]
+        if self.armed:
+            return [self._fire(self.armed)]
         if self._undead:
             return [self._run_on(self._undead[0])]
         if self._parked:
@@ -237,16 +242,17 @@ class Reader:
                     stall.see(position, len(self._history))
                     if not stall.waiting:
                         self._wait(stall.until, _STALL, stall)
-        every = self._reading.commit_every
+        every = self.reading.commit_every
         if every is None:
             return _NOTHING
         self._records[consumer] += 1
         if self._records[consumer] < every:
             return _NOTHING
-        pending = [armed for armed in self._armed if armed.consumer == consumer]
+        pending = [armed for armed in self.armed if armed.consumer == consumer]
         if pending:
             return [self._fire(pending)]
         self._commit(consumer)
+        self.committed.append(consumer)
         return _NOTHING
 
     def _wait(self, until: int, what: int, waiting: Waiting) -> None:
@@ -276,7 +282,7 @@ class Reader:
             elif isinstance(waiting, _Undead):
                 if waiting in self._undead:
                     caused.append(self._run_on(waiting))
-            elif waiting in self._armed:
+            elif waiting in self.armed:
                 left = waiting.left(self._history, len(self._begun))
                 if fired or left > 0 or self._history[-1][3][1] != waiting.consumer:
                     self._wait(count + max(1, left), _FIRE, waiting)
@@ -291,7 +297,7 @@ class Reader:
     def _arm(self, fault: Redeliver, consumer: int) -> None:
         count = len(self._history)
         armed = _Armed(fault, consumer, count)
-        self._armed.append(armed)
+        self.armed.append(armed)
         self._wait(count + fault.after, _FIRE, armed)
 
     def _fire(self, pending: Sequence[_Armed]) -> tuple[Raw, Fault | None]:
@@ -299,7 +305,7 @@ class Reader:
         if len(pending) > 1:
             several = len(self._begun)
             armed = min(pending, key=lambda armed: (armed.left(self._history, several), armed.consumer))
-        self._armed.remove(armed)
+        self.armed.remove(armed)
         return self._restart(armed.consumer, armed.since), armed.fault
 
     def _restart(self, consumer: int, since: int = NEVER) -> Raw:
@@ -309,8 +315,8 @@ class Reader:
         """
         history = self._history
         begun = self._begun[consumer]
-        if self._reading.commit_every is None:
-            for armed in self._armed:
+        if self.reading.commit_every is None:
+            for armed in self.armed:
                 if armed.since < since and armed.consumer == consumer:
                     since = armed.since
             first = self._start_of(min(since - 1, len(history)))
@@ -341,7 +347,7 @@ class Reader:
     def _commit(self, consumer: int) -> None:
         """What the consumer has processed is committed, or was handed over to be read again."""
         self._begun[consumer] = len(self._history)
-        if self._reading.commit_every is not None:
+        if self.reading.commit_every is not None:
             self._records[consumer] = 0
         if self._parks:
             self._parks = [park for park in self._parks if park[1][3][1] != consumer]
@@ -369,10 +375,11 @@ class Reader:
         self._restart(old)
         new = len(self._begun)
         self._begun.append(len(self._history))
+        self.evicted[new] = old
         self._owners[lane % self._consumers] = new
-        if self._reading.commit_every is not None:
+        if self.reading.commit_every is not None:
             self._records.append(0)
-        for armed in self._armed:
+        for armed in self.armed:
             if armed.consumer == old:
                 armed.consumer = new
         for turns in (self._todo, *self._aside.values()):
@@ -398,7 +405,7 @@ class Reader:
         """The position was committed before the record was run, and the process died. Where a pending redelivery keeps
         the commit back, the record comes again: nothing is lost."""
         consumer = turn[3][1]
-        if any(armed.consumer == consumer for armed in self._armed):
+        if any(armed.consumer == consumer for armed in self.armed):
             self._todo.append(turn)
             return _NOTHING
         self._commit(consumer)
@@ -413,15 +420,15 @@ class Reader:
             for hold in several:
                 if hold.awaits is not None:
                     self._touched.add(hold.awaits)
-            lane, offset = self._logs.place(position)
+            lane, offset = self.logs.place(position)
             if offset == 0:
                 self._becomes_head(lane, 0)
             else:
-                self._touched.add(self._logs.partitions[lane][offset - 1])
+                self._touched.add(self.logs.partitions[lane][offset - 1])
 
     def _becomes_head(self, lane: int, offset: int) -> None:
         """All holds of growth begin, and one Overtake: of several, one at each time that the record becomes head."""
-        log = self._logs.partitions[lane]
+        log = self.logs.partitions[lane]
         if offset >= len(log) or lane in self._stalled:
             return
         holds = self._holds.get(log[offset])
@@ -434,7 +441,7 @@ class Reader:
             self._stall(lane, offset, begin)
 
     def _stall(self, lane: int, offset: int, holds: Sequence[Hold]) -> None:
-        stall = _Stall(lane, self._logs.appended[lane][offset], holds, len(self._history))
+        stall = _Stall(lane, self.logs.appended[lane][offset], holds, len(self._history))
         self._stalled[lane] = stall
         if not stall.waiting:
             self._wait(stall.until, _STALL, stall)
@@ -469,9 +476,9 @@ class Reader:
             if turn[3][2] > now:
                 now = turn[3][2]
         appended = now + 0.5
-        lane = self._home(self._events[position].key, position, self._logs.counts[now])
-        offset = bisect_right(self._logs.appended[lane], appended)
-        self._logs = self._logs.inserted(lane, offset, position, appended)
+        lane = self._home(self._events[position].key, position, self.logs.counts[now])
+        offset = bisect_right(self.logs.appended[lane], appended)
+        self.logs = self.logs.inserted(lane, offset, position, appended)
         for turns in (self._todo, self._aside.get(lane, _NONE)):
             for i, (time, at, place, step) in enumerate(turns):
                 if at == lane and place >= offset:
@@ -479,18 +486,18 @@ class Reader:
         consumer = self._owners[lane % self._consumers]
         self._back_to_read([(appended, lane, offset, (DELIVER, consumer, position, lane, offset))])
         if offset and self._holds.get(position):
-            self._touched.add(self._logs.partitions[lane][offset - 1])
+            self._touched.add(self.logs.partitions[lane][offset - 1])
         return (PUT_BACK, consumer, position, lane, offset), fault
 
     def _refused(self, turn: Turn) -> Caused:
         step = turn[3]
-        if self._reading.on_error == "skip":
+        if self.reading.on_error == "skip":
             return [((SKIP, *step[1:]), None), *self._processed(step)]
         refusals = self._refusals = self._refusals or _Refusals()
-        if self._reading.on_error == "retry_topic":
-            if refusals.count((-1, step[2])) < self._reading.max_attempts:
+        if self.reading.on_error == "retry_topic":
+            if refusals.count((-1, step[2])) < self.reading.max_attempts:
                 return self._to_retry_topic(turn)
-        elif refusals.count((step[3], step[4])) < self._reading.max_attempts:
+        elif refusals.count((step[3], step[4])) < self.reading.max_attempts:
             return self._again(turn)
         do = PARK if refusals.give_up(step[2], (step[3], step[4])) else REFUSE
         return [((do, *step[1:]), None), *self._processed(step)]
@@ -511,7 +518,7 @@ class Reader:
         while copy >= 0 and self._history[copy] in (turn, refused):
             self._history[copy] = refused
             copy -= 1
-        if self._reading.on_error == "stop":
+        if self.reading.on_error == "stop":
             self._todo.append(turn)
             return [(self._restart(step[1]), None)]
         if any(other[1] != lane for other in reversed(self._todo)):

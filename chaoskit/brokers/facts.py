@@ -63,6 +63,13 @@ class Facts:
     impossible: tuple[Impossible, ...]
     sources: tuple[str, ...]
 
+    def reasons(self) -> list[tuple[str, tuple[FaultKind, ...]]]:
+        """Why something is impossible, each reason once, with the kinds of fault for which it is one."""
+        found: dict[str, tuple[FaultKind, ...]] = {}
+        for each in self.impossible:
+            found[each.why] = (*found.get(each.why, ()), each.kind)
+        return list(found.items())
+
 
 def facts(broker: type[Settings]) -> Facts:
     """All that is known of a broker under its defaults."""
@@ -128,7 +135,7 @@ _TYPES = {bool: "True or False", int: "int", str: "str"}
 
 
 def _allowed(field: attrs.Attribute[Any], type_: Any) -> str:
-    """What a setting can be, such as `int ≥ 1 or None`."""
+    """What a setting can be, such as `int >= 1 or None`."""
     optional = type(None) in get_args(type_)
     if words := _known_words(field):
         names = list(map(_literal, words))
@@ -136,7 +143,7 @@ def _allowed(field: attrs.Attribute[Any], type_: Any) -> str:
         inner = next(each for each in get_args(type_) if each is not type(None)) if optional else type_
         names = [_TYPES.get(inner, "function")]
     if positive in (field.validator, getattr(field.validator, "validator", None)):
-        names[0] += " ≥ 1"
+        names[0] += " >= 1"
     return _alternatives([*names, "None"] if optional else names)
 
 

@@ -9,6 +9,7 @@ import attrs
 
 from chaoskit.brokers.consumer import Anchored, AtHead, Reader, Reading
 from chaoskit.brokers.literal import literal
+from chaoskit.brokers.log_trace import spell_log
 from chaoskit.brokers.producer import Hold, Logs, Producer
 from chaoskit.brokers.stored import Growth, Stored
 from chaoskit.event import Message, Stream
@@ -100,6 +101,9 @@ class LogModel:
     def play(self, faults: Iterable[Fault]) -> Steps:
         """Stage 1, then stage 2. What each of them does is written down in docs/kafka.md."""
         return self._reader(tuple(faults))[0].run()
+
+    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
+        return spell_log(self._reader(faults)[0], steps, raised)
 
     def _reader(self, faults: Sequence[Fault]) -> tuple[Reader, Logs]:
         anchored: Anchored = {}

@@ -203,7 +203,8 @@ class ParallelReader:
             self.view.gone.add(place)
             return ()
         if word.what == "dead":
-            return self.step(lambda state: self.cannot_run(state, state.done, place) or {self.finish(state, place)})
+            left = Deliver(word.text, word.consumer, word.label)
+            return self.step(partial(self.deliver, member=left, first=True))
         text = f"a {self.rules.unit_word} has no settlement of one message"
         return (f"{text}: a consumer commits a position, as in `|c=5`",)
 

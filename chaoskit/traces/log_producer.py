@@ -6,6 +6,7 @@ each write; an empty set is a refusal, with a sentence that says what could have
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -18,7 +19,10 @@ from chaoskit.traces.log_rules import LogRules
 def first_unwritable(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
     """The first write that this producer cannot make; `names` spells the ranks."""
     sent = [item for item in items if not item.redriven]
-    found = _AUTOMATA[rules.writes](rules, sent, names)
+    elsewhere = sorted({item.rank for item in items} - {item.rank for item in sent})
+    closer = [attrs.evolve(item, rank=item.rank - bisect_left(elsewhere, item.rank)) for item in sent]
+    spelled = {rank - bisect_left(elsewhere, rank): name for rank, name in names.items() if rank not in elsewhere}
+    found = _AUTOMATA[rules.writes](rules, closer, spelled)
     if found is None:
         return None
     return items.index(sent[found[0]]), found[1]

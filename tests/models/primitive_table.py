@@ -50,7 +50,7 @@ class Cell:
 
     verdict: Verdict
     note: str
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = attrs.Factory(dict)
     seen: str | None = None
     by: By | None = None
     kind: FaultKind | None = None

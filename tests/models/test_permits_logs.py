@@ -74,6 +74,10 @@ LEGAL: list[tuple[str, Settings, str]] = [
     ("dead and back, unlisted", KAFKA, "1! 1r! |dead 1 2 3 1'"),
     ("attempts used up", KAFKA, " ".join(["1!", *["1r!"] * 9, "2", "1'", "3"])),
     ("a replay shows the dead again", KAFKA, "|c=1 1! |dead 1 2 ⚡ 1r 2r"),
+    ("a zombie that had run nothing", KAFKA, "|evict A>B B:3 B:4 A:3r B:5 A:4r A:5r"),
+    ("a zombie that had run nothing, unseen", KAFKA, "B:3 B:4 A:3r B:5 B:5r A:4r"),
+    ("dead and back in another partition", KAFKA, "p4/1 |dead p2/2 p2/3 |grow 12 |put p8/2' p8/2' p8/5 p2/4"),
+    ("evicted from some partitions only", KAFKA, "A:p0/1 |evict A>C C:p0/2 B:p1/3 A:p0/2r"),
     # Kafka, producer side
     ("P-1", KAFKA, "log: B1 B2 B3"),
     ("P-1 in the middle", KAFKA, "log: B4 B5"),
@@ -149,6 +153,7 @@ LEGAL: list[tuple[str, Settings, str]] = [
     ("O-2 id cursor passes over", CURSOR, "1 3 |end"),
     ("O-3 batch again", FLAG, "1 2 3 ⚡ 1' 2' 3'"),
     ("O-3 and what became visible", FLAG, "2 3 ⚡ 1 2' 3'"),
+    ("O-4 two relays at once", FLAG, "A:1 |evict A>B B:2 B:2'"),
     ("O-4 two relays", Outbox(relays=2), "1 1' 3 2 2'"),
     # Seen on real brokers
     ("real (i) commit at the end", KAFKA, "A:e1 e2 A:⚡ B:e1r e2r e3 e4 e5"),

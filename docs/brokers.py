@@ -1,0 +1,173 @@
+"""Makes the parts of docs/brokers.md that say what each broker can do, from the brokers themselves.
+
+A part stands between `<!-- brokers: NAME -->` and `<!-- end -->`. Without --write it only says whether it is true.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from chaoskit.brokers import (
+    BROKERS,
+    InOrder,
+    Kafka,
+    PubSub,
+    RabbitMQ,
+    Settings,
+    SqsFifo,
+    SqsStandard,
+)
+from chaoskit.brokers.facts import Facts, facts
+from chaoskit.brokers.queue import QueueSettings
+from chaoskit.faults import KINDS
+
+PAGE = Path(__file__).parent / "brokers.md"
+PART = re.compile(r"<!-- brokers: (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
+
+EXAMPLES: tuple[tuple[str, Settings, str], ...] = (
+    ("Kafka()", Kafka(), "5 6 ⚡ 6r 7"),
+    ("Kafka()", Kafka(), "|c=5 5 6 ⚡ 6r 7"),
+    ("Kafka()", Kafka(), "log: 1 3 2"),
+    ("Kafka(idempotent_producer=False)", Kafka(idempotent_producer=False), "log: 1 3 2"),
+    ("SqsStandard()", SqsStandard(), "1 |ack 1 2 1r"),
+    ("SqsFifo()", SqsFifo(), "[1 2 3] |ack 1 ⚡ |expire 2 [2r 3r 4]"),
+    ("SqsFifo()", SqsFifo(), "1! 2 1r"),
+    ("SqsFifo()", SqsFifo(), "|put 1 1 |t=299s |put 1' 1'"),
+    ("RabbitMQ()", RabbitMQ(), "A:1- B:2 B:3 A:1"),
+    ("PubSub(ordering=True)", PubSub(ordering=True), "1! 2 3 1r 2r 3r 4"),
+    ("InOrder()", InOrder(), "1 2 3 2r"),
+)
+
+
+def with_facts(text: str) -> str:
+    """The page with the facts of today."""
+
+    def part(match: re.Match[str]) -> str:
+        lines = "\n".join(PARTS[match[1]]())
+        return f"<!-- brokers: {match[1]} -->\n{lines}\n<!-- end -->\n"
+
+    return PART.sub(part, text)
+
+
+def kinds() -> Iterator[str]:
+    """What each kind of fault is: the first sentence of its docstring."""
+    yield from head(["fault", "is"])
+    for kind in KINDS:
+        text = " ".join((kind.__doc__ or "").split())
+        yield row([code(kind.__name__), f"{text.partition('. ')[0].rstrip('.')}."])
+
+
+def table() -> Iterator[str]:
+    """Which kind of fault each broker can make."""
+    yield from head(["", *(kind.__name__ for kind in KINDS)])
+    for broker in BROKERS.values():
+        known = facts(broker)
+        cells = {possible.kind: "✔" for possible in known.possible}
+        cells |= {each.kind: ", ".join(map(code, each.allowed_by)) or "✘" for each in known.impossible}
+        yield row([f"[{known.name}](#{known.name.lower()})", *(cells[kind] for kind in KINDS)])
+
+
+def examples() -> Iterator[str]:
+    """What some brokers say to some traces."""
+    yield from head(["broker", "trace", "answer"])
+    for name, broker, trace in EXAMPLES:
+        yield row([code(name), code(trace), str(broker.permits(trace))])
+
+
+IN_ORDER = {"message": "nothing", "group": "a group", "queue": "the queue"}
+
+
+def stages() -> Iterator[str]:
+    """How each queue is run with its default settings."""
+    yield from head(
+        ["", "consumers", "kept in order", "handed out", "comes back", "to", "window", "handler raises", "at the limit"]
+    )
+    for name, broker in BROKERS.items():
+        how = broker().stages()
+        if not isinstance(how, QueueSettings):
+            continue
+        lends = how.leasing
+        yield row(
+            [
+                f"[{name}](#{name.lower()})",
+                str(lends.consumers),
+                IN_ORDER[lends.lock],
+                "in order" if lends.in_order else "in any order",
+                lends.brings,
+                "anew" if lends.renewed else lends.returns,
+                "" if lends.window > 1_000_000 else f"{lends.window:,}",
+                lends.refused,
+                lends.gives_up,
+            ]
+        )
+
+
+def sections() -> Iterator[str]:
+    """All about each broker."""
+    yield ""
+    for broker in BROKERS.values():
+        yield from section(facts(broker))
+
+
+def section(known: Facts) -> Iterator[str]:
+    yield from (f"### {known.name}", "", " ".join(filter(None, (known.summary, known.about))), "")
+    yield from (f"- {guarantee}" for guarantee in known.guarantees)
+    yield ""
+    if known.possible:
+        yield from head(["by default", "handled", "what happened", "what rules it out"])
+        for possible in known.possible:
+            order = " ".join(map(str, possible.order))
+            yield row([code(possible.kind.__name__), order, f"{possible.happened}.", f"{possible.ruled_out_by}."])
+        yield ""
+    if known.impossible:
+        yield from head(["not by default", "why"])
+        for why, kinds in known.reasons():
+            yield row([", ".join(code(kind.__name__) for kind in kinds), f"{why}."])
+        yield ""
+    yield from head(["setting", "default", "can be", ""])
+    for setting in known.settings:
+        yield row([code(setting.name), code(setting.default), setting.allowed, setting.text])
+    yield from ("", f"Sources: {'; '.join(known.sources)}.", "")
+
+
+def head(cells: Sequence[str]) -> Iterator[str]:
+    yield row(cells)
+    yield "|" + "---|" * len(cells)
+
+
+def row(cells: Iterable[str]) -> str:
+    return "|" + "|".join(f" {cell.replace('|', BAR)} " if cell else " " for cell in cells) + "|"
+
+
+BAR = "\\|"
+
+
+def code(text: str) -> str:
+    return f"`{text}`"
+
+
+PARTS: dict[str, Callable[[], Iterator[str]]] = {
+    "kinds": kinds,
+    "table": table,
+    "examples": examples,
+    "stages": stages,
+    "sections": sections,
+}
+
+
+def main() -> int:
+    before = PAGE.read_text(encoding="utf-8")
+    after = with_facts(before)
+    if "--write" in sys.argv:
+        PAGE.write_text(after, encoding="utf-8")
+    elif before != after:
+        print("docs/brokers.md is not what the brokers say today: make docs")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
