@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,27 @@ def test_the_outputs_in_the_readme_are_those_of_its_commands() -> None:
     """Running the README's example gives the README."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert load(ROOT / "docs" / "outputs.py").with_outputs(readme) == readme
+
+
+def test_the_page_of_brokers_says_what_the_brokers_say() -> None:
+    """Making docs/brokers.md anew changes nothing."""
+    page = (ROOT / "docs" / "brokers.md").read_text(encoding="utf-8")
+    assert load(ROOT / "docs" / "brokers.py").with_facts(page) == page, "docs/brokers.md is of yesterday: make docs"
+
+
+def test_the_documents_lead_somewhere() -> None:
+    """Each relative link and each anchor of the README and of docs/ exists."""
+    for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for path, anchor in re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", document.read_text(encoding="utf-8")):
+            target = document.parent / path if path else document
+            assert target.exists(), f"{document.name} leads to {path}"
+            assert not anchor or anchor in anchors(target), f"{document.name} leads to {path}#{anchor}"
+
+
+def anchors(document: Path) -> set[str]:
+    """As GitHub makes them of headings: small letters, a dash for each blank, no other signs."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
 def test_the_demo_finds_the_bug_and_sees_it_repaired() -> None:

@@ -123,7 +123,7 @@ class Reader:
     may happen. What waits for deliveries has an alarm; `_due` is the number of deliveries at which one may ring.
 
     `cause` is the fault behind the step that was just made; `late` the faults that delay records; `armed` the
-    redeliveries that are pending; `committed` who committed after a k-th record; `evicted` whom each new owner follows.
+    redeliveries that are pending; `committed` the k-th records, after which was committed; `evicted` whom each new owner follows.
     """
 
     cause: Fault | None = None
@@ -155,7 +155,7 @@ class Reader:
         self._parked: list[_Parked] = []
         self._undead: list[_Undead] = []
         self.evicted: dict[int, int] = {}
-        self.committed: list[int] = []
+        self.committed: list[Record] = []
         self._stalled: dict[int, _Stall] = {}
         self._aside: dict[int, list[Turn]] = {}
         self._begun = [0] * reading.consumers
@@ -252,7 +252,7 @@ class Reader:
         if pending:
             return [self._fire(pending)]
         self._commit(consumer)
-        self.committed.append(consumer)
+        self.committed.append((lane, offset))
         return _NOTHING
 
     def _wait(self, until: int, what: int, waiting: Waiting) -> None:
@@ -388,6 +388,7 @@ class Reader:
                     turns[i] = time, at, place, (DELIVER, new, *step[2:])
         undead = _Undead(fault, held)
         self._undead.append(undead)
+        self._latest_park = max([self._latest_park, *(other[3][2] for other in held)])
         self._wait(len(self._history) + fault.after + 1, _RUN, undead)
         return [((TAKE_OVER, new, position, lane, offset), fault)]
 

@@ -291,6 +291,7 @@ class Kafka(Settings):
             max_in_flight=self.max_in_flight,
             records_per_batch=self.records_per_batch,
             newest_first=self.retry_order == "newest_first",
+            overlapping_failures=True,
             application_resends=self.application_resends,
             order_hint="idempotent_producer=False" if self.idempotent_producer else "",
             copy_hint="idempotent_producer=False or application_resends=True" if self.idempotent_producer else "",

@@ -53,9 +53,11 @@ class _Speller:
         """What the last record brought with it: a commit, unless a redelivery is pending."""
         every, reader = self._reader.reading.commit_every, self._reader
         done, self._done = self._done, None
-        commits, self._commits = len(reader.committed) - self._commits, len(reader.committed)
         if done is None:
             return
+        committed = done in reader.committed[self._commits :]
+        if committed:
+            self._commits = reader.committed.index(done, self._commits) + 1
         consumer = self._owner[done[0]]
         if step is not None and step[0] == Do.DELIVER and (step[1], step[3], step[4]) == (consumer, *done):
             self._done = done  # in place once more, and not committed before that
@@ -65,7 +67,7 @@ class _Speller:
             losing.add(step[1])
         restarted = step is not None and step[:2] == (Do.RESTART, consumer)
         pending = restarted or any(armed.consumer in losing for armed in reader.armed)
-        if (every is None and not pending) or (every is not None and commits):
+        if committed if every is not None else not pending:
             self._commit(consumer)
 
     def _commit(self, consumer: int) -> None:

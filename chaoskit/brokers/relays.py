@@ -214,7 +214,8 @@ class Outbox(Settings):
         if not self.dead_letters:
             no[DeadLetter] = "an outbox sets nothing aside; dead_letters=True, where a consumer does, makes it possible"
         if self.cursor == "flag" or self.open_transactions == 1:
-            no[Lose] = 'what is not published yet is found whenever it becomes visible; cursor="id" makes it possible'
+            more = " with open_transactions=2" if self.open_transactions == 1 else ""
+            no[Lose] = f'what is unpublished is found when it becomes visible; cursor="id"{more} makes it possible'
         return no
 
     def rules(self) -> LogRules:

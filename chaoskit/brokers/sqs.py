@@ -481,6 +481,7 @@ class LambdaSqs(Settings):
     def impossible(self) -> dict[FaultKind, str]:
         if self.fifo:
             no = _impossible_fifo(self.max_receive_count, 1, True)
+            no[BatchSwap] = "one message a request keeps the order of a group; fifo=False makes it possible"
             no[Lose] = (
                 "each message has a MessageDeduplicationId of its own; a standard queue (fifo=False) with "
                 "retention_exceeded=True makes it possible"

@@ -13,7 +13,7 @@ from chaoskit.traces.log_lambda import LambdaReader
 from chaoskit.traces.log_layout import Layout, Record, deliveries, label_of, layouts, units_of
 from chaoskit.traces.log_parallel import ParallelReader
 from chaoskit.traces.log_passes import PASSES, elsewhere, redriven
-from chaoskit.traces.log_producer import first_unwritable
+from chaoskit.traces.log_producer import displaced_without_failure, first_unwritable
 from chaoskit.traces.log_reader import CursorReader
 from chaoskit.traces.log_rules import LogRules
 from chaoskit.traces.log_state import View
@@ -23,6 +23,7 @@ from chaoskit.traces.words import (
     Commit,
     Deliver,
     Evict,
+    Fail,
     Grow,
     Label,
     Move,
@@ -196,7 +197,11 @@ def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
 def _written(rules: LogRules, trace: Trace, unit: str | None, layout: Layout) -> Refusal | None:
     listed = "process" in trace.groups and not any(isinstance(word, Evict) for word in trace.words)
     facts = attrs.evolve(rules, zombies=rules.zombies and not listed)
+    failed = [word.label for word in trace.words if isinstance(word, Fail)]
     found = first_unwritable(facts, layout.items, layout.names)
+    if found is None and failed:
+        names = {label.name for label in failed if label.unit in (None, unit)}
+        found = displaced_without_failure(layout.items, layout.names, names)
     if found is None:
         return None
     item = layout.items[found[0]]
@@ -246,7 +251,7 @@ def _in_unit(word: Word, unit: str | None, lane: frozenset[Record]) -> Word | No
             return word if named == unit or (named is None and word.label is None) else None
         case Move(unit=named):
             return word if unit is None or named in (None, unit) else None
-        case Put() | Grow() | Time():
+        case Put() | Fail() | Grow() | Time():
             return None
     return word
 

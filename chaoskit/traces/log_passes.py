@@ -51,7 +51,14 @@ def _copies_of_left(rules: LogRules, trace: Trace, unit: str | None) -> frozense
 
 def redriven(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Record]:
     """Copies that were put back into the same log, which is no send of its producer."""
-    return frozenset() if rules.on_error == "retry_topic" else _copies_of_left(rules, trace, unit)
+    copies = _copies_of_left(rules, trace, unit)
+    return copies & _put_here(trace, unit) if rules.on_error == "retry_topic" else copies
+
+
+def _put_here(trace: Trace, unit: str | None) -> frozenset[Record]:
+    """What a trace puts into a unit by its name."""
+    puts = [word.label for word in trace.words if isinstance(word, Put)]
+    return frozenset((label.name, label.copy) for label in puts if unit is not None and label.unit == unit)
 
 
 def elsewhere(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Record]:
@@ -63,7 +70,7 @@ def elsewhere(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Reco
     early = {
         (name, copy) for name, copy in mentioned if copy and not any((name, low) in mentioned for low in range(copy))
     }
-    return _copies_of_left(rules, trace, unit) | early
+    return (_copies_of_left(rules, trace, unit) | early) - _put_here(trace, unit)
 
 
 def marks(rules: LogRules, trace: Trace) -> Refusal | None:

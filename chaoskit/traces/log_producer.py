@@ -152,6 +152,17 @@ def _request(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> U
     return None
 
 
+def displaced_without_failure(items: Sequence[Item], names: dict[int, str], failed: set[str]) -> Unwritable | None:
+    """Where the failures are listed, only what failed lands behind what was sent after it."""
+    highest = -1
+    for at, item in enumerate(items):
+        name = names.get(item.rank, item.record[0])
+        if item.rank < highest and item.nth == 0 and name not in failed:
+            return at, f"{name} did not fail (|fail {name}), so nothing that was sent after it lands before it"
+        highest = max(highest, item.rank)
+    return None
+
+
 def _outstanding(rules: LogRules, order: Sequence[int]) -> int | None:
     """A write needs a place among the sends that are not answered for good: unwritten ones, and those in doubt.
 

@@ -253,7 +253,7 @@ class CursorReader:
         if state.owner not in (None, source):
             return {state}
         lost = evicted(self.rules, state, source, target)
-        unknown = state.owner is None and state.first is None
+        unknown = state.owner is None and (state.first is None or state.died not in (None, source))
         return {lost, state} if unknown else {lost}
 
     def move(self, state: State, word: Move) -> State | str:

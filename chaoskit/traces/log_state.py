@@ -39,6 +39,8 @@ class State:
     cursors: tuple[tuple[str, Cursor], ...] = ()
     first: int | None = None
     """Where the first consumer of the trace started."""
+    died: str | None = None
+    """The last owner, where it was killed and nobody has come in its place yet."""
 
     def cursor(self, consumer: str) -> Cursor | None:
         return next((cursor for name, cursor in self.cursors if name == consumer), None)
@@ -94,7 +96,7 @@ def held_until(rules: LogRules, cursor: Cursor) -> int:
 def killed(state: State, consumer: str) -> State:
     """The consumer's process is gone: whoever is next starts at the commit."""
     after = state.put(consumer, None)
-    return attrs.evolve(after, owner=None) if state.owner == consumer else after
+    return attrs.evolve(after, owner=None, died=consumer) if state.owner == consumer else after
 
 
 def evicted(rules: LogRules, state: State, source: str | None, target: str) -> State:

@@ -23,6 +23,7 @@ from chaoskit.traces.words import (
     Deliver,
     End,
     Evict,
+    Fail,
     Grow,
     Kill,
     Label,
@@ -44,6 +45,7 @@ __all__ = [
     "Deliver",
     "End",
     "Evict",
+    "Fail",
     "Grow",
     "Kill",
     "Label",
@@ -72,6 +74,7 @@ EXAMPLES = {
     "grow": "|grow 12",
     "reset": "|reset 100",
     "put": "|put 1'",
+    "fail": "|fail 2",
     "t": "|t=299s",
     "end": "|end",
 }
@@ -129,6 +132,8 @@ def _spell_other(word: Word) -> str:
     match word:
         case Kill():
             return "⚡"
+        case Fail(label=label):
+            return f"|fail {label}"
         case Put(label=label):
             return f"|put {label}"
         case Move(source=source, target=target, unit=unit):
@@ -164,7 +169,7 @@ def group_of(word: Word) -> str | None:
             return "settle"
         case Kill() | Move() | Evict() | Grow() | Reset():
             return "process"
-        case Put():
+        case Put() | Fail():
             return "producer"
         case Time():
             return "time"
@@ -346,6 +351,7 @@ class _Reader:
         return {
             "c": self.commit,
             "put": lambda value: Put(self.text(), self.label("put", value)),
+            "fail": lambda value: Fail(self.text(), self.label("fail", value)),
             "move": self.move,
             "evict": lambda value: Evict(self.text(), *self.hand_over("evict", value)),
             "grow": self.grow,

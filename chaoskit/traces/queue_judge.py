@@ -16,6 +16,7 @@ from chaoskit.traces.words import (
     Deliver,
     End,
     Evict,
+    Fail,
     Kill,
     Label,
     Move,
@@ -84,6 +85,8 @@ def _other(case: Case, state: State, word: Word, index: int) -> State:
             return hand_over(case, state, word, index)
         case End():
             return end(case, state)
+        case Fail():
+            return state
         case Time(seconds=seconds):
             after = state.copy()
             after.now = seconds

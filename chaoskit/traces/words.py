@@ -85,6 +85,14 @@ class Put:
 
 
 @attrs.frozen
+class Fail:
+    """An attempt to send failed, or got no answer; where one is listed, no other did."""
+
+    text: str = attrs.field(eq=False)
+    label: Label
+
+
+@attrs.frozen
 class Move:
     """A planned hand-over of one unit (None: of the only one)."""
 
@@ -134,7 +142,7 @@ class End:
     text: str = attrs.field(eq=False)
 
 
-Word: TypeAlias = Deliver | Batch | Kill | Commit | Settle | Put | Move | Evict | Grow | Reset | Time | End
+Word: TypeAlias = Deliver | Batch | Kill | Commit | Settle | Put | Fail | Move | Evict | Grow | Reset | Time | End
 
 
 @attrs.frozen

@@ -1,0 +1,148 @@
+"""What `chaoskit brokers` and docs/brokers.md say of each broker is complete and true."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pytest
+
+from chaoskit.brokers import BROKERS, Kafka, Settings
+from chaoskit.brokers.facts import EXAMPLE, Facts, facts, setting_texts
+from chaoskit.errors import UsageError
+from chaoskit.faults import KINDS, FaultKind
+
+FACTS: dict[str, Facts] = {name: facts(broker) for name, broker in BROKERS.items()}
+
+OTHER_WORDS = {"InOrder", "Anything"}
+"""Brokers of which some kinds are impossible under all settings, and say so in words of their own."""
+
+
+@pytest.fixture(params=BROKERS)
+def broker(request: pytest.FixtureRequest) -> type[Settings]:
+    return BROKERS[request.param]
+
+
+def changed(broker: type[Settings]) -> Iterator[Settings]:
+    """The broker with its defaults, and with each setting changed alone, where that is allowed."""
+    yield broker()
+    for setting in facts(broker).settings:
+        words = re.findall(r'"(\w+)"', setting.allowed)
+        flags = [True, False] if setting.allowed == "True or False" else []
+        numbers = [1, 2, 5] if "int" in setting.allowed else []
+        for value in [*words, *flags, *numbers]:
+            try:
+                yield broker(**{setting.name: value})
+            except UsageError:
+                continue
+
+
+def test_each_setting_has_a_text_and_each_text_a_setting(broker: type[Settings]) -> None:
+    """The docstring names exactly the settings, each with words about it."""
+    texts = setting_texts(broker)
+    assert set(texts) == {field.name for field in attrs.fields(broker)}
+    assert all(text.endswith(".") and len(text) > 5 for text in texts.values()), texts
+
+
+def test_what_a_broker_is_fits_in_a_line(broker: type[Settings]) -> None:
+    """One sentence of at most 80 characters, beside the longest name."""
+    known = FACTS[broker.__name__]
+    assert known.summary.endswith(".")
+    assert len(known.summary) <= 82, known.summary
+    assert "`" not in known.summary + known.about
+
+
+def test_the_default_is_among_what_is_allowed(broker: type[Settings]) -> None:
+    """A flag is True or False, a word one of those listed, a number a number."""
+    for setting in FACTS[broker.__name__].settings:
+        value = ast.literal_eval(setting.default)
+        if isinstance(value, bool):
+            assert setting.allowed == "True or False"
+        elif isinstance(value, str):
+            assert setting.allowed == "str" or setting.default in setting.allowed
+        else:
+            assert ("None" if value is None else "int") in setting.allowed
+
+
+def test_each_kind_of_fault_is_either_possible_or_not(broker: type[Settings]) -> None:
+    """Each of the nine is told once."""
+    known = FACTS[broker.__name__]
+    told = [each.kind for each in (*known.possible, *known.impossible)]
+    assert sorted(told, key=KINDS.index) == list(KINDS)
+
+
+def test_each_example_really_happened(broker: type[Settings]) -> None:
+    """The handler saw something else than the four events in order, and the sentence says what."""
+    for possible in FACTS[broker.__name__].possible:
+        assert possible.happened, f"no run of {EXAMPLE.ids} shows {possible.kind.__name__}"
+        assert possible.order != EXAMPLE.ids
+        assert set(possible.order) <= set(EXAMPLE.ids)
+
+
+def test_every_broker_has_words_for_what_it_can_do(broker: type[Settings]) -> None:
+    """Whatever single setting is changed: what becomes possible is told, and with all its names filled in."""
+    for settings in changed(broker):
+        for kind in settings.kinds():
+            assert settings.ruled_out_by(kind)
+        for text in _sentences(settings):
+            assert not re.search(r"None|\{|\}|nothing", text), f"{settings}: {text}"
+
+
+def _sentences(settings: Settings) -> Iterator[str]:
+    model = settings.model(EXAMPLE)
+    for kind, (position, id_) in itertools.product(settings.kinds(), enumerate(EXAMPLE.ids)):
+        choices = model.arguments(kind, position)
+        for arguments in () if choices is None else itertools.product(*(some[:2] for some in choices)):
+            fault = kind(id_, *arguments)
+            schedule = model.schedule([fault], list(model.play([fault])), ())
+            if schedule.delivered != EXAMPLE.ids:
+                yield from (text for _, text in settings.explain(schedule, EXAMPLE.events))
+
+
+def test_what_is_said_to_make_a_fault_possible_makes_it_possible(broker: type[Settings]) -> None:
+    """Each reason ends with the settings that would allow the fault, or says that none would; and they do."""
+    for settings in changed(broker):
+        for kind, why in settings.impossible().items():
+            named = assignments(why)
+            if not named:
+                assert "no setting makes it possible" in why or broker.__name__ in OTHER_WORDS, why
+                continue
+            assert makes_possible(settings, kind, named), f"{settings} {kind.__name__}: {why}"
+
+
+def assignments(why: str) -> dict[str, Any]:
+    """`send_batch=10` and the like behind the last semicolon."""
+    written = re.findall(r'(\w+)=("\w+"|\w+|-\d+)', why.rpartition(";")[2])
+    return {name: ast.literal_eval(value) for name, value in written}
+
+
+def makes_possible(settings: Settings, kind: FaultKind, named: dict[str, Any], steps: int = 3) -> bool:
+    """All that is named together, or any of it alone; what it says next is followed, too."""
+    for some in (named, *({name: value} for name, value in named.items())):
+        try:
+            after = attrs.evolve(settings, **some)
+        except UsageError:
+            continue
+        why = after.why_impossible(kind)
+        if why is None or (
+            steps > 0 and after != settings and makes_possible(after, kind, assignments(why), steps - 1)
+        ):
+            return True
+    return False
+
+
+def test_a_text_is_found_in_the_middle_of_a_line_and_names_in_backticks_are_no_settings() -> None:
+    """`max.poll.records` and `seq` are names of other things."""
+    texts = setting_texts(Kafka)
+    assert texts["topic"] == "its name, as messages carry it."
+    assert texts["max_poll_records"].startswith("`max.poll.records`; 500 in Java.")
+
+
+def test_reasons_that_are_the_same_are_told_once() -> None:
+    """Celery acknowledges before a task runs, which rules out three kinds."""
+    shared = [kinds for why, kinds in FACTS["Celery"].reasons() if "before it runs" in why]
+    assert [[kind.__name__ for kind in kinds] for kinds in shared] == [["Duplicate", "Redeliver", "Zombie"]]
