@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from chaoskit.brokers import BROKERS, Kafka
+from chaoskit.brokers.facts import facts
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -31,6 +34,14 @@ def test_the_page_of_brokers_says_what_the_brokers_say() -> None:
     """Making docs/brokers.md anew changes nothing."""
     page = (ROOT / "docs" / "brokers.md").read_text(encoding="utf-8")
     assert load(ROOT / "docs" / "brokers.py").with_facts(page) == page, "docs/brokers.md is of yesterday: make docs"
+
+
+def test_the_readme_names_every_broker_and_each_of_kafkas_settings() -> None:
+    """Whoever adds one says so there, too."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in BROKERS if f"`{name}`" not in readme] == []
+    written = " ".join(readme[readme.index("`Kafka(partitions=") :].split("`")[1].split())
+    assert written == f"Kafka({', '.join(f'{s.name}={s.default}' for s in facts(Kafka).settings if s.name != 'topic')})"
 
 
 def test_the_documents_lead_somewhere() -> None:

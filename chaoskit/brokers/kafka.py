@@ -333,7 +333,7 @@ class Kafka(Settings):
         lends = Leasing(
             self.consumers, lock="group", brings="lane", window=1, max_attempts=self.max_attempts, gives_up="dead"
         )
-        return QueueSettings(self.topic, producer, lends, _placed, growth)
+        return QueueSettings(self.topic, producer, lends, _placed, growth, style="crashed")
 
     def key_bytes(self, key: Any) -> bytes | None:
         if self.key_serializer is not None and key is not None:

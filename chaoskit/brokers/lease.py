@@ -110,8 +110,18 @@ class _Undead:
         self.consumer, self.left, self.turns, self.fault = consumer, left, turns, fault
 
 
-Waiting = _Stall | _Armed | _Parked | _Undead
-_IN_THIS_ORDER: tuple[type[Waiting], ...] = (_Stall, _Armed, _Undead, _Parked)
+class _Second:
+    """A relay that runs beside one that was taken for dead, and publishes from the last mark on."""
+
+    __slots__ = ("fault", "left", "turn")
+    consumer = None
+
+    def __init__(self, left: int, turn: Turn, fault: Zombie) -> None:
+        self.left, self.turn, self.fault = left, turn, fault
+
+
+Waiting = _Stall | _Armed | _Parked | _Undead | _Second
+_IN_THIS_ORDER: tuple[type[Waiting], ...] = (_Stall, _Armed, _Second, _Undead, _Parked)
 
 
 class Lender:
@@ -192,6 +202,8 @@ class Lender:
                 faults and not refused and isinstance(faults[0], Duplicate) and turn[3][5] < most and self._alone(turn)
             ):
                 self.cause = faults.pop(0)
+                if renewed and self._awaits_copies():
+                    continue
                 self.notes.append(Note("again", turn))
                 if renewed:
                     yield self._put_back(turn[3][2], self.cause)[0]
@@ -304,7 +316,7 @@ class Lender:
         all it has."""
         brings, lane = self.leasing.brings, self._lane(turn)
         for armed in self._all_armed():
-            if isinstance(fault, Zombie) and armed.consumer == turn[3][1]:
+            if isinstance(fault, Zombie) and armed.consumer == turn[3][1] and not self.leasing.renewed:
                 return armed
             if brings == "consumer" and armed.consumer == turn[3][1]:
                 return armed
@@ -339,6 +351,10 @@ class Lender:
 
     def _take_over(self, turn: Turn, fault: Zombie) -> Caused:
         """The lease of all that the consumer holds ends; it runs it nevertheless, while others are handed it."""
+        if self.leasing.renewed:
+            self._waiting.append(_Second(fault.holds + fault.after + 1, turn, fault))
+            self._todo.append(turn)
+            return _NOTHING
         old, lane = turn[3][1], self._lane(turn)
         held = [turn, *self._fetched_with(turn, fault.holds)]
         self._open.pop(lane if self.leasing.lock != "message" else None, None)
@@ -495,11 +511,42 @@ class Lender:
             return _NOTHING
         if isinstance(waiting, _Parked):
             return [self._put_back(waiting.position, waiting.fault)]
+        if isinstance(waiting, _Second):
+            return self._published_again(waiting)
         turn = waiting.turns.pop(0)
         if waiting.turns:
             waiting.left = 1
             self._waiting.append(waiting)
-        return [self._put_back(turn[3][2], waiting.fault) if self.leasing.renewed else (turn[3], waiting.fault)]
+        return [(turn[3], waiting.fault)]
+
+    # A relay publishes, and then marks: what it has not marked is published again, as new messages.
+
+    def _published_again(self, waiting: _Armed | _Second) -> Caused:
+        """A relay crashed, or a second one runs: from the first that is not marked on, in the order of the source.
+        Void while what was published again before has not come yet."""
+        unmarked = [waiting, *(other for other in self._waiting if isinstance(other, (_Armed, _Second)))]
+        self._waiting[:] = [other for other in self._waiting if not isinstance(other, (_Armed, _Second))]
+        published = self._published()
+        first = min((published.index(each.turn[3][2]) for each in unmarked if each.turn[3][2] in published), default=-1)
+        if first < 0 or self._awaits_copies():
+            return _NOTHING
+        if isinstance(waiting, _Armed):
+            caused: Caused = [((RESTART, waiting.consumer, -1, -1, -1), waiting.fault)]
+        else:
+            new, self._fresh = self._fresh, self._fresh + 1
+            caused = [((TAKE_OVER, new, *waiting.turn[3][2:]), waiting.fault)]
+        return caused + [self._put_back(position, waiting.fault) for position in sorted(published[first:])]
+
+    def _published(self) -> list[int]:
+        """The events that were published, in order: those of several partitions may be read in another one."""
+        if len(self.logs.partitions) == 1:
+            return list(dict.fromkeys(turn[3][2] for turn in self._history))
+        now = max([self._latest, *(turn[0] for turn in self._history)])
+        return list(range(int(now) + 1))
+
+    def _awaits_copies(self) -> bool:
+        waiting = [*self._todo, *(turn for stall in self._stalled.values() for turn in stall.turns)]
+        return any(turn[0] % 1 for turn in waiting)
 
     def _end_stall(self, stall: _Stall) -> None:
         del self._stalled[stall.lane]
@@ -518,6 +565,8 @@ class Lender:
 
     def _end_lease(self, armed: _Armed) -> Caused:
         """The message comes back, with all that the broker brings back with it; what was pending there waits anew."""
+        if self.leasing.renewed:
+            return self._published_again(armed)
         self._ended = armed.lane if self.leasing.lock == "group" else None
         together = self._returning_together(armed)
         most = self.leasing.most_deliveries
@@ -533,8 +582,6 @@ class Lender:
         if not self._busy_elsewhere(armed):
             caused.append(((RESTART, armed.consumer, -1, -1, -1), armed.fault))
             self._fails_over(armed)
-        if self.leasing.renewed:
-            return caused + [self._put_back(turn[3][2], armed.fault) for turn in turns]
         self._comes_back(turns)
         return caused
 

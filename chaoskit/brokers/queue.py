@@ -11,7 +11,7 @@ from chaoskit.brokers.lease import DELIVER, UNBOUNDED, AtHandOut, Held, Leasing,
 from chaoskit.brokers.literal import literal
 from chaoskit.brokers.log import EPOCH
 from chaoskit.brokers.producer import Hold, Logs, Producer, Turn
-from chaoskit.brokers.queue_trace import spell_queue
+from chaoskit.brokers.queue_trace import Style, spell_queue
 from chaoskit.brokers.stored import Growth, Stored
 from chaoskit.event import Event, Message, Stream
 from chaoskit.faults import (
@@ -41,7 +41,7 @@ class QueueSettings:
     `fields`: what a message carries besides key, value, id, seq and timestamp. `longest`: the most deliveries after
     which a message comes back. `loses`: which events its settings can lose; None: all. `window`: seconds in which
     the broker drops what is sent again; the producer sends one event a second, and what it sends again later.
-    `lease`: seconds after which a message that was not settled may come back.
+    `style`: what it tells of settlements. `lease`: seconds after which a message that was not settled may come back.
     """
 
     topic: str
@@ -53,6 +53,7 @@ class QueueSettings:
     loses: Callable[[Stream, int], bool] | None = None
     window: int = 0
     lease: int = 30
+    style: Style = "settled"
 
 
 class QueueModel:
@@ -133,13 +134,15 @@ class QueueModel:
     def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
         lender, _ = self._lender(faults)
         retries = self._settings.leasing.refused == "renewed"
-        return spell_queue(lender, steps, raised, self._unit, self._settings.window, self._settings.lease, retries)
+        settings = self._settings
+        return spell_queue(lender, steps, raised, self._unit, settings.window, settings.lease, retries, settings.style)
 
     def _unit(self, queue: int, position: int) -> str:
         """What a unit of order is called in a trace: a group, a queue of several, or nothing."""
-        if self._settings.leasing.lock == "group":
-            return f"g{self._groups[position]}/"
-        return f"q{queue}/" if self._settings.producer.partitions > 1 else ""
+        locked, many = self._settings.leasing.lock == "group", self._settings.producer.partitions > 1
+        if self._settings.style == "settled":
+            return f"g{self._groups[position]}/" if locked else f"q{queue}/" if many else ""
+        return (f"p{queue}/" if many else "") + (f"k{chr(ord('a') + self._groups[position])}" if locked else "")
 
     def _lender(self, faults: Sequence[Fault]) -> tuple[Lender, Logs]:
         anchored: Held = {}

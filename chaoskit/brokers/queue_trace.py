@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Literal
 
 import attrs
 
@@ -10,6 +11,9 @@ from chaoskit.brokers.lease import Lender, Note
 from chaoskit.schedule import Do, Raw
 
 Record = tuple[int, int]
+
+Style = Literal["settled", "crashed", "invoked", "relay"]
+"""What a broker tells: each settlement; or crashes; or failed invocations; or what a relay publishes."""
 
 
 def consumer_name(number: int) -> str:
@@ -41,15 +45,16 @@ def spell_queue(
     window: int,
     lease: int,
     retries: bool,
+    style: Style,
 ) -> str:
     """The words. Events are numbered 1, 2, 3… as they were produced; `unit_of` names the unit of a queue and position.
 
     Where the broker has a deduplication `window` (seconds) the trace has times, too: a send each second, a copy when
     the window has passed, and a lease (seconds) that runs out when it can. `retries`: what fails is sent again by the
-    task itself, and not moved by the broker.
+    task itself, and not moved by the broker. `style`: what a broker tells of its settlements.
     """
     happened = list(_happened(lender, steps, set(raised)))
-    return " ".join(_Speller(lender, unit_of, window, lease, retries).words(happened))
+    return " ".join(_Speller(lender, unit_of, window, lease, retries, style).words(happened))
 
 
 def _happened(lender: Lender, steps: Sequence[Raw], refused: set[int]) -> Iterator[_Happened]:
@@ -91,8 +96,15 @@ def _noted(note: Note) -> _Happened:
 
 class _Speller:
     def __init__(
-        self, lender: Lender, unit_of: Callable[[int, int], str], window: int, lease: int, retries: bool
+        self,
+        lender: Lender,
+        unit_of: Callable[[int, int], str],
+        window: int,
+        lease: int,
+        retries: bool,
+        style: Style,
     ) -> None:
+        self._style, self._shown = style, set[Record]()
         self._lender, self._unit_of, self._window, self._lease = lender, unit_of, window, lease
         self._retries, self._one_owner = retries, lender.leasing.lock == "queue"
         self._undead = -1
@@ -106,15 +118,20 @@ class _Speller:
         self._said: list[str] = []
 
     def words(self, happened: Sequence[_Happened]) -> list[str]:
-        kept, batches = _unsettled(happened), _received_with(happened)
+        ends = ("open", "again") if self._style == "invoked" else ("back", "open", "again")
+        kept, batches = _unsettled(happened, ends), _received_with(happened)
         for number, each in enumerate(happened):
             for record in batches.get(number, ()):
-                self._send_up_to(record, put_back=False)
+                if self._style == "settled":
+                    self._send_up_to(record, put_back=False)
             self._say(each, number in kept)
         return self._said
 
     def _say(self, each: _Happened, unsettled: bool) -> None:
-        name = consumer_name(each.consumer)
+        name = consumer_name(0 if self._style == "relay" else each.consumer)
+        if self._style != "settled":
+            self._say_of_log(each, name, unsettled)
+            return
         if each.what == Do.RESTART:
             self._said.append(f"{name}:⚡")
             return
@@ -155,18 +172,49 @@ class _Speller:
         elif each.what in (Do.SKIP, Do.LOSE):
             self._said.append(f"|drop {label}")
 
+    def _say_of_log(self, each: _Happened, name: str, unsettled: bool) -> None:
+        """Where single messages are not settled: a crash, or a failed invocation, says what comes again."""
+        if each.what == "undead":
+            self._undead = each.consumer
+        relay = self._style == "relay"
+        if (each.what == Do.RESTART and self._style != "invoked") or (relay and each.what in (Do.TAKE_OVER, "again")):
+            self._said.append(f"{name}:⚡")
+        elif each.what == Do.TAKE_OVER:
+            self._said.append(f"|evict {consumer_name(self._undead)}>{name}")
+        if each.what not in (Do.DELIVER, Do.PARK, Do.PUT_BACK, Do.LOSE, Do.SKIP):
+            return
+        if not relay:
+            self._send_up_to(each.record, put_back=each.what == Do.PUT_BACK)
+        elif each.record not in self._labels:
+            self._labels[each.record] = self._label(each.record[0], each.position)
+        label = self._labels[each.record]
+        if each.what == Do.DELIVER:
+            again = "r" if each.record in self._shown else ""
+            self._shown.add(each.record)
+            failed = each.refused or (unsettled and self._style == "invoked")
+            self._said.append(f"{name}:{label}{again}{'!' if failed else ''}")
+        elif each.what == Do.PARK:
+            self._said.append(f"|dead {label}")
+        elif each.what in (Do.LOSE, Do.SKIP) and self._style != "relay":
+            self._said.append(f"|drop {label}")
+
     def _send_up_to(self, record: Record, *, put_back: bool) -> None:
         """Everything up to this message was accepted by now."""
         lane, place = record
         log = self._lender.logs.partitions[lane]
         for number in range(self._sent.get(lane, 0), place + 1):
             copy = self._copies.get(log[number], 0)
-            self._copies[log[number]] = copy + 1
-            label = self._labels[lane, number] = f"{self._unit_of(lane, log[number])}{log[number] + 1}{chr(39) * copy}"
+            label = self._labels[lane, number] = self._label(lane, log[number])
             if self._window:
                 self._time_of_send(label, copy, put_back and number == place)
             self._said.append(f"|put {label}")
         self._sent[lane] = max(self._sent.get(lane, 0), place + 1)
+
+    def _label(self, lane: int, position: int) -> str:
+        """The name of the next message of this event."""
+        copy = self._copies.get(position, 0)
+        self._copies[position] = copy + 1
+        return f"{self._unit_of(lane, position)}{position + 1}{chr(39) * copy}"
 
     def _time_of_send(self, label: str, copy: int, put_back: bool) -> None:
         """A copy is sent again when the window has passed; a dead letter that is put back is no such copy."""
@@ -196,13 +244,13 @@ def _received_with(happened: Sequence[_Happened]) -> dict[int, list[Record]]:
     return found
 
 
-def _unsettled(happened: Sequence[_Happened]) -> set[int]:
-    """The runs that were not settled: what comes back, without having been run again."""
+def _unsettled(happened: Sequence[_Happened], ends: Collection[Do | str]) -> set[int]:
+    """The runs that were not settled: those that end in one of these ways before they are run again."""
     last: dict[Record, int] = {}
     found: set[int] = set()
     for number, each in enumerate(happened):
         if each.what == Do.DELIVER and not each.late:
             last[each.record] = number
-        elif each.what in ("back", "open", "again") and each.record in last:
+        elif each.what in ends and each.record in last:
             found.add(last[each.record])
     return found

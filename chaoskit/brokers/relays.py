@@ -142,6 +142,8 @@ class Debezium(Settings):
         no: dict[FaultKind, str] = {
             Duplicate: "a connector sends again what follows its offset, in order; no setting makes it possible",
             BatchSwap: "changes are published in the order of commits; no setting makes it possible",
+            Resend: "one change alone is never published again, only all that follow the last flush (Redeliver); "
+            "no setting makes it possible",
         }
         if self.partitions == 1:
             no[Overtake] = "a single partition is read in order; partitions=2 or more makes it possible"
@@ -167,7 +169,7 @@ class Debezium(Settings):
     def stages(self) -> QueueSettings:
         home, growth = routing(lambda key: key_bytes(self, key), by_murmur2, self.partitions)
         lends = Leasing(lock="queue", brings="consumer", renewed=True, max_attempts=10, gives_up="dead")
-        return QueueSettings(self.topic, Producer(home, self.partitions), lends, _placed, growth)
+        return QueueSettings(self.topic, Producer(home, self.partitions), lends, _placed, growth, style="relay")
 
 
 def _placed(event: Event, step: Raw) -> dict[str, Any]:
@@ -202,7 +204,11 @@ class Outbox(Settings):
     words: ClassVar[Words] = OUTBOX
 
     def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {Rehash: "an outbox has no partitions; no setting makes it possible"}
+        no: dict[FaultKind, str] = {
+            Rehash: "an outbox has no partitions; no setting makes it possible",
+            Resend: "a relay publishes again all that it has not marked (Redeliver), not one event alone; no setting "
+            "makes it possible",
+        }
         if self.open_transactions == 1:
             no[BatchSwap] = (
                 "one transaction at a time commits in the order of ids; open_transactions=2 makes it possible"
@@ -244,7 +250,7 @@ class Outbox(Settings):
             gives_up="dead" if self.dead_letters else "never",
         )
         producer = Producer(one_queue, 1, max_in_flight=self.open_transactions)
-        return QueueSettings(self.queue, producer, lends, _published)
+        return QueueSettings(self.queue, producer, lends, _published, style="relay")
 
 
 def _published(event: Event, step: Raw) -> dict[str, Any]:

@@ -78,7 +78,8 @@ def read(steps: Iterable[Raw], keys: Sequence[Any], consumers: int = 1) -> Deliv
         elif do == Do.PUT_BACK:
             back.add(message)
         elif do == Do.TAKE_OVER:
-            owner[_resolved(owner, lane % consumers)] = consumer
+            if len(step) == 5:
+                owner[_resolved(owner, lane % consumers)] = consumer
             taken.append((event, len(handed)))
     return Delivery(tuple(handed), frozenset(left), frozenset(back), tuple(parked), tuple(taken))
 
