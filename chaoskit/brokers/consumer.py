@@ -40,8 +40,8 @@ class Reading:
     """How the group reads: partition p belongs to consumer p % `consumers`.
 
     `commit_every`: after each k-th record of a process; None: after every record, unless a redelivery is pending.
-    `on_error`, `max_attempts`: what happens to a record whose handler raises. `resets`: records are lost because a lost
-    commit starts at the end of the log, and not because they are committed too early.
+    `on_error`, `max_attempts`: what happens to a record whose handler raises. `resets`: records are lost because a
+    lost commit starts at the end of the log, and not because they are committed too early.
     """
 
     consumers: int
@@ -123,7 +123,8 @@ class Reader:
     may happen. What waits for deliveries has an alarm; `_due` is the number of deliveries at which one may ring.
 
     `cause` is the fault behind the step that was just made; `late` the faults that delay records; `armed` the
-    redeliveries that are pending; `committed` the k-th records, after which was committed; `evicted` whom each new owner follows.
+    redeliveries that are pending; `committed` the k-th records, after which was committed; `evicted` whom each new
+    owner follows.
     """
 
     cause: Fault | None = None

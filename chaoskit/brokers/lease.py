@@ -13,7 +13,7 @@ from chaoskit.brokers.producer import Hold, Home, Logs, Turn
 from chaoskit.event import Event
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.scenario import Steps
-from chaoskit.schedule import Do
+from chaoskit.schedule import Do, Raw
 
 DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER = (int(do) for do in Do)
 
@@ -116,7 +116,7 @@ class _Second:
     __slots__ = ("fault", "left", "turn")
     consumer = None
 
-    def __init__(self, left: int, turn: Turn, fault: Zombie) -> None:
+    def __init__(self, left: int, turn: Turn, fault: Zombie | Duplicate) -> None:
         self.left, self.turn, self.fault = left, turn, fault
 
 
@@ -135,6 +135,7 @@ class Lender:
     cause: Fault | None = None
     _moved = False
     _latest = 0.0
+    _marked = 0
     _ended: Lane = None
 
     def __init__(
@@ -159,6 +160,7 @@ class Lender:
         self._given_up: list[int] = []
         self._fresh = leasing.consumers
         self._returned = 0
+        self._gone: list[int] = []
         self._held_by: dict[Record, int] = {}
         self._replaced: dict[int, int] = {}
         self.late: dict[Record, Fault] = {}
@@ -201,19 +203,18 @@ class Lender:
             while (
                 faults and not refused and isinstance(faults[0], Duplicate) and turn[3][5] < most and self._alone(turn)
             ):
-                self.cause = faults.pop(0)
-                if renewed and self._awaits_copies():
-                    continue
-                self.notes.append(Note("again", turn))
+                fault = faults.pop(0)
                 if renewed:
-                    yield self._put_back(turn[3][2], self.cause)[0]
-                    continue
+                    caused = self._published_again(_Second(0, turn, fault))
+                    break
+                self.cause = fault
+                self.notes.append(Note("again", turn))
                 turn = _next_attempt(turn)
                 refused = yield turn[3]
                 history.append(turn)
             if waiting:
                 self._ended = None
-                caused = self._count(turn)
+                caused = [*caused, *self._count(turn)]
                 if faults and self._ended is not None and self._ended == self._lane(turn):
                     faults = None  # its receive has just ended with another one
                 if (refused or faults) and any(turn[1:3] == other[1:3] for other in todo):
@@ -253,6 +254,8 @@ class Lender:
         """The message for the consumer that can take it: not one that is dead, busy or full."""
         lane = self._lane(turn)
         consumer = self._free(self._owner.get(lane, turn[3][1]))
+        if self.leasing.lock == "group":  # what is in the same receive is run by the same consumer
+            consumer = next((armed.consumer for armed in self._all_armed() if armed.lane == lane), consumer)
         if self.leasing.lock == "queue":
             self._owner[lane] = consumer
         return turn if consumer == turn[3][1] else (*turn[:3], (DELIVER, consumer, *turn[3][2:]))
@@ -299,6 +302,8 @@ class Lender:
             self._todo.append(turn)
             return self._end_lease(armed)
         del faults[0]
+        if not isinstance(fault, Zombie):
+            self._gone.append(turn[2])
         if isinstance(fault, Zombie):
             if turn[3][5] >= self.leasing.most_deliveries:
                 self._todo.append(turn)
@@ -441,6 +446,8 @@ class Lender:
             members = self._whole_batch(turn)
         elif leasing.brings == "lane" or leasing.lock == "group":
             left = min(left, leasing.window - 1)
+            if leasing.lock == "queue" and turn[3][5] > 1:  # what is invoked again is that batch and no more
+                left = min(left, sum(other[3][5] > 1 and self._lane(other) == lane for other in self._todo))
         since = len(self._history) - 1
         armed = _Armed(fault, turn, lane, left, since, members)
         self._moved = True
@@ -530,12 +537,15 @@ class Lender:
         first = min((published.index(each.turn[3][2]) for each in unmarked if each.turn[3][2] in published), default=-1)
         if first < 0 or self._awaits_copies():
             return _NOTHING
-        if isinstance(waiting, _Armed):
-            caused: Caused = [((RESTART, waiting.consumer, -1, -1, -1), waiting.fault)]
-        else:
+        again = sorted(published[first:])
+        if again[0] < self._marked:
+            return _NOTHING
+        self._marked = again[0]
+        caused: Caused = [((RESTART, waiting.turn[3][1], -1, -1, -1), waiting.fault)]
+        if isinstance(waiting.fault, Zombie):
             new, self._fresh = self._fresh, self._fresh + 1
             caused = [((TAKE_OVER, new, *waiting.turn[3][2:]), waiting.fault)]
-        return caused + [self._put_back(position, waiting.fault) for position in sorted(published[first:])]
+        return caused + [self._put_back(position, waiting.fault, behind_published=True) for position in again]
 
     def _published(self) -> list[int]:
         """The events that were published, in order: those of several partitions may be read in another one."""
@@ -545,8 +555,10 @@ class Lender:
         return list(range(int(now) + 1))
 
     def _awaits_copies(self) -> bool:
+        published = set(self._published())
         waiting = [*self._todo, *(turn for stall in self._stalled.values() for turn in stall.turns)]
-        return any(turn[0] % 1 for turn in waiting)
+        single = len(self.logs.partitions) == 1
+        return any(turn[3][2] in published and (single or turn[0] % 1) for turn in waiting)
 
     def _end_stall(self, stall: _Stall) -> None:
         del self._stalled[stall.lane]
@@ -638,12 +650,17 @@ class Lender:
 
     # New messages, and refused ones.
 
-    def _put_back(self, position: int, fault: Fault | None) -> tuple[tuple[int, ...], Fault | None]:
-        """Accept the event anew, behind everything that was accepted by now; what comes later moves up by one."""
+    def _put_back(
+        self, position: int, fault: Fault | None, *, behind_published: bool = False
+    ) -> tuple[Raw, Fault | None]:
+        """Accept the event anew, behind everything that was accepted by now, or just behind what was published; what
+        comes later moves up by one."""
         now = int(max([self._latest, *(turn[0] for turn in self._history)]))
         accepted = now + 0.5
         lane = self._home(self._events[position].key, position, self.logs.counts[now])
         number = bisect_right(self.logs.appended[lane], accepted)
+        if behind_published and len(self.logs.partitions) == 1:
+            number, accepted = self._behind_published()
         self.logs = self.logs.inserted(lane, number, position, accepted)
         for turns in (self._todo, *(stall.turns for stall in self._stalled.values())):
             for i, (time, at, place, step) in enumerate(turns):
@@ -656,6 +673,13 @@ class Lender:
             consumer = lane % self.leasing.consumers
         self._back_to_queue([(accepted, lane, number, (DELIVER, consumer, position, lane, number, 1))])
         return (PUT_BACK, consumer, position, lane, number, 1), fault
+
+    def _behind_published(self) -> tuple[int, float]:
+        """The place right behind what was published, before rows that have become visible since."""
+        published = set(self._published())
+        copies = [turn[2] for turn in self._todo if turn[3][2] in published]
+        number = 1 + max([*copies, *self._gone, *(turn[2] for turn in self._history)])
+        return number, self.logs.appended[0][number - 1]
 
     def _refused(self, turn: Turn) -> Caused:
         """The handler raised: the message is not settled, and is shown again by the broker's rule."""

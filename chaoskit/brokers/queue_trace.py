@@ -177,7 +177,7 @@ class _Speller:
         if each.what == "undead":
             self._undead = each.consumer
         relay = self._style == "relay"
-        if (each.what == Do.RESTART and self._style != "invoked") or (relay and each.what in (Do.TAKE_OVER, "again")):
+        if (each.what == Do.RESTART and self._style != "invoked") or (relay and each.what == Do.TAKE_OVER):
             self._said.append(f"{name}:⚡")
         elif each.what == Do.TAKE_OVER:
             self._said.append(f"|evict {consumer_name(self._undead)}>{name}")
@@ -186,7 +186,11 @@ class _Speller:
         if not relay:
             self._send_up_to(each.record, put_back=each.what == Do.PUT_BACK)
         elif each.record not in self._labels:
-            self._labels[each.record] = self._label(each.record[0], each.position)
+            again = each.what == Do.PUT_BACK
+            self._copies[each.position] = self._copies.get(each.position, 0) + again
+            copy = self._copies[each.position] if again else 0
+            unit = self._unit_of(each.record[0], each.position)
+            self._labels[each.record] = f"{unit}{each.position + 1}{chr(39) * copy}"
         label = self._labels[each.record]
         if each.what == Do.DELIVER:
             again = "r" if each.record in self._shown else ""
@@ -194,7 +198,7 @@ class _Speller:
             failed = each.refused or (unsettled and self._style == "invoked")
             self._said.append(f"{name}:{label}{again}{'!' if failed else ''}")
         elif each.what == Do.PARK:
-            self._said.append(f"|dead {label}")
+            self._said.append(f"{name}: |dead {label}")
         elif each.what in (Do.LOSE, Do.SKIP) and self._style != "relay":
             self._said.append(f"|drop {label}")
 

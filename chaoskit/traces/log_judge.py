@@ -12,7 +12,7 @@ from chaoskit.traces.answer import Permitted, refused
 from chaoskit.traces.log_lambda import LambdaReader
 from chaoskit.traces.log_layout import Layout, Record, deliveries, label_of, layouts, units_of
 from chaoskit.traces.log_parallel import ParallelReader
-from chaoskit.traces.log_passes import PASSES, elsewhere, redriven
+from chaoskit.traces.log_passes import PASSES, elsewhere, redriven_choices
 from chaoskit.traces.log_producer import displaced_without_failure, first_unwritable
 from chaoskit.traces.log_reader import CursorReader
 from chaoskit.traces.log_rules import LogRules
@@ -181,7 +181,12 @@ def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
     skips = rules.cursor_skips or rules.parallel_keys
     reorders = rules.writes != "exact" or rules.application_resends
     found: list[Refusal] = []
-    for layout in layouts(trace, unit, lane, redriven(rules, trace, unit), skips, reorders):
+    hypotheses = (
+        layout
+        for put_back in redriven_choices(rules, trace, unit)
+        for layout in layouts(trace, unit, lane, put_back, skips, reorders)
+    )
+    for layout in hypotheses:
         written = _written(rules, trace, unit, layout)
         if written is not None and written.of_log:
             return written

@@ -133,8 +133,19 @@ class ParallelReader:
             zombies = tuple(sorted({*zombies, (source, state.done)}, key=lambda pair: pair[0]))
         return self.restarted(attrs.evolve(state, owner=target, zombies=zombies))
 
+    def run_unowned(self, state: State, member: Deliver, place: int, held: frozenset[int]) -> set[State] | str:
+        """Nobody owns the unit now: an old owner runs what it holds, or has joined again."""
+        joined = attrs.evolve(state, zombies=tuple(pair for pair in state.zombies if pair[0] != member.consumer))
+        found = self.run(joined, member, place)
+        if member.outcome == "held" or self.cannot_run(state, held, place):
+            return found
+        late = {self.run_by_zombie(state, member, held, place)}
+        return late if isinstance(found, str) else found | late
+
     def run(self, state: State, member: Deliver, place: int) -> set[State] | str:
         zombie = dict(state.zombies).get(member.consumer)
+        if state.owner is None and zombie is not None:
+            return self.run_unowned(state, member, place, zombie)
         if state.owner not in (None, member.consumer) and zombie is None:
             listed = "" if self.view.free("process") else ", and no hand-over to it is listed here"
             return f"{member.consumer} does not own the {self.rules.unit_word}: {state.owner} does{listed}"

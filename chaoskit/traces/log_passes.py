@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain, combinations, islice, product
 
 from chaoskit.traces.log_layout import Record, deliveries
 from chaoskit.traces.log_rules import LogRules
@@ -53,6 +54,23 @@ def redriven(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Recor
     """Copies that were put back into the same log, which is no send of its producer."""
     copies = _copies_of_left(rules, trace, unit)
     return copies & _put_here(trace, unit) if rules.on_error == "retry_topic" else copies
+
+
+def redriven_choices(rules: LogRules, trace: Trace, unit: str | None) -> list[frozenset[Record]]:
+    """Which later copies of a dead letter were put back, and which were sent: all of them, or at most one for each
+    time that it was dead-lettered (the others may be put back in another unit)."""
+    every = redriven(rules, trace, unit)
+    gone = [word.label for word in trace.words if isinstance(word, Settle) and word.what == "dead"]
+    ways: list[list[tuple[Record, ...]]] = []
+    for name in sorted({name for name, _ in every}):
+        copies = sorted(record for record in every if record[0] == name)
+        times = sum(label.name == name for label in gone)
+        ways.append([way for size in range(min(times, len(copies)), -1, -1) for way in combinations(copies, size)])
+    chosen = (frozenset(chain.from_iterable(way)) for way in product(*ways))
+    return list(dict.fromkeys([every, *islice(chosen, MOST_CHOICES)]))
+
+
+MOST_CHOICES = 24
 
 
 def _put_here(trace: Trace, unit: str | None) -> frozenset[Record]:

@@ -46,7 +46,8 @@ KIND: dict[str, FaultKind] = {
 class Cell:
     """`seen`: the detector that reads the primitive here, where it is not its own. `by`: the unit, where it is not the
     column's. `kind`: the fault that must be refused. `alone`: several events of this kind, one after another, look
-    like the primitive, so that each single fault is asked. `lane`: settings that leave a single lane."""
+    like the primitive, so that each single fault is asked. `lane`: settings that leave a single lane. `without`: kinds
+    that make copies of another primitive, which hand-overs alone do not tell apart."""
 
     verdict: Verdict
     note: str
@@ -56,6 +57,7 @@ class Cell:
     kind: FaultKind | None = None
     alone: bool = False
     lane: dict[str, Any] | None = None
+    without: tuple[FaultKind, ...] = ()
 
 
 def yes(note: str = "", *, seen: str | None = None, by: By | None = None, **settings: Any) -> Cell:
@@ -252,9 +254,9 @@ TABLE: dict[str, Column] = {
         {
             "F1": no(),
             "F2": yes("as F8"),
-            "F2h": no(),
-            "F3": no(),
-            "F4": no(),
+            "F2h": no(without=(Zombie, Rehash)),
+            "F3": no(without=(Zombie, Rehash)),
+            "F4": no(without=(Zombie, Rehash)),
             "F5": no(lane={"partitions": 1}),
             "F6": yes(seen="two relays"),
             "F8": yes(seen="copies"),
@@ -381,7 +383,7 @@ TABLE: dict[str, Column] = {
             "F1": yes(),
             "F2": unless("≤ prefetch", prefetch=1),
             "F2h": yes(seen="window"),
-            "F3": no("c18"),
+            "F3": unless("c18", prefetch=1),
             "F4": no(),
             "F5": no("c18", kind=Overtake),
             "F6": yes(),
@@ -528,7 +530,7 @@ TABLE: dict[str, Column] = {
             "F2": yes("as F8"),
             "F2h": yes(seen="window"),
             "F3": yes("visibility", seen="F9"),
-            "F4": no(),
+            "F4": no(alone=True, without=(Zombie,)),
             "F5": only("c19", kind=Overtake, relays=2),
             "F6": yes(seen="two relays"),
             "F8": yes(),
@@ -581,6 +583,7 @@ TABLE: dict[str, Column] = {
             "F2h": yes(),
             "F3": yes("span ≤ 200"),
             **BEFORE_NEW,
+            "F2": no(alone=True, without=(Zombie,)),
             "F5": unless("✔", consumers=1),
             "F6": yes(),
             "F8": only("as topic", application_resends=True),

@@ -25,13 +25,14 @@ By: TypeAlias = Literal["lane", "key"]
 
 class Handed(NamedTuple):
     """One hand-over to a handler. `event` counts in the order of the producer. `stale`: the one who runs it was
-    taken for dead, and the message had been handed to another one by then."""
+    taken for dead, and the message is handed to another one. `returned`: the broker counts it as a redelivery."""
 
     consumer: int
     event: int
     key: Any
     message: Place
     stale: bool = False
+    returned: bool = False
 
 
 @attrs.frozen
@@ -51,51 +52,78 @@ class Delivery:
         return [h for h in self.handed if not h.stale]
 
 
+_HAD = (Do.DELIVER, Do.PARK, Do.LOSE)
+"""Steps in which a consumer has the message."""
+
 Found: TypeAlias = bool
 Detector: TypeAlias = Callable[[Delivery, By], Found]
 
 
 def read(steps: Iterable[Raw], keys: Sequence[Any], consumers: int = 1) -> Delivery:
-    """Raw steps as a delivery. On a queue a stale run has a lower count than one before it; on a log its consumer is
-    not the one that owns the partition."""
+    """Raw steps as a delivery."""
+    steps = list(steps)
+    counted = any(len(step) > 5 for step in steps)
+    stale = _stale_by_count(steps) if counted else _stale_by_owner(steps, consumers)
     handed: list[Handed] = []
-    counts: dict[Place, int] = {}
-    owner: dict[int, int] = {}
     left, back, parked, taken = set(), set(), [], []
-    for step in steps:
-        do, consumer, event, lane, number = step[:5]
-        message = lane, number
+    for at, (do, consumer, event, lane, number, *_) in enumerate(steps):
         if do == Do.DELIVER:
-            if len(step) > 5:
-                stale = step[5] < counts.get(message, 0)
-                counts[message] = max(counts.get(message, 0), step[5])
-            else:
-                stale = consumer != _resolved(owner, lane % consumers)
-            handed.append(Handed(consumer, event, keys[event], message, stale))
+            returned = counted and steps[at][5] > 1
+            handed.append(Handed(consumer, event, keys[event], (lane, number), at in stale, returned))
         elif do in (Do.PARK, Do.LOSE):
-            left.add(message)
+            left.add((lane, number))
             parked.append((event, len(handed)))
         elif do == Do.PUT_BACK:
-            back.add(message)
+            back.add((lane, number))
         elif do == Do.TAKE_OVER:
-            if len(step) == 5:
-                owner[_resolved(owner, lane % consumers)] = consumer
             taken.append((event, len(handed)))
     return Delivery(tuple(handed), frozenset(left), frozenset(back), tuple(parked), tuple(taken))
 
 
-def _resolved(owner: dict[int, int], consumer: int) -> int:
-    while consumer in owner:
-        consumer = owner[consumer]
-    return consumer
+def _stale_by_owner(steps: Sequence[Raw], consumers: int) -> set[int]:
+    """On a log: the steps of a consumer that no longer owns the partition."""
+    stale: set[int] = set()
+    owner: dict[int, int] = {}
+
+    def resolved(lane: int) -> int:
+        consumer = lane % consumers
+        while consumer in owner:
+            consumer = owner[consumer]
+        return consumer
+
+    for at, (do, consumer, _, lane, _) in enumerate(steps):
+        if do == Do.TAKE_OVER:
+            owner[resolved(lane)] = consumer
+        elif do == Do.DELIVER and owner and consumer != resolved(lane):
+            stale.add(at)
+    return stale
+
+
+def _stale_by_count(steps: Sequence[Raw]) -> set[int]:
+    """On a queue each hand-over of a message has a number: a run is stale where a higher one was run before it, or is
+    another consumer's although the one who runs it had been taken for dead."""
+    stale: set[int] = set()
+    highest: dict[Place, int] = {}
+    runs = {(step[3], step[4], step[5]): step[1] for step in steps if step[0] in _HAD}
+    dead: set[int] = set()
+    for at, (do, consumer, _, lane, number, *count_of) in enumerate(steps):
+        count = count_of[0] if count_of else 0
+        if do == Do.TAKE_OVER:
+            dead.add(runs.get((lane, number, count - 1), -1))
+        elif do == Do.DELIVER:
+            if count < highest.get((lane, number), 0) or (
+                consumer in dead and runs.get((lane, number, count + 1), consumer) != consumer
+            ):
+                stale.add(at)
+            elif count > max(1, highest.get((lane, number), 0)):
+                dead.discard(consumer)
+            highest[lane, number] = max(count, highest.get((lane, number), 0))
+    return stale
 
 
 def as_events(delivery: Delivery) -> Delivery:
     """The same where a copy counts as the message that it repeats: what a relay publishes again."""
-    places: dict[int, Place] = {}
-    for h in delivery.handed:
-        places[h.event] = min(places.get(h.event, h.message), h.message)
-    handed = tuple(h._replace(message=(places[h.event][0], h.event)) for h in delivery.handed)
+    handed = tuple(h._replace(message=(h.message[0], h.event)) for h in delivery.handed)
     return attrs.evolve(delivery, handed=handed, back=frozenset())
 
 
@@ -212,7 +240,7 @@ def overtake(delivery: Delivery, by: By) -> Found:
     firsts = list({h.message: h for h in reversed(delivery.fresh)}.values())[::-1]
     return any(
         a.message > b.message
-        for line in _by_unit([h for h in firsts if h.message not in delivery.left], by)
+        for line in _by_unit([h for h in firsts if h.message not in delivery.left and not h.returned], by)
         for a, b in pairwise(line)
     )
 

@@ -12,7 +12,7 @@ import pytest
 
 import chaoskit
 from chaoskit import Event, ImpossibleFault, Scenario, Stream
-from chaoskit.faults import FaultKind, Overtake
+from chaoskit.faults import FaultKind, Overtake, Zombie
 from chaoskit.search.plans import Plan, Plans
 from models import primitives as p
 from models.primitive_table import KIND, LATE_SETTLE, TABLE, Cell, Column
@@ -25,6 +25,8 @@ last one has more of a key than one receive can hold."""
 DISTINCT = 20_000
 FOUND_WITHIN = 3_000
 SALT = 20
+PATIENCE = 10_000
+"""Plans in a row without a new schedule, before the next stream is taken."""
 
 PRIMITIVES = {
     "F1": p.adjacent,
@@ -178,10 +180,13 @@ def consumers_of(broker: Any) -> int:
 
 
 def plans(broker: Any, model: Any, share: int) -> Iterator[Plan]:
-    """Single faults first, mixtures after, as the search does it."""
+    """Single faults first, mixtures after, as the search does it; but one zombie at most, because from hand-overs
+    alone nobody can tell who owns what after several."""
     tries = Plans(model, broker.kinds(), SALT)
     yield from (tries.every_single(1 << 20) or [])[: share // 2]
-    yield from tries.mixtures()
+    for plan in tries.mixtures():
+        first = next((fault for fault in plan if type(fault) is Zombie), None)
+        yield tuple(fault for fault in plan if fault is first or type(fault) is not Zombie)
 
 
 def schedules(broker: Any, limit: int) -> Iterator[tuple[str, Plan, Delivery]]:
@@ -192,7 +197,7 @@ def schedules(broker: Any, limit: int) -> Iterator[tuple[str, Plan, Delivery]]:
         share, misses = -(-left // (len(STREAMS) - number)), 0
         model = broker.model(stream_of(keys))
         for plan in plans(broker, model, share):
-            if share <= 0 or misses > share + 1_000:
+            if share <= 0 or misses > PATIENCE:
                 break
             steps = tuple(model.play(plan))
             known = hash((keys, steps))
@@ -200,7 +205,7 @@ def schedules(broker: Any, limit: int) -> Iterator[tuple[str, Plan, Delivery]]:
                 misses += 1
                 continue
             seen.add(known)
-            share, left = share - 1, left - 1
+            share, left, misses = share - 1, left - 1, 0
             yield keys, plan, p.read(steps, keys, consumers_of(broker))
 
 
@@ -252,7 +257,8 @@ def never_seen(title: str) -> tuple[int, dict[str, tuple[str, Plan]]]:
     for keys, plan, delivery in schedules(column.broker, DISTINCT):
         count += 1
         for name, see in looked.items():
-            if name not in offenders and see(delivery, column.by):
+            without = column.cells[name].without
+            if name not in offenders and see(delivery, column.by) and not {type(f) for f in plan} & set(without):
                 offenders[name] = keys, plan
     return count, offenders
 
@@ -265,7 +271,11 @@ def test_what_a_broker_cannot_do_never_appears(title: str, name: str) -> None:
     cell = column.cells[name]
     if cell.alone:
         see = sees(column, name, cell)
-        assert not [(keys, plan) for keys, plan, delivery in single_faults(column.broker) if see(delivery, column.by)]
+        assert not [
+            (keys, plan)
+            for keys, plan, delivery in single_faults(column.broker)
+            if type(plan[0]) not in cell.without and see(delivery, column.by)
+        ]
         return
     count, offenders = never_seen(title)
     assert count == DISTINCT

@@ -1,0 +1,95 @@
+"""Whatever the search generates for a broker is permitted by it: two readings of one system agree."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from chaoskit import Event, Stream
+from chaoskit.brokers import Settings
+from chaoskit.faults import Fault
+from chaoskit.schedule import Do, Raw
+from chaoskit.search.plans import Plans
+from models.systems import SYSTEMS
+
+SCENARIOS = int(os.environ.get("CHAOSKIT_GENERATED", "1500"))
+"""For each system. More are tried by setting the variable."""
+MOST_FAULTS = 4
+"""Of one scenario: mixtures of more take the judge long and say no more."""
+
+
+def streams(random: Random) -> Iterator[Stream]:
+    """Streams of one to eight events of up to three keys."""
+    while True:
+        keys = "abc"[: random.randint(1, 3)]
+        yield Stream.of([Event(random.choice(keys), random.choice("xyz")) for _ in range(random.randint(1, 8))])
+
+
+def scenarios(broker: Settings, random: Random) -> Iterator[tuple[Stream, tuple[Fault, ...]]]:
+    for stream in streams(random):
+        plans = Plans(broker.model(stream), broker.kinds(), random.getrandbits(32))
+        if not any(plans.choices(position) for position in range(len(stream))):
+            yield stream, ()
+            continue
+        for plan, _ in zip(plans.mixtures(), range(5), strict=False):
+            yield stream, plan[: random.randint(1, MOST_FAULTS)]
+
+
+def played(broker: Settings, stream: Stream, faults: tuple[Fault, ...]) -> str:
+    model = broker.model(stream)
+    return model.trace(faults, list(model.play(faults)), ())
+
+
+def refusing(broker: Settings, stream: Stream, faults: tuple[Fault, ...], random: Random) -> tuple[list[Raw], set[int]]:
+    """The steps for a handler that refuses about a tenth of its deliveries."""
+    play = broker.model(stream).play(faults)
+    steps: list[Raw] = []
+    refused: set[int] = set()
+    answer: bool | None = None
+    while True:
+        try:
+            steps.append(play.send(answer))
+        except StopIteration:
+            return steps, refused
+        answer = steps[-1][0] == Do.DELIVER and random.random() < 0.1
+        if answer:
+            refused.add(len(steps) - 1)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_what_is_generated_is_permitted(name: str) -> None:
+    """Each trace, with all its commits and settlements, is one that the broker's judge can make."""
+    broker, random = SYSTEMS[name], Random(f"generated {name}")
+    for (stream, faults), _ in zip(scenarios(broker, random), range(SCENARIOS), strict=False):
+        trace = played(broker, stream, faults)
+        answer = broker.permits(trace) if trace else True
+        assert answer, f"{faults}\n{trace}\n{answer}"
+
+
+@pytest.mark.parametrize("name", [name for name in SYSTEMS if name != "InOrder"])
+def test_what_is_generated_is_not_calm(name: str) -> None:
+    """The claim above is about deliveries that differ from in-order ones."""
+    broker, random = SYSTEMS[name], Random(f"generated {name}")
+    told = 0
+    for (stream, faults), _ in zip(scenarios(broker, random), range(200), strict=False):
+        told += played(broker, stream, faults) != played(broker, stream, ())
+    assert told > 60
+
+
+@pytest.mark.parametrize("name", ["Kafka, one partition", "SqsFifo", "JetStream, one at a time", "Kinesis", "InOrder"])
+def test_corrupted_traces_of_ordered_brokers_are_refused(name: str) -> None:
+    """The judge can say no: two first deliveries of one unit swapped, or a settled message once more, is refused."""
+    broker, random = SYSTEMS[name], Random(f"corrupted {name}")
+    tried = 0
+    while tried < 100:
+        stream = Stream.of([Event("a", number) for number in range(random.randint(2, 6))])
+        words = played(broker, stream, ()).split(" ")
+        places = [at for at, word in enumerate(words) if word.startswith("A:") and word != "A:"]
+        at = random.randrange(len(places) - 1)
+        one, other = places[at], places[at + 1]
+        words[one], words[other] = words[other], words[one]
+        tried += 1
+        assert not broker.permits(" ".join(word for word in words if not word.startswith("|ack")))
