@@ -28,4 +28,28 @@ BROKERS: dict[str, type[Settings]] = {
 }  # fmt: skip
 """Every broker by the name that stands in a repro file."""
 
-__all__ = ["BROKERS", "Settings", *BROKERS]
+__all__ = [
+    "BROKERS",
+    "Anything",
+    "Celery",
+    "Debezium",
+    "EventHubs",
+    "InOrder",
+    "JetStream",
+    "Kafka",
+    "Kinesis",
+    "LambdaSqs",
+    "Outbox",
+    "PostgresQueue",
+    "PubSub",
+    "RabbitMQ",
+    "RabbitMQStream",
+    "RedisList",
+    "RedisStreams",
+    "ServiceBus",
+    "Settings",
+    "SnsSqs",
+    "SqsFifo",
+    "SqsStandard",
+    "Webhook",
+]

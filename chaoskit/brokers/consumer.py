@@ -177,7 +177,8 @@ class Reader:
                 if more is None:
                     return
                 for step, self.cause in more:
-                    yield step
+                    if (yield step):
+                        self._stops(step[1])
                 continue
             turn = take()
             step = turn[3]
@@ -215,7 +216,8 @@ class Reader:
             if len(history) >= self._due:
                 caused = self._ring()
                 for step, self.cause in caused:
-                    yield step
+                    if (yield step):
+                        self._stops(step[1])
 
     def _nothing_to_read(self) -> Caused | None:
         """What happens when no lane can be read: a stall ends, a consumer restarts, a dead letter comes back."""
@@ -403,6 +405,10 @@ class Reader:
             self._undead.remove(undead)
         return turn[3], undead.fault
 
+    def _stops(self, consumer: int) -> None:
+        """The handler of a zombie raised: at its next poll it learns that it has lost its partitions."""
+        self._undead[:] = [undead for undead in self._undead if not undead.turns or undead.turns[0][3][1] != consumer]
+
     def _lose(self, turn: Turn, fault: Lose) -> Caused:
         """The position was committed before the record was run, and the process died. Where a pending redelivery keeps
         the commit back, the record comes again: nothing is lost."""
@@ -496,12 +502,11 @@ class Reader:
         if self.reading.on_error == "skip":
             return [((SKIP, *step[1:]), None), *self._processed(step)]
         refusals = self._refusals = self._refusals or _Refusals()
-        if self.reading.on_error == "retry_topic":
-            if refusals.count((-1, step[2])) < self.reading.max_attempts:
-                return self._to_retry_topic(turn)
-        elif refusals.count((step[3], step[4])) < self.reading.max_attempts:
-            return self._again(turn)
-        do = PARK if refusals.give_up(step[2], (step[3], step[4])) else REFUSE
+        retried = self.reading.on_error == "retry_topic"
+        which = (-1, step[2]) if retried else (step[3], step[4])  # a retry topic's copies count together
+        if refusals.count(which) < self.reading.max_attempts:
+            return self._to_retry_topic(turn) if retried else self._again(turn)
+        do = PARK if refusals.give_up(step[2], which) else REFUSE
         return [((do, *step[1:]), None), *self._processed(step)]
 
     def _to_retry_topic(self, turn: Turn) -> Caused:

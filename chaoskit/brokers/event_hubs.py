@@ -31,6 +31,7 @@ _IDEMPOTENT = "Make the handler idempotent: remember event ids in the same trans
 WORDS = Words(
     lane="partition",
     lanes="partition",
+    unit="partition",
     place="partition {partition}, sequence number {offset}",
     restarts="processor {consumer} restarts",
     told={

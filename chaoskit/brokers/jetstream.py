@@ -9,8 +9,9 @@ import attrs
 from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole
 from chaoskit.brokers.lease import Leasing
 from chaoskit.brokers.partitioners import by_fnv1a_plain
-from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.producer import Home, Producer
 from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.stored import Growth
 from chaoskit.brokers.words import Told, Words
 from chaoskit.errors import UsageError
 from chaoskit.event import Event
@@ -32,6 +33,7 @@ from chaoskit.traces.queue_rules import QueueRules
 _IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
 
 WORDS = Words(
+    unit="partition",
     lane="subscriber",
     restarts="subscriber {consumer} restarts",
     dead="to the dead letters",
@@ -92,8 +94,7 @@ SERIAL = attrs.evolve(
     },
 )
 UNACKED = Told(
-    "{event} needed no acknowledgement, or a later one acknowledged it (AckAll), and subscriber {consumer} died: it "
-    "is gone",
+    "{event} needed no acknowledgement, and subscriber {consumer} died: it is gone",
     'ack_policy="explicit", which is the default',
 )
 
@@ -145,11 +146,11 @@ class JetStream(Settings):
     @property
     def words(self) -> Words:  # type: ignore[override]
         words = SERIAL if self._serial else WORDS
-        return words if self.ack_policy == "explicit" else attrs.evolve(words, told={**words.told, Lose: UNACKED})
+        return words if self.ack_policy != "none" else attrs.evolve(words, told={**words.told, Lose: UNACKED})
 
     @property
     def _serial(self) -> bool:
-        return self.max_ack_pending == 1 or self.consumers == 1
+        return self.max_ack_pending == 1 or self.consumers == 1 or self.ack_policy == "all"
 
     def rules(self) -> QueueRules:
         limited = self.max_deliver > 0
@@ -179,7 +180,8 @@ class JetStream(Settings):
             no[Rehash] = "one consumer takes every subject; partitions=2 or more makes it possible"
         if self._serial and self.partitions == 1:
             no[Overtake] = (
-                "one message at a time is handled in order; consumers=2 with max_ack_pending=1000 makes it possible"
+                "one message at a time is handled in order; consumers=2 with max_ack_pending=1000 and "
+                'ack_policy="explicit" makes it possible'
             )
         if self.publish_async_max_pending == 1:
             no[BatchSwap] = "each publish ack is awaited before the next; publish_async_max_pending=2 makes it possible"
@@ -191,18 +193,23 @@ class JetStream(Settings):
         if self.ack_policy == "none":
             never = 'without acks nothing comes again; ack_policy="explicit" makes it possible'
             no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
-        elif self.ack_policy == "explicit" and (self.max_deliver < 0 or self.dead_letters):
-            no[Lose] = "what is not acknowledged comes again; max_deliver=5 without dead_letters makes it possible"
+        elif self.max_deliver < 0 or self.dead_letters:
+            no[Lose] = (
+                'what is not acknowledged comes again; max_deliver=5 without dead_letters, or ack_policy="none", makes '
+                "it possible"
+            )
         return no
 
     def stages(self) -> QueueSettings:
-        home, growth = one_queue, None
+        home: Home = one_queue
+        growth: Growth | None = None
         if self.partitions > 1:
             home, growth = routing(lambda key: key_bytes(self, key), by_fnv1a_plain, self.partitions)
+        together = self.max_ack_pending == 1 or self.ack_policy == "all"
         lends = Leasing(
             self.consumers,
-            lock="queue" if self.max_ack_pending == 1 else "message",
-            brings="lane" if self.max_ack_pending == 1 else "message",
+            lock="queue" if together else "message",
+            brings="lane" if together else "message",
             returns="front",
             window=self.max_ack_pending,
             refused="lost" if self.ack_policy == "none" else "again",

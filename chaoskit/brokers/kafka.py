@@ -43,6 +43,7 @@ from chaoskit.traces.queue_rules import QueueRules
 WORDS = Words(
     lane="partition",
     lanes="partition",
+    unit="partition",
     place="partition {partition}, offset {offset}",
     dead="to the dead-letter topic",
     skipped="the consumer went on without it",

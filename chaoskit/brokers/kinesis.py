@@ -39,6 +39,7 @@ _IDEMPOTENT = "Make the handler idempotent: remember event ids in the same trans
 KCL = Words(
     lane="shard",
     lanes="partition",
+    unit="shard",
     place="shard {partition}, record {offset}",
     restarts="worker {consumer} restarts",
     told={
@@ -175,6 +176,8 @@ class Kinesis(Settings):
             )
         if self.shards == 1 and (self.consumer == "kcl" or self.parallelization_factor == 1):
             no[Overtake] = "a single shard is read in order; shards=2 or more makes it possible"
+            if self.consumer == "lambda":
+                no[Overtake] += ", and so does parallelization_factor=2"
         return no | (self._impossible_with_kcl() if self.consumer == "kcl" else self._impossible_with_lambda())
 
     def _impossible_with_kcl(self) -> dict[FaultKind, str]:
@@ -225,7 +228,7 @@ class Kinesis(Settings):
             bisect=self.bisect_batch_on_function_error,
             report_item_failures=self.report_batch_item_failures,
             maximum_retry_attempts=self.maximum_retry_attempts,
-            parallel_keys=self.parallelization_factor > 1,
+            parallel_keys=by_lambda and self.parallelization_factor > 1,
         )
 
     def stages(self) -> LogSettings | QueueSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import takewhile
 from typing import Any, Literal, NamedTuple
 
 import attrs
@@ -203,11 +204,12 @@ class Lender:
             while (
                 faults and not refused and isinstance(faults[0], Duplicate) and turn[3][5] < most and self._alone(turn)
             ):
-                fault = faults.pop(0)
+                copied = faults.pop(0)
+                assert isinstance(copied, Duplicate)
                 if renewed:
-                    caused = self._published_again(_Second(0, turn, fault))
+                    caused = self._published_again(_Second(0, turn, copied))
                     break
-                self.cause = fault
+                self.cause = copied
                 self.notes.append(Note("again", turn))
                 turn = _next_attempt(turn)
                 refused = yield turn[3]
@@ -378,7 +380,7 @@ class Lender:
 
     def _fetched_with(self, turn: Turn, most: int) -> list[Turn]:
         """The next messages of the lane, or of the queue where nothing keeps an order, handed to the same consumer."""
-        lane, found = self._lane(turn), []
+        lane, found = self._lane(turn), list[Turn]()
         for other in reversed(self._todo):
             if other[1] != turn[1] or (self.leasing.lock != "message" and self._lane(other) != lane):
                 continue
@@ -443,7 +445,7 @@ class Lender:
         """The message is not settled: it comes back after `after` more deliveries, or when no more fit in."""
         leasing, lane, left, members = self.leasing, self._lane(turn), fault.after, [turn]
         if leasing.brings == "batch":
-            members = self._whole_batch(turn)
+            members = self._whole_batch(turn, leasing.most_deliveries)
         elif leasing.brings == "lane" or leasing.lock == "group":
             left = min(left, leasing.window - 1)
             if leasing.lock == "queue" and turn[3][5] > 1:  # what is invoked again is that batch and no more
@@ -461,13 +463,14 @@ class Lender:
         single = leasing.brings == "consumer" and leasing.lock != "message" and self._is_full(armed.consumer)
         return self._end_lease(armed) if full or single else _NOTHING
 
-    def _whole_batch(self, turn: Turn) -> list[Turn]:
-        """The batch of the message, with those of it that will not be run now."""
+    def _whole_batch(self, turn: Turn, most: int) -> list[Turn]:
+        """The batch of the message, with those of it that will not be run now, up to one with `most` deliveries."""
         leasing, lane = self.leasing, self._lane(turn) if self.leasing.lock != "message" else None
         members = self._open.pop(lane, [])
         if not members:
             return [turn]
         same = [other for other in reversed(self._todo) if leasing.lock == "message" or self._lane(other) == lane]
+        same = list(takewhile(lambda other: other[3][5] < most, same))
         rest = [(*other[:3], (DELIVER, turn[3][1], *other[3][2:])) for other in same[: leasing.window - len(members)]]
         for other in same[: len(rest)]:
             self._todo.remove(other)
@@ -548,9 +551,9 @@ class Lender:
         return caused + [self._put_back(position, waiting.fault, behind_published=True) for position in again]
 
     def _published(self) -> list[int]:
-        """The events that were published, in order: those of several partitions may be read in another one."""
+        """The events that were published, in the order of the last time: several partitions may be read in another."""
         if len(self.logs.partitions) == 1:
-            return list(dict.fromkeys(turn[3][2] for turn in self._history))
+            return list(dict.fromkeys(turn[3][2] for turn in reversed(self._history)))[::-1]
         now = max([self._latest, *(turn[0] for turn in self._history)])
         return list(range(int(now) + 1))
 
@@ -688,20 +691,34 @@ class Lender:
             return [((SKIP, *step[1:]), None)]
         which = (-1, step[2]) if leasing.refused == "renewed" else turn[1:3]
         attempts = self._attempts[which] = self._attempts.get(which, 0) + 1
+        if step[5] >= leasing.most_deliveries:
+            attempts = leasing.max_attempts
         if attempts < leasing.max_attempts:
             return self._sent_again(turn) if leasing.refused == "renewed" else self._shown_again(turn)
         self._attempts[which] = 0
+        others = self._rest_of_batch(turn) if leasing.brings == "batch" else _NOTHING
         if leasing.gives_up == "lost":
-            return [((SKIP, *step[1:]), None)]
+            return [((SKIP, *step[1:]), None), *others]
         if step[2] in self._chance:
-            return [((REFUSE, *step[1:]), None)]
+            return [((REFUSE, *step[1:]), None), *others]
         self._chance.add(step[2])
         if leasing.gives_up == "dead":
             self._given_up.append(step[2])
-            return [((PARK, *step[1:]), None)]
+            return [((PARK, *step[1:]), None), *others]
         self._comes_back([turn])
         self._stall(turn, UNBOUNDED)
-        return _NOTHING
+        return others
+
+    def _rest_of_batch(self, turn: Turn) -> Caused:
+        """The batch failed with a message that is given up: the others come back, or are given up with it where their
+        deliveries are used up, too."""
+        leasing, most = self.leasing, self.leasing.most_deliveries
+        others = [other for other in self._whole_batch(turn, UNBOUNDED) if other[1:3] != turn[1:3]]
+        self._comes_back(other for other in others if other[3][5] < most)
+        used_up = [other for other in others if other[3][5] >= most]
+        if leasing.gives_up == "dead":
+            self._given_up += [other[3][2] for other in used_up]
+        return [((PARK if leasing.gives_up == "dead" else SKIP, *other[3][1:]), None) for other in used_up]
 
     def _sent_again(self, turn: Turn) -> Caused:
         """It leaves, and is sent again as a new message after one other delivery."""
@@ -714,9 +731,12 @@ class Lender:
             if not any(turn[1:3] == other[1:3] for other in self._todo):
                 self._comes_back([turn])
             return caused
-        turns = self._whole_batch(turn) if self.leasing.brings == "batch" else [turn]
+        leasing, turns = self.leasing, [turn]
+        if leasing.brings == "batch":
+            most = leasing.most_deliveries
+            turns = [each for each in self._whole_batch(turn, most) if each[3][5] < most]
         lanes = {self._lane(each) for each in turns}
-        waits = any(self._lane(other) not in lanes for other in self._todo)
+        waits = leasing.returns == "place" and any(self._lane(other) not in lanes for other in self._todo)
         self._comes_back(turns)
         if waits:
             for each in turns:

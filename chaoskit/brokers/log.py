@@ -113,7 +113,7 @@ class LogModel:
         positions = self._stored.position
         for fault in faults:
             position = positions[fault.at]
-            if type(fault) is Overtake:
+            if isinstance(fault, Overtake):
                 holds.setdefault(position, []).append(Hold(fault, fault.by + 1))
             elif isinstance(fault, (Rehash, BatchSwap, Resend)):
                 sent_otherwise = True

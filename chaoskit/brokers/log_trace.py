@@ -123,7 +123,11 @@ class _Speller:
         again = "r" if record in self._shown else ""
         self._shown.add(record)
         self.words.append(f"{name}:{self._labels[record]}{again}{'!' if refused else ''}")
-        if self._owner.get(record[0], consumer) == consumer and not refused:
+        if self._owner.get(record[0], consumer) != consumer:
+            return
+        if refused:
+            self._owner[record[0]], self._position[record[0]], self._done = consumer, record[1], None
+        else:
             self._processed(consumer, *record)
 
     def _processed(self, consumer: int, lane: int, offset: int) -> None:

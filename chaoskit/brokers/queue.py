@@ -142,6 +142,7 @@ class QueueModel:
         locked, many = self._settings.leasing.lock == "group", self._settings.producer.partitions > 1
         if self._settings.style == "settled":
             return f"g{self._groups[position]}/" if locked else f"q{queue}/" if many else ""
+        many = many or self._settings.growth is not None
         return (f"p{queue}/" if many else "") + (f"k{chr(ord('a') + self._groups[position])}" if locked else "")
 
     def _lender(self, faults: Sequence[Fault]) -> tuple[Lender, Logs]:
@@ -171,7 +172,7 @@ class QueueModel:
         """Every message in order of arrival, the first at the end, with the consumer that would take it."""
         leasing, groups = self._settings.leasing, self._groups
         count = leasing.consumers
-        turns = []
+        turns: list[Turn] = []
         for place, (time, lane, number, step) in enumerate(reversed(logs.in_order(1))):
             position = step[2]
             taker = place if leasing.lock == "message" else groups[position] if leasing.lock == "group" else lane

@@ -114,6 +114,7 @@ class _Speller:
         self._accepted: dict[str, float] = {}
         self._taken: dict[Record, float] = {}
         self._holding: set[Record] = set()
+        self._failed: set[Record] = set()
         self._now = -1.0
         self._said: list[str] = []
 
@@ -149,6 +150,8 @@ class _Speller:
             self._holding.add(each.record)
             self._said.append(f"{name}:{label}{again}-")
         elif each.what == Do.DELIVER:
+            if each.refused:
+                self._failed.add(each.record)
             if each.record in self._holding and not each.late:
                 again = ""
             elif not each.late:
@@ -163,11 +166,10 @@ class _Speller:
             self._holding.discard(each.record)
             self._wait_for_lease(each.record)
             self._said.append(f"{name}: |expire {label}")
-        elif each.what == Do.PARK and self._retries:
-            failed = f"{name}:{label}{'' if each.record in self._holding else again}!"
-            if self._said[-1] != failed:
-                self._said.append(failed)
-        elif each.what == Do.PARK:
+        elif each.what == Do.PARK and self._retries and each.record not in self._failed:
+            run = f"{name}:{label}{'' if each.record in self._holding else again}!"
+            self._said.append(run)
+        elif each.what == Do.PARK and not self._retries:
             self._said.append(f"|dead {label}")
         elif each.what in (Do.SKIP, Do.LOSE):
             self._said.append(f"|drop {label}")
@@ -186,9 +188,9 @@ class _Speller:
         if not relay:
             self._send_up_to(each.record, put_back=each.what == Do.PUT_BACK)
         elif each.record not in self._labels:
-            again = each.what == Do.PUT_BACK
-            self._copies[each.position] = self._copies.get(each.position, 0) + again
-            copy = self._copies[each.position] if again else 0
+            copied = each.what == Do.PUT_BACK
+            self._copies[each.position] = self._copies.get(each.position, 0) + copied
+            copy = self._copies[each.position] if copied else 0
             unit = self._unit_of(each.record[0], each.position)
             self._labels[each.record] = f"{unit}{each.position + 1}{chr(39) * copy}"
         label = self._labels[each.record]

@@ -9,8 +9,9 @@ import attrs
 from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole
 from chaoskit.brokers.lease import Leasing
 from chaoskit.brokers.partitioners import by_murmur3
-from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.producer import Home, Producer
 from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.stored import Growth
 from chaoskit.brokers.words import Told, Words
 from chaoskit.event import Event
 from chaoskit.faults import (
@@ -182,14 +183,17 @@ class RabbitMQ(Settings):
             never = "with auto-ack a message is gone once it was handed over; auto_ack=False makes it possible"
             no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
         elif self.queue_type == "classic" or self.dead_letter_exchange:
-            no[Lose] = "what is not acknowledged is kept; auto_ack=True makes it possible"
+            no[Lose] = (
+                "what is not acknowledged is kept; auto_ack=True makes it possible, or the delivery limit of "
+                'queue_type="quorum" with dead_letter_exchange=False'
+            )
         return no
 
     def stages(self) -> QueueSettings:
         limited = self.queue_type == "quorum"
-        home = one_queue if self.queues == 1 else None
-        growth = None
-        if home is None:
+        home: Home = one_queue
+        growth: Growth | None = None
+        if self.queues > 1:
             # The exchange's hash is not portable: what counts is that a key keeps its queue, and that most may move.
             home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.queues)
         lends = Leasing(

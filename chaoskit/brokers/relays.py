@@ -36,6 +36,7 @@ _IDEMPOTENT = "Make the handler idempotent: remember event ids in the same trans
 DEBEZIUM = Words(
     lane="partition",
     lanes="partition",
+    unit="partition",
     place="partition {partition}, offset {offset}",
     put_back="sent",
     restarts="connector restarts",

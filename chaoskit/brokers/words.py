@@ -31,13 +31,15 @@ class Told:
 class Words:
     """A broker's words. `place` is a template of a message's {partition}, {offset} and {attempt}, or empty. `lane` is
     what a lane of its timeline is called, which `lanes` says: the consumer, the partition or queue, or the key.
-    `worker` is what runs a handler. `no_order` says that the broker keeps no order within a key, where it does not.
+    `worker` is what runs a handler, and `unit` what has a key. `no_order` says that the broker keeps no order within a
+    key, where it does not.
     `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called."""
 
     told: Mapping[FaultKind, Told]
     lane: str = "consumer"
     lanes: Literal["consumer", "partition", "key"] = "consumer"
     worker: str = "consumer"
+    unit: str = "queue"
     place: str = ""
     dead: str = "to the dead-letter queue"
     put_back: str = "put back"
@@ -109,7 +111,8 @@ def _place_in_words(step: Step) -> str:
 def _after(fault: Fault, here: int, steps: Sequence[Step]) -> str:
     """What was newly delivered between the event and its return."""
     first = next((i for i, s in enumerate(steps[:here]) if s.action == "deliver" and s.event == fault.at), here)
-    between = [s.event for s in steps[first + 1 : here] if s.action == "deliver" and s.event != fault.at]
+    known = {s.event for s in steps[: first + 1] if s.action == "deliver"}
+    between = [s.event for s in steps[first + 1 : here] if s.action == "deliver" and s.event not in known]
     return f", after {_names(between)}" if between else ""
 
 
@@ -139,7 +142,7 @@ def _growth(
     place = next((i for i, s in enumerate(steps) if s.action == "deliver" and s.event == fault.at), len(steps))
     late = [s for s in steps[place + 1 :] if s.action == "deliver" and s.fault == fault]
     key = next(event.key for event in events if event.id == fault.at)
-    noun = words.lane if words.lanes == "partition" else "queue"
+    noun = words.unit
     return {
         "count": partitions,
         "to": fault.to,

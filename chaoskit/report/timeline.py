@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chaoskit.event import Event
-from chaoskit.faults import Fault, Rehash, Resend, Zombie
+from chaoskit.faults import Fault, Rehash, Resend
 from chaoskit.scenario import Scenario
 from chaoskit.schedule import Schedule, Step
 
@@ -28,6 +28,7 @@ def timeline(scenario: Scenario, schedule: Schedule) -> Table:
     by_consumer = bool(lanes) and None not in places and len(lanes) == len({step.consumer for step in schedule})
     workers = len({step.consumer for step in schedule}) > 1 and not by_consumer
     order: dict[Fault, int] = {}
+    owners: dict[Fault | None, int] = {}
     headings = ["", *(["consumer"] if workers else []), *lanes, ""]
     rows: list[list[str]] = []
     values: list[str] = []
@@ -35,7 +36,10 @@ def timeline(scenario: Scenario, schedule: Schedule) -> Table:
     numbered = any(isinstance(lane, str) and lane.startswith(("partition", "shard")) for lane in lanes)
     for number, (step, place) in enumerate(zip(schedule.steps[:MOST_STEPS], places, strict=False), start=1):
         cells = [_cell(step, numbered) if place in (lane, None) else "" for lane in lanes]
-        mark = _mark(broker.mark(step), step, order, (step.partition, step.offset) in seen)
+        if step.action == "take over" and step.fault is not None:
+            owners[step.fault] = step.consumer
+        ran_on = step.fault in owners and step.consumer != owners[step.fault]
+        mark = _mark(broker.mark(step), step, order, (step.partition, step.offset) in seen, ran_on)
         rows.append([str(number), *([str(step.consumer)] if workers else []), *cells, mark])
         values.append(_value(events[step.event]) if step.action == "deliver" and step.event in events else "")
         seen.add((step.partition, step.offset))
@@ -75,8 +79,11 @@ def _cell(step: Step, numbered: bool) -> str:
     return "·" if step.action == "take over" else f"{name}[{step.event}]"
 
 
-def _mark(what: str, step: Step, order: dict[Fault, int], again: bool) -> str:
-    if step.action == "deliver":
+def _mark(what: str, step: Step, order: dict[Fault, int], again: bool, ran_on: bool) -> str:
+    """What stands beside a step. `again`: it was shown before; `ran_on`: by a consumer that was taken for dead."""
+    if ran_on:
+        what = "runs on"
+    elif step.action == "deliver":
         what = f"again, attempt {step.attempt}" if (step.attempt or 1) > 1 else "again" if again else ""
     if step.fault is None:
         return what
@@ -87,8 +94,6 @@ def _mark(what: str, step: Step, order: dict[Fault, int], again: bool) -> str:
             what = "rehashed"
         elif isinstance(step.fault, Resend):
             what = "sent again"
-        elif isinstance(step.fault, Zombie):
-            what = "ran on"
     return f"{what} ← {number}"
 
 

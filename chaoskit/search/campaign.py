@@ -247,6 +247,8 @@ class Campaign:
 
     def unknown(self) -> list[str]:
         """Why a run without a failure has shown nothing, or less than it was asked for; empty if it has."""
+        if not self.kinds:
+            return ["this broker makes no fault under these settings: there is nothing to try"]
         if not self.done:
             return ["no schedule was run"]
         reasons = []

@@ -203,7 +203,9 @@ def _written(rules: LogRules, trace: Trace, unit: str | None, layout: Layout) ->
     listed = "process" in trace.groups and not any(isinstance(word, Evict) for word in trace.words)
     facts = attrs.evolve(rules, zombies=rules.zombies and not listed)
     failed = [word.label for word in trace.words if isinstance(word, Fail)]
-    found = first_unwritable(facts, layout.items, layout.names)
+    moved = _moved(trace) if rules.writes == "capture" else frozenset()
+    items = [attrs.evolve(item, redriven=item.redriven or item.record[0] in moved) for item in layout.items]
+    found = first_unwritable(facts, items, layout.names)
     if found is None and failed:
         names = {label.name for label in failed if label.unit in (None, unit)}
         found = displaced_without_failure(layout.items, layout.names, names)
@@ -215,6 +217,15 @@ def _written(rules: LogRules, trace: Trace, unit: str | None, layout: Layout) ->
     assert trace.log is not None
     places = [index for index, label in enumerate(trace.log) if label.unit == unit]
     return Refusal(places[item.word], (found[1],), of_log=True)
+
+
+def _moved(trace: Trace) -> frozenset[str]:
+    """The payloads that are in several units: sent again after the topic grew, when their keys had moved."""
+    units: dict[str, set[str | None]] = {}
+    for word in trace.words:
+        for member in deliveries(word):
+            units.setdefault(member.label.name, set()).add(member.label.unit)
+    return frozenset(name for name, found in units.items() if len(found) > 1)
 
 
 def _read(rules: LogRules, trace: Trace, unit: str | None, layout: Layout, lane: frozenset[Record]) -> Refusal | None:

@@ -26,42 +26,33 @@ def capture(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Un
     """Commit order; a restart goes back to the last flush and sends everything since then again, in order."""
     if not items:
         return None
-    home = {item.rank for item in items if not item.record[1]}
-    foreign = frozenset(item.rank for item in items if item.rank not in home and rules.units is not None)
-    own = [item for item in items if item.rank not in foreign]
-    if not own:
-        return None
-    copies = (item.rank for item in own if item.record[1] or rules.writes == "outbox")
-    first = min([own[0].rank, *copies])
+    copies = (item.rank for item in items if item.record[1] or rules.writes == "outbox")
+    first = min([items[0].rank, *copies])
     states = {_Cursor(first, first)}
     sent: set[int] = set()
     for at, item in enumerate(items):
-        if item.rank in foreign:
-            continue
-        after = {new for state in states for new in _send(rules, state, item.rank, sent, foreign)}
+        after = {new for state in states for new in _send(rules, state, item.rank, sent)}
         if not after:
-            return at, _capture_text(rules, states, item.rank, sent, foreign, names)
+            return at, _capture_text(rules, states, item.rank, sent, names)
         sent.add(item.rank)
         states = after
     return None
 
 
-def _send(rules: LogRules, state: _Cursor, rank: int, sent: set[int], foreign: frozenset[int]) -> set[_Cursor]:
+def _send(rules: LogRules, state: _Cursor, rank: int, sent: set[int]) -> set[_Cursor]:
     found: set[_Cursor] = set()
-    if state.following <= rank and not _due(rules, state.following, rank, sent, foreign):
+    if state.following <= rank and not _due(rules, state.following, rank, sent):
         found.add(attrs.evolve(state, following=rank + 1))
     if state.flushed <= rank < state.following:
         found.add(_Cursor(rank + 1, rank, state.following if rules.zombies else None))
-    if state.zombie is not None and state.zombie <= rank and not _due(rules, state.zombie, rank, sent, foreign):
+    if state.zombie is not None and state.zombie <= rank and not _due(rules, state.zombie, rank, sent):
         found.add(attrs.evolve(state, zombie=rank + 1))
     return found
 
 
-def _due(rules: LogRules, following: int, rank: int, sent: set[int], foreign: frozenset[int]) -> list[int]:
-    """What has to be sent before this one; a row that was never sent may be passed over by a cursor on ids. What is
-    `foreign` went to another unit first, before the topic grew."""
-    here = (number for number in range(following, rank) if number not in foreign)
-    return [number for number in here if number in sent or not rules.cursor_skips]
+def _due(rules: LogRules, following: int, rank: int, sent: set[int]) -> list[int]:
+    """What has to be sent before this one; a row that was never sent may be passed over by a cursor on ids."""
+    return [number for number in range(following, rank) if number in sent or not rules.cursor_skips]
 
 
 def _capture_text(
@@ -69,16 +60,13 @@ def _capture_text(
     states: set[_Cursor],
     rank: int,
     sent: set[int],
-    foreign: frozenset[int],
     names: dict[int, str],
 ) -> str:
     flushed = min(state.flushed for state in states)
     if rank < flushed:
         text = f"a restart resumes at the last flush, which was not before {names.get(flushed, 'that')}"
         return f"{text}; {names[rank]} is older"
-    due = min(
-        (number for state in states for number in _due(rules, state.following, rank, sent, foreign)), default=rank
-    )
+    due = min((number for state in states for number in _due(rules, state.following, rank, sent)), default=rank)
     text = f"changes are sent in order and without a gap: {names.get(due, 'a missing one')} comes before {names[rank]}"
     return f"{text} ({rules.order_hint} can lose it)" if rules.order_hint and not rules.cursor_skips else text
 

@@ -151,6 +151,9 @@ def _in_order(case: Case, state: State, word: Deliver | Batch, index: int) -> St
     after = state.copy()
     for each in word.members if isinstance(word, Batch) else (word,):
         at = case.ids[each.label]
+        if each.again and after.messages[at].ran == "failed":  # the handler refused it
+            after.change(at, ran=each.outcome)
+            continue
         if each.again or each.label.copy or after.messages[at].phase != "new":
             refuse(f"each message is delivered once: {each.label} was delivered before, or sent before")
         first = next((other for other in after.before(case, at) if after.messages[other].phase == "new"), None)
@@ -160,7 +163,7 @@ def _in_order(case: Case, state: State, word: Deliver | Batch, index: int) -> St
         later = next(passed, None)
         if later is not None:
             refuse(f"messages are delivered in order: {case.name(later)} is behind {each.label}")
-        after.change(at, phase="done", count=1)
+        after.change(at, phase="done", count=1, ran=each.outcome)
     return after
 
 

@@ -11,7 +11,7 @@ from chaoskit.traces.words import Evict, Kill, Move, Settle
 def settle(case: Case, state: State, word: Settle, index: int, *, late_counts: bool) -> State:
     """One settle verb; `late_counts` chooses what a late acknowledgement did where both can be."""
     after = state.copy()
-    if case.rules.order == "anything":
+    if case.rules.order in ("anything", "in_order"):
         return after
     at = case.ids[word.label]
     if after.messages[at].phase == "unsent":

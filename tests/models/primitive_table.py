@@ -31,7 +31,18 @@ from chaoskit.brokers import (
     SqsStandard,
     Webhook,
 )
-from chaoskit.faults import BatchSwap, DeadLetter, Duplicate, FaultKind, Lose, Overtake, Rehash, Resend, Zombie
+from chaoskit.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
 from models.primitives import By
 
 Verdict = Literal["yes", "no", "only", "unless"]
@@ -41,13 +52,21 @@ KIND: dict[str, FaultKind] = {
 }  # fmt: skip
 """The kind of fault that is this primitive and nothing else."""
 
+MADE_BY: dict[str, tuple[FaultKind, ...]] = {
+    **{primitive: (kind,) for primitive, kind in KIND.items()},
+    "F2": (Redeliver,), "F2h": (Redeliver,), "window": (Redeliver,), "F3": (Redeliver,), "F4": (Redeliver,),
+    "F5": (Overtake,), "two relays": (Zombie,), "copies": (Redeliver, DeadLetter),
+}  # fmt: skip
+"""The kinds of fault that make what a detector reads."""
+
 
 @attrs.frozen
 class Cell:
     """`seen`: the detector that reads the primitive here, where it is not its own. `by`: the unit, where it is not the
     column's. `kind`: the fault that must be refused. `alone`: several events of this kind, one after another, look
     like the primitive, so that each single fault is asked. `lane`: settings that leave a single lane. `without`: kinds
-    that make copies of another primitive, which hand-overs alone do not tell apart."""
+    that make copies of another primitive, which hand-overs alone do not tell apart. `of`: the kinds that make it here.
+    `unmet`: why the model does not keep to the table yet."""
 
     verdict: Verdict
     note: str
@@ -58,10 +77,15 @@ class Cell:
     alone: bool = False
     lane: dict[str, Any] | None = None
     without: tuple[FaultKind, ...] = ()
+    of: tuple[FaultKind, ...] | None = None
+    unmet: str = ""
+
+    def made_by(self, primitive: str) -> tuple[FaultKind, ...]:
+        return self.of or MADE_BY[self.seen or primitive]
 
 
-def yes(note: str = "", *, seen: str | None = None, by: By | None = None, **settings: Any) -> Cell:
-    return Cell("yes", note, settings, seen, by)
+def yes(note: str = "", *, seen: str | None = None, by: By | None = None, unmet: str = "", **settings: Any) -> Cell:
+    return Cell("yes", note, settings, seen, by, unmet=unmet)
 
 
 def no(note: str = "", **more: Any) -> Cell:
@@ -79,8 +103,8 @@ def only(
     return Cell("only", note, settings, seen, kind=kind, lane=lane)
 
 
-def unless(note: str, *, seen: str | None = None, **settings: Any) -> Cell:
-    return Cell("unless", note, settings, seen)
+def unless(note: str, *, of: tuple[FaultKind, ...] | None = None, **settings: Any) -> Cell:
+    return Cell("unless", note, settings, of=of)
 
 
 @attrs.frozen
@@ -161,7 +185,7 @@ TABLE: dict[str, Column] = {
         {
             "F1": yes(),
             "F2": no("c2", by="lane", alone=True),
-            "F2h": yes(by="lane"),
+            "F2h": yes(by="lane", unmet="what is not completed comes again at once, never behind another key's record"),
             "F3": no("per key"),
             "F4": no(),
             "F5": yes("across keys", by="lane"),
@@ -383,7 +407,7 @@ TABLE: dict[str, Column] = {
             "F1": yes(),
             "F2": unless("≤ prefetch", prefetch=1),
             "F2h": yes(seen="window"),
-            "F3": unless("c18", prefetch=1),
+            "F3": unless("c18", of=(Redeliver, Zombie), prefetch=1),
             "F4": no(),
             "F5": no("c18", kind=Overtake),
             "F6": yes(),
@@ -447,7 +471,7 @@ TABLE: dict[str, Column] = {
             "F11": only("c24", dead_letters=True, max_deliver=5),
             "F12": only("c26", partitions=2),
             "F13": only("MaxDeliver", max_deliver=5),
-            "F13 by AckAll": yes("AckAll", ack_policy="all"),
+            "F13 by AckNone": only("AckNone", ack_policy="none"),
         },
     ),
     "JetStream, MaxAckPending=1": Column(
@@ -533,7 +557,7 @@ TABLE: dict[str, Column] = {
             "F4": no(alone=True, without=(Zombie,)),
             "F5": only("c19", kind=Overtake, relays=2),
             "F6": yes(seen="two relays"),
-            "F8": yes(),
+            "F8": yes(seen="copies"),
             "F9": unless("✔", open_transactions=1),
             "F11": only("app", dead_letters=True),
             "F12": no("–"),

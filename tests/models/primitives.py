@@ -8,7 +8,8 @@ sent, put back or published again; an event is what the producer meant, and stay
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from functools import cached_property, lru_cache
+from itertools import combinations, pairwise
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import attrs
@@ -35,7 +36,7 @@ class Handed(NamedTuple):
     returned: bool = False
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Delivery:
     """Everything that was handed over, in order. `left` are messages that went unseen (parked or lost), `back` those
     that were appended anew. `taken` are events at which an owner was taken for dead, with the hand-overs before."""
@@ -46,7 +47,7 @@ class Delivery:
     parked: tuple[tuple[int, int], ...] = ()
     taken: tuple[tuple[int, int], ...] = ()
 
-    @property
+    @cached_property
     def fresh(self) -> list[Handed]:
         """Without what zombies ran."""
         return [h for h in self.handed if not h.stale]
@@ -63,7 +64,9 @@ def read(steps: Iterable[Raw], keys: Sequence[Any], consumers: int = 1) -> Deliv
     """Raw steps as a delivery."""
     steps = list(steps)
     counted = any(len(step) > 5 for step in steps)
-    stale = _stale_by_count(steps) if counted else _stale_by_owner(steps, consumers)
+    stale: set[int] = set()
+    if any(step[0] == Do.TAKE_OVER for step in steps):
+        stale = _stale_by_count(steps) if counted else _stale_by_owner(steps, consumers)
     handed: list[Handed] = []
     left, back, parked, taken = set(), set(), [], []
     for at, (do, consumer, event, lane, number, *_) in enumerate(steps):
@@ -121,6 +124,7 @@ def _stale_by_count(steps: Sequence[Raw]) -> set[int]:
     return stale
 
 
+@lru_cache(maxsize=2)
 def as_events(delivery: Delivery) -> Delivery:
     """The same where a copy counts as the message that it repeats: what a relay publishes again."""
     handed = tuple(h._replace(message=(h.message[0], h.event)) for h in delivery.handed)
@@ -174,10 +178,14 @@ def _replays(line: Sequence[Handed], left: frozenset[Place]) -> Iterator[Replay]
         yield current
 
 
-def _all_replays(delivery: Delivery, by: By) -> Iterator[Replay]:
-    for line in _by_unit(delivery.fresh, by):
-        if len({h.message for h in line}) < len(line):
-            yield from _replays(line, delivery.left)
+@lru_cache(maxsize=4)
+def _all_replays(delivery: Delivery, by: By) -> list[Replay]:
+    return [
+        replay
+        for line in _by_unit(delivery.fresh, by)
+        if len({h.message for h in line}) < len(line)
+        for replay in _replays(line, delivery.left)
+    ]
 
 
 # One detector for each primitive.
@@ -237,12 +245,11 @@ def cascade(delivery: Delivery, by: By, held: int = 1) -> Found:
 
 def overtake(delivery: Delivery, by: By) -> Found:
     """F5: two first deliveries of a unit are swapped against the order in which the broker has them."""
-    firsts = list({h.message: h for h in reversed(delivery.fresh)}.values())[::-1]
-    return any(
-        a.message > b.message
-        for line in _by_unit([h for h in firsts if h.message not in delivery.left and not h.returned], by)
-        for a, b in pairwise(line)
-    )
+    firsts: dict[Place, Handed] = {}
+    for h in delivery.fresh:
+        firsts.setdefault(h.message, h)
+    once = [h for h in firsts.values() if h.message not in delivery.left and not h.returned]
+    return any(a.message > b.message for line in _by_unit(once, by) for a, b in pairwise(line))
 
 
 def zombie(delivery: Delivery, by: By) -> Found:
@@ -251,8 +258,12 @@ def zombie(delivery: Delivery, by: By) -> Found:
 
 
 def two_relays(delivery: Delivery, by: By) -> Found:
-    """F6 of what publishes: after a relay was taken for dead, both publish the same event."""
-    return any(len({h.message for h in delivery.handed[at:] if h.event == event}) > 1 for event, at in delivery.taken)
+    """F6 of what publishes: a relay is taken for dead at an event, and that comes as two messages."""
+    return any(
+        any(h.event == event for h in delivery.handed[at:])
+        and len({h.message for h in delivery.handed if h.event == event}) > 1
+        for event, at in delivery.taken
+    )
 
 
 def copies(delivery: Delivery, by: By) -> Found:
@@ -297,10 +308,11 @@ def rehash(delivery: Delivery, by: By) -> Found:
     for h in delivery.fresh:
         if h.message not in delivery.back:
             first.setdefault(h.event, h)
+    if len({h.message[0] for h in first.values()}) < 2:
+        return False
     return any(
         a.key is not None and a.key == b.key and a.event > b.event and a.message[0] != b.message[0]
-        for i, a in enumerate(first.values())
-        for b in list(first.values())[i + 1 :]
+        for a, b in combinations(first.values(), 2)
     )
 
 

@@ -93,3 +93,22 @@ def test_corrupted_traces_of_ordered_brokers_are_refused(name: str) -> None:
         words[one], words[other] = words[other], words[one]
         tried += 1
         assert not broker.permits(" ".join(word for word in words if not word.startswith("|ack")))
+
+
+NO_REFUSALS = {
+    "Kafka, parallel consumer": "a copy in place that is refused is not told apart from its record, which is done",
+    "Debezium": "the handler is that of the topic's consumer, and no part of the relay",
+    "Outbox": "the handler is that of the consumer, and no part of the relay",
+}
+"""Systems whose traces do not tell what happens to a refused message, and why."""
+
+
+@pytest.mark.parametrize("name", [name for name in SYSTEMS if not name.startswith(tuple(NO_REFUSALS))])
+def test_what_is_generated_for_a_handler_that_refuses_is_permitted(name: str) -> None:
+    """A refused message is shown again, given up or lost as that broker does it."""
+    broker, random = SYSTEMS[name], Random(f"refusing {name}")
+    for (stream, faults), _ in zip(scenarios(broker, random), range(SCENARIOS // 5), strict=False):
+        steps, refused = refusing(broker, stream, faults, random)
+        trace = broker.model(stream).trace(faults, steps, sorted(refused))
+        answer = broker.permits(trace) if trace else True
+        assert answer, f"{faults}\n{trace}\n{answer}"

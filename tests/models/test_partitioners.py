@@ -1,21 +1,29 @@
-"""From keys to partitions, against numbers that Kafka's and librdkafka's own tests and functions gave."""
+"""From keys to partitions, against numbers that the clients' own tests, functions and documentation gave."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chaoskit.brokers import Kafka
+from chaoskit.brokers import EventHubs, JetStream, Kafka, Kinesis, RabbitMQStream
 from chaoskit.brokers.partitioners import (
     KAFKA_PARTITIONERS,
     Partitioner,
     by_crc32,
     by_fnv1a,
+    by_fnv1a_plain,
+    by_lookup3,
+    by_md5_range,
     by_murmur2,
+    by_murmur3,
+    fnv1a,
+    lookup3,
     murmur2,
+    murmur3,
 )
 from chaoskit.event import Event
 from chaoskit.scenario import Scenario
@@ -28,6 +36,9 @@ KEYS = [f"key-{n}".encode() for n in range(10_000)]
 with (Path(__file__).parent / "partitions.csv").open(encoding="utf-8", newline="") as file:
     TABLE = list(csv.DictReader(file))
 
+with (Path(__file__).parent / "partitions_elsewhere.csv").open(encoding="utf-8", newline="") as file:
+    ELSEWHERE = list(csv.DictReader(file))
+
 COLUMNS = [
     *(("murmur2", "java", n) for n in (3, 6, 8, 12, 16)),
     *(("consistent_random", "crc", n) for n in (3, 6, 8, 12)),
@@ -35,12 +46,12 @@ COLUMNS = [
 ]
 
 
-def partition_of(key: object, broker: Kafka) -> int:
+def partition_of(key: object, broker: Any) -> int:
     """Where this broker puts a record with this key."""
     return partitions_of([key], broker)[0]
 
 
-def partitions_of(keys: list[object], broker: Kafka) -> list[int]:
+def partitions_of(keys: list[object], broker: Any) -> list[int]:
     steps = Scenario([Event(key, n) for n, key in enumerate(keys)], broker).schedule().steps
     return [step.partition for step in steps if step.partition is not None]
 
@@ -192,3 +203,94 @@ def test_a_key_without_affinity_in_consistent_is_the_first_partition() -> None:
     """librdkafka's `consistent` maps empty and None keys to one partition: the CRC-32 of nothing is 0."""
     broker = Kafka(partitions=6, partitioner="consistent")
     assert set(partitions_of([None, "", b"", None], broker)) == {0}
+
+
+# Kinesis, NATS, RabbitMQ super streams and Event Hubs.
+
+
+def md5(data: bytes) -> int:
+    """Kinesis' hash key: so many shards that each number has its own."""
+    return by_md5_range(data, 2**128)
+
+
+HASHES: dict[str, Callable[[bytes], int]] = {
+    "md5_range": md5, "fnv1a_plain": fnv1a, "murmur3": murmur3, "lookup3": lookup3
+}  # fmt: skip
+BY: dict[str, Partitioner] = {
+    "md5_range": by_md5_range, "fnv1a_plain": by_fnv1a_plain, "murmur3": by_murmur3, "lookup3": by_lookup3
+}  # fmt: skip
+SYSTEMS: dict[str, Callable[[int], Any]] = {
+    "md5_range": lambda n: Kinesis(shards=n),
+    "fnv1a_plain": lambda n: JetStream(partitions=n),
+    "murmur3": lambda n: RabbitMQStream(partitions=n),
+    "lookup3": lambda n: EventHubs(partitions=n),
+}
+
+
+def counts(row: dict[str, str]) -> dict[int, int]:
+    """The partition for each number of partitions that the row has."""
+    return {int(name): int(value) for name, value in row.items() if name.isdigit() and value}
+
+
+@pytest.mark.parametrize("row", ELSEWHERE, ids=lambda row: f"{row['by']}-{row['key'].encode()}")
+def test_the_other_hashes_agree_with_their_table(row: dict[str, str]) -> None:
+    """MD5 (Kinesis), FNV-1a (NATS), MurmurHash3 (RabbitMQ) and lookup3 (Event Hubs) give the number of the table, and
+    the partition for each number of partitions."""
+    data = row["key"].encode()
+    assert HASHES[row["by"]](data) == int(row["hash"])
+    assert {n: BY[row["by"]](data, n) for n in counts(row)} == counts(row)
+
+
+@pytest.mark.parametrize("by", SYSTEMS)
+def test_a_system_puts_each_key_of_its_table_where_its_client_does(by: str) -> None:
+    """Each key lands in the shard or partition that the system's own client chose."""
+    for row in (row for row in ELSEWHERE if row["by"] == by):
+        assert {n: partition_of(row["key"], SYSTEMS[by](n)) for n in counts(row)} == counts(row)
+
+
+def test_the_table_of_the_others_is_whole() -> None:
+    """Ten keys of Kinesis (one is not ASCII), eleven of NATS, nine of RabbitMQ and six of Event Hubs."""
+    assert {by: sum(row["by"] == by for row in ELSEWHERE) for by in BY} == {
+        "md5_range": 10, "fnv1a_plain": 11, "murmur3": 9, "lookup3": 6
+    }  # fmt: skip
+    assert any(not row["key"].isascii() for row in ELSEWHERE)
+
+
+@pytest.mark.parametrize(
+    ("shards", "starts"),
+    [
+        (2, [170141183460469231731687303715884105728]),
+        (3, [113427455640312821154458202477256070485, 226854911280625642308916404954512140970]),
+        (4, [85070591730234615865843651857942052864, 2**127, 255211775190703847597530955573826158592]),
+    ],
+)
+def test_shards_begin_where_a_uniform_stream_has_them(
+    shards: int, starts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first hash key of each shard belongs to it, and the one before to the shard before; the last shard takes
+    what is left over."""
+
+    class Digest:
+        def __init__(self, data: bytes, **_: object) -> None:
+            self.data = data
+
+        def digest(self) -> bytes:
+            return self.data
+
+    monkeypatch.setattr("hashlib.md5", Digest)
+    for shard, start in enumerate(starts, start=1):
+        assert by_md5_range(start.to_bytes(16, "big"), shards) == shard
+        assert by_md5_range((start - 1).to_bytes(16, "big"), shards) == shard - 1
+    assert by_md5_range(b"\xff" * 16, shards) == shards - 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "partitions", "expected"),
+    [
+        ([f"customerid{n}" for n in range(1, 7)], 3, [0, 2, 1, 2, 1, 0]),
+        (["1a", "1b", "2b", "2a"], 10, [1, 0, 9, 2]),
+    ],
+)
+def test_nats_documentation_shows_these_partitions(keys: list[object], partitions: int, expected: list[int]) -> None:
+    """The two examples of `partition()` in the NATS documentation of subject mappings."""
+    assert partitions_of(keys, JetStream(partitions=partitions)) == expected

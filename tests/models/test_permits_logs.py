@@ -37,6 +37,7 @@ DEBEZIUM = Debezium()
 FLAG = Outbox()
 CURSOR = Outbox(cursor="id")
 
+POLLED = "|c=5 A:[5 6 7- 8-] |evict A>B B:5r B:6r A:7r B:7r A:8r B:8r"
 ZOMBIE = "|c=5 A:5 A:6 |evict A>B B:5r B:6r A:7 B:7r A:8 B:8r"
 
 LEGAL: list[tuple[str, Settings, str]] = [
@@ -187,7 +188,8 @@ ILLEGAL: list[tuple[str, Settings, str, str, str]] = [
     ("K-6", KAFKA, "A:1 2 3 4 |c=5 |move A>B B:3r 4r 5", "B:3r", "which is 5"),
     ("K-6 no overlap", KAFKA, "A:1 2 |move A>B B:2r A:3", "A:3", "A does not own the partition: B does"),
     ("K-6 of another", KAFKA, "A:1 |move B>C C:2", "|move B>C", "B does not own the partition: A does"),
-    ("K-8", POLLS_4, f"{ZOMBIE} A:9", "A:9", "A has lost the partition and cannot fetch"),
+    ("K-8", POLLS_4, f"{POLLED} A:9", "A:9", "A has lost the partition and cannot fetch"),
+    ("K-8 more than a poll", Kafka(max_poll_records=2), f"{ZOMBIE} A:9", "A:9", "cannot fetch"),
     ("K-8 batch", KAFKA, "A:[5 6 7 8] |evict A>B B:5r A:9", "A:9", "it held nothing from 9 on"),
     ("K-8 zombie in order", KAFKA, "A:5 A:6 |evict A>B B:5r A:8", "A:8", "7 comes before 8"),
     ("K-9", KAFKA, f"{ZOMBIE} A:|c=9", "A:|c=9", "the broker refuses its commit: `|c=9!`"),

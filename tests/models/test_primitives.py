@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,9 +18,9 @@ from models import primitives as p
 from models.primitive_table import KIND, LATE_SETTLE, TABLE, Cell, Column
 from models.primitives import By, Delivery, Detector, Handed
 
-STREAMS = ("aaaaaaaa", "abababab", "aabcabca", "caacaaca", "ddaeadea", "aaaaaabaaaaaaab")
-"""The keys of the events of each stream. In all brokers some of these keys share a partition, and some do not; the
-last one has more of a key than one receive can hold."""
+STREAMS = ("aaaaaabaaaaaaab", "aaaaaaaa", "abababab", "aabcabca", "caacaaca", "ddaeadea")
+"""The keys of the events of each stream. In all brokers some of these keys share a partition, and some do not. The
+first one has more of a key than one receive can hold; it gets a twentieth of the schedules, the others the rest."""
 
 DISTINCT = 20_000
 FOUND_WITHIN = 3_000
@@ -99,10 +99,11 @@ def written(text: str) -> Delivery:
         ("F5", "lane", "a2 b1", "1/a2 b1"),
         ("F5", "key", "a2 a1", "a2 b1"),
         ("F5", "lane", "a2 a1", "(a1) a2 a1"),
+        ("F5", "lane", "a2 a1 a2", "a1 a2 a1"),
         ("F6", "lane", "A:a1 B:a1 A:~a1", "A:a1 B:a1"),
         ("F8", "lane", "a1 a2 a1'", "a1 a2 a1"),
         ("F8", "lane", "a1 a2 a1'", "(a1) a2 +a1"),
-        ("F9", "lane", "a2' a1'", "a1 a2"),
+        ("F9", "lane", "a2 a1'", "a2 a1"),
         ("F9", "lane", "a1' a2", "a1 a2 a1'"),
         ("F11", "lane", "(a1) a2 +a1", "(a1) +a1 a2"),
         ("F11", "lane", "(a1) a2 +a1", "a2 a1"),
@@ -134,11 +135,12 @@ def test_a_cascade_is_longer_than_what_can_be_unsettled() -> None:
 
 
 def test_two_relays_publish_what_was_taken_over() -> None:
-    """F6 of a relay: the event of the take-over comes as two messages, and not without a take-over."""
+    """F6 of a relay: the event of the take-over comes as two messages; other copies are none, nor is one message."""
     twice = written("a1 a1' a2")
     assert p.two_relays(attrs.evolve(twice, taken=((1, 0),)), "lane")
     assert not p.two_relays(attrs.evolve(twice, taken=((2, 0),)), "lane")
     assert not p.two_relays(twice, "lane")
+    assert not p.two_relays(attrs.evolve(written("a1 a1 a2"), taken=((1, 0),)), "lane")
 
 
 def test_what_is_published_again_can_be_read_as_its_event() -> None:
@@ -179,24 +181,24 @@ def consumers_of(broker: Any) -> int:
     return next((getattr(broker, name) for name in ("workers", "processors", "consumers") if hasattr(broker, name)), 1)
 
 
-def plans(broker: Any, model: Any, share: int) -> Iterator[Plan]:
+def plans(model: Any, kinds: Sequence[FaultKind], share: int) -> Iterator[Plan]:
     """Single faults first, mixtures after, as the search does it; but one zombie at most, because from hand-overs
     alone nobody can tell who owns what after several."""
-    tries = Plans(model, broker.kinds(), SALT)
+    tries = Plans(model, kinds, SALT)
     yield from (tries.every_single(1 << 20) or [])[: share // 2]
     for plan in tries.mixtures():
         first = next((fault for fault in plan if type(fault) is Zombie), None)
         yield tuple(fault for fault in plan if fault is first or type(fault) is not Zombie)
 
 
-def schedules(broker: Any, limit: int) -> Iterator[tuple[str, Plan, Delivery]]:
-    """Distinct schedules of all the streams together, at most `limit`."""
+def schedules(broker: Any, limit: int, kinds: Sequence[FaultKind]) -> Iterator[tuple[str, Plan, Delivery]]:
+    """Distinct schedules of these kinds over all the streams together, at most `limit`."""
     seen: set[int] = set()
     left = limit
     for number, keys in enumerate(STREAMS):
-        share, misses = -(-left // (len(STREAMS) - number)), 0
+        share, misses = -(-left // (len(STREAMS) - number)) if number else limit // 20, 0
         model = broker.model(stream_of(keys))
-        for plan in plans(broker, model, share):
+        for plan in plans(model, kinds, share):
             if share <= 0 or misses > PATIENCE:
                 break
             steps = tuple(model.play(plan))
@@ -217,7 +219,12 @@ def single_faults(broker: Any) -> Iterator[tuple[str, Plan, Delivery]]:
 
 
 CELLS = [
-    pytest.param(title, name, id=f"{title}-{name}-{cell.verdict}{f'-{cell.note}' if cell.note else ''}")
+    pytest.param(
+        title,
+        name,
+        id=f"{title}-{name}-{cell.verdict}{f'-{cell.note}' if cell.note else ''}",
+        marks=pytest.mark.xfail(reason=cell.unmet, strict=True) if cell.unmet else (),
+    )
     for title, column in TABLE.items()
     for name, cell in column.cells.items()
 ]
@@ -235,12 +242,15 @@ def test_the_table_has_every_row(title: str) -> None:
 
 @pytest.mark.parametrize(("title", "name"), cells("yes", "only", "unless"))
 def test_what_a_broker_can_do_is_found(title: str, name: str) -> None:
-    """The search meets the primitive within 3,000 schedules, under the settings that allow it."""
+    """Within 3,000 schedules of the faults that make it the search meets the primitive, where settings allow it."""
     column = TABLE[title]
     cell = column.cells[name]
     broker = column.broker if cell.verdict == "unless" else attrs.evolve(column.broker, **cell.settings)
     see = sees(column, name, cell)
-    assert any(see(delivery, column.by) for _, _, delivery in schedules(broker, FOUND_WITHIN))
+    made_by = cell.made_by(name.split()[0])
+    kinds = [kind for kind in broker.kinds() if kind in made_by]
+    assert kinds
+    assert any(see(delivery, column.by) for _, _, delivery in schedules(broker, FOUND_WITHIN, kinds))
 
 
 @cache
@@ -254,7 +264,7 @@ def never_seen(title: str) -> tuple[int, dict[str, tuple[str, Plan]]]:
     }
     offenders: dict[str, tuple[str, Plan]] = {}
     count = 0
-    for keys, plan, delivery in schedules(column.broker, DISTINCT):
+    for keys, plan, delivery in schedules(column.broker, DISTINCT, column.broker.kinds()):
         count += 1
         for name, see in looked.items():
             without = column.cells[name].without
@@ -289,7 +299,8 @@ def test_the_settings_that_rule_it_out_do(title: str, name: str) -> None:
     cell = column.cells[name]
     see = sees(column, name, cell)
     ruled_out = attrs.evolve(column.broker, **cell.settings)
-    assert not [(keys, plan) for keys, plan, delivery in schedules(ruled_out, 2_000) if see(delivery, column.by)]
+    tried = schedules(ruled_out, 2_000, ruled_out.kinds())
+    assert not [(keys, plan) for keys, plan, delivery in tried if see(delivery, column.by)]
 
 
 # What is asked for by name.

@@ -37,7 +37,14 @@ FLOORS: list[set[str]] = [
 ]
 """From the ground up. A package stands for its modules. The package `chaoskit` itself names what it has, lazily."""
 
-PACKAGES = ("chaoskit.brokers", "chaoskit.traces", "chaoskit.search", "chaoskit.report", "chaoskit.strategies", "chaoskit.invariants")
+PACKAGES = (
+    "chaoskit.brokers",
+    "chaoskit.traces",
+    "chaoskit.search",
+    "chaoskit.report",
+    "chaoskit.strategies",
+    "chaoskit.invariants",
+)
 
 VALUES = FLOORS[0] | FLOORS[1] | FLOORS[2] - {"chaoskit.traces"}
 STANDARD_AND_ATTRS = {"attrs"}

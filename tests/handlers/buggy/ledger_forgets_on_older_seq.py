@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from chaoskit import BatchSwap, DeadLetter, Message, Redeliver, Rehash
+from chaoskit import BatchSwap, DeadLetter, Message, Redeliver, Rehash, Resend, Zombie
 from chaoskit.event import EventId
 from chaoskit.execute import Deliver
 from chaoskit.strategies import events
@@ -15,6 +15,12 @@ TRUTH: Truth = {
     (Redeliver, DeadLetter): (2, 2),
     (Redeliver, Rehash): (2, 2),
     (Redeliver, BatchSwap): (2, 2),
+    (Zombie, DeadLetter): (2, 2),
+    (Zombie, Rehash): (2, 2),
+    (Zombie, BatchSwap): (2, 2),
+    (Resend, DeadLetter): (3, 2),
+    (Resend, Rehash): (2, 2),
+    (Resend, BatchSwap): (2, 2),
 }
 
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from hypothesis import strategies as st
 
-from chaoskit import Message, Redeliver
+from chaoskit import Message, Redeliver, Zombie
 from chaoskit.event import EventId
 from chaoskit.execute import Deliver
 from chaoskit.strategies import events
 from handlers import Truth
 
 EVENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]))
-TRUTH: Truth = {Redeliver: (1, 1)}
+TRUTH: Truth = {Redeliver: (1, 1), Zombie: (1, 1)}
 
 
 def test(deliver: Deliver) -> dict[str, int]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from chaoskit import Message, Redeliver
+from chaoskit import Message, Redeliver, Resend, Zombie
 from chaoskit.event import EventId
 from chaoskit.execute import Deliver
 from chaoskit.strategies import events
 from handlers import Truth
 
 EVENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]))
-TRUTH: Truth = {Redeliver: (2, 1)}
+TRUTH: Truth = {Redeliver: (2, 1), Resend: (2, 1), Zombie: (2, 1)}
 
 
 def test(deliver: Deliver) -> dict[str, int]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from chaoskit import Duplicate, Message, Redeliver
+from chaoskit import Duplicate, Message, Redeliver, Resend, Zombie
 from chaoskit.event import EventId
 from chaoskit.execute import Deliver
 from chaoskit.strategies import events
 from handlers import Truth
 
 EVENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]))
-TRUTH: Truth = {Duplicate: (1, 2), Redeliver: (1, 2)}
+TRUTH: Truth = {Duplicate: (1, 2), Redeliver: (1, 2), Resend: (1, 2), Zombie: (1, 2)}
 
 
 def test(deliver: Deliver) -> dict[str, int]:

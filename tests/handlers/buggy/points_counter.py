@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from chaoskit import Duplicate, Message, Redeliver
+from chaoskit import Duplicate, Message, Redeliver, Resend, Zombie
 from chaoskit.execute import Deliver
 from chaoskit.strategies import events
 from handlers import Truth
 
 EVENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]))
-TRUTH: Truth = {Duplicate: (1, 1), Redeliver: (1, 1)}
+TRUTH: Truth = {Duplicate: (1, 1), Redeliver: (1, 1), Resend: (1, 1), Zombie: (1, 1)}
 
 
 def test(deliver: Deliver) -> dict[str, int]:

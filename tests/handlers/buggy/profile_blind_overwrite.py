@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from chaoskit import BatchSwap, DeadLetter, Message, Rehash
+from chaoskit import BatchSwap, DeadLetter, Message, Rehash, Resend, Zombie
 from chaoskit.execute import Deliver
 from chaoskit.strategies import events
 from handlers import Truth
 
 CITIES = ["Aachen", "Bern", "Cork"]
 EVENTS = events(st.sampled_from(CITIES), keys=st.sampled_from(["alice", "bob"]))
-TRUTH: Truth = {DeadLetter: (2, 1), Rehash: (2, 1), BatchSwap: (2, 1)}
+TRUTH: Truth = {DeadLetter: (2, 1), Rehash: (2, 1), BatchSwap: (2, 1), Resend: (2, 1), Zombie: (2, 1)}
 
 
 def test(deliver: Deliver) -> dict[str, str]:
