@@ -157,7 +157,7 @@ class Lender:
         self._open: dict[Lane, list[Turn]] = {}
         self._owner: dict[Lane, int] = {}
         self._attempts: dict[Record, int] = {}
-        self._chance: set[int] = set()
+        self._chance: set[Record] = set()
         self._given_up: list[int] = []
         self._fresh = leasing.consumers
         self._returned = 0
@@ -699,9 +699,12 @@ class Lender:
         others = self._rest_of_batch(turn) if leasing.brings == "batch" else _NOTHING
         if leasing.gives_up == "lost":
             return [((SKIP, *step[1:]), None), *others]
-        if step[2] in self._chance:
+        if step[2] in self._given_up:  # another message of the event waits to be put back
+            return [((PARK, *step[1:]), None), *others]
+        chance = (-1, step[2]) if leasing.gives_up == "dead" else turn[1:3]
+        if chance in self._chance:
             return [((REFUSE, *step[1:]), None), *others]
-        self._chance.add(step[2])
+        self._chance.add(chance)
         if leasing.gives_up == "dead":
             self._given_up.append(step[2])
             return [((PARK, *step[1:]), None), *others]

@@ -339,7 +339,8 @@ _SEQUENCE = 18_849_496_460_467_696_128
 
 
 def _content_based(event: Event, step: Raw) -> dict[str, Any]:
-    digest = hashlib.sha256(repr(event.value).encode("utf-8", "backslashreplace")).hexdigest()
+    body = event.value if isinstance(event.value, str) else repr(event.value)
+    digest = hashlib.sha256(body.encode("utf-8", "backslashreplace")).hexdigest()
     return {**_fifo_fields(event, step), "deduplication_id": digest}
 
 
