@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole
-from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.partitioners import by_fnv1a_plain
 from chaoskit.brokers.producer import Home, Producer
 from chaoskit.brokers.queue import QueueSettings

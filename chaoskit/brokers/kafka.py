@@ -16,7 +16,7 @@ import attrs
 from chaoskit.brokers.base import Settings, choice, flag, key_bytes, one_of, routing, whole, whole_or_none
 from chaoskit.brokers.consumer import Reading
 from chaoskit.brokers.kafka_share import share_rules
-from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.log import LogSettings
 from chaoskit.brokers.partitioners import KAFKA_PARTITIONERS
 from chaoskit.brokers.producer import Producer

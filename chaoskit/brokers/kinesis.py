@@ -11,7 +11,7 @@ import attrs
 
 from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, routing, whole, whole_or_none
 from chaoskit.brokers.consumer import Reading
-from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.log import LogSettings
 from chaoskit.brokers.partitioners import by_md5_range
 from chaoskit.brokers.producer import Producer

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from typing import Any, Literal, NamedTuple
-
-import attrs
 
 from chaoskit.brokers.consumer import Caused
+from chaoskit.brokers.leases import (
+    FRONT,
+    IN_THIS_ORDER,
+    NOTHING,
+    UNBOUNDED,
+    Armed,
+    AtHandOut,
+    Held,
+    Lane,
+    Leasing,
+    Note,
+    Parked,
+    Record,
+    Stall,
+    Undead,
+    Waiting,
+    next_attempt,
+)
 from chaoskit.brokers.producer import Hold, Home, Logs, Turn
 from chaoskit.event import Event
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
@@ -17,112 +32,6 @@ from chaoskit.scenario import Steps
 from chaoskit.schedule import Do, Raw
 
 DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER = (int(do) for do in Do)
-
-UNBOUNDED = 1 << 60
-
-AtHandOut = Hold | Overtake | DeadLetter | Zombie | Lose | Duplicate | Redeliver
-Held = dict[int, list[AtHandOut]]
-"""What goes wrong when an event is handed out, by its position, in the order in which it fires."""
-
-Lane = Hashable
-Record = tuple[int, int]
-"""The queue (or partition) and the number of a message in it."""
-
-_NOTHING: Caused = []
-_FRONT = -1_000_000_000.0
-"""Sorts before all times."""
-
-
-@attrs.frozen
-class Leasing:
-    """How a queue hands out, takes back and gives up.
-
-    `consumers` compete. `lock`: what is kept in order: a message alone (nothing), its group, its queue.
-    `brings`: what comes back with a message that was not settled: itself; what its consumer was handed since; what
-    was handed out of its lane since; its batch. `window`: how many unsettled messages a consumer, a receive of a
-    lane, or a batch may have. `in_order`: messages are handed out in order, so that one overtakes another only while a
-    consumer is busy with it. `returns`: what comes back goes to its place, or to the front in the order of returns,
-    before anything new. `renewed`: what comes back is a new broker message.
-    `refused`: what happens to a message whose handler raised: shown "again", sent again as a new message ("renewed"),
-    or "lost". `max_attempts`: then it is given up: "dead" (parked, put back once at the end), "lost", or "never"
-    (kept until nothing else is left).
-    """
-
-    consumers: int = 1
-    lock: Literal["message", "group", "queue"] = "message"
-    brings: Literal["message", "consumer", "lane", "batch"] = "message"
-    window: int = UNBOUNDED
-    in_order: bool = True
-    returns: Literal["place", "front"] = "place"
-    renewed: bool = False
-    refused: Literal["again", "renewed", "lost"] = "again"
-    max_attempts: int = 10
-    gives_up: Literal["dead", "lost", "never"] = "never"
-
-    @property
-    def most_deliveries(self) -> int:
-        """Of one message, before the broker gives it up."""
-        return UNBOUNDED if self.gives_up == "never" or self.refused != "again" else self.max_attempts
-
-
-class Note(NamedTuple):
-    """What happened between two steps: a message was `held` (handed over, and not run yet), `open` (run, and not
-    settled), given back at once (`again`); its lease ended (`back`), or ended while its consumer holds it (`undead`).
-    `since` is the first of its batch."""
-
-    what: Literal["held", "open", "back", "again", "undead"]
-    turn: Turn
-    since: Turn | None = None
-
-
-class _Stall:
-    """A lane that is not handed on: a slow consumer has its head, or nothing has asked for it."""
-
-    __slots__ = ("awaits", "consumer", "fault", "lane", "left", "turns")
-
-    def __init__(self, lane: Lane, left: int, turns: list[Turn], fault: Fault | None, consumer: int | None) -> None:
-        self.lane, self.left, self.turns, self.fault, self.consumer = lane, left, turns, fault, consumer
-        self.awaits: int | None = None
-
-
-class _Armed:
-    """A message that was run and not settled. `members` are its batch, where batches come back whole."""
-
-    __slots__ = ("consumer", "fault", "lane", "left", "members", "since", "turn")
-
-    def __init__(self, fault: Redeliver, turn: Turn, lane: Lane, left: int, since: int, members: list[Turn]) -> None:
-        self.fault, self.turn, self.lane, self.left = fault, turn, lane, left
-        self.since, self.members, self.consumer = since, members, turn[3][1]
-
-
-class _Parked:
-    __slots__ = ("fault", "left", "position")
-
-    def __init__(self, position: int, left: int, fault: DeadLetter | None) -> None:
-        self.position, self.left, self.fault = position, left, fault
-
-
-class _Undead:
-    """What a consumer that was taken for dead holds and still runs, the next first."""
-
-    __slots__ = ("consumer", "fault", "left", "turns")
-
-    def __init__(self, consumer: int, left: int, turns: list[Turn], fault: Zombie) -> None:
-        self.consumer, self.left, self.turns, self.fault = consumer, left, turns, fault
-
-
-class _Second:
-    """A relay that runs beside one that was taken for dead, and publishes from the last mark on."""
-
-    __slots__ = ("fault", "left", "turn")
-    consumer = None
-
-    def __init__(self, left: int, turn: Turn, fault: Zombie | Duplicate) -> None:
-        self.left, self.turn, self.fault = left, turn, fault
-
-
-Waiting = _Stall | _Armed | _Parked | _Undead | _Second
-_IN_THIS_ORDER: tuple[type[Waiting], ...] = (_Stall, _Armed, _Second, _Undead, _Parked)
 
 
 class Lender:
@@ -136,7 +45,6 @@ class Lender:
     cause: Fault | None = None
     _moved = False
     _latest = 0.0
-    _marked = 0
     _ended: Lane = None
 
     def __init__(
@@ -153,7 +61,7 @@ class Lender:
         self._todo, self._groups, self._anchored = turns, groups, anchored
         self._history: list[Turn] = []
         self._waiting: list[Waiting] = []
-        self._stalled: dict[Lane, _Stall] = {}
+        self._stalled: dict[Lane, Stall] = {}
         self._open: dict[Lane, list[Turn]] = {}
         self._owner: dict[Lane, int] = {}
         self._attempts: dict[Record, int] = {}
@@ -172,8 +80,7 @@ class Lender:
         todo, history, anchored, stalled, waiting = (
             self._todo, self._history, self._anchored, self._stalled, self._waiting
         )  # fmt: skip
-        in_batches, renewed = self.leasing.brings == "batch", self.leasing.renewed
-        most, held = self.leasing.most_deliveries, self._held_by
+        in_batches, most, held = self.leasing.brings == "batch", self.leasing.most_deliveries, self._held_by
         while True:
             if not todo:
                 more = self._nothing_to_hand_out()
@@ -198,7 +105,7 @@ class Lender:
                 held.pop(turn[1:3], None)
             refused = yield turn[3]
             history.append(turn)
-            caused = _NOTHING
+            caused = NOTHING
             if in_batches:
                 self._joins_batch(turn, bool(faults) and isinstance(faults[0], Duplicate))  # type: ignore[index]
             while (
@@ -206,12 +113,12 @@ class Lender:
             ):
                 copied = faults.pop(0)
                 assert isinstance(copied, Duplicate)
-                if renewed:
-                    caused = self._published_again(_Second(0, turn, copied))
+                if (anew := self._anew(turn, copied)) is not None:
+                    caused = anew
                     break
                 self.cause = copied
                 self.notes.append(Note("again", turn))
-                turn = _next_attempt(turn)
+                turn = next_attempt(turn)
                 refused = yield turn[3]
                 history.append(turn)
             if waiting:
@@ -230,7 +137,7 @@ class Lender:
 
     def _nothing_to_hand_out(self) -> Caused | None:
         """A stall ends, a lease ends, a zombie runs on, a dead letter comes back, a refused message is tried again."""
-        for kind in _IN_THIS_ORDER:
+        for kind in IN_THIS_ORDER:
             found = [waiting for waiting in self._waiting if type(waiting) is kind]
             if found:
                 return self._due(min(found, key=lambda waiting: waiting.left))
@@ -249,7 +156,7 @@ class Lender:
             return turn[1], turn[2]
         return (turn[1], self._groups[turn[3][2]]) if lock == "group" else turn[1]
 
-    def _is_stalled(self, turn: Turn) -> _Stall | None:
+    def _is_stalled(self, turn: Turn) -> Stall | None:
         return self._stalled.get(self._lane(turn)) or self._stalled.get(("queue", turn[1]))
 
     def _assigned(self, turn: Turn) -> Turn:
@@ -278,13 +185,13 @@ class Lender:
 
     def _out(self) -> set[int]:
         """Consumers that cannot take a message now: dead or busy, or full."""
-        out = {waiting.consumer for waiting in self._waiting if isinstance(waiting, (_Stall, _Undead))}
+        out = {waiting.consumer for waiting in self._waiting if isinstance(waiting, (Stall, Undead))}
         if self.leasing.brings == "consumer" and self.leasing.lock == "message":
             out |= {armed.consumer for armed in self._all_armed() if self._is_full(armed.consumer)}
         return {consumer for consumer in out if consumer is not None}
 
-    def _all_armed(self) -> list[_Armed]:
-        return [waiting for waiting in self._waiting if isinstance(waiting, _Armed)]
+    def _all_armed(self) -> list[Armed]:
+        return [waiting for waiting in self._waiting if isinstance(waiting, Armed)]
 
     def _is_full(self, consumer: int) -> bool:
         since = min((armed.since for armed in self._all_armed() if armed.consumer == consumer), default=UNBOUNDED)
@@ -309,21 +216,21 @@ class Lender:
         if isinstance(fault, Zombie):
             if turn[3][5] >= self.leasing.most_deliveries:
                 self._todo.append(turn)
-                return _NOTHING
+                return NOTHING
             return self._take_over(turn, fault)
         self._latest = max(self._latest, turn[0])
         if isinstance(fault, Lose):
             return [((LOSE, *turn[3][1:]), fault)]
         assert isinstance(fault, DeadLetter)
-        self._waiting.append(_Parked(turn[3][2], fault.after + 1, fault))
+        self._waiting.append(Parked(turn[3][2], fault.after + 1, fault))
         return [((PARK, *turn[3][1:]), fault)]
 
-    def _unsettled_with(self, turn: Turn, fault: Fault | Hold | None = None) -> _Armed | None:
+    def _unsettled_with(self, turn: Turn, fault: Fault | Hold | None = None) -> Armed | None:
         """What comes back together with this message, and has to come first. A consumer that is taken for dead loses
         all it has."""
         brings, lane = self.leasing.brings, self._lane(turn)
         for armed in self._all_armed():
-            if isinstance(fault, Zombie) and armed.consumer == turn[3][1] and not self.leasing.renewed:
+            if isinstance(fault, Zombie) and armed.consumer == turn[3][1]:
                 return armed
             if brings == "consumer" and armed.consumer == turn[3][1]:
                 return armed
@@ -337,31 +244,27 @@ class Lender:
         consumer = turn[3][1] if leasing.in_order and leasing.lock == "message" else None
         if consumer is not None and len(self._out() | {consumer}) >= leasing.consumers:
             self._todo.append(turn)
-            return _NOTHING
+            return NOTHING
         lane = self._lane(turn)
-        stall = _Stall(lane, fault.by + 1, [turn], fault, consumer)
+        stall = Stall(lane, fault.by + 1, [turn], fault, consumer)
         if consumer is not None:
             self._hands_over(turn)
             self._latest = max(self._latest, turn[0])
             self._moved = True
         self._stalled[lane] = stall
         self._waiting.append(stall)
-        return _NOTHING
+        return NOTHING
 
     def _held_back(self, turn: Turn, hold: Hold) -> Caused:
         """The old home of a key that moved drains late: not before the event that moved."""
         lane = ("queue", turn[1])
-        stall = self._stalled[lane] = _Stall(lane, hold.release, [turn], hold.fault, None)
+        stall = self._stalled[lane] = Stall(lane, hold.release, [turn], hold.fault, None)
         stall.awaits = hold.awaits
         self._waiting.append(stall)
-        return _NOTHING
+        return NOTHING
 
     def _take_over(self, turn: Turn, fault: Zombie) -> Caused:
         """The lease of all that the consumer holds ends; it runs it nevertheless, while others are handed it."""
-        if self.leasing.renewed:
-            self._waiting.append(_Second(fault.holds + fault.after + 1, turn, fault))
-            self._todo.append(turn)
-            return _NOTHING
         old, lane = turn[3][1], self._lane(turn)
         held = [turn, *self._fetched_with(turn, fault.holds)]
         self._open.pop(lane if self.leasing.lock != "message" else None, None)
@@ -371,7 +274,7 @@ class Lender:
         self._comes_back(held)
         self.late |= {each[1:3]: fault for each in held}
         self._latest = max([self._latest, *(each[0] for each in held)])
-        undead = _Undead(old, fault.after + 1, held, fault)
+        undead = Undead(old, fault.after + 1, held, fault)
         self._held_by.update((each[1:3], -1) for each in held)
         self._waiting.append(undead)
         self._moved = True
@@ -408,9 +311,9 @@ class Lender:
         for turn in turns:
             self._held_by.pop(turn[1:3], None)
         self.notes += [Note("back", turn) for turn in turns]
-        again = [_next_attempt(turn) for turn in turns]
+        again = [next_attempt(turn) for turn in turns]
         if self.leasing.returns == "front":
-            again = [(_FRONT + self._returned + n, *turn[1:]) for n, turn in enumerate(again)]
+            again = [(FRONT + self._returned + n, *turn[1:]) for n, turn in enumerate(again)]
             self._returned += len(again)
         self._back_to_queue(again)
 
@@ -425,6 +328,10 @@ class Lender:
         return new
 
     # After a delivery.
+
+    def _anew(self, turn: Turn, copied: Duplicate) -> Caused | None:
+        """What brings the message again at once, where that is another message; None: it is handed out once more."""
+        return None
 
     def _alone(self, turn: Turn) -> bool:
         """Whether the message can come again at once: nothing before it in its lane is unsettled, and nothing that came
@@ -451,17 +358,17 @@ class Lender:
             if leasing.lock == "queue" and turn[3][5] > 1:  # what is invoked again is that batch and no more
                 left = min(left, sum(other[3][5] > 1 and self._lane(other) == lane for other in self._todo))
         since = len(self._history) - 1
-        armed = _Armed(fault, turn, lane, left, since, members)
+        armed = Armed(fault, turn, lane, left, since, members)
         self._moved = True
         self.notes.append(Note("open", turn))
         if left == 0:
             return self._end_lease(armed)
         if leasing.brings == "batch" and leasing.lock != "message":
-            self._stalled[lane] = _Stall(lane, UNBOUNDED, [], None, None)
+            self._stalled[lane] = Stall(lane, UNBOUNDED, [], None, None)
         self._waiting.append(armed)
         full = leasing.brings == "consumer" and len(self._out()) >= leasing.consumers
         single = leasing.brings == "consumer" and leasing.lock != "message" and self._is_full(armed.consumer)
-        return self._end_lease(armed) if full or single else _NOTHING
+        return self._end_lease(armed) if full or single else NOTHING
 
     def _whole_batch(self, turn: Turn, most: int) -> list[Turn]:
         """The batch of the message, with those of it that will not be run now, up to one with `most` deliveries."""
@@ -483,9 +390,9 @@ class Lender:
         lane, by_lane = self._lane(turn), self.leasing.lock == "group" or self.leasing.brings == "lane"
         due: list[Waiting] = []
         for waiting in self._waiting:
-            if isinstance(waiting, _Armed) and by_lane and waiting.lane != lane:
+            if isinstance(waiting, Armed) and by_lane and waiting.lane != lane:
                 continue
-            if isinstance(waiting, _Stall) and waiting.awaits is not None:
+            if isinstance(waiting, Stall) and waiting.awaits is not None:
                 if waiting.awaits != turn[3][2]:
                     continue
                 waiting.awaits, waiting.left = None, waiting.left + 1
@@ -494,7 +401,7 @@ class Lender:
                 due.append(waiting)
         due += self._overfull(turn)
         if len(due) > 1:
-            due.sort(key=lambda waiting: _IN_THIS_ORDER.index(type(waiting)))
+            due.sort(key=lambda waiting: IN_THIS_ORDER.index(type(waiting)))
         caused: Caused = []
         for waiting in due:
             if waiting in self._waiting:
@@ -513,57 +420,22 @@ class Lender:
         return [armed[0]] if leasing.lock != "message" or len(self._out()) >= leasing.consumers else []
 
     def _due(self, waiting: Waiting) -> Caused:
-        if isinstance(waiting, _Armed):
+        if isinstance(waiting, Armed):
             return self._end_lease(waiting)
         self._waiting.remove(waiting)
-        if isinstance(waiting, _Stall):
+        if isinstance(waiting, Stall):
             self._end_stall(waiting)
-            return _NOTHING
-        if isinstance(waiting, _Parked):
+            return NOTHING
+        if isinstance(waiting, Parked):
             return [self._put_back(waiting.position, waiting.fault)]
-        if isinstance(waiting, _Second):
-            return self._published_again(waiting)
+        assert isinstance(waiting, Undead)
         turn = waiting.turns.pop(0)
         if waiting.turns:
             waiting.left = 1
             self._waiting.append(waiting)
         return [(turn[3], waiting.fault)]
 
-    # A relay publishes, and then marks: what it has not marked is published again, as new messages.
-
-    def _published_again(self, waiting: _Armed | _Second) -> Caused:
-        """A relay crashed, or a second one runs: from the first that is not marked on, in the order of the source.
-        Void while what was published again before has not come yet."""
-        unmarked = [waiting, *(other for other in self._waiting if isinstance(other, (_Armed, _Second)))]
-        self._waiting[:] = [other for other in self._waiting if not isinstance(other, (_Armed, _Second))]
-        published = self._published()
-        first = min((published.index(each.turn[3][2]) for each in unmarked if each.turn[3][2] in published), default=-1)
-        if first < 0 or self._awaits_copies():
-            return _NOTHING
-        again = sorted(published[first:])
-        if again[0] < self._marked:
-            return _NOTHING
-        self._marked = again[0]
-        caused: Caused = [((RESTART, waiting.turn[3][1], -1, -1, -1), waiting.fault)]
-        if isinstance(waiting.fault, Zombie):
-            new, self._fresh = self._fresh, self._fresh + 1
-            caused = [((TAKE_OVER, new, *waiting.turn[3][2:]), waiting.fault)]
-        return caused + [self._put_back(position, waiting.fault, behind_published=True) for position in again]
-
-    def _published(self) -> list[int]:
-        """The events that were published, in the order of the last time: several partitions may be read in another."""
-        if len(self.logs.partitions) == 1:
-            return list(dict.fromkeys(turn[3][2] for turn in reversed(self._history)))[::-1]
-        now = max([self._latest, *(turn[0] for turn in self._history)])
-        return list(range(int(now) + 1))
-
-    def _awaits_copies(self) -> bool:
-        published = set(self._published())
-        waiting = [*self._todo, *(turn for stall in self._stalled.values() for turn in stall.turns)]
-        single = len(self.logs.partitions) == 1
-        return any(turn[3][2] in published and (single or turn[0] % 1) for turn in waiting)
-
-    def _end_stall(self, stall: _Stall) -> None:
+    def _end_stall(self, stall: Stall) -> None:
         del self._stalled[stall.lane]
         if stall.fault is not None and stall.turns:
             self.late[stall.turns[0][1:3]] = stall.fault
@@ -578,10 +450,8 @@ class Lender:
 
     # A lease ends.
 
-    def _end_lease(self, armed: _Armed) -> Caused:
+    def _end_lease(self, armed: Armed) -> Caused:
         """The message comes back, with all that the broker brings back with it; what was pending there waits anew."""
-        if self.leasing.renewed:
-            return self._published_again(armed)
         self._ended = armed.lane if self.leasing.lock == "group" else None
         together = self._returning_together(armed)
         most = self.leasing.most_deliveries
@@ -600,17 +470,17 @@ class Lender:
         self._comes_back(turns)
         return caused
 
-    def _returning_together(self, armed: _Armed) -> list[_Armed]:
+    def _returning_together(self, armed: Armed) -> list[Armed]:
         leasing = self.leasing
         if leasing.brings == "message" and leasing.lock == "message":
             return [armed]
 
-        def together(other: _Armed) -> bool:
+        def together(other: Armed) -> bool:
             return other.consumer == armed.consumer if leasing.brings == "consumer" else other.lane == armed.lane
 
         return [armed, *(other for other in self._all_armed() if other is not armed and together(other))]
 
-    def _returning(self, armed: _Armed, together: list[_Armed]) -> list[Turn]:
+    def _returning(self, armed: Armed, together: list[Armed]) -> list[Turn]:
         brings = self.leasing.brings
         if brings in ("message", "batch"):
             return sorted(turn for other in together for turn in other.members)
@@ -620,19 +490,19 @@ class Lender:
             if mine:
                 found[turn[1:3]] = turn
         if brings == "consumer":
-            for stall in [w for w in self._waiting if isinstance(w, _Stall) and w.consumer == armed.consumer]:
+            for stall in [w for w in self._waiting if isinstance(w, Stall) and w.consumer == armed.consumer]:
                 self._waiting.remove(stall)
                 del self._stalled[stall.lane]
                 found |= {turn[1:3]: turn for turn in stall.turns}
         return sorted(found.values())
 
-    def _release_batch(self, armed: _Armed) -> None:
+    def _release_batch(self, armed: Armed) -> None:
         if self.leasing.brings == "batch" and self.leasing.lock != "message":
             stall = self._stalled.pop(armed.lane, None)
             if stall is not None:
                 self._back_to_queue(stall.turns)
 
-    def _busy_elsewhere(self, armed: _Armed) -> bool:
+    def _busy_elsewhere(self, armed: Armed) -> bool:
         """The consumer has more to do than this lease: it did not die, its lease ran out."""
         consumer = armed.consumer
         if consumer in self._held_by.values():
@@ -642,10 +512,10 @@ class Lender:
         return any(
             waiting.consumer == consumer
             for waiting in self._waiting
-            if waiting is not armed and not isinstance(waiting, _Parked)
+            if waiting is not armed and not isinstance(waiting, Parked)
         )
 
-    def _fails_over(self, armed: _Armed) -> None:
+    def _fails_over(self, armed: Armed) -> None:
         """A single active consumer that died is followed by the next one."""
         if self.leasing.lock == "queue" and self.leasing.consumers > 1:
             following = (armed.consumer + 1) % self.leasing.consumers
@@ -653,36 +523,23 @@ class Lender:
 
     # New messages, and refused ones.
 
-    def _put_back(
-        self, position: int, fault: Fault | None, *, behind_published: bool = False
-    ) -> tuple[Raw, Fault | None]:
-        """Accept the event anew, behind everything that was accepted by now, or just behind what was published; what
-        comes later moves up by one."""
+    def _put_back(self, position: int, fault: Fault | None) -> tuple[Raw, Fault | None]:
+        """Accept the event anew, behind everything that was accepted by now."""
         now = int(max([self._latest, *(turn[0] for turn in self._history)]))
-        accepted = now + 0.5
         lane = self._home(self._events[position].key, position, self.logs.counts[now])
-        number = bisect_right(self.logs.appended[lane], accepted)
-        if behind_published and len(self.logs.partitions) == 1:
-            number, accepted = self._behind_published()
-        self.logs = self.logs.inserted(lane, number, position, accepted)
-        for turns in (self._todo, *(stall.turns for stall in self._stalled.values())):
-            for i, (time, at, place, step) in enumerate(turns):
-                if at == lane and place >= number:
-                    turns[i] = time, at, place + 1, (*step[:4], place + 1, *step[5:])
-        consumer = position % self.leasing.consumers if self.leasing.lock == "message" else 0
-        if self.leasing.lock == "group":
-            consumer = self._groups[position] % self.leasing.consumers
-        elif self.leasing.lock == "queue":
-            consumer = lane % self.leasing.consumers
-        self._back_to_queue([(accepted, lane, number, (DELIVER, consumer, position, lane, number, 1))])
-        return (PUT_BACK, consumer, position, lane, number, 1), fault
+        return self._accept(position, lane, bisect_right(self.logs.appended[lane], now + 0.5), now + 0.5), fault
 
-    def _behind_published(self) -> tuple[int, float]:
-        """The place right behind what was published, before rows that have become visible since."""
-        published = set(self._published())
-        copies = [turn[2] for turn in self._todo if turn[3][2] in published]
-        number = 1 + max([*copies, *self._gone, *(turn[2] for turn in self._history)])
-        return number, self.logs.appended[0][number - 1]
+    def _accept(self, position: int, lane: int, number: int, time: float) -> Raw:
+        """One more message of this event; what comes later moves up by one."""
+        self.logs = self.logs.inserted(lane, number, position, time)
+        for turns in (self._todo, *(stall.turns for stall in self._stalled.values())):
+            for i, (accepted, at, place, step) in enumerate(turns):
+                if at == lane and place >= number:
+                    turns[i] = accepted, at, place + 1, (*step[:4], place + 1, *step[5:])
+        taker = {"message": position, "group": self._groups[position], "queue": lane}[self.leasing.lock]
+        consumer = taker % self.leasing.consumers
+        self._back_to_queue([(time, lane, number, (DELIVER, consumer, position, lane, number, 1))])
+        return PUT_BACK, consumer, position, lane, number, 1
 
     def _refused(self, turn: Turn) -> Caused:
         """The handler raised: the message is not settled, and is shown again by the broker's rule."""
@@ -696,7 +553,7 @@ class Lender:
         if attempts < leasing.max_attempts:
             return self._sent_again(turn) if leasing.refused == "renewed" else self._shown_again(turn)
         self._attempts[which] = 0
-        others = self._rest_of_batch(turn) if leasing.brings == "batch" else _NOTHING
+        others = self._rest_of_batch(turn) if leasing.brings == "batch" else NOTHING
         if leasing.gives_up == "lost":
             return [((SKIP, *step[1:]), None), *others]
         if step[2] in self._given_up:  # another message of the event waits to be put back
@@ -725,7 +582,7 @@ class Lender:
 
     def _sent_again(self, turn: Turn) -> Caused:
         """It leaves, and is sent again as a new message after one other delivery."""
-        self._waiting.append(_Parked(turn[3][2], 1, None))
+        self._waiting.append(Parked(turn[3][2], 1, None))
         return [((PARK, *turn[3][1:]), None)]
 
     def _shown_again(self, turn: Turn) -> Caused:
@@ -744,17 +601,12 @@ class Lender:
         if waits:
             for each in turns:
                 self._stall(each, 1)
-        return _NOTHING
+        return NOTHING
 
     def _stall(self, turn: Turn, left: int) -> None:
         """The lane of what was refused waits for another one."""
         lane = self._lane(turn)
         if lane not in self._stalled:
-            stall = self._stalled[lane] = _Stall(lane, left, [], None, None)
+            stall = self._stalled[lane] = Stall(lane, left, [], None, None)
             if left < UNBOUNDED:
                 self._waiting.append(stall)
-
-
-def _next_attempt(turn: Turn) -> Turn:
-    step: Any = turn[3]
-    return (*turn[:3], (*step[:5], step[5] + 1))

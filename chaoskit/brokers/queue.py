@@ -7,11 +7,13 @@ from typing import Any
 
 import attrs
 
-from chaoskit.brokers.lease import DELIVER, UNBOUNDED, AtHandOut, Held, Leasing, Lender
+from chaoskit.brokers.lease import DELIVER, Lender
+from chaoskit.brokers.leases import UNBOUNDED, AtHandOut, Held, Leasing
 from chaoskit.brokers.literal import literal
 from chaoskit.brokers.log import EPOCH
 from chaoskit.brokers.producer import Hold, Logs, Producer, Turn
 from chaoskit.brokers.queue_trace import Style, spell_queue
+from chaoskit.brokers.relay import Relay
 from chaoskit.brokers.stored import Growth, Stored
 from chaoskit.event import Event, Message, Stream
 from chaoskit.faults import (
@@ -162,11 +164,9 @@ class QueueModel:
             turns = self._turns(logs)
             for position, holds in logs.holds.items():
                 anchored[position] = [*holds, *anchored.get(position, [])]
-        settings = self._settings
-        home = settings.producer.home
-        return Lender(
-            self.stream.events, home, settings.leasing, logs, turns[:], self._groups, anchored
-        ), logs  # fmt: skip
+        leasing, home = self._settings.leasing, self._settings.producer.home
+        runs = Relay if leasing.renewed else Lender
+        return runs(self.stream.events, home, leasing, logs, turns[:], self._groups, anchored), logs
 
     def _turns(self, logs: Logs) -> list[Turn]:
         """Every message in order of arrival, the first at the end, with the consumer that would take it."""

@@ -7,7 +7,8 @@ from typing import Literal
 
 import attrs
 
-from chaoskit.brokers.lease import Lender, Note
+from chaoskit.brokers.lease import Lender
+from chaoskit.brokers.leases import Note
 from chaoskit.schedule import Do, Raw
 
 Record = tuple[int, int]

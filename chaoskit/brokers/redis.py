@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whole
-from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
 from chaoskit.brokers.words import Told, Words

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole
-from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.partitioners import by_murmur2
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings

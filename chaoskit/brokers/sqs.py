@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whole, whole_or_none
-from chaoskit.brokers.lease import Leasing
+from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
 from chaoskit.brokers.sqs_rules import fifo_rules, standard_rules

@@ -179,7 +179,8 @@ def _replays(line: Sequence[Handed], left: frozenset[Place]) -> Iterator[Replay]
 
 
 @lru_cache(maxsize=4)
-def _all_replays(delivery: Delivery, by: By) -> list[Replay]:
+def replays(delivery: Delivery, by: By) -> list[Replay]:
+    """All replays of all units."""
     return [
         replay
         for line in _by_unit(delivery.fresh, by)
@@ -198,14 +199,14 @@ def adjacent(delivery: Delivery, by: By) -> Found:
 
 def suffix(delivery: Delivery, by: By) -> Found:
     """F2: at least two messages of a unit come again in order, contiguous up to the latest delivered."""
-    return any(len(r.known) > 1 and r.seen[-len(r.known) :] == r.known for r in _all_replays(delivery, by))
+    return any(len(r.known) > 1 and r.seen[-len(r.known) :] == r.known for r in replays(delivery, by))
 
 
 def window(delivery: Delivery, by: By) -> Found:
     """F2h where what is in flight is settled from the front: a suffix that starts inside, the settled left out."""
     return any(
         len(r.again) > 1 and r.again[0] > r.seen[0] and r.seen[-len(r.again) :] == r.again
-        for r in _all_replays(delivery, by)
+        for r in replays(delivery, by)
     )
 
 
@@ -213,13 +214,13 @@ def holes(delivery: Delivery, by: By) -> Found:
     """F2h: at least two messages come again in order, and one that was delivered between them does not."""
     return any(
         len(r.again) > 1 and bool({m for m in r.seen if r.again[0] < m < r.again[-1]} - set(r.again))
-        for r in _all_replays(delivery, by)
+        for r in replays(delivery, by)
     )
 
 
 def late(delivery: Delivery, by: By) -> Found:
     """F3: one message returns alone behind newer ones of its unit, which had come since."""
-    return any(len(r.again) == 1 and bool(r.newer) for r in _all_replays(delivery, by))
+    return any(len(r.again) == 1 and bool(r.newer) for r in replays(delivery, by))
 
 
 def cascade(delivery: Delivery, by: By, held: int = 1) -> Found:

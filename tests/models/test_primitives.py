@@ -12,7 +12,8 @@ import pytest
 
 import chaoskit
 from chaoskit import Event, ImpossibleFault, Scenario, Stream
-from chaoskit.faults import FaultKind, Overtake, Zombie
+from chaoskit.brokers import Kafka, Kinesis, RabbitMQ, ServiceBus, SqsFifo
+from chaoskit.faults import BatchSwap, FaultKind, Overtake, Zombie
 from chaoskit.search.plans import Plan, Plans
 from models import primitives as p
 from models.primitive_table import KIND, LATE_SETTLE, TABLE, Cell, Column
@@ -301,6 +302,44 @@ def test_the_settings_that_rule_it_out_do(title: str, name: str) -> None:
     ruled_out = attrs.evolve(column.broker, **cell.settings)
     tried = schedules(ruled_out, 2_000, ruled_out.kinds())
     assert not [(keys, plan) for keys, plan, delivery in tried if see(delivery, column.by)]
+
+
+# How far it reaches.
+
+
+@pytest.mark.parametrize(
+    ("broker", "by"),
+    [
+        (SqsFifo(max_number_of_messages=3), "key"),
+        (RabbitMQ(single_active_consumer=True, prefetch=3), "lane"),
+        (ServiceBus(sessions=True, prefetch=3), "key"),
+        (Kinesis(consumer="lambda", batch_size=3), "lane"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
+)
+def test_no_replay_is_longer_than_what_is_held(broker: Any, by: By) -> None:
+    """A receive of three, a prefetch of three, a batch of three: no single fault brings back more, and some bring
+    back three."""
+    longest = {len(r.again) for _, _, delivery in single_faults(broker) for r in p.replays(delivery, by)}
+    assert max(longest) == 3
+
+
+def test_a_share_group_bounds_how_far_a_record_falls_behind() -> None:
+    """With three record locks no more than three later records go before one that is not settled."""
+    broker = Kafka(group="share", consumers=2, max_record_locks=3)
+    behind = {len(r.newer) for _, _, delivery in single_faults(broker) for r in p.replays(delivery, "lane")}
+    assert max(behind) in (2, 3)
+
+
+def test_a_swap_reaches_as_far_as_there_are_batches_in_flight() -> None:
+    """With three in flight a single failed batch lands behind two later ones at most, and some do."""
+    broker = Kafka(idempotent_producer=False, max_in_flight=3)
+    passed = set()
+    for _, plan, delivery in single_faults(broker):
+        for lane in {h.message[0] for h in delivery.handed} if type(plan[0]) is BatchSwap else ():
+            order = [h.event for h in delivery.handed if h.message[0] == lane]
+            passed |= {sum(later > event for later in order[:at]) for at, event in enumerate(order)}
+    assert max(passed) == 2
 
 
 # What is asked for by name.

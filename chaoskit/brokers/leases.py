@@ -1,0 +1,123 @@
+"""What a queue promises about leases, and what waits in a run of one."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Literal, NamedTuple
+
+import attrs
+
+from chaoskit.brokers.consumer import Caused
+from chaoskit.brokers.producer import Hold, Turn
+from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
+
+UNBOUNDED = 1 << 60
+
+AtHandOut = Hold | Overtake | DeadLetter | Zombie | Lose | Duplicate | Redeliver
+Held = dict[int, list[AtHandOut]]
+"""What goes wrong when an event is handed out, by its position, in the order in which it fires."""
+
+Lane = Hashable
+Record = tuple[int, int]
+"""The queue (or partition) and the number of a message in it."""
+
+NOTHING: Caused = []
+FRONT = -1_000_000_000.0
+"""Sorts before all times."""
+
+
+@attrs.frozen
+class Leasing:
+    """How a queue hands out, takes back and gives up.
+
+    `consumers` compete. `lock`: what is kept in order: a message alone (nothing), its group, its queue.
+    `brings`: what comes back with a message that was not settled: itself; what its consumer was handed since; what
+    was handed out of its lane since; its batch. `window`: how many unsettled messages a consumer, a receive of a
+    lane, or a batch may have. `in_order`: messages are handed out in order, so that one overtakes another only while a
+    consumer is busy with it. `returns`: what comes back goes to its place, or to the front in the order of returns,
+    before anything new. `renewed`: what comes back is a new broker message.
+    `refused`: what happens to a message whose handler raised: shown "again", sent again as a new message ("renewed"),
+    or "lost". `max_attempts`: then it is given up: "dead" (parked, put back once at the end), "lost", or "never"
+    (kept until nothing else is left).
+    """
+
+    consumers: int = 1
+    lock: Literal["message", "group", "queue"] = "message"
+    brings: Literal["message", "consumer", "lane", "batch"] = "message"
+    window: int = UNBOUNDED
+    in_order: bool = True
+    returns: Literal["place", "front"] = "place"
+    renewed: bool = False
+    refused: Literal["again", "renewed", "lost"] = "again"
+    max_attempts: int = 10
+    gives_up: Literal["dead", "lost", "never"] = "never"
+
+    @property
+    def most_deliveries(self) -> int:
+        """Of one message, before the broker gives it up."""
+        return UNBOUNDED if self.gives_up == "never" or self.refused != "again" else self.max_attempts
+
+
+class Note(NamedTuple):
+    """What happened between two steps: a message was `held` (handed over, and not run yet), `open` (run, and not
+    settled), given back at once (`again`); its lease ended (`back`), or ended while its consumer holds it (`undead`).
+    `since` is the first of its batch."""
+
+    what: Literal["held", "open", "back", "again", "undead"]
+    turn: Turn
+    since: Turn | None = None
+
+
+class Stall:
+    """A lane that is not handed on: a slow consumer has its head, or nothing has asked for it."""
+
+    __slots__ = ("awaits", "consumer", "fault", "lane", "left", "turns")
+
+    def __init__(self, lane: Lane, left: int, turns: list[Turn], fault: Fault | None, consumer: int | None) -> None:
+        self.lane, self.left, self.turns, self.fault, self.consumer = lane, left, turns, fault, consumer
+        self.awaits: int | None = None
+
+
+class Armed:
+    """A message that was run and not settled. `members` are its batch, where batches come back whole."""
+
+    __slots__ = ("consumer", "fault", "lane", "left", "members", "since", "turn")
+
+    def __init__(self, fault: Redeliver, turn: Turn, lane: Lane, left: int, since: int, members: list[Turn]) -> None:
+        self.fault, self.turn, self.lane, self.left = fault, turn, lane, left
+        self.since, self.members, self.consumer = since, members, turn[3][1]
+
+
+class Parked:
+    __slots__ = ("fault", "left", "position")
+
+    def __init__(self, position: int, left: int, fault: DeadLetter | None) -> None:
+        self.position, self.left, self.fault = position, left, fault
+
+
+class Undead:
+    """What a consumer that was taken for dead holds and still runs, the next first."""
+
+    __slots__ = ("consumer", "fault", "left", "turns")
+
+    def __init__(self, consumer: int, left: int, turns: list[Turn], fault: Zombie) -> None:
+        self.consumer, self.left, self.turns, self.fault = consumer, left, turns, fault
+
+
+class Second:
+    """A relay that runs beside one that was taken for dead, and publishes from the last mark on."""
+
+    __slots__ = ("fault", "left", "turn")
+    consumer = None
+
+    def __init__(self, left: int, turn: Turn, fault: Zombie | Duplicate) -> None:
+        self.left, self.turn, self.fault = left, turn, fault
+
+
+Waiting = Stall | Armed | Parked | Undead | Second
+IN_THIS_ORDER: tuple[type[Waiting], ...] = (Stall, Armed, Second, Undead, Parked)
+
+
+def next_attempt(turn: Turn) -> Turn:
+    step: Any = turn[3]
+    return (*turn[:3], (*step[:5], step[5] + 1))

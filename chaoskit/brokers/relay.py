@@ -1,0 +1,78 @@
+"""A relay publishes, and then marks what it has published: a crash in between publishes again, as new messages."""
+
+from __future__ import annotations
+
+from chaoskit.brokers.consumer import Caused
+from chaoskit.brokers.lease import RESTART, TAKE_OVER, Lender
+from chaoskit.brokers.leases import NOTHING, Armed, Second, Waiting
+from chaoskit.brokers.producer import Hold, Turn
+from chaoskit.faults import Duplicate, Fault, Zombie
+from chaoskit.schedule import Raw
+
+
+class Relay(Lender):
+    """One run of a relay over a source that is published in order: its consumer is who publishes.
+
+    `_marked` is the first event that may be published again: marks never go back.
+    """
+
+    _marked = 0
+
+    def _anew(self, turn: Turn, copied: Duplicate) -> Caused | None:
+        return self._published_again(Second(0, turn, copied))
+
+    def _take_over(self, turn: Turn, fault: Zombie) -> Caused:
+        """A second relay is started beside the first one, after `holds` and `after` more."""
+        self._waiting.append(Second(fault.holds + fault.after + 1, turn, fault))
+        self._todo.append(turn)
+        return NOTHING
+
+    def _unsettled_with(self, turn: Turn, fault: Fault | Hold | None = None) -> Armed | None:
+        return super()._unsettled_with(turn, None if isinstance(fault, Zombie) else fault)
+
+    def _due(self, waiting: Waiting) -> Caused:
+        return self._published_again(waiting) if isinstance(waiting, Second) else super()._due(waiting)
+
+    def _end_lease(self, armed: Armed) -> Caused:
+        return self._published_again(armed)
+
+    def _published_again(self, waiting: Armed | Second) -> Caused:
+        """A relay crashed, or a second one runs: from the first that is not marked on, in the order of the source.
+        Void while what was published again before has not come yet."""
+        unmarked = [waiting, *(other for other in self._waiting if isinstance(other, (Armed, Second)))]
+        self._waiting[:] = [other for other in self._waiting if not isinstance(other, (Armed, Second))]
+        published = self._published()
+        first = min((published.index(each.turn[3][2]) for each in unmarked if each.turn[3][2] in published), default=-1)
+        if first < 0 or self._awaits_copies():
+            return NOTHING
+        again = sorted(published[first:])
+        if again[0] < self._marked:
+            return NOTHING
+        self._marked = again[0]
+        caused: Caused = [((RESTART, waiting.turn[3][1], -1, -1, -1), waiting.fault)]
+        if isinstance(waiting.fault, Zombie):
+            new, self._fresh = self._fresh, self._fresh + 1
+            caused = [((TAKE_OVER, new, *waiting.turn[3][2:]), waiting.fault)]
+        return caused + [(self._publish(position), waiting.fault) for position in again]
+
+    def _published(self) -> list[int]:
+        """The events that were published, in the order of the last time: several partitions may be read in another."""
+        if len(self.logs.partitions) == 1:
+            return list(dict.fromkeys(turn[3][2] for turn in reversed(self._history)))[::-1]
+        now = max([self._latest, *(turn[0] for turn in self._history)])
+        return list(range(int(now) + 1))
+
+    def _awaits_copies(self) -> bool:
+        published = set(self._published())
+        waiting = [*self._todo, *(turn for stall in self._stalled.values() for turn in stall.turns)]
+        single = len(self.logs.partitions) == 1
+        return any(turn[3][2] in published and (single or turn[0] % 1) for turn in waiting)
+
+    def _publish(self, position: int) -> Raw:
+        """Right behind what was published, before rows that have become visible since."""
+        if len(self.logs.partitions) > 1:
+            return self._put_back(position, None)[0]
+        published = set(self._published())
+        copies = [turn[2] for turn in self._todo if turn[3][2] in published]
+        number = 1 + max([*copies, *self._gone, *(turn[2] for turn in self._history)])
+        return self._accept(position, 0, number, self.logs.appended[0][number - 1])

@@ -1,0 +1,86 @@
+"""Which broker brings out which bug, and by which least delivery: every_broker.md, made by running every handler.
+
+`python -m quality.table --write`, from the folder tests, makes it anew; without --write it says what has changed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from chaoskit import Verdict, check
+from chaoskit.brokers import Settings
+from handlers import name
+from handlers.buggy import BUGGY, ledger_offset_guard
+from quality.brokers import DEFAULTS, VARIANTS, carries_offset, title
+
+PAGE = Path(__file__).with_name("every_broker.md")
+SEED = 1
+SCHEDULES = 600
+
+ABOUT = f"""# Which broker brings out which bug
+
+The handlers of `tests/handlers/buggy`, searched on every broker with its defaults and on the variants that promise
+something else: {SCHEDULES} schedules, seed {SEED}. Made by `make docs`; `test_broker_table.py` compares.
+
+`2/1 Overtake`: found, and shrunk to two events and one fault. `×`: across keys, so that the broker never fixed the
+order. `-`: held. `none`: the broker makes no fault. An empty cell: the handler needs an offset, and there is none.
+
+"""
+
+
+def applies(handler: ModuleType, broker: Settings) -> bool:
+    """Whether the handler finds in a message what it needs."""
+    return handler is not ledger_offset_guard or carries_offset(broker)
+
+
+def searched(handler: ModuleType, broker: Settings) -> Verdict:
+    return check(handler.test, handler.EVENTS, broker, schedules=SCHEDULES, seed=SEED)
+
+
+def cell(handler: ModuleType, broker: Settings) -> str:
+    if not applies(handler, broker):
+        return ""
+    if not broker.kinds():
+        return "none"
+    verdict = searched(handler, broker)
+    if verdict.status != "violated":
+        return "-" if verdict.status == "held" else "?"
+    assert verdict.scenario is not None
+    events, faults = verdict.scenario.events, verdict.scenario.faults
+    kinds = " ".join(dict.fromkeys(sorted(type(fault).__name__ for fault in faults)))
+    across = {"within": "", "across keys": " ×", "not decided": " (not decided)"}[verdict.label or "not decided"]
+    return f"{len(events)}/{len(faults)} {kinds}{across}"
+
+
+def line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+def row(broker: Settings) -> str:
+    return line([f"`{title(broker)}`", *(cell(handler, broker) for handler in BUGGY)])
+
+
+def head() -> str:
+    names = [name(handler) for handler in BUGGY]
+    return line(["", *names]) + line(["---"] * (len(names) + 1))
+
+
+def page() -> str:
+    return ABOUT + head() + "".join(row(broker) for broker in (*DEFAULTS, *VARIANTS))
+
+
+def main() -> int:
+    before = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+    after = page()
+    if "--write" in sys.argv:
+        PAGE.write_text(after, encoding="utf-8")
+        return 0
+    sys.stdout.writelines(difflib.unified_diff(before.splitlines(True), after.splitlines(True), "pinned", "now", n=0))
+    return 0 if before == after else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
