@@ -66,6 +66,7 @@ class Lender:
         self._owner: dict[Lane, int] = {}
         self._attempts: dict[Record, int] = {}
         self._chance: set[Record] = set()
+        self._given_away: set[Record] = set()  # given up: no lease brings it back
         self._given_up: list[int] = []
         self._fresh = leasing.consumers
         self._returned = 0
@@ -487,7 +488,7 @@ class Lender:
         found: dict[Record, Turn] = {}
         for turn in self._history[min(other.since for other in together) :]:
             mine = turn[3][1] == armed.consumer if brings == "consumer" else self._lane(turn) == armed.lane
-            if mine:
+            if mine and turn[1:3] not in self._given_away:
                 found[turn[1:3]] = turn
         if brings == "consumer":
             for stall in [w for w in self._waiting if isinstance(w, Stall) and w.consumer == armed.consumer]:
@@ -553,6 +554,7 @@ class Lender:
         if attempts < leasing.max_attempts:
             return self._sent_again(turn) if leasing.refused == "renewed" else self._shown_again(turn)
         self._attempts[which] = 0
+        self._given_away.add(turn[1:3])
         others = self._rest_of_batch(turn) if leasing.brings == "batch" else NOTHING
         if leasing.gives_up == "lost":
             return [((SKIP, *step[1:]), None), *others]

@@ -41,8 +41,8 @@ WORDS = Words(
             f"no setting: at least once. {_IDEMPOTENT}",
         ),
         Redeliver: Told(
-            "the channel of consumer {consumer} was closed before {event} was acknowledged: what it held was requeued, "
-            "and {again} came again",
+            "consumer {consumer} lost its channel before {event} was acknowledged: {again} came again, requeued by the "
+            "closed channel{after}",
             f"no setting: what is not acknowledged when a channel closes is requeued; prefetch=1 makes it one message. "
             f"{_IDEMPOTENT}",
         ),

@@ -274,7 +274,9 @@ def copies(delivery: Delivery, by: By) -> Found:
 
 def resend(delivery: Delivery, by: By) -> Found:
     """F8: an event is handed over as two messages, none of them put back."""
-    return copies(attrs.evolve(delivery, handed=[h for h in delivery.handed if h.message not in delivery.back]), by)
+    return copies(
+        attrs.evolve(delivery, handed=tuple(h for h in delivery.handed if h.message not in delivery.back)), by
+    )
 
 
 def swap(delivery: Delivery, by: By) -> Found:

@@ -286,7 +286,7 @@ def test_no_more_deliveries_are_counted_than_the_limit_allows() -> None:
 
 
 @pytest.mark.parametrize("queue_type", ["quorum", "classic"])
-def test_what_lay_in_a_lost_buffer_is_marked_although_nobody_saw_it(queue_type: str) -> None:
+def test_what_lay_in_a_lost_buffer_is_marked_although_nobody_saw_it(queue_type: Any) -> None:
     """RabbitMQ: what a closed channel held comes back with redelivered=true, though no handler had run it."""
     broker = RabbitMQ(queue_type=queue_type, single_active_consumer=True)
     messages = received(broker, Zombie("e1", 1, 3))
@@ -344,7 +344,11 @@ def test_each_delivery_is_decoded_anew(title: str) -> None:
     seen: list[list[int]] = []
 
     def test(deliver: Any) -> int:
-        deliver(lambda message: (seen.append(list(message.value)), message.value.append(99)))
+        def handler(message: Message) -> None:
+            seen.append(list(message.value))
+            message.value.append(99)
+
+        deliver(handler)
         return 0
 
     chaoskit.run(test, Scenario(STREAM, carried.broker, [Redeliver("e1")]))
