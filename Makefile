@@ -29,6 +29,7 @@ bench: $(VENV)/.developing
 docs: $(VENV)/.developing
 	$(BIN)/python docs/outputs.py --write
 	$(BIN)/python docs/brokers.py --write
+	cd tests && ../$(BIN)/python -m quality.table --write
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,12 +6,13 @@ import argparse
 import time
 from collections.abc import Callable
 
-from benchmarks import finding, overhead, scaling, startup, throughput
+from benchmarks import brokers, finding, overhead, scaling, startup, throughput
 from benchmarks.machine import machine
 from benchmarks.measure import Section, say
 
 QUESTIONS: dict[str, Callable[[bool], Section]] = {
     "throughput": throughput.measure,
+    "brokers": brokers.measure,
     "overhead": overhead.measure,
     "finding": finding.measure,
     "startup": startup.measure,

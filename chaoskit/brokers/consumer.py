@@ -130,7 +130,7 @@ class Reader:
     cause: Fault | None = None
     _due = NEVER
     _serial = 0
-    _latest_park = 0
+    _latest = 0.0
     _some_refused = False
     _refusals: _Refusals | None = None
     _parks: Sequence[tuple[int, Turn]] = ()
@@ -322,7 +322,7 @@ class Reader:
             for armed in self.armed:
                 if armed.since < since and armed.consumer == consumer:
                     since = armed.since
-            first = self._start_of(min(since - 1, len(history)))
+            first = self._start_of(min(since - 1, len(history)), begun)
             if first >= begun:
                 begun = first
                 if self._parks:
@@ -340,10 +340,11 @@ class Reader:
                 self._becomes_head(lane, min(turn[2] for turn in again if turn[1] == lane))
         return RESTART, consumer, -1, -1, -1
 
-    def _start_of(self, index: int) -> int:
-        """Where the first copy of this delivery stands, if it was handed over several times in place."""
+    def _start_of(self, index: int, begun: int) -> int:
+        """Where the first copy of this delivery stands, if it was handed over in place several times since the
+        commit."""
         history = self._history
-        while 0 < index < len(history) and history[index - 1] == history[index]:
+        while begun < index < len(history) and history[index - 1] == history[index]:
             index -= 1
         return index
 
@@ -391,7 +392,7 @@ class Reader:
                     turns[i] = time, at, place, (DELIVER, new, *step[2:])
         undead = _Undead(fault, held)
         self._undead.append(undead)
-        self._latest_park = max([self._latest_park, *(other[3][2] for other in held)])
+        self._latest = max([self._latest, *(other[0] for other in held)])
         self._wait(len(self._history) + fault.after + 1, _RUN, undead)
         return [((TAKE_OVER, new, position, lane, offset), fault)]
 
@@ -416,6 +417,7 @@ class Reader:
         if any(armed.consumer == consumer for armed in self.armed):
             self._todo.append(turn)
             return _NOTHING
+        self._latest = max(self._latest, turn[0])
         self._commit(consumer)
         self._becomes_head(turn[1], turn[2] + 1)
         return [((LOSE, *turn[3][1:]), fault), ((RESTART, consumer, -1, -1, -1), fault)]
@@ -469,7 +471,7 @@ class Reader:
         parked = _Parked(step[2], fault, count + fault.after + 1)
         self._parked.append(parked)
         self._parks = [*self._parks, (count, turn)]
-        self._latest_park = max(self._latest_park, step[2])
+        self._latest = max(self._latest, turn[0])
         self._wait(parked.due, _BACK, parked)
         return [((PARK, *step[1:]), fault), *self._processed(step)]
 
@@ -479,10 +481,7 @@ class Reader:
 
     def _put_back(self, position: int, fault: DeadLetter | None) -> tuple[Raw, Fault | None]:
         """Append the event anew, behind everything that was appended by now; what comes later moves up by one."""
-        now = self._latest_park
-        for turn in self._history:
-            if turn[3][2] > now:
-                now = turn[3][2]
+        now = int(max([self._latest, *(turn[0] for turn in self._history)]))
         appended = now + 0.5
         lane = self._home(self._events[position].key, position, self.logs.counts[now])
         offset = bisect_right(self.logs.appended[lane], appended)

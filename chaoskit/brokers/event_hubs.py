@@ -148,4 +148,4 @@ class EventHubs(Settings):
         )
         producer = Producer(home, self.partitions, max_in_flight=self.outstanding_sends)
         reading = Reading(self.processors, self.checkpoint_every, "retry", 10, resets=True)
-        return LogSettings(self.event_hub, producer, reading, 300, growth)
+        return LogSettings(self.event_hub, producer, reading, 300, growth, numbered=True)

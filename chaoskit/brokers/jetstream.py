@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -218,14 +219,14 @@ class JetStream(Settings):
         )
         producer = Producer(home, self.partitions, max_in_flight=self.publish_async_max_pending)
         window = self.duplicate_window if self.msg_ids else 0
-        fields = _identified if self.msg_ids else _fields
+        fields = partial(_identified if self.msg_ids else _fields, self.partitions)
         return QueueSettings(self.stream, producer, lends, fields, growth, window=window, lease=self.ack_wait)
 
 
-def _fields(event: Event, step: Raw) -> dict[str, Any]:
-    """The stream sequence stays on a redelivery, num_delivered counts."""
-    return {"sequence": step[4] + 1, "attempt": step[5]}
+def _fields(partitions: int, event: Event, step: Raw) -> dict[str, Any]:
+    """The stream sequence stays on a redelivery, num_delivered counts. All partitions are subjects of one stream."""
+    return {"sequence": partitions * step[4] + step[3] + 1, "attempt": step[5]}
 
 
-def _identified(event: Event, step: Raw) -> dict[str, Any]:
-    return {**_fields(event, step), "deduplication_id": str(event.id)}
+def _identified(partitions: int, event: Event, step: Raw) -> dict[str, Any]:
+    return {**_fields(partitions, event, step), "deduplication_id": str(event.id)}

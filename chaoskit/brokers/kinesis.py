@@ -236,7 +236,7 @@ class Kinesis(Settings):
         producer = Producer(home, self.shards, max_in_flight=self.records_per_put)
         if self.consumer == "kcl":
             reading = Reading(self.workers, self.checkpoint_every, "retry", 10, resets=True)
-            return LogSettings(self.stream, producer, reading, 10_000, growth)
+            return LogSettings(self.stream, producer, reading, 10_000, growth, numbered=True)
         lends = Leasing(
             max(self.shards, self.parallelization_factor),
             lock="group" if self.parallelization_factor > 1 else "queue",

@@ -46,6 +46,7 @@ class Lender:
     _moved = False
     _latest = 0.0
     _ended: Lane = None
+    _arming = -1
 
     def __init__(
         self,
@@ -124,6 +125,7 @@ class Lender:
                 history.append(turn)
             if waiting:
                 self._ended = None
+                self._arming = turn[3][1] if faults and not refused else -1
                 caused = [*caused, *self._count(turn)]
                 if faults and self._ended is not None and self._ended == self._lane(turn):
                     faults = None  # its receive has just ended with another one
@@ -146,7 +148,9 @@ class Lender:
             self._end_stall(next(iter(self._stalled.values())))
             return []
         if self._given_up:
-            return [self._put_back(self._given_up.pop(0), None)]
+            first = min(self._given_up)  # in the order of the producer: the refused ones may wait for others
+            self._given_up.remove(first)
+            return [self._put_back(first, None)]
         return None
 
     # Who keeps what in order, and who takes it.
@@ -243,7 +247,8 @@ class Lender:
         """A consumer has the message (or the head of the lane) and is slow; void where no other one is free."""
         leasing = self.leasing
         consumer = turn[3][1] if leasing.in_order and leasing.lock == "message" else None
-        if consumer is not None and len(self._out() | {consumer}) >= leasing.consumers:
+        busy = consumer is not None and len(self._out() | {consumer}) >= leasing.consumers
+        if busy or (leasing.brings == "consumer" and turn[3][5] >= leasing.most_deliveries):
             self._todo.append(turn)
             return NOTHING
         lane = self._lane(turn)
@@ -351,25 +356,28 @@ class Lender:
 
     def _arm(self, turn: Turn, fault: Redeliver) -> Caused:
         """The message is not settled: it comes back after `after` more deliveries, or when no more fit in."""
-        leasing, lane, left, members = self.leasing, self._lane(turn), fault.after, [turn]
+        leasing, lane, members, room = self.leasing, self._lane(turn), [turn], UNBOUNDED
         if leasing.brings == "batch":
-            members = self._whole_batch(turn, leasing.most_deliveries)
+            members, room = self._whole_batch(turn, leasing.most_deliveries), 0
         elif leasing.brings == "lane" or leasing.lock == "group":
-            left = min(left, leasing.window - 1)
+            room = leasing.window - 1
             if leasing.lock == "queue" and turn[3][5] > 1:  # what is invoked again is that batch and no more
-                left = min(left, sum(other[3][5] > 1 and self._lane(other) == lane for other in self._todo))
-        since = len(self._history) - 1
-        armed = Armed(fault, turn, lane, left, since, members)
+                room = min(room, sum(other[3][5] > 1 and self._lane(other) == lane for other in self._todo))
+        armed = Armed(fault, turn, lane, fault.after, len(self._history) - 1, members, room)
         self._moved = True
         self.notes.append(Note("open", turn))
-        if left == 0:
+        if fault.after == 0:
             return self._end_lease(armed)
-        if leasing.brings == "batch" and leasing.lock != "message":
-            self._stalled[lane] = Stall(lane, UNBOUNDED, [], None, None)
         self._waiting.append(armed)
+        self._waits_if_full(armed)
         full = leasing.brings == "consumer" and len(self._out()) >= leasing.consumers
         single = leasing.brings == "consumer" and leasing.lock != "message" and self._is_full(armed.consumer)
         return self._end_lease(armed) if full or single else NOTHING
+
+    def _waits_if_full(self, armed: Armed) -> None:
+        """A receive or batch that is full keeps its lane until its lease ends; other lanes go on."""
+        if armed.room == 0 and self.leasing.lock != "message" and armed.lane not in self._stalled:
+            self._stalled[armed.lane] = Stall(armed.lane, UNBOUNDED, [], None, None)
 
     def _whole_batch(self, turn: Turn, most: int) -> list[Turn]:
         """The batch of the message, with those of it that will not be run now, up to one with `most` deliveries."""
@@ -388,11 +396,12 @@ class Lender:
 
     def _count(self, turn: Turn) -> Caused:
         """One more delivery: what waited long enough is due."""
-        lane, by_lane = self._lane(turn), self.leasing.lock == "group" or self.leasing.brings == "lane"
+        lane = self._lane(turn)
         due: list[Waiting] = []
         for waiting in self._waiting:
-            if isinstance(waiting, Armed) and by_lane and waiting.lane != lane:
-                continue
+            if isinstance(waiting, Armed) and waiting.lane == lane:
+                waiting.room -= 1
+                self._waits_if_full(waiting)
             if isinstance(waiting, Stall) and waiting.awaits is not None:
                 if waiting.awaits != turn[3][2]:
                     continue
@@ -462,7 +471,7 @@ class Lender:
                 self._waiting.remove(other)
             if other is not armed:
                 self._anchored.setdefault(other.turn[3][2], []).insert(0, other.fault)
-        self._release_batch(armed)
+        self._release(armed.lane)
         self.late |= {turn[1:3]: armed.fault for turn in turns}
         caused: Caused = []
         if not self._busy_elsewhere(armed):
@@ -495,18 +504,34 @@ class Lender:
                 self._waiting.remove(stall)
                 del self._stalled[stall.lane]
                 found |= {turn[1:3]: turn for turn in stall.turns}
-        return sorted(found.values())
+        return sorted(found.values()) + self._buffered(armed, len(found))
 
-    def _release_batch(self, armed: Armed) -> None:
-        if self.leasing.brings == "batch" and self.leasing.lock != "message":
-            stall = self._stalled.pop(armed.lane, None)
-            if stall is not None:
-                self._back_to_queue(stall.turns)
+    def _buffered(self, armed: Armed, held: int) -> list[Turn]:
+        """What came back before and was pushed to the only active consumer again: it comes back with the rest."""
+        leasing = self.leasing
+        if leasing.brings != "consumer" or leasing.lock != "queue" or leasing.returns != "front":
+            return []
+        again = [turn for turn in reversed(self._todo) if turn[0] < 0 and turn[1] == armed.turn[1]]
+        most = leasing.most_deliveries  # with its last delivery used up it would be gone, unseen
+        again = list(takewhile(lambda turn: turn[3][5] < most, again))
+        buffered = []
+        for turn in again[: max(0, leasing.window - held)]:
+            self._todo.remove(turn)
+            mine: Turn = (*turn[:3], (DELIVER, armed.consumer, *turn[3][2:]))
+            self._hands_over(mine)
+            buffered.append(mine)
+        return buffered
+
+    def _release(self, lane: Lane) -> None:
+        stall = self._stalled.get(lane)
+        if stall is not None and stall.fault is None and stall not in self._waiting:
+            del self._stalled[lane]
+            self._back_to_queue(stall.turns)
 
     def _busy_elsewhere(self, armed: Armed) -> bool:
         """The consumer has more to do than this lease: it did not die, its lease ran out."""
         consumer = armed.consumer
-        if consumer in self._held_by.values():
+        if consumer == self._arming or consumer in self._held_by.values():
             return True
         if any(turn[3][1] == consumer for lane, turns in self._open.items() if lane != armed.lane for turn in turns):
             return True
@@ -598,7 +623,10 @@ class Lender:
             most = leasing.most_deliveries
             turns = [each for each in self._whole_batch(turn, most) if each[3][5] < most]
         lanes = {self._lane(each) for each in turns}
-        waits = leasing.returns == "place" and any(self._lane(other) not in lanes for other in self._todo)
+        at_once = leasing.lock == "message" and leasing.in_order and leasing.returns != "anywhere"
+        waits = (
+            not at_once and leasing.returns != "front" and any(self._lane(other) not in lanes for other in self._todo)
+        )
         self._comes_back(turns)
         if waits:
             for each in turns:

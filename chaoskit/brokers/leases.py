@@ -35,7 +35,8 @@ class Leasing:
     was handed out of its lane since; its batch. `window`: how many unsettled messages a consumer, a receive of a
     lane, or a batch may have. `in_order`: messages are handed out in order, so that one overtakes another only while a
     consumer is busy with it. `returns`: what comes back goes to its place, or to the front in the order of returns,
-    before anything new. `renewed`: what comes back is a new broker message.
+    before anything new; or, where it is claimed or retried after a while, anywhere. `renewed`: what comes back is a
+    new broker message.
     `refused`: what happens to a message whose handler raised: shown "again", sent again as a new message ("renewed"),
     or "lost". `max_attempts`: then it is given up: "dead" (parked, put back once at the end), "lost", or "never"
     (kept until nothing else is left).
@@ -46,7 +47,7 @@ class Leasing:
     brings: Literal["message", "consumer", "lane", "batch"] = "message"
     window: int = UNBOUNDED
     in_order: bool = True
-    returns: Literal["place", "front"] = "place"
+    returns: Literal["place", "front", "anywhere"] = "place"
     renewed: bool = False
     refused: Literal["again", "renewed", "lost"] = "again"
     max_attempts: int = 10
@@ -79,13 +80,16 @@ class Stall:
 
 
 class Armed:
-    """A message that was run and not settled. `members` are its batch, where batches come back whole."""
+    """A message that was run and not settled. `members` are its batch, where batches come back whole; `room` is how
+    many more of its lane fit into its receive."""
 
-    __slots__ = ("consumer", "fault", "lane", "left", "members", "since", "turn")
+    __slots__ = ("consumer", "fault", "lane", "left", "members", "room", "since", "turn")
 
-    def __init__(self, fault: Redeliver, turn: Turn, lane: Lane, left: int, since: int, members: list[Turn]) -> None:
+    def __init__(
+        self, fault: Redeliver, turn: Turn, lane: Lane, left: int, since: int, members: list[Turn], room: int
+    ) -> None:
         self.fault, self.turn, self.lane, self.left = fault, turn, lane, left
-        self.since, self.members, self.consumer = since, members, turn[3][1]
+        self.since, self.members, self.room, self.consumer = since, members, room, turn[3][1]
 
 
 class Parked:

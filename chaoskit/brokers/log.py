@@ -38,7 +38,8 @@ class LogSettings:
     """What the log model has to know of a broker. The broker's own file gives these their names.
 
     `growth` gives the partition counts to which the topic may grow so that a key moves, the least first.
-    `longest_replay` bounds what a search draws, not what the model can do.
+    `longest_replay` bounds what a search draws, not what the model can do. `numbered`: messages carry the place in the
+    log as their `sequence`, too.
     """
 
     topic: str
@@ -46,6 +47,7 @@ class LogSettings:
     reading: Reading
     longest_replay: int
     growth: Growth
+    numbered: bool = False
 
 
 class LogModel:
@@ -81,7 +83,7 @@ class LogModel:
         return self._stored.arguments(kind, position)
 
     def mail(self, copiers: Sequence[Callable[[Any], Any] | None]) -> Callable[[Raw], Message]:
-        topic = self._settings.topic
+        topic, numbered = self._settings.topic, self._settings.numbered
         letters = [
             (event.key, event.value, copied, event.id, event.seq, EPOCH + position)
             for position, (event, copied) in enumerate(zip(self.stream.events, copiers, strict=True))
@@ -92,7 +94,8 @@ class LogModel:
             key, value, copied, id_, seq, sent = letters[position]
             if copied is not None:
                 value = copied(value)
-            return Message(key, value, id_, seq, {}, sent, topic, partition, offset)
+            sequence = offset if numbered else None
+            return Message(key, value, id_, seq, {}, sent, topic, partition, offset, sequence=sequence)
 
         return message
 

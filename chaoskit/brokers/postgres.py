@@ -118,7 +118,7 @@ class PostgresQueue(Settings):
         return no
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(self.workers, window=1, gives_up="dead" if self.dead_letters else "never")
+        lends = Leasing(self.workers, window=1, returns="anywhere", gives_up="dead" if self.dead_letters else "never")
         return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), lends, _row)
 
 

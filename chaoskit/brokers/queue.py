@@ -101,8 +101,8 @@ class QueueModel:
             return (range(size),)
         if kind is Redeliver:
             most = min(size, self._settings.longest)
-            if leasing.brings == "lane" or (leasing.lock == "group" and leasing.brings == "message"):
-                most = min(leasing.window, len(lane) - lane.index(position))
+            if leasing.lock != "message" and len(lane) == size:
+                most = min(most, leasing.window)
             return (range(max(1, most)),)
         if kind is Zombie:
             behind = size if leasing.lock == "message" else len(lane)

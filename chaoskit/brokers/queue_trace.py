@@ -69,14 +69,16 @@ def _happened(lender: Lender, steps: Sequence[Raw], refused: set[int]) -> Iterat
             step = None
         notes, lender.notes = lender.notes, []
         restarts = step is not None and step[0] == Do.RESTART
+        told = False
         for note in notes:
             if note.what == "undead":
                 undead.setdefault(note.turn[1:3], []).append(note.turn[3][1])
-            if note.what != "back":
-                yield _noted(note)
-        if step is not None and restarts:
+            if step is not None and restarts and not told and note.what == "back" and note.turn[3][1] == step[1]:
+                yield _Happened(Do.RESTART, (-1, -1), -1, step[1])
+                told = True
+            yield _noted(note)
+        if step is not None and restarts and not told:
             yield _Happened(Do.RESTART, (-1, -1), -1, step[1])
-        yield from (_noted(note) for note in notes if note.what == "back")
         if step is None or expected is None:
             return
         assert step == tuple(expected), "the model made another step"

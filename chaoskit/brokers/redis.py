@@ -181,6 +181,7 @@ class RedisStreams(Settings):
     def stages(self) -> QueueSettings:
         lends = Leasing(
             self.consumers,
+            returns="anywhere",
             refused="lost" if self.noack else "again",
             gives_up="dead" if self.dead_letters else "never",
         )

@@ -73,6 +73,6 @@ class Relay(Lender):
         if len(self.logs.partitions) > 1:
             return self._put_back(position, None)[0]
         published = set(self._published())
-        copies = [turn[2] for turn in self._todo if turn[3][2] in published]
+        copies = [turn[2] for turn in self._todo if turn[3][2] in published or turn[0] % 1]
         number = 1 + max([*copies, *self._gone, *(turn[2] for turn in self._history)])
         return self._accept(position, 0, number, self.logs.appended[0][number - 1])

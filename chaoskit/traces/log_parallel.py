@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from itertools import combinations
 
 import attrs
 
@@ -112,12 +113,18 @@ class ParallelReader:
 
     def restarted(self, state: State) -> set[State]:
         """The owner starts from the committed map: some of what was completed last may be missing in it."""
-        keeps = range(len(state.tail) + 1) if self.view.free("commit") else (0,)
-        found = set()
-        for kept in keeps:
-            saved = state.saved | frozenset(state.tail[:kept])
-            found.add(State(state.owner, saved, (), saved, state.zombies))
-        return found
+        keeps = [frozenset[int]()]
+        if self.view.free("commit"):
+            keeps = [frozenset(state.tail[:kept]) for kept in range(len(state.tail) + 1)]
+            keeps += self.unreported(state.tail)
+        saved = {state.saved | kept for kept in keeps}
+        return {State(state.owner, kept, (), kept, state.zombies) for kept in saved}
+
+    def unreported(self, tail: tuple[int, ...]) -> list[frozenset[int]]:
+        """The last record of a key may have run without being reported as completed, while those of other keys were."""
+        last = {self.key[place]: place for place in tail}
+        missing = [pair for size in (1, 2) for pair in combinations(sorted(last.values()), size)]
+        return [frozenset(tail) - set(places) for places in missing]
 
     def kill(self, state: State, consumer: str) -> set[State]:
         zombies = tuple(pair for pair in state.zombies if pair[0] != consumer)

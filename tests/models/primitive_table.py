@@ -185,7 +185,7 @@ TABLE: dict[str, Column] = {
         {
             "F1": yes(),
             "F2": no("c2", by="lane", alone=True),
-            "F2h": yes(by="lane", unmet="what is not completed comes again at once, never behind another key's record"),
+            "F2h": yes(by="lane"),
             "F3": no("per key"),
             "F4": no(),
             "F5": yes("across keys", by="lane"),

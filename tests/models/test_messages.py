@@ -105,11 +105,11 @@ CARRIED: dict[str, Carried] = {
     "Kafka share group": Carried(
         Kafka(group="share", consumers=2, idempotent_producer=False), ("offset",), LOG, ("attempt",), ("put back",)
     ),
-    "Kinesis and KCL": Carried(Kinesis(dead_letters=True), ("offset",), LOG),
+    "Kinesis and KCL": Carried(Kinesis(dead_letters=True), ("offset", "sequence"), LOG),
     "Kinesis and Lambda": Carried(
         Kinesis(consumer="lambda"), ("offset", "sequence"), LOG, without=("zombie", "put back")
     ),
-    "Event Hubs": Carried(EventHubs(dead_letters=True), ("offset",), LOG),
+    "Event Hubs": Carried(EventHubs(dead_letters=True), ("offset", "sequence"), LOG),
     "RabbitMQ stream": Carried(RabbitMQStream(dead_letters=True), ("offset",), LOG),
     "SQS standard": Carried(SqsStandard(max_receive_count=5), ("message_id",), QUEUE, ("attempt",)),
     "SQS FIFO": Carried(

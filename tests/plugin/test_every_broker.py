@@ -125,7 +125,7 @@ def test_it(deliver):
 """
     )
     ran = Project.at(tmp_path, test_it=test).pytest()
-    assert ran.code == 1
+    assert ran.code == pytest.ExitCode.INTERRUPTED
     assert (
         'PostgresQueue cannot make Zombie: nobody else can claim a row while its lock is held; style="lease"' in ran.out
     )

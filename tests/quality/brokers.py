@@ -1,4 +1,4 @@
-"""The brokers over which the handlers are run: each with its defaults, and with the settings that make it another one."""
+"""The brokers over which the handlers are run, each with its defaults and with settings that make it another one."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ VARIANTS: tuple[Settings, ...] = (
     Kafka(idempotent_producer=False),
     Kafka(on_error="retry_topic"),
     Kafka(group="share"),
+    Kafka(group="share", consumers=2),
     Kafka(group="parallel"),
     Kinesis(consumer="lambda"),
     SnsSqs(fifo=True),
