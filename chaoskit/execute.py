@@ -311,11 +311,11 @@ class Deliver:
         refused = tuple(last[id_] for id_ in Delivered(delivered.stream, self._steps, REFUSE))
         events, refusals = delivered.stream.events, set(self._refusals)
         taken = {events[s[2]].id for i, s in enumerate(self._steps) if s[0] == DELIVER and i not in refusals}
-        lost = self._lost(taken)
+        lost = self._lost(taken | {raised.event for raised in refused})
         return Outcome(state, delivered, tuple(self._states), tuple(self._raised), refused, lost, failure)
 
     def _lost(self, taken: Collection[EventId]) -> tuple[EventId, ...]:
-        """What was skipped or lost and never taken otherwise."""
+        """What was skipped or lost, and of which no copy was taken, or refused to its end, otherwise."""
         stream = self._script.mailbox.model.stream
         gone = [*Delivered(stream, self._steps, SKIP), *Delivered(stream, self._steps, LOSE)]
         return tuple(id_ for id_ in dict.fromkeys(gone) if id_ not in taken)

@@ -106,7 +106,6 @@ class Scenario:
         model = self.broker.model(self.stream)
         return model.schedule(self.faults, list(model.play(self.faults)), ())
 
-
     def trace(self) -> str:
         """The same steps as a trace that `broker.permits` reads, with all commits and settlements. Events are numbered
         1, 2, 3… as they were produced."""

@@ -25,7 +25,6 @@ ORDERS_FAIL = {
     'Kinesis(consumer="lambda")': BLOCKED,
     "Outbox()": BLOCKED,
     'Outbox(cursor="id")': BLOCKED,
-    "Celery()": AT_MOST_ONCE,
     "RedisList(reliable=False)": AT_MOST_ONCE,
     "RabbitMQ(auto_ack=True)": AT_MOST_ONCE,
     "RedisStreams(noack=True)": AT_MOST_ONCE,
