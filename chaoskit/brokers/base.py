@@ -16,7 +16,7 @@ from chaoskit.brokers.stored import Growth
 from chaoskit.brokers.words import Words, sentences
 from chaoskit.errors import StreamError, UsageError, did_you_mean
 from chaoskit.event import Event, Stream
-from chaoskit.faults import KINDS, Fault, FaultKind
+from chaoskit.faults import KINDS, Duplicate, Fault, FaultKind, Redeliver, Zombie
 from chaoskit.schedule import Schedule, Step
 
 if TYPE_CHECKING:
@@ -72,6 +72,12 @@ def named(default: str) -> str:
 def choice(default: str, *others: str) -> Any:
     """A setting that is one of these words."""
     return attrs.field(default=default, validator=one_of(default, *others))
+
+
+def delivered_once(limit: int | None, setting: str) -> dict[FaultKind, str]:
+    """What is impossible where the limit of deliveries is 1: whatever needs a second one."""
+    why = f"{setting}=1 gives up what was delivered once; {setting}=2 makes it possible"
+    return dict.fromkeys((Duplicate, Redeliver, Zombie), why) if limit == 1 else {}
 
 
 @attrs.frozen

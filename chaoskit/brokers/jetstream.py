@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole
+from chaoskit.brokers.base import Settings, choice, delivered_once, flag, key_bytes, named, one_queue, routing, whole
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.partitioners import by_fnv1a_plain
 from chaoskit.brokers.producer import Home, Producer
@@ -176,7 +176,7 @@ class JetStream(Settings):
         )
 
     def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+        no = delivered_once(self.max_deliver, "max_deliver")
         if self.partitions == 1:
             no[Rehash] = "one consumer takes every subject; partitions=2 or more makes it possible"
         if self._serial and self.partitions == 1:

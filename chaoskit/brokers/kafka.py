@@ -13,7 +13,17 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, key_bytes, one_of, routing, whole, whole_or_none
+from chaoskit.brokers.base import (
+    Settings,
+    choice,
+    delivered_once,
+    flag,
+    key_bytes,
+    one_of,
+    routing,
+    whole,
+    whole_or_none,
+)
 from chaoskit.brokers.consumer import Reading
 from chaoskit.brokers.kafka_share import share_rules
 from chaoskit.brokers.leases import Leasing
@@ -276,7 +286,7 @@ class Kafka(Settings):
         return no
 
     def _impossible_in_share_group(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {
+        no = delivered_once(self.delivery_count_limit, "delivery_count_limit") | {
             DeadLetter: 'a share group has no dead-letter queue: it archives; group="consumer" makes it possible',
             Rehash: 'a share group keeps no order that growth could break; group="consumer" makes it possible',
         }

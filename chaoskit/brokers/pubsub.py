@@ -11,6 +11,7 @@ from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
 from chaoskit.brokers.words import Told, Words
+from chaoskit.errors import UsageError
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
@@ -122,6 +123,12 @@ class PubSub(Settings):
         "cloud.google.com/pubsub/docs: ordering, exactly-once-delivery, handling-failures",
         "google-cloud-pubsub 2.44.0: Subscription, DeadLetterPolicy, ReceivedMessage, messages_on_hold.py",
     )
+
+    def __attrs_post_init__(self) -> None:
+        if self.max_delivery_attempts is not None and not 5 <= self.max_delivery_attempts <= 100:
+            raise UsageError(
+                f"PubSub(max_delivery_attempts={self.max_delivery_attempts!r}): a dead-letter policy takes 5 to 100"
+            )
 
     def rules(self) -> QueueRules:
         attempts = self.max_delivery_attempts

@@ -169,7 +169,8 @@ class Debezium(Settings):
 
     def stages(self) -> QueueSettings:
         home, growth = routing(lambda key: key_bytes(self, key), by_murmur2, self.partitions)
-        lends = Leasing(lock="queue", brings="consumer", renewed=True, max_attempts=10, gives_up="dead")
+        gives_up: Literal["dead", "never"] = "dead" if self.dead_letter_queue else "never"
+        lends = Leasing(lock="queue", brings="consumer", renewed=True, gives_up=gives_up)
         return QueueSettings(self.topic, Producer(home, self.partitions), lends, _placed, growth, style="relay")
 
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whole
+from chaoskit.brokers.base import Settings, choice, delivered_once, flag, named, one_queue, whole
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
@@ -156,9 +156,8 @@ class ServiceBus(Settings):
         return attrs.evolve(words, told={**words.told, Resend: told})
 
     def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {
-            Rehash: "a queue has no partitions that change, and a session stays whole; no setting makes it possible"
-        }
+        no = delivered_once(self.max_delivery_count, "max_delivery_count")
+        no[Rehash] = "a queue has no partitions that change, and a session stays whole; no setting makes it possible"
         if self.receivers == 1 and not self.sessions:
             no[Overtake] = "one receiver handles the messages in order; receivers=2 makes it possible"
         if self.concurrent_sends == 1:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whole, whole_or_none
+from chaoskit.brokers.base import Settings, choice, delivered_once, flag, named, one_queue, whole, whole_or_none
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
@@ -174,7 +174,7 @@ class SqsStandard(Settings):
 
 
 def _impossible_standard(max_receive_count: int | None, retention_exceeded: bool) -> dict[FaultKind, str]:
-    no: dict[FaultKind, str] = {Rehash: _NO_GROUPS}
+    no = {Rehash: _NO_GROUPS} | delivered_once(max_receive_count, "max_receive_count")
     if max_receive_count is None:
         no[DeadLetter] = _NO_DLQ
     if not retention_exceeded:
@@ -268,9 +268,8 @@ class SqsFifo(Settings):
 
 
 def _impossible_fifo(max_receive_count: int | None, send_batch: int, content_based: bool) -> dict[FaultKind, str]:
-    no: dict[FaultKind, str] = {
-        Rehash: "SQS keeps the order of a group when it splits partitions; no setting makes it possible"
-    }
+    no = delivered_once(max_receive_count, "max_receive_count")
+    no[Rehash] = "SQS keeps the order of a group when it splits partitions; no setting makes it possible"
     if send_batch == 1:
         no[BatchSwap] = "one message a request: nothing overtakes a retry; send_batch=10 makes it possible"
     if max_receive_count is None:
