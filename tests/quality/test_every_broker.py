@@ -25,6 +25,7 @@ ORDERS_FAIL = {
     'Kinesis(consumer="lambda")': BLOCKED,
     "Outbox()": BLOCKED,
     'Outbox(cursor="id")': BLOCKED,
+    "Debezium(slot_lost=True)": BLOCKED,
     "RedisList(reliable=False)": AT_MOST_ONCE,
     "RabbitMQ(auto_ack=True)": AT_MOST_ONCE,
     "RedisStreams(noack=True)": AT_MOST_ONCE,
