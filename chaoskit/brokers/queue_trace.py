@@ -110,7 +110,7 @@ class _Speller:
         self._style, self._shown = style, set[Record]()
         self._lender, self._unit_of, self._window, self._lease = lender, unit_of, window, lease
         self._retries, self._one_owner = retries, lender.leasing.lock == "queue"
-        self._undead = -1
+        self._undead, self._takeovers = -1, 0
         self._sent: dict[int, int] = {}
         self._labels: dict[Record, str] = {}
         self._copies: dict[int, int] = {}
@@ -132,7 +132,7 @@ class _Speller:
         return self._said
 
     def _say(self, each: _Happened, unsettled: bool) -> None:
-        name = consumer_name(0 if self._style == "relay" else each.consumer)
+        name = consumer_name(self._takeovers if self._style == "relay" else each.consumer)
         if self._style != "settled":
             self._say_of_log(each, name, unsettled)
             return
@@ -182,8 +182,11 @@ class _Speller:
         if each.what == "undead":
             self._undead = each.consumer
         relay = self._style == "relay"
-        if (each.what == Do.RESTART and self._style != "invoked") or (relay and each.what == Do.TAKE_OVER):
+        if each.what == Do.RESTART and self._style != "invoked":
             self._said.append(f"{name}:⚡")
+        elif each.what == Do.TAKE_OVER and relay:
+            self._takeovers += 1
+            self._said.append(f"|evict {name}>{consumer_name(self._takeovers)}")
         elif each.what == Do.TAKE_OVER:
             self._said.append(f"|evict {consumer_name(self._undead)}>{name}")
         if each.what not in (Do.DELIVER, Do.PARK, Do.PUT_BACK, Do.LOSE, Do.SKIP):

@@ -37,23 +37,30 @@ class Relay(Lender):
         return self._published_again(armed)
 
     def _published_again(self, waiting: Armed | Second) -> Caused:
-        """A relay crashed, or a second one runs: from the first that is not marked on, in the order of the source.
-        Void while what was published again before has not come yet."""
-        unmarked = [waiting, *(other for other in self._waiting if isinstance(other, (Armed, Second)))]
+        """A relay crashed, or a second one runs: from the first that is not marked on, in the order of the source, and
+        a second one only what it held. Void while what was published again before has not come yet."""
+        others = [other for other in self._waiting if isinstance(other, (Armed, Second)) and other is not waiting]
         self._waiting[:] = [other for other in self._waiting if not isinstance(other, (Armed, Second))]
         published = self._published()
-        first = min((published.index(each.turn[3][2]) for each in unmarked if each.turn[3][2] in published), default=-1)
+        first = min(
+            (published.index(each.turn[3][2]) for each in (waiting, *others) if each.turn[3][2] in published),
+            default=-1,
+        )
         if first < 0 or self._awaits_copies():
             return NOTHING
         again = sorted(published[first:])
         if again[0] < self._marked:
             return NOTHING
         self._marked = again[0]
-        caused: Caused = [((RESTART, waiting.turn[3][1], -1, -1, -1), waiting.fault)]
-        if isinstance(waiting.fault, Zombie):
-            new, self._fresh = self._fresh, self._fresh + 1
-            caused = [((TAKE_OVER, new, *waiting.turn[3][2:]), waiting.fault)]
-        return caused + [(self._publish(position), waiting.fault) for position in again]
+        fault, turn = waiting.fault, waiting.turn
+        if not isinstance(fault, Zombie):
+            caused: Caused = [((RESTART, turn[3][1], -1, -1, -1), fault)]
+        else:
+            if not others:  # then the second one is stopped
+                again = again[: max(again.index(turn[3][2]), fault.holds) + 1]
+            caused = [((TAKE_OVER, self._fresh, *turn[3][2:]), fault)]
+            self._fresh += 1
+        return caused + [(self._publish(position), fault) for position in again]
 
     def _published(self) -> list[int]:
         """The events that were published, in the order of the last time: several partitions may be read in another."""

@@ -43,8 +43,9 @@ def _send(rules: LogRules, state: _Cursor, rank: int, sent: set[int]) -> set[_Cu
     found: set[_Cursor] = set()
     if state.following <= rank and not _due(rules, state.following, rank, sent):
         found.add(attrs.evolve(state, following=rank + 1))
-    if state.flushed <= rank < state.following:
-        found.add(_Cursor(rank + 1, rank, state.following if rules.zombies else None))
+    furthest = max(state.following, state.zombie or 0)
+    if state.flushed <= rank < furthest:  # whichever of two tasks flushed last
+        found.add(_Cursor(rank + 1, rank, furthest if rules.zombies else None))
     if state.zombie is not None and state.zombie <= rank and not _due(rules, state.zombie, rank, sent):
         found.add(attrs.evolve(state, zombie=rank + 1))
     return found
