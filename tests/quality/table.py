@@ -35,8 +35,8 @@ ODD = {
     "Where payments of one key stay in order": """a high-water mark, an overdraft and the ids that are forgotten hold on
 `SqsFifo()`, its SNS and Lambda, `PubSub(ordering=True)` and `JetStream(max_ack_pending=1)`: whatever comes again, the
 first times are in order.""",
-    '`Outbox(cursor="id")`': """a cursor passes over what commits late, so that the first times are in order; an overwrite
-that a swap breaks on `Outbox()` is broken by a second relay.""",
+    '`Outbox(cursor="id")`': """a cursor passes over what commits late, so that the first times are in order; an
+overwrite that a swap breaks on `Outbox()` is broken by a second relay.""",
     "`Debezium()`, `Kinesis()` and an offset guard": """what is published again has a new offset, so that one event is
 enough.""",
     '`Kafka(group="parallel")` and an offset guard': """it is broken by two keys in one partition that do not wait for
