@@ -10,7 +10,7 @@ from chaoskit.brokers.base import Settings, flag, named, one_queue, whole
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
@@ -27,8 +27,6 @@ from chaoskit.faults import (
 from chaoskit.schedule import Raw
 from chaoskit.traces.queue_rules import QueueRules
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
-
 WORDS = Words(
     lane="worker",
     restarts="worker {consumer} restarts",
@@ -36,10 +34,10 @@ WORDS = Words(
     put_back="published",
     no_order="Celery promises no order: workers prefetch tasks and finish them in any order.",
     told={
-        Duplicate: Told("{event} was restored to the head of the queue and ran again", f"no setting. {_IDEMPOTENT}"),
+        Duplicate: Told("{event} was restored to the head of the queue and ran again", f"no setting. {IDEMPOTENT}"),
         Redeliver: Told(
             "{event} was not acknowledged within visibility_timeout and was restored to the queue: it ran again{after}",
-            f"acks_late=False acknowledges before the task runs (and loses it in a crash). {_IDEMPOTENT}",
+            f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{event} failed before it had any effect and called retry(countdown=…); its successors went on{back}",
@@ -54,7 +52,7 @@ WORDS = Words(
         ),
         Resend: Told(
             "publishing {at} was retried although it had arrived: a second message with the same task id",
-            f"no setting: apply_async(retry=True) is the default. {_IDEMPOTENT}",
+            f"no setting: apply_async(retry=True) is the default. {IDEMPOTENT}",
         ),
         Zombie: Told(
             "visibility_timeout passed while worker {old} still worked: {held} came to worker {new}, too, with "

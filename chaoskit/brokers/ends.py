@@ -10,7 +10,7 @@ from chaoskit.brokers.base import Settings, named, one_queue, whole
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
@@ -27,16 +27,14 @@ from chaoskit.faults import (
 from chaoskit.schedule import Raw
 from chaoskit.traces.queue_rules import QueueRules
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
-
 WORDS = Words(
     told={
-        Duplicate: Told("{event} came twice in a row", f"a broker that delivers once. {_IDEMPOTENT}"),
-        Redeliver: Told("{event} came again{after}", f"a broker that delivers once. {_IDEMPOTENT}"),
+        Duplicate: Told("{event} came twice in a row", f"a broker that delivers once. {IDEMPOTENT}"),
+        Redeliver: Told("{event} came again{after}", f"a broker that delivers once. {IDEMPOTENT}"),
         DeadLetter: Told("{event} was set aside before it had any effect{back}", "nobody who puts dead letters back"),
         Overtake: Told("{over} came before {event}", "a broker that keeps the order"),
         BatchSwap: Told("sending {at} failed at first, and the retry arrived after {over}", "a producer that waits"),
-        Resend: Told("{at} was sent twice", f"a broker that deduplicates. {_IDEMPOTENT}"),
+        Resend: Told("{at} was sent twice", f"a broker that deduplicates. {IDEMPOTENT}"),
         Zombie: Told(
             "consumer {old} was taken for dead and ran {held} nevertheless, as did consumer {new}",
             "fencing: a version that is compared in the same transaction as the effect",

@@ -11,7 +11,7 @@ from chaoskit.brokers.consumer import Reading
 from chaoskit.brokers.log import LogSettings
 from chaoskit.brokers.partitioners import by_lookup3
 from chaoskit.brokers.producer import Producer
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
@@ -26,8 +26,6 @@ from chaoskit.faults import (
 )
 from chaoskit.traces.log_rules import LogRules
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
-
 WORDS = Words(
     lane="partition",
     lanes="partition",
@@ -35,10 +33,10 @@ WORDS = Words(
     place="partition {partition}, sequence number {offset}",
     restarts="processor {consumer} restarts",
     told={
-        Duplicate: Told("the event handler retried {record} itself", f"a handler that does not retry. {_IDEMPOTENT}"),
+        Duplicate: Told("the event handler retried {record} itself", f"a handler that does not retry. {IDEMPOTENT}"),
         Redeliver: Told(
             "processor {consumer} restarted before the checkpoint behind {event}: {again} came again",
-            f"no setting: what was not checkpointed comes again; checkpoint_every=1 makes it one event. {_IDEMPOTENT}",
+            f"no setting: what was not checkpointed comes again; checkpoint_every=1 makes it one event. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{record} failed before it had any effect; the application set it aside and went on{back}",
@@ -59,7 +57,7 @@ WORDS = Words(
         ),
         Resend: Told(
             "the producer got no answer for {at} and sent it again: {record} is another event in the hub",
-            f"no setting: Event Hubs does not deduplicate. {_IDEMPOTENT}",
+            f"no setting: Event Hubs does not deduplicate. {IDEMPOTENT}",
         ),
         Zombie: Told(
             "processor {new} claimed the ownership of processor {old} and read from the checkpoint, while processor "

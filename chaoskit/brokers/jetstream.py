@@ -13,7 +13,7 @@ from chaoskit.brokers.partitioners import by_fnv1a_plain
 from chaoskit.brokers.producer import Home, Producer
 from chaoskit.brokers.queue import QueueSettings
 from chaoskit.brokers.stored import Growth
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.errors import UsageError
 from chaoskit.event import Event
 from chaoskit.faults import (
@@ -31,8 +31,6 @@ from chaoskit.faults import (
 from chaoskit.schedule import Raw
 from chaoskit.traces.queue_rules import QueueRules
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
-
 WORDS = Words(
     unit="partition",
     lane="subscriber",
@@ -42,12 +40,12 @@ WORDS = Words(
     no_order="The subscribers of one consumer compete: messages are handed out in order, and finished in any order.",
     told={
         Duplicate: Told(
-            "{event} was nak'ed or not acknowledged, and came again before anything new", f"no setting. {_IDEMPOTENT}"
+            "{event} was nak'ed or not acknowledged, and came again before anything new", f"no setting. {IDEMPOTENT}"
         ),
         Redeliver: Told(
             "the ack wait of {event} ran out: it came again{after}",
             f"no setting: what is not acknowledged within ack_wait comes again; max_ack_pending=1 keeps the order. "
-            f"{_IDEMPOTENT}",
+            f"{IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{event} reached max_deliver before it had any effect, and the application kept it{back}",
@@ -69,7 +67,7 @@ WORDS = Words(
         Resend: Told(
             "{at} was published again outside of the duplicate window, or without Nats-Msg-Id: another message in "
             "the stream",
-            f"retries within the duplicate window with the same Nats-Msg-Id (msg_ids=True). {_IDEMPOTENT}",
+            f"retries within the duplicate window with the same Nats-Msg-Id (msg_ids=True). {IDEMPOTENT}",
         ),
         Zombie: Told(
             "the ack wait ran out while subscriber {old} still worked: {held} came to subscriber {new}, and a late ack "

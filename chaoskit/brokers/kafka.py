@@ -31,7 +31,7 @@ from chaoskit.brokers.log import LogSettings
 from chaoskit.brokers.partitioners import KAFKA_PARTITIONERS
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.errors import StreamError, UsageError
 from chaoskit.event import Event
 from chaoskit.faults import (
@@ -60,8 +60,7 @@ WORDS = Words(
     told={
         Duplicate: Told(
             "the consumer sought back after a failed commit and was handed {record} again",
-            "no Kafka setting: at-least-once delivery may show a record twice. Make the handler idempotent: remember "
-            "event ids in the same transaction as the effect",
+            f"no Kafka setting: at-least-once delivery may show a record twice. {IDEMPOTENT}",
         ),
         Redeliver: Told(
             "consumer {consumer} restarted before {first} was committed: {again} came again",
@@ -169,11 +168,6 @@ PARALLEL = attrs.evolve(
         Overtake: Told(
             "the key of {event} was slow: {over} of other keys went first",
             "one key for events that depend on each other; ordering=KEY orders nothing between keys",
-        ),
-        Lose: Told(
-            "the offset behind {record} was committed before it was handled, and consumer {consumer} died: it is never "
-            "delivered",
-            "commits after the handler is done (commit_ahead=False)",
         ),
     },
 )

@@ -16,7 +16,7 @@ from chaoskit.brokers.log import LogSettings
 from chaoskit.brokers.partitioners import by_md5_range
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.errors import UsageError
 from chaoskit.event import Event
 from chaoskit.faults import (
@@ -34,8 +34,6 @@ from chaoskit.faults import (
 from chaoskit.schedule import Raw
 from chaoskit.traces.log_rules import LogRules
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
-
 KCL = Words(
     lane="shard",
     lanes="partition",
@@ -44,11 +42,11 @@ KCL = Words(
     restarts="worker {consumer} restarts",
     told={
         Duplicate: Told(
-            "the record processor retried {record} itself", f"a processor that does not retry in place. {_IDEMPOTENT}"
+            "the record processor retried {record} itself", f"a processor that does not retry in place. {IDEMPOTENT}"
         ),
         Redeliver: Told(
             "worker {consumer} restarted before it had checkpointed {event}: {again} came again",
-            f"no setting: what was not checkpointed comes again; checkpoint_every=1 makes it one record. {_IDEMPOTENT}",
+            f"no setting: what was not checkpointed comes again; checkpoint_every=1 makes it one record. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{record} used up its attempts before it had any effect; the application set it aside and went on{back}",
@@ -68,7 +66,7 @@ KCL = Words(
         ),
         Resend: Told(
             "the producer got no answer for {at} and put it again: {record} is another record of the same event",
-            f"no setting: Kinesis does not deduplicate. {_IDEMPOTENT}",
+            f"no setting: Kinesis does not deduplicate. {IDEMPOTENT}",
         ),
         Zombie: Told(
             "the lease of worker {old} expired (failoverTimeMillis): worker {new} read on from the checkpoint, while "
@@ -88,10 +86,10 @@ LAMBDA = attrs.evolve(
     restarts="function {consumer} fails",
     told={
         **KCL.told,
-        Duplicate: Told("the function failed after {event}, a batch by itself, and was invoked again", _IDEMPOTENT),
+        Duplicate: Told("the function failed after {event}, a batch by itself, and was invoked again", IDEMPOTENT),
         Redeliver: Told(
             "the function failed at {event}: its batch was retried in place, with {again}",
-            f"report_batch_item_failures=True retries from the lowest reported record only. {_IDEMPOTENT}",
+            f"report_batch_item_failures=True retries from the lowest reported record only. {IDEMPOTENT}",
         ),
         Lose: Told(
             "the batch of {event} used up its retries or grew too old and was skipped: only metadata goes to the "

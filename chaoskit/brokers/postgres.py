@@ -10,7 +10,7 @@ from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whol
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
@@ -27,8 +27,6 @@ from chaoskit.faults import (
 from chaoskit.schedule import Raw
 from chaoskit.traces.queue_rules import QueueRules
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
-
 WORDS = Words(
     lane="worker",
     restarts="worker {consumer} restarts",
@@ -38,12 +36,12 @@ WORDS = Words(
     told={
         Duplicate: Told(
             "the transaction of worker {consumer} was rolled back, and the row of {event} was claimed again",
-            f"effects in the same database transaction as the row. {_IDEMPOTENT}",
+            f"effects in the same database transaction as the row. {IDEMPOTENT}",
         ),
         Redeliver: Told(
             "the transaction of worker {consumer} was rolled back, or its lease ran out: the row of {event} was "
             "claimed again{after}",
-            f"effects in the same database transaction as the row. {_IDEMPOTENT}",
+            f"effects in the same database transaction as the row. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "the row of {event} used up its attempts before it had any effect and was set aside{back}",
@@ -57,7 +55,7 @@ WORDS = Words(
             "the insert of {at} committed after those of {over}",
             "writers of one key that wait for each other (a row lock)",
         ),
-        Resend: Told("{at} was inserted twice: another row", f"a unique key of the event's id. {_IDEMPOTENT}"),
+        Resend: Told("{at} was inserted twice: another row", f"a unique key of the event's id. {IDEMPOTENT}"),
         Zombie: Told(
             "the lease of worker {old} (locked_until) ran out while it still worked: worker {new} claimed the row of "
             "{held}, and worker {old} finished nevertheless",

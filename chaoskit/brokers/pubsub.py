@@ -10,7 +10,7 @@ from chaoskit.brokers.base import Settings, flag, named, one_queue, whole, whole
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.errors import UsageError
 from chaoskit.event import Event
 from chaoskit.faults import (
@@ -28,8 +28,6 @@ from chaoskit.faults import (
 from chaoskit.schedule import Raw
 from chaoskit.traces.queue_rules import QueueRules
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
-
 PLAIN = Words(
     lane="subscriber",
     restarts="subscriber {consumer} restarts",
@@ -39,11 +37,11 @@ PLAIN = Words(
     told={
         Duplicate: Told(
             "{event} was delivered twice in a row: Pub/Sub delivers at least once",
-            f"exactly_once=True makes it rarer: then only an ack that failed brings a message back. {_IDEMPOTENT}",
+            f"exactly_once=True makes it rarer: then only an ack that failed brings a message back. {IDEMPOTENT}",
         ),
         Redeliver: Told(
             "the ack deadline of {event} ran out: {again} came again{after}",
-            f"no setting: what is not acknowledged in time comes again. {_IDEMPOTENT}",
+            f"no setting: what is not acknowledged in time comes again. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{event} reached max_delivery_attempts before it had any effect and went to the dead-letter topic{back}",
@@ -59,7 +57,7 @@ PLAIN = Words(
         ),
         Resend: Told(
             "the publisher got no answer for {at} and published it again: another message_id",
-            f"no setting: exactly-once delivery is about one message_id. {_IDEMPOTENT}",
+            f"no setting: exactly-once delivery is about one message_id. {IDEMPOTENT}",
         ),
         Zombie: Told(
             "the ack deadline ran out while subscriber {old} still worked: {held} came to subscriber {new}, and "
@@ -82,9 +80,9 @@ ORDERED = attrs.evolve(
         Redeliver: Told(
             "{event} was not acknowledged in time: it came again with all later messages of its ordering key, even "
             "acknowledged ones ({again})",
-            f"no setting: with ordering keys a redelivery brings back what follows. {_IDEMPOTENT}",
+            f"no setting: with ordering keys a redelivery brings back what follows. {IDEMPOTENT}",
         ),
-        Duplicate: Told("{event} was not acknowledged in time and came again at once", _IDEMPOTENT),
+        Duplicate: Told("{event} was not acknowledged in time and came again at once", IDEMPOTENT),
         Overtake: Told(
             "the ordering key of {event} was delivered late: {over} of other keys went first",
             "one ordering key for events that depend on each other; Pub/Sub orders nothing between keys",

@@ -34,6 +34,8 @@ from chaoskit.schedule import Raw, Schedule
 
 Fields = Callable[[Event, Raw], dict[str, Any]]
 """From an event and its delivery to the fields of `Message` that this broker carries."""
+Loses = Callable[[Stream, int], bool]
+"""Whether the broker can lose the event at this position."""
 
 
 @attrs.frozen
@@ -52,7 +54,7 @@ class QueueSettings:
     fields: Fields
     growth: Growth | None = None
     longest: int = UNBOUNDED
-    loses: Callable[[Stream, int], bool] | None = None
+    loses: Loses | None = None
     window: int = 0
     lease: int = 30
     style: Style = "settled"
@@ -67,7 +69,6 @@ class QueueModel:
         self._stored = Stored(stream, settings.producer, settings.growth)
         self._groups = _groups(stream)
         self._calm = self._turns(self._stored.calm)
-        self._lanes = self.lanes()
         self._lane_of = {i: lane for lane in self._locked_lanes() for i in lane}
 
     @property

@@ -12,7 +12,7 @@ from chaoskit.brokers.partitioners import by_murmur3
 from chaoskit.brokers.producer import Home, Producer
 from chaoskit.brokers.queue import QueueSettings
 from chaoskit.brokers.stored import Growth
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
@@ -29,8 +29,6 @@ from chaoskit.faults import (
 from chaoskit.schedule import Raw
 from chaoskit.traces.queue_rules import QueueRules
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
-
 WORDS = Words(
     dead="to the dead-letter exchange",
     put_back="published",
@@ -38,13 +36,13 @@ WORDS = Words(
     told={
         Duplicate: Told(
             "{event} was requeued (basic.nack) and came again before anything newer, with redelivered=true",
-            f"no setting: at least once. {_IDEMPOTENT}",
+            f"no setting: at least once. {IDEMPOTENT}",
         ),
         Redeliver: Told(
             "consumer {consumer} lost its channel before {event} was acknowledged: {again} came again, requeued by the "
             "closed channel{after}",
             f"no setting: what is not acknowledged when a channel closes is requeued; prefetch=1 makes it one message. "
-            f"{_IDEMPOTENT}",
+            f"{IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{event} was rejected before it had any effect and went to the dead-letter exchange; the queue went "
@@ -66,7 +64,7 @@ WORDS = Words(
         ),
         Resend: Told(
             "the publisher confirm for {at} was lost and it was published again: another message, redelivered=false",
-            f"no setting: RabbitMQ does not deduplicate. {_IDEMPOTENT}",
+            f"no setting: RabbitMQ does not deduplicate. {IDEMPOTENT}",
         ),
         Zombie: Told(
             "the connection of consumer {old} was lost: {held} went to consumer {new}, while consumer {old} ran on "

@@ -11,7 +11,7 @@ from chaoskit.brokers.consumer import Reading
 from chaoskit.brokers.log import LogSettings
 from chaoskit.brokers.partitioners import by_murmur3
 from chaoskit.brokers.producer import Producer
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
@@ -26,8 +26,6 @@ from chaoskit.faults import (
 )
 from chaoskit.traces.log_rules import LogRules
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
-
 WORDS = Words(
     lane="partition",
     lanes="partition",
@@ -35,12 +33,12 @@ WORDS = Words(
     place="partition {partition}, offset {offset}",
     told={
         Duplicate: Told(
-            "the consumer ran its handler again for {record}", f"a handler that does not retry. {_IDEMPOTENT}"
+            "the consumer ran its handler again for {record}", f"a handler that does not retry. {IDEMPOTENT}"
         ),
         Redeliver: Told(
             "consumer {consumer} restarted before it had stored the offset of {event}: {again} came again",
             f"no setting: what is behind the stored offset comes again; store_offset_every=1 makes it one message. "
-            f"{_IDEMPOTENT}",
+            f"{IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{record} failed before it had any effect; the application set it aside and went on{back}",

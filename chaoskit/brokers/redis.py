@@ -10,7 +10,7 @@ from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whol
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
@@ -27,8 +27,6 @@ from chaoskit.faults import (
 from chaoskit.schedule import Raw
 from chaoskit.traces.queue_rules import QueueRules
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
-
 STREAM = Words(
     dead="to the dead-letter stream",
     put_back="added",
@@ -36,11 +34,11 @@ STREAM = Words(
     told={
         Duplicate: Told(
             "consumer {consumer} read {event} again from its pending entries (XREADGROUP … 0)",
-            f"no setting: what was not acknowledged (XACK) stays pending. {_IDEMPOTENT}",
+            f"no setting: what was not acknowledged (XACK) stays pending. {IDEMPOTENT}",
         ),
         Redeliver: Told(
             "{event} was not acknowledged and stayed pending: it was claimed (XAUTOCLAIM) and came again{after}",
-            f"no setting: nobody but the application decides when it claims. {_IDEMPOTENT}",
+            f"no setting: nobody but the application decides when it claims. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{event} used up its attempts before it had any effect; the application moved it to a dead-letter "
@@ -57,7 +55,7 @@ STREAM = Words(
         ),
         Resend: Told(
             "the answer to XADD of {at} was lost and it was added again: an entry with another ID",
-            f"explicit IDs: Redis refuses one that it has. {_IDEMPOTENT}",
+            f"explicit IDs: Redis refuses one that it has. {IDEMPOTENT}",
         ),
         Zombie: Told(
             "consumer {new} claimed {held} while consumer {old} still worked; a late XACK is not refused",
@@ -79,12 +77,12 @@ LIST = Words(
     told={
         Duplicate: Told(
             "{event} was moved back from the processing list and popped again",
-            f"no setting: what is in the processing list is pushed back. {_IDEMPOTENT}",
+            f"no setting: what is in the processing list is pushed back. {IDEMPOTENT}",
         ),
         Redeliver: Told(
             "worker {consumer} died before LREM: {event} was moved back from the processing list and popped "
             "again{after}",
-            f"no setting of the reliable pattern. {_IDEMPOTENT}",
+            f"no setting of the reliable pattern. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{event} used up its attempts before it had any effect; the application moved it to another list{back}",
@@ -97,7 +95,7 @@ LIST = Words(
         ),
         Resend: Told(
             "the answer to LPUSH of {at} was lost and it was pushed again",
-            f"no setting: a list has no ids. {_IDEMPOTENT}",
+            f"no setting: a list has no ids. {IDEMPOTENT}",
         ),
         Zombie: Told(
             "the recovery moved {held} back from the processing list while worker {old} still worked: worker {new} "

@@ -14,7 +14,7 @@ from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.partitioners import by_murmur2
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
@@ -31,8 +31,6 @@ from chaoskit.faults import (
 from chaoskit.schedule import Raw
 from chaoskit.traces.log_rules import LogRules
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
-
 DEBEZIUM = Words(
     lane="partition",
     lanes="partition",
@@ -44,7 +42,7 @@ DEBEZIUM = Words(
         Redeliver: Told(
             "the connector restarted before its offset was flushed (offset.flush.interval.ms): {again} came again as "
             "new records",
-            f"no setting: a shorter offset.flush.interval.ms makes it shorter. {_IDEMPOTENT}",
+            f"no setting: a shorter offset.flush.interval.ms makes it shorter. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{record} failed in the sink and went to the dead-letter queue of Kafka Connect{back}",
@@ -61,7 +59,7 @@ DEBEZIUM = Words(
         ),
         Resend: Told(
             "the replication slot went back to an earlier position: {record} is the same change as another record",
-            f"no setting. {_IDEMPOTENT}",
+            f"no setting. {IDEMPOTENT}",
         ),
         Zombie: Told(
             "a rebalance of Kafka Connect started a second task: both published {held}",
@@ -82,12 +80,12 @@ OUTBOX = Words(
     told={
         Duplicate: Told(
             "the relay published {event}, crashed before it marked it, and published it again",
-            f"no setting of a relay. {_IDEMPOTENT}",
+            f"no setting of a relay. {IDEMPOTENT}",
         ),
         Redeliver: Told(
             "the relay crashed after it had published {event} and before it marked its batch: it published {again} "
             "again",
-            f"no setting of a relay; a batch of one makes it one message. {_IDEMPOTENT}",
+            f"no setting of a relay; a batch of one makes it one message. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{event} failed before it had any effect; the application set it aside and went on{back}",
@@ -102,7 +100,7 @@ OUTBOX = Words(
             "a second relay published {over} while the first one was busy with {event}",
             "one relay at a time (relays=1): an advisory lock",
         ),
-        Resend: Told("{at} was written to the outbox twice", f"a unique key in the outbox table. {_IDEMPOTENT}"),
+        Resend: Told("{at} was written to the outbox twice", f"a unique key in the outbox table. {IDEMPOTENT}"),
         Zombie: Told("two relays ran at once and both published {held}", "mutual exclusion of relays, with fencing"),
         Lose: Told(
             "the transaction that wrote {event} committed after the cursor had passed its id: it was never published",

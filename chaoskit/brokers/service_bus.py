@@ -10,7 +10,7 @@ from chaoskit.brokers.base import Settings, choice, delivered_once, flag, named,
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
@@ -27,8 +27,6 @@ from chaoskit.faults import (
 from chaoskit.schedule import Raw
 from chaoskit.traces.queue_rules import QueueRules
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
-
 PLAIN = Words(
     lane="receiver",
     restarts="receiver {consumer} restarts",
@@ -37,11 +35,11 @@ PLAIN = Words(
     no_order="Without sessions receivers compete: messages are handed out about in order, and finished in any order.",
     told={
         Duplicate: Told(
-            "{event} was abandoned, or its lock was lost, and it came again at once", f"no setting. {_IDEMPOTENT}"
+            "{event} was abandoned, or its lock was lost, and it came again at once", f"no setting. {IDEMPOTENT}"
         ),
         Redeliver: Told(
             "the lock of {event} expired before it was completed: it came again near the front{after}",
-            f"no setting: a longer lock duration, or its renewal, makes it rarer. {_IDEMPOTENT}",
+            f"no setting: a longer lock duration, or its renewal, makes it rarer. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue{back}",
@@ -57,7 +55,7 @@ PLAIN = Words(
         ),
         Resend: Told(
             "{at} was sent again{window}: a message with another SequenceNumber",
-            f"duplicate detection (duplicate_detection=True), for what is sent again within its window. {_IDEMPOTENT}",
+            f"duplicate detection (duplicate_detection=True), for what is sent again within its window. {IDEMPOTENT}",
         ),
         Zombie: Told(
             "the lock expired while receiver {old} still worked: {held} came to receiver {new}, and receiver {old} "
@@ -79,7 +77,7 @@ SESSIONS = attrs.evolve(
         **PLAIN.told,
         Redeliver: Told(
             "the session lock was lost before {event} was completed: {again} came again, in order",
-            f"no setting: what a session had not completed comes again. {_IDEMPOTENT}",
+            f"no setting: what a session had not completed comes again. {IDEMPOTENT}",
         ),
         Overtake: Told(
             "the session of {event} was accepted late: {over} of other sessions went first",

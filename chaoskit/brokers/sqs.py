@@ -15,9 +15,9 @@ import attrs
 from chaoskit.brokers.base import Settings, choice, delivered_once, flag, named, one_queue, whole, whole_or_none
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
-from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.queue import Loses, QueueSettings
 from chaoskit.brokers.sqs_rules import fifo_rules, standard_rules
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.errors import UsageError
 from chaoskit.event import Event, Stream
 from chaoskit.faults import (
@@ -38,7 +38,6 @@ from chaoskit.traces.queue_rules import QueueRules
 DEDUPLICATION_WINDOW = 300
 """Seconds in which a FIFO queue or topic drops what has a deduplication id that it accepted: 5 minutes, fixed."""
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
 _NO_ORDER = (
     "a FIFO queue (SqsFifo) with one message group for what depends on each other; a standard queue has no order"
 )
@@ -48,11 +47,11 @@ STANDARD = Words(
     told={
         Duplicate: Told(
             "SQS delivered {event} twice in a row: a standard queue may deliver a message more than once",
-            f"no setting of a standard queue. {_IDEMPOTENT}",
+            f"no setting of a standard queue. {IDEMPOTENT}",
         ),
         Redeliver: Told(
             "the visibility timeout of {event} expired before it was deleted: {again} came again{after}",
-            f"no setting: a longer VisibilityTimeout makes it rarer. {_IDEMPOTENT}",
+            f"no setting: a longer VisibilityTimeout makes it rarer. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{event} exceeded maxReceiveCount before it had any effect and went to the dead-letter queue{back}",
@@ -63,7 +62,7 @@ STANDARD = Words(
         BatchSwap: Told("sending {at} failed at first, and the retry arrived after {over}", _NO_ORDER),
         Resend: Told(
             "the producer got no answer for {at} and sent it again: a message with another MessageId",
-            f"a FIFO queue drops a retry within 5 minutes; a standard queue does not. {_IDEMPOTENT}",
+            f"a FIFO queue drops a retry within 5 minutes; a standard queue does not. {IDEMPOTENT}",
         ),
         Zombie: Told(
             "the visibility timeout expired while consumer {old} still worked: {held} came to consumer {new}, and "
@@ -85,11 +84,11 @@ FIFO = Words(
         **STANDARD.told,
         Duplicate: Told(
             "the visibility timeout of {event} expired before it was deleted: it came again at once",
-            f"no setting: at least once. {_IDEMPOTENT}",
+            f"no setting: at least once. {IDEMPOTENT}",
         ),
         Redeliver: Told(
             "the visibility timeout of a receive expired before {event} was deleted: {again} came again, in order",
-            f"max_number_of_messages=1 brings back one message only. {_IDEMPOTENT}",
+            f"max_number_of_messages=1 brings back one message only. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{event} exceeded maxReceiveCount before it had any effect and went to the dead-letter queue; its group "
@@ -107,7 +106,7 @@ FIFO = Words(
         Resend: Told(
             "the producer sent {at} again more than 5 minutes later: outside of the deduplication interval it is "
             "another message",
-            f"retries within 5 minutes carry the same MessageDeduplicationId and are dropped. {_IDEMPOTENT}",
+            f"retries within 5 minutes carry the same MessageDeduplicationId and are dropped. {IDEMPOTENT}",
         ),
         Zombie: Told(
             "the visibility timeout expired while consumer {old} still worked: {held} came to consumer {new}, and "
@@ -132,10 +131,6 @@ SOURCES = (
         " sqs-configure-dead-letter-queue-redrive, quotas-messages"
     ),
     "github.com/localstack/localstack: test_sqs.py (behaviour validated against AWS)",
-)
-NEVER_SKIPS = (
-    "a consumer that stops at the first failed message of a receive gets the rest again, in order; skips_failed=True "
-    "for one that goes on"
 )
 
 
@@ -263,7 +258,6 @@ class SqsFifo(Settings):
             _deduplicates(self.content_based_deduplication, self.deduplication_scope == "queue"),
             self.visibility_timeout,
             brings="message" if self.skips_failed else "lane",
-            lock="group",
         )
 
 
@@ -281,10 +275,7 @@ def _impossible_fifo(max_receive_count: int | None, send_batch: int, content_bas
     return no
 
 
-Loses = Any
-
-
-def _deduplicates(content_based: bool, whole_queue: bool) -> Loses:
+def _deduplicates(content_based: bool, whole_queue: bool) -> Loses | None:
     """Which events content-based deduplication drops: those with the body of an earlier one of its scope."""
 
     def loses(stream: Stream, position: int) -> bool:
@@ -303,7 +294,7 @@ def fifo_queue(
     receive: int,
     max_receive_count: int | None,
     send_batch: int,
-    loses: Loses,
+    loses: Loses | None,
     visibility_timeout: int = 30,
     **leasing: Any,
 ) -> QueueSettings:
@@ -420,7 +411,7 @@ LAMBDA_STANDARD = attrs.evolve(
         Redeliver: Told(
             "the function failed at {event}: {again} came back when the visibility timeout of the batch had "
             "expired{after}",
-            f"report_batch_item_failures=True brings back only what is reported. {_IDEMPOTENT}",
+            f"report_batch_item_failures=True brings back only what is reported. {IDEMPOTENT}",
         ),
     },
 )

@@ -10,7 +10,7 @@ from chaoskit.brokers.base import Settings, flag, named, one_queue, whole
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
@@ -27,8 +27,6 @@ from chaoskit.faults import (
 from chaoskit.schedule import Raw
 from chaoskit.traces.queue_rules import QueueRules
 
-_IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
-
 WORDS = Words(
     lane="request handler",
     restarts="endpoint {consumer} restarts",
@@ -36,11 +34,11 @@ WORDS = Words(
     put_back="resent by hand",
     no_order="Webhooks promise no order, not even for one object.",
     told={
-        Duplicate: Told("the provider sent {event} twice in a row", f"no setting. {_IDEMPOTENT}"),
+        Duplicate: Told("the provider sent {event} twice in a row", f"no setting. {IDEMPOTENT}"),
         Redeliver: Told(
             "the response to {event} was no 2xx or too slow, although the handler had done its work: it was sent "
             "again{after}",
-            f"no setting: retries go on for 3 days. {_IDEMPOTENT}",
+            f"no setting: retries go on for 3 days. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "the endpoint failed before {event} had any effect, until the retries were used up{back}",

@@ -11,6 +11,9 @@ from chaoskit.event import Event, EventId
 from chaoskit.faults import BatchSwap, DeadLetter, Fault, FaultKind, Overtake, Rehash, Resend, Zombie
 from chaoskit.schedule import Schedule, Step
 
+IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+"""What remains where no setting helps."""
+
 
 @attrs.frozen
 class Told:
