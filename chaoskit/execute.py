@@ -16,11 +16,8 @@ from chaoskit.event import Event, EventId, Message, Stream
 from chaoskit.faults import Fault, Lose
 from chaoskit.outcome import Outcome, Raised
 from chaoskit.scenario import Model, Steps
-from chaoskit.schedule import Do, Raw
+from chaoskit.schedule import DELIVER, LOSE, REFUSE, RESTART, SKIP, Raw
 from chaoskit.state import snapshot
-
-DELIVER, RESTART, SKIP, REFUSE = int(Do.DELIVER), int(Do.RESTART), int(Do.SKIP), int(Do.REFUSE)
-LOSE = int(Do.LOSE)
 
 Handler = Callable[[Message], Any]
 Body = Callable[["Deliver"], Any]

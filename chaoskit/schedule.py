@@ -27,6 +27,9 @@ class Do(IntEnum):
     TAKE_OVER = 7
 
 
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER = (int(do) for do in Do)
+"""The same as plain numbers: the models make and compare thousands of steps a second."""
+
 ACTIONS: tuple[Action, ...] = ("deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over")
 DELIVER_LIKE = frozenset(ACTIONS) - {"restart"}
 """Actions on a record: these have an event, a partition and an offset."""

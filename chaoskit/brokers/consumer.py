@@ -9,18 +9,13 @@ from typing import Literal
 
 import attrs
 
-from chaoskit.brokers.producer import Hold, Home, Logs, Turn
+from chaoskit.brokers.producer import Hold, Home, Logs, Record, Turn, moved_up
 from chaoskit.event import Event
-from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Redeliver, Zombie
+from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.scenario import Steps
-from chaoskit.schedule import Do, Raw
-
-DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER = (int(do) for do in Do)
+from chaoskit.schedule import DELIVER, LOSE, PARK, PUT_BACK, REFUSE, RESTART, SKIP, TAKE_OVER, Raw
 
 NEVER = 1 << 60
-
-Record = tuple[int, int]
-"""Partition and offset."""
 
 Caused = list[tuple[Raw, Fault | None]]
 """Steps, each with the fault that caused it."""
@@ -29,6 +24,13 @@ AtHead = Duplicate | Redeliver | DeadLetter | Zombie | Lose
 Anchored = dict[int, list[AtHead]]
 """What goes wrong at a delivery, by the position of its event, in the order in which it fires: losses, dead letters,
 zombies, then duplicates, then redeliveries."""
+
+_ORDER_OF_KINDS: dict[type, int] = {Overtake: 0, Lose: 1, DeadLetter: 2, Zombie: 3, Duplicate: 4, Redeliver: 5}
+
+
+def firing_order(fault: Hold | Fault) -> tuple[int, Hold | Fault]:
+    """A key that sorts what is anchored at one event, and of one kind by its parameters."""
+    return _ORDER_OF_KINDS[type(fault)], fault
 
 
 _NOTHING: Caused = []
@@ -487,9 +489,7 @@ class Reader:
         offset = bisect_right(self.logs.appended[lane], appended)
         self.logs = self.logs.inserted(lane, offset, position, appended)
         for turns in (self._todo, self._aside.get(lane, _NONE)):
-            for i, (time, at, place, step) in enumerate(turns):
-                if at == lane and place >= offset:
-                    turns[i] = time, at, place + 1, (*step[:4], place + 1)
+            moved_up(turns, lane, offset)
         consumer = self._owners[lane % self._consumers]
         self._back_to_read([(appended, lane, offset, (DELIVER, consumer, position, lane, offset))])
         if offset and self._holds.get(position):

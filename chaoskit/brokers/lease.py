@@ -19,19 +19,16 @@ from chaoskit.brokers.leases import (
     Leasing,
     Note,
     Parked,
-    Record,
     Stall,
     Undead,
     Waiting,
     next_attempt,
 )
-from chaoskit.brokers.producer import Hold, Home, Logs, Turn
+from chaoskit.brokers.producer import Hold, Home, Logs, Record, Turn, moved_up
 from chaoskit.event import Event
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.scenario import Steps
-from chaoskit.schedule import Do, Raw
-
-DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER = (int(do) for do in Do)
+from chaoskit.schedule import DELIVER, LOSE, PARK, PUT_BACK, REFUSE, RESTART, SKIP, TAKE_OVER, Raw
 
 
 class Lender:
@@ -161,6 +158,10 @@ class Lender:
             return turn[1], turn[2]
         return (turn[1], self._groups[turn[3][2]]) if lock == "group" else turn[1]
 
+    def _batch_lane(self, turn: Turn) -> Lane:
+        """The lane whose messages are in one batch; None, which is all, where single messages are locked."""
+        return None if self.leasing.lock == "message" else self._lane(turn)
+
     def _is_stalled(self, turn: Turn) -> Stall | None:
         return self._stalled.get(self._lane(turn)) or self._stalled.get(("queue", turn[1]))
 
@@ -216,13 +217,12 @@ class Lender:
             self._todo.append(turn)
             return self._end_lease(armed)
         del faults[0]
-        if not isinstance(fault, Zombie):
-            self._gone.append(turn[2])
         if isinstance(fault, Zombie):
             if turn[3][5] >= self.leasing.most_deliveries:
                 self._todo.append(turn)
                 return NOTHING
             return self._take_over(turn, fault)
+        self._gone.append(turn[2])
         self._latest = max(self._latest, turn[0])
         if isinstance(fault, Lose):
             return [((LOSE, *turn[3][1:]), fault)]
@@ -273,7 +273,7 @@ class Lender:
         """The lease of all that the consumer holds ends; it runs it nevertheless, while others are handed it."""
         old, lane = turn[3][1], self._lane(turn)
         held = [turn, *self._fetched_with(turn, fault.holds)]
-        self._open.pop(lane if self.leasing.lock != "message" else None, None)
+        self._open.pop(self._batch_lane(turn), None)
         for each in held:
             self._hands_over(each)
         self.notes += [Note("undead", each) for each in held]
@@ -348,7 +348,7 @@ class Lender:
 
     def _joins_batch(self, turn: Turn, alone: bool) -> None:
         """`alone`: the batch is this message only, and is closed."""
-        lane = self._lane(turn) if self.leasing.lock != "message" else None
+        lane = self._batch_lane(turn)
         members = self._open.get(lane, [])
         if len(members) >= self.leasing.window or (members and members[-1][3][1] != turn[3][1]):
             members = []
@@ -381,7 +381,7 @@ class Lender:
 
     def _whole_batch(self, turn: Turn, most: int) -> list[Turn]:
         """The batch of the message, with those of it that will not be run now, up to one with `most` deliveries."""
-        leasing, lane = self.leasing, self._lane(turn) if self.leasing.lock != "message" else None
+        leasing, lane = self.leasing, self._batch_lane(turn)
         members = self._open.pop(lane, [])
         if not members:
             return [turn]
@@ -559,9 +559,7 @@ class Lender:
         """One more message of this event; what comes later moves up by one."""
         self.logs = self.logs.inserted(lane, number, position, time)
         for turns in (self._todo, *(stall.turns for stall in self._stalled.values())):
-            for i, (accepted, at, place, step) in enumerate(turns):
-                if at == lane and place >= number:
-                    turns[i] = accepted, at, place + 1, (*step[:4], place + 1, *step[5:])
+            moved_up(turns, lane, number)
         taker = {"message": position, "group": self._groups[position], "queue": lane}[self.leasing.lock]
         consumer = taker % self.leasing.consumers
         self._back_to_queue([(time, lane, number, (DELIVER, consumer, position, lane, number, 1))])

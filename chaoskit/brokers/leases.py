@@ -18,9 +18,6 @@ Held = dict[int, list[AtHandOut]]
 """What goes wrong when an event is handed out, by its position, in the order in which it fires."""
 
 Lane = Hashable
-Record = tuple[int, int]
-"""The queue (or partition) and the number of a message in it."""
-
 NOTHING: Caused = []
 FRONT = -1_000_000_000.0
 """Sorts before all times."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Protocol
 
-from chaoskit.brokers.producer import Logs
+from chaoskit.brokers.producer import Logs, Record
 from chaoskit.event import EventId
 from chaoskit.faults import Fault
 from chaoskit.scenario import Steps
 from chaoskit.schedule import ACTIONS, Do, Raw, Schedule, Step
-
-Record = tuple[int, int]
-"""A partition or queue, and the place in it."""
 
 _AGAIN = {Do.RESTART, Do.TAKE_OVER}
 
@@ -20,34 +18,41 @@ _AGAIN = {Do.RESTART, Do.TAKE_OVER}
 class Run(Protocol):
     """A run of stage 2: `cause` is the fault behind the step just made, `late` those that delay or return records."""
 
+    logs: Logs
     cause: Fault | None
     late: dict[Record, Fault]
 
     def run(self) -> Steps: ...
 
 
-def literal(run: Run, logs: Logs, ids: Sequence[EventId], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
-    """The same run once more, noting causes. `raised` are the numbers of the deliveries that were refused."""
+def once_more(run: Run, steps: Sequence[Raw], raised: Sequence[int]) -> Iterator[tuple[Raw, bool]]:
+    """The same run step by step to its end, and whether each step is one of the deliveries that were refused."""
     play, refused = run.run(), set(raised)
-    noted: list[Fault | None] = []
     answer: bool | None = None
     for number, expected in enumerate(steps):
         step = play.send(answer)
         assert step == tuple(expected), "the model made another step"
+        answer = number in refused or None
+        yield step, bool(answer)
+    with suppress(StopIteration):
+        play.send(answer)
+
+
+def literal(run: Run, ids: Sequence[EventId], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
+    """The same run once more, noting causes. `raised` are the numbers of the deliveries that were refused."""
+    logs = run.logs  # as they were sent: what is put back is not noted in them
+    noted: list[Fault | None] = []
+    refused: list[bool] = []
+    for step, raises in once_more(run, steps, raised):
         late = run.late.pop((step[3], step[4]), None) if step[0] == Do.DELIVER else None
         noted.append(run.cause or late)
+        refused.append(raises)
         run.cause = None
-        answer = number in refused or None
     causes = _causes(steps, noted, logs)
-    return Schedule(
-        tuple(
-            _step(raw, ids, cause, number in refused)
-            for number, (raw, cause) in enumerate(zip(steps, causes, strict=True))
-        )
-    )
+    return Schedule(tuple(_step(*each, ids) for each in zip(steps, causes, refused, strict=True)))
 
 
-def _step(raw: Raw, ids: Sequence[EventId], cause: Fault | None, refused: bool) -> Step:
+def _step(raw: Raw, cause: Fault | None, refused: bool, ids: Sequence[EventId]) -> Step:
     do, consumer, position, partition, offset, *attempt = raw
     return Step(
         ACTIONS[do],

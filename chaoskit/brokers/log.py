@@ -7,10 +7,10 @@ from typing import Any
 
 import attrs
 
-from chaoskit.brokers.consumer import Anchored, AtHead, Reader, Reading
+from chaoskit.brokers.consumer import Anchored, Reader, Reading, firing_order
 from chaoskit.brokers.literal import literal
 from chaoskit.brokers.log_trace import spell_log
-from chaoskit.brokers.producer import Hold, Logs, Producer
+from chaoskit.brokers.producer import Hold, Producer
 from chaoskit.brokers.stored import Growth, Stored
 from chaoskit.event import Message, Stream
 from chaoskit.faults import (
@@ -103,12 +103,12 @@ class LogModel:
 
     def play(self, faults: Iterable[Fault]) -> Steps:
         """Stage 1, then stage 2. What each of them does is written down in docs/kafka.md."""
-        return self._reader(tuple(faults))[0].run()
+        return self._reader(tuple(faults)).run()
 
     def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
-        return spell_log(self._reader(faults)[0], steps, raised)
+        return spell_log(self._reader(faults), steps, raised)
 
-    def _reader(self, faults: Sequence[Fault]) -> tuple[Reader, Logs]:
+    def _reader(self, faults: Sequence[Fault]) -> Reader:
         anchored: Anchored = {}
         holds: dict[int, list[Hold]] = {}
         logs = self._stored.calm
@@ -122,7 +122,7 @@ class LogModel:
                 sent_otherwise = True
             elif position in anchored:
                 anchored[position].append(fault)
-                anchored[position].sort(key=_firing_order)
+                anchored[position].sort(key=firing_order)
             else:
                 anchored[position] = [fault]
         for stalls in holds.values():
@@ -133,17 +133,9 @@ class LogModel:
             for position, stalls in logs.holds.items():
                 holds[position] = stalls + holds.get(position, [])
         events, home = self.stream.events, self._settings.producer.home
-        return Reader(events, home, self._settings.reading, logs, anchored, holds), logs
+        return Reader(events, home, self._settings.reading, logs, anchored, holds)
 
     # The run as literal steps.
 
     def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
-        reader, logs = self._reader(faults)
-        return literal(reader, logs, self.stream.ids, steps, raised)
-
-
-_ORDER_OF_KINDS: dict[type[AtHead], int] = {Lose: 0, DeadLetter: 1, Zombie: 2, Duplicate: 3, Redeliver: 4}
-
-
-def _firing_order(fault: AtHead) -> tuple[int, tuple[int, ...]]:
-    return _ORDER_OF_KINDS[type(fault)], attrs.astuple(fault)[1:]
+        return literal(self._reader(faults), self.stream.ids, steps, raised)

@@ -5,27 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chaoskit.brokers.consumer import Reader
+from chaoskit.brokers.literal import once_more
+from chaoskit.brokers.producer import Record
 from chaoskit.brokers.queue_trace import consumer_name
 from chaoskit.schedule import Do, Raw
-
-Record = tuple[int, int]
 
 
 def spell_log(reader: Reader, steps: Sequence[Raw], raised: Sequence[int]) -> str:
     """The words. Events are numbered 1, 2, 3… as they were produced; partition 0 is the unit p0."""
-    speller, refused = _Speller(reader), set(raised)
-    play = reader.run()
-    answer: bool | None = None
-    for number, expected in enumerate(steps):
-        step = play.send(answer)
-        assert step == tuple(expected), "the model made another step"
+    speller = _Speller(reader)
+    for step, refused in once_more(reader, steps, raised):
         speller.before(step)
-        answer = number in refused or None
-        speller.say(step, bool(answer))
-    try:
-        play.send(answer)
-    except StopIteration:
-        speller.before(None)
+        speller.say(step, refused)
+    speller.before(None)
     return " ".join(word if isinstance(word, str) else speller.position(*word) for word in speller.words)
 
 

@@ -27,6 +27,17 @@ class Hold(NamedTuple):
 Turn = tuple[float, int, int, Raw]
 """When a record is read: by its append time, and then by partition and offset; and its delivery."""
 
+Record = tuple[int, int]
+"""The partition (or queue) and the offset (or number) of a record in it."""
+
+
+def moved_up(turns: list[Turn], lane: int, offset: int) -> None:
+    """A record was inserted: those at and behind its offset move up by one."""
+    for i, (time, at, place, step) in enumerate(turns):
+        if at == lane and place >= offset:
+            turns[i] = time, at, place + 1, (*step[:4], place + 1, *step[5:])
+
+
 _NOBODY: Turn = (0, 0, 0, (0, 0, 0, 0, 0))
 
 

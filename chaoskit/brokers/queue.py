@@ -7,11 +7,12 @@ from typing import Any
 
 import attrs
 
-from chaoskit.brokers.lease import DELIVER, Lender
-from chaoskit.brokers.leases import UNBOUNDED, AtHandOut, Held, Leasing
+from chaoskit.brokers.consumer import firing_order
+from chaoskit.brokers.lease import Lender
+from chaoskit.brokers.leases import UNBOUNDED, Held, Leasing
 from chaoskit.brokers.literal import literal
 from chaoskit.brokers.log import EPOCH
-from chaoskit.brokers.producer import Hold, Logs, Producer, Turn
+from chaoskit.brokers.producer import Logs, Producer, Turn
 from chaoskit.brokers.queue_trace import Style, spell_queue
 from chaoskit.brokers.relay import Relay
 from chaoskit.brokers.stored import Growth, Stored
@@ -30,7 +31,7 @@ from chaoskit.faults import (
     Zombie,
 )
 from chaoskit.scenario import Steps
-from chaoskit.schedule import Raw, Schedule
+from chaoskit.schedule import DELIVER, Raw, Schedule
 
 Fields = Callable[[Event, Raw], dict[str, Any]]
 """From an event and its delivery to the fields of `Message` that this broker carries."""
@@ -128,17 +129,14 @@ class QueueModel:
 
     def play(self, faults: Iterable[Fault]) -> Steps:
         """Stage 1, then stage 2. What each of them does is written down in docs/brokers.md."""
-        return self._lender(tuple(faults))[0].run()
+        return self._lender(tuple(faults)).run()
 
     def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
-        lender, logs = self._lender(faults)
-        return literal(lender, logs, self.stream.ids, steps, raised)
+        return literal(self._lender(faults), self.stream.ids, steps, raised)
 
     def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
-        lender, _ = self._lender(faults)
-        retries = self._settings.leasing.refused == "renewed"
-        settings = self._settings
-        return spell_queue(lender, steps, raised, self._unit, settings.window, settings.lease, retries, settings.style)
+        settings, lender = self._settings, self._lender(faults)
+        return spell_queue(lender, steps, raised, self._unit, settings.window, settings.lease, settings.style)
 
     def _unit(self, queue: int, position: int) -> str:
         """What a unit of order is called in a trace: a group, a queue of several, or nothing."""
@@ -148,7 +146,7 @@ class QueueModel:
         many = many or self._settings.growth is not None
         return (f"p{queue}/" if many else "") + (f"k{chr(ord('a') + self._groups[position])}" if locked else "")
 
-    def _lender(self, faults: Sequence[Fault]) -> tuple[Lender, Logs]:
+    def _lender(self, faults: Sequence[Fault]) -> Lender:
         anchored: Held = {}
         logs, turns = self._stored.calm, self._calm
         sent_otherwise = False
@@ -159,7 +157,7 @@ class QueueModel:
                 anchored.setdefault(self._stored.position[fault.at], []).append(fault)
         for several in anchored.values():
             if len(several) > 1:
-                several.sort(key=_firing_order)
+                several.sort(key=firing_order)
         if sent_otherwise:
             logs = self._stored.written(faults)
             turns = self._turns(logs)
@@ -167,7 +165,7 @@ class QueueModel:
                 anchored[position] = [*holds, *anchored.get(position, [])]
         leasing, home = self._settings.leasing, self._settings.producer.home
         runs = Relay if leasing.renewed else Lender
-        return runs(self.stream.events, home, leasing, logs, turns[:], self._groups, anchored), logs
+        return runs(self.stream.events, home, leasing, logs, turns[:], self._groups, anchored)
 
     def _turns(self, logs: Logs) -> list[Turn]:
         """Every message in order of arrival, the first at the end, with the consumer that would take it."""
@@ -196,12 +194,3 @@ def _by_group(groups: Sequence[int]) -> list[list[int]]:
     for position, group in enumerate(groups):
         found.setdefault(group, []).append(position)
     return list(found.values())
-
-
-_ORDER_OF_KINDS: dict[type[AtHandOut], int] = {
-    Overtake: 0, Lose: 1, DeadLetter: 2, Zombie: 3, Duplicate: 4, Redeliver: 5
-}  # fmt: skip
-
-
-def _firing_order(fault: AtHandOut) -> tuple[int, tuple[int, ...]]:
-    return _ORDER_OF_KINDS[type(fault)], () if isinstance(fault, Hold) else attrs.astuple(fault)[1:]

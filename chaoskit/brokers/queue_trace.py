@@ -9,9 +9,9 @@ import attrs
 
 from chaoskit.brokers.lease import Lender
 from chaoskit.brokers.leases import Note
+from chaoskit.brokers.literal import once_more
+from chaoskit.brokers.producer import Record
 from chaoskit.schedule import Do, Raw
-
-Record = tuple[int, int]
 
 Style = Literal["settled", "crashed", "invoked", "relay"]
 """What a broker tells: each settlement; or crashes; or failed invocations; or what a relay publishes."""
@@ -45,50 +45,45 @@ def spell_queue(
     unit_of: Callable[[int, int], str],
     window: int,
     lease: int,
-    retries: bool,
     style: Style,
 ) -> str:
     """The words. Events are numbered 1, 2, 3… as they were produced; `unit_of` names the unit of a queue and position.
 
     Where the broker has a deduplication `window` (seconds) the trace has times, too: a send each second, a copy when
-    the window has passed, and a lease (seconds) that runs out when it can. `retries`: what fails is sent again by the
-    task itself, and not moved by the broker. `style`: what a broker tells of its settlements.
+    the window has passed, and a lease (seconds) that runs out when it can. `style`: what a broker tells of its
+    settlements.
     """
-    happened = list(_happened(lender, steps, set(raised)))
-    return " ".join(_Speller(lender, unit_of, window, lease, retries, style).words(happened))
+    happened = list(_happened(lender, steps, raised))
+    return " ".join(_Speller(lender, unit_of, window, lease, style).words(happened))
 
 
-def _happened(lender: Lender, steps: Sequence[Raw], refused: set[int]) -> Iterator[_Happened]:
-    play = lender.run()
-    answer: bool | None = None
+def _happened(lender: Lender, steps: Sequence[Raw], raised: Sequence[int]) -> Iterator[_Happened]:
     undead: dict[Record, list[int]] = {}
-    for number, expected in enumerate([*steps, None]):
-        try:
-            step = play.send(answer)
-        except StopIteration:
-            step = None
-        notes, lender.notes = lender.notes, []
-        restarts = step is not None and step[0] == Do.RESTART
-        told = False
-        for note in notes:
-            if note.what == "undead":
-                undead.setdefault(note.turn[1:3], []).append(note.turn[3][1])
-            if step is not None and restarts and not told and note.what == "back" and note.turn[3][1] == step[1]:
-                yield _Happened(Do.RESTART, (-1, -1), -1, step[1])
-                told = True
-            yield _noted(note)
-        if step is not None and restarts and not told:
-            yield _Happened(Do.RESTART, (-1, -1), -1, step[1])
-        if step is None or expected is None:
-            return
-        assert step == tuple(expected), "the model made another step"
-        answer = number in refused or None
-        if not restarts:
-            do, consumer, position, lane, place, attempt = step
-            late = do == Do.DELIVER and consumer in undead.get((lane, place), ())
-            if late:
-                undead[lane, place].remove(consumer)
-            yield _Happened(Do(do), (lane, place), position, consumer, attempt, bool(answer), late)
+    for step, refused in once_more(lender, steps, raised):
+        if step[0] == Do.RESTART:
+            yield from _between(lender, undead, _Happened(Do.RESTART, (-1, -1), -1, step[1]))
+            continue
+        yield from _between(lender, undead)
+        do, consumer, position, lane, place, attempt = step
+        late = do == Do.DELIVER and consumer in undead.get((lane, place), ())
+        if late:
+            undead[lane, place].remove(consumer)
+        yield _Happened(Do(do), (lane, place), position, consumer, attempt, refused, late)
+    yield from _between(lender, undead)
+
+
+def _between(lender: Lender, undead: dict[Record, list[int]], restart: _Happened | None = None) -> Iterator[_Happened]:
+    """What the run has noted since the last step. A restart stands before the first message that it brings back."""
+    notes, lender.notes = lender.notes, []
+    for note in notes:
+        if note.what == "undead":
+            undead.setdefault(note.turn[1:3], []).append(note.turn[3][1])
+        if restart is not None and note.what == "back" and note.turn[3][1] == restart.consumer:
+            yield restart
+            restart = None
+        yield _noted(note)
+    if restart is not None:
+        yield restart
 
 
 def _noted(note: Note) -> _Happened:
@@ -104,12 +99,13 @@ class _Speller:
         unit_of: Callable[[int, int], str],
         window: int,
         lease: int,
-        retries: bool,
         style: Style,
     ) -> None:
         self._style, self._shown = style, set[Record]()
         self._lender, self._unit_of, self._window, self._lease = lender, unit_of, window, lease
-        self._retries, self._one_owner = retries, lender.leasing.lock == "queue"
+        self._retries = lender.leasing.refused == "renewed"
+        """What fails is sent again by the task itself, and not moved by the broker."""
+        self._one_owner = lender.leasing.lock == "queue"
         self._undead, self._takeovers = -1, 0
         self._sent: dict[int, int] = {}
         self._labels: dict[Record, str] = {}

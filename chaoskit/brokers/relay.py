@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from chaoskit.brokers.consumer import Caused
-from chaoskit.brokers.lease import RESTART, TAKE_OVER, Lender
+from chaoskit.brokers.lease import Lender
 from chaoskit.brokers.leases import NOTHING, Armed, Second, Waiting
 from chaoskit.brokers.producer import Hold, Turn
 from chaoskit.faults import Duplicate, Fault, Zombie
-from chaoskit.schedule import Raw
+from chaoskit.schedule import RESTART, TAKE_OVER, Raw
 
 
 class Relay(Lender):

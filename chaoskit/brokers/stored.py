@@ -34,9 +34,14 @@ class Stored:
         unless there is one partition only."""
         lanes: list[list[int]] = []
         for log in self.calm.partitions:
-            keyed = [i for i in log if self._producer.partitions == 1 or self.has_home(self.stream[i])]
-            lanes += [keyed] if keyed else []
-            lanes += [[i] for i in log if i not in set(keyed)] if len(keyed) < len(log) else []
+            keyed: list[int] = []
+            alone: list[list[int]] = []
+            for i in log:
+                if self._producer.partitions == 1 or self.has_home(self.stream[i]):
+                    keyed.append(i)
+                else:
+                    alone.append([i])
+            lanes += [keyed, *alone] if keyed else alone
         return lanes
 
     def has_home(self, event: Event) -> bool:

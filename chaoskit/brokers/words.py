@@ -80,18 +80,18 @@ def _sentence(
 ) -> str:
     step = steps[number]
     order: dict[EventId | None, int] = {event.id: i for i, event in enumerate(events)}
-    shown = next((s for s in steps[number:] if s.action == "deliver" and s.fault == fault), step)
     again = [s for s in steps[number:] if s.action == "deliver" and s.fault == fault]
+    shown = again[0] if again else step
     target = shown if isinstance(fault, (BatchSwap, Overtake, Resend)) else step
     subject = target.event if target.event is not None else fault.at
     here = steps.index(shown) if shown is not step else number
     over = [s.event for s in steps[:here] if s.action == "deliver" and order[s.event] > order.get(subject, len(order))]
-    first = again[0] if again else step
+    key = repr(next(event.key for event in events if event.id == fault.at))
     facts: dict[str, object] = {
-        "event": subject if target.event is not None else fault.at,
+        "event": subject,
         "at": fault.at,
         "record": words.record(target),
-        "first": _place_in_words(first),
+        "first": _place_in_words(shown),
         "again": _names([s.event for s in again] or [fault.at]),
         "over": _names(over),
         "after": _after(fault, here, steps),
@@ -100,9 +100,9 @@ def _sentence(
         "offset": target.offset,
         "back": _back(fault, number, steps, words),
         "lost": " with everything in flight" if isinstance(fault, BatchSwap) and fault.lost else "",
-        "key": repr(next(event.key for event in events if event.id == fault.at)),
+        "key": key,
         **_taken_over(fault, step, again),
-        **(_growth(fault, steps, partitions, events, words) if isinstance(fault, Rehash) else {}),
+        **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
     return words.told[type(fault)].happened.format(**facts)
 
@@ -138,13 +138,10 @@ def _taken_over(fault: Fault, step: Step, again: Sequence[Step]) -> dict[str, ob
     return {"old": old, "new": step.consumer, "held": _names([s.event for s in held] or [fault.at])}
 
 
-def _growth(
-    fault: Rehash, steps: Sequence[Step], partitions: int, events: Sequence[Event], words: Words
-) -> dict[str, object]:
+def _growth(fault: Rehash, steps: Sequence[Step], partitions: int, key: str, words: Words) -> dict[str, object]:
     homes = list(dict.fromkeys(s.partition for s in steps if s.action == "deliver" and s.event == fault.at))
     place = next((i for i, s in enumerate(steps) if s.action == "deliver" and s.event == fault.at), len(steps))
     late = [s for s in steps[place + 1 :] if s.action == "deliver" and s.fault == fault]
-    key = next(event.key for event in events if event.id == fault.at)
     noun = words.unit
     return {
         "count": partitions,
@@ -154,7 +151,7 @@ def _growth(
         "backlog": f", and was read before the backlog of {noun} {late[0].partition} ({late[0].event} first)"
         if late
         else "",
-        "lag": f"; producers with old metadata sent the next {fault.lag} events of {key!r} to the old {noun}"
+        "lag": f"; producers with old metadata sent the next {fault.lag} events of {key} to the old {noun}"
         if fault.lag
         else "",
     }

@@ -10,12 +10,12 @@ import attrs
 
 from chaoskit.errors import ChaosError, UsageError
 from chaoskit.event import EventId, Stream
-from chaoskit.execute import DELIVER, Body, Mailbox, Run, Script, execute
+from chaoskit.execute import Body, Mailbox, Run, Script, execute
 from chaoskit.faults import Fault
 from chaoskit.invariant import Invariant, Violation
 from chaoskit.outcome import Outcome
 from chaoskit.scenario import Broker, Model
-from chaoskit.schedule import Raw
+from chaoskit.schedule import DELIVER, Raw
 from chaoskit.state import snapshot
 from chaoskit.verdict import Label
 
