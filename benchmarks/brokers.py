@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-import attrs
-
 from benchmarks.measure import CPU, Expected, Figure, Row, Section, in_turn, medians, say
 from benchmarks.subjects import ints, newest_wins
 from chaoskit import check
@@ -24,6 +22,7 @@ from chaoskit.brokers import (
     Settings,
     SnsSqs,
 )
+from chaoskit.brokers.facts import as_written
 
 EVENTS = 10
 SCHEDULES = 2000
@@ -47,11 +46,11 @@ EXPECTED = Expected(0.5, at_least=True)
 def measure(quick: bool) -> Section:
     repetitions, schedules = (3, 1000) if quick else (5, SCHEDULES)
     say(f"brokers: {EVENTS} events")
-    systems = {title(broker): broker for broker in (*(kind() for kind in BROKERS.values()), *VARIANTS)}
+    systems = {f"`{as_written(broker)}`": broker for broker in (*(kind() for kind in BROKERS.values()), *VARIANTS)}
     sides = {name: partial(_check, broker, schedules) for name, broker in systems.items() if broker.kinds()}
     _check(Kafka(), schedules, repetitions)  # imports
     found = medians(in_turn(sides, repetitions))
-    kafka = found[title(Kafka())]
+    kafka = found["`Kafka()`"]
     rows = tuple(
         Row(name, rate / kafka, Figure(rate, "/s"), Figure(kafka, "/s"), f"median of {repetitions}", EXPECTED)
         for name, rate in found.items()
@@ -63,16 +62,6 @@ def measure(quick: bool) -> Section:
         "broker again."
     )
     return Section("Schedules per second, by broker", "broker", "`Kafka()`", note, rows)
-
-
-def title(broker: Settings) -> str:
-    """A broker as one would write it."""
-    changed = [
-        f"{field.name}={value!r}".replace("'", '"')
-        for field in attrs.fields(type(broker))
-        if (value := getattr(broker, field.name)) != field.default
-    ]
-    return f"`{type(broker).__name__}({', '.join(changed)})`"
 
 
 def _check(broker: Settings, schedules: int, repetition: int) -> float:

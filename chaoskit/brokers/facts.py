@@ -95,6 +95,16 @@ def in_one_sentence(broker: type[Settings]) -> str:
     return _about(broker)[0]
 
 
+def as_written(broker: Settings) -> str:
+    """A broker as one would write it: `Kafka(group="share")`."""
+    changed = [
+        f"{field.name}={_literal(value)}"
+        for field in attrs.fields(type(broker))
+        if (value := getattr(broker, field.name)) != field.default
+    ]
+    return f"{type(broker).__name__}({', '.join(changed)})"
+
+
 # The docstring.
 
 _OPENS = re.compile(r"((?:`[a-z_]+`, )*`[a-z_]+`): ")

@@ -39,31 +39,6 @@ from chaoskit.traces.words import (
     natural_key,
 )
 
-__all__ = [
-    "Batch",
-    "Commit",
-    "Deliver",
-    "End",
-    "Evict",
-    "Fail",
-    "Grow",
-    "Kill",
-    "Label",
-    "Move",
-    "Outcome",
-    "Put",
-    "Reset",
-    "Settle",
-    "Settlement",
-    "Time",
-    "Trace",
-    "Word",
-    "natural_key",
-    "parse",
-    "spell",
-    "spell_trace",
-]
-
 SETTLEMENTS: dict[str, Settlement] = {"ack": "ack", "nack": "nack", "expire": "expire", "dead": "dead", "drop": "drop"}
 
 EXAMPLES = {

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from chaoskit.errors import UsageError
 from chaoskit.traces import Permitted, parse
 from chaoskit.traces.answer import refused
-from chaoskit.traces.notation import (
+from chaoskit.traces.notation import spell, spell_trace
+from chaoskit.traces.words import (
     Batch,
     Commit,
     Deliver,
@@ -26,8 +27,6 @@ from chaoskit.traces.notation import (
     Trace,
     Word,
     natural_key,
-    spell,
-    spell_trace,
 )
 
 DELIVERIES = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from plugin.projects import HEAD, Project, Ran
+from plugin.projects import BUGGY, FIXED, HEAD, Project, Ran
 
 WORDS: dict[str, tuple[str, str]] = {
     'Kafka(group="share", consumers=2)': ("acquisition lock", "idempotent"),
@@ -50,23 +50,6 @@ def test_{number}(deliver):
         for number, broker in enumerate(WORDS)
     ]
     return Project.at(root, handlers=BUGGY, test_brokers=HEAD + "from handlers import handler\n" + "\n".join(tests))
-
-
-BUGGY = """
-def handler(balances):
-    def handle(message):
-        balances[message.key] = balances.get(message.key, 0) + message.value
-    return handle
-"""
-FIXED = """
-def handler(balances):
-    seen = set()
-    def handle(message):
-        if message.id not in seen:
-            seen.add(message.id)
-            balances[message.key] = balances.get(message.key, 0) + message.value
-    return handle
-"""
 
 
 @pytest.fixture(scope="module")

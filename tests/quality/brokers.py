@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
-
 from chaoskit import Stream
 from chaoskit.brokers import (
     BROKERS,
@@ -104,16 +102,6 @@ DEAD_LETTERS: tuple[Settings, ...] = (
 """Settings with which a message is set aside and put back later, and producers that do not wait."""
 
 DEFAULTS: tuple[Settings, ...] = tuple(kind() for kind in BROKERS.values())
-
-
-def title(broker: Settings) -> str:
-    """A broker as one would write it: `Kafka(group="share")`."""
-    changed = [
-        f'{field.name}="{value}"' if isinstance(value, str) else f"{field.name}={value}"
-        for field in attrs.fields(type(broker))
-        if (value := getattr(broker, field.name)) != field.default
-    ]
-    return f"{type(broker).__name__}({', '.join(changed)})"
 
 
 def carries_offset(broker: Settings) -> bool:

@@ -12,9 +12,10 @@ from types import ModuleType
 
 from chaoskit import Verdict, check
 from chaoskit.brokers import Settings
+from chaoskit.brokers.facts import as_written
 from handlers import name
 from handlers.buggy import BUGGY, ledger_offset_guard
-from quality.brokers import DEFAULTS, VARIANTS, carries_offset, title
+from quality.brokers import DEFAULTS, VARIANTS, carries_offset
 
 PAGE = Path(__file__).with_name("every_broker.md")
 SEED = 1
@@ -84,7 +85,7 @@ def line(cells: list[str]) -> str:
 
 
 def row(broker: Settings) -> str:
-    return line([f"`{title(broker)}`", *(cell(handler, broker) for handler in BUGGY)])
+    return line([f"`{as_written(broker)}`", *(cell(handler, broker) for handler in BUGGY)])
 
 
 def head() -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import pytest
 
 from chaoskit.brokers import Settings
-from quality.brokers import DEFAULTS, VARIANTS, title
+from chaoskit.brokers.facts import as_written
+from quality.brokers import DEFAULTS, VARIANTS
 from quality.table import ABOUT, PAGE, head, notes, row
 
 PINNED = PAGE.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("broker", DEFAULTS + VARIANTS, ids=title)
+@pytest.mark.parametrize("broker", DEFAULTS + VARIANTS, ids=as_written)
 def test_a_broker_brings_out_the_bugs_that_are_written_down(broker: Settings) -> None:
     """Each handler is found, or held, as its cell says; and shrunk to the same least delivery of the same kinds."""
-    pinned = next((line for line in PINNED.splitlines(keepends=True) if line.startswith(f"| `{title(broker)}` ")), "")
+    pinned = next(
+        (line for line in PINNED.splitlines(keepends=True) if line.startswith(f"| `{as_written(broker)}` ")), ""
+    )
     assert row(broker) == pinned, "every_broker.md is of yesterday: make docs, and look at what has changed"
 
 
@@ -22,7 +25,7 @@ def test_the_page_is_whole() -> None:
     """A row for each broker and nothing else, between what the page says about itself and what is odd in it."""
     rows = [line for line in PINNED.splitlines(keepends=True) if line.startswith("| `")]
     assert ABOUT + head() + "".join(rows) + notes() == PINNED
-    assert [line.split("`")[1] for line in rows] == [title(broker) for broker in DEFAULTS + VARIANTS]
+    assert [line.split("`")[1] for line in rows] == [as_written(broker) for broker in DEFAULTS + VARIANTS]
 
 
 def test_nothing_is_unknown() -> None:

@@ -8,10 +8,11 @@ import pytest
 
 from chaoskit import Lose, Overtake, Verdict, check
 from chaoskit.brokers import BROKERS, InOrder, Settings
+from chaoskit.brokers.facts import as_written
 from chaoskit.faults import FaultKind
 from handlers import name
 from handlers.correct import CORRECT, ledger_durable_ids, orders_retried_until_customer_known
-from quality.brokers import DEAD_LETTERS, DEFAULTS, LOSSY, VARIANTS, title
+from quality.brokers import DEAD_LETTERS, DEFAULTS, LOSSY, VARIANTS
 
 SCHEDULES = 1_500
 """For each handler on each broker: 7,500 schedules a broker."""
@@ -41,7 +42,7 @@ IDLE: dict[tuple[str, ModuleType], tuple[FaultKind, str]] = {
 }
 """What makes a verdict unknown, although all is well: a kind of fault that could act, and did not."""
 
-SYSTEMS = {title(broker): broker for broker in (*DEFAULTS, *VARIANTS, *LOSSY, *DEAD_LETTERS) if broker.kinds()}
+SYSTEMS = {as_written(broker): broker for broker in (*DEFAULTS, *VARIANTS, *LOSSY, *DEAD_LETTERS) if broker.kinds()}
 
 
 def searched(handler: ModuleType, broker: Settings) -> Verdict:
@@ -51,17 +52,17 @@ def searched(handler: ModuleType, broker: Settings) -> Verdict:
 def pairs(systems: tuple[Settings, ...]) -> list[object]:
     """Every correct handler on each of these, but for what is known to be wrong there."""
     return [
-        pytest.param(handler, broker, id=f"{title(broker)}-{name(handler)}")
+        pytest.param(handler, broker, id=f"{as_written(broker)}-{name(handler)}")
         for broker in systems
         for handler in CORRECT
-        if broker.kinds() and not (handler is orders_retried_until_customer_known and title(broker) in ORDERS_FAIL)
+        if broker.kinds() and not (handler is orders_retried_until_customer_known and as_written(broker) in ORDERS_FAIL)
     ]
 
 
 def assert_held(handler: ModuleType, broker: Settings) -> None:
     """Not flagged, over enough distinct schedules, and every kind of fault that can act has acted."""
     verdict = searched(handler, broker)
-    idle, why = IDLE.get((title(broker), handler), (None, ""))
+    idle, why = IDLE.get((as_written(broker), handler), (None, ""))
     if verdict.status == "unknown" and idle is not None:
         assert len(verdict.reasons) == 1, verdict.reasons
         assert verdict.reasons[0].startswith(f"{idle.__name__} never changed"), (why, verdict.reasons)
