@@ -42,8 +42,9 @@ class Script:
     steps: Sequence[Raw]
     faults: tuple[Fault, ...] | None = None
     refusals: frozenset[int] = frozenset()
-    chances: int | None = None
-    """For orders that no model makes: how often an event is shown, the last time at the end; None: ask the model."""
+    retries: bool | None = None
+    """For orders that no model makes: whether what was refused is shown again at the end, for as long as that brings
+    anything on; None: ask the model."""
 
     @property
     def loses(self) -> bool:
@@ -217,6 +218,7 @@ class Deliver:
         refused: list[int] = []
         live: Steps | None = None
         taken: list[Raw] = []
+        later = _Later(script.retries) if script.retries is not None else None
         while number < len(steps):
             step = steps[number]
             if step[0] == DELIVER:
@@ -232,8 +234,8 @@ class Deliver:
                     self._states.append(snapshot(self._state()))
             elif step[0] == RESTART:
                 handlers.pop(step[1], None)
-            if script.chances is not None:
-                steps = steps if error is None else _shown_later(steps, number, script.chances)
+            if later is not None:
+                steps = later.after(steps, number, error is not None)
             elif live is None and (error is not None) != (number in expected):
                 live = script.after(number + 1, [i in refused for i in range(number + 1)])
                 taken = steps = list(steps[: number + 1])
@@ -309,7 +311,15 @@ class Deliver:
         events, refusals = delivered.stream.events, set(self._refusals)
         taken = {events[s[2]].id for i, s in enumerate(self._steps) if s[0] == DELIVER and i not in refusals}
         lost = self._lost(taken | {raised.event for raised in refused})
-        return Outcome(state, delivered, tuple(self._states), tuple(self._raised), refused, lost, failure)
+        return Outcome(
+            state, delivered, tuple(self._states), tuple(self._raised), refused, lost, self._unseen(lost), failure
+        )
+
+    def _unseen(self, lost: Collection[EventId]) -> tuple[EventId, ...]:
+        """What was never delivered, and not lost: it waits behind what was refused."""
+        stream = self._script.mailbox.model.stream
+        found = {*Delivered(stream, self._steps), *lost}
+        return tuple(id_ for id_ in stream.ids if id_ not in found)
 
     def _lost(self, taken: Collection[EventId]) -> tuple[EventId, ...]:
         """What was skipped or lost, and of which no copy was taken, or refused to its end, otherwise."""
@@ -375,12 +385,29 @@ class ReferenceRefused(UsageError):
         )
 
 
-def _shown_later(steps: Sequence[Raw], number: int, chances: int) -> list[Raw]:
-    """The steps with one more at the end for the event that was refused; or with its end, if it had its chances."""
-    step = steps[number]
-    if list(steps[: number + 1]).count(step) < chances:
-        return [*steps, step]
-    return [*steps[: number + 1], (REFUSE if chances > 1 else SKIP, *step[1:]), *steps[number + 1 :]]
+class _Later:
+    """What was refused in an order that no model makes: lost, or shown again at the end, round after round, for as
+    long as a round brings anything on."""
+
+    def __init__(self, retries: bool) -> None:
+        self._retries = retries
+        self._refused: list[Raw] = []
+        self._more = True
+
+    def after(self, steps: Sequence[Raw], number: int, refused: bool) -> Sequence[Raw]:
+        """The steps with what follows from the one of this number."""
+        step = steps[number]
+        if refused and not self._retries:
+            return [*steps[: number + 1], (SKIP, *step[1:]), *steps[number + 1 :]]
+        if refused:
+            self._refused.append(step)
+        elif step[0] == DELIVER:
+            self._more = True
+        if number + 1 < len(steps) or not self._refused:
+            return steps
+        again = self._refused if self._more else [(REFUSE, *each[1:]) for each in self._refused]
+        self._refused, self._more = [], False
+        return [*steps, *again]
 
 
 def _next_step(play: Steps, refused: bool) -> list[Raw]:

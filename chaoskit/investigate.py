@@ -219,7 +219,7 @@ def _quietly(fails: Any, stream: Stream, faults: Plan) -> bool:
 
 def violated(case: Case, faults: Plan, run: Run, label: Label | None, schedule: Schedule | None = None) -> Verdict:
     """The verdict on one failing run, with its literal schedule where that is known already."""
-    reference = case.reference(run.outcome.lost)
+    reference = case.reference_of(run)
     return Verdict(
         "violated",
         violations=case.violations(run),

@@ -10,6 +10,7 @@ from typing import Literal
 import attrs
 
 from chaoskit.brokers.producer import Hold, Home, Logs, Record, Turn, moved_up
+from chaoskit.brokers.refusals import Refusals
 from chaoskit.event import Event
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.scenario import Steps
@@ -42,14 +43,16 @@ class Reading:
     """How the group reads: partition p belongs to consumer p % `consumers`.
 
     `commit_every`: after each k-th record of a process; None: after every record, unless a redelivery is pending.
-    `on_error`, `max_attempts`: what happens to a record whose handler raises. `resets`: records are lost because a
-    lost commit starts at the end of the log, and not because they are committed too early.
+    `on_error`, `max_attempts`: what happens to a record whose handler raises. `blocks`: its partition waits for it
+    ever after; else it is set aside after `max_attempts`, and put back when nothing else is left. `resets`: records
+    are lost because a lost commit starts at the end of the log, and not because they are committed too early.
     """
 
     consumers: int
     commit_every: int | None
     on_error: Literal["retry", "stop", "skip", "retry_topic"]
     max_attempts: int
+    blocks: bool = False
     resets: bool = False
 
 
@@ -133,8 +136,7 @@ class Reader:
     _due = NEVER
     _serial = 0
     _latest = 0.0
-    _some_refused = False
-    _refusals: _Refusals | None = None
+    _refusals: Refusals | None = None
     _parks: Sequence[tuple[int, Turn]] = ()
 
     def __init__(
@@ -223,8 +225,9 @@ class Reader:
 
     def _nothing_to_read(self) -> Caused | None:
         """What happens when no lane can be read: a stall ends, a consumer restarts, a dead letter comes back."""
-        if self._stalled:
-            self._end_stall(min(self._stalled.values(), key=lambda stall: (stall.appended, stall.lane)))
+        held = [stall for stall in self._stalled.values() if stall.until < NEVER] if self._stalled else []
+        if held:
+            self._end_stall(min(held, key=lambda stall: (stall.appended, stall.lane)))
             return []
         if self.armed:
             return [self._fire(self.armed)]
@@ -232,8 +235,18 @@ class Reader:
             return [self._run_on(self._undead[0])]
         if self._parked:
             return [self._back(min(self._parked, key=lambda parked: parked.due))]
-        position = self._refusals.next_chance() if self._refusals else None
-        return None if position is None else [self._put_back(position, None)]
+        return self._try_again(self._refusals) if self._refusals else None
+
+    def _try_again(self, refusals: Refusals) -> Caused | None:
+        """A record that was given up, which may have waited for others; or the end of all that are left."""
+        chance = refusals.next_chance()
+        if chance is None:
+            return [((REFUSE, *step[1:]), None) for step in refusals.to_the_end()] or None
+        _, step = chance
+        if not self.reading.blocks:
+            return [self._put_back(step[2], None)]
+        self._end_stall(self._stalled[step[3]])
+        return []
 
     # After a record.
 
@@ -330,7 +343,7 @@ class Reader:
                 if self._parks:
                     self._parks = [park for park in self._parks if park[0] > first or park[1][3][1] != consumer]
         again = history[begun:]
-        if len(self._begun) > 1 or self._some_refused:
+        if len(self._begun) > 1 or self._refusals:
             again = [turn for turn in again if turn[3][1] == consumer and turn[3][0] == DELIVER]
         if self._parks:
             again += [turn for _, turn in self._parks if turn[3][1] == consumer]
@@ -500,13 +513,16 @@ class Reader:
         step = turn[3]
         if self.reading.on_error == "skip":
             return [((SKIP, *step[1:]), None), *self._processed(step)]
-        refusals = self._refusals = self._refusals or _Refusals()
+        refusals = self._refusals = self._refusals or Refusals()
         retried = self.reading.on_error == "retry_topic"
         which = (-1, step[2]) if retried else (step[3], step[4])  # a retry topic's copies count together
-        if refusals.count(which) < self.reading.max_attempts:
+        if refusals.attempt(which) < self.reading.max_attempts:
             return self._to_retry_topic(turn) if retried else self._again(turn)
-        do = PARK if refusals.give_up(step[2], which) else REFUSE
-        return [((do, *step[1:]), None), *self._processed(step)]
+        if self.reading.blocks:
+            refusals.give_up(which, step[3], step)
+            return self._again(turn, for_good=True)
+        refusals.give_up(which, None, step)
+        return [((PARK, *step[1:]), None), *self._processed(step)]
 
     def _to_retry_topic(self, turn: Turn) -> Caused:
         """It is published to the retry topic, its offset committed; it comes again after one other delivery."""
@@ -515,51 +531,23 @@ class Reader:
         self._wait(parked.due, _BACK, parked)
         return [((PARK, *turn[3][1:]), None), *self._processed(turn[3])]
 
-    def _again(self, turn: Turn) -> Caused:
-        """The record is read again: by a new process, or after one delivery of another lane if there is one."""
+    def _again(self, turn: Turn, *, for_good: bool = False) -> Caused:
+        """The record is read again: by a new process, or after one delivery of another lane if there is one; or, if it
+        was refused `for_good`, when nothing else can be read."""
         time, lane, offset, step = turn
         refused = (time, lane, offset, (REFUSE, *step[1:]))
-        self._some_refused = True
         copy = len(self._history) - 1
         while copy >= 0 and self._history[copy] in (turn, refused):
             self._history[copy] = refused
             copy -= 1
-        if self.reading.on_error == "stop":
-            self._todo.append(turn)
-            return [(self._restart(step[1]), None)]
-        if any(other[1] != lane for other in reversed(self._todo)):
+        if for_good:
+            self._stalled[lane] = blocked = _Stall(lane, self.logs.appended[lane][offset], (), 0)
+            blocked.until = NEVER
+        elif self.reading.on_error != "stop" and any(other[1] != lane for other in reversed(self._todo)):
             self._stall(lane, offset, ())
         self._todo.append(turn)
-        return []
+        return [(self._restart(step[1]), None)] if self.reading.on_error == "stop" else []
 
 
 def _kind_first(alarm: tuple[int, int, int, Waiting]) -> tuple[int, int, int]:
     return alarm[1], alarm[0], alarm[2]
-
-
-class _Refusals:
-    """How often each record was refused, and which events are put back once more."""
-
-    def __init__(self) -> None:
-        self._attempts: dict[Record, int] = {}
-        self._given_up: list[int] = []
-        self._last_chance: set[int] = set()
-
-    def count(self, record: Record) -> int:
-        attempts = self._attempts[record] = self._attempts.get(record, 0) + 1
-        return attempts
-
-    def give_up(self, position: int, record: Record) -> bool:
-        """Whether the event gets another chance once nothing else is left."""
-        self._attempts[record] = 0
-        if position in self._last_chance:
-            return False
-        self._given_up.append(position)
-        return True
-
-    def next_chance(self) -> int | None:
-        if not self._given_up:
-            return None
-        position = self._given_up.pop(0)
-        self._last_chance.add(position)
-        return position

@@ -330,7 +330,8 @@ class Kafka(Settings):
             retries_copy=not self.idempotent_producer,
         )
         if self.group == "consumer":
-            reading = Reading(self.consumers, self.commit_every, self.on_error, self.max_attempts)
+            blocks = self.on_error == "stop"
+            reading = Reading(self.consumers, self.commit_every, self.on_error, self.max_attempts, blocks)
             return LogSettings(self.topic, producer, reading, self.max_poll_records, growth)
         if self.group == "share":
             lends = Leasing(self.consumers, max_attempts=self.delivery_count_limit, gives_up="lost")

@@ -233,7 +233,7 @@ class Kinesis(Settings):
         home, growth = routing(lambda key: key_bytes(self, key), by_md5_range, self.shards)
         producer = Producer(home, self.shards, max_in_flight=self.records_per_put)
         if self.consumer == "kcl":
-            reading = Reading(self.workers, self.checkpoint_every, "retry", 10, resets=True)
+            reading = Reading(self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
             return LogSettings(self.stream, producer, reading, 10_000, growth, numbered=True)
         lends = Leasing(
             max(self.shards, self.parallelization_factor),

@@ -25,6 +25,7 @@ from chaoskit.brokers.leases import (
     next_attempt,
 )
 from chaoskit.brokers.producer import Hold, Home, Logs, Record, Turn, moved_up
+from chaoskit.brokers.refusals import Refusals
 from chaoskit.event import Event
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.scenario import Steps
@@ -62,10 +63,8 @@ class Lender:
         self._stalled: dict[Lane, Stall] = {}
         self._open: dict[Lane, list[Turn]] = {}
         self._owner: dict[Lane, int] = {}
-        self._attempts: dict[Record, int] = {}
-        self._chance: set[Record] = set()
+        self._refusals: Refusals = Refusals()
         self._given_away: set[Record] = set()  # given up: no lease brings it back
-        self._given_up: list[int] = []
         self._fresh = leasing.consumers
         self._returned = 0
         self._gone: list[int] = []
@@ -141,14 +140,25 @@ class Lender:
             found = [waiting for waiting in self._waiting if type(waiting) is kind]
             if found:
                 return self._due(min(found, key=lambda waiting: waiting.left))
-        if self._stalled:
-            self._end_stall(next(iter(self._stalled.values())))
+        held = [stall for stall in self._stalled.values() if not stall.blocked]
+        if held:
+            self._end_stall(held[0])
             return []
-        if self._given_up:
-            first = min(self._given_up)  # in the order of the producer: the refused ones may wait for others
-            self._given_up.remove(first)
-            return [self._put_back(first, None)]
-        return None
+        return self._try_again()
+
+    def _try_again(self) -> Caused | None:
+        """A message that was given up, which may have waited for others; or the end of all that are left."""
+        chance = self._refusals.next_chance()
+        if chance is None:
+            return [((REFUSE, *step[1:]), None) for step in self._refusals.to_the_end()] or None
+        lane, step = chance
+        self._open.clear()  # a batch does not wait for what comes so late
+        if lane is None:
+            return [self._put_back(step[2], None)]
+        stall = self._stalled[lane]
+        self._given_away -= {turn[1:3] for turn in stall.turns}
+        self._end_stall(stall)
+        return []
 
     # Who keeps what in order, and who takes it.
 
@@ -571,27 +581,21 @@ class Lender:
         if leasing.refused == "lost":
             return [((SKIP, *step[1:]), None)]
         which = (-1, step[2]) if leasing.refused == "renewed" else turn[1:3]
-        attempts = self._attempts[which] = self._attempts.get(which, 0) + 1
+        attempts = self._refusals.attempt(which)
         if step[5] >= leasing.most_deliveries:
             attempts = leasing.max_attempts
         if attempts < leasing.max_attempts:
             return self._sent_again(turn) if leasing.refused == "renewed" else self._shown_again(turn)
-        self._attempts[which] = 0
         self._given_away.add(turn[1:3])
         others = self._rest_of_batch(turn) if leasing.brings == "batch" else NOTHING
         if leasing.gives_up == "lost":
             return [((SKIP, *step[1:]), None), *others]
-        if step[2] in self._given_up:  # another message of the event waits to be put back
-            return [((PARK, *step[1:]), None), *others]
-        chance = (-1, step[2]) if leasing.gives_up == "dead" else turn[1:3]
-        if chance in self._chance:
-            return [((REFUSE, *step[1:]), None), *others]
-        self._chance.add(chance)
         if leasing.gives_up == "dead":
-            self._given_up.append(step[2])
+            self._refusals.give_up(which, None, step)
             return [((PARK, *step[1:]), None), *others]
+        self._refusals.give_up(which, self._lane(turn), step)
         self._comes_back([turn])
-        self._stall(turn, UNBOUNDED)
+        self._block(turn)
         return others
 
     def _rest_of_batch(self, turn: Turn) -> Caused:
@@ -602,7 +606,8 @@ class Lender:
         self._comes_back(other for other in others if other[3][5] < most)
         used_up = [other for other in others if other[3][5] >= most]
         if leasing.gives_up == "dead":
-            self._given_up += [other[3][2] for other in used_up]
+            for other in used_up:
+                self._refusals.give_up(other[1:3], None, other[3])
         return [((PARK if leasing.gives_up == "dead" else SKIP, *other[3][1:]), None) for other in used_up]
 
     def _sent_again(self, turn: Turn) -> Caused:
@@ -620,21 +625,19 @@ class Lender:
         if leasing.brings == "batch":
             most = leasing.most_deliveries
             turns = [each for each in self._whole_batch(turn, most) if each[3][5] < most]
-        lanes = {self._lane(each) for each in turns}
+        lanes = dict.fromkeys(self._lane(each) for each in turns)
         at_once = leasing.lock == "message" and leasing.in_order and leasing.returns != "anywhere"
         waits = (
             not at_once and leasing.returns != "front" and any(self._lane(other) not in lanes for other in self._todo)
         )
         self._comes_back(turns)
         if waits:
-            for each in turns:
-                self._stall(each, 1)
+            for lane in [lane for lane in lanes if lane not in self._stalled]:
+                stall = self._stalled[lane] = Stall(lane, 1, [], None, None)
+                self._waiting.append(stall)
         return NOTHING
 
-    def _stall(self, turn: Turn, left: int) -> None:
-        """The lane of what was refused waits for another one."""
-        lane = self._lane(turn)
-        if lane not in self._stalled:
-            stall = self._stalled[lane] = Stall(lane, left, [], None, None)
-            if left < UNBOUNDED:
-                self._waiting.append(stall)
+    def _block(self, turn: Turn) -> None:
+        """What was refused keeps its lane until nothing else is left."""
+        stall = self._stalled[self._lane(turn)] = Stall(self._lane(turn), UNBOUNDED, [], None, None)
+        stall.blocked = True

@@ -35,7 +35,7 @@ class Leasing:
     before anything new; or, where it is claimed or retried after a while, anywhere. `renewed`: what comes back is a
     new broker message.
     `refused`: what happens to a message whose handler raised: shown "again", sent again as a new message ("renewed"),
-    or "lost". `max_attempts`: then it is given up: "dead" (parked, put back once at the end), "lost", or "never"
+    or "lost". `max_attempts`: then it is given up: "dead" (parked, put back at the end), "lost", or "never"
     (kept until nothing else is left).
     """
 
@@ -67,13 +67,15 @@ class Note(NamedTuple):
 
 
 class Stall:
-    """A lane that is not handed on: a slow consumer has its head, or nothing has asked for it."""
+    """A lane that is not handed on: a slow consumer has its head, or nothing has asked for it; or it is `blocked` by
+    what was refused."""
 
-    __slots__ = ("awaits", "consumer", "fault", "lane", "left", "turns")
+    __slots__ = ("awaits", "blocked", "consumer", "fault", "lane", "left", "turns")
 
     def __init__(self, lane: Lane, left: int, turns: list[Turn], fault: Fault | None, consumer: int | None) -> None:
         self.lane, self.left, self.turns, self.fault, self.consumer = lane, left, turns, fault, consumer
         self.awaits: int | None = None
+        self.blocked = False
 
 
 class Armed:

@@ -144,5 +144,5 @@ class RabbitMQStream(Settings):
     def stages(self) -> LogSettings:
         home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.partitions)
         producer = Producer(home, self.partitions, max_in_flight=self.outstanding_confirms)
-        reading = Reading(self.consumers, self.store_offset_every, "retry", 10, resets=True)
+        reading = Reading(self.consumers, self.store_offset_every, "retry", 10, not self.dead_letters, resets=True)
         return LogSettings(self.stream, producer, reading, 10_000, growth)

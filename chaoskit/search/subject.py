@@ -120,7 +120,7 @@ class Case:
         self._mailbox = Mailbox(model)
         self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
         self._skips = model.skips_refused
-        self._references: dict[tuple[EventId, ...], Outcome] = {}
+        self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}
 
     def steps(self, faults: Sequence[Fault]) -> list[Raw]:
         return list(self.model.play(faults))
@@ -128,33 +128,46 @@ class Case:
     def run(self, faults: Sequence[Fault], steps: Sequence[Raw] | None = None) -> Run:
         script = Script(self._mailbox, self.steps(faults) if steps is None else steps, tuple(faults))
         run = self.subject.execute(script)
-        return kept(run) if run.outcome.lost else run
+        return kept(run) if run.outcome.lost or run.outcome.unseen else run
 
     def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
         """Run recorded steps."""
         return kept(self.subject.execute(Script(self._mailbox, steps, tuple(faults), refusals)))
 
-    def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True) -> Run:
-        """Each event once, in produce order or in `order`, in one process. With `strict` a refusal is an error."""
+    def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True, skips: bool | None = None) -> Run:
+        """Each event once, in produce order or in `order`, in one process. With `strict` a refusal is an error; else
+        what is refused is lost where the broker `skips` it, or tried again at the end."""
         steps = self._in_order
         if order is not None:
             steps = [steps[position] for position in order]
         steps = [(DELIVER, 0, *step[2:]) for step in steps]
-        chances = None if strict else 1 if self._skips else 2
-        return self.subject.execute(Script(self._mailbox, steps, None if strict else (), chances=chances))
+        retries = None if strict else not (self._skips if skips is None else skips)
+        return self.subject.execute(Script(self._mailbox, steps, None if strict else (), retries=retries))
 
-    def reference(self, lost: tuple[EventId, ...] = ()) -> Outcome:
+    def reference(self, lost: tuple[EventId, ...] = (), *, skips: bool | None = None) -> Outcome:
         """The in-order outcome, without the events that were lost. Its state is a copy."""
-        found = self._references.get(lost)
+        found = self._references.get((lost, skips))
         if found is None:
             ids = self.model.stream.ids
             order = [i for i in range(len(ids)) if ids[i] not in lost] if lost else None
-            outcome = self.in_order(order, strict=not lost).outcome
-            found = self._references[lost] = attrs.evolve(outcome, state=snapshot(outcome.state))
+            outcome = self.in_order(order, strict=not lost, skips=skips).outcome
+            found = self._references[lost, skips] = attrs.evolve(outcome, state=snapshot(outcome.state))
         return found
 
+    def reference_of(self, run: Run) -> Outcome:
+        """The in-order outcome that this run is compared with. Where something was lost, nobody can help that what
+        needs it is refused: what waits behind that is left out, too; and where the broker skips it, a copy that comes
+        later may be taken or not."""
+        lost = run.outcome.lost
+        if lost and run.outcome.unseen:
+            return self.reference(lost + run.outcome.unseen)
+        reference = self.reference(lost)
+        if lost and not set(reference.lost) <= set(lost):
+            return self.reference(lost, skips=False)
+        return reference
+
     def violations(self, run: Run) -> tuple[Violation, ...]:
-        return self.subject.judge(self.reference(run.outcome.lost), run.outcome)
+        return self.subject.judge(self.reference_of(run), run.outcome)
 
     # Which order a failure breaks.
 

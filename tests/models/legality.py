@@ -39,7 +39,8 @@ def check_legal(scenario: Scenario, steps: Sequence[Raw], refused: Collection[in
     for number in range(len(steps)):
         reading.step(number)
     reading.end()
-    _check_log(scenario, reading.log())
+    if not reading.blocked:  # else nobody has read the whole log
+        _check_log(scenario, reading.log())
 
 
 class _Faults:
@@ -82,6 +83,9 @@ class _Reading:
         self.committed: dict[int, list[int]] = {}
         self.accepted: set[int] = set()
         self.lost: set[int] = set()
+        self.ever_refused: set[int] = set()
+        self.set_aside: set[int] = set()
+        self.blocked: set[int] = set()
         self.resumes = _resumes(steps)
 
     def step(self, number: int) -> None:
@@ -93,6 +97,9 @@ class _Reading:
         require(0 <= partition < self.width, f"step {number}: no such partition")
         if do == PUT_BACK:
             self.append(number, position, (partition, offset))
+            return
+        if do == REFUSE:
+            self.give_up(number, position, (partition, offset))
             return
         same = self.content.setdefault((partition, offset), position)
         require(same == position, f"step {number}: the record at an offset changed")
@@ -125,7 +132,8 @@ class _Reading:
         following = self.following(number)
         require(following is not None, f"step {number}: nothing follows a refusal")
         assert following is not None
-        left = following[0] in (PARK, REFUSE) and following[1:] == step[1:]
+        self.ever_refused.add(step[2])
+        left = following[0] in (PARK, REFUSE)
         if self.broker.on_error == "skip":
             require(following == (SKIP, *step[1:]), f"step {number}: refused and not skipped")
         elif self.broker.on_error == "stop":
@@ -133,19 +141,34 @@ class _Reading:
             require(left or stopped, f"step {number}: refused and the process lives on")
 
     def leave(self, number: int, position: int) -> None:
-        """A record passes unprocessed: to the dead-letter topic, skipped or refused to the end."""
+        """A record passes unprocessed: to the dead-letter topic, or skipped."""
         step = self.steps[number]
         after_refusal = number - 1 in self.refused and self.steps[number - 1][1:] == step[1:]
-        if step[0] == PARK:
+        if step[0] == PARK and after_refusal:
+            require(self.broker.on_error != "stop", f"step {number}: a consumer that stops sets nothing aside")
+            self.set_aside.add(position)  # of several copies of it one is put back
+        elif step[0] == PARK:
             self.parked[position] += 1
-            if not after_refusal:
-                self.faults.dead_letters[position] -= 1
-                require(self.faults.dead_letters[position] >= 0, f"step {number}: parked without a DeadLetter")
+            self.faults.dead_letters[position] -= 1
+            require(self.faults.dead_letters[position] >= 0, f"step {number}: parked without a DeadLetter")
         else:
             require(after_refusal, f"step {number}: given up without a refusal")
-            require((step[0] == SKIP) == (self.broker.on_error == "skip"), f"step {number}: wrong way to give up")
+            require(self.broker.on_error == "skip", f"step {number}: wrong way to give up")
             self.lost.add(position)
         self.processed(number, step)
+
+    def give_up(self, number: int, position: int, record: Record) -> None:
+        """Refused to the end, when nothing else is left: it stays set aside, or its partition waits for it."""
+        require(all(step[0] == REFUSE for step in self.steps[number:]), f"step {number}: something is left to read")
+        require(position in self.ever_refused, f"step {number}: given up without a refusal")
+        self.lost.add(position)
+        if self.broker.on_error == "stop":
+            require(record[1] >= self.next[record[0]], f"step {number}: not what its partition waits for")
+            self.blocked.add(record[0])
+            return
+        require(self.broker.on_error != "skip", f"step {number}: wrong way to give up")
+        require(position in self.set_aside, f"step {number}: refused to the end, and not set aside")
+        self.set_aside.remove(position)
 
     def arm(self, consumer: int, position: int) -> None:
         if self.faults.redeliveries[position] > 0:
@@ -179,7 +202,8 @@ class _Reading:
         commit = self.commit_of(consumer)[:]
         resumes = self.resumes[number]
         for partition in range(consumer, self.width, self.broker.consumers):
-            at = resumes.get(partition, self.next[partition])
+            unread = commit[partition] if self.broker.on_error == "stop" else self.next[partition]
+            at = resumes.get(partition, unread)
             require(at >= self.floor[partition], f"step {number}: a replay below the commit of an earlier one")
             require(at >= commit[partition], f"step {number}: a replay below the commit")
             require(at <= commit[partition], f"step {number}: a replay that skips what was not committed")
@@ -193,8 +217,11 @@ class _Reading:
 
     def append(self, number: int, position: int, record: Record) -> None:
         partition, offset = record
-        self.parked[position] -= 1
-        require(self.parked[position] >= 0, f"step {number}: put back and never parked")
+        require(self.parked[position] or position in self.set_aside, f"step {number}: put back and never parked")
+        if self.parked[position]:
+            self.parked[position] -= 1
+        else:
+            self.set_aside.remove(position)
         require(record not in self.content, f"step {number}: put back at an offset that is taken")
         require(offset >= self.unused[partition], f"step {number}: put back among older records")
         homes = {home(self.events[position].key, count) for count in self.counts}
@@ -204,16 +231,17 @@ class _Reading:
         self.put_back.add(record)
 
     def end(self) -> None:
+        require(not self.set_aside, "refused, set aside and never put back")
         require(not any(self.parked.values()), "parked and never put back")
         require(not any(self.armed.values()), "a redelivery is still pending")
         require(
-            self.accepted | self.lost == set(range(len(self.events))),
+            self.blocked or self.accepted | self.lost == set(range(len(self.events))),
             "an event was neither delivered nor given up",
         )
         if not self.refused:
             require(not self.lost, "an event was given up that nobody refused")
             require(not self.faults.unspent(), "a fault that could act did not")
-        for partition in range(self.width):
+        for partition in set(range(self.width)) - self.blocked:
             offsets = sorted(offset for at, offset in self.content if at == partition)
             require(offsets == list(range(self.next[partition])), f"partition {partition} was not read to its end")
         if not self.faults.all and not self.refused:
@@ -236,7 +264,7 @@ def _resumes(steps: Sequence[Raw]) -> dict[int, dict[int, int]]:
         do, _, _, partition, offset = steps[number]
         if do == RESTART:
             found[number] = ahead.copy()
-        elif do != PUT_BACK:
+        elif do not in (PUT_BACK, REFUSE):
             ahead[partition] = offset
     return found
 

@@ -7,7 +7,7 @@ offset 1, `2!@0:1` the same and refused; `R0` is a restart of consumer 0; `park(
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations_with_replacement, pairwise
 from typing import Any
 
@@ -49,10 +49,20 @@ def steps(keys: str, *faults: Fault, **settings: Any) -> str:
 
 def steps_refusing(times: dict[int, int], keys: str, *faults: Fault, **settings: Any) -> str:
     """The steps for a handler that refuses each of these events so many times."""
+    left = dict(times)
+
+    def refuses(event: int) -> bool:
+        left[event] = left.get(event, 0) - 1
+        return left[event] >= 0
+
+    return steps_of(refuses, keys, *faults, **settings)
+
+
+def steps_of(refuses: Callable[[int], bool], keys: str, *faults: Fault, **settings: Any) -> str:
+    """The steps for a handler that refuses what it is asked about by its number."""
     scenario = Scenario(events(keys), kafka(**settings), faults)
     model = scenario.broker.model(scenario.stream)
     play = model.play(faults)
-    left = dict(times)
     taken: list[Raw] = []
     refused: list[int] = []
     answer: bool | None = None
@@ -61,10 +71,8 @@ def steps_refusing(times: dict[int, int], keys: str, *faults: Fault, **settings:
             step = play.send(answer)
         except StopIteration:
             return " ".join(map(spell, model.schedule(faults, taken, refused)))
-        event = step[2] + 1
-        answer = step[0] == Do.DELIVER and left.get(event, 0) > 0
+        answer = step[0] == Do.DELIVER and refuses(step[2] + 1)
         if answer:
-            left[event] -= 1
             refused.append(len(taken))
         taken.append(step)
     raise AssertionError("the run does not end")
@@ -558,9 +566,31 @@ def test_rule_11_after_max_attempts_a_record_is_parked_until_the_end_and_put_bac
 
 
 def test_rule_11_a_record_that_is_refused_again_is_refused_to_the_end() -> None:
-    """One attempt, parked, put back, one more attempt: that is the end of it."""
-    expected = "1!@0:0 park(1@0:0) 2@0:1 back(1@0:2) 1!@0:2 refuse(1@0:2)"
+    """One attempt, parked, put back, one more attempt, parked for good."""
+    expected = "1!@0:0 park(1@0:0) 2@0:1 back(1@0:2) 1!@0:2 park(1@0:2) refuse(1@0:2)"
     assert steps_refusing({1: 99}, "XX", max_attempts=1) == expected
+
+
+def test_rule_11_what_is_parked_is_put_back_for_as_long_as_that_helps() -> None:
+    """1 waits for 2, and 2 for 3: the first round brings 2 on, the second 1."""
+    taken: set[int] = set()
+
+    def refuses(event: int) -> bool:
+        if event < 3 and event + 1 not in taken:
+            return True
+        taken.add(event)
+        return False
+
+    expected = (
+        "1!@0:0 park(1@0:0) 2!@0:1 park(2@0:1) 3@0:2 back(1@0:3) 1!@0:3 park(1@0:3) back(2@0:4) 2@0:4 back(1@0:5) 1@0:5"
+    )
+    assert steps_of(refuses, "XXX", max_attempts=1) == expected
+
+
+def test_rule_11_stop_waits_for_the_record_it_refuses() -> None:
+    """1 and with it its partition is tried again when nothing else is left; 2 is never read."""
+    expected = "1!@0:0 R0 3@1:0 1!@0:0 R0 refuse(1@0:0)"
+    assert steps_refusing({1: 99}, "XXY", partitions=2, on_error="stop", max_attempts=1) == expected
 
 
 def test_rule_11_stop_dies_and_goes_back_to_the_commit() -> None:

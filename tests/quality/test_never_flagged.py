@@ -17,6 +17,7 @@ from handlers.correct import (
     ledger_durable_ids,
     orders_retried_until_customer_known,
     profile_upsert_by_seq,
+    raises_until_its_turn,
     replica_with_tombstones,
     resequencer,
 )
@@ -28,6 +29,7 @@ EVERY_CORRECT = [pytest.param(handler, id=name(handler)) for handler in CORRECT]
 SMALL = {
     ledger_durable_ids: [("alice", 1), ("bob", 20), ("alice", 300)],
     orders_retried_until_customer_known: [("customer-1", 1), ("order-7", 20), ("order-7", 300)],
+    raises_until_its_turn: [("alice", 1), ("bob", 20), ("alice", 300)],
     profile_upsert_by_seq: [("alice", "Bern"), ("bob", "Cork"), ("alice", "Aachen")],
     replica_with_tombstones: [("invoice-1", "paid"), ("invoice-2", "sent"), ("invoice-1", None)],
     resequencer: [("chapter-1", "a"), ("chapter-2", "b"), ("chapter-1", "c")],

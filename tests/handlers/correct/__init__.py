@@ -6,6 +6,7 @@ from handlers.correct import (
     ledger_durable_ids,
     orders_retried_until_customer_known,
     profile_upsert_by_seq,
+    raises_until_its_turn,
     replica_with_tombstones,
     resequencer,
 )
@@ -16,4 +17,5 @@ CORRECT = (
     resequencer,
     replica_with_tombstones,
     orders_retried_until_customer_known,
+    raises_until_its_turn,
 )

@@ -1,0 +1,53 @@
+"""What a handler refuses: how often each message was, and what is tried again when nothing else is left."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from chaoskit.schedule import Raw
+
+Chance = tuple[Hashable, Raw]
+"""The lane that waits for a message, None where it was set aside; and its last delivery."""
+
+
+Waiting = tuple[int, Hashable]
+"""The position of an event, and the lane that waits for it."""
+
+
+class Refusals:
+    """Messages that were given up are tried again in the order in which they were produced, for as long as a whole
+    round leaves others behind than an earlier one: what waits for others is taken once these have come, in however
+    many steps."""
+
+    def __init__(self) -> None:
+        self._attempts: dict[Hashable, int] = {}
+        self._waiting: dict[Waiting, Chance] = {}
+        self._round: list[Waiting] = []
+        self._rounds: set[frozenset[Waiting]] = set()
+
+    def attempt(self, message: Hashable) -> int:
+        """How often this message was refused by now."""
+        attempts = self._attempts[message] = self._attempts.get(message, 0) + 1
+        return attempts
+
+    def give_up(self, message: Hashable, lane: Hashable, step: Raw) -> None:
+        """It waits from here on. Of several messages of one event in one lane, or set aside, one is enough."""
+        self._attempts[message] = 0
+        self._waiting[step[2], lane] = lane, step
+
+    def next_chance(self) -> Chance | None:
+        """What is tried again; None: another round would bring nothing on."""
+        left = frozenset(self._waiting)
+        if not self._round and left not in self._rounds:
+            self._rounds.add(left)
+            self._round = sorted(left, key=_position, reverse=True)
+        return self._waiting.pop(self._round.pop()) if self._round else None
+
+    def to_the_end(self) -> list[Raw]:
+        """What is given no further chance, in the order in which it was produced. Named once."""
+        waiting, self._waiting = self._waiting, {}
+        return [waiting[first][1] for first in sorted(waiting, key=_position)]
+
+
+def _position(waiting: Waiting) -> int:
+    return waiting[0]
