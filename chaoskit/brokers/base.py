@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -72,6 +72,15 @@ def named(default: str) -> str:
 def choice(default: str, *others: str) -> Any:
     """A setting that is one of these words."""
     return attrs.field(default=default, validator=one_of(default, *others))
+
+
+def without_effect(broker: Settings, settings: Iterable[str], where: str) -> None:
+    """Raise UsageError where one of these settings was given another value, although `where` nothing reads it."""
+    for name in settings:
+        field = attrs.fields_dict(type(broker))[name]
+        value = getattr(broker, name)
+        if value != field.default:
+            raise UsageError(f"{type(broker).__name__}({name}={value!r}): {name} has no effect with {where}")
 
 
 def delivered_once(limit: int | None, setting: str) -> dict[FaultKind, str]:

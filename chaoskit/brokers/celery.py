@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from chaoskit.brokers.base import Settings, flag, named, one_queue, whole
+from chaoskit.brokers.base import Settings, flag, named, one_queue, whole, without_effect
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
@@ -61,38 +61,68 @@ WORDS = Words(
         ),
         Lose: Told(
             "{event} was acknowledged before it ran, and worker {consumer} was killed: it never ran",
-            "acks_late=True, with an idempotent task",
+            "acks_late=True with reject_on_worker_lost=True, and an idempotent task",
         ),
     },
 )
+
+LATE = attrs.evolve(
+    WORDS,
+    told={
+        **WORDS.told,
+        Lose: Told(
+            "process {consumer} was killed with {event} before it had any effect, and the worker acknowledged it all "
+            "the same: it never ran",
+            "reject_on_worker_lost=True, with an idempotent task",
+        ),
+    },
+)
+"""Its words where tasks are acknowledged after they ran."""
 
 
 @attrs.frozen(kw_only=True)
 class Celery(Settings):
     """A Celery queue on Redis and its worker processes.
 
-    `acks_late`: acknowledge after the task instead of before. `concurrency`: worker processes. `visibility_timeout`:
-    seconds, after which Redis hands out again what was not acknowledged. `retries`: tasks call retry(), which publishes
-    them again later. `queue`: its name, as messages carry it.
+    `acks_late`: acknowledge after the task instead of before. `reject_on_worker_lost`: with `acks_late`, a task whose
+    process was killed goes back to the queue; by default it is acknowledged, and lost. `concurrency`: worker
+    processes. `visibility_timeout`: seconds, after which Redis hands out again what was not acknowledged. `retries`:
+    tasks call retry(), which publishes them again later. `queue`: its name, as messages carry it.
     """
 
     acks_late: bool = flag()
+    reject_on_worker_lost: bool = flag()
     concurrency: int = whole(2)
     visibility_timeout: int = whole(3600)
     retries: bool = flag(True)
     queue: str = named("celery")
 
+    def __attrs_post_init__(self) -> None:
+        if not self.acks_late:
+            without_effect(self, ["reject_on_worker_lost"], "acks_late=False")
+
     guarantees: ClassVar[tuple[str, ...]] = (
         "No order.",
         "By default a task is acknowledged before it runs: a crash loses it, and nothing runs twice.",
         "With acks_late a task that was not acknowledged within visibility_timeout runs again.",
+        "A task whose process was killed is acknowledged all the same, unless reject_on_worker_lost is set.",
         "retry() publishes a new message with the same task id.",
     )
     sources: ClassVar[tuple[str, ...]] = (
         "docs.celeryq.dev: backends-and-brokers/redis (caveats), userguide/tasks",
         "kombu 5.7 transport/redis.py (restore_visible); celery 5.7 app/task.py, app/defaults.py",
     )
-    words: ClassVar[Words] = WORDS
+
+    @property
+    def words(self) -> Words:  # type: ignore[override]
+        return LATE if self.acks_late else WORDS
+
+    @property
+    def _loses(self) -> str | None:
+        """The setting that loses a task when its process is killed."""
+        if not self.acks_late:
+            return "acks_late=False"
+        return None if self.reject_on_worker_lost else "reject_on_worker_lost=False"
 
     def rules(self) -> QueueRules:
         return QueueRules(
@@ -104,7 +134,7 @@ class Celery(Settings):
             late_ack="accepted",
             dead="any" if self.retries else "never",
             dead_setting="retries=False",
-            loses="reject_on_worker_lost=None" if self.acks_late else "acks_late=False",
+            loses=self._loses,
             send_window=None,
             lease=self.visibility_timeout,
             one_at_a_time=False,
@@ -116,9 +146,12 @@ class Celery(Settings):
             no[Overtake] = "one worker process runs the tasks in order; concurrency=2 makes it possible"
         if not self.retries:
             no[DeadLetter] = "no task calls retry(); retries=True makes it possible"
-        if self.acks_late:
-            no[Lose] = "a task is acknowledged after it ran; acks_late=False makes it possible"
-        else:
+        if self._loses is None:
+            no[Lose] = (
+                "a task whose process is killed goes back to the queue; reject_on_worker_lost=False or acks_late=False "
+                "makes it possible"
+            )
+        if not self.acks_late:
             never = "a task is acknowledged before it runs; acks_late=True makes it possible"
             no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
         return no

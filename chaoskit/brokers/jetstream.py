@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from chaoskit.brokers.base import Settings, choice, delivered_once, flag, key_bytes, named, one_queue, routing, whole
-from chaoskit.brokers.leases import Leasing
+from chaoskit.brokers.leases import UNBOUNDED, Leasing
 from chaoskit.brokers.partitioners import by_fnv1a_plain
 from chaoskit.brokers.producer import Home, Producer
 from chaoskit.brokers.queue import QueueSettings
@@ -159,6 +159,7 @@ class JetStream(Settings):
             consumers=1 if self.consumers == 1 else None,
             outstanding=None if self.ack_policy == "none" else self.max_ack_pending,
             returns="front",
+            nacks_lag=True,
             settles="at_hand_over" if self.ack_policy == "none" else "after_run",
             settles_setting="ack_policy='none'",
             late_ack="accepted",
@@ -211,6 +212,7 @@ class JetStream(Settings):
             brings="lane" if together else "message",
             returns="front",
             window=self.max_ack_pending,
+            outstanding=self.max_ack_pending if not together and self.ack_policy == "explicit" else UNBOUNDED,
             refused="lost" if self.ack_policy == "none" else "again",
             max_attempts=10 if self.max_deliver < 0 else self.max_deliver,
             gives_up="never" if self.max_deliver < 0 else "dead" if self.dead_letters else "lost",

@@ -23,6 +23,7 @@ from chaoskit.brokers.base import (
     routing,
     whole,
     whole_or_none,
+    without_effect,
 )
 from chaoskit.brokers.consumer import Reading
 from chaoskit.brokers.kafka_share import share_rules
@@ -195,7 +196,9 @@ class Kafka(Settings):
     committed before the handler is done (auto-commit while another thread handles), so that a crash loses records.
     `application_resends`: the application sends again what an idempotent producer gave up on (`delivery.timeout.ms`),
     or a new producer session does. `delivery_count_limit`: `group.share.delivery.count.limit` of a share group.
-    `max_record_locks`: `group.share.partition.max.record.locks` of a share group. `key_serializer`: from a key to its
+    `max_record_locks`: `group.share.partition.max.record.locks` of a share group. A share group reads none of
+    `commit_every`, `on_error`, `max_attempts`, `max_poll_records` and `commit_ahead`, the Parallel Consumer no
+    `commit_every`. `key_serializer`: from a key to its
     bytes, for keys that are neither str nor bytes. `topic`: its name, as messages carry it.
 
     Raises UsageError for settings that contradict.
@@ -242,6 +245,7 @@ class Kafka(Settings):
                 "most 5 requests in flight (the client refuses more); set idempotent_producer=False or "
                 "max_in_flight=5"
             )
+        without_effect(self, _IDLE[self.group], f'group="{self.group}"')
         if self.key_serializer is not None and not callable(self.key_serializer):
             raise UsageError(f"Kafka(key_serializer={self.key_serializer!r}): a function from key to bytes is needed")
 
@@ -334,10 +338,22 @@ class Kafka(Settings):
             reading = Reading(self.consumers, self.commit_every, self.on_error, self.max_attempts, blocks)
             return LogSettings(self.topic, producer, reading, self.max_poll_records, growth)
         if self.group == "share":
-            lends = Leasing(self.consumers, max_attempts=self.delivery_count_limit, gives_up="lost")
+            lends = Leasing(
+                self.consumers,
+                span=self.max_record_locks,
+                max_attempts=self.delivery_count_limit,
+                gives_up="lost",
+            )
             return QueueSettings(self.topic, producer, lends, _shared, growth, self.max_record_locks)
         lends = Leasing(
-            self.consumers, lock="group", brings="lane", window=1, max_attempts=self.max_attempts, gives_up="dead"
+            self.consumers,
+            lock="group",
+            brings="lane",
+            window=1,
+            assigned=True,
+            refused={"skip": "lost", "retry_topic": "renewed"}.get(self.on_error, "again"),
+            max_attempts=self.max_attempts,
+            gives_up="never" if self.on_error == "stop" else "dead",
         )
         return QueueSettings(self.topic, producer, lends, _placed, growth, style="crashed")
 
@@ -348,6 +364,15 @@ class Kafka(Settings):
                 raise StreamError(f"key_serializer gave {data!r} for key {key!r}; bytes are needed")
             return data
         return key_bytes(self, key)
+
+
+_SHARE_ONLY = ("delivery_count_limit", "max_record_locks")
+_IDLE = {
+    "consumer": _SHARE_ONLY,
+    "share": ("commit_every", "on_error", "max_attempts", "max_poll_records", "commit_ahead"),
+    "parallel": ("commit_every", *_SHARE_ONLY),
+}
+"""Settings that a group does not read."""
 
 
 def _placed(event: Event, step: Raw) -> dict[str, Any]:

@@ -9,7 +9,17 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, routing, whole, whole_or_none
+from chaoskit.brokers.base import (
+    Settings,
+    choice,
+    flag,
+    key_bytes,
+    named,
+    routing,
+    whole,
+    whole_or_none,
+    without_effect,
+)
 from chaoskit.brokers.consumer import Reading
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.log import LogSettings
@@ -159,6 +169,8 @@ class Kinesis(Settings):
                 f"Kinesis(maximum_retry_attempts={self.maximum_retry_attempts!r}): -1 (endless) to 10,000 is needed"
             )
 
+        without_effect(self, _IDLE[self.consumer], f'consumer="{self.consumer}"')
+
     @property
     def words(self) -> Words:  # type: ignore[override]
         return KCL if self.consumer == "kcl" else LAMBDA
@@ -240,10 +252,24 @@ class Kinesis(Settings):
             lock="group" if self.parallelization_factor > 1 else "queue",
             brings="lane" if self.report_batch_item_failures else "batch",
             window=self.batch_size,
+            bisects=self.bisect_batch_on_function_error and not self.report_batch_item_failures,
             max_attempts=10 if self.maximum_retry_attempts < 0 else self.maximum_retry_attempts + 1,
             gives_up="never" if self.maximum_retry_attempts < 0 else "lost",
         )
         return QueueSettings(self.stream, producer, lends, _record, growth, style="invoked")
+
+
+_IDLE = {
+    "kcl": (
+        "batch_size",
+        "parallelization_factor",
+        "bisect_batch_on_function_error",
+        "report_batch_item_failures",
+        "maximum_retry_attempts",
+    ),
+    "lambda": ("workers", "checkpoint_every", "parent_first", "start_at_latest", "dead_letters"),
+}
+"""Settings that this consumer does not read."""
 
 
 def _record(event: Event, step: Raw) -> dict[str, Any]:

@@ -67,7 +67,8 @@ class Lender:
         self._given_away: set[Record] = set()  # given up: no lease brings it back
         self._fresh = leasing.consumers
         self._returned = 0
-        self._gone: list[int] = []
+        self._gone: list[tuple[int, Turn, Fault]] = []  # after how many deliveries, and why
+        self._halves: dict[Lane, list[int]] = {}
         self._held_by: dict[Record, int] = {}
         self._replaced: dict[int, int] = {}
         self.late: dict[Record, Fault] = {}
@@ -79,6 +80,7 @@ class Lender:
             self._todo, self._history, self._anchored, self._stalled, self._waiting
         )  # fmt: skip
         in_batches, most, held = self.leasing.brings == "batch", self.leasing.most_deliveries, self._held_by
+        bounded = min(self.leasing.outstanding, self.leasing.span) < UNBOUNDED
         while True:
             if not todo:
                 more = self._nothing_to_hand_out()
@@ -90,6 +92,12 @@ class Lender:
             turn = todo.pop()
             if stalled and (stall := self._is_stalled(turn)) is not None:
                 stall.turns.append(turn)
+                continue
+            if bounded and waiting and turn[3][5] == 1 and (late := self._to_make_room(turn)) is not None:
+                todo.append(turn)
+                caused = self._due(late)
+                for step, self.cause in caused:
+                    yield step
                 continue
             if self._moved:
                 turn = self._assigned(turn)
@@ -157,8 +165,20 @@ class Lender:
             return [self._put_back(step[2], None)]
         stall = self._stalled[lane]
         self._given_away -= {turn[1:3] for turn in stall.turns}
-        self._end_stall(stall)
+        self._unblock(stall)
         return []
+
+    def _drops_kept(self, consumer: int) -> None:
+        """A consumer is gone, and with it what it kept."""
+        for stall in [s for s in self._stalled.values() if s.kept is not None and s.kept[3][1] == consumer]:
+            self._refusals.withdraw(stall.lane)
+            self._unblock(stall)
+
+    def _unblock(self, stall: Stall) -> None:
+        if stall.kept is not None:
+            self._given_away.discard(stall.kept[1:3])
+            self._comes_back([stall.kept])
+        self._end_stall(stall)
 
     # Who keeps what in order, and who takes it.
 
@@ -204,6 +224,8 @@ class Lender:
         out = {waiting.consumer for waiting in self._waiting if isinstance(waiting, (Stall, Undead))}
         if self.leasing.brings == "consumer" and self.leasing.lock == "message":
             out |= {armed.consumer for armed in self._all_armed() if self._is_full(armed.consumer)}
+            kept = [stall.kept[3][1] for stall in self._stalled.values() if stall.kept is not None]
+            out |= {consumer for consumer in kept if kept.count(consumer) >= self.leasing.window}
         return {consumer for consumer in out if consumer is not None}
 
     def _all_armed(self) -> list[Armed]:
@@ -212,6 +234,37 @@ class Lender:
     def _is_full(self, consumer: int) -> bool:
         since = min((armed.since for armed in self._all_armed() if armed.consumer == consumer), default=UNBOUNDED)
         return sum(turn[3][1] == consumer for turn in self._history[since:]) >= self.leasing.window
+
+    def _unsettled(self, queue: int) -> list[Armed | Stall]:
+        """What waits, in this queue, to be settled or to come back."""
+        found: list[Armed | Stall] = [w for w in self._waiting if isinstance(w, Armed) and w.turn[1] == queue]
+        found += [
+            stall
+            for stall in self._stalled.values()
+            if stall.kept is not None or (stall.consumer is not None and stall.turns[0][1] == queue)
+        ]
+        return found
+
+    def _room(self, turn: Turn) -> int:
+        """How many messages may be handed out, from this one of its queue on, before another one is settled."""
+        outstanding, span = self.leasing.outstanding, self.leasing.span
+        if min(outstanding, span) == UNBOUNDED:
+            return UNBOUNDED
+        unsettled = self._unsettled(turn[1])
+        first = min((self._first_of(each) for each in unsettled), default=turn[2])
+        return min(outstanding - len(unsettled), first + span - turn[2])
+
+    def _first_of(self, unsettled: Armed | Stall) -> int:
+        if isinstance(unsettled, Armed):
+            return unsettled.turn[2]
+        return min(turn[2] for turn in [*unsettled.turns, unsettled.kept] if turn is not None)
+
+    def _to_make_room(self, turn: Turn) -> Armed | Stall | None:
+        """Whose time comes first, where this new message cannot be handed out before."""
+        if self._room(turn) > 0:
+            return None
+        unsettled = [each for each in self._unsettled(turn[1]) if each in self._waiting]
+        return min(unsettled, key=self._first_of) if unsettled else None
 
     # What goes wrong before a message is run.
 
@@ -227,12 +280,17 @@ class Lender:
             self._todo.append(turn)
             return self._end_lease(armed)
         del faults[0]
+        if isinstance(fault, Lose) and self.leasing.brings == "batch":
+            if turn[3][5] > 1:  # what failed comes again with its batch
+                self._todo.append(turn)
+                return NOTHING
+            self._open.pop(self._batch_lane(turn), None)  # it was a batch of its own
         if isinstance(fault, Zombie):
             if turn[3][5] >= self.leasing.most_deliveries:
                 self._todo.append(turn)
                 return NOTHING
             return self._take_over(turn, fault)
-        self._gone.append(turn[2])
+        self._gone.append((len(self._history), turn, fault))
         self._latest = max(self._latest, turn[0])
         if isinstance(fault, Lose):
             return [((LOSE, *turn[3][1:]), fault)]
@@ -258,6 +316,7 @@ class Lender:
         leasing = self.leasing
         consumer = turn[3][1] if leasing.in_order and leasing.lock == "message" else None
         busy = consumer is not None and len(self._out() | {consumer}) >= leasing.consumers
+        busy = busy or self._room(turn) < 2
         if busy or (leasing.brings == "consumer" and turn[3][5] >= leasing.most_deliveries):
             self._todo.append(turn)
             return NOTHING
@@ -282,12 +341,14 @@ class Lender:
     def _take_over(self, turn: Turn, fault: Zombie) -> Caused:
         """The lease of all that the consumer holds ends; it runs it nevertheless, while others are handed it."""
         old, lane = turn[3][1], self._lane(turn)
-        held = [turn, *self._fetched_with(turn, fault.holds)]
+        held = [turn, *self._fetched_with(turn, min(fault.holds, self._room(turn) - 1))]
         self._open.pop(self._batch_lane(turn), None)
         for each in held:
             self._hands_over(each)
         self.notes += [Note("undead", each) for each in held]
         self._comes_back(held)
+        if self.leasing.consumers == 1:
+            self._drops_kept(old)
         self.late |= {each[1:3]: fault for each in held}
         self._latest = max([self._latest, *(each[0] for each in held)])
         undead = Undead(old, fault.after + 1, held, fault)
@@ -306,6 +367,7 @@ class Lender:
             if (
                 len(found) == most
                 or other[1:3] in self._held_by
+                or other[2] - turn[2] >= self.leasing.span
                 or self._is_stalled(other)
                 or other[3][5] >= self.leasing.most_deliveries
             ):
@@ -327,7 +389,8 @@ class Lender:
         for turn in turns:
             self._held_by.pop(turn[1:3], None)
         self.notes += [Note("back", turn) for turn in turns]
-        again = [next_attempt(turn) for turn in turns]
+        halved = self.leasing.bisects and len(turns) > 1
+        again = turns if halved else [next_attempt(turn) for turn in turns]
         if self.leasing.returns == "front":
             again = [(FRONT + self._returned + n, *turn[1:]) for n, turn in enumerate(again)]
             self._returned += len(again)
@@ -354,21 +417,44 @@ class Lender:
         back before it is to be served."""
         if self.leasing.returns == "front" and self._todo and self._todo[-1][0] < 0:
             return False
+        if self._halves.get(self._batch_lane(turn)):
+            return False
         return self.leasing.brings == "consumer" or self._unsettled_with(turn) is None
 
     def _joins_batch(self, turn: Turn, alone: bool) -> None:
         """`alone`: the batch is this message only, and is closed."""
         lane = self._batch_lane(turn)
         members = self._open.get(lane, [])
-        if len(members) >= self.leasing.window or (members and members[-1][3][1] != turn[3][1]):
+        if len(members) >= self._batch_size(lane) or (members and members[-1][3][1] != turn[3][1]):
             members = []
+            self._halves[lane] = self._halves.get(lane, [])[1:]
         self._open[lane] = [] if alone else [*members, turn]
+
+    def _batch_size(self, lane: Lane) -> int:
+        """The most that the open batch of this lane takes: a batch that failed may come again in halves."""
+        halves = self._halves.get(lane)
+        return halves[0] if halves else self.leasing.window
+
+    def _halve(self, lane: Lane, size: int) -> None:
+        """A batch of this size failed, and comes again in two, before the halves that are left of earlier ones."""
+        if self.leasing.bisects:
+            self._halves[lane] = [half for half in (size // 2, size - size // 2) if half] + self._halves.get(lane, [])[
+                1:
+            ]
+
+    def _in_a_batch(self, turn: Turn) -> bool:
+        """Whether others are in the batch of this message, which is run now."""
+        lane = self._batch_lane(turn)
+        if len(self._open.get(lane, [])) > 1:
+            return True
+        return self._batch_size(lane) > 1 and any(self._batch_lane(other) == lane for other in self._todo)
 
     def _arm(self, turn: Turn, fault: Redeliver) -> Caused:
         """The message is not settled: it comes back after `after` more deliveries, or when no more fit in."""
         leasing, lane, members, room = self.leasing, self._lane(turn), [turn], UNBOUNDED
         if leasing.brings == "batch":
             members, room = self._whole_batch(turn, leasing.most_deliveries), 0
+            self._halve(self._batch_lane(turn), len(members))
         elif leasing.brings == "lane" or leasing.lock == "group":
             room = leasing.window - 1
             if leasing.lock == "queue" and turn[3][5] > 1:  # what is invoked again is that batch and no more
@@ -397,7 +483,8 @@ class Lender:
             return [turn]
         same = [other for other in reversed(self._todo) if leasing.lock == "message" or self._lane(other) == lane]
         same = list(takewhile(lambda other: other[3][5] < most, same))
-        rest = [(*other[:3], (DELIVER, turn[3][1], *other[3][2:])) for other in same[: leasing.window - len(members)]]
+        room = self._batch_size(lane) - len(members)
+        rest = [(*other[:3], (DELIVER, turn[3][1], *other[3][2:])) for other in same[:room]]
         for other in same[: len(rest)]:
             self._todo.remove(other)
         self.notes += [Note("held", other, members[0]) for other in rest]
@@ -482,6 +569,8 @@ class Lender:
             if other is not armed:
                 self._anchored.setdefault(other.turn[3][2], []).insert(0, other.fault)
         self._release(armed.lane)
+        if self.leasing.brings == "consumer":
+            self._drops_kept(armed.consumer)
         self.late |= {turn[1:3]: armed.fault for turn in turns}
         caused: Caused = []
         if not self._busy_elsewhere(armed):
@@ -570,7 +659,8 @@ class Lender:
         self.logs = self.logs.inserted(lane, number, position, time)
         for turns in (self._todo, *(stall.turns for stall in self._stalled.values())):
             moved_up(turns, lane, number)
-        taker = {"message": position, "group": self._groups[position], "queue": lane}[self.leasing.lock]
+        lock = "queue" if self.leasing.assigned else self.leasing.lock
+        taker = {"message": position, "group": self._groups[position], "queue": lane}[lock]
         consumer = taker % self.leasing.consumers
         self._back_to_queue([(time, lane, number, (DELIVER, consumer, position, lane, number, 1))])
         return PUT_BACK, consumer, position, lane, number, 1
@@ -581,6 +671,8 @@ class Lender:
         if leasing.refused == "lost":
             return [((SKIP, *step[1:]), None)]
         which = (-1, step[2]) if leasing.refused == "renewed" else turn[1:3]
+        if leasing.bisects and self._in_a_batch(turn):
+            return self._shown_again(turn)  # halving a batch is no retry
         attempts = self._refusals.attempt(which)
         if step[5] >= leasing.most_deliveries:
             attempts = leasing.max_attempts
@@ -593,9 +685,7 @@ class Lender:
         if leasing.gives_up == "dead":
             self._refusals.give_up(which, None, step)
             return [((PARK, *step[1:]), None), *others]
-        self._refusals.give_up(which, self._lane(turn), step)
-        self._comes_back([turn])
-        self._block(turn)
+        self._refusals.give_up(which, self._block(turn), step)
         return others
 
     def _rest_of_batch(self, turn: Turn) -> Caused:
@@ -625,6 +715,7 @@ class Lender:
         if leasing.brings == "batch":
             most = leasing.most_deliveries
             turns = [each for each in self._whole_batch(turn, most) if each[3][5] < most]
+            self._halve(self._batch_lane(turn), len(turns))
         lanes = dict.fromkeys(self._lane(each) for each in turns)
         at_once = leasing.lock == "message" and leasing.in_order and leasing.returns != "anywhere"
         waits = (
@@ -637,7 +728,22 @@ class Lender:
                 self._waiting.append(stall)
         return NOTHING
 
-    def _block(self, turn: Turn) -> None:
-        """What was refused keeps its lane until nothing else is left."""
-        stall = self._stalled[self._lane(turn)] = Stall(self._lane(turn), UNBOUNDED, [], None, None)
+    def _block(self, turn: Turn) -> Lane:
+        """What was refused keeps its lane until nothing else is left; or, where what comes back is served first, its
+        consumer keeps it. Nothing of the queue is handed out where nobody has room for more."""
+        lane = self._lane(turn)
+        stall = Stall(lane, UNBOUNDED, [], None, None)
         stall.blocked = True
+        if self.leasing.lock != "message" or self.leasing.returns == "anywhere":
+            self._comes_back([turn])
+        else:
+            stall.kept, self._moved = turn, True
+        self._stalled[lane] = stall
+        if stall.kept is not None and (self._room(turn) < 1 or len(self._out()) >= self.leasing.consumers):
+            del self._stalled[lane]
+            stall.lane = ("queue", turn[1])
+            if (other := self._stalled.get(stall.lane)) is not None:
+                self._waiting.remove(other)
+                self._end_stall(other)
+            self._stalled[stall.lane] = stall
+        return stall.lane

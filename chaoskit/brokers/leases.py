@@ -27,13 +27,16 @@ FRONT = -1_000_000_000.0
 class Leasing:
     """How a queue hands out, takes back and gives up.
 
-    `consumers` compete. `lock`: what is kept in order: a message alone (nothing), its group, its queue.
+    `consumers` compete, unless each is `assigned` its queues. `lock`: what is kept in order: a message alone (nothing),
+    its group, its queue.
     `brings`: what comes back with a message that was not settled: itself; what its consumer was handed since; what
     was handed out of its lane since; its batch. `window`: how many unsettled messages a consumer, a receive of a
-    lane, or a batch may have. `in_order`: messages are handed out in order, so that one overtakes another only while a
-    consumer is busy with it. `returns`: what comes back goes to its place, or to the front in the order of returns,
-    before anything new; or, where it is claimed or retried after a while, anywhere. `renewed`: what comes back is a
-    new broker message.
+    lane, or a batch may have; `outstanding`: how many of a queue all consumers together may have; `span`: how
+    many are handed out from the first unsettled one of a queue on. `in_order`: messages
+    are handed out in order, so that one overtakes another only while a consumer is busy with it. `returns`: what comes
+    back goes to its place, or to the front in the order of returns, before anything new; or, where it is claimed or
+    retried after a while, anywhere. `renewed`: what comes back is a new broker message. `bisects`: a batch that failed
+    comes back in two halves, which is no retry.
     `refused`: what happens to a message whose handler raised: shown "again", sent again as a new message ("renewed"),
     or "lost". `max_attempts`: then it is given up: "dead" (parked, put back at the end), "lost", or "never"
     (kept until nothing else is left).
@@ -43,9 +46,13 @@ class Leasing:
     lock: Literal["message", "group", "queue"] = "message"
     brings: Literal["message", "consumer", "lane", "batch"] = "message"
     window: int = UNBOUNDED
+    outstanding: int = UNBOUNDED
+    span: int = UNBOUNDED
     in_order: bool = True
     returns: Literal["place", "front", "anywhere"] = "place"
     renewed: bool = False
+    bisects: bool = False
+    assigned: bool = False
     refused: Literal["again", "renewed", "lost"] = "again"
     max_attempts: int = 10
     gives_up: Literal["dead", "lost", "never"] = "never"
@@ -68,14 +75,15 @@ class Note(NamedTuple):
 
 class Stall:
     """A lane that is not handed on: a slow consumer has its head, or nothing has asked for it; or it is `blocked` by
-    what was refused."""
+    what was refused, which is not given back before (`kept`) where it would be served first."""
 
-    __slots__ = ("awaits", "blocked", "consumer", "fault", "lane", "left", "turns")
+    __slots__ = ("awaits", "blocked", "consumer", "fault", "kept", "lane", "left", "turns")
 
     def __init__(self, lane: Lane, left: int, turns: list[Turn], fault: Fault | None, consumer: int | None) -> None:
         self.lane, self.left, self.turns, self.fault, self.consumer = lane, left, turns, fault, consumer
         self.awaits: int | None = None
         self.blocked = False
+        self.kept: Turn | None = None
 
 
 class Armed:

@@ -93,7 +93,7 @@ class _Speller:
             self._processed(consumer, lane, offset)
             if do == Do.LOSE:
                 self._lose(name, consumer, lane, offset)
-        elif do in (Do.SKIP, Do.REFUSE):
+        elif do == Do.SKIP:
             self._processed(consumer, lane, offset)
 
     def _lose(self, name: str, consumer: int, lane: int, offset: int) -> None:

@@ -174,7 +174,8 @@ class QueueModel:
         turns: list[Turn] = []
         for place, (time, lane, number, step) in enumerate(reversed(logs.in_order(1))):
             position = step[2]
-            taker = place if leasing.lock == "message" else groups[position] if leasing.lock == "group" else lane
+            by_group = leasing.lock == "group" and not leasing.assigned
+            taker = place if leasing.lock == "message" else groups[position] if by_group else lane
             turns.append((time, lane, number, (DELIVER, taker % count, position, lane, number, 1)))
         turns.reverse()
         return turns

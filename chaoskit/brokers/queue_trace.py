@@ -105,7 +105,7 @@ class _Speller:
         self._lender, self._unit_of, self._window, self._lease = lender, unit_of, window, lease
         self._retries = lender.leasing.refused == "renewed"
         """What fails is sent again by the task itself, and not moved by the broker."""
-        self._one_owner = lender.leasing.lock == "queue"
+        self._one_owner = lender.leasing.lock == "queue" or lender.leasing.consumers == 1
         self._undead, self._takeovers = -1, 0
         self._sent: dict[int, int] = {}
         self._labels: dict[Record, str] = {}
@@ -155,7 +155,8 @@ class _Speller:
                 again = ""
             elif not each.late:
                 self._taken[each.record] = self._now
-            self._holding.discard(each.record)
+            if not each.late:
+                self._holding.discard(each.record)
             self._said.append(f"{name}:{label}{again}{'!' if each.refused else ''}")
             if not unsettled and not each.late and not each.refused:
                 self._said.append(f"|ack {label}")

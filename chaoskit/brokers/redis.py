@@ -152,6 +152,7 @@ class RedisStreams(Settings):
             settles_setting="noack=True",
             late_ack="accepted",
             comes_back=False,
+            rereads=True,
             marks=False,
             dead="any" if self.dead_letters else "never",
             dead_setting="dead_letters=False",
@@ -197,9 +198,9 @@ class RedisList(Settings):
 
     `workers`: that compete. `reliable`: LMOVE to a processing list and LREM when done; else BRPOP, and a crash loses
     what was popped. `recover_to`: the end to which stale elements of the processing list are pushed: "tail" (behind
-    what waits) or "head" (the next to be popped). `pipelined_pushes`: LPUSHes that the producer sends before it has
-    the answer to the first. `dead_letters`: the application moves failed elements aside and pushes them again later.
-    `list`: its name, as messages carry it.
+    what waits) or "head" (the next to be popped); there is no such list without `reliable`. `pipelined_pushes`: LPUSHes
+    that the producer sends before it has the answer to the first. `dead_letters`: the application moves failed elements
+    aside and pushes them again later. `list`: its name, as messages carry it.
     """
 
     workers: int = whole(2)

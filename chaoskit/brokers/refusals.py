@@ -35,6 +35,11 @@ class Refusals:
         self._attempts[message] = 0
         self._waiting[step[2], lane] = lane, step
 
+    def withdraw(self, lane: Hashable) -> None:
+        """What kept this lane is handed out by itself."""
+        self._waiting = {each: chance for each, chance in self._waiting.items() if each[1] != lane}
+        self._round = [each for each in self._round if each in self._waiting]
+
     def next_chance(self) -> Chance | None:
         """What is tried again; None: another round would bring nothing on."""
         left = frozenset(self._waiting)

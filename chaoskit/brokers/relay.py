@@ -6,7 +6,7 @@ from chaoskit.brokers.consumer import Caused
 from chaoskit.brokers.lease import Lender
 from chaoskit.brokers.leases import NOTHING, Armed, Second, Waiting
 from chaoskit.brokers.producer import Hold, Turn
-from chaoskit.faults import Duplicate, Fault, Zombie
+from chaoskit.faults import DeadLetter, Duplicate, Fault, Zombie
 from chaoskit.schedule import RESTART, TAKE_OVER, Raw
 
 
@@ -65,7 +65,11 @@ class Relay(Lender):
     def _published(self) -> list[int]:
         """The events that were published, in the order of the last time: several partitions may be read in another."""
         if len(self.logs.partitions) == 1:
-            return list(dict.fromkeys(turn[3][2] for turn in reversed(self._history)))[::-1]
+            published = [turn[3][2] for turn in self._history]
+            for before, turn, fault in reversed(self._gone):
+                if isinstance(fault, DeadLetter):  # it was published, and its consumer set it aside
+                    published.insert(before, turn[3][2])
+            return list(dict.fromkeys(reversed(published)))[::-1]
         now = max([self._latest, *(turn[0] for turn in self._history)])
         return list(range(int(now) + 1))
 
@@ -81,5 +85,5 @@ class Relay(Lender):
             return self._put_back(position, None)[0]
         published = set(self._published())
         copies = [turn[2] for turn in self._todo if turn[3][2] in published or turn[0] % 1]
-        number = 1 + max([*copies, *self._gone, *(turn[2] for turn in self._history)])
+        number = 1 + max([*copies, *(turn[2] for _, turn, _ in self._gone), *(turn[2] for turn in self._history)])
         return self._accept(position, 0, number, self.logs.appended[0][number - 1])

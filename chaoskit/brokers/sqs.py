@@ -12,7 +12,17 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, delivered_once, flag, named, one_queue, whole, whole_or_none
+from chaoskit.brokers.base import (
+    Settings,
+    choice,
+    delivered_once,
+    flag,
+    named,
+    one_queue,
+    whole,
+    whole_or_none,
+    without_effect,
+)
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import Loses, QueueSettings
@@ -353,6 +363,10 @@ class SnsSqs(Settings):
     visibility_timeout: int = whole(30)
     queue: str = named("events")
 
+    def __attrs_post_init__(self) -> None:
+        if not self.fifo:
+            without_effect(self, ["max_number_of_messages"], "fifo=False")
+
     guarantees: ClassVar[tuple[str, ...]] = (
         "A standard topic promises no order, and each subscription has its own.",
         (
@@ -416,7 +430,9 @@ LAMBDA_STANDARD = attrs.evolve(
     },
 )
 LAMBDA_FIFO = attrs.evolve(
-    FIFO, restarts="function {consumer} fails", told={**FIFO.told, Redeliver: LAMBDA_STANDARD.told[Redeliver]}
+    FIFO,
+    restarts="function {consumer} fails",
+    told={**FIFO.told, Redeliver: LAMBDA_STANDARD.told[Redeliver], Lose: STANDARD.told[Lose]},
 )
 
 
@@ -428,7 +444,7 @@ class LambdaSqs(Settings):
     FIFO queue, else up to 10,000. `report_batch_item_failures`: the function reports which messages failed
     (ReportBatchItemFailures), and only those come back; else the whole batch does. `maximum_concurrency`: invocations
     at the same time. `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no dead-letter queue.
-    `retention_exceeded`: messages of a standard queue may wait longer than MessageRetentionPeriod, and are lost.
+    `retention_exceeded`: messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost.
     `visibility_timeout`: of the queue, in seconds; six times the function's timeout is advised. `queue`: its name, as
     messages carry it.
     """
@@ -473,11 +489,7 @@ class LambdaSqs(Settings):
         if self.fifo:
             no = _impossible_fifo(self.max_receive_count, 1, True)
             no[BatchSwap] = "one message a request keeps the order of a group; fifo=False makes it possible"
-            no[Lose] = (
-                "each message has a MessageDeduplicationId of its own; a standard queue (fifo=False) with "
-                "retention_exceeded=True makes it possible"
-            )
-            return no
+            return no if self.retention_exceeded else no | {Lose: _NO_RETENTION}
         return _impossible_standard(self.max_receive_count, self.retention_exceeded)
 
     def stages(self) -> QueueSettings:

@@ -35,6 +35,8 @@ class LambdaReader:
         self.view = view
         self.rules = view.rules
         self.states = {State()}
+        self.dropping = False
+        """Whether the word that is read says that a batch is given up."""
 
     def read(self, word: Word) -> tuple[str, ...]:
         match word:
@@ -120,7 +122,7 @@ class LambdaReader:
     def given_up(self, start: int, last: int, used: int) -> bool:
         limit = self.rules.maximum_retry_attempts
         splits = self.rules.bisect and last > start
-        return 0 <= limit <= used and not splits and self.view.free("settle")
+        return 0 <= limit <= used and not splits and (self.dropping or self.view.free("settle"))
 
     def again(self, start: int, last: int, used: int, shorter: bool) -> list[tuple[Range, ...]]:
         limit = self.rules.maximum_retry_attempts
@@ -184,7 +186,9 @@ class LambdaReader:
     def settle(self, word: Settle) -> tuple[str, ...]:
         if word.what in ("drop", "dead"):
             self.view.gone.add(self.view.layout.index[word.label.name, word.label.copy])
+            self.dropping = True
             self.states = {self.without_gone(now) for state in self.states for now in self.closed(state)}
+            self.dropping = False
             return ()
         return ("a function that reads a stream settles no single message: it answers for its batch",)
 

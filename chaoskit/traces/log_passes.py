@@ -65,7 +65,9 @@ def redriven_choices(rules: LogRules, trace: Trace, unit: str | None) -> list[fr
     for name in sorted({name for name, _ in every}):
         copies = sorted(record for record in every if record[0] == name)
         times = sum(label.name == name for label in gone)
-        ways.append([way for size in range(min(times, len(copies)), -1, -1) for way in combinations(copies, size)])
+        sizes = range(min(times, len(copies)), -1, -1)
+        each = chain.from_iterable(combinations(copies, size) for size in sizes)
+        ways.append(list(islice(each, MOST_CHOICES)))
     chosen = (frozenset(chain.from_iterable(way)) for way in product(*ways))
     return list(dict.fromkeys([every, *islice(chosen, MOST_CHOICES)]))
 

@@ -85,11 +85,18 @@ def _full(case: Case, who: str, limit: int, held: list[int]) -> str:
 
 def _span(case: Case, state: State, at: int, span: int) -> None:
     unsettled = [o for o in state.before(case, at) if _open(state, o)]
-    if unsettled and case.number(at) - case.number(unsettled[0]) >= span:
+    if unsettled and _distance(case, state, unsettled[0], at) >= span:
         refuse(
             f"{case.name(at)} is {span} or more messages behind {case.name(unsettled[0])}, "
             f"which is not settled: max_record_locks={span} (group.share.partition.max.record.locks)"
         )
+
+
+def _distance(case: Case, state: State, first: int, at: int) -> int:
+    """How many messages of their unit stand from the first one on before the other."""
+    if not case.lists_puts:
+        return case.number(at) - case.number(first)
+    return sum(state.place(other) >= state.place(first) for other in state.before(case, at))
 
 
 def _open(state: State, at: int) -> bool:
@@ -108,6 +115,15 @@ def kept_back(case: Case, state: State, at: int, holder: str | None, *, lost: bo
         return frozenset(waiting if live else ())
     free = sum(limit - sum(_unsettled(case, state, o, who) for o in range(len(case.labels))) for who in live)
     return frozenset(waiting[: max(0, free - (holder in live))])
+
+
+def asked_for(case: Case, state: State, at: int) -> frozenset[int]:
+    """The new messages that can be under way to consumers when `at` is given back: those for which there is room."""
+    waiting = [other for other in state.after(case, at) if state.messages[other].phase == "new"]
+    if case.rules.outstanding is None:
+        return frozenset(waiting)
+    unsettled = sum(_unsettled(case, state, other, EVERYBODY) for other in range(len(case.labels)))
+    return frozenset(waiting[: max(0, case.rules.outstanding - unsettled)])
 
 
 def at_once(case: Case) -> bool:

@@ -155,7 +155,7 @@ def _again(case: Case, state: State, at: int, word: Deliver, index: int, receive
     if its.phase == "done":
         _settled_again(case, state, at)
     if its.phase == "out":
-        _may_come_back(case, state, at)
+        _may_come_back(case, state, at, word.consumer)
     if its.phase == "new":
         _unseen(case, state, at, word)
     if its.phase in {"out", "lost", "back", "away", "new"}:
@@ -189,8 +189,10 @@ def _settled_again(case: Case, state: State, at: int) -> None:
         refuse(f"{case.name(at)} is settled and never comes again: {its.why}")
 
 
-def _may_come_back(case: Case, state: State, at: int) -> None:
+def _may_come_back(case: Case, state: State, at: int, consumer: str) -> None:
     its, rules = state.messages[at], case.rules
+    if rules.rereads and its.holder is None and state.died is not None and state.died[0] == consumer:
+        return
     if rules.settled == "may_return" or its.ran == "failed" or not case.lists_acks:
         return
     refuse(

@@ -49,12 +49,18 @@ class QueueRules:
     pushes: bool = False
     """The broker fills the client's buffer ahead: what lies there runs before a message that comes back later."""
 
+    nacks_lag: bool = False
+    """What a consumer gives back is due a moment later: what it has asked for before that comes first."""
+
     returns: Returns = "anywhere"
     """Where a message that comes back goes: to its `place`, to the `front` in the order of returns, to the `head` in
     any order, to the `tail`, or `anywhere` later. The first three are served before messages never delivered."""
 
     loss: Literal["returns", "lease"] = "lease"
     """What a killed consumer's unsettled messages do: come back with its connection, or wait for their timeout."""
+
+    rereads: bool = False
+    """A consumer that restarts first reads again what it holds (the history of a Redis stream)."""
 
     settled: Literal["final", "may_return"] = "final"
     """Whether an acknowledged message can come again."""

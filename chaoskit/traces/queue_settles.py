@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chaoskit.traces import queue_lock, queue_order
+from chaoskit.traces.queue_capacity import asked_for
 from chaoskit.traces.queue_moves import lose
 from chaoskit.traces.queue_state import Case, State, refuse
 from chaoskit.traces.words import Evict, Kill, Move, Settle
@@ -56,6 +57,8 @@ def _nack(case: Case, state: State, at: int, consumer: str, index: int) -> None:
     if its.phase != "out" or its.holder != consumer:
         refuse(f"{consumer} does not hold {case.name(at)}, so it cannot give it back")
     _give_back(case, state, at, index, alone=case.rules.single_returns)
+    if case.rules.nacks_lag:
+        state.buffered |= asked_for(case, state, at)
 
 
 def _expire(case: Case, state: State, at: int, index: int) -> None:

@@ -579,7 +579,7 @@ TABLE: dict[str, Column] = {
             "F9": yes(),
             "F11": unless("retry ✔", retries=False),
             "F12": no("–"),
-            "F13": only("acks_early crash", acks_late=False),
+            "F13": unless("acks_early crash", reject_on_worker_lost=True),
         },
     ),
     "Webhook": Column(

@@ -152,7 +152,9 @@ def blocks(model: Model) -> bool:
     settings = model._settings  # type: ignore[attr-defined]
     if isinstance(model, LogModel):
         return settings.reading.blocks  # type: ignore[no-any-return]
-    return settings.leasing.gives_up == "never" and settings.leasing.lock != "message"  # type: ignore[no-any-return]
+    leasing = settings.leasing
+    keeps = leasing.lock != "message" or leasing.returns == "front" or (leasing.in_order and leasing.returns == "place")
+    return leasing.gives_up == "never" and keeps  # type: ignore[no-any-return]
 
 
 def nothing_is_lost_by_itself(model: Model, steps: Sequence[Raw], refused: Sequence[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 import pytest
@@ -43,8 +43,10 @@ def played(broker: Settings, stream: Stream, faults: tuple[Fault, ...]) -> str:
     return model.trace(faults, list(model.play(faults)), ())
 
 
-def refusing(broker: Settings, stream: Stream, faults: tuple[Fault, ...], random: Random) -> tuple[list[Raw], set[int]]:
-    """The steps for a handler that refuses about a tenth of its deliveries."""
+def refusing(
+    broker: Settings, stream: Stream, faults: tuple[Fault, ...], refuses: Callable[[int], bool]
+) -> tuple[list[Raw], set[int]]:
+    """The steps for a handler that refuses deliveries of the events at these positions."""
     play = broker.model(stream).play(faults)
     steps: list[Raw] = []
     refused: set[int] = set()
@@ -54,7 +56,7 @@ def refusing(broker: Settings, stream: Stream, faults: tuple[Fault, ...], random
             steps.append(play.send(answer))
         except StopIteration:
             return steps, refused
-        answer = steps[-1][0] == Do.DELIVER and random.random() < 0.1
+        answer = steps[-1][0] == Do.DELIVER and refuses(steps[-1][2])
         if answer:
             refused.add(len(steps) - 1)
 
@@ -108,7 +110,19 @@ def test_what_is_generated_for_a_handler_that_refuses_is_permitted(name: str) ->
     """A refused message is shown again, given up or lost as that broker does it."""
     broker, random = SYSTEMS[name], Random(f"refusing {name}")
     for (stream, faults), _ in zip(scenarios(broker, random), range(SCENARIOS // 5), strict=False):
-        steps, refused = refusing(broker, stream, faults, random)
+        steps, refused = refusing(broker, stream, faults, lambda position: random.random() < 0.1)
         trace = broker.model(stream).trace(faults, steps, sorted(refused))
         answer = broker.permits(trace) if trace else True
         assert answer, f"{faults}\n{trace}\n{answer}"
+
+
+@pytest.mark.parametrize("name", [name for name in SYSTEMS if not name.startswith(tuple(NO_REFUSALS))])
+def test_what_is_generated_for_a_handler_that_refuses_for_ever_is_permitted(name: str) -> None:
+    """Whatever becomes of a message that is never taken: it is given up, or it keeps its place or its lane."""
+    broker, random = SYSTEMS[name], Random(f"stubborn {name}")
+    for (stream, faults), _ in zip(scenarios(broker, random), range(SCENARIOS // 15), strict=False):
+        never = {random.randrange(len(stream)) for _ in range(random.randint(1, 2))}
+        steps, refused = refusing(broker, stream, faults[:2], never.__contains__)
+        trace = broker.model(stream).trace(faults[:2], steps, sorted(refused))
+        answer = broker.permits(trace)
+        assert answer, f"{faults[:2]}\n{trace}\n{answer}"
