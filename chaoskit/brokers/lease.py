@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 
@@ -69,6 +70,7 @@ class Lender:
         self._returned = 0
         self._gone: list[tuple[int, Turn, Fault]] = []  # after how many deliveries, and why
         self._halves: dict[Lane, list[int]] = {}
+        self._halved: Counter[Record] = Counter()
         self._held_by: dict[Record, int] = {}
         self._replaced: dict[int, int] = {}
         self.late: dict[Record, Fault] = {}
@@ -115,7 +117,11 @@ class Lender:
             if in_batches:
                 self._joins_batch(turn, bool(faults) and isinstance(faults[0], Duplicate))  # type: ignore[index]
             while (
-                faults and not refused and isinstance(faults[0], Duplicate) and turn[3][5] < most and self._alone(turn)
+                faults
+                and not refused
+                and isinstance(faults[0], Duplicate)
+                and self._tries(turn) < most
+                and self._alone(turn)
             ):
                 copied = faults.pop(0)
                 assert isinstance(copied, Duplicate)
@@ -137,7 +143,7 @@ class Lender:
                     refused, faults = False, None  # it came back with another one
             if refused:
                 caused = [*caused, *self._refused(turn)]
-            elif faults and isinstance(faults[0], Redeliver) and turn[3][5] < most:
+            elif faults and isinstance(faults[0], Redeliver) and self._tries(turn) < most:
                 caused = [*caused, *self._arm(turn, faults.pop(0))]  # type: ignore[arg-type]
             for step, self.cause in caused:
                 yield step
@@ -389,8 +395,9 @@ class Lender:
         for turn in turns:
             self._held_by.pop(turn[1:3], None)
         self.notes += [Note("back", turn) for turn in turns]
-        halved = self.leasing.bisects and len(turns) > 1
-        again = turns if halved else [next_attempt(turn) for turn in turns]
+        if self.leasing.bisects and len(turns) > 1:
+            self._halved.update(turn[1:3] for turn in turns)
+        again = [next_attempt(turn) for turn in turns]
         if self.leasing.returns == "front":
             again = [(FRONT + self._returned + n, *turn[1:]) for n, turn in enumerate(again)]
             self._returned += len(again)
@@ -429,6 +436,10 @@ class Lender:
             members = []
             self._halves[lane] = self._halves.get(lane, [])[1:]
         self._open[lane] = [] if alone else [*members, turn]
+
+    def _tries(self, turn: Turn) -> int:
+        """How often it was delivered, without those in a batch that was halved."""
+        return turn[3][5] - self._halved[turn[1:3]] if self._halved else turn[3][5]
 
     def _batch_size(self, lane: Lane) -> int:
         """The most that the open batch of this lane takes: a batch that failed may come again in halves."""
@@ -482,7 +493,7 @@ class Lender:
         if not members:
             return [turn]
         same = [other for other in reversed(self._todo) if leasing.lock == "message" or self._lane(other) == lane]
-        same = list(takewhile(lambda other: other[3][5] < most, same))
+        same = list(takewhile(lambda other: self._tries(other) < most, same))
         room = self._batch_size(lane) - len(members)
         rest = [(*other[:3], (DELIVER, turn[3][1], *other[3][2:])) for other in same[:room]]
         for other in same[: len(rest)]:
@@ -562,7 +573,7 @@ class Lender:
         self._ended = armed.lane if self.leasing.lock == "group" else None
         together = self._returning_together(armed)
         most = self.leasing.most_deliveries
-        turns = [turn for turn in self._returning(armed, together) if turn[3][5] < most]
+        turns = [turn for turn in self._returning(armed, together) if self._tries(turn) < most]
         for other in together:
             if other in self._waiting:
                 self._waiting.remove(other)
@@ -674,7 +685,7 @@ class Lender:
         if leasing.bisects and self._in_a_batch(turn):
             return self._shown_again(turn)  # halving a batch is no retry
         attempts = self._refusals.attempt(which)
-        if step[5] >= leasing.most_deliveries:
+        if self._tries(turn) >= leasing.most_deliveries:
             attempts = leasing.max_attempts
         if attempts < leasing.max_attempts:
             return self._sent_again(turn) if leasing.refused == "renewed" else self._shown_again(turn)
@@ -693,8 +704,8 @@ class Lender:
         deliveries are used up, too."""
         leasing, most = self.leasing, self.leasing.most_deliveries
         others = [other for other in self._whole_batch(turn, UNBOUNDED) if other[1:3] != turn[1:3]]
-        self._comes_back(other for other in others if other[3][5] < most)
-        used_up = [other for other in others if other[3][5] >= most]
+        self._comes_back(other for other in others if self._tries(other) < most)
+        used_up = [other for other in others if self._tries(other) >= most]
         if leasing.gives_up == "dead":
             for other in used_up:
                 self._refusals.give_up(other[1:3], None, other[3])
@@ -714,7 +725,7 @@ class Lender:
         leasing, turns = self.leasing, [turn]
         if leasing.brings == "batch":
             most = leasing.most_deliveries
-            turns = [each for each in self._whole_batch(turn, most) if each[3][5] < most]
+            turns = [each for each in self._whole_batch(turn, most) if self._tries(each) < most]
             self._halve(self._batch_lane(turn), len(turns))
         lanes = dict.fromkeys(self._lane(each) for each in turns)
         at_once = leasing.lock == "message" and leasing.in_order and leasing.returns != "anywhere"

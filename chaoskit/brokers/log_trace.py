@@ -30,7 +30,6 @@ class _Speller:
         """Words, and positions that are named when the log is whole: what is put back may still come in between."""
         self._sent: dict[int, int] = {}
         self._labels: dict[Record, str] = {}
-        self._copies: dict[int, int] = {}
         self._shown: set[Record] = set()
         self._count = reader.logs.counts[0] if reader.logs.counts else 0
         self._position: dict[int, int] = {}
@@ -139,13 +138,22 @@ class _Speller:
         self._rewind(old)
         self._owner = {at: new if owner == old else owner for at, owner in self._owner.items()}
 
+    def _copy(self, lane: int, number: int) -> int:
+        """How many records of this event were accepted before this one, wherever they stand."""
+        logs = self._reader.logs
+        position, mine = logs.partitions[lane][number], (logs.appended[lane][number], lane, number)
+        return sum(
+            other == position and (time, at, place) < mine
+            for at, log in enumerate(logs.partitions)
+            for place, (other, time) in enumerate(zip(log, logs.appended[at], strict=True))
+        )
+
     def _send_up_to(self, lane: int, offset: int) -> None:
         """Everything up to this record was accepted by now; the topic may have grown for it."""
         logs = self._reader.logs
         for number in range(self._sent.get(lane, 0), offset + 1):
             position = logs.partitions[lane][number]
-            copy = self._copies.get(position, 0)
-            self._copies[position] = copy + 1
+            copy = self._copy(lane, number)
             label = self._labels[lane, number] = f"p{lane}/{position + 1}{chr(39) * copy}"
             if logs.counts[position] > self._count and not copy:
                 self._count = logs.counts[position]

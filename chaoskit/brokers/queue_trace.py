@@ -118,7 +118,7 @@ class _Speller:
         self._said: list[str] = []
 
     def words(self, happened: Sequence[_Happened]) -> list[str]:
-        ends = ("open", "again") if self._style == "invoked" else ("back", "open", "again")
+        ends = ("open", "again") if self._style == "invoked" else ("back", "open", "again", Do.PARK, Do.SKIP)
         kept, batches = _unsettled(happened, ends), _received_with(happened)
         for number, each in enumerate(happened):
             for record in batches.get(number, ()):

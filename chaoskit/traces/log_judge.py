@@ -203,8 +203,13 @@ def _written(rules: LogRules, trace: Trace, unit: str | None, layout: Layout) ->
     listed = "process" in trace.groups and not any(isinstance(word, Evict) for word in trace.words)
     facts = attrs.evolve(rules, zombies=rules.zombies and not listed)
     failed = [word.label for word in trace.words if isinstance(word, Fail)]
-    moved = _moved(trace) if rules.writes == "capture" else frozenset()
-    items = [attrs.evolve(item, redriven=item.redriven or item.record[0] in moved) for item in layout.items]
+    moved = _moved(trace) if rules.writes in ("capture", "slots", "request") else frozenset()
+
+    def sent_elsewhere(name: str, copy: int) -> bool:
+        """Sent again to this unit, and before to another one; a source does not tell which of them was the first."""
+        return name in moved and (copy > 0 or rules.writes == "capture")
+
+    items = [attrs.evolve(item, redriven=item.redriven or sent_elsewhere(*item.record)) for item in layout.items]
     found = first_unwritable(facts, items, layout.names)
     if found is None and failed:
         names = {label.name for label in failed if label.unit in (None, unit)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaoskit.traces.queue_state import Case, State, refuse
+from chaoskit.traces.queue_state import Case, State, Where, refuse
 
 EVERYBODY = "*"
 
@@ -19,14 +19,17 @@ def room(case: Case, state: State, at: int, consumer: str, word: int) -> None:
 
 
 def _room(case: Case, state: State, at: int, who: str, word: int, limit: int) -> None:
-    held = [other for other in range(len(case.labels)) if other != at and _unsettled(case, state, other, who)]
+    queue = case.queue(at)
+    alike = [other for other in range(len(case.labels)) if other != at and case.queue(other) == queue]
+    held = [other for other in alike if _unsettled(case, state, other, who)]
     if len(held) >= limit:
         refuse(_full(case, who, limit, held))
     if limit == 1:
-        for other, its in enumerate(state.messages):
+        for other in alike:
+            its = state.messages[other]
             if its.phase == "out" and its.ran == "ok" and who in {its.holder, EVERYBODY}:
                 state.settle(other)
-    stretch(case, state, who, word, word, limit)
+    stretch(case, state, (queue, who), word, word, limit)
 
 
 def _unsettled(case: Case, state: State, at: int, who: str) -> bool:
@@ -48,19 +51,19 @@ def _used_up(case: Case, state: State, at: int) -> bool:
     return its.ran == "failed" and limit is not None and its.count >= limit and not case.lists_exits
 
 
-def stretch(case: Case, state: State, who: str, start: int, end: int, limit: int, *, longer: bool = False) -> None:
-    """A message was unsettled at `who` from word `start` to word `end`: never more than `limit` at one moment."""
+def stretch(case: Case, state: State, where: Where, start: int, end: int, limit: int, *, longer: bool = False) -> None:
+    """A message was unsettled there from word `start` to word `end`: never more than `limit` at one moment."""
     if limit >= case.deliveries:
         return
-    own = (who, start, start)
+    own = (where, start, start)
     spans = list(state.spans)
     if longer and own in spans:
         spans.remove(own)
-    spans.append((who, start, end))
-    mine = [(low, high) for name, low, high in spans if name == who]
+    spans.append((where, start, end))
+    mine = [(low, high) for other, low, high in spans if other == where]
     for moment in {low for low, _ in mine if start <= low <= end}:
         if sum(low <= moment <= high for low, high in mine) > limit:
-            refuse(_full(case, who, limit, []))
+            refuse(_full(case, where[1], limit, []))
     state.spans = tuple(spans)
 
 
@@ -70,9 +73,9 @@ def stayed(case: Case, state: State, at: int, word: int) -> None:
     until = its.until if its.until >= 0 else word - 1
     since = its.since if its.since >= 0 else until
     if rules.prefetch is not None and its.holder is not None and its.ran != "failed":
-        stretch(case, state, its.holder, since, until, rules.prefetch, longer=its.since >= 0)
+        stretch(case, state, (case.queue(at), its.holder), since, until, rules.prefetch, longer=its.since >= 0)
     if rules.outstanding is not None:
-        stretch(case, state, EVERYBODY, since, until, rules.outstanding, longer=its.since >= 0)
+        stretch(case, state, (case.queue(at), EVERYBODY), since, until, rules.outstanding, longer=its.since >= 0)
 
 
 def _full(case: Case, who: str, limit: int, held: list[int]) -> str:
@@ -107,13 +110,14 @@ def _open(state: State, at: int) -> bool:
 def kept_back(case: Case, state: State, at: int, holder: str | None, *, lost: bool) -> frozenset[int]:
     """The new messages that can lie in the buffers of live consumers at the moment when `at` of `holder` comes back."""
     limit = case.rules.prefetch
-    live = set(case.names) if case.rules.consumers != 1 else {state.active or "A"}
+    live = set(case.names) if case.rules.consumers != 1 else {state.active.get(case.queue(at), "A")}
     if lost:
         live -= {holder or ""}
     waiting = [other for other in state.after(case, at) if state.messages[other].phase == "new"]
     if limit is None:
         return frozenset(waiting if live else ())
-    free = sum(limit - sum(_unsettled(case, state, o, who) for o in range(len(case.labels))) for who in live)
+    alike = [o for o in range(len(case.labels)) if case.queue(o) == case.queue(at)]
+    free = sum(limit - sum(_unsettled(case, state, o, who) for o in alike) for who in live)
     return frozenset(waiting[: max(0, free - (holder in live))])
 
 
@@ -122,7 +126,8 @@ def asked_for(case: Case, state: State, at: int) -> frozenset[int]:
     waiting = [other for other in state.after(case, at) if state.messages[other].phase == "new"]
     if case.rules.outstanding is None:
         return frozenset(waiting)
-    unsettled = sum(_unsettled(case, state, other, EVERYBODY) for other in range(len(case.labels)))
+    alike = [other for other in range(len(case.labels)) if case.queue(other) == case.queue(at)]
+    unsettled = sum(_unsettled(case, state, other, EVERYBODY) for other in alike)
     return frozenset(waiting[: max(0, case.rules.outstanding - unsettled)])
 
 

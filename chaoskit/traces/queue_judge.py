@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import attrs
+
 from chaoskit.traces.answer import Permitted, refused
 from chaoskit.traces.queue_lock import unlock
 from chaoskit.traces.queue_moves import deliver
 from chaoskit.traces.queue_order import comes_back
 from chaoskit.traces.queue_rules import QueueRules
 from chaoskit.traces.queue_settles import end, hand_over, kill, put, settle
-from chaoskit.traces.queue_state import Case, NotPossible, State, refuse, start, study
+from chaoskit.traces.queue_state import Case, NotPossible, State, deliveries, refuse, start, study
 from chaoskit.traces.words import (
     Batch,
     Deliver,
@@ -31,10 +33,27 @@ from chaoskit.traces.words import (
 
 def judge_queue(rules: QueueRules, trace: Trace) -> Permitted:
     """Whether a queue with these rules can make the trace; if not, the first word it cannot make and why."""
-    if trace.log is not None:
-        wrong = _log(rules, trace.log)
-        if wrong is not None:
-            return wrong
+    wrong = None if trace.log is None else _log(rules, trace.log)
+    if wrong is not None:
+        return wrong
+    answer = _judge(rules, trace)
+    swapped = None if answer else _sent_as_shown(rules, trace)
+    if swapped is None or swapped.log is None or _log(rules, swapped.log) is not None:
+        return answer
+    other = _judge(rules, swapped)
+    return other if other or (other.position or 0) > (answer.position or 0) else answer
+
+
+def _sent_as_shown(rules: QueueRules, trace: Trace) -> Trace | None:
+    """The same trace with the messages in the queue as they were first delivered, where sends may overtake others."""
+    if trace.log is not None or "producer" in trace.groups or rules.send_window in (1, None):
+        return None
+    shown = dict.fromkeys(each.label for each in deliveries(trace))
+    rest = sorted(study(rules, trace).labels, key=lambda label: (natural_key(label.name), label.copy))
+    return attrs.evolve(trace, log=tuple(dict.fromkeys([*shown, *rest])))
+
+
+def _judge(rules: QueueRules, trace: Trace) -> Permitted:
     case = study(rules, trace)
     states = [start(case, trace)]
     for index, word in enumerate(trace.words):
@@ -173,11 +192,15 @@ def _log(rules: QueueRules, log: tuple[Label, ...]) -> Permitted | None:
     for at, label in enumerate(log):
         if label.copy and rules.order == "in_order":
             return refused(str(label), at, ("each message is sent once",))
-        overtaking = [other for other in log[:at] if not other.copy and _later(other, label)]
-        if label.copy or most is None or len(overtaking) < most:
+        if label.copy or most is None:
             continue
         how = "one send is under way at a time" if most == 1 else f"at most {most} sends are under way at once"
-        return refused(str(label), at, (f"{how}: {label} was sent before {overtaking[0]}",))
+        overtaking = [other for other in log[:at] if not other.copy and _later(other, label)]
+        overtaken = [other for other in log[at + 1 :] if not other.copy and _later(label, other)]
+        if len(overtaking) >= most:
+            return refused(str(label), at, (f"{how}: {label} was sent before {overtaking[0]}",))
+        if len(overtaken) >= most > 1:
+            return refused(str(label), at, (f"{how}: {overtaken[0]} was sent before {label}",))
     return None
 
 

@@ -20,7 +20,7 @@ def deliver(case: Case, state: State, word: Deliver, index: int, receive: int) -
         if word.consumer in its.stale or (ANYBODY in its.stale and its.holder != word.consumer):
             _run_stale(case, after, at, word)
             return after
-    _switch(case, after, word.consumer, index)
+    _switch(case, after, at, word.consumer, index)
     if word.again or (not case.rules.marks and (its.count or word.consumer in its.not_by)):
         _again(case, after, at, word, index, receive)
     else:
@@ -218,9 +218,10 @@ def _unseen(case: Case, state: State, at: int, word: Deliver) -> None:
         state.change(at, holder=state.died[0], until=state.died[1])
 
 
-def _switch(case: Case, state: State, consumer: str, index: int) -> None:
+def _switch(case: Case, state: State, at: int, consumer: str, index: int) -> None:
     """Where only one consumer is let in, another name means that it took over."""
-    before, state.active = state.active, consumer
+    queue = case.queue(at)
+    before, state.active[queue] = state.active.get(queue), consumer
     if case.rules.consumers != 1 or before in {None, consumer}:
         return
     if case.lists_kills:
@@ -228,9 +229,9 @@ def _switch(case: Case, state: State, consumer: str, index: int) -> None:
             f"{before} is the one active consumer: {consumer} gets nothing before {before} is gone (⚡, |move, |evict)"
         )
     state.died = (before or "", index)
-    for at, its in enumerate(state.messages):
-        if its.phase == "out" and its.holder == before:
-            _take_over(case, state, at, index)
+    for other, its in enumerate(state.messages):
+        if its.phase == "out" and its.holder == before and case.queue(other) == queue:
+            _take_over(case, state, other, index)
 
 
 def lose(case: Case, state: State, at: int, index: int) -> None:

@@ -133,8 +133,7 @@ def kill(case: Case, state: State, word: Kill, index: int) -> State:
     """The consumer is gone, with its buffer and all that it was running."""
     after = state.copy()
     after.killed, after.died = True, (word.consumer, index)
-    if after.active == word.consumer:
-        after.active = None
+    after.active = {queue: active for queue, active in after.active.items() if active != word.consumer}
     for at, its in enumerate(after.messages):
         if its.phase == "out" and its.holder == word.consumer:
             _killed(case, after, at, index)
@@ -163,7 +162,9 @@ def _killed(case: Case, state: State, at: int, index: int) -> None:
 def hand_over(case: Case, state: State, word: Move | Evict, index: int) -> State:
     """A planned hand-over settles what was run; an eviction gives back what is not settled."""
     after = state.copy()
-    after.active = word.target
+    after.active = {
+        queue: word.target if active == word.source else active for queue, active in after.active.items()
+    } or {None: word.target}
     for at, its in enumerate(after.messages):
         if its.phase != "out" or its.holder != word.source:
             continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Literal, NoReturn, TypeAlias
@@ -27,6 +28,9 @@ from chaoskit.traces.words import (
 
 Phase: TypeAlias = Literal["new", "unsent", "swallowed", "away", "out", "lost", "back", "done", "gone"]
 Place: TypeAlias = tuple[int, int]
+
+Where = tuple[str | None, str]
+"""A queue and a consumer of it."""
 
 ANYBODY = "?"
 """In `stale`: some consumer that the trace did not show at the hand-over."""
@@ -98,6 +102,10 @@ class Case:
         """
         return its.ran != "ok" or (self.lists_acks and its.run_at < self.last_listed)
 
+    def queue(self, at: int) -> str | None:
+        """The queue of a message, if the trace names several: a group or a key is in one of all consumers."""
+        return self.labels[at].unit if self.rules.unit == "queue" else None
+
     def number(self, at: int) -> int:
         return natural_key(self.labels[at].name)[0]
 
@@ -121,16 +129,16 @@ class State:
         self.messages = list(messages)
         self.now = 0.0
         self.turn = 0
-        self.spans: tuple[tuple[str, int, int], ...] = ()
+        self.spans: tuple[tuple[Where, int, int], ...] = ()
         self.buffered: frozenset[int] = frozenset()
-        self.active: str | None = None
+        self.active: dict[str | None, str] = {}
         self.killed = False
         self.died: tuple[str, int] | None = None
 
     def copy(self) -> State:
         other = State(self.messages)
         other.now, other.turn, other.spans = self.now, self.turn, self.spans
-        other.buffered, other.active, other.killed = self.buffered, self.active, self.killed
+        other.buffered, other.active, other.killed = self.buffered, dict(self.active), self.killed
         other.died = self.died
         return other
 
@@ -141,7 +149,7 @@ class State:
             self.turn,
             self.spans,
             self.buffered,
-            self.active,
+            tuple(self.active.items()),
             self.killed,
             self.died,
         )
@@ -248,11 +256,17 @@ def _between(labels: Iterable[Label]) -> Iterator[Label]:
         letters, digits = _split(label.name)
         if digits:
             rows.setdefault((label.unit, letters), {})[int(digits)] = digits
+    holders = Counter(number for numbers in rows.values() for number in numbers)
+    if max(holders.values(), default=0) == 1 and len({letters for _, letters in rows}) == 1:
+        elsewhere = set(holders)  # all units share one numbering: what one of them has is missing in no other
+    else:
+        elsewhere = set()
     for (unit, letters), numbers in rows.items():
         ordered = sorted(numbers)
         for low, high in pairwise(ordered):
             width = len(numbers[low])
-            yield from (Label(f"{letters}{n:0{width}}", 0, unit) for n in range(low + 1, min(high, low + FILLED + 1)))
+            missing = (n for n in range(low + 1, min(high, low + FILLED + 1)) if n not in elsewhere)
+            yield from (Label(f"{letters}{n:0{width}}", 0, unit) for n in missing)
 
 
 def _row(name: str) -> str:

@@ -192,6 +192,8 @@ def deliveries_are_counted(broker: Settings, steps: Sequence[Raw]) -> None:
     counts: set[tuple[int, int, int]] = set()
     stages = broker.stages()
     most = stages.leasing.most_deliveries if isinstance(stages, QueueSettings) else TOO_LONG
+    if isinstance(stages, QueueSettings) and stages.leasing.bisects:
+        most += stages.leasing.window.bit_length()  # a batch that is halved uses no retry
     for step in steps:
         if step[0] == Do.DELIVER and len(step) > 5:
             require(step[5] > 0 and step[3:6] not in counts, f"delivery {step[5]} of {step[3]}/{step[4]} came twice")
