@@ -16,7 +16,7 @@ from chaoskit.event import Event, EventId, Message, Stream
 from chaoskit.faults import Fault, Lose
 from chaoskit.outcome import Outcome, Raised
 from chaoskit.scenario import Model, Steps
-from chaoskit.schedule import DELIVER, LOSE, REFUSE, RESTART, SKIP, Raw
+from chaoskit.schedule import DELIVER, LOSE, REFUSE, RESTART, SKIP, WAIT, Raw
 from chaoskit.state import snapshot
 
 Handler = Callable[[Message], Any]
@@ -316,10 +316,10 @@ class Deliver:
         )
 
     def _unseen(self, lost: Collection[EventId]) -> tuple[EventId, ...]:
-        """What was never delivered, and not lost: it waits behind what was refused."""
+        """What was never delivered, as it waits behind what was refused."""
         stream = self._script.mailbox.model.stream
-        found = {*Delivered(stream, self._steps), *lost}
-        return tuple(id_ for id_ in stream.ids if id_ not in found)
+        shown = {*Delivered(stream, self._steps), *lost}
+        return tuple(id_ for id_ in dict.fromkeys(Delivered(stream, self._steps, WAIT)) if id_ not in shown)
 
     def _lost(self, taken: Collection[EventId]) -> tuple[EventId, ...]:
         """What was skipped or lost, and of which no copy was taken, or refused to its end, otherwise."""

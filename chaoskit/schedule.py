@@ -11,7 +11,7 @@ import attrs
 from chaoskit.event import EventId
 from chaoskit.faults import Fault
 
-Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over"]
+Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait"]
 
 
 class Do(IntEnum):
@@ -25,12 +25,23 @@ class Do(IntEnum):
     REFUSE = 5
     LOSE = 6
     TAKE_OVER = 7
+    WAIT = 8
 
 
-DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER = (int(do) for do in Do)
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT = (int(do) for do in Do)
 """The same as plain numbers: the models make and compare thousands of steps a second."""
 
-ACTIONS: tuple[Action, ...] = ("deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over")
+ACTIONS: tuple[Action, ...] = (
+    "deliver",
+    "restart",
+    "park",
+    "put back",
+    "skip",
+    "refuse",
+    "lose",
+    "take over",
+    "wait",
+)
 DELIVER_LIKE = frozenset(ACTIONS) - {"restart"}
 """Actions on a record: these have an event, a partition and an offset."""
 
@@ -48,6 +59,7 @@ class Step:
     `restart`: the consumer process dies and starts again from its commit.
     `park`: the message leaves for the dead-letter topic, unseen or refused; `put back`: it is appended anew.
     `skip`: refused, and the consumer goes on without it. `refuse`: refused to the end. `lose`: gone for good, unseen.
+    `wait`: it stands behind what was refused to the end, and is never delivered.
     `take over`: this consumer goes on from what was settled, because the broker takes the owner of the message for
     dead.
     `partition` and `offset` are the broker's place for the message: on a queue the queue or group, and the number of

@@ -148,6 +148,7 @@ class Settings:
             "skip": "skipped",
             "refuse": "refused to the end",
             "lose": "lost",
+            "wait": "never delivered",
             "take over": f"{words.worker} {step.consumer} takes over",
         }.get(step.action, "")
 

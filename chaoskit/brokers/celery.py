@@ -31,6 +31,7 @@ WORDS = Words(
     lane="worker",
     restarts="worker {consumer} restarts",
     dead="back into the queue by retry()",
+    set_aside="it went {dead}",
     put_back="published",
     no_order="Celery promises no order: workers prefetch tasks and finish them in any order.",
     told={

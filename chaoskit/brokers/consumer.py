@@ -14,7 +14,7 @@ from chaoskit.brokers.refusals import Refusals
 from chaoskit.event import Event
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.scenario import Steps
-from chaoskit.schedule import DELIVER, LOSE, PARK, PUT_BACK, REFUSE, RESTART, SKIP, TAKE_OVER, Raw
+from chaoskit.schedule import DELIVER, LOSE, PARK, PUT_BACK, REFUSE, RESTART, SKIP, TAKE_OVER, WAIT, Raw
 
 NEVER = 1 << 60
 
@@ -241,12 +241,19 @@ class Reader:
         """A record that was given up, which may have waited for others; or the end of all that are left."""
         chance = refusals.next_chance()
         if chance is None:
-            return [((REFUSE, *step[1:]), None) for step in refusals.to_the_end()] or None
+            end: Caused = [((REFUSE, *step[1:]), None) for step in refusals.to_the_end()]
+            return end + self._never_read() if end else None
         _, step = chance
         if not self.reading.blocks:
             return [self._put_back(step[2], None)]
         self._end_stall(self._stalled[step[3]])
         return []
+
+    def _never_read(self) -> Caused:
+        """What stands behind the records that their partitions wait for."""
+        seen = {turn[3][2] for turn in self._history}
+        waiting = sorted(turn for turns in self._aside.values() for turn in turns)
+        return [((WAIT, *turn[3][1:]), None) for turn in waiting if turn[3][2] not in seen]
 
     # After a record.
 

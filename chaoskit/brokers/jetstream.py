@@ -65,9 +65,8 @@ WORDS = Words(
             "waiting for each publish ack (publish_async_max_pending=1), or Nats-Expected-Last-Sequence",
         ),
         Resend: Told(
-            "{at} was published again outside of the duplicate window, or without Nats-Msg-Id: another message in "
-            "the stream",
-            f"retries within the duplicate window with the same Nats-Msg-Id (msg_ids=True). {IDEMPOTENT}",
+            "{at} was published again outside of the duplicate window: another message in the stream",
+            f"retries within the duplicate window, with the same Nats-Msg-Id. {IDEMPOTENT}",
         ),
         Zombie: Told(
             "the ack wait ran out while subscriber {old} still worked: {held} came to subscriber {new}, and a late ack "
@@ -91,6 +90,10 @@ SERIAL = attrs.evolve(
             "one key for events that depend on each other; nothing orders two partitions",
         ),
     },
+)
+UNNAMED = Told(
+    "{at} was published again without a Nats-Msg-Id: another message in the stream",
+    f"a Nats-Msg-Id for each message, and retries within the duplicate window (msg_ids=True). {IDEMPOTENT}",
 )
 UNACKED = Told(
     "{event} needed no acknowledgement, and subscriber {consumer} died: it is gone",
@@ -145,7 +148,12 @@ class JetStream(Settings):
     @property
     def words(self) -> Words:  # type: ignore[override]
         words = SERIAL if self._serial else WORDS
-        return words if self.ack_policy != "none" else attrs.evolve(words, told={**words.told, Lose: UNACKED})
+        told = dict(words.told)
+        if self.ack_policy == "none":
+            told[Lose] = UNACKED
+        if not self.msg_ids:
+            told[Resend] = UNNAMED
+        return attrs.evolve(words, told=told)
 
     @property
     def _serial(self) -> bool:
@@ -192,7 +200,11 @@ class JetStream(Settings):
             )
         if self.ack_policy == "none":
             never = 'without acks nothing comes again; ack_policy="explicit" makes it possible'
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
+            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
+            no[DeadLetter] = (
+                'without acks nothing is given up; ack_policy="explicit" with max_deliver=5 and dead_letters=True '
+                "makes it possible"
+            )
         elif self.max_deliver < 0 or self.dead_letters:
             no[Lose] = (
                 'what is not acknowledged comes again; max_deliver=5 without dead_letters, or ack_policy="none", makes '

@@ -114,13 +114,14 @@ WORDS = Words(
 RETRY_TOPIC = attrs.evolve(
     WORDS,
     dead="to the retry topic",
-    shown_again="it was published to the retry topic",
+    set_aside="it was published {dead}",
     told={
         **WORDS.told,
         DeadLetter: Told(
             "{record} failed before it had any effect and was published to the retry topic, its offset committed; its "
             "successors went on{back}",
-            'blocking retries (on_error="retry" keeps the partition waiting): with retry topics Kafka\'s order is lost',
+            'on_error="stop" lets the partition wait; blocking retries (on_error="retry") let it wait for '
+            "max_attempts. With retry topics Kafka's order is lost",
         ),
     },
 )
@@ -351,7 +352,7 @@ class Kafka(Settings):
             brings="lane",
             window=1,
             assigned=True,
-            refused={"skip": "lost", "retry_topic": "renewed"}.get(self.on_error, "again"),
+            refused="lost" if self.on_error == "skip" else "renewed" if self.on_error == "retry_topic" else "again",
             max_attempts=self.max_attempts,
             gives_up="never" if self.on_error == "stop" else "dead",
         )

@@ -30,7 +30,7 @@ from chaoskit.brokers.refusals import Refusals
 from chaoskit.event import Event
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.scenario import Steps
-from chaoskit.schedule import DELIVER, LOSE, PARK, PUT_BACK, REFUSE, RESTART, SKIP, TAKE_OVER, Raw
+from chaoskit.schedule import DELIVER, LOSE, PARK, PUT_BACK, REFUSE, RESTART, SKIP, TAKE_OVER, WAIT, Raw
 
 
 class Lender:
@@ -164,7 +164,8 @@ class Lender:
         """A message that was given up, which may have waited for others; or the end of all that are left."""
         chance = self._refusals.next_chance()
         if chance is None:
-            return [((REFUSE, *step[1:]), None) for step in self._refusals.to_the_end()] or None
+            end: Caused = [((REFUSE, *step[1:]), None) for step in self._refusals.to_the_end()]
+            return end + self._never_handed_out() if end else None
         lane, step = chance
         self._open.clear()  # a batch does not wait for what comes so late
         if lane is None:
@@ -173,6 +174,12 @@ class Lender:
         self._given_away -= {turn[1:3] for turn in stall.turns}
         self._unblock(stall)
         return []
+
+    def _never_handed_out(self) -> Caused:
+        """What waits behind the messages that keep their lanes."""
+        seen = {turn[3][2] for turn in self._history}
+        waiting = sorted(turn for stall in self._stalled.values() for turn in stall.turns)
+        return [((WAIT, *turn[3][1:]), None) for turn in waiting if turn[3][2] not in seen]
 
     def _drops_kept(self, consumer: int) -> None:
         """A consumer is gone, and with it what it kept."""

@@ -83,7 +83,7 @@ def _causes(steps: Sequence[Raw], noted: Sequence[Fault | None], logs: Logs) -> 
             restart[consumer] = cause
         elif do == Do.PUT_BACK:
             put_back[record] = cause
-        elif do == Do.DELIVER and cause is None:
+        elif do in (Do.DELIVER, Do.WAIT) and cause is None:
             first = put_back.get(record) or written.get(position)
             if record not in seen and record not in put_back and position in shown and copies.get(position):
                 first = copies[position].pop(0)

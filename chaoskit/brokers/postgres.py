@@ -39,8 +39,8 @@ WORDS = Words(
             f"effects in the same database transaction as the row. {IDEMPOTENT}",
         ),
         Redeliver: Told(
-            "the transaction of worker {consumer} was rolled back, or its lease ran out: the row of {event} was "
-            "claimed again{after}",
+            "the transaction of worker {consumer} was rolled back when the handler had done its work: the row of "
+            "{event} was claimed again{after}",
             f"effects in the same database transaction as the row. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
@@ -52,7 +52,7 @@ WORDS = Words(
             "workers=1, or a rule that skips rows with an earlier unfinished row of the same key",
         ),
         BatchSwap: Told(
-            "the insert of {at} committed after those of {over}",
+            "the insert of {at} committed late: {over} went first",
             "writers of one key that wait for each other (a row lock)",
         ),
         Resend: Told("{at} was inserted twice: another row", f"a unique key of the event's id. {IDEMPOTENT}"),
@@ -63,6 +63,20 @@ WORDS = Words(
         ),
     },
 )
+
+
+LEASE = attrs.evolve(
+    WORDS,
+    told={
+        **WORDS.told,
+        Redeliver: Told(
+            "the lease of worker {consumer} (locked_until) ran out before the row of {event} was marked as done: it "
+            "was claimed again{after}",
+            f"effects in the same database transaction as the mark. {IDEMPOTENT}",
+        ),
+    },
+)
+"""Its words with `style="lease"`."""
 
 
 @attrs.frozen(kw_only=True)
@@ -85,7 +99,10 @@ class PostgresQueue(Settings):
         "A rollback makes the row available again at once, or after its back-off (run_at).",
     )
     sources: ClassVar[tuple[str, ...]] = ("postgresql.org/docs/current: sql-select (FOR UPDATE SKIP LOCKED)",)
-    words: ClassVar[Words] = WORDS
+
+    @property
+    def words(self) -> Words:  # type: ignore[override]
+        return LEASE if self.style == "lease" else WORDS
 
     def rules(self) -> QueueRules:
         lock = self.style == "lock"

@@ -139,7 +139,7 @@ class _Speller:
             self._undead = each.consumer
         if each.what == Do.TAKE_OVER and self._one_owner:
             self._said.append(f"|evict {consumer_name(self._undead)}>{name}")
-        if each.what in (Do.TAKE_OVER, Do.REFUSE, "open", "undead"):
+        if each.what in (Do.TAKE_OVER, Do.REFUSE, Do.WAIT, "open", "undead"):
             return
         self._send_up_to(each.record, put_back=each.what == Do.PUT_BACK)
         label = self._labels[each.record]

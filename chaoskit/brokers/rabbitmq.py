@@ -73,7 +73,7 @@ WORDS = Words(
         ),
         Lose: Told(
             "{event} was acknowledged before it was handled (auto-ack), and consumer {consumer} died",
-            "manual acknowledgement (auto_ack=False)",
+            "manual acknowledgement (auto_ack=False), with a dead-letter exchange for what reaches the delivery-limit",
         ),
     },
 )
@@ -179,7 +179,10 @@ class RabbitMQ(Settings):
             no[DeadLetter] = "nothing is dead-lettered and published again; dead_letter_exchange=True makes it possible"
         if self.auto_ack:
             never = "with auto-ack a message is gone once it was handed over; auto_ack=False makes it possible"
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
+            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
+            no[DeadLetter] = (
+                "with auto-ack nothing is rejected; auto_ack=False with dead_letter_exchange=True makes it possible"
+            )
         elif self.queue_type == "classic" or self.dead_letter_exchange:
             no[Lose] = (
                 "what is not acknowledged is kept; auto_ack=True makes it possible, or the delivery limit of "

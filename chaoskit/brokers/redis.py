@@ -174,7 +174,11 @@ class RedisStreams(Settings):
             no[Lose] = "entries stay until they are acknowledged; trims=True or noack=True makes it possible"
         if self.noack:
             never = "with NOACK an entry is never pending; noack=False makes it possible"
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
+            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
+            no[DeadLetter] = (
+                "with NOACK an entry is gone once it was handed over; noack=False with dead_letters=True makes it "
+                "possible"
+            )
         return no
 
     def stages(self) -> QueueSettings:
@@ -248,7 +252,11 @@ class RedisList(Settings):
             no[Lose] = "what is popped stays in the processing list; reliable=False makes it possible"
         else:
             never = "without a processing list what is popped is gone; reliable=True makes it possible"
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
+            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
+            no[DeadLetter] = (
+                "without a processing list what is popped is gone; reliable=True with dead_letters=True makes it "
+                "possible"
+            )
         return no
 
     def stages(self) -> QueueSettings:

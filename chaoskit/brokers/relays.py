@@ -40,8 +40,8 @@ DEBEZIUM = Words(
     restarts="connector restarts",
     told={
         Redeliver: Told(
-            "the connector restarted before its offset was flushed (offset.flush.interval.ms): {again} came again as "
-            "new records",
+            "the connector restarted before its offset was flushed (offset.flush.interval.ms): it published {again} "
+            "again",
             f"no setting: a shorter offset.flush.interval.ms makes it shorter. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
@@ -56,10 +56,6 @@ DEBEZIUM = Words(
         Overtake: Told(
             "partition {partition} was read late: {over} of other partitions went before {event}",
             "one key for changes that depend on each other; Kafka orders nothing between partitions",
-        ),
-        Resend: Told(
-            "the replication slot went back to an earlier position: {record} is the same change as another record",
-            f"no setting. {IDEMPOTENT}",
         ),
         Zombie: Told(
             "a rebalance of Kafka Connect started a second task: both published {held}",
@@ -92,7 +88,7 @@ OUTBOX = Words(
             "a consumer that stops at a message it cannot handle (dead_letters=False)",
         ),
         BatchSwap: Told(
-            "the transaction that wrote {at} committed after those of {over}: its id is lower, but it was seen later",
+            "the transaction that wrote {at} committed late: {over} went first, with a higher id",
             "writers of one aggregate that wait for each other (a row lock), or ordering by transaction "
             "(xid < pg_snapshot_xmin)",
         ),

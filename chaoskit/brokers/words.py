@@ -36,7 +36,8 @@ class Words:
     what a lane of its timeline is called, which `lanes` says: the consumer, the partition or queue, or the key.
     `worker` is what runs a handler, and `unit` what has a key. `no_order` says that the broker keeps no order within a
     key, where it does not.
-    `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called."""
+    `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called.
+    `shown_again`, `set_aside` and `skipped` are what becomes of a message whose handler raised."""
 
     told: Mapping[FaultKind, Told]
     lane: str = "consumer"
@@ -48,6 +49,7 @@ class Words:
     put_back: str = "put back"
     restarts: str = "consumer {consumer} restarts"
     shown_again: str = "it was shown again"
+    set_aside: str = "its attempts were used up, and it went {dead}"
     skipped: str = "it was lost"
     no_order: str = ""
 
@@ -62,17 +64,27 @@ class Words:
 def sentences(
     schedule: Schedule, events: Sequence[Event], words: Words, partitions: int
 ) -> list[tuple[Fault | None, str]]:
-    """One sentence for each fault that shows in the schedule, in order of appearance; and for refusals."""
+    """One sentence for each fault that shows in the schedule, in order of appearance; and for each message that the
+    handler refused, however often."""
     found: list[tuple[Fault | None, str]] = []
     told: set[Fault] = set()
+    refused: set[tuple[int | None, int | None]] = set()
     for number, step in enumerate(schedule.steps):
         fault = step.fault
         if fault is not None and fault not in told:
             told.add(fault)
             found.append((fault, _sentence(fault, number, schedule.steps, events, words, partitions)))
-        if step.raised:
-            found.append((None, _refusal(number, schedule.steps, words)))
+        if step.raised and (step.partition, step.offset) not in refused:
+            refused.add((step.partition, step.offset))
+            found.append((None, _refusals(number, schedule.steps, words)))
+    waiting = [step.event for step in schedule.steps if step.action == "wait"]
+    if waiting:
+        found.append((None, f"{_names(waiting)} stood behind what was refused, and {_was(waiting)} never delivered"))
     return found
+
+
+def _was(ids: Sequence[EventId | None]) -> str:
+    return "was" if len(set(ids)) == 1 else "were"
 
 
 def _sentence(
@@ -141,7 +153,7 @@ def _taken_over(fault: Fault, step: Step, again: Sequence[Step]) -> dict[str, ob
 def _growth(fault: Rehash, steps: Sequence[Step], partitions: int, key: str, words: Words) -> dict[str, object]:
     homes = list(dict.fromkeys(s.partition for s in steps if s.action == "deliver" and s.event == fault.at))
     place = next((i for i, s in enumerate(steps) if s.action == "deliver" and s.event == fault.at), len(steps))
-    late = [s for s in steps[place + 1 :] if s.action == "deliver" and s.fault == fault]
+    late = [s for s in steps[place + 1 :] if s.action == "deliver" and s.fault == fault and s.event != fault.at]
     noun = words.unit
     return {
         "count": partitions,
@@ -157,20 +169,20 @@ def _growth(fault: Rehash, steps: Sequence[Step], partitions: int, key: str, wor
     }
 
 
-def _refusal(number: int, steps: Sequence[Step], words: Words) -> str:
+def _refusals(number: int, steps: Sequence[Step], words: Words) -> str:
+    """How often the handler raised on the message of this step, and what became of it."""
     step = steps[number]
-    fate = next(
-        (s.action for s in steps[number + 1 :] if (s.partition, s.offset) == (step.partition, step.offset)),
-        None,
-    )
+    mine = [s for s in steps[number:] if (s.partition, s.offset) == (step.partition, step.offset)]
+    raised = [i for i, s in enumerate(mine) if s.raised]
+    fates = [s.action for s in mine[raised[-1] + 1 :]]
     then = {
         "deliver": words.shown_again,
-        "park": f"its attempts were used up, and it went {words.dead}",
+        "park": words.set_aside.format(dead=words.dead),
         "skip": words.skipped,
-        "refuse": "its attempts were used up for good",
-        "put back": words.shown_again,
-    }.get(fate or "", "nothing followed")
-    return f"the handler raised on {words.record(step)}: {then}"
+        "refuse": "nothing else is left that it could wait for",
+    }.get("refuse" if "refuse" in fates else fates[0] if fates else "", "nothing followed")
+    times = f", {len(raised)} times" if len(raised) > 1 else ""
+    return f"the handler raised on {words.record(step)}{times}: {then}"
 
 
 def _names(ids: Sequence[EventId | None], most: int = 5) -> str:

@@ -151,10 +151,13 @@ def _differences(verdict: Verdict) -> Iterator[RenderableType]:
 
 def _tracebacks(refused: Sequence[Raised], failure: Exception | None) -> Iterator[RenderableType]:
     errors = [raised.error for raised in refused] + ([failure] if failure is not None else [])
-    for error in errors[:3]:
-        frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
-        lines = [*traceback.format_list(frames), *traceback.format_exception_only(error)]
-        yield from (_uncut(line) for line in "".join(lines).rstrip().splitlines())
+    for text in list(dict.fromkeys(map(_traceback, errors)))[:3]:
+        yield from (_uncut(line) for line in text.splitlines())
+
+
+def _traceback(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
+    return "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)]).rstrip()
 
 
 def _label(verdict: Verdict, broker: str, no_order: str) -> str:

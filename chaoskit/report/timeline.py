@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -12,7 +13,9 @@ from chaoskit.faults import Fault, Rehash, Resend
 from chaoskit.scenario import Scenario
 from chaoskit.schedule import Schedule, Step
 
-MOST_STEPS = 60
+MOST_ROWS = 60
+FOLDED = 3
+"""So many repetitions of what the handler refused are told in one row."""
 WIDTH = 100
 """Columns of a line; values are cut to fit. Where a terminal is narrower they are folded."""
 NARROWEST_VALUE = 24
@@ -27,14 +30,26 @@ def timeline(scenario: Scenario, schedule: Schedule) -> Table:
     lanes = _in_order({lane for lane in places if lane is not None})
     by_consumer = bool(lanes) and None not in places and len(lanes) == len({step.consumer for step in schedule})
     workers = len({step.consumer for step in schedule}) > 1 and not by_consumer
-    order: dict[Fault, int] = {}
+    told = enumerate(broker.explain(schedule, scenario.events), start=1)
+    order = {fault: number for number, (fault, _) in told if fault is not None}
     owners: dict[Fault | None, int] = {}
     headings = ["", *(["consumer"] if workers else []), *lanes, ""]
     rows: list[list[str]] = []
     values: list[str] = []
     seen: set[tuple[int | None, int | None]] = set()
     numbered = any(isinstance(lane, str) and lane.startswith(("partition", "shard")) for lane in lanes)
-    for number, (step, place) in enumerate(zip(schedule.steps[:MOST_STEPS], places, strict=False), start=1):
+    repeats = _repeats(schedule.steps)
+    shown = 0
+    for number, (step, place) in enumerate(zip(schedule.steps, places, strict=True), start=1):
+        if number in repeats:
+            last, times = repeats[number]
+            rows.append([f"{number}–{last}", *[""] * (len(headings) - 2), f"the same, {times} times more"])
+            values.append("")
+        if any(first <= number <= last for first, (last, _) in repeats.items()):
+            continue
+        shown = number
+        if len(rows) >= MOST_ROWS:
+            break
         cells = [_cell(step, numbered) if place in (lane, None) else "" for lane in lanes]
         if step.action == "take over" and step.fault is not None:
             owners[step.fault] = step.consumer
@@ -43,7 +58,28 @@ def timeline(scenario: Scenario, schedule: Schedule) -> Table:
         rows.append([str(number), *([str(step.consumer)] if workers else []), *cells, mark])
         values.append(_value(events[step.event]) if step.action == "deliver" and step.event in events else "")
         seen.add((step.partition, step.offset))
-    return _table(headings, rows, values, len(schedule.steps) - MOST_STEPS)
+    left_out = len(schedule.steps) - shown + 1 if len(rows) >= MOST_ROWS else 0
+    return _table(headings, rows, values, left_out)
+
+
+def _repeats(steps: Sequence[Step]) -> dict[int, tuple[int, int]]:
+    """Where a refusal, or one and what follows it, comes again and again: from the number of the second time on to the
+    last number, and how often."""
+    alike = [(s.action, s.consumer, s.partition, s.offset, s.raised) if s.fault is None else s.fault for s in steps]
+    found: dict[int, tuple[int, int]] = {}
+    at = 0
+    while at < len(steps):
+        for length in (1, 2):
+            block, times = alike[at : at + length], 0
+            while alike[(after := at + (times + 1) * length) : after + length] == block:
+                times += 1
+            if times >= FOLDED and any(step.raised for step in steps[at : at + length]):
+                found[at + length + 1] = at + (times + 1) * length, times
+                at += (times + 1) * length
+                break
+        else:
+            at += 1
+    return found
 
 
 def _in_order(lanes: set[str]) -> list[str]:
@@ -79,7 +115,7 @@ def _cell(step: Step, numbered: bool) -> str:
     return "·" if step.action == "take over" else f"{name}[{step.event}]"
 
 
-def _mark(what: str, step: Step, order: dict[Fault, int], again: bool, ran_on: bool) -> str:
+def _mark(what: str, step: Step, order: Mapping[Fault, int], again: bool, ran_on: bool) -> str:
     """What stands beside a step. `again`: it was shown before; `ran_on`: by a consumer that was taken for dead."""
     if ran_on:
         what = "runs on"
@@ -87,14 +123,13 @@ def _mark(what: str, step: Step, order: dict[Fault, int], again: bool, ran_on: b
         what = f"again, attempt {step.attempt}" if (step.attempt or 1) > 1 else "again" if again else ""
     if step.fault is None:
         return what
-    number = order.setdefault(step.fault, len(order) + 1)
     if not what:
         what = "late"
         if isinstance(step.fault, Rehash) and step.event == step.fault.at:
             what = "rehashed"
         elif isinstance(step.fault, Resend):
             what = "sent again"
-    return f"{what} ← {number}"
+    return f"{what} ← {order[step.fault]}" if step.fault in order else what
 
 
 def _value(event: Event) -> str:

@@ -18,7 +18,7 @@ from chaoskit.schedule import Do, Raw
 HASH = {"a": 584102524, "b": 294391796, "c": 270014794}
 """murmur2 & 0x7fffffff."""
 
-DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, *_ = (int(do) for do in Do)
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, _, _, WAIT = (int(do) for do in Do)
 
 Record = tuple[int, int]
 """Partition and offset."""
@@ -98,6 +98,9 @@ class _Reading:
         if do == PUT_BACK:
             self.append(number, position, (partition, offset))
             return
+        if do == WAIT:
+            require(partition in self.blocked, f"step {number}: waits in a partition that nothing blocks")
+            return
         if do == REFUSE:
             self.give_up(number, position, (partition, offset))
             return
@@ -159,7 +162,9 @@ class _Reading:
 
     def give_up(self, number: int, position: int, record: Record) -> None:
         """Refused to the end, when nothing else is left: it stays set aside, or its partition waits for it."""
-        require(all(step[0] == REFUSE for step in self.steps[number:]), f"step {number}: something is left to read")
+        require(
+            all(step[0] in (REFUSE, WAIT) for step in self.steps[number:]), f"step {number}: something is left to read"
+        )
         require(position in self.ever_refused, f"step {number}: given up without a refusal")
         self.lost.add(position)
         if self.broker.on_error == "stop":
@@ -264,7 +269,7 @@ def _resumes(steps: Sequence[Raw]) -> dict[int, dict[int, int]]:
         do, _, _, partition, offset = steps[number]
         if do == RESTART:
             found[number] = ahead.copy()
-        elif do not in (PUT_BACK, REFUSE):
+        elif do not in (PUT_BACK, REFUSE, WAIT):
             ahead[partition] = offset
     return found
 

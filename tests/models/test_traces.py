@@ -24,7 +24,7 @@ KEYS = {"X": "key-1", "Y": "key-0", "M": "key-4", "N": "order-1001"}
 """By murmur2: X is always in partition 0, Y in partition 1 of two or more, M in 0 of three and in 3 of six,
 N in 0 of three and of six and in 6 of twelve."""
 
-NAMES = {"park": "park", "put back": "back", "skip": "skip", "refuse": "refuse"}
+NAMES = {"park": "park", "put back": "back", "skip": "skip", "refuse": "refuse", "wait": "wait"}
 
 
 def events(keys: str) -> list[Event]:
@@ -589,7 +589,7 @@ def test_rule_11_what_is_parked_is_put_back_for_as_long_as_that_helps() -> None:
 
 def test_rule_11_stop_waits_for_the_record_it_refuses() -> None:
     """1 and with it its partition is tried again when nothing else is left; 2 is never read."""
-    expected = "1!@0:0 R0 3@1:0 1!@0:0 R0 refuse(1@0:0)"
+    expected = "1!@0:0 R0 3@1:0 1!@0:0 R0 refuse(1@0:0) wait(2@0:1)"
     assert steps_refusing({1: 99}, "XXY", partitions=2, on_error="stop", max_attempts=1) == expected
 
 
