@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
 import pytest
 
-from chaoskit.brokers import BROKERS, Kafka, Settings
+from chaoskit.brokers import BROKERS, Celery, Kafka, Kinesis, Settings, SnsSqs
 from chaoskit.brokers.facts import EXAMPLE, Facts, facts, setting_texts
 from chaoskit.errors import UsageError
 from chaoskit.faults import KINDS, FaultKind
@@ -54,6 +54,24 @@ def test_what_a_broker_is_fits_in_a_line(broker: type[Settings]) -> None:
     assert known.summary.endswith(".")
     assert len(known.summary) <= 82, known.summary
     assert "`" not in known.summary + known.about
+
+
+@pytest.mark.parametrize(
+    ("idle", "sentence"),
+    [
+        (lambda: Kafka(group="share", on_error="skip"), 'on_error has no effect with group="share"'),
+        (lambda: Kafka(max_record_locks=3), 'max_record_locks has no effect with group="consumer"'),
+        (lambda: Kafka(group="parallel", commit_every=2), 'commit_every has no effect with group="parallel"'),
+        (lambda: Kinesis(consumer="lambda", workers=2), 'workers has no effect with consumer="lambda"'),
+        (lambda: Kinesis(batch_size=3), 'batch_size has no effect with consumer="kcl"'),
+        (lambda: Celery(reject_on_worker_lost=True), "reject_on_worker_lost has no effect with acks_late=False"),
+        (lambda: SnsSqs(max_number_of_messages=3), "max_number_of_messages has no effect with fifo=False"),
+    ],
+)
+def test_a_setting_that_nothing_reads_is_an_error(idle: Callable[[], Settings], sentence: str) -> None:
+    """Who sets it expects something of it."""
+    with pytest.raises(UsageError, match=re.escape(sentence)):
+        idle()
 
 
 def test_the_default_is_among_what_is_allowed(broker: type[Settings]) -> None:

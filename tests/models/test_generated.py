@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from chaoskit import Event, Stream
-from chaoskit.brokers import Settings
+from chaoskit.brokers import Kinesis, Settings
 from chaoskit.faults import Fault
 from chaoskit.schedule import Do, Raw
 from chaoskit.search.plans import Plans
@@ -114,6 +114,23 @@ def test_what_is_generated_for_a_handler_that_refuses_is_permitted(name: str) ->
         trace = broker.model(stream).trace(faults, steps, sorted(refused))
         answer = broker.permits(trace) if trace else True
         assert answer, f"{faults}\n{trace}\n{answer}"
+
+
+def test_lambda_halves_a_batch_that_fails() -> None:
+    """N-2 of the fact sheet as the model runs it, `[1 2 3 4!] [1r 2r] [3r 4r!] [3r] [4r!]`, and then `[4r]`:
+    halving uses no retry, so that one is left."""
+    broker = Kinesis(
+        shards=1, consumer="lambda", batch_size=4, bisect_batch_on_function_error=True, maximum_retry_attempts=1
+    )
+    stream = Stream.of([Event("a", number) for number in range(4)])
+    shown: list[int] = []
+
+    def refuses(position: int) -> bool:
+        shown.append(position + 1)
+        return position == 3 and shown.count(4) <= 3
+
+    refusing(broker, stream, (), refuses)
+    assert shown == [1, 2, 3, 4, 1, 2, 3, 4, 3, 4, 4]
 
 
 @pytest.mark.parametrize("name", [name for name in SYSTEMS if not name.startswith(tuple(NO_REFUSALS))])

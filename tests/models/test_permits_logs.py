@@ -121,6 +121,7 @@ LEGAL: list[tuple[str, Settings, str]] = [
     ("N-1 time-out", KCL, "log: 1 2 1' 2' 3"),
     ("N-2", BISECTS, "[1 2 3 4!] [1r 2r] [3r 4r!] [3r] [4r!]"),
     ("N-3", TWO_RETRIES, "[3 4!] [3r 4r!] [3r 4r!] [5]"),
+    ("N-3 given up, written", Kinesis(consumer="lambda", maximum_retry_attempts=1), "1! 1r! |drop 1 2"),
     ("N-3 without brackets", TWO_RETRIES, "3 4! 3r 4r! 3r 4r! 5"),
     ("N-4", KCL, "parent/4 child/5"),
     ("N-4 other shards", KCL, "p0/1 p1/2 |grow 3 p1/3 p0/4 p0.1/5"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 from plugin.projects import BUGGY, CHANGED, FIXED, HEAD, WALLET, Project, Ran
 
@@ -272,3 +273,49 @@ def test_the_library_replays_what_pytest_saved(saved: Project) -> None:
     saved.write("again.py", script)
     ran = saved.run("again", str(saved.only_repro()))
     assert (ran.code, ran.out.strip()) == (0, "violated"), ran.text
+
+
+WAITS = """
+BROKER = Kinesis({settings})
+
+@chaos(events(st.integers(1, 9), keys=st.just("alice")), broker=BROKER, faults={{BatchSwap}})
+def test_turns(deliver):
+    taken = []
+
+    def handle(message):
+        if message.seq > len(taken) + 1:
+            raise LookupError("it is not its turn")
+        if message.seq == len(taken) + 1:
+            taken.append(message.value)
+
+    deliver(handle)
+    return taken
+"""
+
+
+def test_a_lane_that_waits_for_what_it_refuses_is_told_in_few_lines(tmp_path: Path) -> None:
+    """Twenty refusals are one row and one sentence; what stands behind them is named, with the fault that put it there.
+
+    Where the record is set aside instead, the same handler is right."""
+    project = Project.at(tmp_path / "blocks", test_turns=HEAD + WAITS.format(settings=""))
+    ran = project.pytest("--chaos-seed=1")
+    assert ran.code == 1
+    ran.assert_in_order(
+        "The delivery (2 events, 1 fault, minimal)",
+        " raised ",
+        "2–20",
+        "the same, 19 times more",
+        "refused to the end",
+        "never delivered ← 2",
+        "1. the handler raised on ",
+        ", 20 times: ",
+        "2. the record of ",
+        " failed in a PutRecords request",
+        "3. ",
+        " stood behind what was refused, and was never delivered.",
+        "records_per_put=1",
+    )
+    assert ran.out.count("it is not its turn") <= 5
+    assert project.chaoskit(*ran.replay_command()).code == 1
+    aside = Project.at(tmp_path / "aside", test_turns=HEAD + WAITS.format(settings="dead_letters=True"))
+    assert aside.pytest("--chaos-seed=1").code == 0
