@@ -14,7 +14,7 @@ EXPECTED = Expected(1.5, at_least=False)
 
 
 def measure(quick: bool) -> Section:
-    repetitions, schedules = (3, 10) if quick else (3, 30)
+    repetitions, schedules = (3, 10) if quick else (9, 30)
     say(f"scaling: {SHORT:,} and {LONG:,} events")
     sides = {str(size): partial(_per_delivery, size, schedules) for size in (LONG, SHORT)}
     found = medians(in_turn(sides, repetitions))

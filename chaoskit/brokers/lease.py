@@ -254,7 +254,8 @@ class Lender:
         found += [
             stall
             for stall in self._stalled.values()
-            if stall.kept is not None or (stall.consumer is not None and stall.turns[0][1] == queue)
+            if (stall.kept is not None and stall.kept[1] == queue)
+            or (stall.consumer is not None and stall.turns[0][1] == queue)
         ]
         return found
 
@@ -456,9 +457,8 @@ class Lender:
     def _halve(self, lane: Lane, size: int) -> None:
         """A batch of this size failed, and comes again in two, before the halves that are left of earlier ones."""
         if self.leasing.bisects:
-            self._halves[lane] = [half for half in (size // 2, size - size // 2) if half] + self._halves.get(lane, [])[
-                1:
-            ]
+            halves = [half for half in (size // 2, size - size // 2) if half]
+            self._halves[lane] = [*halves, *self._halves.get(lane, [])[1:]]
 
     def _in_a_batch(self, turn: Turn) -> bool:
         """Whether others are in the batch of this message, which is run now."""
