@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import time
 from collections.abc import Callable
 
@@ -30,6 +31,8 @@ def main() -> None:
     sections = []
     for name in asked.only or QUESTIONS:
         began = time.perf_counter()
+        gc.collect()
+        gc.freeze()  # what earlier questions left behind does not make the collector slower in this one
         sections.append(QUESTIONS[name](asked.quick))
         print(sections[-1].markdown(), flush=True)
         say(f"{name}: {time.perf_counter() - began:.0f} s")
