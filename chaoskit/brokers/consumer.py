@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from heapq import heappop, heappush
+from itertools import chain
 from typing import Literal
 
 import attrs
@@ -14,7 +15,7 @@ from chaoskit.brokers.refusals import Refusals
 from chaoskit.event import Event
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.scenario import Steps
-from chaoskit.schedule import DELIVER, LOSE, PARK, PUT_BACK, REFUSE, RESTART, SKIP, TAKE_OVER, WAIT, Raw
+from chaoskit.schedule import DELIVER, LOSE, PARK, PUT_BACK, REFUSE, RESTART, SKIP, TAKE_OVER, Raw
 
 NEVER = 1 << 60
 
@@ -241,19 +242,12 @@ class Reader:
         """A record that was given up, which may have waited for others; or the end of all that are left."""
         chance = refusals.next_chance()
         if chance is None:
-            end: Caused = [((REFUSE, *step[1:]), None) for step in refusals.to_the_end()]
-            return end + self._never_read() if end else None
+            return refusals.end(self._history, chain.from_iterable(self._aside.values()))
         _, step = chance
         if not self.reading.blocks:
             return [self._put_back(step[2], None)]
         self._end_stall(self._stalled[step[3]])
         return []
-
-    def _never_read(self) -> Caused:
-        """What stands behind the records that their partitions wait for."""
-        seen = {turn[3][2] for turn in self._history}
-        waiting = sorted(turn for turns in self._aside.values() for turn in turns)
-        return [((WAIT, *turn[3][1:]), None) for turn in waiting if turn[3][2] not in seen]
 
     # After a record.
 

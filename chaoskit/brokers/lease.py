@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
+from itertools import chain, takewhile
 
 from chaoskit.brokers.consumer import Caused
 from chaoskit.brokers.leases import (
@@ -30,7 +30,7 @@ from chaoskit.brokers.refusals import Refusals
 from chaoskit.event import Event
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.scenario import Steps
-from chaoskit.schedule import DELIVER, LOSE, PARK, PUT_BACK, REFUSE, RESTART, SKIP, TAKE_OVER, WAIT, Raw
+from chaoskit.schedule import DELIVER, LOSE, PARK, PUT_BACK, RESTART, SKIP, TAKE_OVER, Raw
 
 
 class Lender:
@@ -164,8 +164,7 @@ class Lender:
         """A message that was given up, which may have waited for others; or the end of all that are left."""
         chance = self._refusals.next_chance()
         if chance is None:
-            end: Caused = [((REFUSE, *step[1:]), None) for step in self._refusals.to_the_end()]
-            return end + self._never_handed_out() if end else None
+            return self._refusals.end(self._history, chain.from_iterable(s.turns for s in self._stalled.values()))
         lane, step = chance
         self._open.clear()  # a batch does not wait for what comes so late
         if lane is None:
@@ -174,12 +173,6 @@ class Lender:
         self._given_away -= {turn[1:3] for turn in stall.turns}
         self._unblock(stall)
         return []
-
-    def _never_handed_out(self) -> Caused:
-        """What waits behind the messages that keep their lanes."""
-        seen = {turn[3][2] for turn in self._history}
-        waiting = sorted(turn for stall in self._stalled.values() for turn in stall.turns)
-        return [((WAIT, *turn[3][1:]), None) for turn in waiting if turn[3][2] not in seen]
 
     def _drops_kept(self, consumer: int) -> None:
         """A consumer is gone, and with it what it kept."""
@@ -677,8 +670,7 @@ class Lender:
         self.logs = self.logs.inserted(lane, number, position, time)
         for turns in (self._todo, *(stall.turns for stall in self._stalled.values())):
             moved_up(turns, lane, number)
-        lock = "queue" if self.leasing.assigned else self.leasing.lock
-        taker = {"message": position, "group": self._groups[position], "queue": lane}[lock]
+        taker = {"message": position, "group": self._groups[position], "queue": lane}[self.leasing.taken_by]
         consumer = taker % self.leasing.consumers
         self._back_to_queue([(time, lane, number, (DELIVER, consumer, position, lane, number, 1))])
         return PUT_BACK, consumer, position, lane, number, 1

@@ -58,6 +58,11 @@ class Leasing:
     gives_up: Literal["dead", "lost", "never"] = "never"
 
     @property
+    def taken_by(self) -> Literal["message", "group", "queue"]:
+        """What of a message decides which consumer takes it."""
+        return "queue" if self.assigned else self.lock
+
+    @property
     def most_deliveries(self) -> int:
         """Of one message, before the broker gives it up."""
         return UNBOUNDED if self.gives_up == "never" or self.refused != "again" else self.max_attempts

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from chaoskit.brokers.consumer import Reader
 from chaoskit.brokers.literal import once_more
-from chaoskit.brokers.producer import Record
+from chaoskit.brokers.producer import Logs, Record
 from chaoskit.brokers.queue_trace import consumer_name
 from chaoskit.schedule import Do, Raw
 
@@ -30,6 +30,9 @@ class _Speller:
         """Words, and positions that are named when the log is whole: what is put back may still come in between."""
         self._sent: dict[int, int] = {}
         self._labels: dict[Record, str] = {}
+        self._ranked: Logs | None = None
+        self._records: dict[int, list[tuple[float, int, int]]] = {}
+        """The records of each event in the logs that were ranked last."""
         self._shown: set[Record] = set()
         self._count = reader.logs.counts[0] if reader.logs.counts else 0
         self._position: dict[int, int] = {}
@@ -141,12 +144,13 @@ class _Speller:
     def _copy(self, lane: int, number: int) -> int:
         """How many records of this event were accepted before this one, wherever they stand."""
         logs = self._reader.logs
-        position, mine = logs.partitions[lane][number], (logs.appended[lane][number], lane, number)
-        return sum(
-            other == position and (time, at, place) < mine
-            for at, log in enumerate(logs.partitions)
-            for place, (other, time) in enumerate(zip(log, logs.appended[at], strict=True))
-        )
+        if self._ranked is not logs:  # something was put back
+            self._ranked, self._records = logs, {}
+            for at, (log, times) in enumerate(zip(logs.partitions, logs.appended, strict=True)):
+                for place, (position, time) in enumerate(zip(log, times, strict=True)):
+                    self._records.setdefault(position, []).append((time, at, place))
+        mine = logs.appended[lane][number], lane, number
+        return sum(other < mine for other in self._records[logs.partitions[lane][number]])
 
     def _send_up_to(self, lane: int, offset: int) -> None:
         """Everything up to this record was accepted by now; the topic may have grown for it."""

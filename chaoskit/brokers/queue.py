@@ -174,8 +174,7 @@ class QueueModel:
         turns: list[Turn] = []
         for place, (time, lane, number, step) in enumerate(reversed(logs.in_order(1))):
             position = step[2]
-            by_group = leasing.lock == "group" and not leasing.assigned
-            taker = place if leasing.lock == "message" else groups[position] if by_group else lane
+            taker = {"message": place, "group": groups[position], "queue": lane}[leasing.taken_by]
             turns.append((time, lane, number, (DELIVER, taker % count, position, lane, number, 1)))
         turns.reverse()
         return turns

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 
-from chaoskit.schedule import Raw
+from chaoskit.brokers.producer import Turn
+from chaoskit.faults import Fault
+from chaoskit.schedule import REFUSE, WAIT, Raw
 
 Chance = tuple[Hashable, Raw]
 """The lane that waits for a message, None where it was set aside; and its last delivery."""
@@ -48,10 +50,19 @@ class Refusals:
             self._round = sorted(left, key=_position, reverse=True)
         return self._waiting.pop(self._round.pop()) if self._round else None
 
-    def to_the_end(self) -> list[Raw]:
-        """What is given no further chance, in the order in which it was produced. Named once."""
-        waiting, self._waiting = self._waiting, {}
-        return [waiting[first][1] for first in sorted(waiting, key=_position)]
+    def end(self, history: Iterable[Turn], behind: Iterable[Turn]) -> list[tuple[Raw, Fault | None]] | None:
+        """What is given no further chance, in the order in which it was produced, and what stands `behind` it and was
+        not delivered before. Said once."""
+        if not self._waiting:
+            return None
+        refused = [self._waiting[first][1] for first in sorted(self._waiting, key=_position)]
+        self._waiting = {}
+        seen = {turn[3][2] for turn in history}
+        waiting = [turn[3] for turn in sorted(behind) if turn[3][2] not in seen]
+        return [
+            *(((REFUSE, *step[1:]), None) for step in refused),
+            *(((WAIT, *step[1:]), None) for step in waiting),
+        ]
 
 
 def _position(waiting: Waiting) -> int:

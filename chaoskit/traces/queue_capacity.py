@@ -19,17 +19,22 @@ def room(case: Case, state: State, at: int, consumer: str, word: int) -> None:
 
 
 def _room(case: Case, state: State, at: int, who: str, word: int, limit: int) -> None:
-    queue = case.queue(at)
-    alike = [other for other in range(len(case.labels)) if other != at and case.queue(other) == queue]
-    held = [other for other in alike if _unsettled(case, state, other, who)]
+    held = [other for other in _held(case, state, at, who) if other != at]
     if len(held) >= limit:
         refuse(_full(case, who, limit, held))
     if limit == 1:
-        for other in alike:
-            its = state.messages[other]
+        for other, its in enumerate(state.messages):
+            if other == at or case.queue(other) != case.queue(at):
+                continue
             if its.phase == "out" and its.ran == "ok" and who in {its.holder, EVERYBODY}:
                 state.settle(other)
-    stretch(case, state, (queue, who), word, word, limit)
+    stretch(case, state, (case.queue(at), who), word, word, limit)
+
+
+def _held(case: Case, state: State, at: int, who: str) -> list[int]:
+    """The messages of the queue of `at` that certainly count against the bound of `who`."""
+    queue = case.queue(at)
+    return [o for o in range(len(case.labels)) if case.queue(o) == queue and _unsettled(case, state, o, who)]
 
 
 def _unsettled(case: Case, state: State, at: int, who: str) -> bool:
@@ -116,8 +121,7 @@ def kept_back(case: Case, state: State, at: int, holder: str | None, *, lost: bo
     waiting = [other for other in state.after(case, at) if state.messages[other].phase == "new"]
     if limit is None:
         return frozenset(waiting if live else ())
-    alike = [o for o in range(len(case.labels)) if case.queue(o) == case.queue(at)]
-    free = sum(limit - sum(_unsettled(case, state, o, who) for o in alike) for who in live)
+    free = sum(limit - len(_held(case, state, at, who)) for who in live)
     return frozenset(waiting[: max(0, free - (holder in live))])
 
 
@@ -126,9 +130,7 @@ def asked_for(case: Case, state: State, at: int) -> frozenset[int]:
     waiting = [other for other in state.after(case, at) if state.messages[other].phase == "new"]
     if case.rules.outstanding is None:
         return frozenset(waiting)
-    alike = [other for other in range(len(case.labels)) if case.queue(other) == case.queue(at)]
-    unsettled = sum(_unsettled(case, state, other, EVERYBODY) for other in alike)
-    return frozenset(waiting[: max(0, case.rules.outstanding - unsettled)])
+    return frozenset(waiting[: max(0, case.rules.outstanding - len(_held(case, state, at, EVERYBODY)))])
 
 
 def at_once(case: Case) -> bool:

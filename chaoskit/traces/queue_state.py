@@ -149,7 +149,7 @@ class State:
             self.turn,
             self.spans,
             self.buffered,
-            tuple(self.active.items()),
+            frozenset(self.active.items()),
             self.killed,
             self.died,
         )
