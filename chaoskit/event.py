@@ -138,7 +138,9 @@ class Message:
 
     Each delivery has a message of its own, decoded anew; changing it harms nobody else. Fields that the broker
     does not carry are None: a Kafka consumer group has no delivery count (`attempt`), no mark on a redelivery
-    (`redelivered`) and no `message_id`. `timestamp` is the producer's, in seconds since the epoch. `sequence` is the
+    (`redelivered`) and no `message_id`. `timestamp` is in seconds since the epoch: the time of sending; a
+    copy has another one where the broker or the client stamps what is sent again. `headers` say what a framework or
+    broker adds to what was set aside or retried, as the bytes or values that it writes. `sequence` is the
     broker's number of the message, `group` its message group, session or ordering key, `deduplication_id` what the
     broker compares to drop what was sent twice.
     """

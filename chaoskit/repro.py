@@ -24,7 +24,7 @@ from chaoskit.errors import CodecError, ReproError, StreamError, UsageError, did
 from chaoskit.event import Event, EventId, Stream
 from chaoskit.faults import KIND_BY_NAME, Fault
 from chaoskit.scenario import Broker
-from chaoskit.schedule import ACTIONS, DELIVER_LIKE, Do, Raw, Step
+from chaoskit.schedule import ACTIONS, DELIVER_LIKE, Do, Raw, Step, to_raw
 from chaoskit.verdict import Verdict
 
 FORMAT = 1
@@ -68,17 +68,7 @@ class Repro:
     def raw_steps(self) -> tuple[list[Raw], frozenset[int]]:
         """The steps as they are played, and the numbers of those that were refused."""
         positions = {event.id: i for i, event in enumerate(self.events)}
-        steps: list[Raw] = [
-            (
-                ACTIONS.index(step.action),
-                step.consumer,
-                -1 if step.event is None else positions[step.event],
-                -1 if step.partition is None else step.partition,
-                -1 if step.offset is None else step.offset,
-                *(() if step.attempt is None else (step.attempt,)),
-            )
-            for step in self.schedule
-        ]
+        steps = [to_raw(step, positions) for step in self.schedule]
         return steps, frozenset(i for i, step in enumerate(self.schedule) if step.raised)
 
 
@@ -209,6 +199,8 @@ def _encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
         data["fault"] = faults.index(step.fault)
     if step.raised:
         data["raised"] = True
+    if step.copy is not None:
+        data["copy"] = attrs.asdict(step.copy, filter=lambda _, value: value is not None)
     return data
 
 
@@ -362,6 +354,8 @@ def _read_step(data: Any, ids: set[EventId], faults: Sequence[Fault]) -> Step:
     step: Step = _structured(plain, Step, "schedule")
     if step.event is not None and step.event not in ids:
         raise ReproError(f"a step names the event {step.event!r}, which does not exist")
+    if step.copy is not None and step.copy.after not in ids:
+        raise ReproError(f"a step is a copy that was sent after the event {step.copy.after!r}, which does not exist")
     if step.action in DELIVER_LIKE and (step.event is None or step.partition is None or step.offset is None):
         raise ReproError(f"a step {step.action!r} needs an event, a partition and an offset")
     if step.consumer < 0 or (step.offset or 0) < 0 or (step.partition or 0) < 0:

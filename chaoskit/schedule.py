@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from enum import IntEnum
 from typing import Literal
 
@@ -48,7 +48,23 @@ DELIVER_LIKE = frozenset(ACTIONS) - {"restart"}
 
 Raw = tuple[int, ...]
 """A step as the models make it, small and hashable: what (`Do`), the consumer, the position of the event in the
-stream, the partition and the offset; -1 for none. Where the broker counts deliveries, the count is the sixth."""
+stream, the partition and the offset; -1 for none. Where the broker counts deliveries, the count is the sixth.
+
+A copy, which was sent or put back anew, has ten: the sixth is 0 where nothing is counted; then follow the position of
+the event after which it was sent, how many retries it is, and the partition and the offset of the message of which it
+is one, -1 for none."""
+
+
+@attrs.frozen
+class Copy:
+    """A message that was sent anew, `after` this event. Of one that was set aside and put back, `partition` and
+    `offset` say where it was first, and `retries` how often it was published for another try; 0 where somebody put it
+    back by hand."""
+
+    after: EventId
+    retries: int = 0
+    partition: int | None = None
+    offset: int | None = None
 
 
 @attrs.frozen
@@ -63,8 +79,8 @@ class Step:
     `take over`: this consumer goes on from what was settled, because the broker takes the owner of the message for
     dead.
     `partition` and `offset` are the broker's place for the message: on a queue the queue or group, and the number of
-    the message in order of arrival. `attempt` is its delivery count, where the broker has one.
-    `fault` is the fault that caused the step, if one did.
+    the message in order of arrival. `attempt` is its delivery count, where the broker has one; `copy` is there for a
+    message that is one. `fault` is the fault that caused the step, if one did.
     """
 
     action: Action
@@ -75,6 +91,36 @@ class Step:
     fault: Fault | None = None
     raised: bool = False
     attempt: int | None = None
+    copy: Copy | None = None
+
+
+def to_raw(step: Step, positions: Mapping[EventId, int]) -> Raw:
+    """The step as the models make it. `positions` are those of the events in the stream."""
+
+    def number(given: int | None) -> int:
+        return -1 if given is None else given
+
+    position = -1 if step.event is None else positions[step.event]
+    raw = (ACTIONS.index(step.action), step.consumer, position, number(step.partition), number(step.offset))
+    if step.copy is None:
+        return raw if step.attempt is None else (*raw, step.attempt)
+    copy = step.copy
+    place = number(copy.partition), number(copy.offset)
+    return (*raw, step.attempt or 0, positions[copy.after], copy.retries, *place)
+
+
+def from_raw(raw: Raw, ids: Sequence[EventId], fault: Fault | None, raised: bool) -> Step:
+    """The step that a model made, as it is saved. `ids` are those of the stream."""
+
+    def number(given: int) -> int | None:
+        return None if given < 0 else given
+
+    do, consumer, position, partition, offset = raw[:5]
+    attempt = raw[5] if len(raw) > 5 and position >= 0 else 0
+    copy = Copy(ids[raw[6]], raw[7], number(raw[8]), number(raw[9])) if len(raw) > 6 else None
+    event = None if position < 0 else ids[position]
+    place = number(partition), number(offset)
+    return Step(ACTIONS[do], consumer, event, *place, fault, raised, attempt or None, copy)
 
 
 @attrs.frozen

@@ -8,7 +8,7 @@ import attrs
 
 from chaoskit.brokers.base import Settings, flag, named, one_queue, whole, without_effect
 from chaoskit.brokers.leases import Leasing
-from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.producer import Producer, retries_of
 from chaoskit.brokers.queue import QueueSettings
 from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.event import Event
@@ -164,9 +164,10 @@ class Celery(Settings):
             max_attempts=4,
             gives_up="dead" if self.retries else "lost",
         )
-        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), lends, _task)
+        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), lends, _task, "application")
 
 
 def _task(event: Event, step: Raw) -> dict[str, Any]:
-    """The task id stays, on a redelivery and on a retry; delivery_info.redelivered marks what was restored."""
-    return {"message_id": str(event.id), "redelivered": step[5] > 1}
+    """The task id stays, on a redelivery and on a retry; delivery_info.redelivered marks what was restored, and the
+    header `retries` counts what retry() has published."""
+    return {"message_id": str(event.id), "redelivered": step[5] > 1, "headers": {"retries": retries_of(step)}}

@@ -10,7 +10,7 @@ from typing import Literal
 
 import attrs
 
-from chaoskit.brokers.producer import Hold, Home, Logs, Record, Turn, moved_up
+from chaoskit.brokers.producer import Hold, Home, Logs, Record, Turn, moved_up, put_back_of, retries_of
 from chaoskit.brokers.refusals import Refusals
 from chaoskit.event import Event
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
@@ -101,10 +101,10 @@ class _Armed:
 class _Parked:
     """A dead letter that waits to be put back."""
 
-    __slots__ = ("due", "fault", "position")
+    __slots__ = ("due", "fault", "step")
 
-    def __init__(self, position: int, fault: DeadLetter | None, due: int) -> None:
-        self.position, self.fault, self.due = position, fault, due
+    def __init__(self, step: Raw, fault: DeadLetter | None, due: int) -> None:
+        self.step, self.fault, self.due = step, fault, due
 
 
 class _Undead:
@@ -245,7 +245,7 @@ class Reader:
             return refusals.end(self._history, chain.from_iterable(self._aside.values()))
         _, step = chance
         if not self.reading.blocks:
-            return [self._put_back(step[2], None)]
+            return [self._put_back(step, 0, None)]
         self._end_stall(self._stalled[step[3]])
         return []
 
@@ -253,7 +253,7 @@ class Reader:
 
     def _processed(self, step: Raw) -> Caused:
         """The record is done: the next of its lane becomes head, and a commit may be due."""
-        _, consumer, position, lane, offset = step
+        _, consumer, position, lane, offset, *_ = step
         if self._holds:
             self._becomes_head(lane, offset + 1)
             for stall in self._stalled.values():
@@ -389,7 +389,7 @@ class Reader:
 
     def _take_over(self, turn: Turn, fault: Zombie) -> Caused:
         """All partitions of the owner go to a new one, which reads from the commit; the old one runs what it holds."""
-        _, old, position, lane, offset = turn[3]
+        _, old, position, lane, offset, *_ = turn[3]
         held = [turn, *[other for other in reversed(self._todo) if other[1] == lane][: fault.holds]]
         self._todo.append(turn)
         self._restart(old)
@@ -484,7 +484,7 @@ class Reader:
 
     def _park(self, turn: Turn, fault: DeadLetter) -> Caused:
         step, count = turn[3], len(self._history)
-        parked = _Parked(step[2], fault, count + fault.after + 1)
+        parked = _Parked(step, fault, count + fault.after + 1)
         self._parked.append(parked)
         self._parks = [*self._parks, (count, turn)]
         self._latest = max(self._latest, turn[0])
@@ -493,10 +493,12 @@ class Reader:
 
     def _back(self, parked: _Parked) -> tuple[Raw, Fault | None]:
         self._parked.remove(parked)
-        return self._put_back(parked.position, parked.fault)
+        retries = retries_of(parked.step) + 1 if self.reading.on_error == "retry_topic" else 0
+        return self._put_back(parked.step, retries, parked.fault)
 
-    def _put_back(self, position: int, fault: DeadLetter | None) -> tuple[Raw, Fault | None]:
+    def _put_back(self, parked: Raw, retries: int, fault: DeadLetter | None) -> tuple[Raw, Fault | None]:
         """Append the event anew, behind everything that was appended by now; what comes later moves up by one."""
+        position = parked[2]
         now = int(max([self._latest, *(turn[0] for turn in self._history)]))
         appended = now + 0.5
         lane = self._home(self._events[position].key, position, self.logs.counts[now])
@@ -505,10 +507,11 @@ class Reader:
         for turns in (self._todo, self._aside.get(lane, _NONE)):
             moved_up(turns, lane, offset)
         consumer = self._owners[lane % self._consumers]
-        self._back_to_read([(appended, lane, offset, (DELIVER, consumer, position, lane, offset))])
+        step: Raw = (DELIVER, consumer, position, lane, offset, *put_back_of(parked, now, retries))
+        self._back_to_read([(appended, lane, offset, step)])
         if offset and self._holds.get(position):
             self._touched.add(self.logs.partitions[lane][offset - 1])
-        return (PUT_BACK, consumer, position, lane, offset), fault
+        return (PUT_BACK, *step[1:]), fault
 
     def _refused(self, turn: Turn) -> Caused:
         step = turn[3]
@@ -527,7 +530,7 @@ class Reader:
 
     def _to_retry_topic(self, turn: Turn) -> Caused:
         """It is published to the retry topic, its offset committed; it comes again after one other delivery."""
-        parked = _Parked(turn[3][2], None, len(self._history) + 1)
+        parked = _Parked(turn[3], None, len(self._history) + 1)
         self._parked.append(parked)
         self._wait(parked.due, _BACK, parked)
         return [((PARK, *turn[3][1:]), None), *self._processed(turn[3])]

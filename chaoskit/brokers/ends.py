@@ -67,7 +67,7 @@ class InOrder(Settings):
         return dict.fromkeys(kinds, why)
 
     def stages(self) -> QueueSettings:
-        return QueueSettings(self.queue, Producer(one_queue, 1), Leasing(lock="queue"), _nothing)
+        return QueueSettings(self.queue, Producer(one_queue, 1), Leasing(lock="queue"), _nothing, "application")
 
 
 @attrs.frozen(kw_only=True)
@@ -92,7 +92,7 @@ class Anything(Settings):
 
     def stages(self) -> QueueSettings:
         lends = Leasing(self.consumers, in_order=False, gives_up="dead")
-        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), lends, _nothing)
+        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), lends, _nothing, "application")
 
 
 def _nothing(event: Event, step: Raw) -> dict[str, Any]:

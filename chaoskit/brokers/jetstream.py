@@ -232,7 +232,7 @@ class JetStream(Settings):
         producer = Producer(home, self.partitions, max_in_flight=self.publish_async_max_pending)
         window = self.duplicate_window if self.msg_ids else 0
         fields = partial(_identified if self.msg_ids else _fields, self.partitions)
-        return QueueSettings(self.stream, producer, lends, fields, growth, window=window, lease=self.ack_wait)
+        return QueueSettings(self.stream, producer, lends, fields, growth=growth, window=window, lease=self.ack_wait)
 
 
 def _fields(partitions: int, event: Event, step: Raw) -> dict[str, Any]:

@@ -9,6 +9,7 @@ docs/kafka.md.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -30,7 +31,7 @@ from chaoskit.brokers.kafka_share import share_rules
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.log import LogSettings
 from chaoskit.brokers.partitioners import KAFKA_PARTITIONERS
-from chaoskit.brokers.producer import Producer
+from chaoskit.brokers.producer import EPOCH, Producer
 from chaoskit.brokers.queue import QueueSettings
 from chaoskit.brokers.words import IDEMPOTENT, Told, Words
 from chaoskit.errors import StreamError, UsageError
@@ -337,7 +338,9 @@ class Kafka(Settings):
         if self.group == "consumer":
             blocks = self.on_error == "stop"
             reading = Reading(self.consumers, self.commit_every, self.on_error, self.max_attempts, blocks)
-            return LogSettings(self.topic, producer, reading, self.max_poll_records, growth)
+            return LogSettings(
+                self.topic, producer, reading, self.max_poll_records, growth, stamp="sender", put_back=_put_back
+            )
         if self.group == "share":
             lends = Leasing(
                 self.consumers,
@@ -345,7 +348,7 @@ class Kafka(Settings):
                 max_attempts=self.delivery_count_limit,
                 gives_up="lost",
             )
-            return QueueSettings(self.topic, producer, lends, _shared, growth, self.max_record_locks)
+            return QueueSettings(self.topic, producer, lends, _shared, "sender", growth, longest=self.max_record_locks)
         lends = Leasing(
             self.consumers,
             lock="group",
@@ -356,7 +359,8 @@ class Kafka(Settings):
             max_attempts=self.max_attempts,
             gives_up="never" if self.on_error == "stop" else "dead",
         )
-        return QueueSettings(self.topic, producer, lends, _placed, growth, style="crashed")
+        placed = partial(_placed, self.topic)
+        return QueueSettings(self.topic, producer, lends, placed, "sender", growth, style="crashed")
 
     def key_bytes(self, key: Any) -> bytes | None:
         if self.key_serializer is not None and key is not None:
@@ -376,8 +380,26 @@ _IDLE = {
 """Settings that a group does not read."""
 
 
-def _placed(event: Event, step: Raw) -> dict[str, Any]:
-    return {"partition": step[3], "offset": step[4]}
+def _placed(topic: str, event: Event, step: Raw) -> dict[str, Any]:
+    headers = _put_back(topic, step) if len(step) > 6 and step[8] >= 0 else {}
+    return {"partition": step[3], "offset": step[4], "headers": headers}
+
+
+def _put_back(topic: str, step: Raw) -> dict[str, Any]:
+    """The headers that Spring adds in a retry topic or dead-letter topic, in its encoding (big-endian), but none that
+    tells of the exception. Source: spring-kafka `KafkaHeaders`, `RetryTopicHeaders`."""
+    _, _, position, _, _, _, _, retries, partition, offset = step
+    sent = int(1000 * (EPOCH + position)).to_bytes(8)
+    prefix = "kafka_original-" if retries else "kafka_dlt-original-"
+    headers = {
+        f"{prefix}topic": topic.encode(),
+        f"{prefix}partition": partition.to_bytes(4),
+        f"{prefix}offset": offset.to_bytes(8),
+        f"{prefix}timestamp": sent,
+    }
+    if retries:
+        headers |= {"retry_topic-attempts": (retries + 1).to_bytes(4), "retry_topic-original-timestamp": sent}
+    return headers
 
 
 def _shared(event: Event, step: Raw) -> dict[str, Any]:

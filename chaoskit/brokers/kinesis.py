@@ -256,7 +256,7 @@ class Kinesis(Settings):
             max_attempts=10 if self.maximum_retry_attempts < 0 else self.maximum_retry_attempts + 1,
             gives_up="never" if self.maximum_retry_attempts < 0 else "lost",
         )
-        return QueueSettings(self.stream, producer, lends, _record, growth, style="invoked")
+        return QueueSettings(self.stream, producer, lends, _record, growth=growth, style="invoked")
 
 
 _IDLE = {

@@ -25,7 +25,7 @@ from chaoskit.brokers.leases import (
     Waiting,
     next_attempt,
 )
-from chaoskit.brokers.producer import Hold, Home, Logs, Record, Turn, moved_up
+from chaoskit.brokers.producer import Hold, Home, Logs, Record, Turn, moved_up, put_back_of, retries_of
 from chaoskit.brokers.refusals import Refusals
 from chaoskit.event import Event
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
@@ -168,7 +168,7 @@ class Lender:
         lane, step = chance
         self._open.clear()  # a batch does not wait for what comes so late
         if lane is None:
-            return [self._put_back(step[2], None)]
+            return [self._put_back(step, 0, None)]
         stall = self._stalled[lane]
         self._given_away -= {turn[1:3] for turn in stall.turns}
         self._unblock(stall)
@@ -302,7 +302,7 @@ class Lender:
         if isinstance(fault, Lose):
             return [((LOSE, *turn[3][1:]), fault)]
         assert isinstance(fault, DeadLetter)
-        self._waiting.append(Parked(turn[3][2], fault.after + 1, fault))
+        self._waiting.append(Parked(turn[3], fault.after + 1, fault))
         return [((PARK, *turn[3][1:]), fault)]
 
     def _unsettled_with(self, turn: Turn, fault: Fault | Hold | None = None) -> Armed | None:
@@ -363,7 +363,7 @@ class Lender:
         self._waiting.append(undead)
         self._moved = True
         new = self._successor(old, lane)
-        return [((TAKE_OVER, new, *turn[3][2:5], turn[3][5] + 1), fault)]
+        return [((TAKE_OVER, new, *turn[3][2:5], turn[3][5] + 1, *turn[3][6:]), fault)]
 
     def _fetched_with(self, turn: Turn, most: int) -> list[Turn]:
         """The next messages of the lane, or of the queue where nothing keeps an order, handed to the same consumer."""
@@ -545,7 +545,8 @@ class Lender:
             self._end_stall(waiting)
             return NOTHING
         if isinstance(waiting, Parked):
-            return [self._put_back(waiting.position, waiting.fault)]
+            retries = retries_of(waiting.step) + 1 if self.leasing.refused == "renewed" else 0
+            return [self._put_back(waiting.step, retries, waiting.fault)]
         assert isinstance(waiting, Undead)
         turn = waiting.turns.pop(0)
         if waiting.turns:
@@ -659,21 +660,29 @@ class Lender:
 
     # New messages, and refused ones.
 
-    def _put_back(self, position: int, fault: Fault | None) -> tuple[Raw, Fault | None]:
+    def _put_back(self, parked: Raw, retries: int, fault: Fault | None) -> tuple[Raw, Fault | None]:
         """Accept the event anew, behind everything that was accepted by now."""
-        now = int(max([self._latest, *(turn[0] for turn in self._history)]))
-        lane = self._home(self._events[position].key, position, self.logs.counts[now])
-        return self._accept(position, lane, bisect_right(self.logs.appended[lane], now + 0.5), now + 0.5), fault
+        return self._append(parked[2], put_back_of(parked, self._now(), retries)), fault
 
-    def _accept(self, position: int, lane: int, number: int, time: float) -> Raw:
+    def _append(self, position: int, copy: tuple[int, ...]) -> Raw:
+        now = self._now()
+        lane = self._home(self._events[position].key, position, self.logs.counts[now])
+        return self._accept(position, lane, bisect_right(self.logs.appended[lane], now + 0.5), now + 0.5, copy)
+
+    def _now(self) -> int:
+        """The latest event that was handed out, or is gone."""
+        return int(max([self._latest, *(turn[0] for turn in self._history)]))
+
+    def _accept(self, position: int, lane: int, number: int, time: float, copy: tuple[int, ...]) -> Raw:
         """One more message of this event; what comes later moves up by one."""
         self.logs = self.logs.inserted(lane, number, position, time)
         for turns in (self._todo, *(stall.turns for stall in self._stalled.values())):
             moved_up(turns, lane, number)
         taker = {"message": position, "group": self._groups[position], "queue": lane}[self.leasing.taken_by]
         consumer = taker % self.leasing.consumers
-        self._back_to_queue([(time, lane, number, (DELIVER, consumer, position, lane, number, 1))])
-        return PUT_BACK, consumer, position, lane, number, 1
+        step: Raw = (DELIVER, consumer, position, lane, number, 1, *copy[1:])
+        self._back_to_queue([(time, lane, number, step)])
+        return (PUT_BACK, *step[1:])
 
     def _refused(self, turn: Turn) -> Caused:
         """The handler raised: the message is not settled, and is shown again by the broker's rule."""
@@ -712,7 +721,7 @@ class Lender:
 
     def _sent_again(self, turn: Turn) -> Caused:
         """It leaves, and is sent again as a new message after one other delivery."""
-        self._waiting.append(Parked(turn[3][2], 1, None))
+        self._waiting.append(Parked(turn[3], 1, None))
         return [((PARK, *turn[3][1:]), None)]
 
     def _shown_again(self, turn: Turn) -> Caused:

@@ -10,6 +10,7 @@ import attrs
 from chaoskit.brokers.consumer import Caused
 from chaoskit.brokers.producer import Hold, Turn
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
+from chaoskit.schedule import Raw
 
 UNBOUNDED = 1 << 60
 
@@ -105,10 +106,10 @@ class Armed:
 
 
 class Parked:
-    __slots__ = ("fault", "left", "position")
+    __slots__ = ("fault", "left", "step")
 
-    def __init__(self, position: int, left: int, fault: DeadLetter | None) -> None:
-        self.position, self.left, self.fault = position, left, fault
+    def __init__(self, step: Raw, left: int, fault: DeadLetter | None) -> None:
+        self.step, self.left, self.fault = step, left, fault
 
 
 class Undead:
@@ -136,4 +137,4 @@ IN_THIS_ORDER: tuple[type[Waiting], ...] = (Stall, Armed, Second, Undead, Parked
 
 def next_attempt(turn: Turn) -> Turn:
     step: Any = turn[3]
-    return (*turn[:3], (*step[:5], step[5] + 1))
+    return (*turn[:3], (*step[:5], step[5] + 1, *step[6:]))

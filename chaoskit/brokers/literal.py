@@ -10,7 +10,7 @@ from chaoskit.brokers.producer import Logs, Record
 from chaoskit.event import EventId
 from chaoskit.faults import Fault
 from chaoskit.scenario import Steps
-from chaoskit.schedule import ACTIONS, Do, Raw, Schedule, Step
+from chaoskit.schedule import Do, Raw, Schedule, from_raw
 
 _AGAIN = {Do.RESTART, Do.TAKE_OVER}
 
@@ -49,21 +49,8 @@ def literal(run: Run, ids: Sequence[EventId], steps: Sequence[Raw], raised: Sequ
         refused.append(raises)
         run.cause = None
     causes = _causes(steps, noted, logs)
-    return Schedule(tuple(_step(*each, ids) for each in zip(steps, causes, refused, strict=True)))
-
-
-def _step(raw: Raw, cause: Fault | None, refused: bool, ids: Sequence[EventId]) -> Step:
-    do, consumer, position, partition, offset, *attempt = raw
-    return Step(
-        ACTIONS[do],
-        consumer,
-        None if position < 0 else ids[position],
-        None if partition < 0 else partition,
-        None if offset < 0 else offset,
-        cause,
-        refused,
-        attempt[0] if attempt and position >= 0 else None,
-    )
+    each = zip(steps, causes, refused, strict=True)
+    return Schedule(tuple(from_raw(raw, ids, cause, raises) for raw, cause, raises in each))
 
 
 def _causes(steps: Sequence[Raw], noted: Sequence[Fault | None], logs: Logs) -> list[Fault | None]:

@@ -10,7 +10,7 @@ import attrs
 from chaoskit.brokers.consumer import Anchored, Reader, Reading, firing_order
 from chaoskit.brokers.literal import literal
 from chaoskit.brokers.log_trace import spell_log
-from chaoskit.brokers.producer import Hold, Producer
+from chaoskit.brokers.producer import EPOCH, Hold, Producer, Stamp, sent_at
 from chaoskit.brokers.stored import Growth, Stored
 from chaoskit.event import Message, Stream
 from chaoskit.faults import (
@@ -29,8 +29,8 @@ from chaoskit.faults import (
 from chaoskit.scenario import Steps
 from chaoskit.schedule import Raw, Schedule
 
-EPOCH = 1_700_000_000.0
-"""The producer sends one event a second from here on (14 November 2023), so that timestamps are the same everywhere."""
+Headers = Callable[[str, Raw], dict[str, Any]]
+"""From the topic and the delivery of what was put back to the headers that it has now."""
 
 
 @attrs.frozen
@@ -39,7 +39,7 @@ class LogSettings:
 
     `growth` gives the partition counts to which the topic may grow so that a key moves, the least first.
     `longest_replay` bounds what a search draws, not what the model can do. `numbered`: messages carry the place in the
-    log as their `sequence`, too.
+    log as their `sequence`, too. `stamp`: who writes timestamps. `put_back`: the headers of what was set aside.
     """
 
     topic: str
@@ -48,6 +48,8 @@ class LogSettings:
     longest_replay: int
     growth: Growth
     numbered: bool = False
+    stamp: Stamp = "broker"
+    put_back: Headers | None = None
 
 
 class LogModel:
@@ -84,18 +86,22 @@ class LogModel:
 
     def mail(self, copiers: Sequence[Callable[[Any], Any] | None]) -> Callable[[Raw], Message]:
         topic, numbered = self._settings.topic, self._settings.numbered
+        stamp, put_back = self._settings.stamp, self._settings.put_back
+        retries_copy = self._settings.producer.retries_copy
         letters = [
-            (event.key, event.value, copied, event.id, event.seq, EPOCH + position)
+            (event.key, event.value, copied, event.id, event.seq)
             for position, (event, copied) in enumerate(zip(self.stream.events, copiers, strict=True))
         ]
 
         def message(step: Raw) -> Message:
-            _, _, position, partition, offset = step
-            key, value, copied, id_, seq, sent = letters[position]
+            _, _, position, partition, offset, *copy = step
+            key, value, copied, id_, seq = letters[position]
             if copied is not None:
                 value = copied(value)
             sequence = offset if numbered else None
-            return Message(key, value, id_, seq, {}, sent, topic, partition, offset, sequence=sequence)
+            sent = sent_at(step, stamp, retries_copy) if copy else EPOCH + position
+            headers = put_back(topic, step) if copy and put_back is not None and step[8] >= 0 else {}
+            return Message(key, value, id_, seq, headers, sent, topic, partition, offset, sequence=sequence)
 
         return message
 

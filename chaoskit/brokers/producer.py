@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import attrs
 
@@ -36,6 +36,36 @@ def moved_up(turns: list[Turn], lane: int, offset: int) -> None:
     for i, (time, at, place, step) in enumerate(turns):
         if at == lane and place >= offset:
             turns[i] = time, at, place + 1, (*step[:4], place + 1, *step[5:])
+
+
+def sent_anew(time: float) -> tuple[int, ...]:
+    """What a raw step of a copy has more than others: sent again by its producer, and not counted yet."""
+    return 0, int(time), 0, -1, -1
+
+
+def put_back_of(step: Raw, now: int, retries: int) -> tuple[int, ...]:
+    """What a raw step has more whose message was set aside and is put back now. Where it was first stays with it."""
+    first = step[8:10] if len(step) > 6 and step[8] >= 0 else step[3:5]
+    return 0, now, retries, *first
+
+
+def retries_of(step: Raw) -> int:
+    """How often the message of this raw step was published for another try."""
+    return step[7] if len(step) > 6 else 0
+
+
+Stamp = Literal["sender", "broker", "application"]
+"""Who writes a message's timestamp, and so when a copy has a new one: the client that sends it, but not where it only
+tries again; the broker, each time; or the application, once."""
+
+EPOCH = 1_700_000_000.0
+"""The producer sends one event a second from here on (14 November 2023), so that timestamps are the same everywhere."""
+
+
+def sent_at(step: Raw, stamp: Stamp, retries_copy: bool) -> float:
+    """The timestamp that the message of this raw step carries."""
+    same = len(step) < 7 or stamp == "application" or (stamp == "sender" and retries_copy and step[8] < 0)
+    return EPOCH + step[2] if same else EPOCH + step[6] + 0.5
 
 
 _NOBODY: Turn = (0, 0, 0, (0, 0, 0, 0, 0))
@@ -77,11 +107,15 @@ class Logs:
         return turns
 
     def _swapped(self, consumers: int) -> list[Turn]:
-        turns: list[Turn] = [
-            (time, lane, offset, (0, lane % consumers, position, lane, offset))
-            for lane, log in enumerate(self.partitions)
-            for offset, (position, time) in enumerate(zip(log, self.appended[lane], strict=True))
-        ]
+        turns: list[Turn] = []
+        for lane, log in enumerate(self.partitions):
+            seen: set[int] = set()
+            for offset, (position, time) in enumerate(zip(log, self.appended[lane], strict=True)):
+                step: Raw = (0, lane % consumers, position, lane, offset)
+                if position in seen or time % 1:
+                    step = (*step, *sent_anew(time))
+                seen.add(position)
+                turns.append((time, lane, offset, step))
         turns.sort(reverse=True)
         return turns
 

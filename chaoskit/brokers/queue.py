@@ -11,8 +11,7 @@ from chaoskit.brokers.consumer import firing_order
 from chaoskit.brokers.lease import Lender
 from chaoskit.brokers.leases import UNBOUNDED, Held, Leasing
 from chaoskit.brokers.literal import literal
-from chaoskit.brokers.log import EPOCH
-from chaoskit.brokers.producer import Logs, Producer, Turn
+from chaoskit.brokers.producer import Logs, Producer, Stamp, Turn, sent_at
 from chaoskit.brokers.queue_trace import Style, spell_queue
 from chaoskit.brokers.relay import Relay
 from chaoskit.brokers.stored import Growth, Stored
@@ -43,9 +42,10 @@ Loses = Callable[[Stream, int], bool]
 class QueueSettings:
     """What the queue model has to know of a broker. The broker's own file gives these their names.
 
-    `fields`: what a message carries besides key, value, id, seq and timestamp. `longest`: the most deliveries after
-    which a message comes back. `loses`: which events its settings can lose; None: all. `window`: seconds in which
-    the broker drops what is sent again; the producer sends one event a second, and what it sends again later.
+    `fields`: what a message carries besides key, value, id, seq and timestamp. `stamp`: who writes the timestamp.
+    `longest`: the most deliveries after which a message comes back. `loses`: which events its settings can lose; None:
+    all. `window`: seconds in which the broker drops what is sent again; the producer sends one event a second, and what
+    it sends again later.
     `style`: what it tells of settlements. `lease`: seconds after which a message that was not settled may come back.
     """
 
@@ -53,6 +53,7 @@ class QueueSettings:
     producer: Producer
     leasing: Leasing
     fields: Fields
+    stamp: Stamp = "broker"
     growth: Growth | None = None
     longest: int = UNBOUNDED
     loses: Loses | None = None
@@ -114,14 +115,15 @@ class QueueModel:
         return self._stored.arguments(kind, position)
 
     def mail(self, copiers: Sequence[Callable[[Any], Any] | None]) -> Callable[[Raw], Message]:
-        topic, fields = self._settings.topic, self._settings.fields
+        topic, fields, stamp = self._settings.topic, self._settings.fields, self._settings.stamp
+        retries_copy = self._settings.producer.retries_copy
         letters = list(zip(self.stream.events, copiers, strict=True))
 
         def message(step: Raw) -> Message:
             event, copied = letters[step[2]]
             value = event.value if copied is None else copied(event.value)
-            carried = fields(event, step)
-            return Message(event.key, value, event.id, event.seq, {}, EPOCH + step[2], topic, **carried)
+            sent, carried = sent_at(step, stamp, retries_copy), fields(event, step)
+            return Message(event.key, value, event.id, event.seq, carried.pop("headers", {}), sent, topic, **carried)
 
         return message
 
@@ -175,7 +177,7 @@ class QueueModel:
         for place, (time, lane, number, step) in enumerate(reversed(logs.in_order(1))):
             position = step[2]
             taker = {"message": place, "group": groups[position], "queue": lane}[leasing.taken_by]
-            turns.append((time, lane, number, (DELIVER, taker % count, position, lane, number, 1)))
+            turns.append((time, lane, number, (DELIVER, taker % count, position, lane, number, 1, *step[6:])))
         turns.reverse()
         return turns
 

@@ -64,7 +64,7 @@ def _happened(lender: Lender, steps: Sequence[Raw], raised: Sequence[int]) -> It
             yield from _between(lender, undead, _Happened(Do.RESTART, (-1, -1), -1, step[1]))
             continue
         yield from _between(lender, undead)
-        do, consumer, position, lane, place, attempt = step
+        do, consumer, position, lane, place, attempt, *_ = step
         late = do == Do.DELIVER and consumer in undead.get((lane, place), ())
         if late:
             undead[lane, place].remove(consumer)
@@ -87,7 +87,7 @@ def _between(lender: Lender, undead: dict[Record, list[int]], restart: _Happened
 
 
 def _noted(note: Note) -> _Happened:
-    _, consumer, position, lane, place, attempt = note.turn[3]
+    _, consumer, position, lane, place, attempt, *_ = note.turn[3]
     since = None if note.since is None else note.since[1:3]
     return _Happened(note.what, (lane, place), position, consumer, attempt, since=since)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -208,14 +209,19 @@ class RabbitMQ(Settings):
             gives_up="dead" if self.dead_letter_exchange else "lost" if limited else "never",
         )
         producer = Producer(home, self.queues, max_in_flight=self.outstanding_confirms)
-        return QueueSettings(self.queue, producer, lends, _quorum if limited else _classic, growth)
+        fields = partial(_quorum if limited else _classic, self.queue)
+        return QueueSettings(self.queue, producer, lends, fields, "application", growth)
 
 
-def _classic(event: Event, step: Raw) -> dict[str, Any]:
-    """message_id is the application's and stays, also when it is published again; a classic queue has no count."""
-    return {"message_id": str(event.id), "redelivered": step[5] > 1}
+def _classic(queue: str, event: Event, step: Raw, reason: str = "rejected") -> dict[str, Any]:
+    """message_id and timestamp are the application's and stay, also when it is published again; a classic queue has no
+    count. What was dead-lettered has an x-death header."""
+    headers = {}
+    if len(step) > 6 and step[8] >= 0:
+        headers["x-death"] = [{"count": 1, "reason": reason, "queue": queue, "exchange": "", "routing-keys": [queue]}]
+    return {"message_id": str(event.id), "redelivered": step[5] > 1, "headers": headers}
 
 
-def _quorum(event: Event, step: Raw) -> dict[str, Any]:
+def _quorum(queue: str, event: Event, step: Raw) -> dict[str, Any]:
     """A quorum queue adds x-delivery-count, which is 0 at first; `attempt` counts from 1."""
-    return {**_classic(event, step), "attempt": step[5]}
+    return {**_classic(queue, event, step, "delivery_limit"), "attempt": step[5]}

@@ -265,7 +265,9 @@ class RedisList(Settings):
             refused="again" if self.reliable else "lost",
             gives_up="dead" if self.dead_letters else "never",
         )
-        return QueueSettings(self.list, Producer(one_queue, 1, max_in_flight=self.pipelined_pushes), lends, _element)
+        return QueueSettings(
+            self.list, Producer(one_queue, 1, max_in_flight=self.pipelined_pushes), lends, _element, "application"
+        )
 
 
 def _element(event: Event, step: Raw) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chaoskit.brokers.consumer import Caused
 from chaoskit.brokers.lease import Lender
 from chaoskit.brokers.leases import NOTHING, Armed, Second, Waiting
-from chaoskit.brokers.producer import Hold, Turn
+from chaoskit.brokers.producer import Hold, Turn, sent_anew
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Zombie
 from chaoskit.schedule import RESTART, TAKE_OVER, Raw
 
@@ -70,8 +70,7 @@ class Relay(Lender):
                 if isinstance(fault, DeadLetter):  # it was published, and its consumer set it aside
                     published.insert(before, turn[3][2])
             return list(dict.fromkeys(reversed(published)))[::-1]
-        now = max([self._latest, *(turn[0] for turn in self._history)])
-        return list(range(int(now) + 1))
+        return list(range(self._now() + 1))
 
     def _awaits_copies(self) -> bool:
         published = set(self._published())
@@ -82,8 +81,8 @@ class Relay(Lender):
     def _publish(self, position: int) -> Raw:
         """Right behind what was published, before rows that have become visible since."""
         if len(self.logs.partitions) > 1:
-            return self._put_back(position, None)[0]
+            return self._append(position, sent_anew(self._now()))
         published = set(self._published())
         copies = [turn[2] for turn in self._todo if turn[3][2] in published or turn[0] % 1]
         number = 1 + max([*copies, *(turn[2] for _, turn, _ in self._gone), *(turn[2] for turn in self._history)])
-        return self._accept(position, 0, number, self.logs.appended[0][number - 1])
+        return self._accept(position, 0, number, self.logs.appended[0][number - 1], sent_anew(self._now()))

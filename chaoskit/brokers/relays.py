@@ -165,7 +165,9 @@ class Debezium(Settings):
         home, growth = routing(lambda key: key_bytes(self, key), by_murmur2, self.partitions)
         gives_up: Literal["dead", "never"] = "dead" if self.dead_letter_queue else "never"
         lends = Leasing(lock="queue", brings="consumer", renewed=True, gives_up=gives_up)
-        return QueueSettings(self.topic, Producer(home, self.partitions), lends, _placed, growth, style="relay")
+        return QueueSettings(
+            self.topic, Producer(home, self.partitions), lends, _placed, "sender", growth, style="relay"
+        )
 
 
 def _placed(event: Event, step: Raw) -> dict[str, Any]:
@@ -246,7 +248,7 @@ class Outbox(Settings):
             gives_up="dead" if self.dead_letters else "never",
         )
         producer = Producer(one_queue, 1, max_in_flight=self.open_transactions)
-        return QueueSettings(self.queue, producer, lends, _published, style="relay")
+        return QueueSettings(self.queue, producer, lends, _published, "application", style="relay")
 
 
 def _published(event: Event, step: Raw) -> dict[str, Any]:

@@ -114,7 +114,7 @@ class Webhook(Settings):
 
     def stages(self) -> QueueSettings:
         lends = Leasing(self.endpoints, in_order=False, window=1, gives_up="dead" if self.gives_up else "never")
-        return QueueSettings(self.endpoint, Producer(one_queue, 1, max_in_flight=10), lends, _request)
+        return QueueSettings(self.endpoint, Producer(one_queue, 1, max_in_flight=10), lends, _request, "application")
 
 
 def _request(event: Event, step: Raw) -> dict[str, Any]:

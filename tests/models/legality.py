@@ -89,7 +89,7 @@ class _Reading:
         self.resumes = _resumes(steps)
 
     def step(self, number: int) -> None:
-        do, consumer, position, partition, offset = self.steps[number]
+        do, consumer, position, partition, offset, *_ = self.steps[number]
         if do == RESTART:
             self.restart(number, consumer)
             return
@@ -183,7 +183,7 @@ class _Reading:
             self.armed[consumer] += 1
 
     def processed(self, number: int, step: Raw) -> None:
-        _, consumer, _, partition, _ = step
+        _, consumer, _, partition, *_ = step
         self.next[partition] += 1
         every = self.broker.commit_every
         if every is None:
@@ -266,7 +266,7 @@ def _resumes(steps: Sequence[Raw]) -> dict[int, dict[int, int]]:
     ahead: dict[int, int] = {}
     found: dict[int, dict[int, int]] = {}
     for number in range(len(steps) - 1, -1, -1):
-        do, _, _, partition, offset = steps[number]
+        do, _, _, partition, offset, *_ = steps[number]
         if do == RESTART:
             found[number] = ahead.copy()
         elif do not in (PUT_BACK, REFUSE, WAIT):

@@ -63,7 +63,7 @@ Detector: TypeAlias = Callable[[Delivery, By], Found]
 def read(steps: Iterable[Raw], keys: Sequence[Any], consumers: int = 1) -> Delivery:
     """Raw steps as a delivery."""
     steps = list(steps)
-    counted = any(len(step) > 5 for step in steps)
+    counted = any(len(step) > 5 and step[5] > 0 for step in steps)
     stale: set[int] = set()
     if any(step[0] == Do.TAKE_OVER for step in steps):
         stale = _stale_by_count(steps) if counted else _stale_by_owner(steps, consumers)
@@ -94,7 +94,7 @@ def _stale_by_owner(steps: Sequence[Raw], consumers: int) -> set[int]:
             consumer = owner[consumer]
         return consumer
 
-    for at, (do, consumer, _, lane, _) in enumerate(steps):
+    for at, (do, consumer, _, lane, *_) in enumerate(steps):
         if do == Do.TAKE_OVER:
             owner[resolved(lane)] = consumer
         elif do == Do.DELIVER and owner and consumer != resolved(lane):

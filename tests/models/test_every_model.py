@@ -195,7 +195,7 @@ def deliveries_are_counted(broker: Settings, steps: Sequence[Raw]) -> None:
     if isinstance(stages, QueueSettings) and stages.leasing.bisects:
         most += stages.leasing.window.bit_length()  # a batch that is halved uses no retry
     for step in steps:
-        if step[0] == Do.DELIVER and len(step) > 5:
+        if step[0] == Do.DELIVER and isinstance(stages, QueueSettings):
             require(step[5] > 0 and step[3:6] not in counts, f"delivery {step[5]} of {step[3]}/{step[4]} came twice")
             require(step[5] <= most, f"delivery {step[5]} of {step[3]}/{step[4]}, and the limit is {most}")
             counts.add(step[3:6])

@@ -7,6 +7,7 @@ is put back are new ones with the same event.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -39,11 +40,12 @@ from chaoskit.brokers import (
     Webhook,
 )
 from chaoskit.faults import DeadLetter, Duplicate, Fault, Redeliver, Rehash, Resend, Zombie
+from chaoskit.schedule import Do, to_raw
 
 STREAM = [Event("a", [n]) for n in range(4)]
 
 OF_THE_EVENT = ("key", "value", "id", "seq", "headers", "timestamp")
-"""These stay on every delivery."""
+"""A redelivery has the same; a copy may have another timestamp and more headers."""
 
 AGAIN: dict[str, Fault] = {
     "redelivery": Redeliver("e1", 1),
@@ -86,24 +88,33 @@ def of_first_event(broker: Any, name: str) -> tuple[Message, Message]:
 @attrs.frozen
 class Carried:
     """Fields of a message: those that name the broker's message, those that stay even when it is sent again, and those
-    that count or mark its deliveries. All others are None. `without`: what the broker cannot do."""
+    that count or mark its deliveries. All others are None. `without`: what the broker cannot do. `anew`: the copies
+    that have a timestamp of their own; `adds`: the headers that what was put back has more."""
 
     broker: Any
     names: tuple[str, ...] = ()
     stays: tuple[str, ...] = ()
     counts: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
+    anew: tuple[str, ...] = ("resend", "put back")
+    adds: tuple[str, ...] = ()
 
 
 LOG = ("topic", "partition")
 QUEUE = ("topic",)
 GROUPED = ("topic", "group")
+DLT = tuple(f"kafka_dlt-original-{name}" for name in ("topic", "partition", "offset", "timestamp"))
 
 CARRIED: dict[str, Carried] = {
-    "Kafka": Carried(Kafka(idempotent_producer=False), ("offset",), LOG),
-    "Kafka Parallel Consumer": Carried(Kafka(group="parallel", application_resends=True), ("offset",), LOG),
+    "Kafka": Carried(Kafka(idempotent_producer=False), ("offset",), LOG, anew=("put back",), adds=DLT),
+    "Kafka Parallel Consumer": Carried(Kafka(group="parallel", application_resends=True), ("offset",), LOG, adds=DLT),
     "Kafka share group": Carried(
-        Kafka(group="share", consumers=2, idempotent_producer=False), ("offset",), LOG, ("attempt",), ("put back",)
+        Kafka(group="share", consumers=2, idempotent_producer=False),
+        ("offset",),
+        LOG,
+        ("attempt",),
+        ("put back",),
+        anew=(),
     ),
     "Kinesis and KCL": Carried(Kinesis(dead_letters=True), ("offset", "sequence"), LOG),
     "Kinesis and Lambda": Carried(
@@ -129,13 +140,23 @@ CARRIED: dict[str, Carried] = {
     ),
     "Pub/Sub, ordered": Carried(PubSub(ordering=True, max_delivery_attempts=5), ("message_id",), GROUPED, ("attempt",)),
     "RabbitMQ, quorum": Carried(
-        RabbitMQ(dead_letter_exchange=True), (), ("topic", "message_id"), ("attempt", "redelivered")
+        RabbitMQ(dead_letter_exchange=True),
+        (),
+        ("topic", "message_id"),
+        ("attempt", "redelivered"),
+        anew=(),
+        adds=("x-death",),
     ),
     "RabbitMQ, classic": Carried(
-        RabbitMQ(queue_type="classic", dead_letter_exchange=True), (), ("topic", "message_id"), ("redelivered",)
+        RabbitMQ(queue_type="classic", dead_letter_exchange=True),
+        (),
+        ("topic", "message_id"),
+        ("redelivered",),
+        anew=(),
+        adds=("x-death",),
     ),
     "Redis Streams": Carried(RedisStreams(dead_letters=True), ("message_id",), QUEUE),
-    "Redis list": Carried(RedisList(dead_letters=True), (), QUEUE),
+    "Redis list": Carried(RedisList(dead_letters=True), (), QUEUE, anew=()),
     "JetStream": Carried(
         JetStream(dead_letters=True, max_deliver=5), ("sequence",), ("topic", "deduplication_id"), ("attempt",)
     ),
@@ -147,16 +168,18 @@ CARRIED: dict[str, Carried] = {
     "Postgres": Carried(
         PostgresQueue(style="lease", dead_letters=True), ("message_id", "sequence"), QUEUE, ("attempt",)
     ),
-    "Celery": Carried(Celery(acks_late=True), (), ("topic", "message_id"), ("redelivered",)),
-    "Webhook": Carried(Webhook(gives_up=True), ("message_id",), QUEUE),
-    "Anything": Carried(Anything(), (), QUEUE),
+    "Celery": Carried(
+        Celery(acks_late=True), (), ("topic", "message_id"), ("redelivered",), anew=(), adds=("retries",)
+    ),
+    "Webhook": Carried(Webhook(gives_up=True), ("message_id",), QUEUE, anew=()),
+    "Anything": Carried(Anything(), (), QUEUE, anew=()),
 }
 """`names` are new for a copy: a log's offset, SQS' MessageId, a sequence number, a row's id. What the application sets
 stays: RabbitMQ's message_id, Service Bus' MessageId, a task id, a deduplication id."""
 
 RELAYS: dict[str, Carried] = {
     "Debezium": Carried(Debezium(dead_letter_queue=True), ("offset",), LOG),
-    "Outbox": Carried(Outbox(dead_letters=True), ("message_id",), QUEUE),
+    "Outbox": Carried(Outbox(dead_letters=True), ("message_id",), QUEUE, anew=()),
 }
 """What these publish again is a new message each time."""
 
@@ -232,9 +255,72 @@ def test_a_copy_is_another_broker_message_of_the_same_event(title: str, name: st
     what the application set stay, and it is counted and marked as a first delivery."""
     carried = CARRIED[title]
     first, copy = of_first_event(carried.broker, name)
-    assert unlike(first, copy) == set(carried.names)
+    stamped = {"timestamp"} if name in carried.anew else set()
+    headers = carried.adds if name == "put back" else ()
+    assert unlike(first, copy) == {*carried.names, *stamped, *(["headers"] if headers else [])}
+    assert copy.timestamp > first.timestamp or not stamped
+    assert set(copy.headers) - (set(first.headers) - set(headers)) == set(headers)
     for field in carried.counts:
         assert getattr(copy, field) == FIRST[field]
+
+
+def test_what_kafka_puts_back_says_where_it_was_first() -> None:
+    """In the encoding of Spring: big-endian numbers, milliseconds."""
+    first, copy = of_first_event(CARRIED["Kafka"].broker, "put back")
+    said = {name.removeprefix("kafka_dlt-original-"): value for name, value in copy.headers.items()}
+    assert said.pop("topic") == (first.topic or "").encode()
+    numbers = {name: int.from_bytes(value) for name, value in said.items()}
+    assert numbers == {
+        "partition": first.partition,
+        "offset": first.offset,
+        "timestamp": int(first.timestamp * 1000),
+    }
+
+
+def retried(broker: Any) -> list[Message]:
+    """The deliveries of an event that the handler refuses twice."""
+    model = broker.model(Scenario(STREAM, broker).stream)
+    message, play = model.mail([None] * len(STREAM)), model.play(())
+    tries: list[Message] = []
+    step = next(play)
+    with suppress(StopIteration):
+        while True:
+            is_e1 = step[0] == Do.DELIVER and message(step).id == "e1"
+            if is_e1:
+                tries.append(message(step))
+            step = play.send(is_e1 and len(tries) < 3)
+    return tries
+
+
+def test_each_try_of_a_retry_topic_counts_and_keeps_the_first_place() -> None:
+    broker = Kafka(on_error="retry_topic")
+    tries = retried(broker)
+    assert ["retry_topic-attempts" in message.headers for message in tries] == [False, True, True]
+    assert [int.from_bytes(message.headers["retry_topic-attempts"]) for message in tries[1:]] == [2, 3]
+    assert {message.headers["kafka_original-offset"] for message in tries[1:]} == {(0).to_bytes(8)}
+    assert tries[0].timestamp < tries[1].timestamp <= tries[2].timestamp
+
+
+def test_a_celery_task_counts_its_retries() -> None:
+    assert [message.headers for message in retried(Celery())] == [{"retries": n} for n in range(3)]
+
+
+def test_a_producer_that_only_tries_again_keeps_the_time_of_creation() -> None:
+    """CreateTime is the client's: its own retry has it again, the application's next send has not."""
+    fault = Resend("e1", 1)
+    for broker, same in ((Kafka(idempotent_producer=False), True), (Kafka(application_resends=True), False)):
+        first, again = (message for message in received(broker, fault) if message.id == "e1")
+        assert (first.timestamp == again.timestamp) is same
+        assert again.headers == {}
+
+
+def test_a_copy_stays_one_in_its_literal_steps() -> None:
+    scenario = Scenario(STREAM, CARRIED["Kafka"].broker, (DeadLetter("e1", 1), Redeliver("e1")))
+    steps = list(scenario.broker.model(scenario.stream).play(scenario.faults))
+    positions = {event.id: number for number, event in enumerate(scenario.stream.events)}
+    saved = scenario.schedule().steps
+    assert [to_raw(step, positions) for step in saved] == steps
+    assert [step.copy for step in saved if step.copy is not None]
 
 
 @pytest.mark.parametrize(
@@ -256,7 +342,7 @@ def test_a_relay_makes_new_messages_of_the_same_events(title: str, fault: Fault)
     messages = [message for message in received(carried.broker, fault) if message.id == "e1"]
     calm = received(carried.broker)[0]
     assert messages[0] == calm or len(messages) > 1 or type(fault) is DeadLetter
-    assert unlike(calm, messages[-1]) == set(carried.names)
+    assert unlike(calm, messages[-1]) == {*carried.names, *(["timestamp"] if carried.anew else [])}
 
 
 def test_in_order_carries_a_queue_and_nothing_else() -> None:

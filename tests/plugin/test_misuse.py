@@ -797,7 +797,7 @@ OUTCOMES = [
         def test_case(deliver):
             baskets = {}
             def handle(message):
-                clean = len(message.value["items"]) == 1 and not message.headers and message.value["more"]
+                clean = len(message.value["items"]) == 1 and "seen" not in message.headers and message.value["more"]
                 baskets[message.id] = [bool(clean), message.value["items"][0]]
                 message.value["items"].append("mine")
                 message.value["more"].clear()
