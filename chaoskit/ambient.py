@@ -21,6 +21,8 @@ class Asked:
 
     test: str | None = None
     schedules: int | None = None
+    budget: float | None = None
+    """Seconds for each test."""
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """The seed, and whether somebody chose it."""

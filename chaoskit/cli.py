@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from zipfile import BadZipFile, ZipFile
 
+import attrs
 import click
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -20,6 +23,9 @@ from chaoskit.report.saved import saved_report
 from chaoskit.report.terminal import plain, report
 from chaoskit.repro import Repro, read
 from chaoskit.run_pytest import replay_with_pytest
+
+LARGEST_REPRO = 64 * 1024 * 1024
+"""Bytes of a file in a zip file."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,8 +48,9 @@ def main() -> None:
 def replay(paths: tuple[Path, ...], rootdir: Path | None) -> None:
     """Play saved repro files against the present code.
 
-    PATH is a repro file or a directory of them. The answer for each is FIXED, STILL FAILS, CHANGED (it fails
-    differently), NO LONGER POSSIBLE (the test's broker cannot make it any more) or CANNOT REPLAY (and why).
+    PATH is a repro file, a directory of them, or the zip file of a CI artifact. The answer for each is FIXED, STILL
+    FAILS, CHANGED (it fails differently), NO LONGER POSSIBLE (the test's broker cannot make it any more) or CANNOT
+    REPLAY (and why).
     """
     with _own_errors():
         sys.exit(_replay(paths, rootdir))
@@ -87,14 +94,17 @@ class _own_errors:
 
 def _replay(paths: Sequence[Path], rootdir: Path | None) -> int:
     found: list[Repro | Answer] = []
-    for path in _files(paths):
-        try:
-            found.append(read(path))
-        except ReproError as error:
-            found.append(Answer("CANNOT REPLAY", path, reason=str(error)))
-    repros = [repro for repro in found if isinstance(repro, Repro)]
-    played = iter(replay_with_pytest(repros, Path.cwd(), rootdir))
-    answers = [next(played) if isinstance(each, Repro) else each for each in found]
+    with TemporaryDirectory(prefix="chaoskit-") as unpacked:
+        names = dict(_files(paths, Path(unpacked)))
+        for path in names:
+            try:
+                found.append(read(path))
+            except ReproError as error:
+                found.append(Answer("CANNOT REPLAY", path, reason=str(error)))
+        repros = [repro for repro in found if isinstance(repro, Repro)]
+        played = iter(replay_with_pytest(repros, Path.cwd(), rootdir))
+        answers = [next(played) if isinstance(each, Repro) else each for each in found]
+    answers = [attrs.evolve(answer, path=names[answer.path]) for answer in answers]
     for answer in answers:
         _print_answer(answer)
     if len(answers) > 1:
@@ -103,15 +113,36 @@ def _replay(paths: Sequence[Path], rootdir: Path | None) -> int:
     return max(EXIT_CODES[answer.became] for answer in answers)
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    for path in paths:
+def _files(paths: Sequence[Path], unpacked: Path) -> Iterator[tuple[Path, Path]]:
+    """The files, and what they are called: those of a zip file are `unpacked` first."""
+    for number, path in enumerate(paths):
         if path.is_dir():
-            files = sorted(path.glob("*.json"))
+            files = sorted(path.glob("*.json")) or sorted(path.rglob("*.json"))
             if not files:
-                raise click.UsageError(f"{path}: no repro file (*.json) in this directory")
-            yield from files
+                raise click.UsageError(f"{path}: no repro file (*.json) in this directory, or below it")
+            yield from zip(files, files, strict=True)
+        elif path.suffix.lower() == ".zip" and path.is_file():
+            yield from _from_zip(path, unpacked / str(number))
         else:
-            yield path
+            yield path, path
+
+
+def _from_zip(path: Path, directory: Path) -> Iterator[tuple[Path, Path]]:
+    """The repro files of a downloaded artifact. Names in it never become places on this machine."""
+    directory.mkdir()
+    try:
+        with ZipFile(path) as archive:
+            members = [member for member in archive.infolist() if member.filename.lower().endswith(".json")]
+            if not members:
+                raise click.UsageError(f"{path}: no repro file (*.json) in this zip file")
+            for number, member in enumerate(sorted(members, key=lambda member: member.filename)):
+                if member.file_size > LARGEST_REPRO:
+                    raise click.UsageError(f"{path}: {member.filename} is too large for a repro file")
+                file = directory / f"{number}.json"
+                file.write_bytes(archive.read(member))
+                yield file, path / member.filename
+    except (BadZipFile, RuntimeError, NotImplementedError) as error:  # cut off, encrypted, an unknown compression
+        raise click.UsageError(f"{path}: cannot be unpacked: {error}") from error
 
 
 def _print_answer(answer: Answer) -> None:

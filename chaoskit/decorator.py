@@ -23,6 +23,7 @@ from chaoskit.loop import own_loop
 from chaoskit.naming import name_of
 from chaoskit.quiet import quiet
 from chaoskit.scenario import Broker, allowed_kinds
+from chaoskit.search.campaign import UNLIMITED
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
 
@@ -169,7 +170,8 @@ def _search(wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any],
             subject,
             terms.events,
             faults=terms.faults,
-            schedules=asked.schedules or terms.schedules,
+            schedules=asked.schedules or (terms.schedules if asked.budget is None else UNLIMITED),
+            budget=asked.budget,
             seed=derive(seed, name),
             streams=_explicit_streams(wrapper),
             across_keys=terms.across_keys,

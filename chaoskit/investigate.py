@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
 
+from chaoskit.duration import shown
 from chaoskit.errors import ChaosError, UsageError
 from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run
@@ -28,13 +30,16 @@ STREAMS_PER_DRAW = 100
 """Streams of one run of Hypothesis, which remembers all that it has drawn: memory stays flat."""
 MOST_POOR_DRAWS = 4
 """How often more streams are drawn where those that were had too few distinct schedules."""
+LITERAL_ROUND = 1000
+"""Schedules of a literal stream between two looks at the clock."""
 MOST_LABEL_ROUNDS = 4
 """How often the search goes on after a failure that turns out to be across keys."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Question:
-    """What `check` and a chaos test ask. `examples` are literal streams that are tried first."""
+    """What `check` and a chaos test ask. `examples` are literal streams that are tried first. `budget`: seconds, in
+    place of a number of schedules unless that is given, too."""
 
     subject: Subject
     events: Any
@@ -42,6 +47,7 @@ class Question:
     schedules: int
     streams: int
     seed: int
+    budget: float | None = None
     across_keys: str = "violation"
     exact_streams: bool = False
     digest: bytes | None = None
@@ -57,6 +63,7 @@ def question(
     schedules: int,
     seed: int,
     streams: int | None = None,
+    budget: float | None = None,
     across_keys: str = "violation",
     digest: bytes | None = None,
     examples: Sequence[Any] = (),
@@ -79,8 +86,9 @@ def question(
         schedules=schedules,
         streams=1 if literal else streams or -(-schedules // SCHEDULES_PER_STREAM),
         seed=seed,
+        budget=budget,
         across_keys=across_keys,
-        exact_streams=streams is not None,
+        exact_streams=streams is not None and budget is None,
         digest=digest,
         examples=tuple(Stream.of(example) for example in examples),
         fixtures=tuple(fixtures),
@@ -92,6 +100,9 @@ def investigate(q: Question) -> Verdict:
     campaign = Campaign(q.subject, q.kinds, q.schedules, q.streams + len(q.examples), fixtures=q.fixtures)
     campaign.ignore_across = q.across_keys == "any"
     campaign.literal = isinstance(q.events, Stream)
+    if q.budget is not None:
+        campaign.budget = q.budget
+        campaign.most_per_stream = LITERAL_ROUND if campaign.literal else SCHEDULES_PER_STREAM
     across: Verdict | None = None
     try:
         for round_ in range(MOST_LABEL_ROUNDS):
@@ -122,6 +133,13 @@ def investigate(q: Question) -> Verdict:
 
 def _notes(campaign: Campaign) -> list[str]:
     notes = list(campaign.notes)
+    if campaign.budget is not None and campaign.saturated and campaign.wants_more:
+        notes.append(
+            f"stopped after {shown(campaign.elapsed)} of {shown(campaign.budget)}: the search sees nothing new any "
+            "more. Longer streams, more keys or more partitions would give it more to try"
+        )
+    elif campaign.budget is not None:
+        notes.append(f"searched for {shown(campaign.elapsed)}")
     if campaign.memory_kept:
         notes.append(
             "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would lose it as a "
@@ -149,9 +167,14 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
             if take(example, number):
                 return
     if isinstance(q.events, Stream):
-        campaign.streams = campaign.streams_done + 1
-        take(q.events, round_)
-        return
+        for again in itertools.count():
+            done = campaign.done
+            campaign.streams = campaign.streams_done + 1
+            if take(q.events, round_ + MOST_LABEL_ROUNDS * again) or q.budget is None or not campaign.wants_more:
+                return
+            if campaign.done - done < LITERAL_ROUND:
+                campaign.saturated = True
+                return
     poor = chunk = 0
     while not stopped() and campaign.wants_more and poor < MOST_POOR_DRAWS:
         done = campaign.done
@@ -167,6 +190,7 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
         chunk += 1
         if campaign.done - done < min(streams, STREAMS_PER_DRAW) * SCHEDULES_PER_STREAM // 2:
             poor += 1
+    campaign.saturated = poor == MOST_POOR_DRAWS
 
 
 def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from chaoskit.pytest_asked import PytestAsked
 
 PROPERTY = "chaoskit"
+REPRO = "chaoskit-repro"
+"""What a report says of its test, and the repro file of one that failed: they come from xdist's workers, too, and stand
+in JUnit's XML."""
 _ASKED: pytest.StashKey[PytestAsked] = pytest.StashKey()
 
 
@@ -21,6 +24,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         metavar="N",
         help="distinct schedules per chaos test (overrides the decorator)",
+    )
+    group.addoption(
+        "--chaos-time",
+        metavar="TIME",
+        help="search each chaos test for this long, such as 30s, 5m or 1h30m, instead of for a number of schedules; "
+        "with --chaos-schedules, too, whichever comes first",
     )
     group.addoption(
         "--chaos-seed",
@@ -49,6 +58,14 @@ def pytest_configure(config: pytest.Config) -> None:
     schedules = config.getoption("chaos_schedules")
     if schedules is not None and schedules < 1:
         raise pytest.UsageError(f"--chaos-schedules={schedules}: a whole number, 1 or more, is needed")
+    if (given := config.getoption("chaos_time")) is not None:
+        from chaoskit.duration import seconds
+        from chaoskit.errors import UsageError
+
+        try:
+            seconds(given)
+        except UsageError as error:
+            raise pytest.UsageError(f"--chaos-time: {error}") from None
     config.pluginmanager.register(Summary(), "chaoskit-summary")
     if config.getoption("chaos_replay"):
         from chaoskit.pytest_asked import prepare_replay
@@ -92,20 +109,25 @@ def pytest_runtest_makereport(
         asked = item.stash[_ASKED]
         if asked.line:
             report.user_properties.append((PROPERTY, asked.line))
+        if asked.saved:
+            report.user_properties.append((REPRO, asked.saved))
         if call.excinfo is not None:
             asked.shorten(report, call.excinfo)
     return report
 
 
 class Summary:
-    """What the passing chaos tests have shown, as told at the end; also for reports that come from xdist's workers."""
+    """What the passing chaos tests have shown, and how to replay the failures, as told at the end; also for reports
+    that come from xdist's workers."""
 
     def __init__(self) -> None:
         self._said: list[tuple[str, str]] = []
+        self._repros: dict[str, None] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             self._said += [(report.nodeid, str(said)) for name, said in report.user_properties if name == PROPERTY]
+            self._repros |= {str(path): None for name, path in report.user_properties if name == REPRO}
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -115,3 +137,14 @@ class Summary:
             terminalreporter.write_line(nodeid)
             for line in said.splitlines():
                 terminalreporter.write_line(f"  {line}")
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """The last line of a failing run is the command that plays it again."""
+        result = yield
+        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        if self._repros and terminal is not None:
+            from chaoskit.pytest_asked import replay_command
+
+            terminal.write_line(f"To replay: {replay_command(session.config, sorted(self._repros))}")
+        return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,6 +14,7 @@ from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocat
 from hypothesis import HealthCheck
 
 from chaoskit.ambient import Asked, as_seed
+from chaoskit.duration import seconds
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
 from chaoskit.replays import Answer, play
 from chaoskit.report.terminal import as_text, headline, held_lines
@@ -33,8 +35,11 @@ class PytestAsked(Asked):
         self._notes: list[str] = []
         self.test = item.nodeid
         self.schedules = item.config.getoption("chaos_schedules")
+        given = item.config.getoption("chaos_time")
+        self.budget = None if given is None else seconds(given)
         self.line = ""
         self.headline = ""
+        self.saved = ""
 
     @property
     def _directory(self) -> Path:
@@ -60,16 +65,16 @@ class PytestAsked(Asked):
             try:
                 repro = read(path)
             except ReproError as error:
-                self._notes.append(f"saved repro {self._shown(path)} cannot be read: {error}")
+                self._notes.append(f"saved repro {shown(path)} cannot be read: {error}")
                 continue
             if repro.test != self._item.nodeid:
                 continue
             answer = play(repro, subject, across_keys=across)
             if answer.became in ("STILL FAILS", "CHANGED") and answer.verdict is not None:
-                self._notes.append(f"saved repro {self._shown(path)} {answer.became.lower()}; nothing was searched")
+                self._notes.append(f"saved repro {shown(path)} {answer.became.lower()}; nothing was searched")
                 return answer.verdict
             why = f" ({answer.reason})" if answer.reason else ""
-            self._notes.append(f"saved repro {self._shown(path)} {_said(answer)}{why}")
+            self._notes.append(f"saved repro {shown(path)} {_said(answer)}{why}")
         return None
 
     def _replay_only(self, subject: Subject, across: str) -> Verdict:
@@ -83,9 +88,9 @@ class PytestAsked(Asked):
             for sink in _sinks(self._config):
                 sink.answers.append(answer)
             why = f" ({answer.reason})" if answer.reason else ""
-            self._notes.append(f"{answer.became} {self._shown(repro.path)}{why}")
+            self._notes.append(f"{answer.became} {shown(repro.path)}{why}")
             if answer.became == "CANNOT REPLAY":
-                cannot.append(f"{self._shown(repro.path)}: {answer.reason}")
+                cannot.append(f"{shown(repro.path)}: {answer.reason}")
             elif failed is None and answer.verdict is not None and answer.verdict.status == "violated":
                 failed = answer.verdict
         if failed is None and cannot:
@@ -117,11 +122,9 @@ class PytestAsked(Asked):
             path = save(verdict, self._directory)
         except (ReproError, CodecError) as error:
             return f"no repro file: {str(error).removeprefix('no repro file: ')}"
-        root = "" if Path.cwd() == self._config.rootpath else f" --rootdir {shlex.quote(str(self._config.rootpath))}"
-        return f"chaoskit replay {shlex.quote(self._shown(path))}{root}"
-
-    def _shown(self, path: Path) -> str:
-        return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+        root = self._config.rootpath
+        self.saved = str(path.relative_to(root) if path.is_relative_to(root) else path)
+        return replay_command(self._config, [self.saved])
 
     def shorten(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Put the report in place of a traceback through chaoskit."""
@@ -133,6 +136,24 @@ class PytestAsked(Asked):
         crash = ReprFileLocation(path, (line or 0) + 1, self.headline or text.splitlines()[0])
         entry = ReprEntryNative([f"{text.rstrip()}\n"])
         report.longrepr = ReprExceptionInfo(ReprTraceback([entry], None, "native"), crash)
+
+
+def shown(path: Path) -> str:
+    """From here, where it is below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def replay_command(config: pytest.Config, repros: Sequence[str]) -> str:
+    """The command that plays these files again from here; of many, their directory."""
+    files = [config.rootpath / repro for repro in repros]
+    if len(files) > MOST_NAMED:
+        files = list(dict.fromkeys(file.parent for file in files))
+    root = "" if Path.cwd() == config.rootpath else f" --rootdir {shlex.quote(str(config.rootpath))}"
+    return f"chaoskit replay {' '.join(shlex.quote(shown(file)) for file in files)}{root}"
+
+
+MOST_NAMED = 8
+"""Repro files in one command."""
 
 
 def _sinks(config: pytest.Config) -> list[Sink]:

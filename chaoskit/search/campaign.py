@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
@@ -17,6 +18,8 @@ from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.subject import Case, Subject, differing_step, kept, key_sequences
 from chaoskit.state import differences, same, snapshot
 from chaoskit.verdict import Tally
+
+UNLIMITED = 1 << 60
 
 DISTINCT_MEMORY = 1 << 15
 """Schedules that are remembered so as to count none twice; then the memory starts anew and stays flat."""
@@ -41,7 +44,9 @@ class Found:
 @attrs.define
 class Campaign:
     """One search. `streams` is how many are expected; `ignore_across`: a failure that an order without faults explains
-    is none. `literal`: the streams are the user's own and all there are."""
+    is none. `literal`: the streams are the user's own and all there are. `budget`: seconds instead of a number of
+    schedules; it ends between streams, not before the first that can show something, and `most_per_stream` schedules
+    are run on each."""
 
     subject: Subject
     kinds: Sequence[FaultKind]
@@ -49,6 +54,9 @@ class Campaign:
     streams: int
     ignore_across: bool = False
     literal: bool = False
+    budget: float | None = None
+    most_per_stream: int = UNLIMITED
+    started: float = attrs.field(factory=time.monotonic)
     streams_done: int = 0
     streams_seen: int = 0
     done: int = 0
@@ -56,6 +64,7 @@ class Campaign:
     found: Found | None = None
     error: Exception | None = None
     memory_kept: bool = False
+    saturated: bool = False
     notes: list[str] = attrs.field(factory=list)
     fixtures: Sequence[str] = ()
     _seen: set[int] = attrs.field(factory=set)
@@ -78,6 +87,7 @@ class Campaign:
         case = self.subject.on(stream)
         self._look_at(case)
         share = -(-(self.schedules - self.done) // max(1, self.streams - self.streams_done))
+        share = min(share, self.most_per_stream)
         if not self.literal and not _two_values(stream):
             share = min(share, MONOTONOUS_SHARE, max(1, self.schedules // 5))
         else:
@@ -106,11 +116,19 @@ class Campaign:
 
     @property
     def wants_more(self) -> bool:
-        return self.done < self.schedules
+        in_time = self.budget is None or self.elapsed < self.budget or not self.streams_done
+        return in_time and self.done < self.schedules
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the search began."""
+        return time.monotonic() - self.started
 
     def _plans(self, plans: Plans, share: int) -> Iterator[Plan]:
         singles = plans.every_single(max(1, share // 2))
-        if singles is not None:
+        if self.literal and self.streams_seen > 1:
+            pass  # this stream had them before
+        elif singles is not None:
             yield from singles
         else:
             self._all_singles = False

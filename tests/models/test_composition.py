@@ -166,8 +166,8 @@ DEAD = Scenario([Event("a", n) for n in range(3)], Kafka(partitions=1), [DeadLet
 DEAD_STEPS: list[Raw] = [
     (P, 0, 0, 0, 0),
     (D, 0, 1, 0, 1),
-    (B, 0, 0, 0, 2),
-    (D, 0, 0, 0, 2),
+    (B, 0, 0, 0, 2, 0, 1, 0, 0, 0),
+    (D, 0, 0, 0, 2, 0, 1, 0, 0, 0),
     (D, 0, 2, 0, 3),
 ]
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import attrs
 import pytest
@@ -225,3 +227,67 @@ def test_a_repro_is_replayed_from_below_and_with_rootdir(shop: Project, tmp_path
     assert (from_below.code, from_below.out[:11]) == (1, "STILL FAILS"), from_below.text
     elsewhere = copied.chaoskit("replay", str(repro), f"--rootdir={copied.root}", cwd=tmp_path)
     assert (elsewhere.code, elsewhere.out[:11]) == (1, "STILL FAILS"), elsewhere.text
+
+
+def archive(path: Path, files: Mapping[str, str]) -> Path:
+    with ZipFile(path, "w") as zipped:
+        for name, text in files.items():
+            zipped.writestr(name, text)
+    return path
+
+
+def test_a_downloaded_artifact_is_replayed_as_it_is(shop: Project, tmp_path: Path) -> None:
+    """A zip file with repros at any depth, beside other files: they are named by their place in it, and nothing of it
+    is left on this machine, whatever it is called in there."""
+    good = next((shop.root / ".chaoskit").glob("*.json")).read_text()
+    files = {"job 1/.chaoskit/a.json": good, "../../b.json": "{", "evil.py": EVIL, "log.txt": "nothing"}
+    artifact = archive(tmp_path / "repros.zip", files)
+    ran = shop.chaoskit("replay", str(artifact))
+    assert ran.code == 2, ran.text
+    ran.assert_in_order(
+        f"CANNOT REPLAY  {artifact}/../../b.json",
+        f"STILL FAILS  {artifact}/job 1/.chaoskit/a.json  test_wallet.py::test_wallet",
+        "1 still fails, 1 cannot replay",
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["repros.zip"]
+    assert not list(tmp_path.parent.glob("b.json"))
+    assert not (shop.root / "RAN").exists()
+
+
+def test_repros_below_a_directory_are_found(shop: Project, tmp_path: Path) -> None:
+    """An artifact that was unpacked has them in a folder for each job."""
+    good = next((shop.root / ".chaoskit").glob("*.json")).read_text()
+    for job in ("one", "two"):
+        place = tmp_path / "jobs" / job / "a.json"
+        place.parent.mkdir(parents=True)
+        place.write_text(good)
+    ran = shop.chaoskit("replay", str(tmp_path / "jobs"))
+    assert ran.code == 1, ran.text
+    ran.assert_in_order("jobs/one/a.json", "jobs/two/a.json", "2 still fails")
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("cut.zip", "cannot be unpacked: File is not a zip file"),
+        ("empty.zip", "no repro file (*.json) in this zip file"),
+        ("gone.zip", "no such file"),
+    ],
+)
+def test_a_zip_file_without_repros_is_one_clear_line(shop: Project, tmp_path: Path, name: str, says: str) -> None:
+    (tmp_path / "cut.zip").write_bytes(b"PK\3\4 and no more")
+    archive(tmp_path / "empty.zip", {"readme.txt": "nothing"})
+    ran = shop.chaoskit("replay", str(tmp_path / name))
+    assert ran.code == 2, ran.text
+    assert says in ran.text
+    ran.assert_quiet_about_us()
+
+
+def test_a_file_in_a_zip_file_that_is_too_large_is_not_unpacked(
+    shop: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaoskit.cli.LARGEST_REPRO", 10)
+    artifact = archive(tmp_path / "large.zip", {"a.json": "[" + "0," * 10 + "0]"})
+    result = CliRunner().invoke(main, ["replay", str(artifact)])
+    assert result.exit_code == 2
+    assert "a.json is too large for a repro file" in result.output

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
-from plugin.projects import BUGGY, CHANGED, FIXED, HEAD, WALLET, Project, Ran
+from plugin.projects import BUGGY, CHANGED, FIXED, HEAD, PARALLEL, WALLET, Project, Ran
 
 SWAPS = """
 BROKER = Kafka(partitions=1, idempotent_producer=False)
@@ -72,6 +73,36 @@ def test_the_printed_command_replays_the_failure(failing: tuple[Project, Ran]) -
     assert replayed.code == 1, replayed.text
     replayed.assert_in_order("STILL FAILS", "test_wallet.py::test_wallet", "What differs", "What rules it out")
     replayed.assert_quiet_about_us()
+
+
+def test_the_last_line_of_a_failing_log_is_the_command_for_all_its_failures(wallet: Project) -> None:
+    """Also over xdist's workers, quietly, and from another directory; a passing run has no such line."""
+    wallet.write("test_other.py", HEAD + WALLET.replace("test_wallet", "test_other"))
+    for options in ((), ("-q", *PARALLEL)):
+        ran = wallet.pytest("--chaos-seed=1", *options)
+        assert ran.code == 1, ran.text
+        names = [f".chaoskit/{path.name}" for path in wallet.repros]
+        assert len(names) == 2
+        last = ran.out.splitlines()[-1]
+        assert last == f"To replay: chaoskit replay {' '.join(names)}"
+    replayed = wallet.chaoskit(*shlex.split(last.removeprefix("To replay: chaoskit ")))
+    assert "2 still fails" in replayed.out, replayed.text
+    below = wallet.root / "below"
+    below.mkdir()
+    last = wallet.pytest("--chaos-seed=1", "..", cwd=below).out.splitlines()[-1]
+    replayed = wallet.chaoskit(*shlex.split(last.removeprefix("To replay: chaoskit ")), cwd=below)
+    assert "2 still fails" in replayed.out, replayed.text
+    wallet.write("handlers.py", FIXED)
+    assert "To replay" not in wallet.pytest("--chaos-seed=1").out
+
+
+def test_of_many_failures_the_last_line_names_their_directory(wallet: Project) -> None:
+    names = [f"test_wallet_{number}" for number in range(9)]
+    source = WALLET.partition("@chaos")
+    tests = [("@chaos" + source[2]).replace("test_wallet", name) for name in names]
+    wallet.write("test_wallet.py", HEAD + source[0] + "".join(tests))
+    ran = wallet.pytest("--chaos-seed=1", "--chaos-schedules=100")
+    assert ran.out.splitlines()[-1] == "To replay: chaoskit replay .chaoskit"
 
 
 def test_after_the_repair_the_printed_command_says_fixed(first: tuple[Project, Ran], saved: Project) -> None:

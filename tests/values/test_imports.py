@@ -23,7 +23,14 @@ FOLDERS = {
 
 FLOORS: list[set[str]] = [
     {"chaoskit.errors"},
-    {"chaoskit.event", "chaoskit.faults", "chaoskit.schedule", "chaoskit.state", "chaoskit.outcome"},
+    {
+        "chaoskit.duration",
+        "chaoskit.event",
+        "chaoskit.faults",
+        "chaoskit.schedule",
+        "chaoskit.state",
+        "chaoskit.outcome",
+    },
     {"chaoskit.invariant", "chaoskit.scenario", "chaoskit.verdict", "chaoskit.traces"},
     {"chaoskit.brokers", "chaoskit.invariants", "chaoskit.codec"},
     {"chaoskit.strategies", "chaoskit.execute"},
