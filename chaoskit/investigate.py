@@ -29,7 +29,8 @@ SCHEDULES_PER_STREAM = 50
 STREAMS_PER_DRAW = 100
 """Streams of one run of Hypothesis, which remembers all that it has drawn: memory stays flat."""
 MOST_POOR_DRAWS = 4
-"""How often more streams are drawn where those that were had too few distinct schedules."""
+"""How often more streams are drawn where those that were had too few distinct schedules: less than half of what was
+hoped for; or, where time is given, next to none several times in a row."""
 LITERAL_ROUND = 1000
 """Schedules of a literal stream between two looks at the clock."""
 MOST_LABEL_ROUNDS = 4
@@ -188,8 +189,11 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
         seed = derive(q.seed, f"streams {round_} {chunk}")
         draw_streams(q.events, take, streams=drawn, seed=seed, digest=q.digest)
         chunk += 1
-        if campaign.done - done < min(streams, STREAMS_PER_DRAW) * SCHEDULES_PER_STREAM // 2:
-            poor += 1
+        new, hoped = campaign.done - done, min(streams, STREAMS_PER_DRAW) * SCHEDULES_PER_STREAM
+        if q.budget is None:
+            poor += new < hoped // 2
+        else:
+            poor = poor + 1 if new < hoped // 100 else 0
     campaign.saturated = poor == MOST_POOR_DRAWS
 
 
