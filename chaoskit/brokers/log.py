@@ -94,13 +94,15 @@ class LogModel:
         ]
 
         def message(step: Raw) -> Message:
-            _, _, position, partition, offset, *copy = step
+            position, partition, offset = step[2:5]
             key, value, copied, id_, seq = letters[position]
             if copied is not None:
                 value = copied(value)
             sequence = offset if numbered else None
-            sent = sent_at(step, stamp, retries_copy) if copy else EPOCH + position
-            headers = put_back(topic, step) if copy and put_back is not None and step[8] >= 0 else {}
+            headers, sent = {}, EPOCH + position
+            if len(step) > 5:
+                sent = sent_at(step, stamp, retries_copy)
+                headers = put_back(topic, step) if put_back is not None and step[8] >= 0 else {}
             return Message(key, value, id_, seq, headers, sent, topic, partition, offset, sequence=sequence)
 
         return message
