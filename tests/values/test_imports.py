@@ -39,13 +39,15 @@ FLOORS: list[set[str]] = [
     {"chaoskit.replays", "chaoskit.api", "chaoskit.ambient"},
     {"chaoskit.run_pytest", "chaoskit.decorator"},
     {"chaoskit.pytest_asked", "chaoskit.replay_file"},
-    {"chaoskit.plugin", "chaoskit.cli"},
+    {"chaoskit.plugin", "chaoskit.commands"},
+    {"chaoskit.cli"},
     {"chaoskit.__main__"},
 ]
 """From the ground up. A package stands for its modules. The package `chaoskit` itself names what it has, lazily."""
 
 PACKAGES = (
     "chaoskit.brokers",
+    "chaoskit.commands",
     "chaoskit.traces",
     "chaoskit.search",
     "chaoskit.report",
@@ -56,13 +58,13 @@ PACKAGES = (
 VALUES = FLOORS[0] | FLOORS[1] | FLOORS[2] - {"chaoskit.traces"}
 STANDARD_AND_ATTRS = {"attrs"}
 MAY_IMPORT = {
-    "pytest": {"decorator", "plugin", "pytest_asked", "run_pytest", "cli", "ambient"},
+    "pytest": {"decorator", "plugin", "pytest_asked", "run_pytest", "commands", "ambient"},
     "_pytest": {"plugin", "pytest_asked", "run_pytest"},
     "xdist": {"plugin", "pytest_asked", "run_pytest"},
     "faker": {"strategies"},
-    "click": {"cli"},
+    "click": {"cli", "commands"},
     "cattrs": {"repro"},
-    "rich": {"report", "cli"},
+    "rich": {"report", "commands"},
 }
 """Who may know what, by the room that the module is in."""
 
