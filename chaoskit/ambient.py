@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NoReturn
 from unittest import SkipTest
 
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
+from chaoskit.watch import Limit, Recorder
 
 
 class Asked:
@@ -23,12 +24,19 @@ class Asked:
     schedules: int | None = None
     budget: float | None = None
     """Seconds for each test."""
+    limit: Limit | None = None
+    """For each run of a test."""
+    recorder: Recorder | None = None
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """The seed, and whether somebody chose it."""
         if decorated is not None:
             return as_seed(decorated), True
         return secrets.randbits(32), False
+
+    def limited(self) -> AbstractContextManager[None]:
+        """Within this the limit holds."""
+        return nullcontext()
 
     def before_search(self, subject: Subject) -> Verdict | None:
         """A verdict that makes the search unnecessary, such as of a saved repro that still fails."""

@@ -18,7 +18,7 @@ from chaoskit.event import Stream
 from chaoskit.execute import Deliver
 from chaoskit.faults import FaultKind
 from chaoskit.invariant import Invariant
-from chaoskit.investigate import default_invariants, derive, investigate, question
+from chaoskit.investigate import HANG, default_invariants, derive, investigate, question
 from chaoskit.loop import own_loop
 from chaoskit.naming import name_of
 from chaoskit.quiet import quiet
@@ -144,7 +144,8 @@ def subject_of(wrapper: Any, given: dict[str, Any]) -> Iterator[Subject]:
             returned = run(**given, deliver=deliver)
             return deliver.returned if wrapper.chaos_async else returned
 
-        yield Subject(body, terms.broker, terms.invariants, wrapper.chaos_async)
+        asked = ambient.current()
+        yield Subject(body, terms.broker, terms.invariants, wrapper.chaos_async, asked.limit, asked.recorder)
 
 
 def conduct(wrapper: Any, given: dict[str, Any]) -> Verdict:
@@ -152,7 +153,7 @@ def conduct(wrapper: Any, given: dict[str, Any]) -> Verdict:
     terms: Terms = wrapper.chaos_terms
     asked = ambient.current()
     with subject_of(wrapper, given) as subject:
-        with quiet():
+        with quiet(), asked.limited():
             verdict = asked.before_search(subject)
             if verdict is None:
                 verdict = _search(wrapper, subject, terms, given, asked)
@@ -199,8 +200,10 @@ def _explicit_streams(wrapper: Any) -> int | None:
 
 
 def _show_output(subject: Subject, verdict: Verdict) -> None:
-    """Run the minimal scenario once more, this time with its output and log records."""
+    """Run the minimal scenario once more, this time with its output and log records; but not where it hangs."""
     assert verdict.scenario is not None
+    if any(violation.invariant == HANG for violation in verdict.violations):
+        return
     subject.on(verdict.scenario.stream).run(verdict.scenario.faults)
 
 

@@ -12,18 +12,20 @@ import attrs
 from chaoskit.duration import shown
 from chaoskit.errors import ChaosError, UsageError
 from chaoskit.event import Event, Stream
-from chaoskit.execute import PASS_THROUGH, Run
+from chaoskit.execute import PASS_THROUGH, Run, where_it_hung
 from chaoskit.faults import FaultKind
-from chaoskit.invariant import Invariant
+from chaoskit.invariant import Invariant, Violation
 from chaoskit.scenario import Scenario, allowed_kinds
 from chaoskit.schedule import Schedule
 from chaoskit.search.campaign import Campaign, Found, confirm
 from chaoskit.search.draw import draw_streams, simpler_values, strategy_of
+from chaoskit.search.evidence import Evidence
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Shrinker
 from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
 from chaoskit.strategies.streams import parts_of
 from chaoskit.verdict import Label, Verdict
+from chaoskit.watch import Hung
 
 SCHEDULES_PER_STREAM = 50
 STREAMS_PER_DRAW = 100
@@ -33,6 +35,8 @@ MOST_POOR_DRAWS = 4
 hoped for; or, where time is given, next to none several times in a row."""
 LITERAL_ROUND = 1000
 """Schedules of a literal stream between two looks at the clock."""
+HANG = "hang"
+"""What is violated by a run that does not end."""
 MOST_LABEL_ROUNDS = 4
 """How often the search goes on after a failure that turns out to be across keys."""
 
@@ -40,7 +44,7 @@ MOST_LABEL_ROUNDS = 4
 @attrs.frozen(kw_only=True, eq=False)
 class Question:
     """What `check` and a chaos test ask. `examples` are literal streams that are tried first. `budget`: seconds, in
-    place of a number of schedules unless that is given, too."""
+    place of a number of schedules unless that is given, too. `evidence` and `known` come from earlier searches."""
 
     subject: Subject
     events: Any
@@ -54,6 +58,8 @@ class Question:
     digest: bytes | None = None
     examples: tuple[Stream, ...] = ()
     fixtures: tuple[str, ...] = ()
+    evidence: Evidence = attrs.field(factory=Evidence)
+    known: tuple[frozenset[FaultKind], ...] = ()
 
 
 def question(
@@ -69,6 +75,8 @@ def question(
     digest: bytes | None = None,
     examples: Sequence[Any] = (),
     fixtures: Sequence[str] = (),
+    evidence: Evidence | None = None,
+    known: Iterable[frozenset[FaultKind]] = (),
 ) -> Question:
     """Check what can be checked before anything runs. Raises UsageError in the user's terms."""
     if type(schedules) is not int or schedules < 1:
@@ -80,10 +88,12 @@ def question(
         events = Stream.of(events)
         if not len(events):
             raise UsageError("the list of events is empty: nothing would be delivered")
+    known = tuple(known)
+    alone = {kind for kinds in known if len(kinds) == 1 for kind in kinds}
     return Question(
         subject=subject,
         events=events,
-        kinds=allowed_kinds(subject.broker, faults),
+        kinds=tuple(kind for kind in allowed_kinds(subject.broker, faults) if kind not in alone),
         schedules=schedules,
         streams=1 if literal else streams or -(-schedules // SCHEDULES_PER_STREAM),
         seed=seed,
@@ -93,12 +103,15 @@ def question(
         digest=digest,
         examples=tuple(Stream.of(example) for example in examples),
         fixtures=tuple(fixtures),
+        evidence=evidence or Evidence(),
+        known=known,
     )
 
 
 def investigate(q: Question) -> Verdict:
     """Search until a failure within a partition or key is found or the schedules are used up."""
     campaign = Campaign(q.subject, q.kinds, q.schedules, q.streams + len(q.examples), fixtures=q.fixtures)
+    campaign.evidence, campaign.known = q.evidence, q.known
     campaign.ignore_across = q.across_keys == "any"
     campaign.literal = isinstance(q.events, Stream)
     if q.budget is not None:
@@ -120,6 +133,8 @@ def investigate(q: Question) -> Verdict:
             campaign.ignore_across = True
     except CheckerFailed as failed:
         return Verdict("unknown", reasons=(str(failed),), tally=campaign.tally(), seed=q.seed)
+    except Hung as hung:
+        return attrs.evolve(fewest_that_hang(q, hung), tally=campaign.tally(), seed=q.seed)
     if across is not None and q.across_keys == "violation":
         return attrs.evolve(across, tally=campaign.tally())
     reasons = campaign.unknown()
@@ -156,7 +171,7 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
             campaign.try_stream(stream, derive(q.seed, f"plans {salt}"))
         except PASS_THROUGH:
             raise
-        except Exception as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
+        except (Exception, Hung) as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
             campaign.error = error
         return campaign.found is not None or campaign.error is not None
 
@@ -210,7 +225,7 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
             if broken.isdisjoint(violation.invariant for violation in case.violations(run)):
                 return False
             return case.explained_by_order(run, case.likely_orders(run)) == across
-        except (ChaosError, CheckerFailed, *PASS_THROUGH):
+        except (ChaosError, CheckerFailed, Hung, *PASS_THROUGH):
             return False
 
     parts = None if isinstance(q.events, Stream) else parts_of(q.events)
@@ -243,6 +258,50 @@ def _quietly(fails: Any, stream: Stream, faults: Plan) -> bool:
         return bool(fails(stream, faults))
     except Exception:  # noqa: BLE001 - the user's test may raise anything on a stream it was not written for
         return False
+
+
+def fewest_that_hang(q: Question, hung: Hung) -> Verdict:
+    """The verdict on a run that did not end. Its scenario is made smaller under a tighter limit, and kept only if it
+    hangs under the full one, too."""
+    limit = q.subject.limit
+    parts = None if isinstance(q.events, Stream) else parts_of(q.events)
+
+    def hangs(stream: Stream, faults: Plan) -> bool:
+        return hung_under(q.subject, stream, faults) is not None
+
+    shrinker = Shrinker(
+        q.subject.broker, q.kinds, lambda stream, faults: _quietly(hangs, stream, faults),
+        parts.allows if parts else lambda stream: True, parts is not None, parts.min_size if parts else 1,
+    )  # fmt: skip
+    faults, stream = hung.script.faults or (), hung.script.mailbox.model.stream
+    if faults and limit is not None:
+        with limit.tighter():
+            smaller = shrinker.shrink(stream, faults)
+        hung = hung_under(q.subject, *smaller) or hung
+    return hung_verdict(q.subject, hung)
+
+
+def hung_under(subject: Subject, stream: Stream, faults: Plan) -> Hung | None:
+    """How this scenario hangs; None where it ends."""
+    try:
+        subject.on(stream).run(faults)
+    except Hung as hung:
+        return hung
+    return None
+
+
+def hung_verdict(subject: Subject, hung: Hung) -> Verdict:
+    """Violated, with the schedule up to the step that did not end."""
+    case = subject.on(hung.script.mailbox.model.stream)
+    faults = hung.script.faults or ()
+    return Verdict(
+        "violated",
+        violations=(Violation(HANG, where_it_hung(hung)),),
+        scenario=Scenario(case.model.stream.events, subject.broker, faults),
+        schedule=case.model.schedule(faults, hung.steps, hung.refusals),
+        expected=case.reference().state,
+        reference=case.reference(),
+    )
 
 
 def violated(case: Case, faults: Plan, run: Run, label: Label | None, schedule: Schedule | None = None) -> Verdict:

@@ -32,6 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "with --chaos-schedules, too, whichever comes first",
     )
     group.addoption(
+        "--chaos-limit",
+        metavar="TIME",
+        help="the longest that one run of a test under one schedule may take; one that takes longer hangs, which is a "
+        "failure (default: no limit, and 30s for `chaoskit fuzz` and for replays of what hung)",
+    )
+    group.addoption(
         "--chaos-seed",
         metavar="SEED",
         help="seed of every chaos test, mixed with its node id; the same seed, the same result",
@@ -58,14 +64,15 @@ def pytest_configure(config: pytest.Config) -> None:
     schedules = config.getoption("chaos_schedules")
     if schedules is not None and schedules < 1:
         raise pytest.UsageError(f"--chaos-schedules={schedules}: a whole number, 1 or more, is needed")
-    if (given := config.getoption("chaos_time")) is not None:
-        from chaoskit.duration import seconds
-        from chaoskit.errors import UsageError
+    for option in ("time", "limit"):
+        if (given := config.getoption(f"chaos_{option}")) is not None:
+            from chaoskit.duration import seconds
+            from chaoskit.errors import UsageError
 
-        try:
-            seconds(given)
-        except UsageError as error:
-            raise pytest.UsageError(f"--chaos-time: {error}") from None
+            try:
+                seconds(given)
+            except UsageError as error:
+                raise pytest.UsageError(f"--chaos-{option}: {error}") from None
     config.pluginmanager.register(Summary(), "chaoskit-summary")
     if config.getoption("chaos_replay"):
         from chaoskit.pytest_asked import prepare_replay

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,12 +17,14 @@ from hypothesis import HealthCheck
 from chaoskit.ambient import Asked, as_seed
 from chaoskit.duration import seconds
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
+from chaoskit.investigate import HANG
 from chaoskit.replays import Answer, play
 from chaoskit.report.terminal import as_text, headline, held_lines
 from chaoskit.repro import Repro, read, save, slug
 from chaoskit.run_pytest import Sink, outside
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
+from chaoskit.watch import Limit, why_no_limit
 
 _REPLAYS: pytest.StashKey[list[Repro]] = pytest.StashKey()
 
@@ -37,6 +40,9 @@ class PytestAsked(Asked):
         self.schedules = item.config.getoption("chaos_schedules")
         given = item.config.getoption("chaos_time")
         self.budget = None if given is None else seconds(given)
+        given = item.config.getoption("chaos_limit")
+        self._asked_limit = None if given is None else Limit(seconds(given))
+        self.limit = self._asked_limit or Limit()
         self.line = ""
         self.headline = ""
         self.saved = ""
@@ -55,6 +61,24 @@ class PytestAsked(Asked):
             return 0, True
         return super().seed(None)
 
+    @contextmanager
+    def limited(self) -> Iterator[None]:
+        if self._asked_limit is None:
+            yield
+            return
+        with self._armed():
+            yield
+
+    @contextmanager
+    def _armed(self) -> Iterator[None]:
+        if why := why_no_limit():
+            self._notes.append(f"runs have no limit of time: {why}")
+            yield
+            return
+        assert self.limit is not None
+        with self.limit.armed():
+            yield
+
     # Saved repros.
 
     def before_search(self, subject: Subject) -> Verdict | None:
@@ -69,13 +93,19 @@ class PytestAsked(Asked):
                 continue
             if repro.test != self._item.nodeid:
                 continue
-            answer = play(repro, subject, across_keys=across)
+            answer = self._play(repro, subject, across)
             if answer.became in ("STILL FAILS", "CHANGED") and answer.verdict is not None:
                 self._notes.append(f"saved repro {shown(path)} {answer.became.lower()}; nothing was searched")
                 return answer.verdict
             why = f" ({answer.reason})" if answer.reason else ""
             self._notes.append(f"saved repro {shown(path)} {_said(answer)}{why}")
         return None
+
+    def _play(self, repro: Repro, subject: Subject, across: str) -> Answer:
+        """What hung has a limit in any case."""
+        hung = any(violation["invariant"] == HANG for violation in repro.violations)
+        with self._armed() if hung and self._asked_limit is None else nullcontext():
+            return play(repro, subject, across_keys=across)
 
     def _replay_only(self, subject: Subject, across: str) -> Verdict:
         """--chaos-replay: the answers of this test's files; the first that fails is the verdict."""
@@ -84,7 +114,7 @@ class PytestAsked(Asked):
         for repro in self._config.stash[_REPLAYS]:
             if repro.test != self._item.nodeid:
                 continue
-            answer = play(repro, subject, across_keys=across)
+            answer = self._play(repro, subject, across)
             for sink in _sinks(self._config):
                 sink.answers.append(answer)
             why = f" ({answer.reason})" if answer.reason else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 from rich.console import RenderableType
@@ -16,7 +16,7 @@ from chaoskit.repro import Repro
 from chaoskit.scenario import Scenario
 from chaoskit.schedule import Schedule
 from chaoskit.state import differences
-from chaoskit.verdict import Verdict
+from chaoskit.verdict import Label, Verdict
 
 
 def saved_report(repro: Repro) -> RenderableType:
@@ -31,7 +31,7 @@ def saved_report(repro: Repro) -> RenderableType:
         violations=tuple(violations),
         scenario=Scenario([attrs.evolve(e, value=_shown(e.value)) for e in repro.events], repro.broker, repro.faults),
         schedule=Schedule(repro.schedule),
-        label=repro.label if repro.label in ("within", "across keys") else "not decided",  # type: ignore[arg-type]
+        label=repro.label if repro.label in get_args(Label) else None,  # type: ignore[arg-type]
         test=repro.test,
     )
     return report(verdict, replay=f"chaoskit replay {shlex.quote(str(repro.path))}")

@@ -106,7 +106,8 @@ def _violated(verdict: Verdict, replay: str | None) -> Iterator[RenderableType]:
     yield _heading("What happened")
     for number, (_, sentence) in enumerate(scenario.broker.explain(verdict.schedule, scenario.events), start=1):
         yield _indented(f"{number}. {sentence}.")
-    yield _indented(_label(verdict, broker, scenario.broker.promises_no_order))
+    if verdict.label is not None:
+        yield _indented(_label(verdict, broker, scenario.broker.promises_no_order))
     yield _heading("What rules it out")
     kinds = dict.fromkeys(type(fault) for fault in scenario.faults)
     for kind in [Overtake] if verdict.label == "across keys" else kinds:

@@ -19,6 +19,7 @@ from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.subject import Case, Subject, differing_step, kept, key_sequences
 from chaoskit.state import differences, same, snapshot
 from chaoskit.verdict import Tally
+from chaoskit.watch import Hung
 
 UNLIMITED = 1 << 60
 
@@ -61,7 +62,7 @@ class Campaign:
     streams_done: int = 0
     done: int = 0
     found: Found | None = None
-    error: Exception | None = None
+    error: Exception | Hung | None = None
     memory_kept: bool = False
     saturated: bool = False
     notes: list[str] = attrs.field(factory=list)
@@ -260,7 +261,7 @@ class Campaign:
                 less = self.subject.on(case.model.stream.without(position)).in_order(strict=False).outcome
             except (ChaosError, *PASS_THROUGH):
                 raise
-            except Exception:  # noqa: BLE001 - the body needs that event
+            except (Exception, Hung):  # noqa: BLE001 - the body needs that event
                 return True
             if self.subject.judge(whole, less):
                 return True
