@@ -179,6 +179,9 @@ def _search(wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any],
             digest=None if chosen else name.encode(),
             examples=examples,
             fixtures=[parameter for parameter in given if parameter != "self"],
+            evidence=asked.evidence,
+            known=asked.known,
+            met=asked.met,
         )
     )
     return attrs.evolve(verdict, seed=seed)
@@ -215,5 +218,5 @@ def _pronounce(verdict: Verdict, terms: Terms) -> None:
         asked.tell(verdict)
         return
     if verdict.status == "unknown" and terms.allow_unknown is not None:
-        asked.skip(f"chaoskit: {terms.allow_unknown} ({'; '.join(verdict.reasons)})")
+        asked.skip(f"chaoskit: {terms.allow_unknown} ({'; '.join(verdict.reasons)})", verdict)
     raise ChaosFailure(asked.report(verdict), verdict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -44,7 +44,8 @@ MOST_LABEL_ROUNDS = 4
 @attrs.frozen(kw_only=True, eq=False)
 class Question:
     """What `check` and a chaos test ask. `examples` are literal streams that are tried first. `budget`: seconds, in
-    place of a number of schedules unless that is given, too. `evidence` and `known` come from earlier searches."""
+    place of a number of schedules unless that is given, too. `evidence` and `known` come from earlier searches. `met`
+    is told of a failure before it is made minimal, which may take long."""
 
     subject: Subject
     events: Any
@@ -60,6 +61,7 @@ class Question:
     fixtures: tuple[str, ...] = ()
     evidence: Evidence = attrs.field(factory=Evidence)
     known: tuple[frozenset[FaultKind], ...] = ()
+    met: Callable[[Verdict], None] | None = None
 
 
 def question(
@@ -77,6 +79,7 @@ def question(
     fixtures: Sequence[str] = (),
     evidence: Evidence | None = None,
     known: Iterable[frozenset[FaultKind]] = (),
+    met: Callable[[Verdict], None] | None = None,
 ) -> Question:
     """Check what can be checked before anything runs. Raises UsageError in the user's terms."""
     if type(schedules) is not int or schedules < 1:
@@ -105,6 +108,7 @@ def question(
         fixtures=tuple(fixtures),
         evidence=evidence or Evidence(),
         known=known,
+        met=met,
     )
 
 
@@ -141,7 +145,7 @@ def investigate(q: Question) -> Verdict:
     return Verdict(
         "unknown" if reasons else "held",
         reasons=tuple(reasons),
-        tally=campaign.tally(),
+        tally=attrs.evolve(campaign.tally(), saturated=campaign.saturated),
         notes=tuple(_notes(campaign)),
         seed=q.seed,
     )
@@ -214,7 +218,9 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
 
 def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     """Confirm the failure, make it minimal, and say which order it breaks."""
-    confirm(found)
+    run = confirm(found)
+    if q.met is not None:
+        q.met(violated(found.case, found.faults, run, None))
     across = found.case.explained_by_order(found.run, found.case.likely_orders(found.run))
     broken = {violation.invariant for violation in found.case.violations(found.run)}
 
@@ -263,6 +269,8 @@ def _quietly(fails: Any, stream: Stream, faults: Plan) -> bool:
 def fewest_that_hang(q: Question, hung: Hung) -> Verdict:
     """The verdict on a run that did not end. Its scenario is made smaller under a tighter limit, and kept only if it
     hangs under the full one, too."""
+    if q.met is not None:
+        q.met(hung_verdict(q.subject, hung))
     limit = q.subject.limit
     parts = None if isinstance(q.events, Stream) else parts_of(q.events)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,11 +26,20 @@ from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
 from chaoskit.watch import Limit, why_no_limit
 
+PROPERTY = "chaoskit"
+REPRO = "chaoskit-repro"
+"""What a report says of its test, and the repro file of one that failed; they stand in JUnit's XML, too."""
 _REPLAYS: pytest.StashKey[list[Repro]] = pytest.StashKey()
+
+
+AS_MET = ".as-met.json"
+"""How the file of a failure ends that was not made minimal yet."""
 
 
 class PytestAsked(Asked):
     """The runner of one chaos test in pytest."""
+
+    test: str
 
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
@@ -43,6 +52,7 @@ class PytestAsked(Asked):
         given = item.config.getoption("chaos_limit")
         self._asked_limit = None if given is None else Limit(seconds(given))
         self.limit = self._asked_limit or Limit()
+        self._as_met: list[Path] = []
         self.line = ""
         self.headline = ""
         self.saved = ""
@@ -130,10 +140,20 @@ class PytestAsked(Asked):
     # What is said.
 
     def tell(self, verdict: Verdict) -> None:
+        self._forget_as_met()
         said = [] if verdict.notes == ("replayed",) else held_lines(verdict)
         self.line = "\n".join([*said, *self._notes])
 
-    def skip(self, why: str) -> NoReturn:
+    def met(self, verdict: Verdict) -> None:
+        """Kept for whoever stops the run before the failure is minimal; deleted when that is saved."""
+        with suppress(ReproError, CodecError):  # the minimal one has the same trouble, and tells it
+            self._as_met.append(save(attrs.evolve(verdict, test=self.test), self._directory, suffix=AS_MET))
+
+    def _forget_as_met(self) -> None:
+        for path in self._as_met:
+            path.unlink(missing_ok=True)
+
+    def skip(self, why: str, verdict: Verdict) -> NoReturn:
         pytest.skip(why)
 
     def report(self, verdict: Verdict) -> str:
@@ -150,11 +170,21 @@ class PytestAsked(Asked):
             return ""
         try:
             path = save(verdict, self._directory)
+            self._forget_as_met()
         except (ReproError, CodecError) as error:
             return f"no repro file: {str(error).removeprefix('no repro file: ')}"
         root = self._config.rootpath
         self.saved = str(path.relative_to(root) if path.is_relative_to(root) else path)
         return replay_command(self._config, [self.saved])
+
+    def complete(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> None:
+        """Add to pytest's report what is to be said of the test, also where it comes from xdist's workers."""
+        if self.line:
+            report.user_properties.append((PROPERTY, self.line))
+        if self.saved:
+            report.user_properties.append((REPRO, self.saved))
+        if excinfo is not None:
+            self.shorten(report, excinfo)
 
     def shorten(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Put the report in place of a traceback through chaoskit."""

@@ -118,7 +118,7 @@ def _converter() -> cattrs.Converter:
 CONVERTER = _converter()
 
 
-def _encode_event(event: Event) -> dict[str, Any]:
+def encode_event(event: Event) -> dict[str, Any]:
     return {
         "id": event.id,
         "key": encode(event.key, f"the key of event {event.id}"),
@@ -172,7 +172,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "format": FORMAT,
         "test": verdict.test or "",
         "broker": encode_broker(scenario.broker),
-        "events": [_encode_event(event) for event in scenario.events],
+        "events": [encode_event(event) for event in scenario.events],
         "faults": [CONVERTER.unstructure(fault, Fault) for fault in faults],
         "schedule": [_encode_step(step, faults) for step in verdict.schedule],
         "expected": lenient(verdict.expected),
@@ -186,7 +186,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
         },
     }
     if verdict.found is not None:
-        data["found"] = [_encode_event(event) for event in verdict.found]
+        data["found"] = [encode_event(event) for event in verdict.found]
     return data
 
 
@@ -215,11 +215,20 @@ def file_name(verdict: Verdict) -> str:
     so that the same bug found twice has one name."""
     assert verdict.scenario is not None
     scenario = verdict.scenario
-    positions = {event.id: i for i, event in enumerate(scenario.events)}
-    faults = [[type(f).__name__, positions[f.at], *attrs.astuple(f)[1:]] for f in scenario.faults]
     keys = [encode(event.key) for event in scenario.events]
-    identity = json.dumps([verdict.test, encode_broker(scenario.broker), sorted(faults), keys], sort_keys=True)
-    return f"{slug(verdict.test or 'check')}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}.json"
+    return _name(verdict.test or "", scenario.broker, [event.id for event in scenario.events], keys, scenario.faults)
+
+
+def file_name_of(repro: Repro) -> str:
+    """The name that `file_name` gave when this was saved, wherever it was read from."""
+    return _name(repro.test, repro.broker, [event.id for event in repro.events], repro.keys, repro.faults)
+
+
+def _name(test: str, broker: Broker, ids: Sequence[EventId], keys: Sequence[Any], faults: Sequence[Fault]) -> str:
+    positions = {id_: i for i, id_ in enumerate(ids)}
+    plain = [[type(f).__name__, positions[f.at], *attrs.astuple(f)[1:]] for f in faults]
+    identity = json.dumps([test or None, encode_broker(broker), sorted(plain), list(keys)], sort_keys=True)
+    return f"{slug(test or 'check')}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}.json"
 
 
 def slug(test: str) -> str:
@@ -227,13 +236,23 @@ def slug(test: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", test.replace(".py::", "-")).strip("-")[-60:].strip("-") or "test"
 
 
-def save(verdict: Verdict, directory: Path) -> Path:
+def save(verdict: Verdict, directory: Path, *, suffix: str = ".json") -> Path:
     """Write the file whole or not at all. If one of that name is there already it is kept."""
-    data = document(verdict)
-    path = directory / file_name(verdict)
+    text = text_of(document(verdict))
+    return write(directory, file_name(verdict).removesuffix(".json") + suffix, text)
+
+
+def text_of(data: Mapping[str, Any]) -> str:
+    """The text of a file with this data."""
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     if any("\ud800" <= character <= "\udfff" for character in text):  # a lone surrogate is no UTF-8
         text = json.dumps(data, indent=2) + "\n"
+    return text
+
+
+def write(directory: Path, name: str, text: str) -> Path:
+    """Write a repro file that is there as text. One of this name is kept. Raises ReproError with the reason."""
+    path = directory / name
     try:
         directory.mkdir(parents=True, exist_ok=True)
         _write_once(path, text)
@@ -274,6 +293,11 @@ def read(path: Path) -> Repro:
         raise ReproError("not UTF-8 text") from None
     except OSError as error:
         raise ReproError(f"cannot be read: {error.strerror or error}") from None
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Repro:
+    """What `read` makes of the text of a file that is called `path`."""
     try:
         data = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
