@@ -17,8 +17,8 @@ from chaoskit.errors import ChaosFailure, UsageError
 from chaoskit.event import Stream
 from chaoskit.execute import Deliver
 from chaoskit.faults import FaultKind
-from chaoskit.invariant import Invariant
-from chaoskit.investigate import HANG, default_invariants, derive, investigate, question
+from chaoskit.invariant import DIED, HANG, Invariant
+from chaoskit.investigate import default_invariants, derive, investigate, question
 from chaoskit.loop import own_loop
 from chaoskit.naming import name_of
 from chaoskit.quiet import quiet
@@ -203,9 +203,10 @@ def _explicit_streams(wrapper: Any) -> int | None:
 
 
 def _show_output(subject: Subject, verdict: Verdict) -> None:
-    """Run the minimal scenario once more, this time with its output and log records; but not where it hangs."""
+    """Run the minimal scenario once more, this time with its output and log records; but not where it does
+    not end."""
     assert verdict.scenario is not None
-    if any(violation.invariant == HANG for violation in verdict.violations):
+    if any(violation.invariant in (HANG, DIED) for violation in verdict.violations):
         return
     subject.on(verdict.scenario.stream).run(verdict.scenario.faults)
 

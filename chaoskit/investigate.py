@@ -14,7 +14,7 @@ from chaoskit.errors import ChaosError, UsageError
 from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run, where_it_hung
 from chaoskit.faults import FaultKind
-from chaoskit.invariant import Invariant, Violation
+from chaoskit.invariant import HANG, Invariant, Violation
 from chaoskit.scenario import Scenario, allowed_kinds
 from chaoskit.schedule import Schedule
 from chaoskit.search.campaign import Campaign, Found, confirm
@@ -35,8 +35,6 @@ MOST_POOR_DRAWS = 4
 hoped for; or, where time is given, next to none several times in a row."""
 LITERAL_ROUND = 1000
 """Schedules of a literal stream between two looks at the clock."""
-HANG = "hang"
-"""What is violated by a run that does not end."""
 MOST_LABEL_ROUNDS = 4
 """How often the search goes on after a failure that turns out to be across keys."""
 

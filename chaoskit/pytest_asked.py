@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -15,9 +16,10 @@ from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocat
 from hypothesis import HealthCheck
 
 from chaoskit.ambient import Asked, as_seed
+from chaoskit.apart import VARIABLE, died, play_apart, play_here
 from chaoskit.duration import seconds
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
-from chaoskit.investigate import HANG
+from chaoskit.invariant import HANG
 from chaoskit.replays import Answer, play
 from chaoskit.report.terminal import as_text, headline, held_lines
 from chaoskit.repro import Repro, read, save, slug
@@ -112,7 +114,12 @@ class PytestAsked(Asked):
         return None
 
     def _play(self, repro: Repro, subject: Subject, across: str) -> Answer:
-        """What hung has a limit in any case."""
+        """What hung has a limit in any case; what took its process with it has a process of its own."""
+        if died(repro):
+            told = os.environ.get(VARIABLE)
+            if told is None:
+                return play_apart(repro, self._config.rootpath)
+            return play_here(repro, subject, Path(told), across_keys=across)
         hung = any(violation["invariant"] == HANG for violation in repro.violations)
         with self._armed() if hung and self._asked_limit is None else nullcontext():
             return play(repro, subject, across_keys=across)

@@ -10,7 +10,8 @@ import attrs
 from chaoskit.codec import lenient
 from chaoskit.errors import ChaosError
 from chaoskit.execute import Run
-from chaoskit.investigate import HANG, hung_verdict, violated
+from chaoskit.invariant import DIED, HANG
+from chaoskit.investigate import hung_verdict, violated
 from chaoskit.repro import Repro, same_settings
 from chaoskit.schedule import Schedule
 from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
@@ -22,6 +23,10 @@ Became = Literal["FIXED", "STILL FAILS", "CHANGED", "NO LONGER POSSIBLE", "CANNO
 EXIT_CODES: dict[Became, int] = {
     "FIXED": 0, "NO LONGER POSSIBLE": 0, "STILL FAILS": 1, "CHANGED": 1, "CANNOT REPLAY": 2
 }  # fmt: skip
+
+
+OURS = {"refused", "test body", HANG, DIED}
+"""What can be violated whatever the test asks for."""
 
 
 @attrs.frozen(eq=False)
@@ -73,7 +78,7 @@ def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> A
 
 def _unasked(repro: Repro, subject: Subject) -> str | None:
     broken = {violation["invariant"] for violation in repro.violations}
-    if broken - {"refused", "test body", HANG} and broken.isdisjoint(i.name for i in subject.invariants):
+    if broken - OURS and broken.isdisjoint(i.name for i in subject.invariants):
         return f"it breaks {', '.join(sorted(broken))}, which is not asked for here"
     return None
 

@@ -119,6 +119,7 @@ CONVERTER = _converter()
 
 
 def encode_event(event: Event) -> dict[str, Any]:
+    """An event as it is written. Raises CodecError, which names the event."""
     return {
         "id": event.id,
         "key": encode(event.key, f"the key of event {event.id}"),
@@ -159,6 +160,19 @@ def same_settings(one: Broker, two: Broker) -> bool:
     return left == right
 
 
+def with_shown_values(repro: Repro) -> list[Event]:
+    """The events, with what needs a class of the test shown as it is written."""
+    return [attrs.evolve(event, value=shown_value(event.value)) for event in repro.events]
+
+
+def shown_value(encoded: Any) -> Any:
+    """The value, or its encoding where it needs a class that is not imported."""
+    try:
+        return decode(encoded)
+    except CodecError:
+        return encoded
+
+
 # Writing.
 
 
@@ -174,23 +188,20 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "broker": encode_broker(scenario.broker),
         "events": [encode_event(event) for event in scenario.events],
         "faults": [CONVERTER.unstructure(fault, Fault) for fault in faults],
-        "schedule": [_encode_step(step, faults) for step in verdict.schedule],
+        "schedule": [encode_step(step, faults) for step in verdict.schedule],
         "expected": lenient(verdict.expected),
         "observed": lenient(verdict.observed),
         "violations": [{"invariant": v.invariant, "message": v.message} for v in verdict.violations],
         "label": verdict.label,
-        "versions": {
-            "chaoskit": __version__,
-            "hypothesis": _hypothesis_version(),
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
     }
     if verdict.found is not None:
         data["found"] = [encode_event(event) for event in verdict.found]
     return data
 
 
-def _encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
+def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
+    """A step as it is written; its fault as a number among these."""
     data: dict[str, Any] = {"action": step.action, "consumer": step.consumer}
     for name in ("event", "partition", "offset", "attempt"):
         if getattr(step, name) is not None:
@@ -204,10 +215,12 @@ def _encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
     return data
 
 
-def _hypothesis_version() -> str:
+def versions() -> dict[str, str]:
+    """Of what made the file."""
     import hypothesis
 
-    return str(hypothesis.__version__)
+    python = platform.python_version()
+    return {"chaoskit": __version__, "hypothesis": str(hypothesis.__version__), "python": python}
 
 
 def file_name(verdict: Verdict) -> str:

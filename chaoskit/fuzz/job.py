@@ -11,6 +11,7 @@ from chaoskit.investigate import derive
 
 SLICE = 5.0
 """Seconds that a worker searches one test before it takes the next."""
+FIRST_SLICE = 0.5
 SHORTEST_SLICE = 0.2
 
 Status = Literal["held", "unknown", "failed", "skipped", "broken"]
@@ -34,11 +35,13 @@ class Job:
         """The seed of a worker's slice of this number: no two slices of a job, or of its shards, share one."""
         return derive(self.seed, f"shard {self.shard} of {self.shards}, worker {worker}, slice {number}")
 
-    def slice(self, tests: int) -> float:
-        """Seconds of a slice: so short that each test has some of them."""
+    def slice(self, number: int, tests: int) -> float:
+        """Seconds of the slice of this number of a test: the first are short, so that each of the tests comes soon, and
+        all are so short that each has some."""
+        length = min(SLICE, FIRST_SLICE * 2.0 ** min(number - 1, 16))
         if self.time is None:
-            return SLICE
-        return min(SLICE, max(SHORTEST_SLICE, self.time * self.workers / (4 * max(1, tests))))
+            return length
+        return min(length, max(SHORTEST_SLICE, self.time * self.workers / (4 * max(1, tests))))
 
 
 @attrs.frozen

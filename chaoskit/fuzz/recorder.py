@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
 from collections.abc import Hashable
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Any, cast
 from chaoskit.errors import CodecError
 from chaoskit.execute import Script
 from chaoskit.faults import Fault
-from chaoskit.repro import CONVERTER, encode_broker, encode_event
+from chaoskit.invariant import DIED
+from chaoskit.repro import CONVERTER, FORMAT, encode_broker, encode_event, versions
 from chaoskit.scenario import Broker, Model
 
 SIZE = 1 << 20
@@ -49,9 +49,11 @@ class Recorder:
             events = [encode_event(event) for event in model.stream.events]
         except CodecError:
             return b""
-        broker = None if self.broker is None else encode_broker(self.broker)
-        head = json.dumps({"test": self.test, "broker": broker, "events": events})
-        return head[:-1].encode() + b', "faults": '
+        assert self.broker is not None
+        nothing: dict[str, Any] = {"schedule": [], "expected": None, "observed": None, "versions": versions()}
+        violations = [{"invariant": DIED, "message": "the process died in the handler"}]
+        head = {"format": FORMAT, "test": self.test, "broker": encode_broker(self.broker), "events": events}
+        return json.dumps({**head, **nothing, "violations": violations})[:-1].encode() + b', "faults": '
 
     def _write(self, text: bytes) -> None:
         if len(text) + _PLACE > SIZE or not self._start:
@@ -67,7 +69,7 @@ def _text(fault: Hashable) -> str:
 
 
 def last_run(path: Path) -> dict[str, Any] | None:
-    """What was written last: "test", "broker", "events" and "faults", which are None for in-order delivery; None if
+    """What was written last: a repro document without steps, whose "faults" are None for in-order delivery. None if
     that is not known."""
     try:
         content = path.read_bytes()
@@ -78,7 +80,3 @@ def last_run(path: Path) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = json.loads(content[_PLACE : _PLACE + length])
     return found
-
-
-def forget(path: Path) -> None:
-    os.truncate(path, 0)

@@ -52,6 +52,9 @@ class Screen:
             self._said = elapsed
             self.console.print(Text(line), soft_wrap=True)
 
+    def stopping(self) -> None:
+        self.console.print(Text("stopping: the workers end what they are at, which takes some seconds", style="bold"))
+
     def note(self, test: str, note: str) -> None:
         self.console.print(Text.assemble(("note  ", "bold yellow"), f"{test}: {note}"), soft_wrap=True)
 
@@ -122,6 +125,8 @@ def _remarks(test: Searched) -> Iterator[str]:
         yield f"never came about: {', '.join(test.not_tried)}"
     if test.ended == "exhausted":
         yield "every kind of fault fails already: repair it, then there is more to search"
+    if test.ended == "died":
+        yield "it was not searched any further, since it takes its worker with it"
     if test.ended == "saturated":
         yield "the search sees nothing new any more: longer streams, more keys or partitions would give it more to try"
     if not test.trouble:

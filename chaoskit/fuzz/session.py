@@ -13,10 +13,15 @@ import attrs
 import pytest
 from _pytest.reports import BaseReport
 
-from chaoskit.fuzz.job import Job, Said, said_of, to_plain
+from chaoskit.errors import ReproError
+from chaoskit.fuzz.died import finding_of
+from chaoskit.fuzz.job import Finding, Job, Said, said_of, to_plain
 from chaoskit.fuzz.screen import Screen, replay_line
 from chaoskit.fuzz.standing import Standing
 from chaoskit.fuzz.worker import ATTRIBUTE, INPUT, take_on
+from chaoskit.report.saved import saved_report
+from chaoskit.report.terminal import plain
+from chaoskit.repro import read, write
 
 AHEAD = 2
 """Slices that a worker has to know of: xdist begins a test when it knows the next one."""
@@ -34,6 +39,8 @@ class Session:
     """What could not be collected, by its place."""
     notes: dict[str, None] = attrs.field(factory=dict)
     config: pytest.Config = attrs.field(init=False)
+    files: frozenset[Path] = frozenset()
+    """Repro files that were there before."""
 
     @property
     def elapsed(self) -> float:
@@ -44,9 +51,13 @@ class Session:
         return self.job.time is not None and self.elapsed >= self.job.time
 
     @property
+    def _repros(self) -> Path:
+        return self.config.rootpath / str(self.config.getoption("chaos_repros"))
+
+    @property
     def directory(self) -> Path:
         """Where repro files are, from here."""
-        directory = self.config.rootpath / str(self.config.getoption("chaos_repros"))
+        directory = self._repros
         return directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
 
     @property
@@ -57,6 +68,7 @@ class Session:
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         self.config = config
+        self.files = frozenset(self._repros.glob("*.json"))
         for name in ("terminalreporter", "chaoskit-summary"):
             if (reporter := config.pluginmanager.get_plugin(name)) is not None:
                 config.pluginmanager.unregister(reporter)
@@ -96,6 +108,9 @@ class Session:
             place = None if self.is_over else following
         return True
 
+    def pytest_keyboard_interrupt(self) -> None:
+        self.screen.stopping()
+
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
             self.errors.setdefault(report.nodeid, report.longreprtext)
@@ -104,9 +119,23 @@ class Session:
         plain = getattr(report, ATTRIBUTE, None)
         if plain is not None:
             self.hear(said_of(plain))
-        elif report.when != "call" and not report.passed:
+        elif report.when in ("setup", "teardown") and not report.passed:
             status = "skipped" if report.skipped else "broken"
             self.hear(Said(report.nodeid, "", status, _reason(report)))  # type: ignore[arg-type]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
+        """The worker that was at this test died. It is not tried again: the next worker would die, too."""
+        node: Any = report.node
+        record = Path(self.job.records or "") / str(node.gateway.id)
+        found = finding_of(record, crashitem, self.config.rootpath, self._repros)
+        test = self.standing.tests[crashitem]
+        test.ended = "died"
+        if isinstance(found, str):
+            test.ended, test.trouble = "broken", found
+        else:
+            for finding in test.add([found]):
+                self.screen.found(finding)
 
     def hear(self, said: Said) -> None:
         self.standing.know([said.test])
@@ -118,9 +147,30 @@ class Session:
             self.screen.found(self._brought_home(finding))
         self.screen.progress(self.standing, self.elapsed, self.job.time)
 
-    def _brought_home(self, finding: Any) -> Any:
-        """A worker on another host has saved the file there."""
+    def _brought_home(self, finding: Finding) -> Finding:
+        """With a file here, too: a worker on another host has saved it there."""
+        if not finding.document or finding.trouble:
+            return finding
+        try:
+            write(self._repros, finding.name, finding.document)
+        except ReproError as error:
+            return attrs.evolve(finding, trouble=str(error))
         return finding
+
+    def hear_last_words(self) -> None:
+        """What workers have saved, and could not tell any more as they were stopped."""
+        for path in sorted(set(self._repros.glob("*.json")) - self.files):
+            try:
+                repro = read(path)
+            except ReproError:  # a worker was killed while it wrote
+                continue
+            test = self.standing.tests.get(repro.test)
+            if test is not None and path.name not in test.findings:
+                title = f"{repro.violations[0].get('message', 'it failed')}"
+                report = f"{repro.test}: {title}\n{plain(saved_report(repro))}"
+                finding = Finding(path.name, path.read_text(encoding="utf-8"), title, report)
+                for new in test.add([finding]):
+                    self.screen.found(new)
 
 
 def _reason(report: BaseReport) -> str:
@@ -139,9 +189,13 @@ def run(session: Session, arguments: Sequence[str]) -> int:
     if code == pytest.ExitCode.INTERNAL_ERROR:
         session.screen.console.print(said.getvalue(), markup=False)
         raise RuntimeError("pytest ended with an internal error")
+    if interrupted and not standing.tests:
+        session.screen.console.print("stopped before any test was collected: nothing was searched", markup=False)
+        return 1
     if not standing.tests and not session.errors:
         session.screen.console.print("no chaos test was found here: nothing was searched", markup=False)
         return 2
+    session.hear_last_words()
     why = ", and was stopped" if interrupted else "" if session.timed_out else ": no test gets more time"
     session.screen.summary(standing, session.errors, session.elapsed, why)
     if line := replay_line(standing, session.directory):

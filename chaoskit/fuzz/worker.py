@@ -102,10 +102,10 @@ class Worker:
             self.recorder.broker = item.obj.chaos_terms.broker  # type: ignore[attr-defined]
         return FuzzAsked(item, self, memory)
 
-    def budget(self, tests: int) -> float:
+    def budget(self, number: int, tests: int) -> float:
         """Seconds of the slice that begins now."""
         left = NEVER if self.ends is None else self.ends - time.monotonic()
-        return max(0.01, min(self.job.slice(tests), left))
+        return max(0.01, min(self.job.slice(number, tests), left))
 
     def seed(self, memory: Memory) -> int:
         return self.job.seed_of(self.name, memory.slices)
@@ -151,7 +151,7 @@ class FuzzAsked(PytestAsked):
         self._exhausted = False
         if self._asked_limit is None:
             self._asked_limit = self.limit
-        self.budget = worker.budget(len(item.session.items))
+        self.budget = worker.budget(memory.slices, len(item.session.items))
         self.evidence = memory.evidence
         self.recorder = worker.recorder
 

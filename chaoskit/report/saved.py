@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any, get_args
+from typing import get_args
 
-import attrs
 from rich.console import RenderableType
 
-from chaoskit.codec import decode
-from chaoskit.errors import CodecError
 from chaoskit.invariant import Violation
 from chaoskit.report.terminal import report
-from chaoskit.repro import Repro
+from chaoskit.repro import Repro, shown_value, with_shown_values
 from chaoskit.scenario import Scenario
 from chaoskit.schedule import Schedule
 from chaoskit.state import differences
@@ -20,7 +17,7 @@ from chaoskit.verdict import Label, Verdict
 
 
 def saved_report(repro: Repro) -> RenderableType:
-    expected, observed = _shown(repro.expected), _shown(repro.observed)
+    expected, observed = shown_value(repro.expected), shown_value(repro.observed)
     found = tuple(differences(expected, observed))
     messages = [str(violation.get("message", violation["invariant"])) for violation in repro.violations]
     violations = [Violation(str(v["invariant"]), m) for v, m in zip(repro.violations, messages, strict=True)]
@@ -29,16 +26,9 @@ def saved_report(repro: Repro) -> RenderableType:
     verdict = Verdict(
         "violated",
         violations=tuple(violations),
-        scenario=Scenario([attrs.evolve(e, value=_shown(e.value)) for e in repro.events], repro.broker, repro.faults),
+        scenario=Scenario(with_shown_values(repro), repro.broker, repro.faults),
         schedule=Schedule(repro.schedule),
         label=repro.label if repro.label in get_args(Label) else None,  # type: ignore[arg-type]
         test=repro.test,
     )
     return report(verdict, replay=f"chaoskit replay {shlex.quote(str(repro.path))}")
-
-
-def _shown(encoded: Any) -> Any:
-    try:
-        return decode(encoded)
-    except CodecError:
-        return encoded

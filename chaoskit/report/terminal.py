@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chaoskit.faults import Overtake
+from chaoskit.invariant import DIED
 from chaoskit.outcome import Raised
 from chaoskit.report.timeline import timeline
 from chaoskit.scenario import Scenario
@@ -101,7 +102,7 @@ def _violated(verdict: Verdict, replay: str | None) -> Iterator[RenderableType]:
     broker = type(scenario.broker).__name__
     yield _heading("What differs")
     yield from _differences(verdict)
-    yield _heading(f"The delivery ({_size(scenario)})")
+    yield _heading(f"The delivery ({_size(scenario)}{_smallest(verdict)})")
     yield _indented_renderable(timeline(scenario, verdict.schedule))
     yield _heading("What happened")
     for number, (_, sentence) in enumerate(scenario.broker.explain(verdict.schedule, scenario.events), start=1):
@@ -127,7 +128,12 @@ def _indented_renderable(renderable: RenderableType) -> Padding:
 
 
 def _size(scenario: Scenario) -> str:
-    return f"{_count(len(scenario.events), 'event')}, {_count(len(scenario.faults), 'fault')}, minimal"
+    return f"{_count(len(scenario.events), 'event')}, {_count(len(scenario.faults), 'fault')}"
+
+
+def _smallest(verdict: Verdict) -> str:
+    """A run that takes its process with it is not made smaller."""
+    return ", as drawn" if verdict.violations[0].invariant == DIED else ", minimal"
 
 
 def _differences(verdict: Verdict) -> Iterator[RenderableType]:

@@ -37,6 +37,7 @@ FLOORS: list[set[str]] = [
     {"chaoskit.search", "chaoskit.repro"},
     {"chaoskit.investigate", "chaoskit.report", "chaoskit.loop", "chaoskit.quiet", "chaoskit.naming"},
     {"chaoskit.replays", "chaoskit.api", "chaoskit.ambient", "chaoskit.corpus"},
+    {"chaoskit.apart"},
     {"chaoskit.run_pytest", "chaoskit.decorator"},
     {"chaoskit.pytest_asked", "chaoskit.replay_file"},
     {"chaoskit.fuzz"},
