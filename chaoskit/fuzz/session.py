@@ -13,8 +13,7 @@ import attrs
 import pytest
 from _pytest.reports import BaseReport
 
-from chaoskit.corpus import database_of
-from chaoskit.errors import ReproError, UsageError
+from chaoskit.errors import ReproError
 from chaoskit.fuzz.died import finding_of
 from chaoskit.fuzz.job import Finding, Job, Said, said_of, to_plain
 from chaoskit.fuzz.screen import Screen, replay_line
@@ -84,10 +83,6 @@ class Session:
         for given in [] if config.getoption("pyargs") else config.args:
             if not (config.invocation_params.dir / given.partition("::")[0]).exists():
                 raise pytest.UsageError(f"file or directory not found: {given}")
-        try:
-            database_of(config.getoption("chaos_corpus"), config.rootpath)
-        except UsageError as error:
-            raise pytest.UsageError(f"--corpus: {error}") from error
         if config.getoption("dist", "no") == "no":
             take_on(config, self._job_now(), "main")
         else:

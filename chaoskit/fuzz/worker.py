@@ -165,7 +165,7 @@ class FuzzAsked(PytestAsked):
             if repro.path.name in self._memory.played:
                 continue
             self._memory.played.add(repro.path.name)
-            answer = self._play(repro, subject, terms.across_keys)
+            answer = self._play(repro, subject, terms.across_keys, text)
             self._note(answer, repro, text, source)
         self.known = tuple(self._memory.known.values())
         kinds = set(allowed_kinds(subject.broker, terms.faults))
