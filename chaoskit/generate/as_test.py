@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import textwrap
@@ -30,6 +31,7 @@ from chaoskit.generate.project import (
     class_finder,
     dotted,
     import_name,
+    is_own,
     package_root,
     pytest_settings,
     source_roots,
@@ -62,14 +64,6 @@ _SURVIVES: dict[FaultKind, str] = {
     Lose: "a_loss",
 }
 
-_BY_PATH = f"""\
-# This directory is not on the import path (--import-mode=importlib): the file is loaded by its place.
-spec = spec_from_file_location("{CHAOS_TESTS}", Path(__file__).with_name({{file}}))
-{CHAOS_TESTS} = module_from_spec(spec)
-sys.modules["{CHAOS_TESTS}"] = {CHAOS_TESTS}
-spec.loader.exec_module({CHAOS_TESTS})
-"""
-
 
 def regression_test(repro: Repro, root: Path) -> str:
     """The source of the test, which stands beside the test that it calls. `root`: from which that one is named.
@@ -90,15 +84,26 @@ def regression_test(repro: Repro, root: Path) -> str:
             f"add its directory to `pythonpath` of pytest's settings. {BY_HAND}"
         )
     names = _names(target, file, root, module)
-    renamed = {} if module else dict.fromkeys(_own_names(file, root, module), CHAOS_TESTS)
+    renamed = dict.fromkeys(_own_names(file, root, module), module or CHAOS_TESTS)
     values = Values(names, class_finder([*source_roots(root, settings), package_root(file)]), renamed)
     body = _body(repro, scenario, target, names, values)
     return _assembled(repro, root, target, names, body, file, module)
 
 
 def _names(target: Target, file: Path, root: Path, module: str | None) -> Names:
-    reserved = [*target.fixtures, *target.brought, CHAOS_TESTS, "scenario", "verdict", "set", "frozenset", "float"]
-    return Names(reserved, dict.fromkeys(_own_names(file, root, module), CHAOS_TESTS))
+    reserved = [
+        *target.fixtures,
+        *target.brought,
+        CHAOS_TESTS,
+        "scenario",
+        "verdict",
+        "test",
+        "set",
+        "frozenset",
+        "float",
+    ]
+    own = dict.fromkeys(_own_names(file, root, module), CHAOS_TESTS)
+    return Names(reserved, own, functools.partial(is_own, root))
 
 
 def _own_names(file: Path, root: Path, module: str | None) -> list[str]:
@@ -165,22 +170,21 @@ def _body(repro: Repro, scenario: Scenario, target: Target, names: Names, values
     events = [_event(event, key, names, values) for event, key in zip(repro.events, repro.keys, strict=True)]
     faults = [_fault(fault, names) for fault in scenario.faults]
     made = call(scenario_name, [listed(events, spread=True), broker, listed(faults)], spread=True)
-    test = f"{CHAOS_TESTS}.{target.call}"
+    scenario_, verdict, test = (_local(name, target) for name in ("scenario", "verdict", "test"))
+    called = f"{CHAOS_TESTS}.{target.call}"
+    lines = [laid_out(made, indent=4, before=f"{scenario_} = ")]
     if target.fixtures:
         given: dict[str, Code] = {fixture: fixture for fixture in target.fixtures}
-        test_with = call(names.name("functools", "partial"), [test], given)
-    else:
-        test_with = test
-    local = "the_scenario" if "scenario" in target.fixtures else "scenario"
-    answer = "the_verdict" if "verdict" in target.fixtures else "verdict"
-    run = call(names.name("chaoskit", "run"), [test_with, local])
-    return "\n".join(
-        [
-            laid_out(made, indent=4, before=f"{local} = "),
-            laid_out(run, indent=4, before=f"{answer} = "),
-            f'    assert {answer}.status == "held", {answer}.report()',
-        ]
-    )
+        partial = call(names.name("functools", "partial"), [called], given)
+        lines.append(laid_out(partial, indent=4, before=f"{test} = "))
+        called = test
+    run = call(names.name("chaoskit", "run"), [called, scenario_])
+    lines.append(laid_out(run, indent=4, before=f"{verdict} = "))
+    return "\n".join([*lines, f'    assert {verdict}.status == "held", {verdict}.report()'])
+
+
+def _local(name: str, target: Target) -> str:
+    return f"the_{name}" if name in target.fixtures else name
 
 
 def _event(event: Event, key: Any, names: Names, values: Values) -> Code:
@@ -216,23 +220,35 @@ def _assembled(
     made = f"Made by `chaoskit replay --as-test` from {_from_root(repro.path, root)}: this delivery alone, no search."
     head = _docstring([_sentence(headline(verdict)), "", made])
     assert verdict.schedule is not None
-    sentences = [_sentence(said) for _, said in repro.broker.explain(verdict.schedule, repro.events)]
+    ids = {str(event.id) for event in repro.events}
+    told = [said for _, said in repro.broker.explain(verdict.schedule, repro.events)]
+    sentences = [_sentence(said if said.split()[0] in ids else said[0].upper() + said[1:]) for said in told]
     used = f"@{names.module('pytest')}.mark.usefixtures({', '.join(map(quoted, target.used))})\n" if target.used else ""
     name = _test_name(repro, target)
     signature = laid_out(call(f"def {name}", target.fixtures), after=":")
-    by_path = ""
-    if module is None:
-        names.module("sys")
-        for function in ("module_from_spec", "spec_from_file_location"):
-            names.name("importlib.util", function)
-        names.name("pathlib", "Path")
-        by_path = "\n" + _BY_PATH.format(file=quoted(file.name))
+    by_path = "" if module else f"\n{_by_path(file, names)}\n"
     brought = [f"{each} = {CHAOS_TESTS}.{each}" for each in target.brought]
     if brought:
         by_path += "\n# The fixtures of that module, for this one.\n" + "\n".join(brought) + "\n"
     imports = names.imports([f"import {module} as {CHAOS_TESTS}"] if module else [])
     test = f"{used}{signature}\n{_docstring(sentences, indent=4)}\n{body}\n"
     return f"{head}\n\n{imports}\n{by_path}\n\n{test}"
+
+
+def _by_path(file: Path, names: Names) -> str:
+    """The lines that load the module of the chaos test from its file."""
+    util, sys = "importlib.util", names.module("sys")
+    here = call(f"{names.name('pathlib', 'Path')}(__file__).with_name", [quoted(file.name)])
+    made = call(names.name(util, "spec_from_file_location"), [quoted(CHAOS_TESTS), here])
+    lines = [
+        "# This directory is not on the import path (--import-mode=importlib): the file is",
+        "# loaded from its place.",
+        laid_out(made, before="spec = "),
+        f"{CHAOS_TESTS} = {names.name(util, 'module_from_spec')}(spec)",
+        f'{sys}.modules["{CHAOS_TESTS}"] = {CHAOS_TESTS}',
+        f"spec.loader.exec_module({CHAOS_TESTS})",
+    ]
+    return "\n".join(lines)
 
 
 def _test_name(repro: Repro, target: Target) -> str:
@@ -262,8 +278,9 @@ def _docstring(paragraphs: Sequence[str], *, indent: int = 0) -> str:
         return f'{blanks}"""{safe[0]}"""'
     safe[0] = f'"""{safe[0]}'
     lines = []
+    width = WIDTH - indent - (3 if len(safe) == 1 else 0)  # a single line would take the closing quotes, too
     for text in safe:
-        lines += textwrap.wrap(text, WIDTH - indent, break_long_words=False, break_on_hyphens=False) or [""]
+        lines += textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
     return "\n".join(f"{blanks}{line}".rstrip() for line in [*lines, '"""'])
 
 

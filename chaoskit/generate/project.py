@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from chaoskit.generate.classes import class_in
+from chaoskit.generate.classes import FindClass, class_in
 from chaoskit.generate.source import is_name
 
 
@@ -135,6 +135,11 @@ def source_roots(root: Path, settings: PytestSettings) -> list[Path]:
     return list(dict.fromkeys(place.resolve() for place in places if place.is_dir()))
 
 
+def is_own(root: Path, name: str) -> bool:
+    """Whether a top-level module of this name lies where import sorters look for a repository's own."""
+    return any((base / f"{name}.py").is_file() or (base / name).is_dir() for base in (root, root / "src"))
+
+
 def module_file(module: str, roots: list[Path]) -> Path | None:
     """The source of a module of this name below one of these directories."""
     for root in roots:
@@ -153,7 +158,7 @@ def parse(file: Path) -> ast.Module | None:
         return None
 
 
-def class_finder(roots: list[Path]) -> Any:
+def class_finder(roots: list[Path]) -> FindClass:
     """A function that finds the source of a class in the modules below these directories."""
     trees: dict[str, ast.Module | None] = {}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -65,14 +65,15 @@ def flat(code: Code) -> str:
 
 
 def laid_out(code: Code, *, indent: int = 0, before: str = "", after: str = "", width: int = WIDTH) -> str:
-    """The source, indented by so many blanks, with `before` and `after` around it: on one line where it fits, else what
-    the brackets hold on a line of its own, else one item a line."""
+    """The source, indented by so many blanks, with `before` and `after` around it: on one line where it fits, else the
+    arguments of a call on a line of their own, else one item a line."""
     blanks = " " * indent
     one = f"{blanks}{before}{flat(code)}{after}"
     if isinstance(code, str) or (not _spreads(code) and len(one) <= width):
         return one
     inner = ", ".join(map(flat, code.items))
-    if not _spreads(code) and not code.single and indent + 4 + len(inner) <= width:
+    is_call = code.close == ")" and code.open != "(" and not code.open.endswith(("=(", " ("))
+    if is_call and not _spreads(code) and indent + 4 + len(inner) <= width:
         lines = [f"{blanks}    {inner}"]
     else:
         lines = [laid_out(item, indent=indent + 4, after=",", width=width) for item in code.items]
@@ -103,12 +104,22 @@ def are_names(dotted: str) -> bool:
 
 
 class Names:
-    """The imports of a file. A name that is taken already is reached through its module."""
+    """The imports of a file. A name that is taken already is reached through its module.
 
-    def __init__(self, taken: Iterable[str] = (), modules: Mapping[str, str] | None = None) -> None:
+    `modules` have a name in the file already. `is_ours`: whether a module of this name is the repository's own, which
+    import sorters put into a section of its own.
+    """
+
+    def __init__(
+        self,
+        taken: Iterable[str] = (),
+        modules: Mapping[str, str] | None = None,
+        is_ours: Callable[[str], bool] = lambda name: True,
+    ) -> None:
         self._homes: dict[str, str] = dict.fromkeys(taken, "")
         self._modules = dict(modules or {})
         self._imported: dict[str, None] = {}
+        self._is_ours = is_ours
 
     def name(self, module: str, qualname: str) -> str:
         """How the file calls this function or class of a module, which it imports for that."""
@@ -131,8 +142,8 @@ class Names:
         return name in self._homes
 
     def imports(self, more: Sequence[str] = ()) -> str:
-        """The import statements, with `more` of them: the standard library, chaoskit and Hypothesis, then the
-        project's own."""
+        """The import statements, with `more` of them: the standard library, what is installed, then the
+        repository's own."""
         lines = [f"import {module}" for module in self._imported]
         names: dict[str, list[str]] = {}
         for name, module in self._homes.items():
@@ -141,19 +152,20 @@ class Names:
         lines += [_from_import(module, found) for module, found in names.items()]
         sections: dict[int, list[str]] = {}
         for line in [*lines, *more]:
-            sections.setdefault(_section(line), []).append(line)
+            sections.setdefault(self._section(line), []).append(line)
         return "\n\n".join("\n".join(sorted(sections[number], key=_import_order)) for number in sorted(sections))
+
+    def _section(self, line: str) -> int:
+        root = line.split()[1].partition(".")[0]
+        if root in sys.stdlib_module_names:
+            return 0
+        return 1 if root in ("chaoskit", "hypothesis", "pytest") or not self._is_ours(root) else 2
 
 
 def _from_import(module: str, names: Sequence[str]) -> str:
     ordered = sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name))
     line = f"from {module} import {', '.join(ordered)}"
     return line if len(line) <= WIDTH else laid_out(call("", ordered, spread=True), before=f"from {module} import ")
-
-
-def _section(line: str) -> int:
-    root = line.split()[1].partition(".")[0]
-    return 0 if root in sys.stdlib_module_names else 1 if root in ("chaoskit", "hypothesis", "pytest") else 2
 
 
 def _import_order(line: str) -> tuple[bool, str]:

@@ -71,12 +71,15 @@ TESTS = Path(__file__).parent.parent
 HERE = class_finder([TESTS, TESTS.parent])
 
 EXAMPLES: list[Any] = [
-    None, True, -7, 10**30, 0.1, -0.0, 1e300, math.inf, -math.inf, "", "it's", 'say "so"', "both ' and \"", "\n\\\t\x00",
-    "\u202eabc", "ключ", "\ud800", b"", b"it's \xff", [], [[]], {}, {"a": {"b": []}}, {"$tuple": 1}, {(1, 2): "x", 3: None},
+    None, True, -7, 10**30, 0.1, -0.0, 1e300, math.inf, -math.inf, "", "it's",
+    'say "so"', "both ' and \"", "\n\\\t\x00",
+    "\u202eabc", "ключ", "\ud800", b"", b"it's \xff", [], [[]], {}, {"a": {"b": []}}, {"$tuple": 1},
+    {(1, 2): "x", 3: None},
     (), (1,), (1, (2,)), set(), {1, 2}, frozenset(), frozenset({"a"}), {"class": 1, "not a name": 2},
     Decimal("9.90"), Decimal("NaN"), UUID(int=5), date(2024, 2, 29), time(1, 2, 3), timedelta(days=-1, seconds=3),
     timedelta(0), datetime(2024, 1, 2, 3, 4, 5, 678), datetime(2024, 1, 2, tzinfo=UTC),
-    datetime(2024, 1, 2, tzinfo=timezone(timedelta(hours=5, minutes=30))), Kind.CREDIT, Kind.PAIR, Rights.READ | Rights.WRITE,
+    datetime(2024, 1, 2, tzinfo=timezone(timedelta(hours=5, minutes=30))), Kind.CREDIT, Kind.PAIR,
+    Rights.READ | Rights.WRITE,
     Money(3, "USD"), Stamped("a"), Order("o1", [Money(1)], "n"), Point(1, 2), Outer.Inner({"deep": [Point(3, 4)]}),
     ["a long text that goes on and on"] * 5, {"key": [Order("x" * 30, [Money(1), Money(2)])] * 2},
 ]  # fmt: skip
