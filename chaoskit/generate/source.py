@@ -132,6 +132,10 @@ class Names:
             return qualname
         return f"{self.module(module)}.{qualname}"
 
+    def reserve(self, module: str, name: str) -> None:
+        """Keep a name for this module, whatever else is called so."""
+        self._homes[name] = module
+
     def module(self, module: str) -> str:
         """How the file calls this module, which it imports for that."""
         if module not in self._modules:
