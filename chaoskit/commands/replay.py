@@ -91,7 +91,7 @@ def _write_test(paths: Sequence[Path], rootdir: Path | None, output: Path | None
             root = (rootdir or root_of(repro.test, Path.cwd())).resolve()
             if why := outside(repro.test, root):
                 raise ReproError(why)
-            source = regression_test(repro, root)
+            source = regression_test(repro, root, name)
             if output is None:
                 click.echo(source, nl=False)
             else:

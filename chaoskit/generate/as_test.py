@@ -65,8 +65,9 @@ _SURVIVES: dict[FaultKind, str] = {
 }
 
 
-def regression_test(repro: Repro, root: Path) -> str:
+def regression_test(repro: Repro, root: Path, called: Path) -> str:
     """The source of the test, which stands beside the test that it calls. `root`: from which that one is named.
+    `called`: what the user calls the file, which may lie in a zip file.
 
     Raises ReproError where there is no such test, with what to do instead. Nothing of the file or of the repository is
     imported or run.
@@ -87,7 +88,7 @@ def regression_test(repro: Repro, root: Path) -> str:
     renamed = dict.fromkeys(_own_names(file, root, module), module or CHAOS_TESTS)
     values = Values(names, class_finder([*source_roots(root, settings), package_root(file)]), renamed)
     body = _body(repro, scenario, target, names, values)
-    return _assembled(repro, root, target, names, body, file, module)
+    return _assembled(attrs.evolve(repro, path=called), root, target, names, body, file, module)
 
 
 def _names(target: Target, file: Path, root: Path, module: str | None) -> Names:

@@ -131,6 +131,9 @@ def _module_import(found: _Found) -> list[str]:
 def _about_events(found: _Found) -> list[str]:
     fields = list(dict.fromkeys(place[0] for place in found.reads.places if place and place[0] not in found.roles.own))
     what = f" It reads {_listed(fields)}." if fields else " Which values it takes does not show in its source."
+    if found.reads.is_object and found.reads.annotation:
+        name = found.reads.annotation.strip("'\"")
+        what += f" It takes {name}: where SimpleNamespace is below, its class may have to be."
     return _comment(
         f"What the producer sends, as {found.handler.qualname} reads it.{what} Make these the values and the keys that "
         "really come; for whole lists of events, such as no withdrawal without its deposit, there is valid=.",
@@ -193,7 +196,8 @@ def _delivered(found: _Found) -> list[str]:
     reads, callee = found.reads, _callee(found)
     wait = "await " if found.handler.is_async else ""
     is_json = any(seen.json for place, seen in reads.places.items() if not place)
-    plain = not (found.roles.own or is_json or reads.called_attributes or reads.needs or _collects(found))
+    plain = not (found.roles.own or is_json or reads.is_object or reads.called_attributes)
+    plain = plain and not reads.needs and not _collects(found)
     if plain and reads.whole:
         return [f"{wait}deliver({callee})  # the schedule happens here"]
     if plain:
@@ -214,11 +218,18 @@ def _indented(lines: Sequence[str]) -> list[str]:
 def _handle_one(found: _Found, callee: str, is_json: bool, wait: str) -> list[str]:
     reads, lines = found.reads, []
     value = "message.value"
-    if found.roles.own:
-        said = {field: f"message.{what}" for field, what in found.roles.own.items()}
-        lines += _comment(f"The producer writes {_listed(list(said))} into the value, too.", 8)
+    said = {field: f"message.{what}" for field, what in found.roles.own.items()}
+    if said:
+        whose = _listed([what.partition(".")[2] for what in said.values()]).replace("`", "")
+        lines += _comment(f"The producer writes {_listed(list(said))} into the value, too: the event's {whose}.", 8)
+    if reads.is_object:
+        given_names = "".join(f", {field}={what}" for field, what in said.items())
+        value = f"{found.names.name('types', 'SimpleNamespace')}(**message.value{given_names})"
+    elif said:
         items = ", ".join(f"{quoted(field)}: {what}" for field, what in said.items())
-        lines.append(f"event = {{**message.value, {items}}}")
+        value = f"{{**message.value, {items}}}"
+    if said or reads.is_object:
+        lines.append(f"event = {value}")
         value = "event"
     if is_json:
         value = f"{found.names.module('json')}.dumps({value}).encode()"
@@ -235,7 +246,7 @@ def _handle_one(found: _Found, callee: str, is_json: bool, wait: str) -> list[st
 
 
 def _confluent(found: _Found, value: str) -> list[str]:
-    fields = {"value": value, "key": "message.key.encode()", "headers": "[]", "error": "None"}
+    fields = {"value": value, "key": "message.key.encode()", "error": "None"}
     fields |= {name: f"message.{name}" for name in ("topic", "partition", "offset")}
     made = {name: f"lambda: {what}" for name, what in fields.items()}
     source = laid_out(call(found.names.name("types", "SimpleNamespace"), (), made, spread=True), before="given = ")

@@ -60,6 +60,11 @@ class Reads:
     places: dict[tuple[str, ...], Seen] = attrs.field(factory=dict)
     functions: list[Function] = attrs.field(factory=list)
 
+    @property
+    def is_object(self) -> bool:
+        """Its fields are read as `value.name`."""
+        return any(seen.attribute for place, seen in self.places.items() if len(place) == 1)
+
 
 def reads_of(handler: Handler) -> Reads:
     """Read the handler, and the functions beside it that it hands its message to."""
@@ -82,6 +87,10 @@ def reads_of(handler: Handler) -> Reads:
     if whole:
         known[message.arg] = MESSAGE
     _Reader(handler, reads).read(handler.function, known)
+    raises = any(isinstance(node, ast.Raise) for function in reads.functions for node in ast.walk(function))
+    for seen in reads.places.values():
+        if len(seen.strings) == 1 and not raises:
+            seen.strings.append("something else")
     return reads
 
 

@@ -72,7 +72,7 @@ def laid_out(code: Code, *, indent: int = 0, before: str = "", after: str = "", 
     if isinstance(code, str) or (not _spreads(code) and len(one) <= width):
         return one
     inner = ", ".join(map(flat, code.items))
-    is_call = code.close == ")" and code.open != "(" and not code.open.endswith(("=(", " ("))
+    is_call = code.close.startswith(")") and code.open != "(" and not code.open.endswith(("=(", " ("))
     if is_call and not _spreads(code) and indent + 4 + len(inner) <= width:
         lines = [f"{blanks}    {inner}"]
     else:

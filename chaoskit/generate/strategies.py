@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from chaoskit.generate.reads import ITEM, Reads, Seen
-from chaoskit.generate.source import Code, Names, call, flat, is_name, listed, mapping, quoted
+from chaoskit.generate.source import Code, Group, Names, call, is_name, listed, mapping, quoted
 
 _IDS = ("id", "event_id", "message_id", "msg_id", "eventid", "messageid", "uuid", "idempotency_key", "dedup_id")
 _NUMBERS = ("seq", "sequence", "sequence_number", "version", "revision")
@@ -32,7 +32,7 @@ def roles_of(reads: Reads) -> Roles:
     own: dict[str, str] = {}
     keys = []
     for place, seen in reads.places.items():
-        if len(place) != 1 or seen.attribute:
+        if len(place) != 1:
             continue
         name = place[0].lower()
         if name in _IDS:
@@ -72,20 +72,19 @@ def _at(place: tuple[str, ...], reads: Reads, roles: Roles, names: Names) -> Cod
     if not place:
         below = [name for name in below if name not in roles.own]
     fields = {name: _at((*place, name), reads, roles, names) for name in below}
-    if any(reads.places[*place, name].attribute for name in below):
+    if place and any(reads.places[*place, name].attribute for name in below):
         made = {name: code for name, code in fields.items() if is_name(name)}
         return call("st.builds", [names.name("types", "SimpleNamespace")], made)
     made_of = call("st.fixed_dictionaries", [mapping((quoted(name), code) for name, code in fields.items())])
-    if place and seen.json:
-        return f"{flat(made_of)}.map({names.module('json')}.dumps)"
+    if place and seen.json and isinstance(made_of, Group):
+        return attrs.evolve(made_of, close=f").map({names.module('json')}.dumps)")
     return made_of
 
 
 def _leaf(name: str, seen: Seen) -> Code:
     name = name.lower()
     if seen.strings:
-        others = ["something else"] if len(seen.strings) == 1 else []
-        return call("st.sampled_from", [listed(map(quoted, [*seen.strings, *others]))])
+        return call("st.sampled_from", [listed(map(quoted, seen.strings))])
     if seen.moment:
         return "st.datetimes().map(lambda moment: moment.isoformat())"
     if seen.number or name in _AMOUNTS or name in _NUMBERS or name.endswith(tuple(f"_{each}" for each in _AMOUNTS)):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import attrs
 import pytest
@@ -197,7 +198,7 @@ def assert_formatted(project: Project, files: list[Path]) -> None:
     assert ruff is not None
     for command in (["format", "--diff"], ["check"]):
         done = subprocess.run(
-            [ruff, *command, "--isolated", *map(str, files)],
+            [ruff, *command, "--isolated", "--no-cache", *map(str, files)],
             cwd=project.root,
             capture_output=True,
             text=True,
@@ -250,7 +251,7 @@ def test_each_test_is_collected_once(kinds: tuple[Project, list[Path]]) -> None:
 
 def test_what_it_reads_like(kinds: tuple[Project, list[Path]]) -> None:
     """The headline, what happened, the fixtures, the scenario: values as their own source says them."""
-    project, files = kinds
+    _, files = kinds
     texts = {}
     for text in (file.read_text() for file in files):
         named = re.search(r"def (\w+)_survives_", text)
@@ -367,8 +368,7 @@ REFUSED = {
         "TestIt has setup_method, which only pytest calls",
     ),
     "own fixture": (
-        "class TestIt:\n  @pytest.fixture\n  def db(self): pass\n"
-        "  @chaos(PAYMENTS)\n  def test_it(self, deliver, db):\n",
+        "class TestIt:\n  @pytest.fixture\n  def db(s): pass\n  @chaos(PAYMENTS)\n  def test_it(self, deliver, db):\n",
         "db is a fixture of TestIt itself: move it out of the class",
     ),
     "base": (
@@ -479,6 +479,16 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     elsewhere = as_test(project, ".chaoskit/it.json", "-o", "tests/test_first.py")
     assert elsewhere.exit_code == 2
     assert "imports test_it.py and has to stand beside it" in elsewhere.stderr
+
+
+def test_the_file_may_lie_in_the_zip_file_of_an_artifact(tmp_path: Path) -> None:
+    """It is told by its own name."""
+    project = project_with(tmp_path / "shop", "@chaos(PAYMENTS)\ndef test_it(deliver):\n")
+    with ZipFile(tmp_path / "found.zip", "w") as archive:
+        archive.writestr("job/it-0123.json", json.dumps(REPRO))
+    said = as_test(project, str(tmp_path / "found.zip"))
+    assert said.exit_code == 0, said.output
+    assert "Made by `chaoskit replay --as-test` from it-0123.json: this delivery alone" in " ".join(said.stdout.split())
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,10 @@ def test_the_lines_are_those_of_a_formatter(tmp_path: Path) -> None:
         text = f"{imports}\n\n{source}\n" if imports else f"{source}\n"
         (tmp_path / f"example_{number}.py").write_text(text, encoding="utf-8")
     done = subprocess.run(
-        [ruff, "format", "--isolated", "--diff", str(tmp_path)], capture_output=True, text=True, check=False
+        [ruff, "format", "--isolated", "--no-cache", "--diff", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
 
