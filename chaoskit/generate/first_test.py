@@ -15,13 +15,14 @@ import attrs
 from chaoskit.errors import UsageError
 from chaoskit.generate.handlers import Handler, required
 from chaoskit.generate.project import is_own
-from chaoskit.generate.reads import Reads, reads_of
+from chaoskit.generate.reads import ITEM, Reads, reads_of
 from chaoskit.generate.source import WIDTH, Names, call, is_name, laid_out, quoted
 from chaoskit.generate.state import OfClass, gives_something, state_of_class, state_of_module
 from chaoskit.generate.strategies import Roles, roles_of, strategy
 
 _GENERIC = re.compile(r"handle|consume|process|on_message|on_event|handler|main|run|call|__call__|lambda_handler")
 _RESERVED = ("st", "EVENTS", "deliver", "message", "event", "events", "chaos", "handle_one", "results", "pytest")
+HAPPENS = "the schedule happens here"
 
 
 @attrs.frozen(eq=False)
@@ -129,7 +130,7 @@ def _module_import(found: _Found) -> list[str]:
 
 
 def _about_events(found: _Found) -> list[str]:
-    fields = list(dict.fromkeys(place[0] for place in found.reads.places if place and place[0] not in found.roles.own))
+    fields = list(dict.fromkeys(p[0] for p in found.reads.places if p and p[0] not in {*found.roles.own, ITEM}))
     what = f" It reads {_listed(fields)}." if fields else " Which values it takes does not show in its source."
     if found.reads.is_object and found.reads.annotation:
         name = found.reads.annotation.strip("'\"")
@@ -150,6 +151,12 @@ def _comment(text: str, indent: int = 0) -> list[str]:
     return [f"# {line}" for line in lines]
 
 
+def _with_comment(code: str, comment: str) -> list[str]:
+    """Behind the code where there is room, else above it."""
+    line = f"{code}  # {comment}"
+    return [line] if "\n" not in code and len(line) + 4 <= WIDTH else [f"# {comment}", *code.splitlines()]
+
+
 # The body.
 
 
@@ -164,17 +171,16 @@ def _made(found: _Found) -> list[str]:
     for need in dict.fromkeys([*found.of_class.needs, *found.reads.needs]):
         what = quoted(f"TODO: make {need} here, afresh for every schedule")
         fail = call(f"{found.names.module('pytest')}.fail", [what])
-        lines += [f"# TODO: a new {need}, such as a database in memory or a fake, in place of this line."]
+        lines += _comment(f"TODO: a new {need}, such as a database in memory or a fake, in place of this line.", 4)
         lines += [laid_out(fail, before=f"{need} = ", width=WIDTH - 4)]
     if found.owner and found.handler.kind:
         kind = found.names.name(found.handler.module, found.handler.kind.name)
         given = call(kind, (), {need: need for need in found.of_class.needs})
-        lines.append(
-            f"{laid_out(given, before=f'{found.owner} = ', width=WIDTH - 4)}  # fresh state for every schedule"
-        )
+        made = laid_out(given, before=f"{found.owner} = ", width=WIDTH - 4)
+        lines += _with_comment(made, "fresh state for every schedule")
     if found.module_state:
         lines += _comment("The state is kept in the module, and every schedule needs fresh state.", 4)
-        lines += [anew.format(found.module) for anew in found.module_state.values()]
+        lines += [f"{found.module}.{anew}" for anew in found.module_state.values()]
     return lines
 
 
@@ -199,16 +205,17 @@ def _delivered(found: _Found) -> list[str]:
     plain = not (found.roles.own or is_json or reads.is_object or reads.called_attributes)
     plain = plain and not reads.needs and not _collects(found)
     if plain and reads.whole:
-        return [f"{wait}deliver({callee})  # the schedule happens here"]
+        return _with_comment(f"{wait}deliver({callee})", HAPPENS)
     if plain:
-        return [f"{wait}deliver(lambda message: {callee}(message.value))  # the schedule happens here"]
+        handed = call(f"{wait}deliver", [f"lambda message: {callee}(message.value)"])
+        return _with_comment(laid_out(handed, width=WIDTH - 4), HAPPENS)
     lines = ["results = {}"] if _collects(found) else []
     lines += [
         "",
         f"{'async ' if wait else ''}def handle_one(message):",
         *_indented(_handle_one(found, callee, is_json, wait)),
     ]
-    return [*lines, "", f"{wait}deliver(handle_one)  # the schedule happens here"]
+    return [*lines, "", *_with_comment(f"{wait}deliver(handle_one)", HAPPENS)]
 
 
 def _indented(lines: Sequence[str]) -> list[str]:
@@ -242,7 +249,7 @@ def _handle_one(found: _Found, callee: str, is_json: bool, wait: str) -> list[st
         given = "message"
     arguments = [_argument(each, reads, given) for each in _parameters(found.handler)]
     result = "results[message.id] = " if _collects(found) else ""
-    return [*lines, f"{result}{wait}{callee}({', '.join(arguments)})"]
+    return [*lines, *laid_out(call(callee, arguments), before=f"{result}{wait}", width=WIDTH - 8).splitlines()]
 
 
 def _confluent(found: _Found, value: str) -> list[str]:

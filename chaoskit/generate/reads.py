@@ -23,10 +23,6 @@ _OF_A_MESSAGE = frozenset(
     {"value", "headers", "key", "seq", "offset", "partition", "topic", "message_id", "attempt", "redelivered"}
 )
 _NAMES_OF_MESSAGES = ("message", "msg", "event", "record", "payload", "body", "evt", "envelope", "data", "item")
-_DICT_METHODS = frozenset({"get", "items", "keys", "values", "pop", "copy", "setdefault", "update"})
-_STRING_METHODS = frozenset(
-    {"lower", "upper", "strip", "split", "startswith", "endswith", "encode", "decode", "format"}
-)
 _NUMBERS = frozenset({"int", "float", "Decimal", "abs", "round", "sum"})
 
 
@@ -157,7 +153,7 @@ class _Reader(ast.NodeVisitor):
         if place == MESSAGE:
             self._reads.uses_key |= node.attr == "key"
             return () if node.attr == "value" else None
-        if place is None or node.attr in _DICT_METHODS | _STRING_METHODS:
+        if place is None or node.attr.startswith("__"):
             return None
         found = self._below(place, node.attr)
         if isinstance(found, tuple):
@@ -277,7 +273,9 @@ class _Reader(ast.NodeVisitor):
                 seen.moment |= name == "fromisoformat"
                 seen.index |= name in ("get", "setdefault", "pop", "add", "discard") and argument is node.args[0]
         self._follow(node)
-        self.generic_visit(node)
+        method = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+        for part in (method, *node.args, *node.keywords):  # a method is no field
+            self.visit(part)
 
     def _follow(self, node: ast.Call) -> None:
         """Into a function of the same module, or a method of the same object, that is handed part of the message."""

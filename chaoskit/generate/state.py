@@ -88,8 +88,8 @@ def _is_plain(node: ast.expr | None) -> bool:
 
 
 def state_of_module(handler: Handler, functions: Sequence[Function]) -> dict[str, str]:
-    """The module's own names that these functions change, each with the statement that makes it anew, where `{}`
-    stands for the module."""
+    """The module's own names that these functions change, each with the statement that makes it anew, behind
+    the module and a dot."""
     changed = dict.fromkeys(name for function in functions for name in _changed_by(function))
     found: dict[str, str] = {}
     for node in handler.tree.body:
@@ -108,7 +108,7 @@ def _anew(name: str, value: ast.expr) -> str:
     empty = isinstance(value, (ast.Call, ast.DictComp, ast.ListComp, ast.SetComp))
     empty = empty or (isinstance(value, ast.Dict) and not value.keys)
     empty = empty or (isinstance(value, ast.List) and not value.elts)
-    return f"{{}}.{name}.clear()" if empty else f"{{}}.{name} = {ast.unparse(value)}"
+    return f"{name}.clear()" if empty else f"{name} = {ast.unparse(value)}"
 
 
 def _changed_by(function: Function) -> list[str]:
