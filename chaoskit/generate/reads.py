@@ -35,6 +35,9 @@ class Seen:
     truth: bool = False
     moment: bool = False
     index: bool = False
+    """Something is looked up by it."""
+    member: bool = False
+    """It is looked for among others, as what was seen before is."""
     json: bool = False
     """A text, of which JSON is made."""
     attribute: bool = False
@@ -233,7 +236,7 @@ class _Reader(ast.NodeVisitor):
                 seen.strings += [text for text in _strings(other) if text not in seen.strings]
                 seen.number |= isinstance(operator, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) or _is_number(other)
                 seen.truth |= isinstance(other, ast.Constant) and isinstance(other.value, bool)
-                seen.index |= isinstance(operator, (ast.In, ast.NotIn)) and one is left and not list(_strings(other))
+                seen.member |= isinstance(operator, (ast.In, ast.NotIn)) and one is left and not list(_strings(other))
         self.generic_visit(node)
 
     def visit_Match(self, node: ast.Match) -> None:
@@ -271,7 +274,8 @@ class _Reader(ast.NodeVisitor):
             if seen := self._leaf(argument):
                 seen.number |= name in _NUMBERS
                 seen.moment |= name == "fromisoformat"
-                seen.index |= name in ("get", "setdefault", "pop", "add", "discard") and argument is node.args[0]
+                seen.index |= name in ("get", "setdefault", "pop") and argument is node.args[0]
+                seen.member |= name in ("add", "discard")
         self._follow(node)
         method = node.func.value if isinstance(node.func, ast.Attribute) else node.func
         for part in (method, *node.args, *node.keywords):  # a method is no field

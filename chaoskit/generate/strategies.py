@@ -35,11 +35,16 @@ def roles_of(reads: Reads) -> Roles:
         if len(place) != 1:
             continue
         name = place[0].lower()
-        if name in _IDS:
+        if name in _IDS or (name.endswith("id") and seen.member and not seen.index):
             own[place[0]] = "id"
         elif name in _NUMBERS:
             own[place[0]] = "seq"
-        elif (seen.index or name in _KEYS) and not seen.strings and not seen.number and not _has_fields(reads, place):
+        elif (
+            (seen.index or seen.member or name in _KEYS)
+            and not seen.strings
+            and not seen.number
+            and not _has_fields(reads, place)
+        ):
             keys.append((not seen.index, name not in _KEYS, place[0]))
     if keys and not reads.uses_key:
         own[min(keys)[2]] = "key"

@@ -173,6 +173,29 @@ def assert_formatted(project: Project, *files: str) -> None:
         assert done.returncode == 0, done.stdout
 
 
+LEDGER = """
+class Ledger:
+    def __init__(self):
+        self.totals = {}
+        self.booked = set()
+
+    def handle(self, payment):
+        if payment["payment_id"] not in self.booked:
+            self.booked.add(payment["payment_id"])
+            self.totals[payment["account"]] = self.totals.get(payment["account"], 0) + payment["amount"]
+"""
+
+
+def test_a_right_handler_passes_as_it_is_written(tmp_path: Path) -> None:
+    """What the producer says of an event stays the same on every delivery, and what is looked up by is its key."""
+    project = repository(tmp_path / "shop", **{"ledger.py": LEDGER})
+    assert project.chaoskit("init", "ledger:Ledger", "--yes").code == 0
+    text = (project.root / "tests/test_ledger_chaos.py").read_text()
+    assert 'event = {**message.value, "payment_id": message.id, "account": message.key}' in text
+    ran = project.pytest("--chaos-seed=1")
+    assert (ran.code, "held: 1,000 schedules" in ran.out) == (0, True), ran.text
+
+
 MANY = """
 import json
 import os
