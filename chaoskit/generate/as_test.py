@@ -36,7 +36,7 @@ from chaoskit.generate.project import (
     pytest_settings,
     source_roots,
 )
-from chaoskit.generate.source import WIDTH, Code, Names, call, laid_out, listed, quoted
+from chaoskit.generate.source import WIDTH, Code, Names, call, flat, laid_out, listed, quoted
 from chaoskit.generate.target import BY_HAND, Target, target_of
 from chaoskit.generate.values import Values
 from chaoskit.report.saved import saved_verdict
@@ -224,7 +224,12 @@ def _assembled(
     ids = {str(event.id) for event in repro.events}
     told = [said for _, said in repro.broker.explain(verdict.schedule, repro.events)]
     sentences = [_sentence(said if said.split()[0] in ids else said[0].upper() + said[1:]) for said in told]
-    used = f"@{names.module('pytest')}.mark.usefixtures({', '.join(map(quoted, target.used))})\n" if target.used else ""
+    marks = list(target.marks)
+    if target.used:
+        marks.append(flat(call("pytest.mark.usefixtures", map(quoted, target.used))))
+    if marks:
+        names.module("pytest")
+    above = "".join(f"@{mark}\n" for mark in marks)
     name = _test_name(repro, target)
     signature = laid_out(call(f"def {name}", target.fixtures), after=":")
     by_path = "" if module else f"\n{_by_path(file, names)}\n"
@@ -232,7 +237,7 @@ def _assembled(
     if brought:
         by_path += "\n# The fixtures of that module, for this one.\n" + "\n".join(brought) + "\n"
     imports = names.imports([f"import {module} as {CHAOS_TESTS}"] if module else [])
-    test = f"{used}{signature}\n{_docstring(sentences, indent=4)}\n{body}\n"
+    test = f"{above}{signature}\n{_docstring(sentences, indent=4)}\n{body}\n"
     return f"{head}\n\n{imports}\n{by_path}\n\n{test}"
 
 

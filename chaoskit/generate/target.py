@@ -23,12 +23,13 @@ BY_HAND = "Keep the repro file itself: pytest replays it first in every run of t
 class Target:
     """`call`: the test from its module, such as `TestWallet().test_it`. `fixtures`: what it takes beside `deliver`.
     `brought`: the names of that module which the new one has to have, too, so that pytest finds them. `used`: fixtures
-    that it asks for without taking them. `decorated`: by @chaos."""
+    that it asks for without taking them. `marks`: its other marks, as source. `decorated`: by @chaos."""
 
     call: str
     fixtures: tuple[str, ...]
     brought: tuple[str, ...]
     used: tuple[str, ...]
+    marks: tuple[str, ...]
     decorated: bool
     imports_relatively: bool
 
@@ -70,6 +71,7 @@ def target_of(test: str, root: Path) -> Target:
         fixtures,
         tuple(brought),
         used,
+        tuple(dict.fromkeys(mark for node in (tree, *path) for mark in _other_marks(node))),
         any(last_name(decorator) == "chaos" for decorator in function.decorator_list),
         any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree)),
     )
@@ -149,16 +151,33 @@ def _closure(names: Sequence[str], known: dict[str, list[Function]]) -> list[str
     return list(found)
 
 
-def _used(node: ast.AST) -> Iterator[str]:
-    """The fixtures of `usefixtures` on a test, a class or, as `pytestmark`, a module."""
-    marks: list[ast.AST] = list(getattr(node, "decorator_list", ()))
+def _marks(node: ast.AST) -> Iterator[ast.expr]:
+    """The marks on a test, a class or, as `pytestmark`, a module."""
+    marks: list[ast.expr] = list(getattr(node, "decorator_list", ()))
     for statement in node.body if isinstance(node, (ast.Module, ast.ClassDef)) else ():
         if isinstance(statement, ast.Assign) and any(last_name(target) == "pytestmark" for target in statement.targets):
-            marks.append(statement.value)
-    for mark in marks:
-        for each in ast.walk(mark):
-            if isinstance(each, ast.Call) and last_name(each) == "usefixtures":
-                yield from (a.value for a in each.args if isinstance(a, ast.Constant) and isinstance(a.value, str))
+            several = isinstance(statement.value, (ast.List, ast.Tuple))
+            marks += statement.value.elts if several else [statement.value]  # type: ignore[attr-defined]
+    yield from marks
+
+
+def _used(node: ast.AST) -> Iterator[str]:
+    """The fixtures of `usefixtures`."""
+    for mark in _marks(node):
+        if isinstance(mark, ast.Call) and last_name(mark) == "usefixtures":
+            yield from (a.value for a in mark.args if isinstance(a, ast.Constant) and isinstance(a.value, str))
+
+
+_NOT_KEPT = frozenset({"anyio", "asyncio", "flaky", "parametrize", "skip", "trio", "usefixtures", "xfail"})
+
+
+def _other_marks(node: ast.AST) -> Iterator[str]:
+    """Marks that say what the test needs, such as a database, where they name nothing of the module."""
+    for mark in _marks(node):
+        names = {each.id for each in ast.walk(mark) if isinstance(each, ast.Name)}
+        source = ast.unparse(mark)
+        if names == {"pytest"} and source.startswith("pytest.mark.") and last_name(mark) not in _NOT_KEPT:
+            yield source
 
 
 def _bound_in(tree: ast.Module) -> set[str]:

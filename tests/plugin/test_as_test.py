@@ -105,6 +105,7 @@ async def test_waiting(deliver):
     await deliver(wait)
     return balances
 
+@pytest.mark.needs_database(level=2)
 @pytest.mark.usefixtures("marked")
 @chaos(PAYMENTS, faults={Redeliver})
 def test_with_fixtures(ledger, deliver, scenario):
@@ -271,7 +272,10 @@ def test_what_it_reads_like(kinds: tuple[Project, list[Path]]) -> None:
     assert "ledger = chaos_tests.ledger\n" in method
     assert "start = chaos_tests.start\n" in method
     fixtures = texts["test_with_fixtures"]
-    assert '@pytest.mark.usefixtures("marked")\ndef test_with_fixtures_survives_' in fixtures
+    assert (
+        '@pytest.mark.needs_database(level=2)\n@pytest.mark.usefixtures("marked")\ndef test_with_fixtures_survives_'
+        in fixtures
+    )
     assert "the_scenario = Scenario(" in fixtures
 
 
