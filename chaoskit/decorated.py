@@ -38,7 +38,7 @@ def called_with_deliver(test: Any) -> Iterator[Given]:
         if not callable(test):
             raise UsageError(f"test={test!r}: a function of `deliver` is needed, got {type(test).__name__}")
         with own_loop(test) as run:
-            yield Given(lambda deliver: run(deliver), inspect.iscoroutinefunction(test), None, name_of(test))
+            yield Given(lambda deliver: run(deliver), inspect.iscoroutinefunction(test), None, name_of(function))
         return
     given = _arguments(function, positional, named)
     inner = function.hypothesis.inner_test
