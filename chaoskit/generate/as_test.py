@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from chaoskit.codec import encode
 from chaoskit.errors import CodecError, ReproError, UsageError
 from chaoskit.event import Event
 from chaoskit.faults import (
@@ -174,8 +175,9 @@ def _body(repro: Repro, scenario: Scenario, target: Target, names: Names, values
     scenario_, verdict, test = (_local(name, target) for name in ("scenario", "verdict", "test"))
     called = f"{CHAOS_TESTS}.{target.call}"
     lines = [laid_out(made, indent=4, before=f"{scenario_} = ")]
-    if target.fixtures:
-        given: dict[str, Code] = {fixture: fixture for fixture in target.fixtures}
+    if target.fixtures or target.arguments:
+        given: dict[str, Code] = {name: values.source(encode(value)) for name, value in target.arguments.items()}
+        given |= {fixture: fixture for fixture in target.fixtures}
         partial = call(names.name("functools", "partial"), [called], given)
         lines.append(laid_out(partial, indent=4, before=f"{test} = "))
         called = test

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import attrs
 
 from chaoskit.errors import ReproError, did_you_mean
+from chaoskit.generate.cases import arguments_of_case
 from chaoskit.generate.classes import keyword_of, last_name
 from chaoskit.generate.project import parse
 
@@ -21,12 +23,14 @@ BY_HAND = "Keep the repro file itself: pytest replays it first in every run of t
 
 @attrs.frozen
 class Target:
-    """`call`: the test from its module, such as `TestWallet().test_it`. `fixtures`: what it takes beside `deliver`.
+    """`call`: the test from its module, such as `TestWallet().test_it`. `fixtures`: what it takes beside `deliver`
+    and the `arguments` of its case.
     `brought`: the names of that module which the new one has to have, too, so that pytest finds them. `used`: fixtures
     that it asks for without taking them. `marks`: its other marks, as source. `decorated`: by @chaos."""
 
     call: str
     fixtures: tuple[str, ...]
+    arguments: dict[str, Any]
     brought: tuple[str, ...]
     used: tuple[str, ...]
     marks: tuple[str, ...]
@@ -37,11 +41,7 @@ class Target:
 def target_of(test: str, root: Path) -> Target:
     """Find the test in its file. Raises ReproError where it cannot be called by hand, and says what to do then."""
     file, _, names = test.partition("::")
-    if "[" in names:
-        raise ReproError(
-            f"{names} is one case of a test that is parametrised, and only pytest knows what its "
-            f"[{names.partition('[')[2]} stands for. {BY_HAND}"
-        )
+    names, bracket, case = names.partition("[")
     tree = parse(root / file)
     if tree is None:
         raise ReproError(f"{file} cannot be read as Python")
@@ -52,9 +52,17 @@ def target_of(test: str, root: Path) -> Target:
     parameters = _parameters(function)
     if classes:
         parameters = parameters[1:]
-    fixtures = tuple(parameter for parameter in parameters if parameter != "deliver")
+    arguments = arguments_of_case(function, case.removesuffix("]")) if bracket else {}
+    if arguments is None:
+        raise ReproError(
+            f"{name} is parametrised, and what the case [{case} stands for does not show in its decorators: only "
+            f"literal values do. {BY_HAND}"
+        )
+    fixtures = tuple(parameter for parameter in parameters if parameter not in {"deliver", *arguments})
     used = tuple(dict.fromkeys(name for node in (tree, *path) for name in _used(node)))
     known = _fixtures_around(tree, root, Path(file))
+    for argument in [each for each in arguments if each in known]:
+        raise ReproError(f"{argument} is a fixture, too, which the case [{case} takes the place of. {BY_HAND}")
     needed = _closure([*fixtures, *used, *_autouse(known, tree)], known)
     _check_setup(tree, path, needed, file)
     for fixture in needed:
@@ -69,6 +77,7 @@ def target_of(test: str, root: Path) -> Target:
     return Target(
         "".join(f"{each}()." if each == classes[-1] else f"{each}." for each in classes) + name,
         fixtures,
+        arguments,
         tuple(brought),
         used,
         tuple(dict.fromkeys(mark for node in (tree, *path) for mark in _other_marks(node))),

@@ -114,6 +114,14 @@ def test_with_fixtures(ledger, deliver, scenario):
     deliver(handler(balances))
     return balances | {"scenario": scenario}
 
+@pytest.mark.parametrize("begin, name", [(0, "a-b"), pytest.param(3, None, id="three")])
+@pytest.mark.parametrize("sizes", [[1], [2, 3]])
+@chaos(PAYMENTS, faults={Duplicate})
+def test_of_cases(deliver, ledger, sizes, begin, name):
+    balances = ledger() | {"size": sizes, "begin": begin, "name": name}
+    deliver(handler(balances))
+    return balances
+
 class TestGrouped:
     class TestDeeper:
         @chaos(PAYMENTS, faults={Duplicate})
@@ -228,7 +236,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, list[Path]
     project.write("test_refuses.py", HEAD + UNTIL_ITS_TURN)
     project.write("conftest.py", CONFTEST)
     ran = project.pytest("--chaos-seed=1")
-    assert len(project.repros) == 6, ran.text
+    assert len(project.repros) == 10, ran.text
     return project, written(project)
 
 
@@ -271,6 +279,8 @@ def test_what_it_reads_like(kinds: tuple[Project, list[Path]]) -> None:
     assert "    verdict = run(test, scenario)\n" in method
     assert "ledger = chaos_tests.ledger\n" in method
     assert "start = chaos_tests.start\n" in method
+    given = "sizes=[2, 3], begin=3, name=None, ledger=ledger"
+    assert any(given in " ".join(file.read_text().split()) for file in files)
     fixtures = texts["test_with_fixtures"]
     assert (
         '@pytest.mark.needs_database(level=2)\n@pytest.mark.usefixtures("marked")\ndef test_with_fixtures_survives_'
@@ -364,8 +374,12 @@ def test_in_every_layout(name: str, tmp_path: Path) -> None:
 
 REFUSED = {
     "parametrised": (
-        "@pytest.mark.parametrize('size', [1])\n@chaos(PAYMENTS)\ndef test_it(deliver, size):\n",
-        "is one case of a test that is parametrised, and only pytest knows what its [1] stands for. Keep the",
+        "@pytest.mark.parametrize('size', SIZES)\n@chaos(PAYMENTS)\ndef test_it(deliver, size):\n",
+        "test_it is parametrised, and what the case [1] stands for does not show in its decorators",
+    ),
+    "fixture": (
+        "@pytest.fixture\ndef n(): 0\n@pytest.mark.parametrize('n', [1])\n@chaos(PAYMENTS)\ndef test_it(deliver, n):\n",
+        "n is a fixture, too, which the case [1] takes the place of",
     ),
     "setup": (
         "class TestIt:\n  def setup_method(self): pass\n  @chaos(PAYMENTS)\n  def test_it(self, deliver):\n",
@@ -414,7 +428,7 @@ def project_with(root: Path, source: str, **changes: Any) -> Project:
 def test_a_test_that_only_pytest_can_call_is_one_clear_line(name: str, tmp_path: Path) -> None:
     """With what to do instead, exit code 2, and nothing on standard output."""
     source, says = REFUSED[name]
-    ids = {"parametrised": "test_it.py::test_it[1]"}
+    ids = dict.fromkeys(["parametrised", "fixture"], "test_it.py::test_it[1]")
     node = ids.get(name, "test_it.py::TestIt::test_it" if "class TestIt" in source else "test_it.py::test_it")
     said = as_test(project_with(tmp_path, source, test=node), ".chaoskit/it.json")
     assert (said.exit_code, said.stdout) == (2, ""), said.output
