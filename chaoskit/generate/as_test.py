@@ -66,6 +66,10 @@ _SURVIVES: dict[FaultKind, str] = {
 }
 
 
+_NEEDS_A_GUARD = {"hang": "does not end", "process died": "takes its process with it"}
+"""Violations, by their name in the file, after which nothing could be asserted."""
+
+
 def regression_test(repro: Repro, root: Path, called: Path) -> str:
     """The source of the test, which stands beside the test that it calls. `root`: from which that one is named.
     `called`: what the user calls the file, which may lie in a zip file.
@@ -75,6 +79,7 @@ def regression_test(repro: Repro, root: Path, called: Path) -> str:
     """
     target = target_of(repro.test, root)
     settings = pytest_settings(root)
+    _check_it_ends(repro)
     scenario = _scenario(repro)
     if not target.decorated:
         _check_invariants(repro)
@@ -131,6 +136,15 @@ def _scenario(repro: Repro) -> Scenario:
     if scenario.schedule().steps == plain.steps:
         raise ReproError(f"its faults change nothing: it is in-order delivery. {BY_HAND}")
     return scenario
+
+
+def _check_it_ends(repro: Repro) -> None:
+    for violation in repro.violations:
+        if violation["invariant"] in _NEEDS_A_GUARD:
+            raise ReproError(
+                f"the run {_NEEDS_A_GUARD[violation['invariant']]}, and so would a plain test: `chaoskit replay` plays "
+                f"it where that does no harm. {BY_HAND}"
+            )
 
 
 def _has_serializer(path: Path) -> bool:

@@ -68,13 +68,13 @@ jobs:
         with:
           python-version: "@PYTHON@"
 @INSTALL@
-      # What Hypothesis found in earlier nights is tried first. Saved also when the search fails.
+      # What earlier nights found is tried first. Saved also when the search fails.
       - uses: actions/cache/restore@v4
         with:
           path: .hypothesis/
           key: hypothesis-${{ matrix.shard }}-${{ github.run_id }}-${{ github.run_attempt }}
           restore-keys: hypothesis-${{ matrix.shard }}-
-      - run: chaoskit fuzz --time 30m -n auto --shard ${{ matrix.shard }}/2
+      - run: chaoskit fuzz --time 30m -n auto --shard ${{ matrix.shard }}/2 --corpus .hypothesis/examples
       - uses: actions/cache/save@v4
         if: always()
         with:

@@ -451,6 +451,7 @@ CHANGED = {
     "no class": (
         {"events": [REPRO["events"][0] | {"value": {"$object": "a b:C", "fields": {}}}]}, "does not name a class"
     ),
+    "hang": ({"violations": [{"invariant": "hang", "message": "no end"}]}, "the run does not end, and so would"),
     "not chaoskit's": ({"format": 9}, "format 9 is not known"),
     "outside": ({"test": "../test_it.py::test_it"}, "lies outside"),
     "no test": ({"test": ""}, "it names no test"),

@@ -485,7 +485,8 @@ def test_the_workflow_is_what_github_reads(tmp_path: Path) -> None:
         "python -m pip install chaoskit",
     ]
     assert commands(quick) == [*install, "pytest"]
-    assert commands(nightly) == [*install, "chaoskit fuzz --time 30m -n auto --shard ${{ matrix.shard }}/2"]
+    search = "chaoskit fuzz --time 30m -n auto --shard ${{ matrix.shard }}/2 --corpus .hypothesis/examples"
+    assert commands(nightly) == [*install, search]
     assert nightly["strategy"]["matrix"] == {"shard": [1, 2]}
     assert nightly["timeout-minutes"] > 30
     for job in (quick, nightly):
