@@ -101,6 +101,7 @@ def summary(standing: Standing, errors: dict[str, str], elapsed: float, why: str
         table.add_row(Text(word, style=style), Text(test.name), *map(Text, numbers))
     yield table
     for test in sorted(standing.tests.values(), key=lambda test: test.name):
+        yield from (Text(finding.headline) for finding in test.findings.values())
         yield from (Text(f"{test.name}: {line}") for line in _remarks(test))
     for place, error in errors.items():
         yield Text(f"{place} could not be collected:\n{error}")
@@ -120,8 +121,6 @@ def _word(test: Searched) -> tuple[str, str]:
 def _remarks(test: Searched) -> Iterator[str]:
     if test.trouble:
         yield test.trouble
-    for finding in test.findings.values():
-        yield finding.headline
     if test.not_tried:
         yield f"never came about: {', '.join(test.not_tried)}"
     if test.ended == "exhausted":

@@ -202,3 +202,56 @@ def test_fixtures_are_made_anew_for_each_slice(tmp_path: Path) -> None:
     assert ran.code == 0, ran.text
     made, gone = ((shop.root / name).read_text() for name in ("made", "gone"))
     assert len(made) == len(gone) > 1
+
+
+VARIETY = """
+class TestShop:
+    def setup_method(self):
+        self.limit = 1
+
+    @pytest.mark.parametrize("twice", [False, True], ids=["right", "wrong [x]"])
+    @chaos(PAYMENTS, broker=SqsFifo())
+    def test_method(self, deliver, twice):
+        seen, balances = set(), {}
+        def handle(message):
+            if message.id not in seen or twice:
+                balances[message.key] = balances.get(message.key, 0) + message.value * self.limit
+            seen.add(message.id)
+        deliver(handle)
+        return balances
+
+@chaos(PAYMENTS)
+async def test_async(deliver):
+    seen = {}
+    async def handle(message):
+        seen[message.id] = message.value
+    await deliver(handle)
+    return seen
+
+@pytest.mark.skip(reason="not today")
+@chaos(PAYMENTS)
+def test_marked(deliver): ...
+
+@chaos(PAYMENTS)
+def test_no_server(deliver):
+    pytest.skip("no server")
+
+@pytest.mark.xfail(strict=True)
+@chaos(PAYMENTS)
+def test_known(deliver):
+    rows = []
+    deliver(lambda message: rows.append(message.value))
+    return rows
+"""
+
+
+def test_methods_parameters_async_tests_skips_and_xfails_are_what_they_are_in_pytest(tmp_path: Path) -> None:
+    """A failure belongs to its parameters; what is skipped or known to fail is neither searched nor held against."""
+    shop = Project.at(tmp_path / "shop", test_variety=HEAD + VARIETY)
+    ran = fuzz(shop, "--time=6s", "--seed=1", "-n1")
+    assert ran.code == 1, ran.text
+    assert row(ran, r"test_method\[right\]")[0] == row(ran, "test_async")[0] == "held"
+    assert row(ran, r"test_method\[wrong")[0] == "FAILED"
+    assert [row(ran, name)[0] for name in ("test_marked", "test_no_server", "test_known")] == ["skipped"] * 3
+    assert all("method-wrong-x" in path.name for path in shop.repros)
+    assert shop.chaoskit("replay", ".chaoskit").out.count("STILL FAILS") == len(shop.repros)
