@@ -6,13 +6,14 @@ The pytest plugin puts its own in place for each test; without pytest the defaul
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NoReturn
 from unittest import SkipTest
 
-from chaoskit.faults import FaultKind
+from chaoskit.event import Stream
+from chaoskit.faults import Fault, FaultKind
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
@@ -33,6 +34,8 @@ class Asked:
     """What earlier searches of the test have shown."""
     known: Collection[frozenset[FaultKind]] = ()
     """Kinds of fault that are known to fail together, and are not tried again."""
+    first: Sequence[tuple[Stream, tuple[Fault, ...]]] = ()
+    """Scenarios that a run had met which was stopped before it could make them minimal."""
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """The seed, and whether somebody chose it."""

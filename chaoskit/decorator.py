@@ -182,6 +182,7 @@ def _search(wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any],
             evidence=asked.evidence,
             known=asked.known,
             met=asked.met,
+            first=asked.first,
         )
     )
     return attrs.evolve(verdict, seed=seed)

@@ -109,6 +109,8 @@ class PytestAsked(Asked):
                 continue
             if repro.test != self._item.nodeid:
                 continue
+            if self.take_up(repro, subject):
+                continue
             answer = self._play(repro, subject, across)
             if answer.became in ("STILL FAILS", "CHANGED") and answer.verdict is not None:
                 self._notes.append(f"saved repro {shown(path)} {answer.became.lower()}; nothing was searched")
@@ -116,6 +118,23 @@ class PytestAsked(Asked):
             why = f" ({answer.reason})" if answer.reason else ""
             self._notes.append(f"saved repro {shown(path)} {_said(answer)}{why}")
         return self._shared_failure(subject, across)
+
+    def take_up(self, repro: Repro, subject: Subject) -> bool:
+        """Whether this is a failure that a run left behind when it was stopped: the search begins with it, and makes it
+        minimal. What does not end, or ends its process, is played with more care."""
+        if not repro.path.name.endswith(AS_MET) or died(repro) or _hung(repro):
+            return False
+        try:
+            stream = repro.stream()
+        except ChaosError:  # playing it tells why
+            return False
+        self._as_met.append(repro.path)
+        if why := next(filter(None, (subject.broker.why_impossible(type(fault)) for fault in repro.faults)), None):
+            self._notes.append(f"what a run had met that was stopped is no longer possible: {why}")
+            return True
+        self._notes.append(f"a run that was stopped had met a failure: {shown(repro.path)} was tried first")
+        self.first = [*self.first, (stream, repro.faults)]
+        return True
 
     def _shared_failure(self, subject: Subject, across: str) -> Verdict | None:
         """One that another machine has found."""
@@ -149,8 +168,7 @@ class PytestAsked(Asked):
             if told is None:
                 return play_apart(repro, self._config.rootpath)
             return play_here(repro, subject, Path(told), across_keys=across)
-        hung = any(violation["invariant"] == HANG for violation in repro.violations)
-        with self._armed() if hung and self._asked_limit is None else nullcontext():
+        with self._armed() if _hung(repro) and self._asked_limit is None else nullcontext():
             return play(repro, subject, across_keys=across)
 
     def _replay_only(self, subject: Subject, across: str) -> Verdict:
@@ -234,6 +252,10 @@ class PytestAsked(Asked):
         crash = ReprFileLocation(path, (line or 0) + 1, self.headline or text.splitlines()[0])
         entry = ReprEntryNative([f"{text.rstrip()}\n"])
         report.longrepr = ReprExceptionInfo(ReprTraceback([entry], None, "native"), crash)
+
+
+def _hung(repro: Repro) -> bool:
+    return any(violation["invariant"] == HANG for violation in repro.violations)
 
 
 def shown(path: Path) -> str:

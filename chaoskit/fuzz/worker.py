@@ -167,6 +167,8 @@ class FuzzAsked(PytestAsked):
             if repro.path.name in self._memory.played:
                 continue
             self._memory.played.add(repro.path.name)
+            if self.take_up(repro, subject):
+                continue
             answer = self._play(repro, subject, terms.across_keys, text)
             self._note(answer, repro, text, source)
         self.known = tuple(self._memory.known.values())
@@ -220,7 +222,7 @@ class FuzzAsked(PytestAsked):
     # What is said. Nothing fails or passes here: the job says so in the end.
 
     def tell(self, verdict: Verdict) -> None:
-        super().tell(verdict)
+        self._forget_as_met()
         self._verdict = verdict
 
     def skip(self, why: str, verdict: Verdict) -> NoReturn:

@@ -40,6 +40,7 @@ from chaoskit.generate.project import (
 from chaoskit.generate.source import WIDTH, Code, Names, call, flat, laid_out, listed, quoted
 from chaoskit.generate.target import BY_HAND, Target, target_of
 from chaoskit.generate.values import Values
+from chaoskit.invariant import DIED, HANG
 from chaoskit.report.saved import saved_verdict
 from chaoskit.report.terminal import headline
 from chaoskit.repro import Repro
@@ -66,7 +67,7 @@ _SURVIVES: dict[FaultKind, str] = {
 }
 
 
-_NEEDS_A_GUARD = {"hang": "does not end", "process died": "takes its process with it"}
+_NEEDS_A_GUARD = {HANG: "does not end", DIED: "takes its process with it"}
 """Violations, by their name in the file, after which nothing could be asserted."""
 
 

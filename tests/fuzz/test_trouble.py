@@ -50,7 +50,7 @@ def test_a_job_that_is_killed_has_written_and_printed_what_it_found(tmp_path: Pa
 
 def test_what_was_met_is_there_even_before_it_is_minimal(tmp_path: Path) -> None:
     """A slow handler takes long to be made small. Killed meanwhile, the failure is there as it was met; the next run
-    plays it first, and whoever repairs the handler sees it fixed."""
+    begins with it and makes it minimal, and whoever repairs the handler sees it fixed."""
     slow = "time.sleep(0.3 if os.path.exists('met') else 0); open('met', 'w').close(); " + COUNTS_TWICE
     shop = project(tmp_path / "shop", slow=slow)
     job = start(shop, "--seed=1", "-n1")
@@ -62,7 +62,9 @@ def test_what_was_met_is_there_even_before_it_is_minimal(tmp_path: Path) -> None
     shop.write("test_slow.py", handler_test("slow", COUNTS_TWICE))
     again = shop.pytest("--chaos-seed=1")
     assert again.code == 1
-    assert left.name in again.out
+    assert f"a run that was stopped had met a failure: .chaoskit/{left.name} was tried first" in again.out
+    assert "(1 event, 1 fault, minimal)" in again.out
+    assert not left.exists()
     shop.write("test_slow.py", handler_test("slow"))
     assert shop.chaoskit("replay", ".chaoskit").out.startswith("FIXED")
 
