@@ -21,6 +21,7 @@ from chaoskit.search.campaign import Campaign, Found, confirm
 from chaoskit.search.draw import draw_streams, simpler_values, strategy_of
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Shrinker
+from chaoskit.search.states import states_of
 from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
 from chaoskit.strategies.streams import parts_of
 from chaoskit.verdict import Label, Verdict
@@ -248,16 +249,18 @@ def _quietly(fails: Any, stream: Stream, faults: Plan) -> bool:
 def violated(case: Case, faults: Plan, run: Run, label: Label | None, schedule: Schedule | None = None) -> Verdict:
     """The verdict on one failing run, with its literal schedule where that is known already."""
     reference = case.reference_of(run)
+    schedule = schedule or case.model.schedule(faults, run.steps, run.refusals)
     return Verdict(
         "violated",
         violations=case.violations(run),
         scenario=Scenario(case.model.stream.events, case.subject.broker, faults),
-        schedule=schedule or case.model.schedule(faults, run.steps, run.refusals),
+        schedule=schedule,
         label=label,
         expected=reference.state,
         observed=run.outcome.state,
         reference=reference,
         outcome=run.outcome,
+        states=states_of(case, faults, run, schedule),
     )
 
 
