@@ -14,6 +14,8 @@ PROPERTY = "chaoskit"
 REPRO = "chaoskit-repro"
 """What a report says of its test, and the repro file of one that failed: they come from xdist's workers, too, and stand
 in JUnit's XML."""
+GITHUB = "chaoskit-github"
+"""What GitHub shows of a test, where it runs there."""
 _ASKED: pytest.StashKey[PytestAsked] = pytest.StashKey()
 
 
@@ -43,6 +45,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--chaos-replay", metavar="PATH", action="append", default=[],
         help="replay a saved repro file, or all of a directory, instead of searching; may be given more than once",
+    )  # fmt: skip
+    group.addoption(
+        "--chaos-report", metavar="DIR",
+        help="write a page, a picture and JSON lines for each failing chaos test into this directory (relative to "
+        "rootdir), and JSON lines for each passing one",
     )  # fmt: skip
 
 
@@ -113,6 +120,8 @@ def pytest_runtest_makereport(
             report.user_properties.append((REPRO, asked.saved))
         if call.excinfo is not None:
             asked.shorten(report, call.excinfo)
+        if said := asked.for_github(report, call.excinfo):
+            report.user_properties.append((GITHUB, said))
     return report
 
 
@@ -123,11 +132,13 @@ class Summary:
     def __init__(self) -> None:
         self._said: list[tuple[str, str]] = []
         self._repros: dict[str, None] = {}
+        self._github: list[Any] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             self._said += [(report.nodeid, str(said)) for name, said in report.user_properties if name == PROPERTY]
             self._repros |= {str(path): None for name, path in report.user_properties if name == REPRO}
+            self._github += [(report.location, packed) for name, packed in report.user_properties if name == GITHUB]
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -137,6 +148,12 @@ class Summary:
             terminalreporter.write_line(nodeid)
             for line in said.splitlines():
                 terminalreporter.write_line(f"  {line}")
+        if self._github and not hasattr(terminalreporter.config, "workerinput"):
+            from chaoskit.pytest_reports import append_summary, commands
+
+            for line in [*commands(terminalreporter.config, self._github), append_summary(self._github)]:
+                if line:
+                    terminalreporter.write_line(line)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:

@@ -16,7 +16,9 @@ from hypothesis import HealthCheck
 from chaoskit.ambient import Asked, as_seed
 from chaoskit.duration import seconds
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
+from chaoskit.pytest_reports import on_github, write_reports
 from chaoskit.replays import Answer, play
+from chaoskit.report.github import Entry, entry_of, packed
 from chaoskit.report.terminal import as_text, headline, held_lines
 from chaoskit.repro import Repro, read, save, slug
 from chaoskit.run_pytest import Sink, outside
@@ -40,6 +42,7 @@ class PytestAsked(Asked):
         self.line = ""
         self.headline = ""
         self.saved = ""
+        self._entry: Entry | None = None
 
     @property
     def _directory(self) -> Path:
@@ -101,9 +104,14 @@ class PytestAsked(Asked):
 
     def tell(self, verdict: Verdict) -> None:
         said = [] if verdict.notes == ("replayed",) else held_lines(verdict)
-        self.line = "\n".join([*said, *self._notes])
+        replayed = _REPLAYS in self._config.stash
+        why_no_report = "" if replayed else write_reports(self._config, attrs.evolve(verdict, test=self.test))
+        self.line = "\n".join([*said, *self._notes, *([why_no_report] if why_no_report else [])])
+        told = "; ".join([*said, *self._notes]).removeprefix("held: ")
+        self._entry = Entry(self._item.nodeid, "held", told)
 
     def skip(self, why: str) -> NoReturn:
+        self._entry = Entry(self._item.nodeid, "skipped", why)
         pytest.skip(why)
 
     def report(self, verdict: Verdict) -> str:
@@ -111,7 +119,9 @@ class PytestAsked(Asked):
         replay = self._replay_command(verdict) if verdict.status == "violated" else None
         text = as_text(verdict, replay=replay)
         seed = "" if verdict.seed is None else f"\nFound with --chaos-seed={verdict.seed}\n"
-        notes = "".join(f"\n{note}\n" for note in self._notes)
+        written = write_reports(self._config, verdict, replay=replay)
+        notes = "".join(f"\n{note}\n" for note in [*self._notes, *([written] if written else [])])
+        self._entry = entry_of(verdict, replay=replay) if on_github() else None
         return f"{self.headline}\n{text}{seed}{notes}"
 
     def _replay_command(self, verdict: Verdict) -> str:
@@ -136,6 +146,15 @@ class PytestAsked(Asked):
         crash = ReprFileLocation(path, (line or 0) + 1, self.headline or text.splitlines()[0])
         entry = ReprEntryNative([f"{text.rstrip()}\n"])
         report.longrepr = ReprExceptionInfo(ReprTraceback([entry], None, "native"), crash)
+
+    def for_github(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> str:
+        """What GitHub is to show of this test; nothing elsewhere, and where `chaoskit replay` runs this pytest."""
+        if not on_github() or _sinks(self._config):
+            return ""
+        if self._entry is None and excinfo is not None and report.failed:
+            said = f"{excinfo.type.__name__}: {excinfo.value}"
+            self._entry = Entry(self._item.nodeid, "error", said)
+        return packed(self._entry) if self._entry is not None else ""
 
 
 def shown(path: Path) -> str:

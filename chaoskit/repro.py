@@ -46,8 +46,9 @@ _REQUIRED = (
 
 @attrs.frozen
 class Repro:
-    """A file that was read. Values of events, `expected` and `observed` are still encoded: decoding them needs the
-    classes that the test's module imports; so are `states`. Keys are decoded where that is possible without; `keys` has them encoded.
+    """A file that was read. Values of events, `expected`, `observed` and `states` are still encoded: decoding them
+    needs the classes that the test's module imports. Keys are decoded where that is possible without; `keys` has them
+    encoded.
     """
 
     path: Path
@@ -338,7 +339,9 @@ def _read_states(data: Mapping[str, Any], events: int, steps: int) -> States | N
         raise ReproError('"states" must be an object with "in_order" and "observed"')
     for name, noun, needed in (("in_order", "event", events), ("observed", "step", steps)):
         if not isinstance(found := states.get(name), list) or len(found) != needed:
-            raise ReproError(f'"states": "{name}" must be a list of {needed}, one for each {noun}; or take "states" out')
+            raise ReproError(
+                f'"states": "{name}" must be a list of {needed}, one for each {noun}; or take "states" out'
+            )
     first = states.get("first_difference")
     if first is not None and (type(first) is not int or not 1 <= first <= steps):
         raise ReproError(f'"states": "first_difference" is {first!r}, not the number of a step')

@@ -41,6 +41,11 @@ class Row:
     origin: int | None = None
     event: Event | None = None
 
+    @property
+    def boxed(self) -> bool:
+        """Whether it is about a message in a lane, and not about a consumer."""
+        return self.lane is not None and self.step is not None and self.step.action not in ("restart", "take over")
+
 
 @attrs.frozen
 class Grid:
@@ -96,10 +101,15 @@ def grid(scenario: Scenario, schedule: Schedule) -> Grid:
             )
         )
         seen.add((step.partition, step.offset))
-        latest[step.event] = number
+        if step.action in _LEAVES_A_TRACE:
+            latest[step.event] = number
     left_out = len(schedule.steps) - shown + 1 if len(rows) >= MOST_ROWS else 0
     workers = len({step.consumer for step in schedule}) > 1 and not by_consumer
     return Grid(tuple(lanes), tuple(rows), workers, max(0, left_out))
+
+
+_LEAVES_A_TRACE = ("deliver", "park", "put back", "skip", "refuse")
+"""Steps from which a message can come again."""
 
 
 def _comes(step: Step) -> bool:

@@ -37,7 +37,7 @@ FLOORS: list[set[str]] = [
     {"chaoskit.search", "chaoskit.repro"},
     {"chaoskit.investigate", "chaoskit.report", "chaoskit.loop", "chaoskit.quiet", "chaoskit.naming"},
     {"chaoskit.replays", "chaoskit.api", "chaoskit.ambient"},
-    {"chaoskit.run_pytest", "chaoskit.decorator"},
+    {"chaoskit.run_pytest", "chaoskit.decorator", "chaoskit.pytest_reports"},
     {"chaoskit.pytest_asked", "chaoskit.replay_file"},
     {"chaoskit.plugin", "chaoskit.commands"},
     {"chaoskit.cli"},
@@ -58,7 +58,7 @@ PACKAGES = (
 VALUES = FLOORS[0] | FLOORS[1] | FLOORS[2] - {"chaoskit.traces"}
 STANDARD_AND_ATTRS = {"attrs"}
 MAY_IMPORT = {
-    "pytest": {"decorator", "plugin", "pytest_asked", "run_pytest", "commands", "ambient"},
+    "pytest": {"decorator", "plugin", "pytest_asked", "pytest_reports", "run_pytest", "commands", "ambient"},
     "_pytest": {"plugin", "pytest_asked", "run_pytest"},
     "xdist": {"plugin", "pytest_asked", "run_pytest"},
     "faker": {"strategies"},
