@@ -17,7 +17,7 @@ import attrs
 
 from chaoskit.report.picture import picture
 from chaoskit.report.style import PAGE, PICTURE, palette
-from chaoskit.report.timeline import Row, value_of
+from chaoskit.report.timeline import Grid, Row, value_of
 from chaoskit.report.told import Beside, Told, headline, held_lines, told, tried
 from chaoskit.report.values import cut, visible
 from chaoskit.repro import versions
@@ -216,8 +216,11 @@ def _steps(found: Told) -> Iterator[str]:
         '<div class="scroll" role="region" aria-labelledby="steps" tabindex="0">\n<table>\n'
         f"<caption>{_caption(found)}</caption>\n<thead><tr>{heads}</tr></thead>\n<tbody>"
     )
+    last: Beside | None = None
     for row in found.grid.rows:
-        yield _step(row, found, found.beside[row.last - 1] if found.beside else None)
+        beside = found.beside[row.last - 1] if found.beside else None
+        yield _step(row, found.grid, beside, last)
+        last = beside
     if found.grid.left_out:
         yield f'<tr><td colspan="{len(columns)}">… and {found.grid.left_out} more steps</td></tr>'
     yield "</tbody>\n</table>\n</div>"
@@ -229,12 +232,12 @@ def _caption(found: Told) -> str:
     return "The state after each step, and in order after the furthest event that was handled by then"
 
 
-def _step(row: Row, found: Told, beside: Beside | None) -> str:
+def _step(row: Row, grid: Grid, beside: Beside | None, last: Beside | None) -> str:
     number = str(row.number) if row.last == row.number else f"{row.number}–{row.last}"
-    where = found.grid.lanes[row.lane] if row.lane is not None else ""
+    where = grid.lanes[row.lane] if row.lane is not None else ""
     message = _value(value_of(row.event)) if row.event is not None else ""
     cells = [f'<th scope="row" class="narrow">{number}</th>']
-    if found.grid.workers:
+    if grid.workers:
         cells.append(f"<td>{row.step.consumer if row.step is not None else ''}</td>")
     cells += [
         f'<td class="where"><bdi>{_text(where)}</bdi></td>',
@@ -242,7 +245,7 @@ def _step(row: Row, found: Told, beside: Beside | None) -> str:
         f'<td class="message">{message}</td>',
     ]
     if beside is not None:
-        cells += [_in_order(beside), _observed(beside)]
+        cells += [_in_order(beside, last), _observed(beside, last)]
     return f'<tr id="step-{row.number}" data-step="{row.number}" tabindex="0">{"".join(cells)}</tr>'
 
 
@@ -258,25 +261,35 @@ def _what(row: Row) -> str:
     return " ".join(part for part in (cell, mark, why, again) if part)
 
 
-def _in_order(beside: Beside) -> str:
+def _in_order(beside: Beside, last: Beside | None) -> str:
     if beside.in_order_after is None:
         return '<td class="state"><span class="absent">nothing is handled yet</span></td>'
     note = f"after <bdi>{_text(str(beside.in_order_after))}</bdi>"
     if beside.missing:
         note += f"; here <bdi>{_text(', '.join(map(str, beside.missing)))}</bdi> is still missing"
-    kind = "state agreed" if beside.first_difference else "state"
-    return f'<td class="{kind}">{_state(beside.in_order)}<span class="after">{note}</span></td>'
+    if beside.first_difference:
+        return f'<td class="state agreed">{_state(beside.in_order)}<span class="after">{note}</span></td>'
+    state = _state(beside.in_order, None if last is None else last.in_order)
+    return f'<td class="state">{state}<span class="after">{note}</span></td>'
 
 
-def _observed(beside: Beside) -> str:
-    flag = '<strong class="flag">first difference</strong>' if beside.first_difference else ""
-    places = ", ".join(beside.places)
-    where = f'<span class="after">at <bdi class="value">{_text(cut(places, SHOWN))}</bdi></span>' if places else ""
-    return f'<td class="state{" first-differs" if flag else ""}">{flag}{_state(beside.observed)}{where}</td>'
+def _observed(beside: Beside, last: Beside | None) -> str:
+    if not beside.first_difference:
+        return f'<td class="state">{_state(beside.observed, None if last is None else last.observed)}</td>'
+    places = cut(", ".join(beside.places), SHOWN)
+    where = f'<span class="after">at <bdi class="value">{_text(places)}</bdi></span>' if places else ""
+    flag = '<strong class="flag">first difference</strong>'
+    return f'<td class="state first-differs">{flag}{_state(beside.observed)}{where}</td>'
 
 
-def _state(state: object) -> str:
-    return '<span class="absent">no state here</span>' if state is None else _value(repr(state))
+def _state(state: object, last: object = None) -> str:
+    """A long state is said once as long as it stays the same."""
+    if state is None:
+        return '<span class="absent">no state here</span>'
+    text = repr(state)
+    if len(text) > SHOWN and last is not None and text == repr(last):
+        return '<span class="absent">unchanged</span>'
+    return _value(text)
 
 
 # What happened, and what rules it out.

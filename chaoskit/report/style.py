@@ -70,7 +70,7 @@ PICTURE = f"""
 PAGE = f"""
 *, ::before, ::after {{ box-sizing: border-box; }}
 html {{ color-scheme: light dark; font: 100%/1.55 {SANS}; background: var(--paper); color: var(--ink);
-  -webkit-text-size-adjust: 100%; scroll-behavior: smooth; }}
+  -webkit-text-size-adjust: 100%; }}
 body {{ margin: 0 auto; max-width: 80rem; padding: 2.5rem clamp(1rem, 4vw, 3rem) 3rem; }}
 h1, h2, p, ol, ul, figure, pre, table {{ margin: 0; }}
 h1 {{ font-size: clamp(1.35rem, 1.1rem + 1.2vw, 1.9rem); line-height: 1.25; letter-spacing: -0.01em;
@@ -101,7 +101,8 @@ main:focus {{ outline: none; }}
 figure.scroll {{ padding: 0.75rem; width: fit-content; max-width: 100%; }}
 table {{ border-collapse: collapse; width: 100%; font-size: 0.92rem; }}
 caption {{ text-align: left; color: var(--quiet); font-size: 0.88rem; padding: 0.7rem 0.9rem 0.35rem; }}
-th, td {{ text-align: left; vertical-align: top; padding: 0.5rem 0.9rem; border-top: 1px solid var(--line); }}
+th, td {{ text-align: left; vertical-align: top; padding: 0.5rem 0.9rem; border-top: 1px solid var(--line);
+  overflow-wrap: anywhere; }}
 thead th {{ color: var(--quiet); font-size: 0.82rem; font-weight: 600; border-top: 0; white-space: nowrap; }}
 tbody th {{ font-weight: 600; }}
 tr[data-step] {{ scroll-margin: 4rem; }}
@@ -112,7 +113,8 @@ tr[data-step]:focus, tr:target {{ background: var(--note-soft); }}
 .what, .message {{ min-width: 10rem; }}
 .state {{ min-width: clamp(11rem, 22vw, 16rem); max-width: 30rem; }}
 .place {{ min-width: 8rem; }}
-.where {{ min-width: 6.5rem; }}
+.where {{ min-width: 7.5rem; }}
+.in-order, .observed {{ min-width: 9rem; }}
 .after, .absent {{ display: block; color: var(--quiet); font-size: 0.82rem; overflow-wrap: anywhere; }}
 .mark {{ color: var(--note); font-weight: 600; }}
 .first-differs {{ background: var(--bad-soft); box-shadow: inset 4px 0 0 var(--bad); }}
@@ -136,7 +138,6 @@ pre.command code {{ white-space: pre; user-select: all; font-size: 1em; }}
 footer {{ margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--quiet);
   font-size: 0.88rem; }}
 footer ul {{ display: flex; flex-wrap: wrap; gap: 0.2rem 1.5rem; list-style: none; padding: 0; }}
-@media (prefers-reduced-motion: reduce) {{ html {{ scroll-behavior: auto; }} }}
 @media print {{
   body {{ max-width: none; padding: 0; font-size: 10pt; }}
   nav, .skip, .hint {{ display: none; }}
