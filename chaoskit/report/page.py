@@ -18,7 +18,7 @@ import attrs
 from chaoskit.report.picture import picture
 from chaoskit.report.style import PAGE, PICTURE, palette
 from chaoskit.report.timeline import Grid, Row, value_of
-from chaoskit.report.told import Beside, Told, headline, held_lines, told, tried
+from chaoskit.report.told import Beside, Told, changes, headline, held_lines, place_lines, told, tried
 from chaoskit.report.values import cut, visible
 from chaoskit.repro import versions
 from chaoskit.state import Difference
@@ -89,7 +89,7 @@ def page(verdict: Verdict, *, replay: str | None = None) -> str:
     contents = f'<nav aria-label="Contents">\n<ul>{"".join(links)}</ul>\n</nav>' if len(links) > 1 else ""
     return SKELETON.substitute(
         policy=policy,
-        title=_text(cut(headline(verdict), 400)),
+        title=_text(cut(_title(verdict), 400)),
         style=STYLE,
         status=verdict.status,
         test=_text(verdict.test or "a function without a name"),
@@ -98,6 +98,12 @@ def page(verdict: Verdict, *, replay: str | None = None) -> str:
         footer="\n".join(f"<li>{_text(line)}</li>" for line in _origin(verdict)),
         script=SCRIPT,
     )
+
+
+def _title(verdict: Verdict) -> str:
+    """The reasons of an unknown verdict have a section of their own."""
+    line = headline(verdict)
+    return line.partition(": ")[0] if verdict.status == "unknown" else line
 
 
 @attrs.frozen
@@ -136,7 +142,7 @@ def _plain(verdict: Verdict) -> list[Section]:
     """A run that has found nothing wrong, or has shown nothing."""
     if verdict.status == "held":
         return [Section("shown", "What it has shown", _paragraphs(held_lines(verdict)))]
-    reasons = "".join(f"<li>{_text(reason)}</li>" for reason in verdict.reasons)
+    reasons = "".join(f"<li>{_with_code(reason)}</li>" for reason in verdict.reasons)
     lines = [f"Tried: {tried(verdict)}."] if tried(verdict) else []
     hint = 'If that is all that can be shown here, say why: chaos(…, allow_unknown="why") skips visibly.'
     body = f'<ul class="remedies">{reasons}</ul>\n{_paragraphs([*lines, hint])}'
@@ -276,20 +282,27 @@ def _in_order(beside: Beside, last: Beside | None) -> str:
 def _observed(beside: Beside, last: Beside | None) -> str:
     if not beside.first_difference:
         return f'<td class="state">{_state(beside.observed, None if last is None else last.observed)}</td>'
-    places = cut(", ".join(beside.places), SHOWN)
-    where = f'<span class="after">at <bdi class="value">{_text(places)}</bdi></span>' if places else ""
     flag = '<strong class="flag">first difference</strong>'
-    return f'<td class="state first-differs">{flag}{_state(beside.observed)}{where}</td>'
+    places = _listed(place_lines(beside.places))
+    return f'<td class="state first-differs">{flag}{_state(beside.observed)}{places}</td>'
 
 
 def _state(state: object, last: object = None) -> str:
-    """A long state is said once as long as it stays the same."""
+    """Of a long state only what a step has changed in it; the whole is folded."""
     if state is None:
         return '<span class="absent">no state here</span>'
     text = repr(state)
-    if len(text) > SHOWN and last is not None and text == repr(last):
+    if len(text) <= SHOWN or last is None:
+        return _value(text)
+    if text == repr(last):
         return '<span class="absent">unchanged</span>'
-    return _value(text)
+    whole = f'<summary class="whole">whole state</summary><bdi class="value">{_text(cut(text, MOST_LETTERS))}</bdi>'
+    return f"{_listed(changes(last, state))}<details>{whole}</details>"
+
+
+def _listed(lines: Sequence[str]) -> str:
+    items = "".join(f'<li><bdi class="value">{_text(line)}</bdi></li>' for line in lines)
+    return f'<ul class="changes">{items}</ul>' if items else ""
 
 
 # What happened, and what rules it out.

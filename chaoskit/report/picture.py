@@ -27,7 +27,7 @@ LETTER = 7.4
 GUTTER = 40
 CONSUMER = 92
 BEND = 26
-"""How far an arrow within a lane swings out."""
+"""The room beside a box."""
 MOST_LETTERS = 28
 """Of a lane's name, a cell or a mark."""
 LINE = 84
@@ -99,9 +99,9 @@ def _opening(width: float, height: float, label: str | None) -> str:
 
 
 def _layout(grid: Grid, top: float) -> Layout:
-    shown = [row.cell for row in grid.rows if row.boxed]
-    letters = max((len(_short(text)) for text in [*shown, *grid.lanes]), default=0)
-    lane = max(112.0, letters * LETTER + 2 * BEND + 12)
+    cell = max((len(_short(row.cell)) for row in grid.rows if row.boxed), default=0)
+    name = max((len(_short(name)) for name in grid.lanes), default=0)
+    lane = max(104.0, cell * LETTER + 2 * BEND + 12, name * LETTER + 16)
     left = GUTTER + (CONSUMER if grid.workers else 0)
     lanes = max(1, len(grid.lanes))
     marks = left + lanes * lane + 10
@@ -194,7 +194,7 @@ def _said(layout: Layout, row: Row, y: float, first: bool) -> Iterator[str]:
 
 
 def _arrow(layout: Layout, origin: Row, row: Row, places: dict[int, int]) -> str:
-    """From the nearer sides of two boxes; within a lane it swings out to the right."""
+    """From the nearer sides of two boxes. Within a lane it swings out to the right, the further the longer it is."""
     start = row.lane if origin.lane is None else origin.lane
     assert start is not None
     assert row.lane is not None
@@ -202,7 +202,7 @@ def _arrow(layout: Layout, origin: Row, row: Row, places: dict[int, int]) -> str
     if start == row.lane:
         x1 = layout.middle(start) + _node_width(origin) / 2
         x2 = layout.middle(start) + _node_width(row) / 2 + 1
-        out = max(x1, x2) + BEND
+        out = max(x1, x2) + 14 + 4 * min(8, places[row.number] - places[origin.number])
         path = f"M{x1:g} {y1:g}C{out:g} {y1:g} {out:g} {y2:g} {x2:g} {y2:g}"
     else:
         side = 1 if start < row.lane else -1

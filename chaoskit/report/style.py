@@ -112,13 +112,15 @@ tr[data-step]:focus, tr:target {{ background: var(--note-soft); }}
 .narrow {{ white-space: nowrap; }}
 .what, .message {{ min-width: 10rem; }}
 .state {{ min-width: clamp(11rem, 22vw, 16rem); max-width: 30rem; }}
-.place {{ min-width: 8rem; }}
+.place {{ min-width: 9rem; }}
 .where {{ min-width: 7.5rem; }}
 .in-order, .observed {{ min-width: 9rem; }}
 .after, .absent {{ display: block; color: var(--quiet); font-size: 0.82rem; overflow-wrap: anywhere; }}
 .mark {{ color: var(--note); font-weight: 600; }}
 .first-differs {{ background: var(--bad-soft); box-shadow: inset 4px 0 0 var(--bad); }}
 .agreed {{ background: var(--good-soft); }}
+.changes {{ list-style: none; padding: 0; }}
+.whole {{ font-size: 0.82rem; color: var(--quiet); }}
 .flag {{ display: block; color: var(--bad); font-weight: 700; font-size: 0.82rem; margin-bottom: 0.15rem; }}
 .in-order {{ color: var(--good); }}
 .observed {{ color: var(--bad); }}
@@ -142,6 +144,8 @@ footer ul {{ display: flex; flex-wrap: wrap; gap: 0.2rem 1.5rem; list-style: non
   body {{ max-width: none; padding: 0; font-size: 10pt; }}
   nav, .skip, .hint {{ display: none; }}
   .scroll {{ overflow: visible; }}
+  .state, .what, .message, .where, .in-order, .observed {{ min-width: 0; }}
+  th, td {{ padding: 0.35rem 0.4rem; }}
   .picture {{ max-width: 100%; height: auto; }}
   tr, li, pre {{ break-inside: avoid; }}
   h2 {{ break-after: avoid; }}

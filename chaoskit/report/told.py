@@ -15,11 +15,13 @@ from chaoskit.faults import Overtake
 from chaoskit.outcome import Outcome
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.schedule import reached
-from chaoskit.state import Difference, differences, only_rounding
+from chaoskit.state import ABSENT, Difference, differences, only_rounding, same
 from chaoskit.verdict import Verdict
 
 MOST_DIFFERENCES = 12
 MOST_PLACES = 3
+MOST_OF_CHANGE = 60
+"""Letters of a value among the changes of a state."""
 ROUNDING = "Only rounding differs: the sum of floats depends on their order. Use integers or Decimal."
 
 
@@ -34,7 +36,7 @@ class Beside:
     in_order_after: EventId | None = None
     missing: tuple[EventId, ...] = ()
     first_difference: bool = False
-    places: tuple[str, ...] = ()
+    places: tuple[Difference, ...] = ()
 
 
 @attrs.frozen
@@ -145,13 +147,62 @@ def _beside(verdict: Verdict) -> Sequence[Beside]:
     return found
 
 
-def _places(in_order: Any, observed: Any) -> tuple[str, ...]:
+def _places(in_order: Any, observed: Any) -> tuple[Difference, ...]:
     if in_order is None or observed is None:
         return ()
     try:
-        return tuple(each.path for each in islice(differences(in_order, observed), MOST_PLACES))
+        return tuple(islice(differences(in_order, observed), MOST_PLACES))
     except StaleState:  # parts that cannot be compared
         return ()
+
+
+def changes(before: Any, after: Any) -> list[str]:
+    """What a step has changed in the state, place by place, and how many more places there are."""
+    try:
+        found = list(differences(before, after))
+    except StaleState:  # parts that cannot be compared
+        return []
+    lines = [line for each in found[: MOST_PLACES + 1] for line in _change(each)]
+    more = len(lines) + len(found[MOST_PLACES + 1 :]) - MOST_PLACES
+    return lines if more <= 0 else [*lines[:MOST_PLACES], f"and {more} more"]
+
+
+def _change(each: Difference) -> list[str]:
+    before, after = each.expected, each.observed
+    if added := _added(each.path, before, after):
+        return added
+    if before is ABSENT:
+        return [f"{each.path}: {short(after, MOST_OF_CHANGE)}"]
+    if after is ABSENT:
+        return [f"{each.path} is gone"]
+    return [f"{each.path}: {short(before, MOST_OF_CHANGE)} → {short(after, MOST_OF_CHANGE)}"]
+
+
+def _added(path: str, fewer: Any, more: Any) -> list[str]:
+    """The items that a list has behind those of another; nothing where they are no such lists."""
+    if not (isinstance(fewer, list) and isinstance(more, list) and same(fewer, more[: len(fewer)])):
+        return []
+    return [f"{path}[{place}]: {short(more[place], MOST_OF_CHANGE)}" for place in range(len(fewer), len(more))]
+
+
+def place_lines(places: Sequence[Difference]) -> list[str]:
+    """Where and how two states differ, in a few words for each place."""
+    lines: list[str] = []
+    for each in places:
+        in_order, here = short(each.expected, MOST_OF_CHANGE), short(each.observed, MOST_OF_CHANGE)
+        if only := _added(each.path, each.expected, each.observed):
+            lines += [f"only here {line}" for line in only]
+        elif only := _added(each.path, each.observed, each.expected):
+            lines += [f"only in order {line}" for line in only]
+        elif each.expected is ABSENT or each.observed is ABSENT:
+            lines.append(
+                f"only here {each.path}: {here}"
+                if each.expected is ABSENT
+                else f"only in order {each.path}: {in_order}"
+            )
+        else:
+            lines.append(f"{each.path}: in order {in_order}, here {here}")
+    return lines[:MOST_PLACES]
 
 
 def _tracebacks(outcome: Outcome | None) -> list[str]:

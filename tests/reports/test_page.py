@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from chaoskit import Event, Kafka, Redeliver, Scenario
 from chaoskit.repro import save
 from reports.cases import (
     DEAD_LETTER,
@@ -79,7 +80,12 @@ def test_each_step_has_the_state_of_both_runs_and_the_first_difference_is_marked
         "{'alice': 0}after e2; here e1 is still missing",
         "{'alice': 0}after e2",
     ]
-    assert [row[-1] for row in cells] == ["{}", "{}", "{}", "first difference{'alice': 1}at state['alice']"]
+    assert [row[-1] for row in cells] == [
+        "{}",
+        "{}",
+        "{}",
+        "first difference{'alice': 1}state['alice']: in order 0, here 1",
+    ]
 
 
 def test_deviations_lead_to_the_sentences_that_explain_them_and_back(html: str) -> None:
@@ -176,6 +182,20 @@ def test_long_values_are_folded_and_the_page_stays_small(hostile: str) -> None:
     assert all(len(each.all("summary")[0].text) <= 120 for each in details)
     assert "שלום " * 400 in Page(hostile).only("main").text
     assert len(hostile) < 400_000
+
+
+def test_of_a_long_state_each_step_says_what_it_has_changed(tmp_path: Path) -> None:
+    """Items that were added, values that changed, or that nothing did; the whole is folded. The first difference says
+    what only one of the two has."""
+    events = [Event(f"key {number}", "x" * 30) for number in range(5)]
+    scenario = Scenario(events, Kafka(), [Redeliver("e5", 0)])
+    page = Page(shown("html", saved(log, scenario, tmp_path)))
+    cells = [row.children[-1].text for row in rows(page)]
+    item = "('key 4', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx')"
+    assert cells[4].startswith(f"state['log'][4]: {item}state['count']: 4 → 5whole state{{'log': [('key 0', 'xxx")
+    assert cells[5] == "unchanged"
+    assert cells[6].startswith("first difference")
+    assert cells[6].endswith(f"only here state['log'][5]: {item}state['count']: in order 5, here 6")
 
 
 def test_a_delivery_of_more_than_sixty_steps_says_what_is_left_out(tmp_path: Path) -> None:
