@@ -6,14 +6,17 @@ The pytest plugin puts its own in place for each test; without pytest the defaul
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any, NoReturn
 from unittest import SkipTest
 
+from chaoskit.faults import FaultKind
+from chaoskit.search.evidence import Evidence
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
+from chaoskit.watch import Limit, Recorder
 
 
 class Asked:
@@ -23,6 +26,13 @@ class Asked:
     schedules: int | None = None
     budget: float | None = None
     """Seconds for each test."""
+    limit: Limit | None = None
+    """For each run of a test."""
+    recorder: Recorder | None = None
+    evidence: Evidence | None = None
+    """What earlier searches of the test have shown."""
+    known: Collection[frozenset[FaultKind]] = ()
+    """Kinds of fault that are known to fail together, and are not tried again."""
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """The seed, and whether somebody chose it."""
@@ -30,14 +40,21 @@ class Asked:
             return as_seed(decorated), True
         return secrets.randbits(32), False
 
+    def limited(self) -> AbstractContextManager[None]:
+        """Within this the limit holds."""
+        return nullcontext()
+
     def before_search(self, subject: Subject) -> Verdict | None:
         """A verdict that makes the search unnecessary, such as of a saved repro that still fails."""
         return None
 
+    def met(self, verdict: Verdict) -> None:
+        """The search met a failure, which is not minimal yet."""
+
     def tell(self, verdict: Verdict) -> None:
         """The test passed."""
 
-    def skip(self, why: str) -> NoReturn:
+    def skip(self, why: str, verdict: Verdict) -> NoReturn:
         raise SkipTest(why)
 
     def report(self, verdict: Verdict) -> str:

@@ -17,7 +17,7 @@ from chaoskit.errors import ChaosFailure, UsageError
 from chaoskit.event import Stream
 from chaoskit.execute import Deliver
 from chaoskit.faults import FaultKind
-from chaoskit.invariant import Invariant
+from chaoskit.invariant import DIED, HANG, Invariant
 from chaoskit.investigate import default_invariants, derive, investigate, question
 from chaoskit.loop import own_loop
 from chaoskit.naming import name_of
@@ -144,7 +144,8 @@ def subject_of(wrapper: Any, given: dict[str, Any]) -> Iterator[Subject]:
             returned = run(**given, deliver=deliver)
             return deliver.returned if wrapper.chaos_async else returned
 
-        yield Subject(body, terms.broker, terms.invariants, wrapper.chaos_async)
+        asked = ambient.current()
+        yield Subject(body, terms.broker, terms.invariants, wrapper.chaos_async, asked.limit, asked.recorder)
 
 
 def conduct(wrapper: Any, given: dict[str, Any]) -> Verdict:
@@ -152,7 +153,7 @@ def conduct(wrapper: Any, given: dict[str, Any]) -> Verdict:
     terms: Terms = wrapper.chaos_terms
     asked = ambient.current()
     with subject_of(wrapper, given) as subject:
-        with quiet():
+        with quiet(), asked.limited():
             verdict = asked.before_search(subject)
             if verdict is None:
                 verdict = _search(wrapper, subject, terms, given, asked)
@@ -178,6 +179,9 @@ def _search(wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any],
             digest=None if chosen else name.encode(),
             examples=examples,
             fixtures=[parameter for parameter in given if parameter != "self"],
+            evidence=asked.evidence,
+            known=asked.known,
+            met=asked.met,
         )
     )
     return attrs.evolve(verdict, seed=seed)
@@ -199,8 +203,11 @@ def _explicit_streams(wrapper: Any) -> int | None:
 
 
 def _show_output(subject: Subject, verdict: Verdict) -> None:
-    """Run the minimal scenario once more, this time with its output and log records."""
+    """Run the minimal scenario once more, this time with its output and log records; but not where it does
+    not end."""
     assert verdict.scenario is not None
+    if any(violation.invariant in (HANG, DIED) for violation in verdict.violations):
+        return
     subject.on(verdict.scenario.stream).run(verdict.scenario.faults)
 
 
@@ -212,5 +219,5 @@ def _pronounce(verdict: Verdict, terms: Terms) -> None:
         asked.tell(verdict)
         return
     if verdict.status == "unknown" and terms.allow_unknown is not None:
-        asked.skip(f"chaoskit: {terms.allow_unknown} ({'; '.join(verdict.reasons)})")
+        asked.skip(f"chaoskit: {terms.allow_unknown} ({'; '.join(verdict.reasons)})", verdict)
     raise ChaosFailure(asked.report(verdict), verdict)

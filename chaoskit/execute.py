@@ -18,6 +18,7 @@ from chaoskit.outcome import Outcome, Raised
 from chaoskit.scenario import Model, Steps
 from chaoskit.schedule import DELIVER, LOSE, REFUSE, RESTART, SKIP, WAIT, Raw
 from chaoskit.state import snapshot
+from chaoskit.watch import Hung
 
 Handler = Callable[[Message], Any]
 Body = Callable[["Deliver"], Any]
@@ -122,7 +123,8 @@ class Deliver:
     _memory_kept = False
     _state: Callable[[], Any] | None = None
     _unawaited: Coroutine[Any, Any, None] | None = None
-    _refusals: tuple[int, ...] = ()
+    _refusals: Sequence[int] = ()
+    _at = 0
 
     def __init__(self, script: Script, is_async: bool, record_states: bool) -> None:
         self._script = script
@@ -192,6 +194,9 @@ class Deliver:
                         self._must_be_sync(result)
         except (UsageError, *PASS_THROUGH):
             raise
+        except Hung:
+            self._at = number
+            raise
         except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
             self._drive(self._calls(handler, None, number, refusal))
         self._done = True
@@ -219,8 +224,10 @@ class Deliver:
         live: Steps | None = None
         taken: list[Raw] = []
         later = _Later(script.retries) if script.retries is not None else None
+        self._refusals = refused
         while number < len(steps):
             step = steps[number]
+            self._at, self._steps = number, steps
             if step[0] == DELIVER:
                 if error is None:
                     called = handlers.get(step[1]) or handler
@@ -337,7 +344,13 @@ class Deliver:
         )
 
     def run(self, outcome: Outcome) -> Run:
-        return Run(outcome, self._steps, self._refusals, self._memory_kept, self._state is not None)
+        return Run(outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None)
+
+    def tell(self, hung: Hung) -> None:
+        """How far this run came."""
+        hung.script, hung.over = self._script, self._done
+        hung.steps = self._steps[: self._at + 1] if self._called and not self._done else self._steps
+        hung.refusals = tuple(self._refusals)
 
 
 def _takes_nothing(function: Any) -> bool:
@@ -385,6 +398,26 @@ class ReferenceRefused(UsageError):
         )
 
 
+class HungInOrder(UsageError):
+    """The test did not end although every message came once and in order."""
+
+    def __init__(self, hung: Hung) -> None:
+        super().__init__(
+            f"{where_it_hung(hung)}, although everything came once and in order. Where it may take so long: "
+            "--chaos-limit gives each run more time"
+        )
+
+
+def where_it_hung(hung: Hung) -> str:
+    """What did not end, and for how long it was waited for."""
+    stream = hung.script.mailbox.model.stream
+    if hung.steps and not hung.over and hung.steps[-1][0] == DELIVER:
+        event = stream[hung.steps[-1][2]].id
+        return f"the handler did not return within {hung.seconds:g} s: step {len(hung.steps)}, the delivery of {event}"
+    where = "after the deliveries" if hung.over else f"at step {len(hung.steps)}" if hung.steps else "before `deliver`"
+    return f"the test did not end within {hung.seconds:g} s: {where}"
+
+
 class _Later:
     """What was refused in an order that no model makes: lost, or shown again at the end, round after round, for as
     long as a round brings anything on."""
@@ -424,6 +457,11 @@ def execute(body: Body, script: Script, *, is_async: bool = False, record_states
     try:
         returned = body(deliver)
     except (ChaosError, *PASS_THROUGH):
+        raise
+    except Hung as hung:
+        deliver.tell(hung)
+        if script.faults is None:
+            raise HungInOrder(hung) from None
         raise
     except Exception as error:
         if script.faults is None:

@@ -31,3 +31,10 @@ class Invariant:
     check: Callable[[Outcome, Outcome], Iterable[Violation]]
     needs_state: bool = False
     needs_states: bool = False
+
+
+HANG = "hang"
+"""What is violated by a run that does not end."""
+
+DIED = "process died"
+"""What is violated by a run that takes its process with it."""

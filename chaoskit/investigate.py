@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -12,19 +12,21 @@ import attrs
 from chaoskit.duration import shown
 from chaoskit.errors import ChaosError, UsageError
 from chaoskit.event import Event, Stream
-from chaoskit.execute import PASS_THROUGH, Run
+from chaoskit.execute import PASS_THROUGH, Run, where_it_hung
 from chaoskit.faults import FaultKind
-from chaoskit.invariant import Invariant
+from chaoskit.invariant import HANG, Invariant, Violation
 from chaoskit.scenario import Scenario, allowed_kinds
 from chaoskit.schedule import Schedule
 from chaoskit.search.campaign import Campaign, Found, confirm
 from chaoskit.search.draw import draw_streams, simpler_values, strategy_of
+from chaoskit.search.evidence import Evidence
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Shrinker
 from chaoskit.search.states import states_of
 from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
 from chaoskit.strategies.streams import parts_of
 from chaoskit.verdict import Label, Verdict
+from chaoskit.watch import Hung
 
 SCHEDULES_PER_STREAM = 50
 STREAMS_PER_DRAW = 100
@@ -41,7 +43,8 @@ MOST_LABEL_ROUNDS = 4
 @attrs.frozen(kw_only=True, eq=False)
 class Question:
     """What `check` and a chaos test ask. `examples` are literal streams that are tried first. `budget`: seconds, in
-    place of a number of schedules unless that is given, too."""
+    place of a number of schedules unless that is given, too. `evidence` and `known` come from earlier searches. `met`
+    is told of a failure before it is made minimal, which may take long."""
 
     subject: Subject
     events: Any
@@ -55,6 +58,9 @@ class Question:
     digest: bytes | None = None
     examples: tuple[Stream, ...] = ()
     fixtures: tuple[str, ...] = ()
+    evidence: Evidence = attrs.field(factory=Evidence)
+    known: tuple[frozenset[FaultKind], ...] = ()
+    met: Callable[[Verdict], None] | None = None
 
 
 def question(
@@ -70,6 +76,9 @@ def question(
     digest: bytes | None = None,
     examples: Sequence[Any] = (),
     fixtures: Sequence[str] = (),
+    evidence: Evidence | None = None,
+    known: Iterable[frozenset[FaultKind]] = (),
+    met: Callable[[Verdict], None] | None = None,
 ) -> Question:
     """Check what can be checked before anything runs. Raises UsageError in the user's terms."""
     if type(schedules) is not int or schedules < 1:
@@ -81,10 +90,12 @@ def question(
         events = Stream.of(events)
         if not len(events):
             raise UsageError("the list of events is empty: nothing would be delivered")
+    known = tuple(known)
+    alone = {kind for kinds in known if len(kinds) == 1 for kind in kinds}
     return Question(
         subject=subject,
         events=events,
-        kinds=allowed_kinds(subject.broker, faults),
+        kinds=tuple(kind for kind in allowed_kinds(subject.broker, faults) if kind not in alone),
         schedules=schedules,
         streams=1 if literal else streams or -(-schedules // SCHEDULES_PER_STREAM),
         seed=seed,
@@ -94,12 +105,16 @@ def question(
         digest=digest,
         examples=tuple(Stream.of(example) for example in examples),
         fixtures=tuple(fixtures),
+        evidence=evidence or Evidence(),
+        known=known,
+        met=met,
     )
 
 
 def investigate(q: Question) -> Verdict:
     """Search until a failure within a partition or key is found or the schedules are used up."""
     campaign = Campaign(q.subject, q.kinds, q.schedules, q.streams + len(q.examples), fixtures=q.fixtures)
+    campaign.evidence, campaign.known = q.evidence, q.known
     campaign.ignore_across = q.across_keys == "any"
     campaign.literal = isinstance(q.events, Stream)
     if q.budget is not None:
@@ -121,13 +136,15 @@ def investigate(q: Question) -> Verdict:
             campaign.ignore_across = True
     except CheckerFailed as failed:
         return Verdict("unknown", reasons=(str(failed),), tally=campaign.tally(), seed=q.seed)
+    except Hung as hung:
+        return attrs.evolve(fewest_that_hang(q, hung), tally=campaign.tally(), seed=q.seed)
     if across is not None and q.across_keys == "violation":
         return attrs.evolve(across, tally=campaign.tally())
     reasons = campaign.unknown()
     return Verdict(
         "unknown" if reasons else "held",
         reasons=tuple(reasons),
-        tally=campaign.tally(),
+        tally=attrs.evolve(campaign.tally(), saturated=campaign.saturated),
         notes=tuple(_notes(campaign)),
         seed=q.seed,
     )
@@ -157,7 +174,7 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
             campaign.try_stream(stream, derive(q.seed, f"plans {salt}"))
         except PASS_THROUGH:
             raise
-        except Exception as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
+        except (Exception, Hung) as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
             campaign.error = error
         return campaign.found is not None or campaign.error is not None
 
@@ -200,7 +217,9 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
 
 def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     """Confirm the failure, make it minimal, and say which order it breaks."""
-    confirm(found)
+    run = confirm(found)
+    if q.met is not None:
+        q.met(violated(found.case, found.faults, run, None, minimal=False))
     across = found.case.explained_by_order(found.run, found.case.likely_orders(found.run))
     broken = {violation.invariant for violation in found.case.violations(found.run)}
 
@@ -211,7 +230,7 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
             if broken.isdisjoint(violation.invariant for violation in case.violations(run)):
                 return False
             return case.explained_by_order(run, case.likely_orders(run)) == across
-        except (ChaosError, CheckerFailed, *PASS_THROUGH):
+        except (ChaosError, CheckerFailed, Hung, *PASS_THROUGH):
             return False
 
     parts = None if isinstance(q.events, Stream) else parts_of(q.events)
@@ -246,8 +265,57 @@ def _quietly(fails: Any, stream: Stream, faults: Plan) -> bool:
         return False
 
 
-def violated(case: Case, faults: Plan, run: Run, label: Label | None, schedule: Schedule | None = None) -> Verdict:
-    """The verdict on one failing run, with its literal schedule where that is known already."""
+def fewest_that_hang(q: Question, hung: Hung) -> Verdict:
+    """The verdict on a run that did not end. Its scenario is made smaller under a tighter limit, and kept only if it
+    hangs under the full one, too."""
+    if q.met is not None:
+        q.met(hung_verdict(q.subject, hung))
+    limit = q.subject.limit
+    parts = None if isinstance(q.events, Stream) else parts_of(q.events)
+
+    def hangs(stream: Stream, faults: Plan) -> bool:
+        return hung_under(q.subject, stream, faults) is not None
+
+    shrinker = Shrinker(
+        q.subject.broker, q.kinds, lambda stream, faults: _quietly(hangs, stream, faults),
+        parts.allows if parts else lambda stream: True, parts is not None, parts.min_size if parts else 1,
+    )  # fmt: skip
+    faults, stream = hung.script.faults or (), hung.script.mailbox.model.stream
+    if faults and limit is not None:
+        with limit.tighter():
+            smaller = shrinker.shrink(stream, faults)
+        hung = hung_under(q.subject, *smaller) or hung
+    return hung_verdict(q.subject, hung)
+
+
+def hung_under(subject: Subject, stream: Stream, faults: Plan) -> Hung | None:
+    """How this scenario hangs; None where it ends."""
+    try:
+        subject.on(stream).run(faults)
+    except Hung as hung:
+        return hung
+    return None
+
+
+def hung_verdict(subject: Subject, hung: Hung) -> Verdict:
+    """Violated, with the schedule up to the step that did not end."""
+    case = subject.on(hung.script.mailbox.model.stream)
+    faults = hung.script.faults or ()
+    return Verdict(
+        "violated",
+        violations=(Violation(HANG, where_it_hung(hung)),),
+        scenario=Scenario(case.model.stream.events, subject.broker, faults),
+        schedule=case.model.schedule(faults, hung.steps, hung.refusals),
+        expected=case.reference().state,
+        reference=case.reference(),
+    )
+
+
+def violated(
+    case: Case, faults: Plan, run: Run, label: Label | None, schedule: Schedule | None = None, *, minimal: bool = True
+) -> Verdict:
+    """The verdict on one failing run, with its literal schedule where that is known already; and with the states along
+    the way where nothing smaller is to come."""
     reference = case.reference_of(run)
     schedule = schedule or case.model.schedule(faults, run.steps, run.refusals)
     return Verdict(
@@ -260,7 +328,7 @@ def violated(case: Case, faults: Plan, run: Run, label: Label | None, schedule: 
         observed=run.outcome.state,
         reference=reference,
         outcome=run.outcome,
-        states=states_of(case, faults, run, schedule),
+        states=states_of(case, faults, run, schedule) if minimal else None,
     )
 
 

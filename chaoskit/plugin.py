@@ -10,12 +10,6 @@ import pytest
 if TYPE_CHECKING:
     from chaoskit.pytest_asked import PytestAsked
 
-PROPERTY = "chaoskit"
-REPRO = "chaoskit-repro"
-"""What a report says of its test, and the repro file of one that failed: they come from xdist's workers, too, and stand
-in JUnit's XML."""
-GITHUB = "chaoskit-github"
-"""What GitHub shows of a test, where it runs there."""
 _ASKED: pytest.StashKey[PytestAsked] = pytest.StashKey()
 
 
@@ -34,9 +28,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "with --chaos-schedules, too, whichever comes first",
     )
     group.addoption(
+        "--chaos-limit",
+        metavar="TIME",
+        help="the longest that one run of a test under one schedule may take; one that takes longer hangs, which is a "
+        "failure (default: no limit, and 30s for `chaoskit fuzz` and for replays of what hung)",
+    )
+    group.addoption(
         "--chaos-seed",
         metavar="SEED",
         help="seed of every chaos test, mixed with its node id; the same seed, the same result",
+    )
+    group.addoption(
+        "--chaos-corpus",
+        metavar="PLACE",
+        help="share failures through a database of Hypothesis: a directory, or redis://host:port/0 "
+        "(default: that of Hypothesis' settings profile)",
     )
     group.addoption(
         "--chaos-repros", metavar="DIR", default=".chaoskit",
@@ -65,15 +71,20 @@ def pytest_configure(config: pytest.Config) -> None:
     schedules = config.getoption("chaos_schedules")
     if schedules is not None and schedules < 1:
         raise pytest.UsageError(f"--chaos-schedules={schedules}: a whole number, 1 or more, is needed")
-    if (given := config.getoption("chaos_time")) is not None:
-        from chaoskit.duration import seconds
-        from chaoskit.errors import UsageError
+    for option in ("time", "limit"):
+        if (given := config.getoption(f"chaos_{option}")) is not None:
+            from chaoskit.duration import seconds
+            from chaoskit.errors import UsageError
 
-        try:
-            seconds(given)
-        except UsageError as error:
-            raise pytest.UsageError(f"--chaos-time: {error}") from None
+            try:
+                seconds(given)
+            except UsageError as error:
+                raise pytest.UsageError(f"--chaos-{option}: {error}") from None
     config.pluginmanager.register(Summary(), "chaoskit-summary")
+    if "chaoskit_fuzz" in getattr(config, "workerinput", {}):
+        from chaoskit.fuzz.worker import take_on_from_xdist
+
+        take_on_from_xdist(config)
     if config.getoption("chaos_replay"):
         from chaoskit.pytest_asked import prepare_replay
 
@@ -102,7 +113,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     from chaoskit.pytest_asked import PytestAsked, allow_fixtures
 
     allow_fixtures(item)
-    asked = item.stash[_ASKED] = PytestAsked(item)
+    worker = item.config.pluginmanager.get_plugin("chaoskit-fuzz-worker")
+    asked = item.stash[_ASKED] = PytestAsked(item) if worker is None else worker.asked(item)
     with ambient.around(asked):
         return (yield)
 
@@ -113,15 +125,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if _ASKED in item.stash and call.when == "call":
-        asked = item.stash[_ASKED]
-        if asked.line:
-            report.user_properties.append((PROPERTY, asked.line))
-        if asked.saved:
-            report.user_properties.append((REPRO, asked.saved))
-        if call.excinfo is not None:
-            asked.shorten(report, call.excinfo)
-        if said := asked.for_github(report, call.excinfo):
-            report.user_properties.append((GITHUB, said))
+        item.stash[_ASKED].complete(report, call.excinfo)
     return report
 
 
@@ -136,9 +140,9 @@ class Summary:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
-            self._said += [(report.nodeid, str(said)) for name, said in report.user_properties if name == PROPERTY]
-            self._repros |= {str(path): None for name, path in report.user_properties if name == REPRO}
-            self._github += [(report.location, packed) for name, packed in report.user_properties if name == GITHUB]
+            self._said += [(report.nodeid, str(said)) for name, said in report.user_properties if name == "chaoskit"]
+            self._repros |= {str(path): None for name, path in report.user_properties if name == "chaoskit-repro"}
+            self._github += [(report.location, it) for name, it in report.user_properties if name == "chaoskit-github"]
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,8 +16,10 @@ from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocat
 from hypothesis import HealthCheck
 
 from chaoskit.ambient import Asked, as_seed
+from chaoskit.apart import VARIABLE, died, play_apart, play_here
 from chaoskit.duration import seconds
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
+from chaoskit.invariant import HANG
 from chaoskit.pytest_reports import on_github, write_reports
 from chaoskit.replays import Answer, play
 from chaoskit.report.github import Entry, entry_of, packed
@@ -24,12 +28,24 @@ from chaoskit.repro import Repro, read, save, slug
 from chaoskit.run_pytest import Sink, outside
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
+from chaoskit.watch import Limit, why_no_limit
 
+PROPERTY = "chaoskit"
+REPRO = "chaoskit-repro"
+"""What a report says of its test, and the repro file of one that failed; they stand in JUnit's XML, too."""
+GITHUB = "chaoskit-github"
+"""What GitHub shows of a test, where it runs there."""
 _REPLAYS: pytest.StashKey[list[Repro]] = pytest.StashKey()
+
+
+AS_MET = ".as-met.json"
+"""How the file of a failure ends that was not made minimal yet."""
 
 
 class PytestAsked(Asked):
     """The runner of one chaos test in pytest."""
+
+    test: str
 
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
@@ -39,6 +55,10 @@ class PytestAsked(Asked):
         self.schedules = item.config.getoption("chaos_schedules")
         given = item.config.getoption("chaos_time")
         self.budget = None if given is None else seconds(given)
+        given = item.config.getoption("chaos_limit")
+        self._asked_limit = None if given is None else Limit(seconds(given))
+        self.limit = self._asked_limit or Limit()
+        self._as_met: list[Path] = []
         self.line = ""
         self.headline = ""
         self.saved = ""
@@ -58,6 +78,24 @@ class PytestAsked(Asked):
             return 0, True
         return super().seed(None)
 
+    @contextmanager
+    def limited(self) -> Iterator[None]:
+        if self._asked_limit is None:
+            yield
+            return
+        with self._armed():
+            yield
+
+    @contextmanager
+    def _armed(self) -> Iterator[None]:
+        if why := why_no_limit():
+            self._notes.append(f"runs have no limit of time: {why}")
+            yield
+            return
+        assert self.limit is not None
+        with self.limit.armed():
+            yield
+
     # Saved repros.
 
     def before_search(self, subject: Subject) -> Verdict | None:
@@ -72,13 +110,24 @@ class PytestAsked(Asked):
                 continue
             if repro.test != self._item.nodeid:
                 continue
-            answer = play(repro, subject, across_keys=across)
+            answer = self._play(repro, subject, across)
             if answer.became in ("STILL FAILS", "CHANGED") and answer.verdict is not None:
                 self._notes.append(f"saved repro {shown(path)} {answer.became.lower()}; nothing was searched")
                 return answer.verdict
             why = f" ({answer.reason})" if answer.reason else ""
             self._notes.append(f"saved repro {shown(path)} {_said(answer)}{why}")
         return None
+
+    def _play(self, repro: Repro, subject: Subject, across: str) -> Answer:
+        """What hung has a limit in any case; what took its process with it has a process of its own."""
+        if died(repro):
+            told = os.environ.get(VARIABLE)
+            if told is None:
+                return play_apart(repro, self._config.rootpath)
+            return play_here(repro, subject, Path(told), across_keys=across)
+        hung = any(violation["invariant"] == HANG for violation in repro.violations)
+        with self._armed() if hung and self._asked_limit is None else nullcontext():
+            return play(repro, subject, across_keys=across)
 
     def _replay_only(self, subject: Subject, across: str) -> Verdict:
         """--chaos-replay: the answers of this test's files; the first that fails is the verdict."""
@@ -87,7 +136,7 @@ class PytestAsked(Asked):
         for repro in self._config.stash[_REPLAYS]:
             if repro.test != self._item.nodeid:
                 continue
-            answer = play(repro, subject, across_keys=across)
+            answer = self._play(repro, subject, across)
             for sink in _sinks(self._config):
                 sink.answers.append(answer)
             why = f" ({answer.reason})" if answer.reason else ""
@@ -103,6 +152,7 @@ class PytestAsked(Asked):
     # What is said.
 
     def tell(self, verdict: Verdict) -> None:
+        self._forget_as_met()
         said = [] if verdict.notes == ("replayed",) else held_lines(verdict)
         replayed = _REPLAYS in self._config.stash
         why_no_report = "" if replayed else write_reports(self._config, attrs.evolve(verdict, test=self.test))
@@ -110,7 +160,16 @@ class PytestAsked(Asked):
         told = "; ".join([*said, *self._notes]).removeprefix("held: ")
         self._entry = Entry(self._item.nodeid, "held", told)
 
-    def skip(self, why: str) -> NoReturn:
+    def met(self, verdict: Verdict) -> None:
+        """Kept for whoever stops the run before the failure is minimal; deleted when that is saved."""
+        with suppress(ReproError, CodecError):  # the minimal one has the same trouble, and tells it
+            self._as_met.append(save(attrs.evolve(verdict, test=self.test), self._directory, suffix=AS_MET))
+
+    def _forget_as_met(self) -> None:
+        for path in self._as_met:
+            path.unlink(missing_ok=True)
+
+    def skip(self, why: str, verdict: Verdict) -> NoReturn:
         self._entry = Entry(self._item.nodeid, "skipped", why)
         pytest.skip(why)
 
@@ -130,11 +189,23 @@ class PytestAsked(Asked):
             return ""
         try:
             path = save(verdict, self._directory)
+            self._forget_as_met()
         except (ReproError, CodecError) as error:
             return f"no repro file: {str(error).removeprefix('no repro file: ')}"
         root = self._config.rootpath
         self.saved = str(path.relative_to(root) if path.is_relative_to(root) else path)
         return replay_command(self._config, [self.saved])
+
+    def complete(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> None:
+        """Add to pytest's report what is to be said of the test, also where it comes from xdist's workers."""
+        if self.line:
+            report.user_properties.append((PROPERTY, self.line))
+        if self.saved:
+            report.user_properties.append((REPRO, self.saved))
+        if excinfo is not None:
+            self.shorten(report, excinfo)
+        if said := self._for_github(report, excinfo):
+            report.user_properties.append((GITHUB, said))
 
     def shorten(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Put the report in place of a traceback through chaoskit."""
@@ -147,7 +218,7 @@ class PytestAsked(Asked):
         entry = ReprEntryNative([f"{text.rstrip()}\n"])
         report.longrepr = ReprExceptionInfo(ReprTraceback([entry], None, "native"), crash)
 
-    def for_github(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> str:
+    def _for_github(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> str:
         """What GitHub is to show of this test; nothing elsewhere, and where `chaoskit replay` runs this pytest."""
         if not on_github() or _sinks(self._config):
             return ""

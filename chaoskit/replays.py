@@ -10,17 +10,23 @@ import attrs
 from chaoskit.codec import lenient
 from chaoskit.errors import ChaosError
 from chaoskit.execute import Run
-from chaoskit.investigate import violated
+from chaoskit.invariant import DIED, HANG
+from chaoskit.investigate import hung_verdict, violated
 from chaoskit.repro import Repro, same_settings
 from chaoskit.schedule import Schedule
 from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
 from chaoskit.verdict import Verdict
+from chaoskit.watch import Hung
 
 Became = Literal["FIXED", "STILL FAILS", "CHANGED", "NO LONGER POSSIBLE", "CANNOT REPLAY"]
 
 EXIT_CODES: dict[Became, int] = {
     "FIXED": 0, "NO LONGER POSSIBLE": 0, "STILL FAILS": 1, "CHANGED": 1, "CANNOT REPLAY": 2
 }  # fmt: skip
+
+
+OURS = {"refused", "test body", HANG, DIED}
+"""What can be violated whatever the test asks for."""
 
 
 @attrs.frozen(eq=False)
@@ -59,6 +65,8 @@ def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> A
         if across_keys == "any" and label == "across keys":
             return answer("FIXED", 'across_keys="any" accepts it', _held(repro, case, run))
         verdict = attrs.evolve(violated(case, repro.faults, run, label, literal), test=repro.test)
+    except Hung as hung:
+        verdict = attrs.evolve(hung_verdict(subject, hung), test=repro.test)
     except CheckerFailed as error:
         return answer("CANNOT REPLAY", str(error))
     except ChaosError as error:
@@ -70,7 +78,7 @@ def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> A
 
 def _unasked(repro: Repro, subject: Subject) -> str | None:
     broken = {violation["invariant"] for violation in repro.violations}
-    if broken - {"refused", "test body"} and broken.isdisjoint(i.name for i in subject.invariants):
+    if broken - OURS and broken.isdisjoint(i.name for i in subject.invariants):
         return f"it breaks {', '.join(sorted(broken))}, which is not asked for here"
     return None
 

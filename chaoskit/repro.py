@@ -123,7 +123,8 @@ def _converter() -> cattrs.Converter:
 CONVERTER = _converter()
 
 
-def _encode_event(event: Event) -> dict[str, Any]:
+def encode_event(event: Event) -> dict[str, Any]:
+    """An event as it is written. Raises CodecError, which names the event."""
     return {
         "id": event.id,
         "key": encode(event.key, f"the key of event {event.id}"),
@@ -164,6 +165,19 @@ def same_settings(one: Broker, two: Broker) -> bool:
     return left == right
 
 
+def with_shown_values(repro: Repro) -> list[Event]:
+    """The events, with what needs a class of the test shown as it is written."""
+    return [attrs.evolve(event, value=shown_value(event.value)) for event in repro.events]
+
+
+def shown_value(encoded: Any) -> Any:
+    """The value, or its encoding where it needs a class that is not imported."""
+    try:
+        return decode(encoded)
+    except CodecError:
+        return encoded
+
+
 # Writing.
 
 
@@ -177,9 +191,9 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "format": FORMAT,
         "test": verdict.test or "",
         "broker": encode_broker(scenario.broker),
-        "events": [_encode_event(event) for event in scenario.events],
+        "events": [encode_event(event) for event in scenario.events],
         "faults": [CONVERTER.unstructure(fault, Fault) for fault in faults],
-        "schedule": [_encode_step(step, faults) for step in verdict.schedule],
+        "schedule": [encode_step(step, faults) for step in verdict.schedule],
         "expected": lenient(verdict.expected),
         "observed": lenient(verdict.observed),
         "violations": [{"invariant": v.invariant, "message": v.message} for v in verdict.violations],
@@ -187,7 +201,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "versions": versions(),
     }
     if verdict.found is not None:
-        data["found"] = [_encode_event(event) for event in verdict.found]
+        data["found"] = [encode_event(event) for event in verdict.found]
     if verdict.states is not None and (states := _encode_states(verdict.states)) is not None:
         data["states"] = states
     return data
@@ -204,7 +218,8 @@ def _encode_states(states: States) -> dict[str, Any] | None:
     return data if len(json.dumps(data)) <= MOST_OF_STATES else None
 
 
-def _encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
+def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
+    """A step as it is written; its fault as a number among these."""
     data: dict[str, Any] = {"action": step.action, "consumer": step.consumer}
     for name in ("event", "partition", "offset", "attempt"):
         if getattr(step, name) is not None:
@@ -219,14 +234,11 @@ def _encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Of what has a say in what is found."""
+    """Of what made the file."""
     import hypothesis
 
-    return {
-        "chaoskit": __version__,
-        "hypothesis": str(hypothesis.__version__),
-        "python": platform.python_version(),
-    }
+    python = platform.python_version()
+    return {"chaoskit": __version__, "hypothesis": str(hypothesis.__version__), "python": python}
 
 
 def file_name(verdict: Verdict) -> str:
@@ -234,11 +246,20 @@ def file_name(verdict: Verdict) -> str:
     so that the same bug found twice has one name."""
     assert verdict.scenario is not None
     scenario = verdict.scenario
-    positions = {event.id: i for i, event in enumerate(scenario.events)}
-    faults = [[type(f).__name__, positions[f.at], *attrs.astuple(f)[1:]] for f in scenario.faults]
     keys = [encode(event.key) for event in scenario.events]
-    identity = json.dumps([verdict.test, encode_broker(scenario.broker), sorted(faults), keys], sort_keys=True)
-    return f"{slug(verdict.test or 'check')}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}.json"
+    return _name(verdict.test or "", scenario.broker, [event.id for event in scenario.events], keys, scenario.faults)
+
+
+def file_name_of(repro: Repro) -> str:
+    """The name that `file_name` gave when this was saved, wherever it was read from."""
+    return _name(repro.test, repro.broker, [event.id for event in repro.events], repro.keys, repro.faults)
+
+
+def _name(test: str, broker: Broker, ids: Sequence[EventId], keys: Sequence[Any], faults: Sequence[Fault]) -> str:
+    positions = {id_: i for i, id_ in enumerate(ids)}
+    plain = [[type(f).__name__, positions[f.at], *attrs.astuple(f)[1:]] for f in faults]
+    identity = json.dumps([test or None, encode_broker(broker), sorted(plain), list(keys)], sort_keys=True)
+    return f"{slug(test or 'check')}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}.json"
 
 
 def slug(test: str) -> str:
@@ -246,13 +267,23 @@ def slug(test: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", test.replace(".py::", "-")).strip("-")[-60:].strip("-") or "test"
 
 
-def save(verdict: Verdict, directory: Path) -> Path:
+def save(verdict: Verdict, directory: Path, *, suffix: str = ".json") -> Path:
     """Write the file whole or not at all. If one of that name is there already it is kept."""
-    data = document(verdict)
-    path = directory / file_name(verdict)
+    text = text_of(document(verdict))
+    return write(directory, file_name(verdict).removesuffix(".json") + suffix, text)
+
+
+def text_of(data: Mapping[str, Any]) -> str:
+    """The text of a file with this data."""
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     if any("\ud800" <= character <= "\udfff" for character in text):  # a lone surrogate is no UTF-8
         text = json.dumps(data, indent=2) + "\n"
+    return text
+
+
+def write(directory: Path, name: str, text: str) -> Path:
+    """Write a repro file that is there as text. One of this name is kept. Raises ReproError with the reason."""
+    path = directory / name
     try:
         directory.mkdir(parents=True, exist_ok=True)
         _write_once(path, text)
@@ -293,6 +324,11 @@ def read(path: Path) -> Repro:
         raise ReproError("not UTF-8 text") from None
     except OSError as error:
         raise ReproError(f"cannot be read: {error.strerror or error}") from None
+    return parse(text, path)
+
+
+def parse(text: str, path: Path) -> Repro:
+    """What `read` makes of the text of a file that is called `path`."""
     try:
         data = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:

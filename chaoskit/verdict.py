@@ -24,7 +24,8 @@ class Tally:
 
     `schedules`: distinct schedules run, references not counted. `effective`: the kinds of fault that, alone in a
     schedule, changed the order or the number of times in which some key's events were seen; `not_tried`: the others.
-    `all_singles`: every schedule with a single fault was run, for every stream.
+    `all_singles`: every schedule with a single fault was run, for every stream. `saturated`: the search ended since it
+    saw nothing new any more.
     """
 
     streams: int = 0
@@ -33,6 +34,7 @@ class Tally:
     effective: tuple[str, ...] = ()
     not_tried: tuple[str, ...] = ()
     all_singles: bool = False
+    saturated: bool = False
 
 
 @attrs.frozen(eq=False)

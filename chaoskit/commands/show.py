@@ -11,8 +11,7 @@ import click
 
 from chaoskit.commands.console import own_errors, show_renderable
 from chaoskit.errors import ReproError
-from chaoskit.report.saved import saved_replay, saved_verdict
-from chaoskit.report.terminal import report
+from chaoskit.report.saved import saved_replay, saved_report, saved_verdict
 from chaoskit.repro import Repro, read
 
 STANDARD_OUTPUT = Path("-")
@@ -51,7 +50,7 @@ def _show(path: Path, outputs: Mapping[str, Path], github: bool, states: bool) -
         click.echo(f"{path}: {error}", err=True)
         return 2
     if states or not (outputs or github):
-        show_renderable(report(saved_verdict(repro), replay=saved_replay(repro), states=states))
+        show_renderable(saved_report(repro, states=states))
     code = max((_written(repro, kind, out) for kind, out in outputs.items()), default=0)
     return max(code, _github(repro) if github else 0)
 

@@ -60,7 +60,8 @@ def entry_of(verdict: Verdict, *, replay: str | None = None) -> Entry:
         "violated",
         found.headline,
         cut(plain(timeline(verdict.scenario, verdict.schedule)), MOST_OF_TIMELINE),
-        (*(f"{number}. {sentence}." for number, sentence in enumerate(found.sentences, start=1)), found.label),
+        tuple(f"{number}. {sentence}." for number, sentence in enumerate(found.sentences, start=1))
+        + ((found.label,) if found.label else ()),
         replay or "",
     )
 

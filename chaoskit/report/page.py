@@ -317,7 +317,7 @@ def _happened(found: Told) -> str:
         back = f' <span class="back">({noun} {links})</span>' if steps else ""
         items.append(f'<li id="told-{number}">{_text(sentence)}.{back}</li>')
     listed = f'<ol class="told">\n{"".join(items)}\n</ol>\n' if items else ""
-    return f'{listed}<p class="label">{_text(found.label)}</p>'
+    return listed + (f'<p class="label">{_text(found.label)}</p>' if found.label else "")
 
 
 def _remedies(found: Told) -> str:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 
 import attrs
+from rich.console import RenderableType
 
 from chaoskit.codec import decode
 from chaoskit.errors import CodecError
 from chaoskit.invariant import Violation
+from chaoskit.report.terminal import report
 from chaoskit.report.values import Undecoded
 from chaoskit.repro import Repro
 from chaoskit.scenario import Scenario
 from chaoskit.schedule import Schedule
 from chaoskit.state import differences
-from chaoskit.verdict import States, Verdict
+from chaoskit.verdict import Label, States, Verdict
 
 
 def saved_verdict(repro: Repro) -> Verdict:
@@ -32,13 +34,18 @@ def saved_verdict(repro: Repro) -> Verdict:
         violations=tuple(violations),
         scenario=Scenario([attrs.evolve(e, value=_shown(e.value)) for e in repro.events], repro.broker, repro.faults),
         schedule=Schedule(repro.schedule),
-        label=repro.label if repro.label in ("within", "across keys") else "not decided",  # type: ignore[arg-type]
+        label=repro.label if repro.label in get_args(Label) else None,  # type: ignore[arg-type]
         expected=expected,
         observed=observed,
         test=repro.test,
         states=_states(repro.states),
         versions=repro.versions,
     )
+
+
+def saved_report(repro: Repro, *, states: bool = False) -> RenderableType:
+    """As text; with the state after each step, if that is wanted."""
+    return report(saved_verdict(repro), replay=saved_replay(repro), states=states)
 
 
 def saved_replay(repro: Repro) -> str:

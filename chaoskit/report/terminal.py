@@ -76,7 +76,8 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
     yield _heading("What happened")
     for number, sentence in enumerate(found.sentences, start=1):
         yield _indented(f"{number}. {sentence}.")
-    yield _indented(found.label)
+    if found.label:
+        yield _indented(found.label)
     yield _heading("What rules it out")
     for kind, remedy in found.remedies:
         yield _indented(f"{kind}: {remedy}.")

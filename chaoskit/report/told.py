@@ -12,6 +12,7 @@ import attrs
 from chaoskit.errors import StaleState
 from chaoskit.event import EventId
 from chaoskit.faults import Overtake
+from chaoskit.invariant import DIED
 from chaoskit.outcome import Outcome
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.schedule import reached
@@ -42,9 +43,9 @@ class Beside:
 @attrs.frozen
 class Told:
     """A violated verdict. `remarks`: what is to be said of the differences, and what is violated besides; `more`:
-    differences that would be too many. `sentences` are the numbered ones, `label` says which order is broken,
-    `remedies` are kinds of fault and what rules each out. `beside` has the states after each step, where there are
-    any."""
+    differences that would be too many. `sentences` are the numbered ones, `label` says which order is broken, where it
+    is about one, `remedies` are kinds of fault and what rules each out. `beside` has the states after each step, where
+    there are any."""
 
     headline: str
     size: str
@@ -69,7 +70,7 @@ def told(verdict: Verdict) -> Told:
     kinds = dict.fromkeys(type(fault) for fault in scenario.faults)
     return Told(
         headline=headline(verdict),
-        size=f"{count(len(scenario.events), 'event')}, {count(len(scenario.faults), 'fault')}, minimal",
+        size=f"{count(len(scenario.events), 'event')}, {count(len(scenario.faults), 'fault')}, {_smallest(verdict)}",
         differences=tuple(found[:MOST_DIFFERENCES]),
         more=max(0, len(found) - MOST_DIFFERENCES),
         remarks=(*remarks, *messages[:MOST_DIFFERENCES]),
@@ -83,6 +84,11 @@ def told(verdict: Verdict) -> Told:
         ),
         beside=tuple(_beside(verdict)),
     )
+
+
+def _smallest(verdict: Verdict) -> str:
+    """A run that takes its process with it is not made smaller."""
+    return "as drawn" if verdict.violations[0].invariant == DIED else "minimal"
 
 
 def headline(verdict: Verdict) -> str:
@@ -219,7 +225,10 @@ def _traceback(error: Exception) -> str:
 
 
 def _label(verdict: Verdict) -> str:
+    """Nothing where no order is asked about, such as for a run that does not end."""
     assert verdict.scenario is not None
+    if verdict.label is None:
+        return ""
     broker, no_order = type(verdict.scenario.broker).__name__, verdict.scenario.broker.promises_no_order
     if verdict.label == "across keys":
         return (

@@ -14,15 +14,14 @@ from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run
 from chaoskit.faults import FaultKind, Overtake
 from chaoskit.outcome import Outcome
+from chaoskit.search.evidence import Evidence
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.subject import Case, Subject, differing_step, kept, key_sequences
 from chaoskit.state import differences, same, snapshot
 from chaoskit.verdict import Tally
+from chaoskit.watch import Hung
 
 UNLIMITED = 1 << 60
-
-DISTINCT_MEMORY = 1 << 15
-"""Schedules that are remembered so as to count none twice; then the memory starts anew and stays flat."""
 
 MONOTONOUS_SHARE = 10
 """Schedules for a stream in which no key has two different values: an overwrite cannot go wrong there. The first
@@ -44,9 +43,10 @@ class Found:
 @attrs.define
 class Campaign:
     """One search. `streams` is how many are expected; `ignore_across`: a failure that an order without faults explains
-    is none. `literal`: the streams are the user's own and all there are. `budget`: seconds instead of a number of
-    schedules; it ends between streams, not before the first that can show something, and `most_per_stream` schedules
-    are run on each."""
+    is none. `literal`: the streams are the user's own and all there are. `evidence` may be that of an earlier search
+    of the same test. `known`: sets of kinds that are known to fail together, which are not tried again. `budget`:
+    seconds instead of a number of schedules; it ends between streams, not before the first that can show something,
+    and `most_per_stream` schedules are run on each."""
 
     subject: Subject
     kinds: Sequence[FaultKind]
@@ -54,27 +54,19 @@ class Campaign:
     streams: int
     ignore_across: bool = False
     literal: bool = False
+    evidence: Evidence = attrs.field(factory=Evidence)
+    known: Sequence[frozenset[FaultKind]] = ()
     budget: float | None = None
     most_per_stream: int = UNLIMITED
     started: float = attrs.field(factory=time.monotonic)
     streams_done: int = 0
-    streams_seen: int = 0
     done: int = 0
-    deliveries: int = 0
     found: Found | None = None
-    error: Exception | None = None
+    error: Exception | Hung | None = None
     memory_kept: bool = False
     saturated: bool = False
     notes: list[str] = attrs.field(factory=list)
     fixtures: Sequence[str] = ()
-    _seen: set[int] = attrs.field(factory=set)
-    _effective: set[FaultKind] = attrs.field(factory=set)
-    _possible: set[FaultKind] = attrs.field(factory=set)
-    _changed: bool = False
-    _state_moved: bool = False
-    _two_values: bool = False
-    _event_matters: bool = False
-    _all_singles: bool = True
     _preflown: bool = False
 
     def try_stream(self, stream: Stream, salt: int) -> None:
@@ -83,7 +75,8 @@ class Campaign:
             return
         if not len(stream):
             return
-        self.streams_seen += 1
+        shown = self.evidence
+        shown.streams_seen += 1
         case = self.subject.on(stream)
         self._look_at(case)
         share = -(-(self.schedules - self.done) // max(1, self.streams - self.streams_done))
@@ -92,24 +85,26 @@ class Campaign:
             share = min(share, MONOTONOUS_SHARE, max(1, self.schedules // 5))
         else:
             self.streams_done += 1
+            shown.streams += 1
         print_ = _fingerprint(stream)
         plans = Plans(case.model, self.kinds, salt)
-        if len(self._possible) < len(self.kinds):
-            self._possible.update(c.kind for position in range(len(stream)) for c in plans.choices(position))
+        if not shown.possible.issuperset(self.kinds):
+            shown.possible.update(c.kind for position in range(len(stream)) for c in plans.choices(position))
         calm = case.steps(())
         if len({step[1] for step in calm}) > 1:
             self._check_calm(case)
-        self._remember(hash((print_, tuple(calm))))
+        shown.seen.add(hash((print_, tuple(calm))))
         misses = 0
         for plan in self._plans(plans, share):
             if share <= 0 or misses > PATIENCE:
                 break
+            plan = self._unknown_part(plan)
             steps = case.steps(plan)
             known = hash((print_, tuple(steps)))
-            if known in self._seen or not plan:
+            if known in shown.seen or not plan:
                 misses += 1
                 continue
-            self._remember(known)
+            shown.remember(known)
             share, misses = share - 1, 0
             if self._fails(case, plan, steps):
                 return
@@ -124,28 +119,39 @@ class Campaign:
         """Seconds since the search began."""
         return time.monotonic() - self.started
 
+    def unknown(self) -> list[str]:
+        """Why a search without a failure has shown nothing, or less than it was asked for; empty if it has."""
+        return self.evidence.unknown(self.kinds, self.subject)
+
+    def tally(self) -> Tally:
+        return self.evidence.tally(self.kinds)
+
     def _plans(self, plans: Plans, share: int) -> Iterator[Plan]:
         singles = plans.every_single(max(1, share // 2))
-        if self.literal and self.streams_seen > 1:
+        if self.literal and self.evidence.streams_seen > 1:
             pass  # this stream had them before
         elif singles is not None:
             yield from singles
         else:
-            self._all_singles = False
+            self.evidence.all_singles = False
             for _, plan in zip(range(share // 2), plans.some_singles(), strict=False):
                 yield plan
         yield from plans.mixtures()
 
-    def _remember(self, known: int) -> None:
-        if len(self._seen) >= DISTINCT_MEMORY:
-            self._seen.clear()
-        self._seen.add(known)
+    def _unknown_part(self, plan: Plan) -> Plan:
+        """The plan without what fails for certain: of each set of kinds that is known to fail, the last is left out."""
+        for kinds in self.known:
+            if kinds.issubset(map(type, plan)):
+                last = [kind for kind in self.kinds if kind in kinds][-1:]
+                plan = tuple(fault for fault in plan if type(fault) not in last)
+        return plan
 
     def _fails(self, case: Case, plan: Plan, steps: Sequence[Any]) -> bool:
         self.done += 1
+        self.evidence.schedules += 1
         run = case.run(plan, steps)
-        self.deliveries += sum(not step[0] for step in steps)
-        if len(self._effective) < len(self.kinds):
+        self.evidence.deliveries += sum(not step[0] for step in steps)
+        if not self.evidence.effective.issuperset(self.kinds):
             self._note_effect(case, plan, steps)
         if not case.violations(run):
             return False
@@ -162,30 +168,30 @@ class Campaign:
         A stall of a lane never does: it changes the order between lanes.
         """
         kinds = {type(fault) for fault in plan}
-        if len(kinds) != 1 or (kind := kinds.pop()) in self._effective:
+        if len(kinds) != 1 or (kind := kinds.pop()) in self.evidence.effective:
             return
         calm = case.steps(())
         if steps == calm:
             return
-        self._changed = True
+        self.evidence.changed = True
         keys = [event.key for event in case.model.stream.events]
         if kind is Overtake or key_sequences(steps, keys) != key_sequences(calm, keys):
-            self._effective.add(kind)
+            self.evidence.effective.add(kind)
 
     # Before the search: does the state start afresh, and does anything move it?
 
     def _look_at(self, case: Case) -> None:
         if not self._preflown:
             self._preflight(case)
-        reference = case.reference()
+        reference, shown = case.reference(), self.evidence
         self._must_hold_in_order(reference)
-        if not self._two_values:
-            self._two_values = _two_values(case.model.stream)
+        if not shown.two_values:
+            shown.two_values = _two_values(case.model.stream)
         states = reference.states
-        if not self._state_moved:
-            self._state_moved = any(not same(states[0], state) for state in states)
-        if self.subject.needs_state and not self._event_matters:
-            self._event_matters = self._leaving_out_matters(case, reference)
+        if not shown.state_moved:
+            shown.state_moved = any(not same(states[0], state) for state in states)
+        if self.subject.needs_state and not shown.event_matters:
+            shown.event_matters = self._leaving_out_matters(case, reference)
 
     def _preflight(self, case: Case) -> None:
         """Empty, in order, empty again, in order again, and calm. Repeated until a stream moved the state."""
@@ -255,53 +261,11 @@ class Campaign:
                 less = self.subject.on(case.model.stream.without(position)).in_order(strict=False).outcome
             except (ChaosError, *PASS_THROUGH):
                 raise
-            except Exception:  # noqa: BLE001 - the body needs that event
+            except (Exception, Hung):  # noqa: BLE001 - the body needs that event
                 return True
             if self.subject.judge(whole, less):
                 return True
         return False
-
-    # Afterwards: what has it shown?
-
-    def unknown(self) -> list[str]:
-        """Why a run without a failure has shown nothing, or less than it was asked for; empty if it has."""
-        if not self.kinds:
-            return ["this broker makes no fault under these settings: there is nothing to try"]
-        if not self.done:
-            return ["no schedule was run"]
-        reasons = []
-        if not self._effective and not self._changed:
-            reasons.append("no fault changed any schedule")
-        idle = [kind.__name__ for kind in self.kinds if kind not in self._effective and not self._idle_by_nature(kind)]
-        if idle and not reasons:
-            reasons.append(
-                f"{', '.join(idle)} never changed the order or the number of times in which a key's events were "
-                "seen: allow more events of one key (max_size, fewer keys), or narrow `faults`"
-            )
-        if not self._two_values:
-            reasons.append(
-                "no stream had two different values under one key: an overwrite in the wrong order is unseen"
-            )
-        if self.subject.needs_state and not self._event_matters:
-            reasons.append("leaving out any single event never changed the state: does the test return what changes?")
-        if self.subject.needs_states and not self._state_moved:
-            reasons.append("the state was the same after every delivery: does state= give what changes?")
-        return reasons
-
-    def _idle_by_nature(self, kind: FaultKind) -> bool:
-        """No stream had anything on which it could act (a second lane to stall, a body that repeats), and it was not
-        all that was asked."""
-        return kind not in self._possible and len(self.kinds) > 1
-
-    def tally(self) -> Tally:
-        return Tally(
-            streams=self.streams_done or self.streams_seen,
-            schedules=self.done,
-            deliveries=self.deliveries,
-            effective=tuple(kind.__name__ for kind in self.kinds if kind in self._effective),
-            not_tried=tuple(kind.__name__ for kind in self.kinds if kind not in self._effective),
-            all_singles=self._all_singles and self.streams_seen > 0,
-        )
 
 
 _RAISED = object()

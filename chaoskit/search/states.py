@@ -12,26 +12,38 @@ from typing import Any, TypeVar
 import attrs
 
 from chaoskit.event import EventId
-from chaoskit.execute import Run
+from chaoskit.execute import HungInOrder, Run
 from chaoskit.faults import Fault
 from chaoskit.outcome import Outcome
 from chaoskit.schedule import Reached, Schedule, reached
 from chaoskit.search.subject import Case, Subject, kept
 from chaoskit.state import snapshot
 from chaoskit.verdict import States
+from chaoskit.watch import Hung
 
 Seen = TypeVar("Seen")
+
+HANGS = (Hung, HungInOrder)
+"""Each costs the whole limit of a run, and where one beginning does not end others may not."""
 
 MOST_STEPS = 60
 """Longer schedules have no states: n steps cost n runs, and nobody reads them all."""
 
 
 def states_of(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule) -> States | None:
-    """The states of both runs; None where the schedule is too long. Raises nothing: what goes wrong in the middle of a
-    run was never asked for."""
+    """The states of both runs; None where the schedule is too long, or a beginning of it does not end. Raises nothing:
+    what goes wrong in the middle of a run was never asked for."""
     stream = case.model.stream
     if max(len(schedule), len(stream)) > MOST_STEPS or len(schedule) != len(run.steps):
         return None
+    try:
+        return _taken(case, faults, run, schedule)
+    except HANGS:
+        return None
+
+
+def _taken(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule) -> States:
+    stream = case.model.stream
     lost, skips = case.left_out(run)
     in_order = [_tried(partial(_reference, case, n, lost, skips)) for n in range(1, len(stream))]
     in_order.append(case.reference(lost, skips=skips))
@@ -49,7 +61,7 @@ def _tried(look: Callable[[], Seen]) -> Seen | None:
     which is no Exception; and an invariant, too."""
     try:
         return look()
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, *HANGS):
         raise
     except BaseException:  # noqa: BLE001 - the reason above
         return None

@@ -18,6 +18,7 @@ from chaoskit.scenario import Broker, Model
 from chaoskit.schedule import DELIVER, Raw
 from chaoskit.state import snapshot
 from chaoskit.verdict import Label
+from chaoskit.watch import Hung, Limit, Recorder
 
 MOST_ORDERS = 1000
 """Fault-free orders that are run to decide a label."""
@@ -38,6 +39,8 @@ class Subject:
     broker: Broker
     invariants: tuple[Invariant, ...]
     is_async: bool = False
+    limit: Limit | None = None
+    recorder: Recorder | None = None
     needs_state: bool = attrs.field(init=False)
     needs_states: bool = attrs.field(init=False)
 
@@ -53,7 +56,7 @@ class Subject:
         return Case(self, self.broker.model(stream))
 
     def execute(self, script: Script) -> Run:
-        run = execute(self.body, script, is_async=self.is_async, record_states=self.needs_states)
+        run = self._watched(script)
         if self.needs_states and not run.has_state and run.outcome.failure is None:
             raise UsageError(
                 "always(…) looks at the state after each delivery: give it, deliver(handler, state=lambda: …)"
@@ -64,6 +67,17 @@ class Subject:
                 "(`return wallet.balances`), or give it: deliver(handler, state=lambda: …)"
             )
         return run
+
+    def _watched(self, script: Script) -> Run:
+        if self.recorder is not None:
+            self.recorder.begins(script)
+        if self.limit is None:
+            return execute(self.body, script, is_async=self.is_async, record_states=self.needs_states)
+        self.limit.begins()
+        try:
+            return execute(self.body, script, is_async=self.is_async, record_states=self.needs_states)
+        finally:
+            self.limit.ends()
 
     def judge(self, reference: Outcome, outcome: Outcome) -> tuple[Violation, ...]:
         """What is violated. Raises CheckerFailed where an invariant raises."""
@@ -194,7 +208,7 @@ class Case:
             order = [position for position in order if ids[position] not in lost]
         try:
             other = self.in_order(order, strict=False).outcome
-        except UsageError:
+        except (UsageError, Hung):
             return False
         if bool(run.outcome.refused) != bool(other.refused) or bool(run.outcome.failure) != bool(other.failure):
             return False

@@ -113,3 +113,30 @@ def test_opaque(deliver):
     page = Page(path.read_text(encoding="utf-8"))
     assert "<opaque>" in page.only("main").text
     assert "no repro file" in page.only("main").text
+
+
+ENDLESS = """
+@chaos(PAYMENTS, broker=Kafka(partitions=2), schedules=200)
+def test_endless(deliver):
+    seen = []
+    def handle(message):
+        while message.id in seen:
+            pass
+        seen.append(message.id)
+    deliver(handle)
+    return sorted(seen)
+"""
+
+
+def test_a_run_that_does_not_end_has_its_reports_without_states(tmp_path: Path) -> None:
+    """The page says where it hung, and nothing of an order or of states."""
+    project = Project.at(tmp_path, test_endless=HEAD + ENDLESS)
+    ran = project.pytest("--chaos-seed=1", "--chaos-limit=2s", "--chaos-report=out")
+    assert ran.code == 1, ran.text
+    (path,) = (tmp_path / "out").glob("*.html")
+    page = Page(path.read_text(encoding="utf-8"))
+    assert "did not return within 2 s" in page.only("main").text
+    assert "The states along the way are not known" in page.only("main").text
+    assert not [paragraph for paragraph in page.all("p") if paragraph.attributes.get("class") == "label"]
+    ElementTree.parse(path.with_suffix(".svg"))
+    assert "states" not in json.loads(project.only_repro().read_text())

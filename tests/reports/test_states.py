@@ -181,6 +181,27 @@ def test_a_file_without_states_is_read(tmp_path: Path) -> None:
     assert read(path).states is None
 
 
+def test_a_beginning_that_does_not_end_ends_the_looking(tmp_path: Path) -> None:
+    """A test that waits for ever where it has seen just two messages: no states, and the failure is told."""
+    source = """
+@chaos([Event("a", n) for n in range(4)], broker=Kafka(), faults={Duplicate}, schedules=5)
+def test_waits(deliver):
+    seen = []
+    deliver(lambda message: seen.append(message.value))
+    if len(seen) == 2:
+        while True:
+            pass
+    return seen
+"""
+    project = Project.at(tmp_path, test_waits=HEAD + source)
+    ran = project.pytest("--chaos-seed=1", "--chaos-limit=1s")
+    assert ran.code == 1, ran.text
+    assert "What differs" in ran.out
+    data = json.loads(project.only_repro().read_text())
+    assert len(data["schedule"]) > 2
+    assert "states" not in data
+
+
 def test_states_that_would_make_the_file_huge_are_left_out(tmp_path: Path) -> None:
     """The failure is saved all the same."""
     large = Scenario([Event("alice", "x" * 100_000)], Kafka(), [Duplicate("e1")])

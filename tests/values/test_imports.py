@@ -32,13 +32,15 @@ FLOORS: list[set[str]] = [
         "chaoskit.outcome",
     },
     {"chaoskit.invariant", "chaoskit.scenario", "chaoskit.verdict", "chaoskit.traces"},
-    {"chaoskit.brokers", "chaoskit.invariants", "chaoskit.codec"},
+    {"chaoskit.brokers", "chaoskit.invariants", "chaoskit.codec", "chaoskit.watch"},
     {"chaoskit.strategies", "chaoskit.execute"},
     {"chaoskit.search", "chaoskit.repro"},
     {"chaoskit.investigate", "chaoskit.report", "chaoskit.loop", "chaoskit.quiet", "chaoskit.naming"},
-    {"chaoskit.replays", "chaoskit.api", "chaoskit.ambient"},
+    {"chaoskit.replays", "chaoskit.api", "chaoskit.ambient", "chaoskit.corpus"},
+    {"chaoskit.apart"},
     {"chaoskit.run_pytest", "chaoskit.decorator", "chaoskit.pytest_reports"},
     {"chaoskit.pytest_asked", "chaoskit.replay_file"},
+    {"chaoskit.fuzz"},
     {"chaoskit.plugin", "chaoskit.commands"},
     {"chaoskit.cli"},
     {"chaoskit.__main__"},
@@ -48,6 +50,7 @@ FLOORS: list[set[str]] = [
 PACKAGES = (
     "chaoskit.brokers",
     "chaoskit.commands",
+    "chaoskit.fuzz",
     "chaoskit.traces",
     "chaoskit.search",
     "chaoskit.report",
@@ -58,13 +61,13 @@ PACKAGES = (
 VALUES = FLOORS[0] | FLOORS[1] | FLOORS[2] - {"chaoskit.traces"}
 STANDARD_AND_ATTRS = {"attrs"}
 MAY_IMPORT = {
-    "pytest": {"decorator", "plugin", "pytest_asked", "pytest_reports", "run_pytest", "commands", "ambient"},
-    "_pytest": {"plugin", "pytest_asked", "run_pytest"},
-    "xdist": {"plugin", "pytest_asked", "run_pytest"},
+    "pytest": {"decorator", "plugin", "pytest_asked", "pytest_reports", "run_pytest", "commands", "ambient", "fuzz"},
+    "_pytest": {"plugin", "pytest_asked", "run_pytest", "fuzz"},
+    "xdist": {"plugin", "pytest_asked", "run_pytest", "fuzz"},
     "faker": {"strategies"},
     "click": {"cli", "commands"},
-    "cattrs": {"repro"},
-    "rich": {"report", "commands"},
+    "cattrs": {"repro", "fuzz"},
+    "rich": {"report", "commands", "fuzz"},
 }
 """Who may know what, by the room that the module is in."""
 

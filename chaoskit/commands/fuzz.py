@@ -1,0 +1,133 @@
+"""`chaoskit fuzz`: the chaos tests of a repository, for a time or until somebody stops it."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import signal
+import sys
+from collections.abc import Iterator
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import attrs
+import click
+from rich.console import Console
+
+from chaoskit.commands.console import own_errors
+from chaoskit.duration import seconds, shown
+from chaoskit.errors import UsageError
+from chaoskit.fuzz.job import Job
+from chaoskit.fuzz.screen import Screen
+from chaoskit.fuzz.session import Session, run
+
+WIDTH = 100
+"""Columns in a log."""
+
+
+def _time(_: Any, __: Any, given: str | None) -> float | None:
+    try:
+        return None if given is None else seconds(given)
+    except UsageError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _shard(_: Any, __: Any, given: str) -> tuple[int, int]:
+    number, _slash, count = given.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise click.BadParameter(f"{given!r}: the third of eight jobs is written 3/8")
+    return int(number), int(count)
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": True})
+@click.option("--time", "time_", metavar="TIME", callback=_time, help="Such as 30s, 10m or 1h30m. Default: for ever.")
+@click.option(
+    "-n",
+    "workers",
+    metavar="N",
+    default="auto",
+    show_default=True,
+    help="Workers: a number, or auto for one on each core. 0: in this process.",
+)
+@click.option(
+    "--shard",
+    metavar="I/N",
+    default="1/1",
+    callback=_shard,
+    help="This is the I-th of N jobs: with the same --seed no two of them try the same.",
+)
+@click.option("--seed", type=int, help="The seed of all that is drawn. Default: another one each time.")
+@click.option(
+    "--corpus",
+    metavar="PLACE",
+    help="Share failures through a database of Hypothesis: a directory, or redis://host:port/0. "
+    "Default: that of your Hypothesis profile.",
+)
+@click.option(
+    "--limit",
+    metavar="TIME",
+    default="30s",
+    show_default=True,
+    callback=_time,
+    help="The longest that one run of a test may take. What takes longer hangs, which is a failure.",
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST ARGUMENTS]...")
+def fuzz(
+    time_: float | None,
+    workers: str,
+    shard: tuple[int, int],
+    seed: int | None,
+    corpus: str | None,
+    limit: float,
+    arguments: tuple[str, ...],
+) -> None:
+    """Search with the chaos tests of this repository until the time is over, or Ctrl-C.
+
+    All cores search every test, each with seeds of its own, in turns of a few seconds. A failure is saved and printed
+    as soon as it is found, and the search goes on, for what else fails. Everything else on the command line is given
+    to pytest: paths, -k, -m, or --tx for workers on other hosts.
+
+    \b
+    chaoskit fuzz --time 10m
+    chaoskit fuzz --time 1h --shard 3/8 --seed 42      on eight CI jobs
+    chaoskit fuzz tests/test_wallet.py -k transfer
+
+    Exit codes: 0 all held; 1 something failed, or has shown nothing; 2 usage, or no chaos test was found; 3 an error
+    of chaoskit itself.
+    """
+    with own_errors():
+        seed = secrets.randbits(32) if seed is None else seed
+        options = ["-p", "no:cacheprovider", f"--chaos-limit={limit:g}"]
+        if corpus is not None:
+            options.append(f"--chaos-corpus={corpus}")
+        if not any(argument.startswith("--tx") for argument in arguments):
+            options.append(f"-n{workers}")
+        elif not any(argument.startswith(("--dist", "-d")) for argument in arguments):
+            options.append("--dist=load")
+        sys.exit(_fuzz(Job(seed, time_, *shard), [*options, *arguments]))
+
+
+def _fuzz(job: Job, arguments: list[str]) -> int:
+    console = Console(file=sys.stdout, highlight=False)  # this stream, whatever pytest does with it
+    if not console.is_terminal:
+        console = Console(file=sys.stdout, highlight=False, width=WIDTH)
+    length = f"for {shown(job.time)}" if job.time is not None else "until you stop it (Ctrl-C)"
+    part = "" if job.shards == 1 else f", shard {job.shard} of {job.shards}"
+    with TemporaryDirectory(prefix="chaoskit-fuzz-") as records, _terminated_as_interrupted():
+        session = Session(attrs.evolve(job, records=records), Screen(console))
+        session.screen.begins(f"chaoskit fuzz {length}, seed {job.seed}{part}")
+        return run(session, arguments)
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """A CI that reaches its limit asks first, with SIGTERM: there is time for a summary."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

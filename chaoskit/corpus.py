@@ -1,0 +1,117 @@
+"""Failures that machines share through a database of Hypothesis: whatever one has found is the first thing that another
+tries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import hypothesis
+from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
+
+from chaoskit.errors import ReproError, UsageError
+from chaoskit.repro import Repro, parse
+
+PAUSE = 30.0
+"""Seconds after which a database that did not answer is asked again."""
+
+
+def database_of(place: str | None, directory: Path) -> ExampleDatabase | None:
+    """The database at `place`: a directory (from `directory`), or `redis://host:port/number`, also of Valkey, which
+    needs the package redis. None: that of Hypothesis' settings profile, if it has one. Raises UsageError."""
+    if place is None:
+        profile: Any = hypothesis.settings.default
+        found: ExampleDatabase | None = profile.database
+        return found
+    scheme = urlsplit(place).scheme
+    if scheme in ("redis", "rediss", "valkey", "valkeys"):
+        return _redis(place.replace("valkey", "redis", 1))
+    if scheme and "://" in place:
+        raise UsageError(f"{place!r}: a directory or redis://host:port/0 is needed")
+    return DirectoryBasedExampleDatabase(directory / place)
+
+
+def _redis(url: str) -> ExampleDatabase:
+    try:
+        from hypothesis.extra.redis import RedisExampleDatabase
+        from redis import Redis
+    except ImportError:
+        raise UsageError(f"{url!r} needs the package redis: pip install 'chaoskit[redis]'") from None
+    try:
+        return RedisExampleDatabase(Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5))
+    except ValueError as error:
+        raise UsageError(f"{url!r}: {error}") from error
+
+
+@attrs.define(eq=False)
+class Corpus:
+    """The failures of tests in a database. One that does not answer costs no finding: `notes` say so, it is asked again
+    after a pause, and then told what it missed. `clock` counts seconds."""
+
+    database: ExampleDatabase
+    notes: list[str] = attrs.field(factory=list)
+    clock: Callable[[], float] = time.monotonic
+    _missed: list[tuple[str, str]] = attrs.field(factory=list)
+    _silent_until: float | None = None
+
+    def failures(self, test: str) -> list[tuple[Repro, str]]:
+        """Those of this test, each with its text, in an order that does not depend on the database. What cannot be read
+        is left out."""
+        found = self._ask(lambda: sorted(self.database.fetch(_key(test)))) or []
+        return list(_readable(found, test))
+
+    def add(self, test: str, text: str) -> None:
+        self._missed.append((test, text))
+        self._tell_missed()
+
+    def drop(self, test: str, text: str) -> None:
+        """It is no failure any more."""
+        self._ask(lambda: self.database.delete(_key(test), text.encode()))
+
+    def _tell_missed(self) -> None:
+        while self._missed:
+            test, text = self._missed[0]
+            if self._ask(lambda test=test, text=text: self.database.save(_key(test), text.encode()) or True) is None:  # type: ignore[misc]
+                return
+            self._missed.pop(0)
+
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        """The answer; None where there is none."""
+        if self._silent_until is not None and self.clock() < self._silent_until:
+            return None
+        try:
+            answer = question()
+        except Exception as error:  # noqa: BLE001 - somebody else's database may raise anything; it is told
+            if self._silent_until is None:
+                self.notes.append(f"the shared corpus does not answer; going on without it: {_short(error)}")
+            self._silent_until = self.clock() + PAUSE
+            return None
+        if self._silent_until is not None:
+            self._silent_until = None
+            self.notes.append("the shared corpus answers again")
+            self._tell_missed()
+        return answer
+
+
+def _key(test: str) -> bytes:
+    return b"chaoskit failures of " + test.encode()
+
+
+def _short(error: Exception) -> str:
+    lines = str(error).splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}".strip(": ")
+
+
+def _readable(texts: list[bytes], test: str) -> Iterator[tuple[Repro, str]]:
+    for text in texts:
+        try:
+            decoded = text.decode()
+            repro = parse(decoded, Path("the shared corpus"))
+        except (UnicodeDecodeError, ReproError):  # of another version, or not ours
+            continue
+        if repro.test == test:
+            yield repro, decoded

@@ -1,0 +1,97 @@
+"""What a job is asked, and what it is told: plain values that travel between processes and hosts."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import attrs
+import cattrs
+
+from chaoskit.investigate import derive
+
+SLICE = 5.0
+"""Seconds that a worker searches one test before it takes the next."""
+FIRST_SLICE = 0.5
+SHORTEST_SLICE = 0.2
+
+Status = Literal["held", "unknown", "failed", "skipped", "broken"]
+
+
+@attrs.frozen
+class Job:
+    """`seed` is the root of all others. `time` is what is left of the job, in seconds; None: until somebody stops it.
+    `ends`: when that is over by the clock of the host where `records` is, a directory in which workers note what they
+    are at. `shard` of `shards` jobs with the same seed try nothing twice."""
+
+    seed: int
+    time: float | None = None
+    shard: int = 1
+    shards: int = 1
+    workers: int = 1
+    records: str | None = None
+    ends: float | None = None
+
+    def seed_of(self, worker: str, number: int) -> int:
+        """The seed of a worker's slice of this number: no two slices of a job, or of its shards, share one."""
+        return derive(self.seed, f"shard {self.shard} of {self.shards}, worker {worker}, slice {number}")
+
+    def slice(self, number: int, tests: int) -> float:
+        """Seconds of the slice of this number of a test: the first are short, so that each of the tests comes soon, and
+        all are so short that each has some."""
+        length = min(SLICE, FIRST_SLICE * 2.0 ** min(number - 1, 16))
+        if self.time is None:
+            return length
+        return min(length, max(SHORTEST_SLICE, self.time * self.workers / (4 * max(1, tests))))
+
+
+@attrs.frozen
+class Finding:
+    """A failure: the name of its repro file and its text, the report, and where it comes from: "search", "saved" (a
+    file that was there) or "corpus" (another machine found it). `trouble`: why there is no file."""
+
+    name: str
+    document: str
+    headline: str
+    report: str
+    source: str = "search"
+    trouble: str = ""
+
+
+@attrs.frozen
+class Said:
+    """What a worker says of a test after a slice. Numbers are those of all its slices of this test; `fresh` is what is
+    new for the count of distinct schedules. `exhausted`: each kind of fault is known to fail. `saturated`: nothing new
+    was seen."""
+
+    test: str
+    worker: str
+    status: Status
+    text: str = ""
+    reasons: tuple[str, ...] = ()
+    schedules: int = 0
+    streams: int = 0
+    deliveries: int = 0
+    effective: tuple[str, ...] = ()
+    not_tried: tuple[str, ...] = ()
+    fresh: tuple[int, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    exhausted: bool = False
+    saturated: bool = False
+
+
+_CONVERTER = cattrs.Converter()
+
+
+def to_plain(value: Job | Said) -> dict[str, Any]:
+    """As dictionaries, lists, numbers and texts, which is what execnet carries."""
+    plain: dict[str, Any] = _CONVERTER.unstructure(value)
+    return plain
+
+
+def job_of(plain: dict[str, Any]) -> Job:
+    return _CONVERTER.structure(plain, Job)
+
+
+def said_of(plain: dict[str, Any]) -> Said:
+    return _CONVERTER.structure(plain, Said)

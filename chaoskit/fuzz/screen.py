@@ -1,0 +1,155 @@
+"""What a job says: a live line in a terminal, plain lines now and then in a log, findings at once, and a summary."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from chaoskit.duration import shown
+from chaoskit.fuzz.job import Finding
+from chaoskit.fuzz.standing import Searched, Standing
+
+EVERY = 10.0
+"""Seconds between two lines in a log; later more, up to `RARELY`."""
+RARELY = 60.0
+NAMED = 8
+"""Repro files in one command."""
+
+
+class Screen:
+    """Writes to `console`. Nothing here is remembered but when a line was written last."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._live: Live | None = None
+        self._said = 0.0
+
+    def __enter__(self) -> Screen:
+        if self.console.is_terminal:
+            self._live = Live(Text("collecting tests …"), console=self.console, transient=True, refresh_per_second=4)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def begins(self, what: str) -> None:
+        self.console.print(Text(what, style="bold"), soft_wrap=True)
+
+    def progress(self, standing: Standing, elapsed: float, time: float | None) -> None:
+        line = progress_line(standing, elapsed, time)
+        if self._live is not None:
+            self._live.update(Text(line, style="dim"))
+        elif elapsed - self._said >= min(RARELY, max(EVERY, elapsed / 10)):
+            self._said = elapsed
+            self.console.print(Text(line), soft_wrap=True)
+
+    def stopping(self) -> None:
+        self.console.print(Text("stopping: the workers end what they are at, which takes some seconds", style="bold"))
+
+    def note(self, test: str, note: str) -> None:
+        self.console.print(Text.assemble(("note  ", "bold yellow"), f"{test}: {note}"), soft_wrap=True)
+
+    def found(self, finding: Finding) -> None:
+        """The whole report, at once: whoever stops the job has it already."""
+        known = {"saved": " (a saved repro)", "corpus": " (from the shared corpus)"}.get(finding.source, "")
+        self.console.print(
+            Text.assemble(("\nFOUND ", "bold red"), f"{finding.report.strip()}{known}\n"), soft_wrap=True
+        )
+
+    def summary(self, standing: Standing, errors: dict[str, str], elapsed: float, why: str) -> None:
+        for line in summary(standing, errors, elapsed, why):
+            self.console.print(line, soft_wrap=True)
+
+
+def progress_line(standing: Standing, elapsed: float, time: float | None) -> str:
+    schedules, found = standing.schedules, len(standing.findings)
+    rate = schedules / elapsed if elapsed else 0
+    parts = [
+        f"{shown(elapsed)} of {shown(time)}" if time is not None else shown(elapsed),
+        f"{schedules:,} schedules ({rate:,.0f}/s), {_about(standing.distinct)} distinct",
+        " ".join(standing.effective) or "no fault yet",
+        "no failure" if not found else f"{found} failure{'s' if found > 1 else ''}",
+    ]
+    return "  ".join(parts)
+
+
+def _about(number: int) -> str:
+    """Counted exactly only while there are few."""
+    return f"{number:,}" if number < 4096 else f"about {float(f'{number:.3g}'):,.0f}"
+
+
+def summary(standing: Standing, errors: dict[str, str], elapsed: float, why: str) -> Iterator[Text | Table]:
+    """The job in the end: each test in a line, then what to do."""
+    yield Text(f"\nSearched {_count(len(standing.tests), 'test')} for {shown(elapsed)}{why}.", style="bold")
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for heading in ("", "test", "schedules", "distinct", "kinds of fault"):
+        table.add_column(heading, justify="left" if heading in ("", "test") else "right", overflow="fold")
+    for test in sorted(standing.tests.values(), key=lambda test: test.name):
+        word, style = _word(test)
+        kinds = f"{len(test.effective)} of {len(test.effective) + len(test.not_tried)}"
+        numbers = f"{test.schedules:,}", _about(test.different), kinds
+        table.add_row(Text(word, style=style), Text(test.name), *map(Text, numbers))
+    yield table
+    for test in sorted(standing.tests.values(), key=lambda test: test.name):
+        yield from (Text(f"{test.name}: {line}") for line in _remarks(test))
+    for place, error in errors.items():
+        yield Text(f"{place} could not be collected:\n{error}")
+    yield Text(total(standing), style="bold red" if standing.findings else "bold")
+
+
+def _word(test: Searched) -> tuple[str, str]:
+    if test.findings:
+        return "FAILED", "bold red"
+    if test.ended == "broken":
+        return "ERROR", "bold red"
+    if test.ended == "skipped":
+        return "skipped", "yellow"
+    return ("UNKNOWN", "bold yellow") if test.unknown or not test.latest else ("held", "green")
+
+
+def _remarks(test: Searched) -> Iterator[str]:
+    if test.trouble:
+        yield test.trouble
+    for finding in test.findings.values():
+        yield finding.headline
+    if test.not_tried:
+        yield f"never came about: {', '.join(test.not_tried)}"
+    if test.ended == "exhausted":
+        yield "every kind of fault fails already: repair it, then there is more to search"
+    if test.ended == "died":
+        yield "it was not searched any further, since it takes its worker with it"
+    if test.ended == "saturated":
+        yield "the search sees nothing new any more: longer streams, more keys or partitions would give it more to try"
+    if not test.trouble:
+        yield from (f"unknown: {reason}" for reason in test.unknown)
+        if not test.latest and not test.findings:
+            yield "unknown: no slice of it ended in this time"
+
+
+def total(standing: Standing) -> str:
+    """The last but one line: how much was tried, and what was found."""
+    found = len(standing.findings)
+    tried = f"{standing.schedules:,} schedules, {_about(standing.distinct)} distinct"
+    return f"{tried}, {_count(found, 'failure') if found else 'no failure'}"
+
+
+def replay_line(standing: Standing, directory: Path) -> str | None:
+    """The command that plays all that was found again; None where there is no file of it."""
+    names = sorted(finding.name for finding in standing.findings if finding.document and not finding.trouble)
+    if not names:
+        return None
+    files = [directory / name for name in names] if len(names) <= NAMED else [directory]
+    return "To replay: chaoskit replay " + " ".join(shlex.quote(str(file)) for file in files)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,274 @@
+"""The job itself: a pytest plugin in the process that was started. It hands out slices and hears what is said."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from _pytest.reports import BaseReport
+
+from chaoskit.errors import ReproError
+from chaoskit.fuzz.died import finding_of
+from chaoskit.fuzz.job import Finding, Job, Said, said_of, to_plain
+from chaoskit.fuzz.screen import Screen, replay_line
+from chaoskit.fuzz.standing import Standing
+from chaoskit.fuzz.worker import ATTRIBUTE, INPUT, take_on
+from chaoskit.report.saved import saved_report
+from chaoskit.report.terminal import plain
+from chaoskit.repro import read, write
+
+AHEAD = 2
+"""Slices that a worker has to know of: xdist begins a test when it knows the next one."""
+
+
+@attrs.define(eq=False)
+class Session:
+    """The plugin. `job.time` counts from `started`."""
+
+    job: Job
+    screen: Screen
+    standing: Standing = attrs.field(factory=Standing)
+    started: float = attrs.field(factory=time.monotonic)
+    errors: dict[str, str] = attrs.field(factory=dict)
+    """What could not be collected, by its place."""
+    notes: dict[str, None] = attrs.field(factory=dict)
+    config: pytest.Config = attrs.field(init=False)
+    files: frozenset[Path] = frozenset()
+    """Repro files that were there before."""
+
+    @property
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    @property
+    def timed_out(self) -> bool:
+        return self.job.time is not None and self.elapsed >= self.job.time
+
+    @property
+    def _repros(self) -> Path:
+        return self.config.rootpath / str(self.config.getoption("chaos_repros"))
+
+    @property
+    def directory(self) -> Path:
+        """Where repro files are, from here."""
+        directory = self._repros
+        return directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
+
+    @property
+    def is_over(self) -> bool:
+        """No test gets more time."""
+        return self.timed_out or not self.standing.searching
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        self.config = config
+        self.files = frozenset(self._repros.glob("*.json"))
+        for name in ("terminalreporter", "chaoskit-summary"):
+            if (reporter := config.pluginmanager.get_plugin(name)) is not None:
+                config.pluginmanager.unregister(reporter)
+        if config.getoption("dist", "no") == "no":
+            take_on(config, self._job_now(), "main")
+        else:
+            workers = len(config.getoption("tx"))
+            self.job = attrs.evolve(self.job, workers=workers)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput[INPUT] = to_plain(self._job_now())
+
+    def _job_now(self) -> Job:
+        if self.job.time is None:
+            return self.job
+        left = max(0.0, self.job.time - self.elapsed)
+        return attrs.evolve(self.job, time=left, ends=self.started + self.job.time)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Slices:
+        return Slices(self)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Without xdist: one worker, in this process."""
+        if self.config.getoption("dist", "no") != "no":
+            return None
+        names = [item.nodeid for item in session.items]
+        self.standing.know(names)
+        place = None if self.is_over else self.standing.next_for(names, 0)
+        while place is not None:
+            following = self.standing.next_for(names, 0)
+            item = session.items[place]
+            nextitem = None if following is None else session.items[following]
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+            place = None if self.is_over else following
+        return True
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self.screen.stopping()
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.errors.setdefault(report.nodeid, report.longreprtext)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        plain = getattr(report, ATTRIBUTE, None)
+        if plain is not None:
+            self.hear(said_of(plain))
+        elif report.when in ("setup", "teardown") and not report.passed:
+            status = "skipped" if report.skipped else "broken"
+            self.hear(Said(report.nodeid, "", status, _reason(report)))  # type: ignore[arg-type]
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
+        """The worker that was at this test died. It is not tried again: the next worker would die, too."""
+        node: Any = report.node
+        record = Path(self.job.records or "") / str(node.gateway.id)
+        found = finding_of(record, crashitem, self.config.rootpath, self._repros)
+        test = self.standing.tests[crashitem]
+        test.ended = "died"
+        if isinstance(found, str):
+            test.ended, test.trouble = "broken", found
+        else:
+            for finding in test.add([found]):
+                self.screen.found(finding)
+
+    def hear(self, said: Said) -> None:
+        self.standing.know([said.test])
+        for note in said.notes:
+            if note not in self.notes:
+                self.notes[note] = None
+                self.screen.note(said.test, note)
+        for finding in self.standing.tests[said.test].take(said):
+            self.screen.found(self._brought_home(finding))
+        self.screen.progress(self.standing, self.elapsed, self.job.time)
+
+    def _brought_home(self, finding: Finding) -> Finding:
+        """With a file here, too: a worker on another host has saved it there."""
+        if not finding.document or finding.trouble:
+            return finding
+        try:
+            write(self._repros, finding.name, finding.document)
+        except ReproError as error:
+            return attrs.evolve(finding, trouble=str(error))
+        return finding
+
+    def hear_last_words(self) -> None:
+        """What workers have saved, and could not tell any more as they were stopped."""
+        for path in sorted(set(self._repros.glob("*.json")) - self.files):
+            try:
+                repro = read(path)
+            except ReproError:  # a worker was killed while it wrote
+                continue
+            test = self.standing.tests.get(repro.test)
+            if test is not None and path.name not in test.findings:
+                title = f"{repro.violations[0].get('message', 'it failed')}"
+                report = f"{repro.test}: {title}\n{plain(saved_report(repro))}"
+                finding = Finding(path.name, path.read_text(encoding="utf-8"), title, report)
+                for new in test.add([finding]):
+                    self.screen.found(new)
+
+
+def _reason(report: BaseReport) -> str:
+    longrepr = report.longrepr
+    return str(longrepr[2]) if isinstance(longrepr, tuple) else report.longreprtext
+
+
+def run(session: Session, arguments: Sequence[str]) -> int:
+    """Run pytest with these arguments as this job. Gives the exit code of the command."""
+    said = io.StringIO()
+    with session.screen, contextlib.redirect_stdout(said):
+        code = int(pytest.main([*arguments], plugins=[session]))
+    standing, interrupted = session.standing, code == pytest.ExitCode.INTERRUPTED
+    if code == pytest.ExitCode.USAGE_ERROR:
+        return 2
+    if code == pytest.ExitCode.INTERNAL_ERROR:
+        session.screen.console.print(said.getvalue(), markup=False)
+        raise RuntimeError("pytest ended with an internal error")
+    if interrupted and not standing.tests:
+        session.screen.console.print("stopped before any test was collected: nothing was searched", markup=False)
+        return 1
+    if not standing.tests and not session.errors:
+        session.screen.console.print("no chaos test was found here: nothing was searched", markup=False)
+        return 2
+    session.hear_last_words()
+    why = ", and was stopped" if interrupted else "" if session.timed_out else ": no test gets more time"
+    session.screen.summary(standing, session.errors, session.elapsed, why)
+    if line := replay_line(standing, session.directory):
+        session.screen.console.print(line, markup=False, soft_wrap=True)
+    return _exit_code(session)
+
+
+def _exit_code(session: Session) -> int:
+    tests = session.standing.tests.values()
+    if any(test.findings or test.unknown or test.ended == "broken" for test in tests):
+        return 1
+    if session.errors:
+        return 2
+    return 0 if all(test.latest or test.ended == "skipped" for test in tests) else 1
+
+
+class Slices:
+    """xdist's scheduler: each worker gets slice after slice, of the test that had the fewest."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._names: dict[Any, list[str]] = {}
+        self._pending: dict[Any, list[int]] = {}
+        self._started = 0
+
+    @property
+    def nodes(self) -> list[Any]:
+        return list(self._pending)
+
+    @property
+    def collection_is_completed(self) -> bool:
+        return bool(self._names)
+
+    @property
+    def tests_finished(self) -> bool:
+        return bool(self._names) and self._session.is_over and all(len(p) < AHEAD for p in self._pending.values())
+
+    @property
+    def has_pending(self) -> bool:
+        return any(self._pending.values())
+
+    def add_node(self, node: Any) -> None:
+        self._pending[node] = []
+
+    def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
+        self._names[node] = list(collection)
+        self._session.standing.know(collection)
+
+    def schedule(self) -> None:
+        for node in self._pending:
+            self._top_up(node)
+
+    def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+        self._pending[node].remove(item_index)
+        self._top_up(node)
+
+    def _top_up(self, node: Any) -> None:
+        pending, names = self._pending[node], self._names.get(node)
+        while names and len(pending) < AHEAD and not self._session.is_over:
+            place = self._session.standing.next_for(names, list(self._pending).index(node))
+            if place is None:
+                return
+            pending.append(place)
+            node.send_runtest_some([place])
+
+    def mark_test_pending(self, item: str) -> None:
+        raise NotImplementedError("a slice is never given twice")
+
+    def remove_pending_tests_from_node(self, node: Any, indices: Sequence[int]) -> None:
+        raise NotImplementedError("no slice is taken back")
+
+    def remove_node(self, node: Any) -> str | None:
+        """The test that this worker was at, if it did not end by itself."""
+        pending = self._pending.pop(node)
+        names = self._names.pop(node, [])
+        return names[pending[0]] if pending else None

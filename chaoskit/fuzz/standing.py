@@ -1,0 +1,140 @@
+"""How the job stands: what is known of each test, which one is next, and when nothing new is seen any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from chaoskit.faults import KIND_BY_NAME
+from chaoskit.fuzz.job import Finding, Said
+from chaoskit.search.distinct import Distinct
+
+WINDOW = 0.25
+"""The share of its schedules, the last ones, in which a search must have seen something new."""
+FEWEST = 20_000
+"""Schedules before that is asked."""
+NEW = 0.005
+"""The share of the schedules of the window that must have been new."""
+MOST_SATURATED = 2
+"""Slices in a row that may say that they saw nothing new."""
+
+
+@attrs.define(eq=False)
+class Searched:
+    """One test. `ended`: why it gets no more time; empty as long as it does."""
+
+    name: str
+    given: int = 0
+    ended: str = ""
+    latest: dict[str, Said] = attrs.field(factory=dict)
+    distinct: Distinct = attrs.field(factory=Distinct)
+    findings: dict[str, Finding] = attrs.field(factory=dict)
+    trouble: str = ""
+    """What keeps it from being searched: an error of the test, or the reason of a skip."""
+    _history: list[tuple[int, int]] = attrs.field(factory=list)
+    _saturated: int = 0
+
+    def take(self, said: Said) -> list[Finding]:
+        """What a worker says after a slice. Gives the findings that are new."""
+        if said.status in ("broken", "skipped"):
+            self.ended, self.trouble = said.status, said.text
+        else:
+            self.latest[said.worker] = said
+            self.distinct.merge(said.fresh)
+            self._note_saturation(said)
+        return self.add(said.findings)
+
+    def add(self, findings: Iterable[Finding]) -> list[Finding]:
+        new = [finding for finding in findings if finding.name not in self.findings]
+        self.findings |= {finding.name: finding for finding in new}
+        return new
+
+    def _note_saturation(self, said: Said) -> None:
+        if said.exhausted:
+            self.ended = "exhausted"
+            return
+        self._saturated = self._saturated + 1 if said.saturated else 0
+        self._history.append((self.schedules, self.distinct.estimate))
+        if self._saturated >= MOST_SATURATED or self._nothing_new():
+            self.ended = "saturated"
+
+    def _nothing_new(self) -> bool:
+        schedules, distinct = self._history[-1]
+        if schedules < FEWEST:
+            return False
+        before = [entry for entry in self._history if entry[0] <= schedules * (1 - WINDOW)]
+        self._history = before[-1:] + self._history[len(before) :]
+        return bool(before) and distinct - before[-1][1] < NEW * (schedules - before[-1][0])
+
+    @property
+    def schedules(self) -> int:
+        return sum(said.schedules for said in self.latest.values())
+
+    @property
+    def different(self) -> int:
+        """Distinct schedules, about."""
+        return min(self.distinct.estimate, self.schedules)
+
+    @property
+    def effective(self) -> list[str]:
+        """The kinds of fault that changed something, on any worker."""
+        return [kind for kind in KIND_BY_NAME if any(kind in said.effective for said in self.latest.values())]
+
+    @property
+    def not_tried(self) -> list[str]:
+        """Those that could, and did not."""
+        named = {kind for said in self.latest.values() for kind in said.not_tried}
+        return [kind for kind in KIND_BY_NAME if kind in named and kind not in self.effective]
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Why the search has shown nothing: what the last worker says whose reasons are fewest; empty if it has."""
+        if self.findings or not self.latest:
+            return ()
+        return min((said.reasons for said in self.latest.values()), key=len)
+
+
+@attrs.define(eq=False)
+class Standing:
+    """All tests, by name."""
+
+    tests: dict[str, Searched] = attrs.field(factory=dict)
+
+    def know(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.tests.setdefault(name, Searched(name))
+
+    def next_for(self, names: Sequence[str], first: int) -> int | None:
+        """The place in `names` of the test that had the fewest slices; None where no test gets more time. Workers with
+        another `first` begin with other tests."""
+        tests = [self.tests[name] for name in names]
+        places = [
+            (test.given, (place - first) % len(tests), place) for place, test in enumerate(tests) if not test.ended
+        ]
+        if not places:
+            return None
+        place = min(places)[2]
+        tests[place].given += 1
+        return place
+
+    @property
+    def searching(self) -> bool:
+        """Whether some test still gets time."""
+        return any(not test.ended for test in self.tests.values())
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [finding for test in self.tests.values() for finding in test.findings.values()]
+
+    @property
+    def schedules(self) -> int:
+        return sum(test.schedules for test in self.tests.values())
+
+    @property
+    def distinct(self) -> int:
+        return sum(test.different for test in self.tests.values())
+
+    @property
+    def effective(self) -> list[str]:
+        return [kind for kind in KIND_BY_NAME if any(kind in test.effective for test in self.tests.values())]

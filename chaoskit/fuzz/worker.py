@@ -1,0 +1,257 @@
+"""A worker of the job: a pytest plugin that searches a test for a slice of time and says what came of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+import attrs
+import pytest
+from _pytest.runner import runtestprotocol
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+from chaoskit.corpus import Corpus, database_of
+from chaoskit.errors import CodecError, ReproError
+from chaoskit.faults import KIND_BY_NAME, FaultKind
+from chaoskit.fuzz.job import Finding, Job, Said, job_of, to_plain
+from chaoskit.fuzz.recorder import Recorder
+from chaoskit.pytest_asked import AS_MET, PytestAsked
+from chaoskit.replays import Answer
+from chaoskit.report.terminal import as_text, headline
+from chaoskit.repro import Repro, document, file_name, file_name_of, read, slug, text_of
+from chaoskit.scenario import allowed_kinds
+from chaoskit.search.distinct import Distinct
+from chaoskit.search.evidence import Evidence
+from chaoskit.search.subject import Subject
+from chaoskit.verdict import Verdict
+
+ATTRIBUTE = "chaoskit_said"
+"""What a test report carries home, also from another process."""
+
+
+@attrs.define(eq=False)
+class Memory:
+    """What a worker remembers of a test from slice to slice."""
+
+    evidence: Evidence = attrs.field(factory=lambda: Evidence(distinct=Distinct()))
+    known: dict[str, frozenset[FaultKind]] = attrs.field(factory=dict)
+    """The kinds of fault of each failure, by the name of its file."""
+    played: set[str] = attrs.field(factory=set)
+    """The names of what was tried already."""
+    slices: int = 0
+
+
+INPUT = "chaoskit_fuzz"
+"""What xdist's workers find in their input: the job."""
+
+NEVER = 1e9
+"""Seconds to the end of a job that nobody has set."""
+
+
+@attrs.define(eq=False)
+class Worker:
+    """The plugin. `name` is xdist's for this process."""
+
+    config: pytest.Config
+    job: Job
+    name: str
+    corpus: Corpus
+    ends: float | None = attrs.field(init=False)
+    _memories: dict[str, Memory] = attrs.field(factory=dict)
+    _left_over: frozenset[Path] = attrs.field(init=False)
+    recorder: Recorder | None = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        records = None if self.job.records is None else Path(self.job.records)
+        at_home = records is not None and records.is_dir()  # on the host of the job, whose clock is ours
+        self.ends = self.job.ends if at_home or self.job.time is None else time.monotonic() + self.job.time
+        self.recorder = Recorder(records / self.name) if at_home and records is not None else None
+        directory = self.config.rootpath / str(self.config.getoption("chaos_repros"))
+        self._left_over = frozenset(directory.glob(f"*{AS_MET}"))
+
+    @property
+    def is_over(self) -> bool:
+        return self.ends is not None and time.monotonic() >= self.ends
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        chosen = [item for item in items if hasattr(getattr(item, "obj", None), "chaos_terms")]
+        others = [item for item in items if item not in chosen]
+        if others:
+            config.hook.pytest_deselected(items=others)
+        items[:] = chosen
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+        if self.is_over:
+            return True
+        if nextitem is item:  # pytest would keep its fixtures for the next slice
+            item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+            assert isinstance(item.parent, pytest.Collector)
+            runtestprotocol(item, nextitem=_Sibling.from_parent(item.parent, name=item.name))
+            item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+            return True
+        return None
+
+    def asked(self, item: pytest.Item) -> FuzzAsked:
+        memory = self._memories.setdefault(item.nodeid, Memory())
+        memory.slices += 1
+        if self.recorder is not None:
+            self.recorder.test = item.nodeid
+            self.recorder.broker = item.obj.chaos_terms.broker  # type: ignore[attr-defined]
+        return FuzzAsked(item, self, memory)
+
+    def budget(self, number: int, tests: int) -> float:
+        """Seconds of the slice that begins now."""
+        left = NEVER if self.ends is None else self.ends - time.monotonic()
+        return max(0.01, min(self.job.slice(number, tests), left))
+
+    def seed(self, memory: Memory) -> int:
+        return self.job.seed_of(self.name, memory.slices)
+
+    def is_left_over(self, path: Path) -> bool:
+        """Not minimal, and nobody is at it: a job that was killed left it."""
+        return path in self._left_over
+
+
+def take_on(config: pytest.Config, job: Job, name: str) -> None:
+    """Make this process a worker of the job."""
+    database = database_of(config.getoption("chaos_corpus"), config.rootpath)
+    if database is None:
+        database = DirectoryBasedExampleDatabase(config.rootpath / ".hypothesis" / "examples")
+    config.pluginmanager.register(Worker(config, job, name, Corpus(database)), PLUGIN)
+
+
+def take_on_from_xdist(config: pytest.Config) -> None:
+    """The same in a process that xdist has started."""
+    workerinput: dict[str, Any] = config.workerinput  # type: ignore[attr-defined]
+    take_on(config, job_of(workerinput[INPUT]), str(workerinput["workerid"]))
+
+
+PLUGIN = "chaoskit-fuzz-worker"
+
+
+class _Sibling(pytest.Item):
+    """Stands for the next test, which is the same one again, so that nothing of this slice is kept for it."""
+
+    def runtest(self) -> None:
+        raise AssertionError("it is never run")
+
+
+class FuzzAsked(PytestAsked):
+    """The runner of one slice of one test."""
+
+    def __init__(self, item: pytest.Item, worker: Worker, memory: Memory) -> None:
+        super().__init__(item)
+        self._worker = worker
+        self._memory = memory
+        self._findings: list[Finding] = []
+        self._verdict: Verdict | None = None
+        self._exhausted = False
+        if self._asked_limit is None:
+            self._asked_limit = self.limit
+        self.budget = worker.budget(memory.slices, len(item.session.items))
+        self.evidence = memory.evidence
+        self.recorder = worker.recorder
+
+    def seed(self, decorated: Any) -> tuple[int, bool]:
+        return self._worker.seed(self._memory), True
+
+    def before_search(self, subject: Subject) -> Verdict | None:
+        """Failures that somebody else has found, first; they are not looked for again."""
+        terms = self._item.obj.chaos_terms  # type: ignore[attr-defined]
+        for repro, text, source in self._foreign():
+            if repro.path.name in self._memory.played:
+                continue
+            self._memory.played.add(repro.path.name)
+            answer = self._play(repro, subject, terms.across_keys)
+            self._note(answer, repro, text, source)
+        self.known = tuple(self._memory.known.values())
+        kinds = set(allowed_kinds(subject.broker, terms.faults))
+        alone = {kind for kinds_ in self.known if len(kinds_) == 1 for kind in kinds_}
+        self._exhausted = not (kinds - alone) or frozenset() in self.known
+        return Verdict("held", test=self.test) if self._exhausted else None
+
+    def _foreign(self) -> list[tuple[Repro, str | None, str]]:
+        found: list[tuple[Repro, str | None, str]] = []
+        for path in sorted(self._directory.glob(f"{slug(self.test)}-*.json")):
+            if path.name.endswith(AS_MET) and not self._worker.is_left_over(path):
+                continue
+            try:
+                repro = read(path)
+            except ReproError as error:
+                self._notes.append(f"saved repro {path.name} cannot be read: {error}")
+                continue
+            if repro.test == self.test:
+                found.append((repro, None, "saved"))
+        shared = self._worker.corpus.failures(self.test)
+        return found + [(attrs.evolve(repro, path=Path(file_name_of(repro))), text, "corpus") for repro, text in shared]
+
+    def _note(self, answer: Answer, repro: Repro, text: str | None, source: str) -> None:
+        verdict = answer.verdict
+        if answer.became in ("STILL FAILS", "CHANGED") and verdict is not None:
+            self._found(verdict, source)
+        elif text is not None and answer.became in ("FIXED", "NO LONGER POSSIBLE"):
+            self._worker.corpus.drop(self.test, text)
+        elif text is None:
+            reason = f": {answer.reason}" if answer.reason else ""
+            self._notes.append(f"saved repro {repro.path.name}: {answer.became.lower()}{reason}")
+
+    def _found(self, verdict: Verdict, source: str) -> None:
+        verdict = attrs.evolve(verdict, test=self.test)
+        assert verdict.scenario is not None
+        replay = self._replay_command(verdict)
+        trouble = "" if self.saved else str(replay)
+        report = f"{headline(verdict)}\n{as_text(verdict, replay=replay)}"
+        try:
+            text = text_of(document(verdict))
+        except CodecError:
+            text = ""
+        name = file_name(verdict) if text else f"{slug(self.test)}: {headline(verdict)}"
+        self._memory.known[name] = frozenset(type(fault) for fault in verdict.scenario.faults)
+        self._memory.played.add(name)
+        self._findings.append(Finding(name, text, headline(verdict), report, source, trouble))
+        if text and source != "corpus":
+            self._worker.corpus.add(self.test, text)
+
+    # What is said. Nothing fails or passes here: the job says so in the end.
+
+    def tell(self, verdict: Verdict) -> None:
+        super().tell(verdict)
+        self._verdict = verdict
+
+    def skip(self, why: str, verdict: Verdict) -> NoReturn:
+        self._verdict = verdict
+        super().skip(why, verdict)
+
+    def report(self, verdict: Verdict) -> str:
+        self._verdict = verdict
+        if verdict.status == "violated":
+            self._found(verdict, "search")
+        self._forget_as_met()
+        return headline(verdict)
+
+    def say(self, error: BaseException | None) -> Said:
+        """What came of the slice. `error`: what the test raised, as pytest has caught it."""
+        verdict, evidence = self._verdict, self._memory.evidence
+        notes = (*self._notes, *self._worker.corpus.notes)
+        self._worker.corpus.notes.clear()
+        if verdict is None:
+            skipped = isinstance(error, pytest.skip.Exception)
+            text = "" if error is None else str(error) if skipped else f"{type(error).__name__}: {error}"
+            return Said(self.test, self._worker.name, "skipped" if skipped else "broken", text,
+                        findings=tuple(self._findings), notes=notes)  # fmt: skip
+        assert evidence.distinct is not None
+        effective = tuple(name for name, kind in KIND_BY_NAME.items() if kind in evidence.effective)
+        return Said(
+            self.test, self._worker.name, "failed" if self._findings else verdict.status,  # type: ignore[arg-type]
+            reasons=verdict.reasons, schedules=evidence.schedules, streams=evidence.streams,
+            deliveries=evidence.deliveries, effective=effective, not_tried=verdict.tally.not_tried,
+            fresh=tuple(evidence.distinct.take_fresh()), findings=tuple(self._findings), notes=notes,
+            exhausted=self._exhausted, saturated=verdict.tally.saturated,
+        )  # fmt: skip
+
+    def complete(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> None:
+        said = self.say(None if excinfo is None else excinfo.value)
+        setattr(report, ATTRIBUTE, to_plain(said))

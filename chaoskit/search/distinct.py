@@ -1,0 +1,66 @@
+"""How many different things were seen, in little memory however many there are."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+
+import attrs
+
+KEPT = 4096
+_BITS = 64
+_MASK = (1 << _BITS) - 1
+
+
+@attrs.define
+class Distinct:
+    """Counts what is different among any number of hashes: exactly up to `KEPT`, then within about 2 %.
+
+    It keeps the smallest hashes. Of evenly spread ones the largest of these says how close together they are, and so
+    how many there must be (the "k minimum values" of Bar-Yossef et al., 2002). Two counts can be put together as if
+    one had seen everything.
+    """
+
+    _kept: set[int] = attrs.field(factory=set)
+    _largest: list[int] = attrs.field(factory=list)
+    _fresh: list[int] = attrs.field(factory=list)
+
+    def add(self, hash_: int) -> None:
+        """Count this hash, which need not be spread well."""
+        self._keep(_spread(hash_))
+
+    def take_fresh(self) -> list[int]:
+        """What has to be told to another count so that it knows all of this one; each only once."""
+        fresh = [value for value in self._fresh if value in self._kept]
+        self._fresh.clear()
+        return fresh
+
+    def merge(self, fresh: Iterable[int]) -> None:
+        """Take in what another count told."""
+        for value in fresh:
+            self._keep(value)
+
+    @property
+    def estimate(self) -> int:
+        if len(self._kept) < KEPT:
+            return len(self._kept)
+        return round((KEPT - 1) * (1 << _BITS) / -self._largest[0])
+
+    def _keep(self, value: int) -> None:
+        if len(self._kept) >= KEPT and value >= -self._largest[0]:
+            return
+        if value in self._kept:
+            return
+        self._kept.add(value)
+        self._fresh.append(value)
+        heapq.heappush(self._largest, -value)
+        if len(self._kept) > KEPT:
+            self._kept.remove(-heapq.heappop(self._largest))
+
+
+def _spread(value: int) -> int:
+    """Another number of 64 bits that looks like chance (the last steps of MurmurHash3)."""
+    value &= _MASK
+    value = ((value ^ (value >> 33)) * 0xFF51AFD7ED558CCD) & _MASK
+    value = ((value ^ (value >> 33)) * 0xC4CEB9FE1A85EC53) & _MASK
+    return value ^ (value >> 33)
