@@ -110,8 +110,8 @@ tr[data-step]:focus-visible {{ outline-offset: -3px; }}
 tr[data-step]:focus, tr:target {{ background: var(--note-soft); }}
 .value, code {{ font-family: {MONO}; font-size: 0.86em; white-space: pre-wrap; overflow-wrap: anywhere; }}
 .narrow {{ white-space: nowrap; }}
-.what, .message {{ min-width: 10rem; }}
-.state {{ min-width: clamp(11rem, 22vw, 16rem); max-width: 30rem; }}
+.what, .message {{ min-width: 9rem; }}
+.state {{ min-width: clamp(10rem, 18vw, 16rem); max-width: 30rem; }}
 .place {{ min-width: 9rem; }}
 .where {{ min-width: 7.5rem; }}
 .in-order, .observed {{ min-width: 9rem; }}
