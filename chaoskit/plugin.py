@@ -80,6 +80,14 @@ def pytest_configure(config: pytest.Config) -> None:
                 seconds(given)
             except UsageError as error:
                 raise pytest.UsageError(f"--chaos-{option}: {error}") from None
+    if config.getoption("chaos_corpus") is not None:
+        from chaoskit.corpus import database_of
+        from chaoskit.errors import UsageError
+
+        try:
+            database_of(config.getoption("chaos_corpus"), config.rootpath)
+        except UsageError as error:
+            raise pytest.UsageError(f"--chaos-corpus: {error}") from None
     config.pluginmanager.register(Summary(), "chaoskit-summary")
     if "chaoskit_fuzz" in getattr(config, "workerinput", {}):
         from chaoskit.fuzz.worker import take_on_from_xdist

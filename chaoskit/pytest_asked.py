@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 import attrs
@@ -14,9 +15,11 @@ import hypothesis
 import pytest
 from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 from hypothesis import HealthCheck
+from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDatabase
 
 from chaoskit.ambient import Asked, as_seed
 from chaoskit.apart import VARIABLE, died, play_apart, play_here
+from chaoskit.corpus import Corpus, database_of
 from chaoskit.duration import seconds
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
 from chaoskit.invariant import HANG
@@ -24,7 +27,7 @@ from chaoskit.pytest_reports import on_github, write_reports
 from chaoskit.replays import Answer, play
 from chaoskit.report.github import Entry, entry_of, packed
 from chaoskit.report.terminal import as_text, headline, held_lines
-from chaoskit.repro import Repro, read, save, slug
+from chaoskit.repro import Repro, document, read, save, slug, text_of, write
 from chaoskit.run_pytest import Sink, outside
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
@@ -36,6 +39,7 @@ REPRO = "chaoskit-repro"
 GITHUB = "chaoskit-github"
 """What GitHub shows of a test, where it runs there."""
 _REPLAYS: pytest.StashKey[list[Repro]] = pytest.StashKey()
+_CORPUS: pytest.StashKey[Corpus | None] = pytest.StashKey()
 
 
 AS_MET = ".as-met.json"
@@ -116,12 +120,37 @@ class PytestAsked(Asked):
                 return answer.verdict
             why = f" ({answer.reason})" if answer.reason else ""
             self._notes.append(f"saved repro {shown(path)} {_said(answer)}{why}")
+        return self._shared_failure(subject, across)
+
+    def _shared_failure(self, subject: Subject, across: str) -> Verdict | None:
+        """One that another machine has found."""
+        corpus = shared_corpus(self._config)
+        for repro, text in [] if corpus is None else corpus.failures(self.test):
+            answer = self._play(repro, subject, across, text)
+            if answer.became in ("STILL FAILS", "CHANGED") and answer.verdict is not None:
+                self._notes.append("another machine found this, and the shared corpus had it; nothing was searched")
+                return answer.verdict
+            if corpus is not None and answer.became in ("FIXED", "NO LONGER POSSIBLE"):
+                corpus.drop(self.test, text)
         return None
 
-    def _play(self, repro: Repro, subject: Subject, across: str) -> Answer:
-        """What hung has a limit in any case; what took its process with it has a process of its own."""
+    def _share(self, verdict: Verdict) -> None:
+        corpus = shared_corpus(self._config)
+        if corpus is not None:
+            with suppress(CodecError):  # told where the file is saved
+                corpus.add(self.test, text_of(document(attrs.evolve(verdict, test=self.test))))
+            self._notes += corpus.notes
+            corpus.notes.clear()
+
+    def _play(self, repro: Repro, subject: Subject, across: str, text: str | None = None) -> Answer:
+        """What hung has a limit in any case; what took its process with it has a process of its own, and a file, which
+        is made of `text` where there is none."""
         if died(repro):
             told = os.environ.get(VARIABLE)
+            if told is None and text is not None:
+                with TemporaryDirectory(prefix="chaoskit-") as directory:
+                    path = write(Path(directory), "shared.json", text)
+                    return play_apart(attrs.evolve(repro, path=path), self._config.rootpath)
             if told is None:
                 return play_apart(repro, self._config.rootpath)
             return play_here(repro, subject, Path(told), across_keys=across)
@@ -176,6 +205,8 @@ class PytestAsked(Asked):
     def report(self, verdict: Verdict) -> str:
         self.headline = headline(verdict)
         replay = self._replay_command(verdict) if verdict.status == "violated" else None
+        if verdict.status == "violated" and _REPLAYS not in self._config.stash:
+            self._share(verdict)
         text = as_text(verdict, replay=replay)
         seed = "" if verdict.seed is None else f"\nFound with --chaos-seed={verdict.seed}\n"
         written = write_reports(self._config, verdict, replay=replay)
@@ -240,6 +271,17 @@ def replay_command(config: pytest.Config, repros: Sequence[str]) -> str:
         files = list(dict.fromkeys(file.parent for file in files))
     root = "" if Path.cwd() == config.rootpath else f" --rootdir {shlex.quote(str(config.rootpath))}"
     return f"chaoskit replay {' '.join(shlex.quote(shown(file)) for file in files)}{root}"
+
+
+def shared_corpus(config: pytest.Config) -> Corpus | None:
+    """Where an ordinary run shares failures: in --chaos-corpus, or in the database of Hypothesis' profile, unless that
+    is a directory of this machine, which has .chaoskit/."""
+    if _CORPUS not in config.stash:
+        place = config.getoption("chaos_corpus")
+        database = database_of(place, config.rootpath)
+        here = place is None and isinstance(database, (DirectoryBasedExampleDatabase, InMemoryExampleDatabase))
+        config.stash[_CORPUS] = None if database is None or here else Corpus(database)
+    return config.stash[_CORPUS]
 
 
 MOST_NAMED = 8

@@ -20,8 +20,8 @@ Status = Literal["held", "unknown", "failed", "skipped", "broken"]
 @attrs.frozen
 class Job:
     """`seed` is the root of all others. `time` is what is left of the job, in seconds; None: until somebody stops it.
-    `ends`: when that is over by the clock of the host where `records` is, a directory in which workers note what they
-    are at. `shard` of `shards` jobs with the same seed try nothing twice."""
+    `ends`: for workers that come later, when that is over by the clock of the host where `records` is, a directory in
+    which workers note what they are at. `shard` of `shards` jobs with the same seed try nothing twice."""
 
     seed: int
     time: float | None = None

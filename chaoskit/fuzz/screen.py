@@ -61,9 +61,8 @@ class Screen:
     def found(self, finding: Finding) -> None:
         """The whole report, at once: whoever stops the job has it already."""
         known = {"saved": " (a saved repro)", "corpus": " (from the shared corpus)"}.get(finding.source, "")
-        self.console.print(
-            Text.assemble(("\nFOUND ", "bold red"), f"{finding.report.strip()}{known}\n"), soft_wrap=True
-        )
+        report = Text.assemble((f"\nFOUND{known} ", "bold red"), f"{finding.report.strip()}\n")
+        self.console.print(report, soft_wrap=True)
 
     def summary(self, standing: Standing, errors: dict[str, str], elapsed: float, why: str) -> None:
         for line in summary(standing, errors, elapsed, why):

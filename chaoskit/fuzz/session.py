@@ -29,12 +29,13 @@ AHEAD = 2
 
 @attrs.define(eq=False)
 class Session:
-    """The plugin. `job.time` counts from `started`."""
+    """The plugin. `job.time` counts from `started`, when the first worker begins to search: a slow import takes nothing
+    away from it."""
 
     job: Job
     screen: Screen
     standing: Standing = attrs.field(factory=Standing)
-    started: float = attrs.field(factory=time.monotonic)
+    started: float | None = None
     errors: dict[str, str] = attrs.field(factory=dict)
     """What could not be collected, by its place."""
     notes: dict[str, None] = attrs.field(factory=dict)
@@ -44,7 +45,14 @@ class Session:
 
     @property
     def elapsed(self) -> float:
-        return time.monotonic() - self.started
+        """Seconds of search so far."""
+        return 0.0 if self.started is None else time.monotonic() - self.started
+
+    def begin(self, names: Sequence[str]) -> None:
+        """A worker has collected these tests, and begins."""
+        self.standing.know(names)
+        if self.started is None:
+            self.started = time.monotonic()
 
     @property
     def timed_out(self) -> bool:
@@ -72,6 +80,9 @@ class Session:
         for name in ("terminalreporter", "chaoskit-summary"):
             if (reporter := config.pluginmanager.get_plugin(name)) is not None:
                 config.pluginmanager.unregister(reporter)
+        for given in [] if config.getoption("pyargs") else config.args:
+            if not (config.invocation_params.dir / given.partition("::")[0]).exists():
+                raise pytest.UsageError(f"file or directory not found: {given}")
         if config.getoption("dist", "no") == "no":
             take_on(config, self._job_now(), "main")
         else:
@@ -83,7 +94,7 @@ class Session:
         node.workerinput[INPUT] = to_plain(self._job_now())
 
     def _job_now(self) -> Job:
-        if self.job.time is None:
+        if self.job.time is None or self.started is None:
             return self.job
         left = max(0.0, self.job.time - self.elapsed)
         return attrs.evolve(self.job, time=left, ends=self.started + self.job.time)
@@ -98,7 +109,7 @@ class Session:
         if self.config.getoption("dist", "no") != "no":
             return None
         names = [item.nodeid for item in session.items]
-        self.standing.know(names)
+        self.begin(names)
         place = None if self.is_over else self.standing.next_for(names, 0)
         while place is not None:
             following = self.standing.next_for(names, 0)
@@ -242,7 +253,7 @@ class Slices:
 
     def add_node_collection(self, node: Any, collection: Sequence[str]) -> None:
         self._names[node] = list(collection)
-        self._session.standing.know(collection)
+        self._session.begin(collection)
 
     def schedule(self) -> None:
         for node in self._pending:

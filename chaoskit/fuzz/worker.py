@@ -45,9 +45,6 @@ class Memory:
 INPUT = "chaoskit_fuzz"
 """What xdist's workers find in their input: the job."""
 
-NEVER = 1e9
-"""Seconds to the end of a job that nobody has set."""
-
 
 @attrs.define(eq=False)
 class Worker:
@@ -58,6 +55,7 @@ class Worker:
     name: str
     corpus: Corpus
     ends: float | None = attrs.field(init=False)
+    """When it is over, by the clock of this process; None before the first slice of a job that begins just now."""
     _memories: dict[str, Memory] = attrs.field(factory=dict)
     _left_over: frozenset[Path] = attrs.field(init=False)
     recorder: Recorder | None = attrs.field(init=False)
@@ -65,14 +63,16 @@ class Worker:
     def __attrs_post_init__(self) -> None:
         records = None if self.job.records is None else Path(self.job.records)
         at_home = records is not None and records.is_dir()  # on the host of the job, whose clock is ours
-        self.ends = self.job.ends if at_home or self.job.time is None else time.monotonic() + self.job.time
+        self.ends = self.job.ends if at_home else None
         self.recorder = Recorder(records / self.name) if at_home and records is not None else None
         directory = self.config.rootpath / str(self.config.getoption("chaos_repros"))
         self._left_over = frozenset(directory.glob(f"*{AS_MET}"))
 
     @property
     def is_over(self) -> bool:
-        return self.ends is not None and time.monotonic() >= self.ends
+        if self.ends is None:
+            self.ends = float("inf") if self.job.time is None else time.monotonic() + self.job.time
+        return time.monotonic() >= self.ends
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -104,8 +104,8 @@ class Worker:
 
     def budget(self, number: int, tests: int) -> float:
         """Seconds of the slice that begins now."""
-        left = NEVER if self.ends is None else self.ends - time.monotonic()
-        return max(0.01, min(self.job.slice(number, tests), left))
+        assert self.ends is not None
+        return max(0.01, min(self.job.slice(number, tests), self.ends - time.monotonic()))
 
     def seed(self, memory: Memory) -> int:
         return self.job.seed_of(self.name, memory.slices)
@@ -165,7 +165,7 @@ class FuzzAsked(PytestAsked):
             if repro.path.name in self._memory.played:
                 continue
             self._memory.played.add(repro.path.name)
-            answer = self._play(repro, subject, terms.across_keys)
+            answer = self._play(repro, subject, terms.across_keys, text)
             self._note(answer, repro, text, source)
         self.known = tuple(self._memory.known.values())
         kinds = set(allowed_kinds(subject.broker, terms.faults))

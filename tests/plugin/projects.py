@@ -173,7 +173,7 @@ class Project:
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=cwd or self.root,
-            env=_environment() | dict(env or {}),
+            env=environment() | dict(env or {}),
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -191,7 +191,7 @@ class Project:
         return path
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Ours, without what the outer pytest and a colourful terminal left there."""
     dropped = (
         "PYTEST_",

@@ -1,0 +1,179 @@
+"""What goes wrong around a job: nothing that was found is lost, and each case ends in a sentence."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fuzz.jobs import COUNTS_TWICE, fuzz, handler_test, project, row, start, stop, until
+from fuzz.servers import valkey
+
+from plugin.projects import LONELY, Project, environment
+
+KILLS: list[Callable[[int, int], None]] = [os.kill, os.killpg]
+
+
+@pytest.mark.parametrize("kill", KILLS, ids=["the job", "its whole group, as Ctrl-C does"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_job_that_is_stopped_says_what_it_has_found(
+    tmp_path: Path, kill: Callable[[int, int], None], number: signal.Signals
+) -> None:
+    """The summary, the command that replays, and an exit code that says that something was found."""
+    shop = project(tmp_path / "shop", wrong=COUNTS_TWICE)
+    job = start(shop, "--seed=1", "-n2")
+    until(job, "chaoskit replay")
+    code, said = stop(job, kill, number)
+    assert code == 1, said
+    assert "and was stopped" in said
+    assert said.rstrip().splitlines()[-1].startswith("To replay: chaoskit replay "), said
+    assert all(path.name in said for path in shop.repros)
+    assert "Traceback" not in said
+
+
+def test_a_job_that_is_killed_has_written_and_printed_what_it_found(tmp_path: Path) -> None:
+    """Nobody can say goodbye to SIGKILL."""
+    shop = project(tmp_path / "shop", wrong=COUNTS_TWICE)
+    job = start(shop, "--seed=1", "-n2")
+    said = until(job, "chaoskit replay")
+    assert stop(job, os.killpg, signal.SIGKILL)[0] == -signal.SIGKILL
+    assert "FOUND test_wrong does not survive " in said
+    assert shop.repros
+    assert shop.chaoskit("replay", ".chaoskit").code == 1
+
+
+def test_what_was_met_is_there_even_before_it_is_minimal(tmp_path: Path) -> None:
+    """A slow handler takes long to be made small. Killed meanwhile, the failure is there as it was met; the next run
+    plays it first, and whoever repairs the handler sees it fixed."""
+    slow = "time.sleep(0.3 if os.path.exists('met') else 0); open('met', 'w').close(); " + COUNTS_TWICE
+    shop = project(tmp_path / "shop", slow=slow)
+    job = start(shop, "--seed=1", "-n1")
+    while not list((shop.root / ".chaoskit").glob("*.as-met.json")):
+        assert job.poll() is None, job.communicate()
+    stop(job, os.killpg, signal.SIGKILL)
+    (left,) = shop.repros
+    shutil.rmtree(shop.root / "__pycache__", ignore_errors=True)
+    shop.write("test_slow.py", handler_test("slow", COUNTS_TWICE))
+    again = shop.pytest("--chaos-seed=1")
+    assert again.code == 1
+    assert left.name in again.out
+    shop.write("test_slow.py", handler_test("slow"))
+    assert shop.chaoskit("replay", ".chaoskit").out.startswith("FIXED")
+
+
+def test_a_handler_that_ends_its_process_is_found_with_the_step_at_which_it_did(tmp_path: Path) -> None:
+    """The worker is gone, the schedule is not; the other test is searched to the end; a replay does not die of it."""
+    shop = project(tmp_path / "shop", dies="os._exit(7)", right="pass")
+    ran = fuzz(shop, "--time=5s", "--seed=1", "-n2")
+    assert ran.code == 1, ran.text
+    assert "the process died in the handler at step " in ran.out
+    assert "(exit code 7)" in ran.out
+    assert "Played once more in a process of its own, it died again" in ran.out
+    assert "test_dies: it was not searched any further, since it takes its worker with it" in ran.out
+    assert row(ran, "test_dies")[0] == "FAILED"
+    assert row(ran, "test_right")[0] == "held"
+    replayed = shop.chaoskit("replay", str(shop.repros[0].relative_to(shop.root)))
+    assert replayed.code == 1, replayed.text
+    assert replayed.out.startswith("STILL FAILS")
+    assert "(exit code 7)" in replayed.out
+    assert shop.pytest("test_dies.py").out.count("the process died in the handler") >= 1
+    shop.write("test_dies.py", handler_test("dies"))
+    assert shop.chaoskit("replay", ".chaoskit").code == 0
+
+
+def test_a_handler_that_ends_its_process_in_order_already_is_an_error(tmp_path: Path) -> None:
+    source = handler_test("dies").replace("        seen.add", "        os._exit(3)\n        seen.add")
+    ran = fuzz(Project.at(tmp_path / "shop", test_dies=source), "--time=5s", "-n1")
+    assert ran.code == 1, ran.text
+    assert row(ran, "test_dies")[0] == "ERROR"
+    assert "died in the handler although everything came once and in order" in ran.out
+
+
+def test_a_handler_that_hangs_is_found_with_the_step_at_which_it_does(tmp_path: Path) -> None:
+    """One that waits for ever for what it has seen already is shrunk to one event that comes twice, and the job goes
+    on."""
+    shop = project(tmp_path / "shop", hangs="time.sleep(1000)", right="pass")
+    ran = fuzz(shop, "--time=6s", "--seed=1", "--limit=1s", "-n2")
+    assert ran.code == 1, ran.text
+    assert "the handler did not return within 1 s: step " in ran.out
+    assert "(1 event, 1 fault, minimal)" in ran.out
+    assert row(ran, "test_right")[0] == "held"
+
+
+def test_without_a_place_to_save_the_failure_is_printed_with_the_reason(tmp_path: Path) -> None:
+    """A file stands where the directory should be, as on a disk that is read-only."""
+    shop = project(tmp_path / "shop", wrong=COUNTS_TWICE)
+    shop.write(".chaoskit", "in the way")
+    ran = fuzz(shop, "--time=2s", "--seed=1", "-n1")
+    assert ran.code == 1, ran.text
+    ran.assert_in_order("FOUND test_wrong", "What differs", "Replay\n  no repro file: ", "cannot be written: ")
+    assert "To replay" not in ran.out
+
+
+FULL = """
+import resource, signal
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+"""
+
+
+def test_on_a_full_disk_nothing_is_left_half_written(tmp_path: Path) -> None:
+    """No file may grow any more: the failure is printed, and no part of a file is there to be read later."""
+    shop = project(tmp_path / "shop", wrong=COUNTS_TWICE)
+    source = (shop.root / "test_wrong.py").read_text()
+    shop.write("test_wrong.py", source.replace("import os, time\n", "import os, time\n" + FULL))
+    ran = shop.pytest("--chaos-seed=1", "-p", "no:cacheprovider", env={"PYTHONDONTWRITEBYTECODE": "1"})
+    assert ran.code == 1, ran.text
+    ran.assert_in_order("What differs", "Replay\n  no repro file: ", "cannot be written: File too large")
+    assert shop.repros == []
+
+
+def test_two_jobs_in_one_directory_do_each_other_no_harm(tmp_path: Path) -> None:
+    """Each says what it found; a failure that both find is one whole file."""
+    shop = project(tmp_path / "shop", wrong=COUNTS_TWICE)
+    jobs = [start(shop, "--time=3s", "--seed=1", "-n1") for _ in range(2)]
+    said = [job.communicate(timeout=100)[0] for job in jobs]
+    assert [job.returncode for job in jobs] == [1, 1], said
+    assert all("FOUND" in text and "Traceback" not in text for text in said)
+    assert all(json.loads(path.read_text())["format"] == 1 for path in shop.repros)
+    assert not [path.name for path in shop.repros if not path.name.endswith(".json")]
+
+
+def test_a_clock_that_jumps_changes_nothing(tmp_path: Path) -> None:
+    """The time of day goes back and forth under the tests: what is measured is another clock."""
+    source = handler_test("right") + "\ntime.time = iter([0, 9e9] * 10**6).__next__\n"
+    ran = fuzz(Project.at(tmp_path / "shop", test_right=source), "--time=3s", "-n1")
+    assert ran.code == 0, ran.text
+    assert row(ran, "test_right")[0] == "held"
+
+
+def test_redis_that_goes_away_costs_no_failure_and_is_told(tmp_path: Path) -> None:
+    """The server is gone before the first failure is found: it is printed and saved all the same."""
+    shop = project(tmp_path / "shop", wrong=COUNTS_TWICE)
+    (tmp_path / "data").mkdir()
+    with valkey(tmp_path / "data") as server:
+        server.stop()
+        ran = fuzz(shop, "--time=3s", "--seed=1", "-n1", f"--corpus={server.url}")
+    assert ran.code == 1, ran.text
+    assert "the shared corpus does not answer; going on without it: ConnectionError" in ran.out
+    assert "FOUND test_wrong" in ran.out
+    assert shop.repros
+    assert "Traceback" not in ran.text
+
+
+def test_a_worker_that_pytest_cannot_start_ends_the_job_with_a_reason(tmp_path: Path) -> None:
+    """A conftest that raises is the user's, and is shown."""
+    shop = project(tmp_path / "shop", right="pass")
+    shop.write("conftest.py", "raise RuntimeError('no database here')\n")
+    ran = subprocess.run(
+        [sys.executable, "-m", "chaoskit", "fuzz", *LONELY, "--time=2s", "-n1"],
+        cwd=shop.root, env=environment(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 2, ran.stdout + ran.stderr
+    assert "no database here" in ran.stdout + ran.stderr
