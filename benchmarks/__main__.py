@@ -7,7 +7,7 @@ import gc
 import time
 from collections.abc import Callable
 
-from benchmarks import brokers, finding, overhead, scaling, startup, throughput
+from benchmarks import brokers, finding, fuzzing, overhead, scaling, startup, throughput
 from benchmarks.machine import machine
 from benchmarks.measure import Section, say
 
@@ -18,6 +18,7 @@ QUESTIONS: dict[str, Callable[[bool], Section]] = {
     "finding": finding.measure,
     "startup": startup.measure,
     "scaling": scaling.measure,
+    "fuzzing": fuzzing.measure,
 }
 
 

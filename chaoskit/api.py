@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,13 +9,12 @@ from typing import Any
 import attrs
 
 from chaoskit.brokers import Kafka
+from chaoskit.decorated import Given, called_with_deliver
 from chaoskit.errors import UsageError
 from chaoskit.execute import Deliver
 from chaoskit.faults import FaultKind
 from chaoskit.invariant import Invariant
 from chaoskit.investigate import default_invariants, investigate, question, run_one
-from chaoskit.loop import own_loop
-from chaoskit.naming import name_of
 from chaoskit.scenario import Broker, Scenario
 from chaoskit.search.subject import CheckerFailed, Subject
 from chaoskit.verdict import Verdict
@@ -33,7 +31,7 @@ def check(
     invariants: Iterable[Invariant] | None = None,
     schedules: int = 1000,
     seed: int | None = None,
-    across_keys: str = "violation",
+    across_keys: str | None = None,
 ) -> Verdict:
     """Search for a delivery of `events` that `broker` can make and that `test` does not survive.
 
@@ -43,31 +41,64 @@ def check(
     verdict everywhere; without one it is drawn and stands in the verdict. `across_keys="any"` accepts results that
     some order without any fault gives, too.
 
+    A test that `@chaos` decorates is taken, too, with its fixtures in a functools.partial: what is left out here is
+    then as the decorator says, `broker`, `faults`, `invariants` and `across_keys`.
+
     Raises UsageError for what cannot mean what it says, StaleState where runs are not independent,
     NotDeterministic where a schedule has two results.
     """
     if seed is None:
         seed = secrets.randbits(32)
-    broker = Kafka() if broker is None else broker
-    with own_loop(test) as body:
-        subject = Subject(body, broker, default_invariants(invariants), _is_async(test))
+    with called_with_deliver(test) as given:
+        if given.terms is not None:
+            broker = given.terms.broker if broker is None else broker
+            faults = given.terms.faults if faults is None else faults
+        subject = _subject(given, Kafka() if broker is None else broker, invariants)
+        across_keys = _across_keys(given, across_keys)
         verdict = investigate(
             question(subject, events, faults=faults, schedules=schedules, seed=seed, across_keys=across_keys)
         )
-    return attrs.evolve(verdict, test=name_of(test))
+    return attrs.evolve(verdict, test=given.name)
 
 
-def run(test: Test, scenario: Scenario, *, invariants: Iterable[Invariant] | None = None) -> Verdict:
-    """Run `test` under one scenario and compare it with in-order delivery of the same events."""
+def run(
+    test: Test,
+    scenario: Scenario,
+    *,
+    invariants: Iterable[Invariant] | None = None,
+    across_keys: str | None = None,
+) -> Verdict:
+    """Run `test` under one scenario and compare it with in-order delivery of the same events.
+
+    `test` is what `check` takes. The broker is the scenario's; `invariants` and `across_keys` are those of a test
+    that `@chaos` decorates, unless they are given here. The verdict is "unknown" where no fault changes the schedule.
+
+    Raises UsageError for what cannot mean what it says, NotDeterministic where the scenario has two results.
+    """
     if not isinstance(scenario, Scenario):
         raise UsageError(f"run(scenario={scenario!r}): a Scenario(events, broker, faults) is needed")
-    with own_loop(test) as body:
-        subject = Subject(body, scenario.broker, default_invariants(invariants), _is_async(test))
+    with called_with_deliver(test) as given:
+        subject = _subject(given, scenario.broker, invariants)
+        across_keys = _across_keys(given, across_keys)
         try:
-            return attrs.evolve(run_one(subject, scenario.events, scenario.faults), test=name_of(test))
+            verdict = run_one(subject, scenario.events, scenario.faults)
         except CheckerFailed as failed:
-            return Verdict("unknown", reasons=(str(failed),), scenario=scenario)
+            verdict = Verdict("unknown", reasons=(str(failed),), scenario=scenario)
+    if across_keys == "any" and verdict.label == "across keys":
+        note = 'across_keys="any" accepts that it depends on the order between keys'
+        verdict = attrs.evolve(verdict, status="held", violations=(), label=None, notes=(note,))
+    return attrs.evolve(verdict, test=given.name)
 
 
-def _is_async(test: object) -> bool:
-    return inspect.iscoroutinefunction(test)
+def _subject(given: Given, broker: Broker, invariants: Iterable[Invariant] | None) -> Subject:
+    if invariants is None and given.terms is not None:
+        invariants = given.terms.invariants
+    return Subject(given.body, broker, default_invariants(invariants), given.is_async)
+
+
+def _across_keys(given: Given, asked: str | None) -> str:
+    if asked is None:
+        return "violation" if given.terms is None else str(given.terms.across_keys)
+    if asked not in ("violation", "any"):
+        raise UsageError(f"across_keys={asked!r}: 'violation' or 'any' is needed")
+    return asked

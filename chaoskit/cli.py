@@ -7,6 +7,7 @@ import click
 from chaoskit import __version__
 from chaoskit.commands.brokers import brokers
 from chaoskit.commands.fuzz import fuzz
+from chaoskit.commands.init import init
 from chaoskit.commands.replay import replay
 from chaoskit.commands.show import show
 
@@ -21,5 +22,5 @@ def main() -> None:
     """
 
 
-for command in (fuzz, replay, show, brokers):
+for command in (init, fuzz, replay, show, brokers):
     main.add_command(command)

@@ -89,3 +89,9 @@ class Verdict:
         from chaoskit.repro import save
 
         return save(self, Path(directory))
+
+    def report(self) -> str:
+        """All that there is to say, as text: the headline, what differs, the delivery and why, at most 100 columns."""
+        from chaoskit.report.terminal import as_text, headline
+
+        return f"{headline(self)}\n{as_text(self)}"

@@ -97,7 +97,7 @@ def fuzz(
     """
     with own_errors():
         seed = secrets.randbits(32) if seed is None else seed
-        options = ["-p", "no:cacheprovider", f"--chaos-limit={limit:g}"]
+        options = ["-p", "no:cacheprovider", "--maxfail=0", f"--chaos-limit={limit:g}"]
         if corpus is not None:
             options.append(f"--chaos-corpus={corpus}")
         if not any(argument.startswith("--tx") for argument in arguments):

@@ -15,10 +15,11 @@ from rich.text import Text
 
 from chaoskit.commands.console import own_errors, show_renderable
 from chaoskit.errors import ReproError
+from chaoskit.generate.as_test import regression_test
 from chaoskit.replays import EXIT_CODES, Answer
 from chaoskit.report.terminal import report
 from chaoskit.repro import Repro, read
-from chaoskit.run_pytest import replay_with_pytest
+from chaoskit.run_pytest import outside, replay_with_pytest, root_of
 
 LARGEST_REPRO = 64 * 1024 * 1024
 """Bytes of a file in a zip file."""
@@ -31,15 +32,31 @@ LARGEST_REPRO = 64 * 1024 * 1024
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="The repository's root, from which the tests in the files are named. Default: pytest's, from here.",
 )
-def replay(paths: tuple[Path, ...], rootdir: Path | None) -> None:
-    """Play saved repro files against the present code.
+@click.option(
+    "--as-test",
+    is_flag=True,
+    help="Replay nothing: write a plain pytest test of one repro file, with its events and faults and without a "
+    "search, which fails until the handler is right. It imports the chaos test's module and stands in a file beside "
+    "it, so that its fixtures are found.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="The new file for --as-test, such as tests/test_dead_letter.py. Default: standard output.",
+)
+def replay(paths: tuple[Path, ...], rootdir: Path | None, as_test: bool, output: Path | None) -> None:
+    """Play saved repro files against the present code, or turn one into a plain test.
 
     PATH is a repro file, a directory of them, or the zip file of a CI artifact. The answer for each is FIXED, STILL
     FAILS, CHANGED (it fails differently), NO LONGER POSSIBLE (the test's broker cannot make it any more) or CANNOT
     REPLAY (and why).
     """
     with own_errors():
-        sys.exit(_replay(paths, rootdir))
+        if output is not None and not as_test:
+            raise click.UsageError("--output is where --as-test writes its test; give both")
+        sys.exit(_write_test(paths, rootdir, output) if as_test else _replay(paths, rootdir))
 
 
 def _replay(paths: Sequence[Path], rootdir: Path | None) -> int:
@@ -61,6 +78,41 @@ def _replay(paths: Sequence[Path], rootdir: Path | None) -> int:
         click.echo(", ".join(f"{sum(a.became == b for a in answers)} {b.lower()}" for b in EXIT_CODES
                              if any(a.became == b for a in answers)))  # fmt: skip
     return max(EXIT_CODES[answer.became] for answer in answers)
+
+
+def _write_test(paths: Sequence[Path], rootdir: Path | None, output: Path | None) -> int:
+    with TemporaryDirectory(prefix="chaoskit-") as unpacked:
+        names = dict(_files(paths, Path(unpacked)))
+        if len(names) > 1:
+            raise click.UsageError(f"--as-test makes a test of one repro file, and these are {len(names)}: name one")
+        ((path, name),) = names.items()
+        try:
+            repro = read(path)
+            root = (rootdir or root_of(repro.test, Path.cwd())).resolve()
+            if why := outside(repro.test, root):
+                raise ReproError(why)
+            source = regression_test(repro, root, name)
+            if output is None:
+                click.echo(source, nl=False)
+            else:
+                _write_new(output, source, beside=root / repro.test.partition("::")[0])
+        except ReproError as error:
+            click.echo(f"{name}: {error}", err=True)
+            return 2
+    return 0
+
+
+def _write_new(output: Path, source: str, beside: Path) -> None:
+    if output.parent.resolve() != beside.parent.resolve():
+        raise ReproError(f"the test imports {beside.name} and has to stand beside it; {output} is another directory")
+    try:
+        with output.open("x", encoding="utf-8", newline="\n") as file:
+            file.write(source)
+    except FileExistsError:
+        raise ReproError(f"{output} is there already, and is not overwritten; choose another name") from None
+    except OSError as error:
+        raise ReproError(f"{output} cannot be written: {error.strerror or error}") from error
+    click.echo(f"{output} is written: `pytest {output}` fails until the handler is right", err=True)
 
 
 def _files(paths: Sequence[Path], unpacked: Path) -> Iterator[tuple[Path, Path]]:

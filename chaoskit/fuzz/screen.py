@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -23,32 +24,30 @@ NAMED = 8
 
 
 class Screen:
-    """Writes to `console`. Nothing here is remembered but when a line was written last."""
+    """Writes to `console`: in a terminal a last line that is always of now, in a log a line now and then."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self._live: Live | None = None
         self._said = 0.0
 
-    def __enter__(self) -> Screen:
-        if self.console.is_terminal:
-            self._live = Live(Text("collecting tests …"), console=self.console, transient=True, refresh_per_second=4)
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+    @contextmanager
+    def follows(self, line: Callable[[], str]) -> Iterator[None]:
+        """Within this the last line of a terminal is what `line` gives."""
+        if not self.console.is_terminal:
+            yield
+            return
+        shown = Live(get_renderable=lambda: Text(line(), style="dim"), console=self.console, transient=True)
+        with shown as self._live:
+            yield
+        self._live = None
 
     def begins(self, what: str) -> None:
         self.console.print(Text(what, style="bold"), soft_wrap=True)
 
-    def progress(self, standing: Standing, elapsed: float, time: float | None) -> None:
-        line = progress_line(standing, elapsed, time)
-        if self._live is not None:
-            self._live.update(Text(line, style="dim"))
-        elif elapsed - self._said >= min(RARELY, max(EVERY, elapsed / 10)):
+    def progress(self, line: str, elapsed: float) -> None:
+        """For a log: this line, if it is some time since the last one."""
+        if self._live is None and elapsed - self._said >= min(RARELY, max(EVERY, elapsed / 10)):
             self._said = elapsed
             self.console.print(Text(line), soft_wrap=True)
 
@@ -70,13 +69,16 @@ class Screen:
 
 
 def progress_line(standing: Standing, elapsed: float, time: float | None) -> str:
+    """How the job stands, in one line."""
+    if not standing.tests:
+        return "collecting tests …"
     schedules, found = standing.schedules, len(standing.findings)
     rate = schedules / elapsed if elapsed else 0
     parts = [
-        f"{shown(elapsed)} of {shown(time)}" if time is not None else shown(elapsed),
+        f"{shown(max(0.0, time - elapsed))} left" if time is not None else shown(elapsed),
         f"{schedules:,} schedules ({rate:,.0f}/s), {_about(standing.distinct)} distinct",
         " ".join(standing.effective) or "no fault yet",
-        "no failure" if not found else f"{found} failure{'s' if found > 1 else ''}",
+        _count(found, "failure") if found else "no failure",
     ]
     return "  ".join(parts)
 

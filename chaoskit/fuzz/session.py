@@ -16,7 +16,7 @@ from _pytest.reports import BaseReport
 from chaoskit.errors import ReproError
 from chaoskit.fuzz.died import finding_of
 from chaoskit.fuzz.job import Finding, Job, Said, said_of, to_plain
-from chaoskit.fuzz.screen import Screen, replay_line
+from chaoskit.fuzz.screen import Screen, progress_line, replay_line
 from chaoskit.fuzz.standing import Standing
 from chaoskit.fuzz.worker import ATTRIBUTE, INPUT, take_on
 from chaoskit.report.saved import saved_report
@@ -36,6 +36,8 @@ class Session:
     screen: Screen
     standing: Standing = attrs.field(factory=Standing)
     started: float | None = None
+    heard: float = 0.0
+    """Seconds of search after which a worker said something last."""
     errors: dict[str, str] = attrs.field(factory=dict)
     """What could not be collected, by its place."""
     notes: dict[str, None] = attrs.field(factory=dict)
@@ -150,13 +152,18 @@ class Session:
 
     def hear(self, said: Said) -> None:
         self.standing.know([said.test])
+        self.heard = self.elapsed
         for note in said.notes:
             if note not in self.notes:
                 self.notes[note] = None
                 self.screen.note(said.test, note)
         for finding in self.standing.tests[said.test].take(said):
             self.screen.found(self._brought_home(finding))
-        self.screen.progress(self.standing, self.elapsed, self.job.time)
+        self.screen.progress(self.line(), self.elapsed)
+
+    def line(self) -> str:
+        """How the job stands now."""
+        return progress_line(self.standing, self.elapsed, self.job.time)
 
     def _brought_home(self, finding: Finding) -> Finding:
         """With a file here, too: a worker on another host has saved it there."""
@@ -192,7 +199,7 @@ def _reason(report: BaseReport) -> str:
 def run(session: Session, arguments: Sequence[str]) -> int:
     """Run pytest with these arguments as this job. Gives the exit code of the command."""
     said = io.StringIO()
-    with session.screen, contextlib.redirect_stdout(said):
+    with session.screen.follows(session.line), contextlib.redirect_stdout(said):
         code = int(pytest.main([*arguments], plugins=[session]))
     standing, interrupted = session.standing, code == pytest.ExitCode.INTERRUPTED
     if code == pytest.ExitCode.USAGE_ERROR:
@@ -208,7 +215,7 @@ def run(session: Session, arguments: Sequence[str]) -> int:
         return 2
     session.hear_last_words()
     why = ", and was stopped" if interrupted else "" if session.timed_out else ": no test gets more time"
-    session.screen.summary(standing, session.errors, session.elapsed, why)
+    session.screen.summary(standing, session.errors, session.heard, why)
     if line := replay_line(standing, session.directory):
         session.screen.console.print(line, markup=False, soft_wrap=True)
     return _exit_code(session)

@@ -99,6 +99,16 @@ def test_a_second_job_says_what_is_known_and_does_not_look_for_it(ran: tuple[Pro
     assert shop.repros == before
 
 
+def test_a_project_whose_runs_end_at_the_first_failure_is_searched_to_the_end_all_the_same(tmp_path: Path) -> None:
+    """-x in pytest's configuration is for runs that somebody waits for."""
+    shop = project(tmp_path / "shop", wrong=COUNTS_TWICE, right="pass")
+    shop.write("pytest.ini", "[pytest]\naddopts = -x -p no:cacheprovider\n")
+    ran = fuzz(shop, "--time=4s", "--seed=1", "-n1")
+    assert row(ran, "test_wrong")[0] == "FAILED"
+    assert row(ran, "test_right")[0] == "held"
+    assert len(shop.repros) > 1, ran.text
+
+
 def test_no_failure_is_exit_code_0(tmp_path: Path) -> None:
     """And the summary says how much was tried."""
     ran = fuzz(project(tmp_path / "shop", right="pass"), "--time=2s", "-n0")

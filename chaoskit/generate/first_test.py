@@ -1,0 +1,310 @@
+"""The first chaos test of a handler: what its source shows is filled in, and what it does not show is marked."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import keyword
+import re
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+
+from chaoskit.errors import UsageError
+from chaoskit.generate.handlers import Handler, required
+from chaoskit.generate.project import is_own
+from chaoskit.generate.reads import ITEM, Reads, reads_of
+from chaoskit.generate.source import WIDTH, Names, call, is_name, laid_out, quoted
+from chaoskit.generate.state import OfClass, gives_something, state_of_class, state_of_module
+from chaoskit.generate.strategies import Roles, roles_of, strategy
+
+_GENERIC = re.compile(r"handle|consume|process|on_message|on_event|handler|main|run|call|__call__|lambda_handler")
+_RESERVED = ("st", "EVENTS", "deliver", "message", "event", "events", "chaos", "handle_one", "results", "pytest")
+HAPPENS = "the schedule happens here"
+
+
+@attrs.frozen(eq=False)
+class _Found:
+    """All that is known of the handler. `owner`: what its instance is called in the test; empty for a function."""
+
+    handler: Handler
+    reads: Reads
+    roles: Roles
+    names: Names
+    of_class: OfClass
+    module_state: dict[str, str]
+    module: str
+    owner: str
+
+
+def name_of_test(handler: Handler) -> str:
+    """What the handler is called among tests: `wallet` for `shop.wallet:Wallet.handle` and for `shop.wallet:handle`."""
+    function = handler.function.name
+    above = snake(handler.kind.name) if handler.kind else handler.module.rpartition(".")[2]
+    if _GENERIC.fullmatch(function):
+        return above
+    return f"{above}_{function}" if handler.kind else function
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().strip("_")
+
+
+def first_test(handler: Handler, broker: str, root: Path, file: str) -> str:
+    """The source of a test of `handler` under `broker`, which is to stand in `file`, from the root.
+
+    Raises UsageError for a function that takes no message.
+    """
+    found = _look_at(handler, root)
+    values = strategy(found.reads, found.roles, found.names)
+    body = _body(found)
+    keys = f"st.sampled_from([{', '.join(quoted(key) for key in _keys(found.roles))}])"
+    events = call(found.names.name("chaoskit.strategies", "events"), [values], {"keys": keys}, spread=True)
+    kind, chaos = found.names.name("chaoskit", broker), found.names.name("chaoskit", "chaos")
+    imports = found.names.imports(["from hypothesis import strategies as st", *_module_import(found)])
+    function = f"{'async ' if handler.is_async else ''}def test_{name_of_test(handler)}(deliver):"
+    todo = " Fill in what is marked TODO: until then it fails." if "TODO" in body else ""
+    head = f'"""{handler.qualname} under every delivery that {broker} can make.'
+    parts = [
+        *textwrap.wrap(head, WIDTH),
+        "",
+        *textwrap.wrap(f"A first guess by `chaoskit init`, for you to change.{todo}", WIDTH),
+        f"Run it with `pytest {file}`.",
+        '"""',
+        "",
+        imports,
+        "",
+        *_about_events(found),
+        laid_out(events, before="EVENTS = "),
+        "",
+        "",
+        f"# The settings of {broker} are yours to give: `chaoskit brokers {broker}` lists them.",
+        f"@{chaos}(EVENTS, broker={kind}())",
+        function,
+        textwrap.indent(body, "    "),
+    ]
+    return "\n".join(line.rstrip() for line in "\n".join(parts).splitlines()) + "\n"
+
+
+def _look_at(handler: Handler, root: Path) -> _Found:
+    reads = reads_of(handler)
+    if not reads.message:
+        raise UsageError(f"{handler.qualname} takes no message: it has no parameter without a default")
+    name = f"test_{name_of_test(handler)}"
+    module_state = state_of_module(handler, reads.functions)
+    on_instance = handler.kind is not None and not handler.is_static
+    of_class = state_of_class(handler.kind) if on_instance and handler.kind else OfClass((), ())
+    if of_class.attributes:
+        module_state = {}
+    module = handler.module.rpartition(".")[2]
+    taken = [*_RESERVED, name, *reads.needs, *of_class.needs]
+    if module in taken or keyword.iskeyword(module):
+        module = "the_module"
+    owner = snake(handler.kind.name) if on_instance and handler.kind else ""
+    if owner and (owner in taken or not is_name(owner) or (owner == module and module_state)):
+        owner = "the_handler"
+    names = Names(
+        [*taken, *([owner] if owner else []), *([module] if module_state else [])],
+        None,
+        functools.partial(is_own, root),
+    )
+    for of, each in (("chaoskit", "chaos"), ("chaoskit.strategies", "events")):
+        names.reserve(of, each)
+    return _Found(handler, reads, roles_of(reads), names, of_class, module_state, module, owner)
+
+
+def _keys(roles: Roles) -> list[str]:
+    name = roles.key.removesuffix("_id").removesuffix("Id") or "key"
+    return [f"{name}-1", f"{name}-2"]
+
+
+def _module_import(found: _Found) -> list[str]:
+    """The module itself, where the test makes its state anew."""
+    if not found.module_state:
+        return []
+    package, _, name = found.handler.module.rpartition(".")
+    alias = "" if name == found.module else f" as {found.module}"
+    return [f"from {package} import {name}{alias}" if package else f"import {name}{alias}"]
+
+
+def _about_events(found: _Found) -> list[str]:
+    fields = list(dict.fromkeys(p[0] for p in found.reads.places if p and p[0] not in {*found.roles.own, ITEM}))
+    what = f" It reads {_listed(fields)}." if fields else " Which values it takes does not show in its source."
+    if found.reads.is_object and found.reads.annotation:
+        name = found.reads.annotation.strip("'\"")
+        what += f" It takes {name}: where SimpleNamespace is below, its class may have to be."
+    return _comment(
+        f"What the producer sends, as {found.handler.qualname} reads it.{what} Make these the values and the keys that "
+        "really come; for whole lists of events, such as no withdrawal without its deposit, there is valid=.",
+    )
+
+
+def _listed(words: Sequence[str]) -> str:
+    shown = [f"`{word}`" for word in words[:6]] + (["more"] if len(words) > 6 else [])
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def _comment(text: str, indent: int = 0) -> list[str]:
+    lines = textwrap.wrap(text, WIDTH - 2 - indent, break_long_words=False, break_on_hyphens=False)
+    return [f"# {line}" for line in lines]
+
+
+def _with_comment(code: str, comment: str) -> list[str]:
+    """Behind the code where there is room, else above it."""
+    line = f"{code}  # {comment}"
+    return [line] if "\n" not in code and len(line) + 4 <= WIDTH else [f"# {comment}", *code.splitlines()]
+
+
+# The body.
+
+
+def _body(found: _Found) -> str:
+    lines = [*_made(found), *_delivered(found), *_returned(found)]
+    return "\n".join(lines)
+
+
+def _made(found: _Found) -> list[str]:
+    """The lines that make what a run needs, afresh."""
+    lines = []
+    for need in dict.fromkeys([*found.of_class.needs, *found.reads.needs]):
+        what = quoted(f"TODO: make {need} here, afresh for every schedule")
+        fail = call(f"{found.names.module('pytest')}.fail", [what])
+        lines += _comment(f"TODO: a new {need}, such as a database in memory or a fake, in place of this line.", 4)
+        lines += [laid_out(fail, before=f"{need} = ", width=WIDTH - 4)]
+    if found.owner and found.handler.kind:
+        kind = found.names.name(found.handler.module, found.handler.kind.name)
+        given = call(kind, (), {need: need for need in found.of_class.needs})
+        made = laid_out(given, before=f"{found.owner} = ", width=WIDTH - 4)
+        lines += _with_comment(made, "fresh state for every schedule")
+    if found.module_state:
+        lines += _comment("The state is kept in the module, and every schedule needs fresh state.", 4)
+        lines += [f"{found.module}.{anew}" for anew in found.module_state.values()]
+    return lines
+
+
+def _callee(found: _Found) -> str:
+    name = found.handler.function.name
+    if found.owner:
+        return found.owner if name == "__call__" else f"{found.owner}.{name}"
+    if found.module_state:
+        return f"{found.module}.{found.handler.qualname}"
+    return found.names.name(found.handler.module, found.handler.qualname)
+
+
+def _collects(found: _Found) -> bool:
+    return not found.of_class.attributes and not found.module_state and gives_something(found.handler.function)
+
+
+def _delivered(found: _Found) -> list[str]:
+    """The lines that deliver, with what stands between chaoskit's message and the handler."""
+    reads, callee = found.reads, _callee(found)
+    wait = "await " if found.handler.is_async else ""
+    is_json = any(seen.json for place, seen in reads.places.items() if not place)
+    plain = not (found.roles.own or is_json or reads.is_object or reads.called_attributes)
+    plain = plain and not reads.needs and not _collects(found)
+    if plain and reads.whole:
+        return _with_comment(f"{wait}deliver({callee})", HAPPENS)
+    if plain:
+        handed = call(f"{wait}deliver", [f"lambda message: {callee}(message.value)"])
+        return _with_comment(laid_out(handed, width=WIDTH - 4), HAPPENS)
+    lines = ["results = {}"] if _collects(found) else []
+    lines += [
+        "",
+        f"{'async ' if wait else ''}def handle_one(message):",
+        *_indented(_handle_one(found, callee, is_json, wait)),
+    ]
+    return [*lines, "", *_with_comment(f"{wait}deliver(handle_one)", HAPPENS)]
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"    {line}" for line in lines]
+
+
+def _handle_one(found: _Found, callee: str, is_json: bool, wait: str) -> list[str]:
+    reads, lines = found.reads, []
+    value = "message.value"
+    said = {field: f"message.{what}" for field, what in found.roles.own.items()}
+    if said:
+        whose = _listed([what.partition(".")[2] for what in said.values()]).replace("`", "")
+        lines += _comment(f"The producer writes {_listed(list(said))} into the value, too: the event's {whose}.", 8)
+    if reads.is_object:
+        given_names = "".join(f", {field}={what}" for field, what in said.items())
+        value = f"{found.names.name('types', 'SimpleNamespace')}(**message.value{given_names})"
+    elif said:
+        items = ", ".join(f"{quoted(field)}: {what}" for field, what in said.items())
+        value = f"{{**message.value, {items}}}"
+    if said or reads.is_object:
+        lines.append(f"event = {value}")
+        value = "event"
+    if is_json:
+        value = f"{found.names.module('json')}.dumps({value}).encode()"
+    given = value
+    if reads.called_attributes:
+        lines += [*_comment("A message of confluent-kafka has methods.", 8), *_confluent(found, value)]
+        given = "given"
+    elif reads.whole:
+        lines += [f"message.value = {value}"] if value != "message.value" else []
+        given = "message"
+    arguments = [_argument(each, reads, given) for each in _parameters(found.handler)]
+    result = "results[message.id] = " if _collects(found) else ""
+    return [*lines, *laid_out(call(callee, arguments), before=f"{result}{wait}", width=WIDTH - 8).splitlines()]
+
+
+def _confluent(found: _Found, value: str) -> list[str]:
+    fields = {"value": value, "key": "message.key.encode()", "error": "None"}
+    fields |= {name: f"message.{name}" for name in ("topic", "partition", "offset")}
+    made = {name: f"lambda: {what}" for name, what in fields.items()}
+    source = laid_out(call(found.names.name("types", "SimpleNamespace"), (), made, spread=True), before="given = ")
+    return source.splitlines()
+
+
+def _parameters(handler: Handler) -> list[tuple[str, bool]]:
+    """The names of those that are required, and whether each is taken by name alone."""
+    by_name = {each.arg for each in handler.function.args.kwonlyargs}
+    is_method = handler.kind is not None and "staticmethod" not in map(ast.unparse, handler.function.decorator_list)
+    return [(each.arg, each.arg in by_name) for each in required(handler.function, is_method=is_method)]
+
+
+def _argument(parameter: tuple[str, bool], reads: Reads, given: str) -> str:
+    name, by_name = parameter
+    value = given if name == reads.message else name
+    return f"{name}={value}" if by_name else value
+
+
+def _returned(found: _Found) -> list[str]:
+    """The lines that give the final state."""
+    attributes = [f"{found.owner}.{name}" for name in found.of_class.attributes]
+    attributes = attributes or [f"{found.module}.{name}" for name in found.module_state]
+    if attributes:
+        lines = _comment(
+            "The final state, compared with that of in-order delivery. Leave out what may differ rightly: times, "
+            "offsets, lists in order of arrival.",
+            4,
+        )
+        if len(attributes) == 1:
+            return [*lines, f"return {attributes[0]}"]
+        pairs = ", ".join(f"{quoted(each.rpartition('.')[2])}: {each}" for each in attributes)
+        whole = f"return {{{pairs}}}"
+        if len(whole) + 4 <= WIDTH:
+            return [*lines, whole]
+        return [*lines, "return {", *(f"    {quoted(each.rpartition('.')[2])}: {each}," for each in attributes), "}"]
+    if _collects(found):
+        return [
+            *_comment(
+                "TODO: return the state that is left, such as rows, files or calls made. Until then only what "
+                f"{found.handler.qualname} gives back is compared, of the last time that each event came.",
+                4,
+            ),
+            "return results",
+        ]
+    fail = call(f"{found.names.module('pytest')}.fail", [quoted("TODO: return the final state")])
+    return [
+        *_comment(
+            "TODO: return the final state in place of this: what is left of the events, such as rows, files or calls "
+            "made. It is compared with that of in-order delivery.",
+            4,
+        ),
+        f"return {laid_out(fail)}",
+    ]

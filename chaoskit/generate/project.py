@@ -1,0 +1,171 @@
+"""The user's repository as it lies on disk: how pytest is set up, under which name a file is imported. Nothing of it is
+imported or run."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import contextlib
+import fnmatch
+import shlex
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from chaoskit.generate.classes import FindClass, class_in
+from chaoskit.generate.source import is_name
+
+
+@attrs.frozen
+class PytestSettings:
+    """What pytest is told in a repository. `file`: where; None where nowhere. `paths`: `pythonpath`, from the root."""
+
+    file: str | None = None
+    import_mode: str = "prepend"
+    paths: tuple[str, ...] = ()
+    testpaths: tuple[str, ...] = ()
+    python_files: tuple[str, ...] = ("test_*.py", "*_test.py")
+
+    def collects(self, name: str) -> bool:
+        """Whether a file of this name is one of tests."""
+        return any(fnmatch.fnmatch(name, pattern) for pattern in self.python_files)
+
+
+_INI = ("pytest.ini", ".pytest.ini")
+_SECTIONS = {"pytest.ini": "pytest", ".pytest.ini": "pytest", "tox.ini": "pytest", "setup.cfg": "tool:pytest"}
+
+
+def pytest_settings(root: Path) -> PytestSettings:
+    """Read as pytest reads it: the first of its files that speaks of it."""
+    for name in ("pytest.toml", ".pytest.toml", *_INI, "pyproject.toml", "tox.ini", "setup.cfg"):
+        table = _table(root / name)
+        if table is not None:
+            return _settings(name, table)
+    return PytestSettings()
+
+
+def _table(path: Path) -> Mapping[str, Any] | None:
+    """What this file says to pytest; None where it does not speak of it."""
+    if path.suffix == ".toml":
+        data = toml(path)
+        if path.name != "pyproject.toml":
+            return data.get("pytest", {}) if path.is_file() else None
+        tool = data.get("tool", {}).get("pytest", {})
+        ini: Mapping[str, Any] | None = tool.get("ini_options")
+        return ini if ini is not None else tool or None
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    with contextlib.suppress(configparser.Error, UnicodeDecodeError):
+        parser.read(path, encoding="utf-8")
+    section = _SECTIONS[path.name]
+    if parser.has_section(section):
+        return dict(parser[section])
+    return {} if path.name in _INI and path.is_file() else None
+
+
+def toml(path: Path) -> dict[str, Any]:
+    """The file's tables; none where there is no file, or no TOML in it."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}
+
+
+def _settings(name: str, table: Mapping[str, Any]) -> PytestSettings:
+    options = _words(table.get("addopts", ""))
+    mode = "prepend"
+    for option, following in zip(options, [*options, ""][1:], strict=True):
+        if option == "--import-mode":
+            mode = following
+        elif option.startswith("--import-mode="):
+            mode = option.partition("=")[2]
+    files = _words(table.get("python_files", ""))
+    return PytestSettings(
+        name,
+        str(table.get("import_mode", mode)),
+        tuple(_words(table.get("pythonpath", ""))),
+        tuple(_words(table.get("testpaths", ""))),
+        tuple(files) if files else PytestSettings().python_files,
+    )
+
+
+def _words(given: Any) -> list[str]:
+    if isinstance(given, list):
+        return [str(word) for word in given]
+    try:
+        return shlex.split(str(given), comments=True)
+    except ValueError:
+        return str(given).split()
+
+
+# Names of modules.
+
+
+def package_root(file: Path) -> Path:
+    """The directory that pytest puts into sys.path for this file: the nearest one that is no package."""
+    directory = file.parent
+    while (directory / "__init__.py").is_file():
+        directory = directory.parent
+    return directory
+
+
+def import_name(file: Path, root: Path, settings: PytestSettings) -> str | None:
+    """The name under which a test beside `file` can import it; None where it cannot."""
+    roots = [(root / path).resolve() for path in settings.paths]
+    if settings.import_mode != "importlib":
+        roots.insert(0, package_root(file.resolve()))
+    for base in roots:
+        if file.resolve().is_relative_to(base):
+            return dotted(file.resolve().relative_to(base))
+    return None
+
+
+def dotted(path: Path) -> str | None:
+    """`a/b.py` as `a.b`; None where that is no name."""
+    parts = path.with_suffix("").parts
+    parts = parts[:-1] if parts[-1] == "__init__" else parts
+    return ".".join(parts) if parts and all(map(is_name, parts)) else None
+
+
+def source_roots(root: Path, settings: PytestSettings) -> list[Path]:
+    """Where a repository's own modules are looked for."""
+    places = [root, root / "src", *(root / path for path in settings.paths)]
+    return list(dict.fromkeys(place.resolve() for place in places if place.is_dir()))
+
+
+def is_own(root: Path, name: str) -> bool:
+    """Whether a top-level module of this name lies where import sorters look for a repository's own."""
+    return any((base / f"{name}.py").is_file() or (base / name).is_dir() for base in (root, root / "src"))
+
+
+def module_file(module: str, roots: list[Path]) -> Path | None:
+    """The source of a module of this name below one of these directories."""
+    for root in roots:
+        place = root.joinpath(*module.split("."))
+        for file in (place.with_suffix(".py"), place / "__init__.py"):
+            if file.is_file():
+                return file
+    return None
+
+
+def parse(file: Path) -> ast.Module | None:
+    """The file's syntax; None where it cannot be read as Python."""
+    try:
+        return ast.parse(file.read_bytes(), filename=file.name)
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return None
+
+
+def class_finder(roots: list[Path]) -> FindClass:
+    """A function that finds the source of a class in the modules below these directories."""
+    trees: dict[str, ast.Module | None] = {}
+
+    def find(module: str, qualname: str) -> ast.ClassDef | None:
+        if module not in trees:
+            file = module_file(module, roots)
+            trees[module] = parse(file) if file is not None else None
+        return class_in(trees[module], qualname)
+
+    return find

@@ -1,0 +1,310 @@
+"""What a handler reads of its message, guessed from its source: whether it takes the message or its value, which fields
+the value has and what they are like."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import attrs
+
+from chaoskit.generate.classes import last_name
+from chaoskit.generate.handlers import Function, Handler, functions_in, required
+
+MESSAGE: Literal["a message"] = "a message"
+"""Stands for the message itself, where a path stands for a place in its value."""
+ITEM = "[]"
+"""The items of a list, in a path."""
+
+Place = tuple[str, ...] | Literal["a message"]
+
+_OF_A_MESSAGE = frozenset(
+    {"value", "headers", "key", "seq", "offset", "partition", "topic", "message_id", "attempt", "redelivered"}
+)
+_NAMES_OF_MESSAGES = ("message", "msg", "event", "record", "payload", "body", "evt", "envelope", "data", "item")
+_NUMBERS = frozenset({"int", "float", "Decimal", "abs", "round", "sum"})
+
+
+@attrs.define
+class Seen:
+    """What the handler does with one place of the value."""
+
+    strings: list[str] = attrs.field(factory=list)
+    number: bool = False
+    truth: bool = False
+    moment: bool = False
+    index: bool = False
+    """Something is looked up by it."""
+    member: bool = False
+    """It is looked for among others, as what was seen before is."""
+    json: bool = False
+    """A text, of which JSON is made."""
+    attribute: bool = False
+    """Read as `value.name`, not as `value["name"]`."""
+
+
+@attrs.define
+class Reads:
+    """`places`: the places of the value that are read, in the order of the source. `needs`: the parameters that are no
+    message. `functions`: the handler and what it hands its message to."""
+
+    message: str
+    needs: list[str]
+    whole: bool
+    annotation: str = ""
+    uses_key: bool = False
+    called_attributes: bool = False
+    """`message.value()`, as confluent-kafka's messages have it."""
+    places: dict[tuple[str, ...], Seen] = attrs.field(factory=dict)
+    functions: list[Function] = attrs.field(factory=list)
+
+    @property
+    def is_object(self) -> bool:
+        """Its fields are read as `value.name`."""
+        return any(seen.attribute for place, seen in self.places.items() if len(place) == 1)
+
+
+def reads_of(handler: Handler) -> Reads:
+    """Read the handler, and the functions beside it that it hands its message to."""
+    parameters = required(handler.function, is_method=handler.kind is not None and not _is_static(handler))
+    message = _message_among(parameters)
+    if message is None:
+        return Reads("", [], True)
+    needs = [each.arg for each in parameters if each is not message]
+    annotation = ast.unparse(message.annotation) if message.annotation else ""
+    attributes = {
+        node.attr
+        for node in ast.walk(handler.function)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == message.arg
+    }
+    whole = annotation.split(".")[-1].strip("'\"") == "Message" or bool(attributes & _OF_A_MESSAGE)
+    if not annotation and not attributes and not _taken_apart(handler.function, message.arg):
+        whole = message.arg in ("message", "msg")
+    reads = Reads(message.arg, needs, whole, annotation)
+    known: dict[str, Place] = {message.arg: ()}
+    if whole:
+        known[message.arg] = MESSAGE
+    _Reader(handler, reads).read(handler.function, known)
+    raises = any(isinstance(node, ast.Raise) for function in reads.functions for node in ast.walk(function))
+    for seen in reads.places.values():
+        if len(seen.strings) == 1 and not raises:
+            seen.strings.append("something else")
+    return reads
+
+
+def _is_static(handler: Handler) -> bool:
+    return any(ast.unparse(decorator) == "staticmethod" for decorator in handler.function.decorator_list)
+
+
+def _message_among(parameters: Sequence[ast.arg]) -> ast.arg | None:
+    for name in _NAMES_OF_MESSAGES:
+        found = next((each for each in parameters if each.arg == name), None)
+        if found is not None:
+            return found
+    typed = [each for each in parameters if each.annotation and "Message" in ast.unparse(each.annotation)]
+    return next(iter([*typed, *parameters[-1:]]), None)
+
+
+def _taken_apart(function: Function, name: str) -> bool:
+    """Whether it is taken apart as a value is: `event["amount"]`, `event.get("amount")`, `json.loads(event)`."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Subscript) and ast.unparse(node.value) == name:
+            return True
+        if isinstance(node, ast.Call) and last_name(node) == "loads" and any(ast.unparse(a) == name for a in node.args):
+            return True
+    return False
+
+
+class _Reader(ast.NodeVisitor):
+    """Follows the message and what it is taken apart into through one function after the other."""
+
+    def __init__(self, handler: Handler, reads: Reads) -> None:
+        self._functions = functions_in(handler.tree)
+        self._methods = {
+            node.name: node for node in (handler.kind.body if handler.kind else ()) if isinstance(node, Function)
+        }
+        self._reads = reads
+        self._known: dict[str, Place] = {}
+
+    def read(self, function: Function, known: dict[str, Place]) -> None:
+        if function in self._reads.functions:
+            return
+        self._reads.functions.append(function)
+        before, self._known = self._known, known
+        for statement in function.body:
+            self.visit(statement)
+        self._known = before
+
+    # Where an expression lies in the value.
+
+    def place(self, node: ast.AST | None) -> Place | None:
+        if isinstance(node, ast.Name):
+            return self._known.get(node.id)
+        if isinstance(node, (ast.NamedExpr, ast.Await)):
+            return self.place(node.value)
+        if isinstance(node, ast.Attribute):
+            return self._attribute(node)
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+            return self._below(self.place(node.value), node.slice.value)
+        if isinstance(node, ast.Call):
+            return self._call(node)
+        return None
+
+    def _attribute(self, node: ast.Attribute) -> Place | None:
+        place = self.place(node.value)
+        if place == MESSAGE:
+            self._reads.uses_key |= node.attr == "key"
+            return () if node.attr == "value" else None
+        if place is None or node.attr.startswith("__"):
+            return None
+        found = self._below(place, node.attr)
+        if isinstance(found, tuple):
+            self._seen(found).attribute = True
+        return found
+
+    def _call(self, node: ast.Call) -> Place | None:
+        function = node.func
+        if last_name(function) == "loads" and node.args:
+            place = self.place(node.args[0])
+            if isinstance(place, tuple):
+                self._seen(place).json = True
+            return place
+        if isinstance(function, ast.Attribute):
+            place = self.place(function.value)
+            if place == MESSAGE and function.attr in ("value", "key"):
+                self._reads.called_attributes = True
+                return () if function.attr == "value" else None
+            if function.attr == "decode":
+                return place
+            if function.attr == "get" and node.args and isinstance(node.args[0], ast.Constant):
+                return self._below(place, node.args[0].value)
+        return None
+
+    def _below(self, place: Place | None, name: object) -> Place | None:
+        if not isinstance(place, tuple) or not isinstance(name, str):
+            return None
+        self._seen((*place, name))
+        return (*place, name)
+
+    def _seen(self, place: tuple[str, ...]) -> Seen:
+        return self._reads.places.setdefault(place, Seen())
+
+    def _leaf(self, node: ast.AST | None) -> Seen | None:
+        place = self.place(node)
+        return self._seen(place) if isinstance(place, tuple) else None
+
+    # What is done with it.
+
+    def visit(self, node: ast.AST) -> None:
+        self.place(node)
+        super().visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        place = self.place(node.value)
+        for target in node.targets:
+            if isinstance(target, ast.Name) and place is not None:
+                self._known[target.id] = place
+        self.generic_visit(node)
+
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
+        place = self.place(node.value)
+        if place is not None:
+            self._known[node.target.id] = place
+        self.generic_visit(node)
+
+    def visit_For(self, node: ast.For) -> None:
+        place = self.place(node.iter)
+        if isinstance(place, tuple) and isinstance(node.target, ast.Name):
+            self._known[node.target.id] = (*place, ITEM)
+            self._seen((*place, ITEM))
+        self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> None:
+        test = node.test.operand if isinstance(node.test, ast.UnaryOp) else node.test
+        if seen := self._leaf(test):
+            seen.truth = True
+        self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> None:
+        sides = [node.left, *node.comparators]
+        for left, operator, right in zip(sides, node.ops, sides[1:], strict=False):
+            for one, other in ((left, right), (right, left)):
+                seen = self._leaf(one)
+                if seen is None:
+                    continue
+                seen.strings += [text for text in _strings(other) if text not in seen.strings]
+                seen.number |= isinstance(operator, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) or _is_number(other)
+                seen.truth |= isinstance(other, ast.Constant) and isinstance(other.value, bool)
+                seen.member |= isinstance(operator, (ast.In, ast.NotIn)) and one is left and not list(_strings(other))
+        self.generic_visit(node)
+
+    def visit_Match(self, node: ast.Match) -> None:
+        if seen := self._leaf(node.subject):
+            for case in node.cases:
+                values = [each.value for each in ast.walk(case.pattern) if isinstance(each, ast.MatchValue)]
+                seen.strings += [text for value in values for text in _strings(value) if text not in seen.strings]
+        self.generic_visit(node)
+
+    def visit_BinOp(self, node: ast.BinOp) -> None:
+        for one, other in ((node.left, node.right), (node.right, node.left)):
+            if (seen := self._leaf(one)) and not list(_strings(other)) and not isinstance(other, ast.JoinedStr):
+                seen.number = True
+        self.generic_visit(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        if seen := self._leaf(node.value):
+            seen.number = True
+        self.generic_visit(node)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
+        if (seen := self._leaf(node.operand)) and isinstance(node.op, ast.USub):
+            seen.number = True
+        self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> None:
+        for part in node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]:
+            if seen := self._leaf(part):
+                seen.index = True
+        self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> None:
+        name = last_name(node.func)
+        for argument in node.args:
+            if seen := self._leaf(argument):
+                seen.number |= name in _NUMBERS
+                seen.moment |= name == "fromisoformat"
+                seen.index |= name in ("get", "setdefault", "pop") and argument is node.args[0]
+                seen.member |= name in ("add", "discard")
+        self._follow(node)
+        method = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+        for part in (method, *node.args, *node.keywords):  # a method is no field
+            self.visit(part)
+
+    def _follow(self, node: ast.Call) -> None:
+        """Into a function of the same module, or a method of the same object, that is handed part of the message."""
+        function: Function | None = None
+        is_method = isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) in ("self", "cls")
+        if is_method:
+            function = self._methods.get(last_name(node.func))
+        elif isinstance(node.func, ast.Name):
+            function = self._functions.get(node.func.id, (None, None))[0]
+        if function is None:
+            return
+        names = [each.arg for each in [*function.args.posonlyargs, *function.args.args]][1 if is_method else 0 :]
+        given = [*zip(names, node.args, strict=False), *((word.arg or "", word.value) for word in node.keywords)]
+        known = {name: place for name, value in given if (place := self.place(value)) is not None}
+        self.read(function, known)
+
+
+def _strings(node: ast.AST) -> Iterator[str]:
+    """The texts that something is compared with."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        yield node.value
+    elif isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        for item in node.elts:
+            yield from _strings(item)
+
+
+def _is_number(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float)

@@ -1,0 +1,131 @@
+"""The workflow for GitHub Actions: a quick run for each change, and a long search each night."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from chaoskit.generate.project import toml
+
+WORKFLOW = ".github/workflows/chaoskit.yml"
+OLDEST_PYTHON = (3, 11)
+"""What chaoskit needs."""
+
+_TEXT = """\
+# Chaos tests: a quick run for each change, and a long search each night.
+#
+# What the search finds fails its job, and is in the artifact chaoskit-1 or chaoskit-2 of the run. To bring it home:
+# download the artifact's zip file, `chaoskit replay chaoskit-1.zip` in this repository, and unpack it into .chaoskit/
+# to commit what stays as a regression test.
+name: chaoskit
+
+on:
+  push:
+  pull_request:
+  schedule:
+    - cron: "17 3 * * *" # each night, UTC
+  workflow_dispatch:
+
+permissions:
+  contents: read
+
+concurrency:
+  group: chaoskit-${{ github.event_name }}-${{ github.ref }}
+  cancel-in-progress: ${{ github.event_name == 'pull_request' }}
+
+jobs:
+  quick:
+    if: github.event_name == 'push' || github.event_name == 'pull_request'
+    runs-on: ubuntu-latest
+    timeout-minutes: 20
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: "@PYTHON@"
+@INSTALL@
+      - run: pytest
+      - uses: actions/upload-artifact@v4
+        if: failure()
+        with:
+          name: chaoskit-quick
+          path: .chaoskit/
+          include-hidden-files: true # .chaoskit/ is one
+          if-no-files-found: ignore
+
+  nightly:
+    if: github.event_name == 'schedule' || github.event_name == 'workflow_dispatch'
+    runs-on: ubuntu-latest
+    timeout-minutes: 50 # the search ends by itself; shrinking what it finds takes a little longer
+    strategy:
+      fail-fast: false
+      matrix:
+        shard: [1, 2]
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: "@PYTHON@"
+@INSTALL@
+      # What earlier nights found is tried first. Saved also when the search fails.
+      - uses: actions/cache/restore@v4
+        with:
+          path: .hypothesis/
+          key: hypothesis-${{ matrix.shard }}-${{ github.run_id }}-${{ github.run_attempt }}
+          restore-keys: hypothesis-${{ matrix.shard }}-
+      - run: chaoskit fuzz --time 30m -n auto --shard ${{ matrix.shard }}/2 --corpus .hypothesis/examples
+      - uses: actions/cache/save@v4
+        if: always()
+        with:
+          path: .hypothesis/
+          key: hypothesis-${{ matrix.shard }}-${{ github.run_id }}-${{ github.run_attempt }}
+      - uses: actions/upload-artifact@v4
+        if: always()
+        with:
+          name: chaoskit-${{ matrix.shard }}
+          path: .chaoskit/
+          include-hidden-files: true # .chaoskit/ is one
+          if-no-files-found: ignore
+"""
+
+
+def workflow(root: Path) -> str:
+    """The file's text, with the Python and the installation that the repository asks for."""
+    install = "\n".join(f"      - run: {line}" for line in _installed(root))
+    return _TEXT.replace("@PYTHON@", _python(root)).replace("@INSTALL@", install)
+
+
+def _python(root: Path) -> str:
+    """The oldest that the repository and chaoskit both take."""
+    project = toml(root / "pyproject.toml").get("project", {})
+    asked = re.search(r"(?:>=|~=|==)\s*3\.(\d+)", str(project.get("requires-python", "")))
+    newest = max(OLDEST_PYTHON, (3, int(asked[1]))) if asked else (3, 12)
+    return ".".join(map(str, newest))
+
+
+def _installed(root: Path) -> list[str]:
+    """The commands that install the repository, as it says, and chaoskit."""
+    lines = []
+    if is_installable(root):
+        extra = _extra(root)
+        lines.append(f'python -m pip install -e ".[{extra}]"' if extra else "python -m pip install -e .")
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-test.txt", "requirements_dev.txt"):
+        if (root / name).is_file():
+            lines.append(f"python -m pip install -r {name}")
+    groups = toml(root / "pyproject.toml").get("dependency-groups", {})
+    lines += [f"python -m pip install --group {name}" for name in ("dev", "test") if name in groups]
+    return [*lines, "python -m pip install chaoskit"]
+
+
+def is_installable(root: Path) -> bool:
+    """Whether pip can install the repository."""
+    data = toml(root / "pyproject.toml")
+    return "project" in data or "build-system" in data or (root / "setup.py").is_file()
+
+
+def _extra(root: Path) -> str:
+    """The optional dependencies that tests need, by their usual names."""
+    project: dict[str, Any] = toml(root / "pyproject.toml").get("project", {})
+    extras = project.get("optional-dependencies", {})
+    return next((name for name in ("test", "tests", "testing", "dev") if name in extras), "")

@@ -1,0 +1,125 @@
+"""--chaos-limit: a run that does not end is a failure, found and made small like any other."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from plugin.projects import HEAD, Project
+
+WAITS = """
+import asyncio, time
+
+def waits_for_ever_on_a_copy(balances):
+    seen = set()
+    def handle(message):
+        while message.id in seen:
+            time.sleep(0.01)
+        seen.add(message.id)
+        balances[message.key] = balances.get(message.key, 0) + message.value
+    return handle
+
+@chaos(PAYMENTS, broker=Kafka(partitions=6))
+def test_waits(deliver):
+    balances = {}
+    deliver(waits_for_ever_on_a_copy(balances))
+    return balances
+
+@chaos(PAYMENTS, broker=Kafka(partitions=6))
+async def test_async(deliver):
+    seen, balances = set(), {}
+    async def handle(message):
+        if message.id in seen:
+            await asyncio.sleep(1000)
+        seen.add(message.id)
+        balances[message.key] = balances.get(message.key, 0) + message.value
+    await deliver(handle)
+    return balances
+
+@chaos(PAYMENTS, broker=Kafka(partitions=6))
+def test_swallows(deliver):
+    seen, balances = set(), {}
+    def handle(message):
+        while message.id in seen:
+            try:
+                time.sleep(1000)
+            except Exception:
+                pass
+        seen.add(message.id)
+        balances[message.key] = balances.get(message.key, 0) + message.value
+    deliver(handle)
+    return balances
+"""
+
+SLOW = """
+import time
+
+@chaos(PAYMENTS, faults={Duplicate, Redeliver}, schedules=20)
+def test_slow(deliver):
+    seen, balances = set(), {}
+    def handle(message):
+        time.sleep(0.01)
+        if message.id not in seen:
+            seen.add(message.id)
+            balances[message.key] = balances.get(message.key, 0) + message.value
+    deliver(handle)
+    return balances
+"""
+
+
+@pytest.mark.parametrize("name", ["test_waits", "test_async", "test_swallows"])
+def test_a_handler_that_hangs_on_a_copy_is_shrunk_to_one_event_that_comes_twice(wallet: Project, name: str) -> None:
+    """Busy, asleep in a loop of asyncio, or deaf to every Exception. A replay has a limit, too, and once the handler
+    is repaired it says so."""
+    wallet.write("test_wallet.py", HEAD + WAITS)
+    ran = wallet.pytest("--chaos-limit=1s", "--chaos-seed=1", "-k", name)
+    assert ran.code == 1, ran.text
+    ran.assert_in_order(
+        f"{name} does not survive ",
+        "What differs\n  the handler did not return within 1 s: step ",
+        "(1 event, 1 fault, minimal)",
+        "Replay\n  chaoskit replay ",
+    )
+    data = json.loads(wallet.only_repro().read_text())
+    assert data["violations"][0]["invariant"] == "hang"
+    replayed = wallet.pytest("--chaos-replay", str(wallet.only_repro()), "--chaos-limit=1s")
+    assert replayed.code == 1
+    assert "STILL FAILS" in replayed.out
+    wallet.write("test_wallet.py", HEAD + WAITS.replace("time.sleep(0.01)", "return")
+                 .replace("await asyncio.sleep(1000)", "return").replace("time.sleep(1000)", "return"))  # fmt: skip
+    assert wallet.chaoskit("replay", ".chaoskit").out.startswith("FIXED")
+
+
+def test_a_handler_that_is_only_slow_is_never_flagged(wallet: Project) -> None:
+    """A limit that every run keeps changes nothing, however long all of them take together."""
+    wallet.write("test_wallet.py", HEAD + SLOW)
+    ran = wallet.pytest("--chaos-limit=2s", "--chaos-seed=1")
+    assert ran.code == 0, ran.text
+
+
+def test_what_hangs_in_order_already_is_the_tests_own_error(wallet: Project) -> None:
+    """No fault is needed, so none is blamed; the way out is named."""
+    source = SLOW.replace("time.sleep(0.01)", "time.sleep(1000)")
+    wallet.write("test_wallet.py", HEAD + source)
+    ran = wallet.pytest("--chaos-limit=0.3s", "--chaos-seed=1")
+    assert ran.code == 1
+    assert "although everything came once and in order" in ran.out
+    assert "--chaos-limit gives each run more time" in ran.out
+    assert wallet.repros == []
+
+
+def test_where_there_can_be_no_limit_it_is_said(wallet: Project) -> None:
+    """Somebody else uses the alarm: the test is searched without a limit, and a passing line says why."""
+    alarm = "import signal\nsignal.signal(signal.SIGALRM, print)\n"
+    wallet.write("test_wallet.py", HEAD + alarm + SLOW)
+    ran = wallet.pytest("--chaos-limit=2s", "--chaos-seed=1")
+    assert ran.code == 0, ran.text
+    assert "runs have no limit of time: something else uses the alarm signal, such as pytest-timeout" in ran.out
+
+
+@pytest.mark.parametrize("given", ["0", "soon"])
+def test_what_is_no_limit_is_a_usage_error(wallet: Project, given: str) -> None:
+    ran = wallet.pytest(f"--chaos-limit={given}")
+    assert ran.code == 4
+    assert f"--chaos-limit: {given!r} is no length of time" in ran.err
