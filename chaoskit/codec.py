@@ -82,6 +82,8 @@ def encode(value: Any, where: str = "value") -> Any:
     for scalar in _SCALARS:
         if kind is scalar.kind:
             return {f"${scalar.tag}": encode(scalar.encode(value), where)}
+    if kind is Shown:
+        return {"$repr": value.text}
     return _encode_object(value, where)
 
 

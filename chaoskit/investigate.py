@@ -22,6 +22,7 @@ from chaoskit.search.draw import draw_streams, simpler_values, strategy_of
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Shrinker
+from chaoskit.search.states import states_of
 from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
 from chaoskit.strategies.streams import parts_of
 from chaoskit.verdict import Label, Verdict
@@ -233,7 +234,7 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     """Confirm the failure, make it minimal, and say which order it breaks."""
     run = confirm(found)
     if q.met is not None:
-        q.met(violated(found.case, found.faults, run, None))
+        q.met(violated(found.case, found.faults, run, None, minimal=False))
     across = found.case.explained_by_order(found.run, found.case.likely_orders(found.run))
     broken = {violation.invariant for violation in found.case.violations(found.run)}
 
@@ -325,19 +326,24 @@ def hung_verdict(subject: Subject, hung: Hung) -> Verdict:
     )
 
 
-def violated(case: Case, faults: Plan, run: Run, label: Label | None, schedule: Schedule | None = None) -> Verdict:
-    """The verdict on one failing run, with its literal schedule where that is known already."""
+def violated(
+    case: Case, faults: Plan, run: Run, label: Label | None, schedule: Schedule | None = None, *, minimal: bool = True
+) -> Verdict:
+    """The verdict on one failing run, with its literal schedule where that is known already; and with the states along
+    the way where nothing smaller is to come."""
     reference = case.reference_of(run)
+    schedule = schedule or case.model.schedule(faults, run.steps, run.refusals)
     return Verdict(
         "violated",
         violations=case.violations(run),
         scenario=Scenario(case.model.stream.events, case.subject.broker, faults),
-        schedule=schedule or case.model.schedule(faults, run.steps, run.refusals),
+        schedule=schedule,
         label=label,
         expected=reference.state,
         observed=run.outcome.state,
         reference=reference,
         outcome=run.outcome,
+        states=states_of(case, faults, run, schedule) if minimal else None,
     )
 
 

@@ -52,6 +52,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--chaos-replay", metavar="PATH", action="append", default=[],
         help="replay a saved repro file, or all of a directory, instead of searching; may be given more than once",
     )  # fmt: skip
+    group.addoption(
+        "--chaos-report", metavar="DIR",
+        help="write a page, a picture and JSON lines for each failing chaos test into this directory (relative to "
+        "rootdir), and JSON lines for each passing one",
+    )  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -139,11 +144,13 @@ class Summary:
     def __init__(self) -> None:
         self._said: list[tuple[str, str]] = []
         self._repros: dict[str, None] = {}
+        self._github: list[Any] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             self._said += [(report.nodeid, str(said)) for name, said in report.user_properties if name == "chaoskit"]
             self._repros |= {str(path): None for name, path in report.user_properties if name == "chaoskit-repro"}
+            self._github += [(report.location, it) for name, it in report.user_properties if name == "chaoskit-github"]
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
@@ -153,6 +160,12 @@ class Summary:
             terminalreporter.write_line(nodeid)
             for line in said.splitlines():
                 terminalreporter.write_line(f"  {line}")
+        if self._github and not hasattr(terminalreporter.config, "workerinput"):
+            from chaoskit.pytest_reports import append_summary, commands
+
+            for line in [*commands(terminalreporter.config, self._github), append_summary(self._github)]:
+                if line:
+                    terminalreporter.write_line(line)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:

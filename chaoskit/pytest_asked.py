@@ -23,7 +23,9 @@ from chaoskit.corpus import Corpus, database_of
 from chaoskit.duration import seconds
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
 from chaoskit.invariant import HANG
+from chaoskit.pytest_reports import on_github, write_reports
 from chaoskit.replays import Answer, play
+from chaoskit.report.github import Entry, entry_of, packed
 from chaoskit.report.terminal import as_text, headline, held_lines
 from chaoskit.repro import Repro, document, read, save, slug, text_of, write
 from chaoskit.run_pytest import Sink, outside
@@ -34,6 +36,8 @@ from chaoskit.watch import Limit, why_no_limit
 PROPERTY = "chaoskit"
 REPRO = "chaoskit-repro"
 """What a report says of its test, and the repro file of one that failed; they stand in JUnit's XML, too."""
+GITHUB = "chaoskit-github"
+"""What GitHub shows of a test, where it runs there."""
 _REPLAYS: pytest.StashKey[list[Repro]] = pytest.StashKey()
 _CORPUS: pytest.StashKey[Corpus | None] = pytest.StashKey()
 
@@ -62,6 +66,7 @@ class PytestAsked(Asked):
         self.line = ""
         self.headline = ""
         self.saved = ""
+        self._entry: Entry | None = None
 
     @property
     def _directory(self) -> Path:
@@ -196,7 +201,11 @@ class PytestAsked(Asked):
     def tell(self, verdict: Verdict) -> None:
         self._forget_as_met()
         said = [] if verdict.notes == ("replayed",) else held_lines(verdict)
-        self.line = "\n".join([*said, *self._notes])
+        replayed = _REPLAYS in self._config.stash
+        why_no_report = "" if replayed else write_reports(self._config, attrs.evolve(verdict, test=self.test))
+        self.line = "\n".join([*said, *self._notes, *([why_no_report] if why_no_report else [])])
+        told = "; ".join([*said, *self._notes]).removeprefix("held: ")
+        self._entry = Entry(self._item.nodeid, "held", told)
 
     def met(self, verdict: Verdict) -> None:
         """Kept for whoever stops the run before the failure is minimal; deleted when that is saved."""
@@ -208,6 +217,7 @@ class PytestAsked(Asked):
             path.unlink(missing_ok=True)
 
     def skip(self, why: str, verdict: Verdict) -> NoReturn:
+        self._entry = Entry(self._item.nodeid, "skipped", why)
         pytest.skip(why)
 
     def report(self, verdict: Verdict) -> str:
@@ -217,7 +227,9 @@ class PytestAsked(Asked):
             self._share(verdict)
         text = as_text(verdict, replay=replay)
         seed = "" if verdict.seed is None else f"\nFound with --chaos-seed={verdict.seed}\n"
-        notes = "".join(f"\n{note}\n" for note in self._notes)
+        written = write_reports(self._config, verdict, replay=replay)
+        notes = "".join(f"\n{note}\n" for note in [*self._notes, *([written] if written else [])])
+        self._entry = entry_of(verdict, replay=replay) if on_github() else None
         return f"{self.headline}\n{text}{seed}{notes}"
 
     def _replay_command(self, verdict: Verdict) -> str:
@@ -241,6 +253,8 @@ class PytestAsked(Asked):
             report.user_properties.append((REPRO, self.saved))
         if excinfo is not None:
             self.shorten(report, excinfo)
+        if said := self._for_github(report, excinfo):
+            report.user_properties.append((GITHUB, said))
 
     def shorten(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Put the report in place of a traceback through chaoskit."""
@@ -252,6 +266,15 @@ class PytestAsked(Asked):
         crash = ReprFileLocation(path, (line or 0) + 1, self.headline or text.splitlines()[0])
         entry = ReprEntryNative([f"{text.rstrip()}\n"])
         report.longrepr = ReprExceptionInfo(ReprTraceback([entry], None, "native"), crash)
+
+    def _for_github(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> str:
+        """What GitHub is to show of this test; nothing elsewhere, and where `chaoskit replay` runs this pytest."""
+        if not on_github() or _sinks(self._config):
+            return ""
+        if self._entry is None and excinfo is not None and report.failed:
+            said = f"{excinfo.type.__name__}: {excinfo.value}"
+            self._entry = Entry(self._item.nodeid, "error", said)
+        return packed(self._entry) if self._entry is not None else ""
 
 
 def _hung(repro: Repro) -> bool:

@@ -25,9 +25,11 @@ from chaoskit.event import Event, EventId, Stream
 from chaoskit.faults import KIND_BY_NAME, Fault
 from chaoskit.scenario import Broker
 from chaoskit.schedule import ACTIONS, DELIVER_LIKE, Do, Raw, Step, to_raw
-from chaoskit.verdict import Verdict
+from chaoskit.verdict import States, Verdict
 
 FORMAT = 1
+MOST_OF_STATES = 256 * 1024
+"""Characters of the states along the way in a file; where they are more they are left out."""
 _TEST = re.compile(r"[^-:\s][^:\r\n\0]*\.py(::[^\r\n\0]+)+")
 _REQUIRED = (
     "test",
@@ -44,8 +46,9 @@ _REQUIRED = (
 
 @attrs.frozen
 class Repro:
-    """A file that was read. Values of events, `expected` and `observed` are still encoded: decoding them needs the
-    classes that the test's module imports. Keys are decoded where that is possible without; `keys` has them encoded.
+    """A file that was read. Values of events, `expected`, `observed` and `states` are still encoded: decoding them
+    needs the classes that the test's module imports. Keys are decoded where that is possible without; `keys` has them
+    encoded.
     """
 
     path: Path
@@ -59,6 +62,8 @@ class Repro:
     violations: tuple[Mapping[str, Any], ...]
     keys: tuple[Any, ...]
     label: str | None = None
+    states: States | None = None
+    versions: Mapping[str, str] = attrs.field(factory=dict)
 
     def stream(self) -> Stream:
         """The events with their values decoded. Raises CodecError, StreamError."""
@@ -197,7 +202,20 @@ def document(verdict: Verdict) -> dict[str, Any]:
     }
     if verdict.found is not None:
         data["found"] = [encode_event(event) for event in verdict.found]
+    if verdict.states is not None and (states := _encode_states(verdict.states)) is not None:
+        data["states"] = states
     return data
+
+
+def _encode_states(states: States) -> dict[str, Any] | None:
+    """None where they would make the file huge."""
+    data: dict[str, Any] = {
+        "in_order": [lenient(state) for state in states.in_order],
+        "observed": [lenient(state) for state in states.observed],
+    }
+    if states.first_difference is not None:
+        data["first_difference"] = states.first_difference
+    return data if len(json.dumps(data)) <= MOST_OF_STATES else None
 
 
 def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
@@ -343,8 +361,32 @@ def _from_document(path: Path, data: Any) -> Repro:
         raise ReproError('"violations" must be a list of objects with an "invariant"')
     return Repro(
         path, test, decode_broker(data["broker"]), stamped, faults, steps, data["expected"], data["observed"],
-        tuple(violations), keys, data.get("label"),
+        tuple(violations), keys, data.get("label"), _read_states(data, len(events), len(steps)),
+        _read_versions(data["versions"]),
     )  # fmt: skip
+
+
+def _read_states(data: Mapping[str, Any], events: int, steps: int) -> States | None:
+    """Files of before have none, and a person may take them out."""
+    states = data.get("states")
+    if states is None:
+        return None
+    if not isinstance(states, dict):
+        raise ReproError('"states" must be an object with "in_order" and "observed"')
+    for name, noun, needed in (("in_order", "event", events), ("observed", "step", steps)):
+        if not isinstance(found := states.get(name), list) or len(found) != needed:
+            raise ReproError(
+                f'"states": "{name}" must be a list of {needed}, one for each {noun}; or take "states" out'
+            )
+    first = states.get("first_difference")
+    if first is not None and (type(first) is not int or not 1 <= first <= steps):
+        raise ReproError(f'"states": "first_difference" is {first!r}, not the number of a step')
+    return States(tuple(states["in_order"]), tuple(states["observed"]), first)
+
+
+def _read_versions(data: Any) -> dict[str, str]:
+    """They are shown and never used: of a file with something else there, nothing is shown."""
+    return {str(name): str(version) for name, version in data.items()} if isinstance(data, dict) else {}
 
 
 def _key(encoded: Any) -> Any:

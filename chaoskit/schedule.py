@@ -139,3 +139,30 @@ class Schedule:
     def delivered(self) -> tuple[EventId, ...]:
         """The ids in the order in which the handler saw them."""
         return tuple(s.event for s in self.steps if s.action == "deliver" and s.event is not None)
+
+
+@attrs.frozen
+class Reached:
+    """How far a run has come: the number of `events` of the stream up to the furthest that was handled, and the ids of
+    those among them that are `missing` so far and come later."""
+
+    events: int
+    missing: tuple[EventId, ...] = ()
+
+
+def reached(steps: Sequence[Step], ids: Sequence[EventId]) -> list[Reached]:
+    """How far it has come after each step. What is never handled, because it is lost or refused, is not missed: the
+    in-order run that this one is compared with leaves it out, too."""
+    ever = {step.event for step in steps if _handles(step)}
+    now: set[EventId | None] = set()
+    found = []
+    for step in steps:
+        if _handles(step):
+            now.add(step.event)
+        furthest = max((place for place, id_ in enumerate(ids, start=1) if id_ in now), default=0)
+        found.append(Reached(furthest, tuple(id_ for id_ in ids[:furthest] if id_ in ever and id_ not in now)))
+    return found
+
+
+def _handles(step: Step) -> bool:
+    return step.action == "deliver" and not step.raised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,13 +38,28 @@ class Tally:
 
 
 @attrs.frozen(eq=False)
+class States:
+    """The state along the way: after each event of the stream `in_order`, and after each step of the schedule as
+    `observed`. None where there is none: the test raised there, or returned nothing.
+
+    `first_difference` is the number of the first step, counted from 1, after which something that must hold does not;
+    final states are compared only where both runs have handled the same events.
+    """
+
+    in_order: tuple[Any, ...]
+    observed: tuple[Any, ...]
+    first_difference: int | None = None
+
+
+@attrs.frozen(eq=False)
 class Verdict:
     """The result of `check`, `run` and `replay`.
 
     `status` is "held", "violated" (`violations`, and the minimal `scenario` with its `schedule`, `expected` and
     `observed` states) or "unknown" (`reasons`). `label` says which order the failure breaks: "within" a partition
     or key, which the broker promises; "across keys", which it never fixed; or "not decided".
-    `found` is the scenario as the search met it, before shrinking.
+    `found` is the scenario as the search met it, before shrinking. `states` are there for a violated verdict whose
+    schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now.
     """
 
     status: Status
@@ -61,6 +77,8 @@ class Verdict:
     notes: tuple[str, ...] = ()
     seed: int | None = None
     test: str | None = None
+    states: States | None = None
+    versions: Mapping[str, str] | None = None
 
     def save(self, directory: str | Path = ".chaoskit") -> Path:
         """Write the repro file into `directory` (made if it is not there) and give its path.

@@ -1,28 +1,29 @@
-"""A saved repro as a report. Nothing is run: a value that needs a class of the test is shown as it is written."""
+"""A saved repro as a verdict. Nothing is run: what needs a class of the test stays as it is written."""
 
 from __future__ import annotations
 
 import shlex
-from typing import get_args
+from collections.abc import Iterable
+from typing import Any, get_args
 
+import attrs
 from rich.console import RenderableType
 
+from chaoskit.codec import decode
+from chaoskit.errors import CodecError
 from chaoskit.invariant import Violation
 from chaoskit.report.terminal import report
-from chaoskit.repro import Repro, shown_value, with_shown_values
+from chaoskit.report.values import Undecoded
+from chaoskit.repro import Repro
 from chaoskit.scenario import Scenario
 from chaoskit.schedule import Schedule
 from chaoskit.state import differences
-from chaoskit.verdict import Label, Verdict
-
-
-def saved_report(repro: Repro) -> RenderableType:
-    return report(saved_verdict(repro), replay=f"chaoskit replay {shlex.quote(str(repro.path))}")
+from chaoskit.verdict import Label, States, Verdict
 
 
 def saved_verdict(repro: Repro) -> Verdict:
-    """The verdict that was saved, with values decoded where their classes are imported."""
-    expected, observed = shown_value(repro.expected), shown_value(repro.observed)
+    """What the search said when it saved this file."""
+    expected, observed = _shown(repro.expected), _shown(repro.observed)
     found = tuple(differences(expected, observed))
     messages = [str(violation.get("message", violation["invariant"])) for violation in repro.violations]
     violations = [Violation(str(v["invariant"]), m) for v, m in zip(repro.violations, messages, strict=True)]
@@ -31,8 +32,44 @@ def saved_verdict(repro: Repro) -> Verdict:
     return Verdict(
         "violated",
         violations=tuple(violations),
-        scenario=Scenario(with_shown_values(repro), repro.broker, repro.faults),
+        scenario=Scenario([attrs.evolve(e, value=_shown(e.value)) for e in repro.events], repro.broker, repro.faults),
         schedule=Schedule(repro.schedule),
         label=repro.label if repro.label in get_args(Label) else None,  # type: ignore[arg-type]
+        expected=expected,
+        observed=observed,
         test=repro.test,
+        states=_states(repro.states),
+        versions=repro.versions,
     )
+
+
+def saved_report(repro: Repro, *, states: bool = False) -> RenderableType:
+    """As text; with the state after each step, if that is wanted."""
+    return report(saved_verdict(repro), replay=saved_replay(repro), states=states)
+
+
+def saved_replay(repro: Repro) -> str:
+    """The command that plays this file again."""
+    return f"chaoskit replay {shlex.quote(str(repro.path))}"
+
+
+def _states(states: States | None) -> States | None:
+    if states is None:
+        return None
+    return States(_all_shown(states.in_order), _all_shown(states.observed), states.first_difference)
+
+
+def _all_shown(encoded: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(_shown(each) for each in encoded)
+
+
+def _shown(encoded: Any) -> Any:
+    """Decoded as far as that is possible without the classes of the test."""
+    try:
+        return decode(encoded)
+    except CodecError:
+        if isinstance(encoded, list):
+            return [_shown(each) for each in encoded]
+        if isinstance(encoded, dict) and not any(key.startswith("$") for key in encoded):
+            return {key: _shown(value) for key, value in encoded.items()}
+        return Undecoded(encoded)

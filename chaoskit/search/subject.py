@@ -101,6 +101,14 @@ class Subject:
         for invariant in self.invariants:
             yield from self._ask(invariant, reference, outcome)
 
+    def blames(self, reference: Outcome, outcome: Outcome, *, same_events: bool) -> bool:
+        """Whether something is violated already in the middle of a run. Without `same_events` the reference has handled
+        others, and only what looks at each state by itself is asked."""
+        if same_events:
+            return bool(self.judge(reference, outcome))
+        each = [invariant for invariant in self.invariants if invariant.needs_states]
+        return any(self._ask(invariant, reference, outcome) for invariant in each)
+
     def agree(self, reference: Outcome, one: Outcome, two: Outcome) -> bool:
         """Whether two outcomes are the same to every invariant: equal where states are compared, else blamed alike."""
         for invariant in self.invariants:
@@ -169,16 +177,20 @@ class Case:
         return found
 
     def reference_of(self, run: Run) -> Outcome:
-        """The in-order outcome that this run is compared with. Where something was lost, nobody can help that what
-        needs it is refused: what waits behind that is left out, too; and where the broker skips it, a copy that comes
-        later may be taken or not."""
+        """The in-order outcome that this run is compared with."""
+        lost, skips = self.left_out(run)
+        return self.reference(lost, skips=skips)
+
+    def left_out(self, run: Run) -> tuple[tuple[EventId, ...], bool | None]:
+        """The events that the reference of this run is without, and whether it skips what is refused. Where something
+        was lost, nobody can help that what needs it is refused: what waits behind that is left out, too; and where the
+        broker skips it, a copy that comes later may be taken or not."""
         lost = run.outcome.lost
         if lost and run.outcome.unseen:
-            return self.reference(lost + run.outcome.unseen)
-        reference = self.reference(lost)
-        if lost and not set(reference.lost) <= set(lost):
-            return self.reference(lost, skips=False)
-        return reference
+            return lost + run.outcome.unseen, None
+        if lost and not set(self.reference(lost).lost) <= set(lost):
+            return lost, False
+        return lost, None
 
     def violations(self, run: Run) -> tuple[Violation, ...]:
         return self.subject.judge(self.reference_of(run), run.outcome)

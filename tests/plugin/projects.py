@@ -193,7 +193,17 @@ class Project:
 
 def environment() -> dict[str, str]:
     """Ours, without what the outer pytest and a colourful terminal left there."""
-    dropped = ("PYTEST_", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "COLUMNS", "CI", "BUILD_NUMBER", "HYPOTHESIS")
+    dropped = (
+        "PYTEST_",
+        "FORCE_COLOR",
+        "NO_COLOR",
+        "PY_COLORS",
+        "COLUMNS",
+        "CI",
+        "BUILD_NUMBER",
+        "HYPOTHESIS",
+        "GITHUB_",
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return kept | {"PYTHONIOENCODING": "utf-8"}
 

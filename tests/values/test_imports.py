@@ -38,7 +38,7 @@ FLOORS: list[set[str]] = [
     {"chaoskit.investigate", "chaoskit.report", "chaoskit.loop", "chaoskit.quiet", "chaoskit.naming"},
     {"chaoskit.decorated", "chaoskit.replays", "chaoskit.ambient", "chaoskit.corpus", "chaoskit.generate"},
     {"chaoskit.apart"},
-    {"chaoskit.api", "chaoskit.run_pytest", "chaoskit.decorator"},
+    {"chaoskit.api", "chaoskit.run_pytest", "chaoskit.decorator", "chaoskit.pytest_reports"},
     {"chaoskit.pytest_asked", "chaoskit.replay_file"},
     {"chaoskit.fuzz"},
     {"chaoskit.plugin", "chaoskit.commands"},
@@ -62,7 +62,7 @@ PACKAGES = (
 VALUES = FLOORS[0] | FLOORS[1] | FLOORS[2] - {"chaoskit.traces"}
 STANDARD_AND_ATTRS = {"attrs"}
 MAY_IMPORT = {
-    "pytest": {"decorator", "plugin", "pytest_asked", "run_pytest", "commands", "ambient", "fuzz"},
+    "pytest": {"decorator", "plugin", "pytest_asked", "pytest_reports", "run_pytest", "commands", "ambient", "fuzz"},
     "_pytest": {"plugin", "pytest_asked", "run_pytest", "fuzz"},
     "xdist": {"plugin", "pytest_asked", "run_pytest", "fuzz"},
     "faker": {"strategies"},

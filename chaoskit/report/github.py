@@ -1,0 +1,165 @@
+"""What GitHub Actions shows: an annotation at the line of a test, and a summary of the run in Markdown.
+
+Texts of the user's stand in annotations with GitHub's own escapes, and in Markdown as character references or in blocks
+of code, where no sign has a meaning.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import attrs
+
+from chaoskit.report.terminal import plain
+from chaoskit.report.timeline import timeline
+from chaoskit.report.told import headline, held_lines, told
+from chaoskit.report.values import cut, visible
+from chaoskit.verdict import Verdict
+
+MOST_BYTES = 1000 * 1024
+"""GitHub drops a step's summary of more than 1 MiB whole."""
+MOST_OF_MESSAGE = 4000
+MOST_OF_TITLE = 160
+MOST_OF_TIMELINE = 20_000
+MOST_OF_SHOWN = 500
+
+Status = Literal["held", "violated", "unknown", "error", "skipped"]
+
+
+@attrs.frozen
+class Entry:
+    """What one chaos test has to say. `shown`: what a passing run has shown, or why it did not pass, in a line;
+    `timeline`, `happened` and `replay` are there for a failure."""
+
+    test: str
+    status: Status
+    shown: str = ""
+    timeline: str = ""
+    happened: tuple[str, ...] = ()
+    replay: str = ""
+
+    @property
+    def failed(self) -> bool:
+        return self.status in ("violated", "unknown", "error")
+
+
+def entry_of(verdict: Verdict, *, replay: str | None = None) -> Entry:
+    test = verdict.test or "a function without a name"
+    if verdict.status == "held":
+        return Entry(test, "held", "; ".join(held_lines(verdict)).removeprefix("held: "))
+    if verdict.status == "unknown":
+        return Entry(test, "unknown", headline(verdict))
+    assert verdict.scenario is not None
+    assert verdict.schedule is not None
+    found = told(verdict)
+    return Entry(
+        test,
+        "violated",
+        found.headline,
+        cut(plain(timeline(verdict.scenario, verdict.schedule)), MOST_OF_TIMELINE),
+        tuple(f"{number}. {sentence}." for number, sentence in enumerate(found.sentences, start=1))
+        + ((found.label,) if found.label else ()),
+        replay or "",
+    )
+
+
+def packed(one: Entry) -> str:
+    """As a text that a test report can carry."""
+    return json.dumps(attrs.asdict(one))
+
+
+def unpacked(text: str) -> Entry:
+    data = json.loads(text)
+    return Entry(**(data | {"happened": tuple(data["happened"])}))
+
+
+# Annotations.
+
+
+def annotation(one: Entry, *, file: str, line: int | None = None) -> str:
+    """`::error file=…,line=…,title=…::message`, one line. `line` counts from 1."""
+    place = {"file": file, "line": None if line is None else str(line), "title": cut(one.shown, MOST_OF_TITLE)}
+    properties = ",".join(f"{name}={_property(value)}" for name, value in place.items() if value)
+    message = "\n".join([one.shown, *one.happened, *([f"To replay: {one.replay}"] if one.replay else [])])
+    return f"::error {properties}::{_message(cut(message, MOST_OF_MESSAGE))}"
+
+
+def _message(text: str) -> str:
+    """GitHub's own escapes of what would end a command; the per cent sign first, which they are made of."""
+    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _message(text).replace(":", "%3A").replace(",", "%2C")
+
+
+# The step summary.
+
+
+def summary(entries: Iterable[Entry], most: int = MOST_BYTES) -> str:
+    """The table of all tests, and below it each failure, for as long as there is room: `most` bytes of UTF-8."""
+    known = sorted(entries, key=lambda one: (not one.failed, one.test))
+    parts = ["## chaoskit\n\n", "| | test | what it has shown |\n|---|---|---|\n"]
+    parts += [_table_row(one) for one in known]
+    parts += [_failure(one) for one in known if one.failed and (one.timeline or one.replay)]
+    return _fitting(parts, most)
+
+
+def _fitting(parts: Sequence[str], most: int) -> str:
+    """Whole rows and whole failures, those that come first; and how many there was no room for."""
+    kept: list[str] = []
+    left = most - 100
+    for number, part in enumerate(parts):
+        left -= len(part.encode())
+        if left < 0:
+            return "".join([*kept, f"\n\nThere is no room here for {len(parts) - number} more.\n"])
+        kept.append(part)
+    return "".join(kept)
+
+
+_WORDS: dict[Status, str] = {
+    "held": "✅ held",
+    "violated": "❌ violated",
+    "unknown": "❔ unknown",
+    "error": "⚠️ error",
+    "skipped": "⏭️ skipped",
+}
+
+
+def _table_row(one: Entry) -> str:
+    return f"| {_WORDS[one.status]} | {_code(one.test)} | {_plain(cut(one.shown, MOST_OF_SHOWN))} |\n"
+
+
+def _failure(one: Entry) -> str:
+    lines = [f"\n### {_code(one.test)}\n", f"{_plain(one.shown)}\n"]
+    if one.timeline:
+        lines.append(_block(one.timeline))
+    lines += [f"{_plain(sentence)}\n" for sentence in one.happened]
+    if one.replay:
+        lines.append(_block(one.replay))
+    return "\n".join(lines)
+
+
+def _plain(text: str) -> str:
+    """One line in which every sign that Markdown or GitHub knows is a character reference, which means nothing but
+    itself."""
+    line = " ".join(visible(text).split())
+    return re.sub(_SIGNS, lambda sign: f"&#{ord(sign.group())};", line)
+
+
+_SIGNS = r"""[&<>"'|`*_\[\](){}#+!\\~$@:/.^=-]"""
+"""Also those of which GitHub makes links, mentions and formulas."""
+
+
+def _code(text: str) -> str:
+    return f"<code>{_plain(text)}</code>"
+
+
+def _block(text: str) -> str:
+    """A code block whose fence is longer than any in the text."""
+    shown = visible(text).rstrip("\n")
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))
+    return f"{fence}text\n{shown}\n{fence}\n"

@@ -1,0 +1,113 @@
+"""A verdict as JSON lines, for other tools: one object a line, UTF-8, each with a `type`.
+
+| `type` | fields |
+|---|---|
+| `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker` and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `all_singles`, `saturated` |
+| `reason` | `text`: why an unknown verdict is unknown |
+| `note` | `text`: what has to be known about a held verdict |
+| `violation` | `invariant`, `message` |
+| `difference` | `path`, `in_order`, `observed`; one of the two is not there where that state has no such place |
+| `event` | `id`, `key`, `seq`, `value`, and `state`: in order, after this event |
+| `fault` | `number`, `fault` (its kind), `at` and its parameters |
+| `step` | `number`, `action`, `consumer`, and where they apply `event`, `partition`, `offset`, `attempt`, `raised`, `lane`, `mark`, `fault` and `sentence` (numbers), `from` (the number of the step from which it comes again), `state`: after this step |
+| `sentence` | `number`, `text`: what happened, in the broker's words |
+| `remedy` | `fault` (its kind), `text`: what rules it out |
+| `replay` | `command` |
+
+The lines stand in this order, numbers count from 1. Values and states are written as in repro files: JSON for what JSON
+has, `{"$tuple": […]}` and the like for the rest, `{"$repr": "…"}` for what has no encoding. A `state` is missing where
+there is none. New fields and types may come; those that are there stay.
+"""  # noqa: E501 - a table
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from chaoskit.report.timeline import Row
+from chaoskit.report.told import Told, differences_of, headline, told
+from chaoskit.report.values import as_json
+from chaoskit.repro import encode_broker, versions
+from chaoskit.schedule import Step
+from chaoskit.state import ABSENT
+from chaoskit.verdict import Verdict
+
+Line = dict[str, Any]
+
+
+def json_lines(verdict: Verdict, *, replay: str | None = None) -> str:
+    """The whole file, ASCII only, so that nothing in a value breaks a line. `replay` is the command that plays it."""
+    return "".join(f"{json.dumps(line)}\n" for line in lines(verdict, replay=replay))
+
+
+def lines(verdict: Verdict, *, replay: str | None = None) -> Iterator[Line]:
+    yield _verdict(verdict)
+    yield from ({"type": "reason", "text": reason} for reason in verdict.reasons)
+    yield from ({"type": "note", "text": note} for note in verdict.notes)
+    if verdict.status == "violated":
+        yield from _violated(verdict, told(verdict))
+    if replay:
+        yield {"type": "replay", "command": replay}
+
+
+def _verdict(verdict: Verdict) -> Line:
+    line: Line = {"type": "verdict", "status": verdict.status, "test": verdict.test, "headline": headline(verdict)}
+    if verdict.status == "violated" and verdict.scenario is not None:
+        line |= {"label": verdict.label, "broker": encode_broker(verdict.scenario.broker)}
+        if verdict.states is not None and verdict.states.first_difference is not None:
+            line["first_difference"] = verdict.states.first_difference
+    if verdict.seed is not None:
+        line["seed"] = verdict.seed
+    line["versions"] = dict(versions() if verdict.versions is None else verdict.versions)
+    return line | (attrs.asdict(verdict.tally) if verdict.tally.schedules else {})
+
+
+def _violated(verdict: Verdict, found: Told) -> Iterator[Line]:
+    assert verdict.scenario is not None
+    assert verdict.schedule is not None
+    for violation in verdict.violations:
+        yield {"type": "violation", "invariant": violation.invariant, "message": violation.message}
+    for difference in differences_of(verdict):
+        both = {"in_order": difference.expected, "observed": difference.observed}
+        there = {name: as_json(value) for name, value in both.items() if value is not ABSENT}
+        yield {"type": "difference", "path": difference.path, **there}
+    states = verdict.states.in_order if verdict.states is not None else [None] * len(verdict.scenario.events)
+    for event, state in zip(verdict.scenario.events, states, strict=True):
+        line = {"type": "event", "id": event.id, "key": as_json(event.key), "seq": event.seq}
+        yield line | {"value": as_json(event.value)} | _state(state)
+    faults = list(verdict.scenario.faults)
+    for number, fault in enumerate(faults, start=1):
+        yield {"type": "fault", "number": number, **attrs.asdict(fault), "fault": type(fault).__name__}
+    rows = {row.number: row for row in found.grid.rows if row.step is not None}
+    after = verdict.states.observed if verdict.states is not None else [None] * len(verdict.schedule)
+    for number, (step, state) in enumerate(zip(verdict.schedule, after, strict=True), start=1):
+        cause = {} if step.fault is None else {"fault": faults.index(step.fault) + 1}
+        yield _step(number, step) | cause | _shown(rows.get(number), found) | _state(state)
+    for number, sentence in enumerate(found.sentences, start=1):
+        yield {"type": "sentence", "number": number, "text": sentence}
+    yield from ({"type": "remedy", "fault": kind, "text": remedy} for kind, remedy in found.remedies)
+
+
+def _step(number: int, step: Step) -> Line:
+    line: Line = {"type": "step", "number": number, "action": step.action, "consumer": step.consumer}
+    for name in ("event", "partition", "offset", "attempt"):
+        if getattr(step, name) is not None:
+            line[name] = getattr(step, name)
+    return line | ({"raised": True} if step.raised else {})
+
+
+def _shown(row: Row | None, found: Told) -> Line:
+    """What the timeline says of a step; nothing of one that is folded there."""
+    if row is None:
+        return {}
+    line: Line = {"lane": found.grid.lanes[row.lane]} if row.lane is not None else {}
+    line |= {"mark": row.mark} if row.mark else {}
+    line |= {"sentence": row.told} if row.told is not None else {}
+    return line | ({"from": row.origin} if row.origin is not None else {})
+
+
+def _state(state: object) -> Line:
+    return {} if state is None else {"state": as_json(state)}

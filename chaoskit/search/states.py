@@ -1,0 +1,102 @@
+"""The state along the way of a failing run, and of the in-order run beside it.
+
+The test is run again on each beginning of both, so that this works whatever the test returns and needs no `state=`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import attrs
+
+from chaoskit.event import EventId
+from chaoskit.execute import HungInOrder, Run
+from chaoskit.faults import Fault
+from chaoskit.outcome import Outcome
+from chaoskit.schedule import Reached, Schedule, reached
+from chaoskit.search.subject import Case, Subject, kept
+from chaoskit.state import snapshot
+from chaoskit.verdict import States
+from chaoskit.watch import Hung
+
+Seen = TypeVar("Seen")
+
+HANGS = (Hung, HungInOrder)
+"""Each costs the whole limit of a run, and where one beginning does not end others may not."""
+
+MOST_STEPS = 60
+"""Longer schedules have no states: n steps cost n runs, and nobody reads them all."""
+
+
+def states_of(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule) -> States | None:
+    """The states of both runs; None where the schedule is too long, or a beginning of it does not end. Raises nothing:
+    what goes wrong in the middle of a run was never asked for."""
+    stream = case.model.stream
+    if max(len(schedule), len(stream)) > MOST_STEPS or len(schedule) != len(run.steps):
+        return None
+    try:
+        return _taken(case, faults, run, schedule)
+    except HANGS:
+        return None
+
+
+def _taken(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule) -> States:
+    stream = case.model.stream
+    lost, skips = case.left_out(run)
+    in_order = [_tried(partial(_reference, case, n, lost, skips)) for n in range(1, len(stream))]
+    in_order.append(case.reference(lost, skips=skips))
+    observed = [_tried(partial(_beginning, case, faults, run, n)) for n in range(1, len(schedule))]
+    observed.append(run.outcome)
+    return States(
+        in_order=tuple(map(_state, in_order)),
+        observed=tuple(map(_state, observed)),
+        first_difference=_first(case.subject, in_order, observed, reached(schedule.steps, stream.ids)),
+    )
+
+
+def _tried(look: Callable[[], Seen]) -> Seen | None:
+    """What it gives, or None. A test may do anything on a beginning for which it was not written, such as pytest.fail,
+    which is no Exception; and an invariant, too."""
+    try:
+        return look()
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, *HANGS):
+        raise
+    except BaseException:  # noqa: BLE001 - the reason above
+        return None
+
+
+def _reference(case: Case, events: int, lost: tuple[EventId, ...], skips: bool | None) -> Outcome:
+    ids = case.model.stream.ids
+    order = [position for position in range(events) if ids[position] not in lost]
+    outcome = case.in_order(order, strict=not lost, skips=skips).outcome
+    return attrs.evolve(outcome, state=snapshot(outcome.state))
+
+
+def _beginning(case: Case, faults: Sequence[Fault], run: Run, steps: int) -> Outcome | None:
+    """The outcome after so many steps. None where the handler now refuses others than it did: then the run went on by
+    itself, and is no beginning of this one."""
+    refusals = frozenset(number for number in run.refusals if number < steps)
+    played = kept(case.follow(faults, run.steps[:steps], refusals))
+    return played.outcome if list(played.steps) == list(run.steps[:steps]) else None
+
+
+def _state(outcome: Outcome | None) -> Any:
+    return None if outcome is None or outcome.failure is not None else outcome.state
+
+
+def _first(
+    subject: Subject,
+    in_order: Sequence[Outcome | None],
+    observed: Sequence[Outcome | None],
+    far: Sequence[Reached],
+) -> int:
+    """The number of the first step after which something is violated; after the last one it is."""
+    for number, (outcome, here) in enumerate(zip(observed[:-1], far, strict=False), start=1):
+        reference = in_order[here.events - 1] if here.events else None
+        if reference is None or outcome is None or outcome.failure is not None:
+            continue
+        if _tried(partial(subject.blames, reference, outcome, same_events=not here.missing)):
+            return number
+    return len(observed)
