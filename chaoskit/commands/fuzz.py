@@ -71,6 +71,11 @@ def _shard(_: Any, __: Any, given: str) -> tuple[int, int]:
     callback=_time,
     help="The longest that one run of a test may take. What takes longer hangs, which is a failure.",
 )
+@click.option(
+    "--report",
+    metavar="DIR",
+    help="Write a page, a picture and JSON lines of each failure into this directory, as soon as it is found.",
+)
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST ARGUMENTS]...")
 def fuzz(
     time_: float | None,
@@ -79,9 +84,10 @@ def fuzz(
     seed: int | None,
     corpus: str | None,
     limit: float,
+    report: str | None,
     arguments: tuple[str, ...],
 ) -> None:
-    """Search with the chaos tests of this repository until the time is over, or Ctrl-C.
+    """Search with all chaos tests for a time, or until it is stopped.
 
     All cores search every test, each with seeds of its own, in turns of a few seconds. A failure is saved and printed
     as soon as it is found, and the search goes on, for what else fails. Everything else on the command line is given
@@ -100,6 +106,8 @@ def fuzz(
         options = ["-p", "no:cacheprovider", "--maxfail=0", f"--chaos-limit={limit:g}"]
         if corpus is not None:
             options.append(f"--chaos-corpus={corpus}")
+        if report is not None:
+            options.append(f"--chaos-report={report}")
         if not any(argument.startswith("--tx") for argument in arguments):
             options.append(f"-n{workers}")
         elif not any(argument.startswith(("--dist", "-d")) for argument in arguments):

@@ -47,7 +47,8 @@ class Job:
 @attrs.frozen
 class Finding:
     """A failure: the name of its repro file and its text, the report, and where it comes from: "search", "saved" (a
-    file that was there) or "corpus" (another machine found it). `trouble`: why there is no file."""
+    file that was there) or "corpus" (another machine found it). `trouble`: why there is no file. `github`: what GitHub
+    shows of it, packed, where the job runs there; `line`: that of the test in its file, from 0."""
 
     name: str
     document: str
@@ -55,6 +56,9 @@ class Finding:
     report: str
     source: str = "search"
     trouble: str = ""
+    github: str = ""
+    file: str = ""
+    line: int | None = None
 
 
 @attrs.frozen

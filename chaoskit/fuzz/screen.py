@@ -15,6 +15,7 @@ from rich.text import Text
 from chaoskit.duration import shown
 from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.standing import Searched, Standing
+from chaoskit.report.github import Entry, Status
 
 EVERY = 10.0
 """Seconds between two lines in a log; later more, up to `RARELY`."""
@@ -133,6 +134,13 @@ def _remarks(test: Searched) -> Iterator[str]:
         yield from (f"unknown: {reason}" for reason in test.unknown)
         if not test.latest and not test.findings:
             yield "unknown: no slice of it ended in this time"
+
+
+def entry(test: Searched) -> Entry:
+    """A test without a failure, for GitHub."""
+    words: dict[str, Status] = {"ERROR": "error", "skipped": "skipped", "UNKNOWN": "unknown", "held": "held"}
+    tried = f"{test.schedules:,} schedules, {_about(test.different)} distinct ({', '.join(test.effective)})"
+    return Entry(test.name, words[_word(test)[0]], "; ".join([*([tried] if test.latest else []), *_remarks(test)]))
 
 
 def total(standing: Standing) -> str:

@@ -16,9 +16,11 @@ from _pytest.reports import BaseReport
 from chaoskit.errors import ReproError
 from chaoskit.fuzz.died import finding_of
 from chaoskit.fuzz.job import Finding, Job, Said, said_of, to_plain
-from chaoskit.fuzz.screen import Screen, progress_line, replay_line
+from chaoskit.fuzz.screen import Screen, entry, progress_line, replay_line
 from chaoskit.fuzz.standing import Standing
 from chaoskit.fuzz.worker import ATTRIBUTE, INPUT, take_on
+from chaoskit.pytest_reports import append_summary, commands, on_github
+from chaoskit.report.github import packed
 from chaoskit.report.saved import saved_report
 from chaoskit.report.terminal import plain
 from chaoskit.repro import read, write
@@ -216,9 +218,21 @@ def run(session: Session, arguments: Sequence[str]) -> int:
     session.hear_last_words()
     why = ", and was stopped" if interrupted else "" if session.timed_out else ": no test gets more time"
     session.screen.summary(standing, session.errors, session.heard, why)
+    if on_github():
+        _tell_github(session)
     if line := replay_line(standing, session.directory):
         session.screen.console.print(line, markup=False, soft_wrap=True)
     return _exit_code(session)
+
+
+def _tell_github(session: Session) -> None:
+    """An annotation for each failure, and the summary of the step, in which every test has its place."""
+    tests = session.standing.tests.values()
+    located = [((f.file, f.line, ""), f.github) for test in tests for f in test.findings.values() if f.github]
+    others = [(("", None, ""), packed(entry(test))) for test in tests if not test.findings]
+    for line in [*commands(session.config, [*located, *others]), append_summary([*located, *others])]:
+        if line:
+            session.screen.console.print(line, markup=False, soft_wrap=True)
 
 
 def _exit_code(session: Session) -> int:

@@ -17,7 +17,9 @@ from chaoskit.faults import KIND_BY_NAME, FaultKind
 from chaoskit.fuzz.job import Finding, Job, Said, job_of, to_plain
 from chaoskit.fuzz.recorder import Recorder
 from chaoskit.pytest_asked import AS_MET, PytestAsked
+from chaoskit.pytest_reports import on_github, write_reports
 from chaoskit.replays import Answer
+from chaoskit.report.github import entry_of, packed
 from chaoskit.report.terminal import as_text, headline
 from chaoskit.repro import Repro, document, file_name, file_name_of, read, slug, text_of
 from chaoskit.scenario import allowed_kinds
@@ -207,7 +209,8 @@ class FuzzAsked(PytestAsked):
         assert verdict.scenario is not None
         replay = self._replay_command(verdict)
         trouble = "" if self.saved else str(replay)
-        report = f"{headline(verdict)}\n{as_text(verdict, replay=replay)}"
+        written = write_reports(self._config, verdict, replay=replay)
+        report = f"{headline(verdict)}\n{as_text(verdict, replay=replay)}" + (f"\n{written}\n" if written else "")
         try:
             text = text_of(document(verdict))
         except CodecError:
@@ -215,7 +218,9 @@ class FuzzAsked(PytestAsked):
         name = file_name(verdict) if text else f"{slug(self.test)}: {headline(verdict)}"
         self._memory.known[name] = frozenset(type(fault) for fault in verdict.scenario.faults)
         self._memory.played.add(name)
-        self._findings.append(Finding(name, text, headline(verdict), report, source, trouble))
+        shown = packed(entry_of(verdict, replay=replay)) if on_github() else ""
+        file, line, _ = self._item.location
+        self._findings.append(Finding(name, text, headline(verdict), report, source, trouble, shown, file, line))
         if text and source != "corpus":
             self._worker.corpus.add(self.test, text)
 

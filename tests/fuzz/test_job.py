@@ -143,6 +143,22 @@ def test_what_has_shown_nothing_is_unknown_and_what_may_be_so_is_skipped(tmp_pat
     assert row(ran, "test_known_to_be_so")[0] == "skipped"
 
 
+def test_on_github_a_job_annotates_the_tests_and_writes_its_summary_and_reports(tmp_path: Path) -> None:
+    """Each failure at the line of its test, every test in the summary, a page for each failure."""
+    shop = project(tmp_path / "shop", wrong=COUNTS_TWICE, right="pass")
+    summary = tmp_path / "summary.md"
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": str(shop.root)}
+    ran = fuzz(shop, "--time=4s", "--seed=1", "-n2", "--report=pages", env=github)
+    assert ran.code == 1, ran.text
+    annotations = [line for line in ran.out.splitlines() if line.startswith("::error ")]
+    assert len(annotations) == len(shop.repros) > 0
+    assert all("file=test_wrong.py,line=" in line for line in annotations), annotations
+    written = summary.read_text()
+    assert "✅ held" in written
+    assert written.count("❌ violated") == len(shop.repros)
+    assert {path.stem for path in (shop.root / "pages").glob("*.html")} == {path.stem for path in shop.repros}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from xml.etree import ElementTree
 
 from plugin.projects import BUGGY, CHANGED, FIXED, HEAD, PARALLEL, WALLET, Project, Ran
 
@@ -350,3 +351,15 @@ def test_a_lane_that_waits_for_what_it_refuses_is_told_in_few_lines(tmp_path: Pa
     assert project.chaoskit(*ran.replay_command()).code == 1
     aside = Project.at(tmp_path / "aside", test_turns=HEAD + WAITS.format(settings="dead_letters=True"))
     assert aside.pytest("--chaos-seed=1").code == 0
+
+
+def test_junit_names_the_repro_file_and_what_a_passing_test_has_shown(wallet: Project) -> None:
+    """As properties of the case, for whoever reads the XML."""
+    wallet.write("test_right.py", HEAD + FIXED + WALLET.replace("from handlers import handler\n", ""))
+    assert wallet.pytest("--chaos-seed=1", "--junitxml=junit.xml").code == 1
+    cases = {
+        str(case.get("classname")): {p.get("name"): p.get("value") for p in case.iter("property")}
+        for case in ElementTree.parse(wallet.root / "junit.xml").iter("testcase")
+    }
+    assert cases["test_wallet"]["chaoskit-repro"] == f".chaoskit/{wallet.only_repro().name}"
+    assert str(cases["test_right"]["chaoskit"]).startswith("held: 1,000 schedules")
