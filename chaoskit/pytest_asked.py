@@ -247,9 +247,9 @@ class PytestAsked(Asked):
 
     def complete(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> None:
         """Add to pytest's report what is to be said of the test, also where it comes from xdist's workers."""
-        said = [(name, text) for name, text in ((PROPERTY, self.line), (REPRO, self.saved)) if text]
-        report.user_properties += said
-        self._item.user_properties += said  # JUnit's XML takes them from the report of the teardown
+        properties = [(name, text) for name, text in ((PROPERTY, self.line), (REPRO, self.saved)) if text]
+        report.user_properties += properties
+        self._item.user_properties += properties  # JUnit's XML takes them from the report of the teardown
         if excinfo is not None:
             self.shorten(report, excinfo)
         if said := self._for_github(report, excinfo):

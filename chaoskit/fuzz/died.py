@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from chaoskit.apart import died_verdict, play_apart
+from chaoskit.apart import play_apart
 from chaoskit.errors import ChaosError, ReproError
 from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.recorder import last_run
@@ -14,13 +15,16 @@ from chaoskit.repro import encode_step, file_name, parse, text_of, write
 from chaoskit.scenario import Scenario
 from chaoskit.verdict import Verdict
 
-AGAIN = "Played once more in a process of its own, it died again"
-NOT_AGAIN = "Played once more in a process of its own, it did not die: look for what else differs between two runs"
+AGAIN = "Played once more in a process of its own, it died again."
+NOT_AGAIN = (
+    "the process that ran it died, and under the same schedule it did not die again: it may have been killed from "
+    "outside, or have run out of memory"
+)
 
 
 def finding_of(record: Path, test: str, root: Path, directory: Path) -> Finding | str:
-    """The failure behind the death of a worker that kept this record; or what is known, in a sentence, where it cannot
-    be a finding. It is saved in `directory`, then played once more to learn the step."""
+    """The failure behind the death of a worker that kept this record, saved in `directory`; or what is known, in a
+    sentence, where nobody can tell that it is one. It is played once more, to be sure and to learn the step."""
     found = last_run(record)
     if found is None or found["test"] != test:
         return "the process that ran it died, and what it was at is not known"
@@ -28,22 +32,23 @@ def finding_of(record: Path, test: str, root: Path, directory: Path) -> Finding 
         return "the process that ran it died in the handler although everything came once and in order"
     try:
         name, text = _document(found)
-        path = write(directory, name, text)
-    except ReproError as error:
-        return f"the process that ran it died in the handler; {error}"
+        with TemporaryDirectory(prefix="chaoskit-died-") as scratch:
+            repro = parse(text, write(Path(scratch), name, text))
+            verdict = play_apart(repro, root).verdict
     except ChaosError as error:
         return f"the process that ran it died in the handler; its schedule is not known: {error}"
-    repro = parse(text, path)
-    answer = play_apart(repro, root)
-    verdict = answer.verdict or died_verdict(repro, "the process died in the handler")
-    said = AGAIN if answer.verdict is not None else NOT_AGAIN
-    return Finding(name, text, headline(verdict), _report(verdict, path, said))
+    if verdict is None:
+        return NOT_AGAIN
+    try:
+        replay, trouble = f"chaoskit replay {_shown(write(directory, name, text))}", ""
+    except ReproError as error:
+        replay = trouble = str(error)
+    report = f"{headline(verdict)}\n{AGAIN}\n{as_text(verdict, replay=replay)}"
+    return Finding(name, text, headline(verdict), report, trouble=trouble)
 
 
-def _report(verdict: Verdict, path: Path, said: str) -> str:
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    text = as_text(verdict, replay=f"chaoskit replay {shown}")
-    return f"{headline(verdict)}\n{said}.\n{text}"
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _document(found: dict[str, object]) -> tuple[str, str]:

@@ -112,7 +112,7 @@ def summary(standing: Standing, errors: dict[str, str], elapsed: float, why: str
 def _word(test: Searched) -> tuple[str, str]:
     if test.findings:
         return "FAILED", "bold red"
-    if test.ended == "broken":
+    if test.ended == "broken" or (test.trouble and not test.latest and test.ended != "skipped"):
         return "ERROR", "bold red"
     if test.ended == "skipped":
         return "skipped", "yellow"

@@ -25,6 +25,9 @@ from chaoskit.report.saved import saved_report
 from chaoskit.report.terminal import plain
 from chaoskit.repro import read, write
 
+MOST_DEATHS = 2
+"""Workers that a test may cost before it gets no more time, where nobody knows why they died."""
+
 AHEAD = 2
 """Slices that a worker has to know of: xdist begins a test when it knows the next one."""
 
@@ -140,17 +143,21 @@ class Session:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
-        """The worker that was at this test died. It is not tried again: the next worker would die, too."""
+        """The worker that was at this test died. Where that is the test's doing it is not tried again: the next worker
+        would die, too. Once may be somebody else's doing."""
         node: Any = report.node
         record = Path(self.job.records or "") / str(node.gateway.id)
         found = finding_of(record, crashitem, self.config.rootpath, self._repros)
         test = self.standing.tests[crashitem]
-        test.ended = "died"
-        if isinstance(found, str):
-            test.ended, test.trouble = "broken", found
-        else:
+        test.deaths += 1
+        if not isinstance(found, str):
+            test.ended = "died"
             for finding in test.add([found]):
                 self.screen.found(finding)
+        elif not test.findings:
+            self.screen.note(crashitem, found)
+            test.trouble = found
+            test.ended = "broken" if test.deaths >= MOST_DEATHS else ""
 
     def hear(self, said: Said) -> None:
         self.standing.know([said.test])

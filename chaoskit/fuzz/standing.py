@@ -32,6 +32,8 @@ class Searched:
     findings: dict[str, Finding] = attrs.field(factory=dict)
     trouble: str = ""
     """What keeps it from being searched: an error of the test, or the reason of a skip."""
+    deaths: int = 0
+    """Workers that died while they were at it."""
     _history: list[tuple[int, int]] = attrs.field(factory=list)
     _saturated: int = 0
 

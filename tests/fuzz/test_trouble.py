@@ -97,6 +97,18 @@ def test_a_handler_that_ends_its_process_in_order_already_is_an_error(tmp_path: 
     assert "died in the handler although everything came once and in order" in ran.out
 
 
+def test_a_worker_that_somebody_kills_is_no_failure_of_the_handler(tmp_path: Path) -> None:
+    """Out of memory, or by hand: played again the process lives, so it is told and not blamed on the handler."""
+    once = "os.path.exists('killed') or (open('killed', 'w').close(), os.kill(os.getpid(), 9))"
+    source = handler_test("right").replace("        seen.add", f"        {once}\n        seen.add")
+    shop = Project.at(tmp_path / "shop", test_right=source)
+    ran = fuzz(shop, "--time=4s", "-n2")
+    assert ran.code == 0, ran.text
+    assert "note  test_right.py::test_right: the process that ran it died" in ran.out
+    assert row(ran, "test_right")[0] == "held"
+    assert shop.repros == []
+
+
 def test_a_handler_that_hangs_is_found_with_the_step_at_which_it_does(tmp_path: Path) -> None:
     """One that waits for ever for what it has seen already is shrunk to one event that comes twice, and the job goes
     on."""
