@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -22,6 +23,7 @@ from chaoskit.scenario import Scenario
 from chaoskit.schedule import Schedule
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
+from chaoskit.watch import Limit, why_no_limit
 
 VARIABLE = "CHAOSKIT_APART"
 """Where the process apart says how far it has come, in its environment."""
@@ -96,7 +98,14 @@ def play_here(repro: Repro, subject: Subject, told: Path, *, across_keys: str) -
         return subject.body(_Told(deliver, teller))  # type: ignore[arg-type]
 
     teller.tell(None)
-    answer = play(repro, attrs.evolve(subject, body=body, recorder=teller), across_keys=across_keys)
+    limit = None if why_no_limit() else Limit(hard=True)
+    told_subject = attrs.evolve(subject, body=body, recorder=teller, limit=limit)
+    try:
+        with nullcontext() if limit is None else limit.armed():
+            answer = play(repro, told_subject, across_keys=across_keys)
+    except BaseException as error:
+        teller.tell(Answer("CANNOT REPLAY", repro.path, repro.test, f"{type(error).__name__}: {error}"))
+        raise
     teller.tell(answer)
     return answer
 
@@ -108,6 +117,9 @@ class _Teller:
 
     def begins(self, script: Script) -> None:
         self.delivered = 0
+
+    def ends(self) -> None:
+        pass
 
     def tell(self, answer: Answer | None) -> None:
         became, reason = (None, "") if answer is None else (answer.became, answer.reason)

@@ -3,6 +3,7 @@ tries."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,7 +33,18 @@ def database_of(place: str | None, directory: Path) -> ExampleDatabase | None:
         return _redis(place.replace("valkey", "redis", 1))
     if scheme and "://" in place:
         raise UsageError(f"{place!r}: a directory or redis://host:port/0 is needed")
-    return DirectoryBasedExampleDatabase(directory / place)
+    return _directory(directory / place)
+
+
+def _directory(path: Path) -> ExampleDatabase:
+    """Hypothesis' own says nothing where it cannot be written."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be made: {error.strerror or error}") from error
+    if not os.access(path, os.W_OK):
+        raise UsageError(f"{path}: cannot be written")
+    return DirectoryBasedExampleDatabase(path)
 
 
 def _redis(url: str) -> ExampleDatabase:
@@ -61,7 +73,10 @@ class Corpus:
     def failures(self, test: str) -> list[tuple[Repro, str]]:
         """Those of this test, each with its text, in an order that does not depend on the database. What cannot be read
         is left out."""
-        found = self._ask(lambda: sorted(self.database.fetch(_key(test)))) or []
+        found = self._ask(lambda: sorted(self.database.fetch(_key(test))))
+        if found is None:
+            return []
+        self._tell_missed()
         return list(_readable(found, test))
 
     def add(self, test: str, text: str) -> None:
@@ -93,7 +108,6 @@ class Corpus:
         if self._silent_until is not None:
             self._silent_until = None
             self.notes.append("the shared corpus answers again")
-            self._tell_missed()
         return answer
 
 

@@ -453,15 +453,20 @@ def _next_step(play: Steps, refused: bool) -> list[Raw]:
 def execute(body: Body, script: Script, *, is_async: bool = False, record_states: bool = False) -> Run:
     """Run the test once. What its body raises after the deliveries is part of the outcome, except in order."""
     deliver = Deliver(script, is_async, record_states)
-    returned, failure = None, None
     try:
-        returned = body(deliver)
-    except (ChaosError, *PASS_THROUGH):
-        raise
+        return _executed(body, script, deliver)
     except Hung as hung:
         deliver.tell(hung)
         if script.faults is None:
             raise HungInOrder(hung) from None
+        raise
+
+
+def _executed(body: Body, script: Script, deliver: Deliver) -> Run:
+    returned, failure = None, None
+    try:
+        returned = body(deliver)
+    except (ChaosError, *PASS_THROUGH):
         raise
     except Exception as error:
         if script.faults is None:

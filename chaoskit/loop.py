@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from chaoskit.errors import UsageError
+from chaoskit.watch import Hung
 
 
 @contextmanager
@@ -23,5 +24,23 @@ def own_loop(test: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
         pass
     else:
         raise UsageError("an async test cannot be checked inside a running event loop: call this from a plain function")
-    with asyncio.Runner() as runner:
-        yield lambda *args, **kwargs: runner.run(test(*args, **kwargs))
+    loop = _Loop()
+    try:
+        yield lambda *args, **kwargs: loop.run(test(*args, **kwargs))
+    finally:
+        loop.runner.close()
+
+
+class _Loop:
+    """What hangs in a loop is left behind with it: it must not go on beside the runs that follow."""
+
+    def __init__(self) -> None:
+        self.runner = asyncio.Runner()
+
+    def run(self, coroutine: Any) -> Any:
+        try:
+            return self.runner.run(coroutine)
+        except Hung:
+            self.runner.get_loop().close()
+            self.runner = asyncio.Runner()
+            raise

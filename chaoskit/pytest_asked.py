@@ -114,7 +114,7 @@ class PytestAsked(Asked):
                 continue
             if repro.test != self._item.nodeid:
                 continue
-            if self.take_up(repro, subject):
+            if self.take_up(repro, subject, across):
                 continue
             answer = self._play(repro, subject, across)
             if answer.became in ("STILL FAILS", "CHANGED") and answer.verdict is not None:
@@ -122,23 +122,26 @@ class PytestAsked(Asked):
                 return answer.verdict
             why = f" ({answer.reason})" if answer.reason else ""
             self._notes.append(f"saved repro {shown(path)} {_said(answer)}{why}")
-        return self._shared_failure(subject, across)
+        return None if self.first else self._shared_failure(subject, across)
 
-    def take_up(self, repro: Repro, subject: Subject) -> bool:
-        """Whether this is a failure that a run left behind when it was stopped: the search begins with it, and makes it
-        minimal. What does not end, or ends its process, is played with more care."""
+    def take_up(self, repro: Repro, subject: Subject, across: str) -> bool:
+        """Whether this is a failure that a run left behind when it was stopped. If it still fails the search begins
+        with it and makes it minimal; one in a run, the others wait for the next. What does not end, or ends its
+        process, is played like any other file."""
         if not repro.path.name.endswith(AS_MET) or died(repro) or _hung(repro):
             return False
-        try:
-            stream = repro.stream()
-        except ChaosError:  # playing it tells why
-            return False
-        self._as_met.append(repro.path)
-        if why := next(filter(None, (subject.broker.why_impossible(type(fault)) for fault in repro.faults)), None):
-            self._notes.append(f"what a run had met that was stopped is no longer possible: {why}")
+        if self.first:
             return True
-        self._notes.append(f"a run that was stopped had met a failure: {shown(repro.path)} was tried first")
-        self.first = [*self.first, (stream, repro.faults)]
+        answer, left = self._play(repro, subject, across), f"{shown(repro.path)}, left by a run that was stopped,"
+        if answer.became in ("STILL FAILS", "CHANGED") and answer.verdict is not None:
+            self._notes.append(f"a run that was stopped had met a failure: {shown(repro.path)} was tried first")
+            self.first = [(repro.stream(), repro.faults)]
+            self._as_met.append(repro.path)
+        elif answer.became == "CANNOT REPLAY":
+            self._notes.append(f"{left} cannot be replayed: {answer.reason}")
+        else:
+            self._notes.append(f"{left} is {answer.became.lower()}: removed")
+            repro.path.unlink(missing_ok=True)
         return True
 
     def _shared_failure(self, subject: Subject, across: str) -> Verdict | None:
@@ -227,6 +230,8 @@ class PytestAsked(Asked):
             self._share(verdict)
         text = as_text(verdict, replay=replay)
         seed = "" if verdict.seed is None else f"\nFound with --chaos-seed={verdict.seed}\n"
+        if verdict.status == "unknown":
+            self._forget_as_met()
         written = write_reports(self._config, verdict, replay=replay)
         notes = "".join(f"\n{note}\n" for note in [*self._notes, *([written] if written else [])])
         self._entry = entry_of(verdict, replay=replay) if on_github() else None

@@ -15,6 +15,7 @@ from chaoskit.investigate import hung_verdict, violated
 from chaoskit.repro import Repro, same_settings
 from chaoskit.schedule import Schedule
 from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
+from chaoskit.state import same
 from chaoskit.verdict import Verdict
 from chaoskit.watch import Hung
 
@@ -61,6 +62,9 @@ def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> A
             return answer("NO LONGER POSSIBLE", "with the broker's present settings the faults change nothing")
         if not case.violations(run):
             return answer("FIXED", verdict=_held(repro, case, run))
+        again, _ = _run(repro, case)
+        if again is None or not same(run.outcome.state, again.outcome.state):
+            return answer("CANNOT REPLAY", "two runs of it end in different states: a clock, uuid4, or an earlier run")
         label = case.label(run)
         if across_keys == "any" and label == "across keys":
             return answer("FIXED", 'across_keys="any" accepts it', _held(repro, case, run))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -42,34 +44,41 @@ class Hung(BaseException):
 
 
 class Recorder(Protocol):
-    """Told of each run before it begins."""
+    """Told of each run before it begins and after it has ended."""
 
     def begins(self, script: Script) -> None: ...
+
+    def ends(self) -> None: ...
 
 
 @attrs.define
 class Limit:
     """Raises Hung in a run that takes longer than `seconds`, and up to a quarter more.
 
-    It looks at whether the run is still the same, a few times within the limit, so that a run costs no system call.
+    It looks at whether the run is still the same, a few times within the limit, so that a run costs no system call. A
+    handler that goes on all the same is told again, each time the limit has passed once more. `hard`: code that does
+    not come back to Python at all, and so cannot be told, ends the process after twice the limit.
     """
 
     seconds: float = LIMIT
+    hard: bool = False
     slowest: float = 0.0
     """Seconds of the slowest run that ended."""
     _runs: int = 0
     _since: float | None = None
+    _hangs: bool = False
     _seen: int = -1
     _looks: int = 0
 
     def begins(self) -> None:
         self._runs += 1
+        self._hangs = False
         self._since = time.monotonic()
 
     def ends(self) -> None:
-        if self._since is not None:
-            self.slowest = max(self.slowest, time.monotonic() - self._since)
-        self._since = None
+        since, self._since = self._since, None
+        if since is not None and not self._hangs:
+            self.slowest = max(self.slowest, time.monotonic() - since)
 
     @contextmanager
     def armed(self) -> Iterator[None]:
@@ -81,6 +90,8 @@ class Limit:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
+            if self.hard:
+                faulthandler.cancel_dump_traceback_later()
 
     @contextmanager
     def tighter(self) -> Iterator[None]:
@@ -95,15 +106,21 @@ class Limit:
             self._set_timer()
 
     def _set_timer(self) -> None:
+        self._put_off_the_end()
         signal.setitimer(signal.ITIMER_REAL, self.seconds / _LOOKS, self.seconds / _LOOKS)
 
+    def _put_off_the_end(self) -> None:
+        if self.hard:
+            faulthandler.dump_traceback_later(2 * self.seconds, exit=True, file=sys.__stderr__ or sys.stderr)
+
     def _look(self, *_: Any) -> None:
+        self._put_off_the_end()
         if self._since is None or self._runs != self._seen:
             self._seen, self._looks = self._runs, 0
             return
         self._looks += 1
         if self._looks >= _LOOKS:
-            self._looks, self._since = 0, None
+            self._looks, self._hangs = 0, True
             raise Hung(self.seconds)
 
 

@@ -21,6 +21,8 @@ from chaoskit.fuzz.job import Job
 from chaoskit.fuzz.screen import Screen
 from chaoskit.fuzz.session import Session, run
 
+RESTARTS = 10_000
+"""Workers that may be replaced: which test has cost how many is the job's to judge, not xdist's."""
 WIDTH = 100
 """Columns in a log."""
 
@@ -30,6 +32,17 @@ def _time(_: Any, __: Any, given: str | None) -> float | None:
         return None if given is None else seconds(given)
     except UsageError as error:
         raise click.BadParameter(str(error)) from error
+
+
+def _checked_time(context: Any, parameter: Any, given: str) -> str:
+    _time(context, parameter, given)
+    return given
+
+
+def _workers(_: Any, __: Any, given: str) -> str:
+    if not (given.isdecimal() or given in ("auto", "logical")):
+        raise click.BadParameter(f"{given!r}: a number, or auto, is needed")
+    return given
 
 
 def _shard(_: Any, __: Any, given: str) -> tuple[int, int]:
@@ -47,6 +60,7 @@ def _shard(_: Any, __: Any, given: str) -> tuple[int, int]:
     metavar="N",
     default="auto",
     show_default=True,
+    callback=_workers,
     help="Workers: a number, or auto for one on each core. 0: in this process.",
 )
 @click.option(
@@ -68,7 +82,7 @@ def _shard(_: Any, __: Any, given: str) -> tuple[int, int]:
     metavar="TIME",
     default="30s",
     show_default=True,
-    callback=_time,
+    callback=_checked_time,
     help="The longest that one run of a test may take. What takes longer hangs, which is a failure.",
 )
 @click.option(
@@ -83,7 +97,7 @@ def fuzz(
     shard: tuple[int, int],
     seed: int | None,
     corpus: str | None,
-    limit: float,
+    limit: str,
     report: str | None,
     arguments: tuple[str, ...],
 ) -> None:
@@ -98,12 +112,15 @@ def fuzz(
     chaoskit fuzz --time 1h --shard 3/8 --seed 42      on eight CI jobs
     chaoskit fuzz tests/test_wallet.py -k transfer
 
-    Exit codes: 0 all held; 1 something failed, or has shown nothing; 2 usage, or no chaos test was found; 3 an error
-    of chaoskit itself.
+    Exit codes: 0 all held; 1 something failed, or has shown nothing; 2 usage, no chaos test, or a file that cannot
+    be imported; 3 an error of chaoskit itself.
     """
     with own_errors():
         seed = secrets.randbits(32) if seed is None else seed
-        options = ["-p", "no:cacheprovider", "--maxfail=0", f"--chaos-limit={limit:g}"]
+        options = ["-p", "no:cacheprovider", "--maxfail=0", f"--max-worker-restart={RESTARTS}"]
+        # This process has imported Hypothesis already, which pytest would like to rewrite: no error of the project's.
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        options.append(f"--chaos-limit={limit}")
         if corpus is not None:
             options.append(f"--chaos-corpus={corpus}")
         if report is not None:

@@ -28,8 +28,8 @@ def finding_of(record: Path, test: str, root: Path, directory: Path) -> Finding 
     found = last_run(record)
     if found is None or found["test"] != test:
         return "the process that ran it died, and what it was at is not known"
-    if found["faults"] is None:
-        return "the process that ran it died in the handler although everything came once and in order"
+    if not found["faults"]:
+        return "the process that ran it died in the handler without any fault"
     try:
         name, text = _document(found)
         with TemporaryDirectory(prefix="chaoskit-died-") as scratch:

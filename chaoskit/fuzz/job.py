@@ -14,22 +14,26 @@ SLICE = 5.0
 FIRST_SLICE = 0.5
 SHORTEST_SLICE = 0.2
 
-Status = Literal["held", "unknown", "failed", "skipped", "broken"]
+ENDS = "ends"
+"""The file that says when a job ends, in seconds of its host's clock that never jumps."""
+
+Status = Literal["searched", "skipped", "broken"]
 
 
 @attrs.frozen
 class Job:
     """`seed` is the root of all others. `time` is what is left of the job, in seconds; None: until somebody stops it.
-    `ends`: for workers that come later, when that is over by the clock of the host where `records` is, a directory in
-    which workers note what they are at. `shard` of `shards` jobs with the same seed try nothing twice."""
+    `records`: a directory on the host of the job, in which it writes when it ends, and workers what they are at.
+    `shard` of `shards` jobs with the same seed try nothing twice. `left_over`: the names of files with what a job had
+    met that was stopped."""
 
     seed: int
     time: float | None = None
     shard: int = 1
     shards: int = 1
     workers: int = 1
+    left_over: tuple[str, ...] = ()
     records: str | None = None
-    ends: float | None = None
 
     def seed_of(self, worker: str, number: int) -> int:
         """The seed of a worker's slice of this number: no two slices of a job, or of its shards, share one."""
@@ -80,6 +84,8 @@ class Said:
     fresh: tuple[int, ...] = ()
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    allowed: str = ""
+    """Why it may show nothing, where the test says so."""
     exhausted: bool = False
     saturated: bool = False
 

@@ -44,6 +44,10 @@ class Recorder:
         faults = "null" if script.faults is None else f"[{','.join(_text(cast(Hashable, f)) for f in script.faults)}]"
         self._write(self._start + faults.encode() + b"}")
 
+    def ends(self) -> None:
+        """What dies after this did not die in a run."""
+        self._map[:_PLACE] = bytes(_PLACE)
+
     def _stream(self, model: Model) -> bytes:
         try:
             events = [encode_event(event) for event in model.stream.events]

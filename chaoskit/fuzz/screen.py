@@ -116,6 +116,8 @@ def _word(test: Searched) -> tuple[str, str]:
         return "ERROR", "bold red"
     if test.ended == "skipped":
         return "skipped", "yellow"
+    if test.unknown and test.allowed:
+        return "skipped", "yellow"
     return ("UNKNOWN", "bold yellow") if test.unknown or not test.latest else ("held", "green")
 
 
@@ -130,6 +132,8 @@ def _remarks(test: Searched) -> Iterator[str]:
         yield "it was not searched any further, since it takes its worker with it"
     if test.ended == "saturated":
         yield "the search sees nothing new any more: longer streams, more keys or partitions would give it more to try"
+    if test.unknown and test.allowed:
+        yield test.allowed
     if not test.trouble:
         yield from (f"unknown: {reason}" for reason in test.unknown)
         if not test.latest and not test.findings:

@@ -12,13 +12,15 @@ from typing import Any
 import attrs
 import pytest
 from _pytest.reports import BaseReport
+from xdist.workermanage import parse_tx_spec_config  # type: ignore[import-untyped]
 
 from chaoskit.errors import ReproError
 from chaoskit.fuzz.died import finding_of
-from chaoskit.fuzz.job import Finding, Job, Said, said_of, to_plain
+from chaoskit.fuzz.job import ENDS, Finding, Job, Said, said_of, to_plain
 from chaoskit.fuzz.screen import Screen, entry, progress_line, replay_line
 from chaoskit.fuzz.standing import Standing
-from chaoskit.fuzz.worker import ATTRIBUTE, INPUT, take_on
+from chaoskit.fuzz.worker import ATTRIBUTE, INPUT, MAIN, take_on
+from chaoskit.pytest_asked import AS_MET
 from chaoskit.pytest_reports import append_summary, commands, on_github
 from chaoskit.report.github import packed
 from chaoskit.report.saved import saved_report
@@ -47,6 +49,7 @@ class Session:
     """What could not be collected, by its place."""
     notes: dict[str, None] = attrs.field(factory=dict)
     config: pytest.Config = attrs.field(init=False)
+    _stillborn: int = 0
     files: frozenset[Path] = frozenset()
     """Repro files that were there before."""
 
@@ -60,6 +63,8 @@ class Session:
         self.standing.know(names)
         if self.started is None:
             self.started = time.monotonic()
+            if self.job.records is not None and self.job.time is not None:
+                Path(self.job.records, ENDS).write_text(str(self.started + self.job.time))
 
     @property
     def timed_out(self) -> bool:
@@ -90,11 +95,22 @@ class Session:
         for given in [] if config.getoption("pyargs") else config.args:
             if not (config.invocation_params.dir / given.partition("::")[0]).exists():
                 raise pytest.UsageError(f"file or directory not found: {given}")
+        left_over = tuple(path.name for path in sorted(self.files) if path.name.endswith(AS_MET))
+        self.job = attrs.evolve(self.job, left_over=left_over)
         if config.getoption("dist", "no") == "no":
-            take_on(config, self._job_now(), "main")
+            take_on(config, self._job_now(), MAIN)
         else:
-            workers = len(config.getoption("tx"))
-            self.job = attrs.evolve(self.job, workers=workers)
+            self.job = attrs.evolve(self.job, workers=len(parse_tx_spec_config(config)))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object | None) -> None:
+        """A worker that dies before it has collected anything would be replaced for ever."""
+        if error and self.started is None:
+            self._stillborn += 1
+            if self._stillborn >= MOST_DEATHS:
+                reason = "its workers die before they have collected a test"
+                self.errors["pytest"] = reason
+                self.config.pluginmanager.get_plugin("dsession")._max_worker_restart = 0  # type: ignore[union-attr]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -103,8 +119,7 @@ class Session:
     def _job_now(self) -> Job:
         if self.job.time is None or self.started is None:
             return self.job
-        left = max(0.0, self.job.time - self.elapsed)
-        return attrs.evolve(self.job, time=left, ends=self.started + self.job.time)
+        return attrs.evolve(self.job, time=max(0.0, self.job.time - self.elapsed))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Slices:
@@ -117,9 +132,9 @@ class Session:
             return None
         names = [item.nodeid for item in session.items]
         self.begin(names)
-        place = None if self.is_over else self.standing.next_for(names, 0)
+        place = None if self.is_over else self.standing.next_for(names, MAIN)
         while place is not None:
-            following = self.standing.next_for(names, 0)
+            following = self.standing.next_for(names, MAIN)
             item = session.items[place]
             nextitem = None if following is None else session.items[following]
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
@@ -145,19 +160,23 @@ class Session:
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
         """The worker that was at this test died. Where that is the test's doing it is not tried again: the next worker
         would die, too. Once may be somebody else's doing."""
+        if self.standing.tests[crashitem].ended == "died":  # a slice that was given before that was known
+            return
         node: Any = report.node
         record = Path(self.job.records or "") / str(node.gateway.id)
         found = finding_of(record, crashitem, self.config.rootpath, self._repros)
         test = self.standing.tests[crashitem]
         test.deaths += 1
+        self.heard = self.elapsed
         if not isinstance(found, str):
             test.ended = "died"
             for finding in test.add([found]):
                 self.screen.found(finding)
-        elif not test.findings:
+        else:
             self.screen.note(crashitem, found)
-            test.trouble = found
-            test.ended = "broken" if test.deaths >= MOST_DEATHS else ""
+            test.uncertain = found
+            if test.deaths >= MOST_DEATHS and not test.ended:
+                test.ended, test.trouble = "broken", found
 
     def hear(self, said: Said) -> None:
         self.standing.know([said.test])
@@ -192,7 +211,8 @@ class Session:
             except ReproError:  # a worker was killed while it wrote
                 continue
             test = self.standing.tests.get(repro.test)
-            if test is not None and path.name not in test.findings:
+            known = test is None or path.name in test.findings or (path.name.endswith(AS_MET) and test.findings)
+            if test is not None and not known:
                 title = f"{repro.violations[0].get('message', 'it failed')}"
                 report = f"{repro.test}: {title}\n{plain(saved_report(repro))}"
                 finding = Finding(path.name, path.read_text(encoding="utf-8"), title, report)
@@ -216,7 +236,7 @@ def run(session: Session, arguments: Sequence[str]) -> int:
     if code == pytest.ExitCode.INTERNAL_ERROR:
         session.screen.console.print(said.getvalue(), markup=False)
         raise RuntimeError("pytest ended with an internal error")
-    if interrupted and not standing.tests:
+    if interrupted and not standing.tests and not session.errors:
         session.screen.console.print("stopped before any test was collected: nothing was searched", markup=False)
         return 1
     if not standing.tests and not session.errors:
@@ -244,7 +264,7 @@ def _tell_github(session: Session) -> None:
 
 def _exit_code(session: Session) -> int:
     tests = session.standing.tests.values()
-    if any(test.findings or test.unknown or test.ended == "broken" for test in tests):
+    if any(test.findings or (test.unknown and not test.allowed) or test.ended == "broken" for test in tests):
         return 1
     if session.errors:
         return 2
@@ -256,6 +276,7 @@ class Slices:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self.config = session.config
         self._names: dict[Any, list[str]] = {}
         self._pending: dict[Any, list[int]] = {}
         self._started = 0
@@ -294,7 +315,7 @@ class Slices:
     def _top_up(self, node: Any) -> None:
         pending, names = self._pending[node], self._names.get(node)
         while names and len(pending) < AHEAD and not self._session.is_over:
-            place = self._session.standing.next_for(names, list(self._pending).index(node))
+            place = self._session.standing.next_for(names, node.gateway.id, list(self._pending).index(node))
             if place is None:
                 return
             pending.append(place)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import attrs
@@ -22,16 +23,21 @@ MOST_SATURATED = 2
 
 @attrs.define(eq=False)
 class Searched:
-    """One test. `ended`: why it gets no more time; empty as long as it does."""
+    """One test. `given`: how many slices of it each worker got. `ended`: why it gets no more time; empty as long as it
+    does."""
 
     name: str
-    given: int = 0
+    given: Counter[str] = attrs.field(factory=Counter)
     ended: str = ""
     latest: dict[str, Said] = attrs.field(factory=dict)
     distinct: Distinct = attrs.field(factory=Distinct)
     findings: dict[str, Finding] = attrs.field(factory=dict)
     trouble: str = ""
     """What keeps it from being searched: an error of the test, or the reason of a skip."""
+    allowed: str = ""
+    """Why it may show nothing."""
+    uncertain: str = ""
+    """Why a slice of it said nothing; until another one does."""
     deaths: int = 0
     """Workers that died while they were at it."""
     _history: list[tuple[int, int]] = attrs.field(factory=list)
@@ -43,6 +49,7 @@ class Searched:
             self.ended, self.trouble = said.status, said.text
         else:
             self.latest[said.worker] = said
+            self.uncertain, self.allowed = "", said.allowed
             self.distinct.merge(said.fresh)
             self._note_saturation(said)
         return self.add(said.findings)
@@ -92,8 +99,10 @@ class Searched:
     @property
     def unknown(self) -> tuple[str, ...]:
         """Why the search has shown nothing: what the last worker says whose reasons are fewest; empty if it has."""
-        if self.findings or not self.latest:
+        if self.findings or not (self.latest or self.uncertain):
             return ()
+        if self.uncertain:
+            return (self.uncertain,)
         return min((said.reasons for said in self.latest.values()), key=len)
 
 
@@ -107,17 +116,15 @@ class Standing:
         for name in names:
             self.tests.setdefault(name, Searched(name))
 
-    def next_for(self, names: Sequence[str], first: int) -> int | None:
-        """The place in `names` of the test that had the fewest slices; None where no test gets more time. Workers with
-        another `first` begin with other tests."""
+    def next_for(self, names: Sequence[str], worker: str, first: int = 0) -> int | None:
+        """The place in `names` of the test of which this worker had the fewest slices; None where no test gets more
+        time. It does not depend on how fast others are. Workers with another `first` begin with other tests."""
         tests = [self.tests[name] for name in names]
-        places = [
-            (test.given, (place - first) % len(tests), place) for place, test in enumerate(tests) if not test.ended
-        ]
+        places = [place for place, test in enumerate(tests) if not test.ended]
         if not places:
             return None
-        place = min(places)[2]
-        tests[place].given += 1
+        place = min(places, key=lambda place: (tests[place].given[worker], (place - first) % len(tests)))
+        tests[place].given[worker] += 1
         return place
 
     @property

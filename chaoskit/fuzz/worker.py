@@ -9,14 +9,13 @@ from typing import Any, NoReturn
 import attrs
 import pytest
 from _pytest.runner import runtestprotocol
-from hypothesis.database import DirectoryBasedExampleDatabase
 
-from chaoskit.corpus import Corpus, database_of
-from chaoskit.errors import CodecError, ReproError
+from chaoskit.corpus import Corpus
+from chaoskit.errors import ChaosFailure, CodecError, ReproError
 from chaoskit.faults import KIND_BY_NAME, FaultKind
-from chaoskit.fuzz.job import Finding, Job, Said, job_of, to_plain
+from chaoskit.fuzz.job import ENDS, Finding, Job, Said, job_of, to_plain
 from chaoskit.fuzz.recorder import Recorder
-from chaoskit.pytest_asked import AS_MET, PytestAsked
+from chaoskit.pytest_asked import AS_MET, PytestAsked, shared_corpus
 from chaoskit.pytest_reports import on_github, write_reports
 from chaoskit.replays import Answer
 from chaoskit.report.github import entry_of, packed
@@ -27,6 +26,7 @@ from chaoskit.search.distinct import Distinct
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
+from chaoskit.watch import Limit
 
 ATTRIBUTE = "chaoskit_said"
 """What a test report carries home, also from another process."""
@@ -55,26 +55,31 @@ class Worker:
     config: pytest.Config
     job: Job
     name: str
-    corpus: Corpus
-    ends: float | None = attrs.field(init=False)
-    """When it is over, by the clock of this process; None before the first slice of a job that begins just now."""
+    corpus: Corpus | None
+    ends: float | None = None
+    """When it is over, by the clock of this process; None before the first slice."""
     _memories: dict[str, Memory] = attrs.field(factory=dict)
-    _left_over: frozenset[Path] = attrs.field(init=False)
     recorder: Recorder | None = attrs.field(init=False)
+    _home: Path | None = attrs.field(init=False)
+    """Where the job's own files are, on its host."""
 
     def __attrs_post_init__(self) -> None:
         records = None if self.job.records is None else Path(self.job.records)
-        at_home = records is not None and records.is_dir()  # on the host of the job, whose clock is ours
-        self.ends = self.job.ends if at_home else None
-        self.recorder = Recorder(records / self.name) if at_home and records is not None else None
-        directory = self.config.rootpath / str(self.config.getoption("chaos_repros"))
-        self._left_over = frozenset(directory.glob(f"*{AS_MET}"))
+        self._home = records if records is not None and records.is_dir() else None
+        self.recorder = None if self._home is None else Recorder(self._home / self.name)
 
     @property
     def is_over(self) -> bool:
         if self.ends is None:
-            self.ends = float("inf") if self.job.time is None else time.monotonic() + self.job.time
+            self.ends = self._end()
         return time.monotonic() >= self.ends
+
+    def _end(self) -> float:
+        """On the host of the job, whose clock is ours, it is written down; elsewhere it is counted from now."""
+        if self.job.time is None:
+            return float("inf")
+        written = None if self._home is None else self._home / ENDS
+        return float(written.read_text()) if written is not None else time.monotonic() + self.job.time
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -99,6 +104,7 @@ class Worker:
     def asked(self, item: pytest.Item) -> FuzzAsked:
         memory = self._memories.setdefault(item.nodeid, Memory())
         memory.slices += 1
+        item._report_sections.clear()  # pytest keeps what was captured for as long as the item lives
         if self.recorder is not None:
             self.recorder.test = item.nodeid
             self.recorder.broker = item.obj.chaos_terms.broker  # type: ignore[attr-defined]
@@ -114,15 +120,12 @@ class Worker:
 
     def is_left_over(self, path: Path) -> bool:
         """Not minimal, and nobody is at it: a job that was killed left it."""
-        return path in self._left_over
+        return path.name in self.job.left_over
 
 
 def take_on(config: pytest.Config, job: Job, name: str) -> None:
     """Make this process a worker of the job."""
-    database = database_of(config.getoption("chaos_corpus"), config.rootpath)
-    if database is None:
-        database = DirectoryBasedExampleDatabase(config.rootpath / ".hypothesis" / "examples")
-    config.pluginmanager.register(Worker(config, job, name, Corpus(database)), PLUGIN)
+    config.pluginmanager.register(Worker(config, job, name, shared_corpus(config)), PLUGIN)
 
 
 def take_on_from_xdist(config: pytest.Config) -> None:
@@ -132,6 +135,8 @@ def take_on_from_xdist(config: pytest.Config) -> None:
 
 
 PLUGIN = "chaoskit-fuzz-worker"
+MAIN = "main"
+"""The name of the only worker of a job without xdist, which is the job's own process."""
 
 
 class _Sibling(pytest.Item):
@@ -151,8 +156,10 @@ class FuzzAsked(PytestAsked):
         self._findings: list[Finding] = []
         self._verdict: Verdict | None = None
         self._exhausted = False
-        if self._asked_limit is None:
-            self._asked_limit = self.limit
+        self._asked_limit = self._asked_limit or Limit()
+        self._asked_limit.hard = worker.name != MAIN
+        self.limit = self._asked_limit
+        self.schedules = None  # the time counts, whatever an ordinary run is limited to
         self.budget = worker.budget(memory.slices, len(item.session.items))
         self.evidence = memory.evidence
         self.recorder = worker.recorder
@@ -166,10 +173,10 @@ class FuzzAsked(PytestAsked):
             pytest.skip("marked xfail: that it fails is known")
         terms = self._item.obj.chaos_terms  # type: ignore[attr-defined]
         for repro, text, source in self._foreign():
-            if repro.path.name in self._memory.played:
+            if repro.path.name in self._memory.played or (self.first and repro.path.name.endswith(AS_MET)):
                 continue
             self._memory.played.add(repro.path.name)
-            if self.take_up(repro, subject):
+            if self.take_up(repro, subject, terms.across_keys):
                 continue
             answer = self._play(repro, subject, terms.across_keys, text)
             self._note(answer, repro, text, source)
@@ -191,14 +198,14 @@ class FuzzAsked(PytestAsked):
                 continue
             if repro.test == self.test:
                 found.append((repro, None, "saved"))
-        shared = self._worker.corpus.failures(self.test)
+        shared = [] if self._worker.corpus is None else self._worker.corpus.failures(self.test)
         return found + [(attrs.evolve(repro, path=Path(file_name_of(repro))), text, "corpus") for repro, text in shared]
 
     def _note(self, answer: Answer, repro: Repro, text: str | None, source: str) -> None:
         verdict = answer.verdict
         if answer.became in ("STILL FAILS", "CHANGED") and verdict is not None:
             self._found(verdict, source)
-        elif text is not None and answer.became in ("FIXED", "NO LONGER POSSIBLE"):
+        elif text is not None and self._worker.corpus is not None and answer.became in ("FIXED", "NO LONGER POSSIBLE"):
             self._worker.corpus.drop(self.test, text)
         elif text is None:
             reason = f": {answer.reason}" if answer.reason else ""
@@ -221,7 +228,7 @@ class FuzzAsked(PytestAsked):
         shown = packed(entry_of(verdict, replay=replay)) if on_github() else ""
         file, line, _ = self._item.location
         self._findings.append(Finding(name, text, headline(verdict), report, source, trouble, shown, file, line))
-        if text and source != "corpus":
+        if text and source != "corpus" and self._worker.corpus is not None:
             self._worker.corpus.add(self.test, text)
 
     # What is said. Nothing fails or passes here: the job says so in the end.
@@ -231,7 +238,7 @@ class FuzzAsked(PytestAsked):
         self._verdict = verdict
 
     def skip(self, why: str, verdict: Verdict) -> NoReturn:
-        self._verdict = verdict
+        self._verdict, self._allowed = verdict, why
         super().skip(why, verdict)
 
     def report(self, verdict: Verdict) -> str:
@@ -244,21 +251,25 @@ class FuzzAsked(PytestAsked):
     def say(self, error: BaseException | None) -> Said:
         """What came of the slice. `error`: what the test raised, as pytest has caught it."""
         verdict, evidence = self._verdict, self._memory.evidence
-        notes = (*self._notes, *self._worker.corpus.notes)
-        self._worker.corpus.notes.clear()
-        if verdict is None:
-            skipped = isinstance(error, pytest.skip.Exception)
+        notes = tuple(self._notes)
+        if self._worker.corpus is not None:
+            notes += tuple(self._worker.corpus.notes)
+            self._worker.corpus.notes.clear()
+        skipped = isinstance(error, pytest.skip.Exception)
+        broke = error is not None and not skipped and not isinstance(error, ChaosFailure)
+        if verdict is None or broke:
             text = "" if error is None else str(error) if skipped else f"{type(error).__name__}: {error}"
             return Said(self.test, self._worker.name, "skipped" if skipped else "broken", text,
                         findings=tuple(self._findings), notes=notes)  # fmt: skip
         assert evidence.distinct is not None
-        effective = tuple(name for name, kind in KIND_BY_NAME.items() if kind in evidence.effective)
+        failing = {kind for kinds in self._memory.known.values() for kind in kinds}
+        effective = tuple(name for name, kind in KIND_BY_NAME.items() if kind in evidence.effective | failing)
         return Said(
-            self.test, self._worker.name, "failed" if self._findings else verdict.status,  # type: ignore[arg-type]
+            self.test, self._worker.name, "searched",
             reasons=verdict.reasons, schedules=evidence.schedules, streams=evidence.streams,
             deliveries=evidence.deliveries, effective=effective, not_tried=verdict.tally.not_tried,
             fresh=tuple(evidence.distinct.take_fresh()), findings=tuple(self._findings), notes=notes,
-            exhausted=self._exhausted, saturated=verdict.tally.saturated,
+            allowed=self._allowed, exhausted=self._exhausted, saturated=verdict.tally.saturated,
         )  # fmt: skip
 
     def complete(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> None:

@@ -27,6 +27,9 @@ MONOTONOUS_SHARE = 10
 """Schedules for a stream in which no key has two different values: an overwrite cannot go wrong there. The first
 stream that Hypothesis draws, the simplest, is one. Such a stream does not count as one of those asked for."""
 
+AT_LEAST = 50
+"""Schedules of a literal stream that are run however little time there is."""
+
 PATIENCE = 60
 """Plans in a row that give no new schedule before the stream is given up."""
 
@@ -96,7 +99,7 @@ class Campaign:
         shown.seen.add(hash((print_, tuple(calm))))
         misses = 0
         for plan in self._plans(plans, share):
-            if share <= 0 or misses > PATIENCE:
+            if share <= 0 or misses > PATIENCE or (self.literal and self._is_late):
                 break
             plan = self._unknown_part(plan)
             steps = case.steps(plan)
@@ -113,6 +116,11 @@ class Campaign:
     def wants_more(self) -> bool:
         in_time = self.budget is None or self.elapsed < self.budget or not self.streams_done
         return in_time and self.done < self.schedules
+
+    @property
+    def _is_late(self) -> bool:
+        """The time is over, and something was tried. Only a literal stream, which has no end, ends within itself."""
+        return self.budget is not None and self.done >= AT_LEAST and self.elapsed >= self.budget
 
     @property
     def elapsed(self) -> float:

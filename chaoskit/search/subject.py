@@ -69,15 +69,19 @@ class Subject:
         return run
 
     def _watched(self, script: Script) -> Run:
+        if self.limit is None and self.recorder is None:
+            return execute(self.body, script, is_async=self.is_async, record_states=self.needs_states)
         if self.recorder is not None:
             self.recorder.begins(script)
-        if self.limit is None:
-            return execute(self.body, script, is_async=self.is_async, record_states=self.needs_states)
-        self.limit.begins()
+        if self.limit is not None:
+            self.limit.begins()
         try:
             return execute(self.body, script, is_async=self.is_async, record_states=self.needs_states)
         finally:
-            self.limit.ends()
+            if self.limit is not None:
+                self.limit.ends()
+            if self.recorder is not None:
+                self.recorder.ends()
 
     def judge(self, reference: Outcome, outcome: Outcome) -> tuple[Violation, ...]:
         """What is violated. Raises CheckerFailed where an invariant raises."""

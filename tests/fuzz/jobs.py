@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -65,11 +66,14 @@ def start(project: Project, *arguments: str) -> subprocess.Popen[str]:
 def until(job: subprocess.Popen[str], text: str) -> str:
     """What the job says up to a line with this text."""
     assert job.stdout is not None
-    said = ""
+    said, patience = "", threading.Timer(120, job.kill)
+    patience.start()
     for line in job.stdout:
         said += line
         if text in line:
+            patience.cancel()
             return said
+    patience.cancel()
     raise AssertionError(f"the job ended without {text!r}:\n{said}")
 
 

@@ -100,9 +100,9 @@ def test_a_second_job_says_what_is_known_and_does_not_look_for_it(ran: tuple[Pro
 
 
 def test_a_project_whose_runs_end_at_the_first_failure_is_searched_to_the_end_all_the_same(tmp_path: Path) -> None:
-    """-x in pytest's configuration is for runs that somebody waits for."""
+    """-x in pytest's configuration is for runs that somebody waits for. Warnings may be errors there."""
     shop = project(tmp_path / "shop", wrong=COUNTS_TWICE, right="pass")
-    shop.write("pytest.ini", "[pytest]\naddopts = -x -p no:cacheprovider\n")
+    shop.write("pytest.ini", "[pytest]\naddopts = -x -p no:cacheprovider\nfilterwarnings = error\n")
     ran = fuzz(shop, "--time=4s", "--seed=1", "-n1")
     assert row(ran, "test_wrong")[0] == "FAILED"
     assert row(ran, "test_right")[0] == "held"
@@ -163,6 +163,8 @@ def test_on_github_a_job_annotates_the_tests_and_writes_its_summary_and_reports(
     ("arguments", "said"),
     [
         (["--time=soon"], "'soon' is no length of time; write it as 30s"),
+        (["-n", "-1"], "'-1': a number, or auto, is needed"),
+        (["--corpus=/proc/nope"], "/proc/nope: cannot be made: "),
         (["--shard=9/8"], "'9/8': the third of eight jobs is written 3/8"),
         (["--limit=-1"], "is no length of time"),
         (["--no-such-option"], "unrecognized arguments: --no-such-option"),

@@ -22,17 +22,18 @@ def known(*names: str) -> Standing:
 
 def test_each_test_gets_as_many_slices_as_the_others_and_workers_begin_with_different_ones() -> None:
     standing = known("a", "b", "c")
-    given = [standing.next_for(["a", "b", "c"], first) for first in (0, 1, 2, 0, 1, 2)]
+    given = [standing.next_for(["a", "b", "c"], f"gw{first}", first) for first in (0, 1, 2, 0, 1, 2)]
     assert given[:3] == [0, 1, 2]
-    assert sorted(place for place in given if place is not None) == [0, 0, 1, 1, 2, 2]
+    assert given[3:] == [1, 2, 0]
+    assert [standing.next_for(["a", "b", "c"], "gw0") for _ in range(4)] == [2, 0, 1, 2]
 
 
 def test_a_test_that_ended_gets_no_more_time() -> None:
     standing = known("a", "b")
     standing.tests["a"].take(Said("a", "gw0", "broken", "no database"))
-    assert [standing.next_for(["a", "b"], 0) for _ in range(3)] == [1, 1, 1]
+    assert [standing.next_for(["a", "b"], "gw0") for _ in range(3)] == [1, 1, 1]
     standing.tests["b"].take(Said("b", "gw0", "held", exhausted=True))
-    assert standing.next_for(["a", "b"], 0) is None
+    assert standing.next_for(["a", "b"], "gw0") is None
     assert not standing.searching
 
 

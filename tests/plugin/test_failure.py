@@ -353,6 +353,18 @@ def test_a_lane_that_waits_for_what_it_refuses_is_told_in_few_lines(tmp_path: Pa
     assert aside.pytest("--chaos-seed=1").code == 0
 
 
+def test_a_saved_repro_is_no_way_around_the_look_at_the_state(saved: Project) -> None:
+    """The bug is repaired, but now the state has a uuid: that is said, and no fault is blamed for it."""
+    saved.write(
+        "test_wallet.py", HEAD + "import uuid\n" + WALLET.replace("return balances", "return balances, uuid.uuid4()")
+    )
+    saved.write("handlers.py", FIXED)
+    ran = saved.pytest("--chaos-seed=1")
+    assert ran.code == 1
+    assert "does not survive" not in ran.out
+    assert "StaleState: state of an earlier run is still there, or cannot be compared" in ran.out
+
+
 def test_junit_names_the_repro_file_and_what_a_passing_test_has_shown(wallet: Project) -> None:
     """As properties of the case, for whoever reads the XML."""
     wallet.write("test_right.py", HEAD + FIXED + WALLET.replace("from handlers import handler\n", ""))

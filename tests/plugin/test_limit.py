@@ -39,13 +39,15 @@ async def test_async(deliver):
 
 @chaos(PAYMENTS, broker=Kafka(partitions=6))
 def test_swallows(deliver):
-    seen, balances = set(), {}
+    seen, balances, deaf = set(), {}, []
     def handle(message):
         while message.id in seen:
             try:
                 time.sleep(1000)
-            except Exception:
-                pass
+            except BaseException:
+                deaf.append(1)
+                if len(deaf) > 1:
+                    raise
         seen.add(message.id)
         balances[message.key] = balances.get(message.key, 0) + message.value
     deliver(handle)
@@ -70,8 +72,8 @@ def test_slow(deliver):
 
 @pytest.mark.parametrize("name", ["test_waits", "test_async", "test_swallows"])
 def test_a_handler_that_hangs_on_a_copy_is_shrunk_to_one_event_that_comes_twice(wallet: Project, name: str) -> None:
-    """Busy, asleep in a loop of asyncio, or deaf to every Exception. A replay has a limit, too, and once the handler
-    is repaired it says so."""
+    """Busy, asleep in a loop of asyncio, or deaf to the first that is raised. A replay has a limit, too, and once the
+    handler is repaired it says so."""
     wallet.write("test_wallet.py", HEAD + WAITS)
     ran = wallet.pytest("--chaos-limit=1s", "--chaos-seed=1", "-k", name)
     assert ran.code == 1, ran.text
@@ -96,6 +98,57 @@ def test_a_handler_that_is_only_slow_is_never_flagged(wallet: Project) -> None:
     wallet.write("test_wallet.py", HEAD + SLOW)
     ran = wallet.pytest("--chaos-limit=2s", "--chaos-seed=1")
     assert ran.code == 0, ran.text
+
+
+STATE = """
+import time
+
+@chaos(PAYMENTS, broker=Kafka(partitions=6))
+def test_state(deliver):
+    seen = []
+    def state():
+        while len(seen) > len(set(seen)):
+            time.sleep(0.01)
+        return sorted(seen)
+    deliver(lambda message: seen.append(message.id), state=state)
+"""
+
+STALLS = """
+import os, time
+
+@chaos(PAYMENTS, broker=Kafka(partitions=6))
+def test_stalls(deliver):
+    seen, balances = set(), {}
+    def handle(message):
+        if message.id in seen:
+            if not os.path.exists("stalled"):
+                open("stalled", "w").close()
+                time.sleep(3)
+            return
+        seen.add(message.id)
+        balances[message.key] = balances.get(message.key, 0) + message.value
+    deliver(handle)
+    return balances
+"""
+
+
+def test_what_hangs_behind_the_deliveries_is_found_too(wallet: Project) -> None:
+    """A state that cannot be read any more."""
+    wallet.write("test_wallet.py", HEAD + STATE)
+    ran = wallet.pytest("--chaos-limit=1s", "--chaos-seed=1")
+    assert ran.code == 1, ran.text
+    assert "the test did not end within 1 s: after the deliveries" in ran.out
+
+
+def test_a_machine_that_stalls_once_is_no_failure_of_the_handler(wallet: Project) -> None:
+    """The same run ends when it is tried again: that is unknown, and nothing is saved."""
+    wallet.write("test_wallet.py", HEAD + STALLS)
+    ran = wallet.pytest("--chaos-limit=1s", "--chaos-seed=1")
+    assert ran.code == 1, ran.text
+    assert "tried again, it did end. Where a machine may be so slow: --chaos-limit" in ran.out
+    assert "does not survive" not in ran.out
+    assert wallet.repros == []
+    assert wallet.pytest("--chaos-limit=1s", "--chaos-seed=1").code == 0
 
 
 def test_what_hangs_in_order_already_is_the_tests_own_error(wallet: Project) -> None:
