@@ -75,9 +75,9 @@ def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> A
         return answer("CANNOT REPLAY", str(error))
     except ChaosError as error:
         return answer("CANNOT REPLAY", str(error))
-    same = {v.invariant for v in verdict.violations} == {v["invariant"] for v in repro.violations}
-    same = same and lenient(verdict.observed) == repro.observed
-    return answer("STILL FAILS" if same else "CHANGED", "" if same else "it fails differently now", verdict)
+    alike = {v.invariant for v in verdict.violations} == {v["invariant"] for v in repro.violations}
+    alike = alike and lenient(verdict.observed) == repro.observed
+    return answer("STILL FAILS" if alike else "CHANGED", "" if alike else "it fails differently now", verdict)
 
 
 def _unasked(repro: Repro, subject: Subject) -> str | None:

@@ -156,6 +156,7 @@ class FuzzAsked(PytestAsked):
         self._findings: list[Finding] = []
         self._verdict: Verdict | None = None
         self._exhausted = False
+        self._allowed = ""
         self._asked_limit = self._asked_limit or Limit()
         self._asked_limit.hard = worker.name != MAIN
         self.limit = self._asked_limit
