@@ -85,9 +85,10 @@ def _rows(what: str, place: str) -> Iterator[Row]:
     corpus = Corpus(database)
     for number in range(20):
         corpus.add("test.py::test", _failure(number))
+    failure = _failure(0)
     for name, ask in (
         ("a slice against a look into the corpus", lambda number: corpus.failures("test.py::test")),
-        ("against sharing a new failure", lambda number: corpus.add(f"test.py::test_{number}", _failure(0))),
+        ("against sharing a new failure", lambda number: corpus.add(f"test.py::test_{number}", failure)),
     ):
         took = _milliseconds(ask)
         slice_ = SLICE * 1000

@@ -34,7 +34,7 @@ def test_a_job_that_is_stopped_says_what_it_has_found(
     assert code == 1, said
     assert "and was stopped" in said
     assert said.rstrip().splitlines()[-1].startswith("To replay: chaoskit replay "), said
-    assert all(path.name in said for path in shop.repros)
+    assert all(path.name in said for path in shop.repros if not path.name.endswith(".as-met.json"))
     assert "Traceback" not in said
 
 
