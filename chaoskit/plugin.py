@@ -160,6 +160,11 @@ class Summary:
             terminalreporter.write_line(nodeid)
             for line in said.splitlines():
                 terminalreporter.write_line(f"  {line}")
+        if self._said or self._repros:
+            from chaoskit.pytest_asked import idle_repros
+
+            for line in idle_repros(terminalreporter.config):
+                terminalreporter.write_line(line)
         if self._github and not hasattr(terminalreporter.config, "workerinput"):
             from chaoskit.pytest_reports import append_summary, commands
 

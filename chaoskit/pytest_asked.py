@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -22,11 +23,13 @@ from chaoskit.apart import VARIABLE, died, play_apart, play_here
 from chaoskit.corpus import Corpus, database_of
 from chaoskit.duration import seconds
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
+from chaoskit.execute import ReferenceRefused
 from chaoskit.invariant import HANG
 from chaoskit.pytest_reports import on_github, write_reports
 from chaoskit.replays import Answer, play
 from chaoskit.report.github import Entry, entry_of, packed
 from chaoskit.report.terminal import as_text, headline, held_lines
+from chaoskit.report.told import traceback_of
 from chaoskit.repro import Repro, document, read, save, slug, text_of, write
 from chaoskit.run_pytest import Sink, outside
 from chaoskit.search.subject import Subject
@@ -266,6 +269,8 @@ class PytestAsked(Asked):
         if not isinstance(error, (ChaosFailure, ChaosError)) or self._config.getoption("fulltrace", False):
             return
         text = str(error) if isinstance(error, ChaosFailure) else f"{type(error).__name__}: {error}"
+        if isinstance(error, ReferenceRefused) and error.__cause__ is not None:
+            text = f"{text}\n\n{traceback_of(error.__cause__)}"
         path, line, _ = self._item.location
         crash = ReprFileLocation(path, (line or 0) + 1, self.headline or text.splitlines()[0])
         entry = ReprEntryNative([f"{text.rstrip()}\n"])
@@ -288,6 +293,28 @@ def _hung(repro: Repro) -> bool:
 def shown(path: Path) -> str:
     """From here, where it is below."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def idle_repros(config: pytest.Config) -> list[str]:
+    """A line for each saved file that no test plays any more: it cannot be read, or its test has another name now."""
+    lines = []
+    for path in sorted((config.rootpath / str(config.getoption("chaos_repros"))).glob("*.json")):
+        try:
+            test = read(path).test
+        except ReproError as error:
+            lines.append(f"{shown(path)} cannot be read, and checks nothing: {error}")
+            continue
+        file, *names = test.split("::")
+        if names and not _defines(config.rootpath / file, names[-1].partition("[")[0]):
+            lines.append(f"{shown(path)} checks nothing: there is no {test} any more")
+    return lines
+
+
+def _defines(file: Path, name: str) -> bool:
+    try:
+        return re.search(rf"\bdef {re.escape(name)}\b", file.read_text(encoding="utf-8")) is not None
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def replay_command(config: pytest.Config, repros: Sequence[str]) -> str:

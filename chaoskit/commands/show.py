@@ -43,7 +43,7 @@ def show(path: Path, html: Path | None, svg: Path | None, jsonl: Path | None, gi
 def _show(path: Path, outputs: Mapping[str, Path], github: bool, states: bool) -> int:
     if path.is_dir():
         raise click.UsageError(f"{path} is a directory; show takes one repro file")
-    _check(path, outputs, github)
+    _check(path, outputs, github or states)
     try:
         repro = read(path)
     except ReproError as error:

@@ -216,10 +216,11 @@ def _tracebacks(outcome: Outcome | None) -> list[str]:
         return []
     errors = [raised.error for raised in outcome.refused]
     errors += [outcome.failure] if outcome.failure is not None else []
-    return list(dict.fromkeys(map(_traceback, errors)))[:3]
+    return list(dict.fromkeys(map(traceback_of, errors)))[:3]
 
 
-def _traceback(error: Exception) -> str:
+def traceback_of(error: BaseException) -> str:
+    """Where the user's code raised this, without our own frame around it."""
     frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
     return "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)]).rstrip()
 

@@ -365,6 +365,30 @@ def test_a_saved_repro_is_no_way_around_the_look_at_the_state(saved: Project) ->
     assert "StaleState: state of an earlier run is still there, or cannot be compared" in ran.out
 
 
+def test_a_handler_that_raises_in_order_is_shown_where_it_does(wallet: Project) -> None:
+    """A slip in the handler is the first thing that many see: the line is named, and none of ours."""
+    wallet.write("handlers.py", BUGGY.replace("message.value", "message.vaule"))
+    ran = wallet.pytest("--chaos-seed=1")
+    assert ran.code == 1
+    ran.assert_in_order(
+        "ReferenceRefused: the handler raised AttributeError", 'handlers.py", line 4, in handle', "vaule"
+    )
+    ran.assert_quiet_about_us()
+
+
+def test_a_saved_file_that_no_test_plays_any_more_is_told(saved: Project) -> None:
+    """A regression test that is lost because its test has another name now would be missed by nobody."""
+    saved.write("handlers.py", FIXED)
+    saved.write("test_wallet.py", HEAD + WALLET.replace("test_wallet", "test_renamed"))
+    saved.write(".chaoskit/broken.json", "{")
+    ran = saved.pytest("--chaos-seed=1")
+    assert ran.code == 0
+    assert (
+        f".chaoskit/{saved.repros[-1].name} checks nothing: there is no test_wallet.py::test_wallet any more" in ran.out
+    )
+    assert ".chaoskit/broken.json cannot be read, and checks nothing: not JSON" in ran.out
+
+
 def test_junit_names_the_repro_file_and_what_a_passing_test_has_shown(wallet: Project) -> None:
     """As properties of the case, for whoever reads the XML."""
     wallet.write("test_right.py", HEAD + FIXED + WALLET.replace("from handlers import handler\n", ""))
