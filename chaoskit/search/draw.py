@@ -20,7 +20,7 @@ from chaoskit.errors import StreamError, UsageError
 from chaoskit.event import Event, Stream
 from chaoskit.strategies.streams import Parts, parts_of
 
-VALUE_EXAMPLES = 200
+VALUE_EXAMPLES = 2000
 """Streams that are drawn to find one that fails with the same faults, before its values are shrunk."""
 
 _QUIET = [
