@@ -15,6 +15,7 @@ from typing import Any
 
 import attrs
 
+from chaoskit.duration import seconds
 from chaoskit.execute import Deliver, Script
 from chaoskit.invariant import DIED, Violation
 from chaoskit.replays import Answer, play
@@ -23,10 +24,13 @@ from chaoskit.scenario import Scenario
 from chaoskit.schedule import Schedule
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
-from chaoskit.watch import Limit, why_no_limit
+from chaoskit.watch import LIMIT, Limit, why_no_limit
 
 VARIABLE = "CHAOSKIT_APART"
 """Where the process apart says how far it has come, in its environment."""
+
+LIMIT_VARIABLE = "CHAOSKIT_APART_LIMIT"
+"""Seconds of a run there. As an option it would be armed around the replay, which arms its own."""
 
 PATIENCE = 300.0
 """Seconds for the process apart, which starts pytest and imports the test."""
@@ -36,16 +40,18 @@ def died(repro: Repro) -> bool:
     return any(violation["invariant"] == DIED for violation in repro.violations)
 
 
-def play_apart(repro: Repro, root: Path) -> Answer:
-    """Play this file in a new pytest. Its answer, or that the process died again, and at which step."""
+def play_apart(repro: Repro, root: Path, limit: str | None = None) -> Answer:
+    """Play this file in a new pytest, with this limit for a run. Its answer, or that the process died again, and at
+    which step."""
     file = root / repro.test.partition("::")[0]
     with TemporaryDirectory(prefix="chaoskit-apart-") as directory:
         told = Path(directory) / "told"
         arguments = ["-p", "no:cacheprovider", f"--rootdir={root}", f"--chaos-replay={repro.path.resolve()}", str(file)]
+        asked = {VARIABLE: str(told), LIMIT_VARIABLE: str(LIMIT if limit is None else seconds(limit))}
         try:
             ran = subprocess.run(
                 [sys.executable, "-m", "pytest", *arguments],
-                cwd=root, env={**os.environ, VARIABLE: str(told)}, stdin=subprocess.DEVNULL, capture_output=True,
+                cwd=root, env=os.environ | asked, stdin=subprocess.DEVNULL, capture_output=True,
                 timeout=PATIENCE, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
@@ -91,14 +97,15 @@ def died_verdict(repro: Repro, message: str) -> Verdict:
 
 
 def play_here(repro: Repro, subject: Subject, told: Path, *, across_keys: str) -> Answer:
-    """Play the file, and say before each delivery how many there were."""
+    """Play the file, and say before each delivery how many there were. A run that takes twice its limit ends the
+    process."""
     teller = _Teller(told)
 
     def body(deliver: Deliver) -> Any:
         return subject.body(_Told(deliver, teller))  # type: ignore[arg-type]
 
     teller.tell(None)
-    limit = None if why_no_limit() else Limit(hard=True)
+    limit = None if why_no_limit() else Limit(float(os.environ[LIMIT_VARIABLE]), hard=True)
     told_subject = attrs.evolve(subject, body=body, recorder=teller, limit=limit)
     try:
         with nullcontext() if limit is None else limit.armed():

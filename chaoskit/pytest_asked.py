@@ -87,7 +87,7 @@ class PytestAsked(Asked):
 
     @contextmanager
     def limited(self) -> Iterator[None]:
-        if self._asked_limit is None:
+        if self._asked_limit is None or VARIABLE in os.environ:  # played apart: it arms its own
             yield
             return
         with self._armed():
@@ -171,13 +171,13 @@ class PytestAsked(Asked):
         """What hung has a limit in any case; what took its process with it has a process of its own, and a file, which
         is made of `text` where there is none."""
         if died(repro):
-            told = os.environ.get(VARIABLE)
+            told, limit = os.environ.get(VARIABLE), self._config.getoption("chaos_limit")
             if told is None and text is not None:
                 with TemporaryDirectory(prefix="chaoskit-") as directory:
                     path = write(Path(directory), "shared.json", text)
-                    return play_apart(attrs.evolve(repro, path=path), self._config.rootpath)
+                    return play_apart(attrs.evolve(repro, path=path), self._config.rootpath, limit)
             if told is None:
-                return play_apart(repro, self._config.rootpath)
+                return play_apart(repro, self._config.rootpath, limit)
             return play_here(repro, subject, Path(told), across_keys=across)
         with self._armed() if _hung(repro) and self._asked_limit is None else nullcontext():
             return play(repro, subject, across_keys=across)

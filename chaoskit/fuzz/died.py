@@ -22,9 +22,10 @@ NOT_AGAIN = (
 )
 
 
-def finding_of(record: Path, test: str, root: Path, directory: Path) -> Finding | str:
+def finding_of(record: Path, test: str, root: Path, directory: Path, limit: str | None) -> Finding | str:
     """The failure behind the death of a worker that kept this record, saved in `directory`; or what is known, in a
-    sentence, where nobody can tell that it is one. It is played once more, to be sure and to learn the step."""
+    sentence, where nobody can tell that it is one. It is played once more, to be sure and to learn the step,
+    with this limit for a run."""
     found = last_run(record)
     if found is None or found["test"] != test:
         return "the process that ran it died, and what it was at is not known"
@@ -34,7 +35,7 @@ def finding_of(record: Path, test: str, root: Path, directory: Path) -> Finding 
         name, text = _document(found)
         with TemporaryDirectory(prefix="chaoskit-died-") as scratch:
             repro = parse(text, write(Path(scratch), name, text))
-            verdict = play_apart(repro, root).verdict
+            verdict = play_apart(repro, root, limit).verdict
     except ChaosError as error:
         return f"the process that ran it died in the handler; its schedule is not known: {error}"
     if verdict is None:

@@ -164,7 +164,8 @@ class Session:
             return
         node: Any = report.node
         record = Path(self.job.records or "") / str(node.gateway.id)
-        found = finding_of(record, crashitem, self.config.rootpath, self._repros)
+        limit = self.config.getoption("chaos_limit")
+        found = finding_of(record, crashitem, self.config.rootpath, self._repros, limit)
         test = self.standing.tests[crashitem]
         test.deaths += 1
         self.heard = self.elapsed
