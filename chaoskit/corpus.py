@@ -70,6 +70,11 @@ class Corpus:
     _missed: list[tuple[str, str]] = attrs.field(factory=list)
     _silent_until: float | None = None
 
+    def take_notes(self) -> list[str]:
+        """What is to be said, once."""
+        notes, self.notes = self.notes, []
+        return notes
+
     def failures(self, test: str) -> list[tuple[Repro, str]]:
         """Those of this test, each with its text, in an order that does not depend on the database. What cannot be read
         is left out."""

@@ -15,7 +15,7 @@ from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run, where_it_hung
 from chaoskit.faults import FaultKind
 from chaoskit.invariant import HANG, Invariant, Violation
-from chaoskit.scenario import Scenario, allowed_kinds
+from chaoskit.scenario import Broker, Scenario, allowed_kinds
 from chaoskit.schedule import Schedule
 from chaoskit.search.campaign import Campaign, Found, confirm
 from chaoskit.search.draw import draw_streams, simpler_values, strategy_of
@@ -94,11 +94,10 @@ def question(
         if not len(events):
             raise UsageError("the list of events is empty: nothing would be delivered")
     known = tuple(known)
-    alone = {kind for kinds in known if len(kinds) == 1 for kind in kinds}
     return Question(
         subject=subject,
         events=events,
-        kinds=tuple(kind for kind in allowed_kinds(subject.broker, faults) if kind not in alone),
+        kinds=kinds_left(subject.broker, faults, known),
         schedules=schedules,
         streams=1 if literal else streams or -(-schedules // SCHEDULES_PER_STREAM),
         seed=seed,
@@ -113,6 +112,14 @@ def question(
         met=met,
         first=tuple(first),
     )
+
+
+def kinds_left(
+    broker: Broker, faults: Iterable[FaultKind] | None, known: Iterable[frozenset[FaultKind]]
+) -> tuple[FaultKind, ...]:
+    """The kinds to search, without those that are known to fail alone. Raises as `allowed_kinds` does."""
+    alone = {kind for kinds in known if len(kinds) == 1 for kind in kinds}
+    return tuple(kind for kind in allowed_kinds(broker, faults) if kind not in alone)
 
 
 def investigate(q: Question) -> Verdict:

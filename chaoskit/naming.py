@@ -1,4 +1,4 @@
-"""The name of a test that nobody has collected."""
+"""The name of a test that nobody has collected, and of a file as somebody here would write it."""
 
 from __future__ import annotations
 
@@ -16,3 +16,8 @@ def name_of(test: object) -> str:
     if not name or "<" in name or file.suffix != ".py" or not file.is_relative_to(Path.cwd()):
         return ""
     return f"{file.relative_to(Path.cwd()).as_posix()}::{name.replace('.', '::')}"
+
+
+def from_here(path: Path) -> str:
+    """From the current directory, where it is below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -19,12 +19,13 @@ from hypothesis import HealthCheck
 from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDatabase
 
 from chaoskit.ambient import Asked, as_seed
-from chaoskit.apart import VARIABLE, died, play_apart, play_here
+from chaoskit.apart import VARIABLE, play_apart, play_here
 from chaoskit.corpus import Corpus, database_of
 from chaoskit.duration import seconds
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
 from chaoskit.execute import ReferenceRefused
-from chaoskit.invariant import HANG
+from chaoskit.invariant import DIED, HANG
+from chaoskit.naming import from_here
 from chaoskit.pytest_reports import on_github, write_reports
 from chaoskit.replays import Answer, play
 from chaoskit.report.github import Entry, entry_of, packed
@@ -73,7 +74,7 @@ class PytestAsked(Asked):
 
     @property
     def _directory(self) -> Path:
-        return self._config.rootpath / str(self._config.getoption("chaos_repros"))
+        return repro_directory(self._config)
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """--chaos-seed, then @seed, then --hypothesis-seed; else random, or fixed under Hypothesis' CI profile."""
@@ -109,35 +110,45 @@ class PytestAsked(Asked):
         across = self._item.obj.chaos_terms.across_keys  # type: ignore[attr-defined]
         if _REPLAYS in self._config.stash:
             return self._replay_only(subject, across)
-        for path in sorted(self._directory.glob(f"{slug(self._item.nodeid)}-*.json")):
+        for repro in self.saved_repros():
+            if self.take_up(repro, subject, across):
+                continue
+            answer, name = self._play(repro, subject, across), from_here(repro.path)
+            if answer.failure is not None:
+                self._notes.append(f"saved repro {name} {answer.became.lower()}; nothing was searched")
+                return answer.failure
+            why = f" ({answer.reason})" if answer.reason else ""
+            self._notes.append(f"saved repro {name} {_said(answer)}{why}")
+        return None if self.first else self._shared_failure(subject, across)
+
+    def saved_repros(self) -> Iterator[Repro]:
+        """The saved files of this test, in the order of their names."""
+        for path in sorted(self._directory.glob(f"{slug(self.test)}-*.json")):
+            if not self.may_play(path):
+                continue
             try:
                 repro = read(path)
             except ReproError as error:
-                self._notes.append(f"saved repro {shown(path)} cannot be read: {error}")
+                self._notes.append(f"saved repro {from_here(path)} cannot be read: {error}")
                 continue
-            if repro.test != self._item.nodeid:
-                continue
-            if self.take_up(repro, subject, across):
-                continue
-            answer = self._play(repro, subject, across)
-            if answer.became in ("STILL FAILS", "CHANGED") and answer.verdict is not None:
-                self._notes.append(f"saved repro {shown(path)} {answer.became.lower()}; nothing was searched")
-                return answer.verdict
-            why = f" ({answer.reason})" if answer.reason else ""
-            self._notes.append(f"saved repro {shown(path)} {_said(answer)}{why}")
-        return None if self.first else self._shared_failure(subject, across)
+            if repro.test == self.test:
+                yield repro
+
+    def may_play(self, path: Path) -> bool:
+        """Whether nobody else is at this file."""
+        return True
 
     def take_up(self, repro: Repro, subject: Subject, across: str) -> bool:
         """Whether this is a failure that a run left behind when it was stopped. If it still fails the search begins
         with it and makes it minimal; one in a run, the others wait for the next. What does not end, or ends its
         process, is played like any other file."""
-        if not repro.path.name.endswith(AS_MET) or died(repro) or _hung(repro):
+        if not repro.path.name.endswith(AS_MET) or repro.breaks(DIED) or repro.breaks(HANG):
             return False
         if self.first:
             return True
-        answer, left = self._play(repro, subject, across), f"{shown(repro.path)}, left by a run that was stopped,"
-        if answer.became in ("STILL FAILS", "CHANGED") and answer.verdict is not None:
-            self._notes.append(f"a run that was stopped had met a failure: {shown(repro.path)} was tried first")
+        answer, left = self._play(repro, subject, across), f"{from_here(repro.path)}, left by a run that was stopped,"
+        if answer.failure is not None:
+            self._notes.append(f"a run that was stopped had met a failure: {from_here(repro.path)} was tried first")
             self.first = [(repro.stream(), repro.faults)]
             self._as_met.append(repro.path)
         elif answer.became == "CANNOT REPLAY":
@@ -152,10 +163,10 @@ class PytestAsked(Asked):
         corpus = shared_corpus(self._config)
         for repro, text in [] if corpus is None else corpus.failures(self.test):
             answer = self._play(repro, subject, across, text)
-            if answer.became in ("STILL FAILS", "CHANGED") and answer.verdict is not None:
+            if answer.failure is not None:
                 self._notes.append("another machine found this, and the shared corpus had it; nothing was searched")
-                return answer.verdict
-            if corpus is not None and answer.became in ("FIXED", "NO LONGER POSSIBLE"):
+                return answer.failure
+            if corpus is not None and answer.is_settled:
                 corpus.drop(self.test, text)
         return None
 
@@ -164,13 +175,12 @@ class PytestAsked(Asked):
         if corpus is not None:
             with suppress(CodecError):  # told where the file is saved
                 corpus.add(self.test, text_of(document(attrs.evolve(verdict, test=self.test))))
-            self._notes += corpus.notes
-            corpus.notes.clear()
+            self._notes += corpus.take_notes()
 
     def _play(self, repro: Repro, subject: Subject, across: str, text: str | None = None) -> Answer:
         """What hung has a limit in any case; what took its process with it has a process of its own, and a file, which
         is made of `text` where there is none."""
-        if died(repro):
+        if repro.breaks(DIED):
             told, limit = os.environ.get(VARIABLE), self._config.getoption("chaos_limit")
             if told is None and text is not None:
                 with TemporaryDirectory(prefix="chaoskit-") as directory:
@@ -179,7 +189,7 @@ class PytestAsked(Asked):
             if told is None:
                 return play_apart(repro, self._config.rootpath, limit)
             return play_here(repro, subject, Path(told), across_keys=across)
-        with self._armed() if _hung(repro) and self._asked_limit is None else nullcontext():
+        with self._armed() if repro.breaks(HANG) and self._asked_limit is None else nullcontext():
             return play(repro, subject, across_keys=across)
 
     def _replay_only(self, subject: Subject, across: str) -> Verdict:
@@ -193,9 +203,9 @@ class PytestAsked(Asked):
             for sink in _sinks(self._config):
                 sink.answers.append(answer)
             why = f" ({answer.reason})" if answer.reason else ""
-            self._notes.append(f"{answer.became} {shown(repro.path)}{why}")
+            self._notes.append(f"{answer.became} {from_here(repro.path)}{why}")
             if answer.became == "CANNOT REPLAY":
-                cannot.append(f"{shown(repro.path)}: {answer.reason}")
+                cannot.append(f"{from_here(repro.path)}: {answer.reason}")
             elif failed is None and answer.verdict is not None and answer.verdict.status == "violated":
                 failed = answer.verdict
         if failed is None and cannot:
@@ -286,27 +296,23 @@ class PytestAsked(Asked):
         return packed(self._entry) if self._entry is not None else ""
 
 
-def _hung(repro: Repro) -> bool:
-    return any(violation["invariant"] == HANG for violation in repro.violations)
-
-
-def shown(path: Path) -> str:
-    """From here, where it is below."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+def repro_directory(config: pytest.Config) -> Path:
+    """Where repro files are saved and looked for."""
+    return config.rootpath / str(config.getoption("chaos_repros"))
 
 
 def idle_repros(config: pytest.Config) -> list[str]:
     """A line for each saved file that no test plays any more: it cannot be read, or its test has another name now."""
     lines = []
-    for path in sorted((config.rootpath / str(config.getoption("chaos_repros"))).glob("*.json")):
+    for path in sorted(repro_directory(config).glob("*.json")):
         try:
             test = read(path).test
         except ReproError as error:
-            lines.append(f"{shown(path)} cannot be read, and checks nothing: {error}")
+            lines.append(f"{from_here(path)} cannot be read, and checks nothing: {error}")
             continue
         file, *names = test.split("::")
         if names and not _defines(config.rootpath / file, names[-1].partition("[")[0]):
-            lines.append(f"{shown(path)} checks nothing: there is no {test} any more")
+            lines.append(f"{from_here(path)} checks nothing: there is no {test} any more")
     return lines
 
 
@@ -323,7 +329,7 @@ def replay_command(config: pytest.Config, repros: Sequence[str]) -> str:
     if len(files) > MOST_NAMED:
         files = list(dict.fromkeys(file.parent for file in files))
     root = "" if Path.cwd() == config.rootpath else f" --rootdir {shlex.quote(str(config.rootpath))}"
-    return f"chaoskit replay {' '.join(shlex.quote(shown(file)) for file in files)}{root}"
+    return f"chaoskit replay {' '.join(shlex.quote(from_here(file)) for file in files)}{root}"
 
 
 def shared_corpus(config: pytest.Config) -> Corpus | None:

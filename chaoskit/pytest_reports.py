@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chaoskit.errors import ChaosError, CodecError
+from chaoskit.naming import from_here
 from chaoskit.report.files import why_not, write
 from chaoskit.report.github import Entry, annotation, summary, unpacked
 from chaoskit.report.lines import json_lines
@@ -38,7 +39,7 @@ def write_reports(config: pytest.Config, verdict: Verdict, *, replay: str | None
         return f"No report: {why_not(directory, error)}."
     except (ChaosError, ValueError, RecursionError) as error:  # values that cannot be written, however leniently
         return f"No report: {type(error).__name__}: {error}."
-    return f"Report: {_from_here(directory / f'{name}.html')}"
+    return f"Report: {from_here(directory / f'{name}.html')}"
 
 
 def _name(verdict: Verdict) -> str:
@@ -49,10 +50,6 @@ def _name(verdict: Verdict) -> str:
         except CodecError:  # a key without an encoding: there is no repro file either
             pass
     return slug(verdict.test or "")
-
-
-def _from_here(path: Path) -> str:
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 # GitHub Actions.

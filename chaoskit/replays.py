@@ -40,6 +40,16 @@ class Answer:
     reason: str = ""
     verdict: Verdict | None = None
 
+    @property
+    def failure(self) -> Verdict | None:
+        """The verdict, if it fails."""
+        return self.verdict if self.became in ("STILL FAILS", "CHANGED") else None
+
+    @property
+    def is_settled(self) -> bool:
+        """Nobody has to play it any more."""
+        return self.became in ("FIXED", "NO LONGER POSSIBLE")
+
 
 def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> Answer:
     """Follow the steps of a repro with the present test.

@@ -65,6 +65,10 @@ class Repro:
     states: States | None = None
     versions: Mapping[str, str] = attrs.field(factory=dict)
 
+    def breaks(self, invariant: str) -> bool:
+        """Whether this is among what is violated."""
+        return any(violation["invariant"] == invariant for violation in self.violations)
+
     def stream(self) -> Stream:
         """The events with their values decoded. Raises CodecError, StreamError."""
         pairs = zip(self.keys, self.events, strict=True)

@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
+
 from chaoskit.apart import play_apart
 from chaoskit.errors import ChaosError, ReproError
 from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.recorder import last_run
+from chaoskit.pytest_asked import replay_command, repro_directory
 from chaoskit.report.terminal import as_text, headline
 from chaoskit.repro import encode_step, file_name, parse, text_of, write
 from chaoskit.scenario import Scenario
@@ -22,8 +25,8 @@ NOT_AGAIN = (
 )
 
 
-def finding_of(record: Path, test: str, root: Path, directory: Path, limit: str | None) -> Finding | str:
-    """The failure behind the death of a worker that kept this record, saved in `directory`; or what is known, in a
+def finding_of(record: Path, test: str, config: pytest.Config, limit: str | None) -> Finding | str:
+    """The failure behind the death of a worker that kept this record, saved as a repro file; or what is known, in a
     sentence, where nobody can tell that it is one. It is played once more, to be sure and to learn the step,
     with this limit for a run."""
     found = last_run(record)
@@ -35,21 +38,17 @@ def finding_of(record: Path, test: str, root: Path, directory: Path, limit: str 
         name, text = _document(found)
         with TemporaryDirectory(prefix="chaoskit-died-") as scratch:
             repro = parse(text, write(Path(scratch), name, text))
-            verdict = play_apart(repro, root, limit).verdict
+            verdict = play_apart(repro, config.rootpath, limit).verdict
     except ChaosError as error:
         return f"the process that ran it died in the handler; its schedule is not known: {error}"
     if verdict is None:
         return NOT_AGAIN
     try:
-        replay, trouble = f"chaoskit replay {_shown(write(directory, name, text))}", ""
+        replay, trouble = replay_command(config, [str(write(repro_directory(config), name, text))]), ""
     except ReproError as error:
         replay = trouble = str(error)
     report = f"{headline(verdict)}\n{AGAIN}\n{as_text(verdict, replay=replay)}"
     return Finding(name, text, headline(verdict), report, trouble=trouble)
-
-
-def _shown(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _document(found: dict[str, object]) -> tuple[str, str]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
@@ -20,8 +18,6 @@ from chaoskit.report.github import Entry, Status
 EVERY = 10.0
 """Seconds between two lines in a log; later more, up to `RARELY`."""
 RARELY = 60.0
-NAMED = 8
-"""Repro files in one command."""
 
 
 class Screen:
@@ -152,15 +148,6 @@ def total(standing: Standing) -> str:
     found = len(standing.findings)
     tried = f"{standing.schedules:,} schedules, {_about(standing.distinct)} distinct"
     return f"{tried}, {_count(found, 'failure') if found else 'no failure'}"
-
-
-def replay_line(standing: Standing, directory: Path) -> str | None:
-    """The command that plays all that was found again; None where there is no file of it."""
-    names = sorted(finding.name for finding in standing.findings if finding.document and not finding.trouble)
-    if not names:
-        return None
-    files = [directory / name for name in names] if len(names) <= NAMED else [directory]
-    return "To replay: chaoskit replay " + " ".join(shlex.quote(str(file)) for file in files)
 
 
 def _count(number: int, noun: str) -> str:

