@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+
 from findings import ALL
 
 ROOT = Path(__file__).parent.parent
