@@ -22,6 +22,7 @@ _HOMES = {
     "Duplicate": "faults",
     "Event": "event",
     "EventHubs": "brokers",
+    "Fail": "faults",
     "Fault": "faults",
     "ImpossibleFault": "errors",
     "InOrder": "brokers",
@@ -114,6 +115,7 @@ if TYPE_CHECKING:
     from chaoskit.faults import BatchSwap as BatchSwap
     from chaoskit.faults import DeadLetter as DeadLetter
     from chaoskit.faults import Duplicate as Duplicate
+    from chaoskit.faults import Fail as Fail
     from chaoskit.faults import Fault as Fault
     from chaoskit.faults import Lose as Lose
     from chaoskit.faults import Overtake as Overtake

@@ -13,7 +13,7 @@ from hypothesis.errors import UnsatisfiedAssumption
 
 from chaoskit.errors import ChaosError, StreamError, UsageError
 from chaoskit.event import Event, EventId, Message, Stream
-from chaoskit.faults import Fault, Lose
+from chaoskit.faults import Fail, Fault, Lose
 from chaoskit.outcome import Outcome, Raised
 from chaoskit.scenario import Model, Steps
 from chaoskit.schedule import DELIVER, LOSE, REFUSE, RESTART, SKIP, WAIT, Raw
@@ -49,8 +49,8 @@ class Script:
 
     @property
     def loses(self) -> bool:
-        """Whether a fault loses a message."""
-        return self.faults is not None and any(type(fault) is Lose for fault in self.faults)
+        """Whether a fault may lose a message."""
+        return self.faults is not None and any(type(fault) in (Lose, Fail) for fault in self.faults)
 
     def after(self, number: int, refused: Sequence[bool]) -> Steps:
         """The model's own run, advanced past the first `number` steps, whose last one was refused or was not."""
@@ -317,9 +317,11 @@ class Deliver:
         refused = tuple(last[id_] for id_ in Delivered(delivered.stream, self._steps, REFUSE))
         events, refusals = delivered.stream.events, set(self._refusals)
         taken = {events[s[2]].id for i, s in enumerate(self._steps) if s[0] == DELIVER and i not in refusals}
-        lost = self._lost(taken | {raised.event for raised in refused})
+        lost = self._lost(taken | set(last))
+        dropped = tuple(id_ for id_ in self._lost(taken) if id_ in last and id_ not in {r.event for r in refused})
+        unseen = self._unseen(lost)
         return Outcome(
-            state, delivered, tuple(self._states), tuple(self._raised), refused, lost, self._unseen(lost), failure
+            state, delivered, tuple(self._states), tuple(self._raised), refused, lost, unseen, dropped, failure
         )
 
     def _unseen(self, lost: Collection[EventId]) -> tuple[EventId, ...]:

@@ -111,13 +111,26 @@ class Zombie:
 
 
 @attrs.frozen(order=True)
+class Fail:
+    """An attempt to handle `at` fails before it has any effect: the handler is not called.
+
+    What follows is the broker's rule for a failed attempt. Where the message is given back while others go on, it is
+    shown again after `after` further deliveries, at most as many as the broker and its client allow. Several at one
+    event are several failed attempts; after the last one that the broker allows it is a dead letter, or dropped.
+    """
+
+    at: EventId = attrs.field(validator=_event_id)
+    after: int = attrs.field(default=0, validator=_count)
+
+
+@attrs.frozen(order=True)
 class Lose:
     """The message is never delivered; only where the settings really lose messages."""
 
     at: EventId = attrs.field(validator=_event_id)
 
 
-Fault: TypeAlias = Duplicate | Redeliver | DeadLetter | Rehash | BatchSwap | Overtake | Resend | Zombie | Lose
+Fault: TypeAlias = Duplicate | Redeliver | DeadLetter | Rehash | BatchSwap | Overtake | Resend | Zombie | Fail | Lose
 FaultKind: TypeAlias = (
     type[Duplicate]
     | type[Redeliver]
@@ -127,10 +140,11 @@ FaultKind: TypeAlias = (
     | type[Overtake]
     | type[Resend]
     | type[Zombie]
+    | type[Fail]
     | type[Lose]
 )
 
 KINDS: tuple[FaultKind, ...] = (
-    Duplicate, Redeliver, DeadLetter, Rehash, BatchSwap, Overtake, Resend, Zombie, Lose
+    Duplicate, Redeliver, DeadLetter, Rehash, BatchSwap, Overtake, Resend, Zombie, Fail, Lose
 )  # fmt: skip
 KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in KINDS}

@@ -25,8 +25,9 @@ class Outcome:
     `state`: what the test returned, or the last `state()` where it returned nothing. `states`: the state after
     each delivery, recorded where an invariant asks for it and `deliver(…, state=…)` was given.
     `delivered`: the event ids in the order in which the handler saw them. `raised`: deliveries that were refused,
-    `refused`: the last error of each event that was refused to the end, `lost`: ids that were skipped, `unseen`: ids
-    that were never delivered, because they wait behind what was refused.
+    `refused`: the last error of each event that was refused to the end, `lost`: ids of which the handler saw
+    nothing, `unseen`: ids that were never delivered, because they wait behind what was refused, `dropped`: ids that the
+    handler refused and the broker then gave up.
     `failure`: what the test's own body raised after the deliveries.
     """
 
@@ -37,4 +38,5 @@ class Outcome:
     refused: tuple[Raised, ...] = ()
     lost: tuple[EventId, ...] = ()
     unseen: tuple[EventId, ...] = ()
+    dropped: tuple[EventId, ...] = ()
     failure: Exception | None = None

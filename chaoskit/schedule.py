@@ -11,7 +11,7 @@ import attrs
 from chaoskit.event import EventId
 from chaoskit.faults import Fault
 
-Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait"]
+Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait", "fail"]
 
 
 class Do(IntEnum):
@@ -26,9 +26,10 @@ class Do(IntEnum):
     LOSE = 6
     TAKE_OVER = 7
     WAIT = 8
+    FAIL = 9
 
 
-DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT = (int(do) for do in Do)
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT, FAIL = (int(do) for do in Do)
 """The same as plain numbers: the models make and compare thousands of steps a second."""
 
 ACTIONS: tuple[Action, ...] = (
@@ -41,6 +42,7 @@ ACTIONS: tuple[Action, ...] = (
     "lose",
     "take over",
     "wait",
+    "fail",
 )
 DELIVER_LIKE = frozenset(ACTIONS) - {"restart"}
 """Actions on a record: these have an event, a partition and an offset."""
@@ -75,6 +77,7 @@ class Step:
     `restart`: the consumer process dies and starts again from its commit.
     `park`: the message leaves for the dead-letter topic, unseen or refused; `put back`: it is appended anew.
     `skip`: refused, and the consumer goes on without it. `refuse`: refused to the end. `lose`: gone for good, unseen.
+    `fail`: an attempt that failed before it had any effect; the handler was not called.
     `wait`: it stands behind what was refused to the end, and is never delivered.
     `take over`: this consumer goes on from what was settled, because the broker takes the owner of the message for
     dead.

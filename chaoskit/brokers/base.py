@@ -13,10 +13,10 @@ from chaoskit.brokers.partitioners import Partitioner
 from chaoskit.brokers.producer import Home
 from chaoskit.brokers.queue import QueueModel, QueueSettings
 from chaoskit.brokers.stored import Growth
-from chaoskit.brokers.words import Words, sentences
+from chaoskit.brokers.words import NOTHING_PASSES, Words, sentences
 from chaoskit.errors import StreamError, UsageError, did_you_mean
 from chaoskit.event import Event, Stream
-from chaoskit.faults import KINDS, Duplicate, Fault, FaultKind, Redeliver, Zombie
+from chaoskit.faults import KINDS, Duplicate, Fail, Fault, FaultKind, Redeliver, Zombie
 from chaoskit.schedule import Schedule, Step
 
 if TYPE_CHECKING:
@@ -129,7 +129,20 @@ class Settings:
         return sentences(schedule, events, self.words, _stages(self).producer.partitions)
 
     def ruled_out_by(self, kind: FaultKind) -> str:
-        return self.words.told[kind].ruled_out_by
+        if kind is Fail:
+            return self._what_keeps_order_at_a_failure()
+        return self.words.of(kind).ruled_out_by
+
+    def _what_keeps_order_at_a_failure(self) -> str:
+        """What the model does with a failed attempt decides: it is lost, it is overtaken, or it is not."""
+        stages = _stages(self)
+        if isinstance(stages, QueueSettings):
+            lost, passes = stages.leasing.refused == "lost", stages.leasing.passes_failed
+        else:
+            lost, passes = stages.reading.on_error == "skip", stages.reading.on_error == "retry_topic"
+        if lost:
+            return "settings under which what failed is tried again: here it is dropped"
+        return (self.words.of(Fail) if passes else NOTHING_PASSES).ruled_out_by
 
     def lane(self, step: Step, key: Any) -> str | None:
         words = self.words
@@ -149,6 +162,7 @@ class Settings:
             "refuse": "refused to the end",
             "lose": "lost",
             "wait": "never delivered",
+            "fail": "the attempt fails",
             "take over": f"{words.worker} {step.consumer} takes over",
         }.get(step.action, "")
 

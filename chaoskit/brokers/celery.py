@@ -10,12 +10,13 @@ from chaoskit.brokers.base import Settings, flag, named, one_queue, whole, witho
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer, retries_of
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     FaultKind,
     Lose,
     Overtake,
@@ -35,6 +36,7 @@ WORDS = Words(
     put_back="published",
     no_order="Celery promises no order: workers prefetch tasks and finish them in any order.",
     told={
+        Fail: passed_unless(""),
         Duplicate: Told("{event} was restored to the head of the queue and ran again", f"no setting. {IDEMPOTENT}"),
         Redeliver: Told(
             "{event} was not acknowledged within visibility_timeout and was restored to the queue: it ran again{after}",
@@ -46,7 +48,8 @@ WORDS = Words(
         ),
         Overtake: Told(
             "worker process {consumer} was slow with {event}: others finished {over} first",
-            "one worker with concurrency 1 (concurrency=1), or a queue and a worker for what depends on each other",
+            "one worker with concurrency 1 (concurrency=1), where only a failed attempt is overtaken, or "
+            "a queue and a worker for what depends on each other",
         ),
         BatchSwap: Told(
             "publishing {at} failed at first, and the retry arrived after {over}", "a single publisher that waits"

@@ -13,21 +13,22 @@ import attrs
 from chaoskit.brokers.producer import Hold, Home, Logs, Record, Turn, moved_up, put_back_of, retries_of
 from chaoskit.brokers.refusals import Refusals
 from chaoskit.event import Event
-from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
+from chaoskit.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.scenario import Steps
-from chaoskit.schedule import DELIVER, LOSE, PARK, PUT_BACK, REFUSE, RESTART, SKIP, TAKE_OVER, Raw
+from chaoskit.schedule import DELIVER, FAIL, LOSE, PARK, PUT_BACK, REFUSE, RESTART, SKIP, TAKE_OVER, Raw
 
 NEVER = 1 << 60
 
 Caused = list[tuple[Raw, Fault | None]]
 """Steps, each with the fault that caused it."""
 
-AtHead = Duplicate | Redeliver | DeadLetter | Zombie | Lose
+AtHead = Duplicate | Redeliver | DeadLetter | Zombie | Fail | Lose
 Anchored = dict[int, list[AtHead]]
 """What goes wrong at a delivery, by the position of its event, in the order in which it fires: losses, dead letters,
-zombies, then duplicates, then redeliveries."""
+zombies, then failed attempts, then duplicates, then redeliveries."""
 
-_ORDER_OF_KINDS: dict[type, int] = {Overtake: 0, Lose: 1, DeadLetter: 2, Zombie: 3, Duplicate: 4, Redeliver: 5}
+_FIRING = (Overtake, Lose, DeadLetter, Zombie, Fail, Duplicate, Redeliver)
+_ORDER_OF_KINDS: dict[type, int] = {kind: place for place, kind in enumerate(_FIRING)}
 
 
 def firing_order(fault: Hold | Fault) -> tuple[int, Hold | Fault]:
@@ -69,7 +70,7 @@ class _Stall:
     def __init__(self, lane: int, appended: float, holds: Sequence[Hold], deliveries: int) -> None:
         self.lane, self.appended = lane, appended
         self.fault: Fault | None = holds[0].fault if holds else None
-        self.until = deliveries if holds else deliveries + 1
+        self.until = deliveries
         self.waiting: list[Hold] = []
         for hold in holds:
             if hold.awaits is None:
@@ -103,7 +104,7 @@ class _Parked:
 
     __slots__ = ("due", "fault", "step")
 
-    def __init__(self, step: Raw, fault: DeadLetter | None, due: int) -> None:
+    def __init__(self, step: Raw, fault: DeadLetter | Fail | None, due: int) -> None:
         self.step, self.fault, self.due = step, fault, due
 
 
@@ -196,11 +197,16 @@ class Reader:
                 refused = yield step
                 keep(turn)
                 if refused:
-                    caused = self._refused(turn)
+                    caused = self._refused(turn, None)
             else:
                 faults = anchored.get(position)
                 if faults and isinstance(faults[0], (DeadLetter, Zombie, Lose)):
                     caused = self._not_shown(turn, faults.pop(0))
+                elif faults and isinstance(fail := faults[0], Fail):
+                    self.cause = faults.pop(0)
+                    yield (FAIL, *step[1:])
+                    keep(turn)
+                    caused = self._refused(turn, fail)
                 else:
                     refused = yield step
                     keep(turn)
@@ -209,7 +215,7 @@ class Reader:
                         refused = yield step
                         keep(turn)
                     if refused:
-                        caused = self._refused(turn)
+                        caused = self._refused(turn, None)
                     else:
                         if faults and isinstance(faults[0], Redeliver):
                             self._arm(faults[0], step[1])
@@ -466,8 +472,9 @@ class Reader:
             self._holds[log[offset]] = [hold for hold in holds if hold not in begin]
             self._stall(lane, offset, begin)
 
-    def _stall(self, lane: int, offset: int, holds: Sequence[Hold]) -> None:
-        stall = _Stall(lane, self.logs.appended[lane][offset], holds, len(self._history))
+    def _stall(self, lane: int, offset: int, holds: Sequence[Hold], others: int = 0) -> None:
+        """The lane is not read before its `holds` have ended, or so many deliveries of `others`."""
+        stall = _Stall(lane, self.logs.appended[lane][offset], holds, len(self._history) + others)
         self._stalled[lane] = stall
         if not stall.waiting:
             self._wait(stall.until, _STALL, stall)
@@ -496,7 +503,7 @@ class Reader:
         retries = retries_of(parked.step) + 1 if self.reading.on_error == "retry_topic" else 0
         return self._put_back(parked.step, retries, parked.fault)
 
-    def _put_back(self, parked: Raw, retries: int, fault: DeadLetter | None) -> tuple[Raw, Fault | None]:
+    def _put_back(self, parked: Raw, retries: int, fault: Fault | None) -> tuple[Raw, Fault | None]:
         """Append the event anew, behind everything that was appended by now; what comes later moves up by one."""
         position = parked[2]
         now = int(max([self._latest, *(turn[0] for turn in self._history)]))
@@ -513,33 +520,36 @@ class Reader:
             self._touched.add(self.logs.partitions[lane][offset - 1])
         return (PUT_BACK, *step[1:]), fault
 
-    def _refused(self, turn: Turn) -> Caused:
+    def _refused(self, turn: Turn, fail: Fail | None) -> Caused:
+        """The attempt failed, because the handler raised or before it was called."""
         step = turn[3]
         if self.reading.on_error == "skip":
-            return [((SKIP, *step[1:]), None), *self._processed(step)]
+            return [((SKIP, *step[1:]), fail), *self._processed(step)]
         refusals = self._refusals = self._refusals or Refusals()
         retried = self.reading.on_error == "retry_topic"
         which = (-1, step[2]) if retried else (step[3], step[4])  # a retry topic's copies count together
         if refusals.attempt(which) < self.reading.max_attempts:
-            return self._to_retry_topic(turn) if retried else self._again(turn)
+            return self._to_retry_topic(turn, fail) if retried else self._again(turn, fail)
         if self.reading.blocks:
             refusals.give_up(which, step[3], step)
-            return self._again(turn, for_good=True)
+            return self._again(turn, fail, for_good=True)
         refusals.give_up(which, None, step)
-        return [((PARK, *step[1:]), None), *self._processed(step)]
+        return [((PARK, *step[1:]), fail), *self._processed(step)]
 
-    def _to_retry_topic(self, turn: Turn) -> Caused:
-        """It is published to the retry topic, its offset committed; it comes again after one other delivery."""
-        parked = _Parked(turn[3], None, len(self._history) + 1)
+    def _to_retry_topic(self, turn: Turn, fail: Fail | None) -> Caused:
+        """It is published to the retry topic, its offset committed; it comes again after one other delivery at
+        least."""
+        after = 0 if fail is None else fail.after
+        parked = _Parked(turn[3], fail, len(self._history) + after + 1)
         self._parked.append(parked)
         self._wait(parked.due, _BACK, parked)
-        return [((PARK, *turn[3][1:]), None), *self._processed(turn[3])]
+        return [((PARK, *turn[3][1:]), fail), *self._processed(turn[3])]
 
-    def _again(self, turn: Turn, *, for_good: bool = False) -> Caused:
-        """The record is read again: by a new process, or after one delivery of another lane if there is one; or, if it
-        was refused `for_good`, when nothing else can be read."""
+    def _again(self, turn: Turn, fail: Fail | None, *, for_good: bool = False) -> Caused:
+        """The record is read again: by a new process, or after some deliveries of other lanes (one, where the handler
+        raised) if there are any; or, if it was refused `for_good`, when nothing else can be read."""
         time, lane, offset, step = turn
-        refused = (time, lane, offset, (REFUSE, *step[1:]))
+        refused = (time, lane, offset, (REFUSE if fail is None else FAIL, *step[1:]))
         copy = len(self._history) - 1
         while copy >= 0 and self._history[copy] in (turn, refused):
             self._history[copy] = refused
@@ -548,9 +558,12 @@ class Reader:
             self._stalled[lane] = blocked = _Stall(lane, self.logs.appended[lane][offset], (), 0)
             blocked.until = NEVER
         elif self.reading.on_error != "stop" and any(other[1] != lane for other in reversed(self._todo)):
-            self._stall(lane, offset, ())
+            if fail is None or fail.after:
+                self._stall(lane, offset, (), 1 if fail is None else fail.after)
+            if fail is not None:
+                self.late[lane, offset] = fail
         self._todo.append(turn)
-        return [(self._restart(step[1]), None)] if self.reading.on_error == "stop" else []
+        return [(self._restart(step[1]), fail)] if self.reading.on_error == "stop" else []
 
 
 def _kind_first(alarm: tuple[int, int, int, Waiting]) -> tuple[int, int, int]:

@@ -10,12 +10,13 @@ from chaoskit.brokers.base import Settings, named, one_queue, whole
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     FaultKind,
     Lose,
     Overtake,
@@ -29,6 +30,7 @@ from chaoskit.traces.queue_rules import QueueRules
 
 WORDS = Words(
     told={
+        Fail: passed_unless("a broker that keeps the order"),
         Duplicate: Told("{event} came twice in a row", f"a broker that delivers once. {IDEMPOTENT}"),
         Redeliver: Told("{event} came again{after}", f"a broker that delivers once. {IDEMPOTENT}"),
         DeadLetter: Told("{event} was set aside before it had any effect{back}", "nobody who puts dead letters back"),
@@ -63,7 +65,7 @@ class InOrder(Settings):
 
     def impossible(self) -> dict[FaultKind, str]:
         why = "each message comes once, in order; another broker, such as Anything(), makes it possible"
-        kinds = (Duplicate, Redeliver, DeadLetter, Rehash, BatchSwap, Overtake, Resend, Zombie, Lose)
+        kinds = (Duplicate, Redeliver, DeadLetter, Rehash, BatchSwap, Overtake, Resend, Zombie, Fail, Lose)
         return dict.fromkeys(kinds, why)
 
     def stages(self) -> QueueSettings:

@@ -13,13 +13,14 @@ from chaoskit.brokers.partitioners import by_fnv1a_plain
 from chaoskit.brokers.producer import Home, Producer
 from chaoskit.brokers.queue import QueueSettings
 from chaoskit.brokers.stored import Growth
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.errors import UsageError
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     FaultKind,
     Lose,
     Overtake,
@@ -39,6 +40,7 @@ WORDS = Words(
     put_back="published",
     no_order="The subscribers of one consumer compete: messages are handed out in order, and finished in any order.",
     told={
+        Fail: passed_unless("max_ack_pending=1"),
         Duplicate: Told(
             "{event} was nak'ed or not acknowledged, and came again before anything new", f"no setting. {IDEMPOTENT}"
         ),
@@ -58,7 +60,7 @@ WORDS = Words(
         ),
         Overtake: Told(
             "subscriber {consumer} was slow with {event}: others finished {over} first",
-            "max_ack_pending=1, or consumers=1",
+            "max_ack_pending=1; or consumers=1, where only a failed attempt is overtaken",
         ),
         BatchSwap: Told(
             "the publish ack of {at} did not come and it was published again behind {over}",

@@ -33,13 +33,14 @@ from chaoskit.brokers.log import LogSettings
 from chaoskit.brokers.partitioners import KAFKA_PARTITIONERS
 from chaoskit.brokers.producer import EPOCH, Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.errors import StreamError, UsageError
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     FaultKind,
     Lose,
     Overtake,
@@ -118,6 +119,7 @@ RETRY_TOPIC = attrs.evolve(
     set_aside="it was published {dead}",
     told={
         **WORDS.told,
+        Fail: passed_unless('on_error="retry", which reads a failed record again before the next'),
         DeadLetter: Told(
             "{record} failed before it had any effect and was published to the retry topic, its offset committed; its "
             "successors went on{back}",
@@ -135,6 +137,7 @@ SHARE = attrs.evolve(
     no_order="A share group promises no order, not even within a key.",
     told={
         **WORDS.told,
+        Fail: passed_unless('a consumer group (group="consumer"), which reads a failed record again before the next'),
         Duplicate: Told("{record} was released and acquired again at once", WORDS.told[Duplicate].ruled_out_by),
         Redeliver: Told(
             "the acquisition lock of {event} ran out (group.share.record.lock.duration.ms): it was acquired again"
@@ -144,7 +147,8 @@ SHARE = attrs.evolve(
         ),
         Overtake: Told(
             "a slow member held {event} while {over} went first",
-            'consumers=1, or a consumer group (group="consumer"), which keeps the order of a partition',
+            'a consumer group (group="consumer"), which keeps the order of a partition; or consumers=1, where only a '
+            "failed attempt is overtaken",
         ),
         Zombie: Told(
             "the acquisition lock of {record} ran out while member {old} still ran it: member {new} acquired it, and "

@@ -26,13 +26,14 @@ from chaoskit.brokers.log import LogSettings
 from chaoskit.brokers.partitioners import by_md5_range
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.errors import UsageError
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     FaultKind,
     Lose,
     Overtake,
@@ -96,6 +97,9 @@ LAMBDA = attrs.evolve(
     restarts="function {consumer} fails",
     told={
         **KCL.told,
+        Fail: passed_unless(
+            "a function that stops at the first failed record of a batch, or report_batch_item_failures=False"
+        ),
         Duplicate: Told("the function failed after {event}, a batch by itself, and was invoked again", IDEMPOTENT),
         Redeliver: Told(
             "the function failed at {event}: its batch was retried in place, with {again}",
@@ -252,6 +256,7 @@ class Kinesis(Settings):
             lock="group" if self.parallelization_factor > 1 else "queue",
             brings="lane" if self.report_batch_item_failures else "batch",
             window=self.batch_size,
+            goes_on=self.report_batch_item_failures,
             bisects=self.bisect_batch_on_function_error and not self.report_batch_item_failures,
             max_attempts=10 if self.maximum_retry_attempts < 0 else self.maximum_retry_attempts + 1,
             gives_up="never" if self.maximum_retry_attempts < 0 else "lost",

@@ -15,6 +15,7 @@ from chaoskit.brokers.leases import (
     UNBOUNDED,
     Armed,
     AtHandOut,
+    GivenBack,
     Held,
     Lane,
     Leasing,
@@ -28,9 +29,13 @@ from chaoskit.brokers.leases import (
 from chaoskit.brokers.producer import Hold, Home, Logs, Record, Turn, moved_up, put_back_of, retries_of
 from chaoskit.brokers.refusals import Refusals
 from chaoskit.event import Event
-from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
+from chaoskit.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.scenario import Steps
-from chaoskit.schedule import DELIVER, LOSE, PARK, PUT_BACK, RESTART, SKIP, TAKE_OVER, Raw
+from chaoskit.schedule import DELIVER, FAIL, LOSE, PARK, PUT_BACK, RESTART, SKIP, TAKE_OVER, Raw
+
+RAISED_BEHIND = 10
+"""Deliveries that go before a message whose handler raised, where others go on: what a client holds by then, at most.
+A `Fail` says how many it wants."""
 
 
 class Lender:
@@ -104,18 +109,26 @@ class Lender:
             if self._moved:
                 turn = self._assigned(turn)
             faults = anchored.get(turn[3][2])
-            if faults and not isinstance(faults[0], (Duplicate, Redeliver)):
+            fail: Fail | None = None
+            if faults and isinstance(faults[0], Fail):
+                fail = faults.pop(0)  # type: ignore[assignment]
+            elif faults and not isinstance(faults[0], (Duplicate, Redeliver)):
                 caused = self._not_shown(turn, faults)
                 for step, self.cause in caused:
                     yield step
                 continue
             if held:
                 held.pop(turn[1:3], None)
-            refused = yield turn[3]
+            if fail is not None:
+                turn, self.cause = (*turn[:3], (FAIL, *turn[3][1:])), fail
+                yield turn[3]
+                refused: bool | None = True
+            else:
+                refused = yield turn[3]
             history.append(turn)
             caused = NOTHING
             if in_batches:
-                self._joins_batch(turn, bool(faults) and isinstance(faults[0], Duplicate))  # type: ignore[index]
+                self._joins_batch(turn, self._copied_now(turn, faults, bool(refused)))
             while (
                 faults
                 and not refused
@@ -133,8 +146,8 @@ class Lender:
                 turn = next_attempt(turn)
                 refused = yield turn[3]
                 history.append(turn)
+            self._ended = None
             if waiting:
-                self._ended = None
                 self._arming = turn[3][1] if faults and not refused else -1
                 caused = [*caused, *self._count(turn)]
                 if faults and self._ended is not None and self._ended == self._lane(turn):
@@ -142,7 +155,7 @@ class Lender:
                 if (refused or faults) and any(turn[1:3] == other[1:3] for other in todo):
                     refused, faults = False, None  # it came back with another one
             if refused:
-                caused = [*caused, *self._refused(turn)]
+                caused = [*caused, *self._refused(turn, fail)]
             elif faults and isinstance(faults[0], Redeliver) and self._tries(turn) < most:
                 caused = [*caused, *self._arm(turn, faults.pop(0))]  # type: ignore[arg-type]
             for step, self.cause in caused:
@@ -203,6 +216,8 @@ class Lender:
 
     def _assigned(self, turn: Turn) -> Turn:
         """The message for the consumer that can take it: not one that is dead, busy or full."""
+        if self._held_by.get(turn[1:3]) == turn[3][1]:
+            return turn
         lane = self._lane(turn)
         consumer = self._free(self._owner.get(lane, turn[3][1]))
         if self.leasing.lock == "group":  # what is in the same receive is run by the same consumer
@@ -239,11 +254,14 @@ class Lender:
 
     def _is_full(self, consumer: int) -> bool:
         since = min((armed.since for armed in self._all_armed() if armed.consumer == consumer), default=UNBOUNDED)
-        return sum(turn[3][1] == consumer for turn in self._history[since:]) >= self.leasing.window
+        held = sum(turn[3][1] == consumer for turn in self._history[since:])
+        return held + self._given_back_of(consumer) >= self.leasing.window
 
-    def _unsettled(self, queue: int) -> list[Armed | Stall]:
+    def _unsettled(self, queue: int) -> list[Armed | Stall | GivenBack]:
         """What waits, in this queue, to be settled or to come back."""
-        found: list[Armed | Stall] = [w for w in self._waiting if isinstance(w, Armed) and w.turn[1] == queue]
+        found: list[Armed | Stall | GivenBack] = [
+            w for w in self._waiting if isinstance(w, (Armed, GivenBack)) and w.turn[1] == queue
+        ]
         found += [
             stall
             for stall in self._stalled.values()
@@ -261,12 +279,12 @@ class Lender:
         first = min((self._first_of(each) for each in unsettled), default=turn[2])
         return min(outstanding - len(unsettled), first + span - turn[2])
 
-    def _first_of(self, unsettled: Armed | Stall) -> int:
-        if isinstance(unsettled, Armed):
+    def _first_of(self, unsettled: Armed | Stall | GivenBack) -> int:
+        if not isinstance(unsettled, Stall):
             return unsettled.turn[2]
         return min(turn[2] for turn in [*unsettled.turns, unsettled.kept] if turn is not None)
 
-    def _to_make_room(self, turn: Turn) -> Armed | Stall | None:
+    def _to_make_room(self, turn: Turn) -> Armed | Stall | GivenBack | None:
         """Whose time comes first, where this new message cannot be handed out before."""
         if self._room(turn) > 0:
             return None
@@ -322,13 +340,18 @@ class Lender:
         """A consumer has the message (or the head of the lane) and is slow; void where no other one is free."""
         leasing = self.leasing
         consumer = turn[3][1] if leasing.in_order and leasing.lock == "message" else None
+        others_first = fault.by + 1
         busy = consumer is not None and len(self._out() | {consumer}) >= leasing.consumers
+        if busy and (slow := self._slow_with_room(turn)) is not None:
+            assert slow.consumer is not None
+            busy, consumer, turn = False, slow.consumer, (*turn[:3], (DELIVER, slow.consumer, *turn[3][2:]))
+            others_first = max(others_first, slow.left + 1)  # it runs what it holds in order
         busy = busy or self._room(turn) < 2
         if busy or (leasing.brings == "consumer" and turn[3][5] >= leasing.most_deliveries):
             self._todo.append(turn)
             return NOTHING
         lane = self._lane(turn)
-        stall = Stall(lane, fault.by + 1, [turn], fault, consumer)
+        stall = Stall(lane, others_first, [turn], fault, consumer)
         if consumer is not None:
             self._hands_over(turn)
             self._latest = max(self._latest, turn[0])
@@ -336,6 +359,15 @@ class Lender:
         self._stalled[lane] = stall
         self._waiting.append(stall)
         return NOTHING
+
+    def _slow_with_room(self, turn: Turn) -> Stall | None:
+        """The last message of a slow consumer that can hold this one, too."""
+        slow = [
+            w for w in self._waiting if isinstance(w, Stall) and w.consumer is not None and w.turns[0][1] == turn[1]
+        ]
+        if not slow or len([w for w in slow if w.consumer == slow[0].consumer]) >= self.leasing.window:
+            return None
+        return max((w for w in slow if w.consumer == slow[0].consumer), key=lambda w: w.left)
 
     def _held_back(self, turn: Turn, hold: Hold) -> Caused:
         """The old home of a key that moved drains late: not before the event that moved."""
@@ -348,12 +380,14 @@ class Lender:
     def _take_over(self, turn: Turn, fault: Zombie) -> Caused:
         """The lease of all that the consumer holds ends; it runs it nevertheless, while others are handed it."""
         old, lane = turn[3][1], self._lane(turn)
-        held = [turn, *self._fetched_with(turn, min(fault.holds, self._room(turn) - 1))]
+        room = min(self._room(turn), self.leasing.window - self._given_back_of(old))
+        held = [turn, *self._fetched_with(turn, min(fault.holds, room - 1))]
         self._open.pop(self._batch_lane(turn), None)
         for each in held:
             self._hands_over(each)
         self.notes += [Note("undead", each) for each in held]
-        self._comes_back(held)
+        along = self._takes_along(old) if self.leasing.brings == "consumer" or self.leasing.consumers == 1 else []
+        self._comes_back(sorted([*along, *held]))
         if self.leasing.consumers == 1:
             self._drops_kept(old)
         self.late |= {each[1:3]: fault for each in held}
@@ -420,12 +454,19 @@ class Lender:
         """What brings the message again at once, where that is another message; None: it is handed out once more."""
         return None
 
+    def _copied_now(self, turn: Turn, faults: list[AtHandOut] | None, refused: bool) -> bool:
+        if not faults or refused or not isinstance(faults[0], Duplicate):
+            return False
+        return self._tries(turn) < self.leasing.most_deliveries and self._alone(turn)
+
     def _alone(self, turn: Turn) -> bool:
         """Whether the message can come again at once: nothing before it in its lane is unsettled, and nothing that came
         back before it is to be served."""
         if self.leasing.returns == "front" and self._todo and self._todo[-1][0] < 0:
             return False
         if self._halves.get(self._batch_lane(turn)):
+            return False
+        if self.leasing.brings == "batch" and turn[3][5] > 1 and self._comes_in_a_batch(turn):
             return False
         return self.leasing.brings == "consumer" or self._unsettled_with(turn) is None
 
@@ -453,6 +494,11 @@ class Lender:
             halves = [half for half in (size // 2, size - size // 2) if half]
             self._halves[lane] = [*halves, *self._halves.get(lane, [])[1:]]
 
+    def _comes_in_a_batch(self, turn: Turn) -> bool:
+        """Whether others came back with it: they are run before it, or after it."""
+        lane = self._batch_lane(turn)
+        return bool(self._open.get(lane)) or any(self._batch_lane(other) == lane for other in self._todo)
+
     def _in_a_batch(self, turn: Turn) -> bool:
         """Whether others are in the batch of this message, which is run now."""
         lane = self._batch_lane(turn)
@@ -460,8 +506,9 @@ class Lender:
             return True
         return self._batch_size(lane) > 1 and any(self._batch_lane(other) == lane for other in self._todo)
 
-    def _arm(self, turn: Turn, fault: Redeliver) -> Caused:
-        """The message is not settled: it comes back after `after` more deliveries, or when no more fit in."""
+    def _arm(self, turn: Turn, fault: Redeliver | Fail | None) -> Caused:
+        """The message is not settled: it comes back after some more deliveries, or when no more fit in."""
+        after = RAISED_BEHIND if fault is None else fault.after
         leasing, lane, members, room = self.leasing, self._lane(turn), [turn], UNBOUNDED
         if leasing.brings == "batch":
             members, room = self._whole_batch(turn, leasing.most_deliveries), 0
@@ -470,10 +517,10 @@ class Lender:
             room = leasing.window - 1
             if leasing.lock == "queue" and turn[3][5] > 1:  # what is invoked again is that batch and no more
                 room = min(room, sum(other[3][5] > 1 and self._lane(other) == lane for other in self._todo))
-        armed = Armed(fault, turn, lane, fault.after, len(self._history) - 1, members, room)
+        armed = Armed(fault, turn, lane, after, len(self._history) - 1, members, room)
         self._moved = True
         self.notes.append(Note("open", turn))
-        if fault.after == 0:
+        if after == 0:
             return self._end_lease(armed)
         self._waiting.append(armed)
         self._waits_if_full(armed)
@@ -544,6 +591,9 @@ class Lender:
         if isinstance(waiting, Stall):
             self._end_stall(waiting)
             return NOTHING
+        if isinstance(waiting, GivenBack):
+            self._comes_back(waiting.turns)
+            return NOTHING
         if isinstance(waiting, Parked):
             retries = retries_of(waiting.step) + 1 if self.leasing.refused == "renewed" else 0
             return [self._put_back(waiting.step, retries, waiting.fault)]
@@ -578,14 +628,15 @@ class Lender:
         for other in together:
             if other in self._waiting:
                 self._waiting.remove(other)
-            if other is not armed:
+            if other is not armed and isinstance(other.fault, Redeliver):
                 self._anchored.setdefault(other.turn[3][2], []).insert(0, other.fault)
         self._release(armed.lane)
         if self.leasing.brings == "consumer":
             self._drops_kept(armed.consumer)
-        self.late |= {turn[1:3]: armed.fault for turn in turns}
+        if armed.fault is not None:
+            self.late |= {turn[1:3]: armed.fault for turn in turns}
         caused: Caused = []
-        if not self._busy_elsewhere(armed):
+        if armed.dies and not self._busy_elsewhere(armed):
             caused.append(((RESTART, armed.consumer, -1, -1, -1), armed.fault))
             self._fails_over(armed)
         self._comes_back(turns)
@@ -611,11 +662,18 @@ class Lender:
             if mine and turn[1:3] not in self._given_away:
                 found[turn[1:3]] = turn
         if brings == "consumer":
+            found |= {turn[1:3]: turn for turn in self._takes_along(armed.consumer)}
             for stall in [w for w in self._waiting if isinstance(w, Stall) and w.consumer == armed.consumer]:
                 self._waiting.remove(stall)
                 del self._stalled[stall.lane]
                 found |= {turn[1:3]: turn for turn in stall.turns}
         return sorted(found.values()) + self._buffered(armed, len(found))
+
+    def _takes_along(self, consumer: int) -> list[Turn]:
+        """What this consumer has not given back yet: it comes back with the consumer's channel."""
+        mine = [w for w in self._waiting if isinstance(w, GivenBack) and w.consumer == consumer]
+        self._waiting[:] = [w for w in self._waiting if w not in mine]
+        return [turn for given_back in mine for turn in given_back.turns]
 
     def _buffered(self, armed: Armed, held: int) -> list[Turn]:
         """What came back before and was pushed to the only active consumer again: it comes back with the rest."""
@@ -649,7 +707,7 @@ class Lender:
         return any(
             waiting.consumer == consumer
             for waiting in self._waiting
-            if waiting is not armed and not isinstance(waiting, Parked)
+            if waiting is not armed and not isinstance(waiting, (Parked, GivenBack))
         )
 
     def _fails_over(self, armed: Armed) -> None:
@@ -684,26 +742,27 @@ class Lender:
         self._back_to_queue([(time, lane, number, step)])
         return (PUT_BACK, *step[1:])
 
-    def _refused(self, turn: Turn) -> Caused:
-        """The handler raised: the message is not settled, and is shown again by the broker's rule."""
+    def _refused(self, turn: Turn, fail: Fail | None) -> Caused:
+        """The attempt failed, because the handler raised or before it was called: the message is not settled, and is
+        shown again by the broker's rule."""
         leasing, step = self.leasing, turn[3]
         if leasing.refused == "lost":
-            return [((SKIP, *step[1:]), None)]
+            return [((SKIP, *step[1:]), fail)]
         which = (-1, step[2]) if leasing.refused == "renewed" else turn[1:3]
         if leasing.bisects and self._in_a_batch(turn):
-            return self._shown_again(turn)  # halving a batch is no retry
+            return self._shown_again(turn, fail)  # halving a batch is no retry
         attempts = self._refusals.attempt(which)
         if self._tries(turn) >= leasing.most_deliveries:
             attempts = leasing.max_attempts
         if attempts < leasing.max_attempts:
-            return self._sent_again(turn) if leasing.refused == "renewed" else self._shown_again(turn)
+            return self._sent_again(turn, fail) if leasing.refused == "renewed" else self._shown_again(turn, fail)
         self._given_away.add(turn[1:3])
         others = self._rest_of_batch(turn) if leasing.brings == "batch" else NOTHING
         if leasing.gives_up == "lost":
-            return [((SKIP, *step[1:]), None), *others]
+            return [((SKIP, *step[1:]), fail), *others]
         if leasing.gives_up == "dead":
             self._refusals.give_up(which, None, step)
-            return [((PARK, *step[1:]), None), *others]
+            return [((PARK, *step[1:]), fail), *others]
         self._refusals.give_up(which, self._block(turn), step)
         return others
 
@@ -719,33 +778,58 @@ class Lender:
                 self._refusals.give_up(other[1:3], None, other[3])
         return [((PARK if leasing.gives_up == "dead" else SKIP, *other[3][1:]), None) for other in used_up]
 
-    def _sent_again(self, turn: Turn) -> Caused:
-        """It leaves, and is sent again as a new message after one other delivery."""
-        self._waiting.append(Parked(turn[3], 1, None))
-        return [((PARK, *turn[3][1:]), None)]
+    def _sent_again(self, turn: Turn, fail: Fail | None) -> Caused:
+        """It leaves, and is sent again as a new message, after one other delivery at least."""
+        self._waiting.append(Parked(turn[3], 1 if fail is None else fail.after + 1, fail))
+        return [((PARK, *turn[3][1:]), fail)]
 
-    def _shown_again(self, turn: Turn) -> Caused:
+    def _shown_again(self, turn: Turn, fail: Fail | None) -> Caused:
         if (armed := self._unsettled_with(turn)) is not None and armed.turn is not turn:
             caused = self._end_lease(armed)
             if not any(turn[1:3] == other[1:3] for other in self._todo):
                 self._comes_back([turn])
             return caused
         leasing, turns = self.leasing, [turn]
+        if leasing.goes_on and leasing.lock != "message" and leasing.brings != "consumer":
+            if self._ended is None or self._ended != self._lane(turn):
+                return self._arm(turn, fail)
+            self._comes_back(turns)  # what it was received with has just come back
+            return NOTHING
         if leasing.brings == "batch":
             most = leasing.most_deliveries
             turns = [each for each in self._whole_batch(turn, most) if self._tries(each) < most]
             self._halve(self._batch_lane(turn), len(turns))
-        lanes = dict.fromkeys(self._lane(each) for each in turns)
-        at_once = leasing.lock == "message" and leasing.in_order and leasing.returns != "anywhere"
-        waits = (
-            not at_once and leasing.returns != "front" and any(self._lane(other) not in lanes for other in self._todo)
-        )
+        if fail is not None:
+            self.late |= {each[1:3]: fail for each in turns}
+        after = self._others_first(turns, fail)
+        if after and not leasing.keeps_lane:
+            self._waiting.append(GivenBack(turns, after))
+            return NOTHING
         self._comes_back(turns)
-        if waits:
-            for lane in [lane for lane in lanes if lane not in self._stalled]:
-                stall = self._stalled[lane] = Stall(lane, 1, [], None, None)
-                self._waiting.append(stall)
+        if after:
+            for lane in dict.fromkeys(self._lane(each) for each in turns):
+                if lane not in self._stalled:
+                    stall = self._stalled[lane] = Stall(lane, after, [], None, None)
+                    self._waiting.append(stall)
         return NOTHING
+
+    def _others_first(self, turns: Sequence[Turn], fail: Fail | None) -> int:
+        """How many other deliveries go before what was given back, if there are any."""
+        leasing = self.leasing
+        if leasing.keeps_lane:
+            lanes = {self._lane(each) for each in turns}
+            others = any(self._lane(other) not in lanes for other in self._todo)
+            after = fail.after if fail is not None else int(leasing.returns != "front")
+        else:
+            mine = turns[0][3][1]
+            others = any(self._held_by.get(other[1:3], mine) == mine for other in self._todo)
+            room = leasing.window - self._given_back_of(mine) - 1 if leasing.behind_buffers else UNBOUNDED
+            after = min(RAISED_BEHIND if fail is None else fail.after, leasing.most_behind, room)
+        return after if others else 0
+
+    def _given_back_of(self, consumer: int) -> int:
+        """How many messages this consumer has not given back yet whose attempts failed."""
+        return sum(w.consumer == consumer for w in self._waiting if isinstance(w, GivenBack))
 
     def _block(self, turn: Turn) -> Lane:
         """What was refused keeps its lane until nothing else is left; or, where what comes back is served first, its

@@ -9,12 +9,12 @@ import attrs
 
 from chaoskit.brokers.consumer import Caused
 from chaoskit.brokers.producer import Hold, Turn
-from chaoskit.faults import DeadLetter, Duplicate, Fault, Lose, Overtake, Redeliver, Zombie
-from chaoskit.schedule import Raw
+from chaoskit.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Overtake, Redeliver, Zombie
+from chaoskit.schedule import DELIVER, Raw
 
 UNBOUNDED = 1 << 60
 
-AtHandOut = Hold | Overtake | DeadLetter | Zombie | Lose | Duplicate | Redeliver
+AtHandOut = Hold | Overtake | DeadLetter | Zombie | Lose | Fail | Duplicate | Redeliver
 Held = dict[int, list[AtHandOut]]
 """What goes wrong when an event is handed out, by its position, in the order in which it fires."""
 
@@ -38,7 +38,10 @@ class Leasing:
     back goes to its place, or to the front in the order of returns, before anything new; or, where it is claimed or
     retried after a while, anywhere. `renewed`: what comes back is a new broker message. `bisects`: a batch that failed
     comes back in two halves, which is no retry.
-    `refused`: what happens to a message whose handler raised: shown "again", sent again as a new message ("renewed"),
+    `goes_on`: after a failed attempt the consumer goes on with what else it holds of the lane; else nothing more of the
+    lane is handed out before it was shown again. `behind_buffers`: what is given back is served before anything that
+    no consumer holds.
+    `refused`: what happens to a message whose attempt failed: shown "again", sent again as a new message ("renewed"),
     or "lost". `max_attempts`: then it is given up: "dead" (parked, put back at the end), "lost", or "never"
     (kept until nothing else is left).
     """
@@ -54,6 +57,8 @@ class Leasing:
     renewed: bool = False
     bisects: bool = False
     assigned: bool = False
+    goes_on: bool = False
+    behind_buffers: bool = False
     refused: Literal["again", "renewed", "lost"] = "again"
     max_attempts: int = 10
     gives_up: Literal["dead", "lost", "never"] = "never"
@@ -62,6 +67,25 @@ class Leasing:
     def taken_by(self) -> Literal["message", "group", "queue"]:
         """What of a message decides which consumer takes it."""
         return "queue" if self.assigned else self.lock
+
+    @property
+    def keeps_lane(self) -> bool:
+        """Whether a failed attempt keeps what is in order with it from being handed out."""
+        return self.lock != "message" and not self.goes_on
+
+    @property
+    def most_behind(self) -> int:
+        """How many deliveries may go before a message that was given back, where the others go on."""
+        if self.renewed:  # the handler is that of a consumer behind the relay, which tries again in place
+            return 0
+        if self.behind_buffers:
+            return self.window * (1 if self.lock == "queue" else self.consumers) - 1
+        return (self.window if self.lock != "message" else min(self.outstanding, self.span)) - 1
+
+    @property
+    def passes_failed(self) -> bool:
+        """Whether others may go before a message whose attempt failed that were behind it in its own order."""
+        return self.refused == "renewed" or (not self.keeps_lane and self.most_behind > 0)
 
     @property
     def most_deliveries(self) -> int:
@@ -93,22 +117,51 @@ class Stall:
 
 
 class Armed:
-    """A message that was run and not settled. `members` are its batch, where batches come back whole; `room` is how
-    many more of its lane fit into its receive."""
+    """A message that was run, or whose attempt failed, and that is not settled. `members` are its batch, where batches
+    come back whole; `room` is how many more of its lane fit into its receive."""
 
     __slots__ = ("consumer", "fault", "lane", "left", "members", "room", "since", "turn")
 
     def __init__(
-        self, fault: Redeliver, turn: Turn, lane: Lane, left: int, since: int, members: list[Turn], room: int
+        self,
+        fault: Redeliver | Fail | None,
+        turn: Turn,
+        lane: Lane,
+        left: int,
+        since: int,
+        members: list[Turn],
+        room: int,
     ) -> None:
         self.fault, self.turn, self.lane, self.left = fault, turn, lane, left
         self.since, self.members, self.room, self.consumer = since, members, room, turn[3][1]
+
+    @property
+    def dies(self) -> bool:
+        """Its consumer is gone when it comes back; where the attempt failed it is not."""
+        return isinstance(self.fault, Redeliver)
+
+
+class GivenBack:
+    """Messages whose attempt failed, together, and that others go before."""
+
+    __slots__ = ("left", "turns")
+
+    def __init__(self, turns: list[Turn], left: int) -> None:
+        self.turns, self.left = turns, left
+
+    @property
+    def turn(self) -> Turn:
+        return self.turns[0]
+
+    @property
+    def consumer(self) -> int:
+        return self.turns[0][3][1]
 
 
 class Parked:
     __slots__ = ("fault", "left", "step")
 
-    def __init__(self, step: Raw, left: int, fault: DeadLetter | None) -> None:
+    def __init__(self, step: Raw, left: int, fault: DeadLetter | Fail | None) -> None:
         self.step, self.left, self.fault = step, left, fault
 
 
@@ -131,10 +184,10 @@ class Second:
         self.left, self.turn, self.fault = left, turn, fault
 
 
-Waiting = Stall | Armed | Parked | Undead | Second
-IN_THIS_ORDER: tuple[type[Waiting], ...] = (Stall, Armed, Second, Undead, Parked)
+Waiting = Stall | Armed | GivenBack | Parked | Undead | Second
+IN_THIS_ORDER: tuple[type[Waiting], ...] = (Stall, GivenBack, Armed, Second, Undead, Parked)
 
 
 def next_attempt(turn: Turn) -> Turn:
     step: Any = turn[3]
-    return (*turn[:3], (*step[:5], step[5] + 1, *step[6:]))
+    return (*turn[:3], (DELIVER, *step[1:5], step[5] + 1, *step[6:]))

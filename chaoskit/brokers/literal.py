@@ -75,7 +75,7 @@ def _causes(steps: Sequence[Raw], noted: Sequence[Fault | None], logs: Logs) -> 
             if record not in seen and record not in put_back and position in shown and copies.get(position):
                 first = copies[position].pop(0)
             cause = restart.get(consumer) if record in seen else first
-        if do in (Do.DELIVER, Do.PARK):
+        if do in (Do.DELIVER, Do.FAIL, Do.PARK):
             seen.add(record)
             shown.add(position)
         causes.append(cause)

@@ -17,6 +17,7 @@ from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     Fault,
     FaultKind,
     Lose,
@@ -78,6 +79,9 @@ class LogModel:
         if kind is DeadLetter:
             return (range(size),)
         lane = len(self._stored.lane(position))
+        if kind is Fail:
+            behind = {"retry_topic": size - 1, "skip": 0}.get(self._settings.reading.on_error, size - lane)
+            return (range(behind + 1),)
         if kind is Zombie:
             return range(min(lane - self._stored.rank[position], self._settings.longest_replay)), range(size)
         if kind is Overtake:

@@ -86,8 +86,8 @@ class _Speller:
             self._take_over(consumer, lane)
         elif do == Do.PUT_BACK:
             self._send_up_to(lane, offset)
-        elif do == Do.DELIVER:
-            self._deliver(name, consumer, (lane, offset), refused)
+        elif do in (Do.DELIVER, Do.FAIL):
+            self._deliver(name, consumer, (lane, offset), refused or do == Do.FAIL)
         elif do in (Do.PARK, Do.LOSE):
             self._send_up_to(lane, offset)
             if do == Do.PARK:

@@ -10,12 +10,13 @@ from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whol
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     FaultKind,
     Lose,
     Overtake,
@@ -34,6 +35,7 @@ WORDS = Words(
     put_back="inserted",
     no_order="Workers compete: rows are claimed in order, and finished in any order.",
     told={
+        Fail: passed_unless("a rule that skips rows with an earlier unfinished row of the same key"),
         Duplicate: Told(
             "the transaction of worker {consumer} was rolled back, and the row of {event} was claimed again",
             f"effects in the same database transaction as the row. {IDEMPOTENT}",

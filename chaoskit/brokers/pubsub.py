@@ -10,13 +10,14 @@ from chaoskit.brokers.base import Settings, flag, named, one_queue, whole, whole
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.errors import UsageError
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     FaultKind,
     Lose,
     Overtake,
@@ -35,6 +36,7 @@ PLAIN = Words(
     put_back="published",
     no_order="Without ordering keys Pub/Sub promises no order, not even between messages of one key.",
     told={
+        Fail: passed_unless(""),
         Duplicate: Told(
             "{event} was delivered twice in a row: Pub/Sub delivers at least once",
             f"exactly_once=True makes it rarer: then only an ack that failed brings a message back. {IDEMPOTENT}",
@@ -77,6 +79,9 @@ ORDERED = attrs.evolve(
     no_order="",
     told={
         **PLAIN.told,
+        Fail: passed_unless(
+            "a subscriber that does not go on with a key behind a nack: the client hands out what it has buffered of it"
+        ),
         Redeliver: Told(
             "{event} was not acknowledged in time: it came again with all later messages of its ordering key, even "
             "acknowledged ones ({again})",
@@ -170,6 +175,7 @@ class PubSub(Settings):
             lock="group" if self.ordering else "message",
             brings="lane" if self.ordering else "message",
             in_order=False,
+            goes_on=True,
             max_attempts=self.max_delivery_attempts or 10,
             gives_up="never" if self.max_delivery_attempts is None else "dead",
         )

@@ -20,6 +20,7 @@ from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     Fault,
     FaultKind,
     Lose,
@@ -107,12 +108,23 @@ class QueueModel:
             if leasing.lock != "message" and len(lane) == size:
                 most = min(most, leasing.window)
             return (range(max(1, most)),)
+        if kind is Fail:
+            return (range(self._most_behind(lane) + 1),)
         if kind is Zombie:
             behind = size if leasing.lock == "message" else len(lane)
             return range(max(1, min(behind - 1, leasing.window, 10))), range(size)
         if kind is Overtake:
             return (range(min(size - len(lane), self._settings.longest)),) if len(lane) < size else None
         return self._stored.arguments(kind, position)
+
+    def _most_behind(self, lane: Sequence[int]) -> int:
+        """How many other deliveries may go before a message of this lane whose attempt failed."""
+        size, leasing = len(self.stream), self._settings.leasing
+        if leasing.refused == "lost":
+            return 0
+        if leasing.refused == "renewed":
+            return size - 1
+        return size - len(lane) if leasing.keeps_lane else min(size - 1, leasing.most_behind)
 
     def mail(self, copiers: Sequence[Callable[[Any], Any] | None]) -> Callable[[Raw], Message]:
         topic, fields, stamp = self._settings.topic, self._settings.fields, self._settings.stamp
@@ -173,10 +185,11 @@ class QueueModel:
         """Every message in order of arrival, the first at the end, with the consumer that would take it."""
         leasing, groups = self._settings.leasing, self._groups
         count = leasing.consumers
+        together = leasing.window if leasing.brings == "batch" else 1  # of what one consumer takes at a time
         turns: list[Turn] = []
         for place, (time, lane, number, step) in enumerate(reversed(logs.in_order(1))):
             position = step[2]
-            taker = {"message": place, "group": groups[position], "queue": lane}[leasing.taken_by]
+            taker = {"message": place // together, "group": groups[position], "queue": lane}[leasing.taken_by]
             turns.append((time, lane, number, (DELIVER, taker % count, position, lane, number, 1, *step[6:])))
         turns.reverse()
         return turns

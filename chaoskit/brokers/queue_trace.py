@@ -60,11 +60,15 @@ def spell_queue(
 def _happened(lender: Lender, steps: Sequence[Raw], raised: Sequence[int]) -> Iterator[_Happened]:
     undead: dict[Record, list[int]] = {}
     for step, refused in once_more(lender, steps, raised):
+        if step[0] == Do.FAIL and lender.leasing.renewed:
+            continue  # a relay does not learn what its consumers fail at
         if step[0] == Do.RESTART:
             yield from _between(lender, undead, _Happened(Do.RESTART, (-1, -1), -1, step[1]))
             continue
         yield from _between(lender, undead)
         do, consumer, position, lane, place, attempt, *_ = step
+        if do == Do.FAIL:
+            do, refused = Do.DELIVER, True
         late = do == Do.DELIVER and consumer in undead.get((lane, place), ())
         if late:
             undead[lane, place].remove(consumer)

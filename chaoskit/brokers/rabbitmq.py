@@ -13,12 +13,13 @@ from chaoskit.brokers.partitioners import by_murmur3
 from chaoskit.brokers.producer import Home, Producer
 from chaoskit.brokers.queue import QueueSettings
 from chaoskit.brokers.stored import Growth
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     FaultKind,
     Lose,
     Overtake,
@@ -35,6 +36,10 @@ WORDS = Words(
     put_back="published",
     no_order="Competing consumers are handed messages in order, and finish them in any order.",
     told={
+        Fail: passed_unless(
+            "prefetch=1 with consumers=1, on a classic queue or with a delivery-limit, so that nothing "
+            "waits in a buffer"
+        ),
         Duplicate: Told(
             "{event} was requeued (basic.nack) and came again before anything newer, with redelivered=true",
             f"no setting: at least once. {IDEMPOTENT}",
@@ -57,7 +62,8 @@ WORDS = Words(
         ),
         Overtake: Told(
             "consumer {consumer} was slow with {event}: others finished {over} first",
-            "a single active consumer (single_active_consumer=True), or consumers=1",
+            "a single active consumer (single_active_consumer=True), or consumers=1; a failed attempt is overtaken there, "
+            "too, unless prefetch=1",
         ),
         BatchSwap: Told(
             "{at} was not confirmed and was published again behind {over}",
@@ -83,6 +89,10 @@ SINGLE = attrs.evolve(
     no_order="",
     told={
         **WORDS.told,
+        Fail: passed_unless(
+            "prefetch=1, on a classic queue or with a delivery-limit: a single active consumer runs what is "
+            "in its buffer first"
+        ),
         Overtake: Told(
             "queue {partition} was read late: {over} of other queues went before {event}",
             "one routing key for events that depend on each other; nothing orders two queues",
@@ -203,6 +213,8 @@ class RabbitMQ(Settings):
             lock="queue" if self._ordered else "message",
             brings="consumer",
             window=self.prefetch,
+            goes_on=True,
+            behind_buffers=True,
             returns="front" if limited else "place",
             refused="lost" if self.auto_ack else "again",
             max_attempts=self.delivery_limit + 1 if limited else 10,

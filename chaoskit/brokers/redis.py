@@ -10,12 +10,13 @@ from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whol
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     FaultKind,
     Lose,
     Overtake,
@@ -32,6 +33,7 @@ STREAM = Words(
     put_back="added",
     no_order="The consumers of a group compete: entries are handed out in order, and finished in any order.",
     told={
+        Fail: passed_unless("a consumer that tries its own pending entries again before it reads new ones"),
         Duplicate: Told(
             "consumer {consumer} read {event} again from its pending entries (XREADGROUP … 0)",
             f"no setting: what was not acknowledged (XACK) stays pending. {IDEMPOTENT}",
@@ -47,7 +49,7 @@ STREAM = Words(
         ),
         Overtake: Told(
             "consumer {consumer} was slow with {event}: others finished {over} first",
-            "consumers=1 in the group",
+            "consumers=1 in the group, where only a failed attempt is overtaken",
         ),
         BatchSwap: Told(
             "XADD of {at} failed at first, and the retry was added behind {over}",
@@ -75,6 +77,7 @@ LIST = Words(
     put_back="pushed",
     no_order="The workers of a list compete: elements are popped in order, and finished in any order.",
     told={
+        Fail: passed_unless("a worker that tries again before it pops the next"),
         Duplicate: Told(
             "{event} was moved back from the processing list and popped again",
             f"no setting: what is in the processing list is pushed back. {IDEMPOTENT}",
@@ -88,7 +91,10 @@ LIST = Words(
             "{event} used up its attempts before it had any effect; the application moved it to another list{back}",
             "nobody who pushes dead letters again (dead_letters=False)",
         ),
-        Overtake: Told("worker {consumer} was slow with {event}: others finished {over} first", "workers=1"),
+        Overtake: Told(
+            "worker {consumer} was slow with {event}: others finished {over} first",
+            "workers=1, where only a failed attempt is overtaken",
+        ),
         BatchSwap: Told(
             "LPUSH of {at} failed at first, and the retry was pushed behind {over}",
             "waiting for each LPUSH before the next (pipelined_pushes=1)",

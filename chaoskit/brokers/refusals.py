@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 
 from chaoskit.brokers.producer import Turn
 from chaoskit.faults import Fault
-from chaoskit.schedule import REFUSE, WAIT, Raw
+from chaoskit.schedule import FAIL, REFUSE, WAIT, Raw
 
 Chance = tuple[Hashable, Raw]
 """The lane that waits for a message, None where it was set aside; and its last delivery."""
@@ -57,7 +57,7 @@ class Refusals:
             return None
         refused = [self._waiting[first][1] for first in sorted(self._waiting, key=_position)]
         self._waiting = {}
-        seen = {turn[3][2] for turn in history}
+        seen = {turn[3][2] for turn in history if turn[3][0] != FAIL}
         waiting = [turn[3] for turn in sorted(behind) if turn[3][2] not in seen]
         return [
             *(((REFUSE, *step[1:]), None) for step in refused),

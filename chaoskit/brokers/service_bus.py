@@ -10,12 +10,13 @@ from chaoskit.brokers.base import Settings, choice, delivered_once, flag, named,
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     FaultKind,
     Lose,
     Overtake,
@@ -34,6 +35,7 @@ PLAIN = Words(
     put_back="sent",
     no_order="Without sessions receivers compete: messages are handed out about in order, and finished in any order.",
     told={
+        Fail: passed_unless("sessions (sessions=True), in which an abandoned message comes again next"),
         Duplicate: Told(
             "{event} was abandoned, or its lock was lost, and it came again at once", f"no setting. {IDEMPOTENT}"
         ),

@@ -27,13 +27,14 @@ from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import Loses, QueueSettings
 from chaoskit.brokers.sqs_rules import fifo_rules, standard_rules
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.errors import UsageError
 from chaoskit.event import Event, Stream
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     FaultKind,
     Lose,
     Overtake,
@@ -55,6 +56,7 @@ _NO_ORDER = (
 STANDARD = Words(
     no_order="A standard queue promises no order, not even between messages of one key.",
     told={
+        Fail: passed_unless(""),
         Duplicate: Told(
             "SQS delivered {event} twice in a row: a standard queue may deliver a message more than once",
             f"no setting of a standard queue. {IDEMPOTENT}",
@@ -92,6 +94,9 @@ FIFO = Words(
     lane="group",
     told={
         **STANDARD.told,
+        Fail: passed_unless(
+            "a consumer that stops at a failed message and gives back the rest of its receive (skips_failed=False)"
+        ),
         Duplicate: Told(
             "the visibility timeout of {event} expired before it was deleted: it came again at once",
             f"no setting: at least once. {IDEMPOTENT}",
@@ -268,6 +273,7 @@ class SqsFifo(Settings):
             _deduplicates(self.content_based_deduplication, self.deduplication_scope == "queue"),
             self.visibility_timeout,
             brings="message" if self.skips_failed else "lane",
+            goes_on=self.skips_failed,
         )
 
 
@@ -442,16 +448,18 @@ class LambdaSqs(Settings):
 
     `fifo`: a FIFO queue: one batch of a group at a time. `batch_size`: messages of one invocation, at most; 10 for a
     FIFO queue, else up to 10,000. `report_batch_item_failures`: the function reports which messages failed
-    (ReportBatchItemFailures), and only those come back; else the whole batch does. `maximum_concurrency`: invocations
-    at the same time. `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no dead-letter queue.
-    `retention_exceeded`: messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost.
-    `visibility_timeout`: of the queue, in seconds; six times the function's timeout is advised. `queue`: its name, as
-    messages carry it.
+    (ReportBatchItemFailures), and only those come back; else the whole batch does. `skips_failed`: with such reports
+    from a FIFO queue, the function goes on after a failed message and reports it alone; else it stops there, and
+    reports the rest of the batch as failed, too. `maximum_concurrency`: invocations at the same time.
+    `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no dead-letter queue. `retention_exceeded`:
+    messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost. `visibility_timeout`: of the
+    queue, in seconds; six times the function's timeout is advised. `queue`: its name, as messages carry it.
     """
 
     fifo: bool = flag()
     batch_size: int = whole(10)
     report_batch_item_failures: bool = flag()
+    skips_failed: bool = flag(True)
     maximum_concurrency: int = whole(2)
     max_receive_count: int | None = whole_or_none()
     retention_exceeded: bool = flag()
@@ -495,7 +503,7 @@ class LambdaSqs(Settings):
     def stages(self) -> QueueSettings:
         partial = self.report_batch_item_failures
         if self.fifo:
-            brings = "lane" if partial else "batch"
+            brings = "batch" if not partial else "message" if self.skips_failed else "lane"
             return fifo_queue(
                 self.queue,
                 self.maximum_concurrency,
@@ -505,6 +513,7 @@ class LambdaSqs(Settings):
                 None,
                 self.visibility_timeout,
                 brings=brings,
+                goes_on=partial and self.skips_failed,
             )
         brings = "message" if partial else "batch"
         return standard_queue(

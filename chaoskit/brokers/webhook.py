@@ -10,12 +10,13 @@ from chaoskit.brokers.base import Settings, flag, named, one_queue, whole
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words
+from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.event import Event
 from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     FaultKind,
     Lose,
     Overtake,
@@ -34,6 +35,7 @@ WORDS = Words(
     put_back="resent by hand",
     no_order="Webhooks promise no order, not even for one object.",
     told={
+        Fail: passed_unless(""),
         Duplicate: Told("the provider sent {event} twice in a row", f"no setting. {IDEMPOTENT}"),
         Redeliver: Told(
             "the response to {event} was no 2xx or too slow, although the handler had done its work: it was sent "

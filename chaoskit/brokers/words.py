@@ -8,11 +8,16 @@ from typing import Literal
 import attrs
 
 from chaoskit.event import Event, EventId
-from chaoskit.faults import BatchSwap, DeadLetter, Fault, FaultKind, Overtake, Rehash, Resend, Zombie
+from chaoskit.faults import BatchSwap, DeadLetter, Fail, Fault, FaultKind, Overtake, Rehash, Resend, Zombie
 from chaoskit.schedule import Schedule, Step
 
 IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
 """What remains where no setting helps."""
+IN_ORDER = (
+    "Compare a version in the same transaction as the effect, or hold back what comes early until what it follows is "
+    "there"
+)
+"""What remains where a failed attempt is overtaken."""
 
 
 @attrs.frozen
@@ -23,11 +28,23 @@ class Told:
     Templates may name {event}, {record} (the event and its place), {first} (the offset and partition of what came
     again first), {again} (what came again), {over} (later events that went first), {after} (what came in between, as
     a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and {new} (consumers),
-    {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to} and {held}.
+    {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to}, {held}, {fate}
+    (what became of a message whose attempt failed) and {passed} (what went before it meanwhile, as a clause, or
+    nothing).
     """
 
     happened: str
     ruled_out_by: str
+
+
+FAILED = "an attempt to handle {record} failed before it had any effect: {fate}{passed}"
+NOTHING_PASSES = Told(FAILED, "no setting: an attempt can always fail. Nothing of the same order went before it")
+"""Where a failed attempt keeps what is in order with it from being handed out."""
+
+
+def passed_unless(setting: str) -> Told:
+    """A failed attempt that others go before, and the setting with which they do not."""
+    return Told(FAILED, f"{setting}. {IN_ORDER}" if setting else f"no setting: others go on. {IN_ORDER}")
 
 
 @attrs.frozen
@@ -50,8 +67,12 @@ class Words:
     restarts: str = "consumer {consumer} restarts"
     shown_again: str = "it was shown again"
     set_aside: str = "its attempts were used up, and it went {dead}"
-    skipped: str = "it was lost"
+    skipped: str = "it was dropped, and nothing brings it back"
     no_order: str = ""
+
+    def of(self, kind: FaultKind) -> Told:
+        """What this broker says of a kind of fault: its own words, or else the kind's."""
+        return self.told[kind] if kind in self.told else DEFAULT[kind]
 
     def record(self, step: Step) -> str:
         place = self.place_of(step)
@@ -59,6 +80,10 @@ class Words:
 
     def place_of(self, step: Step) -> str:
         return self.place.format(partition=step.partition, offset=step.offset, attempt=step.attempt)
+
+
+DEFAULT: Mapping[FaultKind, Told] = {Fail: NOTHING_PASSES}
+"""The words of a kind, for brokers that have none of their own."""
 
 
 def sentences(
@@ -111,12 +136,13 @@ def _sentence(
         "partition": target.partition,
         "offset": target.offset,
         "back": _back(fault, number, steps, words),
+        **(_failed(number, steps, words) if isinstance(fault, Fail) else {}),
         "lost": " with everything in flight" if isinstance(fault, BatchSwap) and fault.lost else "",
         "key": key,
         **_taken_over(fault, step, again),
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
-    return words.told[type(fault)].happened.format(**facts)
+    return words.of(type(fault)).happened.format(**facts)
 
 
 def _place_in_words(step: Step) -> str:
@@ -169,18 +195,36 @@ def _growth(fault: Rehash, steps: Sequence[Step], partitions: int, key: str, wor
     }
 
 
+def _failed(number: int, steps: Sequence[Step], words: Words) -> dict[str, object]:
+    """What became of the message whose attempt failed at this step, and what went before it meanwhile."""
+    step, rest = steps[number], steps[number + 1 :]
+    mine = [i for i, s in enumerate(rest) if s.event == step.event and s.action != "refuse"]
+    fates = [rest[i].action for i in mine]
+    again = next((i for i in mine if rest[i].action in ("deliver", "fail")), len(rest))
+    passed = [s.event for s in rest[:again] if s.action == "deliver"]
+    back = f"; later it was {words.put_back} as a new message" if "put back" in fates[:2] else ""
+    fate = _fate(fates[:1], words) + back
+    return {"fate": fate, "passed": f", after {_names(passed)}" if passed and again < len(rest) else ""}
+
+
+def _fate(actions: Sequence[str], words: Words) -> str:
+    """What became of a message that was not handled: the broker's words for what follows."""
+    return {
+        "deliver": words.shown_again,
+        "fail": words.shown_again,
+        "park": words.set_aside.format(dead=words.dead),
+        "skip": words.skipped,
+        "refuse": "nothing else is left that it could wait for",
+    }.get(actions[0] if actions else "", "nothing followed")
+
+
 def _refusals(number: int, steps: Sequence[Step], words: Words) -> str:
     """How often the handler raised on the message of this step, and what became of it."""
     step = steps[number]
     mine = [s for s in steps[number:] if (s.partition, s.offset) == (step.partition, step.offset)]
     raised = [i for i, s in enumerate(mine) if s.raised]
     fates = [s.action for s in mine[raised[-1] + 1 :]]
-    then = {
-        "deliver": words.shown_again,
-        "park": words.set_aside.format(dead=words.dead),
-        "skip": words.skipped,
-        "refuse": "nothing else is left that it could wait for",
-    }.get("refuse" if "refuse" in fates else fates[0] if fates else "", "nothing followed")
+    then = _fate(["refuse"] if "refuse" in fates else fates, words)
     times = f", {len(raised)} times" if len(raised) > 1 else ""
     return f"the handler raised on {words.record(step)}{times}: {then}"
 

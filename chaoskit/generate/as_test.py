@@ -51,6 +51,7 @@ _SURVIVES: dict[str, str] = {
     "Overtake": "being_overtaken",
     "Resend": "a_resend",
     "Zombie": "a_zombie",
+    "Fail": "a_failed_attempt",
     "Lose": "a_loss",
 }
 

@@ -108,7 +108,7 @@ def grid(scenario: Scenario, schedule: Schedule) -> Grid:
     return Grid(tuple(lanes), tuple(rows), workers, max(0, left_out))
 
 
-_LEAVES_A_TRACE = ("deliver", "park", "put back", "skip", "refuse")
+_LEAVES_A_TRACE = ("deliver", "fail", "park", "put back", "skip", "refuse")
 """Steps from which a message can come again."""
 
 

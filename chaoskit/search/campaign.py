@@ -12,7 +12,7 @@ import attrs
 from chaoskit.errors import ChaosError, NotDeterministic, StaleState, UsageError
 from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run
-from chaoskit.faults import FaultKind, Overtake
+from chaoskit.faults import Fail, FaultKind, Overtake
 from chaoskit.outcome import Outcome
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.plans import Plan, Plans
@@ -173,7 +173,8 @@ class Campaign:
     def _note_effect(self, case: Case, plan: Plan, steps: Sequence[Any]) -> None:
         """A kind has shown something once it alone changed what some key's events were seen as.
 
-        A stall of a lane never does: it changes the order between lanes.
+        A stall of a lane never does: it changes the order between lanes. Nor does a failed attempt where the broker
+        keeps the order: that nothing overtook is what it shows.
         """
         kinds = {type(fault) for fault in plan}
         if len(kinds) != 1 or (kind := kinds.pop()) in self.evidence.effective:
@@ -183,7 +184,7 @@ class Campaign:
             return
         self.evidence.changed = True
         keys = [event.key for event in case.model.stream.events]
-        if kind is Overtake or key_sequences(steps, keys) != key_sequences(calm, keys):
+        if kind in (Overtake, Fail) or key_sequences(steps, keys) != key_sequences(calm, keys):
             self.evidence.effective.add(kind)
 
     # Before the search: does the state start afresh, and does anything move it?

@@ -14,13 +14,15 @@ from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from chaoskit.event import EventId
-from chaoskit.faults import Fault, FaultKind
+from chaoskit.faults import Fail, Fault, FaultKind
 from chaoskit.scenario import Model
 
 Plan = tuple[Fault, ...]
 
 _SIZES = (1,) * 20 + (2,) * 20 + (3,) * 15 + (4,) * 15 + (8,) * 20 + (16,) * 10
 _SMALL_STREAM = 64
+_MOST_FAILED = 5
+"""Failed attempts at one event: a limit of more is reached by DeadLetter and Lose at once."""
 
 
 class _Choice(NamedTuple):
@@ -92,7 +94,20 @@ class Plans:
                 options = focus if chance() < 0.5 else choices[int(chance() * size)]
                 if options:
                     plan.append(_draw(options[int(chance() * len(options))], chance))
-            yield tuple(plan)
+            yield tuple(plan) if len(plan) <= _MOST_FAILED else _fewer_failed(plan)
+
+
+def _fewer_failed(plan: Sequence[Fault]) -> Plan:
+    """The plan without the failed attempts that are too many at one event."""
+    failed: dict[EventId, int] = {}
+    kept = []
+    for fault in plan:
+        if type(fault) is Fail:
+            failed[fault.at] = failed.get(fault.at, 0) + 1
+            if failed[fault.at] > _MOST_FAILED:
+                continue
+        kept.append(fault)
+    return tuple(kept)
 
 
 def _draw(choice: _Choice, chance: Callable[[], float]) -> Fault:

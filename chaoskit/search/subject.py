@@ -192,7 +192,7 @@ class Case:
         lost = run.outcome.lost
         if lost and run.outcome.unseen:
             return lost + run.outcome.unseen, None
-        if lost and not set(self.reference(lost).lost) <= set(lost):
+        if lost and not set(self.reference(lost).dropped) <= set(run.outcome.dropped):
             return lost, False
         return lost, None
 

@@ -18,7 +18,7 @@ from chaoskit.schedule import Do, Raw
 HASH = {"a": 584102524, "b": 294391796, "c": 270014794}
 """murmur2 & 0x7fffffff."""
 
-DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, _, _, WAIT = (int(do) for do in Do)
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, _, _, WAIT, FAIL = (int(do) for do in Do)
 
 Record = tuple[int, int]
 """Partition and offset."""
@@ -35,7 +35,9 @@ def require(condition: object, reason: str) -> None:
 
 def check_legal(scenario: Scenario, steps: Sequence[Raw], refused: Collection[int] = ()) -> None:
     """Raise Illegal where these steps, of which the numbers `refused` were refused, cannot have happened."""
-    reading = _Reading(scenario, steps, refused)
+    failed = {number for number, step in enumerate(steps) if step[0] == FAIL}
+    steps = [(DELIVER, *step[1:]) if step[0] == FAIL else step for step in steps]
+    reading = _Reading(scenario, steps, {*refused, *failed})
     for number in range(len(steps)):
         reading.step(number)
     reading.end()

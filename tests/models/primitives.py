@@ -61,8 +61,8 @@ Detector: TypeAlias = Callable[[Delivery, By], Found]
 
 
 def read(steps: Iterable[Raw], keys: Sequence[Any], consumers: int = 1) -> Delivery:
-    """Raw steps as a delivery."""
-    steps = list(steps)
+    """Raw steps as a delivery. An attempt that failed was handed out like any other."""
+    steps = [(Do.DELIVER, *step[1:]) if step[0] == Do.FAIL else step for step in steps]
     counted = any(len(step) > 5 and step[5] > 0 for step in steps)
     stale: set[int] = set()
     if any(step[0] == Do.TAKE_OVER for step in steps):
