@@ -522,7 +522,7 @@ class Reader:
 
     def _refused(self, turn: Turn, fail: Fail | None) -> Caused:
         """The attempt failed, because the handler raised or before it was called."""
-        step = turn[3]
+        step = turn[3] if fail is None else (FAIL, *turn[3][1:])
         if self.reading.on_error == "skip":
             return [((SKIP, *step[1:]), fail), *self._processed(step)]
         refusals = self._refusals = self._refusals or Refusals()

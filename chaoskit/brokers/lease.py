@@ -127,17 +127,12 @@ class Lender:
                 refused = yield turn[3]
             history.append(turn)
             caused = NOTHING
+            copied = self._copied_now(turn, faults, bool(refused)) if faults else None
             if in_batches:
-                self._joins_batch(turn, self._copied_now(turn, faults, bool(refused)))
-            while (
-                faults
-                and not refused
-                and isinstance(faults[0], Duplicate)
-                and self._tries(turn) < most
-                and self._alone(turn)
-            ):
-                copied = faults.pop(0)
-                assert isinstance(copied, Duplicate)
+                self._joins_batch(turn, copied is not None)
+            while copied is not None:
+                assert faults
+                del faults[0]
                 if (anew := self._anew(turn, copied)) is not None:
                     caused = anew
                     break
@@ -146,6 +141,7 @@ class Lender:
                 turn = next_attempt(turn)
                 refused = yield turn[3]
                 history.append(turn)
+                copied = self._copied_now(turn, faults, bool(refused))
             self._ended = None
             if waiting:
                 self._arming = turn[3][1] if faults and not refused else -1
@@ -351,6 +347,10 @@ class Lender:
             self._todo.append(turn)
             return NOTHING
         lane = self._lane(turn)
+        if self._held_by.get(turn[1:3]) == consumer:  # it stops at this one once more, and what is behind it waits
+            behind = [w for w in self._waiting if isinstance(w, Stall) and w.consumer == consumer is not None]
+            for place, later in enumerate(sorted(behind, key=lambda w: w.left), start=1):
+                later.left = max(later.left, others_first + place)
         stall = Stall(lane, others_first, [turn], fault, consumer)
         if consumer is not None:
             self._hands_over(turn)
@@ -454,10 +454,11 @@ class Lender:
         """What brings the message again at once, where that is another message; None: it is handed out once more."""
         return None
 
-    def _copied_now(self, turn: Turn, faults: list[AtHandOut] | None, refused: bool) -> bool:
-        if not faults or refused or not isinstance(faults[0], Duplicate):
-            return False
-        return self._tries(turn) < self.leasing.most_deliveries and self._alone(turn)
+    def _copied_now(self, turn: Turn, faults: list[AtHandOut], refused: bool) -> Duplicate | None:
+        """The copy of this message that comes at once, if one does."""
+        if not faults or refused or not isinstance(copied := faults[0], Duplicate):
+            return None
+        return copied if self._tries(turn) < self.leasing.most_deliveries and self._alone(turn) else None
 
     def _alone(self, turn: Turn) -> bool:
         """Whether the message can come again at once: nothing before it in its lane is unsettled, and nothing that came

@@ -33,7 +33,10 @@ class Refusals:
         return attempts
 
     def give_up(self, message: Hashable, lane: Hashable, step: Raw) -> None:
-        """It waits from here on. Of several messages of one event in one lane, or set aside, one is enough."""
+        """It waits from here on. Of several messages of one event in one lane, or set aside, one is enough. What failed
+        before the handler was called is always tried once more."""
+        if step[0] == FAIL:
+            self._rounds.clear()
         self._attempts[message] = 0
         self._waiting[step[2], lane] = lane, step
 

@@ -20,6 +20,7 @@ from chaoskit.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
+    Fail,
     FaultKind,
     Lose,
     Overtake,
@@ -207,6 +208,10 @@ class Outbox(Settings):
             Resend: "a relay publishes again all that it has not marked (Redeliver), not one event alone; no setting "
             "makes it possible",
         }
+        no[Fail] = (
+            "its messages are handled behind the relay, and what fails there is tried again in place; no setting makes it "
+            "possible"
+        )
         if self.open_transactions == 1:
             no[BatchSwap] = (
                 "one transaction at a time commits in the order of ids; open_transactions=2 makes it possible"

@@ -107,7 +107,7 @@ def test_every_broker_has_words_for_what_it_can_do(broker: type[Settings]) -> No
         for kind in settings.kinds():
             assert settings.ruled_out_by(kind)
         for text in _sentences(settings):
-            assert not re.search(r"None|\{|\}|nothing", text), f"{settings}: {text}"
+            assert not re.search(r"None|\{|\}|nothing(?! brings it back)", text), f"{settings}: {text}"
 
 
 def _sentences(settings: Settings) -> Iterator[str]:
