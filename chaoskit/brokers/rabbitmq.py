@@ -62,8 +62,8 @@ WORDS = Words(
         ),
         Overtake: Told(
             "consumer {consumer} was slow with {event}: others finished {over} first",
-            "a single active consumer (single_active_consumer=True), or consumers=1; a failed attempt is overtaken there, "
-            "too, unless prefetch=1",
+            "a single active consumer (single_active_consumer=True), or consumers=1; a failed attempt is overtaken "
+            "there, too, unless prefetch=1",
         ),
         BatchSwap: Told(
             "{at} was not confirmed and was published again behind {over}",

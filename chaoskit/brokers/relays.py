@@ -209,8 +209,8 @@ class Outbox(Settings):
             "makes it possible",
         }
         no[Fail] = (
-            "its messages are handled behind the relay, and what fails there is tried again in place; no setting makes it "
-            "possible"
+            "its messages are handled behind the relay, and what fails there is tried again in place; no setting "
+            "makes it possible"
         )
         if self.open_transactions == 1:
             no[BatchSwap] = (
