@@ -85,6 +85,8 @@ SYSTEMS: dict[str, Settings] = {
     "RabbitMQ": RabbitMQ(),
     "RabbitMQ, dead letters": RabbitMQ(dead_letter_exchange=True),
     "RabbitMQ, classic": RabbitMQ(queue_type="classic", prefetch=3),
+    "RabbitMQ, no delivery limit": RabbitMQ(delivery_limit=None, prefetch=3),
+    "RabbitMQ, no delivery limit, one by one": RabbitMQ(delivery_limit=None, prefetch=1, consumers=1),
     "RabbitMQ, single active": RabbitMQ(single_active_consumer=True),
     "RabbitMQ, one consumer": RabbitMQ(consumers=1, prefetch=2, outstanding_confirms=3),
     "RabbitMQ, auto-ack": RabbitMQ(auto_ack=True),

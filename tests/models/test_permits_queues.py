@@ -307,7 +307,7 @@ SEEN = {
     "(ii) FIFO receive 10": (SqsFifo(skips_failed=True), "[e1 e2 e3! e4 e5] e3r"),
     "(ii) RabbitMQ classic, prefetch 1": (RabbitMQ(**CLASSIC, prefetch=1), "e1 e2 e3! e3r e4 e5"),
     "(ii) RabbitMQ classic, prefetch 5": (RabbitMQ(**CLASSIC, prefetch=5), "e1 e2 e3! e4 e5 e3r"),
-    "(ii) RabbitMQ quorum, prefetch 1": (RabbitMQ(prefetch=1), "e1 e2 e3! e4 e5 e3r"),
+    "(ii) RabbitMQ quorum, prefetch 1": (RabbitMQ(delivery_limit=None, prefetch=1), "e1 e2 e3! e4 e5 e3r"),
     "(ii) RabbitMQ quorum, limit 2": (RabbitMQ(delivery_limit=2), "e1 e2 e3! e3r! e3r! e4 e5"),
     "(ii) RabbitMQ late nack": (RabbitMQ(), "B:e1 B:e2 B:e4 B:e5 A:e3! B:e6 B:e7 B:e3r"),
     "(ii) Postgres": (POSTGRES, "e1 e2 e3! e4 e5 e3r"),
