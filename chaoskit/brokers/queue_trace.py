@@ -202,6 +202,8 @@ class _Speller:
         """Where single messages are not settled: a crash, or a failed invocation, says what comes again."""
         if each.what == "undead":
             self._undead = each.consumer
+            if self._style == "crashed":  # what it holds was accepted before it lost its queue
+                self._send_up_to(each.record, put_back=False)
         relay = self._style == "relay"
         if each.what == Do.RESTART and self._style != "invoked":
             self._said.append(f"{name}:⚡")

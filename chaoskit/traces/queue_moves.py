@@ -207,7 +207,8 @@ def _unseen(case: Case, state: State, at: int, word: Deliver) -> None:
     if case.rules.settles == "at_hand_over":
         refuse(f"{case.rules.settles_setting} settles a message when it is handed over: it never comes again")
     known = queue_order.handed(state)
-    lost = state.killed or not (case.lists_kills and case.lists_acks)
+    died = state.died is not None and state.died[1] > state.messages[at].put_at
+    lost = died or not (case.lists_kills and case.lists_acks)
     one = 1 in {case.rules.receive, case.rules.prefetch, case.rules.outstanding}
     if not known or not lost or (one and case.rules.order != "none" and case.rules.consumers == 1):
         refuse(f"{case.name(at)} is marked as delivered before, but no consumer can have held it")
