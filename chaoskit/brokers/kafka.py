@@ -193,7 +193,8 @@ class Kafka(Settings):
     `max_in_flight`: `max.in.flight.requests.per.connection`; 5 in Java, 1,000,000 in librdkafka. An idempotent
     producer allows 5 at most. `records_per_batch`: records that one batch of a partition holds (`linger.ms`,
     `batch.size`). `retry_order`: how a failed batch is queued again: "newest_first" as Java does, "sequence" as
-    librdkafka does, which lets one more batch overtake a retry, also where max_in_flight is 1. `commit_every`: the consumer commits after each k-th record; None: after every record, and now
+    librdkafka does, which lets one batch more overtake a retry, also where max_in_flight is 1.
+    `commit_every`: the consumer commits after each k-th record; None: after every record, and now
     and then a commit is late. `on_error`: what the consumer does when the handler raises: "retry" (seek back and show
     it again), "stop" (the process dies and starts again), "skip" (log and go on: the record is lost), "retry_topic"
     (publish it to a retry topic and go on, as Spring's @RetryableTopic does). `max_attempts`: before a refused record

@@ -97,8 +97,7 @@ class PostgresQueue(Settings):
     table: str = named("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
-        "Rows are claimed one by one, in the order asked for among those that are not locked; workers finish in any "
-        "order.",
+        "Rows are claimed one by one, in the order asked for among those not locked; workers finish in any order.",
         "Two workers never hold the same row lock; with leases a slow worker may work beside the next one.",
         "A rollback makes the row available again at once, or after its back-off (run_at).",
     )

@@ -134,8 +134,7 @@ class RabbitMQ(Settings):
     guarantees: ClassVar[tuple[str, ...]] = (
         "A queue hands out in the order of publication; with several consumers they finish in any order.",
         "What was not acknowledged when a channel closes comes again, before anything that was never delivered.",
-        "What is given back (basic.nack) keeps its place, or comes before new messages; in a quorum queue without a "
-        "delivery-limit it goes to the back.",
+        "What is given back comes before new messages; without a delivery-limit, a quorum queue puts it at the back.",
         "redelivered=false means that this message was never delivered before.",
         "A single active consumer gets everything in order; while it only looks dead, two may work.",
         "No deduplication: what is published again is another message.",

@@ -171,10 +171,8 @@ def displaced_without_failure(
             return at, f"{name} did not fail (|fail {name}), so nothing that was sent after it lands before it"
         if most is not None and len(later) > most * failed[name]:
             times = "once" if failed[name] == 1 else f"{failed[name]} times"
-            return at, (
-                f"{name} failed {times}, and a failed attempt is overtaken by the other batches in flight: by {most} at "
-                f"most, not by {len(later)}"
-            )
+            text = f"{name} failed {times}, and a failed attempt is overtaken by the other batches in flight"
+            return at, f"{text}: by {most} at most, not by {len(later)}"
         sent.append(item.rank)
     return None
 
