@@ -103,7 +103,7 @@ class _Speller:
     def fetched(self, old: int, steps: Sequence[Raw]) -> None:
         """What a consumer runs after it has lost its partitions was accepted before that."""
         for do, consumer, _, lane, offset, *_ in steps:
-            if do == Do.DELIVER and consumer == old:
+            if do in (Do.DELIVER, Do.FAIL) and consumer == old:
                 self._send_up_to(lane, offset)
 
     def _lose(self, name: str, consumer: int, lane: int, offset: int) -> None:

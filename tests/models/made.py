@@ -80,9 +80,10 @@ def _alike(broker: Settings, stream: Stream, faults: tuple[Fault, ...], runs: Se
         except StopIteration:
             return made, made == len(runs)
         answer = None
-        if step[0] != Do.DELIVER:
+        if step[0] not in (Do.DELIVER, Do.FAIL):
             continue
-        if made == len(runs) or runs[made][0] != step[2] + 1:
+        fails = step[0] == Do.FAIL
+        if made == len(runs) or runs[made][0] != step[2] + 1 or (fails and not runs[made][1]):
             return made, False
-        answer = runs[made][1]
+        answer = (runs[made][1] or None) if not fails else None
         made += 1
