@@ -50,51 +50,13 @@ EXCUSED = {
 }
 """What an emulator did and the broker itself does not do, and why."""
 
-FAILED = "no fault makes a later message overtake one whose attempt failed"
-SENT_AGAIN = "no fault makes an application send again what failed"
-IN_PLACE = "what a handler refuses lets one delivery of another go first, where that is possible"
-GIVEN_UP = "no fault gives a message up for good"
+REJECTED = "no fault makes an application reject a message for good, and send it again"
+GIVEN_UP = "no fault gives up a message whose attempt failed"
 
 NOT_MADE = {
+    "rabbitmq, quorum: requeued, prefetch 1, one consumer": "the model of a queue without a delivery-limit keeps places",
     **{
-        f"jetstream, {run}": FAILED
-        for run in (
-            "nak, one pulled at a time",
-            "nak, five pulled",
-            "nak with a delay, one pulled at a time",
-            "ack wait over, one pulled at a time",
-        )
-    },
-    **{
-        f"rabbitmq, {run}": FAILED
-        for run in (
-            "classic: requeued, prefetch 5, one consumer",
-            "quorum: requeued, prefetch 1, one consumer",
-            "quorum: requeued, prefetch 5, one consumer",
-            "classic: requeued when 4 and 5 were acknowledged, 6 and 7 waiting",
-            "quorum: requeued when 4 and 5 were acknowledged, 6 and 7 waiting",
-        )
-    },
-    **{
-        f"sqs, {run}": FAILED
-        for run in (
-            "standard: not deleted, one received at a time",
-            "standard: not deleted, ten received",
-            "standard: visibility 0, ten received",
-            "FIFO: not deleted, ten received, the others deleted",
-            "FIFO: visibility 0, ten received, the others deleted",
-        )
-    },
-    "redis, not acknowledged, claimed later": FAILED,
-    "redis, set aside at its second delivery, added again": FAILED,
-    "kafka, share group: released": FAILED,
-    "kafka, retry topic": FAILED,
-    "kafka, dead-letter topic, produced again": FAILED,
-    "postgres, back-off": FAILED,
-    "postgres, rolled back": IN_PLACE,
-    "sqs, standard: visibility 0, one received at a time": IN_PLACE,
-    **{
-        f"rabbitmq, {kind}: {run}": SENT_AGAIN
+        f"rabbitmq, {kind}: {run}": REJECTED
         for kind in ("classic", "quorum")
         for run in (
             "acknowledged and published again",
@@ -102,11 +64,12 @@ NOT_MADE = {
             "through a retry queue with a time to live",
         )
     },
-    "redis, acknowledged and added again": SENT_AGAIN,
     "jetstream, term": GIVEN_UP,
     "kafka, share group: rejected": GIVEN_UP,
-    "rabbitmq, quorum: x-delivery-limit 2, always requeued": GIVEN_UP,
-    "sqs, FIFO: received twice, dead-lettered, sent again with the same body": GIVEN_UP,
+    "rabbitmq, quorum: x-delivery-limit 2, always requeued": "what is dead-lettered is always put back in the end",
+    "sqs, FIFO: received twice, dead-lettered, sent again with the same body": (
+        "what is dead-lettered is always put back in the end"
+    ),
     "redis, trimmed to two while five are pending": "what is lost here was pending, and no handler saw it",
     "kafka, committed for each, auto-commit of what was polled, dies": "one crash loses one record, and not a poll",
 }
