@@ -163,6 +163,11 @@ AFTER = {
         (OVERTAKEN, "[1 2 3! 4 5] [3r] 6", "[1 2 3! 4- 5-] [3r 4r 5r] 6"),
         (("[1 2 3! 4 5] [6] [3r]", "[6]"), ("[1 2 3! 4 5] [2r 3r]", "[2r 3r]")),
     ),
+    "LambdaSqs, FIFO, partial, stops": After(
+        LambdaSqs(fifo=True, report_batch_item_failures=True, skips_failed=False),
+        (IN_PLACE, "[1 2 3! 4- 5-] [3r 4r 5r] 6"),
+        (OVERTAKES_3, ("[1 2 3! 4 5] [3r]", "[1 2 3! 4 5]")),
+    ),
     "PubSub, ordering keys": After(
         PubSub(ordering=True),
         (IN_PLACE, "1 2 3! 4 5 3r 4r 5r 6", "1 2 3! |nack 3 4 3r 4r 5"),
