@@ -54,9 +54,9 @@ def whole(default: int) -> int:
     return attrs.field(default=default, validator=positive)
 
 
-def whole_or_none() -> int | None:
-    """A setting that is a whole number, 1 or more, or None, the default."""
-    return attrs.field(default=None, validator=attrs.validators.optional(positive))
+def whole_or_none(default: int | None = None) -> int | None:
+    """A setting that is a whole number, 1 or more, or None."""
+    return attrs.field(default=default, validator=attrs.validators.optional(positive))
 
 
 def flag(default: bool = False) -> bool:

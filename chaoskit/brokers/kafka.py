@@ -193,7 +193,8 @@ class Kafka(Settings):
     `max_in_flight`: `max.in.flight.requests.per.connection`; 5 in Java, 1,000,000 in librdkafka. An idempotent
     producer allows 5 at most. `records_per_batch`: records that one batch of a partition holds (`linger.ms`,
     `batch.size`). `retry_order`: how a failed batch is queued again: "newest_first" as Java does, "sequence" as
-    librdkafka does. `commit_every`: the consumer commits after each k-th record; None: after every record, and now
+    librdkafka does, which lets one batch more overtake a retry, also where max_in_flight is 1.
+    `commit_every`: the consumer commits after each k-th record; None: after every record, and now
     and then a commit is late. `on_error`: what the consumer does when the handler raises: "retry" (seek back and show
     it again), "stop" (the process dies and starts again), "skip" (log and go on: the record is lost), "retry_topic"
     (publish it to a retry topic and go on, as Spring's @RetryableTopic does). `max_attempts`: before a refused record
@@ -257,6 +258,14 @@ class Kafka(Settings):
 
     @property
     def words(self) -> Words:  # type: ignore[override]
+        words = self._words_of_group
+        if self.retry_order == "newest_first":
+            return words
+        swapped = attrs.evolve(words.told[BatchSwap], ruled_out_by="enable.idempotence=true (idempotent_producer=True)")
+        return attrs.evolve(words, told={**words.told, BatchSwap: swapped})
+
+    @property
+    def _words_of_group(self) -> Words:
         if self.group == "consumer":
             return RETRY_TOPIC if self.on_error == "retry_topic" else WORDS
         return SHARE if self.group == "share" else PARALLEL
@@ -267,9 +276,10 @@ class Kafka(Settings):
             no[BatchSwap] = (
                 "an idempotent producer keeps its batches in order; idempotent_producer=False makes it possible"
             )
-        elif self.max_in_flight == 1:
+        elif self._under_way == 1:
             no[BatchSwap] = (
-                "with one batch in flight nothing overtakes a retry; max_in_flight=2 or more makes it possible"
+                "with one batch in flight nothing overtakes a retry of the Java client; max_in_flight=2 or more makes "
+                'it possible, and so does librdkafka (retry_order="sequence")'
             )
         if self.idempotent_producer and not self.application_resends:
             no[Resend] = (
@@ -298,12 +308,19 @@ class Kafka(Settings):
             no[Overtake] = "a single member handles what it acquired in order; consumers=2 or more makes it possible"
         return no
 
+    @property
+    def _under_way(self) -> int:
+        """Batches of a partition that may fail or overtake a retry. The Java client mutes a partition; librdkafka has
+        built one more request (`queue.buffering.backpressure.threshold`) than it has sent."""
+        ahead = self.retry_order == "sequence" and not self.idempotent_producer
+        return self.max_in_flight + ahead
+
     def rules(self) -> LogRules | QueueRules:
         if self.group == "share":
             return share_rules(self.delivery_count_limit, self.max_record_locks)
         return LogRules(
             writes="exact" if self.idempotent_producer else "window",
-            max_in_flight=self.max_in_flight,
+            max_in_flight=self._under_way,
             records_per_batch=self.records_per_batch,
             newest_first=self.retry_order == "newest_first",
             overlapping_failures=True,
@@ -335,7 +352,7 @@ class Kafka(Settings):
             home,
             self.partitions,
             self.records_per_batch,
-            self.max_in_flight,
+            self._under_way,
             self.retry_order == "newest_first",
             retries_copy=not self.idempotent_producer,
         )

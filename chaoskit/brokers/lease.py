@@ -243,6 +243,8 @@ class Lender:
             out |= {armed.consumer for armed in self._all_armed() if self._is_full(armed.consumer)}
             kept = [stall.kept[3][1] for stall in self._stalled.values() if stall.kept is not None]
             out |= {consumer for consumer in kept if kept.count(consumer) >= self.leasing.window}
+        if self.leasing.window == 1 and self.leasing.lock == "message":  # it takes nothing else before it has run that
+            out |= {consumer for consumer in self._held_by.values() if consumer >= 0}
         return {consumer for consumer in out if consumer is not None}
 
     def _all_armed(self) -> list[Armed]:
@@ -381,7 +383,7 @@ class Lender:
         """The lease of all that the consumer holds ends; it runs it nevertheless, while others are handed it."""
         old, lane = turn[3][1], self._lane(turn)
         room = min(self._room(turn), self.leasing.window - self._given_back_of(old))
-        held = [turn, *self._fetched_with(turn, min(fault.holds, room - 1))]
+        held = [turn, *self._fetched_with(turn, max(0, min(fault.holds, room - 1)))]
         self._open.pop(self._batch_lane(turn), None)
         for each in held:
             self._hands_over(each)

@@ -14,8 +14,10 @@ from chaoskit.schedule import Do, Raw
 def spell_log(reader: Reader, steps: Sequence[Raw], raised: Sequence[int]) -> str:
     """The words. Events are numbered 1, 2, 3… as they were produced; partition 0 is the unit p0."""
     speller = _Speller(reader)
-    for step, refused in once_more(reader, steps, raised):
+    for number, (step, refused) in enumerate(once_more(reader, steps, raised)):
         speller.before(step)
+        if step[0] == Do.TAKE_OVER:
+            speller.fetched(reader.evicted[step[1]], steps[number:])
         speller.say(step, refused)
     speller.before(None)
     return " ".join(word if isinstance(word, str) else speller.position(*word) for word in speller.words)
@@ -97,6 +99,12 @@ class _Speller:
                 self._lose(name, consumer, lane, offset)
         elif do == Do.SKIP:
             self._processed(consumer, lane, offset)
+
+    def fetched(self, old: int, steps: Sequence[Raw]) -> None:
+        """What a consumer runs after it has lost its partitions was accepted before that."""
+        for do, consumer, _, lane, offset, *_ in steps:
+            if do in (Do.DELIVER, Do.FAIL) and consumer == old:
+                self._send_up_to(lane, offset)
 
     def _lose(self, name: str, consumer: int, lane: int, offset: int) -> None:
         """Committed before it was run, and the process dies; or the commit is lost, and reading starts at the end."""

@@ -85,9 +85,10 @@ LEASE = attrs.evolve(
 class PostgresQueue(Settings):
     """A queue table and its workers.
 
-    `workers`: that compete. `style`: "lock" claims and deletes the row in one transaction with the work; "lease"
-    marks it with locked_until, so that a slow worker may be overtaken by another one on the same row. `dead_letters`:
-    failed rows are set aside and inserted again later. `table`: its name, as messages carry it.
+    `workers`: that compete; each claims one row at a time (LIMIT 1). `style`: "lock" claims and deletes the row in one
+    transaction with the work; "lease" marks it with locked_until, so that a slow worker may be overtaken by another one
+    on the same row. `dead_letters`: failed rows are set aside and inserted again later. `table`: its name, as messages
+    carry it.
     """
 
     workers: int = whole(2)
@@ -96,11 +97,14 @@ class PostgresQueue(Settings):
     table: str = named("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
-        "Rows are claimed in the order asked for among those that are not locked; workers finish in any order.",
+        "Rows are claimed one by one, in the order asked for among those not locked; workers finish in any order.",
         "Two workers never hold the same row lock; with leases a slow worker may work beside the next one.",
         "A rollback makes the row available again at once, or after its back-off (run_at).",
     )
-    sources: ClassVar[tuple[str, ...]] = ("postgresql.org/docs/current: sql-select (FOR UPDATE SKIP LOCKED)",)
+    sources: ClassVar[tuple[str, ...]] = (
+        "postgresql.org/docs/current: sql-select (FOR UPDATE SKIP LOCKED)",
+        "procrastinate: procrastinate_fetch_job_v2; graphile-worker: get_job (both LIMIT 1)",
+    )
 
     @property
     def words(self) -> Words:  # type: ignore[override]
@@ -112,6 +116,8 @@ class PostgresQueue(Settings):
             broker="the queue table",
             order="dispatch",
             consumers=1 if self.workers == 1 else None,
+            at_hand=1,
+            at_hand_setting="a worker claims one row (LIMIT 1)",
             returns="anywhere",
             loss="returns" if lock else "lease",
             zombies=not lock,

@@ -124,12 +124,32 @@ class _Speller:
     def words(self, happened: Sequence[_Happened]) -> list[str]:
         ends = ("open", "again") if self._style == "invoked" else ("back", "open", "again", Do.PARK, Do.SKIP)
         kept, batches = _unsettled(happened, ends), _received_with(happened)
+        if self._lender.leasing.lock == "group" and self._style == "settled":
+            batches = self._receives(happened, kept)
         for number, each in enumerate(happened):
             for record in batches.get(number, ()):
                 if self._style == "settled":
                     self._send_up_to(record, put_back=False)
             self._say(each, number in kept)
         return self._said
+
+    def _receives(self, happened: Sequence[_Happened], unsettled: Collection[int]) -> dict[int, list[Record]]:
+        """What one receive of a group hands out later: it was sent before the receive began, with this number."""
+        begun: dict[str, tuple[int, set[Record]]] = {}
+        found: dict[int, list[Record]] = {}
+        for number, each in enumerate(happened):
+            if each.late or each.what in (Do.RESTART, Do.TAKE_OVER, "open", "undead"):
+                continue
+            group = self._unit_of(each.record[0], each.position)
+            start, out = begun.get(group, (number, set[Record]()))
+            if each.what in ("held", Do.DELIVER):
+                found.setdefault(start, []).append(each.record)
+            settled = each.what == Do.DELIVER and number not in unsettled and not each.refused
+            out = out - {each.record} if settled or each.what not in ("held", Do.DELIVER) else out | {each.record}
+            begun[group] = (start, out)
+            if not out:
+                del begun[group]
+        return found
 
     def _say(self, each: _Happened, unsettled: bool) -> None:
         name = consumer_name(self._takeovers if self._style == "relay" else each.consumer)
@@ -182,6 +202,8 @@ class _Speller:
         """Where single messages are not settled: a crash, or a failed invocation, says what comes again."""
         if each.what == "undead":
             self._undead = each.consumer
+            if self._style == "crashed":  # what it holds was accepted before it lost its queue
+                self._send_up_to(each.record, put_back=False)
         relay = self._style == "relay"
         if each.what == Do.RESTART and self._style != "invoked":
             self._said.append(f"{name}:⚡")

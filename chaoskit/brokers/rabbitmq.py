@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole
+from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole, whole_or_none
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.partitioners import by_murmur3
 from chaoskit.brokers.producer import Home, Producer
@@ -112,8 +112,9 @@ class RabbitMQ(Settings):
 
     `queue_type`: a quorum queue counts and limits deliveries. `consumers`: that compete. `single_active_consumer`: one
     of them is served, the next one when it fails. `prefetch`: unacknowledged messages of one consumer (basic.qos).
-    `delivery_limit`: redeliveries of a message in a quorum queue; 20 since 4.0. `dead_letter_exchange`: rejected
-    messages go there, and somebody publishes them again. `auto_ack`: no acknowledgements, so that a crash loses what
+    `delivery_limit`: redeliveries of a message in a quorum queue; 20 since 4.0. None: no limit (the default of 3.x; -1
+    in 4.x), and then what is given back goes to the back of the queue. `dead_letter_exchange`: rejected messages go
+    there, and somebody publishes them again. `auto_ack`: no acknowledgements, so that a crash loses what
     was handed over. `outstanding_confirms`: messages that the publisher sends before it has the confirm of the first.
     `queues`: behind a hash exchange, each with these consumers; a key has its queue until the bindings change.
     `queue`: its name, as messages carry it.
@@ -123,7 +124,7 @@ class RabbitMQ(Settings):
     consumers: int = whole(2)
     single_active_consumer: bool = flag()
     prefetch: int = whole(10)
-    delivery_limit: int = whole(20)
+    delivery_limit: int | None = whole_or_none(20)
     dead_letter_exchange: bool = flag()
     auto_ack: bool = flag()
     outstanding_confirms: int = whole(1)
@@ -133,6 +134,7 @@ class RabbitMQ(Settings):
     guarantees: ClassVar[tuple[str, ...]] = (
         "A queue hands out in the order of publication; with several consumers they finish in any order.",
         "What was not acknowledged when a channel closes comes again, before anything that was never delivered.",
+        "What is given back comes before new messages; without a delivery-limit, a quorum queue puts it at the back.",
         "redelivered=false means that this message was never delivered before.",
         "A single active consumer gets everything in order; while it only looks dead, two may work.",
         "No deduplication: what is published again is another message.",
@@ -142,13 +144,13 @@ class RabbitMQ(Settings):
             "rabbitmq.com/docs: confirms, nack, reliability, semantics, consumers, quorum-queues, dlx, "
             "modulus-hash-exchange"
         ),
-        "github.com/rabbitmq/rabbitmq-server: rabbit_fifo.erl, rabbitmq_consistent_hash_exchange",
+        "github.com/rabbitmq/rabbitmq-server: rabbit_fifo.erl, rabbitmq_consistent_hash_exchange, issue 10499",
     )
 
     @property
     def words(self) -> Words:  # type: ignore[override]
         words = SINGLE if self._ordered else WORDS
-        if self.auto_ack or self.queue_type == "classic":
+        if self.auto_ack or not self._limited:
             return words
         return attrs.evolve(words, told={**words.told, Lose: LIMITED})
 
@@ -156,8 +158,13 @@ class RabbitMQ(Settings):
     def _ordered(self) -> bool:
         return self.single_active_consumer or self.consumers == 1
 
+    @property
+    def _limited(self) -> bool:
+        """Deliveries are counted, and at the limit a message leaves."""
+        return self.queue_type == "quorum" and self.delivery_limit is not None
+
     def rules(self) -> QueueRules:
-        quorum = self.queue_type == "quorum"
+        quorum, limit = self.queue_type == "quorum", self.delivery_limit
         return QueueRules(
             broker="RabbitMQ",
             order="dispatch",
@@ -165,11 +172,12 @@ class RabbitMQ(Settings):
             prefetch=None if self.auto_ack else self.prefetch,
             pushes=True,
             returns="front" if quorum else "place",
+            nacked="tail" if quorum and limit is None else None,
             loss="returns",
             settles="at_hand_over" if self.auto_ack else "after_run",
             settles_setting="auto_ack=True",
-            limit=self.delivery_limit + 1 if quorum else None,
-            limit_setting=f"delivery_limit={self.delivery_limit}",
+            limit=limit + 1 if quorum and limit is not None else None,
+            limit_setting=f"delivery_limit={limit}",
             dead="any" if self.dead_letter_exchange else "never",
             dead_setting="dead_letter_exchange=False",
             send_window=self.outstanding_confirms,
@@ -194,7 +202,7 @@ class RabbitMQ(Settings):
             no[DeadLetter] = (
                 "with auto-ack nothing is rejected; auto_ack=False with dead_letter_exchange=True makes it possible"
             )
-        elif self.queue_type == "classic" or self.dead_letter_exchange:
+        elif not self._limited or self.dead_letter_exchange:
             no[Lose] = (
                 "what is not acknowledged is kept; auto_ack=True makes it possible, or the delivery limit of "
                 'queue_type="quorum" with dead_letter_exchange=False'
@@ -202,7 +210,7 @@ class RabbitMQ(Settings):
         return no
 
     def stages(self) -> QueueSettings:
-        limited = self.queue_type == "quorum"
+        quorum, limit = self.queue_type == "quorum", self.delivery_limit
         home: Home = one_queue
         growth: Growth | None = None
         if self.queues > 1:
@@ -214,14 +222,14 @@ class RabbitMQ(Settings):
             brings="consumer",
             window=self.prefetch,
             goes_on=True,
-            behind_buffers=True,
-            returns="front" if limited else "place",
+            behind_buffers=not quorum or limit is not None,
+            returns="front" if quorum else "place",
             refused="lost" if self.auto_ack else "again",
-            max_attempts=self.delivery_limit + 1 if limited else 10,
-            gives_up="dead" if self.dead_letter_exchange else "lost" if limited else "never",
+            max_attempts=limit + 1 if quorum and limit is not None else 10,
+            gives_up="dead" if self.dead_letter_exchange else "lost" if self._limited else "never",
         )
         producer = Producer(home, self.queues, max_in_flight=self.outstanding_confirms)
-        fields = partial(_quorum if limited else _classic, self.queue)
+        fields = partial(_quorum if quorum else _classic, self.queue)
         return QueueSettings(self.queue, producer, lends, fields, "application", growth)
 
 

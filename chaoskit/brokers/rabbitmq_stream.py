@@ -116,6 +116,9 @@ class RabbitMQStream(Settings):
             no[BatchSwap] = "each confirm is awaited before the next message; outstanding_confirms=2 makes it possible"
         if self.partitions == 1:
             no[Overtake] = "a single stream is read in order; partitions=2 or more makes it possible"
+            no[Rehash] = (
+                "a plain stream has no partitions to add; partitions=2 or more, a super stream, makes it possible"
+            )
         if not self.dead_letters:
             no[DeadLetter] = (
                 "a stream sets nothing aside; dead_letters=True, where the application does, makes it possible"
@@ -139,10 +142,11 @@ class RabbitMQStream(Settings):
             dead_letters=self.dead_letters,
             dead_hint="dead_letters=True",
             units=self.partitions,
+            grows="never" if self.partitions == 1 else "up",
         )
 
     def stages(self) -> LogSettings:
-        home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.partitions)
+        home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.partitions, grows=self.partitions > 1)
         producer = Producer(home, self.partitions, max_in_flight=self.outstanding_confirms)
         reading = Reading(self.consumers, self.store_offset_every, "retry", 10, not self.dead_letters, resets=True)
         return LogSettings(self.stream, producer, reading, 10_000, growth)

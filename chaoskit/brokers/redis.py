@@ -157,6 +157,7 @@ class RedisStreams(Settings):
             settles="at_hand_over" if self.noack else "after_run",
             settles_setting="noack=True",
             late_ack="accepted",
+            anybody_acks=True,
             comes_back=False,
             rereads=True,
             marks=False,

@@ -485,7 +485,8 @@ class LambdaSqs(Settings):
             make("Lambda", self.max_receive_count, self.visibility_timeout, lost),
             receive=self.batch_size,
             batch_returns="failed" if self.report_batch_item_failures else "whole",
-            skips_failed=True,
+            skips_failed=not self.fifo or (self.report_batch_item_failures and self.skips_failed),
+            skips_setting="report_batch_item_failures=True with skips_failed=True",
             limit_exact=False,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -10,7 +11,7 @@ import attrs
 from chaoskit.errors import UsageError
 from chaoskit.traces.answer import Permitted, refused
 from chaoskit.traces.log_lambda import LambdaReader
-from chaoskit.traces.log_layout import Layout, Record, deliveries, label_of, layouts, units_of
+from chaoskit.traces.log_layout import Layout, Passes, Record, deliveries, label_of, layouts, units_of
 from chaoskit.traces.log_parallel import ParallelReader
 from chaoskit.traces.log_passes import PASSES, elsewhere, redriven_choices
 from chaoskit.traces.log_producer import displaced_without_failure, first_unwritable
@@ -184,7 +185,7 @@ def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
     hypotheses = (
         layout
         for put_back in redriven_choices(rules, trace, unit)
-        for layout in layouts(trace, unit, lane, put_back, skips, reorders)
+        for layout in layouts(trace, unit, lane, put_back, skips, reorders, _passes(rules))
     )
     for layout in hypotheses:
         written = _written(rules, trace, unit, layout)
@@ -197,6 +198,18 @@ def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
         found.append(answer)
     furthest = max((refusal.index for refusal in found), default=0)
     return _first([refusal for refusal in found if refusal.index == furthest])
+
+
+def _passes(rules: LogRules) -> Passes | None:
+    """Which rows a cursor passes over: those that became visible behind a later one. A lost slot passes over any."""
+    if not rules.cursor_skips:
+        return None
+    if rules.writes != "outbox":
+        return lambda record, said: True
+    return lambda record, said: any(
+        natural_key(name) > natural_key(record[0]) and said.put[name, copy] < said.put[record]
+        for name, copy in said.put
+    )
 
 
 def _written(rules: LogRules, trace: Trace, unit: str | None, layout: Layout) -> Refusal | None:
@@ -212,8 +225,8 @@ def _written(rules: LogRules, trace: Trace, unit: str | None, layout: Layout) ->
     items = [attrs.evolve(item, redriven=item.redriven or sent_elsewhere(*item.record)) for item in layout.items]
     found = first_unwritable(facts, items, layout.names)
     if found is None and failed:
-        names = {label.name for label in failed if label.unit in (None, unit)}
-        found = displaced_without_failure(layout.items, layout.names, names)
+        names = Counter(label.name for label in failed if label.unit in (None, unit))
+        found = displaced_without_failure(rules, layout.items, layout.names, names)
     if found is None:
         return None
     item = layout.items[found[0]]
@@ -235,8 +248,10 @@ def _moved(trace: Trace) -> frozenset[str]:
 
 def _read(rules: LogRules, trace: Trace, unit: str | None, layout: Layout, lane: frozenset[Record]) -> Refusal | None:
     one_key = unit is not None and all(entry.name.rstrip("'").isdigit() for entry in layout.entries if entry.record)
-    reader = READERS[rules.reads](View(rules, layout, trace.groups, one_key=one_key))
+    view = View(rules, layout, trace.groups, one_key=one_key, unput=set(_puts(trace.words, unit, layout)))
+    reader = READERS[rules.reads](view)
     for index, word in enumerate(trace.words):
+        view.unput.difference_update(_puts([word], unit, layout))
         here = _in_unit(word, unit, lane)
         if here is None:
             continue
@@ -247,6 +262,13 @@ def _read(rules: LogRules, trace: Trace, unit: str | None, layout: Layout, lane:
         if why:
             return Refusal(index, why)
     return None
+
+
+def _puts(words: Iterable[Word], unit: str | None, layout: Layout) -> Iterator[int]:
+    """The places of the records of a unit that these words put."""
+    for word in words:
+        if isinstance(word, Put) and word.label.unit == unit and (word.label.name, word.label.copy) in layout.index:
+            yield layout.index[word.label.name, word.label.copy]
 
 
 def _named(word: Word) -> Iterator[Label]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
@@ -57,6 +57,9 @@ class Mentions:
     put: dict[Record, Moment]
     existing: frozenset[Record]
     points: frozenset[str]
+
+
+Passes = Callable[[Record, Mentions], bool]
 
 
 @attrs.frozen
@@ -180,11 +183,13 @@ def layouts(
     redriven: frozenset[Record],
     skips: bool,
     reorders: bool,
+    passes: Passes | None = None,
 ) -> list[Layout]:
     """The hypotheses about the log of a unit: `log:` if that was given, else the produced order and the shown order.
 
     `lane` are the records that live elsewhere, `redriven` those that are no sends; with `skips` a missing number
-    need not be in the log; `reorders`: the log need not be in the produced order.
+    need not be in the log; `reorders`: the log need not be in the produced order; `passes`: which of the records that
+    are put and never shown were passed over, and are in no log.
     """
     said = mentions(trace, unit, lane)
     elsewhere = numbers_elsewhere(trace, unit)
@@ -193,7 +198,7 @@ def layouts(
         return [_given(given, said, elsewhere, redriven)]
     places = [entry for entry in _natural(said, elsewhere) if entry.record or not entry.real or not skips]
     firsts = any(copy == 0 for _, copy in said.put)
-    natural = _with_puts(places, said) if firsts else _with_copies(places, said)
+    natural = _with_puts(places, said, passes) if firsts else _with_copies(places, said)
     whole = [entry for entry in _natural(_as_first(said), elsewhere) if entry.record]
     found = [_layout(natural, said, _ranks(whole), redriven, True)]
     shown = _by_first_show(places, said)
@@ -278,8 +283,12 @@ def _ranks(entries: Sequence[Entry]) -> dict[str, int]:
     return ranks
 
 
-def _with_puts(places: list[Entry], said: Mentions) -> list[Entry]:
-    """The records that no verb puts were there before; the others follow in the order of their puts."""
+def _with_puts(places: list[Entry], said: Mentions, passes: Passes | None) -> list[Entry]:
+    """The records that no verb puts were there before; the others follow in the order of their puts. Where records are
+    passed over, it is their own order, and those that were are missing."""
+    if passes is not None:
+        over = {record for record in said.put if record not in said.seen and passes(record, said)}
+        return [entry for entry in places if entry.record is None or entry.record not in over]
     before = [entry for entry in places if entry.record not in said.put]
     copies = sorted(record for record in said.existing if record[1] and record not in said.put)
     put = sorted(said.put, key=lambda record: said.put[record])

@@ -47,6 +47,9 @@ class ParallelReader:
         self.view = view
         self.rules = view.rules
         self.states = {State()}
+        self.killed: set[str] = set()
+        self.fetched: dict[str, int] = {}
+        """The place behind what a consumer can hold that has lost the unit, where that is listed."""
         entries = view.layout.entries
         self.key = ["" if view.one_key else _key(entry.record[0] if entry.record else entry.name) for entry in entries]
 
@@ -55,9 +58,11 @@ class ParallelReader:
             case Deliver() | Batch():
                 return self.delivered(word)
             case Kill(consumer=consumer):
+                self.killed.add(consumer)
                 return self.step(lambda state: self.kill(state, consumer))
             case Evict(source=source, target=target) | Move(source=source, target=target):
                 zombie = isinstance(word, Evict)
+                self.fetched[source] = self.view.written
                 return self.step(lambda state: self.hand_over(state, source, target, zombie))
             case Commit():
                 return self.step(lambda state: self.commit(state, word))
@@ -88,6 +93,7 @@ class ParallelReader:
             why = self.step(partial(self.deliver, member=member, first=number == 0))
             if why:
                 return why
+            self.killed.discard(member.consumer)
         return ()
 
     def deliver(self, state: State, member: Deliver, first: bool) -> set[State] | str:
@@ -144,10 +150,16 @@ class ParallelReader:
         """Nobody owns the unit now: an old owner runs what it holds, or has joined again."""
         joined = attrs.evolve(state, zombies=tuple(pair for pair in state.zombies if pair[0] != member.consumer))
         found = self.run(joined, member, place)
-        if member.outcome == "held" or self.cannot_run(state, held, place):
+        if member.outcome == "held" or self.cannot_run(state, held, place) or self.never_fetched(member, place):
             return found
         late = {self.run_by_zombie(state, member, held, place)}
         return late if isinstance(found, str) else found | late
+
+    def never_fetched(self, member: Deliver, place: int) -> str:
+        if place < self.fetched.get(member.consumer, place + 1):
+            return ""
+        lost = f"{member.consumer} has lost the {self.rules.unit_word} and cannot fetch"
+        return f"{lost}: {self.view.named(place)} was accepted later"
 
     def run(self, state: State, member: Deliver, place: int) -> set[State] | str:
         zombie = dict(state.zombies).get(member.consumer)
@@ -158,6 +170,8 @@ class ParallelReader:
             return f"{member.consumer} does not own the {self.rules.unit_word}: {state.owner} does{listed}"
         done = state.done if state.owner in (None, member.consumer) or zombie is None else zombie
         why = self.cannot_run(state, done, place)
+        if state.owner not in (None, member.consumer):
+            why = why or self.never_fetched(member, place)
         if why or member.outcome == "held":
             return why or {attrs.evolve(state, owner=state.owner or member.consumer)}
         if state.owner not in (None, member.consumer):
@@ -204,6 +218,8 @@ class ParallelReader:
     def commit(self, state: State, word: Commit) -> set[State] | str:
         if word.refused:
             return {state}
+        if word.consumer in self.killed:
+            return f"{word.consumer} was killed and has run nothing since: it has nothing to commit"
         if state.owner not in (None, word.consumer):
             lost = f"{word.consumer} does not own the {self.rules.unit_word}"
             return f"{lost}, so the broker refuses its commit: `{spell(word)}!`"

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, combinations, islice, product
 
 from chaoskit.traces.log_layout import Record, deliveries
 from chaoskit.traces.log_rules import LogRules
-from chaoskit.traces.words import Batch, Deliver, End, Evict, Grow, Kill, Label, Move, Put, Settle, Trace, natural_key
+from chaoskit.traces.words import (
+    Batch,
+    Deliver,
+    End,
+    Evict,
+    Grow,
+    Kill,
+    Label,
+    Move,
+    Put,
+    Reset,
+    Settle,
+    Trace,
+    natural_key,
+)
 
 Refusal = tuple[int, tuple[str, ...]]
 
@@ -141,7 +155,7 @@ def growth(rules: LogRules, trace: Trace) -> Refusal | None:
         if not isinstance(word, Grow):
             continue
         if rules.grows == "never":
-            return index, (f"the number of units of a {rules.unit_word} cannot change",)
+            return index, (f"the number of {rules.unit_word}s cannot change",)
         if rules.grows == "up" and count is not None and word.count < count:
             return index, (f"the number of {rules.unit_word}s never decreases, and it is {count}",)
         count = word.count
@@ -170,6 +184,8 @@ def parents(rules: LogRules, trace: Trace) -> Refusal | None:
     started: dict[str, str] = {}
     for index, word in enumerate(trace.words):
         grown = grown or isinstance(word, Grow)
+        if isinstance(word, Put) and not grown:
+            before.add(word.label.unit or "")  # a parent that was never read is a parent, too
         for member in deliveries(word):
             unit = member.label.unit or ""
             if unit in started:
@@ -228,4 +244,27 @@ def retries(rules: LogRules, trace: Trace) -> Refusal | None:
     return len(trace.words) - 1, (f"the trace is not complete: {waiting[0]} went to the retry topic and comes again",)
 
 
-PASSES: tuple[Pass, ...] = (marks, puts, growth, polls, parents, restarts, retries)
+def first_records(rules: LogRules, trace: Trace) -> Refusal | None:
+    """A complete trace that lists its puts has read them from the first one on."""
+    said = {type(word) for word in trace.words}
+    if not said.issuperset({Put, End}) or Reset in said or rules.start_at_latest or rules.commit_ahead:
+        return None
+    shown = [member.label for word in trace.words for member in deliveries(word)]
+    done = {*shown, *(word.label for word in trace.words if isinstance(word, Settle))}
+    sent = [word.label for word in trace.words if isinstance(word, Put)]
+    for number, label in enumerate(sent):
+        first = next((other for other in shown if other.unit == label.unit), None)
+        started = first is not None and (first not in sent or sent.index(first) < number)
+        over = rules.cursor_skips and (rules.writes != "outbox" or _behind_a_later_one(label, sent[:number]))
+        if label in done or started or over:
+            continue
+        return len(trace.words) - 1, (f"the trace is not complete: {label} must still be run",)
+    return None
+
+
+def _behind_a_later_one(label: Label, before: Sequence[Label]) -> bool:
+    """A row that became visible behind one with a higher id: a cursor on ids passes it over."""
+    return any(other.unit == label.unit and natural_key(other.name) > natural_key(label.name) for other in before)
+
+
+PASSES: tuple[Pass, ...] = (marks, puts, growth, polls, parents, restarts, retries, first_records)

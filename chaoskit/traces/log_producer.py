@@ -7,6 +7,7 @@ each write; an empty set is a refusal, with a sentence that says what could have
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import attrs
@@ -152,14 +153,27 @@ def _request(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> U
     return None
 
 
-def displaced_without_failure(items: Sequence[Item], names: dict[int, str], failed: set[str]) -> Unwritable | None:
-    """Where the failures are listed, only what failed lands behind what was sent after it."""
-    highest = -1
+def displaced_without_failure(
+    rules: LogRules, items: Sequence[Item], names: dict[int, str], failed: Counter[str]
+) -> Unwritable | None:
+    """Where the failures are listed, only what failed lands behind what was sent after it; on one connection, each
+    failed attempt is overtaken by the other batches in flight, and no more."""
+    most = rules.max_in_flight - 1 if rules.writes == "window" and not rules.application_resends else None
+    base = min((item.rank for item in items), default=0)
+    sent: list[int] = []
     for at, item in enumerate(items):
+        if item.nth:
+            continue
         name = names.get(item.rank, item.record[0])
-        if item.rank < highest and item.nth == 0 and name not in failed:
+        batch = (item.rank - base) // rules.records_per_batch
+        later = {(rank - base) // rules.records_per_batch for rank in sent if rank > item.rank} - {batch}
+        if any(rank > item.rank for rank in sent) and not failed[name]:
             return at, f"{name} did not fail (|fail {name}), so nothing that was sent after it lands before it"
-        highest = max(highest, item.rank)
+        if most is not None and len(later) > most * failed[name]:
+            times = "once" if failed[name] == 1 else f"{failed[name]} times"
+            text = f"{name} failed {times}, and a failed attempt is overtaken by the other batches in flight"
+            return at, f"{text}: by {most} at most, not by {len(later)}"
+        sent.append(item.rank)
     return None
 
 

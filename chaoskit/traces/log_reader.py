@@ -108,9 +108,9 @@ class CursorReader:
         if not self.view.free("process") or state.owner is None:
             return
         if state.owner != consumer:
-            yield evicted(self.rules, state, state.owner, consumer)
+            yield evicted(self.view, state, state.owner, consumer)
             if state.cursor(consumer) is None and state.first is not None and self.rules.zombies:
-                end = state.first + self.rules.max_poll_records
+                end = min(state.first + self.rules.max_poll_records, self.view.written)
                 yield state.put(consumer, Cursor(None, state.first, state.first, end=end))
             return
         cursor = state.cursor(consumer)
@@ -224,6 +224,8 @@ class CursorReader:
         lost = f"{consumer} has lost the {self.rules.unit_word} and cannot fetch"
         if cursor.end >= len(self.view.layout.entries):
             return lost
+        if cursor.end in self.view.later:
+            return f"{lost}: {self.view.named(cursor.end)} was accepted later"
         return f"{lost}: it held nothing from {self.view.named(cursor.end)} on ({self.rules.poll_word} bounds it)"
 
     def out_of_order(self, state: State, consumer: str, cursor: Cursor, place: int) -> str:
@@ -252,7 +254,7 @@ class CursorReader:
     def evict(self, state: State, source: str, target: str) -> set[State]:
         if state.owner not in (None, source):
             return {state}
-        lost = evicted(self.rules, state, source, target)
+        lost = evicted(self.view, state, source, target)
         unknown = state.owner is None and (state.first is None or state.died not in (None, source))
         return {lost, state} if unknown else {lost}
 

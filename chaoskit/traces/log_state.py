@@ -64,6 +64,15 @@ class View:
     gone: set[int] = attrs.field(factory=set)
     shown: set[Record] = attrs.field(factory=set)
     failed: set[Record] = attrs.field(factory=set)
+    unput: set[int] = attrs.field(factory=set)
+    """The records that a later word puts."""
+    later: set[int] = attrs.field(factory=set)
+    """The first ones that were accepted only after a consumer had lost the unit."""
+
+    @property
+    def written(self) -> int:
+        """The place behind the last record that was accepted by now."""
+        return min(self.unput, default=len(self.layout.entries))
 
     def following(self, place: int) -> int:
         """The first record from here on that is not gone."""
@@ -98,19 +107,28 @@ def killed(state: State, consumer: str) -> State:
     return attrs.evolve(after, owner=None, died=consumer) if state.owner == consumer else after
 
 
-def evicted(rules: LogRules, state: State, source: str | None, target: str) -> State:
+def evicted(view: View, state: State, source: str | None, target: str) -> State:
     """The unit goes to `target`; `source` may run what it holds, if this broker has zombies."""
     after = attrs.evolve(state, owner=target)
     if source is not None:
-        after = after.put(source, holding(rules, state, state.cursor(source)) if rules.zombies else None)
+        after = after.put(source, holding(view, state, state.cursor(source)) if view.rules.zombies else None)
     return after.put(target, Cursor())
 
 
-def holding(rules: LogRules, state: State, cursor: Cursor | None) -> Cursor:
-    """The cursor of a consumer that lost the unit; one that has run nothing may have fetched from the commit."""
+def holding(view: View, state: State, cursor: Cursor | None) -> Cursor:
+    """The cursor of a consumer that lost the unit; one that has run nothing may have fetched from the commit. It holds
+    nothing that was accepted later."""
     if cursor is not None and cursor.run is not None:
-        return attrs.evolve(cursor, end=held_until(rules, cursor))
-    return Cursor(None, got=state.high, base=state.low, end=state.high + rules.max_poll_records)
+        return attrs.evolve(cursor, end=_accepted(view, held_until(view.rules, cursor)))
+    end = _accepted(view, state.high + view.rules.max_poll_records)
+    return Cursor(None, got=state.high, base=state.low, end=end)
+
+
+def _accepted(view: View, end: int) -> int:
+    """`end`, or the first record before it that was not accepted yet."""
+    if view.written < min(end, len(view.layout.entries)):
+        view.later.add(view.written)
+    return min(end, view.written)
 
 
 def resumed(rules: LogRules, cursor: Cursor, place: int) -> Cursor:

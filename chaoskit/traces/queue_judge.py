@@ -89,9 +89,9 @@ def _ways(case: Case, state: State, word: Word, index: int) -> Iterator[Callable
         if word.what == "ack" and case.rules.late_ack == "maybe":
             yield lambda: settle(case, state, word, index, late_counts=False)
     elif isinstance(word, Put):
-        yield lambda: put(case, state, case.ids[word.label], outside=True)
+        yield lambda: put(case, state, case.ids[word.label], index, outside=True)
         if case.rules.window is not None and not case.lists_times:
-            yield lambda: put(case, state, case.ids[word.label], outside=False)
+            yield lambda: put(case, state, case.ids[word.label], index, outside=False)
     else:
         yield lambda: _other(case, state, word, index)
 

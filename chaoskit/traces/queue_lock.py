@@ -44,6 +44,8 @@ def _due(case: Case, state: State, earlier: int, at: int) -> None:
 def _in_flight(case: Case, state: State, earlier: int, at: int, consumer: str, receive: int) -> None:
     its = state.messages[earlier]
     together = its.holder == consumer and its.receive == receive and _fits(case, state, earlier, at)
+    if case.rules.receive is not None and state.messages[at].put_at > its.since:
+        together = False  # it was sent after that receive
     if not case.unacked(its):
         if not together:
             state.settle(earlier)

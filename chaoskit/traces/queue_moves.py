@@ -44,7 +44,7 @@ def _run_held(case: Case, state: State, at: int, word: Deliver, index: int) -> N
 def _run_stale(case: Case, state: State, at: int, word: Deliver) -> None:
     """A consumer that lost the message still runs it; its acknowledgement may count."""
     its = state.messages[at]
-    state.change(at, stale=its.stale - {word.consumer})
+    state.change(at, stale=its.stale - {word.consumer}, known=its.known | {word.consumer})
     if word.outcome == "ok" and case.rules.late_ack != "refused" and not case.lists_acks and its.phase == "back":
         state.change(at, sure=False)
 
@@ -63,6 +63,7 @@ def _hand_over(case: Case, state: State, at: int, word: Deliver, index: int, rec
         refuse(f"{case.name(at)} is delivered at most {_times(rules.limit)}: {rules.limit_setting}")
     changes = {"phase": "out", "holder": word.consumer, "count": its.count + 1, "sure": True, "not_by": frozenset()}
     state.change(at, **changes, since=index, until=-1, taken_at=state.now, receive=receive, ran="held")
+    state.change(at, known=its.known | {word.consumer}, behind=False, away_at=-1)
     if its.place is None:
         state.change(at, place=_free_place(case, state, at))
     if rules.settles == "at_hand_over":
@@ -170,7 +171,7 @@ def _again(case: Case, state: State, at: int, word: Deliver, index: int, receive
     elif rules.order == "dispatch":
         if its.phase == "lost":
             _notice(case, state, its)
-        queue_order.again(case, state, at, word.consumer)
+        queue_order.again(case, state, at, word.consumer, index)
         room(case, state, at, word.consumer, index)
     if its.phase == "out" and its.ran == "held" and its.holder is not None and rules.zombies:
         state.change(at, stale=state.messages[at].stale | {its.holder})
@@ -206,7 +207,8 @@ def _unseen(case: Case, state: State, at: int, word: Deliver) -> None:
     if case.rules.settles == "at_hand_over":
         refuse(f"{case.rules.settles_setting} settles a message when it is handed over: it never comes again")
     known = queue_order.handed(state)
-    lost = state.killed or not (case.lists_kills and case.lists_acks)
+    died = state.died is not None and state.died[1] > state.messages[at].put_at
+    lost = died or not (case.lists_kills and case.lists_acks)
     one = 1 in {case.rules.receive, case.rules.prefetch, case.rules.outstanding}
     if not known or not lost or (one and case.rules.order != "none" and case.rules.consumers == 1):
         refuse(f"{case.name(at)} is marked as delivered before, but no consumer can have held it")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chaoskit.traces.queue_capacity import at_once, kept_back, room
-from chaoskit.traces.queue_state import HANDED, Case, State, refuse
+from chaoskit.traces.queue_capacity import elsewhere, kept_back, room, was_away
+from chaoskit.traces.queue_state import HANDED, Case, Message, State, refuse
 
 SERVED_FIRST = frozenset({"place", "front", "head"})
 
@@ -16,19 +16,20 @@ def first(case: Case, state: State, at: int, consumer: str, word: int) -> None:
     if fresh:
         notice(case, state, consumer)
         for earlier in state.before(case, at):
-            _overtake(case, state, earlier, at, consumer)
-        if case.rules.returns in SERVED_FIRST:
-            _returns_before_new(case, state, at, consumer)
+            _overtake(case, state, earlier, at, consumer, word)
+        _returns_before_new(case, state, at, consumer)
         room(case, state, at, consumer, word)
+    elif state.messages[at].phase == "away":
+        was_away(case, state, at, consumer, word)
     passed(case, state, at, consumer)
 
 
-def _overtake(case: Case, state: State, earlier: int, at: int, consumer: str) -> None:
+def _overtake(case: Case, state: State, earlier: int, at: int, consumer: str, word: int) -> None:
     """`at` is handed out, so `earlier` was: to somebody else, or it was lost on the way."""
     if state.messages[earlier].phase != "new":
         return
     if elsewhere(case, state, earlier, consumer):
-        state.change(earlier, phase="away", not_by=state.messages[earlier].not_by | {consumer})
+        state.change(earlier, phase="away", not_by=state.messages[earlier].not_by | {consumer}, away_at=word)
     elif may_vanish(case, state):
         state.leave(earlier, "it was lost")
     else:
@@ -39,10 +40,11 @@ def _overtake(case: Case, state: State, earlier: int, at: int, consumer: str) ->
 
 
 def _returns_before_new(case: Case, state: State, at: int, consumer: str) -> None:
-    """What came back is served before a new message, unless that one lay in a client's buffer already."""
+    """What came back is served before a new message, unless that one lay in a client's buffer already; what went to
+    the back of the queue is served before what was put since."""
     for other in state.same_unit(case, at):
         its = state.messages[other]
-        if its.phase != "back" or at in state.buffered:
+        if its.phase != "back" or not _due_before(case, state, its, at):
             continue
         if elsewhere(case, state, other, consumer):
             state.change(other, not_by=its.not_by | {consumer})
@@ -57,14 +59,20 @@ def _returns_before_new(case: Case, state: State, at: int, consumer: str) -> Non
             )
 
 
-def again(case: Case, state: State, at: int, consumer: str) -> None:
+def _due_before(case: Case, state: State, its: Message, at: int) -> bool:
+    """Whether a message that came back stands before a new one."""
+    if its.behind:
+        return state.messages[at].put_at > its.until >= 0
+    return case.rules.returns in SERVED_FIRST and at not in state.buffered
+
+
+def again(case: Case, state: State, at: int, consumer: str, word: int) -> None:
     """`at` is back in the queue and is handed out again: those that stand before it went first."""
     notice(case, state, consumer)
     if consumer in state.messages[at].not_by and case.rules.consumers == 1:
         refuse(_sequential(case, at, consumer))
-    if case.rules.returns == "tail" and case.lists_puts:
-        _behind_all(case, state, at)
-    if case.rules.returns in {"place", "front"}:
+    _behind_all(case, state, at, consumer, word)
+    if case.rules.returns in {"place", "front", "tail"}:
         for other in state.same_unit(case, at):
             _ahead_of(case, state, other, at, consumer)
 
@@ -85,17 +93,26 @@ def _ahead_of(case: Case, state: State, other: int, at: int, consumer: str) -> N
 
 
 def _key(case: Case, state: State, at: int) -> tuple[int, int]:
-    """What returned messages are ordered by."""
+    """What returned messages are ordered by; what went to the back of the queue comes after all others."""
     its = state.messages[at]
     if case.rules.returns == "place":
         return state.place(at)
-    return (its.turn if its.phase == "back" else state.turn + 1, 0)
+    return (int(its.behind), its.turn) if its.phase == "back" else (0, state.turn + 1)
 
 
-def _behind_all(case: Case, state: State, at: int) -> None:
-    waiting = [other for other in state.same_unit(case, at) if state.messages[other].phase == "new"]
-    if waiting and state.messages[at].phase != "away":
-        refuse(f"a message goes back to the tail of the queue: {case.name(waiting[0])} is before {case.name(at)}")
+def _behind_all(case: Case, state: State, at: int, consumer: str, word: int) -> None:
+    """Where `at` went to the back of the queue, what stood there before is handed out first."""
+    its = state.messages[at]
+    if not case.lists_puts or its.phase == "away" or not (its.behind or case.rules.returns == "tail"):
+        return
+    earliest = its.until if its.phase == "back" else its.run_at
+    for other in state.same_unit(case, at):
+        if state.messages[other].phase != "new" or state.messages[other].put_at > earliest:
+            continue
+        if elsewhere(case, state, other, consumer):
+            _overtake(case, state, other, at, consumer, word)
+        else:
+            refuse(f"a message goes back to the tail of the queue: {case.name(other)} is before {case.name(at)}")
 
 
 def unseen(case: Case, state: State, at: int, consumer: str) -> None:
@@ -116,17 +133,18 @@ def notice(case: Case, state: State, consumer: str, *, certainly: bool = False) 
         comes_back(case, state, at, word=None)
 
 
-def comes_back(case: Case, state: State, at: int, word: int | None) -> None:
-    """Put a message back into the queue, behind the returns before it."""
-    its = state.messages[at]
+def comes_back(case: Case, state: State, at: int, word: int | None, *, nacked: bool = False) -> None:
+    """Put a message back into the queue, behind the returns before it; `nacked`: its consumer gave it back."""
+    its, rules = state.messages[at], case.rules
+    behind = "tail" in {rules.returns, rules.nacked if nacked else None}
     state.turn += 1
     stale = its.stale
-    if case.rules.zombies and its.phase == "out" and its.ran == "held" and its.holder is not None:
+    if rules.zombies and its.phase == "out" and its.ran == "held" and its.holder is not None:
         stale |= {its.holder}
     until = its.until if word is None else word
     changes = {"phase": "back", "turn": state.turn, "until": until, "stale": stale, "not_by": frozenset()}
-    state.change(at, **changes)
-    if case.rules.pushes:
+    state.change(at, **changes, behind=behind)
+    if rules.pushes and not behind:
         state.buffered = kept_back(case, state, at, its.holder, lost=its.phase == "lost")
 
 
@@ -139,11 +157,6 @@ def passed(case: Case, state: State, at: int, consumer: str) -> None:
         unrun = its.phase == "away" or (its.phase == "out" and its.holder == consumer and its.ran == "held")
         if unrun and its.since <= state.messages[at].since:
             state.change(earlier, not_by=its.not_by | {consumer})
-
-
-def elsewhere(case: Case, state: State, at: int, consumer: str) -> bool:
-    """Whether another consumer of the trace can have taken `at`."""
-    return case.rules.consumers != 1 and bool(case.names - state.messages[at].not_by - {consumer}) and at_once(case)
 
 
 def may_vanish(case: Case, state: State) -> bool:

@@ -40,6 +40,12 @@ class QueueRules:
     prefetch: int | None = None
     """The most messages that one consumer holds unsettled."""
 
+    at_hand: int | None = None
+    """The most messages that one consumer has been handed and has not run."""
+
+    at_hand_setting: str = ""
+    """What makes it so, for the sentences."""
+
     outstanding: int | None = None
     """The most messages that all consumers together hold unsettled; one that waits for its retry counts."""
 
@@ -55,6 +61,9 @@ class QueueRules:
     returns: Returns = "anywhere"
     """Where a message that comes back goes: to its `place`, to the `front` in the order of returns, to the `head` in
     any order, to the `tail`, or `anywhere` later. The first three are served before messages never delivered."""
+
+    nacked: Returns | None = None
+    """Where a message goes that its consumer gives back, if elsewhere than one that was lost with a consumer."""
 
     loss: Literal["returns", "lease"] = "lease"
     """What a killed consumer's unsettled messages do: come back with its connection, or wait for their timeout."""
@@ -73,6 +82,9 @@ class QueueRules:
 
     late_ack: Literal["refused", "accepted", "maybe"] = "refused"
     """What an acknowledgement by a consumer that no longer holds the message does."""
+
+    anybody_acks: bool = False
+    """A consumer that was never handed a message can acknowledge it (XACK names an id, and no owner)."""
 
     ack_all: bool = False
     """An acknowledgement covers all earlier messages (JetStream AckAll)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaoskit.traces import queue_lock, queue_order
-from chaoskit.traces.queue_capacity import asked_for
+from chaoskit.traces.queue_capacity import asked_for, held_until
 from chaoskit.traces.queue_moves import lose
 from chaoskit.traces.queue_state import Case, State, refuse
 from chaoskit.traces.words import Evict, Kill, Move, Settle
@@ -19,7 +19,7 @@ def settle(case: Case, state: State, word: Settle, index: int, *, late_counts: b
         refuse(f"{case.name(at)} was not put before")
     match word.what:
         case "ack":
-            _ack(case, after, at, word.consumer, late_counts)
+            _ack(case, after, at, word.consumer, index, late_counts)
         case "nack":
             _nack(case, after, at, word.consumer, index)
         case "expire":
@@ -31,13 +31,16 @@ def settle(case: Case, state: State, word: Settle, index: int, *, late_counts: b
     return after
 
 
-def _ack(case: Case, state: State, at: int, consumer: str, late_counts: bool) -> None:
+def _ack(case: Case, state: State, at: int, consumer: str, index: int, late_counts: bool) -> None:
     its = state.messages[at]
     if its.phase in {"new", "swallowed"}:
         refuse(f"{case.name(at)} was never handed out, so nobody can acknowledge it")
     if its.phase in {"done", "gone"}:
         return
-    if its.phase != "out" or its.holder not in {consumer, None}:
+    _knows(case, state, at, consumer)
+    if its.phase == "out" and its.holder == consumer:
+        held_until(case, state, at, index)
+    else:
         if case.rules.late_ack == "refused":
             refuse(
                 f"{consumer} does not hold {case.name(at)} any more, and {case.rules.broker} refuses a late "
@@ -52,11 +55,22 @@ def _ack(case: Case, state: State, at: int, consumer: str, late_counts: bool) ->
                 state.settle(earlier, f"the acknowledgement of {case.name(at)} covered it")
 
 
+def _knows(case: Case, state: State, at: int, consumer: str) -> None:
+    """Who acknowledges was handed the message, and is the same process still."""
+    its = state.messages[at]
+    if consumer in its.known or its.phase == "away":
+        return
+    if consumer in state.killed:
+        refuse(f"{consumer} was killed and holds nothing of before: it cannot acknowledge {case.name(at)}")
+    if not case.rules.anybody_acks:
+        refuse(f"{consumer} was never handed {case.name(at)}, so it cannot acknowledge it")
+
+
 def _nack(case: Case, state: State, at: int, consumer: str, index: int) -> None:
     its = state.messages[at]
     if its.phase != "out" or its.holder != consumer:
         refuse(f"{consumer} does not hold {case.name(at)}, so it cannot give it back")
-    _give_back(case, state, at, index, alone=case.rules.single_returns)
+    _give_back(case, state, at, index, alone=case.rules.single_returns, nacked=True)
     if case.rules.nacks_lag:
         state.buffered |= asked_for(case, state, at)
 
@@ -72,7 +86,7 @@ def _expire(case: Case, state: State, at: int, index: int) -> None:
     _give_back(case, state, at, index, alone=case.rules.single_returns)
 
 
-def _give_back(case: Case, state: State, at: int, index: int, *, alone: bool) -> None:
+def _give_back(case: Case, state: State, at: int, index: int, *, alone: bool, nacked: bool = False) -> None:
     if case.rules.order == "cascade":  # the client's buffer is served on; the cascade starts when it is delivered again
         its = state.messages[at]
         kept = its.stale | {its.holder or ""} if its.ran == "held" and case.rules.zombies else its.stale
@@ -80,7 +94,7 @@ def _give_back(case: Case, state: State, at: int, index: int, *, alone: bool) ->
     elif case.rules.order == "locked" and not alone:
         queue_lock.unlock(case, state, at, index)
     else:
-        queue_order.comes_back(case, state, at, index)
+        queue_order.comes_back(case, state, at, index, nacked=nacked)
 
 
 def _dead(case: Case, state: State, at: int) -> None:
@@ -104,7 +118,7 @@ def _drop(case: Case, state: State, at: int) -> None:
     state.leave(at, "it was lost for good")
 
 
-def put(case: Case, state: State, at: int, *, outside: bool) -> State:
+def put(case: Case, state: State, at: int, index: int, *, outside: bool) -> State:
     """A send; where no time is given, `outside` chooses whether it is outside of the deduplication window."""
     after = state.copy()
     rules = case.rules
@@ -125,21 +139,21 @@ def put(case: Case, state: State, at: int, *, outside: bool) -> State:
             after.change(at, phase="swallowed", why=why)
             return after
     last = max((its.place[0] for its in after.messages if its.place is not None), default=-1)
-    after.change(at, phase="new", place=(last + 1, 0), accepted=after.now)
+    after.change(at, phase="new", place=(last + 1, 0), accepted=after.now, put_at=index)
     return after
 
 
 def kill(case: Case, state: State, word: Kill, index: int) -> State:
     """The consumer is gone, with its buffer and all that it was running."""
     after = state.copy()
-    after.killed, after.died = True, (word.consumer, index)
+    after.killed, after.died = after.killed | {word.consumer}, (word.consumer, index)
     after.active = {queue: active for queue, active in after.active.items() if active != word.consumer}
     for at, its in enumerate(after.messages):
         if its.phase == "out" and its.holder == word.consumer:
             _killed(case, after, at, index)
     for at, its in enumerate(after.messages):
-        if word.consumer in its.stale:
-            after.change(at, stale=its.stale - {word.consumer})
+        if word.consumer in its.stale | its.known:
+            after.change(at, stale=its.stale - {word.consumer}, known=its.known - {word.consumer})
     if not case.names - {word.consumer}:
         after.buffered = frozenset()
     return after

@@ -53,7 +53,9 @@ class Message:
     """One broker message as far as the trace decides it.
 
     `away`: handed out, but where is not shown. `lost`: its consumer was killed and the broker may not have noticed.
-    `sure` is False for one that came back or was acknowledged, nobody knows which yet.
+    `sure` is False for one that came back or was acknowledged, nobody knows which yet. `known`: the consumers that were
+    handed it and did not die since. `behind`: it came back to the back of the queue. `put_at`, `away_at`: the words at
+    which it was put, and must have been handed out unseen.
     """
 
     phase: Phase = "new"
@@ -63,6 +65,10 @@ class Message:
     sure: bool = True
     not_by: frozenset[str] = frozenset()
     stale: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
+    behind: bool = False
+    put_at: int = -1
+    away_at: int = -1
     turn: int = 0
     since: int = -1
     run_at: int = -1
@@ -132,7 +138,7 @@ class State:
         self.spans: tuple[tuple[Where, int, int], ...] = ()
         self.buffered: frozenset[int] = frozenset()
         self.active: dict[str | None, str] = {}
-        self.killed = False
+        self.killed: frozenset[str] = frozenset()
         self.died: tuple[str, int] | None = None
 
     def copy(self) -> State:

@@ -32,6 +32,9 @@ SYSTEMS: dict[str, Settings] = {
     "Kafka, one partition": Kafka(partitions=1),
     "Kafka, retries reorder": Kafka(partitions=2, idempotent_producer=False),
     "Kafka, librdkafka": Kafka(partitions=2, idempotent_producer=False, retry_order="sequence"),
+    "Kafka, librdkafka, one in flight": Kafka(
+        partitions=1, idempotent_producer=False, retry_order="sequence", max_in_flight=1
+    ),
     "Kafka, batches of two": Kafka(partitions=1, idempotent_producer=False, records_per_batch=2),
     "Kafka, two consumers": Kafka(partitions=3, consumers=2, commit_every=2),
     "Kafka, small polls": Kafka(partitions=2, max_poll_records=2),
@@ -58,6 +61,7 @@ SYSTEMS: dict[str, Settings] = {
     "EventHubs, at latest": EventHubs(start_at_latest=True, dead_letters=True, partitions_added=True),
     "RabbitMQStream": RabbitMQStream(),
     "RabbitMQStream, confirm by confirm": RabbitMQStream(outstanding_confirms=1),
+    "RabbitMQStream, plain": RabbitMQStream(partitions=1),
     "RabbitMQStream, named": RabbitMQStream(named_producer=True, dead_letters=True),
     "Debezium": Debezium(),
     "Debezium, dead letters": Debezium(dead_letter_queue=True),
@@ -85,6 +89,8 @@ SYSTEMS: dict[str, Settings] = {
     "RabbitMQ": RabbitMQ(),
     "RabbitMQ, dead letters": RabbitMQ(dead_letter_exchange=True),
     "RabbitMQ, classic": RabbitMQ(queue_type="classic", prefetch=3),
+    "RabbitMQ, no delivery limit": RabbitMQ(delivery_limit=None, prefetch=3),
+    "RabbitMQ, no delivery limit, one by one": RabbitMQ(delivery_limit=None, prefetch=1, consumers=1),
     "RabbitMQ, single active": RabbitMQ(single_active_consumer=True),
     "RabbitMQ, one consumer": RabbitMQ(consumers=1, prefetch=2, outstanding_confirms=3),
     "RabbitMQ, auto-ack": RabbitMQ(auto_ack=True),

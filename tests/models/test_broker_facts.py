@@ -11,10 +11,10 @@ from typing import Any
 import attrs
 import pytest
 
-from chaoskit.brokers import BROKERS, Celery, Kafka, Kinesis, Settings, SnsSqs
+from chaoskit.brokers import BROKERS, Celery, Kafka, Kinesis, RabbitMQ, RabbitMQStream, Settings, SnsSqs
 from chaoskit.brokers.facts import EXAMPLE, Facts, facts, setting_texts
 from chaoskit.errors import UsageError
-from chaoskit.faults import KINDS, FaultKind
+from chaoskit.faults import KINDS, BatchSwap, FaultKind, Lose, Rehash
 
 FACTS: dict[str, Facts] = {name: facts(broker) for name, broker in BROKERS.items()}
 
@@ -164,3 +164,31 @@ def test_reasons_that_are_the_same_are_told_once() -> None:
     """Celery acknowledges before a task runs, which rules out three kinds."""
     shared = [kinds for why, kinds in FACTS["Celery"].reasons() if "before it runs" in why]
     assert [[kind.__name__ for kind in kinds] for kinds in shared] == [["Duplicate", "Redeliver", "Zombie"]]
+
+
+def test_a_plain_stream_does_not_grow() -> None:
+    """One partition is a plain stream; a super stream of two can get a third."""
+    plain, two = RabbitMQStream(partitions=1), RabbitMQStream(partitions=2)
+    assert "partitions=2" in (plain.why_impossible(Rehash) or "")
+    assert Rehash in two.kinds()
+    assert not plain.permits("1 2 |grow 2 1")
+    assert two.permits("p0/1 |grow 3 p2/2")
+
+
+def test_librdkafka_with_one_request_in_flight_reorders() -> None:
+    """It has built the next request when the first one fails; the Java client mutes the partition."""
+    java = Kafka(idempotent_producer=False, max_in_flight=1)
+    librdkafka = Kafka(idempotent_producer=False, max_in_flight=1, retry_order="sequence")
+    assert "librdkafka" in (java.why_impossible(BatchSwap) or "")
+    assert BatchSwap in librdkafka.kinds()
+    assert "max.in.flight" not in librdkafka.ruled_out_by(BatchSwap)
+    assert "max.in.flight" in Kafka(idempotent_producer=False).ruled_out_by(BatchSwap)
+    assert "idempotent_producer=True" in librdkafka.ruled_out_by(BatchSwap)
+
+
+def test_without_a_delivery_limit_nothing_is_dropped_at_it() -> None:
+    """A quorum queue loses a message at its limit; without one, as in a classic queue, it does not."""
+    assert Lose in RabbitMQ().kinds()
+    assert Lose not in RabbitMQ(delivery_limit=None).kinds()
+    with pytest.raises(UsageError, match=r"delivery_limit=0"):
+        RabbitMQ(delivery_limit=0)

@@ -59,6 +59,7 @@ LIST_HEAD = RedisList(recover_to="head")
 CLASSIC: Any = {"queue_type": "classic"}
 ALONE: Any = {"consumers": 1}
 SAC: Any = {"single_active_consumer": True}
+UNLIMITED: Any = {"delivery_limit": None}
 SESSIONS = ServiceBus(sessions=True)
 
 AGAIN_10 = "1! " + "1r! " * 9
@@ -75,6 +76,12 @@ LEGAL = {
     "F-1 written": (SqsFifo(), "[1 2 3] |ack 1 ⚡ |expire 2 |expire 3 2r 3r |ack 2 |ack 3 4"),
     "F-1 one receive after": (SqsFifo(), "[1 2 3] |ack 1 ⚡ |expire 2 [2r 3r 4]"),
     "F-2 after the delete": (SqsFifo(), "A:[1 2 3] |ack 1 |ack 2 |ack 3 B:4"),
+    "F-2 sent before the receive": (SqsFifo(), "|t=0s |put 1 |put 2 A:1- |t=10s A:2-"),
+    "F-2 sent later, deleted before": (SqsFifo(), "|put 1 A:1 |ack 1 |put 2 A:2-"),
+    "B-6 sent while the session is held": (SESSIONS, "|put 1 A:1- |put 2 A:2-"),
+    "acknowledged by who has it again": (STANDARD, "A:1 A:⚡ A: |expire 1 A:1r |ack 1 2"),
+    "acknowledged late by who had it": (JetStream(), "A:1- |expire 1 B:1r A:1 A: |ack 1"),
+    "XACK of another": (RedisStreams(), "A:1 A:⚡ B: |ack 1 2 |end"),
     "F-3 slow handler": (SqsFifo(), "A:1- |expire 1 B:1r A:1"),
     "F-4 skipped": (SqsFifo(skips_failed=True), "1! 2 3 1r 4"),
     "F-4 visibility": (VISIBILITY, "A:[1- 2-] |nack 1 B:1r A:2"),
@@ -111,6 +118,19 @@ LEGAL = {
     "Q-4 quorum order of returns": (RabbitMQ(**ALONE, prefetch=3), "1! 2! 3 |ack 3 |nack 2 |nack 1 2r 1r 4"),
     "Q-5": (RabbitMQ(), REJECTED_21),
     "Q-5 then the next": (RabbitMQ(**ALONE), REJECTED_21 + "2 |end"),
+    "Q-4 no limit, to the back": (RabbitMQ(**UNLIMITED, **ALONE, prefetch=1), "1! |nack 1 2 3 1r"),
+    "Q-4 no limit, single active": (RabbitMQ(**UNLIMITED, **SAC, prefetch=1), "1! |nack 1 2 3 1r"),
+    "Q-4 no limit, free": (RabbitMQ(**UNLIMITED, **ALONE, prefetch=1), "1! 2 3 1r"),
+    "Q-4 no limit, before what is put since": (
+        RabbitMQ(**UNLIMITED, **ALONE, prefetch=1),
+        "|put 1 |put 2 1! |nack 1 |put 3 2 |ack 2 1r |ack 1 3",
+    ),
+    "Q-4 no limit, lost with its channel": (RabbitMQ(**UNLIMITED, **ALONE, prefetch=3), "1! 2 3 ⚡ 1r 2r 3r 4"),
+    "Q-4 no limit, two given back": (RabbitMQ(**UNLIMITED, **ALONE, prefetch=3), "1! 2! |nack 2 |nack 1 3 2r 1r"),
+    "Q-5 no limit, any number": (RabbitMQ(**UNLIMITED), REJECTED_21 + "1r! 1r"),
+    "Q-13 the window has room": (RabbitMQ(**ALONE, prefetch=3), "1! 2! |nack 2 |nack 1 3 2r 1r 4"),
+    "Q-13 returns take the room": (RabbitMQ(**ALONE, prefetch=3), "1! |nack 1 2 |ack 2 3! |nack 3 1r 4 3r"),
+    "Q-9 what the living one has": (RabbitMQ(prefetch=3), "A:1 A:2 A:3 B:4 |ack 4 A:⚡ B:5 B:6 B:1r"),
     "Q-6": (RabbitMQ(), "1 2 1'"),
     "Q-8": (RabbitMQ(auto_ack=True), "1 2 ⚡ 4"),
     "Q-8 complete": (RabbitMQ(auto_ack=True), "1 2- 3- ⚡ 4 |end"),
@@ -152,6 +172,11 @@ LEGAL = {
     "B-4 session lost": (SESSIONS, "A:1 A:2 A:3 A:⚡ B:2r B:3r B:4"),
     "B-5 abandoned": (SESSIONS, "1! |nack 1 1r 2"),
     "D-1": (POSTGRES, "B:2 A:1"),
+    "D-1 three workers": (POSTGRES, "B:3 A:1 C:2"),
+    "D-1 one row after the other": (POSTGRES, "|put 1 |put 2 |put 3 A:1- B:2 |ack 2 B:3 |ack 3 A:1 |ack 1"),
+    "D-1 not marked, and on": (POSTGRES, "A:1 A:2 |ack 2 |expire 1 B:1r"),
+    "Q-10 two in one window": (RabbitMQ(prefetch=2), "B:3 A:1 A:2"),
+    "J two pending": (JetStream(max_ack_pending=2, consumers=3), "B:2 A:1 A:3"),
     "D-2 rolled back": (POSTGRES, "A:1- ⚡ A:1r 2"),
     "D-3 after the next": (POSTGRES, "A:1! 2 1r"),
     "C-1": (CELERY_LATE, "A:1- |expire 1 B:1r A:1"),
@@ -189,6 +214,21 @@ ILLEGAL = {
     "F receive of 10": (SqsFifo(), "1 2 3 4 5 6 7 8 9 10 11 1r", "1r", "settled"),
     "F receive of 1": (SqsFifo(max_number_of_messages=1), "1 2 1r", "1r", "settled"),
     "F late delete": (SqsFifo(), "A:1- |expire 1 B:1r A:1 A: |ack 1", "A: |ack 1", "late"),
+    "F-2 sent after the receive": (SqsFifo(), "|t=0s |put 1 A:1- |t=10s |put 2 A:2-", "A:2-", "1 blocks 2"),
+    "F-2 sent after the receive, Lambda": (LambdaSqs(fifo=True), "|put 1 A:1- |put 2 A:2-", "A:2-", "1 blocks 2"),
+    "F-2 sent after the receive, SNS": (SnsSqs(fifo=True), "|put 1 A:1- |put 2 A:2-", "A:2-", "1 blocks 2"),
+    "D-1 two rows": (POSTGRES, "|put 1 |put 2 |put 3 B:3 |ack 3 A:1 |ack 1 A:2 |ack 2", "A:2", "claims one row"),
+    "D-1 two rows, free": (POSTGRES, "B:3 A:1 A:2", "A:2", "claims one row"),
+    "D-1 two rows, leases": (PostgresQueue(style="lease"), "A:1- A:2", "A:2", "A has not run 1 yet"),
+    "Q-10 two in a window of one": (RabbitMQ(prefetch=1), "B:3 A:1 A:2", "A:2", "prefetch=1"),
+    "Q-10 not acknowledged before": (RabbitMQ(prefetch=1), "A:1 B:3 |ack 3 A: |ack 1 A:2", "A:2", "prefetch=1"),
+    "J three pending": (JetStream(max_ack_pending=2, consumers=3), "C:3 A:1 B:2", "C:3", "max_ack_pending=2"),
+    "Q-12 no consumer can have held it": (
+        RabbitMQ(**SAC),
+        "|put 1 A:1 |ack 1 A:⚡ |put 2 B:2r",
+        "B:2r",
+        "no consumer can have held it",
+    ),
     "F-5 more": (SqsFifo(max_receive_count=2), "1! 1r! 1r!", "1r!", "max_receive_count=2"),
     "F-5 no dead letters": (SqsFifo(), "1! |dead 1 2", "|dead 1", "max_receive_count=None"),
     "F-5 before queued": (SqsFifo(max_receive_count=2), "1! 1r! |dead 1 2 |put 1' 1' 3", "1'", "3 is before 1'"),
@@ -220,6 +260,30 @@ ILLEGAL = {
     "Q-3": (RabbitMQ(**CLASSIC, **ALONE, prefetch=3), "1! 2! 3 |ack 3 |nack 2 |nack 1 2r 1r", "2r", "1 is before 2"),
     "Q-4": (RabbitMQ(**ALONE, prefetch=3), "1! 2! 3 |ack 3 |nack 2 |nack 1 1r 2r", "1r", "2 is before 1"),
     "Q-5": (RabbitMQ(), REJECTED_21 + "1r", "1r", "delivery_limit=20"),
+    "Q-4 a limit keeps its place": (RabbitMQ(**ALONE, prefetch=1), "1! |nack 1 2 3 1r", "2", "1 is due before 2"),
+    "Q-4 a limit, free": (RabbitMQ(**ALONE, prefetch=1), "1! 2 3 1r", "2", "prefetch=1"),
+    "Q-4 classic": (RabbitMQ(**CLASSIC, **UNLIMITED, **ALONE, prefetch=1), "1! |nack 1 2 1r", "2", "1 is due before"),
+    "Q-4 no limit, not before": (
+        RabbitMQ(**UNLIMITED, **ALONE, prefetch=1),
+        "|put 1 |put 2 1! |nack 1 1r 2",
+        "1r",
+        "goes back to the tail of the queue: 2 is before 1",
+    ),
+    "Q-4 no limit, behind what is put since": (
+        RabbitMQ(**UNLIMITED, **ALONE, prefetch=1),
+        "|put 1 1! |nack 1 |put 2 2 1r",
+        "2",
+        "1 is due before 2",
+    ),
+    "Q-4 no limit, lost with its channel": (RabbitMQ(**UNLIMITED, **ALONE, prefetch=1), "1- ⚡ 2 1r", "2", "1 is due"),
+    "Q-4 no limit, two given back": (
+        RabbitMQ(**UNLIMITED, **ALONE, prefetch=3),
+        "1! 2! |nack 2 |nack 1 3 1r 2r",
+        "1r",
+        "2 is before 1",
+    ),
+    "Q-13 a full window": (RabbitMQ(**ALONE, prefetch=3), "1! 2! 3! |nack 2 |nack 1 4 2r 1r", "4", "is due before 4"),
+    "Q-13 full of returns": (RabbitMQ(**ALONE, prefetch=3), "1! |nack 1 2 |ack 2 3! |nack 3 1r 4 5", "5", "3 is due"),
     "Q-6 never marked": (RabbitMQ(), "1r 2", "1r", "before"),
     "Q-8": (RabbitMQ(auto_ack=True), "1 2 ⚡ 2r", "2r", "auto_ack=True"),
     "Q-8 not shown": (RabbitMQ(auto_ack=True), "1 2 ⚡ 3r", "3r", "auto_ack=True"),
@@ -307,7 +371,7 @@ SEEN = {
     "(ii) FIFO receive 10": (SqsFifo(skips_failed=True), "[e1 e2 e3! e4 e5] e3r"),
     "(ii) RabbitMQ classic, prefetch 1": (RabbitMQ(**CLASSIC, prefetch=1), "e1 e2 e3! e3r e4 e5"),
     "(ii) RabbitMQ classic, prefetch 5": (RabbitMQ(**CLASSIC, prefetch=5), "e1 e2 e3! e4 e5 e3r"),
-    "(ii) RabbitMQ quorum, prefetch 1": (RabbitMQ(prefetch=1), "e1 e2 e3! e4 e5 e3r"),
+    "(ii) RabbitMQ quorum, prefetch 1": (RabbitMQ(delivery_limit=None, prefetch=1), "e1 e2 e3! e4 e5 e3r"),
     "(ii) RabbitMQ quorum, limit 2": (RabbitMQ(delivery_limit=2), "e1 e2 e3! e3r! e3r! e4 e5"),
     "(ii) RabbitMQ late nack": (RabbitMQ(), "B:e1 B:e2 B:e4 B:e5 A:e3! B:e6 B:e7 B:e3r"),
     "(ii) Postgres": (POSTGRES, "e1 e2 e3! e4 e5 e3r"),
@@ -355,6 +419,35 @@ def test_a_trace_may_stop_anywhere(broker: Broker, trace: str) -> None:
     for end in range(1, len(whole.words)):
         beginning = spell_trace(attrs.evolve(whole, words=whole.words[:end]))
         assert str(broker.permits(beginning)) == "legal", beginning
+
+
+FORGETFUL = {
+    **{type(each).__name__: each for each in (STANDARD, SqsFifo(), SnsSqs(), LAMBDA, PubSub(), JetStream())},
+    **{type(each).__name__: each for each in (RedisStreams(), LIST_TAIL, ServiceBus(), RabbitMQ(), POSTGRES)},
+    "Celery": CELERY_LATE,
+    "Webhook": WEBHOOK,
+    "share group": SHARE,
+    "leases": PostgresQueue(style="lease"),
+    "ordering keys": PubSub(ordering=True),
+    "exactly once": PubSub(exactly_once=True),
+    "sessions": SESSIONS,
+}
+
+
+@pytest.mark.parametrize("broker", FORGETFUL.values(), ids=FORGETFUL.keys())
+def test_a_killed_consumer_acknowledges_nothing(broker: Broker) -> None:
+    """Its process is gone, and the next one of that name was handed nothing."""
+    answer = broker.permits("1 ⚡ |ack 1 2 |end")
+    assert (answer.allowed, answer.word) == (False, "|ack 1"), str(answer)
+    assert "A was killed and holds nothing of before: it cannot acknowledge 1" in str(answer)
+    assert broker.permits("1 |ack 1 ⚡ 2 |ack 2 |end")
+
+
+@pytest.mark.parametrize("name", FORGETFUL)
+def test_only_xack_lets_somebody_else_acknowledge(name: str) -> None:
+    """XACK names an entry, and no consumer."""
+    answer = FORGETFUL[name].permits("A:1 A:⚡ B: |ack 1")
+    assert answer.allowed is (name == "RedisStreams"), str(answer)
 
 
 @pytest.mark.parametrize("trace", MOTO)
