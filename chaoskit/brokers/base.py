@@ -113,6 +113,16 @@ class Settings:
         """The kinds of fault that it cannot make, and which setting would allow them."""
         raise NotImplementedError
 
+    def lossy(self) -> tuple[str, ...]:
+        """The names of the settings by which messages are lost without having been refused; none where nothing is."""
+        return ()
+
+    @property
+    def loses(self) -> str:
+        """These settings as they are written."""
+        values = {name: getattr(self, name) for name in self.lossy()}
+        return ", ".join(f'{k}="{v}"' if isinstance(v, str) else f"{k}={v!r}" for k, v in values.items())
+
     def kinds(self) -> tuple[FaultKind, ...]:
         """The kinds of fault that the broker can make under these settings."""
         impossible = self.impossible()

@@ -121,12 +121,11 @@ class Celery(Settings):
     def words(self) -> Words:  # type: ignore[override]
         return LATE if self.acks_late else WORDS
 
-    @property
-    def _loses(self) -> str | None:
-        """The setting that loses a task when its process is killed."""
+    def lossy(self) -> tuple[str, ...]:
+        """What loses a task when its process is killed."""
         if not self.acks_late:
-            return "acks_late=False"
-        return None if self.reject_on_worker_lost else "reject_on_worker_lost=False"
+            return ("acks_late",)
+        return () if self.reject_on_worker_lost else ("reject_on_worker_lost",)
 
     def rules(self) -> QueueRules:
         return QueueRules(
@@ -138,7 +137,7 @@ class Celery(Settings):
             late_ack="accepted",
             dead="any" if self.retries else "never",
             dead_setting="retries=False",
-            loses=self._loses,
+            loses=self.loses or None,
             send_window=None,
             lease=self.visibility_timeout,
             one_at_a_time=False,
@@ -150,7 +149,7 @@ class Celery(Settings):
             no[Overtake] = "one worker process runs the tasks in order; concurrency=2 makes it possible"
         if not self.retries:
             no[DeadLetter] = "no task calls retry(); retries=True makes it possible"
-        if self._loses is None:
+        if not self.loses:
             no[Lose] = (
                 "a task whose process is killed goes back to the queue; reject_on_worker_lost=False or acks_late=False "
                 "makes it possible"

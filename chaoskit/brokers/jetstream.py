@@ -214,6 +214,11 @@ class JetStream(Settings):
             )
         return no
 
+    def lossy(self) -> tuple[str, ...]:
+        if self.ack_policy == "none":
+            return ("ack_policy",)
+        return ("max_deliver",) if self.max_deliver > 0 and not self.dead_letters else ()
+
     def stages(self) -> QueueSettings:
         home: Home = one_queue
         growth: Growth | None = None

@@ -278,6 +278,11 @@ class Kafka(Settings):
             )
         return no | (self._impossible_in_share_group() if self.group == "share" else self._impossible_in_order())
 
+    def lossy(self) -> tuple[str, ...]:
+        if self.group == "share":
+            return ("delivery_count_limit",)
+        return ("commit_ahead",) if self.commit_ahead else ()
+
     def _impossible_in_order(self) -> dict[FaultKind, str]:
         no: dict[FaultKind, str] = {}
         if self.on_error in ("stop", "skip"):

@@ -217,6 +217,11 @@ class Kinesis(Settings):
             no[Lose] = "a batch is retried without end; maximum_retry_attempts=2 makes it possible"
         return no
 
+    def lossy(self) -> tuple[str, ...]:
+        if self.consumer == "kcl":
+            return ("start_at_latest",) if self.start_at_latest else ()
+        return ("maximum_retry_attempts",) if self.maximum_retry_attempts >= 0 else ()
+
     def rules(self) -> LogRules:
         by_lambda = self.consumer == "lambda"
         return LogRules(

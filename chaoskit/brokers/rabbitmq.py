@@ -201,6 +201,12 @@ class RabbitMQ(Settings):
             )
         return no
 
+    def lossy(self) -> tuple[str, ...]:
+        if self.auto_ack:
+            return ("auto_ack",)
+        limited = self.queue_type == "quorum" and not self.dead_letter_exchange
+        return ("delivery_limit", "dead_letter_exchange") if limited else ()
+
     def stages(self) -> QueueSettings:
         limited = self.queue_type == "quorum"
         home: Home = one_queue

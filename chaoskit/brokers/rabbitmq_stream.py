@@ -124,6 +124,9 @@ class RabbitMQStream(Settings):
             no[Lose] = "a consumer without an offset starts at `first`; start_at_latest=True makes it possible"
         return no
 
+    def lossy(self) -> tuple[str, ...]:
+        return ("start_at_latest",) if self.start_at_latest else ()
+
     def rules(self) -> LogRules:
         return LogRules(
             commit_word="stored offset",

@@ -187,6 +187,9 @@ class RedisStreams(Settings):
             )
         return no
 
+    def lossy(self) -> tuple[str, ...]:
+        return tuple(name for name in ("trims", "noack") if getattr(self, name))
+
     def stages(self) -> QueueSettings:
         lends = Leasing(
             self.consumers,
@@ -264,6 +267,9 @@ class RedisList(Settings):
                 "possible"
             )
         return no
+
+    def lossy(self) -> tuple[str, ...]:
+        return () if self.reliable else ("reliable",)
 
     def stages(self) -> QueueSettings:
         lends = Leasing(

@@ -148,6 +148,9 @@ class Debezium(Settings):
             no[Lose] = "the replication slot keeps what was not read; slot_lost=True makes it possible"
         return no
 
+    def lossy(self) -> tuple[str, ...]:
+        return ("slot_lost",) if self.slot_lost else ()
+
     def rules(self) -> LogRules:
         return LogRules(
             writes="capture",
@@ -221,6 +224,9 @@ class Outbox(Settings):
             more = " with open_transactions=2" if self.open_transactions == 1 else ""
             no[Lose] = f'what is unpublished is found when it becomes visible; cursor="id"{more} makes it possible'
         return no
+
+    def lossy(self) -> tuple[str, ...]:
+        return ("cursor",) if self.cursor == "id" and self.open_transactions > 1 else ()
 
     def rules(self) -> LogRules:
         return LogRules(

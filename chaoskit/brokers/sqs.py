@@ -179,6 +179,9 @@ class SqsStandard(Settings):
     def impossible(self) -> dict[FaultKind, str]:
         return _impossible_standard(self.max_receive_count, self.retention_exceeded)
 
+    def lossy(self) -> tuple[str, ...]:
+        return ("retention_exceeded",) if self.retention_exceeded else ()
+
     def stages(self) -> QueueSettings:
         return standard_queue(self.queue, self.consumers, self.max_receive_count)
 
@@ -262,6 +265,9 @@ class SqsFifo(Settings):
 
     def impossible(self) -> dict[FaultKind, str]:
         return _impossible_fifo(self.max_receive_count, self.send_batch, self.content_based_deduplication)
+
+    def lossy(self) -> tuple[str, ...]:
+        return ("content_based_deduplication",) if self.content_based_deduplication else ()
 
     def stages(self) -> QueueSettings:
         return fifo_queue(
@@ -409,6 +415,9 @@ class SnsSqs(Settings):
             no[Lose] = "the subscription has no filter policy; filter_policy=True makes it possible"
         return no
 
+    def lossy(self) -> tuple[str, ...]:
+        return ("filter_policy",) if self.filter_policy else ()
+
     def stages(self) -> QueueSettings:
         if self.fifo:
             return fifo_queue(
@@ -499,6 +508,9 @@ class LambdaSqs(Settings):
             no[BatchSwap] = "one message a request keeps the order of a group; fifo=False makes it possible"
             return no if self.retention_exceeded else no | {Lose: _NO_RETENTION}
         return _impossible_standard(self.max_receive_count, self.retention_exceeded)
+
+    def lossy(self) -> tuple[str, ...]:
+        return ("retention_exceeded",) if self.retention_exceeded else ()
 
     def stages(self) -> QueueSettings:
         partial = self.report_batch_item_failures
