@@ -74,6 +74,9 @@ def choice(default: str, *others: str) -> Any:
     return attrs.field(default=default, validator=one_of(default, *others))
 
 
+NO_GROWTH = "the number of partitions never changes (growth=False); growth=True makes it possible"
+
+
 def without_effect(broker: Settings, settings: Iterable[str], where: str) -> None:
     """Raise UsageError where one of these settings was given another value, although `where` nothing reads it."""
     for name in settings:

@@ -112,8 +112,8 @@ class JetStream(Settings):
     with "all" an ack settles all earlier messages, with "none" nothing needs one. `msg_ids`: messages have a
     Nats-Msg-Id, and what is published again within `duplicate_window` is dropped. `duplicate_window`: seconds.
     `publish_async_max_pending`: publishes without an ack; 1 waits for each. `partitions`: of a subject mapping with
-    partition(), each with a consumer like this. `dead_letters`: the application keeps what reached max_deliver and
-    publishes it again. `stream`: its name, as messages carry it.
+    partition(), each with a consumer like this. `growth`: that transform may get more of them. `dead_letters`: the
+    application keeps what reached max_deliver and publishes it again. `stream`: its name, as messages carry it.
     """
 
     consumers: int = whole(2)
@@ -125,6 +125,7 @@ class JetStream(Settings):
     duplicate_window: int = whole(120)
     publish_async_max_pending: int = whole(1)
     partitions: int = whole(1)
+    growth: bool = flag(True)
     dead_letters: bool = flag()
     stream: str = named("events")
 
@@ -188,6 +189,8 @@ class JetStream(Settings):
         no = delivered_once(self.max_deliver, "max_deliver")
         if self.partitions == 1:
             no[Rehash] = "one consumer takes every subject; partitions=2 or more makes it possible"
+        elif not self.growth:
+            no[Rehash] = "the partition() transform never changes (growth=False); growth=True makes it possible"
         if self._serial and self.partitions == 1:
             no[Overtake] = (
                 "one message at a time is handled in order; consumers=2 with max_ack_pending=1000 and "
@@ -223,7 +226,7 @@ class JetStream(Settings):
         home: Home = one_queue
         growth: Growth | None = None
         if self.partitions > 1:
-            home, growth = routing(lambda key: key_bytes(self, key), by_fnv1a_plain, self.partitions)
+            home, growth = routing(lambda key: key_bytes(self, key), by_fnv1a_plain, self.partitions, grows=self.growth)
         together = self.max_ack_pending == 1 or self.ack_policy == "all"
         lends = Leasing(
             self.consumers,

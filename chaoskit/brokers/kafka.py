@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from chaoskit.brokers.base import (
+    NO_GROWTH,
     Settings,
     choice,
     delivered_once,
@@ -184,33 +185,33 @@ PARALLEL = attrs.evolve(
 class Kafka(Settings):
     """A Kafka topic and the consumer group that reads it.
 
-    `partitions`: of the topic, at first. `consumers`: members of the group; partition p belongs to member
-    p % consumers. `group`: who reads: "consumer" (a consumer group), "share" (a share group, KIP-932: no order) or
-    "parallel" (Confluent Parallel Consumer with ordering KEY). `partitioner`: how a key finds its partition: "murmur2"
-    is the Java client's default (also kafka-python and aiokafka); librdkafka's names are known, its default is
-    "consistent_random".
-    `idempotent_producer`: `enable.idempotence`; true by default in Java since 3.0 (KIP-679), false in librdkafka.
-    `max_in_flight`: `max.in.flight.requests.per.connection`; 5 in Java, 1,000,000 in librdkafka. An idempotent
-    producer allows 5 at most. `records_per_batch`: records that one batch of a partition holds (`linger.ms`,
-    `batch.size`). `retry_order`: how a failed batch is queued again: "newest_first" as Java does, "sequence" as
-    librdkafka does. `commit_every`: the consumer commits after each k-th record; None: after every record, and now
-    and then a commit is late. `on_error`: what the consumer does when the handler raises: "retry" (seek back and show
-    it again), "stop" (the process dies and starts again), "skip" (log and go on: the record is lost), "retry_topic"
-    (publish it to a retry topic and go on, as Spring's @RetryableTopic does). `max_attempts`: before a refused record
-    goes to the dead-letter topic; 10 in Spring Kafka's DefaultErrorHandler. `max_poll_records`: `max.poll.records`; 500
-    in Java. The search draws no replay longer than one poll. `commit_ahead`: offsets are
+    `partitions`: of the topic, at first. `growth`: partitions may be added to it later. `consumers`: members of the
+    group; partition p belongs to member p % consumers. `group`: who reads: "consumer" (a consumer group), "share" (a
+    share group, KIP-932: no order) or "parallel" (Confluent Parallel Consumer with ordering KEY). `partitioner`: how a
+    key finds its partition: "murmur2" is the Java client's default (also kafka-python and aiokafka); librdkafka's names
+    are known, its default is "consistent_random". `idempotent_producer`: `enable.idempotence`; true by default in Java
+    since 3.0 (KIP-679), false in librdkafka. `max_in_flight`: `max.in.flight.requests.per.connection`; 5 in Java,
+    1,000,000 in librdkafka. An idempotent producer allows 5 at most. `records_per_batch`: records that one batch of a
+    partition holds (`linger.ms`, `batch.size`). `retry_order`: how a failed batch is queued again: "newest_first" as
+    Java does, "sequence" as librdkafka does. `commit_every`: the consumer commits after each k-th record; None: after
+    every record, and now and then a commit is late. `on_error`: what the consumer does when the handler raises: "retry"
+    (seek back and show it again), "stop" (the process dies and starts again), "skip" (log and go on: the record is
+    lost), "retry_topic" (publish it to a retry topic and go on, as Spring's @RetryableTopic does). `max_attempts`:
+    before a refused record goes to the dead-letter topic; 10 in Spring Kafka's DefaultErrorHandler. `max_poll_records`:
+    `max.poll.records`; 500 in Java. The search draws no replay longer than one poll. `commit_ahead`: offsets are
     committed before the handler is done (auto-commit while another thread handles), so that a crash loses records.
     `application_resends`: the application sends again what an idempotent producer gave up on (`delivery.timeout.ms`),
     or a new producer session does. `delivery_count_limit`: `group.share.delivery.count.limit` of a share group.
     `max_record_locks`: `group.share.partition.max.record.locks` of a share group. A share group reads none of
     `commit_every`, `on_error`, `max_attempts`, `max_poll_records` and `commit_ahead`, the Parallel Consumer no
-    `commit_every`. `key_serializer`: from a key to its
-    bytes, for keys that are neither str nor bytes. `topic`: its name, as messages carry it.
+    `commit_every`. `key_serializer`: from a key to its bytes, for keys that are neither str nor bytes. `topic`: its
+    name, as messages carry it.
 
     Raises UsageError for settings that contradict.
     """
 
     partitions: int = whole(6)
+    growth: bool = flag(True)
     consumers: int = whole(1)
     group: Literal["consumer", "share", "parallel"] = choice("consumer", "share", "parallel")
     partitioner: str = attrs.field(default="murmur2", validator=one_of(*KAFKA_PARTITIONERS))
@@ -276,6 +277,8 @@ class Kafka(Settings):
                 "an idempotent producer's retries are not stored twice; idempotent_producer=False makes it possible, "
                 "or application_resends=True where the application itself sends again"
             )
+        if not self.growth:
+            no[Rehash] = NO_GROWTH
         return no | (self._impossible_in_share_group() if self.group == "share" else self._impossible_in_order())
 
     def lossy(self) -> tuple[str, ...]:
@@ -326,6 +329,7 @@ class Kafka(Settings):
             dead_letters=self.on_error in ("retry", "retry_topic"),
             dead_hint="on_error='retry' or 'retry_topic'",
             units=self.partitions,
+            grows="up" if self.growth else "never",
         )
 
     def stages(self) -> LogSettings | QueueSettings:
@@ -334,6 +338,7 @@ class Kafka(Settings):
             self.key_bytes,
             hash_,
             self.partitions,
+            grows=self.growth,
             spreads=lambda data: spreads_null and (data is None or (data == b"" and not hashes_empty)),
         )
         producer = Producer(

@@ -116,6 +116,7 @@ class RabbitMQ(Settings):
     messages go there, and somebody publishes them again. `auto_ack`: no acknowledgements, so that a crash loses what
     was handed over. `outstanding_confirms`: messages that the publisher sends before it has the confirm of the first.
     `queues`: behind a hash exchange, each with these consumers; a key has its queue until the bindings change.
+    `growth`: queues may be bound to that exchange while there is a backlog.
     `queue`: its name, as messages carry it.
     """
 
@@ -128,6 +129,7 @@ class RabbitMQ(Settings):
     auto_ack: bool = flag()
     outstanding_confirms: int = whole(1)
     queues: int = whole(1)
+    growth: bool = flag(True)
     queue: str = named("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
@@ -179,6 +181,8 @@ class RabbitMQ(Settings):
         no: dict[FaultKind, str] = {}
         if self.queues == 1:
             no[Rehash] = "one queue takes every key; queues=2 or more, behind a hash exchange, makes it possible"
+        elif not self.growth:
+            no[Rehash] = "the bindings of the hash exchange never change (growth=False); growth=True makes it possible"
         if self._ordered and self.queues == 1:
             no[Overtake] = (
                 "one consumer at a time handles the queue in order; consumers=2 with single_active_consumer=False "
@@ -213,7 +217,7 @@ class RabbitMQ(Settings):
         growth: Growth | None = None
         if self.queues > 1:
             # The exchange's hash is not portable: what counts is that a key keeps its queue, and that most may move.
-            home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.queues)
+            home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.queues, grows=self.growth)
         lends = Leasing(
             self.consumers,
             lock="queue" if self._ordered else "message",

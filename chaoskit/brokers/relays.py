@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole
+from chaoskit.brokers.base import NO_GROWTH, Settings, choice, flag, key_bytes, named, one_queue, routing, whole
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.partitioners import by_murmur2
 from chaoskit.brokers.producer import Producer
@@ -110,12 +110,13 @@ OUTBOX = Words(
 class Debezium(Settings):
     """A Debezium source connector that writes the changes of a table to a Kafka topic.
 
-    `partitions`: of the topic, whose key is the primary key. `dead_letter_queue`: Kafka Connect's errors.tolerance=all
-    with a dead-letter topic, from which somebody puts records back. `slot_lost`: the replication slot may be lost.
-    `topic`: its name, as messages carry it.
+    `partitions`: of the topic, whose key is the primary key. `growth`: partitions may be added to it later.
+    `dead_letter_queue`: Kafka Connect's errors.tolerance=all with a dead-letter topic, from which somebody puts records
+    back. `slot_lost`: the replication slot may be lost. `topic`: its name, as messages carry it.
     """
 
     partitions: int = whole(6)
+    growth: bool = flag(True)
     dead_letter_queue: bool = flag()
     slot_lost: bool = flag()
     topic: str = named("events")
@@ -140,6 +141,8 @@ class Debezium(Settings):
             Resend: "one change alone is never published again, only all that follow the last flush (Redeliver); "
             "no setting makes it possible",
         }
+        if not self.growth:
+            no[Rehash] = NO_GROWTH
         if self.partitions == 1:
             no[Overtake] = "a single partition is read in order; partitions=2 or more makes it possible"
         if not self.dead_letter_queue:
@@ -162,10 +165,11 @@ class Debezium(Settings):
             dead_hint="dead_letter_queue=True",
             max_attempts=10 if self.dead_letter_queue else None,
             units=self.partitions,
+            grows="up" if self.growth else "never",
         )
 
     def stages(self) -> QueueSettings:
-        home, growth = routing(lambda key: key_bytes(self, key), by_murmur2, self.partitions)
+        home, growth = routing(lambda key: key_bytes(self, key), by_murmur2, self.partitions, grows=self.growth)
         gives_up: Literal["dead", "never"] = "dead" if self.dead_letter_queue else "never"
         lends = Leasing(lock="queue", brings="consumer", renewed=True, gives_up=gives_up)
         return QueueSettings(

@@ -30,6 +30,7 @@ from chaoskit.brokers import (
 SYSTEMS: dict[str, Settings] = {
     "Kafka": Kafka(),
     "Kafka, one partition": Kafka(partitions=1),
+    "Kafka, never grows": Kafka(partitions=2, growth=False),
     "Kafka, retries reorder": Kafka(partitions=2, idempotent_producer=False),
     "Kafka, librdkafka": Kafka(partitions=2, idempotent_producer=False, retry_order="sequence"),
     "Kafka, batches of two": Kafka(partitions=1, idempotent_producer=False, records_per_batch=2),
@@ -57,6 +58,7 @@ SYSTEMS: dict[str, Settings] = {
     "EventHubs, send by send": EventHubs(outstanding_sends=1, partitions_added=True),
     "EventHubs, at latest": EventHubs(start_at_latest=True, dead_letters=True, partitions_added=True),
     "RabbitMQStream": RabbitMQStream(),
+    "RabbitMQStream, plain": RabbitMQStream(partitions=1),
     "RabbitMQStream, confirm by confirm": RabbitMQStream(outstanding_confirms=1),
     "RabbitMQStream, named": RabbitMQStream(named_producer=True, dead_letters=True),
     "Debezium": Debezium(),
