@@ -12,8 +12,9 @@ import attrs
 from chaoskit.errors import ChaosError, NotDeterministic, StaleState, UsageError
 from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run
-from chaoskit.faults import DeadLetter, Fail, FaultKind, Overtake
+from chaoskit.faults import DeadLetter, Fail, FaultKind, Lose, Overtake
 from chaoskit.outcome import Outcome
+from chaoskit.schedule import LOSE
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.subject import Case, Subject, differing_step, kept, key_sequences
@@ -177,6 +178,9 @@ class Campaign:
         keeps the order: that nothing overtook is what it shows.
         """
         kinds = {type(fault) for fault in plan}
+        if Lose in kinds and any(step[0] == LOSE for step in steps):  # which may take another fault, such as growth
+            self.evidence.changed = True
+            self.evidence.effective.add(Lose)
         if len(kinds) != 1 or (kind := kinds.pop()) in self.evidence.effective:
             return
         calm = case.steps(())

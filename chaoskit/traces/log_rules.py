@@ -72,6 +72,8 @@ class LogRules:
     dead_hint: str = ""
     start_at_latest: bool = False
     """A consumer that finds no commit starts at the end of the log."""
+    new_units_at_latest: bool = False
+    """A unit that came by growth, and of which nothing is committed, is read from its end."""
     parent_first: bool = False
     units: int | None = None
     grows: Literal["never", "up", "any"] = "up"
