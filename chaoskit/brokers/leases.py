@@ -44,6 +44,8 @@ class Leasing:
     `refused`: what happens to a message whose attempt failed: shown "again", sent again as a new message ("renewed"),
     or "lost". `max_attempts`: then it is given up: "dead" (parked, put back at the end), "lost", or "never"
     (kept until nothing else is left).
+    `by_id`: what a relay publishes again comes in the order in which it was written, else in that in which it was
+    published.
     """
 
     consumers: int = 1
@@ -62,6 +64,7 @@ class Leasing:
     refused: Literal["again", "renewed", "lost"] = "again"
     max_attempts: int = 10
     gives_up: Literal["dead", "lost", "never"] = "never"
+    by_id: bool = True
 
     @property
     def taken_by(self) -> Literal["message", "group", "queue"]:

@@ -69,6 +69,8 @@ SYSTEMS: dict[str, Settings] = {
     "Debezium, slot lost": Debezium(slot_lost=True, partitions=1),
     "Outbox": Outbox(),
     "Outbox, id cursor": Outbox(cursor="id"),
+    "Outbox, xid cursor": Outbox(cursor="xid"),
+    "Outbox, row by row": Outbox(batch_size=1),
     "Outbox, two relays": Outbox(relays=2),
     "SqsStandard": SqsStandard(),
     "SqsStandard, dead letters": SqsStandard(max_receive_count=3, retention_exceeded=True),

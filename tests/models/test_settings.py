@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from chaoskit import Message, UsageError, check
-from chaoskit.brokers import Kafka, Settings
-from chaoskit.faults import FaultKind, Lose, Rehash
+from chaoskit import Event, Message, Stream, UsageError, check
+from chaoskit.brokers import Kafka, Outbox, Settings
+from chaoskit.faults import BatchSwap, Duplicate, FaultKind, Lose, Redeliver, Rehash
+from chaoskit.schedule import DELIVER
 from chaoskit.strategies import events
 from chaoskit.verdict import Verdict
 
@@ -43,6 +44,32 @@ def counts(deliver: Any) -> dict[str, int]:
 
     deliver(handle)
     return balances
+
+
+def last(deliver: Any) -> dict[str, int]:
+    """Remembers ids, and the last write wins: a swap breaks it."""
+    state: dict[str, int] = {}
+    seen: set[Any] = set()
+
+    def handle(message: Message) -> None:
+        if message.id not in seen:
+            seen.add(message.id)
+            state[message.key] = message.value
+
+    deliver(handle)
+    return state
+
+
+def newest(deliver: Any) -> dict[str, tuple[int, int]]:
+    """The correct twin of `last`: compares versions."""
+    state: dict[str, tuple[int, int]] = {}
+
+    def handle(message: Message) -> None:
+        if message.seq > state.get(message.key, (0, 0))[0]:
+            state[message.key] = message.seq, message.value
+
+    deliver(handle)
+    return state
 
 
 def minimum(verdict: Verdict) -> tuple[int, list[FaultKind]]:
@@ -131,3 +158,48 @@ FROM_THE_END: dict[str, tuple[str, bool]] = {
 def test_a_new_partition_is_read_from_wherever_its_end_was(case: str) -> None:
     trace, legal = FROM_THE_END[case]
     assert bool(FROM_LATEST.permits(trace)) == legal, FROM_LATEST.permits(trace)
+
+
+# A table that somebody follows by a position.
+
+
+def test_a_row_that_becomes_visible_late_is_lost_to_who_keeps_the_last_position() -> None:
+    verdict = loses(Outbox(cursor="id"))
+    assert minimum(verdict) == (1, [Lose])
+    assert "committed after the cursor had passed its id: it was never published" in told(verdict)
+    assert Outbox(cursor="id").permits("2 3")
+    for safe in (Outbox(), Outbox(cursor="xid"), Outbox(cursor="id", open_transactions=1)):
+        assert loses(safe).status == "held"
+        assert Lose not in safe.kinds()
+
+
+def test_a_pass_over_a_cursor_of_ids_says_so() -> None:
+    verdict = check(sums, EV, Outbox(cursor="id"), schedules=200, seed=1)
+    assert verdict.status == "held"
+    assert any('these settings can lose messages (cursor="id")' in note for note in verdict.notes)
+
+
+def test_a_cursor_over_transactions_keeps_the_order_of_transactions_and_not_that_of_rows() -> None:
+    verdict = check(last, EV, Outbox(cursor="xid"), schedules=500, seed=1)
+    assert minimum(verdict) == (2, [BatchSwap])
+    assert "in transactions that had begun before: they went first" in told(verdict)
+    assert check(newest, EV, Outbox(cursor="xid"), schedules=500, seed=1).status == "held"
+    assert check(last, EV, Outbox(cursor="xid", open_transactions=1), schedules=500, seed=1).status == "held"
+
+
+def test_what_a_position_publishes_again_is_as_it_was_and_by_a_flag_in_the_order_of_ids() -> None:
+    xid, flag = Outbox(cursor="xid"), Outbox()
+    assert xid.permits("2 1 3 ⚡ 2' 1' 3'")
+    assert not xid.permits("2 1 3 ⚡ 1' 2' 3'")
+    assert flag.permits("2 1 3 ⚡ 1' 2' 3'")
+    assert not flag.permits("2 1 3 ⚡ 2' 1' 3'")
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+def test_a_crash_publishes_no_more_than_a_batch_again(batch_size: int) -> None:
+    stream = Stream.of([Event("a", number) for number in range(5)])
+    model = Outbox(batch_size=batch_size).model(stream)
+    (after,) = model.arguments(Redeliver, 0) or ((),)
+    plays = [[step[0] for step in model.play([Redeliver("e1", number)])] for number in after]
+    assert max(steps.count(DELIVER) for steps in plays) - len(stream) == min(batch_size, 5)
+    assert minimum(check(counts, EV, Outbox(batch_size=batch_size), faults={Duplicate}, seed=1)) == (1, [Duplicate])
