@@ -30,6 +30,11 @@ def positive(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None
         raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): a whole number, 1 or more, is needed")
 
 
+def not_negative(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if type(value) is not int or value < 0:
+        raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): a whole number, 0 or more, is needed")
+
+
 def boolean(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     if not isinstance(value, bool):
         raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): True or False is needed")

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import strategies as st
 
 from chaoskit import Event, Message, Stream, UsageError, check
-from chaoskit.brokers import Kafka, Outbox, Settings
-from chaoskit.faults import BatchSwap, Duplicate, FaultKind, Lose, Redeliver, Rehash
+from chaoskit.brokers import Celery, Kafka, Outbox, Settings
+from chaoskit.faults import BatchSwap, Duplicate, FaultKind, Lose, Overtake, Redeliver, Rehash, Zombie
 from chaoskit.schedule import DELIVER
 from chaoskit.strategies import events
 from chaoskit.verdict import Verdict
@@ -203,3 +203,65 @@ def test_a_crash_publishes_no_more_than_a_batch_again(batch_size: int) -> None:
     plays = [[step[0] for step in model.play([Redeliver("e1", number)])] for number in after]
     assert max(steps.count(DELIVER) for steps in plays) - len(stream) == min(batch_size, 5)
     assert minimum(check(counts, EV, Outbox(batch_size=batch_size), faults={Duplicate}, seed=1)) == (1, [Duplicate])
+
+
+# Celery: what carries it, and what waits.
+
+AGAIN = {Duplicate, Redeliver, Zombie}
+
+
+@pytest.mark.parametrize("transport", ["redis", "amqp"])
+def test_early_acknowledgement_runs_nothing_twice_but_on_sqs(transport: Any) -> None:
+    early = Celery(transport=transport)
+    assert AGAIN.isdisjoint(early.kinds())
+    assert AGAIN.issubset(Celery(transport=transport, acks_late=True).kinds())
+    assert AGAIN.issubset(Celery(transport="sqs").kinds())
+    assert check(counts, EV, early, without={Lose, *RESENDS}, schedules=200, seed=1).status == "held"
+    assert minimum(check(counts, EV, Celery(transport="sqs"), faults={Duplicate}, seed=1)) == (1, [Duplicate])
+    assert check(sums, EV, Celery(transport="sqs"), schedules=300, seed=1).status == "held"
+
+
+RESENDS = {kind for kind in Celery().kinds() if kind.__name__ in ("Resend", "DeadLetter")}
+
+
+def test_the_transports_speak_their_own_words() -> None:
+    late: dict[str, Any] = {"acks_late": True}
+    said = {
+        transport: told(check(counts, EV, Celery(transport=transport, **late), faults={Redeliver}, seed=1))  # type: ignore[arg-type]
+        for transport in ("redis", "amqp", "sqs")
+    }
+    assert "was restored to the queue" in said["redis"]
+    assert "lost its connection before" in said["amqp"]
+    assert "visibility_timeout" not in said["amqp"]
+    assert "SQS delivered it again anyhow" in said["sqs"]
+
+
+def test_a_standard_queue_hands_one_process_its_tasks_in_any_order() -> None:
+    assert Overtake not in Celery(concurrency=1).kinds()
+    one = Celery(transport="sqs", concurrency=1)
+    assert minimum(check(last, EV, one, faults={Overtake}, schedules=300, seed=1)) == (2, [Overtake])
+
+
+def test_a_lost_connection_brings_all_that_was_not_acknowledged_and_refuses_a_late_acknowledgement() -> None:
+    amqp, redis = Celery(transport="amqp", acks_late=True), Celery(acks_late=True)
+    trace = "A:1 A:⚡ B:1r |ack 1"
+    assert amqp.permits(trace)
+    assert not amqp.permits("A:1- |expire 1 B:1r A:1 |ack 1 |t=7200s B:1r")
+    assert "its time run out" in str(redis.permits(trace))
+
+
+def test_a_countdown_longer_than_the_visibility_timeout_runs_twice_also_when_acknowledged_early() -> None:
+    verdict = check(counts, EV, Celery(countdown=7200), faults={Zombie}, schedules=200, seed=1)
+    assert minimum(verdict) == (1, [Zombie])
+    assert "waited in worker 0 for a countdown longer than visibility_timeout" in told(verdict)
+    assert check(sums, EV, Celery(countdown=7200), schedules=300, seed=1).status == "held"
+    assert "a countdown longer than visibility_timeout" in str(Celery().why_impossible(Zombie))
+    assert Zombie not in Celery(countdown=3600).kinds()
+    assert Celery(countdown=7200).permits("A:1- |expire 1 B:1r A:1")
+    assert not Celery().permits("A:1- |expire 1 B:1r A:1")
+
+
+@pytest.mark.parametrize("setting", [{"countdown": 7200}, {"visibility_timeout": 60}])
+def test_rabbitmq_has_no_visibility_timeout(setting: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match='has no effect with transport="amqp"'):
+        Celery(transport="amqp", **setting)
