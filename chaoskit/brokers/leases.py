@@ -46,6 +46,7 @@ class Leasing:
     (kept until nothing else is left).
     `by_id`: what a relay publishes again comes in the order in which it was written, else in that in which it was
     published.
+    `trims`: what is lost is removed with all that is older, so that nothing older can come again behind it.
     """
 
     consumers: int = 1
@@ -65,6 +66,7 @@ class Leasing:
     max_attempts: int = 10
     gives_up: Literal["dead", "lost", "never"] = "never"
     by_id: bool = True
+    trims: bool = False
 
     @property
     def taken_by(self) -> Literal["message", "group", "queue"]:
