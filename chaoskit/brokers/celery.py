@@ -148,8 +148,8 @@ class Celery(Settings):
         "No order.",
         "By default a task is acknowledged before it runs: a crash loses it, and nothing runs twice.",
         (
-            "With acks_late a task that is not acknowledged runs again: when visibility_timeout has passed (Redis, SQS), "
-            "or when the connection is lost (RabbitMQ)."
+            "With acks_late a task that is not acknowledged runs again: when visibility_timeout has passed (Redis, "
+            "SQS), or when the connection is lost (RabbitMQ)."
         ),
         "A countdown or ETA longer than visibility_timeout runs a task again, also when it is acknowledged early.",
         "A task whose process was killed is acknowledged all the same, unless reject_on_worker_lost is set.",

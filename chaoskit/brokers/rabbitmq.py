@@ -7,11 +7,11 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole
+from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole, whole_or_none
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.partitioners import by_murmur3
 from chaoskit.brokers.producer import Home, Producer
-from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.queue import QueueSettings, beyond
 from chaoskit.brokers.stored import Growth
 from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.event import Event
@@ -104,6 +104,17 @@ LIMITED = Told(
     "dropped",
     "a dead-letter exchange (dead_letter_exchange=True), or a higher delivery-limit",
 )
+EXPIRED = Told(
+    "{event} waited longer than the message TTL, or the queue was longer than its limit (drop-head), and there is no "
+    "dead-letter exchange: it was dropped",
+    "a dead-letter exchange (dead_letter_exchange=True); no x-message-ttl and x-max-length (message_ttl=None, "
+    "max_length=None), or overflow reject-publish",
+)
+LIMITED_OR_EXPIRED = Told(
+    "{event} exceeded the delivery-limit, the message TTL or the length of the queue before it had any effect, and "
+    "there is no dead-letter exchange: it was dropped",
+    EXPIRED.ruled_out_by,
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -116,7 +127,9 @@ class RabbitMQ(Settings):
     messages go there, and somebody publishes them again. `auto_ack`: no acknowledgements, so that a crash loses what
     was handed over. `outstanding_confirms`: messages that the publisher sends before it has the confirm of the first.
     `queues`: behind a hash exchange, each with these consumers; a key has its queue until the bindings change.
-    `growth`: queues may be bound to that exchange while there is a backlog.
+    `growth`: queues may be bound to that exchange while there is a backlog. `message_ttl`: milliseconds
+    (x-message-ttl), `max_length`: messages (x-max-length with overflow drop-head) that wait in the queue; what waits
+    longer, or is older than so many, is dropped, or goes to the dead-letter exchange if there is one; None: no limit.
     `queue`: its name, as messages carry it.
     """
 
@@ -130,6 +143,8 @@ class RabbitMQ(Settings):
     outstanding_confirms: int = whole(1)
     queues: int = whole(1)
     growth: bool = flag(True)
+    message_ttl: int | None = whole_or_none()
+    max_length: int | None = whole_or_none()
     queue: str = named("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
@@ -142,7 +157,7 @@ class RabbitMQ(Settings):
     sources: ClassVar[tuple[str, ...]] = (
         (
             "rabbitmq.com/docs: confirms, nack, reliability, semantics, consumers, quorum-queues, dlx, "
-            "modulus-hash-exchange"
+            "modulus-hash-exchange, ttl, maxlength"
         ),
         "github.com/rabbitmq/rabbitmq-server: rabbit_fifo.erl, rabbitmq_consistent_hash_exchange",
     )
@@ -150,9 +165,15 @@ class RabbitMQ(Settings):
     @property
     def words(self) -> Words:  # type: ignore[override]
         words = SINGLE if self._ordered else WORDS
-        if self.auto_ack or self.queue_type == "classic":
+        if self.auto_ack:
             return words
-        return attrs.evolve(words, told={**words.told, Lose: LIMITED})
+        limited = LIMITED_OR_EXPIRED if self._expires else LIMITED
+        return attrs.evolve(words, told={**words.told, Lose: EXPIRED if self.queue_type == "classic" else limited})
+
+    @property
+    def _expires(self) -> bool:
+        """Messages leave the queue, whoever has not had them."""
+        return self.message_ttl is not None or self.max_length is not None
 
     @property
     def _ordered(self) -> bool:
@@ -174,6 +195,7 @@ class RabbitMQ(Settings):
             limit_setting=f"delivery_limit={self.delivery_limit}",
             dead="any" if self.dead_letter_exchange else "never",
             dead_setting="dead_letter_exchange=False",
+            loses=self.loses if self._expires and not self.dead_letter_exchange else None,
             send_window=self.outstanding_confirms,
         )
 
@@ -198,18 +220,21 @@ class RabbitMQ(Settings):
             no[DeadLetter] = (
                 "with auto-ack nothing is rejected; auto_ack=False with dead_letter_exchange=True makes it possible"
             )
-        elif self.queue_type == "classic" or self.dead_letter_exchange:
+        elif self.dead_letter_exchange or (self.queue_type == "classic" and not self._expires):
             no[Lose] = (
                 "what is not acknowledged is kept; auto_ack=True makes it possible, or the delivery limit of "
-                'queue_type="quorum" with dead_letter_exchange=False'
+                'queue_type="quorum", message_ttl=60000 or max_length=1000 with dead_letter_exchange=False'
             )
         return no
 
     def lossy(self) -> tuple[str, ...]:
         if self.auto_ack:
             return ("auto_ack",)
-        limited = self.queue_type == "quorum" and not self.dead_letter_exchange
-        return ("delivery_limit", "dead_letter_exchange") if limited else ()
+        if self.dead_letter_exchange:
+            return ()
+        limits = [name for name in ("message_ttl", "max_length") if getattr(self, name) is not None]
+        limits = ["delivery_limit", *limits] if self.queue_type == "quorum" else limits
+        return (*limits, "dead_letter_exchange") if limits else ()
 
     def stages(self) -> QueueSettings:
         limited = self.queue_type == "quorum"
@@ -232,7 +257,9 @@ class RabbitMQ(Settings):
         )
         producer = Producer(home, self.queues, max_in_flight=self.outstanding_confirms)
         fields = partial(_quorum if limited else _classic, self.queue)
-        return QueueSettings(self.queue, producer, lends, fields, "application", growth)
+        only_more = self.message_ttl is None and not self.auto_ack and not limited
+        loses = beyond(self.max_length) if self.max_length is not None and only_more else None
+        return QueueSettings(self.queue, producer, lends, fields, "application", growth, loses=loses)
 
 
 def _classic(queue: str, event: Event, step: Raw, reason: str = "rejected") -> dict[str, Any]:

@@ -196,6 +196,7 @@ class RedisStreams(Settings):
             returns="anywhere",
             refused="lost" if self.noack else "again",
             gives_up="dead" if self.dead_letters else "never",
+            trims=self.trims and not self.noack,
         )
         return QueueSettings(self.stream, Producer(one_queue, 1, max_in_flight=self.pipelined_adds), lends, _entry)
 

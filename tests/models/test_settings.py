@@ -12,9 +12,9 @@ import pytest
 from hypothesis import strategies as st
 
 from chaoskit import Event, Message, Stream, UsageError, check
-from chaoskit.brokers import Celery, Kafka, Outbox, Settings
+from chaoskit.brokers import Celery, JetStream, Kafka, Outbox, RabbitMQ, RedisStreams, Settings
 from chaoskit.faults import BatchSwap, Duplicate, FaultKind, Lose, Overtake, Redeliver, Rehash, Zombie
-from chaoskit.schedule import DELIVER
+from chaoskit.schedule import DELIVER, LOSE
 from chaoskit.strategies import events
 from chaoskit.verdict import Verdict
 
@@ -265,3 +265,87 @@ def test_a_countdown_longer_than_the_visibility_timeout_runs_twice_also_when_ack
 def test_rabbitmq_has_no_visibility_timeout(setting: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match='has no effect with transport="amqp"'):
         Celery(transport="amqp", **setting)
+
+
+# JetStream and RabbitMQ: limits of what is kept, and messages that are given up at once.
+
+FIVE = Stream.of([Event("a", number) for number in range(5)])
+
+LIMITS: dict[str, tuple[Settings, Settings, int, str]] = {
+    "max_age": (JetStream(max_age=3600), JetStream(), 1, "the limits of the stream (max_age, max_msgs) removed"),
+    "max_msgs": (JetStream(max_msgs=2), JetStream(), 3, "the limits of the stream (max_age, max_msgs) removed"),
+    "message_ttl": (
+        RabbitMQ(queue_type="classic", message_ttl=60_000),
+        RabbitMQ(queue_type="classic", message_ttl=60_000, dead_letter_exchange=True),
+        1,
+        "waited longer than the message TTL",
+    ),
+    "max_length": (
+        RabbitMQ(queue_type="classic", max_length=2),
+        RabbitMQ(queue_type="classic"),
+        3,
+        "the queue was longer than its limit (drop-head)",
+    ),
+    "max_length of a quorum queue": (
+        RabbitMQ(max_length=2),
+        RabbitMQ(max_length=2, dead_letter_exchange=True),
+        1,  # the delivery limit drops it as well
+        "exceeded the delivery-limit, the message TTL or the length of the queue",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_a_limit_loses_what_it_removes(name: str) -> None:
+    limited, kept, events, said = LIMITS[name]
+    verdict = loses(limited)
+    assert minimum(verdict) == (events, [Lose])
+    assert said in told(verdict)
+    assert Lose not in kept.kinds()
+    assert loses(kept).status == "held"
+
+
+@pytest.mark.parametrize("broker", [JetStream(max_msgs=2), RabbitMQ(queue_type="classic", max_length=2)])
+def test_a_limit_of_messages_keeps_the_last_ones(broker: Settings) -> None:
+    model = broker.model(FIVE)
+    assert [model.arguments(Lose, position) is not None for position in range(5)] == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("broker", [JetStream(max_age=60), RedisStreams(trims=True, consumers=1)])
+def test_what_is_removed_takes_all_that_is_older_with_it(broker: Settings) -> None:
+    """A message that waits for its redelivery is older than the next: either both are removed, or none."""
+    model = broker.model(FIVE)
+    assert LOSE in [step[0] for step in model.play([Lose("e2")])]
+    assert LOSE not in [step[0] for step in model.play([Redeliver("e1", 3), Lose("e2")])]
+
+
+def orders(deliver: Any) -> dict[str, int]:
+    """The first event of a key opens it. What comes too early is refused, and taken later."""
+    opened: dict[str, int] = {}
+    taken: set[Any] = set()
+
+    def handle(message: Message) -> None:
+        if message.seq > 1 and message.key not in opened:
+            raise LookupError(f"{message.key} is not open yet")
+        opened.setdefault(message.key, 0)
+        if message.id not in taken:
+            taken.add(message.id)
+            opened[message.key] += message.value
+
+    deliver(handle)
+    return opened
+
+
+def test_what_is_terminated_is_never_taken_later() -> None:
+    terms: dict[str, Any] = {"faults": {Overtake}, "schedules": 300, "seed": 1, "loss": "violation"}
+    verdict = check(orders, EV, JetStream(on_error="term"), **terms)
+    assert minimum(verdict) == (2, [Overtake])
+    assert "the handler raised on" in told(verdict)
+    assert check(orders, EV, JetStream(), **terms).status == "held"
+    assert JetStream(on_error="term").permits("A:1! |drop 1 B:2 |ack 2 |end")
+    assert not JetStream().permits("A:1! |drop 1 B:2 |ack 2 |end")
+
+
+def test_without_acknowledgements_there_is_nothing_to_terminate() -> None:
+    with pytest.raises(UsageError, match='on_error has no effect with ack_policy="none"'):
+        JetStream(ack_policy="none", on_error="term")
