@@ -78,6 +78,8 @@ SYSTEMS: dict[str, Settings] = {
     "SqsFifo, dead letters": SqsFifo(max_receive_count=3, send_batch=5),
     "SqsFifo, skips": SqsFifo(skips_failed=True),
     "SqsFifo, content": SqsFifo(content_based_deduplication=True),
+    "SqsFifo, retention": SqsFifo(retention_exceeded=True),
+    "SqsFifo, dead letters sent again": SqsFifo(max_receive_count=3, redrive="send"),
     "SqsFifo, receives of two": SqsFifo(max_number_of_messages=2),
     "LambdaSqs, FIFO, retention": LambdaSqs(fifo=True, retention_exceeded=True),
     "SnsSqs": SnsSqs(filter_policy=True, max_receive_count=5),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 from chaoskit import Event, Message, Stream, UsageError, check
-from chaoskit.brokers import Celery, JetStream, Kafka, Outbox, RabbitMQ, RedisStreams, Settings
+from chaoskit.brokers import Celery, JetStream, Kafka, Outbox, RabbitMQ, RedisStreams, Settings, SqsFifo
 from chaoskit.faults import BatchSwap, Duplicate, FaultKind, Lose, Overtake, Redeliver, Rehash, Zombie
 from chaoskit.schedule import DELIVER, LOSE
 from chaoskit.strategies import events
@@ -349,3 +349,48 @@ def test_what_is_terminated_is_never_taken_later() -> None:
 def test_without_acknowledgements_there_is_nothing_to_terminate() -> None:
     with pytest.raises(UsageError, match='on_error has no effect with ack_policy="none"'):
         JetStream(ack_policy="none", on_error="term")
+
+
+# SQS FIFO: what is too old, and what is sent again too soon.
+
+FIFO_LOSES: dict[str, tuple[Settings, int, str]] = {
+    "retention": (SqsFifo(retention_exceeded=True), 1, "was not received within MessageRetentionPeriod"),
+    "sent again": (
+        SqsFifo(max_receive_count=3, redrive="send"),
+        1,
+        "somebody sent it again from the dead-letter queue within 5 minutes, with the same MessageDeduplicationId",
+    ),
+    "equal bodies": (
+        SqsFifo(content_based_deduplication=True),
+        2,
+        "has the body of an earlier message, sent within 5 minutes",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIFO_LOSES)
+def test_a_fifo_queue_loses_by_each_of_its_settings(name: str) -> None:
+    broker, events, said = FIFO_LOSES[name]
+    verdict = loses(broker)
+    assert minimum(verdict) == (events, [Lose])
+    assert said in told(verdict)
+
+
+def test_what_only_a_move_task_brings_back_is_not_lost() -> None:
+    moved = SqsFifo(max_receive_count=3)
+    assert Lose not in moved.kinds()
+    assert loses(moved).status == "held"
+    assert 'redrive="send"' in str(moved.why_impossible(Lose))
+
+
+def test_several_ways_to_lose_are_all_told() -> None:
+    both = SqsFifo(max_receive_count=3, redrive="send", retention_exceeded=True)
+    assert both.loses == 'redrive="send", retention_exceeded=True'
+    report = told(loses(both))
+    assert "StartMessageMoveTask" in report
+    assert "a longer MessageRetentionPeriod" in report
+
+
+def test_without_a_dead_letter_queue_nothing_is_sent_again() -> None:
+    with pytest.raises(UsageError, match="redrive has no effect with max_receive_count=None"):
+        SqsFifo(redrive="send")
