@@ -134,10 +134,11 @@ class JetStream(Settings):
     Nats-Msg-Id, and what is published again within `duplicate_window` is dropped. `duplicate_window`: seconds.
     `publish_async_max_pending`: publishes without an ack; 1 waits for each. `partitions`: of a subject mapping with
     partition(), each with a consumer like this. `growth`: that transform may get more of them. `dead_letters`: the
-    application keeps what reached max_deliver and publishes it again. `max_age`: seconds, `max_msgs`: messages that the
-    stream keeps; what is older or more is removed, from the oldest on (discard="old", the default), whether it was
-    delivered or not; None: no limit. `on_error`: what a subscriber answers when the handler raises: "nak" (it is shown
-    again) or "term" (+TERM: it is never delivered again). `stream`: its name, as messages carry it.
+    application keeps what reached max_deliver and publishes it again. `max_age`: seconds that the stream keeps a
+    message, delivered or not; None: for ever. `max_msgs`: messages that the stream keeps; of more the oldest are
+    removed, delivered or not (discard="old", the default); None: all. `on_error`: what a subscriber answers when the
+    handler raises: "nak" (it is shown again) or "term" (+TERM: it is never delivered again). `stream`: its name, as
+    messages carry it.
     """
 
     consumers: int = whole(2)

@@ -127,10 +127,10 @@ class RabbitMQ(Settings):
     messages go there, and somebody publishes them again. `auto_ack`: no acknowledgements, so that a crash loses what
     was handed over. `outstanding_confirms`: messages that the publisher sends before it has the confirm of the first.
     `queues`: behind a hash exchange, each with these consumers; a key has its queue until the bindings change.
-    `growth`: queues may be bound to that exchange while there is a backlog. `message_ttl`: milliseconds
-    (x-message-ttl), `max_length`: messages (x-max-length with overflow drop-head) that wait in the queue; what waits
-    longer, or is older than so many, is dropped, or goes to the dead-letter exchange if there is one; None: no limit.
-    `queue`: its name, as messages carry it.
+    `growth`: queues may be bound to that exchange while there is a backlog. `message_ttl`: milliseconds that a message
+    waits in the queue at most (x-message-ttl): then it is dropped, or goes to the dead-letter exchange if there is one;
+    None: no limit. `max_length`: messages that wait in the queue at most (x-max-length with overflow drop-head): the
+    oldest go the same way; None: no limit. `queue`: its name, as messages carry it.
     """
 
     queue_type: Literal["quorum", "classic"] = choice("quorum", "classic")
