@@ -45,10 +45,7 @@ BROKERS_SETTINGS: Rows = {
     ),
     "F-14": (
         "a countdown longer than visibility_timeout runs twice, also when it is acknowledged early",
-        (
-            "tests/models/test_settings.py::"
-            "test_a_countdown_longer_than_the_visibility_timeout_runs_twice_also_when_acknowledged_early",
-        ),
+        ("tests/models/test_settings.py::test_a_countdown_longer_than_the_visibility_timeout_runs_twice",),
     ),
     "F-16": (
         "limits of a stream or queue lose what they remove; what is terminated never comes again",

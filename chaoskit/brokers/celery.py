@@ -114,6 +114,9 @@ SQS: dict[FaultKind, Told] = {
 }
 """What differs on a standard queue of SQS."""
 
+_TOLD: dict[str, dict[FaultKind, Told]] = {"redis": {}, "amqp": AMQP, "sqs": SQS}
+_LATE_ACK: dict[str, Literal["accepted", "refused", "maybe"]] = {"redis": "accepted", "amqp": "refused", "sqs": "maybe"}
+
 
 @attrs.frozen(kw_only=True)
 class Celery(Settings):
@@ -164,11 +167,11 @@ class Celery(Settings):
 
     @property
     def words(self) -> Words:  # type: ignore[override]
-        told = WORDS.told | {"redis": {}, "amqp": AMQP, "sqs": SQS}[self.transport]
+        told = {**WORDS.told, **_TOLD[self.transport]}
         if self.acks_late:
-            told |= {Lose: LATE}
+            told[Lose] = LATE
         if self._waits_long and not self.acks_late and self.transport == "redis":
-            told |= {Zombie: WAITS}
+            told[Zombie] = WAITS
         return attrs.evolve(WORDS, told=told)
 
     @property
@@ -195,7 +198,7 @@ class Celery(Settings):
             settles="at_hand_over" if self._early and not self._waits_long else "after_run",
             settles_setting="acks_late=False",
             failure_settles=True,
-            late_ack={"redis": "accepted", "amqp": "refused", "sqs": "maybe"}[self.transport],
+            late_ack=_LATE_ACK[self.transport],
             dead="any" if self.retries else "never",
             dead_setting="retries=False",
             loses=self.loses or None,

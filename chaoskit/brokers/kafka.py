@@ -373,6 +373,12 @@ class Kafka(Settings):
             grows="up" if self.growth else "never",
         )
 
+    def _reading(self) -> Reading:
+        blocks = self.on_error == "stop"
+        ahead = self.commit_ahead or self.auto_commit  # then anything can be lost, and not first records only
+        new_from = self.partitions if self.auto_offset_reset == "latest" and not ahead else None
+        return Reading(self.consumers, self.commit_every, self.on_error, self.max_attempts, blocks, new_from=new_from)
+
     def stages(self) -> LogSettings | QueueSettings:
         hash_, spreads_null, hashes_empty = KAFKA_PARTITIONERS[self.partitioner]
         home, growth = routing(
@@ -391,14 +397,8 @@ class Kafka(Settings):
             retries_copy=not self.idempotent_producer,
         )
         if self.group == "consumer":
-            blocks = self.on_error == "stop"
-            ahead = self.commit_ahead or self.auto_commit  # then anything can be lost, and not first records only
-            new_from = self.partitions if self.auto_offset_reset == "latest" and not ahead else None
-            reading = Reading(
-                self.consumers, self.commit_every, self.on_error, self.max_attempts, blocks, new_from=new_from
-            )
             return LogSettings(
-                self.topic, producer, reading, self.max_poll_records, growth, stamp="sender", put_back=_put_back
+                self.topic, producer, self._reading(), self.max_poll_records, growth, stamp="sender", put_back=_put_back
             )
         if self.group == "share":
             lends = Leasing(

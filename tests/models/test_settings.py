@@ -250,7 +250,7 @@ def test_a_lost_connection_brings_all_that_was_not_acknowledged_and_refuses_a_la
     assert "its time run out" in str(redis.permits(trace))
 
 
-def test_a_countdown_longer_than_the_visibility_timeout_runs_twice_also_when_acknowledged_early() -> None:
+def test_a_countdown_longer_than_the_visibility_timeout_runs_twice() -> None:
     verdict = check(counts, EV, Celery(countdown=7200), faults={Zombie}, schedules=200, seed=1)
     assert minimum(verdict) == (1, [Zombie])
     assert "waited in worker 0 for a countdown longer than visibility_timeout" in told(verdict)
