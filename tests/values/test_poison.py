@@ -185,3 +185,24 @@ def test_what_is_no_class_of_exceptions_is_an_error(wrong: Any) -> None:
         chaos(EV, poison=wrong)
     with pytest.raises(UsageError, match="poison contains"):
         check(sums, KNOWN, poison=wrong)
+
+
+def test_an_async_handler_says_it_in_the_same_way() -> None:
+    async def asynchronous(deliver: Any) -> dict[str, int]:
+        balances: dict[str, int] = {}
+        seen: set[Any] = set()
+
+        async def handle(message: Message) -> None:
+            if message.value == BAD:
+                raise ValueError("no amount")
+            if message.id not in seen:
+                seen.add(message.id)
+                balances[message.key] = balances.get(message.key, 0) + message.value
+
+        await deliver(handle)
+        return balances
+
+    broker = SqsFifo(max_receive_count=3)
+    assert check(asynchronous, EV, broker, schedules=50, seed=1, poison=(ValueError,)).status == "held"
+    with pytest.raises(ReferenceRefused, match="poison="):
+        check(asynchronous, KNOWN, broker, schedules=50, seed=1)
