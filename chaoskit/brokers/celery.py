@@ -228,10 +228,8 @@ class Celery(Settings):
         return no
 
     def stages(self) -> QueueSettings:
-        amqp = self.transport == "amqp"
         lends = Leasing(
             self.concurrency,
-            brings="consumer" if amqp else "message",
             in_order=self.transport != "sqs",
             refused="renewed" if self.retries else "lost",
             max_attempts=4,

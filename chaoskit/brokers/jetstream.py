@@ -284,6 +284,7 @@ class JetStream(Settings):
             refused="lost" if self.ack_policy == "none" or self.on_error == "term" else "again",
             max_attempts=10 if self.max_deliver < 0 else self.max_deliver,
             gives_up="never" if self.max_deliver < 0 else "dead" if self.dead_letters else "lost",
+            counts=self.on_error == "term",
             trims=self._limited and self.ack_policy != "none" and not self._drops,
         )
         producer = Producer(home, self.partitions, max_in_flight=self.publish_async_max_pending)

@@ -47,6 +47,7 @@ class Leasing:
     `by_id`: what a relay publishes again comes in the order in which it was written, else in that in which it was
     published.
     `trims`: what is lost is removed with all that is older, so that nothing older can come again behind it.
+    `counts`: `max_attempts` bounds deliveries, too, where what was refused does not come again.
     """
 
     consumers: int = 1
@@ -67,6 +68,7 @@ class Leasing:
     gives_up: Literal["dead", "lost", "never"] = "never"
     by_id: bool = True
     trims: bool = False
+    counts: bool = False
 
     @property
     def taken_by(self) -> Literal["message", "group", "queue"]:
@@ -95,7 +97,9 @@ class Leasing:
     @property
     def most_deliveries(self) -> int:
         """Of one message, before the broker gives it up."""
-        return UNBOUNDED if self.gives_up == "never" or self.refused != "again" else self.max_attempts
+        if self.gives_up == "never" or (self.refused != "again" and not self.counts):
+            return UNBOUNDED
+        return self.max_attempts
 
 
 class Note(NamedTuple):
