@@ -81,7 +81,7 @@ OUTBOX = Words(
         Redeliver: Told(
             "the relay crashed after it had published {event} and before it marked its batch: it published {again} "
             "again",
-            f"no setting of a relay; batch_size=1 makes it one message. {IDEMPOTENT}",
+            f"no setting of a relay; a batch of one (batch_size=1) makes it one message. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{event} failed before it had any effect; the application set it aside and went on{back}",
