@@ -75,7 +75,6 @@ LOSSY: tuple[Settings, ...] = (
     JetStream(ack_policy="all"),
     JetStream(ack_policy="none"),
     ServiceBus(receive_mode="receive_and_delete"),
-    Celery(transport="sqs"),
     Webhook(gives_up=True),
 )
 """Settings with which messages are lost. RedisList, Celery and Outbox, which lose some too, are above."""
