@@ -16,8 +16,8 @@ from chaoskit.faults import FaultKind
 from chaoskit.invariant import Invariant
 from chaoskit.investigate import default_invariants, investigate, question, run_one
 from chaoskit.scenario import Broker, Scenario
-from chaoskit.search.subject import CheckerFailed, Subject
-from chaoskit.verdict import Verdict
+from chaoskit.search.subject import CheckerFailed, Subject, poisons
+from chaoskit.verdict import Loss, Verdict
 
 Test = Callable[[Deliver], Any]
 
@@ -28,21 +28,26 @@ def check(
     broker: Broker | None = None,
     *,
     faults: Iterable[FaultKind] | None = None,
+    without: Iterable[FaultKind] | None = None,
     invariants: Iterable[Invariant] | None = None,
     schedules: int = 1000,
     seed: int | None = None,
     across_keys: str | None = None,
+    loss: Loss | None = None,
+    poison: Iterable[type[Exception]] | None = None,
 ) -> Verdict:
     """Search for a delivery of `events` that `broker` can make and that `test` does not survive.
 
     `test` is a function (or coroutine function) of `deliver` that returns the final state. `events` is a strategy,
-    such as chaoskit.strategies.events(…), or one literal list of Events. `faults` narrows the kinds.
-    `schedules` is how many distinct schedules are run, references not counted. The same `seed` gives the same
-    verdict everywhere; without one it is drawn and stands in the verdict. `across_keys="any"` accepts results that
-    some order without any fault gives, too.
+    such as chaoskit.strategies.events(…), or one literal list of Events. `faults` narrows the kinds, or all are taken
+    `without` some. `schedules` is how many distinct schedules are run, references not counted. The same `seed` gives
+    the same verdict everywhere; without one it is drawn and stands in the verdict. `across_keys="any"` accepts results
+    that some order without any fault gives, too. `loss="violation"` makes a failure of what the broker's settings
+    lose, which is else left out of the comparison. `poison` are the exceptions that mean "this message can never be
+    handled".
 
     A test that `@chaos` decorates is taken, too, with its fixtures in a functools.partial: what is left out here is
-    then as the decorator says, `broker`, `faults`, `invariants` and `across_keys`.
+    then as the decorator says, but for `schedules` and `seed`.
 
     Raises UsageError for what cannot mean what it says, StaleState where runs are not independent,
     NotDeterministic where a schedule has two results.
@@ -51,12 +56,15 @@ def check(
         seed = secrets.randbits(32)
     with called_with_deliver(test) as given:
         if given.terms is not None:
+            if faults is None and without is None:
+                faults, without = _kinds(given.terms, broker)
             broker = given.terms.broker if broker is None else broker
-            faults = given.terms.faults if faults is None else faults
-        subject = _subject(given, Kafka() if broker is None else broker, invariants)
+        subject = _subject(given, Kafka() if broker is None else broker, invariants, loss, poison)
         across_keys = _across_keys(given, across_keys)
         verdict = investigate(
-            question(subject, events, faults=faults, schedules=schedules, seed=seed, across_keys=across_keys)
+            question(
+                subject, events, faults=faults, without=without, schedules=schedules, seed=seed, across_keys=across_keys
+            )
         )
     return attrs.evolve(verdict, test=given.name)
 
@@ -67,18 +75,21 @@ def run(
     *,
     invariants: Iterable[Invariant] | None = None,
     across_keys: str | None = None,
+    loss: Loss | None = None,
+    poison: Iterable[type[Exception]] | None = None,
 ) -> Verdict:
     """Run `test` under one scenario and compare it with in-order delivery of the same events.
 
-    `test` is what `check` takes. The broker is the scenario's; `invariants` and `across_keys` are those of a test
-    that `@chaos` decorates, unless they are given here. The verdict is "unknown" where no fault changes the schedule.
+    `test` is what `check` takes. The broker is the scenario's; the others are as `check` takes them, and as a test
+    says that `@chaos` decorates, unless they are given here. The verdict is "unknown" where no fault changes the
+    schedule.
 
     Raises UsageError for what cannot mean what it says, NotDeterministic where the scenario has two results.
     """
     if not isinstance(scenario, Scenario):
         raise UsageError(f"run(scenario={scenario!r}): a Scenario(events, broker, faults) is needed")
     with called_with_deliver(test) as given:
-        subject = _subject(given, scenario.broker, invariants)
+        subject = _subject(given, scenario.broker, invariants, loss, poison)
         across_keys = _across_keys(given, across_keys)
         try:
             verdict = run_one(subject, scenario.events, scenario.faults)
@@ -90,10 +101,27 @@ def run(
     return attrs.evolve(verdict, test=given.name)
 
 
-def _subject(given: Given, broker: Broker, invariants: Iterable[Invariant] | None) -> Subject:
-    if invariants is None and given.terms is not None:
-        invariants = given.terms.invariants
-    return Subject(given.body, broker, default_invariants(invariants), given.is_async)
+def _kinds(terms: Any, broker: Broker | None) -> tuple[Any, Any]:
+    """`faults` and `without` of a decorated test. Without some means all but these of another broker, too."""
+    return (terms.faults, None) if broker is None or terms.without is None else (None, terms.without)
+
+
+def _subject(
+    given: Given,
+    broker: Broker,
+    invariants: Iterable[Invariant] | None,
+    loss: Loss | None,
+    poison: Iterable[type[Exception]] | None,
+) -> Subject:
+    terms = given.terms
+    if invariants is None and terms is not None:
+        invariants = terms.invariants
+    if loss is None:
+        loss = "left out" if terms is None else terms.loss
+    if poison is None:
+        poison = () if terms is None else terms.poison
+    checked = default_invariants(invariants)
+    return Subject(given.body, broker, checked, given.is_async, loss=loss, poison=poisons(poison))
 
 
 def _across_keys(given: Given, asked: str | None) -> str:

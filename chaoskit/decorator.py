@@ -15,7 +15,7 @@ from chaoskit import ambient
 from chaoskit.brokers import Kafka
 from chaoskit.errors import ChaosFailure, UsageError
 from chaoskit.event import Stream
-from chaoskit.execute import Deliver
+from chaoskit.execute import Body, Deliver
 from chaoskit.faults import FaultKind
 from chaoskit.invariant import DIED, HANG, Invariant
 from chaoskit.investigate import default_invariants, derive, investigate, question
@@ -24,8 +24,9 @@ from chaoskit.naming import name_of
 from chaoskit.quiet import quiet
 from chaoskit.scenario import Broker, allowed_kinds
 from chaoskit.search.campaign import UNLIMITED
-from chaoskit.search.subject import Subject
-from chaoskit.verdict import Verdict
+from chaoskit.search.subject import Subject, poisons
+from chaoskit.verdict import Loss, Verdict
+from chaoskit.watch import Limit, Recorder
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -41,6 +42,15 @@ class Terms:
     schedules: int
     allow_unknown: str | None
     across_keys: str
+    without: frozenset[FaultKind] | None = None
+    loss: Loss = "left out"
+    poison: tuple[type[Exception], ...] = ()
+
+    def subject(
+        self, body: Body, is_async: bool, limit: Limit | None = None, recorder: Recorder | None = None
+    ) -> Subject:
+        """What is asked about this body."""
+        return Subject(body, self.broker, self.invariants, is_async, limit, recorder, self.loss, self.poison)
 
 
 @attrs.define(eq=False)
@@ -58,17 +68,24 @@ def chaos(
     broker: Broker | None = None,
     *,
     faults: Iterable[FaultKind] | None = None,
+    without: Iterable[FaultKind] | None = None,
     invariants: Iterable[Invariant] | None = None,
     schedules: int = 1000,
     allow_unknown: str | None = None,
     across_keys: str = "violation",
+    loss: Loss = "left out",
+    poison: Iterable[type[Exception]] = (),
 ) -> Callable[[Function], Function]:
     """Run the decorated test under every kind of delivery that `broker` can make.
 
     The test has a parameter `deliver`, calls it once with its handler and returns the final state, which is
     compared with that of in-order delivery. Its body runs once per schedule, its fixtures once. `faults` narrows
-    the kinds, `schedules` is how many distinct schedules are run, `allow_unknown="why"` turns a run that has shown
-    nothing into a visible skip, `across_keys="any"` accepts what depends on the order between partitions.
+    the kinds, or takes all `without` some; `schedules` is how many distinct schedules are run, `allow_unknown="why"`
+    turns a run that has shown nothing into a visible skip, `across_keys="any"` accepts what depends on the order
+    between partitions. What the broker's settings lose is left out of the comparison, and a pass says so;
+    `loss="violation"` makes it a failure. `poison` are the exceptions with which the handler says that a message can
+    never be handled: it refuses it in order, too, the broker gives it up by its rule, and its effect is expected
+    nowhere.
 
     Raises UsageError, at import, for arguments that cannot mean what they say.
     """
@@ -79,20 +96,27 @@ def chaos(
             f"{name} is a function, not a strategy of events: call it, @chaos({name}()); or if it is your test, "
             "not a bare @chaos but @chaos(events, broker=…)"
         )
-    kinds = None if faults is None else frozenset(allowed_kinds(broker, faults))
+    kinds = None if faults is None and without is None else frozenset(allowed_kinds(broker, faults, without))
+    left_out = None if without is None else frozenset(allowed_kinds(broker, None)) - (kinds or frozenset())
     if allow_unknown is not None and (not isinstance(allow_unknown, str) or not allow_unknown.strip()):
         raise UsageError(f"allow_unknown={allow_unknown!r}: say in words why nothing can be shown")
-    terms = Terms(events, broker, kinds, default_invariants(invariants), schedules, allow_unknown, across_keys)
-    question(_nobody(terms), events, faults=kinds, schedules=schedules, seed=0, across_keys=across_keys)
+    terms = Terms(
+        events, broker, kinds, default_invariants(invariants), schedules, allow_unknown, across_keys, left_out, loss,
+        poisons(poison),
+    )  # fmt: skip
+    question(
+        terms.subject(lambda deliver: None, False),
+        events,
+        faults=kinds,
+        schedules=schedules,
+        seed=0,
+        across_keys=across_keys,
+    )
 
     def decorate(test: Function) -> Function:
         return _wrapped(test, terms)  # type: ignore[return-value]
 
     return decorate
-
-
-def _nobody(terms: Terms) -> Subject:
-    return Subject(lambda deliver: None, terms.broker, terms.invariants)
 
 
 def _wrapped(test: Callable[..., Any], terms: Terms) -> Callable[..., None]:
@@ -145,7 +169,7 @@ def subject_of(wrapper: Any, given: dict[str, Any]) -> Iterator[Subject]:
             return deliver.returned if wrapper.chaos_async else returned
 
         asked = ambient.current()
-        yield Subject(body, terms.broker, terms.invariants, wrapper.chaos_async, asked.limit, asked.recorder)
+        yield terms.subject(body, wrapper.chaos_async, asked.limit, asked.recorder)
 
 
 def conduct(wrapper: Any, given: dict[str, Any]) -> Verdict:

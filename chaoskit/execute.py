@@ -46,6 +46,8 @@ class Script:
     retries: bool | None = None
     """For orders that no model makes: whether what was refused is shown again at the end, for as long as that brings
     anything on; None: ask the model."""
+    poison: tuple[type[Exception], ...] = ()
+    """In the in-order run, with what the handler may refuse a message: to the end, and at once."""
 
     @property
     def loses(self) -> bool:
@@ -223,7 +225,9 @@ class Deliver:
         refused: list[int] = []
         live: Steps | None = None
         taken: list[Raw] = []
-        later = _Later(script.retries) if script.retries is not None else None
+        later = None
+        if script.retries is not None or script.poison:
+            later = _Later(script.retries, at_once=bool(script.poison))
         self._refusals = refused
         while number < len(steps):
             step = steps[number]
@@ -261,7 +265,7 @@ class Deliver:
 
     def _refuse(self, position: int, error: Exception) -> None:
         event = self._script.mailbox.model.stream[position]
-        if self._script.faults is None:
+        if self._script.faults is None and not isinstance(error, self._script.poison):
             raise ReferenceRefused(event, error) from error
         self._raised.append(Raised(event.id, error))
 
@@ -394,9 +398,11 @@ class ReferenceRefused(UsageError):
     """The handler raised although every message came once and in order."""
 
     def __init__(self, event: Event, error: Exception) -> None:
+        kind = type(error).__name__
         super().__init__(
-            f"the handler raised {type(error).__name__} on event {event.id!r} ({event.value!r}) although everything "
-            f"came once and in order: {error}. Catch business rejections in the handler, or narrow the strategy"
+            f"the handler raised {kind} on event {event.id!r} ({event.value!r}) although everything "
+            f"came once and in order: {error}. Catch business rejections in the handler, or narrow the strategy; where "
+            f"{kind} means that this message can never be handled, say so: poison=({kind},)"
         )
 
 
@@ -421,17 +427,20 @@ def where_it_hung(hung: Hung) -> str:
 
 
 class _Later:
-    """What was refused in an order that no model makes: lost, or shown again at the end, round after round, for as
-    long as a round brings anything on."""
+    """What was refused in an order that no model makes: refused to the end `at_once`, or lost, or shown again at the
+    end, round after round, for as long as a round brings anything on."""
 
-    def __init__(self, retries: bool) -> None:
+    def __init__(self, retries: bool | None, *, at_once: bool = False) -> None:
         self._retries = retries
+        self._at_once = at_once
         self._refused: list[Raw] = []
         self._more = True
 
     def after(self, steps: Sequence[Raw], number: int, refused: bool) -> Sequence[Raw]:
         """The steps with what follows from the one of this number."""
         step = steps[number]
+        if refused and self._at_once:
+            return [*steps[: number + 1], (REFUSE, *step[1:]), *steps[number + 1 :]]
         if refused and not self._retries:
             return [*steps[: number + 1], (SKIP, *step[1:]), *steps[number + 1 :]]
         if refused:

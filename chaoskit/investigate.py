@@ -70,6 +70,7 @@ def question(
     events: Any,
     *,
     faults: Iterable[FaultKind] | None,
+    without: Iterable[FaultKind] | None = None,
     schedules: int,
     seed: int,
     streams: int | None = None,
@@ -97,7 +98,7 @@ def question(
     return Question(
         subject=subject,
         events=events,
-        kinds=kinds_left(subject.broker, faults, known),
+        kinds=kinds_left(subject.broker, faults, known, without),
         schedules=schedules,
         streams=1 if literal else streams or -(-schedules // SCHEDULES_PER_STREAM),
         seed=seed,
@@ -115,11 +116,14 @@ def question(
 
 
 def kinds_left(
-    broker: Broker, faults: Iterable[FaultKind] | None, known: Iterable[frozenset[FaultKind]]
+    broker: Broker,
+    faults: Iterable[FaultKind] | None,
+    known: Iterable[frozenset[FaultKind]],
+    without: Iterable[FaultKind] | None = None,
 ) -> tuple[FaultKind, ...]:
     """The kinds to search, without those that are known to fail alone. Raises as `allowed_kinds` does."""
     alone = {kind for kinds in known if len(kinds) == 1 for kind in kinds}
-    return tuple(kind for kind in allowed_kinds(broker, faults) if kind not in alone)
+    return tuple(kind for kind in allowed_kinds(broker, faults, without) if kind not in alone)
 
 
 def investigate(q: Question) -> Verdict:
@@ -181,6 +185,8 @@ def _notes(campaign: Campaign) -> list[str]:
         )
     elif campaign.budget is not None:
         notes.append(f"searched for {shown(campaign.elapsed)}")
+    if left_out := campaign.subject.leaves_out(campaign.kinds):
+        notes.append(left_out)
     if campaign.memory_kept:
         notes.append(
             "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would lose it as a "
@@ -336,6 +342,7 @@ def hung_verdict(subject: Subject, hung: Hung) -> Verdict:
         schedule=case.model.schedule(faults, hung.steps, hung.refusals),
         expected=case.reference().state,
         reference=case.reference(),
+        loss=subject.loss,
     )
 
 
@@ -357,6 +364,7 @@ def violated(
         reference=reference,
         outcome=run.outcome,
         states=states_of(case, faults, run, schedule) if minimal else None,
+        loss=case.subject.loss,
     )
 
 
@@ -393,8 +401,10 @@ def run_one(subject: Subject, events: Sequence[Event], faults: Plan) -> Verdict:
         return violated(case, faults, run, case.label(run))
     shown = Scenario(case.model.stream.events, subject.broker, faults)
     calm = steps == case.steps(())
+    left_out = subject.leaves_out({type(fault) for fault in faults})
     return Verdict(
         "unknown" if calm else "held",
+        notes=(left_out,) if left_out else (),
         reasons=("no fault changed the schedule: it is in-order delivery",) if calm else (),
         scenario=shown,
         schedule=case.model.schedule(faults, run.steps, run.refusals),

@@ -61,6 +61,7 @@ def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> A
     def answer(became: Became, reason: str = "", verdict: Verdict | None = None) -> Answer:
         return Answer(became, repro.path, repro.test, reason, verdict)
 
+    subject = attrs.evolve(subject, loss=repro.loss)
     try:
         if reason := _unasked(repro, subject):
             return answer("CANNOT REPLAY", reason)
@@ -71,7 +72,8 @@ def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> A
         if run is None:
             return answer("NO LONGER POSSIBLE", "with the broker's present settings the faults change nothing")
         if not case.violations(run):
-            return answer("FIXED", verdict=_held(repro, case, run))
+            left_out = subject.leaves_out({type(fault) for fault in repro.faults})
+            return answer("FIXED", left_out, _held(repro, case, run))
         again, _ = _run(repro, case)
         if again is None or not same(run.outcome.state, again.outcome.state):
             return answer("CANNOT REPLAY", "two runs of it end in different states: a clock, uuid4, or an earlier run")

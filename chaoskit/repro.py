@@ -10,7 +10,7 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import cattrs
@@ -25,7 +25,7 @@ from chaoskit.event import Event, EventId, Stream
 from chaoskit.faults import KIND_BY_NAME, Fault
 from chaoskit.scenario import Broker
 from chaoskit.schedule import ACTIONS, DELIVER_LIKE, Do, Raw, Step, to_raw
-from chaoskit.verdict import States, Verdict
+from chaoskit.verdict import Loss, States, Verdict
 
 FORMAT = 1
 MOST_OF_STATES = 256 * 1024
@@ -64,6 +64,7 @@ class Repro:
     label: str | None = None
     states: States | None = None
     versions: Mapping[str, str] = attrs.field(factory=dict)
+    loss: Loss = "left out"
 
     def breaks(self, invariant: str) -> bool:
         """Whether this is among what is violated."""
@@ -204,6 +205,8 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "label": verdict.label,
         "versions": versions(),
     }
+    if verdict.loss != "left out":  # what files of before mean that say nothing
+        data["loss"] = verdict.loss
     if verdict.found is not None:
         data["found"] = [encode_event(event) for event in verdict.found]
     if verdict.states is not None and (states := _encode_states(verdict.states)) is not None:
@@ -366,7 +369,7 @@ def _from_document(path: Path, data: Any) -> Repro:
     return Repro(
         path, test, decode_broker(data["broker"]), stamped, faults, steps, data["expected"], data["observed"],
         tuple(violations), keys, data.get("label"), _read_states(data, len(events), len(steps)),
-        _read_versions(data["versions"]),
+        _read_versions(data["versions"]), _read_loss(data),
     )  # fmt: skip
 
 
@@ -386,6 +389,14 @@ def _read_states(data: Mapping[str, Any], events: int, steps: int) -> States | N
     if first is not None and (type(first) is not int or not 1 <= first <= steps):
         raise ReproError(f'"states": "first_difference" is {first!r}, not the number of a step')
     return States(tuple(states["in_order"]), tuple(states["observed"]), first)
+
+
+def _read_loss(data: Mapping[str, Any]) -> Loss:
+    """Files of before say nothing: what was lost was left out then."""
+    loss: Any = data.get("loss", "left out")
+    if loss not in get_args(Loss):
+        raise ReproError(f'"loss" is {loss!r}: "left out" or "violation" is needed')
+    return loss  # type: ignore[no-any-return]
 
 
 def _read_versions(data: Any) -> dict[str, str]:

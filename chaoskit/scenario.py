@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import attrs
 
-from chaoskit.errors import UsageError, did_you_mean
+from chaoskit.errors import ImpossibleFault, UsageError, did_you_mean
 from chaoskit.event import Event, Message, Stream
 from chaoskit.faults import KIND_BY_NAME, Fault, FaultKind
 from chaoskit.schedule import Raw, Schedule, Step
@@ -62,6 +62,11 @@ class Broker(Protocol):
     def ruled_out_by(self, kind: FaultKind) -> str:
         """Which setting, or else which habit, keeps faults of this kind from happening."""
 
+    @property
+    def loses(self) -> str:
+        """The settings by which messages are lost without a refusal, as they are written; empty where none has a
+        name."""
+
     def lane(self, step: Step, key: Any) -> str | None:
         """The name of the lane of a timeline in which this step stands; None for a step that stands in all of one
         consumer's."""
@@ -114,22 +119,26 @@ class Scenario:
 
 
 def check_possible(broker: Broker, kind: FaultKind) -> None:
-    from chaoskit.errors import ImpossibleFault
-
     if reason := broker.why_impossible(kind):
         raise ImpossibleFault(f"{type(broker).__name__} cannot make {kind.__name__}: {reason}")
 
 
-def allowed_kinds(broker: Broker, asked: Iterable[FaultKind] | None) -> tuple[FaultKind, ...]:
-    """The kinds to search: those asked for, in a fixed order, or all that the broker can make.
+def allowed_kinds(
+    broker: Broker, asked: Iterable[FaultKind] | None, without: Iterable[FaultKind] | None = None
+) -> tuple[FaultKind, ...]:
+    """The kinds to search: those asked for, in a fixed order, or all that the broker can make, `without` some.
 
     Raises UsageError for what is no kind of fault, ImpossibleFault for one that the broker cannot make.
     """
     if isinstance(broker, type) or not hasattr(broker, "why_impossible"):
         raise UsageError(f"broker={broker!r}: the settings of a broker are needed, such as Kafka(partitions=6)")
+    if asked is not None and without is not None:
+        raise UsageError("faults and without were both given: name the kinds to try, or those to leave out, not both")
+    if without is not None:
+        return _all_but(broker, without)
     if asked is None:
         return broker.kinds()
-    kinds = list(_checked(asked))
+    kinds = list(_checked(asked, "faults"))
     if not kinds:
         raise UsageError("faults is empty: nothing would go wrong. Leave it out for all that the broker can make")
     for kind in kinds:
@@ -137,13 +146,27 @@ def allowed_kinds(broker: Broker, asked: Iterable[FaultKind] | None) -> tuple[Fa
     return tuple(kind for kind in KIND_BY_NAME.values() if kind in kinds)
 
 
-def _checked(asked: Any) -> Iterator[FaultKind]:
+def _all_but(broker: Broker, without: Any) -> tuple[FaultKind, ...]:
+    name, dropped = type(broker).__name__, list(_checked(without, "without"))
+    for kind in dropped:
+        if reason := broker.why_impossible(kind):
+            raise ImpossibleFault(
+                f"without contains {kind.__name__}, which {name} cannot make anyway: {reason}. Take it out of without"
+            )
+    left = tuple(kind for kind in broker.kinds() if kind not in dropped)
+    if not left:
+        raise UsageError(f"without leaves nothing that {name} can make: nothing would go wrong")
+    return left
+
+
+def _checked(asked: Any, name: str) -> Iterator[FaultKind]:
+    """The kinds in the argument of this name."""
     if isinstance(asked, (str, type)) or not isinstance(asked, Iterable):
-        raise UsageError(f"faults={asked!r}: a set of fault kinds is needed, such as faults={{Duplicate, Redeliver}}")
+        raise UsageError(f"{name}={asked!r}: a set of fault kinds is needed, such as {name}={{Duplicate, Redeliver}}")
     for kind in asked:
         if kind in KIND_BY_NAME.values():
             yield kind
         else:
-            name = getattr(kind, "__name__", None) or (kind if isinstance(kind, str) else type(kind).__name__)
-            hint = "; write the class, without quotes" if kind in KIND_BY_NAME else did_you_mean(name, KIND_BY_NAME)
-            raise UsageError(f"faults contains {kind!r}, which is not a kind of fault{hint}")
+            said = getattr(kind, "__name__", None) or (kind if isinstance(kind, str) else type(kind).__name__)
+            hint = "; write the class, without quotes" if kind in KIND_BY_NAME else did_you_mean(said, KIND_BY_NAME)
+            raise UsageError(f"{name} contains {kind!r}, which is not a kind of fault{hint}")

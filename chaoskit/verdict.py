@@ -16,6 +16,9 @@ from chaoskit.schedule import Schedule
 
 Status = Literal["held", "violated", "unknown"]
 Label = Literal["within", "across keys", "not decided"]
+Loss = Literal["left out", "violation"]
+"""What becomes of a message that the settings lose without a refusal: it is left out of what is compared with, or its
+missing effect is a violation."""
 
 
 @attrs.frozen
@@ -24,6 +27,7 @@ class Tally:
 
     `schedules`: distinct schedules run, references not counted. `effective`: the kinds of fault that, alone in a
     schedule, changed the order or the number of times in which some key's events were seen; `not_tried`: the others.
+    `left_out`: those that came about, of which nothing is said: the comparison was made without what they lost.
     `all_singles`: every schedule with a single fault was run, for every stream. `saturated`: the search ended since it
     saw nothing new any more.
     """
@@ -33,6 +37,7 @@ class Tally:
     deliveries: int = 0
     effective: tuple[str, ...] = ()
     not_tried: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     all_singles: bool = False
     saturated: bool = False
 
@@ -59,7 +64,8 @@ class Verdict:
     `observed` states) or "unknown" (`reasons`). `label` says which order the failure breaks: "within" a partition
     or key, which the broker promises; "across keys", which it never fixed; or "not decided".
     `found` is the scenario as the search met it, before shrinking. `states` are there for a violated verdict whose
-    schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now.
+    schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now. `loss` is
+    what was asked of messages that are lost.
     """
 
     status: Status
@@ -79,6 +85,7 @@ class Verdict:
     test: str | None = None
     states: States | None = None
     versions: Mapping[str, str] | None = None
+    loss: Loss = "left out"
 
     def save(self, directory: str | Path = ".chaoskit") -> Path:
         """Write the repro file into `directory` (made if it is not there) and give its path.

@@ -11,7 +11,83 @@ SEARCH_MAKES: Rows = {}
 
 # B. Facts about brokers.
 
-BROKERS_SETTINGS: Rows = {}
+BROKERS_SETTINGS: Rows = {
+    "F-4": (
+        "a pass names the setting that loses and what it was compared without; loss='violation' finds it in one event",
+        (
+            "tests/values/test_loss.py::test_a_pass_says_what_it_was_compared_without",
+            "tests/values/test_loss.py::test_a_loss_is_found_with_one_event_and_one_fault",
+            "tests/plugin/test_terms.py::test_the_line_of_a_pass_says_what_was_left_out",
+            "tests/plugin/test_terms.py::test_the_summary_of_a_job_says_what_was_left_out",
+        ),
+    ),
+    "F-6": (
+        "a row that becomes visible late is lost to who keeps the last position",
+        (
+            "tests/models/test_settings.py::test_a_row_that_becomes_visible_late_is_lost_to_who_keeps_the_last_position",
+            "tests/models/test_table_subscription.py::test_the_subscription_of_the_page_fails_as_it_says",
+        ),
+    ),
+    "F-11": (
+        "auto_commit, the default of confluent-kafka and aiokafka, loses the record in hand",
+        (
+            "tests/models/test_settings.py::test_a_background_commit_loses_the_record_in_hand",
+            "tests/models/test_settings.py::test_the_clients_that_commit_so_by_default_are_named",
+            "tests/models/test_settings.py::test_the_rest_of_a_consume_is_lost_with_it",
+        ),
+    ),
+    "F-12": (
+        'with auto_offset_reset="latest" the first records of a new partition are never read',
+        (
+            "tests/models/test_settings.py::test_the_first_records_of_a_new_partition_are_never_read",
+            "tests/models/test_settings.py::test_a_new_partition_is_read_from_wherever_its_end_was",
+        ),
+    ),
+    "F-14": (
+        "a countdown longer than visibility_timeout runs twice, also when it is acknowledged early",
+        ("tests/models/test_settings.py::test_a_countdown_longer_than_the_visibility_timeout_runs_twice",),
+    ),
+    "F-16": (
+        "limits of a stream or queue lose what they remove; what is terminated never comes again",
+        (
+            "tests/models/test_settings.py::test_a_limit_loses_what_it_removes",
+            "tests/models/test_settings.py::test_what_is_terminated_is_never_taken_later",
+        ),
+    ),
+    "F-17": (
+        "a dead letter that is sent again within 5 minutes is swallowed, one that a move task redrives is not",
+        (
+            "tests/models/test_settings.py::test_a_fifo_queue_loses_by_each_of_its_settings",
+            "tests/models/test_settings.py::test_what_only_a_move_task_brings_back_is_not_lost",
+        ),
+    ),
+    "F-26": (
+        "a plain stream never grows",
+        ("tests/models/test_growth.py::test_a_plain_stream_stays_one",),
+    ),
+    "F-27": (
+        "growth=False is a setting, and without={Rehash} leaves a kind out",
+        (
+            "tests/models/test_growth.py::test_a_fixed_count_holds_what_growth_breaks",
+            "tests/values/test_without.py::test_the_others_are_tried_and_these_are_not",
+        ),
+    ),
+    "F-28": (
+        "Celery runs over Redis, RabbitMQ or SQS, each with its own words",
+        (
+            "tests/models/test_settings.py::test_the_transports_speak_their_own_words",
+            "tests/models/test_settings.py::test_early_acknowledgement_runs_nothing_twice_but_on_sqs",
+        ),
+    ),
+    "F-56": (
+        "poison names what can never be handled, and the error without it names the option",
+        (
+            "tests/values/test_poison.py::test_what_can_never_be_handled_is_expected_nowhere",
+            "tests/values/test_poison.py::test_without_poison_the_error_names_it",
+            "tests/values/test_poison.py::test_a_saved_failure_replays_with_the_poison_of_its_test",
+        ),
+    ),
+}
 
 # B, continued: what the judge of traces permits.
 

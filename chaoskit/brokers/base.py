@@ -30,6 +30,11 @@ def positive(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None
         raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): a whole number, 1 or more, is needed")
 
 
+def not_negative(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if type(value) is not int or value < 0:
+        raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): a whole number, 0 or more, is needed")
+
+
 def boolean(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     if not isinstance(value, bool):
         raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): True or False is needed")
@@ -74,6 +79,9 @@ def choice(default: str, *others: str) -> Any:
     return attrs.field(default=default, validator=one_of(default, *others))
 
 
+NO_GROWTH = "the number of partitions never changes (growth=False); growth=True makes it possible"
+
+
 def without_effect(broker: Settings, settings: Iterable[str], where: str) -> None:
     """Raise UsageError where one of these settings was given another value, although `where` nothing reads it."""
     for name in settings:
@@ -112,6 +120,16 @@ class Settings:
     def impossible(self) -> dict[FaultKind, str]:
         """The kinds of fault that it cannot make, and which setting would allow them."""
         raise NotImplementedError
+
+    def lossy(self) -> tuple[str, ...]:
+        """The names of the settings by which messages are lost without having been refused; none where nothing is."""
+        return ()
+
+    @property
+    def loses(self) -> str:
+        """These settings as they are written."""
+        values = {name: getattr(self, name) for name in self.lossy()}
+        return ", ".join(f'{k}="{v}"' if isinstance(v, str) else f"{k}={v!r}" for k, v in values.items())
 
     def kinds(self) -> tuple[FaultKind, ...]:
         """The kinds of fault that the broker can make under these settings."""

@@ -1,12 +1,12 @@
-"""Celery with the Redis transport: tasks, acknowledged before they run (the default) or after."""
+"""Celery over Redis, RabbitMQ or SQS: tasks, acknowledged before they run (the default) or after."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, flag, named, one_queue, whole, without_effect
+from chaoskit.brokers.base import Settings, choice, flag, named, not_negative, one_queue, whole, without_effect
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer, retries_of
 from chaoskit.brokers.queue import QueueSettings
@@ -70,107 +70,181 @@ WORDS = Words(
     },
 )
 
-LATE = attrs.evolve(
-    WORDS,
-    told={
-        **WORDS.told,
-        Lose: Told(
-            "process {consumer} was killed with {event} before it had any effect, and the worker acknowledged it all "
-            "the same: it never ran",
-            "reject_on_worker_lost=True, with an idempotent task",
-        ),
-    },
+LATE = Told(
+    "process {consumer} was killed with {event} before it had any effect, and the worker acknowledged it all the same: "
+    "it never ran",
+    "reject_on_worker_lost=True, with an idempotent task",
 )
-"""Its words where tasks are acknowledged after they ran."""
+"""A loss where tasks are acknowledged after they ran."""
+
+WAITS = Told(
+    "{held} waited in worker {old} for a countdown longer than visibility_timeout, was restored to the queue meanwhile "
+    "and came to worker {new}, too: both ran it",
+    f"a visibility_timeout that is longer than any countdown or ETA (countdown=0). {IDEMPOTENT}",
+)
+
+AMQP: dict[FaultKind, Told] = {
+    Duplicate: Told("{event} was requeued and ran again before anything newer", f"no setting. {IDEMPOTENT}"),
+    Redeliver: Told(
+        "worker {consumer} lost its connection before {event} was acknowledged: {again} came again{after}",
+        f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}",
+    ),
+    Zombie: Told(
+        "worker {old} lost its connection, or held a task longer than RabbitMQ's consumer_timeout (30 minutes), and "
+        "worked on: {held} came to worker {new}, too",
+        "tasks that are shorter than consumer_timeout; worker_cancel_long_running_tasks_on_connection_loss; "
+        "acks_late=False",
+    ),
+}
+"""What differs on RabbitMQ."""
+
+SQS: dict[FaultKind, Told] = {
+    Duplicate: Told("SQS delivered {event} twice in a row", f"no setting of a standard queue. {IDEMPOTENT}"),
+    Redeliver: Told(
+        "{event} was not deleted within visibility_timeout, or SQS delivered it again anyhow: it ran again{after}",
+        f"no setting of a standard queue, which delivers at least once, also with acks_late=False. {IDEMPOTENT}",
+    ),
+    Overtake: Told(
+        "{event} was handed out, or finished, later: {over} went first", "no setting: a standard queue has no order"
+    ),
+    Zombie: Told(
+        "SQS delivered what worker {old} still worked on: {held} came to worker {new}, too",
+        "a visibility_timeout that is longer than any task makes it rarer; a version compared in the transaction",
+    ),
+}
+"""What differs on a standard queue of SQS."""
+
+_TOLD: dict[str, dict[FaultKind, Told]] = {"redis": {}, "amqp": AMQP, "sqs": SQS}
+_LATE_ACK: dict[str, Literal["accepted", "refused", "maybe"]] = {"redis": "accepted", "amqp": "refused", "sqs": "maybe"}
 
 
 @attrs.frozen(kw_only=True)
 class Celery(Settings):
-    """A Celery queue on Redis and its worker processes.
+    """A Celery queue and its worker processes.
 
-    `acks_late`: acknowledge after the task instead of before. `reject_on_worker_lost`: with `acks_late`, a task whose
-    process was killed goes back to the queue; by default it is acknowledged, and lost. `concurrency`: worker
-    processes. `visibility_timeout`: seconds, after which Redis hands out again what was not acknowledged. `retries`:
-    tasks call retry(), which publishes them again later. `queue`: its name, as messages carry it.
+    `transport`: what carries it: "redis", "amqp" (RabbitMQ), or "sqs" (a standard queue). `acks_late`: acknowledge
+    after the task instead of before. `reject_on_worker_lost`: with `acks_late`, a task whose process was killed goes
+    back to the queue; by default it is acknowledged, and lost. `concurrency`: worker processes. `visibility_timeout`:
+    seconds, after which Redis or SQS hands out again what was not acknowledged; 3600 on Redis, 1800 on SQS; RabbitMQ
+    has none, and waits for the connection. `countdown`: seconds of the longest countdown or ETA: a task waits for it
+    unacknowledged in its worker, so that with more than `visibility_timeout` it is handed out again meanwhile and runs
+    twice, whatever `acks_late` says. `retries`: tasks call retry(), which publishes them again later. `queue`: its
+    name, as messages carry it.
     """
 
+    transport: Literal["redis", "amqp", "sqs"] = choice("redis", "amqp", "sqs")
     acks_late: bool = flag()
     reject_on_worker_lost: bool = flag()
     concurrency: int = whole(2)
     visibility_timeout: int = whole(3600)
+    countdown: int = attrs.field(default=0, validator=not_negative)
     retries: bool = flag(True)
     queue: str = named("celery")
 
     def __attrs_post_init__(self) -> None:
         if not self.acks_late:
             without_effect(self, ["reject_on_worker_lost"], "acks_late=False")
+        if self.transport == "amqp":
+            without_effect(self, ["visibility_timeout", "countdown"], 'transport="amqp"')
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "No order.",
         "By default a task is acknowledged before it runs: a crash loses it, and nothing runs twice.",
-        "With acks_late a task that was not acknowledged within visibility_timeout runs again.",
+        (
+            "With acks_late a task that is not acknowledged runs again: when visibility_timeout has passed (Redis, "
+            "SQS), or when the connection is lost (RabbitMQ)."
+        ),
+        "A countdown or ETA longer than visibility_timeout runs a task again, also when it is acknowledged early.",
         "A task whose process was killed is acknowledged all the same, unless reject_on_worker_lost is set.",
         "retry() publishes a new message with the same task id.",
     )
     sources: ClassVar[tuple[str, ...]] = (
-        "docs.celeryq.dev: backends-and-brokers/redis (caveats), userguide/tasks",
+        "docs.celeryq.dev: backends-and-brokers/redis and sqs (caveats), userguide/tasks, userguide/calling (ETA)",
         "kombu 5.7 transport/redis.py (restore_visible); celery 5.7 app/task.py, app/defaults.py",
+        "github.com/celery: kombu#337, celery#2599, celery#3270, celery#4766 (ETA beyond visibility_timeout)",
+        "rabbitmq.com/docs: consumers (acknowledgement timeout); SQS standard queues (at-least-once delivery)",
     )
 
     @property
     def words(self) -> Words:  # type: ignore[override]
-        return LATE if self.acks_late else WORDS
+        told = {**WORDS.told, **_TOLD[self.transport]}
+        if self.acks_late:
+            told[Lose] = LATE
+        if self._waits_long and not self.acks_late and self.transport == "redis":
+            told[Zombie] = WAITS
+        return attrs.evolve(WORDS, told=told)
 
     @property
-    def _loses(self) -> str | None:
-        """The setting that loses a task when its process is killed."""
+    def _waits_long(self) -> bool:
+        return self.countdown > self.visibility_timeout
+
+    @property
+    def _early(self) -> bool:
+        """Nothing runs twice: SQS delivers again also what was deleted."""
+        return not self.acks_late and self.transport != "sqs"
+
+    def lossy(self) -> tuple[str, ...]:
+        """What loses a task when its process is killed."""
         if not self.acks_late:
-            return "acks_late=False"
-        return None if self.reject_on_worker_lost else "reject_on_worker_lost=False"
+            return ("acks_late",)
+        return () if self.reject_on_worker_lost else ("reject_on_worker_lost",)
 
     def rules(self) -> QueueRules:
         return QueueRules(
             broker="Celery",
             order="none",
-            settles="after_run" if self.acks_late else "at_hand_over",
+            loss="returns" if self.transport == "amqp" else "lease",
+            settled="may_return" if self.transport == "sqs" else "final",
+            settles="at_hand_over" if self._early and not self._waits_long else "after_run",
             settles_setting="acks_late=False",
             failure_settles=True,
-            late_ack="accepted",
+            late_ack=_LATE_ACK[self.transport],
             dead="any" if self.retries else "never",
             dead_setting="retries=False",
-            loses=self._loses,
+            loses=self.loses or None,
             send_window=None,
-            lease=self.visibility_timeout,
+            lease=None if self.transport == "amqp" else self.visibility_timeout,
             one_at_a_time=False,
         )
 
     def impossible(self) -> dict[FaultKind, str]:
         no: dict[FaultKind, str] = {Rehash: "a queue has no partitions; no setting makes it possible"}
-        if self.concurrency == 1:
+        if self.concurrency == 1 and self.transport != "sqs":
             no[Overtake] = "one worker process runs the tasks in order; concurrency=2 makes it possible"
         if not self.retries:
             no[DeadLetter] = "no task calls retry(); retries=True makes it possible"
-        if self._loses is None:
+        if not self.loses:
             no[Lose] = (
                 "a task whose process is killed goes back to the queue; reject_on_worker_lost=False or acks_late=False "
                 "makes it possible"
             )
-        if not self.acks_late:
+        if self._early:
             never = "a task is acknowledged before it runs; acks_late=True makes it possible"
+            if self.transport == "redis":
+                never += " (and with a countdown longer than visibility_timeout two workers run it)"
             no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
+        if self._waits_long:
+            no.pop(Zombie, None)
         return no
 
     def stages(self) -> QueueSettings:
         lends = Leasing(
             self.concurrency,
+            in_order=self.transport != "sqs",
             refused="renewed" if self.retries else "lost",
             max_attempts=4,
             gives_up="dead" if self.retries else "lost",
         )
-        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), lends, _task, "application")
+        fields = _from_sqs if self.transport == "sqs" else _task
+        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), lends, fields, "application")
 
 
 def _task(event: Event, step: Raw) -> dict[str, Any]:
     """The task id stays, on a redelivery and on a retry; delivery_info.redelivered marks what was restored, and the
     header `retries` counts what retry() has published."""
     return {"message_id": str(event.id), "redelivered": step[5] > 1, "headers": {"retries": retries_of(step)}}
+
+
+def _from_sqs(event: Event, step: Raw) -> dict[str, Any]:
+    """On SQS nothing tells the task that it was delivered before."""
+    return {**_task(event, step), "redelivered": None}

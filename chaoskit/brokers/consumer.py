@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import chain
+from types import MappingProxyType
 from typing import Literal
 
 import attrs
@@ -48,6 +49,8 @@ class Reading:
     `on_error`, `max_attempts`: what happens to a record whose handler raises. `blocks`: its partition waits for it
     ever after; else it is set aside after `max_attempts`, and put back when nothing else is left. `resets`: records
     are lost because a lost commit starts at the end of the log, and not because they are committed too early.
+    `new_from`: partitions from this number on are new, and the first records of such a one can be lost, as the group
+    learns of it late and begins at its end. None: no records are lost so.
     """
 
     consumers: int
@@ -56,6 +59,7 @@ class Reading:
     max_attempts: int
     blocks: bool = False
     resets: bool = False
+    new_from: int | None = None
 
 
 class _Stall:
@@ -140,6 +144,7 @@ class Reader:
     _latest = 0.0
     _refusals: Refusals | None = None
     _parks: Sequence[tuple[int, Turn]] = ()
+    _passed: Mapping[int, int] = MappingProxyType({})
 
     def __init__(
         self,
@@ -436,6 +441,8 @@ class Reader:
         """The position was committed before the record was run, and the process died. Where a pending redelivery keeps
         the commit back, the record comes again: nothing is lost."""
         consumer = turn[3][1]
+        if self.reading.new_from is not None:
+            return self._pass_over(turn, fault, self.reading.new_from)
         if any(armed.consumer == consumer for armed in self.armed):
             self._todo.append(turn)
             return _NOTHING
@@ -443,6 +450,17 @@ class Reader:
         self._commit(consumer)
         self._becomes_head(turn[1], turn[2] + 1)
         return [((LOSE, *turn[3][1:]), fault), ((RESTART, consumer, -1, -1, -1), fault)]
+
+    def _pass_over(self, turn: Turn, fault: Lose, new_from: int) -> Caused:
+        """The group learns of a new partition, and begins at its end. Void but for the first records of such a one."""
+        _, lane, offset, step = turn
+        if lane < new_from or offset != self._passed.get(lane, 0):
+            self._todo.append(turn)
+            return _NOTHING
+        self._passed = {**self._passed, lane: offset + 1}
+        self._latest = max(self._latest, turn[0])
+        self._becomes_head(lane, offset + 1)
+        return [((LOSE, *step[1:]), fault)]
 
     # Stalls.
 

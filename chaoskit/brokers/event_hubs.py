@@ -123,6 +123,9 @@ class EventHubs(Settings):
             )
         return no
 
+    def lossy(self) -> tuple[str, ...]:
+        return ("start_at_latest",) if self.start_at_latest else ()
+
     def rules(self) -> LogRules:
         return LogRules(
             commit_word="checkpoint",

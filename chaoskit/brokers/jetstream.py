@@ -7,11 +7,23 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, delivered_once, flag, key_bytes, named, one_queue, routing, whole
+from chaoskit.brokers.base import (
+    Settings,
+    choice,
+    delivered_once,
+    flag,
+    key_bytes,
+    named,
+    one_queue,
+    routing,
+    whole,
+    whole_or_none,
+    without_effect,
+)
 from chaoskit.brokers.leases import UNBOUNDED, Leasing
 from chaoskit.brokers.partitioners import by_fnv1a_plain
 from chaoskit.brokers.producer import Home, Producer
-from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.queue import QueueSettings, beyond
 from chaoskit.brokers.stored import Growth
 from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.errors import UsageError
@@ -97,6 +109,15 @@ UNNAMED = Told(
     "{at} was published again without a Nats-Msg-Id: another message in the stream",
     f"a Nats-Msg-Id for each message, and retries within the duplicate window (msg_ids=True). {IDEMPOTENT}",
 )
+LIMITS = Told(
+    "the limits of the stream (max_age, max_msgs) removed {event} before it was delivered",
+    'limits that are larger than any backlog, or discard="new", which refuses the publisher instead '
+    "(max_age=None, max_msgs=None)",
+)
+LIMITS_OR_MAX_DELIVER = Told(
+    "{event} reached max_deliver before it had any effect, or the limits of the stream (max_age, max_msgs) removed it",
+    "max_deliver=-1, and limits that are larger than any backlog (max_age=None, max_msgs=None)",
+)
 UNACKED = Told(
     "{event} needed no acknowledgement, and subscriber {consumer} died: it is gone",
     'ack_policy="explicit", which is the default',
@@ -112,8 +133,12 @@ class JetStream(Settings):
     with "all" an ack settles all earlier messages, with "none" nothing needs one. `msg_ids`: messages have a
     Nats-Msg-Id, and what is published again within `duplicate_window` is dropped. `duplicate_window`: seconds.
     `publish_async_max_pending`: publishes without an ack; 1 waits for each. `partitions`: of a subject mapping with
-    partition(), each with a consumer like this. `dead_letters`: the application keeps what reached max_deliver and
-    publishes it again. `stream`: its name, as messages carry it.
+    partition(), each with a consumer like this. `growth`: that transform may get more of them. `dead_letters`: the
+    application keeps what reached max_deliver and publishes it again. `max_age`: seconds that the stream keeps a
+    message, delivered or not; None: for ever. `max_msgs`: messages that the stream keeps; of more the oldest are
+    removed, delivered or not (discard="old", the default); None: all. `on_error`: what a subscriber answers when the
+    handler raises: "nak" (it is shown again) or "term" (+TERM: it is never delivered again). `stream`: its name, as
+    messages carry it.
     """
 
     consumers: int = whole(2)
@@ -125,7 +150,11 @@ class JetStream(Settings):
     duplicate_window: int = whole(120)
     publish_async_max_pending: int = whole(1)
     partitions: int = whole(1)
+    growth: bool = flag(True)
     dead_letters: bool = flag()
+    max_age: int | None = whole_or_none()
+    max_msgs: int | None = whole_or_none()
+    on_error: Literal["nak", "term"] = choice("nak", "term")
     stream: str = named("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
@@ -136,12 +165,15 @@ class JetStream(Settings):
     )
     sources: ClassVar[tuple[str, ...]] = (
         "docs.nats.io: jetstream/consumers, model_deep_dive, subject_mapping, jetstream/headers",
+        "docs.nats.io: jetstream/streams (limits, discard policy), jetstream/consumers (acknowledgement: AckTerm)",
         "github.com/nats-io/nats-server: server/consumer.go (getNextMsg, checkPending)",
     )
 
     def __attrs_post_init__(self) -> None:
         if type(self.max_deliver) is not int or self.max_deliver == 0 or self.max_deliver < -1:
             raise UsageError(f"JetStream(max_deliver={self.max_deliver!r}): -1 (endless), or 1 or more, is needed")
+        if self.ack_policy == "none":
+            without_effect(self, ["on_error"], 'ack_policy="none"')
         if self.dead_letters and self.max_deliver < 0:
             raise UsageError(
                 "JetStream(dead_letters=True, max_deliver=-1): nothing is given up; max_deliver=5 gives up"
@@ -153,9 +185,21 @@ class JetStream(Settings):
         told = dict(words.told)
         if self.ack_policy == "none":
             told[Lose] = UNACKED
+        elif self._limited:
+            told[Lose] = LIMITS_OR_MAX_DELIVER if self._drops else LIMITS
         if not self.msg_ids:
             told[Resend] = UNNAMED
         return attrs.evolve(words, told=told)
+
+    @property
+    def _limited(self) -> bool:
+        """The stream removes messages, whoever has not read them."""
+        return self.max_age is not None or self.max_msgs is not None
+
+    @property
+    def _drops(self) -> bool:
+        """What reached max_deliver is gone."""
+        return self.max_deliver > 0 and not self.dead_letters
 
     @property
     def _serial(self) -> bool:
@@ -182,12 +226,16 @@ class JetStream(Settings):
             window_setting=f"duplicate_window={self.duplicate_window}",
             send_window=self.publish_async_max_pending,
             lease=self.ack_wait,
+            failure_settles=self.on_error == "term",
+            loses=", ".join(filter(None, [self.loses, 'on_error="term"' if self.on_error == "term" else ""])) or None,
         )
 
     def impossible(self) -> dict[FaultKind, str]:
         no = delivered_once(self.max_deliver, "max_deliver")
         if self.partitions == 1:
             no[Rehash] = "one consumer takes every subject; partitions=2 or more makes it possible"
+        elif not self.growth:
+            no[Rehash] = "the partition() transform never changes (growth=False); growth=True makes it possible"
         if self._serial and self.partitions == 1:
             no[Overtake] = (
                 "one message at a time is handled in order; consumers=2 with max_ack_pending=1000 and "
@@ -207,18 +255,24 @@ class JetStream(Settings):
                 'without acks nothing is given up; ack_policy="explicit" with max_deliver=5 and dead_letters=True '
                 "makes it possible"
             )
-        elif self.max_deliver < 0 or self.dead_letters:
+        elif not self._drops and not self._limited:
             no[Lose] = (
                 'what is not acknowledged comes again; max_deliver=5 without dead_letters, or ack_policy="none", makes '
-                "it possible"
+                "it possible, and so do max_age=3600 and max_msgs=1000"
             )
         return no
+
+    def lossy(self) -> tuple[str, ...]:
+        if self.ack_policy == "none":
+            return ("ack_policy",)
+        limits = [name for name in ("max_age", "max_msgs") if getattr(self, name) is not None]
+        return (*(["max_deliver"] if self._drops else []), *limits)
 
     def stages(self) -> QueueSettings:
         home: Home = one_queue
         growth: Growth | None = None
         if self.partitions > 1:
-            home, growth = routing(lambda key: key_bytes(self, key), by_fnv1a_plain, self.partitions)
+            home, growth = routing(lambda key: key_bytes(self, key), by_fnv1a_plain, self.partitions, grows=self.growth)
         together = self.max_ack_pending == 1 or self.ack_policy == "all"
         lends = Leasing(
             self.consumers,
@@ -227,14 +281,20 @@ class JetStream(Settings):
             returns="front",
             window=self.max_ack_pending,
             outstanding=self.max_ack_pending if not together and self.ack_policy == "explicit" else UNBOUNDED,
-            refused="lost" if self.ack_policy == "none" else "again",
+            refused="lost" if self.ack_policy == "none" or self.on_error == "term" else "again",
             max_attempts=10 if self.max_deliver < 0 else self.max_deliver,
             gives_up="never" if self.max_deliver < 0 else "dead" if self.dead_letters else "lost",
+            counts=self.on_error == "term",
+            trims=self._limited and self.ack_policy != "none" and not self._drops,
         )
         producer = Producer(home, self.partitions, max_in_flight=self.publish_async_max_pending)
         window = self.duplicate_window if self.msg_ids else 0
         fields = partial(_identified if self.msg_ids else _fields, self.partitions)
-        return QueueSettings(self.stream, producer, lends, fields, growth=growth, window=window, lease=self.ack_wait)
+        only_more = self.max_msgs is not None and self.max_age is None and not self._drops
+        return QueueSettings(
+            self.stream, producer, lends, fields, growth=growth, window=window, lease=self.ack_wait,
+            loses=beyond(self.max_msgs) if only_more and self.max_msgs else None,
+        )  # fmt: skip
 
 
 def _fields(partitions: int, event: Event, step: Raw) -> dict[str, Any]:

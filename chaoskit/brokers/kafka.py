@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from chaoskit.brokers.base import (
+    NO_GROWTH,
     Settings,
     choice,
     delivered_once,
@@ -113,6 +114,18 @@ WORDS = Words(
 )
 """Kafka's words for a consumer group."""
 
+AUTO_COMMIT = Told(
+    "{record} was handed over, the client committed it in the background (enable.auto.commit) before it was handled, "
+    "and consumer {consumer} died: it is never delivered",
+    "a commit behind the handler: enable.auto.commit=false (auto_commit=False), or in librdkafka's clients "
+    "enable.auto.offset.store=false and store_offsets() behind the handler",
+)
+FROM_LATEST = Told(
+    "the group learned of partition {partition} only after {record} was in it, and began at its end "
+    "(auto.offset.reset=latest): {event} is never delivered",
+    'auto.offset.reset=earliest (auto_offset_reset="earliest"), at least while the topic grows',
+)
+
 RETRY_TOPIC = attrs.evolve(
     WORDS,
     dead="to the retry topic",
@@ -184,34 +197,40 @@ PARALLEL = attrs.evolve(
 class Kafka(Settings):
     """A Kafka topic and the consumer group that reads it.
 
-    `partitions`: of the topic, at first. `consumers`: members of the group; partition p belongs to member
-    p % consumers. `group`: who reads: "consumer" (a consumer group), "share" (a share group, KIP-932: no order) or
-    "parallel" (Confluent Parallel Consumer with ordering KEY). `partitioner`: how a key finds its partition: "murmur2"
-    is the Java client's default (also kafka-python and aiokafka); librdkafka's names are known, its default is
-    "consistent_random".
-    `idempotent_producer`: `enable.idempotence`; true by default in Java since 3.0 (KIP-679), false in librdkafka.
-    `max_in_flight`: `max.in.flight.requests.per.connection`; 5 in Java, 1,000,000 in librdkafka. An idempotent
-    producer allows 5 at most. `records_per_batch`: records that one batch of a partition holds (`linger.ms`,
-    `batch.size`). `retry_order`: how a failed batch is queued again: "newest_first" as Java does, "sequence" as
-    librdkafka does, which lets one batch more overtake a retry, also where max_in_flight is 1.
-    `commit_every`: the consumer commits after each k-th record; None: after every record, and now
-    and then a commit is late. `on_error`: what the consumer does when the handler raises: "retry" (seek back and show
-    it again), "stop" (the process dies and starts again), "skip" (log and go on: the record is lost), "retry_topic"
-    (publish it to a retry topic and go on, as Spring's @RetryableTopic does). `max_attempts`: before a refused record
-    goes to the dead-letter topic; 10 in Spring Kafka's DefaultErrorHandler. `max_poll_records`: `max.poll.records`; 500
-    in Java. The search draws no replay longer than one poll. `commit_ahead`: offsets are
-    committed before the handler is done (auto-commit while another thread handles), so that a crash loses records.
+    `partitions`: of the topic, at first. `growth`: partitions may be added to it later. `consumers`: members of the
+    group; partition p belongs to member p % consumers. `group`: who reads: "consumer" (a consumer group), "share" (a
+    share group, KIP-932: no order) or "parallel" (Confluent Parallel Consumer with ordering KEY). `partitioner`: how a
+    key finds its partition: "murmur2" is the Java client's default (also kafka-python and aiokafka); librdkafka's names
+    are known, its default is "consistent_random". `idempotent_producer`: `enable.idempotence`; true by default in Java
+    since 3.0 (KIP-679), false in librdkafka. `max_in_flight`: `max.in.flight.requests.per.connection`; 5 in Java,
+    1,000,000 in librdkafka. An idempotent producer allows 5 at most. `records_per_batch`: records that one batch of a
+    partition holds (`linger.ms`, `batch.size`). `retry_order`: how a failed batch is queued again: "newest_first" as
+    Java does, "sequence" as librdkafka does, which lets one batch more overtake a retry, also where max_in_flight is 1.
+    `commit_every`: the consumer commits after each k-th record; None: after
+    every record, and now and then a commit is late. `on_error`: what the consumer does when the handler raises: "retry"
+    (seek back and show it again), "stop" (the process dies and starts again), "skip" (log and go on: the record is
+    lost), "retry_topic" (publish it to a retry topic and go on, as Spring's @RetryableTopic does). `max_attempts`:
+    before a refused record goes to the dead-letter topic; 10 in Spring Kafka's DefaultErrorHandler. `max_poll_records`:
+    `max.poll.records`; 500 in Java. The search draws no replay longer than one poll. `commit_ahead`: offsets are
+    committed before the handler is done (by an application that hands records to another thread), so that a crash loses
+    records. `auto_commit`: the client commits in the background what it has handed over, so that a crash loses the
+    record in hand, or the rest of a consume(n): the default of confluent-kafka and aiokafka (`enable.auto.commit`,
+    `enable_auto_commit`); the Java client and kafka-python commit within the next poll, which is behind the handler.
+    `auto_offset_reset`: where a partition is read from of which nothing is committed: "earliest", or "latest", the
+    default of every client, with which the first records of a partition that is added later are never read.
     `application_resends`: the application sends again what an idempotent producer gave up on (`delivery.timeout.ms`),
     or a new producer session does. `delivery_count_limit`: `group.share.delivery.count.limit` of a share group.
     `max_record_locks`: `group.share.partition.max.record.locks` of a share group. A share group reads none of
-    `commit_every`, `on_error`, `max_attempts`, `max_poll_records` and `commit_ahead`, the Parallel Consumer no
-    `commit_every`. `key_serializer`: from a key to its
-    bytes, for keys that are neither str nor bytes. `topic`: its name, as messages carry it.
+    `commit_every`, `on_error`, `max_attempts`, `max_poll_records`, `commit_ahead`, `auto_commit` and
+    `auto_offset_reset`, the Parallel Consumer no `commit_every`, `auto_commit` and `auto_offset_reset`.
+    `key_serializer`: from a key to its bytes, for keys that are neither str nor bytes. `topic`: its name, as messages
+    carry it.
 
     Raises UsageError for settings that contradict.
     """
 
     partitions: int = whole(6)
+    growth: bool = flag(True)
     consumers: int = whole(1)
     group: Literal["consumer", "share", "parallel"] = choice("consumer", "share", "parallel")
     partitioner: str = attrs.field(default="murmur2", validator=one_of(*KAFKA_PARTITIONERS))
@@ -224,6 +243,8 @@ class Kafka(Settings):
     max_attempts: int = whole(10)
     max_poll_records: int = whole(500)
     commit_ahead: bool = flag()
+    auto_commit: bool = flag()
+    auto_offset_reset: Literal["earliest", "latest"] = choice("earliest", "latest")
     application_resends: bool = flag()
     delivery_count_limit: int = whole(5)
     max_record_locks: int = whole(200)
@@ -242,6 +263,8 @@ class Kafka(Settings):
         "Kafka's RecordAccumulator, Sender, BuiltInPartitioner, ConsumerCoordinator, SharePartition",
         "librdkafka INTRODUCTION.md, CONFIGURATION.md, rdkafka_msg.c",
         "KIP-98, KIP-429, KIP-480, KIP-679, KIP-794, KIP-932",
+        "librdkafka: enable.auto.commit, enable.auto.offset.store; aiokafka: _maybe_do_autocommit",
+        "KAFKA-12261, KAFKA-12478, KAFKA-20539 (auto.offset.reset=latest and added partitions)",
         "docs.spring.io/spring-kafka: retrytopic; github.com/confluentinc/parallel-consumer: README",
     )
 
@@ -253,6 +276,10 @@ class Kafka(Settings):
                 "max_in_flight=5"
             )
         without_effect(self, _IDLE[self.group], f'group="{self.group}"')
+        if self.auto_commit:
+            without_effect(self, ["commit_every", "commit_ahead"], "auto_commit=True")
+        if not self.growth:
+            without_effect(self, ["auto_offset_reset"], "growth=False")
         if self.key_serializer is not None and not callable(self.key_serializer):
             raise UsageError(f"Kafka(key_serializer={self.key_serializer!r}): a function from key to bytes is needed")
 
@@ -267,7 +294,9 @@ class Kafka(Settings):
     @property
     def _words_of_group(self) -> Words:
         if self.group == "consumer":
-            return RETRY_TOPIC if self.on_error == "retry_topic" else WORDS
+            words = RETRY_TOPIC if self.on_error == "retry_topic" else WORDS
+            lost = AUTO_COMMIT if self.auto_commit else WORDS.told[Lose] if self.commit_ahead else FROM_LATEST
+            return attrs.evolve(words, told={**words.told, Lose: lost})
         return SHARE if self.group == "share" else PARALLEL
 
     def impossible(self) -> dict[FaultKind, str]:
@@ -286,7 +315,19 @@ class Kafka(Settings):
                 "an idempotent producer's retries are not stored twice; idempotent_producer=False makes it possible, "
                 "or application_resends=True where the application itself sends again"
             )
+        if not self.growth:
+            no[Rehash] = NO_GROWTH
         return no | (self._impossible_in_share_group() if self.group == "share" else self._impossible_in_order())
+
+    def lossy(self) -> tuple[str, ...]:
+        if self.group == "share":
+            return ("delivery_count_limit",)
+        set_so = {
+            "commit_ahead": self.commit_ahead,
+            "auto_commit": self.auto_commit,
+            "auto_offset_reset": self.auto_offset_reset == "latest",
+        }
+        return tuple(name for name, is_set in set_so.items() if is_set)
 
     def _impossible_in_order(self) -> dict[FaultKind, str]:
         no: dict[FaultKind, str] = {}
@@ -295,8 +336,15 @@ class Kafka(Settings):
             no[DeadLetter] = f'with on_error="{self.on_error}" {why}; on_error="retry" makes it possible'
         if self.partitions == 1 and self.group == "consumer":
             no[Overtake] = "a single partition is read in order; partitions=2 or more makes it possible"
-        if not self.commit_ahead:
+        if not self.lossy():
             no[Lose] = "offsets are committed after the handler is done; commit_ahead=True makes it possible"
+            if self.group == "consumer":
+                no[Lose] = (
+                    "offsets are committed after the handler is done; auto_commit=True makes it possible (the default "
+                    "of confluent-kafka and aiokafka, which commit in the background what was handed over), and so do "
+                    'commit_ahead=True and auto_offset_reset="latest" (the default of every client) on a topic that '
+                    "grows"
+                )
         return no
 
     def _impossible_in_share_group(self) -> dict[FaultKind, str]:
@@ -330,7 +378,8 @@ class Kafka(Settings):
             reads="parallel" if self.group == "parallel" else "cursor",
             on_error=self.on_error,
             max_attempts=self.max_attempts,
-            commit_ahead=self.commit_ahead,
+            commit_ahead=self.commit_ahead or self.auto_commit,
+            new_units_at_latest=self.auto_offset_reset == "latest",
             ahead_hint="" if self.commit_ahead else "commit_ahead=True",
             commit_every=self.commit_every,
             max_poll_records=self.max_poll_records,
@@ -338,7 +387,14 @@ class Kafka(Settings):
             dead_letters=self.on_error in ("retry", "retry_topic"),
             dead_hint="on_error='retry' or 'retry_topic'",
             units=self.partitions,
+            grows="up" if self.growth else "never",
         )
+
+    def _reading(self) -> Reading:
+        blocks = self.on_error == "stop"
+        ahead = self.commit_ahead or self.auto_commit  # then anything can be lost, and not first records only
+        new_from = self.partitions if self.auto_offset_reset == "latest" and not ahead else None
+        return Reading(self.consumers, self.commit_every, self.on_error, self.max_attempts, blocks, new_from=new_from)
 
     def stages(self) -> LogSettings | QueueSettings:
         hash_, spreads_null, hashes_empty = KAFKA_PARTITIONERS[self.partitioner]
@@ -346,6 +402,7 @@ class Kafka(Settings):
             self.key_bytes,
             hash_,
             self.partitions,
+            grows=self.growth,
             spreads=lambda data: spreads_null and (data is None or (data == b"" and not hashes_empty)),
         )
         producer = Producer(
@@ -357,10 +414,8 @@ class Kafka(Settings):
             retries_copy=not self.idempotent_producer,
         )
         if self.group == "consumer":
-            blocks = self.on_error == "stop"
-            reading = Reading(self.consumers, self.commit_every, self.on_error, self.max_attempts, blocks)
             return LogSettings(
-                self.topic, producer, reading, self.max_poll_records, growth, stamp="sender", put_back=_put_back
+                self.topic, producer, self._reading(), self.max_poll_records, growth, stamp="sender", put_back=_put_back
             )
         if self.group == "share":
             lends = Leasing(
@@ -395,8 +450,16 @@ class Kafka(Settings):
 _SHARE_ONLY = ("delivery_count_limit", "max_record_locks")
 _IDLE = {
     "consumer": _SHARE_ONLY,
-    "share": ("commit_every", "on_error", "max_attempts", "max_poll_records", "commit_ahead"),
-    "parallel": ("commit_every", *_SHARE_ONLY),
+    "share": (
+        "commit_every",
+        "on_error",
+        "max_attempts",
+        "max_poll_records",
+        "commit_ahead",
+        "auto_commit",
+        "auto_offset_reset",
+    ),
+    "parallel": ("commit_every", "auto_commit", "auto_offset_reset", *_SHARE_ONLY),
 }
 """Settings that a group does not read."""
 

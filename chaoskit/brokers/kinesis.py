@@ -118,20 +118,21 @@ LAMBDA = attrs.evolve(
 class Kinesis(Settings):
     """A Kinesis data stream and what reads it.
 
-    `shards`: of the stream, at first, of the same size. `consumer`: "kcl" (Kinesis Client Library) or "lambda" (an
-    event source mapping). `workers`: of the KCL; shard s belongs to worker s % workers. `checkpoint_every`: the worker
-    checkpoints after each k-th record; None: after every record, and now and then a checkpoint is late.
-    `records_per_put`: of one PutRecords request, of which some may fail and are sent again; at most 500, and 1 means
-    PutRecord. `parent_first`: parents are read to their end before their children, as the KCL does. `start_at_latest`:
-    a lost checkpoint starts at LATEST and passes over records. `dead_letters`: the application sets failed records
-    aside and puts them back later. `batch_size`: records of one invocation of Lambda. `report_batch_item_failures`:
-    Lambda retries from the lowest record that was reported. `bisect_batch_on_function_error`: Lambda halves a batch
-    that failed. `maximum_retry_attempts`: of Lambda, before it skips the batch; -1 is endless.
-    `parallelization_factor`: batches of one shard that Lambda has at a time, 1 to 10; each key stays in order.
-    `stream`: its name, as messages carry it.
+    `shards`: of the stream, at first, of the same size. `growth`: shards may be split and merged. `consumer`: "kcl"
+    (Kinesis Client Library) or "lambda" (an event source mapping). `workers`: of the KCL; shard s belongs to worker s %
+    workers. `checkpoint_every`: the worker checkpoints after each k-th record; None: after every record, and now and
+    then a checkpoint is late. `records_per_put`: of one PutRecords request, of which some may fail and are sent again;
+    at most 500, and 1 means PutRecord. `parent_first`: parents are read to their end before their children, as the KCL
+    does. `start_at_latest`: a lost checkpoint starts at LATEST and passes over records. `dead_letters`: the application
+    sets failed records aside and puts them back later. `batch_size`: records of one invocation of Lambda.
+    `report_batch_item_failures`: Lambda retries from the lowest record that was reported.
+    `bisect_batch_on_function_error`: Lambda halves a batch that failed. `maximum_retry_attempts`: of Lambda, before it
+    skips the batch; -1 is endless. `parallelization_factor`: batches of one shard that Lambda has at a time, 1 to 10;
+    each key stays in order. `stream`: its name, as messages carry it.
     """
 
     shards: int = whole(2)
+    growth: bool = flag(True)
     consumer: Literal["kcl", "lambda"] = choice("kcl", "lambda")
     workers: int = whole(1)
     checkpoint_every: int | None = whole_or_none()
@@ -188,6 +189,8 @@ class Kinesis(Settings):
                 "parents are read to their end before their children, so that a key stays in order; "
                 'consumer="kcl" with parent_first=False makes it possible'
             )
+        elif not self.growth:
+            no[Rehash] = "the stream is never resharded (growth=False); growth=True makes it possible"
         if self.shards == 1 and (self.consumer == "kcl" or self.parallelization_factor == 1):
             no[Overtake] = "a single shard is read in order; shards=2 or more makes it possible"
             if self.consumer == "lambda":
@@ -217,6 +220,11 @@ class Kinesis(Settings):
             no[Lose] = "a batch is retried without end; maximum_retry_attempts=2 makes it possible"
         return no
 
+    def lossy(self) -> tuple[str, ...]:
+        if self.consumer == "kcl":
+            return ("start_at_latest",) if self.start_at_latest else ()
+        return ("maximum_retry_attempts",) if self.maximum_retry_attempts >= 0 else ()
+
     def rules(self) -> LogRules:
         by_lambda = self.consumer == "lambda"
         return LogRules(
@@ -237,7 +245,7 @@ class Kinesis(Settings):
             dead_letters=self.dead_letters and not by_lambda,
             dead_hint="dead_letters=True with consumer='kcl'",
             units=self.shards,
-            grows="any",
+            grows="any" if self.growth else "never",
             batch_size=self.batch_size,
             bisect=self.bisect_batch_on_function_error,
             report_item_failures=self.report_batch_item_failures,
@@ -246,7 +254,7 @@ class Kinesis(Settings):
         )
 
     def stages(self) -> LogSettings | QueueSettings:
-        home, growth = routing(lambda key: key_bytes(self, key), by_md5_range, self.shards)
+        home, growth = routing(lambda key: key_bytes(self, key), by_md5_range, self.shards, grows=self.growth)
         producer = Producer(home, self.shards, max_in_flight=self.records_per_put)
         if self.consumer == "kcl":
             reading = Reading(self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)

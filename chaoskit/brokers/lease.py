@@ -303,6 +303,9 @@ class Lender:
             self._todo.append(turn)
             return self._end_lease(armed)
         del faults[0]
+        if isinstance(fault, Lose) and self.leasing.trims and self._unsettled(turn[1]):
+            self._todo.append(turn)
+            return NOTHING
         if isinstance(fault, Lose) and self.leasing.brings == "batch":
             if turn[3][5] > 1:  # what failed comes again with its batch
                 self._todo.append(turn)

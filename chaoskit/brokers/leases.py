@@ -44,6 +44,10 @@ class Leasing:
     `refused`: what happens to a message whose attempt failed: shown "again", sent again as a new message ("renewed"),
     or "lost". `max_attempts`: then it is given up: "dead" (parked, put back at the end), "lost", or "never"
     (kept until nothing else is left).
+    `by_id`: what a relay publishes again comes in the order in which it was written, else in that in which it was
+    published.
+    `trims`: what is lost is removed with all that is older, so that nothing older can come again behind it.
+    `counts`: `max_attempts` bounds deliveries, too, where what was refused does not come again.
     """
 
     consumers: int = 1
@@ -62,6 +66,9 @@ class Leasing:
     refused: Literal["again", "renewed", "lost"] = "again"
     max_attempts: int = 10
     gives_up: Literal["dead", "lost", "never"] = "never"
+    by_id: bool = True
+    trims: bool = False
+    counts: bool = False
 
     @property
     def taken_by(self) -> Literal["message", "group", "queue"]:
@@ -90,7 +97,9 @@ class Leasing:
     @property
     def most_deliveries(self) -> int:
         """Of one message, before the broker gives it up."""
-        return UNBOUNDED if self.gives_up == "never" or self.refused != "again" else self.max_attempts
+        if self.gives_up == "never" or (self.refused != "again" and not self.counts):
+            return UNBOUNDED
+        return self.max_attempts
 
 
 class Note(NamedTuple):

@@ -72,6 +72,8 @@ class LogModel:
 
     def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
         size = len(self.stream)
+        if kind is Lose and self._settings.reading.new_from is not None:
+            return None if self._stored.arguments(Rehash, position) is None else ()
         if kind is Duplicate or kind is Lose:
             return ()
         if kind is Redeliver:

@@ -90,6 +90,8 @@ class _Speller:
             self._send_up_to(lane, offset)
         elif do in (Do.DELIVER, Do.FAIL):
             self._deliver(name, consumer, (lane, offset), refused or do == Do.FAIL)
+        elif do == Do.LOSE and self._reader.reading.new_from is not None:
+            self._send_up_to(lane, offset)  # the group begins behind it, without a word
         elif do in (Do.PARK, Do.LOSE):
             self._send_up_to(lane, offset)
             if do == Do.PARK:

@@ -169,6 +169,9 @@ class PubSub(Settings):
             no[Lose] = "the subscription has no filter; filtered=True makes it possible"
         return no
 
+    def lossy(self) -> tuple[str, ...]:
+        return ("filtered",) if self.filtered else ()
+
     def stages(self) -> QueueSettings:
         lends = Leasing(
             self.subscribers,

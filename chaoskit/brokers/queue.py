@@ -39,6 +39,11 @@ Loses = Callable[[Stream, int], bool]
 """Whether the broker can lose the event at this position."""
 
 
+def beyond(most: int) -> Loses:
+    """A queue that keeps so many, and drops the oldest: only what has so many behind it can be lost."""
+    return lambda stream, position: len(stream) - position > most
+
+
 @attrs.frozen
 class QueueSettings:
     """What the queue model has to know of a broker. The broker's own file gives these their names.
@@ -99,8 +104,7 @@ class QueueModel:
         if kind is Duplicate:
             return ()
         if kind is Lose:
-            loses = self._settings.loses
-            return () if loses is None or loses(self.stream, position) else None
+            return () if self._can_lose(position) else None
         if kind is DeadLetter:
             return (range(size),)
         if kind is Redeliver:
@@ -112,7 +116,7 @@ class QueueModel:
             return (range(self._most_behind(lane) + 1),)
         if kind is Zombie:
             behind = size if leasing.lock == "message" else len(lane)
-            return range(max(1, min(behind - 1, leasing.window, 10))), range(size)
+            return range(max(1, min(behind - 1, leasing.window, self._settings.longest, 10))), range(size)
         if kind is Overtake:
             return (range(min(size - len(lane), self._settings.longest)),) if len(lane) < size else None
         return self._stored.arguments(kind, position)
@@ -125,6 +129,10 @@ class QueueModel:
         if leasing.refused == "renewed":
             return size - 1
         return size - len(lane) if leasing.keeps_lane else min(size - 1, leasing.most_behind)
+
+    def _can_lose(self, position: int) -> bool:
+        loses = self._settings.loses
+        return loses is None or loses(self.stream, position)
 
     def mail(self, copiers: Sequence[Callable[[Any], Any] | None]) -> Callable[[Raw], Message]:
         topic, fields, stamp = self._settings.topic, self._settings.fields, self._settings.stamp
@@ -165,10 +173,11 @@ class QueueModel:
         logs, turns = self._stored.calm, self._calm
         sent_otherwise = False
         for fault in faults:
+            position = self._stored.position[fault.at]
             if isinstance(fault, (Rehash, BatchSwap, Resend)):
                 sent_otherwise = True
-            else:
-                anchored.setdefault(self._stored.position[fault.at], []).append(fault)
+            elif not isinstance(fault, Lose) or self._can_lose(position):
+                anchored.setdefault(position, []).append(fault)
         for several in anchored.values():
             if len(several) > 1:
                 several.sort(key=firing_order)

@@ -11,7 +11,7 @@ from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.partitioners import by_murmur3
 from chaoskit.brokers.producer import Home, Producer
-from chaoskit.brokers.queue import QueueSettings
+from chaoskit.brokers.queue import QueueSettings, beyond
 from chaoskit.brokers.stored import Growth
 from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.event import Event
@@ -104,6 +104,17 @@ LIMITED = Told(
     "dropped",
     "a dead-letter exchange (dead_letter_exchange=True), or a higher delivery-limit",
 )
+EXPIRED = Told(
+    "{event} waited longer than the message TTL, or the queue was longer than its limit (drop-head), and there is no "
+    "dead-letter exchange: it was dropped",
+    "a dead-letter exchange (dead_letter_exchange=True); no x-message-ttl and x-max-length (message_ttl=None, "
+    "max_length=None), or overflow reject-publish",
+)
+LIMITED_OR_EXPIRED = Told(
+    "{event} exceeded the delivery-limit, the message TTL or the length of the queue before it had any effect, and "
+    "there is no dead-letter exchange: it was dropped",
+    EXPIRED.ruled_out_by,
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -117,7 +128,10 @@ class RabbitMQ(Settings):
     there, and somebody publishes them again. `auto_ack`: no acknowledgements, so that a crash loses what
     was handed over. `outstanding_confirms`: messages that the publisher sends before it has the confirm of the first.
     `queues`: behind a hash exchange, each with these consumers; a key has its queue until the bindings change.
-    `queue`: its name, as messages carry it.
+    `growth`: queues may be bound to that exchange while there is a backlog. `message_ttl`: milliseconds that a message
+    waits in the queue at most (x-message-ttl): then it is dropped, or goes to the dead-letter exchange if there is one;
+    None: no limit. `max_length`: messages that wait in the queue at most (x-max-length with overflow drop-head): the
+    oldest go the same way; None: no limit. `queue`: its name, as messages carry it.
     """
 
     queue_type: Literal["quorum", "classic"] = choice("quorum", "classic")
@@ -129,6 +143,9 @@ class RabbitMQ(Settings):
     auto_ack: bool = flag()
     outstanding_confirms: int = whole(1)
     queues: int = whole(1)
+    growth: bool = flag(True)
+    message_ttl: int | None = whole_or_none()
+    max_length: int | None = whole_or_none()
     queue: str = named("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
@@ -142,7 +159,7 @@ class RabbitMQ(Settings):
     sources: ClassVar[tuple[str, ...]] = (
         (
             "rabbitmq.com/docs: confirms, nack, reliability, semantics, consumers, quorum-queues, dlx, "
-            "modulus-hash-exchange"
+            "modulus-hash-exchange, ttl, maxlength"
         ),
         "github.com/rabbitmq/rabbitmq-server: rabbit_fifo.erl, rabbitmq_consistent_hash_exchange, issue 10499",
     )
@@ -150,9 +167,15 @@ class RabbitMQ(Settings):
     @property
     def words(self) -> Words:  # type: ignore[override]
         words = SINGLE if self._ordered else WORDS
-        if self.auto_ack or not self._limited:
+        if self.auto_ack or not (self._limited or self._expires):
             return words
-        return attrs.evolve(words, told={**words.told, Lose: LIMITED})
+        limited = LIMITED_OR_EXPIRED if self._expires else LIMITED
+        return attrs.evolve(words, told={**words.told, Lose: limited if self._limited else EXPIRED})
+
+    @property
+    def _expires(self) -> bool:
+        """Messages leave the queue, whoever has not had them."""
+        return self.message_ttl is not None or self.max_length is not None
 
     @property
     def _ordered(self) -> bool:
@@ -180,6 +203,7 @@ class RabbitMQ(Settings):
             limit_setting=f"delivery_limit={limit}",
             dead="any" if self.dead_letter_exchange else "never",
             dead_setting="dead_letter_exchange=False",
+            loses=self.loses if self._expires and not self.dead_letter_exchange else None,
             send_window=self.outstanding_confirms,
         )
 
@@ -187,6 +211,8 @@ class RabbitMQ(Settings):
         no: dict[FaultKind, str] = {}
         if self.queues == 1:
             no[Rehash] = "one queue takes every key; queues=2 or more, behind a hash exchange, makes it possible"
+        elif not self.growth:
+            no[Rehash] = "the bindings of the hash exchange never change (growth=False); growth=True makes it possible"
         if self._ordered and self.queues == 1:
             no[Overtake] = (
                 "one consumer at a time handles the queue in order; consumers=2 with single_active_consumer=False "
@@ -202,12 +228,21 @@ class RabbitMQ(Settings):
             no[DeadLetter] = (
                 "with auto-ack nothing is rejected; auto_ack=False with dead_letter_exchange=True makes it possible"
             )
-        elif not self._limited or self.dead_letter_exchange:
+        elif self.dead_letter_exchange or not (self._limited or self._expires):
             no[Lose] = (
                 "what is not acknowledged is kept; auto_ack=True makes it possible, or the delivery limit of "
-                'queue_type="quorum" with dead_letter_exchange=False'
+                'queue_type="quorum", message_ttl=60000 or max_length=1000 with dead_letter_exchange=False'
             )
         return no
+
+    def lossy(self) -> tuple[str, ...]:
+        if self.auto_ack:
+            return ("auto_ack",)
+        if self.dead_letter_exchange:
+            return ()
+        limits = [name for name in ("message_ttl", "max_length") if getattr(self, name) is not None]
+        limits = ["delivery_limit", *limits] if self._limited else limits
+        return (*limits, "dead_letter_exchange") if limits else ()
 
     def stages(self) -> QueueSettings:
         quorum, limit = self.queue_type == "quorum", self.delivery_limit
@@ -215,7 +250,7 @@ class RabbitMQ(Settings):
         growth: Growth | None = None
         if self.queues > 1:
             # The exchange's hash is not portable: what counts is that a key keeps its queue, and that most may move.
-            home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.queues)
+            home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.queues, grows=self.growth)
         lends = Leasing(
             self.consumers,
             lock="queue" if self._ordered else "message",
@@ -230,7 +265,9 @@ class RabbitMQ(Settings):
         )
         producer = Producer(home, self.queues, max_in_flight=self.outstanding_confirms)
         fields = partial(_quorum if quorum else _classic, self.queue)
-        return QueueSettings(self.queue, producer, lends, fields, "application", growth)
+        only_more = self.message_ttl is None and not self.auto_ack and not self._limited
+        loses = beyond(self.max_length) if self.max_length is not None and only_more else None
+        return QueueSettings(self.queue, producer, lends, fields, "application", growth, loses=loses)
 
 
 def _classic(queue: str, event: Event, step: Raw, reason: str = "rejected") -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import attrs
 
-from chaoskit.brokers.base import Settings, flag, key_bytes, named, routing, whole, whole_or_none
+from chaoskit.brokers.base import NO_GROWTH, Settings, flag, key_bytes, named, routing, whole, whole_or_none
 from chaoskit.brokers.consumer import Reading
 from chaoskit.brokers.log import LogSettings
 from chaoskit.brokers.partitioners import by_murmur3
@@ -78,7 +78,8 @@ WORDS = Words(
 class RabbitMQStream(Settings):
     """A RabbitMQ super stream, with a single active consumer on each partition.
 
-    `partitions`: streams of the super stream; 1 is a plain stream. `consumers`: partition p belongs to consumer
+    `partitions`: streams of the super stream; 1 is a plain stream, which never has more.
+    `growth`: partitions may be added. `consumers`: partition p belongs to consumer
     p % consumers. `store_offset_every`: the consumer stores its offset after each k-th message; None: after every
     message, and now and then one is stored late. `named_producer`: publishing ids, so that the broker drops what it
     has. `outstanding_confirms`: messages that the publisher sends before it has the confirm of the first; 10,000 in
@@ -88,6 +89,7 @@ class RabbitMQStream(Settings):
     """
 
     partitions: int = whole(3)
+    growth: bool = flag(True)
     consumers: int = whole(1)
     store_offset_every: int | None = whole_or_none()
     named_producer: bool = flag()
@@ -115,10 +117,11 @@ class RabbitMQStream(Settings):
         elif self.outstanding_confirms == 1:
             no[BatchSwap] = "each confirm is awaited before the next message; outstanding_confirms=2 makes it possible"
         if self.partitions == 1:
+            no[Rehash] = "a plain stream stays one; partitions=2 or more, a super stream, makes it possible"
+        elif not self.growth:
+            no[Rehash] = NO_GROWTH
+        if self.partitions == 1:
             no[Overtake] = "a single stream is read in order; partitions=2 or more makes it possible"
-            no[Rehash] = (
-                "a plain stream has no partitions to add; partitions=2 or more, a super stream, makes it possible"
-            )
         if not self.dead_letters:
             no[DeadLetter] = (
                 "a stream sets nothing aside; dead_letters=True, where the application does, makes it possible"
@@ -126,6 +129,9 @@ class RabbitMQStream(Settings):
         if not self.start_at_latest:
             no[Lose] = "a consumer without an offset starts at `first`; start_at_latest=True makes it possible"
         return no
+
+    def lossy(self) -> tuple[str, ...]:
+        return ("start_at_latest",) if self.start_at_latest else ()
 
     def rules(self) -> LogRules:
         return LogRules(
@@ -142,11 +148,11 @@ class RabbitMQStream(Settings):
             dead_letters=self.dead_letters,
             dead_hint="dead_letters=True",
             units=self.partitions,
-            grows="never" if self.partitions == 1 else "up",
+            grows="up" if self.growth and self.partitions > 1 else "never",
         )
 
     def stages(self) -> LogSettings:
-        home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.partitions, grows=self.partitions > 1)
+        home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.partitions, grows=self.growth)
         producer = Producer(home, self.partitions, max_in_flight=self.outstanding_confirms)
         reading = Reading(self.consumers, self.store_offset_every, "retry", 10, not self.dead_letters, resets=True)
         return LogSettings(self.stream, producer, reading, 10_000, growth)

@@ -188,12 +188,16 @@ class RedisStreams(Settings):
             )
         return no
 
+    def lossy(self) -> tuple[str, ...]:
+        return tuple(name for name in ("trims", "noack") if getattr(self, name))
+
     def stages(self) -> QueueSettings:
         lends = Leasing(
             self.consumers,
             returns="anywhere",
             refused="lost" if self.noack else "again",
             gives_up="dead" if self.dead_letters else "never",
+            trims=self.trims and not self.noack,
         )
         return QueueSettings(self.stream, Producer(one_queue, 1, max_in_flight=self.pipelined_adds), lends, _entry)
 
@@ -265,6 +269,9 @@ class RedisList(Settings):
                 "possible"
             )
         return no
+
+    def lossy(self) -> tuple[str, ...]:
+        return () if self.reliable else ("reliable",)
 
     def stages(self) -> QueueSettings:
         lends = Leasing(

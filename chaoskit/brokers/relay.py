@@ -13,7 +13,7 @@ from chaoskit.schedule import RESTART, TAKE_OVER, Raw
 class Relay(Lender):
     """One run of a relay over a source that is published in order: its consumer is who publishes.
 
-    `_marked` is the first event that may be published again: marks never go back.
+    `_marked` is the place of the first event that may be published again: marks never go back.
     """
 
     _marked = 0
@@ -48,10 +48,10 @@ class Relay(Lender):
         )
         if first < 0 or self._awaits_copies():
             return NOTHING
-        again = sorted(published[first:])
-        if again[0] < self._marked:
+        again = sorted(published[first:], key=self._place)
+        if self._place(again[0]) < self._marked:
             return NOTHING
-        self._marked = again[0]
+        self._marked = self._place(again[0])
         fault, turn = waiting.fault, waiting.turn
         if not isinstance(fault, Zombie):
             caused: Caused = [((RESTART, turn[3][1], -1, -1, -1), fault)]
@@ -71,6 +71,10 @@ class Relay(Lender):
                     published.insert(before, turn[3][2])
             return list(dict.fromkeys(reversed(published)))[::-1]
         return list(range(self._now() + 1))
+
+    def _place(self, position: int) -> int:
+        """Where an event stands in the order in which a relay publishes again."""
+        return position if self.leasing.by_id else self.logs.partitions[0].index(position)
 
     def _awaits_copies(self) -> bool:
         published = set(self._published())

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole
+from chaoskit.brokers.base import NO_GROWTH, Settings, choice, flag, key_bytes, named, one_queue, routing, whole
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.partitioners import by_murmur2
 from chaoskit.brokers.producer import Producer
@@ -82,7 +82,7 @@ OUTBOX = Words(
         Redeliver: Told(
             "the relay crashed after it had published {event} and before it marked its batch: it published {again} "
             "again",
-            f"no setting of a relay; a batch of one makes it one message. {IDEMPOTENT}",
+            f"no setting of a relay; a batch of one (batch_size=1) makes it one message. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{event} failed before it had any effect; the application set it aside and went on{back}",
@@ -101,22 +101,39 @@ OUTBOX = Words(
         Zombie: Told("two relays ran at once and both published {held}", "mutual exclusion of relays, with fencing"),
         Lose: Told(
             "the transaction that wrote {event} committed after the cursor had passed its id: it was never published",
-            'a published flag instead of a cursor (cursor="flag"), or a cursor over transactions that are all finished',
+            'a published flag instead of a cursor (cursor="flag"), or a cursor over transactions that are all finished '
+            '(cursor="xid")',
         ),
     },
 )
+
+
+BY_XID = attrs.evolve(
+    OUTBOX,
+    told={
+        **OUTBOX.told,
+        BatchSwap: Told(
+            "the transaction that wrote {at} had a higher id than those of {over}, which were written later and in "
+            "transactions that had begun before: they went first",
+            "writers of one aggregate that write nothing before they hold its lock; or versions that the consumer "
+            "compares",
+        ),
+    },
+)
+"""Its words with a cursor over transactions."""
 
 
 @attrs.frozen(kw_only=True)
 class Debezium(Settings):
     """A Debezium source connector that writes the changes of a table to a Kafka topic.
 
-    `partitions`: of the topic, whose key is the primary key. `dead_letter_queue`: Kafka Connect's errors.tolerance=all
-    with a dead-letter topic, from which somebody puts records back. `slot_lost`: the replication slot may be lost.
-    `topic`: its name, as messages carry it.
+    `partitions`: of the topic, whose key is the primary key. `growth`: partitions may be added to it later.
+    `dead_letter_queue`: Kafka Connect's errors.tolerance=all with a dead-letter topic, from which somebody puts records
+    back. `slot_lost`: the replication slot may be lost. `topic`: its name, as messages carry it.
     """
 
     partitions: int = whole(6)
+    growth: bool = flag(True)
     dead_letter_queue: bool = flag()
     slot_lost: bool = flag()
     topic: str = named("events")
@@ -141,6 +158,8 @@ class Debezium(Settings):
             Resend: "one change alone is never published again, only all that follow the last flush (Redeliver); "
             "no setting makes it possible",
         }
+        if not self.growth:
+            no[Rehash] = NO_GROWTH
         if self.partitions == 1:
             no[Overtake] = "a single partition is read in order; partitions=2 or more makes it possible"
         if not self.dead_letter_queue:
@@ -148,6 +167,9 @@ class Debezium(Settings):
         if not self.slot_lost:
             no[Lose] = "the replication slot keeps what was not read; slot_lost=True makes it possible"
         return no
+
+    def lossy(self) -> tuple[str, ...]:
+        return ("slot_lost",) if self.slot_lost else ()
 
     def rules(self) -> LogRules:
         return LogRules(
@@ -160,10 +182,11 @@ class Debezium(Settings):
             dead_hint="dead_letter_queue=True",
             max_attempts=10 if self.dead_letter_queue else None,
             units=self.partitions,
+            grows="up" if self.growth else "never",
         )
 
     def stages(self) -> QueueSettings:
-        home, growth = routing(lambda key: key_bytes(self, key), by_murmur2, self.partitions)
+        home, growth = routing(lambda key: key_bytes(self, key), by_murmur2, self.partitions, grows=self.growth)
         gives_up: Literal["dead", "never"] = "dead" if self.dead_letter_queue else "never"
         lends = Leasing(lock="queue", brings="consumer", renewed=True, gives_up=gives_up)
         return QueueSettings(
@@ -179,13 +202,18 @@ def _placed(event: Event, step: Raw) -> dict[str, Any]:
 class Outbox(Settings):
     """A table of events that a relay polls and publishes in order.
 
-    `cursor`: "flag" selects what is not published yet, by id; "id" selects what is above the last id. `relays`: that
-    poll without mutual exclusion. `open_transactions`: that write at the same time, so that ids are not in the order of
-    commits. `dead_letters`: the consumer sets failed messages aside and puts them back later. `queue`: to which the
-    relay publishes, as messages carry it.
+    `cursor`: how the relay, or whoever subscribes to the table, finds what is new: "flag" selects what is not published
+    yet, by id; "id" selects what is above the last position, and so loses a row whose commit becomes visible later than
+    that of a row with a higher position; "xid" selects what is above the last (xid, id) and was written by a
+    transaction below pg_snapshot_xmin(pg_current_snapshot()), which loses nothing. `batch_size`: rows that are
+    published before they are marked, so that a crash publishes so many again. `relays`: that poll without mutual
+    exclusion. `open_transactions`: that write at the same time, so that ids are not in the order of commits.
+    `dead_letters`: the consumer sets failed messages aside and puts them back later. `queue`: to which the relay
+    publishes, as messages carry it.
     """
 
-    cursor: Literal["flag", "id"] = choice("flag", "id")
+    cursor: Literal["flag", "id", "xid"] = choice("flag", "id", "xid")
+    batch_size: int = whole(100)
     relays: int = whole(1)
     open_transactions: int = whole(10)
     dead_letters: bool = flag()
@@ -195,12 +223,16 @@ class Outbox(Settings):
         "Events are published in the order in which their transactions became visible, which is not that of their ids.",
         "At least once: a relay that crashes between publishing and marking publishes the batch again.",
         "With a cursor over ids, what becomes visible late is never published.",
+        "With a cursor over transactions that are all finished nothing is passed over, and nothing changes its place.",
     )
     sources: ClassVar[tuple[str, ...]] = (
         "event-driven.io/en/ordering_in_postgres_outbox",
-        "postgresql.org/docs/current: sql-select (SKIP LOCKED), functions-sequence",
+        "postgresql.org/docs/current: sql-select (SKIP LOCKED), functions-sequence, functions-info (pg_snapshot_xmin)",
     )
-    words: ClassVar[Words] = OUTBOX
+
+    @property
+    def words(self) -> Words:  # type: ignore[override]
+        return BY_XID if self.cursor == "xid" else OUTBOX
 
     def impossible(self) -> dict[FaultKind, str]:
         no: dict[FaultKind, str] = {
@@ -222,20 +254,24 @@ class Outbox(Settings):
             no[Overtake] = "one relay publishes in order; relays=2 makes it possible"
         if not self.dead_letters:
             no[DeadLetter] = "an outbox sets nothing aside; dead_letters=True, where a consumer does, makes it possible"
-        if self.cursor == "flag" or self.open_transactions == 1:
+        if self.cursor != "id" or self.open_transactions == 1:
             more = " with open_transactions=2" if self.open_transactions == 1 else ""
             no[Lose] = f'what is unpublished is found when it becomes visible; cursor="id"{more} makes it possible'
         return no
+
+    def lossy(self) -> tuple[str, ...]:
+        return ("cursor",) if self.cursor == "id" and self.open_transactions > 1 else ()
 
     def rules(self) -> LogRules:
         return LogRules(
             unit_word="queue",
             writes="outbox",
-            visibility_order=self.cursor == "flag",
+            visibility_order=self.cursor != "id",
+            again_by_id=self.cursor != "xid",
             cursor_skips=self.cursor == "id" and self.open_transactions > 1,
             max_in_flight=self.open_transactions,
             relays=self.relays,
-            order_hint="cursor='id' with open_transactions=2" if self.cursor == "flag" else "open_transactions=2",
+            order_hint="open_transactions=2" if self.cursor == "id" else "cursor='id' with open_transactions=2",
             repeats_in_place=False,
             redelivers=False,
             dead_letters=self.dead_letters,
@@ -251,9 +287,12 @@ class Outbox(Settings):
             brings="consumer",
             renewed=True,
             gives_up="dead" if self.dead_letters else "never",
+            by_id=self.cursor != "xid",
         )
         producer = Producer(one_queue, 1, max_in_flight=self.open_transactions)
-        return QueueSettings(self.queue, producer, lends, _published, "application", style="relay")
+        return QueueSettings(
+            self.queue, producer, lends, _published, "application", longest=self.batch_size, style="relay"
+        )
 
 
 def _published(event: Event, step: Raw) -> dict[str, Any]:

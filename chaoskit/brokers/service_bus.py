@@ -169,6 +169,9 @@ class ServiceBus(Settings):
             no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
         return no
 
+    def lossy(self) -> tuple[str, ...]:
+        return ("receive_mode",) if self.receive_mode == "receive_and_delete" else ()
+
     def stages(self) -> QueueSettings:
         deletes = self.receive_mode == "receive_and_delete"
         lends = Leasing(

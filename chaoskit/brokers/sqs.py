@@ -25,7 +25,7 @@ from chaoskit.brokers.base import (
 )
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.producer import Producer
-from chaoskit.brokers.queue import Loses, QueueSettings
+from chaoskit.brokers.queue import Fields, Loses, QueueSettings
 from chaoskit.brokers.sqs_rules import fifo_rules, standard_rules
 from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.errors import UsageError
@@ -135,6 +135,13 @@ FIFO = Words(
     },
 )
 
+SENT_AGAIN = Told(
+    "{event} exceeded maxReceiveCount before it had any effect, and somebody sent it again from the dead-letter queue "
+    "within 5 minutes, with the same MessageDeduplicationId: the queue dropped it",
+    'redrive by StartMessageMoveTask (redrive="move_task"), which is exempt from deduplication; or a '
+    "MessageDeduplicationId of its own for what is sent again",
+)
+
 _NO_DLQ = "without a redrive policy nothing is dead-lettered; max_receive_count=10 makes it possible"
 _NO_RETENTION = "messages are received within MessageRetentionPeriod; retention_exceeded=True makes it possible"
 _NO_GROUPS = "a queue has no partitions that could change; no setting makes it possible"
@@ -179,6 +186,9 @@ class SqsStandard(Settings):
     def impossible(self) -> dict[FaultKind, str]:
         return _impossible_standard(self.max_receive_count, self.retention_exceeded)
 
+    def lossy(self) -> tuple[str, ...]:
+        return ("retention_exceeded",) if self.retention_exceeded else ()
+
     def stages(self) -> QueueSettings:
         return standard_queue(self.queue, self.consumers, self.max_receive_count)
 
@@ -220,6 +230,9 @@ class SqsFifo(Settings):
     dead-letter queue. `content_based_deduplication`: the SHA-256 of the body is the MessageDeduplicationId; else it is
     the event's id. `deduplication_scope`: where a deduplication id may not repeat: in the "queue", or in its
     "messageGroup". `send_batch`: entries of one SendMessageBatch, of which some may fail and be sent again; at most 10.
+    `redrive`: how dead letters come back: by StartMessageMoveTask ("move_task"), or somebody receives and sends them
+    again ("send"), so that one that is sent within 5 minutes with the same deduplication id is dropped.
+    `retention_exceeded`: messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost.
     `skips_failed`: the consumer goes on after a failed message of a receive and deletes the others, so that the failed
     one comes back alone and late. `visibility_timeout`: of a receive, in seconds. `queue`: its name, as messages carry
     it.
@@ -231,6 +244,8 @@ class SqsFifo(Settings):
     content_based_deduplication: bool = flag()
     deduplication_scope: Literal["queue", "messageGroup"] = choice("queue", "messageGroup")
     send_batch: int = whole(1)
+    redrive: Literal["move_task", "send"] = choice("move_task", "send")
+    retention_exceeded: bool = flag()
     skips_failed: bool = flag()
     visibility_timeout: int = whole(30)
     queue: str = named("events.fifo")
@@ -243,17 +258,25 @@ class SqsFifo(Settings):
         "At least once: a handler slower than the visibility timeout runs beside the next receiver.",
     )
     sources: ClassVar[tuple[str, ...]] = SOURCES
-    words: ClassVar[Words] = FIFO
+
+    @property
+    def words(self) -> Words:  # type: ignore[override]
+        causes = [_FIFO_LOSSES[name] for name in self.lossy()] or [FIFO.told[Lose]]
+        how = "; or ".join(cause.happened for cause in causes)
+        return attrs.evolve(
+            FIFO, told={**FIFO.told, Lose: Told(how, "; ".join(cause.ruled_out_by for cause in causes))}
+        )
 
     def __attrs_post_init__(self) -> None:
         for name, value in (("max_number_of_messages", self.max_number_of_messages), ("send_batch", self.send_batch)):
             if value > 10:
                 raise UsageError(f"{type(self).__name__}({name}={value}): SQS takes 10 messages a request at most")
+        if self.max_receive_count is None:
+            without_effect(self, ["redrive"], "max_receive_count=None")
 
     def rules(self) -> QueueRules:
-        swallowed = "content_based_deduplication=True" if self.content_based_deduplication else None
         return attrs.evolve(
-            fifo_rules("SQS FIFO", self.max_receive_count, self.visibility_timeout, swallowed),
+            fifo_rules("SQS FIFO", self.max_receive_count, self.visibility_timeout, self.loses or None),
             receive=self.max_number_of_messages,
             send_window=self.send_batch,
             skips_failed=self.skips_failed,
@@ -261,32 +284,54 @@ class SqsFifo(Settings):
         )
 
     def impossible(self) -> dict[FaultKind, str]:
-        return _impossible_fifo(self.max_receive_count, self.send_batch, self.content_based_deduplication)
+        return _impossible_fifo(self.max_receive_count, self.send_batch, bool(self.loses))
+
+    def lossy(self) -> tuple[str, ...]:
+        set_so = {
+            "content_based_deduplication": self.content_based_deduplication,
+            "redrive": self.redrive == "send",
+            "retention_exceeded": self.retention_exceeded,
+        }
+        return tuple(name for name, is_set in set_so.items() if is_set)
 
     def stages(self) -> QueueSettings:
+        by_body = self.content_based_deduplication
+        only_by_body = self.lossy() == ("content_based_deduplication",)
         return fifo_queue(
             self.queue,
             self.consumers,
             self.max_number_of_messages,
             self.max_receive_count,
             self.send_batch,
-            _deduplicates(self.content_based_deduplication, self.deduplication_scope == "queue"),
+            _deduplicates(only_by_body, self.deduplication_scope == "queue"),
             self.visibility_timeout,
+            _content_based if by_body else _fifo_fields,
             brings="message" if self.skips_failed else "lane",
             goes_on=self.skips_failed,
+            trims=self.lossy() == ("retention_exceeded",),
         )
 
 
-def _impossible_fifo(max_receive_count: int | None, send_batch: int, content_based: bool) -> dict[FaultKind, str]:
+_FIFO_LOSSES = {
+    "content_based_deduplication": FIFO.told[Lose],
+    "redrive": SENT_AGAIN,
+    "retention_exceeded": STANDARD.told[Lose],
+}
+"""How a FIFO queue loses a message, by the setting that makes it so."""
+
+
+def _impossible_fifo(max_receive_count: int | None, send_batch: int, loses: bool) -> dict[FaultKind, str]:
     no = delivered_once(max_receive_count, "max_receive_count")
     no[Rehash] = "SQS keeps the order of a group when it splits partitions; no setting makes it possible"
     if send_batch == 1:
         no[BatchSwap] = "one message a request: nothing overtakes a retry; send_batch=10 makes it possible"
     if max_receive_count is None:
         no[DeadLetter] = _NO_DLQ
-    if not content_based:
+    if not loses:
         no[Lose] = (
-            "each message has a MessageDeduplicationId of its own; content_based_deduplication=True makes it possible"
+            "each message has a MessageDeduplicationId of its own, and is received within MessageRetentionPeriod; "
+            "content_based_deduplication=True makes it possible, or retention_exceeded=True, or max_receive_count=3 "
+            'with redrive="send"'
         )
     return no
 
@@ -312,6 +357,7 @@ def fifo_queue(
     send_batch: int,
     loses: Loses | None,
     visibility_timeout: int = 30,
+    fields: Fields | None = None,
     **leasing: Any,
 ) -> QueueSettings:
     """A FIFO queue as the models run it."""
@@ -322,7 +368,7 @@ def fifo_queue(
         queue,
         Producer(one_queue, 1, max_in_flight=send_batch),
         attrs.evolve(lends, **leasing),
-        _content_based if loses else _fifo_fields,
+        fields or _fifo_fields,
         loses=loses,
         window=DEDUPLICATION_WINDOW,
         lease=visibility_timeout,
@@ -401,13 +447,16 @@ class SnsSqs(Settings):
 
     def impossible(self) -> dict[FaultKind, str]:
         if self.fifo:
-            no = _impossible_fifo(self.max_receive_count, 1, True)
+            no = _impossible_fifo(self.max_receive_count, 1, loses=True)
             no[BatchSwap] = "a FIFO topic keeps the order of a group; fifo=False makes it possible"
         else:
             no = _impossible_standard(self.max_receive_count, True)
         if not self.filter_policy:
             no[Lose] = "the subscription has no filter policy; filter_policy=True makes it possible"
         return no
+
+    def lossy(self) -> tuple[str, ...]:
+        return ("filter_policy",) if self.filter_policy else ()
 
     def stages(self) -> QueueSettings:
         if self.fifo:
@@ -496,10 +545,13 @@ class LambdaSqs(Settings):
 
     def impossible(self) -> dict[FaultKind, str]:
         if self.fifo:
-            no = _impossible_fifo(self.max_receive_count, 1, True)
+            no = _impossible_fifo(self.max_receive_count, 1, loses=True)
             no[BatchSwap] = "one message a request keeps the order of a group; fifo=False makes it possible"
             return no if self.retention_exceeded else no | {Lose: _NO_RETENTION}
         return _impossible_standard(self.max_receive_count, self.retention_exceeded)
+
+    def lossy(self) -> tuple[str, ...]:
+        return ("retention_exceeded",) if self.retention_exceeded else ()
 
     def stages(self) -> QueueSettings:
         partial = self.report_batch_item_failures

@@ -114,6 +114,9 @@ class Webhook(Settings):
             no |= {DeadLetter: why, Lose: why}
         return no
 
+    def lossy(self) -> tuple[str, ...]:
+        return ("gives_up",) if self.gives_up else ()
+
     def stages(self) -> QueueSettings:
         lends = Leasing(self.endpoints, in_order=False, window=1, gives_up="dead" if self.gives_up else "never")
         return QueueSettings(self.endpoint, Producer(one_queue, 1, max_in_flight=10), lends, _request, "application")

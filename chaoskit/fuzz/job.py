@@ -88,6 +88,8 @@ class Said:
     """Why it may show nothing, where the test says so."""
     exhausted: bool = False
     saturated: bool = False
+    left_out: str = ""
+    """What the comparison leaves out, where it does."""
 
 
 _CONVERTER = cattrs.Converter()

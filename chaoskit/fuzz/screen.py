@@ -122,6 +122,8 @@ def _remarks(test: Searched) -> Iterator[str]:
         yield test.trouble
     if test.not_tried:
         yield f"never came about: {', '.join(test.not_tried)}"
+    if test.left_out:
+        yield test.left_out
     if test.ended == "exhausted":
         yield "every kind of fault fails already: repair it, then there is more to search"
     if test.ended == "died":

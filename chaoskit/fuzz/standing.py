@@ -97,6 +97,11 @@ class Searched:
         return [kind for kind in KIND_BY_NAME if kind in named and kind not in self.effective]
 
     @property
+    def left_out(self) -> str:
+        """What the comparison leaves out; empty for nothing."""
+        return next((said.left_out for said in self.latest.values() if said.left_out), "")
+
+    @property
     def unknown(self) -> tuple[str, ...]:
         """Why the search has shown nothing: what the last worker says whose reasons are fewest; empty if it has."""
         if self.findings or not (self.latest or self.uncertain):

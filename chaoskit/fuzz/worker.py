@@ -12,7 +12,7 @@ from _pytest.runner import runtestprotocol
 
 from chaoskit.corpus import Corpus
 from chaoskit.errors import ChaosFailure, CodecError
-from chaoskit.faults import KIND_BY_NAME, FaultKind
+from chaoskit.faults import KIND_BY_NAME, FaultKind, Lose
 from chaoskit.fuzz.job import ENDS, Finding, Job, Said, job_of, to_plain
 from chaoskit.fuzz.recorder import Recorder
 from chaoskit.investigate import kinds_left
@@ -152,7 +152,7 @@ class FuzzAsked(PytestAsked):
         self._findings: list[Finding] = []
         self._verdict: Verdict | None = None
         self._exhausted = False
-        self._allowed = ""
+        self._allowed = self._left_out = ""
         self._asked_limit = self._asked_limit or Limit()
         self._asked_limit.hard = worker.name != MAIN
         self.limit = self._asked_limit
@@ -179,6 +179,7 @@ class FuzzAsked(PytestAsked):
             self._note(answer, repro, text, source)
         self.known = tuple(self._memory.known.values())
         left = kinds_left(subject.broker, terms.faults, self.known)
+        self._left_out = subject.leaves_out(left)
         self._exhausted = not left or frozenset() in self.known
         return Verdict("held", test=self.test) if self._exhausted else None
 
@@ -251,13 +252,15 @@ class FuzzAsked(PytestAsked):
                         findings=tuple(self._findings), notes=notes)  # fmt: skip
         assert evidence.distinct is not None
         failing = {kind for kinds in self._memory.known.values() for kind in kinds}
-        effective = tuple(name for name, kind in KIND_BY_NAME.items() if kind in evidence.effective | failing)
+        survived = evidence.effective - {Lose} if self._left_out else evidence.effective
+        effective = tuple(name for name, kind in KIND_BY_NAME.items() if kind in survived | failing)
         return Said(
             self.test, self._worker.name, "searched",
             reasons=verdict.reasons, schedules=evidence.schedules, streams=evidence.streams,
             deliveries=evidence.deliveries, effective=effective, not_tried=verdict.tally.not_tried,
             fresh=tuple(evidence.distinct.take_fresh()), findings=tuple(self._findings), notes=notes,
             allowed=self._allowed, exhausted=self._exhausted, saturated=verdict.tally.saturated,
+            left_out=self._left_out,
         )  # fmt: skip
 
     def complete(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> None:

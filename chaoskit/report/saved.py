@@ -40,6 +40,7 @@ def saved_verdict(repro: Repro) -> Verdict:
         test=repro.test,
         states=_states(repro.states),
         versions=repro.versions,
+        loss=repro.loss,
     )
 
 

@@ -11,7 +11,7 @@ import attrs
 
 from chaoskit.errors import StaleState
 from chaoskit.event import EventId
-from chaoskit.faults import Overtake
+from chaoskit.faults import Lose, Overtake
 from chaoskit.invariant import DIED
 from chaoskit.outcome import Outcome
 from chaoskit.report.timeline import Grid, grid
@@ -230,6 +230,8 @@ def _label(verdict: Verdict) -> str:
     assert verdict.scenario is not None
     if verdict.label is None:
         return ""
+    if verdict.loss == "violation" and {type(fault) for fault in verdict.scenario.faults} == {Lose}:
+        return "No order is what breaks it: what was lost is missing."
     broker, no_order = type(verdict.scenario.broker).__name__, verdict.scenario.broker.promises_no_order
     if verdict.label == "across keys":
         return (

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 
 from chaoskit.errors import ChaosError, NotDeterministic, StaleState, UsageError
 from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run
-from chaoskit.faults import Fail, FaultKind, Overtake
+from chaoskit.faults import DeadLetter, Fail, FaultKind, Lose, Overtake
 from chaoskit.outcome import Outcome
+from chaoskit.schedule import LOSE
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.subject import Case, Subject, differing_step, kept, key_sequences
@@ -132,7 +133,7 @@ class Campaign:
         return self.evidence.unknown(self.kinds, self.subject)
 
     def tally(self) -> Tally:
-        return self.evidence.tally(self.kinds)
+        return self.evidence.tally(self.kinds, self.subject.loss)
 
     def _plans(self, plans: Plans, share: int) -> Iterator[Plan]:
         singles = plans.every_single(max(1, share // 2))
@@ -177,6 +178,9 @@ class Campaign:
         keeps the order: that nothing overtook is what it shows.
         """
         kinds = {type(fault) for fault in plan}
+        if Lose in kinds and any(step[0] == LOSE for step in steps):  # which may take another fault, such as growth
+            self.evidence.changed = True
+            self.evidence.effective.add(Lose)
         if len(kinds) != 1 or (kind := kinds.pop()) in self.evidence.effective:
             return
         calm = case.steps(())
@@ -253,6 +257,8 @@ class Campaign:
             self._calm_differs(case, calm)
 
     def _calm_differs(self, case: Case, calm: Run) -> None:
+        if self.subject.poison and calm.outcome.unseen:
+            self._waits_for_ever(case, calm)
         consumers = len({step[1] for step in calm.steps})
         found = next(differences(case.reference().state, calm.outcome.state), None)
         where = f" at {found.path}: in order {found.expected!r}, now {found.observed!r}" if found else ""
@@ -262,6 +268,16 @@ class Campaign:
                 "where every consumer sees it, or run with consumers=1"
             )
         raise NotDeterministic(f"the handler is not deterministic: two runs of one order differ{where}")
+
+    def _waits_for_ever(self, case: Case, calm: Run) -> NoReturn:
+        broker, outcome = self.subject.broker, calm.outcome
+        refused = ", ".join(str(each.event) for each in outcome.refused)
+        why = broker.why_impossible(DeadLetter)
+        raise UsageError(
+            f"poison says that {refused} can never be handled, and {type(broker).__name__} waits for it for ever under "
+            f"these settings: {', '.join(map(str, outcome.unseen))}, behind it, is never delivered. Choose settings "
+            f"that give a message up{f' ({why})' if why else ''}, or leave such values out of the stream"
+        )
 
     def _leaving_out_matters(self, case: Case, whole: Outcome) -> bool:
         size = len(case.model.stream)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from chaoskit.faults import FaultKind
+from chaoskit.faults import FaultKind, Lose
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.subject import Subject
-from chaoskit.verdict import Tally
+from chaoskit.verdict import Loss, Tally
 
 MEMORY = 1 << 15
 """Schedules that are remembered so as to run none twice; then the memory starts anew and stays flat."""
@@ -76,12 +76,14 @@ class Evidence:
         all that was asked."""
         return kind not in self.possible and len(kinds) > 1
 
-    def tally(self, kinds: Sequence[FaultKind]) -> Tally:
+    def tally(self, kinds: Sequence[FaultKind], loss: Loss = "left out") -> Tally:
+        left_out = {Lose} & self.effective if loss == "left out" else set()
         return Tally(
             streams=self.streams or self.streams_seen,
             schedules=self.schedules,
             deliveries=self.deliveries,
-            effective=tuple(kind.__name__ for kind in kinds if kind in self.effective),
+            effective=tuple(kind.__name__ for kind in kinds if kind in self.effective - left_out),
             not_tried=tuple(kind.__name__ for kind in kinds if kind not in self.effective),
+            left_out=tuple(kind.__name__ for kind in kinds if kind in left_out),
             all_singles=self.all_singles and self.schedules > 0,
         )

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from typing import Any, get_args
 
 import attrs
 
-from chaoskit.errors import ChaosError, UsageError
+from chaoskit.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.event import EventId, Stream
 from chaoskit.execute import Body, Mailbox, Run, Script, execute
-from chaoskit.faults import Fault
+from chaoskit.faults import Fault, FaultKind, Lose
 from chaoskit.invariant import Invariant, Violation
 from chaoskit.outcome import Outcome
 from chaoskit.scenario import Broker, Model
 from chaoskit.schedule import DELIVER, Raw
 from chaoskit.state import snapshot
-from chaoskit.verdict import Label
+from chaoskit.verdict import Label, Loss
 from chaoskit.watch import Hung, Limit, Recorder
 
 MOST_ORDERS = 1000
@@ -31,9 +32,29 @@ class CheckerFailed(Exception):
         super().__init__(f"the invariant {invariant} raised {type(error).__name__}: {error}")
 
 
+def _known_loss(instance: object, attribute: attrs.Attribute[str], value: object) -> None:
+    if value not in get_args(Loss):
+        raise UsageError(
+            f"loss={value!r}: 'left out' or 'violation' is needed{did_you_mean(str(value), get_args(Loss))}"
+        )
+
+
+def poisons(given: Any) -> tuple[type[Exception], ...]:
+    """The exceptions of `poison=`. Raises UsageError for what is none."""
+    found = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    for kind in found:
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise UsageError(
+                f"poison contains {kind!r}: the classes of exceptions are needed that mean that a message can never be "
+                "handled, such as poison=(ValueError,)"
+            )
+    return found
+
+
 @attrs.frozen
 class Subject:
-    """What is asked about: the test, the broker, what must hold."""
+    """What is asked about: the test, the broker, what must hold. `loss`: what becomes of a message that the settings
+    lose. `poison`: exceptions that mean "this message can never be handled"."""
 
     body: Body
     broker: Broker
@@ -41,6 +62,8 @@ class Subject:
     is_async: bool = False
     limit: Limit | None = None
     recorder: Recorder | None = None
+    loss: Loss = attrs.field(default="left out", validator=_known_loss)
+    poison: tuple[type[Exception], ...] = ()
     needs_state: bool = attrs.field(init=False)
     needs_states: bool = attrs.field(init=False)
 
@@ -51,6 +74,15 @@ class Subject:
     @needs_states.default
     def _any_states(self) -> bool:
         return any(invariant.needs_states for invariant in self.invariants)
+
+    def leaves_out(self, kinds: Collection[FaultKind]) -> str:
+        """What has to be said of a pass where these kinds were tried: what it leaves out; empty for nothing."""
+        if self.loss == "violation" or Lose not in kinds:
+            return ""
+        by = f" ({self.broker.loses})" if self.broker.loses else ""
+        return (
+            f"these settings can lose messages{by}: compared without what was lost; loss='violation' makes it a failure"
+        )
 
     def on(self, stream: Stream) -> Case:
         return Case(self, self.broker.model(stream))
@@ -161,14 +193,17 @@ class Case:
         return kept(self.subject.execute(Script(self._mailbox, steps, tuple(faults), refusals)))
 
     def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True, skips: bool | None = None) -> Run:
-        """Each event once, in produce order or in `order`, in one process. With `strict` a refusal is an error; else
-        what is refused is lost where the broker `skips` it, or tried again at the end."""
+        """Each event once, in produce order or in `order`, in one process. With `strict` a refusal is an error, but for
+        poison; else what is refused is lost where the broker `skips` it, or tried again at the end."""
         steps = self._in_order
         if order is not None:
             steps = [steps[position] for position in order]
         steps = [(DELIVER, 0, *step[2:]) for step in steps]
         retries = None if strict else not (self._skips if skips is None else skips)
-        return self.subject.execute(Script(self._mailbox, steps, None if strict else (), retries=retries))
+        poison = self.subject.poison if strict else ()
+        return self.subject.execute(
+            Script(self._mailbox, steps, None if strict else (), retries=retries, poison=poison)
+        )
 
     def reference(self, lost: tuple[EventId, ...] = (), *, skips: bool | None = None) -> Outcome:
         """The in-order outcome, without the events that were lost. Its state is a copy."""
@@ -190,6 +225,8 @@ class Case:
         was lost, nobody can help that what needs it is refused: what waits behind that is left out, too; and where the
         broker skips it, a copy that comes later may be taken or not."""
         lost = run.outcome.lost
+        if self.subject.loss == "violation":
+            return (), None
         if lost and run.outcome.unseen:
             return lost + run.outcome.unseen, None
         if lost and not set(self.reference(lost).dropped) <= set(run.outcome.dropped):
@@ -206,7 +243,7 @@ class Case:
         return any(self._gives(order, run) for order in orders)
 
     def _gives(self, order: Sequence[int], run: Run) -> bool:
-        lost = run.outcome.lost
+        lost = run.outcome.lost if self.subject.loss == "left out" else ()
         if lost:
             ids = self.model.stream.ids
             order = [position for position in order if ids[position] not in lost]

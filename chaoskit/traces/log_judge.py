@@ -246,9 +246,16 @@ def _moved(trace: Trace) -> frozenset[str]:
     return frozenset(name for name, found in units.items() if len(found) > 1)
 
 
+def _from_end(rules: LogRules, unit: str | None) -> bool:
+    """Whether the unit came by growth, and this broker reads such a one from its end."""
+    number = "" if unit is None else unit[1:]
+    return rules.new_units_at_latest and number.isdecimal() and int(number) >= (rules.units or 0)
+
+
 def _read(rules: LogRules, trace: Trace, unit: str | None, layout: Layout, lane: frozenset[Record]) -> Refusal | None:
     one_key = unit is not None and all(entry.name.rstrip("'").isdigit() for entry in layout.entries if entry.record)
-    view = View(rules, layout, trace.groups, one_key=one_key, unput=set(_puts(trace.words, unit, layout)))
+    unput = set(_puts(trace.words, unit, layout))
+    view = View(rules, layout, trace.groups, one_key=one_key, from_end=_from_end(rules, unit), unput=unput)
     reader = READERS[rules.reads](view)
     for index, word in enumerate(trace.words):
         view.unput.difference_update(_puts([word], unit, layout))

@@ -154,6 +154,8 @@ class CursorReader:
         low, high = self.view.following(state.low), self.view.following(state.high)
         if low <= place <= high or (place >= low and self.rules.start_at_latest):
             return ""
+        if self.view.from_end and state.low == 0:
+            return ""
         commit, named = self.rules.commit_word, self.view.named
         if state.low == state.high:
             return f"a replay starts at the {commit}, which is {named(state.low)}"
@@ -350,7 +352,7 @@ class CursorReader:
         cursor = None if state.owner is None else state.cursor(state.owner)
         place = state.high if cursor is None or cursor.run is None else cursor.run
         due = self.view.following(place)
-        if due >= self.view.layout.end:
+        if due >= self.view.layout.end or (self.view.from_end and state.first is None):
             return state
         return f"the trace is not complete: {self.view.named(due)} must still be run"
 

@@ -104,20 +104,22 @@ def outbox(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unw
 
 def _publish(rules: LogRules, state: _Relay, rank: int, published: list[int]) -> set[_Relay]:
     if rank not in published:
-        return {state} if not state.again or rank < state.again[0] or rules.zombies else set()
+        between = rules.again_by_id and state.again and rank < state.again[0]
+        return {state} if not state.again or between or rules.zombies else set()
     found = {attrs.evolve(state, again=state.again[1:])} if state.again[:1] == (rank,) else set()
     end = len(published)
     while end and published[end - 1] < rank and published.count(published[end - 1]) == 1:
         end -= 1  # these became visible since, and were published first after the restart
     for last in {end, len(published)}:
-        found |= _again(state, rank, published[:last])
+        found |= _again(rules, state, rank, published[:last])
     return found
 
 
-def _again(state: _Relay, rank: int, published: list[int]) -> set[_Relay]:
+def _again(rules: LogRules, state: _Relay, rank: int, published: list[int]) -> set[_Relay]:
     found: set[_Relay] = set()
     for start in range(state.unmarked, len(published)):
-        batch = sorted(set(published[start:]))
+        batch = list(dict.fromkeys(published[start:]))
+        batch.sort(key=None if rules.again_by_id else published.index)
         if batch[0] == rank:
             found.add(_Relay(start, tuple(batch[1:])))
     return found

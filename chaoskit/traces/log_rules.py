@@ -49,6 +49,8 @@ class LogRules:
     """`outbox` and `capture`: rows below the cursor that became visible late, or a lost slot, are never sent."""
     visibility_order: bool = False
     """`outbox`: rows are published in the order in which they became visible."""
+    again_by_id: bool = True
+    """`outbox`: a batch that is published again is in the order of ids; else in that in which it was published."""
     relays: int = 1
 
     reads: Reads = "cursor"
@@ -72,6 +74,8 @@ class LogRules:
     dead_hint: str = ""
     start_at_latest: bool = False
     """A consumer that finds no commit starts at the end of the log."""
+    new_units_at_latest: bool = False
+    """A unit that came by growth, and of which nothing is committed, is read from its end."""
     parent_first: bool = False
     units: int | None = None
     grows: Literal["never", "up", "any"] = "up"

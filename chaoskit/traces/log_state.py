@@ -61,6 +61,8 @@ class View:
     groups: frozenset[str]
     one_key: bool = False
     """The unit is a key: nothing in it runs side by side."""
+    from_end: bool = False
+    """The unit came by growth, and its first reader begins at its end, wherever that was."""
     gone: set[int] = attrs.field(factory=set)
     shown: set[Record] = attrs.field(factory=set)
     failed: set[Record] = attrs.field(factory=set)

@@ -53,6 +53,7 @@ VARIANTS: tuple[Settings, ...] = (
 
 LOSSY: tuple[Settings, ...] = (
     Kafka(commit_ahead=True),
+    Kafka(auto_offset_reset="latest"),
     Kafka(on_error="skip"),
     Kafka(group="share", delivery_count_limit=2),
     Kinesis(start_at_latest=True),
@@ -70,6 +71,7 @@ LOSSY: tuple[Settings, ...] = (
     RedisStreams(trims=True),
     RedisStreams(noack=True),
     JetStream(max_deliver=2),
+    JetStream(max_msgs=3),
     JetStream(ack_policy="all"),
     JetStream(ack_policy="none"),
     ServiceBus(receive_mode="receive_and_delete"),

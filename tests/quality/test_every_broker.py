@@ -79,7 +79,8 @@ def assert_held(handler: ModuleType, broker: Settings) -> None:
     assert verdict.tally.schedules == SCHEDULES
     # Where all keys are in one lane nothing overtakes.
     quiet = {Overtake.__name__} | ({idle.__name__} if idle else set())
-    assert {kind.__name__ for kind in broker.kinds()} - set(verdict.tally.effective) <= quiet
+    tried = {*verdict.tally.effective, *verdict.tally.left_out}
+    assert {kind.__name__ for kind in broker.kinds()} - tried <= quiet
 
 
 @pytest.mark.parametrize(("handler", "broker"), pairs(DEFAULTS + VARIANTS))
