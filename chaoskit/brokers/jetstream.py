@@ -205,6 +205,12 @@ class JetStream(Settings):
     def _serial(self) -> bool:
         return self.max_ack_pending == 1 or self.consumers == 1 or self.ack_policy == "all"
 
+    @property
+    def _removes(self) -> list[str]:
+        """The settings that take a message away before it was handled."""
+        limits = [self.loses] if self._limited and self.loses else []
+        return [*limits, 'on_error="term"'] if self.on_error == "term" else limits
+
     def rules(self) -> QueueRules:
         limited = self.max_deliver > 0
         return QueueRules(
@@ -227,7 +233,12 @@ class JetStream(Settings):
             send_window=self.publish_async_max_pending,
             lease=self.ack_wait,
             failure_settles=self.on_error == "term",
-            loses=", ".join(filter(None, [self.loses, 'on_error="term"' if self.on_error == "term" else ""])) or None,
+            loses=", ".join(self._removes) or None,
+                filter(
+                    None, [self.loses if self._limited else "", 'on_error="term"' if self.on_error == "term" else ""]
+                )
+            )
+            or None,
         )
 
     def impossible(self) -> dict[FaultKind, str]:

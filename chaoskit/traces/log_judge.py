@@ -13,7 +13,7 @@ from chaoskit.traces.answer import Permitted, refused
 from chaoskit.traces.log_lambda import LambdaReader
 from chaoskit.traces.log_layout import Layout, Passes, Record, deliveries, label_of, layouts, units_of
 from chaoskit.traces.log_parallel import ParallelReader
-from chaoskit.traces.log_passes import PASSES, elsewhere, redriven_choices
+from chaoskit.traces.log_passes import PASSES, elsewhere, from_end, redriven_choices
 from chaoskit.traces.log_producer import displaced_without_failure, first_unwritable
 from chaoskit.traces.log_reader import CursorReader
 from chaoskit.traces.log_rules import LogRules
@@ -246,16 +246,10 @@ def _moved(trace: Trace) -> frozenset[str]:
     return frozenset(name for name, found in units.items() if len(found) > 1)
 
 
-def _from_end(rules: LogRules, unit: str | None) -> bool:
-    """Whether the unit came by growth, and this broker reads such a one from its end."""
-    number = "" if unit is None else unit[1:]
-    return rules.new_units_at_latest and number.isdecimal() and int(number) >= (rules.units or 0)
-
-
 def _read(rules: LogRules, trace: Trace, unit: str | None, layout: Layout, lane: frozenset[Record]) -> Refusal | None:
     one_key = unit is not None and all(entry.name.rstrip("'").isdigit() for entry in layout.entries if entry.record)
     unput = set(_puts(trace.words, unit, layout))
-    view = View(rules, layout, trace.groups, one_key=one_key, from_end=_from_end(rules, unit), unput=unput)
+    view = View(rules, layout, trace.groups, one_key=one_key, from_end=from_end(rules, unit), unput=unput)
     reader = READERS[rules.reads](view)
     for index, word in enumerate(trace.words):
         view.unput.difference_update(_puts([word], unit, layout))

@@ -66,7 +66,6 @@ SYSTEMS: dict[str, Settings] = {
     "RabbitMQStream": RabbitMQStream(),
     "RabbitMQStream, plain": RabbitMQStream(partitions=1),
     "RabbitMQStream, confirm by confirm": RabbitMQStream(outstanding_confirms=1),
-    "RabbitMQStream, plain": RabbitMQStream(partitions=1),
     "RabbitMQStream, named": RabbitMQStream(named_producer=True, dead_letters=True),
     "Debezium": Debezium(),
     "Debezium, dead letters": Debezium(dead_letter_queue=True),
