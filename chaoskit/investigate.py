@@ -17,9 +17,9 @@ from chaoskit.faults import FaultKind
 from chaoskit.invariant import HANG, Invariant, Violation
 from chaoskit.scenario import Broker, Scenario, allowed_kinds
 from chaoskit.schedule import Schedule
-from chaoskit.search.campaign import Campaign, Found, confirm
+from chaoskit.search.campaign import Campaign, Found, confirm, has_two_values
 from chaoskit.search.draw import draw_streams, simpler_values, strategy_of
-from chaoskit.search.evidence import Evidence
+from chaoskit.search.evidence import ENOUGH_MONOTONOUS, Evidence
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Shrinker
 from chaoskit.search.states import states_of
@@ -146,6 +146,8 @@ def investigate(q: Question) -> Verdict:
                 return verdict
             across = across or verdict
             campaign.ignore_across = True
+        if across is None:
+            _ask_more(q, campaign)
     except CheckerFailed as failed:
         return Verdict("unknown", reasons=(str(failed),), tally=campaign.tally(), seed=q.seed)
     except Hung as hung:
@@ -173,7 +175,7 @@ def _met_before(q: Question) -> Found | None:
 
 
 def _notes(campaign: Campaign) -> list[str]:
-    notes = list(campaign.notes)
+    notes = [*campaign.notes, *campaign.evidence.not_exercised()]
     if campaign.budget is not None and campaign.saturated and campaign.wants_more:
         notes.append(
             f"stopped after {shown(campaign.elapsed)} of {shown(campaign.budget)}: the search sees nothing new any "
@@ -190,19 +192,14 @@ def _notes(campaign: Campaign) -> list[str]:
 
 
 def _search(q: Question, campaign: Campaign, round_: int) -> None:
-    def take(stream: Stream, salt: int) -> bool:
-        """An error ends the search as a failure does: Hypothesis would run it again, and may not see it then."""
-        try:
-            campaign.try_stream(stream, derive(q.seed, f"plans {salt}"))
-        except PASS_THROUGH:
-            raise
-        except (Exception, Hung) as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
-            campaign.error = error
-        return campaign.found is not None or campaign.error is not None
-
     def stopped() -> bool:
         return campaign.found is not None or campaign.error is not None
 
+    def try_(stream: Stream, salt: int) -> bool:
+        campaign.try_stream(stream, derive(q.seed, f"plans {salt}"))
+        return stopped()
+
+    take = _heedful(campaign, try_)
     if round_ == 0:
         for number, example in enumerate(q.examples):
             if take(example, number):
@@ -228,6 +225,8 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
         drawn = min(streams, STREAMS_PER_DRAW) + 1  # the first is the simplest, in which little can go wrong
         seed = derive(q.seed, f"streams {round_} {chunk}")
         draw_streams(q.events, take, streams=drawn, seed=seed, digest=q.digest)
+        if chunk == 0 and not stopped():
+            _meet_two_values(q, campaign, take, round_)
         chunk += 1
         new, hoped = campaign.done - done, min(streams, STREAMS_PER_DRAW) * SCHEDULES_PER_STREAM
         if q.budget is None:
@@ -235,6 +234,50 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
         else:
             poor = poor + 1 if new < hoped // 100 else 0
     campaign.saturated = poor == MOST_POOR_DRAWS
+
+
+def _heedful(campaign: Campaign, look: Callable[[Stream, int], bool]) -> Callable[[Stream, int], bool]:
+    """An error ends the search as a failure does: Hypothesis would run it again, and may not see it then."""
+
+    def take(stream: Stream, salt: int) -> bool:
+        try:
+            return look(stream, salt)
+        except PASS_THROUGH:
+            raise
+        except (Exception, Hung) as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
+            campaign.error = error
+            return True
+
+    return take
+
+
+def _ask_more(q: Question, campaign: Campaign) -> None:
+    """Where leaving out an event has changed nothing so far, more streams are asked, in order only: a few may be such
+    by chance, and what is unknown fails."""
+    shown = campaign.evidence
+    if not q.subject.needs_state or campaign.literal or shown.sibling_matters or not shown.siblings_asked:
+        return
+    ask = _heedful(campaign, lambda stream, _: campaign.ask(stream))
+    draw_streams(q.events, ask, streams=STREAMS_PER_DRAW, seed=derive(q.seed, "siblings"), digest=q.digest)
+    if campaign.error is not None:
+        raise campaign.error
+
+
+def _meet_two_values(q: Question, campaign: Campaign, take: Callable[[Stream, int], bool], round_: int) -> None:
+    """Where the first streams were too few to meet two values under one key, draw on until some do, and run only
+    those; or until it seems that the strategy makes none."""
+    shown = campaign.evidence
+
+    def take_the_others(stream: Stream, salt: int) -> bool:
+        if has_two_values(stream):
+            return take(stream, salt) or campaign.streams_done >= campaign.streams or not campaign.wants_more
+        shown.monotonous += 1
+        return shown.is_monotonous
+
+    if shown.two_values or shown.is_monotonous or not campaign.wants_more:
+        return
+    seed = derive(q.seed, f"two values {round_}")
+    draw_streams(q.events, take_the_others, streams=2 * ENOUGH_MONOTONOUS, seed=seed, digest=q.digest)
 
 
 def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
