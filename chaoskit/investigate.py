@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from chaoskit.duration import shown
-from chaoskit.errors import ChaosError, UsageError
+from chaoskit.errors import UsageError
 from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run, where_it_hung
 from chaoskit.faults import FaultKind
@@ -18,10 +18,10 @@ from chaoskit.invariant import HANG, Invariant, Violation
 from chaoskit.scenario import Broker, Scenario, allowed_kinds
 from chaoskit.schedule import Schedule
 from chaoskit.search.campaign import Campaign, Found, confirm, has_two_values
-from chaoskit.search.draw import draw_streams, simpler_values, strategy_of
+from chaoskit.search.draw import draw_streams, strategy_of
 from chaoskit.search.evidence import ENOUGH_MONOTONOUS, Evidence
+from chaoskit.search.minimal import least, shrinker_for
 from chaoskit.search.plans import Plan
-from chaoskit.search.shrink import Shrinker
 from chaoskit.search.states import states_of
 from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
 from chaoskit.strategies.streams import parts_of
@@ -285,49 +285,21 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     run = confirm(found)
     if q.met is not None:
         q.met(violated(found.case, found.faults, run, None, minimal=False))
-    across = found.case.explained_by_order(found.run, found.case.likely_orders(found.run))
-    broken = {violation.invariant for violation in found.case.violations(found.run)}
-
-    def fails(stream: Stream, faults: Plan) -> bool:
-        try:
-            case = q.subject.on(stream)
-            run = kept(case.run(faults))
-            if broken.isdisjoint(violation.invariant for violation in case.violations(run)):
-                return False
-            return case.explained_by_order(run, case.likely_orders(run)) == across
-        except (ChaosError, CheckerFailed, Hung, *PASS_THROUGH):
-            return False
-
-    parts = None if isinstance(q.events, Stream) else parts_of(q.events)
-    shrinker = Shrinker(
-        q.subject.broker,
-        q.kinds,
-        lambda stream, faults: _quietly(fails, stream, faults),
-        parts.allows if parts else lambda stream: True,
-        parts is not None,
-        parts.min_size if parts else 1,
+    minimal = least(q.subject, q.events, q.kinds, found, derive(q.seed, "values"))
+    case = q.subject.on(minimal.stream)
+    run = kept(case.run(minimal.faults))
+    label = "across keys" if minimal.across else case.label(run)
+    verdict = violated(case, minimal.faults, run, label)
+    whole = None if parts_of(q.events) else found.case.model.stream.events
+    return attrs.evolve(
+        verdict,
+        found=whole,
+        found_faults=() if whole is None else minimal.found_faults,
+        is_part=minimal.is_part,
+        also=tuple(kind.__name__ for kind in minimal.also),
+        tally=campaign.tally(),
+        seed=q.seed,
     )
-    stream, faults = shrinker.shrink(found.case.model.stream, found.faults)
-    if not isinstance(q.events, Stream):
-        drawn = found.case.model.stream.ids
-        places = [drawn.index(id_) for id_ in stream.ids]
-        seed = derive(q.seed, "values")
-        simpler = simpler_values(q.events, stream, places, lambda s: _quietly(fails, s, faults), seed)
-        stream = simpler or stream
-    case = q.subject.on(stream)
-    run = kept(case.run(faults))
-    label: Label = "across keys" if across else case.label(run)
-    verdict = violated(case, faults, run, label)
-    as_found = None if parts else found.case.model.stream.events
-    return attrs.evolve(verdict, found=as_found, tally=campaign.tally(), seed=q.seed)
-
-
-def _quietly(fails: Any, stream: Stream, faults: Plan) -> bool:
-    """A candidate on which the in-order run itself raises is no counterexample."""
-    try:
-        return bool(fails(stream, faults))
-    except Exception:  # noqa: BLE001 - the user's test may raise anything on a stream it was not written for
-        return False
 
 
 def fewest_that_hang(q: Question, hung: Hung) -> Verdict:
@@ -336,15 +308,11 @@ def fewest_that_hang(q: Question, hung: Hung) -> Verdict:
     if q.met is not None:
         q.met(hung_verdict(q.subject, hung))
     limit = q.subject.limit
-    parts = None if isinstance(q.events, Stream) else parts_of(q.events)
 
     def hangs(stream: Stream, faults: Plan) -> bool:
         return hung_under(q.subject, stream, faults) is not None
 
-    shrinker = Shrinker(
-        q.subject.broker, q.kinds, lambda stream, faults: _quietly(hangs, stream, faults),
-        parts.allows if parts else lambda stream: True, parts is not None, parts.min_size if parts else 1,
-    )  # fmt: skip
+    shrinker = shrinker_for(q.subject, q.events, q.kinds, hangs, in_order=False)
     faults, stream = hung.script.faults or (), hung.script.mailbox.model.stream
     if faults and limit is not None:
         with limit.tighter():
@@ -428,6 +396,8 @@ def default_invariants(invariants: Iterable[Invariant] | None) -> tuple[Invarian
 def run_one(subject: Subject, events: Sequence[Event], faults: Plan) -> Verdict:
     """The verdict on one scenario, run twice."""
     case = subject.on(Stream.of(events))
+    if case.fails_in_order():
+        faults = ()
     steps = case.steps(faults)
     run = kept(case.run(faults, steps))
     violations = case.violations(run)

@@ -24,6 +24,7 @@ from chaoskit.corpus import Corpus, database_of
 from chaoskit.duration import seconds
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
 from chaoskit.execute import ReferenceRefused
+from chaoskit.faults import FaultKind
 from chaoskit.invariant import DIED, HANG
 from chaoskit.naming import from_here
 from chaoskit.pytest_reports import on_github, write_reports
@@ -73,6 +74,12 @@ class PytestAsked(Asked):
         self.headline = ""
         self.saved = ""
         self._entry: Entry | None = None
+
+    @property
+    def _kinds(self) -> frozenset[FaultKind] | None:
+        """The kinds of fault that the test asks for; None: all."""
+        terms: Any = self._item.obj.chaos_terms  # type: ignore[attr-defined]
+        return terms.faults  # type: ignore[no-any-return]
 
     @property
     def _directory(self) -> Path:
@@ -191,9 +198,9 @@ class PytestAsked(Asked):
                     return play_apart(attrs.evolve(repro, path=path), self._config.rootpath, limit)
             if told is None:
                 return play_apart(repro, self._config.rootpath, limit)
-            return play_here(repro, subject, Path(told), across_keys=across)
+            return play_here(repro, subject, Path(told), across_keys=across, faults=self._kinds)
         with self._armed() if repro.breaks(HANG) and self._asked_limit is None else nullcontext():
-            return play(repro, subject, across_keys=across)
+            return play(repro, subject, across_keys=across, faults=self._kinds)
 
     def _replay_only(self, subject: Subject, across: str) -> Verdict:
         """--chaos-replay: the answers of this test's files; the first that fails is the verdict."""

@@ -20,8 +20,9 @@ from chaoskit.verdict import Verdict
 
 
 def write_reports(config: pytest.Config, verdict: Verdict, *, replay: str | None = None, name: str = "") -> str:
-    """Write what was asked for, as soon as a verdict is there, under this name or that of its repro file. The answer says where the page is, or in a sentence why
-    there is none; it is empty where nothing was asked for, or all is well."""
+    """Write what was asked for, as soon as a verdict is there, under this name or that of its repro file. The answer
+    says where the page is, or in a sentence why there is none; it is empty where nothing was asked for, or all is
+    well."""
     given = config.getoption("chaos_report")
     if not given:
         return ""

@@ -55,6 +55,11 @@ the event after which it was sent, how many retries it is, and the partition and
 is one, -1 for none."""
 
 
+def is_copy(raw: Raw) -> bool:
+    """Whether the message of this step was sent or put back anew."""
+    return len(raw) > 6
+
+
 @attrs.frozen
 class Copy:
     """A message that was sent anew, `after` this event. Of one that was set aside and put back, `partition` and
@@ -117,7 +122,7 @@ def from_raw(raw: Raw, ids: Sequence[EventId], fault: Fault | None, raised: bool
 
     do, consumer, position, partition, offset = raw[:5]
     attempt = raw[5] if len(raw) > 5 and position >= 0 else 0
-    copy = Copy(ids[raw[6]], raw[7], number(raw[8]), number(raw[9])) if len(raw) > 6 else None
+    copy = Copy(ids[raw[6]], raw[7], number(raw[8]), number(raw[9])) if is_copy(raw) else None
     event = None if position < 0 else ids[position]
     place = number(partition), number(offset)
     return Step(ACTIONS[do], consumer, event, *place, fault, raised, attempt or None, copy)

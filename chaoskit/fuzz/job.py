@@ -50,10 +50,10 @@ class Job:
 
 @attrs.frozen
 class Finding:
-    """A failure: a name that no other one has, the text of its repro file, the report, and where it comes from: "search", "saved" (a
-    file that was there) or "corpus" (another machine found it). `trouble`: why there is no file. `github`: what GitHub
-    shows of it, packed, where the job runs there; `line`: that of the test in its file, from 0. `saved`: the name of the
-    repro file."""
+    """A failure: a name that no other one has, the text of its repro file, the report, and where it comes from:
+    "search", "saved" (a file that was there) or "corpus" (another machine found it). `trouble`: why there is no file.
+    `github`: what GitHub shows of it, packed, where the job runs there; `line`: that of the test in its file, from 0.
+    `saved`: the name of the repro file."""
 
     name: str
     document: str

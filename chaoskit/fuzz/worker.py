@@ -222,9 +222,7 @@ class FuzzAsked(PytestAsked):
         self._memory.played |= {name, saved}
         shown = packed(entry_of(verdict, replay=replay)) if on_github() else ""
         file, line, _ = self._item.location
-        self._findings.append(
-            Finding(name, text, headline(verdict), report, source, trouble, shown, file, line, saved)
-        )
+        self._findings.append(Finding(name, text, headline(verdict), report, source, trouble, shown, file, line, saved))
         if text and source != "corpus" and self._worker.corpus is not None:
             self._worker.corpus.add(self.test, text)
 

@@ -27,8 +27,11 @@ class Evidence:
     """Grows with each schedule that is run. A later search of the same test can go on with it.
 
     `effective`: the kinds that, alone in a schedule, changed what some key's events were seen as; `changed`: some
-    schedule did, `differed`: some was another one than that without faults. `streams` does not count those in which an overwrite cannot go wrong. `distinct`
-    counts schedules across searches, where somebody wants to know.
+    schedule did, `differed`: some was another one than that without faults. `streams` does not count those in which an
+    overwrite cannot go wrong, of which there were `monotonous` while no other was met. `siblings`: some stream had two
+    events under one key, `two_values`: with two values. `siblings_asked`: in so many streams they were left out one by
+    one, `sibling_matters`: this changed what is compared; `event_matters`: leaving out any event did. `distinct` counts
+    schedules across searches, where somebody wants to know.
     """
 
     streams: int = 0
