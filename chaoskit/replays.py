@@ -10,7 +10,7 @@ import attrs
 
 from chaoskit.codec import lenient
 from chaoskit.errors import ChaosError
-from chaoskit.execute import Run
+from chaoskit.execute import ReferenceRefused, Run
 from chaoskit.faults import FaultKind
 from chaoskit.invariant import DIED, HANG
 from chaoskit.investigate import hung_verdict, violated
@@ -88,13 +88,38 @@ def play(
         verdict = attrs.evolve(violated(case, repro.faults, run, label, literal), test=repro.test)
     except Hung as hung:
         verdict = attrs.evolve(hung_verdict(subject, hung), test=repro.test)
-    except CheckerFailed as error:
-        return answer("CANNOT REPLAY", str(error))
-    except ChaosError as error:
+    except ReferenceRefused as error:
+        return _whole(repro, subject, error)
+    except (CheckerFailed, ChaosError) as error:
         return answer("CANNOT REPLAY", str(error))
     alike = {v.invariant for v in verdict.violations} == {v["invariant"] for v in repro.violations}
     alike = alike and lenient(verdict.observed) == repro.observed
     return answer("STILL FAILS" if alike else "CHANGED", "" if alike else "it fails differently now", verdict)
+
+
+def _whole(repro: Repro, subject: Subject, refused: ReferenceRefused) -> Answer:
+    """The handler refuses the minimal stream in order. Where that is a part of another stream it need not be one that
+    anybody sends: then the one that was found is played."""
+
+    def answer(became: Became, reason: str, verdict: Verdict | None = None) -> Answer:
+        return Answer(became, repro.path, repro.test, reason, verdict)
+
+    if repro.found is None:
+        return answer("CANNOT REPLAY", str(refused))
+    try:
+        case = subject.on(repro.found.stream())
+        run = kept(case.run(repro.found.faults))
+        if not case.violations(run):
+            return answer("FIXED", f"{PART}: it holds", _held(repro, case, run))
+        verdict = attrs.evolve(violated(case, repro.found.faults, run, case.label(run)), test=repro.test)
+        return answer("CHANGED", f"{PART}: it still fails", verdict)
+    except Hung as hung:
+        return answer("CHANGED", f"{PART}: it hangs", attrs.evolve(hung_verdict(subject, hung), test=repro.test))
+    except (CheckerFailed, ChaosError) as error:
+        return answer("CANNOT REPLAY", str(error))
+
+
+PART = "the handler refuses the minimal stream in order, so the one that was found was played"
 
 
 def _unasked(repro: Repro, subject: Subject) -> str | None:

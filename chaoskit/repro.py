@@ -46,6 +46,24 @@ _REQUIRED = (
 
 
 @attrs.frozen
+class AsFound:
+    """The scenario as the search met it, before it was made minimal. Values and `keys` are encoded."""
+
+    events: tuple[Event, ...]
+    faults: tuple[Fault, ...]
+    keys: tuple[Any, ...]
+
+    def stream(self) -> Stream:
+        """The events with their values decoded. Raises CodecError, StreamError."""
+        return _decoded(self.keys, self.events)
+
+
+def _decoded(keys: Sequence[Any], events: Sequence[Event]) -> Stream:
+    pairs = zip(keys, events, strict=True)
+    return Stream.of([Event(decode(key), decode(event.value), event.id, event.seq) for key, event in pairs])
+
+
+@attrs.frozen
 class Repro:
     """A file that was read. Values of events, `expected`, `observed` and `states` are still encoded: decoding them
     needs the classes that the test's module imports. Keys are decoded where that is possible without; `keys` has them
@@ -65,6 +83,7 @@ class Repro:
     label: str | None = None
     states: States | None = None
     versions: Mapping[str, str] = attrs.field(factory=dict)
+    found: AsFound | None = None
 
     def breaks(self, invariant: str) -> bool:
         """Whether this is among what is violated."""
@@ -72,8 +91,7 @@ class Repro:
 
     def stream(self) -> Stream:
         """The events with their values decoded. Raises CodecError, StreamError."""
-        pairs = zip(self.keys, self.events, strict=True)
-        return Stream.of([Event(decode(key), decode(event.value), event.id, event.seq) for key, event in pairs])
+        return _decoded(self.keys, self.events)
 
     def raw_steps(self) -> tuple[list[Raw], frozenset[int]]:
         """The steps as they are played, and the numbers of those that were refused."""
@@ -207,6 +225,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
     }
     if verdict.found is not None:
         data["found"] = [encode_event(event) for event in verdict.found]
+        data["found_faults"] = [CONVERTER.unstructure(fault, Fault) for fault in verdict.found_faults]
     if verdict.states is not None and (states := _encode_states(verdict.states)) is not None:
         data["states"] = states
     return data
@@ -403,9 +422,7 @@ def _from_document(path: Path, data: Any) -> Repro:
     test = data["test"]
     if not isinstance(test, str) or (test and not _TEST.fullmatch(test)):
         raise ReproError(f'"test" is {test!r}, not a pytest node id such as tests/test_wallet.py::test_wallet')
-    events = tuple(_structured(event, Event, "events") for event in _list(data["events"], "events"))
-    keys = tuple(event.key for event in events)
-    stamped = Stream.of([attrs.evolve(event, key=_key(event.key)) for event in events]).events
+    stamped, keys = _read_events(data["events"], "events")
     ids = {event.id for event in stamped}
     faults = tuple(_read_fault(fault, ids) for fault in _list(data["faults"], "faults"))
     steps = tuple(_read_step(step, ids, faults) for step in _list(data["schedule"], "schedule"))
@@ -414,9 +431,25 @@ def _from_document(path: Path, data: Any) -> Repro:
         raise ReproError('"violations" must be a list of objects with an "invariant"')
     return Repro(
         path, test, decode_broker(data["broker"]), stamped, faults, steps, data["expected"], data["observed"],
-        tuple(violations), keys, data.get("label"), _read_states(data, len(events), len(steps)),
-        _read_versions(data["versions"]),
+        tuple(violations), keys, data.get("label"), _read_states(data, len(stamped), len(steps)),
+        _read_versions(data["versions"]), _read_found(data),
     )  # fmt: skip
+
+
+def _read_events(data: Any, name: str) -> tuple[tuple[Event, ...], tuple[Any, ...]]:
+    """The events, and their keys as they are written."""
+    events = tuple(_structured(event, Event, name) for event in _list(data, name))
+    stamped = Stream.of([attrs.evolve(event, key=_key(event.key)) for event in events]).events
+    return stamped, tuple(event.key for event in events)
+
+
+def _read_found(data: Mapping[str, Any]) -> AsFound | None:
+    """Files of before have its events only, and of other streams there is none."""
+    if data.get("found") is None or "found_faults" not in data:
+        return None
+    events, keys = _read_events(data["found"], "found")
+    ids = {event.id for event in events}
+    return AsFound(events, tuple(_read_fault(f, ids) for f in _list(data["found_faults"], "found_faults")), keys)
 
 
 def _read_states(data: Mapping[str, Any], events: int, steps: int) -> States | None:
