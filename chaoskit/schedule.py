@@ -11,7 +11,7 @@ import attrs
 from chaoskit.event import EventId
 from chaoskit.faults import Fault
 
-Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait"]
+Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait", "fail"]
 
 
 class Do(IntEnum):
@@ -26,9 +26,10 @@ class Do(IntEnum):
     LOSE = 6
     TAKE_OVER = 7
     WAIT = 8
+    FAIL = 9
 
 
-DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT = (int(do) for do in Do)
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT, FAIL = (int(do) for do in Do)
 """The same as plain numbers: the models make and compare thousands of steps a second."""
 
 ACTIONS: tuple[Action, ...] = (
@@ -41,6 +42,7 @@ ACTIONS: tuple[Action, ...] = (
     "lose",
     "take over",
     "wait",
+    "fail",
 )
 DELIVER_LIKE = frozenset(ACTIONS) - {"restart"}
 """Actions on a record: these have an event, a partition and an offset."""
@@ -53,11 +55,6 @@ stream, the partition and the offset; -1 for none. Where the broker counts deliv
 A copy, which was sent or put back anew, has ten: the sixth is 0 where nothing is counted; then follow the position of
 the event after which it was sent, how many retries it is, and the partition and the offset of the message of which it
 is one, -1 for none."""
-
-
-def is_copy(raw: Raw) -> bool:
-    """Whether the message of this step was sent or put back anew."""
-    return len(raw) > 6
 
 
 @attrs.frozen
@@ -80,6 +77,7 @@ class Step:
     `restart`: the consumer process dies and starts again from its commit.
     `park`: the message leaves for the dead-letter topic, unseen or refused; `put back`: it is appended anew.
     `skip`: refused, and the consumer goes on without it. `refuse`: refused to the end. `lose`: gone for good, unseen.
+    `fail`: an attempt that failed before it had any effect; the handler was not called.
     `wait`: it stands behind what was refused to the end, and is never delivered.
     `take over`: this consumer goes on from what was settled, because the broker takes the owner of the message for
     dead.
@@ -122,7 +120,7 @@ def from_raw(raw: Raw, ids: Sequence[EventId], fault: Fault | None, raised: bool
 
     do, consumer, position, partition, offset = raw[:5]
     attempt = raw[5] if len(raw) > 5 and position >= 0 else 0
-    copy = Copy(ids[raw[6]], raw[7], number(raw[8]), number(raw[9])) if is_copy(raw) else None
+    copy = Copy(ids[raw[6]], raw[7], number(raw[8]), number(raw[9])) if len(raw) > 6 else None
     event = None if position < 0 else ids[position]
     place = number(partition), number(offset)
     return Step(ACTIONS[do], consumer, event, *place, fault, raised, attempt or None, copy)

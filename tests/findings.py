@@ -44,10 +44,7 @@ VERDICTS: Rows = {
     ),
     "F-34": (
         "a saved repro whose fault is not asked for any more is no longer possible",
-        (
-            "tests/plugin/test_failure.py::"
-            "test_a_saved_repro_whose_fault_is_not_asked_for_any_more_is_no_longer_possible",
-        ),
+        ("tests/plugin/test_failure.py::test_a_saved_repro_whose_fault_is_not_asked_for_is_no_longer_possible",),
     ),
     "F-35": (
         "what does not hold in order is a violation with its stream, on every broker",

@@ -13,9 +13,9 @@ from typing import Any
 import attrs
 
 from chaoskit.event import EventId, Stream
-from chaoskit.faults import KINDS, Fault, FaultKind
+from chaoskit.faults import KINDS, Fault, FaultKind, Overtake
 from chaoskit.scenario import Broker, Model
-from chaoskit.schedule import DELIVER, RESTART, TAKE_OVER, is_copy
+from chaoskit.schedule import DELIVER, RESTART, TAKE_OVER
 from chaoskit.search.plans import Plan, Plans
 
 Fails = Callable[[Stream, Plan], bool]
@@ -245,14 +245,20 @@ class _Toll:
 
     def _count(self, plan: Plan) -> tuple[Any, ...]:
         steps, ids = list(self.model.play(plan)), self.model.stream.ids
+        messages = [step[2:5] for step in steps if step[0] == DELIVER]
         return (
-            sum(step[0] == DELIVER for step in steps),
-            sum(is_copy(step) for step in steps if step[0] == DELIVER),
+            len(messages),
+            len(set(messages)) - len({event for event, _, _ in messages}),  # events of which there are two messages
             sum(step[0] in (RESTART, TAKE_OVER) for step in steps),
-            sorted(KINDS.index(type(fault)) for fault in plan),
+            sorted(_mildness(type(fault)) for fault in plan),
             sum(sum(attrs.astuple(fault)[1:]) for fault in plan),
             [(ids.index(fault.at), *attrs.astuple(fault)[1:]) for fault in plan],
         )
+
+
+def _mildness(kind: FaultKind) -> int:
+    """Where nothing fails and something is only slow, that is milder than any failure."""
+    return -1 if kind is Overtake else KINDS.index(kind)
 
 
 def _size(stream: Stream, faults: Plan) -> tuple[int, int, int]:

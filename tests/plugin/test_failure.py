@@ -303,7 +303,7 @@ def test_what_does_not_hold_in_order_is_reported_saved_replayed_and_fixed(tmp_pa
         assert "is fixed" in shop.pytest().out
 
 
-def test_a_saved_repro_whose_fault_is_not_asked_for_any_more_is_no_longer_possible(saved: Project) -> None:
+def test_a_saved_repro_whose_fault_is_not_asked_for_is_no_longer_possible(saved: Project) -> None:
     """Somebody has narrowed `faults`: the file does not keep the test red, the reason is said, and the file stays."""
     kind = json.loads(saved.only_repro().read_text())["faults"][0]["fault"]
     others = "{Rehash, Overtake}"

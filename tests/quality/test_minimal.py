@@ -89,8 +89,8 @@ def test_a_bug_of_order_is_shown_as_one_of_order(test: Test, stream: Any) -> Non
         assert verdict.schedule is not None
         assert len(verdict.schedule.delivered) == len(values_of(verdict)) == 2
         shown.append((*faults_of(verdict), *verdict.also))
-    assert set(shown) == {("BatchSwap", "Overtake")}
-    assert "It fails alike under: Overtake." in verdict.report()
+    assert set(shown) == {("Overtake", "BatchSwap")}
+    assert "It fails alike under: BatchSwap." in verdict.report()
 
 
 def test_a_second_delivery_is_shown_without_restart_or_copy() -> None:
