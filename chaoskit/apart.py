@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ import attrs
 
 from chaoskit.duration import seconds
 from chaoskit.execute import Deliver, Script
+from chaoskit.faults import FaultKind
 from chaoskit.invariant import DIED, Violation
 from chaoskit.replays import Answer, play
 from chaoskit.repro import Repro, with_shown_values
@@ -92,7 +93,9 @@ def died_verdict(repro: Repro, message: str) -> Verdict:
 # In the process apart.
 
 
-def play_here(repro: Repro, subject: Subject, told: Path, *, across_keys: str) -> Answer:
+def play_here(
+    repro: Repro, subject: Subject, told: Path, *, across_keys: str, faults: Collection[FaultKind] | None = None
+) -> Answer:
     """Play the file, and say before each delivery how many there were. A run that takes twice its limit ends the
     process."""
     teller = _Teller(told)
@@ -105,7 +108,7 @@ def play_here(repro: Repro, subject: Subject, told: Path, *, across_keys: str) -
     told_subject = attrs.evolve(subject, body=body, recorder=teller, limit=limit)
     try:
         with nullcontext() if limit is None else limit.armed():
-            answer = play(repro, told_subject, across_keys=across_keys)
+            answer = play(repro, told_subject, across_keys=across_keys, faults=faults)
     except BaseException as error:
         teller.tell(Answer("CANNOT REPLAY", repro.path, repro.test, f"{type(error).__name__}: {error}"))
         raise

@@ -147,4 +147,6 @@ FaultKind: TypeAlias = (
 KINDS: tuple[FaultKind, ...] = (
     Duplicate, Redeliver, DeadLetter, Rehash, BatchSwap, Overtake, Resend, Zombie, Fail, Lose
 )  # fmt: skip
+"""From the mildest on. Of kinds that fail alike, with as many deliveries, copies and restarts, the first is shown; but
+`Overtake`, in which nothing fails, and `Fail`, the most common failure, before all others."""
 KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in KINDS}

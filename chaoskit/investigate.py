@@ -10,18 +10,18 @@ from typing import Any
 import attrs
 
 from chaoskit.duration import shown
-from chaoskit.errors import ChaosError, UsageError
+from chaoskit.errors import UsageError
 from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run, where_it_hung
 from chaoskit.faults import FaultKind
 from chaoskit.invariant import HANG, Invariant, Violation
 from chaoskit.scenario import Broker, Scenario, allowed_kinds
 from chaoskit.schedule import Schedule
-from chaoskit.search.campaign import Campaign, Found, confirm
-from chaoskit.search.draw import draw_streams, simpler_values, strategy_of
-from chaoskit.search.evidence import Evidence
+from chaoskit.search.campaign import Campaign, Found, confirm, has_two_values
+from chaoskit.search.draw import draw_streams, strategy_of
+from chaoskit.search.evidence import ENOUGH_MONOTONOUS, Evidence
+from chaoskit.search.minimal import least, shrinker_for
 from chaoskit.search.plans import Plan
-from chaoskit.search.shrink import Shrinker
 from chaoskit.search.states import states_of
 from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
 from chaoskit.strategies.streams import parts_of
@@ -150,6 +150,8 @@ def investigate(q: Question) -> Verdict:
                 return verdict
             across = across or verdict
             campaign.ignore_across = True
+        if across is None:
+            _ask_more(q, campaign)
     except CheckerFailed as failed:
         return Verdict("unknown", reasons=(str(failed),), tally=campaign.tally(), seed=q.seed)
     except Hung as hung:
@@ -177,7 +179,7 @@ def _met_before(q: Question) -> Found | None:
 
 
 def _notes(campaign: Campaign) -> list[str]:
-    notes = list(campaign.notes)
+    notes = [*campaign.notes, *campaign.evidence.not_exercised()]
     if campaign.budget is not None and campaign.saturated and campaign.wants_more:
         notes.append(
             f"stopped after {shown(campaign.elapsed)} of {shown(campaign.budget)}: the search sees nothing new any "
@@ -196,19 +198,14 @@ def _notes(campaign: Campaign) -> list[str]:
 
 
 def _search(q: Question, campaign: Campaign, round_: int) -> None:
-    def take(stream: Stream, salt: int) -> bool:
-        """An error ends the search as a failure does: Hypothesis would run it again, and may not see it then."""
-        try:
-            campaign.try_stream(stream, derive(q.seed, f"plans {salt}"))
-        except PASS_THROUGH:
-            raise
-        except (Exception, Hung) as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
-            campaign.error = error
-        return campaign.found is not None or campaign.error is not None
-
     def stopped() -> bool:
         return campaign.found is not None or campaign.error is not None
 
+    def try_(stream: Stream, salt: int) -> bool:
+        campaign.try_stream(stream, derive(q.seed, f"plans {salt}"))
+        return stopped()
+
+    take = _heedful(campaign, try_)
     if round_ == 0:
         for number, example in enumerate(q.examples):
             if take(example, number):
@@ -234,6 +231,8 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
         drawn = min(streams, STREAMS_PER_DRAW) + 1  # the first is the simplest, in which little can go wrong
         seed = derive(q.seed, f"streams {round_} {chunk}")
         draw_streams(q.events, take, streams=drawn, seed=seed, digest=q.digest)
+        if chunk == 0 and not stopped():
+            _meet_two_values(q, campaign, take, round_)
         chunk += 1
         new, hoped = campaign.done - done, min(streams, STREAMS_PER_DRAW) * SCHEDULES_PER_STREAM
         if q.budget is None:
@@ -243,54 +242,70 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
     campaign.saturated = poor == MOST_POOR_DRAWS
 
 
+def _heedful(campaign: Campaign, look: Callable[[Stream, int], bool]) -> Callable[[Stream, int], bool]:
+    """An error ends the search as a failure does: Hypothesis would run it again, and may not see it then."""
+
+    def take(stream: Stream, salt: int) -> bool:
+        try:
+            return look(stream, salt)
+        except PASS_THROUGH:
+            raise
+        except (Exception, Hung) as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
+            campaign.error = error
+            return True
+
+    return take
+
+
+def _ask_more(q: Question, campaign: Campaign) -> None:
+    """Where leaving out an event has changed nothing so far, more streams are asked, in order only: a few may be such
+    by chance, and what is unknown fails."""
+    shown = campaign.evidence
+    if not q.subject.needs_state or campaign.literal or shown.sibling_matters or not shown.siblings_asked:
+        return
+    ask = _heedful(campaign, lambda stream, _: campaign.ask(stream))
+    draw_streams(q.events, ask, streams=STREAMS_PER_DRAW, seed=derive(q.seed, "siblings"), digest=q.digest)
+    if campaign.error is not None:
+        raise campaign.error
+
+
+def _meet_two_values(q: Question, campaign: Campaign, take: Callable[[Stream, int], bool], round_: int) -> None:
+    """Where the first streams were too few to meet two values under one key, draw on until some do, and run only
+    those; or until it seems that the strategy makes none."""
+    shown = campaign.evidence
+
+    def take_the_others(stream: Stream, salt: int) -> bool:
+        if has_two_values(stream):
+            return take(stream, salt) or campaign.streams_done >= campaign.streams or not campaign.wants_more
+        shown.monotonous += 1
+        return shown.is_monotonous
+
+    if shown.two_values or shown.is_monotonous or not campaign.wants_more:
+        return
+    seed = derive(q.seed, f"two values {round_}")
+    draw_streams(q.events, take_the_others, streams=2 * ENOUGH_MONOTONOUS, seed=seed, digest=q.digest)
+
+
 def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     """Confirm the failure, make it minimal, and say which order it breaks."""
     run = confirm(found)
     if q.met is not None:
         q.met(violated(found.case, found.faults, run, None, minimal=False))
-    across = found.case.explained_by_order(found.run, found.case.likely_orders(found.run))
-    broken = {violation.invariant for violation in found.case.violations(found.run)}
-
-    def fails(stream: Stream, faults: Plan) -> bool:
-        try:
-            case = q.subject.on(stream)
-            run = kept(case.run(faults))
-            if broken.isdisjoint(violation.invariant for violation in case.violations(run)):
-                return False
-            return case.explained_by_order(run, case.likely_orders(run)) == across
-        except (ChaosError, CheckerFailed, Hung, *PASS_THROUGH):
-            return False
-
-    parts = None if isinstance(q.events, Stream) else parts_of(q.events)
-    shrinker = Shrinker(
-        q.subject.broker,
-        q.kinds,
-        lambda stream, faults: _quietly(fails, stream, faults),
-        parts.allows if parts else lambda stream: True,
-        parts is not None,
-        parts.min_size if parts else 1,
+    minimal = least(q.subject, q.events, q.kinds, found, derive(q.seed, "values"))
+    case = q.subject.on(minimal.stream)
+    run = kept(case.run(minimal.faults))
+    label = "across keys" if minimal.across else case.label(run)
+    verdict = violated(case, minimal.faults, run, label)
+    whole = None if parts_of(q.events) else found.case.model.stream.events
+    return attrs.evolve(
+        verdict,
+        found=whole,
+        found_faults=() if whole is None else minimal.found_faults,
+        is_part=minimal.is_part,
+        also=tuple(kind.__name__ for kind in minimal.also),
+        tally=campaign.tally(),
+        seed=q.seed,
     )
-    stream, faults = shrinker.shrink(found.case.model.stream, found.faults)
-    if not isinstance(q.events, Stream):
-        drawn = found.case.model.stream.ids
-        places = [drawn.index(id_) for id_ in stream.ids]
-        seed = derive(q.seed, "values")
-        simpler = simpler_values(q.events, stream, places, lambda s: _quietly(fails, s, faults), seed)
-        stream = simpler or stream
-    case = q.subject.on(stream)
-    run = kept(case.run(faults))
-    label: Label = "across keys" if across else case.label(run)
-    verdict = violated(case, faults, run, label)
-    as_found = None if parts else found.case.model.stream.events
-    return attrs.evolve(verdict, found=as_found, tally=campaign.tally(), seed=q.seed)
-
-
-def _quietly(fails: Any, stream: Stream, faults: Plan) -> bool:
-    """A candidate on which the in-order run itself raises is no counterexample."""
-    try:
-        return bool(fails(stream, faults))
-    except Exception:  # noqa: BLE001 - the user's test may raise anything on a stream it was not written for
-        return False
 
 
 def fewest_that_hang(q: Question, hung: Hung) -> Verdict:
@@ -299,15 +314,11 @@ def fewest_that_hang(q: Question, hung: Hung) -> Verdict:
     if q.met is not None:
         q.met(hung_verdict(q.subject, hung))
     limit = q.subject.limit
-    parts = None if isinstance(q.events, Stream) else parts_of(q.events)
 
     def hangs(stream: Stream, faults: Plan) -> bool:
         return hung_under(q.subject, stream, faults) is not None
 
-    shrinker = Shrinker(
-        q.subject.broker, q.kinds, lambda stream, faults: _quietly(hangs, stream, faults),
-        parts.allows if parts else lambda stream: True, parts is not None, parts.min_size if parts else 1,
-    )  # fmt: skip
+    shrinker = shrinker_for(q.subject, q.events, q.kinds, hangs, in_order=False)
     faults, stream = hung.script.faults or (), hung.script.mailbox.model.stream
     if faults and limit is not None:
         with limit.tighter():
@@ -393,6 +404,8 @@ def default_invariants(invariants: Iterable[Invariant] | None) -> tuple[Invarian
 def run_one(subject: Subject, events: Sequence[Event], faults: Plan) -> Verdict:
     """The verdict on one scenario, run twice."""
     case = subject.on(Stream.of(events))
+    if case.fails_in_order():
+        faults = ()
     steps = case.steps(faults)
     run = kept(case.run(faults, steps))
     violations = case.violations(run)

@@ -24,6 +24,7 @@ from chaoskit.corpus import Corpus, database_of
 from chaoskit.duration import seconds
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
 from chaoskit.execute import ReferenceRefused
+from chaoskit.faults import FaultKind
 from chaoskit.invariant import DIED, HANG
 from chaoskit.naming import from_here
 from chaoskit.pytest_reports import on_github, write_reports
@@ -67,10 +68,18 @@ class PytestAsked(Asked):
         self._asked_limit = None if given is None else Limit(seconds(given))
         self.limit = self._asked_limit or Limit()
         self._as_met: list[Path] = []
+        self._failing: Path | None = None
+        """The saved file that still fails, if it is one that is reported."""
         self.line = ""
         self.headline = ""
         self.saved = ""
         self._entry: Entry | None = None
+
+    @property
+    def _kinds(self) -> frozenset[FaultKind] | None:
+        """The kinds of fault that the test asks for; None: all."""
+        terms: Any = self._item.obj.chaos_terms  # type: ignore[attr-defined]
+        return terms.faults  # type: ignore[no-any-return]
 
     @property
     def _directory(self) -> Path:
@@ -116,6 +125,7 @@ class PytestAsked(Asked):
             answer, name = self._play(repro, subject, across), from_here(repro.path)
             if answer.failure is not None:
                 self._notes.append(f"saved repro {name} {answer.became.lower()}; nothing was searched")
+                self._failing = repro.path
                 return answer.failure
             why = f" ({answer.reason})" if answer.reason else ""
             self._notes.append(f"saved repro {name} {_said(answer)}{why}")
@@ -151,11 +161,11 @@ class PytestAsked(Asked):
             self._notes.append(f"a run that was stopped had met a failure: {from_here(repro.path)} was tried first")
             self.first = [(repro.stream(), repro.faults)]
             self._as_met.append(repro.path)
-        elif answer.became == "CANNOT REPLAY":
-            self._notes.append(f"{left} cannot be replayed: {answer.reason}")
-        else:
-            self._notes.append(f"{left} is {answer.became.lower()}: removed")
+        elif answer.became == "FIXED":
+            self._notes.append(f"{left} is fixed: removed")
             repro.path.unlink(missing_ok=True)
+        else:
+            self._notes.append(f"{left} {_said(answer)}: {answer.reason}")
         return True
 
     def _shared_failure(self, subject: Subject, across: str) -> Verdict | None:
@@ -188,9 +198,9 @@ class PytestAsked(Asked):
                     return play_apart(attrs.evolve(repro, path=path), self._config.rootpath, limit)
             if told is None:
                 return play_apart(repro, self._config.rootpath, limit)
-            return play_here(repro, subject, Path(told), across_keys=across)
+            return play_here(repro, subject, Path(told), across_keys=across, faults=self._kinds)
         with self._armed() if repro.breaks(HANG) and self._asked_limit is None else nullcontext():
-            return play(repro, subject, across_keys=across)
+            return play(repro, subject, across_keys=across, faults=self._kinds)
 
     def _replay_only(self, subject: Subject, across: str) -> Verdict:
         """--chaos-replay: the answers of this test's files; the first that fails is the verdict."""
@@ -245,23 +255,30 @@ class PytestAsked(Asked):
         seed = "" if verdict.seed is None else f"\nFound with --chaos-seed={verdict.seed}\n"
         if verdict.status == "unknown":
             self._forget_as_met()
-        written = write_reports(self._config, verdict, replay=replay)
+        written = write_reports(self._config, verdict, replay=replay, name=Path(self.saved).stem)
         notes = "".join(f"\n{note}\n" for note in [*self._notes, *([written] if written else [])])
         self._entry = entry_of(verdict, replay=replay) if on_github() else None
         return f"{self.headline}\n{text}{seed}{notes}"
 
     def _replay_command(self, verdict: Verdict) -> str:
         """Save the repro. A failure is reported also where no file can be written, with the reason."""
+        self.saved = ""
         if _REPLAYS in self._config.stash:
             return ""
         try:
-            path = save(verdict, self._directory)
+            path = self._saved(verdict)
             self._forget_as_met()
         except (ReproError, CodecError) as error:
             return f"no repro file: {str(error).removeprefix('no repro file: ')}"
         root = self._config.rootpath
         self.saved = str(path.relative_to(root) if path.is_relative_to(root) else path)
         return replay_command(self._config, [self.saved])
+
+    def _saved(self, verdict: Verdict) -> Path:
+        """The file with this failure: the one that was played, or a new one."""
+        if self._failing is not None and not self._failing.name.endswith(AS_MET):
+            return self._failing
+        return save(verdict, self._directory)
 
     def complete(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> None:
         """Add to pytest's report what is to be said of the test, also where it comes from xdist's workers."""

@@ -19,14 +19,15 @@ from chaoskit.repro import file_name, slug
 from chaoskit.verdict import Verdict
 
 
-def write_reports(config: pytest.Config, verdict: Verdict, *, replay: str | None = None) -> str:
-    """Write what was asked for, as soon as a verdict is there. The answer says where the page is, or in a sentence why
-    there is none; it is empty where nothing was asked for, or all is well."""
+def write_reports(config: pytest.Config, verdict: Verdict, *, replay: str | None = None, name: str = "") -> str:
+    """Write what was asked for, as soon as a verdict is there, under this name or that of its repro file. The answer
+    says where the page is, or in a sentence why there is none; it is empty where nothing was asked for, or all is
+    well."""
     given = config.getoption("chaos_report")
     if not given:
         return ""
     directory = config.rootpath / str(given)
-    name = _name(verdict)
+    name = name or _name(verdict)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         write(directory / f"{name}.jsonl", json_lines(verdict, replay=replay))

@@ -42,7 +42,8 @@ def _direct(repro: Repro) -> Answer | None:
         if inspect.signature(found).parameters:
             return None
         with subject_of(found, {}) as subject:
-            return play(repro, subject, across_keys=found.chaos_terms.across_keys)
+            terms = found.chaos_terms
+            return play(repro, subject, across_keys=terms.across_keys, faults=terms.faults)
     with own_loop(found) as run:
 
         def body(deliver: Deliver) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,8 @@ import attrs
 
 from chaoskit.codec import lenient
 from chaoskit.errors import ChaosError
-from chaoskit.execute import Run
+from chaoskit.execute import ReferenceRefused, Run
+from chaoskit.faults import FaultKind
 from chaoskit.invariant import DIED, HANG
 from chaoskit.investigate import hung_verdict, violated
 from chaoskit.repro import Repro, same_settings
@@ -51,8 +53,10 @@ class Answer:
         return self.became in ("FIXED", "NO LONGER POSSIBLE")
 
 
-def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> Answer:
-    """Follow the steps of a repro with the present test.
+def play(
+    repro: Repro, subject: Subject, *, across_keys: str = "violation", faults: Collection[FaultKind] | None = None
+) -> Answer:
+    """Follow the steps of a repro with the present test, which asks for these kinds of `faults`; None: for all.
 
     Where the test's broker has other settings now, the faults are played by that broker's own model: what it cannot
     make any more is no failure.
@@ -65,9 +69,12 @@ def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> A
     try:
         if reason := _unasked(repro, subject):
             return answer("CANNOT REPLAY", reason)
-        if reason := _impossible(repro, subject):
+        if reason := _impossible(repro, subject, faults):
             return answer("NO LONGER POSSIBLE", reason)
         case = subject.on(repro.stream())
+        if repro.faults and case.fails_in_order():
+            verdict = attrs.evolve(violated(case, (), kept(case.run(())), None), test=repro.test)
+            return answer("CHANGED", "it fails in order already, without any fault", verdict)
         run, literal = _run(repro, case)
         if run is None:
             return answer("NO LONGER POSSIBLE", "with the broker's present settings the faults change nothing")
@@ -83,13 +90,38 @@ def play(repro: Repro, subject: Subject, *, across_keys: str = "violation") -> A
         verdict = attrs.evolve(violated(case, repro.faults, run, label, literal), test=repro.test)
     except Hung as hung:
         verdict = attrs.evolve(hung_verdict(subject, hung), test=repro.test)
-    except CheckerFailed as error:
-        return answer("CANNOT REPLAY", str(error))
-    except ChaosError as error:
+    except ReferenceRefused as error:
+        return _whole(repro, subject, error)
+    except (CheckerFailed, ChaosError) as error:
         return answer("CANNOT REPLAY", str(error))
     alike = {v.invariant for v in verdict.violations} == {v["invariant"] for v in repro.violations}
     alike = alike and lenient(verdict.observed) == repro.observed
     return answer("STILL FAILS" if alike else "CHANGED", "" if alike else "it fails differently now", verdict)
+
+
+def _whole(repro: Repro, subject: Subject, refused: ReferenceRefused) -> Answer:
+    """The handler refuses the minimal stream in order. Where that is a part of another stream it need not be one that
+    anybody sends: then the one that was found is played."""
+
+    def answer(became: Became, reason: str, verdict: Verdict | None = None) -> Answer:
+        return Answer(became, repro.path, repro.test, reason, verdict)
+
+    if repro.found is None:
+        return answer("CANNOT REPLAY", str(refused))
+    try:
+        case = subject.on(repro.found.stream())
+        run = kept(case.run(repro.found.faults))
+        if not case.violations(run):
+            return answer("FIXED", f"{PART}: it holds", _held(repro, case, run))
+        verdict = attrs.evolve(violated(case, repro.found.faults, run, case.label(run)), test=repro.test)
+        return answer("CHANGED", f"{PART}: it still fails", verdict)
+    except Hung as hung:
+        return answer("CHANGED", f"{PART}: it hangs", attrs.evolve(hung_verdict(subject, hung), test=repro.test))
+    except (CheckerFailed, ChaosError) as error:
+        return answer("CANNOT REPLAY", str(error))
+
+
+PART = "the handler refuses the minimal stream in order, so the one that was found was played"
 
 
 def _unasked(repro: Repro, subject: Subject) -> str | None:
@@ -99,12 +131,14 @@ def _unasked(repro: Repro, subject: Subject) -> str | None:
     return None
 
 
-def _impossible(repro: Repro, subject: Subject) -> str | None:
+def _impossible(repro: Repro, subject: Subject, faults: Collection[FaultKind] | None) -> str | None:
     if type(subject.broker) is not type(repro.broker):
         return f"the test's broker is {type(subject.broker).__name__} now, not {type(repro.broker).__name__}"
     for kind in dict.fromkeys(type(fault) for fault in repro.faults):
         if reason := subject.broker.why_impossible(kind):
             return f"{kind.__name__}: {reason}"
+        if faults is not None and kind not in faults:
+            return f"{kind.__name__}: the test does not ask for it now"
     return None
 
 
@@ -112,7 +146,7 @@ def _run(repro: Repro, case: Case) -> tuple[Run | None, Schedule | None]:
     """The run, and the literal schedule if that is what was followed; no run where nothing would go wrong."""
     if not same_settings(repro.broker, case.subject.broker):
         steps = case.steps(repro.faults)
-        return (None if steps == case.steps(()) else kept(case.run(repro.faults, steps))), None
+        return (None if repro.faults and steps == case.steps(()) else kept(case.run(repro.faults, steps))), None
     steps, refusals = repro.raw_steps()
     run = case.follow(repro.faults, steps, refusals)
     followed = list(run.steps) == steps and frozenset(run.refusals) == refusals

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import platform
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -45,6 +46,24 @@ _REQUIRED = (
 
 
 @attrs.frozen
+class AsFound:
+    """The scenario as the search met it, before it was made minimal. Values and `keys` are encoded."""
+
+    events: tuple[Event, ...]
+    faults: tuple[Fault, ...]
+    keys: tuple[Any, ...]
+
+    def stream(self) -> Stream:
+        """The events with their values decoded. Raises CodecError, StreamError."""
+        return _decoded(self.keys, self.events)
+
+
+def _decoded(keys: Sequence[Any], events: Sequence[Event]) -> Stream:
+    pairs = zip(keys, events, strict=True)
+    return Stream.of([Event(decode(key), decode(event.value), event.id, event.seq) for key, event in pairs])
+
+
+@attrs.frozen
 class Repro:
     """A file that was read. Values of events, `expected`, `observed` and `states` are still encoded: decoding them
     needs the classes that the test's module imports. Keys are decoded where that is possible without; `keys` has them
@@ -65,6 +84,7 @@ class Repro:
     states: States | None = None
     versions: Mapping[str, str] = attrs.field(factory=dict)
     loss: Loss = "left out"
+    found: AsFound | None = None
 
     def breaks(self, invariant: str) -> bool:
         """Whether this is among what is violated."""
@@ -72,8 +92,7 @@ class Repro:
 
     def stream(self) -> Stream:
         """The events with their values decoded. Raises CodecError, StreamError."""
-        pairs = zip(self.keys, self.events, strict=True)
-        return Stream.of([Event(decode(key), decode(event.value), event.id, event.seq) for key, event in pairs])
+        return _decoded(self.keys, self.events)
 
     def raw_steps(self) -> tuple[list[Raw], frozenset[int]]:
         """The steps as they are played, and the numbers of those that were refused."""
@@ -209,6 +228,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
         data["loss"] = verdict.loss
     if verdict.found is not None:
         data["found"] = [encode_event(event) for event in verdict.found]
+        data["found_faults"] = [CONVERTER.unstructure(fault, Fault) for fault in verdict.found_faults]
     if verdict.states is not None and (states := _encode_states(verdict.states)) is not None:
         data["states"] = states
     return data
@@ -249,8 +269,7 @@ def versions() -> dict[str, str]:
 
 
 def file_name(verdict: Verdict) -> str:
-    """A slug of the test and a hash of test, broker, faults and the keys of the events; values and ids are left out,
-    so that the same bug found twice has one name."""
+    """A slug of the test and a hash of test, broker, faults and the keys of the events; values and ids are left out."""
     assert verdict.scenario is not None
     scenario = verdict.scenario
     keys = [encode(event.key) for event in scenario.events]
@@ -274,8 +293,28 @@ def slug(test: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", test.replace(".py::", "-")).strip("-")[-60:].strip("-") or "test"
 
 
+def failure_name(name: str, text: str) -> str:
+    """`name` with a hash of all that makes this failure, so that no other one has it: also the values of the events,
+    the steps and what is violated. Ids and versions are left out."""
+    stem, dot, suffix = name.partition(".")
+    return f"{stem}-{hashlib.sha256(_failure(text).encode('utf-8', 'replace')).hexdigest()[:8]}{dot}{suffix}"
+
+
+def _failure(text: str) -> str:
+    """What is the same in two files only where they are the same failure. Of a file that this version cannot read it is
+    the whole text."""
+    try:
+        repro = parse(text, Path())
+    except ReproError:
+        return text
+    steps, refused = repro.raw_steps()
+    violated = sorted({violation["invariant"] for violation in repro.violations})
+    values = [event.value for event in repro.events]
+    return json.dumps([file_name_of(repro), values, steps, sorted(refused), violated], sort_keys=True)
+
+
 def save(verdict: Verdict, directory: Path, *, suffix: str = ".json") -> Path:
-    """Write the file whole or not at all. If one of that name is there already it is kept."""
+    """Write the file whole or not at all, and give its path. See `write` for where one of its name is there already."""
     text = text_of(document(verdict))
     return write(directory, file_name(verdict).removesuffix(".json") + suffix, text)
 
@@ -289,33 +328,62 @@ def text_of(data: Mapping[str, Any]) -> str:
 
 
 def write(directory: Path, name: str, text: str) -> Path:
-    """Write a repro file that is there as text. One of this name is kept. Raises ReproError with the reason."""
-    path = directory / name
+    """Write a repro file that is there as text, and give its path. Raises ReproError with the reason.
+
+    Where a file of this name is there it is kept. If it is the same failure it stands for this one, too; else this one
+    gets another name: the file may be one that is repaired, or have values with which something else breaks.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        _write_once(path, text)
+        return next(path for path in _places(directory, name, text) if _is_new(path, text) or _is_there(path, text))
     except OSError as error:
         raise ReproError(f"no repro file: {directory} cannot be written: {error.strerror or error}") from error
-    return path
 
 
-def _write_once(path: Path, text: str) -> None:
+def _places(directory: Path, name: str, text: str) -> Iterator[Path]:
+    """Where this may be written, one after the other, the same for everybody who has found it."""
+    yield directory / name
+    stem, dot, suffix = failure_name(name, text).partition(".")
+    yield directory / f"{stem}{dot}{suffix}"
+    for number in itertools.count(2):  # somebody has edited that one
+        yield directory / f"{stem}-{number}{dot}{suffix}"
+
+
+def _is_there(path: Path, text: str) -> bool:
+    """Whether this file is the same failure."""
+    try:
+        return _failure(path.read_text(encoding="utf-8")) == _failure(text)
+    except (UnicodeDecodeError, FileNotFoundError):  # not ours; or deleted just now
+        return False
+
+
+def _is_new(path: Path, text: str) -> bool:
+    """Write the file, unless there is one."""
     if path.exists():
-        return
+        return False
     handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
         os.chmod(name, 0o644)
-        try:
-            os.link(name, path)
-        except FileExistsError:
-            return
-        except OSError:  # a file system without hard links
-            os.replace(name, path)
-            return
+        return _linked(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def _linked(name: str, path: Path) -> bool:
+    """Give the file `name` this path, unless somebody else was faster."""
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links: whoever makes the empty file has the name
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        os.replace(name, path)
+    return True
 
 
 # Reading.
@@ -357,9 +425,7 @@ def _from_document(path: Path, data: Any) -> Repro:
     test = data["test"]
     if not isinstance(test, str) or (test and not _TEST.fullmatch(test)):
         raise ReproError(f'"test" is {test!r}, not a pytest node id such as tests/test_wallet.py::test_wallet')
-    events = tuple(_structured(event, Event, "events") for event in _list(data["events"], "events"))
-    keys = tuple(event.key for event in events)
-    stamped = Stream.of([attrs.evolve(event, key=_key(event.key)) for event in events]).events
+    stamped, keys = _read_events(data["events"], "events")
     ids = {event.id for event in stamped}
     faults = tuple(_read_fault(fault, ids) for fault in _list(data["faults"], "faults"))
     steps = tuple(_read_step(step, ids, faults) for step in _list(data["schedule"], "schedule"))
@@ -368,9 +434,25 @@ def _from_document(path: Path, data: Any) -> Repro:
         raise ReproError('"violations" must be a list of objects with an "invariant"')
     return Repro(
         path, test, decode_broker(data["broker"]), stamped, faults, steps, data["expected"], data["observed"],
-        tuple(violations), keys, data.get("label"), _read_states(data, len(events), len(steps)),
-        _read_versions(data["versions"]), _read_loss(data),
+        tuple(violations), keys, data.get("label"), _read_states(data, len(stamped), len(steps)),
+        _read_versions(data["versions"]), _read_loss(data), _read_found(data),
     )  # fmt: skip
+
+
+def _read_events(data: Any, name: str) -> tuple[tuple[Event, ...], tuple[Any, ...]]:
+    """The events, and their keys as they are written."""
+    events = tuple(_structured(event, Event, name) for event in _list(data, name))
+    stamped = Stream.of([attrs.evolve(event, key=_key(event.key)) for event in events]).events
+    return stamped, tuple(event.key for event in events)
+
+
+def _read_found(data: Mapping[str, Any]) -> AsFound | None:
+    """Files of before have its events only, and of other streams there is none."""
+    if data.get("found") is None or "found_faults" not in data:
+        return None
+    events, keys = _read_events(data["found"], "found")
+    ids = {event.id for event in events}
+    return AsFound(events, tuple(_read_fault(f, ids) for f in _list(data["found_faults"], "found_faults")), keys)
 
 
 def _read_states(data: Mapping[str, Any], events: int, steps: int) -> States | None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import attrs
 
 from chaoskit.event import Event
+from chaoskit.faults import Fault
 from chaoskit.invariant import Violation
 from chaoskit.outcome import Outcome
 from chaoskit.scenario import Scenario
@@ -63,7 +64,9 @@ class Verdict:
     `status` is "held", "violated" (`violations`, and the minimal `scenario` with its `schedule`, `expected` and
     `observed` states) or "unknown" (`reasons`). `label` says which order the failure breaks: "within" a partition
     or key, which the broker promises; "across keys", which it never fixed; or "not decided".
-    `found` is the scenario as the search met it, before shrinking. `states` are there for a violated verdict whose
+    `also` names other kinds of fault that fail alike on the minimal stream. `found` and `found_faults` are the scenario
+    as the search met it, before shrinking, where the stream is not one of `events(…)`; `is_part`: the minimal stream is
+    a part of it that nobody may send by itself. `states` are there for a violated verdict whose
     schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now. `loss` is
     what was asked of messages that are lost.
     """
@@ -79,6 +82,9 @@ class Verdict:
     reference: Outcome | None = None
     outcome: Outcome | None = None
     found: tuple[Event, ...] | None = None
+    found_faults: tuple[Fault, ...] = ()
+    is_part: bool = False
+    also: tuple[str, ...] = ()
     tally: Tally = Tally()
     notes: tuple[str, ...] = ()
     seed: int | None = None

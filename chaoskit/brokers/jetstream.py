@@ -234,11 +234,6 @@ class JetStream(Settings):
             lease=self.ack_wait,
             failure_settles=self.on_error == "term",
             loses=", ".join(self._removes) or None,
-                filter(
-                    None, [self.loses if self._limited else "", 'on_error="term"' if self.on_error == "term" else ""]
-                )
-            )
-            or None,
         )
 
     def impossible(self) -> dict[FaultKind, str]:

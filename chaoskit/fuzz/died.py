@@ -14,7 +14,7 @@ from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.recorder import last_run
 from chaoskit.pytest_asked import replay_command, repro_directory
 from chaoskit.report.terminal import as_text, headline
-from chaoskit.repro import encode_step, file_name, parse, text_of, write
+from chaoskit.repro import encode_step, failure_name, file_name, parse, text_of, write
 from chaoskit.scenario import Scenario
 from chaoskit.verdict import Verdict
 
@@ -43,12 +43,14 @@ def finding_of(record: Path, test: str, config: pytest.Config, limit: str | None
         return f"the process that ran it died in the handler; its schedule is not known: {error}"
     if verdict is None:
         return NOT_AGAIN
+    saved, trouble = "", ""
     try:
-        replay, trouble = replay_command(config, [str(write(repro_directory(config), name, text))]), ""
+        path = write(repro_directory(config), name, text)
+        replay, saved = replay_command(config, [str(path)]), path.name
     except ReproError as error:
         replay = trouble = str(error)
     report = f"{headline(verdict)}\n{AGAIN}\n{as_text(verdict, replay=replay)}"
-    return Finding(name, text, headline(verdict), report, trouble=trouble)
+    return Finding(failure_name(name, text), text, headline(verdict), report, trouble=trouble, saved=saved)
 
 
 def _document(found: dict[str, object]) -> tuple[str, str]:

@@ -50,9 +50,10 @@ class Job:
 
 @attrs.frozen
 class Finding:
-    """A failure: the name of its repro file and its text, the report, and where it comes from: "search", "saved" (a
-    file that was there) or "corpus" (another machine found it). `trouble`: why there is no file. `github`: what GitHub
-    shows of it, packed, where the job runs there; `line`: that of the test in its file, from 0."""
+    """A failure: a name that no other one has, the text of its repro file, the report, and where it comes from:
+    "search", "saved" (a file that was there) or "corpus" (another machine found it). `trouble`: why there is no file.
+    `github`: what GitHub shows of it, packed, where the job runs there; `line`: that of the test in its file, from 0.
+    `saved`: the name of the repro file."""
 
     name: str
     document: str
@@ -63,6 +64,7 @@ class Finding:
     github: str = ""
     file: str = ""
     line: int | None = None
+    saved: str = ""
 
 
 @attrs.frozen

@@ -25,7 +25,7 @@ from chaoskit.pytest_reports import append_summary, commands, on_github
 from chaoskit.report.github import packed
 from chaoskit.report.saved import saved_report
 from chaoskit.report.terminal import plain
-from chaoskit.repro import read, write
+from chaoskit.repro import failure_name, file_name_of, read, write
 
 MOST_DEATHS = 2
 """Workers that a test may cost before it gets no more time, where nobody knows why they died."""
@@ -176,8 +176,10 @@ class Session:
             if note not in self.notes:
                 self.notes[note] = None
                 self.screen.note(said.test, note)
-        for finding in self.standing.tests[said.test].take(said):
-            self.screen.found(self._brought_home(finding))
+        test = self.standing.tests[said.test]
+        for finding in test.take(said):
+            test.findings[finding.name] = here = self._brought_home(finding)
+            self.screen.found(here)
         self.screen.progress(self.line(), self.elapsed)
 
     def line(self) -> str:
@@ -188,11 +190,13 @@ class Session:
         """With a file here, too: a worker on another host has saved it there."""
         if not finding.document or finding.trouble:
             return finding
+        if finding.source == "saved" and (repro_directory(self.config) / finding.saved).exists():
+            return finding
         try:
-            write(repro_directory(self.config), finding.name, finding.document)
+            path = write(repro_directory(self.config), finding.saved, finding.document)
         except ReproError as error:
             return attrs.evolve(finding, trouble=str(error))
-        return finding
+        return attrs.evolve(finding, saved=path.name)
 
     def hear_last_words(self) -> None:
         """What workers have saved, and could not tell any more as they were stopped."""
@@ -202,11 +206,13 @@ class Session:
             except ReproError:  # a worker was killed while it wrote
                 continue
             test = self.standing.tests.get(repro.test)
-            known = test is None or path.name in test.findings or (path.name.endswith(AS_MET) and test.findings)
+            text = path.read_text(encoding="utf-8")
+            name = failure_name(file_name_of(repro), text)
+            known = test is None or name in test.findings or (path.name.endswith(AS_MET) and test.findings)
             if test is not None and not known:
                 title = f"{repro.violations[0].get('message', 'it failed')}"
                 report = f"{repro.test}: {title}\n{plain(saved_report(repro))}"
-                finding = Finding(path.name, path.read_text(encoding="utf-8"), title, report)
+                finding = Finding(name, text, title, report, saved=path.name)
                 for new in test.add([finding]):
                     self.screen.found(new)
 
@@ -239,7 +245,7 @@ def run(session: Session, arguments: Sequence[str]) -> int:
     if on_github():
         _tell_github(session)
     directory = repro_directory(session.config)
-    names = sorted(finding.name for finding in standing.findings if finding.document and not finding.trouble)
+    names = sorted(finding.saved for finding in standing.findings if finding.document and not finding.trouble)
     if names:
         command = replay_command(session.config, [str(directory / name) for name in names])
         session.screen.console.print(f"To replay: {command}", markup=False, soft_wrap=True)

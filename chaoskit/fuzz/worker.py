@@ -21,7 +21,7 @@ from chaoskit.pytest_reports import on_github, write_reports
 from chaoskit.replays import Answer
 from chaoskit.report.github import entry_of, packed
 from chaoskit.report.terminal import as_text, headline
-from chaoskit.repro import Repro, document, file_name, file_name_of, slug, text_of
+from chaoskit.repro import Repro, document, failure_name, file_name, file_name_of, slug, text_of
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.subject import Subject
@@ -186,7 +186,10 @@ class FuzzAsked(PytestAsked):
     def _foreign(self) -> list[tuple[Repro, str | None, str]]:
         found: list[tuple[Repro, str | None, str]] = [(repro, None, "saved") for repro in self.saved_repros()]
         shared = [] if self._worker.corpus is None else self._worker.corpus.failures(self.test)
-        return found + [(attrs.evolve(repro, path=Path(file_name_of(repro))), text, "corpus") for repro, text in shared]
+        for repro, text in shared:
+            path = Path(failure_name(file_name_of(repro), text))
+            found.append((attrs.evolve(repro, path=path), text, "corpus"))
+        return found
 
     def may_play(self, path: Path) -> bool:
         """What is not minimal yet belongs to the worker that is at it, unless a job has left it that was stopped."""
@@ -194,7 +197,9 @@ class FuzzAsked(PytestAsked):
 
     def _note(self, answer: Answer, repro: Repro, text: str | None, source: str) -> None:
         if answer.failure is not None:
+            self._failing = repro.path if source == "saved" else None
             self._found(answer.failure, source)
+            self._failing = None
         elif text is not None and self._worker.corpus is not None and answer.is_settled:
             self._worker.corpus.drop(self.test, text)
         elif text is None:
@@ -205,19 +210,20 @@ class FuzzAsked(PytestAsked):
         verdict = attrs.evolve(verdict, test=self.test)
         assert verdict.scenario is not None
         replay = self._replay_command(verdict)
-        trouble = "" if self.saved else str(replay)
-        written = write_reports(self._config, verdict, replay=replay)
+        saved = Path(self.saved).name
+        trouble = "" if saved else str(replay)
+        written = write_reports(self._config, verdict, replay=replay, name=Path(saved).stem)
         report = f"{headline(verdict)}\n{as_text(verdict, replay=replay)}" + (f"\n{written}\n" if written else "")
         try:
             text = text_of(document(verdict))
         except CodecError:
             text = ""
-        name = file_name(verdict) if text else f"{slug(self.test)}: {headline(verdict)}"
+        name = failure_name(file_name(verdict), text) if text else f"{slug(self.test)}: {headline(verdict)}"
         self._memory.known[name] = frozenset(type(fault) for fault in verdict.scenario.faults)
-        self._memory.played.add(name)
+        self._memory.played |= {name, saved}
         shown = packed(entry_of(verdict, replay=replay)) if on_github() else ""
         file, line, _ = self._item.location
-        self._findings.append(Finding(name, text, headline(verdict), report, source, trouble, shown, file, line))
+        self._findings.append(Finding(name, text, headline(verdict), report, source, trouble, shown, file, line, saved))
         if text and source != "corpus" and self._worker.corpus is not None:
             self._worker.corpus.add(self.test, text)
 

@@ -159,8 +159,9 @@ def _violated(found: Told, replay: str | None) -> list[Section]:
         Section("delivery", "The delivery", _figure(found), found.size),
         Section("happened", "What happened", _happened(found)),
         Section("steps", "Step by step", "\n".join(_steps(found))),
-        Section("remedies", "What rules it out", _remedies(found)),
     ]
+    if found.remedies:
+        sections.append(Section("remedies", "What rules it out", _remedies(found)))
     if replay:
         body = f'<pre class="command" tabindex="0"><code>{_text(replay)}</code></pre>'
         sections.append(Section("replay", "Replay", body))

@@ -78,7 +78,8 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
         yield _indented(f"{number}. {sentence}.")
     if found.label:
         yield _indented(found.label)
-    yield _heading("What rules it out")
+    if found.remedies:
+        yield _heading("What rules it out")
     for kind, remedy in found.remedies:
         yield _indented(f"{kind}: {remedy}.")
     if replay:

@@ -23,6 +23,14 @@ MOST_DIFFERENCES = 12
 MOST_PLACES = 3
 MOST_OF_CHANGE = 60
 """Letters of a value among the changes of a state."""
+IN_ORDER = (
+    "Every message came once and in order, and no setting rules that out: correct the handler or the invariant, or "
+    "narrow the streams with events(valid=…)"
+)
+PART = (
+    "The stream is a part of the one that was found ({} of {} events), which may be none by itself. A replay plays the "
+    "whole one where the handler refuses the part in order."
+)
 ROUNDING = "Only rounding differs: the sum of floats depends on their order. Use integers or Decimal."
 
 
@@ -66,6 +74,8 @@ def told(verdict: Verdict) -> Told:
     scenario = verdict.scenario
     found = differences_of(verdict)
     remarks = [ROUNDING] if found and all(map(only_rounding, found)) else []
+    if verdict.found is not None and verdict.is_part:
+        remarks.append(PART.format(len(scenario.events), len(verdict.found)))
     messages = list(dict.fromkeys(v.message for v in verdict.violations if not v.differences))
     kinds = dict.fromkeys(type(fault) for fault in scenario.faults)
     return Told(
@@ -76,8 +86,10 @@ def told(verdict: Verdict) -> Told:
         remarks=(*remarks, *messages[:MOST_DIFFERENCES]),
         tracebacks=tuple(_tracebacks(verdict.outcome)),
         grid=grid(scenario, verdict.schedule),
-        sentences=tuple(sentence for _, sentence in scenario.broker.explain(verdict.schedule, scenario.events)),
-        label=_label(verdict),
+        sentences=tuple(sentence for _, sentence in scenario.broker.explain(verdict.schedule, scenario.events))
+        if scenario.faults
+        else (IN_ORDER,),
+        label=f"{_label(verdict)} {_also(verdict)}".strip(),
         remedies=tuple(
             (kind.__name__, scenario.broker.ruled_out_by(kind))
             for kind in ([Overtake] if verdict.label == "across keys" else kinds)
@@ -99,6 +111,8 @@ def headline(verdict: Verdict) -> str:
     if verdict.status == "unknown":
         return f"{name} has shown nothing: {'; '.join(verdict.reasons)}"
     assert verdict.scenario is not None
+    if not verdict.scenario.faults:
+        return f"{name} fails in order already, without any fault: {verdict.violations[0].message}"
     kinds = " and ".join(dict.fromkeys(type(fault).__name__ for fault in verdict.scenario.faults))
     broker = type(verdict.scenario.broker).__name__
     across = " across keys" if verdict.label == "across keys" else ""
@@ -223,6 +237,11 @@ def traceback_of(error: BaseException) -> str:
     """Where the user's code raised this, without our own frame around it."""
     frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
     return "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)]).rstrip()
+
+
+def _also(verdict: Verdict) -> str:
+    """Other kinds of fault that do the same on this stream: what rules out the one that is shown may not help there."""
+    return f"It fails alike under: {', '.join(verdict.also)}." if verdict.also else ""
 
 
 def _label(verdict: Verdict) -> str:

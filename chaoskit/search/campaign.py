@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NoReturn
 
@@ -26,7 +27,11 @@ UNLIMITED = 1 << 60
 
 MONOTONOUS_SHARE = 10
 """Schedules for a stream in which no key has two different values: an overwrite cannot go wrong there. The first
-stream that Hypothesis draws, the simplest, is one. Such a stream does not count as one of those asked for."""
+stream that Hypothesis draws, the simplest, is one. Such a stream does not count as one of those asked for, unless the
+strategy makes no others."""
+
+MOST_ASKED = 20
+"""Streams with siblings after which it is settled that leaving one out never changes the state."""
 
 AT_LEAST = 50
 """Schedules of a literal stream that are run however little time there is."""
@@ -37,7 +42,7 @@ PATIENCE = 60
 
 @attrs.frozen(eq=False)
 class Found:
-    """A failing scenario as the search met it."""
+    """A failing scenario as the search met it; without faults it fails in order."""
 
     case: Case
     faults: Plan
@@ -83,17 +88,19 @@ class Campaign:
         shown.streams_seen += 1
         case = self.subject.on(stream)
         self._look_at(case)
+        if case.fails_in_order():
+            self.found = Found(case, (), kept(case.run(())))
+            return
         share = -(-(self.schedules - self.done) // max(1, self.streams - self.streams_done))
         share = min(share, self.most_per_stream)
-        if not self.literal and not _two_values(stream):
-            share = min(share, MONOTONOUS_SHARE, max(1, self.schedules // 5))
+        if not self.literal and not has_two_values(stream) and not shown.is_monotonous:
+            share = min(share, MONOTONOUS_SHARE, self.schedules // 5)
+            shown.monotonous += not shown.two_values
         else:
             self.streams_done += 1
             shown.streams += 1
         print_ = _fingerprint(stream)
         plans = Plans(case.model, self.kinds, salt)
-        if not shown.possible.issuperset(self.kinds):
-            shown.possible.update(c.kind for position in range(len(stream)) for c in plans.choices(position))
         calm = case.steps(())
         if len({step[1] for step in calm}) > 1:
             self._check_calm(case)
@@ -113,6 +120,14 @@ class Campaign:
             if self._fails(case, plan, steps):
                 return
 
+    def ask(self, stream: Stream) -> bool:
+        """Ask in order only whether the state shows anything. Whether that is answered."""
+        shown = self.evidence
+        if len(stream):
+            case = self.subject.on(stream)
+            self._leave_out(case, case.reference())
+        return shown.sibling_matters or shown.siblings_asked >= MOST_ASKED or self._is_late
+
     @property
     def wants_more(self) -> bool:
         in_time = self.budget is None or self.elapsed < self.budget or not self.streams_done
@@ -130,7 +145,7 @@ class Campaign:
 
     def unknown(self) -> list[str]:
         """Why a search without a failure has shown nothing, or less than it was asked for; empty if it has."""
-        return self.evidence.unknown(self.kinds, self.subject)
+        return self.evidence.unknown(self.kinds, self.subject, literal=self.literal)
 
     def tally(self) -> Tally:
         return self.evidence.tally(self.kinds, self.subject.loss)
@@ -177,19 +192,22 @@ class Campaign:
         A stall of a lane never does: it changes the order between lanes. Nor does a failed attempt where the broker
         keeps the order: that nothing overtook is what it shows.
         """
+        shown = self.evidence
         kinds = {type(fault) for fault in plan}
         if Lose in kinds and any(step[0] == LOSE for step in steps):  # which may take another fault, such as growth
-            self.evidence.changed = True
-            self.evidence.effective.add(Lose)
-        if len(kinds) != 1 or (kind := kinds.pop()) in self.evidence.effective:
+            shown.differed = shown.changed = True
+            shown.effective.add(Lose)
+        kind = kinds.pop() if len(kinds) == 1 else None
+        if kind in shown.effective or (kind is None and shown.changed):
             return
         calm = case.steps(())
         if steps == calm:
             return
-        self.evidence.changed = True
+        shown.differed = True
         keys = [event.key for event in case.model.stream.events]
         if kind in (Overtake, Fail) or key_sequences(steps, keys) != key_sequences(calm, keys):
-            self.evidence.effective.add(kind)
+            shown.changed = True
+            shown.effective |= {kind} if kind is not None else set()
 
     # Before the search: does the state start afresh, and does anything move it?
 
@@ -197,36 +215,29 @@ class Campaign:
         if not self._preflown:
             self._preflight(case)
         reference, shown = case.reference(), self.evidence
-        self._must_hold_in_order(reference)
         if not shown.two_values:
-            shown.two_values = _two_values(case.model.stream)
+            shown.siblings = shown.siblings or bool(_with_siblings(case.model.stream))
+            shown.two_values = has_two_values(case.model.stream)
         states = reference.states
         if not shown.state_moved:
             shown.state_moved = any(not same(states[0], state) for state in states)
-        if self.subject.needs_state and not shown.event_matters:
-            shown.event_matters = self._leaving_out_matters(case, reference)
+        if self.subject.needs_state and not shown.sibling_matters:
+            self._leave_out(case, reference)
 
     def _preflight(self, case: Case) -> None:
         """Empty, in order, empty again, in order again, and calm. Repeated until a stream moved the state."""
         empty = self.subject.on(Stream(()))
         first_empty = self._run_empty(empty)
         in_order = case.in_order().outcome
-        self._must_hold_in_order(in_order)
         first = snapshot(in_order.state)
         second_empty = self._run_empty(empty)
         again = case.in_order()
         self.memory_kept = again.memory_kept
         self._must_agree(first_empty, second_empty, "two runs over no events")
         self._must_agree(first, again.outcome.state, "two in-order runs of the same stream")
-        self._check_calm(case)
+        if not case.fails_in_order():
+            self._check_calm(case)
         self._preflown = first_empty is _RAISED or not self.subject.needs_state or not same(first_empty, first)
-
-    def _must_hold_in_order(self, outcome: Outcome) -> None:
-        for violation in self.subject.judge(outcome, outcome):
-            raise UsageError(
-                f"{violation.message}: in order already, without any fault. Correct the invariant, or narrow the "
-                "streams with events(valid=…)"
-            )
 
     def _run_empty(self, empty: Case) -> Any:
         try:
@@ -279,18 +290,34 @@ class Campaign:
             f"that give a message up{f' ({why})' if why else ''}, or leave such values out of the stream"
         )
 
-    def _leaving_out_matters(self, case: Case, whole: Outcome) -> bool:
-        size = len(case.model.stream)
-        for position in _spread(size):
-            try:
-                less = self.subject.on(case.model.stream.without(position)).in_order(strict=False).outcome
-            except (ChaosError, *PASS_THROUGH):
-                raise
-            except (Exception, Hung):  # noqa: BLE001 - the body needs that event
-                return True
-            if self.subject.judge(whole, less):
-                return True
-        return False
+    def _leave_out(self, case: Case, whole: Outcome) -> None:
+        """Ask what leaving out one event does, until one of those that share their key was seen to matter."""
+        shown, stream = self.evidence, case.model.stream
+        shared, asked = _with_siblings(stream), False
+        for position in _spread(len(stream)):
+            if position not in shared and shown.event_matters:
+                continue
+            matters = self._matters(case, position, whole)
+            shown.event_matters = shown.event_matters or matters is not False
+            if position in shared and matters is not None:
+                asked = True
+                shown.sibling_matters = matters
+            if shown.sibling_matters:
+                break
+        shown.siblings_asked += asked
+
+    def _matters(self, case: Case, position: int, whole: Outcome) -> bool | None:
+        """Whether what is compared is another one without this event. None where the test needs the event: that it
+        fails shows nothing of its state."""
+        try:
+            less = self.subject.on(case.model.stream.without(position)).in_order(strict=False).outcome
+        except (ChaosError, *PASS_THROUGH):
+            raise
+        except (Exception, Hung):  # noqa: BLE001 - the body needs that event
+            return None
+        if less.failure is not None or less.refused:
+            return None
+        return bool(self.subject.judge(whole, less))
 
 
 _RAISED = object()
@@ -301,7 +328,14 @@ def _spread(size: int, most: int = 24) -> list[int]:
     return list(range(size - 1, -1, -max(1, -(-size // most))))
 
 
-def _two_values(stream: Stream) -> bool:
+def _with_siblings(stream: Stream) -> frozenset[int]:
+    """The positions of the events that are not alone under their key."""
+    counts = Counter(event.key for event in stream.events)
+    return frozenset(position for position, event in enumerate(stream.events) if counts[event.key] > 1)
+
+
+def has_two_values(stream: Stream) -> bool:
+    """Whether some key has two different ones."""
     first: dict[Hashable, Event] = {}
     return any(not same(first.setdefault(event.key, event).value, event.value) for event in stream.events)
 

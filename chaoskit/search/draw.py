@@ -83,6 +83,19 @@ def simpler_values(
     """
     parts = parts_of(events)
     candidates = _same_shape(parts, stream) if parts else _same_places(events, stream, places)
+    return _simplest(candidates, fails, seed)
+
+
+def simplest_stream(
+    events: SearchStrategy[Any], most: int, fails: Callable[[Stream], bool], seed: int
+) -> Stream | None:
+    """The simplest of the strategy's own streams, of up to `most` events where its parts are known, that fails; None if
+    none was found."""
+    parts = parts_of(events)
+    return _simplest(_few_events(parts, most) if parts else events.map(Stream.of), fails, seed)
+
+
+def _simplest(candidates: SearchStrategy[Stream], fails: Callable[[Stream], bool], seed: int) -> Stream | None:
     last: list[Stream] = []
     settings = hypothesis.settings(
         max_examples=VALUE_EXAMPLES,
@@ -140,6 +153,15 @@ def _run(test: Callable[[], None], seed: int) -> None:
         raise UsageError(
             f"the events strategy gave no stream, or filters out nearly all of them: {str(error).splitlines()[0]}"
         ) from error
+
+
+@st.composite
+def _few_events(draw: st.DrawFn, parts: Parts, most: int) -> Stream:
+    """Fewer events are simpler here, which is not so in what `events` draws."""
+    pairs = draw(st.lists(st.tuples(parts.keys, parts.values), min_size=parts.min_size, max_size=most))
+    stream = Stream.of([Event(key, value) for key, value in pairs])
+    hypothesis.assume(parts.allows(stream))
+    return stream
 
 
 @st.composite

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -10,6 +10,13 @@ from chaoskit.faults import FaultKind, Lose
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Loss, Tally
+
+ENOUGH_ASKED = 8
+"""Streams with siblings that must have been asked before it is said that none of these matters: in one of them they may
+be equal by chance. A strategy that hardly ever repeats a key gives fewer."""
+
+ENOUGH_MONOTONOUS = 50
+"""Streams without two values under one key, after which no other is waited for."""
 
 MEMORY = 1 << 15
 """Schedules that are remembered so as to run none twice; then the memory starts anew and stays flat."""
@@ -19,9 +26,12 @@ MEMORY = 1 << 15
 class Evidence:
     """Grows with each schedule that is run. A later search of the same test can go on with it.
 
-    `effective`: the kinds that, alone in a schedule, changed what some key's events were seen as; `possible`: those
-    that found something to act on. `streams` does not count those in which an overwrite cannot go wrong. `distinct`
-    counts schedules across searches, where somebody wants to know.
+    `effective`: the kinds that, alone in a schedule, changed what some key's events were seen as; `changed`: some
+    schedule did, `differed`: some was another one than that without faults. `streams` does not count those in which an
+    overwrite cannot go wrong, of which there were `monotonous` while no other was met. `siblings`: some stream had two
+    events under one key, `two_values`: with two values. `siblings_asked`: in so many streams they were left out one by
+    one, `sibling_matters`: this changed what is compared; `event_matters`: leaving out any event did. `distinct` counts
+    schedules across searches, where somebody wants to know.
     """
 
     streams: int = 0
@@ -29,10 +39,14 @@ class Evidence:
     schedules: int = 0
     deliveries: int = 0
     effective: set[FaultKind] = attrs.field(factory=set)
-    possible: set[FaultKind] = attrs.field(factory=set)
     changed: bool = False
+    differed: bool = False
     state_moved: bool = False
+    siblings: bool = False
     two_values: bool = False
+    monotonous: int = 0
+    siblings_asked: int = 0
+    sibling_matters: bool = False
     event_matters: bool = False
     all_singles: bool = True
     seen: set[int] = attrs.field(factory=set)
@@ -46,35 +60,56 @@ class Evidence:
         if self.distinct is not None:
             self.distinct.add(schedule)
 
-    def unknown(self, kinds: Sequence[FaultKind], subject: Subject) -> list[str]:
-        """Why nothing was shown of these kinds, or less than was asked for; empty if it was."""
+    @property
+    def is_monotonous(self) -> bool:
+        """So many streams had no two values under one key that the strategy seems to make no others."""
+        return not self.two_values and self.monotonous >= ENOUGH_MONOTONOUS
+
+    def unknown(self, kinds: Sequence[FaultKind], subject: Subject, *, literal: bool = False) -> list[str]:
+        """Why nothing was shown of these kinds; empty if something was. `literal`: there are no other streams."""
         if not kinds:
             return ["this broker makes no fault under these settings: there is nothing to try"]
         if not self.schedules:
             return ["no schedule was run"]
         reasons = []
-        if not self.effective and not self.changed:
-            reasons.append("no fault changed any schedule")
-        idle = [kind.__name__ for kind in kinds if kind not in self.effective and not self._idle_by_nature(kind, kinds)]
-        if idle and not reasons:
-            reasons.append(
-                f"{', '.join(idle)} never changed the order or the number of times in which a key's events were "
-                "seen: allow more events of one key (max_size, fewer keys), or narrow `faults`"
-            )
-        if not self.two_values:
-            reasons.append(
-                "no stream had two different values under one key: an overwrite in the wrong order is unseen"
-            )
-        if subject.needs_state and not self.event_matters:
-            reasons.append("leaving out any single event never changed the state: does the test return what changes?")
+        if not self.changed:
+            reasons.append(self._no_effect(kinds))
+        if subject.needs_state:
+            reasons += self._state_shows_nothing(1 if literal else ENOUGH_ASKED)
         if subject.needs_states and not self.state_moved:
             reasons.append("the state was the same after every delivery: does state= give what changes?")
         return reasons
 
-    def _idle_by_nature(self, kind: FaultKind, kinds: Sequence[FaultKind]) -> bool:
-        """No stream had anything on which it could act (a second lane to stall, a body that repeats), and it was not
-        all that was asked."""
-        return kind not in self.possible and len(kinds) > 1
+    def _no_effect(self, kinds: Sequence[FaultKind]) -> str:
+        if not self.differed:
+            return "no fault changed any schedule"
+        return (
+            f"{', '.join(kind.__name__ for kind in kinds)} never changed the order or the number of times in which a "
+            "key's events were seen: allow more events of one key (max_size, fewer keys), or other kinds in `faults`"
+        )
+
+    def _state_shows_nothing(self, enough: int) -> Iterator[str]:
+        """An event that is alone under its key matters even to a state that shows only which keys there are. So the
+        others are asked, where there are any."""
+        if self.sibling_matters:
+            return
+        if self.siblings_asked >= enough:
+            equal = "" if self.two_values else ". All values under one key were equal, too: draw different ones"
+            yield (
+                "of the events that share their key with others, leaving one out never changed the state: return what "
+                "each message changes, such as balances or rows, and not only which keys there are, or how many"
+                f"{equal}"
+            )
+        elif not self.event_matters:
+            yield "leaving out any single event never changed the state: does the test return what changes?"
+
+    def not_exercised(self) -> list[str]:
+        """What the shape of the streams has left out, in a passing search."""
+        if not self.siblings:
+            return ["no stream had two events under one key: what depends on the order of a key could not go wrong"]
+        if not self.two_values:
+            return ["no stream had two values under one key: an overwrite in the wrong order could not be seen"]
+        return []
 
     def tally(self, kinds: Sequence[FaultKind], loss: Loss = "left out") -> Tally:
         left_out = {Lose} & self.effective if loss == "left out" else set()

@@ -6,14 +6,16 @@ The scenario is literal, so every move is a plain edit of it and every answer is
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
 
 from chaoskit.event import EventId, Stream
-from chaoskit.faults import Fault, FaultKind
-from chaoskit.scenario import Broker
+from chaoskit.faults import KINDS, Fail, Fault, FaultKind, Overtake
+from chaoskit.scenario import Broker, Model
+from chaoskit.schedule import DELIVER, RESTART, TAKE_OVER
 from chaoskit.search.plans import Plan, Plans
 
 Fails = Callable[[Stream, Plan], bool]
@@ -21,11 +23,20 @@ Fails = Callable[[Stream, Plan], bool]
 BELOW = 1500
 """Runs that the search below what is left may take."""
 
+SCATTERED = 1000
+"""Runs that dropping two or three events at once may take, wherever they stand."""
+FEW = 16
+"""Events up to which this is tried, and chunks of every size are."""
+
+ALIKE = 600
+"""Runs that the search for milder faults may take."""
+
 
 @attrs.define
 class Shrinker:
     """`fails` says whether a candidate still fails in the same way. `valid` guards which streams may be tried;
-    `free_values`: the values of a stream do not depend on each other, so that one may stand for another."""
+    `free_values`: the values of a stream do not depend on each other, so that one may stand for another. `in_order`:
+    it fails without any fault, and only events can be less."""
 
     broker: Broker
     kinds: Sequence[FaultKind]
@@ -33,6 +44,7 @@ class Shrinker:
     valid: Callable[[Stream], bool]
     free_values: bool
     min_size: int = 1
+    in_order: bool = False
     tried: int = 0
     _known: dict[object, bool] = attrs.field(factory=dict)
 
@@ -55,7 +67,7 @@ class Shrinker:
                 return stream, faults
 
     def _try(self, stream: Stream, faults: Plan) -> bool:
-        if not faults:
+        if not faults and not self.in_order:
             return False
         known = (stream.ids, tuple(id(event.value) for event in stream.events), faults)
         if known not in self._known:
@@ -80,22 +92,39 @@ class Shrinker:
         return faults
 
     def _fewer_events(self, stream: Stream, faults: Plan) -> tuple[Stream, Plan]:
-        chunk = max(1, len(stream) // 2)
-        while True:
+        """Drop chunks, and then single events and pairs and triples that stand apart: where only every third event has
+        an effect, less than three at once change the failure."""
+        chunk = len(stream) // 2
+        while chunk >= 1:
             start = len(stream) - chunk
             while start > -chunk:
-                gone = range(max(start, 0), max(start, 0) + chunk)
-                kept = [i for i in range(len(stream)) if i not in gone]
-                if len(kept) >= max(1, self.min_size):
-                    fewer = stream.keep(kept)
-                    for moved in self._moved(stream, fewer, faults):
-                        if self._try(fewer, moved):
-                            stream, faults = fewer, moved
-                            break
+                stream, faults = self._without(stream, faults, range(max(start, 0), max(start, 0) + chunk))
                 start -= chunk
-            if chunk == 1:
-                return stream, faults
-            chunk = max(1, chunk // 2)
+            chunk = chunk - 1 if len(stream) <= FEW else chunk // 2
+        stream, faults = self._without(stream, faults, range(len(stream) - 1, len(stream)))
+        return self._without_scattered(stream, faults)
+
+    def _without_scattered(self, stream: Stream, faults: Plan) -> tuple[Stream, Plan]:
+        budget = self.tried + SCATTERED
+        size = 2
+        while size <= 3 and len(stream) <= FEW and self.tried < budget:
+            before = len(stream)
+            for gone in itertools.combinations(range(len(stream)), size):
+                stream, faults = self._without(stream, faults, gone)
+                if len(stream) < before or self.tried >= budget:
+                    break
+            size = size + 1 if len(stream) == before else 2
+        return stream, faults
+
+    def _without(self, stream: Stream, faults: Plan, gone: Sequence[int]) -> tuple[Stream, Plan]:
+        """The scenario without the events at these positions, if it still fails; else as it is."""
+        kept = [position for position in range(len(stream)) if position not in gone]
+        if len(kept) >= max(1, self.min_size):
+            fewer = stream.keep(kept)
+            for moved in self._moved(stream, fewer, faults):
+                if self._try(fewer, moved):
+                    return fewer, moved
+        return stream, faults
 
     def _moved(self, stream: Stream, fewer: Stream, faults: Plan) -> Iterator[Plan]:
         """The faults of the events that are left, as they are or with less to wait for; and with those of the dropped
@@ -131,6 +160,38 @@ class Shrinker:
                         break
         return faults
 
+    def fewer_faults(self, stream: Stream, faults: Plan) -> Plan:
+        """The faults that are needed, each as mild as it can be; the stream stays whole."""
+        return self._less(stream, self._fewer_faults(stream, faults))
+
+    def mildest(self, stream: Stream, faults: Plan) -> tuple[Plan, tuple[FaultKind, ...]]:
+        """Of as many faults that fail alike on this stream the mildest, and the other kinds that could stand there.
+
+        Milder is what has fewer deliveries, then fewer copies, then fewer restarts, then the kinds that are.
+        """
+        self._known.clear()
+        budget, toll = self.tried + ALIKE, _Toll(self.broker.model(stream))
+        while True:
+            others = sorted(self._substitutes(stream, faults), key=toll.of)
+            milder = others[: bisect_left(others, toll.of(faults), key=toll.of)]
+            found = next((plan for plan in milder if self.tried < budget and self._try(stream, plan)), None)
+            if found is None:
+                break
+            faults = found
+        alike: dict[FaultKind, None] = {}
+        for plan in others:
+            new = [kind for kind in map(type, plan) if kind not in map(type, faults) and kind not in alike]
+            if new and self.tried < budget and self._try(stream, plan):
+                alike |= dict.fromkeys(new)
+        return faults, tuple(kind for kind in KINDS if kind in alike)
+
+    def _substitutes(self, stream: Stream, faults: Plan) -> Iterator[Plan]:
+        """The plans in which another fault stands for one of these."""
+        singles = list(_plans(Plans(self.broker.model(stream), self.kinds, 0), stream, self.kinds, 1))
+        for number in range(len(faults)):
+            for single in singles:
+                yield (*faults[:number], *single, *faults[number + 1 :])
+
     def _below(self, stream: Stream, faults: Plan, values: list[object]) -> tuple[Stream, Plan]:
         """Try what is smaller than the scenario and cannot be reached by taking away, mildest first."""
         budget = self.tried + BELOW
@@ -149,7 +210,7 @@ class Shrinker:
         """Fewer events with up to two faults, or as many events with fewer; and then fewer events with other values."""
         sizes = range(max(1, self.min_size), len(stream) + 1)
         for size in sizes:
-            for count in range(1, 3 if size < len(stream) else min(3, len(faults))):
+            for count in self._counts(size < len(stream), faults):
                 for positions in itertools.combinations(range(len(stream)), size):
                     smaller = stream.keep(positions)
                     for plan in _plans(Plans(self.broker.model(smaller), kinds, 0), smaller, kinds, count):
@@ -158,8 +219,46 @@ class Shrinker:
             for size in sizes[:2]:
                 if size < len(stream):
                     for smaller in _with_other_values(stream, size, values):
-                        for plan in _plans(Plans(self.broker.model(smaller), kinds, 0), smaller, kinds, 1):
+                        count = 0 if self.in_order else 1
+                        for plan in _plans(Plans(self.broker.model(smaller), kinds, 0), smaller, kinds, count):
                             yield smaller, plan
+
+    def _counts(self, fewer_events: bool, faults: Plan) -> range:
+        """How many faults are tried: two where there was one, too, if that saves an event."""
+        if self.in_order:
+            return range(1 if fewer_events else 0)
+        return range(1, 3 if fewer_events else min(3, len(faults)))
+
+
+@attrs.define
+class _Toll:
+    """How much goes wrong on a stream under a plan, for a handler that refuses nothing; less is milder."""
+
+    model: Model
+    _known: dict[Plan, tuple[object, ...]] = attrs.field(factory=dict)
+
+    def of(self, plan: Plan) -> tuple[Any, ...]:
+        found = self._known.get(plan)
+        if found is None:
+            found = self._known[plan] = self._count(plan)
+        return found
+
+    def _count(self, plan: Plan) -> tuple[Any, ...]:
+        steps, ids = list(self.model.play(plan)), self.model.stream.ids
+        messages = [step[2:5] for step in steps if step[0] == DELIVER]
+        return (
+            len(messages),
+            len(set(messages)) - len({event for event, _, _ in messages}),  # events of which there are two messages
+            sum(step[0] in (RESTART, TAKE_OVER) for step in steps),
+            sorted(_mildness(type(fault)) for fault in plan),
+            sum(sum(attrs.astuple(fault)[1:]) for fault in plan),
+            [(ids.index(fault.at), *attrs.astuple(fault)[1:]) for fault in plan],
+        )
+
+
+def _mildness(kind: FaultKind) -> int:
+    """Something that is only slow is milder than a failure, and an attempt that fails the mildest and most common one."""
+    return (Overtake, Fail, *KINDS).index(kind)
 
 
 def _size(stream: Stream, faults: Plan) -> tuple[int, int, int]:

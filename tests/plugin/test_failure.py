@@ -209,6 +209,119 @@ def test_eight_seeds_that_find_the_same_bug_leave_one_file(wallet: Project) -> N
     assert len(wallet.repros) == 1, wallet.repros
 
 
+KINDS_OF_PAYMENT = (
+    HEAD
+    + """
+SIGNS = {"credit": 1, "debit": -1}
+
+@chaos(events(st.sampled_from(["credit", "debit"]), keys=st.just("alice")), broker=Kafka(partitions=1), schedules=200,
+       faults={Duplicate})
+def test_kinds(deliver):
+    state, seen = {"alice": 0}, set()
+    def handle(message):
+        if message.id not in seen or message.value in TWICE:
+            state["alice"] += SIGNS[message.value]
+        seen.add(message.id)
+    deliver(handle)
+    return state
+
+TWICE = """
+)
+
+
+def test_a_second_bug_of_the_same_shape_is_saved_beside_the_first(tmp_path: Path) -> None:
+    """Credits are booked twice; that is found, saved and repaired. Then debits are, which looks the same but for the
+    value: it has a file of its own, the printed command plays that one, and both stay as regression tests."""
+    bank = Project.at(tmp_path, test_bank=KINDS_OF_PAYMENT + "{'credit'}")
+    assert bank.pytest().code == 1
+    credit = bank.only_repro()
+    bank.write("test_bank.py", KINDS_OF_PAYMENT + "{'debit'}")
+    failed = bank.pytest("--chaos-report=reports")
+    assert failed.code == 1, failed.text
+    assert f"saved repro .chaoskit/{credit.name} is fixed and stays as a regression test" in failed.out
+    (debit,) = set(bank.repros) - {credit}
+    assert [event["value"] for event in json.loads(debit.read_text())["events"]] == ["debit"]
+    assert (bank.root / "reports" / f"{debit.stem}.html").exists()
+    replayed = bank.chaoskit(*failed.replay_command())
+    assert (replayed.code, replayed.out.count("STILL FAILS")) == (1, 1), replayed.text
+    again = bank.pytest()
+    assert f"saved repro .chaoskit/{debit.name} still fails" in again.out, again.text
+    assert again.replay_command() == failed.replay_command()
+    bank.write("test_bank.py", KINDS_OF_PAYMENT + "set()")
+    assert bank.pytest().said_of()["test_bank.py::test_kinds"].count("is fixed") == 2
+    assert bank.repros == sorted([credit, debit])
+
+
+def test_a_saved_file_that_still_fails_is_named_itself(saved: Project) -> None:
+    """Somebody has given it another name: no copy is made, and the command names it."""
+    mine = saved.only_repro().rename(saved.root / ".chaoskit" / "test-wallet-test-wallet-mine.json")
+    failed = saved.pytest()
+    assert failed.replay_command() == ["replay", ".chaoskit/test-wallet-test-wallet-mine.json"]
+    assert saved.repros == [mine]
+
+
+IN_ORDER = (
+    HEAD
+    + """
+from chaoskit.invariants import always, final_state
+
+def at_most_ten(state):
+    return state["alice"] <= MOST
+
+@chaos(events(st.integers(1, 9), keys=st.just("alice")), broker=BROKER, schedules=100,
+       invariants=[always(at_most_ten), final_state()])
+def test_limit(deliver):
+    state, seen = {"alice": 0}, set()
+    def handle(message):
+        if message.id not in seen:
+            seen.add(message.id)
+            state["alice"] += message.value
+    deliver(handle, state=lambda: dict(state))
+    return state
+
+"""
+)
+
+
+def test_what_does_not_hold_in_order_is_reported_saved_replayed_and_fixed(tmp_path: Path) -> None:
+    """On a broker without faults and on one with some: the stream is shown, shrunk, and in a file."""
+    for broker in ("InOrder()", "Kafka()"):
+        head = IN_ORDER.replace("BROKER", broker)
+        shop = Project.at(tmp_path / broker, test_shop=head + "MOST = 10")
+        failed = shop.pytest("--chaos-seed=1")
+        assert failed.code == 1, failed.text
+        failed.assert_quiet_about_us()
+        failed.assert_in_order(
+            "test_limit fails in order already, without any fault: always(at_most_ten) does not hold",
+            "The delivery (2 events, 0 faults, minimal)",
+            "Every message came once and in order",
+            "Replay\n  chaoskit replay .chaoskit/",
+        )
+        replayed = shop.chaoskit(*failed.replay_command())
+        assert (replayed.code, replayed.out.count("STILL FAILS")) == (1, 1), replayed.text
+        shop.write("test_shop.py", head + "MOST = 1000")
+        assert "is fixed" in shop.pytest().out
+
+
+def test_a_saved_repro_whose_fault_is_not_asked_for_is_no_longer_possible(saved: Project) -> None:
+    """Somebody has narrowed `faults`: the file does not keep the test red, the reason is said, and the file stays."""
+    kind = json.loads(saved.only_repro().read_text())["faults"][0]["fault"]
+    others = "{Rehash, Overtake}"
+    saved.write(
+        "test_wallet.py", HEAD + WALLET.replace("partitions=6)", f"partitions=6), faults={others}, schedules=200")
+    )
+    passed = saved.pytest()
+    assert passed.code == 0, passed.text
+    assert (
+        f"is no longer possible ({kind}: the test does not ask for it now)"
+        in passed.said_of()["test_wallet.py::test_wallet"]
+    )
+    replayed = saved.chaoskit("replay", ".chaoskit")
+    assert replayed.code == 0, replayed.text
+    assert f"{kind}: the test does not ask for it now" in replayed.out
+    assert saved.only_repro().exists()
+
+
 ALL_SEEDS = """
 import attrs
 from chaoskit import Kafka, check

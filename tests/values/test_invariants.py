@@ -126,24 +126,6 @@ def test_an_invariant_that_raises_is_unknown_with_the_reason(checker: Any) -> No
     assert (once.status, once.reasons) == ("unknown", (reason,))
 
 
-def test_what_does_not_hold_in_order_is_an_error() -> None:
-    """An invariant that the in-order run breaks says nothing about deliveries: the user's error, named."""
-
-    def test(deliver: Any) -> int:
-        total = 0
-
-        def handle(message: Any) -> None:
-            nonlocal total
-            total += message.value
-
-        deliver(handle, state=lambda: total)
-        return total
-
-    never = always(lambda state: False, "never")
-    with pytest.raises(UsageError, match=r"never does not hold after delivery 1 \(e1\).*in order already"):
-        check(test, [Event("a", 1), Event("a", 2)], invariants=[never])
-
-
 def test_a_projection_that_sees_nothing_is_unknown() -> None:
     """No event changes what a constant projection sees, so that its agreement shows nothing."""
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from chaoskit import BatchSwap, Duplicate, Event, Kafka, Overtake, Redeliver, Rehash, Scenario, Verdict, Violation
 from chaoskit.errors import ReproError
 from chaoskit.repro import decode_broker, encode_broker, file_name, read, save, slug
+from chaoskit.schedule import Schedule
 from chaoskit.strategies import events, scenarios
 
 BROKERS = st.builds(
@@ -133,13 +134,61 @@ def test_the_order_of_the_faults_is_no_other_bug() -> None:
     assert len(names) == 1
 
 
-def test_the_first_file_of_a_name_is_kept(tmp_path: Path) -> None:
-    """A second worker with the same bug and other values changes nothing."""
+def test_the_first_file_of_a_failure_is_kept(tmp_path: Path) -> None:
+    """A second worker that has found the same with other ids, under another version, changes nothing."""
     first = save(verdict_of(PLAIN), tmp_path)
     before = first.read_bytes()
-    assert save(verdict_of(renamed(PLAIN, "x")), tmp_path) == first
+    again = renamed(PLAIN, "x")
+    same_values = Scenario(again.stream.with_values([1, 2, 3]).events, again.broker, again.faults)
+    assert save(attrs.evolve(verdict_of(same_values), observed={"sum": 9}), tmp_path) == first
     assert first.read_bytes() == before
     assert list(tmp_path.iterdir()) == [first]
+
+
+@pytest.mark.parametrize("suffix", [".json", ".as-met.json"])
+def test_another_failure_of_the_same_shape_is_another_file(tmp_path: Path, suffix: str) -> None:
+    """Other values may be what breaks, and other things may be violated: nothing that was found is dropped, the first
+    file stays as it is, and whoever finds the second one again leaves two files."""
+    first = save(verdict_of(PLAIN), tmp_path, suffix=suffix)
+    before = first.read_bytes()
+    others = [
+        verdict_of(renamed(PLAIN, "x")),
+        attrs.evolve(verdict_of(PLAIN), violations=(Violation("no_error", "raised"),)),
+        attrs.evolve(verdict_of(PLAIN), schedule=Schedule(PLAIN.schedule().steps[:-1])),
+    ]
+    paths = [save(other, tmp_path, suffix=suffix) for other in others]
+    assert [save(other, tmp_path, suffix=suffix) for other in others] == paths
+    assert sorted(tmp_path.iterdir()) == sorted({first, *paths})
+    assert len({first, *paths}) == 4
+    shape = first.name.removesuffix(suffix)
+    assert all(path.name.startswith(f"{shape}-") and path.name.endswith(suffix) for path in paths)
+    assert first.read_bytes() == before
+    assert [event.value for event in read(paths[0]).events] == ["other 0", "other 1", "other 2"]
+
+
+def test_a_file_that_is_no_repro_any_more_does_not_stand_for_a_failure(tmp_path: Path) -> None:
+    """Somebody has broken both files that could have had it: a third name is taken."""
+    first = save(verdict_of(PLAIN), tmp_path)
+    first.write_bytes(b"\xff")
+    second = save(verdict_of(PLAIN), tmp_path)
+    second.write_text("{}")
+    third = save(verdict_of(PLAIN), tmp_path)
+    assert len({first, second, third}) == 3
+    assert read(third).faults == PLAIN.faults
+    assert save(verdict_of(PLAIN), tmp_path) == third
+
+
+def test_without_hard_links_no_file_is_lost_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some file systems have none: a file is then moved to its name."""
+
+    def link(_: object, __: object) -> None:
+        raise OSError("no hard links")
+
+    monkeypatch.setattr("os.link", link)
+    paths = {save(verdict_of(PLAIN), tmp_path), save(verdict_of(renamed(PLAIN, "x")), tmp_path)}
+    assert set(tmp_path.iterdir()) == paths
+    assert len(paths) == 2
+    assert all(read(path).faults for path in paths)
 
 
 @given(st.text(min_size=1, max_size=200))

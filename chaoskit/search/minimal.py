@@ -1,0 +1,167 @@
+"""From a failure as it was met to the least that fails in the same way, of the streams that somebody may send."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from chaoskit.errors import ChaosError
+from chaoskit.event import Stream
+from chaoskit.execute import PASS_THROUGH
+from chaoskit.faults import FaultKind
+from chaoskit.search.campaign import Found
+from chaoskit.search.draw import simpler_values, simplest_stream
+from chaoskit.search.plans import Plan
+from chaoskit.search.shrink import Fails, Shrinker
+from chaoskit.search.subject import CheckerFailed, Subject, kept
+from chaoskit.strategies.streams import Parts, parts_of
+from chaoskit.watch import Hung
+
+MOST_ANCHORED = 80
+"""Ways to lay the faults of a minimal scenario over a stream that was drawn."""
+MOST_RUNS = 4000
+"""Runs of the handler that the search among the streams of a strategy may take."""
+
+
+@attrs.frozen
+class Minimal:
+    """The least scenario. `across`: an order without faults gives the same. `also`: the other kinds that fail alike on
+    this stream. `found_faults`: those that fail on the stream as it was found. `is_part`: the stream is a part of that
+    one, and not known to be a stream by itself."""
+
+    stream: Stream
+    faults: Plan
+    across: bool
+    also: tuple[FaultKind, ...]
+    found_faults: Plan
+    is_part: bool
+
+
+def shrinker_for(
+    subject: Subject, events: Any, kinds: Sequence[FaultKind], fails: Fails, *, in_order: bool
+) -> Shrinker:
+    """One that keeps to what `events` allows."""
+    parts = _parts(events)
+    return Shrinker(
+        subject.broker,
+        kinds,
+        lambda stream, faults: _quietly(fails, stream, faults),
+        parts.allows if parts else lambda stream: True,
+        parts is not None,
+        parts.min_size if parts else 1,
+        in_order,
+    )
+
+
+def least(subject: Subject, events: Any, kinds: Sequence[FaultKind], found: Found, seed: int) -> Minimal:
+    """The least scenario that breaks the same, `events` being a strategy or the literal stream itself."""
+    in_order = not found.faults
+    across = not in_order and found.case.explained_by_order(found.run, found.case.likely_orders(found.run))
+    fails = _failing_alike(subject, found, across)
+    shrinker = shrinker_for(subject, events, kinds, fails, in_order=in_order)
+    whole = found.case.model.stream
+    stream, faults = shrinker.shrink(whole, found.faults)
+    found_faults = shrinker.fewer_faults(whole, found.faults)
+    made = None
+    if not isinstance(events, Stream):
+        patterns = [(stream, faults), (whole, found_faults)]
+        made = _of_the_strategy(events, shrinker, patterns, seed)
+        if made is not None:
+            stream, faults = made
+        elif not in_order or _parts(events) is None:
+            places = [whole.ids.index(id_) for id_ in stream.ids]
+            stream = simpler_values(events, stream, places, lambda s: shrinker.fails(s, faults), seed) or stream
+    also: tuple[FaultKind, ...] = ()
+    if not in_order:
+        faults, also = shrinker.mildest(stream, faults)
+    is_part = made is None and _parts(events) is None and len(stream) < len(whole)
+    return Minimal(stream, faults, across, also, found_faults, is_part)
+
+
+def _parts(events: Any) -> Parts | None:
+    return None if isinstance(events, Stream) else parts_of(events)
+
+
+def _failing_alike(subject: Subject, found: Found, across: bool) -> Fails:
+    """Whether a scenario breaks what was broken, with as many faults to blame."""
+    in_order = not found.faults
+    broken = {violation.invariant for violation in found.case.violations(found.run)}
+
+    def fails(stream: Stream, faults: Plan) -> bool:
+        try:
+            case = subject.on(stream)
+            if in_order or case.fails_in_order():
+                return in_order and not broken.isdisjoint(violation.invariant for violation in case.fails_in_order())
+            run = kept(case.run(faults))
+            if broken.isdisjoint(violation.invariant for violation in case.violations(run)):
+                return False
+            return case.explained_by_order(run, case.likely_orders(run)) == across
+        except (ChaosError, CheckerFailed, Hung, *PASS_THROUGH):
+            return False
+
+    return fails
+
+
+def _quietly(fails: Fails, stream: Stream, faults: Plan) -> bool:
+    """A candidate on which the in-order run itself raises is no counterexample."""
+    try:
+        return bool(fails(stream, faults))
+    except Exception:  # noqa: BLE001 - the user's test may raise anything on a stream it was not written for
+        return False
+
+
+def _of_the_strategy(
+    events: Any, shrinker: Shrinker, patterns: Sequence[tuple[Stream, Plan]], seed: int
+) -> tuple[Stream, Plan] | None:
+    """The simplest stream that the strategy draws whole and that fails under such faults; None where none was met.
+
+    With the parts of `events(…)` any part of a stream is one, too, and this is asked only where other values make
+    fewer events enough, which is where nothing but the values fails.
+    """
+    if _parts(events) is not None and not shrinker.in_order:
+        return None
+    last: list[Plan] = []
+    most = shrinker.tried + MOST_RUNS
+
+    def fails(stream: Stream) -> bool:
+        for plan in _anchored(stream, patterns):
+            if shrinker.tried >= most:
+                return False
+            shrinker.tried += 1
+            if shrinker.fails(stream, plan):
+                last[:] = [plan]
+                return True
+        return False
+
+    stream = simplest_stream(events, len(patterns[-1][0]), fails, seed)
+    if stream is None:
+        return None
+    return stream, shrinker.fewer_faults(stream, last[0])
+
+
+def _anchored(stream: Stream, patterns: Sequence[tuple[Stream, Plan]]) -> Iterator[Plan]:
+    """The faults of these scenarios at other events: at the same distances, and up to two of them at any."""
+    tried: set[Plan] = set()
+    for plan in itertools.islice(_laid(stream, patterns), MOST_ANCHORED):
+        if plan not in tried:
+            tried.add(plan)
+            yield plan
+
+
+def _laid(stream: Stream, patterns: Sequence[tuple[Stream, Plan]]) -> Iterator[Plan]:
+    size = len(stream)
+    for known, faults in patterns:
+        places = [known.ids.index(fault.at) for fault in faults]
+        for shift in range(-min(places, default=0), size - max(places, default=0)):
+            yield _at(stream, faults, [place + shift for place in places])
+    faults = patterns[0][1]
+    if 1 <= len(faults) <= 2:
+        for chosen in itertools.product(range(size), repeat=len(faults)):
+            yield _at(stream, faults, chosen)
+
+
+def _at(stream: Stream, faults: Plan, places: Sequence[int]) -> Plan:
+    return tuple(attrs.evolve(fault, at=stream.ids[place]) for fault, place in zip(faults, places, strict=True))
