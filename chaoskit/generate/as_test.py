@@ -81,7 +81,8 @@ def regression_test(repro: Repro, root: Path, called: Path) -> str:
         )
     names = _names(target, file, root, module)
     renamed = dict.fromkeys(_own_names(file, root, module), module or CHAOS_TESTS)
-    values = Values(names, class_finder([*source_roots(root, settings), package_root(file)]), renamed)
+    roots = [*source_roots(root, settings), package_root(file)]
+    values = Values(names, class_finder(file, renamed, roots), renamed)
     body = _body(repro, scenario, target, names, values)
     return _assembled(attrs.evolve(repro, path=called), root, target, names, body, file, module)
 

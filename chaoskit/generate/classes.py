@@ -12,18 +12,59 @@ FindClass = Callable[[str, str], ast.ClassDef | None]
 """From a module and the name of a class in it to the source; None where that is not to be found."""
 
 _ATTRS = frozenset({"define", "frozen", "mutable", "s", "attrs", "attributes"})
+_ENUMS = frozenset({"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"})
 
 
 def class_in(tree: ast.Module | None, qualname: str) -> ast.ClassDef | None:
-    """The class of this name, which may lie in another class."""
+    """The class of this name, which may lie in another class. None where the name is bound twice, so that it may be
+    something else."""
     body: Sequence[ast.stmt] = tree.body if tree is not None else ()
     found: ast.ClassDef | None = None
     for part in qualname.split("."):
-        found = next((node for node in body if isinstance(node, ast.ClassDef) and node.name == part), None)
-        if found is None:
+        bound = [node for node in body if part in _bound_by(node)]
+        if len(bound) != 1 or not isinstance(bound[0], ast.ClassDef):
             return None
+        found = bound[0]
         body = found.body
     return found
+
+
+def _bound_by(node: ast.stmt) -> set[str]:
+    """The names that a statement binds, also where it may bind them."""
+    found: set[str] = set()
+    for each in ast.walk(node) if not _is_definition(node) else [node]:
+        if _is_definition(each):
+            found.add(each.name)  # type: ignore[attr-defined]
+        elif isinstance(each, ast.Name) and isinstance(each.ctx, (ast.Store, ast.Del)):
+            found.add(each.id)
+        elif isinstance(each, ast.alias):
+            found.add((each.asname or each.name).partition(".")[0])
+    return found
+
+
+def _is_definition(node: ast.AST) -> bool:
+    return isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+
+
+def is_enum(kind: ast.ClassDef | None) -> bool:
+    """Whether the source shows that it is an Enum: a call of it looks a member up."""
+    return kind is not None and any(last_name(base) in _ENUMS for base in kind.bases if not isinstance(base, ast.Call))
+
+
+def is_named_tuple(kind: ast.ClassDef | None) -> bool:
+    """Whether the source shows that it is a named tuple that takes its items in order."""
+    if kind is None or _defines(kind, "__new__"):
+        return False
+    return any(last_name(base) in ("NamedTuple", "namedtuple") for base in kind.bases)
+
+
+def _defines(kind: ast.ClassDef, name: str) -> bool:
+    return any(name in _bound_by(node) for node in kind.body)
+
+
+def _takes_fields(kind: ast.ClassDef) -> bool:
+    """Whether it is decorated as a dataclass or a class of attrs, whose call sets fields."""
+    return any(last_name(decorator) in {*_ATTRS, "dataclass"} for decorator in kind.decorator_list)
 
 
 def last_name(node: ast.expr) -> str:
@@ -55,7 +96,7 @@ def member_of(enum: ast.ClassDef | None, value: Any) -> str | None:
 def arguments_of(kind: ast.ClassDef | None, fields: Sequence[str]) -> list[str] | None:
     """The names by which a class of attrs or a dataclass takes these fields; None where it does not take them all, or
     where that cannot be seen."""
-    if kind is None or any(isinstance(node, ast.FunctionDef) and node.name == "__init__" for node in kind.body):
+    if kind is None or not _takes_fields(kind) or _defines(kind, "__init__") or _defines(kind, "__new__"):
         return None
     if any(keyword_of(decorator, "init") is False for decorator in kind.decorator_list):
         return None

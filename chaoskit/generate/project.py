@@ -8,8 +8,9 @@ import configparser
 import contextlib
 import fnmatch
 import shlex
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,14 +159,64 @@ def parse(file: Path) -> ast.Module | None:
         return None
 
 
-def class_finder(roots: list[Path]) -> FindClass:
-    """A function that finds the source of a class in the modules below these directories."""
-    trees: dict[str, ast.Module | None] = {}
+def class_finder(file: Path, own: Mapping[str, str], roots: list[Path]) -> FindClass:
+    """A function that finds the source of a class in `file`, whose module has the names `own`, and in the modules of the
+    repository that importing it imports. A class of any other module is not found, so that no import is written that
+    the file would not make itself."""
+    trees: dict[str, ast.Module] = {}
+    tree = parse(file)
+    if tree is not None:
+        trees = dict.fromkeys(own, tree)
+        _follow(tree, next(iter(own), ""), file.name == "__init__.py", roots, trees)
 
     def find(module: str, qualname: str) -> ast.ClassDef | None:
-        if module not in trees:
-            file = module_file(module, roots)
-            trees[module] = parse(file) if file is not None else None
-        return class_in(trees[module], qualname)
+        return class_in(trees.get(module), qualname)
 
     return find
+
+
+def _follow(tree: ast.Module, name: str, is_package: bool, roots: list[Path], trees: dict[str, ast.Module]) -> None:
+    """Add the modules that this one imports, and those that they import."""
+    waiting = list(_imported(tree, name, is_package))
+    while waiting:
+        module = waiting.pop()
+        if module in trees or module.partition(".")[0] in sys.stdlib_module_names:
+            continue
+        path = module_file(module, roots)
+        found = parse(path) if path is not None else None
+        if path is not None and found is not None:
+            trees[module] = found
+            waiting += _imported(found, module, path.name == "__init__.py")
+
+
+def _imported(tree: ast.Module, name: str, is_package: bool) -> Iterator[str]:
+    """The modules that are imported for sure with a module of this name, and the packages they lie in."""
+    for node in _surely(tree.body):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _with_packages(alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(part for part in (_above(name, node.level, is_package), node.module or "") if part)
+            if base:
+                yield from _with_packages(base)
+                yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _surely(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Statements that run whenever a module is imported: none in functions, none under a condition."""
+    for node in body:
+        if isinstance(node, (ast.Try, ast.With)):
+            yield from _surely(node.body)
+        else:
+            yield node
+
+
+def _above(name: str, level: int, is_package: bool) -> str:
+    """The package from which a relative import of this level starts; empty for an absolute one."""
+    parts = name.split(".")
+    return ".".join(parts[: len(parts) - level + is_package]) if level else ""
+
+
+def _with_packages(module: str) -> Iterator[str]:
+    parts = module.split(".")
+    yield from (".".join(parts[:length]) for length in range(1, len(parts) + 1))

@@ -1,4 +1,9 @@
-"""Encoded values of a repro file as Python source. Nothing is decoded for it, imported or run."""
+"""Encoded values of a repro file as Python source. Nothing is decoded for it, imported or run.
+
+The file may be a stranger's, and what is written here is run later. So a name in it is written only where the source of
+a class shows what a call of it does: a named tuple, an Enum, a dataclass or a class of attrs. All else is left to
+`codec.decode`, as data, which finds classes among those that are imported and calls none.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ from uuid import UUID
 import attrs
 
 from chaoskit.errors import CodecError
-from chaoskit.generate.classes import FindClass, arguments_of, member_of
+from chaoskit.generate.classes import FindClass, arguments_of, is_enum, is_named_tuple, member_of
 from chaoskit.generate.source import Code, Group, Names, are_names, call, listed, mapping, quoted, tupled
 
 
@@ -62,11 +67,11 @@ class Values:
 
     def _tagged(self, tag: str, content: Any, encoded: dict[str, Any]) -> Code:
         if tag == "tuple":
-            return tupled([self.source(item) for item in content])
+            return tupled([self.source(item) for item in _checked(content, list)])
         if tag in ("set", "frozenset"):
-            return _set(tag, [self.source(item) for item in content])
+            return _set(tag, [self.source(item) for item in _checked(content, list)])
         if tag == "dict":
-            return mapping((self.source(key), self.source(value)) for key, value in content)
+            return mapping((self.source(key), self.source(value)) for key, value in _checked(content, list))
         if tag == "float":
             if content not in ("nan", "inf", "-inf"):
                 raise CodecError(f"$float cannot be read from {content!r}")
@@ -74,43 +79,51 @@ class Values:
         if tag == "bytes":
             return quoted(base64.b64decode(content, validate=True))
         if tag == "timedelta":
-            days, seconds, microseconds = (_atom(_whole(number)) for number in content)
+            days, seconds, microseconds = (_atom(_checked(number, int)) for number in content)
             name = self.names.name("datetime", "timedelta")
             parts = {"days": days, "seconds": seconds, "microseconds": microseconds}
             return call(name, (), {unit: number for unit, number in parts.items() if number != "0"})
         if tag in _STANDARD:
             known = _STANDARD[tag]
-            known.read(content)
+            known.read(_checked(content, str))
             return call(self.names.name(known.module, known.name) + known.method, [quoted(content)])
         if tag == "repr":
             raise CodecError(f"only the text of a value was kept: {content}")
         if tag == "enum":
-            return self._enum(content, encoded["value"])
+            return self._enum(content, encoded)
         if tag == "object":
             return self._object(content, encoded)
         return self._decoded(encoded)
 
-    def _enum(self, content: Any, value: Any) -> Code:
+    def _enum(self, content: Any, encoded: dict[str, Any]) -> Code:
         module, qualname = _class_name(content)
+        found, value = self.find(module, qualname), encoded["value"]
+        if not is_enum(found):
+            return self._decoded({"$enum": self._known(content), "value": value})
         name = self.names.name(module, qualname)
-        member = member_of(self.find(module, qualname), value)
+        member = member_of(found, value)
         return f"{name}.{member}" if member else call(name, [self.source(value)])
 
     def _object(self, content: Any, encoded: dict[str, Any]) -> Code:
         module, qualname = _class_name(content)
+        found = self.find(module, qualname)
         if "items" in encoded:
-            return call(self.names.name(module, qualname), map(self.source, encoded["items"]))
-        fields = encoded["fields"]
-        arguments = arguments_of(self.find(module, qualname), list(fields))
+            items = _checked(encoded["items"], list)
+            if is_named_tuple(found):
+                return call(self.names.name(module, qualname), map(self.source, items))
+            return self._decoded({"$object": self._known(content), "items": items})
+        fields = _checked(encoded["fields"], dict)
+        arguments = arguments_of(found, list(fields))
         if arguments is None:
-            return self._decoded({"$object": f"{self._importable(module)}:{qualname}", "fields": fields})
+            return self._decoded({"$object": self._known(content), "fields": fields})
         given = zip(arguments, fields.values(), strict=True)
         return call(self.names.name(module, qualname), (), {name: self.source(value) for name, value in given})
 
-    def _importable(self, module: str) -> str:
-        """Import the module, and say under which name it is known then."""
-        self.names.module(module)
-        return self.renamed.get(module, module)
+    def _known(self, content: str) -> str:
+        """The class as `decode` finds it. Nothing is imported for it: the test's own module has done that, or it is
+        refused."""
+        module, qualname = _class_name(content)
+        return f"{self.renamed.get(module, module)}:{qualname}"
 
     def _decoded(self, encoded: Any) -> Code:
         """For what no expression makes: a class that is not made by its fields, a type that the test registers."""
@@ -124,10 +137,11 @@ def _set(tag: str, items: list[Code]) -> Code:
     return braces if tag == "set" else call("frozenset", [braces])
 
 
-def _whole(number: Any) -> int:
-    if type(number) is not int:
-        raise TypeError(f"{number!r} is not a whole number")
-    return number
+def _checked(given: Any, kind: type) -> Any:
+    """JSON of just this type. Raises TypeError."""
+    if type(given) is not kind:
+        raise TypeError(f"{given!r} is not of type {kind.__name__}")
+    return given
 
 
 def _atom(value: Any) -> str:
