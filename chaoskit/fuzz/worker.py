@@ -194,6 +194,8 @@ class FuzzAsked(PytestAsked):
     def _note(self, answer: Answer, repro: Repro, text: str | None, source: str) -> None:
         if answer.failure is not None:
             self._found(answer.failure, source)
+        elif text is not None and self._worker.corpus is not None and answer.became == "CANNOT REPLAY":
+            self._worker.corpus.leave_out(answer.reason)
         elif text is not None and self._worker.corpus is not None and answer.is_settled:
             self._worker.corpus.drop(self.test, text)
         elif text is None:

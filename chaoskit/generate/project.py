@@ -160,9 +160,9 @@ def parse(file: Path) -> ast.Module | None:
 
 
 def class_finder(file: Path, own: Mapping[str, str], roots: list[Path]) -> FindClass:
-    """A function that finds the source of a class in `file`, whose module has the names `own`, and in the modules of the
-    repository that importing it imports. A class of any other module is not found, so that no import is written that
-    the file would not make itself."""
+    """A function that finds the source of a class in `file`, whose module has the names `own`, and in the modules of
+    the repository that importing it imports. A class of any other module is not found, so that no import is written
+    that the file would not make itself."""
     trees: dict[str, ast.Module] = {}
     tree = parse(file)
     if tree is not None:
