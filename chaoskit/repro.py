@@ -367,7 +367,7 @@ def refused_as_one_line() -> Iterator[None]:
     except ChaosError as error:
         raise ReproError(str(error)) from None
     except Exception as error:  # noqa: BLE001 - see above
-        raise ReproError(f"cannot be read: {type(error).__name__}: {_said(error)}") from None
+        raise ReproError(f"broken ({type(error).__name__}: {_said(error)})") from None
 
 
 def _said(error: Exception) -> str:

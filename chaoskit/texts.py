@@ -52,7 +52,7 @@ def one_line(text: str, most: int = LONGEST_LINE) -> str:
     """A sentence as one line of at most so many characters. What is cut out is cut out of its middle: errors begin with
     what is wrong, and end with what to do."""
     ends = text if len(text) <= 4 * most else f"{text[: 2 * most]}{text[-2 * most :]}"
-    line = " ".join(visible(ends).split())
+    line = for_log(" ".join(visible(ends).split()))
     if len(line) <= most and ends is text:
         return line
     kept = most - 3

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import attrs
+import rich
 
 import chaoskit
 
@@ -20,7 +20,8 @@ FORBIDDEN = {
     "webbrowser.open", "pickle.find_class", "ctypes.dlopen", "code.__new__",
 }  # fmt: skip
 
-INSTALLED = ("<frozen ", str(Path(os.__file__).parent), str(Path(attrs.__file__).parent.parent), str(Path(chaoskit.__file__).parent))
+INSTALLED = ("<frozen ", *(str(Path(module.__file__ or "").parent) for module in (os, chaoskit, rich)))
+"""Where the code of modules is that may be imported when they are needed for the first time."""
 _SCRATCH = "chaoskit-"
 """The beginning of the names of the directories that our commands make for themselves, and take away."""
 
@@ -33,7 +34,7 @@ def _listen(event: str, args: tuple[Any, ...]) -> None:
     if event in ("os.mkdir", "os.rmdir", "shutil.rmtree") and _SCRATCH in str(args[0]):
         return
     if event == "exec" and str(getattr(args[0], "co_filename", "")).startswith(INSTALLED):
-        return  # a module of the standard library or of ours, imported when it is needed for the first time
+        return
     if event in FORBIDDEN:
         _seen.append(f"{event} {args!r:.200}")
     elif event == "import" and args[0].partition(".")[0] not in ("chaoskit", "encodings", "rich"):
@@ -52,7 +53,7 @@ sys.addaudithook(_listen)  # there is no way to take one away: it does nothing w
 
 @contextmanager
 def watched() -> Iterator[list[str]]:
-    """Gives what was done inside: code run from a text, processes, files written, modules imported for the first time."""
+    """Gives what was done inside: code run from a text, processes, files written, modules imported."""
     global _seen
     before, _seen, writes = _seen, [], sys.dont_write_bytecode
     sys.dont_write_bytecode = True

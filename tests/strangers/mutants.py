@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
+from strangers.project import TEST
 
 from chaoskit import Event, Scenario, Verdict, Violation
 from chaoskit.brokers import Settings
@@ -16,7 +17,6 @@ from chaoskit.repro import document
 from chaoskit.scenario import Broker
 from chaoskit.verdict import States
 from models.systems import SYSTEMS
-from strangers.project import TEST
 
 DIGITS = "@digits@"
 """Stands for a number of 5,000 digits, which Python refuses to make."""
@@ -31,12 +31,14 @@ CLASSES = [
     "test_shop:Money.amount", "o\u017f:system", "test_shop:Kind\x1b[31m", "..:x", "test_shop:lambda",
 ]  # fmt: skip
 TEXTS = [
-    "", "\x1b[2J\x1b[31mred", "\x1b]0;title\x07", "a\r\nb", "n\n::error::forged", "\n  ::stop-commands::x", "##[error]x",
-    "\u202egnp.exe", "\u2028", "\x00", "\x9b31m", "\ud800", '"""', '\\"""', "'''", '"', "\\", "\\N{BULLET}", "{0.__class__}",
+    "", "\x1b[2J\x1b[31mred", "\x1b]0;title\x07", "a\r\nb", "n\n::error::forged", "\n  ::stop-commands::x",
+    "##[error]x", "\u202egnp.exe", "\u2028", "\x00", "\x9b31m", "\ud800", '"""', '\\"""', "'''", '"', "\\",
+    "\\N{BULLET}", "{0.__class__}",
     "%s%n", f'"""\n{CODE}\n"""', f"'+{CODE}+'", CODE, "x" * 3000, "a" * 70 + " ::error::x", "alice", "e1", "e2", "1",
     "final_state", "hang", "died", "refused", "Kafka", "test_shop.py::trap", "scripts/canary_too.py::x",
     "canary.py::test_shop", "../canary.py::x", "/etc/passwd.py::x", "test_shop.py::test_shop[\x1b[31m]", "-p x.py::y",
-    "file:///etc/passwd", "<script>alert(1)</script>", "]]>", "&#x1b;", "| a | b |", "`x`", "test_shop.py::Trap::__new__",
+    "file:///etc/passwd", "<script>alert(1)</script>", "]]>", "&#x1b;", "| a | b |", "`x`",
+    "test_shop.py::Trap::__new__",
 ]  # fmt: skip
 NUMBERS = [
     0, 1, -1, 2, 3, 7, 255, 1000, 99_999, 100_001, 2**31, 2**63, 10**30, -(2**63), 10**400, True, False, 0.5, 1e308,
@@ -68,6 +70,10 @@ SCALARS: dict[str, list[Any]] = {
 }  # fmt: skip
 
 
+NAMES = ["$tuple", "$object", "value", "message", "copy", "raised", "fault"]
+FIELDS = ["amount", "kind", "lines", "open", "weight", "x", "y", CODE, "__class__"]
+
+
 def hostile(chance: random.Random) -> Any:
     """Something that no file should have at this place."""
     kind = chance.randrange(8)
@@ -86,7 +92,9 @@ def hostile(chance: random.Random) -> Any:
         items = [chance.choice([1, CODE, "touch PWNED", hostile(chance)]) for _ in range(chance.randrange(4))]
         return {"$object": chance.choice(CLASSES), "items": items}
     if kind == 6:
-        names = chance.sample(["amount", "kind", "lines", "open", "weight", "x", "y", CODE, "__class__"], chance.randrange(4))
+        names = chance.sample(
+            ["amount", "kind", "lines", "open", "weight", "x", "y", CODE, "__class__"], chance.randrange(4)
+        )
         return {"$object": chance.choice(CLASSES), "fields": {name: hostile(chance) for name in names}}
     return {f"${chance.choice(list(SCALARS))}": hostile(chance)}
 
@@ -96,8 +104,9 @@ def hostile(chance: random.Random) -> Any:
 
 def good(system: Settings, test: str = TEST) -> Iterator[dict[str, Any]]:
     """A file for each kind of fault that this broker can make."""
+    debit = {"$enum": "test_shop:Kind", "value": "debit"}
     values = [
-        {"a": [1, None]}, {"$object": "test_shop:Money", "fields": {"amount": 1, "kind": {"$enum": "test_shop:Kind", "value": "debit"}}},
+        {"a": [1, None]}, {"$object": "test_shop:Money", "fields": {"amount": 1, "kind": debit}},
         {"$tuple": [1, {"$set": [1]}]}, {"$object": "test_shop:Point", "items": [1, 2]},
     ]  # fmt: skip
     events = [Event(key, number) for number, key in enumerate(["a", "b", "a", "a"])]
@@ -159,7 +168,9 @@ def change(data: dict[str, Any], chance: random.Random) -> None:
     elif how == 1 and isinstance(inside, list):
         inside.insert(last, copy.deepcopy(chance.choice([inside[last], hostile(chance)])))
     elif how == 1:
-        inside[chance.choice([*TEXTS, "$tuple", "$object", "value", "message", "copy", "raised", "fault"])] = inside[last]
+        inside[chance.choice([*TEXTS, "$tuple", "$object", "value", "message", "copy", "raised", "fault"])] = inside[
+            last
+        ]
     elif how == 2:
         inside[last] = copy.deepcopy(_part(data, chance.choice(found)))
     elif how == 3 and type(inside[last]) is int:

@@ -1,4 +1,4 @@
-"""The repository that a stranger's files are read in: a chaos test, classes, and traps that say when they are sprung."""
+"""The repository that a stranger's files are read in: a chaos test, classes, and traps that say when they spring."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 TEST = "test_shop.py::test_shop"
 
-SHOP = '''
+SHOP = """
 import enum
 import os
 import subprocess
@@ -76,7 +76,7 @@ def test_shop(deliver):
         seen.setdefault(str(message.id), []).append(message.partition)
     deliver(handle)
     return seen
-'''
+"""
 
 EVENTS = """
 import attrs
