@@ -8,11 +8,12 @@ from typing import Any
 
 from chaoskit.errors import ReproError
 
-LARGEST_FILE = 16 * 1024 * 1024
-"""Bytes of a file: ten thousand events with their steps are five million. As Python objects they are twenty times that.
+LARGEST_FILE = 8 * 1024 * 1024
+"""Bytes of a file: ten thousand events with their steps are four million. As Python objects they are forty times that,
+at worst.
 """
 
-LARGEST_SUM = 64 * 1024 * 1024
+LARGEST_SUM = 32 * 1024 * 1024
 """Bytes of all files of one command, which are in memory together."""
 
 LARGEST_ZIP = 32 * 1024 * 1024
@@ -32,6 +33,9 @@ MOST_STEPS = 100_000
 
 MOST_FAULTS = 100
 """The search tries sixteen at once. Each is told in a sentence, for which the schedule is looked through."""
+
+MOST_REFUSED = 500
+"""Messages that the handler raised on, each at a place of its own. Each is told, too."""
 
 MOST_VIOLATIONS = 100
 """One for each invariant, and for each refused message that is told."""
@@ -69,6 +73,11 @@ def check(data: Mapping[str, Any]) -> None:
     for entry in _objects(data.get("faults")):
         _check_id(entry.get("at"), "faults")
         _check_numbers({k: v for k, v in entry.items() if k != "at"}, MOST_OF_AN_ARGUMENT, "faults")
+    refused = {
+        (str(e.get("partition")), str(e.get("offset"))) for e in _objects(data.get("schedule")) if e.get("raised")
+    }
+    if len(refused) > MOST_REFUSED:
+        raise ReproError(f'"schedule": {len(refused):,} messages were refused; a repro file may have {MOST_REFUSED:,}')
     for entry in _objects(data.get("schedule")):
         for part in (entry, entry.get("copy")):
             if isinstance(part, dict):

@@ -20,7 +20,7 @@ class own_errors:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, click.ClickException):
-            error.message = one_line(error.message, LONGEST_MESSAGE)  # type: ignore[misc] - final, but ours
+            error.message = one_line(error.message, LONGEST_MESSAGE)  # type: ignore[misc]
         elif isinstance(error, Exception) and not isinstance(error, BrokenPipeError):
             import traceback
 

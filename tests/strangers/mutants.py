@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
-from strangers.project import TEST
 
 from chaoskit import Event, Scenario, Verdict, Violation
 from chaoskit.brokers import Settings
@@ -17,6 +15,7 @@ from chaoskit.repro import document
 from chaoskit.scenario import Broker
 from chaoskit.verdict import States
 from models.systems import SYSTEMS
+from strangers.project import TEST
 
 DIGITS = "@digits@"
 """Stands for a number of 5,000 digits, which Python refuses to make."""
@@ -138,13 +137,20 @@ def seeds() -> list[dict[str, Any]]:
 
 # Changes.
 
+DEEPEST = 110
+"""Beyond of which nothing is changed: Python could not follow."""
+
 
 def places(data: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The way to each part of a document."""
+    """The way to each part of a document that is not too deep in it."""
     inside = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    for key, value in inside:
+    for key, value in inside if len(path) < DEEPEST else ():
         yield (*path, key)
         yield from places(value, (*path, key))
+
+
+def _copied(data: Any) -> Any:
+    return json.loads(json.dumps(data))
 
 
 def _part(data: Any, path: tuple[Any, ...]) -> Any:
@@ -166,13 +172,13 @@ def change(data: dict[str, Any], chance: random.Random) -> None:
     if how == 0:
         del inside[last]
     elif how == 1 and isinstance(inside, list):
-        inside.insert(last, copy.deepcopy(chance.choice([inside[last], hostile(chance)])))
+        inside.insert(last, _copied(chance.choice([inside[last], hostile(chance)])))
     elif how == 1:
         inside[chance.choice([*TEXTS, "$tuple", "$object", "value", "message", "copy", "raised", "fault"])] = inside[
             last
         ]
     elif how == 2:
-        inside[last] = copy.deepcopy(_part(data, chance.choice(found)))
+        inside[last] = _copied(_part(data, chance.choice(found)))
     elif how == 3 and type(inside[last]) is int:
         inside[last] += chance.choice([-1, 1, 10, 10**9])
     elif how == 4 and isinstance(inside[last], str):
@@ -186,7 +192,7 @@ def change(data: dict[str, Any], chance: random.Random) -> None:
 
 def mutant(seed: dict[str, Any], chance: random.Random) -> bytes:
     """The text of a changed file, sometimes with changes that are no JSON any more."""
-    data = copy.deepcopy(seed)
+    data = _copied(seed)
     for _ in range(chance.choice([1, 1, 1, 2, 3])):
         change(data, chance)
     text = json.dumps(data, ensure_ascii=True).replace(f'"{DIGITS}"', "9" * 5000)

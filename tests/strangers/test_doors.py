@@ -15,14 +15,12 @@ import attrs
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDatabase
-from strangers.mutants import TEXTS, good
-from strangers.test_mutants import assert_answered, assert_harmless
 
 import chaoskit
 from chaoskit import Event, Kafka, Redeliver, Scenario, Verdict, Violation, bounds
 from chaoskit.brokers import BROKERS
 from chaoskit.cli import main
-from chaoskit.corpus import Corpus, _key
+from chaoskit.corpus import MOST_ENTRIES, Corpus, _key
 from chaoskit.errors import ChaosFailure, ReproError
 from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.screen import Screen
@@ -33,6 +31,8 @@ from chaoskit.repro import Repro, parse, read
 from chaoskit.search.subject import Subject
 from models.systems import SYSTEMS
 from plugin.projects import FIXED, HEAD, WALLET, Project
+from strangers.mutants import TEXTS, good
+from strangers.test_mutants import assert_answered, assert_harmless
 
 TEST = "test_wallet.py::test_wallet"
 GOOD = next(good(SYSTEMS["Kafka"], TEST))
@@ -150,7 +150,7 @@ def test_what_a_corpus_has_too_much_of_is_not_read() -> None:
         database.save(_key(TEST), changed(comment=number).encode())
     database.save(_key(TEST), b"x" * (bounds.LARGEST_FILE + 1))
     found = Corpus(database).failures(TEST)
-    assert 0 < len(found) <= 200
+    assert 0 < len(found) <= MOST_ENTRIES
 
 
 # Only what pytest collects.
@@ -185,7 +185,7 @@ def test_no_file_makes_pytest_import_what_it_does_not_collect(tmp_path: Path) ->
     assert not list(tmp_path.rglob("RAN"))
 
 
-def test_a_function_that_is_imported_already_is_not_a_files_to_call(
+def test_a_function_that_is_imported_already_is_not_for_a_file_to_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`chaoskit.replay` calls chaos tests and functions of `deliver`, below the current directory."""
@@ -212,6 +212,9 @@ TOO_MUCH = {
     "events": changed(events=GOOD["events"] * bounds.MOST_EVENTS),
     "steps": changed(schedule=GOOD["schedule"] * bounds.MOST_STEPS),
     "faults": changed(faults=GOOD["faults"] * (bounds.MOST_FAULTS + 1)),
+    "refused": changed(
+        schedule=[GOOD["schedule"][0] | {"raised": True, "offset": n} for n in range(bounds.MOST_REFUSED + 1)]
+    ),
     "violations": changed(violations=GOOD["violations"] * (bounds.MOST_VIOLATIONS + 1)),
     "growth": changed(faults=[{"fault": "Rehash", "at": "e1", "to": 10**9}]),
     "after": changed(faults=[{"fault": "Redeliver", "at": "e1", "after": 10**9}]),
@@ -290,7 +293,7 @@ def test_a_small_zip_file_that_becomes_huge_is_not_unpacked(tmp_path: Path, monk
     said = replayed(tmp_path / "bomb.zip")
     assert said.exit_code == 2
     assert (
-        "its 5 repro files would become 83,886,075 bytes; 2,000 files and 67,108,864 bytes are the most" in said.output
+        "its 5 repro files would become 41,943,035 bytes; 2,000 files and 33,554,432 bytes are the most" in said.output
     )
     with ZipFile(tmp_path / "many.zip", "w") as archive:
         for number in range(bounds.MOST_FILES + 1):
@@ -308,7 +311,7 @@ def test_files_of_a_directory_have_the_same_limit(tmp_path: Path) -> None:
             file.truncate(bounds.LARGEST_FILE - 1)
     said = replayed(tmp_path)
     assert said.exit_code == 2
-    assert "with this one it is more than 2,000 repro files or 67,108,864 bytes" in said.output
+    assert "with this one it is more than 2,000 repro files or 33,554,432 bytes" in said.output
 
 
 @pytest.mark.parametrize("text", [text for text in TEXTS if "\0" not in text and "\ud800" not in text])
@@ -429,3 +432,10 @@ def test_a_failure_is_saved_where_there_are_no_hard_links(
     path = hostile_verdict("a").save(tmp_path)
     assert read(path).violations[0]["invariant"] == "a"
     assert os.listdir(tmp_path) == [path.name]
+
+
+def test_the_bounds_stand_in_the_document() -> None:
+    """Whoever changes one says so there."""
+    text = (Path(__file__).parent.parent.parent / "SECURITY.md").read_text(encoding="utf-8")
+    numbers = [value for name, value in vars(bounds).items() if name.isupper() and not name.startswith("_")]
+    assert [f"{value:,}" for value in [*numbers, MOST_ENTRIES] if f"{value:,}" not in text] == []

@@ -22,14 +22,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from strangers.canaries import watched
-from strangers.mutants import mutant, seeds
-from strangers.project import shop
 
 import chaoskit
 from chaoskit.cli import main
 from chaoskit.errors import ReproError
 from chaoskit.replays import Answer
+from strangers.canaries import watched
+from strangers.mutants import mutant, seeds
+from strangers.project import shop
 
 MANY = int(os.environ.get("CHAOSKIT_STRANGERS", "600"))
 SEED = int(os.environ.get("CHAOSKIT_STRANGERS_SEED", "1"))

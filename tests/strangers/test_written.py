@@ -11,9 +11,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from strangers.canaries import watched
-from strangers.mutants import TEXTS, good, hostile
-from strangers.project import shop
 
 from chaoskit.bounds import check_depth
 from chaoskit.cli import main
@@ -21,6 +18,9 @@ from chaoskit.errors import CodecError, ReproError
 from chaoskit.generate.project import class_finder, parse
 from chaoskit.generate.source import Names, laid_out, quoted
 from chaoskit.generate.values import Values
+from strangers.canaries import watched
+from strangers.mutants import TEXTS, good, hostile
+from strangers.project import shop
 
 MANY = 10_000
 CALLED = {
