@@ -8,7 +8,6 @@ up among the modules that are imported already and made without calling them, so
 from __future__ import annotations
 
 import base64
-import binascii
 import functools
 import json
 import math
@@ -17,7 +16,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import Enum, Flag
 from typing import Any
 from uuid import UUID
@@ -25,6 +24,7 @@ from uuid import UUID
 import attrs
 
 from chaoskit.errors import CodecError
+from chaoskit.texts import printed
 
 Encode = Callable[[Any], Any]
 Decode = Callable[[Any], Any]
@@ -49,6 +49,8 @@ _SCALARS: list[_Scalar] = [
     _Scalar(timedelta, "timedelta", lambda v: [v.days, v.seconds, v.microseconds], lambda t: timedelta(*t)),
     _Scalar(UUID, "uuid", str, UUID),
 ]
+_PLAIN = frozenset(scalar.tag for scalar in _SCALARS) | {"tuple", "set", "frozenset", "dict", "float", "repr"}
+"""Tags that need no class but Python's own."""
 _RESERVED = {"tuple", "set", "frozenset", "dict", "float", "enum", "object", "repr"}
 
 
@@ -68,7 +70,7 @@ def register(kind: type, tag: str, encode: Encode, decode: Decode) -> None:
 def encode(value: Any, where: str = "value") -> Any:
     """JSON for `value`. Raises CodecError that names the place and the type that has no encoding."""
     kind = type(value)
-    if value is None or kind in (bool, int, str):
+    if value is None or kind in (bool, str) or (kind is int and abs(value) < _PRINTED):
         return value
     if kind is float:
         return value if math.isfinite(value) else {"$float": str(value)}
@@ -95,6 +97,8 @@ def _encode_dict(value: dict[Any, Any], where: str) -> Any:
 
 def _encode_object(value: Any, where: str) -> Any:
     kind = type(value)
+    if kind is int:
+        raise CodecError(f"{where} is a whole number of more than 4,000 digits, which a repro file cannot hold")
     name = f"{kind.__module__}:{kind.__qualname__}"
     if "<locals>" not in name and kind.__module__ != "builtins":
         if isinstance(value, Enum):
@@ -120,11 +124,15 @@ def lenient(value: Any) -> Any:
             return {key: lenient(item) for key, item in value.items()}
         if isinstance(value, list):
             return [lenient(item) for item in value]
-        return {"$repr": _ADDRESS.sub("", repr(value))}
+        return {"$repr": _ADDRESS.sub("", printed(value))}
 
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 """Where an object lies says nothing about it, and is another place each time."""
+
+
+_PRINTED = 10**4000
+"""Python prints numbers of 4,300 digits at most, and reads no longer ones."""
 
 
 def _canonical(encoded: Any) -> str:
@@ -152,8 +160,24 @@ def decode(encoded: Any) -> Any:
         return _decode_tagged(tag, content, encoded)
     except CodecError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, InvalidOperation, binascii.Error) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, ArithmeticError) as error:
         raise CodecError(f"${tag} cannot be read from {content!r}: {error}") from error
+
+
+def decode_plain(encoded: Any) -> Any:
+    """The value again where it needs no class but Python's own: the same in every process, and without any code of a
+    class, such as its `__hash__`. Raises CodecError otherwise."""
+    _check_plain(encoded)
+    return decode(encoded)
+
+
+def _check_plain(encoded: Any) -> None:
+    if isinstance(encoded, dict):
+        for key in encoded:
+            if key.startswith("$") and key[1:] not in _PLAIN:
+                raise CodecError(f"{key} needs a class of the test")
+    for inner in encoded.values() if isinstance(encoded, dict) else encoded if isinstance(encoded, list) else ():
+        _check_plain(inner)
 
 
 def _decode_tagged(tag: str, content: Any, encoded: Mapping[str, Any]) -> Any:
@@ -167,7 +191,7 @@ def _decode_tagged(tag: str, content: Any, encoded: Mapping[str, Any]) -> Any:
             raise CodecError(f"$float cannot be read from {content!r}")
         return float(content)
     if tag == "repr":
-        return Shown(content)
+        return Shown(_text(content))
     if tag == "enum":
         return _enum_member(_find_class(content, Enum), decode(encoded["value"]))
     if tag == "object":
@@ -176,6 +200,12 @@ def _decode_tagged(tag: str, content: Any, encoded: Mapping[str, Any]) -> Any:
         if scalar.tag == tag:
             return scalar.decode(decode(content))
     raise CodecError(f"${tag} is not a known encoding; register its type in the test's module or conftest.py")
+
+
+def _text(content: Any) -> str:
+    if not isinstance(content, str):
+        raise CodecError(f"{content!r} is not a text")
+    return content
 
 
 @attrs.frozen
@@ -223,8 +253,13 @@ def _enum_member(kind: type, value: Any) -> Any:
 
 def _make_object(kind: type, encoded: Mapping[str, Any]) -> Any:
     """An instance with these fields, made without running its class's code."""
+    if any("__del__" in vars(each) for each in kind.__mro__):
+        raise CodecError(f"{kind.__qualname__} does something when it is thrown away: it is no plain data")
     if "items" in encoded and issubclass(kind, tuple) and "_fields" in vars(kind):
-        return tuple.__new__(kind, [decode(item) for item in encoded["items"]])
+        items = [decode(item) for item in encoded["items"]]
+        if len(items) != len(vars(kind)["_fields"]):
+            raise CodecError(f"{kind.__qualname__} does not have {len(items)} items")
+        return tuple.__new__(kind, items)
     names = _field_names(kind)
     fields = encoded.get("fields")
     if names is None or not isinstance(fields, dict) or set(fields) != set(names):

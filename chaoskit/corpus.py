@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,11 +15,16 @@ import attrs
 import hypothesis
 from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 
+from chaoskit.bounds import LARGEST_FILE, LARGEST_SUM
 from chaoskit.errors import ReproError, UsageError
 from chaoskit.repro import Repro, parse
+from chaoskit.texts import one_line
 
 PAUSE = 30.0
 """Seconds after which a database that did not answer is asked again."""
+
+MOST_ENTRIES = 200
+"""Failures of one test that are looked at: whoever can write into the database could put any number there."""
 
 
 def database_of(place: str | None, directory: Path) -> ExampleDatabase | None:
@@ -68,6 +74,7 @@ class Corpus:
     notes: list[str] = attrs.field(factory=list)
     clock: Callable[[], float] = time.monotonic
     _missed: list[tuple[str, str]] = attrs.field(factory=list)
+    _said: set[str] = attrs.field(factory=set)
     _silent_until: float | None = None
 
     def take_notes(self) -> list[str]:
@@ -77,12 +84,26 @@ class Corpus:
 
     def failures(self, test: str) -> list[tuple[Repro, str]]:
         """Those of this test, each with its text, in an order that does not depend on the database. What cannot be read
-        is left out."""
-        found = self._ask(lambda: sorted(self.database.fetch(_key(test))))
+        is left out, which is said once."""
+        found = self._ask(lambda: sorted(_some(self.database.fetch(_key(test)))))
         if found is None:
             return []
         self._tell_missed()
-        return list(_readable(found, test))
+        entries = [_entry(text, test) for text in found]
+        refused = [entry for entry in entries if isinstance(entry, str)]
+        if refused:
+            more = f", and {len(refused) - 1:,} more" if len(refused) > 1 else ""
+            self._say_once(f"the shared corpus has what cannot be read, and it is left out: {refused[0]}{more}")
+        return [entry for entry in entries if isinstance(entry, tuple)]
+
+    def leave_out(self, reason: str) -> None:
+        """An entry could not be played: it costs nobody a search, and is said once."""
+        self._say_once(f"the shared corpus has what cannot be played, and it is left out: {reason}")
+
+    def _say_once(self, note: str) -> None:
+        if note not in self._said:
+            self._said.add(note)
+            self.notes.append(note)
 
     def add(self, test: str, text: str) -> None:
         self._missed.append((test, text))
@@ -122,15 +143,26 @@ def _key(test: str) -> bytes:
 
 def _short(error: Exception) -> str:
     lines = str(error).splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}".strip(": ")
+    return one_line(f"{type(error).__name__}: {lines[0]}".strip(": "))
 
 
-def _readable(texts: list[bytes], test: str) -> Iterator[tuple[Repro, str]]:
-    for text in texts:
-        try:
-            decoded = text.decode()
-            repro = parse(decoded, Path("the shared corpus"))
-        except (UnicodeDecodeError, ReproError):  # of another version, or not ours
-            continue
-        if repro.test == test:
-            yield repro, decoded
+def _some(texts: Iterable[bytes]) -> Iterator[bytes]:
+    """As many as anybody looks at."""
+    left = LARGEST_SUM
+    for text in islice(texts, MOST_ENTRIES):
+        left -= min(len(text), LARGEST_FILE)
+        if left < 0:
+            return
+        yield text if len(text) <= LARGEST_FILE else b""
+
+
+def _entry(text: bytes, test: str) -> tuple[Repro, str] | str | None:
+    """The repro and its text, or why there is none; None for one of another test."""
+    try:
+        decoded = text.decode()
+        repro = parse(decoded, Path("the shared corpus"))
+    except UnicodeDecodeError:
+        return "not UTF-8 text"
+    except ReproError as error:  # of another version, or not ours
+        return str(error)
+    return (repro, decoded) if repro.test == test else None

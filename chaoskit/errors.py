@@ -39,14 +39,22 @@ class CodecError(ChaosError):
 
 
 class ReproError(ChaosError):
-    """A repro file that cannot be replayed, with the reason."""
+    """A repro file that cannot be replayed, with the reason: one line of at most 300 characters, of which none is a
+    control character, whatever the file is made of."""
+
+    def __init__(self, reason: str) -> None:
+        from chaoskit.texts import one_line
+
+        super().__init__(one_line(reason))
 
 
 class ChaosFailure(AssertionError):
     """A chaos test failed: its verdict is violated or unknown. The text is the whole report."""
 
     def __init__(self, report: str, verdict: Verdict) -> None:
-        super().__init__(report)
+        from chaoskit.texts import for_log
+
+        super().__init__(for_log(report))
         self.verdict = verdict
 
 

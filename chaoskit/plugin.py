@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,6 +106,15 @@ def deliver() -> None:
     pytest.fail("`deliver` is given by @chaos: decorate the test with @chaos(events, broker=…)", pytrace=False)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if not config.getoption("chaos_replay"):
+        return None
+    from chaoskit.pytest_asked import is_not_replayed
+
+    return is_not_replayed(config, collection_path) or None
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("chaos_replay"):
@@ -137,6 +147,13 @@ def pytest_runtest_makereport(
     return report
 
 
+def _write(terminal: Any, line: str) -> None:
+    """Names, notes and errors may hold what a stranger wrote."""
+    from chaoskit.texts import for_log
+
+    terminal.write_line(for_log(line))
+
+
 class Summary:
     """What the passing chaos tests have shown, and how to replay the failures, as told at the end; also for reports
     that come from xdist's workers."""
@@ -157,20 +174,21 @@ class Summary:
         if self._said:
             terminalreporter.section("chaoskit")
         for nodeid, said in sorted(self._said):
-            terminalreporter.write_line(nodeid)
+            _write(terminalreporter, nodeid)
             for line in said.splitlines():
-                terminalreporter.write_line(f"  {line}")
+                _write(terminalreporter, f"  {line}")
         if self._said or self._repros:
             from chaoskit.pytest_asked import idle_repros
 
             for line in idle_repros(terminalreporter.config):
-                terminalreporter.write_line(line)
+                _write(terminalreporter, line)
         if self._github and not hasattr(terminalreporter.config, "workerinput"):
             from chaoskit.pytest_reports import append_summary, commands
 
-            for line in [*commands(terminalreporter.config, self._github), append_summary(self._github)]:
-                if line:
-                    terminalreporter.write_line(line)
+            for line in commands(terminalreporter.config, self._github):
+                terminalreporter.write_line(line)  # texts in it have GitHub's own escapes
+            if trouble := append_summary(self._github):
+                _write(terminalreporter, trouble)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -180,5 +198,5 @@ class Summary:
         if self._repros and terminal is not None:
             from chaoskit.pytest_asked import replay_command
 
-            terminal.write_line(f"To replay: {replay_command(session.config, sorted(self._repros))}")
+            _write(terminal, f"To replay: {replay_command(session.config, sorted(self._repros))}")
         return result

@@ -33,8 +33,9 @@ from chaoskit.report.github import Entry, entry_of, packed
 from chaoskit.report.terminal import as_text, headline, held_lines
 from chaoskit.report.told import traceback_of
 from chaoskit.repro import Repro, document, read, save, slug, text_of, write
-from chaoskit.run_pytest import Sink, outside
+from chaoskit.run_pytest import NOT_COLLECTED, Sink, outside
 from chaoskit.search.subject import Subject
+from chaoskit.texts import for_log, in_line
 from chaoskit.verdict import Verdict
 from chaoskit.watch import Limit, why_no_limit
 
@@ -176,8 +177,12 @@ class PytestAsked(Asked):
             if answer.failure is not None:
                 self._notes.append("another machine found this, and the shared corpus had it; nothing was searched")
                 return answer.failure
+            if corpus is not None and answer.became == "CANNOT REPLAY":
+                corpus.leave_out(answer.reason)
             if corpus is not None and answer.is_settled:
                 corpus.drop(self.test, text)
+        if corpus is not None:
+            self._notes += corpus.take_notes()
         return None
 
     def _share(self, verdict: Verdict) -> None:
@@ -299,7 +304,8 @@ class PytestAsked(Asked):
         if isinstance(error, ReferenceRefused) and error.__cause__ is not None:
             text = f"{text}\n\n{traceback_of(error.__cause__)}"
         path, line, _ = self._item.location
-        crash = ReprFileLocation(path, (line or 0) + 1, self.headline or text.splitlines()[0])
+        text = for_log(text)
+        crash = ReprFileLocation(path, (line or 0) + 1, for_log(self.headline) or text.splitlines()[0])
         entry = ReprEntryNative([f"{text.rstrip()}\n"])
         report.longrepr = ReprExceptionInfo(ReprTraceback([entry], None, "native"), crash)
 
@@ -327,13 +333,14 @@ def idle_repros(config: pytest.Config) -> list[str]:
         except ReproError as error:
             lines.append(f"{from_here(path)} cannot be read, and checks nothing: {error}")
             continue
-        file, *names = test.split("::")
-        if names and not _defines(config.rootpath / file, names[-1].partition("[")[0]):
+        names = test.split("::")[1:]
+        if names and (outside(test, config.rootpath) or not _defines(config.rootpath, test)):
             lines.append(f"{from_here(path)} checks nothing: there is no {test} any more")
     return lines
 
 
-def _defines(file: Path, name: str) -> bool:
+def _defines(root: Path, test: str) -> bool:
+    file, name = root / test.partition("::")[0], test.split("::")[-1].partition("[")[0]
     try:
         return re.search(rf"\bdef {re.escape(name)}\b", file.read_text(encoding="utf-8")) is not None
     except (OSError, UnicodeDecodeError):
@@ -402,12 +409,26 @@ def prepare_replay(config: pytest.Config) -> None:
             try:
                 repro = read(file)
             except ReproError as error:
-                raise pytest.UsageError(f"--chaos-replay {file}: {error}") from None
+                raise pytest.UsageError(f"--chaos-replay {in_line(str(file))}: {error}") from None
             if why := outside(repro.test, config.rootpath):
-                raise pytest.UsageError(f"--chaos-replay {file}: {why}")
+                raise pytest.UsageError(f"--chaos-replay {in_line(str(file))}: {in_line(why)}")
             repros.append(repro)
-    config.stash[_REPLAYS] = [attrs.evolve(repro, path=repro.path) for repro in repros]
-    config.args = list(dict.fromkeys(str(config.rootpath / repro.test.partition("::")[0]) for repro in repros))
+    config.stash[_REPLAYS] = repros
+    if config.args_source != pytest.Config.ArgsSource.ARGS:
+        config.args = _collected_here(config)
+
+
+def _collected_here(config: pytest.Config) -> list[str]:
+    """What pytest collects where it is called from rootdir without arguments."""
+    found = [path for given in config.getini("testpaths") for path in sorted(config.rootpath.glob(given))]
+    return [str(path) for path in found or [config.rootpath]]
+
+
+def is_not_replayed(config: pytest.Config, path: Path) -> bool:
+    """Whether nothing in this file or directory is replayed, so that it is not even imported. A file that is replayed
+    is not named to pytest either: a stranger's repro file may name any, and pytest imports what it is told to."""
+    wanted = [config.rootpath / repro.test.partition("::")[0] for repro in config.stash[_REPLAYS]]
+    return not any(file == path or file.is_relative_to(path) for file in wanted)
 
 
 def select_replayed(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -415,7 +436,7 @@ def select_replayed(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen = [item for item in items if item.nodeid in wanted and hasattr(getattr(item, "obj", None), "chaos_terms")]
     missing = sorted(wanted - {item.nodeid for item in chosen})
     if missing and not _sinks(config):
-        raise pytest.UsageError(f"--chaos-replay: {missing[0]} is not a chaos test that pytest collects")
+        raise pytest.UsageError(f"--chaos-replay: {NOT_COLLECTED.format(test=missing[0])}")
     deselected = [item for item in items if item not in chosen]
     if deselected:
         config.hook.pytest_deselected(items=deselected)

@@ -14,7 +14,7 @@ from chaoskit.investigate import default_invariants
 from chaoskit.loop import own_loop
 from chaoskit.replays import Answer, play
 from chaoskit.repro import Repro, read
-from chaoskit.run_pytest import replay_with_pytest
+from chaoskit.run_pytest import outside, replay_with_pytest
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
 
@@ -54,17 +54,24 @@ def _direct(repro: Repro) -> Answer | None:
 
 
 def _imported(test: str) -> Any:
-    """The function of this name in a module that is imported already; nothing is imported for it."""
+    """The chaos test, or the function of `deliver`, of this name in a module below the current directory that is
+    imported already; nothing is imported for it. Any other function is not for a file to call."""
     file, _, name = test.partition("::")
     if not name or "::" in name or "[" in name:
+        return None
+    if outside(test, Path.cwd()):
         return None
     wanted = Path(file).resolve()
     for module in list(sys.modules.values()):
         origin = getattr(module, "__file__", None)
         if origin and Path(origin).resolve() == wanted:
             found = vars(module).get(name)
-            return found if inspect.isfunction(found) else None
+            return found if inspect.isfunction(found) and _is_chaos_test(found) else None
     return None
+
+
+def _is_chaos_test(found: Any) -> bool:
+    return hasattr(found, "chaos_terms") or list(inspect.signature(found).parameters) == ["deliver"]
 
 
 def _by_pytest(repro: Repro) -> Answer:

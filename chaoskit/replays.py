@@ -9,15 +9,16 @@ from typing import Literal
 import attrs
 
 from chaoskit.codec import lenient
-from chaoskit.errors import ChaosError
+from chaoskit.errors import ChaosError, ReproError
 from chaoskit.execute import ReferenceRefused, Run
 from chaoskit.faults import FaultKind
 from chaoskit.invariant import DIED, HANG
 from chaoskit.investigate import hung_verdict, violated
-from chaoskit.repro import Repro, same_settings
+from chaoskit.repro import Repro, refused_as_one_line, same_settings
 from chaoskit.schedule import Schedule
 from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
 from chaoskit.state import same
+from chaoskit.texts import one_line
 from chaoskit.verdict import Verdict
 from chaoskit.watch import Hung
 
@@ -32,14 +33,22 @@ OURS = {"refused", "test body", HANG, DIED}
 """What can be violated whatever the test asks for."""
 
 
+LONGEST_REASON = 1_000
+"""Characters: what pytest or a handler says may be in it, and what a file says."""
+
+
+def _reason(given: str) -> str:
+    return one_line(given, LONGEST_REASON)
+
+
 @attrs.frozen(eq=False)
 class Answer:
-    """What has become of a repro, why where that needs saying, and the verdict where it was played."""
+    """What has become of a repro, why where that needs saying, in one line, and the verdict where it was played."""
 
     became: Became
     path: Path
     test: str = ""
-    reason: str = ""
+    reason: str = attrs.field(default="", converter=_reason)
     verdict: Verdict | None = None
 
     @property
@@ -56,12 +65,20 @@ class Answer:
 def play(
     repro: Repro, subject: Subject, *, across_keys: str = "violation", faults: Collection[FaultKind] | None = None
 ) -> Answer:
-    """Follow the steps of a repro with the present test, which asks for these kinds of `faults`; None: for all.
+    """Follow the steps of a repro with the present test, which asks for these kinds of `faults`; None: for all. Raises
+    nothing, whatever the file makes it do: it may be a stranger's, and costs nobody more than its own answer.
 
     Where the test's broker has other settings now, the faults are played by that broker's own model: what it cannot
     make any more is no failure.
     """
+    try:
+        with refused_as_one_line():
+            return _play(repro, subject, across_keys, faults)
+    except ReproError as error:
+        return Answer("CANNOT REPLAY", repro.path, repro.test, str(error))
 
+
+def _play(repro: Repro, subject: Subject, across_keys: str, faults: Collection[FaultKind] | None) -> Answer:
     def answer(became: Became, reason: str = "", verdict: Verdict | None = None) -> Answer:
         return Answer(became, repro.path, repro.test, reason, verdict)
 

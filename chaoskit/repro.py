@@ -10,6 +10,7 @@ import platform
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,14 +19,15 @@ import cattrs
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.strategies import configure_tagged_union
 
-from chaoskit import __version__
+from chaoskit import __version__, bounds
 from chaoskit.brokers import BROKERS
-from chaoskit.codec import Shown, decode, encode, lenient
-from chaoskit.errors import CodecError, ReproError, StreamError, UsageError, did_you_mean
+from chaoskit.codec import Shown, decode, decode_plain, encode, lenient
+from chaoskit.errors import ChaosError, CodecError, ReproError, StreamError, UsageError, did_you_mean
 from chaoskit.event import Event, EventId, Stream
 from chaoskit.faults import KIND_BY_NAME, Fault
 from chaoskit.scenario import Broker
 from chaoskit.schedule import ACTIONS, DELIVER_LIKE, Do, Raw, Step, to_raw
+from chaoskit.texts import visible
 from chaoskit.verdict import Loss, States, Verdict
 
 FORMAT = 1
@@ -54,13 +56,14 @@ class AsFound:
     keys: tuple[Any, ...]
 
     def stream(self) -> Stream:
-        """The events with their values decoded. Raises CodecError, StreamError."""
+        """The events with their values decoded. Raises ReproError."""
         return _decoded(self.keys, self.events)
 
 
 def _decoded(keys: Sequence[Any], events: Sequence[Event]) -> Stream:
-    pairs = zip(keys, events, strict=True)
-    return Stream.of([Event(decode(key), decode(event.value), event.id, event.seq) for key, event in pairs])
+    with refused_as_one_line():
+        pairs = zip(keys, events, strict=True)
+        return Stream.of([Event(decode(key), decode(event.value), event.id, event.seq) for key, event in pairs])
 
 
 @attrs.frozen
@@ -91,7 +94,7 @@ class Repro:
         return any(violation["invariant"] == invariant for violation in self.violations)
 
     def stream(self) -> Stream:
-        """The events with their values decoded. Raises CodecError, StreamError."""
+        """The events with their values decoded. Raises ReproError."""
         return _decoded(self.keys, self.events)
 
     def raw_steps(self) -> tuple[list[Raw], frozenset[int]]:
@@ -175,6 +178,7 @@ def decode_broker(data: Any) -> Broker:
     for name in settings:
         if name not in known:
             raise ReproError(f"{data['kind']} has no setting {name!r}{did_you_mean(name, known)}")
+    bounds.check_settings(settings)
     try:
         return kind(**settings)
     except UsageError as error:
@@ -195,9 +199,9 @@ def with_shown_values(repro: Repro) -> list[Event]:
 
 
 def shown_value(encoded: Any) -> Any:
-    """The value, or its encoding where it needs a class that is not imported."""
+    """The value, or its encoding where it needs a class."""
     try:
-        return decode(encoded)
+        return decode_plain(encoded)
     except CodecError:
         return encoded
 
@@ -377,7 +381,11 @@ def _linked(name: str, path: Path) -> bool:
         os.link(name, path)
     except FileExistsError:
         return False
-    except OSError:  # a file system without hard links: whoever makes the empty file has the name
+    except (
+        OSError,
+        AttributeError,
+        NotImplementedError,
+    ):  # no hard links here: whoever makes the empty file has the name
         try:
             path.touch(exist_ok=False)
         except FileExistsError:
@@ -391,27 +399,58 @@ def _linked(name: str, path: Path) -> bool:
 
 def read(path: Path) -> Repro:
     """Read and check a file. Raises ReproError with one line that says what is wrong; runs nothing."""
+    return parse(_text_in(path), path)
+
+
+def _text_in(path: Path) -> str:
+    """What stands in a file. A link in somebody else's repository may lead to a device that never ends."""
     try:
-        text = path.read_text(encoding="utf-8")
+        if path.exists() and not path.is_file():
+            raise ReproError("not a file")
+        with path.open("rb") as file:
+            content = file.read(bounds.LARGEST_FILE + 1)
+        return content.decode()
     except FileNotFoundError:
         raise ReproError("no such file") from None
     except UnicodeDecodeError:
         raise ReproError("not UTF-8 text") from None
-    except OSError as error:
-        raise ReproError(f"cannot be read: {error.strerror or error}") from None
-    return parse(text, path)
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise ReproError(f"cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def parse(text: str, path: Path) -> Repro:
     """What `read` makes of the text of a file that is called `path`."""
-    try:
-        data = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ReproError(f"not JSON, or cut off: {error}") from None
-    try:
+    if len(text) > bounds.LARGEST_FILE:
+        raise ReproError(f"larger than {bounds.LARGEST_FILE:,} bytes, which is all that a repro file may have")
+    with refused_as_one_line():
+        try:
+            data = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ReproError(f"not JSON, or cut off: {error}") from None
         return _from_document(path, data)
-    except (UsageError, CodecError) as error:
-        raise ReproError(str(error)) from error
+
+
+@contextmanager
+def refused_as_one_line() -> Iterator[None]:
+    """Within this, whatever a file makes our code raise is the file's fault: a ReproError. It is the only place that
+    says so, and all that reads or plays what may be a stranger's goes through it. Hence the broad `except`: a number of
+    5,000 digits is a ValueError, a date past the year 9999 an OverflowError, and the next one nobody has thought of."""
+    try:
+        yield
+    except ReproError:
+        raise
+    except ChaosError as error:
+        raise ReproError(str(error)) from None
+    except Exception as error:  # noqa: BLE001 - see above
+        raise ReproError(f"broken ({type(error).__name__}: {_said(error)})") from None
+
+
+def _said(error: Exception) -> str:
+    """Its text; one that was made of what cannot be printed has none."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is about a stranger's value, whose text may be what is wrong with it
+        return ""
 
 
 def _from_document(path: Path, data: Any) -> Repro:
@@ -423,19 +462,22 @@ def _from_document(path: Path, data: Any) -> Repro:
     if missing:
         raise ReproError(f"{', '.join(missing)} missing")
     test = data["test"]
-    if not isinstance(test, str) or (test and not _TEST.fullmatch(test)):
+    if not isinstance(test, str) or (test and not _is_test(test)):
         raise ReproError(f'"test" is {test!r}, not a pytest node id such as tests/test_wallet.py::test_wallet')
+    bounds.check(data)
     stamped, keys = _read_events(data["events"], "events")
     ids = {event.id for event in stamped}
     faults = tuple(_read_fault(fault, ids) for fault in _list(data["faults"], "faults"))
     steps = tuple(_read_step(step, ids, faults) for step in _list(data["schedule"], "schedule"))
     violations = _list(data["violations"], "violations")
-    if not all(isinstance(v, dict) and isinstance(v.get("invariant"), str) for v in violations):
-        raise ReproError('"violations" must be a list of objects with an "invariant"')
+    if not violations or not all(isinstance(v, dict) and isinstance(v.get("invariant"), str) for v in violations):
+        raise ReproError('"violations" must be a list of objects with an "invariant", and name one at least')
+    label = data.get("label")
     return Repro(
         path, test, decode_broker(data["broker"]), stamped, faults, steps, data["expected"], data["observed"],
-        tuple(violations), keys, data.get("label"), _read_states(data, len(stamped), len(steps)),
-        _read_versions(data["versions"]), _read_loss(data), _read_found(data),
+        tuple(violations), keys, label if isinstance(label, str) else None,
+        _read_states(data, len(stamped), len(steps)), _read_versions(data["versions"]), _read_loss(data),
+        _read_found(data),
     )  # fmt: skip
 
 
@@ -453,6 +495,11 @@ def _read_found(data: Mapping[str, Any]) -> AsFound | None:
     events, keys = _read_events(data["found"], "found")
     ids = {event.id for event in events}
     return AsFound(events, tuple(_read_fault(f, ids) for f in _list(data["found_faults"], "found_faults")), keys)
+
+
+def _is_test(test: str) -> bool:
+    """Whether this can be the name of a test: never an option, and nothing that a terminal would obey."""
+    return len(test) <= bounds.LONGEST_TEST and visible(test) == test and _TEST.fullmatch(test) is not None
 
 
 def _read_states(data: Mapping[str, Any], events: int, steps: int) -> States | None:
@@ -487,9 +534,9 @@ def _read_versions(data: Any) -> dict[str, str]:
 
 
 def _key(encoded: Any) -> Any:
-    """The key, or its text where it needs a class that is not imported."""
+    """The key, or its text where it needs a class, of which others are imported when it is played."""
     try:
-        return decode(encoded)
+        return decode_plain(encoded)
     except CodecError:
         return Shown(json.dumps(encoded, sort_keys=True))
 

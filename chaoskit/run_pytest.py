@@ -13,6 +13,11 @@ import pytest
 from chaoskit.replays import Answer
 from chaoskit.repro import Repro
 
+NOT_COLLECTED = (
+    "{test} is not a chaos test that pytest collects by itself here (testpaths, python_files, what it ignores), and no "
+    "repro file makes it import another. If the file is one of yours, name it: pytest PATH --chaos-replay=REPRO"
+)
+
 _CONFIGS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
 
@@ -82,13 +87,13 @@ def replay_with_pytest(repros: Sequence[Repro], directory: Path, rootdir: Path |
 
 
 def _run(repros: Sequence[Repro], root: Path) -> tuple[Sink, int, str]:
-    files = list(dict.fromkeys(repro.test.partition("::")[0] for repro in repros))
     options = [f"--chaos-replay={repro.path.resolve()}" for repro in repros]
     # This process has imported Hypothesis already, which pytest would like to rewrite: no error of the project's.
     quiet = ["-q", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    arguments = [f"--rootdir={root}", *quiet, *options, "--", *[str(root / file) for file in files]]
+    # No file is named: pytest collects what it always does here, and of that the plugin takes what is asked for.
+    arguments = [f"--rootdir={root}", *quiet, *options]
     sink, output = Sink(), io.StringIO()
-    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+    with contextlib.chdir(root), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         code = int(pytest.main(arguments, plugins=[sink]))
     return sink, code, output.getvalue()
 
@@ -99,6 +104,6 @@ def _why(repro: Repro, sink: Sink, code: int, output: str) -> str:
         if place == repro.test or place == file:
             return f"{place}: {error}"
     if code in (0, 1, 5):
-        return f"{repro.test} is not a chaos test that pytest collects"
+        return NOT_COLLECTED.format(test=repro.test)
     lines = [line for line in output.splitlines() if line.strip()]
     return f"pytest stopped: {lines[-1].strip() if lines else f'exit code {code}'}"

@@ -57,7 +57,7 @@ def same(expected: Any, observed: Any) -> bool:
     try:
         if bool(expected == observed):
             return True
-    except (ValueError, TypeError):  # an == that gives no truth value, as of arrays: walk instead
+    except (ValueError, TypeError, ArithmeticError):  # an == that gives no truth value, as of arrays: walk instead
         pass
     return next(differences(expected, observed), None) is None
 
@@ -118,7 +118,7 @@ def _fields(value: object) -> tuple[str, ...] | None:
 def _equal(expected: Any, observed: Any, path: str) -> bool:
     try:
         return bool(expected == observed)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ArithmeticError) as error:  # the last of a signaling NaN
         raise StaleState(
             f"{path} ({type(expected).__name__}) cannot be compared: {error}. Return plain data instead"
         ) from error

@@ -14,6 +14,7 @@ from chaoskit.invariant import Violation
 from chaoskit.outcome import Outcome
 from chaoskit.scenario import Scenario
 from chaoskit.schedule import Schedule
+from chaoskit.texts import for_log
 
 Status = Literal["held", "violated", "unknown"]
 Label = Literal["within", "across keys", "not decided"]
@@ -107,4 +108,4 @@ class Verdict:
         """All that there is to say, as text: the headline, what differs, the delivery and why, at most 100 columns."""
         from chaoskit.report.terminal import as_text, headline
 
-        return f"{headline(self)}\n{as_text(self)}"
+        return f"{for_log(headline(self))}\n{as_text(self)}"

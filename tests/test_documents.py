@@ -46,7 +46,7 @@ def test_the_readme_names_every_broker_and_each_of_kafkas_settings() -> None:
 
 def test_the_documents_lead_somewhere() -> None:
     """Each relative link and each anchor of the README and of docs/ exists."""
-    for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for document in (ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))):
         for path, anchor in re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", document.read_text(encoding="utf-8")):
             target = document.parent / path if path else document
             assert target.exists(), f"{document.name} leads to {path}"

@@ -12,7 +12,6 @@ from typing import Any
 
 import attrs
 import click
-from rich.console import Console
 
 from chaoskit.commands.console import own_errors
 from chaoskit.duration import seconds, shown
@@ -20,6 +19,7 @@ from chaoskit.errors import UsageError
 from chaoskit.fuzz.job import Job
 from chaoskit.fuzz.screen import Screen
 from chaoskit.fuzz.session import Session, run
+from chaoskit.report.console import HarmlessConsole
 
 RESTARTS = 10_000
 """Workers that may be replaced: which test has cost how many is the job's to judge, not xdist's."""
@@ -133,9 +133,9 @@ def fuzz(
 
 
 def _fuzz(job: Job, arguments: list[str]) -> int:
-    console = Console(file=sys.stdout, highlight=False)  # this stream, whatever pytest does with it
+    console = HarmlessConsole(file=sys.stdout, highlight=False)  # this stream, whatever pytest does with it
     if not console.is_terminal:
-        console = Console(file=sys.stdout, highlight=False, width=WIDTH)
+        console = HarmlessConsole(file=sys.stdout, highlight=False, width=WIDTH)
     length = f"for {shown(job.time)}" if job.time is not None else "until you stop it (Ctrl-C)"
     part = "" if job.shards == 1 else f", shard {job.shard} of {job.shards}"
     with TemporaryDirectory(prefix="chaoskit-fuzz-") as records, _terminated_as_interrupted():

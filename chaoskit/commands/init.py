@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from chaoskit.brokers import BROKERS
-from chaoskit.commands.console import own_errors
+from chaoskit.commands.console import own_errors, say
 from chaoskit.errors import UsageError, did_you_mean
 from chaoskit.generate.plan import Change, Plan, carry_out, plan, repository
 
@@ -51,21 +51,21 @@ def _init(found: Plan, handler: str | None, broker: str, yes: bool, dry_run: boo
     for change in found.changes:
         _show(change, with_text=not yes)
     for note in found.notes:
-        click.echo(f"\nNote: {note}")
-    click.echo()
+        say(f"\nNote: {note}")
+    say()
     if found.is_done:
-        click.echo("Nothing to do.")
+        say("Nothing to do.")
     elif dry_run:
-        click.echo("Nothing was written: --dry-run.")
+        say("Nothing was written: --dry-run.")
     elif not yes and not sys.stdin.isatty():
         words = ["chaoskit", "init", *([handler] if handler else []), "--yes"]
         words += ["--broker", broker] if broker.lower() != "kafka" else []
-        click.echo(f"Nothing was written: there is no terminal to ask in. `{shlex.join(words)}` writes it.")
+        say(f"Nothing was written: there is no terminal to ask in. `{shlex.join(words)}` writes it.")
     elif yes or click.confirm("Write this?"):
         carry_out(found)
-        click.echo(f"Written. Next: pytest {found.test}" if found.test else "Written.")
+        say(f"Written. Next: pytest {found.test}" if found.test else "Written.")
     else:
-        click.echo("Nothing was written.")
+        say("Nothing was written.")
     return 0
 
 
@@ -73,6 +73,6 @@ _WORDS = {"create": "create  {}", "append": "append  {}", "keep": "keep    {} (i
 
 
 def _show(change: Change, *, with_text: bool) -> None:
-    click.echo(_WORDS[change.kind].format(change.path))
+    say(_WORDS[change.kind].format(change.path))
     for line in change.text.splitlines() if with_text else ():
-        click.echo(f"    | {line}".rstrip())
+        say(f"    | {line}".rstrip())

@@ -6,23 +6,22 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from zipfile import BadZipFile, ZipFile
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import attrs
 import click
-from rich.console import Console
 from rich.text import Text
 
-from chaoskit.commands.console import own_errors, show_renderable
+from chaoskit import bounds
+from chaoskit.commands.console import own_errors, say, show_renderable, write_out
 from chaoskit.errors import ReproError
 from chaoskit.generate.as_test import regression_test
 from chaoskit.replays import EXIT_CODES, Answer
+from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.terminal import report
-from chaoskit.repro import Repro, read
+from chaoskit.repro import Repro, read, refused_as_one_line
 from chaoskit.run_pytest import outside, replay_with_pytest, root_of
-
-LARGEST_REPRO = 64 * 1024 * 1024
-"""Bytes of a file in a zip file."""
+from chaoskit.texts import in_line
 
 
 @click.command()
@@ -75,7 +74,7 @@ def _replay(paths: Sequence[Path], rootdir: Path | None) -> int:
     for answer in answers:
         _print_answer(answer)
     if len(answers) > 1:
-        click.echo(", ".join(f"{sum(a.became == b for a in answers)} {b.lower()}" for b in EXIT_CODES
+        say(", ".join(f"{sum(a.became == b for a in answers)} {b.lower()}" for b in EXIT_CODES
                              if any(a.became == b for a in answers)))  # fmt: skip
     return max(EXIT_CODES[answer.became] for answer in answers)
 
@@ -91,13 +90,14 @@ def _write_test(paths: Sequence[Path], rootdir: Path | None, output: Path | None
             root = (rootdir or root_of(repro.test, Path.cwd())).resolve()
             if why := outside(repro.test, root):
                 raise ReproError(why)
-            source = regression_test(repro, root, name)
+            with refused_as_one_line():
+                source = regression_test(repro, root, name)
             if output is None:
-                click.echo(source, nl=False)
+                write_out(source.encode())
             else:
                 _write_new(output, source, beside=root / repro.test.partition("::")[0])
         except ReproError as error:
-            click.echo(f"{name}: {error}", err=True)
+            say(f"{in_line(str(name))}: {error}", err=True)
             return 2
     return 0
 
@@ -112,11 +112,24 @@ def _write_new(output: Path, source: str, beside: Path) -> None:
         raise ReproError(f"{output} is there already, and is not overwritten; choose another name") from None
     except OSError as error:
         raise ReproError(f"{output} cannot be written: {error.strerror or error}") from error
-    click.echo(f"{output} is written: `pytest {output}` fails until the handler is right", err=True)
+    say(f"{output} is written: `pytest {output}` fails until the handler is right", err=True)
 
 
 def _files(paths: Sequence[Path], unpacked: Path) -> Iterator[tuple[Path, Path]]:
-    """The files, and what they are called: those of a zip file are `unpacked` first."""
+    """The files, and what they are called: those of a zip file are `unpacked` first. So many and no more: they are in
+    memory together."""
+    left, most = bounds.LARGEST_SUM, bounds.MOST_FILES
+    for number, (path, name) in enumerate(_each(paths, unpacked), start=1):
+        left -= path.stat().st_size if path.is_file() else 0
+        if number > most or left < 0:
+            raise click.UsageError(
+                f"{in_line(str(name))}: with this one it is more than {most:,} repro files or "
+                f"{bounds.LARGEST_SUM:,} bytes: name fewer at once"
+            )
+        yield path, name
+
+
+def _each(paths: Sequence[Path], unpacked: Path) -> Iterator[tuple[Path, Path]]:
     for number, path in enumerate(paths):
         if path.is_dir():
             files = sorted(path.glob("*.json")) or sorted(path.rglob("*.json"))
@@ -132,26 +145,45 @@ def _files(paths: Sequence[Path], unpacked: Path) -> Iterator[tuple[Path, Path]]
 def _from_zip(path: Path, directory: Path) -> Iterator[tuple[Path, Path]]:
     """The repro files of a downloaded artifact. Names in it never become places on this machine."""
     directory.mkdir()
+    if path.stat().st_size > bounds.LARGEST_ZIP:
+        raise click.UsageError(f"{path}: larger than {bounds.LARGEST_ZIP:,} bytes: unpack it, and name its files")
     try:
-        with ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if member.filename.lower().endswith(".json")]
-            if not members:
-                raise click.UsageError(f"{path}: no repro file (*.json) in this zip file")
-            for number, member in enumerate(sorted(members, key=lambda member: member.filename)):
-                if member.file_size > LARGEST_REPRO:
-                    raise click.UsageError(f"{path}: {member.filename} is too large for a repro file")
+        with ZipFile(path) as archive, refused_as_one_line():
+            members = _members(archive)
+            for number, member in enumerate(members):
                 file = directory / f"{number}.json"
-                file.write_bytes(archive.read(member))
+                with archive.open(member) as packed:
+                    file.write_bytes(packed.read(bounds.LARGEST_FILE + 1))
                 yield file, path / member.filename
     except (BadZipFile, RuntimeError, NotImplementedError) as error:  # cut off, encrypted, an unknown compression
-        raise click.UsageError(f"{path}: cannot be unpacked: {error}") from error
+        raise click.UsageError(f"{path}: cannot be unpacked: {error}") from None
+    except ReproError as error:
+        raise click.UsageError(f"{path}: {error}") from None
+
+
+def _members(archive: ZipFile) -> list[ZipInfo]:
+    """The repro files, if all of them may be unpacked. What they would become is looked at before any is."""
+    members = [member for member in archive.infolist() if member.filename.lower().endswith(".json")]
+    if not members:
+        raise ReproError("no repro file (*.json) in this zip file")
+    for member in members:
+        if member.file_size > bounds.LARGEST_FILE:
+            raise ReproError(f"{in_line(member.filename)} is too large for a repro file")
+    total = sum(member.file_size for member in members)
+    if len(members) > bounds.MOST_FILES or total > bounds.LARGEST_SUM:
+        raise ReproError(
+            f"its {len(members):,} repro files would become {total:,} bytes; {bounds.MOST_FILES:,} files and "
+            f"{bounds.LARGEST_SUM:,} bytes are the most"
+        )
+    return sorted(members, key=lambda member: member.filename)
 
 
 def _print_answer(answer: Answer) -> None:
-    console = Console(highlight=False)
+    console = HarmlessConsole(highlight=False)
     style = {0: "bold green", 1: "bold red", 2: "bold yellow"}[EXIT_CODES[answer.became]]
     why = f": {answer.reason}" if answer.reason else ""
-    console.print(Text.assemble((answer.became, style), f"  {answer.path}  {answer.test}{why}"), soft_wrap=True)
+    place = f"  {in_line(str(answer.path))}  {answer.test}{why}"
+    console.print(Text.assemble((answer.became, style), place), soft_wrap=True)
     if answer.verdict is not None and answer.verdict.status == "violated":
         show_renderable(report(answer.verdict))
-        click.echo()
+        say()

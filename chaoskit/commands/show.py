@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from chaoskit.commands.console import own_errors, show_renderable
+from chaoskit.commands.console import command_to_github, own_errors, say, show_renderable, write_out
 from chaoskit.errors import ReproError
 from chaoskit.report.saved import saved_replay, saved_report, saved_verdict
-from chaoskit.repro import Repro, read
+from chaoskit.repro import Repro, read, refused_as_one_line
+from chaoskit.texts import in_line
 
 STANDARD_OUTPUT = Path("-")
 
@@ -46,9 +47,14 @@ def _show(path: Path, outputs: Mapping[str, Path], github: bool, states: bool) -
     _check(path, outputs, github or states)
     try:
         repro = read(path)
+        with refused_as_one_line():
+            return _reported(repro, outputs, github, states)
     except ReproError as error:
-        click.echo(f"{path}: {error}", err=True)
+        say(f"{in_line(str(path))}: {error}", err=True)
         return 2
+
+
+def _reported(repro: Repro, outputs: Mapping[str, Path], github: bool, states: bool) -> int:
     if states or not (outputs or github):
         show_renderable(saved_report(repro, states=states))
     code = max((_written(repro, kind, out) for kind, out in outputs.items()), default=0)
@@ -74,12 +80,12 @@ def _written(repro: Repro, kind: str, out: Path) -> int:
 
     text = _text(repro, kind)
     if out == STANDARD_OUTPUT:
-        click.echo(text.encode(), nl=False)
+        write_out(text.encode())
         return 0
     try:
         write(out, text)
     except OSError as error:
-        click.echo(why_not(out, error), err=True)
+        say(why_not(out, error), err=True)
         return 2
     return 0
 
@@ -102,7 +108,7 @@ def _github(repro: Repro) -> int:
     from chaoskit.report.github import annotation, entry_of, summary
 
     one = entry_of(saved_verdict(repro), replay=saved_replay(repro))
-    click.echo(annotation(one, file=repro.test.partition("::")[0]))
+    command_to_github(annotation(one, file=repro.test.partition("::")[0]))
     target = os.environ.get("GITHUB_STEP_SUMMARY")
     if not target:
         return 0
@@ -110,6 +116,6 @@ def _github(repro: Repro) -> int:
         with open(target, "a", encoding="utf-8") as file:
             file.write(summary([one]))
     except OSError as error:
-        click.echo(why_not(Path(target), error), err=True)
+        say(why_not(Path(target), error), err=True)
         return 2
     return 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -13,6 +12,7 @@ from rich.text import Text
 from chaoskit.duration import shown
 from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.standing import Searched, Standing
+from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.github import Entry, Status
 
 EVERY = 10.0
@@ -23,7 +23,7 @@ RARELY = 60.0
 class Screen:
     """Writes to `console`: in a terminal a last line that is always of now, in a log a line now and then."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: HarmlessConsole) -> None:
         self.console = console
         self._live: Live | None = None
         self._said = 0.0
@@ -59,6 +59,14 @@ class Screen:
         known = {"saved": " (a saved repro)", "corpus": " (from the shared corpus)"}.get(finding.source, "")
         report = Text.assemble((f"\nFOUND{known} ", "bold red"), f"{finding.report.strip()}\n")
         self.console.print(report, soft_wrap=True)
+
+    def line(self, line: str) -> None:
+        """A line that is not wrapped, such as a command to copy."""
+        self.console.print(line, markup=False, soft_wrap=True)
+
+    def command_to_github(self, line: str) -> None:
+        """An annotation. Texts in it have GitHub's own escapes."""
+        self.console.file.write(f"{line}\n")
 
     def summary(self, standing: Standing, errors: dict[str, str], elapsed: float, why: str) -> None:
         for line in summary(standing, errors, elapsed, why):

@@ -25,7 +25,7 @@ from chaoskit.pytest_reports import append_summary, commands, on_github
 from chaoskit.report.github import packed
 from chaoskit.report.saved import saved_report
 from chaoskit.report.terminal import plain
-from chaoskit.repro import failure_name, file_name_of, read, write
+from chaoskit.repro import failure_name, file_name_of, read, refused_as_one_line, write
 
 MOST_DEATHS = 2
 """Workers that a test may cost before it gets no more time, where nobody knows why they died."""
@@ -203,7 +203,9 @@ class Session:
         for path in sorted(set(repro_directory(self.config).glob("*.json")) - self.files):
             try:
                 repro = read(path)
-            except ReproError:  # a worker was killed while it wrote
+                with refused_as_one_line():
+                    report = plain(saved_report(repro))
+            except ReproError:  # a worker was killed while it wrote, or somebody else has put it there
                 continue
             test = self.standing.tests.get(repro.test)
             text = path.read_text(encoding="utf-8")
@@ -211,8 +213,7 @@ class Session:
             known = test is None or name in test.findings or (path.name.endswith(AS_MET) and test.findings)
             if test is not None and not known:
                 title = f"{repro.violations[0].get('message', 'it failed')}"
-                report = f"{repro.test}: {title}\n{plain(saved_report(repro))}"
-                finding = Finding(name, text, title, report, saved=path.name)
+                finding = Finding(name, text, title, f"{repro.test}: {title}\n{report}", saved=path.name)
                 for new in test.add([finding]):
                     self.screen.found(new)
 
@@ -231,13 +232,13 @@ def run(session: Session, arguments: Sequence[str]) -> int:
     if code == pytest.ExitCode.USAGE_ERROR:
         return 2
     if code == pytest.ExitCode.INTERNAL_ERROR:
-        session.screen.console.print(said.getvalue(), markup=False)
+        session.screen.line(said.getvalue())
         raise RuntimeError("pytest ended with an internal error")
     if interrupted and not standing.tests and not session.errors:
-        session.screen.console.print("stopped before any test was collected: nothing was searched", markup=False)
+        session.screen.line("stopped before any test was collected: nothing was searched")
         return 1
     if not standing.tests and not session.errors:
-        session.screen.console.print("no chaos test was found here: nothing was searched", markup=False)
+        session.screen.line("no chaos test was found here: nothing was searched")
         return 2
     session.hear_last_words()
     why = ", and was stopped" if interrupted else "" if session.timed_out else ": no test gets more time"
@@ -248,7 +249,7 @@ def run(session: Session, arguments: Sequence[str]) -> int:
     names = sorted(finding.saved for finding in standing.findings if finding.document and not finding.trouble)
     if names:
         command = replay_command(session.config, [str(directory / name) for name in names])
-        session.screen.console.print(f"To replay: {command}", markup=False, soft_wrap=True)
+        session.screen.line(f"To replay: {command}")
     return _exit_code(session)
 
 
@@ -257,9 +258,10 @@ def _tell_github(session: Session) -> None:
     tests = session.standing.tests.values()
     located = [((f.file, f.line, ""), f.github) for test in tests for f in test.findings.values() if f.github]
     others = [(("", None, ""), packed(entry(test))) for test in tests if not test.findings]
-    for line in [*commands(session.config, [*located, *others]), append_summary([*located, *others])]:
-        if line:
-            session.screen.console.print(line, markup=False, soft_wrap=True)
+    for line in commands(session.config, [*located, *others]):
+        session.screen.command_to_github(line)
+    if trouble := append_summary([*located, *others]):
+        session.screen.line(trouble)
 
 
 def _exit_code(session: Session) -> int:

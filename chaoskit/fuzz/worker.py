@@ -200,6 +200,8 @@ class FuzzAsked(PytestAsked):
             self._failing = repro.path if source == "saved" else None
             self._found(answer.failure, source)
             self._failing = None
+        elif text is not None and self._worker.corpus is not None and answer.became == "CANNOT REPLAY":
+            self._worker.corpus.leave_out(answer.reason)
         elif text is not None and self._worker.corpus is not None and answer.is_settled:
             self._worker.corpus.drop(self.test, text)
         elif text is None:

@@ -33,6 +33,7 @@ from chaoskit.report.saved import saved_verdict
 from chaoskit.report.terminal import headline
 from chaoskit.repro import Repro
 from chaoskit.scenario import Broker, Scenario
+from chaoskit.texts import for_log, visible
 
 CHAOS_TESTS = "chaos_tests"
 """What the module of the chaos test is called: as a module, its test is not collected a second time."""
@@ -85,7 +86,8 @@ def regression_test(repro: Repro, root: Path, called: Path) -> str:
     roots = [*source_roots(root, settings), package_root(file)]
     values = Values(names, class_finder(file, renamed, roots), renamed)
     body = _body(repro, scenario, target, names, values)
-    return _assembled(attrs.evolve(repro, path=called), root, target, names, body, file, module)
+    # In a literal these escapes are what they stand for.
+    return for_log(_assembled(attrs.evolve(repro, path=called), root, target, names, body, file, module))
 
 
 def _names(target: Target, file: Path, root: Path, module: str | None) -> Names:
@@ -146,6 +148,7 @@ def _has_serializer(path: Path) -> bool:
 def _makes_the_steps(repro: Repro, scenario: Scenario) -> bool:
     """Whether the broker's model makes these steps where the handler refuses what it refused then."""
     steps, refusals = repro.raw_steps()
+    number = -1
     play = scenario.broker.model(scenario.stream).play(scenario.faults)
     answer: bool | None = None
     try:
@@ -266,7 +269,8 @@ def _by_path(file: Path, names: Names) -> str:
 
 def _test_name(repro: Repro, target: Target) -> str:
     test = target.call.rpartition(".")[2]
-    kinds = dict.fromkeys(_SURVIVES[type(fault).__name__] for fault in repro.faults)
+    names = [type(fault).__name__ for fault in repro.faults]
+    kinds = dict.fromkeys(_SURVIVES.get(name, name.lower()) for name in names)
     return f"{test if test.startswith('test') else f'test_{test}'}_survives_{'_and_'.join(kinds)}"
 
 
@@ -297,12 +301,8 @@ def _docstring(paragraphs: Sequence[str], *, indent: int = 0) -> str:
     return "\n".join(f"{blanks}{line}".rstrip() for line in [*lines, '"""'])
 
 
-_ODD = re.compile(r"[^\S ]+|[\ud800-\udfff\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
 def _safe(text: str) -> str:
     """Such that it cannot end the docstring or show other than it is."""
-    text = text.replace("\\", "\\\\")
-    text = _ODD.sub(lambda odd: " " if odd[0].isspace() else odd[0].encode("unicode_escape", "replace").decode(), text)
+    text = visible(re.sub(r"[^\S ]+", " ", text)).replace("\\", "\\\\")
     text = text.replace('"""', '\\"\\"\\"')
     return text[:-1] + '\\"' if text.endswith('"') else text

@@ -96,7 +96,9 @@ def member_of(enum: ast.ClassDef | None, value: Any) -> str | None:
 def arguments_of(kind: ast.ClassDef | None, fields: Sequence[str]) -> list[str] | None:
     """The names by which a class of attrs or a dataclass takes these fields; None where it does not take them all, or
     where that cannot be seen."""
-    if kind is None or not _takes_fields(kind) or _defines(kind, "__init__") or _defines(kind, "__new__"):
+    if kind is None or not _takes_fields(kind):
+        return None
+    if any(_defines(kind, method) for method in ("__init__", "__new__", "__del__")):
         return None
     if any(keyword_of(decorator, "init") is False for decorator in kind.decorator_list):
         return None

@@ -197,8 +197,9 @@ def _imported(tree: ast.Module, name: str, is_package: bool) -> Iterator[str]:
                 yield from _with_packages(alias.name)
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(part for part in (_above(name, node.level, is_package), node.module or "") if part)
-            yield from _with_packages(base)
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            if base:
+                yield from _with_packages(base)
+                yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
 def _surely(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:

@@ -52,6 +52,9 @@ def target_of(test: str, root: Path) -> Target:
     parameters = _parameters(function)
     if classes:
         parameters = parameters[1:]
+    decorated = any(last_name(decorator) == "chaos" for decorator in function.decorator_list)
+    if not decorated and "deliver" not in parameters:
+        raise ReproError(f"{name} in {file} is no chaos test: @chaos does not decorate it, and it takes no `deliver`")
     arguments = arguments_of_case(function, case.removesuffix("]")) if bracket else {}
     if arguments is None:
         raise ReproError(
@@ -81,7 +84,7 @@ def target_of(test: str, root: Path) -> Target:
         tuple(brought),
         used,
         tuple(dict.fromkeys(mark for node in (tree, *path) for mark in _other_marks(node))),
-        any(last_name(decorator) == "chaos" for decorator in function.decorator_list),
+        decorated,
         any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree)),
     )
 

@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+from chaoskit import __version__
 from chaoskit.generate.project import toml
 
 WORKFLOW = ".github/workflows/chaoskit.yml"
 OLDEST_PYTHON = (3, 11)
 """What chaoskit needs."""
 
+# An action is named by the commit of its tag: a tag can be moved, and what it names then runs with what the job may do.
+# The comment says which tag it is, and Dependabot moves both.
 _TEXT = """\
 # Chaos tests: a quick run for each change, and a long search each night.
 #
@@ -40,13 +43,15 @@ jobs:
     runs-on: ubuntu-latest
     timeout-minutes: 20
     steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-python@v5
+      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
+        with:
+          persist-credentials: false
+      - uses: actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0
         with:
           python-version: "@PYTHON@"
 @INSTALL@
       - run: pytest
-      - uses: actions/upload-artifact@v4
+      - uses: actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02 # v4.6.2
         if: failure()
         with:
           name: chaoskit-quick
@@ -63,24 +68,26 @@ jobs:
       matrix:
         shard: [1, 2]
     steps:
-      - uses: actions/checkout@v4
-      - uses: actions/setup-python@v5
+      - uses: actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2
+        with:
+          persist-credentials: false
+      - uses: actions/setup-python@a26af69be951a213d495a4c3e4e4022e16d87065 # v5.6.0
         with:
           python-version: "@PYTHON@"
 @INSTALL@
       # What earlier nights found is tried first. Saved also when the search fails.
-      - uses: actions/cache/restore@v4
+      - uses: actions/cache/restore@0057852bfaa89a56745cba8c7296529d2fc39830 # v4.3.0
         with:
           path: .hypothesis/
           key: hypothesis-${{ matrix.shard }}-${{ github.run_id }}-${{ github.run_attempt }}
           restore-keys: hypothesis-${{ matrix.shard }}-
       - run: chaoskit fuzz --time 30m -n auto --shard ${{ matrix.shard }}/2 --corpus .hypothesis/examples
-      - uses: actions/cache/save@v4
+      - uses: actions/cache/save@0057852bfaa89a56745cba8c7296529d2fc39830 # v4.3.0
         if: always()
         with:
           path: .hypothesis/
           key: hypothesis-${{ matrix.shard }}-${{ github.run_id }}-${{ github.run_attempt }}
-      - uses: actions/upload-artifact@v4
+      - uses: actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02 # v4.6.2
         if: always()
         with:
           name: chaoskit-${{ matrix.shard }}
@@ -115,7 +122,7 @@ def _installed(root: Path) -> list[str]:
             lines.append(f"python -m pip install -r {name}")
     groups = toml(root / "pyproject.toml").get("dependency-groups", {})
     lines += [f"python -m pip install --group {name}" for name in ("dev", "test") if name in groups]
-    return [*lines, "python -m pip install chaoskit"]
+    return [*lines, f"python -m pip install chaoskit=={__version__}"]
 
 
 def is_installable(root: Path) -> bool:

@@ -17,6 +17,7 @@ from chaoskit.report.terminal import plain
 from chaoskit.report.timeline import timeline
 from chaoskit.report.told import headline, held_lines, told
 from chaoskit.report.values import cut, visible
+from chaoskit.texts import for_log
 from chaoskit.verdict import Verdict
 
 MOST_BYTES = 1000 * 1024
@@ -89,7 +90,7 @@ def annotation(one: Entry, *, file: str, line: int | None = None) -> str:
 
 def _message(text: str) -> str:
     """GitHub's own escapes of what would end a command; the per cent sign first, which they are made of."""
-    return visible(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return for_log(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -33,6 +33,7 @@ from chaoskit.report.values import as_json
 from chaoskit.repro import encode_broker, versions
 from chaoskit.schedule import Step
 from chaoskit.state import ABSENT
+from chaoskit.texts import no_command
 from chaoskit.verdict import Verdict
 
 Line = dict[str, Any]
@@ -40,7 +41,12 @@ Line = dict[str, Any]
 
 def json_lines(verdict: Verdict, *, replay: str | None = None) -> str:
     """The whole file, ASCII only, so that nothing in a value breaks a line. `replay` is the command that plays it."""
-    return "".join(f"{json.dumps(line)}\n" for line in lines(verdict, replay=replay))
+    return "".join(f"{_json(line)}\n" for line in lines(verdict, replay=replay))
+
+
+def _json(line: Line) -> str:
+    """No line of it is a command to GitHub's runner, whose sign is written as JSON writes any sign."""
+    return no_command(json.dumps(line), ":", r"\u0023")
 
 
 def lines(verdict: Verdict, *, replay: str | None = None) -> Iterator[Line]:

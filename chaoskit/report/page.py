@@ -10,7 +10,6 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from html import escape
 from string import Template
 
 import attrs
@@ -19,9 +18,10 @@ from chaoskit.report.picture import picture
 from chaoskit.report.style import PAGE, PICTURE, palette
 from chaoskit.report.timeline import Grid, Row, value_of
 from chaoskit.report.told import Beside, Told, changes, headline, held_lines, place_lines, told, tried
-from chaoskit.report.values import cut, visible
+from chaoskit.report.values import cut, in_markup
 from chaoskit.repro import versions
 from chaoskit.state import Difference
+from chaoskit.texts import printed
 from chaoskit.verdict import Verdict
 
 SHOWN = 120
@@ -129,7 +129,7 @@ def _hash(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(visible(text))
+    return in_markup(text)
 
 
 def _origin(verdict: Verdict) -> list[str]:
@@ -190,8 +190,8 @@ def _differences(found: Told) -> Iterator[str]:
 def _difference(difference: Difference) -> str:
     return (
         f'<tr><th scope="row" class="place">{_value(difference.path)}</th>'
-        f'<td class="in-order">{_value(repr(difference.expected))}</td>'
-        f'<td class="observed">{_value(repr(difference.observed))}</td></tr>'
+        f'<td class="in-order">{_value(printed(difference.expected))}</td>'
+        f'<td class="observed">{_value(printed(difference.observed))}</td></tr>'
     )
 
 
@@ -292,10 +292,10 @@ def _state(state: object, last: object = None) -> str:
     """Of a long state only what a step has changed in it; the whole is folded."""
     if state is None:
         return '<span class="absent">no state here</span>'
-    text = repr(state)
+    text = printed(state)
     if len(text) <= SHOWN or last is None:
         return _value(text)
-    if text == repr(last):
+    if text == printed(last):
         return '<span class="absent">unchanged</span>'
     whole = f'<summary class="whole">whole state</summary><bdi class="value">{_text(cut(text, MOST_LETTERS))}</bdi>'
     return f"{_listed(changes(last, state))}<details>{whole}</details>"

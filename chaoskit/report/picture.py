@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from html import escape
 
 import attrs
 
 from chaoskit.report.style import PICTURE, palette
 from chaoskit.report.timeline import Grid, Row
 from chaoskit.report.told import Told, told
-from chaoskit.report.values import cut, visible
+from chaoskit.report.values import cut, in_markup, visible
 from chaoskit.verdict import Verdict
 
 ROW = 36
@@ -235,4 +234,4 @@ def _short(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(visible(text))
+    return in_markup(text)

@@ -9,22 +9,22 @@ from typing import Any, get_args
 import attrs
 from rich.console import RenderableType
 
-from chaoskit.codec import decode
-from chaoskit.errors import CodecError
+from chaoskit.codec import decode_plain
+from chaoskit.errors import CodecError, StaleState
 from chaoskit.invariant import Violation
 from chaoskit.report.terminal import report
 from chaoskit.report.values import Undecoded
 from chaoskit.repro import Repro
 from chaoskit.scenario import Scenario
 from chaoskit.schedule import Schedule
-from chaoskit.state import differences
+from chaoskit.state import Difference, differences
 from chaoskit.verdict import Label, States, Verdict
 
 
 def saved_verdict(repro: Repro) -> Verdict:
     """What the search said when it saved this file."""
     expected, observed = _shown(repro.expected), _shown(repro.observed)
-    found = tuple(differences(expected, observed))
+    found = _differences(expected, observed)
     messages = [str(violation.get("message", violation["invariant"])) for violation in repro.violations]
     violations = [Violation(str(v["invariant"]), m) for v, m in zip(repro.violations, messages, strict=True)]
     if violations and found:
@@ -54,6 +54,14 @@ def saved_replay(repro: Repro) -> str:
     return f"chaoskit replay {shlex.quote(str(repro.path))}"
 
 
+def _differences(expected: Any, observed: Any) -> tuple[Difference, ...]:
+    """None where a file has what cannot be compared, such as a signaling NaN."""
+    try:
+        return tuple(differences(expected, observed))
+    except StaleState:
+        return ()
+
+
 def _states(states: States | None) -> States | None:
     if states is None:
         return None
@@ -67,7 +75,7 @@ def _all_shown(encoded: Iterable[Any]) -> tuple[Any, ...]:
 def _shown(encoded: Any) -> Any:
     """Decoded as far as that is possible without the classes of the test."""
     try:
-        return decode(encoded)
+        return decode_plain(encoded)
     except CodecError:
         if isinstance(encoded, list):
             return [_shown(each) for each in encoded]

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from io import StringIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.timeline import timeline
 from chaoskit.report.told import Beside, Told, told, tried
 from chaoskit.report.told import headline as headline
@@ -27,10 +28,10 @@ def as_text(verdict: Verdict, *, replay: str | None = None, width: int = WIDTH) 
 
 def plain(renderable: RenderableType, width: int = WIDTH) -> str:
     """Without colours and trailing blanks."""
-    console = Console(file=StringIO(), width=width, color_system=None, force_terminal=False, highlight=False)
+    console = HarmlessConsole(file=StringIO(), width=width, color_system=None, force_terminal=False, highlight=False)
     console.print(renderable, crop=False)
     assert isinstance(console.file, StringIO)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+    return "\n".join(line.rstrip() for line in console.file.getvalue().split("\n")).rstrip("\n") + "\n"
 
 
 def report(verdict: Verdict, *, replay: str | None = None, states: bool = False) -> RenderableType:

@@ -13,6 +13,7 @@ from chaoskit.event import Event, EventId
 from chaoskit.faults import Fault, Rehash, Resend
 from chaoskit.scenario import Scenario
 from chaoskit.schedule import Schedule, Step
+from chaoskit.texts import printed
 
 MOST_ROWS = 60
 FOLDED = 3
@@ -202,4 +203,4 @@ def _mark(what: str, step: Step, again: bool, ran_on: bool) -> str:
 
 def value_of(event: Event) -> str:
     """Key and value in one line."""
-    return f"{event.key!r} {event.value!r}" if event.key is not None else repr(event.value)
+    return f"{printed(event.key)} {printed(event.value)}" if event.key is not None else printed(event.value)

@@ -17,6 +17,7 @@ from chaoskit.outcome import Outcome
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.schedule import reached
 from chaoskit.state import ABSENT, Difference, differences, only_rounding, same
+from chaoskit.texts import printed
 from chaoskit.verdict import Verdict
 
 MOST_DIFFERENCES = 12
@@ -146,7 +147,7 @@ def differences_of(verdict: Verdict) -> list[Difference]:
 
 def short(value: object, limit: int = 200) -> str:
     """A value in one line."""
-    text = repr(value)
+    text = printed(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import re
+from html import escape
 from typing import Any
 
 from chaoskit.codec import encode, lenient
 from chaoskit.errors import CodecError
-
-_UNSEEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\uffff]"
-)
-"""Control characters, halves of pairs, and what turns the direction of the text around it: nobody sees them, XML does
-not have some of them, and UTF-8 has no halves."""
+from chaoskit.texts import no_command
+from chaoskit.texts import visible as visible
 
 
 class Undecoded(dict[str, Any]):
     """A value as a repro file has it: reading it needs a class that is not here."""
 
 
-def visible(text: str) -> str:
-    """With what nobody sees as an escape such as `\\x1b`. Newlines and tabs stay."""
-    return _UNSEEN.sub(lambda found: found.group().encode("unicode_escape", "surrogatepass").decode(), text)
+def in_markup(text: str) -> str:
+    """As the text of an element of HTML or XML, which may be printed in a log."""
+    return no_command(escape(visible(text)), "&#58;", "&#35;")
 
 
 def cut(text: str, most: int) -> str:

@@ -257,7 +257,7 @@ class _Toll:
 
 
 def _mildness(kind: FaultKind) -> int:
-    """Something that is only slow is milder than a failure, and an attempt that fails the mildest and most common one."""
+    """Something that is only slow is milder than a failure, and a failed attempt is the mildest of these."""
     return (Overtake, Fail, *KINDS).index(kind)
 
 

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+import chaoskit
 from chaoskit.cli import main
 from plugin.projects import Project, Ran
 
@@ -482,7 +483,7 @@ def test_the_workflow_is_what_github_reads(tmp_path: Path) -> None:
     install = [
         'python -m pip install -e ".[test]"',
         "python -m pip install -r requirements-dev.txt",
-        "python -m pip install chaoskit",
+        f"python -m pip install chaoskit=={chaoskit.__version__}",
     ]
     assert commands(quick) == [*install, "pytest"]
     search = "chaoskit fuzz --time 30m -n auto --shard ${{ matrix.shard }}/2 --corpus .hypothesis/examples"

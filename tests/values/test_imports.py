@@ -22,7 +22,7 @@ FOLDERS = {
 }
 
 FLOORS: list[set[str]] = [
-    {"chaoskit.errors"},
+    {"chaoskit.errors", "chaoskit.texts"},
     {
         "chaoskit.duration",
         "chaoskit.event",
@@ -32,7 +32,7 @@ FLOORS: list[set[str]] = [
         "chaoskit.outcome",
     },
     {"chaoskit.invariant", "chaoskit.scenario", "chaoskit.verdict", "chaoskit.traces"},
-    {"chaoskit.brokers", "chaoskit.invariants", "chaoskit.codec", "chaoskit.watch"},
+    {"chaoskit.brokers", "chaoskit.invariants", "chaoskit.codec", "chaoskit.watch", "chaoskit.bounds"},
     {"chaoskit.strategies", "chaoskit.execute"},
     {"chaoskit.search", "chaoskit.repro"},
     {"chaoskit.investigate", "chaoskit.report", "chaoskit.loop", "chaoskit.quiet", "chaoskit.naming"},

@@ -68,7 +68,7 @@ class Outer:
 
 
 TESTS = Path(__file__).parent.parent
-HERE = class_finder([TESTS, TESTS.parent])
+HERE = class_finder(Path(__file__), {__name__: __name__}, [TESTS, TESTS.parent])
 
 EXAMPLES: list[Any] = [
     None, True, -7, 10**30, 0.1, -0.0, 1e300, math.inf, -math.inf, "", "it's",
