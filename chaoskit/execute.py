@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
+import types
 from collections.abc import Callable, Collection, Coroutine, Generator, Sequence
 from typing import Any
 from unittest import SkipTest
@@ -79,6 +81,8 @@ class Run:
     """One handler served every process: what it remembers survived the restarts."""
     has_state: bool
     """`deliver(…, state=…)` was given."""
+    remembers: bool = False
+    """The handler is one that may have a memory of its own."""
 
 
 class Mailbox:
@@ -121,6 +125,7 @@ class Deliver:
     _done = False
     _misuse: UsageError | None = None
     _memory_kept = False
+    _handler: Handler | None = None
     _state: Callable[[], Any] | None = None
     _unawaited: Coroutine[Any, Any, None] | None = None
     _refusals: Sequence[int] = ()
@@ -150,6 +155,7 @@ class Deliver:
         self._check(handler, spawn, state)
         self._called = True
         self._memory_kept = spawn is None
+        self._handler = handler
         self._state = state
         if self._is_async:
             self._unawaited = self._drive_async(self._calls(handler, spawn))
@@ -346,13 +352,27 @@ class Deliver:
         )
 
     def run(self, outcome: Outcome) -> Run:
-        return Run(outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None)
+        remembering = self._memory_kept and remembers(self._handler)
+        return Run(outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering)
 
     def tell(self, hung: Hung) -> None:
         """How far this run came."""
         hung.script, hung.over = self._script, self._done
         hung.steps = self._steps[: self._at + 1] if self._called and not self._done else self._steps
         hung.refusals = tuple(self._refusals)
+
+
+def remembers(handler: Any) -> bool:
+    """Whether it carries something from call to call that a new process would not have: a bound method, a closure, an
+    object that can be called. A plain function has only what lies outside of the test's reach."""
+    handler = inspect.unwrap(handler)
+    if isinstance(handler, functools.partial):
+        return True
+    if inspect.isfunction(handler):
+        return bool(handler.__closure__)
+    if inspect.isbuiltin(handler) or inspect.ismethod(handler):
+        return not isinstance(handler.__self__, (type, types.ModuleType, type(None)))
+    return not isinstance(handler, type)
 
 
 def _takes_nothing(function: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from chaoskit.pytest_asked import PytestAsked
 
 _ASKED: pytest.StashKey[PytestAsked] = pytest.StashKey()
+LOG = 120
+"""Columns where there is no terminal to ask."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -88,7 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
             database_of(config.getoption("chaos_corpus"), config.rootpath)
         except UsageError as error:
             raise pytest.UsageError(f"--chaos-corpus: {error}") from None
-    config.pluginmanager.register(Summary(), "chaoskit-summary")
+    config.pluginmanager.register(Summary(_width(config)), "chaoskit-summary")
     if "chaoskit_fuzz" in getattr(config, "workerinput", {}):
         from chaoskit.fuzz.worker import take_on_from_xdist
 
@@ -97,6 +100,18 @@ def pytest_configure(config: pytest.Config) -> None:
         from chaoskit.pytest_asked import prepare_replay
 
         prepare_replay(config)
+
+
+def _width(config: pytest.Config) -> int:
+    """Asked now: while tests run, standard output is no terminal, and in a worker it never is."""
+    given = getattr(config, "workerinput", {}).get("chaoskit_width")
+    return int(given) if given else shutil.get_terminal_size((LOG, 24)).columns
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A worker's reports are read in our terminal."""
+    node.workerinput["chaoskit_width"] = _width(node.config)
 
 
 @pytest.fixture
@@ -139,16 +154,19 @@ def pytest_runtest_makereport(
 
 class Summary:
     """What the passing chaos tests have shown, and how to replay the failures, as told at the end; also for reports
-    that come from xdist's workers."""
+    that come from xdist's workers. `width`: columns of the terminal in which this is read; 120 in a log."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
+        self.width = width
         self._said: list[tuple[str, str]] = []
+        self._memory: list[str] = []
         self._repros: dict[str, None] = {}
         self._github: list[Any] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             self._said += [(report.nodeid, str(said)) for name, said in report.user_properties if name == "chaoskit"]
+            self._memory += [str(note) for name, note in report.user_properties if name == "chaoskit-memory"]
             self._repros |= {str(path): None for name, path in report.user_properties if name == "chaoskit-repro"}
             self._github += [(report.location, it) for name, it in report.user_properties if name == "chaoskit-github"]
 
@@ -160,6 +178,8 @@ class Summary:
             terminalreporter.write_line(nodeid)
             for line in said.splitlines():
                 terminalreporter.write_line(f"  {line}")
+        for note in dict.fromkeys(self._memory):  # the same of every test, so that it is said once
+            terminalreporter.write_line(note)
         if self._said or self._repros:
             from chaoskit.pytest_asked import idle_repros
 

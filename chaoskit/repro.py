@@ -48,7 +48,7 @@ _REQUIRED = (
 class Repro:
     """A file that was read. Values of events, `expected`, `observed` and `states` are still encoded: decoding them
     needs the classes that the test's module imports. Keys are decoded where that is possible without; `keys` has them
-    encoded.
+    encoded. `told` is what reports say besides, and nothing is played from it.
     """
 
     path: Path
@@ -64,6 +64,7 @@ class Repro:
     label: str | None = None
     states: States | None = None
     versions: Mapping[str, str] = attrs.field(factory=dict)
+    told: Mapping[str, Any] = attrs.field(factory=dict)
 
     def breaks(self, invariant: str) -> bool:
         """Whether this is among what is violated."""
@@ -208,7 +209,18 @@ def document(verdict: Verdict) -> dict[str, Any]:
         data["found"] = [encode_event(event) for event in verdict.found]
     if verdict.states is not None and (states := _encode_states(verdict.states)) is not None:
         data["states"] = states
+    if told := _told(verdict):
+        data["told"] = told
     return data
+
+
+def _told(verdict: Verdict) -> dict[str, Any]:
+    """What a report says besides: with what the handler raised, by the number of the step, whether its memory survived
+    restarts, and which fields it read first."""
+    assert verdict.schedule is not None
+    errors = {str(number): step.error for number, step in enumerate(verdict.schedule, start=1) if step.error}
+    found = {"errors": errors, "memory_kept": verdict.memory_kept, "read": list(verdict.read)}
+    return {name: value for name, value in found.items() if value not in ({}, None, [])}
 
 
 def _encode_states(states: States) -> dict[str, Any] | None:
@@ -219,6 +231,8 @@ def _encode_states(states: States) -> dict[str, Any] | None:
     }
     if states.first_difference is not None:
         data["first_difference"] = states.first_difference
+    if states.initial is not None:
+        data["initial"] = lenient(states.initial)
     return data if len(json.dumps(data)) <= MOST_OF_STATES else None
 
 
@@ -366,7 +380,7 @@ def _from_document(path: Path, data: Any) -> Repro:
     return Repro(
         path, test, decode_broker(data["broker"]), stamped, faults, steps, data["expected"], data["observed"],
         tuple(violations), keys, data.get("label"), _read_states(data, len(events), len(steps)),
-        _read_versions(data["versions"]),
+        _read_versions(data["versions"]), _read_told(data.get("told")),
     )  # fmt: skip
 
 
@@ -385,12 +399,25 @@ def _read_states(data: Mapping[str, Any], events: int, steps: int) -> States | N
     first = states.get("first_difference")
     if first is not None and (type(first) is not int or not 1 <= first <= steps):
         raise ReproError(f'"states": "first_difference" is {first!r}, not the number of a step')
-    return States(tuple(states["in_order"]), tuple(states["observed"]), first)
+    return States(tuple(states["in_order"]), tuple(states["observed"]), first, states.get("initial"))
 
 
 def _read_versions(data: Any) -> dict[str, str]:
     """They are shown and never used: of a file with something else there, nothing is shown."""
     return {str(name): str(version) for name, version in data.items()} if isinstance(data, dict) else {}
+
+
+def _read_told(data: Any) -> dict[str, Any]:
+    """Only what is as it is written here: it is shown, and no reason not to replay the rest."""
+    if not isinstance(data, dict):
+        return {}
+    errors, read, kept = data.get("errors"), data.get("read"), data.get("memory_kept")
+    errors = errors if isinstance(errors, dict) else {}
+    return {
+        "errors": {number: text for number, text in errors.items() if isinstance(text, str)},
+        "memory_kept": kept if isinstance(kept, bool) else None,
+        "read": tuple(name for name in read if isinstance(name, str)) if isinstance(read, list) else (),
+    }
 
 
 def _key(encoded: Any) -> Any:

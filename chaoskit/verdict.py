@@ -43,12 +43,13 @@ class States:
     `observed`. None where there is none: the test raised there, or returned nothing.
 
     `first_difference` is the number of the first step, counted from 1, after which something that must hold does not;
-    final states are compared only where both runs have handled the same events.
+    final states are compared only where both runs have handled the same events. `initial` is the state before any step.
     """
 
     in_order: tuple[Any, ...]
     observed: tuple[Any, ...]
     first_difference: int | None = None
+    initial: Any = None
 
 
 @attrs.frozen(eq=False)
@@ -60,6 +61,8 @@ class Verdict:
     or key, which the broker promises; "across keys", which it never fixed; or "not decided".
     `found` is the scenario as the search met it, before shrinking. `states` are there for a violated verdict whose
     schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now.
+    `memory_kept`: what the handler kept in memory survived restarts; None where that is not known. `read`: the fields
+    of a message's value in the order in which the handler read them first.
     """
 
     status: Status
@@ -79,6 +82,8 @@ class Verdict:
     test: str | None = None
     states: States | None = None
     versions: Mapping[str, str] | None = None
+    memory_kept: bool | None = None
+    read: tuple[str, ...] = ()
 
     def save(self, directory: str | Path = ".chaoskit") -> Path:
         """Write the repro file into `directory` (made if it is not there) and give its path.
@@ -90,8 +95,9 @@ class Verdict:
 
         return save(self, Path(directory))
 
-    def report(self) -> str:
-        """All that there is to say, as text: the headline, what differs, the delivery and why, at most 100 columns."""
+    def report(self, width: int | None = None) -> str:
+        """All that there is to say, as text: the headline, what differs, the delivery and why. `width` is in columns;
+        None: that of the terminal, and 120 in a log."""
         from chaoskit.report.terminal import as_text, headline
 
-        return f"{headline(self)}\n{as_text(self)}"
+        return f"{headline(self)}\n{as_text(self, width=width)}"

@@ -33,14 +33,22 @@ def saved_verdict(repro: Repro) -> Verdict:
         "violated",
         violations=tuple(violations),
         scenario=Scenario([attrs.evolve(e, value=_shown(e.value)) for e in repro.events], repro.broker, repro.faults),
-        schedule=Schedule(repro.schedule),
+        schedule=_schedule(repro),
         label=repro.label if repro.label in get_args(Label) else None,  # type: ignore[arg-type]
         expected=expected,
         observed=observed,
         test=repro.test,
         states=_states(repro.states),
         versions=repro.versions,
+        memory_kept=repro.told.get("memory_kept"),
+        read=repro.told.get("read", ()),
     )
+
+
+def _schedule(repro: Repro) -> Schedule:
+    errors = repro.told.get("errors", {})
+    steps = enumerate(repro.schedule, start=1)
+    return Schedule(tuple(attrs.evolve(step, error=errors.get(str(number))) for number, step in steps))
 
 
 def saved_report(repro: Repro, *, states: bool = False) -> RenderableType:
@@ -56,7 +64,8 @@ def saved_replay(repro: Repro) -> str:
 def _states(states: States | None) -> States | None:
     if states is None:
         return None
-    return States(_all_shown(states.in_order), _all_shown(states.observed), states.first_difference)
+    shown = _all_shown(states.in_order), _all_shown(states.observed)
+    return States(*shown, states.first_difference, _shown(states.initial))
 
 
 def _all_shown(encoded: Iterable[Any]) -> tuple[Any, ...]:

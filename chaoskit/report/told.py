@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 from typing import Any
 
 import attrs
 
+from chaoskit.brokers.words import IDEMPOTENT, brought_back, names_of, place_of
 from chaoskit.errors import StaleState
 from chaoskit.event import EventId
-from chaoskit.faults import Overtake
+from chaoskit.faults import FaultKind, Overtake
 from chaoskit.invariant import DIED
 from chaoskit.outcome import Outcome
+from chaoskit.report.symptom import Has, advice_on, symptom
 from chaoskit.report.timeline import Grid, grid
-from chaoskit.schedule import reached
+from chaoskit.report.values import cut
+from chaoskit.schedule import Step, reached
 from chaoskit.state import ABSENT, Difference, differences, only_rounding, same
 from chaoskit.verdict import Verdict
 
@@ -43,9 +46,11 @@ class Beside:
 @attrs.frozen
 class Told:
     """A violated verdict. `remarks`: what is to be said of the differences, and what is violated besides; `more`:
-    differences that would be too many. `sentences` are the numbered ones, `label` says which order is broken, where it
-    is about one, `remedies` are kinds of fault and what rules each out. `beside` has the states after each step, where
-    there are any."""
+    differences that would be too many. `sentences` are the numbered ones, `forgotten` what restarts took from the
+    handler's memory, `label` says which order is broken, where it is about one. `remedies` are kinds of fault, or what
+    else happened, and what rules each out; `advice` is for the handler, by what its state has. `beside` has the states
+    after each step, where there are any. `read`: the fields of values in the order in which the handler reads them
+    first. `found`: how long it was searched."""
 
     headline: str
     size: str
@@ -55,9 +60,13 @@ class Told:
     tracebacks: tuple[str, ...]
     grid: Grid
     sentences: tuple[str, ...]
+    forgotten: tuple[str, ...]
     label: str
     remedies: tuple[tuple[str, str], ...]
+    advice: tuple[tuple[Has, str], ...]
     beside: tuple[Beside, ...]
+    read: tuple[str, ...]
+    found: str
 
 
 def told(verdict: Verdict) -> Told:
@@ -67,7 +76,8 @@ def told(verdict: Verdict) -> Told:
     found = differences_of(verdict)
     remarks = [ROUNDING] if found and all(map(only_rounding, found)) else []
     messages = list(dict.fromkeys(v.message for v in verdict.violations if not v.differences))
-    kinds = dict.fromkeys(type(fault) for fault in scenario.faults)
+    sentences = tuple(sentence for _, sentence in scenario.broker.explain(verdict.schedule, scenario.events))
+    advice = tuple(_advice(verdict))
     return Told(
         headline=headline(verdict),
         size=f"{count(len(scenario.events), 'event')}, {count(len(scenario.faults), 'fault')}, {_smallest(verdict)}",
@@ -75,15 +85,93 @@ def told(verdict: Verdict) -> Told:
         more=max(0, len(found) - MOST_DIFFERENCES),
         remarks=(*remarks, *messages[:MOST_DIFFERENCES]),
         tracebacks=tuple(_tracebacks(verdict.outcome)),
-        grid=grid(scenario, verdict.schedule),
-        sentences=tuple(sentence for _, sentence in scenario.broker.explain(verdict.schedule, scenario.events)),
+        grid=grid(scenario, verdict.schedule, _changed(verdict)),
+        sentences=sentences,
+        forgotten=tuple(_forgotten(verdict)),
         label=_label(verdict),
-        remedies=tuple(
-            (kind.__name__, scenario.broker.ruled_out_by(kind))
-            for kind in ([Overtake] if verdict.label == "across keys" else kinds)
-        ),
+        remedies=tuple(_remedies(verdict, bool(advice))),
+        advice=advice,
         beside=tuple(_beside(verdict)),
+        read=verdict.read,
+        found=found_line(verdict),
     )
+
+
+def found_line(verdict: Verdict) -> str:
+    """How to find it again, and how long it took; empty for what was not searched."""
+    tally, verb = verdict.tally, "Found" if verdict.status == "violated" else "Searched"
+    option = "--chaos-seed=" if "::" in (verdict.test or "") else "seed="
+    seed = "" if verdict.seed is None else f" with {option}{verdict.seed}"
+    took = ""
+    if tally.schedules and verdict.status == "violated":
+        took = f" after {count(tally.schedules, 'schedule')} of {count(tally.streams, 'stream')}"
+    return f"{verb}{seed}{took}" if seed or took else ""
+
+
+def _changed(verdict: Verdict) -> list[bool | None]:
+    """Whether each step has changed the state; None where one of the two states is not there."""
+    if verdict.states is None:
+        return []
+    states = [verdict.states.initial, *verdict.states.observed]
+    return [None if None in (a, b) else not _alike(a, b) for a, b in pairwise(states)]
+
+
+def _alike(one: Any, two: Any) -> bool | None:
+    try:
+        return same(one, two)
+    except StaleState:  # parts that cannot be compared
+        return False
+
+
+def _forgotten(verdict: Verdict) -> Iterator[str]:
+    """What restarts took from handlers that are made anew for each process."""
+    if verdict.memory_kept is not False or verdict.schedule is None:
+        return
+    steps = verdict.schedule.steps
+    held: dict[int, list[EventId]] = {}
+    for number, step in enumerate(steps, start=1):
+        if step.action == "restart" and (gone := list(dict.fromkeys(held.pop(step.consumer, [])))):
+            again = {s.event for s in steps[number:] if s.action == "deliver"}
+            lost = [event for event in gone if event not in again]
+            rest = f"; {names_of(lost)} did not come again" if lost else ""
+            yield f"Step {number} took with it what the handler kept in memory of {names_of(gone)}{rest}"
+        elif step.action == "deliver" and not step.raised and step.event is not None:
+            held.setdefault(step.consumer, []).append(step.event)
+
+
+def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
+    """What rules each fault out; without the general habit where the handler is `advised` by what its state has."""
+    assert verdict.scenario is not None
+    assert verdict.schedule is not None
+    broker = verdict.scenario.broker
+    for kind in [Overtake] if verdict.label == "across keys" else _kinds(verdict):
+        remedy = broker.ruled_out_by(kind)
+        if advised:
+            remedy = remedy.replace(f". {IDEMPOTENT}", "").replace(IDEMPOTENT, "no setting")
+        yield kind.__name__, remedy
+    # A broker of the user's own need not have it: it is no part of what is asked of one.
+    if (whole := getattr(broker, "whole_batch", "")) and _batch_came_again(verdict.schedule.steps):
+        yield "A batch that fails", whole
+
+
+def _kinds(verdict: Verdict) -> list[FaultKind]:
+    assert verdict.scenario is not None
+    return list(dict.fromkeys(type(fault) for fault in verdict.scenario.faults))
+
+
+def _batch_came_again(steps: Sequence[Step]) -> bool:
+    return any(place_of(steps[one]) != place_of(steps[by]) for one, by in brought_back(steps).items())
+
+
+def _advice(verdict: Verdict) -> Iterator[tuple[Has, str]]:
+    """For the handler: where a restart has cost it its memory, and where being idempotent is no help."""
+    assert verdict.scenario is not None
+    shows = symptom(verdict)
+    if shows is None:
+        return
+    habit = any(IDEMPOTENT in verdict.scenario.broker.ruled_out_by(kind) for kind in _kinds(verdict))
+    if any(_forgotten(verdict)) or (habit and shows.has != "twice"):
+        yield shows.has, advice_on(shows)
 
 
 def _smallest(verdict: Verdict) -> str:
@@ -130,10 +218,28 @@ def differences_of(verdict: Verdict) -> list[Difference]:
     return [difference for violation in verdict.violations for difference in violation.differences]
 
 
-def short(value: object, limit: int = 200) -> str:
+MOST_OF_VALUE = 200
+
+
+def short(value: object, limit: int = MOST_OF_VALUE) -> str:
     """A value in one line."""
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return cut(repr(value), limit)
+
+
+def pair(expected: Any, observed: Any) -> tuple[str, str]:
+    """Two values, each in one line: of long lists what they have in common at their beginning is counted only."""
+    alike = 0
+    if type(expected) is type(observed) and type(expected) in (list, tuple):
+        alike = next((n for n, (a, b) in enumerate(zip(expected, observed, strict=False)) if not _alike(a, b)),
+                     min(len(expected), len(observed)))  # fmt: skip
+    if alike < 2 or max(len(repr(expected)), len(repr(observed))) <= MOST_OF_CHANGE:
+        return short(expected), short(observed)
+    return _rest(expected, alike), _rest(observed, alike)
+
+
+def _rest(items: Sequence[Any], alike: int) -> str:
+    opening, closing = ("[", "]") if isinstance(items, list) else ("(", ")")
+    return cut(f"{opening}{', '.join([f'… {alike} alike', *map(repr, items[alike:])])}{closing}", MOST_OF_VALUE)
 
 
 def _beside(verdict: Verdict) -> Sequence[Beside]:

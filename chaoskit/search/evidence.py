@@ -21,7 +21,7 @@ class Evidence:
 
     `effective`: the kinds that, alone in a schedule, changed what some key's events were seen as; `possible`: those
     that found something to act on. `streams` does not count those in which an overwrite cannot go wrong. `distinct`
-    counts schedules across searches, where somebody wants to know.
+    counts schedules across searches, where somebody wants to know. `restarted`: some schedule had a process restart.
     """
 
     streams: int = 0
@@ -37,6 +37,7 @@ class Evidence:
     all_singles: bool = True
     seen: set[int] = attrs.field(factory=set)
     distinct: Distinct | None = None
+    restarted: bool = False
 
     def remember(self, schedule: int) -> None:
         """The hash of a schedule that is run now."""
