@@ -410,14 +410,32 @@ class Delivered(Sequence[EventId]):
         return repr(self._made())
 
 
+IN_ORDER_NOTHING_RAISES = """\
+What the handler is given in order has to be possible, and it has to take it:
+- A stream that no producer sends, such as one subscription that is created twice. Leave it out:
+    events(values, keys, valid=lambda stream: sum(event.value["kind"] == "created" for event in stream) <= 1)
+  or make only what is possible. Any strategy of lists of Event will do, also one whose events depend on each other:
+    st.lists(st.integers(1, 100)).map(
+        lambda amounts: [Event("sub-1", "created"), *(Event("sub-1", amount) for amount in amounts)]
+    )
+- What the handler rejects rightly, such as an overdraft: catch it in the handler, so that the message is done with.
+- A message that can never be handled: chaos(…, poison=({error},)) lets the broker's rule for it apply in order, too.
+- A failure of what the handler calls, such as a lost connection or a timeout, is none of the stream's. In order nothing
+  may fail; the fault `Fail` lets single attempts fail, as they do in production.
+See "The streams" in the README."""
+"""The ways out of a refusal in order, each with the line that does it."""
+
+
 class ReferenceRefused(UsageError):
     """The handler raised although every message came once and in order."""
 
     def __init__(self, event: Event, error: Exception) -> None:
         super().__init__(
             f"the handler raised {type(error).__name__} on event {event.id!r} ({event.value!r}) although everything "
-            f"came once and in order: {error}. Catch business rejections in the handler, or narrow the strategy"
+            f"came once and in order: {error}. Leave streams that no producer sends out of the strategy, "
+            "events(…, valid=…), and catch in the handler what it rejects rightly"
         )
+        self.add_note(IN_ORDER_NOTHING_RAISES.format(error=type(error).__name__))
 
 
 class HungInOrder(UsageError):

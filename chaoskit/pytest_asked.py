@@ -288,6 +288,7 @@ class PytestAsked(Asked):
         text = str(error) if isinstance(error, ChaosFailure) else f"{type(error).__name__}: {error}"
         if isinstance(error, ReferenceRefused) and error.__cause__ is not None:
             text = f"{text}\n\n{traceback_of(error.__cause__)}"
+        text = "\n\n".join([text, *getattr(error, "__notes__", ())])
         path, line, _ = self._item.location
         crash = ReprFileLocation(path, (line or 0) + 1, self.headline or text.splitlines()[0])
         entry = ReprEntryNative([f"{text.rstrip()}\n"])

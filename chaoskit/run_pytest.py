@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -85,7 +86,7 @@ def _run(repros: Sequence[Repro], root: Path) -> tuple[Sink, int, str]:
     files = list(dict.fromkeys(repro.test.partition("::")[0] for repro in repros))
     options = [f"--chaos-replay={repro.path.resolve()}" for repro in repros]
     # This process has imported Hypothesis already, which pytest would like to rewrite: no error of the project's.
-    quiet = ["-q", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    quiet = ["-q", "-W", "ignore::pytest.PytestAssertRewriteWarning", "--continue-on-collection-errors"]
     arguments = [f"--rootdir={root}", *quiet, *options, "--", *[str(root / file) for file in files]]
     sink, output = Sink(), io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
@@ -100,5 +101,16 @@ def _why(repro: Repro, sink: Sink, code: int, output: str) -> str:
             return f"{place}: {error}"
     if code in (0, 1, 5):
         return f"{repro.test} is not a chaos test that pytest collects"
-    lines = [line for line in output.splitlines() if line.strip()]
-    return f"pytest stopped: {lines[-1].strip() if lines else f'exit code {code}'}"
+    return f"pytest stopped: {_last_words(output) or f'exit code {code}'}"
+
+
+_COUNTS = re.compile(r"[=\s]*(\d+ \w+(, )?)+( in [\d.]+s)?[=\s]*|no tests ran.*|[=!]+.*[=!]+")
+"""The line of pytest that counts outcomes, and its rulers: they do not say why it stopped."""
+
+
+def _last_words(output: str) -> str:
+    """What pytest said last: errors where there are any, else the last line that says something."""
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not _COUNTS.fullmatch(line.strip())]
+    errors = [line for line in lines if line.startswith(("E ", "ERROR", "INTERNALERROR>"))]
+    said = (errors or lines)[-1:]
+    return " ".join(said).removeprefix("E ").removeprefix("INTERNALERROR>").strip()

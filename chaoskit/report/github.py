@@ -61,7 +61,7 @@ def entry_of(verdict: Verdict, *, replay: str | None = None) -> Entry:
         found.headline,
         cut(plain(Delivery(found.grid, found.read), WIDTH), MOST_OF_TIMELINE),
         tuple(f"{number}. {sentence}." for number, sentence in enumerate(found.sentences, start=1))
-        + tuple(f"{line}." for line in found.forgotten)
+        + tuple(f"{line}." for line in found.besides)
         + ((found.label,) if found.label else ()),
         replay or "",
     )

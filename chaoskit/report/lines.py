@@ -11,7 +11,7 @@
 | `fault` | `number`, `fault` (its kind), `at` and its parameters |
 | `step` | `number`, `action`, `consumer`, and where they apply `event`, `partition`, `offset`, `attempt`, `raised`, `error` (what the handler raised), `lane`, `mark`, `fault` and `sentence` (numbers), `from` (the number of the step from which it comes again), `state`: after this step |
 | `sentence` | `number`, `text`: what happened, in the broker's words |
-| `forgotten` | `text`: what a restart took from the memory of a handler that `spawn` makes |
+| `besides` | `text`: what else steps have done: to the memory of a process, and before the handler raised |
 | `remedy` | `fault` (its kind, or what else happened), `text`: what rules it out |
 | `advice` | `state`: what the final state has, "twice", "missing" or "older"; `text`: what helps in the handler |
 | `replay` | `command` |
@@ -90,7 +90,7 @@ def _violated(verdict: Verdict, found: Told) -> Iterator[Line]:
         yield _step(number, step) | cause | _shown(rows.get(number), found) | _state(state)
     for number, sentence in enumerate(found.sentences, start=1):
         yield {"type": "sentence", "number": number, "text": sentence}
-    yield from ({"type": "forgotten", "text": text} for text in found.forgotten)
+    yield from ({"type": "besides", "text": text} for text in found.besides)
     yield from ({"type": "remedy", "fault": kind, "text": remedy} for kind, remedy in found.remedies)
     yield from ({"type": "advice", "state": has, "text": text} for has, text in found.advice)
 

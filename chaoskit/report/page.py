@@ -317,8 +317,8 @@ def _happened(found: Told) -> str:
         back = f' <span class="back">({noun} {links})</span>' if steps else ""
         items.append(f'<li id="told-{number}">{_text(sentence)}.{back}</li>')
     listed = f'<ol class="told">\n{"".join(items)}\n</ol>\n' if items else ""
-    forgotten = "".join(f'<p class="label">{_text(line)}.</p>' for line in found.forgotten)
-    return listed + forgotten + (f'<p class="label">{_text(found.label)}</p>' if found.label else "")
+    besides = "".join(f'<p class="label">{_text(line)}.</p>' for line in found.besides)
+    return listed + besides + (f'<p class="label">{_text(found.label)}</p>' if found.label else "")
 
 
 def _remedies(found: Told) -> str:

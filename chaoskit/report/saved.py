@@ -57,8 +57,9 @@ def saved_report(repro: Repro, *, states: bool = False) -> RenderableType:
 
 
 def saved_replay(repro: Repro) -> str:
-    """The command that plays this file again."""
-    return f"chaoskit replay {shlex.quote(str(repro.path))}"
+    """The command that plays this file again; the whole of a zip file, if it came from one."""
+    files = [path for path in (repro.path, *repro.path.parents) if path.is_file()]
+    return f"chaoskit replay {shlex.quote(str(files[0] if files else repro.path))}"
 
 
 def _states(states: States | None) -> States | None:

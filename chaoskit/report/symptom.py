@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Literal
 
 import attrs
@@ -132,32 +132,29 @@ def _equal(one: Any, two: Any) -> bool:
         return False
 
 
-ADVICE: dict[Has, tuple[str, str]] = {
-    "twice": (
-        "Something",
-        (
-            "took effect twice. Remember the ids of events where the effect is, in the same transaction: what a process "
-            "remembers ends with it"
-        ),
-    ),
-    "missing": (
-        "Something",
-        (
-            "had no effect in the end. Write out what a message brings before it is acknowledged, or acknowledge only what "
-            "is written out"
-        ),
-    ),
-    "older": (
-        "Something older",
-        (
-            "came late and took the place of something newer. Compare `seq`, or a version of the object, in the same "
-            "transaction as the effect, and drop what is older"
-        ),
-    ),
-}
-"""What to do in the handler: who, where nobody has a name, and what about it."""
+def advice_on(shows: Symptom, gone: Sequence[EventId]) -> str:
+    """What helps in the handler. `gone`: events that nobody remembers since a process ended, and that do not come
+    again."""
+    if shows.has == "twice":
+        return (
+            f"{_who(shows.events)} took effect twice. Remember the ids of events where the effect is, in the same "
+            "transaction: what a process remembers ends with it"
+        )
+    if shows.has == "older":
+        return (
+            f"{_who(shows.events, 'something older')} came late and took the place of something newer. Compare `seq`, "
+            "or a version of the object, in the same transaction as the effect, and drop what is older"
+        )
+    if gone:
+        return (
+            f"what came of {names_of(gone)} is missing: it was in memory only when the process ended. Write it out "
+            "before the message is acknowledged, or acknowledge only what is written out"
+        )
+    return (
+        f"what came of {_who(shows.events)} is missing: the handler left it out when it came late or again, and "
+        "nothing brings it once more"
+    )
 
 
-def advice_on(shows: Symptom) -> str:
-    unnamed, text = ADVICE[shows.has]
-    return f"{names_of(shows.events) if shows.events else unnamed} {text}"
+def _who(events: Sequence[EventId], unnamed: str = "something") -> str:
+    return names_of(events) if events else unnamed

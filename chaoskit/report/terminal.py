@@ -91,7 +91,7 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
     yield _heading("What happened")
     for number, sentence in enumerate(found.sentences, start=1):
         yield _indented(f"{number}. {sentence}.")
-    for line in found.forgotten:
+    for line in found.besides:
         yield _indented(f"{line}.")
     if found.label:
         yield _indented(found.label)

@@ -46,9 +46,9 @@ class Beside:
 @attrs.frozen
 class Told:
     """A violated verdict. `remarks`: what is to be said of the differences, and what is violated besides; `more`:
-    differences that would be too many. `sentences` are the numbered ones, `forgotten` what restarts took from the
-    handler's memory, `label` says which order is broken, where it is about one. `remedies` are kinds of fault, or what
-    else happened, and what rules each out; `advice` is for the handler, by what its state has. `beside` has the states
+    differences that would be too many. `sentences` are the numbered ones, `besides` what else the steps have done,
+    `label` says which order is broken, where it is about one. `remedies` are kinds of fault, or what else happened, and
+    what rules each out; `advice` is for the handler, by what its state has. `beside` has the states
     after each step, where there are any. `read`: the fields of values in the order in which the handler reads them
     first. `found`: how long it was searched."""
 
@@ -60,7 +60,7 @@ class Told:
     tracebacks: tuple[str, ...]
     grid: Grid
     sentences: tuple[str, ...]
-    forgotten: tuple[str, ...]
+    besides: tuple[str, ...]
     label: str
     remedies: tuple[tuple[str, str], ...]
     advice: tuple[tuple[Has, str], ...]
@@ -87,7 +87,7 @@ def told(verdict: Verdict) -> Told:
         tracebacks=tuple(_tracebacks(verdict.outcome)),
         grid=grid(scenario, verdict.schedule, _changed(verdict)),
         sentences=sentences,
-        forgotten=tuple(_forgotten(verdict)),
+        besides=tuple(_besides(verdict)),
         label=_label(verdict),
         remedies=tuple(_remedies(verdict, bool(advice))),
         advice=advice,
@@ -123,20 +123,41 @@ def _alike(one: Any, two: Any) -> bool | None:
         return False
 
 
-def _forgotten(verdict: Verdict) -> Iterator[str]:
-    """What restarts took from handlers that are made anew for each process."""
+@attrs.frozen
+class Ended:
+    """A process ended at this `step`. `held`: the events of which its handler could remember something; those that are
+    `gone` do not come again."""
+
+    step: int
+    held: tuple[EventId, ...]
+    gone: tuple[EventId, ...]
+
+
+def _ended(verdict: Verdict) -> Iterator[Ended]:
+    """Where handlers are made anew for each process: what restarts took from them."""
     if verdict.memory_kept is not False or verdict.schedule is None:
         return
     steps = verdict.schedule.steps
-    held: dict[int, list[EventId]] = {}
+    held: dict[int, dict[EventId, None]] = {}
     for number, step in enumerate(steps, start=1):
-        if step.action == "restart" and (gone := list(dict.fromkeys(held.pop(step.consumer, [])))):
+        if step.action == "restart" and (had := tuple(held.pop(step.consumer, {}))):
             again = {s.event for s in steps[number:] if s.action == "deliver"}
-            lost = [event for event in gone if event not in again]
-            rest = f"; {names_of(lost)} did not come again" if lost else ""
-            yield f"Step {number} took with it what the handler kept in memory of {names_of(gone)}{rest}"
+            yield Ended(number, had, tuple(event for event in had if event not in again))
         elif step.action == "deliver" and not step.raised and step.event is not None:
-            held.setdefault(step.consumer, []).append(step.event)
+            held.setdefault(step.consumer, {})[step.event] = None
+
+
+def _besides(verdict: Verdict) -> Iterator[str]:
+    """What steps have done that their marks do not say: to the memory of a process, and before the handler raised."""
+    assert verdict.schedule is not None
+    for ended in _ended(verdict):
+        rest = f"; {names_of(ended.gone)} did not come again" if ended.gone else ""
+        yield f"Step {ended.step} took with it what the handler kept in memory of {names_of(ended.held)}{rest}"
+    raised = zip(verdict.schedule, _changed(verdict), strict=False)
+    numbers = [number for number, (step, changed) in enumerate(raised, start=1) if step.raised and changed]
+    if numbers:
+        which = f"{'Step' if len(numbers) == 1 else 'Steps'} {names_of(numbers)}"
+        yield f"{which} changed the state before the handler raised, and raising does not take that back"
 
 
 def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
@@ -170,8 +191,9 @@ def _advice(verdict: Verdict) -> Iterator[tuple[Has, str]]:
     if shows is None:
         return
     habit = any(IDEMPOTENT in verdict.scenario.broker.ruled_out_by(kind) for kind in _kinds(verdict))
-    if any(_forgotten(verdict)) or (habit and shows.has != "twice"):
-        yield shows.has, advice_on(shows)
+    ended = list(_ended(verdict))
+    if ended or (habit and shows.has != "twice"):
+        yield shows.has, advice_on(shows, [event for one in ended for event in one.gone])
 
 
 def _smallest(verdict: Verdict) -> str:
