@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -105,7 +106,10 @@ def pytest_configure(config: pytest.Config) -> None:
 def _width(config: pytest.Config) -> int:
     """Asked now: while tests run, standard output is no terminal, and in a worker it never is."""
     given = getattr(config, "workerinput", {}).get("chaoskit_width")
-    return int(given) if given else shutil.get_terminal_size((LOG, 24)).columns
+    if given:
+        os.environ["COLUMNS"] = str(given)  # xdist says 80 there, where it knows nothing
+        return int(given)
+    return shutil.get_terminal_size((LOG, 24)).columns
 
 
 @pytest.hookimpl(optionalhook=True)

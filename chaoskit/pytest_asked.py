@@ -248,7 +248,7 @@ class PytestAsked(Asked):
         replay = self._replay_command(verdict) if verdict.status == "violated" else None
         if verdict.status == "violated" and _REPLAYS not in self._config.stash:
             self._share(verdict)
-        text = as_text(verdict, replay=replay, width=width_of(self._config))
+        text = as_text(verdict, replay=replay, width=width_of(self._config), seed_option="--chaos-seed=")
         if verdict.status == "unknown":
             self._forget_as_met()
         written = write_reports(self._config, verdict, replay=replay)

@@ -108,9 +108,12 @@ _COUNTS = re.compile(r"[=\s]*(\d+ \w+(, )?)+( in [\d.]+s)?[=\s]*|no tests ran.*|
 """The line of pytest that counts outcomes, and its rulers: they do not say why it stopped."""
 
 
+_ERROR = re.compile(r"E  |ERROR(?!: usage)|INTERNALERROR>|[^ ]*: error: ")
+
+
 def _last_words(output: str) -> str:
     """What pytest said last: errors where there are any, else the last line that says something."""
     lines = [line.strip() for line in output.splitlines() if line.strip() and not _COUNTS.fullmatch(line.strip())]
-    errors = [line for line in lines if line.startswith(("E ", "ERROR", "INTERNALERROR>"))]
+    errors = [line for line in lines if _ERROR.match(line)]
     said = (errors or lines)[-1:]
     return " ".join(said).removeprefix("E ").removeprefix("INTERNALERROR>").strip()

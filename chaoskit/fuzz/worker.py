@@ -206,7 +206,7 @@ class FuzzAsked(PytestAsked):
         replay = self._replay_command(verdict)
         trouble = "" if self.saved else str(replay)
         written = write_reports(self._config, verdict, replay=replay)
-        told = as_text(verdict, replay=replay, width=width_of(self._config))
+        told = as_text(attrs.evolve(verdict, seed=None), replay=replay, width=width_of(self._config))
         report = f"{headline(verdict)}\n{told}" + (f"\n{written}\n" if written else "")
         try:
             text = text_of(document(verdict))

@@ -134,7 +134,7 @@ def _text(text: str) -> str:
 
 def _origin(verdict: Verdict) -> list[str]:
     known = versions() if verdict.versions is None else verdict.versions
-    found = found_line(verdict)
+    found = found_line(verdict, "--chaos-seed=")
     return [*([found] if found else []), *(f"{name} {version}" for name, version in known.items())]
 
 

@@ -32,9 +32,14 @@ def width_here() -> int:
     return max(NARROWEST, shutil.get_terminal_size((LOG, 24)).columns)
 
 
-def as_text(verdict: Verdict, *, replay: str | None = None, width: int | None = None) -> str:
-    """The report without colours, for logs and files. `width`: in columns; None: as wide as the terminal."""
-    return plain(report(verdict, replay=replay), width)
+def as_text(
+    verdict: Verdict, *, replay: str | None = None, width: int | None = None, seed_option: str = "seed="
+) -> str:
+    """The report without colours, for logs and files. `width`: in columns; None: as wide as the terminal.
+    `seed_option` is what takes the seed that finds it again."""
+    found = found_line(verdict, seed_option)
+    text = plain(report(verdict, replay=replay), width)
+    return f"{text}\n{found}\n" if found and verdict.status != "held" else text
 
 
 def plain(renderable: RenderableType, width: int | None = None) -> str:
@@ -75,8 +80,6 @@ def _unknown(verdict: Verdict) -> Iterator[RenderableType]:
     if shown := tried(verdict):
         yield _indented(f"Tried: {shown}.")
     yield Text('If that is all that can be shown here, say why: chaos(..., allow_unknown="why") skips visibly.')
-    if found := found_line(verdict):
-        yield Text(f"\n{found}", style="dim")
 
 
 def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[RenderableType]:
@@ -103,8 +106,6 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
     if replay:
         yield _heading("Replay")
         yield _uncut(replay, style="bold cyan")
-    if found.found:
-        yield Text(f"\n{found.found}", style="dim")
 
 
 def _uncut(line: str, style: str = "") -> Text:

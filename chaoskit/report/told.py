@@ -50,7 +50,7 @@ class Told:
     `label` says which order is broken, where it is about one. `remedies` are kinds of fault, or what else happened, and
     what rules each out; `advice` is for the handler, by what its state has. `beside` has the states
     after each step, where there are any. `read`: the fields of values in the order in which the handler reads them
-    first. `found`: how long it was searched."""
+    first."""
 
     headline: str
     size: str
@@ -66,7 +66,6 @@ class Told:
     advice: tuple[tuple[Has, str], ...]
     beside: tuple[Beside, ...]
     read: tuple[str, ...]
-    found: str
 
 
 def told(verdict: Verdict) -> Told:
@@ -93,14 +92,12 @@ def told(verdict: Verdict) -> Told:
         advice=advice,
         beside=tuple(_beside(verdict)),
         read=verdict.read,
-        found=found_line(verdict),
     )
 
 
-def found_line(verdict: Verdict) -> str:
-    """How to find it again, and how long it took; empty for what was not searched."""
+def found_line(verdict: Verdict, option: str = "seed=") -> str:
+    """How to find it again, and how long it took; empty for what was not searched. `option` is what takes the seed."""
     tally, verb = verdict.tally, "Found" if verdict.status == "violated" else "Searched"
-    option = "--chaos-seed=" if "::" in (verdict.test or "") else "seed="
     seed = "" if verdict.seed is None else f" with {option}{verdict.seed}"
     took = ""
     if tally.schedules and verdict.status == "violated":

@@ -570,7 +570,7 @@ STREAMS = [
         """,
         "the handler raised ValueError on event 'e1' (",
         "came once and in order: no such account",
-        "Catch business rejections in the handler, or narrow the strategy",
+        "events(values, keys, valid=lambda stream: ",
     ),
 ]
 
