@@ -177,7 +177,7 @@ REFUSED = Scenario([Event("c1", "customer"), Event("c1", "order")], SqsStandard(
 
 
 def test_an_exception_and_that_it_changed_nothing_are_told(tmp_path: Path) -> None:
-    """In the sentence, and beside the step, which leads to it as the delivery does that comes again; from a file, too."""
+    """In the sentence, and beside the step; the delivery that comes again leads there, too. Also from a file."""
     verdict = verdict_on(customers, REFUSED)
     for text in (verdict.report(), show(verdict.save(tmp_path)).output):
         assert "e2 raised   changed nothing ← 1" in text
