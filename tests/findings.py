@@ -27,8 +27,7 @@ REPORTS: Rows = {
     "F-29": (
         "on a webhook an event that arrives later is Overtake, in the provider's words, and nothing restarts",
         (
-            "tests/reports/test_words.py"
-            "::test_an_event_that_arrives_later_on_a_webhook_is_one_kind_in_the_providers_words",
+            "tests/reports/test_words.py::test_what_arrives_later_on_a_webhook_is_one_kind_in_the_providers_words",
             "tests/reports/test_words.py::test_a_handler_that_compares_versions_is_right_on_a_webhook",
         ),
     ),
@@ -36,8 +35,7 @@ REPORTS: Rows = {
         "a report is as wide as the terminal, and shows the fields that differ or were read first",
         (
             "tests/reports/test_words.py::test_a_report_is_as_wide_as_it_may_be_and_shows_the_field_that_differs",
-            "tests/reports/test_words.py"
-            "::test_of_values_that_are_alike_the_field_that_the_handler_reads_first_is_shown",
+            "tests/reports/test_words.py::test_of_values_that_are_alike_the_field_that_is_read_first_is_shown",
             "tests/reports/test_words.py::test_pytest_reports_in_the_width_of_its_terminal_also_from_xdists_workers",
         ),
     ),

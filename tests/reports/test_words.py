@@ -69,7 +69,7 @@ def test_a_value_that_stands_whole_beside_its_step_is_not_repeated_below() -> No
     assert narrow.count("chair-0001") == 2
 
 
-def test_of_values_that_are_alike_the_field_that_the_handler_reads_first_is_shown() -> None:
+def test_of_values_that_are_alike_the_field_that_is_read_first_is_shown() -> None:
     """One event that comes twice has nothing that differs: what the handler looks up says more than what is first."""
 
     def amounts(deliver: Deliver) -> list[str]:
@@ -486,7 +486,7 @@ def inbox(deliver: Deliver) -> dict[str, int]:
     return state
 
 
-def test_an_event_that_arrives_later_on_a_webhook_is_one_kind_in_the_providers_words() -> None:
+def test_what_arrives_later_on_a_webhook_is_one_kind_in_the_providers_words() -> None:
     """There are no batches, and nothing restarts for a slow answer."""
     stream = events(st.integers(1, 9), st.just("a"), max_size=6)
     verdict = chaoskit.check(inbox, stream, Webhook(), faults={Overtake}, seed=1, schedules=200)
