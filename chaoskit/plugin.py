@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -163,14 +163,15 @@ class Summary:
     def __init__(self, width: int) -> None:
         self.width = width
         self._said: list[tuple[str, str]] = []
-        self._memory: list[str] = []
+        self._memory: dict[str, list[str]] = {}
         self._repros: dict[str, None] = {}
         self._github: list[Any] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             self._said += [(report.nodeid, str(said)) for name, said in report.user_properties if name == "chaoskit"]
-            self._memory += [str(note) for name, note in report.user_properties if name == "chaoskit-memory"]
+            for note in (str(note) for name, note in report.user_properties if name == "chaoskit-memory"):
+                self._memory.setdefault(note, []).append(report.nodeid)
             self._repros |= {str(path): None for name, path in report.user_properties if name == "chaoskit-repro"}
             self._github += [(report.location, it) for name, it in report.user_properties if name == "chaoskit-github"]
 
@@ -182,8 +183,8 @@ class Summary:
             terminalreporter.write_line(nodeid)
             for line in said.splitlines():
                 terminalreporter.write_line(f"  {line}")
-        for note in dict.fromkeys(self._memory):  # the same of every test, so that it is said once
-            terminalreporter.write_line(note)
+        for note, tests in self._memory.items():  # the same of every test, so that it is said once
+            terminalreporter.write_line(f"{note}{self._of_which(tests)}")
         if self._said or self._repros:
             from chaoskit.pytest_asked import idle_repros
 
@@ -195,6 +196,14 @@ class Summary:
             for line in [*commands(terminalreporter.config, self._github), append_summary(self._github)]:
                 if line:
                     terminalreporter.write_line(line)
+
+    def _of_which(self, tests: Sequence[str]) -> str:
+        """Nothing, where it is said of all of them."""
+        if len(tests) == len(self._said):
+            return ""
+        named = sorted(tests)[:3]
+        more = f" and {len(tests) - len(named)} more" if len(tests) > len(named) else ""
+        return f" ({', '.join(named)}{more})"
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:

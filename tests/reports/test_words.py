@@ -446,13 +446,13 @@ def test_of_many_tests_it_is_said_once(tmp_path: Path) -> None:
     """In a line of its own, whichever worker ran them."""
     source = "".join(
         f"""
-@chaos(PAYMENTS, faults={{Redeliver}}, schedules=40)
+@chaos(PAYMENTS, faults={faults}, schedules=40)
 def test_{name}(deliver):
     rows = {{}}
     deliver(lambda message: rows.update({{message.id: message.value}}))
     return rows
 """
-        for name in ("one", "two", "three")
+        for name, faults in (("one", "{Redeliver}"), ("two", "{Redeliver}"), ("three", "{Duplicate}"))
     )
     project = Project.at(tmp_path, test_many=HEAD + source)
     ran = project.pytest("--chaos-seed=1", *PARALLEL)
@@ -460,6 +460,7 @@ def test_{name}(deliver):
     assert ran.out.count("survived restarts") == 1
     assert ran.out.count("held: 40 schedules") == 3
     assert "\nwhat the handler keeps in memory survived restarts: deliver(spawn=make_handler) would" in ran.out
+    assert "as a restart does (test_many.py::test_one, test_many.py::test_two)\n" in ran.out
 
 
 def test_a_remedy_of_a_dead_letter_stays_as_it_is() -> None:
