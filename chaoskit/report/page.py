@@ -18,7 +18,7 @@ import attrs
 from chaoskit.report.picture import picture
 from chaoskit.report.style import PAGE, PICTURE, palette
 from chaoskit.report.timeline import Grid, Row, value_of
-from chaoskit.report.told import Beside, Told, changes, found_line, headline, held_lines, place_lines, told, tried
+from chaoskit.report.told import Beside, Told, changes, found_lines, headline, held_lines, place_lines, told, tried
 from chaoskit.report.values import cut, visible
 from chaoskit.repro import versions
 from chaoskit.state import Difference
@@ -134,8 +134,7 @@ def _text(text: str) -> str:
 
 def _origin(verdict: Verdict) -> list[str]:
     known = versions() if verdict.versions is None else verdict.versions
-    found = found_line(verdict, "--chaos-seed=")
-    return [*([found] if found else []), *(f"{name} {version}" for name, version in known.items())]
+    return [*found_lines(verdict, "--chaos-seed="), *(f"{name} {version}" for name, version in known.items())]
 
 
 def _plain(verdict: Verdict) -> list[Section]:

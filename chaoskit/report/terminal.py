@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chaoskit.report.delivery import Delivery
-from chaoskit.report.told import Beside, Told, found_line, pair, told, tried
+from chaoskit.report.told import Beside, Told, found_lines, pair, told, tried
 from chaoskit.report.told import headline as headline
 from chaoskit.report.told import held_lines as held_lines
 from chaoskit.report.told import short as short
@@ -37,9 +37,9 @@ def as_text(
 ) -> str:
     """The report without colours, for logs and files. `width`: in columns; None: as wide as the terminal.
     `seed_option` is what takes the seed that finds it again."""
-    found = found_line(verdict, seed_option)
     text = plain(report(verdict, replay=replay), width)
-    return f"{text}\n{found}\n" if found and verdict.status != "held" else text
+    found = [] if verdict.status == "held" else found_lines(verdict, seed_option)
+    return "\n".join([text, *found, ""]) if found else text
 
 
 def plain(renderable: RenderableType, width: int | None = None) -> str:

@@ -95,14 +95,13 @@ def told(verdict: Verdict) -> Told:
     )
 
 
-def found_line(verdict: Verdict, option: str = "seed=") -> str:
-    """How to find it again, and how long it took; empty for what was not searched. `option` is what takes the seed."""
+def found_lines(verdict: Verdict, option: str = "seed=") -> list[str]:
+    """What finds it again, and how long it took; nothing for what was not searched. `option` is what takes the seed."""
     tally, verb = verdict.tally, "Found" if verdict.status == "violated" else "Searched"
-    seed = "" if verdict.seed is None else f" with {option}{verdict.seed}"
-    took = ""
+    lines = [] if verdict.seed is None else [f"{verb} with {option}{verdict.seed}"]
     if tally.schedules and verdict.status == "violated":
-        took = f" after {count(tally.schedules, 'schedule')} of {count(tally.streams, 'stream')}"
-    return f"{verb}{seed}{took}" if seed or took else ""
+        lines.append(f"It took {count(tally.schedules, 'schedule')} of {count(tally.streams, 'stream')}")
+    return lines
 
 
 def _changed(verdict: Verdict) -> list[bool | None]:
