@@ -122,8 +122,8 @@ def place_of(step: Step) -> Place:
 
 
 def brought_back(steps: Sequence[Step]) -> dict[int, int]:
-    """Deliveries that no fault repeats, but a handler that raised, or an attempt that failed: the index of each, and of
-    what is behind it. That may be an attempt at another message, whose whole batch comes again."""
+    """Deliveries that come again because the handler raised, or an attempt failed: the index of each, and of what is
+    behind it. That may be an attempt at another message, whose whole batch comes again."""
     found: dict[int, int] = {}
     refused: dict[Place, int] = {}
     accepted: set[Place] = set()
@@ -135,9 +135,10 @@ def brought_back(steps: Sequence[Step]) -> dict[int, int]:
         if step.action != "deliver":
             continue
         last = latest.get(step.consumer, latest.get(None))
-        if step.fault is None and place in refused:
+        by_itself = step.fault is None or isinstance(step.fault, Fail)
+        if by_itself and place in refused:
             found[index] = refused[place]
-        elif step.fault is None and place in accepted and last is not None:
+        elif by_itself and place in accepted and last is not None:
             found[index] = last
         if step.raised:
             refused[place] = latest[step.consumer] = latest[None] = index
@@ -240,9 +241,10 @@ def _failed(number: int, steps: Sequence[Step], words: Words) -> dict[str, objec
     mine = [i for i, s in enumerate(rest) if s.event == step.event and s.action != "refuse"]
     fates = [rest[i].action for i in mine]
     again = next((i for i in mine if rest[i].action in ("deliver", "fail")), len(rest))
-    passed = [s.event for s in rest[:again] if s.action == "deliver"]
+    brought = brought_back(steps)
+    passed = [s.event for i, s in enumerate(rest[:again], number + 1) if s.action == "deliver" and i not in brought]
     back = f"; later it was {words.put_back} as a new message" if "put back" in fates[:2] else ""
-    fate = _fate(fates[:1], words) + _came_along({number}, steps, brought_back(steps)) + back
+    fate = _fate(fates[:1], words) + _came_along({number}, steps, brought) + back
     return {"fate": fate, "passed": f", after {names_of(passed)}" if passed and again < len(rest) else ""}
 
 

@@ -17,6 +17,7 @@ from chaoskit import (
     DeadLetter,
     Duplicate,
     Event,
+    Fail,
     Kafka,
     Kinesis,
     LambdaSqs,
@@ -236,6 +237,20 @@ def test_a_batch_that_comes_again_is_told_with_the_setting_that_repairs_it(broke
     flat = " ".join(text.split())
     assert "LookupError: b is unknown): it was shown again, with the rest of its batch: e2 and e3, which had" in flat
     assert f"A batch that fails: {name}" in flat
+
+
+def test_a_batch_that_comes_again_for_a_failed_attempt_is_told_alike() -> None:
+    """The handler raised nowhere, and what it had taken comes again all the same."""
+
+    def sums(deliver: Deliver) -> dict[str, int]:
+        found: dict[str, int] = {}
+        deliver(lambda message: found.update({message.key: found.get(message.key, 0) + message.value}))
+        return found
+
+    stream = [Event("a", number) for number in (1, 2, 3)]
+    flat = " ".join(verdict_on(sums, Scenario(stream, LambdaSqs(fifo=True), [Fail("e3")])).report(200).split())
+    assert "with the rest of its batch: e1 and e2, which had succeeded." in flat
+    assert "A batch that fails: report_batch_item_failures=True" in flat
 
 
 def test_where_only_what_failed_comes_again_no_batch_is_told() -> None:
