@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
+import types
 from collections.abc import Callable, Collection, Coroutine, Generator, Sequence
 from typing import Any
 from unittest import SkipTest
@@ -81,6 +83,8 @@ class Run:
     """One handler served every process: what it remembers survived the restarts."""
     has_state: bool
     """`deliver(…, state=…)` was given."""
+    remembers: bool = False
+    """The handler is one that may have a memory of its own."""
 
 
 class Mailbox:
@@ -123,6 +127,7 @@ class Deliver:
     _done = False
     _misuse: UsageError | None = None
     _memory_kept = False
+    _handler: Handler | None = None
     _state: Callable[[], Any] | None = None
     _unawaited: Coroutine[Any, Any, None] | None = None
     _refusals: Sequence[int] = ()
@@ -152,6 +157,7 @@ class Deliver:
         self._check(handler, spawn, state)
         self._called = True
         self._memory_kept = spawn is None
+        self._handler = handler
         self._state = state
         if self._is_async:
             self._unawaited = self._drive_async(self._calls(handler, spawn))
@@ -350,13 +356,27 @@ class Deliver:
         )
 
     def run(self, outcome: Outcome) -> Run:
-        return Run(outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None)
+        remembering = self._memory_kept and remembers(self._handler)
+        return Run(outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering)
 
     def tell(self, hung: Hung) -> None:
         """How far this run came."""
         hung.script, hung.over = self._script, self._done
         hung.steps = self._steps[: self._at + 1] if self._called and not self._done else self._steps
         hung.refusals = tuple(self._refusals)
+
+
+def remembers(handler: Any) -> bool:
+    """Whether it carries something from call to call that a new process would not have: a bound method, a closure, an
+    object that can be called. A plain function has only what lies outside of the test's reach."""
+    handler = inspect.unwrap(handler)
+    if isinstance(handler, functools.partial):
+        return True
+    if inspect.isfunction(handler):
+        return bool(handler.__closure__)
+    if inspect.isbuiltin(handler) or inspect.ismethod(handler):
+        return not isinstance(handler.__self__, (type, types.ModuleType, type(None)))
+    return not isinstance(handler, type)
 
 
 def _takes_nothing(function: Any) -> bool:
@@ -394,6 +414,22 @@ class Delivered(Sequence[EventId]):
         return repr(self._made())
 
 
+IN_ORDER_NOTHING_RAISES = """\
+What the handler is given in order has to be possible, and it has to take it:
+- A stream that no producer sends, such as one subscription that is created twice. Leave it out:
+    events(values, keys, valid=lambda stream: sum(event.value["kind"] == "created" for event in stream) <= 1)
+  or make only what is possible. Any strategy of lists of Event will do, also one whose events depend on each other:
+    st.lists(st.integers(1, 100)).map(
+        lambda amounts: [Event("sub-1", "created"), *(Event("sub-1", amount) for amount in amounts)]
+    )
+- What the handler rejects rightly, such as an overdraft: catch it in the handler, so that the message is done with.
+- A message that can never be handled: chaos(…, poison=({error},)) lets the broker's rule for it apply in order, too.
+- A failure of what the handler calls, such as a lost connection or a timeout, is none of the stream's. In order nothing
+  may fail; the fault `Fail` lets single attempts fail, as they do in production.
+See "The streams" in the README."""
+"""The ways out of a refusal in order, each with the line that does it."""
+
+
 class ReferenceRefused(UsageError):
     """The handler raised although every message came once and in order."""
 
@@ -401,9 +437,11 @@ class ReferenceRefused(UsageError):
         kind = type(error).__name__
         super().__init__(
             f"the handler raised {kind} on event {event.id!r} ({event.value!r}) although everything "
-            f"came once and in order: {error}. Catch business rejections in the handler, or narrow the strategy; where "
+            f"came once and in order: {error}. Leave streams that no producer sends out of the strategy, "
+            "events(…, valid=…), and catch in the handler what it rejects rightly; where "
             f"{kind} means that this message can never be handled, say so: poison=({kind},)"
         )
+        self.add_note(IN_ORDER_NOTHING_RAISES.format(error=kind))
 
 
 class HungInOrder(UsageError):

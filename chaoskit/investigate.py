@@ -22,6 +22,7 @@ from chaoskit.search.draw import draw_streams, strategy_of
 from chaoskit.search.evidence import ENOUGH_MONOTONOUS, Evidence
 from chaoskit.search.minimal import least, shrinker_for
 from chaoskit.search.plans import Plan
+from chaoskit.search.reads import fields_read
 from chaoskit.search.states import states_of
 from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
 from chaoskit.strategies.streams import parts_of
@@ -163,7 +164,7 @@ def investigate(q: Question) -> Verdict:
         "unknown" if reasons else "held",
         reasons=tuple(reasons),
         tally=attrs.evolve(campaign.tally(), saturated=campaign.saturated),
-        notes=tuple(_notes(campaign)),
+        notes=tuple(_notes(q, campaign)),
         seed=q.seed,
     )
 
@@ -178,7 +179,12 @@ def _met_before(q: Question) -> Found | None:
     return None
 
 
-def _notes(campaign: Campaign) -> list[str]:
+MEMORY_KEPT = (
+    "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would lose it as a restart does"
+)
+
+
+def _notes(q: Question, campaign: Campaign) -> list[str]:
     notes = [*campaign.notes, *campaign.evidence.not_exercised()]
     if campaign.budget is not None and campaign.saturated and campaign.wants_more:
         notes.append(
@@ -189,11 +195,8 @@ def _notes(campaign: Campaign) -> list[str]:
         notes.append(f"searched for {shown(campaign.elapsed)}")
     if left_out := campaign.subject.leaves_out(campaign.kinds):
         notes.append(left_out)
-    if campaign.memory_kept:
-        notes.append(
-            "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would lose it as a "
-            "restart does"
-        )
+    if campaign.memory_kept and q.evidence.restarted:
+        notes.append(MEMORY_KEPT)
     return notes
 
 
@@ -363,7 +366,7 @@ def violated(
     """The verdict on one failing run, with its literal schedule where that is known already; and with the states along
     the way where nothing smaller is to come."""
     reference = case.reference_of(run)
-    schedule = schedule or case.model.schedule(faults, run.steps, run.refusals)
+    schedule = with_errors(schedule or case.model.schedule(faults, run.steps, run.refusals), run)
     return Verdict(
         "violated",
         violations=case.violations(run),
@@ -376,7 +379,31 @@ def violated(
         outcome=run.outcome,
         states=states_of(case, faults, run, schedule) if minimal else None,
         loss=case.subject.loss,
+        memory_kept=run.memory_kept,
+        read=fields_read(case) if minimal else (),
     )
+
+
+def with_errors(schedule: Schedule, run: Run) -> Schedule:
+    """The schedule with what the handler raised at each step that it refused."""
+    raised = run.outcome.raised
+    if len(raised) != len(run.refusals):
+        return schedule
+    errors = {number: text_of(each.error) for number, each in zip(run.refusals, raised, strict=True)}
+    steps = enumerate(schedule.steps)
+    return Schedule(tuple(attrs.evolve(s, error=errors[n]) if n in errors else s for n, s in steps))
+
+
+MOST_OF_ERROR = 200
+
+
+def text_of(error: Exception) -> str:
+    """Its kind and the first line of what it says."""
+    try:
+        said = " ".join(str(error).strip().splitlines()[:1])
+    except Exception:  # noqa: BLE001 - an exception of the user's may say nothing
+        said = ""
+    return f"{type(error).__name__}: {said}"[:MOST_OF_ERROR] if said else type(error).__name__
 
 
 def derive(seed: int, what: str) -> int:

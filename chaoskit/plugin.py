@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import os
+import shutil
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from chaoskit.pytest_asked import PytestAsked
 
 _ASKED: pytest.StashKey[PytestAsked] = pytest.StashKey()
+LOG = 120
+"""Columns where there is no terminal to ask."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -89,7 +93,7 @@ def pytest_configure(config: pytest.Config) -> None:
             database_of(config.getoption("chaos_corpus"), config.rootpath)
         except UsageError as error:
             raise pytest.UsageError(f"--chaos-corpus: {error}") from None
-    config.pluginmanager.register(Summary(), "chaoskit-summary")
+    config.pluginmanager.register(Summary(_width(config)), "chaoskit-summary")
     if "chaoskit_fuzz" in getattr(config, "workerinput", {}):
         from chaoskit.fuzz.worker import take_on_from_xdist
 
@@ -98,6 +102,21 @@ def pytest_configure(config: pytest.Config) -> None:
         from chaoskit.pytest_asked import prepare_replay
 
         prepare_replay(config)
+
+
+def _width(config: pytest.Config) -> int:
+    """Asked now: while tests run, standard output is no terminal, and in a worker it never is."""
+    given = getattr(config, "workerinput", {}).get("chaoskit_width")
+    if given:
+        os.environ["COLUMNS"] = str(given)  # xdist says 80 there, where it knows nothing
+        return int(given)
+    return shutil.get_terminal_size((LOG, 24)).columns
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A worker's reports are read in our terminal."""
+    node.workerinput["chaoskit_width"] = _width(node.config)
 
 
 @pytest.fixture
@@ -156,16 +175,20 @@ def _write(terminal: Any, line: str) -> None:
 
 class Summary:
     """What the passing chaos tests have shown, and how to replay the failures, as told at the end; also for reports
-    that come from xdist's workers."""
+    that come from xdist's workers. `width`: columns of the terminal in which this is read; 120 in a log."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
+        self.width = width
         self._said: list[tuple[str, str]] = []
+        self._memory: dict[str, list[str]] = {}
         self._repros: dict[str, None] = {}
         self._github: list[Any] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call":
             self._said += [(report.nodeid, str(said)) for name, said in report.user_properties if name == "chaoskit"]
+            for note in (str(note) for name, note in report.user_properties if name == "chaoskit-memory"):
+                self._memory.setdefault(note, []).append(report.nodeid)
             self._repros |= {str(path): None for name, path in report.user_properties if name == "chaoskit-repro"}
             self._github += [(report.location, it) for name, it in report.user_properties if name == "chaoskit-github"]
 
@@ -177,6 +200,8 @@ class Summary:
             _write(terminalreporter, nodeid)
             for line in said.splitlines():
                 _write(terminalreporter, f"  {line}")
+        for note, tests in self._memory.items():  # the same of every test, so that it is said once
+            _write(terminalreporter, f"{note}{self._of_which(tests)}")
         if self._said or self._repros:
             from chaoskit.pytest_asked import idle_repros
 
@@ -189,6 +214,14 @@ class Summary:
                 terminalreporter.write_line(line)  # texts in it have GitHub's own escapes
             if trouble := append_summary(self._github):
                 _write(terminalreporter, trouble)
+
+    def _of_which(self, tests: Sequence[str]) -> str:
+        """Nothing, where it is said of all of them."""
+        if len(tests) == len(self._said):
+            return ""
+        named = sorted(tests)[:3]
+        more = f" and {len(tests) - len(named)} more" if len(tests) > len(named) else ""
+        return f" ({', '.join(named)}{more})"
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:

@@ -26,6 +26,7 @@ from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
 from chaoskit.execute import ReferenceRefused
 from chaoskit.faults import FaultKind
 from chaoskit.invariant import DIED, HANG
+from chaoskit.investigate import MEMORY_KEPT
 from chaoskit.naming import from_here
 from chaoskit.pytest_reports import on_github, write_reports
 from chaoskit.replays import Answer, play
@@ -41,7 +42,9 @@ from chaoskit.watch import Limit, why_no_limit
 
 PROPERTY = "chaoskit"
 REPRO = "chaoskit-repro"
-"""What a report says of its test, and the repro file of one that failed; they stand in JUnit's XML, too."""
+MEMORY = "chaoskit-memory"
+"""What a report says of its test, the repro file of one that failed, and that a handler's memory survived restarts;
+they stand in JUnit's XML, too."""
 GITHUB = "chaoskit-github"
 """What GitHub shows of a test, where it runs there."""
 _REPLAYS: pytest.StashKey[list[Repro]] = pytest.StashKey()
@@ -74,6 +77,7 @@ class PytestAsked(Asked):
         self.line = ""
         self.headline = ""
         self.saved = ""
+        self._kept = ""
         self._entry: Entry | None = None
 
     @property
@@ -232,6 +236,9 @@ class PytestAsked(Asked):
     def tell(self, verdict: Verdict) -> None:
         self._forget_as_met()
         said = [] if verdict.notes == ("replayed",) else held_lines(verdict)
+        if MEMORY_KEPT in said:
+            said.remove(MEMORY_KEPT)
+            self._kept = MEMORY_KEPT
         replayed = _REPLAYS in self._config.stash
         why_no_report = "" if replayed else write_reports(self._config, attrs.evolve(verdict, test=self.test))
         self.line = "\n".join([*said, *self._notes, *([why_no_report] if why_no_report else [])])
@@ -256,14 +263,13 @@ class PytestAsked(Asked):
         replay = self._replay_command(verdict) if verdict.status == "violated" else None
         if verdict.status == "violated" and _REPLAYS not in self._config.stash:
             self._share(verdict)
-        text = as_text(verdict, replay=replay)
-        seed = "" if verdict.seed is None else f"\nFound with --chaos-seed={verdict.seed}\n"
+        text = as_text(verdict, replay=replay, width=width_of(self._config), seed_option="--chaos-seed=")
         if verdict.status == "unknown":
             self._forget_as_met()
         written = write_reports(self._config, verdict, replay=replay, name=Path(self.saved).stem)
         notes = "".join(f"\n{note}\n" for note in [*self._notes, *([written] if written else [])])
         self._entry = entry_of(verdict, replay=replay) if on_github() else None
-        return f"{self.headline}\n{text}{seed}{notes}"
+        return f"{self.headline}\n{text}{notes}"
 
     def _replay_command(self, verdict: Verdict) -> str:
         """Save the repro. A failure is reported also where no file can be written, with the reason."""
@@ -287,7 +293,8 @@ class PytestAsked(Asked):
 
     def complete(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> None:
         """Add to pytest's report what is to be said of the test, also where it comes from xdist's workers."""
-        properties = [(name, text) for name, text in ((PROPERTY, self.line), (REPRO, self.saved)) if text]
+        named = ((PROPERTY, self.line), (REPRO, self.saved), (MEMORY, self._kept))
+        properties = [(name, text) for name, text in named if text]
         report.user_properties += properties
         self._item.user_properties += properties  # JUnit's XML takes them from the report of the teardown
         if excinfo is not None:
@@ -303,6 +310,7 @@ class PytestAsked(Asked):
         text = str(error) if isinstance(error, ChaosFailure) else f"{type(error).__name__}: {error}"
         if isinstance(error, ReferenceRefused) and error.__cause__ is not None:
             text = f"{text}\n\n{traceback_of(error.__cause__)}"
+        text = "\n\n".join([text, *getattr(error, "__notes__", ())])
         path, line, _ = self._item.location
         text = for_log(text)
         crash = ReprFileLocation(path, (line or 0) + 1, for_log(self.headline) or text.splitlines()[0])
@@ -317,6 +325,12 @@ class PytestAsked(Asked):
             said = f"{excinfo.type.__name__}: {excinfo.value}"
             self._entry = Entry(self._item.nodeid, "error", said)
         return packed(self._entry) if self._entry is not None else ""
+
+
+def width_of(config: pytest.Config) -> int:
+    """Columns of the terminal in which this run is read."""
+    summary: Any = config.pluginmanager.get_plugin("chaoskit-summary")
+    return int(summary.width)
 
 
 def repro_directory(config: pytest.Config) -> Path:

@@ -70,7 +70,7 @@ def _decoded(keys: Sequence[Any], events: Sequence[Event]) -> Stream:
 class Repro:
     """A file that was read. Values of events, `expected`, `observed` and `states` are still encoded: decoding them
     needs the classes that the test's module imports. Keys are decoded where that is possible without; `keys` has them
-    encoded.
+    encoded. `told` is what reports say besides, and nothing is played from it.
     """
 
     path: Path
@@ -88,6 +88,7 @@ class Repro:
     versions: Mapping[str, str] = attrs.field(factory=dict)
     loss: Loss = "left out"
     found: AsFound | None = None
+    told: Mapping[str, Any] = attrs.field(factory=dict)
 
     def breaks(self, invariant: str) -> bool:
         """Whether this is among what is violated."""
@@ -235,7 +236,18 @@ def document(verdict: Verdict) -> dict[str, Any]:
         data["found_faults"] = [CONVERTER.unstructure(fault, Fault) for fault in verdict.found_faults]
     if verdict.states is not None and (states := _encode_states(verdict.states)) is not None:
         data["states"] = states
+    if told := _told(verdict):
+        data["told"] = told
     return data
+
+
+def _told(verdict: Verdict) -> dict[str, Any]:
+    """What a report says besides: with what the handler raised, by the number of the step, whether its memory survived
+    restarts, and which fields it read first."""
+    assert verdict.schedule is not None
+    errors = {str(number): step.error for number, step in enumerate(verdict.schedule, start=1) if step.error}
+    found = {"errors": errors, "memory_kept": verdict.memory_kept, "read": list(verdict.read)}
+    return {name: value for name, value in found.items() if value not in ({}, None, [])}
 
 
 def _encode_states(states: States) -> dict[str, Any] | None:
@@ -246,6 +258,8 @@ def _encode_states(states: States) -> dict[str, Any] | None:
     }
     if states.first_difference is not None:
         data["first_difference"] = states.first_difference
+    if states.initial is not None:
+        data["initial"] = lenient(states.initial)
     return data if len(json.dumps(data)) <= MOST_OF_STATES else None
 
 
@@ -477,7 +491,7 @@ def _from_document(path: Path, data: Any) -> Repro:
         path, test, decode_broker(data["broker"]), stamped, faults, steps, data["expected"], data["observed"],
         tuple(violations), keys, label if isinstance(label, str) else None,
         _read_states(data, len(stamped), len(steps)), _read_versions(data["versions"]), _read_loss(data),
-        _read_found(data),
+        _read_found(data), _read_told(data.get("told")),
     )  # fmt: skip
 
 
@@ -517,7 +531,7 @@ def _read_states(data: Mapping[str, Any], events: int, steps: int) -> States | N
     first = states.get("first_difference")
     if first is not None and (type(first) is not int or not 1 <= first <= steps):
         raise ReproError(f'"states": "first_difference" is {first!r}, not the number of a step')
-    return States(tuple(states["in_order"]), tuple(states["observed"]), first)
+    return States(tuple(states["in_order"]), tuple(states["observed"]), first, states.get("initial"))
 
 
 def _read_loss(data: Mapping[str, Any]) -> Loss:
@@ -531,6 +545,19 @@ def _read_loss(data: Mapping[str, Any]) -> Loss:
 def _read_versions(data: Any) -> dict[str, str]:
     """They are shown and never used: of a file with something else there, nothing is shown."""
     return {str(name): str(version) for name, version in data.items()} if isinstance(data, dict) else {}
+
+
+def _read_told(data: Any) -> dict[str, Any]:
+    """Only what is as it is written here: it is shown, and no reason not to replay the rest."""
+    if not isinstance(data, dict):
+        return {}
+    errors, read, kept = data.get("errors"), data.get("read"), data.get("memory_kept")
+    errors = errors if isinstance(errors, dict) else {}
+    return {
+        "errors": {number: text for number, text in errors.items() if isinstance(text, str)},
+        "memory_kept": kept if isinstance(kept, bool) else None,
+        "read": tuple(name for name in read if isinstance(name, str)) if isinstance(read, list) else (),
+    }
 
 
 def _key(encoded: Any) -> Any:

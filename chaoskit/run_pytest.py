@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def replay_with_pytest(repros: Sequence[Repro], directory: Path, rootdir: Path |
 def _run(repros: Sequence[Repro], root: Path) -> tuple[Sink, int, str]:
     options = [f"--chaos-replay={repro.path.resolve()}" for repro in repros]
     # This process has imported Hypothesis already, which pytest would like to rewrite: no error of the project's.
-    quiet = ["-q", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    quiet = ["-q", "-W", "ignore::pytest.PytestAssertRewriteWarning", "--continue-on-collection-errors"]
     # No file is named: pytest collects what it always does here, and of that the plugin takes what is asked for.
     arguments = [f"--rootdir={root}", *quiet, *options]
     sink, output = Sink(), io.StringIO()
@@ -105,5 +106,19 @@ def _why(repro: Repro, sink: Sink, code: int, output: str) -> str:
             return f"{place}: {error}"
     if code in (0, 1, 5):
         return NOT_COLLECTED.format(test=repro.test)
-    lines = [line for line in output.splitlines() if line.strip()]
-    return f"pytest stopped: {lines[-1].strip() if lines else f'exit code {code}'}"
+    return f"pytest stopped: {_last_words(output) or f'exit code {code}'}"
+
+
+_COUNTS = re.compile(r"[=\s]*(\d+ \w+(, )?)+( in [\d.]+s)?[=\s]*|no tests ran.*|[=!]+.*[=!]+")
+"""The line of pytest that counts outcomes, and its rulers: they do not say why it stopped."""
+
+
+_ERROR = re.compile(r"E  |ERROR(?!: usage)|INTERNALERROR>|[^ ]*: error: ")
+
+
+def _last_words(output: str) -> str:
+    """What pytest said last: errors where there are any, else the last line that says something."""
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not _COUNTS.fullmatch(line.strip())]
+    errors = [line for line in lines if _ERROR.match(line)]
+    said = (errors or lines)[-1:]
+    return " ".join(said).removeprefix("E ").removeprefix("INTERNALERROR>").strip()

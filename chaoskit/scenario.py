@@ -56,8 +56,9 @@ class Broker(Protocol):
     def kinds(self) -> tuple[FaultKind, ...]:
         """The kinds of fault that the broker can make under these settings."""
 
-    def explain(self, schedule: Schedule, events: Sequence[Event]) -> list[tuple[Fault | None, str]]:
-        """One sentence for each deviation, in the broker's words, with its fault (None: the handler refused)."""
+    def explain(self, schedule: Schedule, events: Sequence[Event]) -> list[tuple[Fault | Step | None, str]]:
+        """One sentence for each deviation, in the broker's words, with its fault; or with the first step in which the
+        handler refused a message."""
 
     def ruled_out_by(self, kind: FaultKind) -> str:
         """Which setting, or else which habit, keeps faults of this kind from happening."""

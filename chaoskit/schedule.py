@@ -83,7 +83,8 @@ class Step:
     dead.
     `partition` and `offset` are the broker's place for the message: on a queue the queue or group, and the number of
     the message in order of arrival. `attempt` is its delivery count, where the broker has one; `copy` is there for a
-    message that is one. `fault` is the fault that caused the step, if one did.
+    message that is one. `fault` is the fault that caused the step, if one did. `error` is what the handler raised, as
+    text, where that is known: it is told, and never compared.
     """
 
     action: Action
@@ -95,6 +96,7 @@ class Step:
     raised: bool = False
     attempt: int | None = None
     copy: Copy | None = None
+    error: str | None = attrs.field(default=None, eq=False)
 
 
 def to_raw(step: Step, positions: Mapping[EventId, int]) -> Raw:

@@ -50,12 +50,13 @@ class States:
     `observed`. None where there is none: the test raised there, or returned nothing.
 
     `first_difference` is the number of the first step, counted from 1, after which something that must hold does not;
-    final states are compared only where both runs have handled the same events.
+    final states are compared only where both runs have handled the same events. `initial` is the state before any step.
     """
 
     in_order: tuple[Any, ...]
     observed: tuple[Any, ...]
     first_difference: int | None = None
+    initial: Any = None
 
 
 @attrs.frozen(eq=False)
@@ -69,7 +70,8 @@ class Verdict:
     as the search met it, before shrinking, where the stream is not one of `events(…)`; `is_part`: the minimal stream is
     a part of it that nobody may send by itself. `states` are there for a violated verdict whose
     schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now. `loss` is
-    what was asked of messages that are lost.
+    what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
+    where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
     """
 
     status: Status
@@ -93,6 +95,8 @@ class Verdict:
     states: States | None = None
     versions: Mapping[str, str] | None = None
     loss: Loss = "left out"
+    memory_kept: bool | None = None
+    read: tuple[str, ...] = ()
 
     def save(self, directory: str | Path = ".chaoskit") -> Path:
         """Write the repro file into `directory` (made if it is not there) and give its path.
@@ -104,8 +108,9 @@ class Verdict:
 
         return save(self, Path(directory))
 
-    def report(self) -> str:
-        """All that there is to say, as text: the headline, what differs, the delivery and why, at most 100 columns."""
+    def report(self, width: int | None = None) -> str:
+        """All that there is to say, as text: the headline, what differs, the delivery and why. `width` is in columns;
+        None: that of the terminal, and 120 in a log."""
         from chaoskit.report.terminal import as_text, headline
 
-        return f"{for_log(headline(self))}\n{as_text(self)}"
+        return f"{for_log(headline(self))}\n{as_text(self, width=width)}"

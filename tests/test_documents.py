@@ -8,9 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import attrs
+from hypothesis import strategies as st
+
+from chaoskit import Duplicate, Event, Redeliver, check
 from chaoskit.brokers import BROKERS, Kafka
 from chaoskit.brokers.facts import facts
+from chaoskit.event import Message
+from chaoskit.execute import Deliver
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,6 +49,41 @@ def test_the_readme_names_every_broker_and_each_of_kafkas_settings() -> None:
     assert [name for name in BROKERS if f"`{name}`" not in readme] == []
     written = " ".join(readme[readme.index("`Kafka(partitions=") :].split("`")[1].split())
     assert written == f"Kafka({', '.join(f'{s.name}={s.default}' for s in facts(Kafka).settings if s.name != 'topic')})"
+
+
+def test_the_readme_names_every_field_of_a_message() -> None:
+    """So that nobody has to read the source for what a handler gets."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme[readme.index("## The streams") : readme.index("## The test\n")]
+    assert [field.name for field in attrs.fields(Message) if f"`{field.name}`" not in table] == []
+
+
+def test_the_readmes_dependent_stream_can_be_handled_in_order() -> None:
+    """Each subscription is created before it is charged, and a right handler holds under it."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"<!-- block: subscriptions -->\n```python\n(.*?)```", readme, re.DOTALL)
+    assert block is not None
+    names: dict[str, Any] = {"st": st, "Event": Event}
+    exec(block[1], names)
+
+    def charged(deliver: Deliver) -> dict[str, int]:
+        paid: dict[str, int] = {}
+        seen: set[str] = set()
+
+        def handle(message: Message) -> None:
+            if message.id not in seen:
+                if message.value["kind"] == "created":
+                    assert message.key not in paid
+                    paid[message.key] = 0
+                paid[message.key] += message.value.get("amount", 0)
+                seen.add(str(message.id))
+
+        deliver(handle)
+        return paid
+
+    kinds = {Duplicate, Redeliver}
+    verdict = check(charged, names["subscriptions"](), Kafka(), faults=kinds, seed=1, schedules=100)
+    assert verdict.status == "held", verdict.report()
 
 
 def test_the_documents_lead_somewhere() -> None:

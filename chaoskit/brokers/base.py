@@ -13,10 +13,10 @@ from chaoskit.brokers.partitioners import Partitioner
 from chaoskit.brokers.producer import Home
 from chaoskit.brokers.queue import QueueModel, QueueSettings
 from chaoskit.brokers.stored import Growth
-from chaoskit.brokers.words import NOTHING_PASSES, Words, sentences
+from chaoskit.brokers.words import NOTHING_PASSES, Cause, Words, sentences
 from chaoskit.errors import StreamError, UsageError, did_you_mean
 from chaoskit.event import Event, Stream
-from chaoskit.faults import KINDS, Duplicate, Fail, Fault, FaultKind, Redeliver, Zombie
+from chaoskit.faults import KINDS, Duplicate, Fail, FaultKind, Redeliver, Zombie
 from chaoskit.schedule import Schedule, Step
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Settings:
         stages = _stages(self)
         return LogModel(stream, stages) if isinstance(stages, LogSettings) else QueueModel(stream, stages)
 
-    def explain(self, schedule: Schedule, events: Sequence[Event]) -> list[tuple[Fault | None, str]]:
+    def explain(self, schedule: Schedule, events: Sequence[Event]) -> list[tuple[Cause, str]]:
         return sentences(schedule, events, self.words, _stages(self).producer.partitions)
 
     def ruled_out_by(self, kind: FaultKind) -> str:
@@ -161,6 +161,11 @@ class Settings:
         if lost:
             return "settings under which what failed is tried again: here it is dropped"
         return (self.words.of(Fail) if passes else NOTHING_PASSES).ruled_out_by
+
+    @property
+    def whole_batch(self) -> str:
+        """Which setting brings back only what the handler refused, where its whole batch comes again; else empty."""
+        return self.words.whole_batch
 
     def lane(self, step: Step, key: Any) -> str | None:
         words = self.words

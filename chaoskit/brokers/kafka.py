@@ -69,7 +69,7 @@ WORDS = Words(
         Redeliver: Told(
             "consumer {consumer} restarted before {first} was committed: {again} came again",
             "no Kafka setting: whatever was not committed when a consumer stops comes again. Committing after every "
-            "record (commit_every=1) makes the replay one record long; the handler has to be idempotent",
+            f"record (commit_every=1) makes the replay one record long. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
             "{record} used up its attempts before it had any effect and went to the dead-letter topic; its successors "
@@ -183,7 +183,7 @@ PARALLEL = attrs.evolve(
         Duplicate: Told("the Parallel Consumer retried {record} in place", WORDS.told[Duplicate].ruled_out_by),
         Redeliver: Told(
             "consumer {consumer} restarted while {event} was incomplete: only that was replayed{after}",
-            "no setting: what was not completed comes again. Make the handler idempotent",
+            f"no setting: what was not completed comes again. {IDEMPOTENT}",
         ),
         Overtake: Told(
             "the key of {event} was slow: {over} of other keys went first",

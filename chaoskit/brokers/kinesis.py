@@ -95,6 +95,8 @@ KCL = Words(
 LAMBDA = attrs.evolve(
     KCL,
     restarts="function {consumer} fails",
+    whole_batch="report_batch_item_failures=True (ReportBatchItemFailures), with a function that returns the first "
+    "record that failed, retries from there on. Else what had succeeded is handled a second time",
     told={
         **KCL.told,
         Fail: passed_unless(

@@ -475,6 +475,8 @@ class SnsSqs(Settings):
 LAMBDA_STANDARD = attrs.evolve(
     STANDARD,
     restarts="function {consumer} fails",
+    whole_batch="report_batch_item_failures=True (ReportBatchItemFailures), with a function that returns which "
+    "messages failed, brings back only those. Else what had succeeded is handled a second time",
     told={
         **STANDARD.told,
         Redeliver: Told(
@@ -487,6 +489,7 @@ LAMBDA_STANDARD = attrs.evolve(
 LAMBDA_FIFO = attrs.evolve(
     FIFO,
     restarts="function {consumer} fails",
+    whole_batch=LAMBDA_STANDARD.whole_batch,
     told={**FIFO.told, Redeliver: LAMBDA_STANDARD.told[Redeliver], Lose: STANDARD.told[Lose]},
 )
 

@@ -30,7 +30,8 @@ from chaoskit.traces.queue_rules import QueueRules
 
 WORDS = Words(
     lane="request handler",
-    restarts="endpoint {consumer} restarts",
+    restarts="no answer from handler {consumer}",
+    shown_again="the provider sent it again",
     dead="to the failed deliveries",
     put_back="resent by hand",
     no_order="Webhooks promise no order, not even for one object.",
@@ -38,8 +39,8 @@ WORDS = Words(
         Fail: passed_unless(""),
         Duplicate: Told("the provider sent {event} twice in a row", f"no setting. {IDEMPOTENT}"),
         Redeliver: Told(
-            "the response to {event} was no 2xx or too slow, although the handler had done its work: it was sent "
-            "again{after}",
+            "the handler had done its work on {event}, but the provider got no 2xx in time (a crash, a slow answer): "
+            "it was sent again{after}",
             f"no setting: retries go on for 3 days. {IDEMPOTENT}",
         ),
         DeadLetter: Told(
@@ -48,9 +49,9 @@ WORDS = Words(
             "order",
         ),
         Overtake: Told(
-            "{over} arrived before {event}", "no setting. Fetch the present state, or compare a version of the object"
+            "{event} arrived after {over}: the provider keeps no order between its requests",
+            "no setting. Fetch the present state of the object, or compare its version and drop what is older",
         ),
-        BatchSwap: Told("{at} was generated, but sent after {over}", "no setting. Compare a version of the object"),
         Resend: Told(
             "the provider made a second event of the same change as {at}",
             "no setting. Identify a change by its object and type, not by the id of the delivery",
@@ -108,7 +109,11 @@ class Webhook(Settings):
         )
 
     def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {Rehash: "a webhook has no partitions; no setting makes it possible"}
+        no: dict[FaultKind, str] = {
+            Rehash: "a webhook has no partitions; no setting makes it possible",
+            BatchSwap: "each event has a request of its own, there are no batches: Overtake is one that arrives later; "
+            "no setting makes it possible",
+        }
         if not self.gives_up:
             why = "the endpoint answers within the 3 days of retries; gives_up=True makes it possible"
             no |= {DeadLetter: why, Lose: why}

@@ -54,7 +54,8 @@ class Words:
     `worker` is what runs a handler, and `unit` what has a key. `no_order` says that the broker keeps no order within a
     key, where it does not.
     `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called.
-    `shown_again`, `set_aside` and `skipped` are what becomes of a message whose handler raised."""
+    `shown_again`, `set_aside` and `skipped` are what becomes of a message whose handler raised; `whole_batch` says
+    which setting brings back that message alone, where its whole batch comes again."""
 
     told: Mapping[FaultKind, Told]
     lane: str = "consumer"
@@ -68,6 +69,7 @@ class Words:
     shown_again: str = "it was shown again"
     set_aside: str = "its attempts were used up, and it went {dead}"
     skipped: str = "it was dropped, and nothing brings it back"
+    whole_batch: str = ""
     no_order: str = ""
 
     def of(self, kind: FaultKind) -> Told:
@@ -86,25 +88,63 @@ DEFAULT: Mapping[FaultKind, Told] = {Fail: NOTHING_PASSES}
 """The words of a kind, for brokers that have none of their own."""
 
 
-def sentences(
-    schedule: Schedule, events: Sequence[Event], words: Words, partitions: int
-) -> list[tuple[Fault | None, str]]:
+Cause = Fault | Step | None
+"""What a sentence is about: a fault, or the first attempt at a message that the handler refused."""
+
+
+def sentences(schedule: Schedule, events: Sequence[Event], words: Words, partitions: int) -> list[tuple[Cause, str]]:
     """One sentence for each fault that shows in the schedule, in order of appearance; and for each message that the
     handler refused, however often."""
-    found: list[tuple[Fault | None, str]] = []
+    found: list[tuple[Cause, str]] = []
     told: set[Fault] = set()
-    refused: set[tuple[int | None, int | None]] = set()
+    refused: set[Place] = set()
+    brought = brought_back(schedule.steps)
     for number, step in enumerate(schedule.steps):
         fault = step.fault
         if fault is not None and fault not in told:
             told.add(fault)
             found.append((fault, _sentence(fault, number, schedule.steps, events, words, partitions)))
-        if step.raised and (step.partition, step.offset) not in refused:
-            refused.add((step.partition, step.offset))
-            found.append((None, _refusals(number, schedule.steps, words)))
+        if step.raised and place_of(step) not in refused:
+            refused.add(place_of(step))
+            found.append((step, _refusals(number, schedule.steps, words, brought)))
     waiting = [step.event for step in schedule.steps if step.action == "wait"]
     if waiting:
-        found.append((None, f"{_names(waiting)} stood behind what was refused, and {_was(waiting)} never delivered"))
+        found.append((None, f"{names_of(waiting)} stood behind what was refused, and {_was(waiting)} never delivered"))
+    return found
+
+
+Place = tuple[int | None, int | None]
+
+
+def place_of(step: Step) -> Place:
+    """Where the message of this step is: the same for each delivery of it, another one for a copy."""
+    return step.partition, step.offset
+
+
+def brought_back(steps: Sequence[Step]) -> dict[int, int]:
+    """Deliveries that come again because the handler raised, or an attempt failed: the index of each, and of what is
+    behind it. That may be an attempt at another message, whose whole batch comes again."""
+    found: dict[int, int] = {}
+    refused: dict[Place, int] = {}
+    accepted: set[Place] = set()
+    latest: dict[int | None, int] = {}
+    for index, step in enumerate(steps):
+        place = place_of(step)
+        if step.action == "fail":
+            refused[place] = latest[step.consumer] = latest[None] = index
+        if step.action != "deliver":
+            continue
+        last = latest.get(step.consumer, latest.get(None))
+        by_itself = step.fault is None or isinstance(step.fault, Fail)
+        if by_itself and place in refused:
+            found[index] = refused[place]
+        elif by_itself and place in accepted and last is not None:
+            found[index] = last
+        if step.raised:
+            refused[place] = latest[step.consumer] = latest[None] = index
+        else:
+            accepted.add(place)
+            refused.pop(place, None)
     return found
 
 
@@ -129,8 +169,8 @@ def _sentence(
         "at": fault.at,
         "record": words.record(target),
         "first": _place_in_words(shown),
-        "again": _names([s.event for s in again] or [fault.at]),
-        "over": _names(over),
+        "again": names_of([s.event for s in again] or [fault.at]),
+        "over": names_of(over),
         "after": _after(fault, here, steps),
         "consumer": step.consumer,
         "partition": target.partition,
@@ -154,7 +194,7 @@ def _after(fault: Fault, here: int, steps: Sequence[Step]) -> str:
     first = next((i for i, s in enumerate(steps[:here]) if s.action == "deliver" and s.event == fault.at), here)
     known = {s.event for s in steps[: first + 1] if s.action == "deliver"}
     between = [s.event for s in steps[first + 1 : here] if s.action == "deliver" and s.event not in known]
-    return f", after {_names(between)}" if between else ""
+    return f", after {names_of(between)}" if between else ""
 
 
 def _back(fault: Fault, number: int, steps: Sequence[Step], words: Words) -> str:
@@ -173,7 +213,7 @@ def _taken_over(fault: Fault, step: Step, again: Sequence[Step]) -> dict[str, ob
         return {"old": "", "new": "", "held": ""}
     held = [s for s in again if s.consumer != step.consumer]
     old = held[0].consumer if held else step.consumer
-    return {"old": old, "new": step.consumer, "held": _names([s.event for s in held] or [fault.at])}
+    return {"old": old, "new": step.consumer, "held": names_of([s.event for s in held] or [fault.at])}
 
 
 def _growth(fault: Rehash, steps: Sequence[Step], partitions: int, key: str, words: Words) -> dict[str, object]:
@@ -201,10 +241,11 @@ def _failed(number: int, steps: Sequence[Step], words: Words) -> dict[str, objec
     mine = [i for i, s in enumerate(rest) if s.event == step.event and s.action != "refuse"]
     fates = [rest[i].action for i in mine]
     again = next((i for i in mine if rest[i].action in ("deliver", "fail")), len(rest))
-    passed = [s.event for s in rest[:again] if s.action == "deliver"]
+    brought = brought_back(steps)
+    passed = [s.event for i, s in enumerate(rest[:again], number + 1) if s.action == "deliver" and i not in brought]
     back = f"; later it was {words.put_back} as a new message" if "put back" in fates[:2] else ""
-    fate = _fate(fates[:1], words) + back
-    return {"fate": fate, "passed": f", after {_names(passed)}" if passed and again < len(rest) else ""}
+    fate = _fate(fates[:1], words) + _came_along({number}, steps, brought) + back
+    return {"fate": fate, "passed": f", after {names_of(passed)}" if passed and again < len(rest) else ""}
 
 
 def _fate(actions: Sequence[str], words: Words) -> str:
@@ -218,18 +259,29 @@ def _fate(actions: Sequence[str], words: Words) -> str:
     }.get(actions[0] if actions else "", "nothing followed")
 
 
-def _refusals(number: int, steps: Sequence[Step], words: Words) -> str:
-    """How often the handler raised on the message of this step, and what became of it."""
+def _refusals(number: int, steps: Sequence[Step], words: Words, brought: Mapping[int, int]) -> str:
+    """How often the handler raised on the message of this step, with what, and what became of it."""
     step = steps[number]
-    mine = [s for s in steps[number:] if (s.partition, s.offset) == (step.partition, step.offset)]
-    raised = [i for i, s in enumerate(mine) if s.raised]
-    fates = [s.action for s in mine[raised[-1] + 1 :]]
+    mine = [(i, s) for i, s in enumerate(steps) if i >= number and place_of(s) == place_of(step)]
+    raised = [place for place, (_, s) in enumerate(mine) if s.raised]
+    fates = [s.action for _, s in mine[raised[-1] + 1 :]]
     then = _fate(["refuse"] if "refuse" in fates else fates, words)
     times = f", {len(raised)} times" if len(raised) > 1 else ""
-    return f"the handler raised on {words.record(step)}{times}: {then}"
+    errors = list(dict.fromkeys(s.error for _, s in mine if s.error))
+    what = f" ({'; '.join(errors[:2])}{'; …' if len(errors) > 2 else ''})" if errors else ""
+    with_it = _came_along({i for i, s in mine if s.raised}, steps, brought)
+    return f"the handler raised on {words.record(step)}{times}{what}: {then}{with_it}"
 
 
-def _names(ids: Sequence[EventId | None], most: int = 5) -> str:
+def _came_along(refusals: set[int], steps: Sequence[Step], brought: Mapping[int, int]) -> str:
+    """The messages that these attempts brought back although the handler had taken them."""
+    own = {place_of(steps[index]) for index in refusals}
+    others = [steps[i].event for i, by in brought.items() if by in refusals and place_of(steps[i]) not in own]
+    return f", with the rest of its batch: {names_of(others)}, which had succeeded" if others else ""
+
+
+def names_of(ids: Sequence[EventId | None], most: int = 5) -> str:
+    """Each once, as a list in a sentence."""
     names = [str(id_) for id_ in dict.fromkeys(ids)]
     if len(names) > most:
         names = [*names[:most], f"{len(names) - most} more"]

@@ -61,7 +61,7 @@ def replay(paths: tuple[Path, ...], rootdir: Path | None, as_test: bool, output:
 def _replay(paths: Sequence[Path], rootdir: Path | None) -> int:
     found: list[Repro | Answer] = []
     with TemporaryDirectory(prefix="chaoskit-") as unpacked:
-        names = dict(_files(paths, Path(unpacked)))
+        names = dict(repro_files(paths, Path(unpacked)))
         for path in names:
             try:
                 found.append(read(path))
@@ -81,7 +81,7 @@ def _replay(paths: Sequence[Path], rootdir: Path | None) -> int:
 
 def _write_test(paths: Sequence[Path], rootdir: Path | None, output: Path | None) -> int:
     with TemporaryDirectory(prefix="chaoskit-") as unpacked:
-        names = dict(_files(paths, Path(unpacked)))
+        names = dict(repro_files(paths, Path(unpacked)))
         if len(names) > 1:
             raise click.UsageError(f"--as-test makes a test of one repro file, and these are {len(names)}: name one")
         ((path, name),) = names.items()
@@ -115,7 +115,7 @@ def _write_new(output: Path, source: str, beside: Path) -> None:
     say(f"{output} is written: `pytest {output}` fails until the handler is right", err=True)
 
 
-def _files(paths: Sequence[Path], unpacked: Path) -> Iterator[tuple[Path, Path]]:
+def repro_files(paths: Sequence[Path], unpacked: Path) -> Iterator[tuple[Path, Path]]:
     """The files, and what they are called: those of a zip file are `unpacked` first. So many and no more: they are in
     memory together."""
     left, most = bounds.LARGEST_SUM, bounds.MOST_FILES

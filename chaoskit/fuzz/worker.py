@@ -16,7 +16,7 @@ from chaoskit.faults import KIND_BY_NAME, FaultKind, Lose
 from chaoskit.fuzz.job import ENDS, Finding, Job, Said, job_of, to_plain
 from chaoskit.fuzz.recorder import Recorder
 from chaoskit.investigate import kinds_left
-from chaoskit.pytest_asked import AS_MET, PytestAsked, shared_corpus
+from chaoskit.pytest_asked import AS_MET, PytestAsked, shared_corpus, width_of
 from chaoskit.pytest_reports import on_github, write_reports
 from chaoskit.replays import Answer
 from chaoskit.report.github import entry_of, packed
@@ -215,7 +215,8 @@ class FuzzAsked(PytestAsked):
         saved = Path(self.saved).name
         trouble = "" if saved else str(replay)
         written = write_reports(self._config, verdict, replay=replay, name=Path(saved).stem)
-        report = f"{headline(verdict)}\n{as_text(verdict, replay=replay)}" + (f"\n{written}\n" if written else "")
+        told = as_text(attrs.evolve(verdict, seed=None), replay=replay, width=width_of(self._config))
+        report = f"{headline(verdict)}\n{told}" + (f"\n{written}\n" if written else "")
         try:
             text = text_of(document(verdict))
         except CodecError:

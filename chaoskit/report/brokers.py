@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rich.console import Group, RenderableType
+from rich.constrain import Constrain
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from chaoskit.brokers.facts import Facts, Possible, Setting
+from chaoskit.report.terminal import PROSE
 
 EXAMPLES = "Each as a run of e1 e2 e3 e4, of which e3 has another key. Beside the name: what the handler saw."
 
@@ -22,12 +24,12 @@ def listing(brokers: Iterable[tuple[str, str]]) -> RenderableType:
     for name, sentence in brokers:
         table.add_row(Text(name), Text(sentence))
     last = "chaoskit brokers NAME says what one promises, what can go wrong with it, and which settings it has."
-    return Group(table, Text(f"\n{last}"))
+    return Constrain(Group(table, Text(f"\n{last}")), PROSE)
 
 
 def sheet(facts: Facts) -> RenderableType:
     """One broker: promises, what can go wrong and what cannot, settings, sources."""
-    return Group(*_sheet(facts))
+    return Constrain(Group(*_sheet(facts)), PROSE)
 
 
 def _sheet(facts: Facts) -> Iterator[RenderableType]:

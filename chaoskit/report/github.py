@@ -13,8 +13,8 @@ from typing import Literal
 
 import attrs
 
+from chaoskit.report.delivery import Delivery
 from chaoskit.report.terminal import plain
-from chaoskit.report.timeline import timeline
 from chaoskit.report.told import headline, held_lines, told
 from chaoskit.report.values import cut, visible
 from chaoskit.texts import for_log
@@ -26,6 +26,8 @@ MOST_OF_MESSAGE = 4000
 MOST_OF_TITLE = 160
 MOST_OF_TIMELINE = 20_000
 MOST_OF_SHOWN = 500
+WIDTH = 120
+"""Of a delivery in a summary."""
 
 Status = Literal["held", "violated", "unknown", "error", "skipped"]
 
@@ -53,15 +55,14 @@ def entry_of(verdict: Verdict, *, replay: str | None = None) -> Entry:
         return Entry(test, "held", "; ".join(held_lines(verdict)).removeprefix("held: "))
     if verdict.status == "unknown":
         return Entry(test, "unknown", headline(verdict))
-    assert verdict.scenario is not None
-    assert verdict.schedule is not None
     found = told(verdict)
     return Entry(
         test,
         "violated",
         found.headline,
-        cut(plain(timeline(verdict.scenario, verdict.schedule)), MOST_OF_TIMELINE),
+        cut(plain(Delivery(found.grid, found.read), WIDTH), MOST_OF_TIMELINE),
         tuple(f"{number}. {sentence}." for number, sentence in enumerate(found.sentences, start=1))
+        + tuple(f"{line}." for line in found.besides)
         + ((found.label,) if found.label else ()),
         replay or "",
     )

@@ -9,9 +9,11 @@
 | `difference` | `path`, `in_order`, `observed`; one of the two is not there where that state has no such place |
 | `event` | `id`, `key`, `seq`, `value`, and `state`: in order, after this event |
 | `fault` | `number`, `fault` (its kind), `at` and its parameters |
-| `step` | `number`, `action`, `consumer`, and where they apply `event`, `partition`, `offset`, `attempt`, `raised`, `lane`, `mark`, `fault` and `sentence` (numbers), `from` (the number of the step from which it comes again), `state`: after this step |
+| `step` | `number`, `action`, `consumer`, and where they apply `event`, `partition`, `offset`, `attempt`, `raised`, `error` (what the handler raised), `lane`, `mark`, `fault` and `sentence` (numbers), `from` (the number of the step from which it comes again), `state`: after this step |
 | `sentence` | `number`, `text`: what happened, in the broker's words |
-| `remedy` | `fault` (its kind), `text`: what rules it out |
+| `besides` | `text`: what else steps have done: to the memory of a process, and before the handler raised |
+| `remedy` | `fault` (its kind, or what else happened), `text`: what rules it out |
+| `advice` | `state`: what the final state has, "twice", "missing" or "older"; `text`: what helps in the handler |
 | `replay` | `command` |
 
 The lines stand in this order, numbers count from 1. Values and states are written as in repro files: JSON for what JSON
@@ -94,12 +96,14 @@ def _violated(verdict: Verdict, found: Told) -> Iterator[Line]:
         yield _step(number, step) | cause | _shown(rows.get(number), found) | _state(state)
     for number, sentence in enumerate(found.sentences, start=1):
         yield {"type": "sentence", "number": number, "text": sentence}
+    yield from ({"type": "besides", "text": text} for text in found.besides)
     yield from ({"type": "remedy", "fault": kind, "text": remedy} for kind, remedy in found.remedies)
+    yield from ({"type": "advice", "state": has, "text": text} for has, text in found.advice)
 
 
 def _step(number: int, step: Step) -> Line:
     line: Line = {"type": "step", "number": number, "action": step.action, "consumer": step.consumer}
-    for name in ("event", "partition", "offset", "attempt"):
+    for name in ("event", "partition", "offset", "attempt", "error"):
         if getattr(step, name) is not None:
             line[name] = getattr(step, name)
     return line | ({"raised": True} if step.raised else {})

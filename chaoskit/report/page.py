@@ -17,7 +17,7 @@ import attrs
 from chaoskit.report.picture import picture
 from chaoskit.report.style import PAGE, PICTURE, palette
 from chaoskit.report.timeline import Grid, Row, value_of
-from chaoskit.report.told import Beside, Told, changes, headline, held_lines, place_lines, told, tried
+from chaoskit.report.told import Beside, Told, changes, found_lines, headline, held_lines, place_lines, told, tried
 from chaoskit.report.values import cut, in_markup
 from chaoskit.repro import versions
 from chaoskit.state import Difference
@@ -134,8 +134,7 @@ def _text(text: str) -> str:
 
 def _origin(verdict: Verdict) -> list[str]:
     known = versions() if verdict.versions is None else verdict.versions
-    seed = [] if verdict.seed is None else [f"Found with --chaos-seed={verdict.seed}"]
-    return [*seed, *(f"{name} {version}" for name, version in known.items())]
+    return [*found_lines(verdict, "--chaos-seed="), *(f"{name} {version}" for name, version in known.items())]
 
 
 def _plain(verdict: Verdict) -> list[Section]:
@@ -318,11 +317,13 @@ def _happened(found: Told) -> str:
         back = f' <span class="back">({noun} {links})</span>' if steps else ""
         items.append(f'<li id="told-{number}">{_text(sentence)}.{back}</li>')
     listed = f'<ol class="told">\n{"".join(items)}\n</ol>\n' if items else ""
-    return listed + (f'<p class="label">{_text(found.label)}</p>' if found.label else "")
+    besides = "".join(f'<p class="label">{_text(line)}.</p>' for line in found.besides)
+    return listed + besides + (f'<p class="label">{_text(found.label)}</p>' if found.label else "")
 
 
 def _remedies(found: Told) -> str:
-    items = "".join(f"<li><strong>{kind}</strong>: {_with_code(remedy)}.</li>" for kind, remedy in found.remedies)
+    said = [*found.remedies, *(("In the handler", advice) for _, advice in found.advice)]
+    items = "".join(f"<li><strong>{kind}</strong>: {_with_code(remedy)}.</li>" for kind, remedy in said)
     return f'<ul class="remedies">{items}</ul>'
 
 

@@ -28,7 +28,8 @@ CONSUMER = 92
 BEND = 26
 """The room beside a box."""
 MOST_LETTERS = 28
-"""Of a lane's name, a cell or a mark."""
+"""Of a lane's name or a cell."""
+MOST_OF_MARK = 40
 LINE = 84
 """Letters of a line of text in the standalone file."""
 
@@ -104,7 +105,7 @@ def _layout(grid: Grid, top: float) -> Layout:
     left = GUTTER + (CONSUMER if grid.workers else 0)
     lanes = max(1, len(grid.lanes))
     marks = left + lanes * lane + 10
-    said = max((len(_short(row.mark)) for row in grid.rows), default=0)
+    said = max((len(_short(row.mark, MOST_OF_MARK)) for row in grid.rows), default=0)
     return Layout(left, lane, lanes, marks, marks + 34 + max(said, 16) * LETTER + 12, top)
 
 
@@ -189,7 +190,7 @@ def _said(layout: Layout, row: Row, y: float, first: bool) -> Iterator[str]:
         yield f'<text class="first" x="{x + 26:g}" y="{y - lift:g}" font-size="12">first difference</text>'
         y += 12 if row.mark else 0
     if row.mark:
-        yield f'<text class="mark" x="{x + 26:g}" y="{y + 4:g}">{_text(_short(row.mark))}</text>'
+        yield f'<text class="mark" x="{x + 26:g}" y="{y + 4:g}">{_text(_short(row.mark, MOST_OF_MARK))}</text>'
 
 
 def _arrow(layout: Layout, origin: Row, row: Row, places: dict[int, int]) -> str:
@@ -229,8 +230,8 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(cut(visible(text), 2000), width, break_long_words=True) or [""]
 
 
-def _short(text: str) -> str:
-    return cut(" ".join(visible(text).split()), MOST_LETTERS)
+def _short(text: str, most: int = MOST_LETTERS) -> str:
+    return cut(" ".join(visible(text).split()), most)
 
 
 def _text(text: str) -> str:

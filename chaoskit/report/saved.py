@@ -33,7 +33,7 @@ def saved_verdict(repro: Repro) -> Verdict:
         "violated",
         violations=tuple(violations),
         scenario=Scenario([attrs.evolve(e, value=_shown(e.value)) for e in repro.events], repro.broker, repro.faults),
-        schedule=Schedule(repro.schedule),
+        schedule=_schedule(repro),
         label=repro.label if repro.label in get_args(Label) else None,  # type: ignore[arg-type]
         expected=expected,
         observed=observed,
@@ -41,7 +41,15 @@ def saved_verdict(repro: Repro) -> Verdict:
         states=_states(repro.states),
         versions=repro.versions,
         loss=repro.loss,
+        memory_kept=repro.told.get("memory_kept"),
+        read=repro.told.get("read", ()),
     )
+
+
+def _schedule(repro: Repro) -> Schedule:
+    errors = repro.told.get("errors", {})
+    steps = enumerate(repro.schedule, start=1)
+    return Schedule(tuple(attrs.evolve(step, error=errors.get(str(number))) for number, step in steps))
 
 
 def saved_report(repro: Repro, *, states: bool = False) -> RenderableType:
@@ -50,8 +58,9 @@ def saved_report(repro: Repro, *, states: bool = False) -> RenderableType:
 
 
 def saved_replay(repro: Repro) -> str:
-    """The command that plays this file again."""
-    return f"chaoskit replay {shlex.quote(str(repro.path))}"
+    """The command that plays this file again; the whole of a zip file, if it came from one."""
+    files = [path for path in (repro.path, *repro.path.parents) if path.is_file()]
+    return f"chaoskit replay {shlex.quote(str(files[0] if files else repro.path))}"
 
 
 def _differences(expected: Any, observed: Any) -> tuple[Difference, ...]:
@@ -65,7 +74,8 @@ def _differences(expected: Any, observed: Any) -> tuple[Difference, ...]:
 def _states(states: States | None) -> States | None:
     if states is None:
         return None
-    return States(_all_shown(states.in_order), _all_shown(states.observed), states.first_difference)
+    shown = _all_shown(states.in_order), _all_shown(states.observed)
+    return States(*shown, states.first_difference, _shown(states.initial))
 
 
 def _all_shown(encoded: Iterable[Any]) -> tuple[Any, ...]:

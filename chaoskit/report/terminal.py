@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from io import StringIO
 
 from rich.console import Group, RenderableType
+from rich.constrain import Constrain
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from chaoskit.report.console import HarmlessConsole
-from chaoskit.report.timeline import timeline
-from chaoskit.report.told import Beside, Told, told, tried
+from chaoskit.report.delivery import Delivery
+from chaoskit.report.told import Beside, Told, found_lines, pair, told, tried
 from chaoskit.report.told import headline as headline
 from chaoskit.report.told import held_lines as held_lines
 from chaoskit.report.told import short as short
+from chaoskit.report.values import visible
 from chaoskit.verdict import Verdict
 
-WIDTH = 100
+LOG = 120
+"""Columns where there is no terminal to ask."""
+NARROWEST = 60
+PROSE = 100
+"""Sentences that are longer than this are hard to read, however wide the terminal is."""
 
 
-def as_text(verdict: Verdict, *, replay: str | None = None, width: int = WIDTH) -> str:
-    """The report without colours, for logs and files."""
-    return plain(report(verdict, replay=replay), width)
+def width_here() -> int:
+    """Of the terminal, or of COLUMNS; 120 in a log."""
+    return max(NARROWEST, shutil.get_terminal_size((LOG, 24)).columns)
 
 
-def plain(renderable: RenderableType, width: int = WIDTH) -> str:
+def as_text(
+    verdict: Verdict, *, replay: str | None = None, width: int | None = None, seed_option: str = "seed="
+) -> str:
+    """The report without colours, for logs and files. `width`: in columns; None: as wide as the terminal.
+    `seed_option` is what takes the seed that finds it again."""
+    text = plain(report(verdict, replay=replay), width)
+    found = [] if verdict.status == "held" else found_lines(verdict, seed_option)
+    return "\n".join([text, *found, ""]) if found else text
+
+
+def plain(renderable: RenderableType, width: int | None = None) -> str:
     """Without colours and trailing blanks."""
-    console = HarmlessConsole(file=StringIO(), width=width, color_system=None, force_terminal=False, highlight=False)
+    console = HarmlessConsole(
+        file=StringIO(), width=width or width_here(), color_system=None, force_terminal=False, highlight=False
+    )
     console.print(renderable, crop=False)
     assert isinstance(console.file, StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().split("\n")).rstrip("\n") + "\n"
@@ -50,8 +69,9 @@ def _heading(text: str) -> Text:
     return Text(f"\n{text}", style="bold")
 
 
-def _indented(text: str | Text) -> Padding:
-    return Padding(Text(text) if isinstance(text, str) else text, (0, 0, 0, 2))
+def _indented(text: str) -> RenderableType:
+    """A paragraph."""
+    return Constrain(Padding(Text(visible(text)), (0, 0, 0, 2)), PROSE)
 
 
 def _unknown(verdict: Verdict) -> Iterator[RenderableType]:
@@ -64,25 +84,27 @@ def _unknown(verdict: Verdict) -> Iterator[RenderableType]:
 
 
 def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[RenderableType]:
-    assert verdict.scenario is not None
-    assert verdict.schedule is not None
     found = told(verdict)
     yield _heading("What differs")
     yield from _differences(found)
     yield _heading(f"The delivery ({found.size})")
-    yield _indented_renderable(timeline(verdict.scenario, verdict.schedule))
+    yield _indented_renderable(Delivery(found.grid, found.read))
     if states:
         yield _heading("The state after each step")
         yield from _states(found)
     yield _heading("What happened")
     for number, sentence in enumerate(found.sentences, start=1):
         yield _indented(f"{number}. {sentence}.")
+    for line in found.besides:
+        yield _indented(f"{line}.")
     if found.label:
         yield _indented(found.label)
     if found.remedies:
         yield _heading("What rules it out")
     for kind, remedy in found.remedies:
         yield _indented(f"{kind}: {remedy}.")
+    for _, advice in found.advice:
+        yield _indented(f"In the handler: {advice}.")
     if replay:
         yield _heading("Replay")
         yield _uncut(replay, style="bold cyan")
@@ -90,7 +112,7 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
 
 def _uncut(line: str, style: str = "") -> Text:
     """A line that is to be copied, or that somebody else made: never wrapped."""
-    return Text(f"  {line}", style=style, no_wrap=True, overflow="ignore")
+    return Text(f"  {visible(line)}", style=style, no_wrap=True, overflow="ignore")
 
 
 def _indented_renderable(renderable: RenderableType) -> Padding:
@@ -102,8 +124,8 @@ def _differences(found: Told) -> Iterator[RenderableType]:
     for column in ("", "in order", "observed"):
         table.add_column(column, overflow="fold")
     for difference in found.differences:
-        cells = (difference.path, short(difference.expected), short(difference.observed))
-        table.add_row(*map(Text, cells))
+        cells = (difference.path, *pair(difference.expected, difference.observed))
+        table.add_row(*(Text(visible(cell)) for cell in cells))
     if found.differences:
         yield _indented_renderable(table)
     if found.more:
@@ -128,7 +150,7 @@ def _states(found: Told) -> Iterator[RenderableType]:
         mark = "← the first difference" if beside.first_difference else ""
         style = "bold red" if beside.first_difference else ""
         cells = (number, state_text(beside.in_order), in_order_note(beside), state_text(beside.observed), mark)
-        table.add_row(*(Text(cell, style=style) for cell in cells))
+        table.add_row(*(Text(visible(cell), style=style) for cell in cells))
     yield _indented_renderable(table)
 
 

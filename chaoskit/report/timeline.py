@@ -1,4 +1,4 @@
-"""The delivery as rows and lanes, one row for each step, deviations marked; and as a table for a terminal."""
+"""The delivery as rows and lanes, one row for each step, deviations marked."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import re
 from collections.abc import Sequence
 
 import attrs
-from rich.table import Table
-from rich.text import Text
 
+from chaoskit.brokers.words import Place, brought_back, place_of
 from chaoskit.event import Event, EventId
 from chaoskit.faults import Fault, Rehash, Resend
 from chaoskit.scenario import Scenario
@@ -18,9 +17,6 @@ from chaoskit.texts import printed
 MOST_ROWS = 60
 FOLDED = 3
 """So many repetitions of what the handler refused are told in one row."""
-WIDTH = 100
-"""Columns of a line; values are cut to fit. Where a terminal is narrower they are folded."""
-NARROWEST_VALUE = 24
 
 
 @attrs.frozen
@@ -59,16 +55,16 @@ class Grid:
     left_out: int
 
 
-def grid(scenario: Scenario, schedule: Schedule) -> Grid:
-    """Time runs down. The numbers of what is told are those of the sentences of `explain`."""
+def grid(scenario: Scenario, schedule: Schedule, changed: Sequence[bool | None] = ()) -> Grid:
+    """Time runs down. The numbers of what is told are those of the sentences of `explain`. `changed`: whether each step
+    has changed the state, where that is known."""
     broker = scenario.broker
     events = {event.id: event for event in scenario.events}
     keys = {event.id: event.key for event in scenario.events}
     places = [broker.lane(step, keys.get(step.event)) for step in schedule]  # type: ignore[arg-type]
     lanes = _in_order({lane for lane in places if lane is not None})
     by_consumer = bool(lanes) and None not in places and len(lanes) == len({step.consumer for step in schedule})
-    told = enumerate(broker.explain(schedule, scenario.events), start=1)
-    order = {fault: number for number, (fault, _) in told if fault is not None}
+    told = _told(scenario, schedule)
     numbered = any(lane.startswith(("partition", "shard")) for lane in lanes)
     owners: dict[Fault | None, int] = {}
     seen: set[tuple[int | None, int | None]] = set()
@@ -88,6 +84,9 @@ def grid(scenario: Scenario, schedule: Schedule) -> Grid:
         if step.action == "take over" and step.fault is not None:
             owners[step.fault] = step.consumer
         ran_on = step.fault in owners and step.consumer != owners[step.fault]
+        mark = _mark(broker.mark(step), step, (step.partition, step.offset) in seen, ran_on)
+        if step.raised and number <= len(changed):
+            mark = ", ".join(part for part in (mark, _CHANGED[changed[number - 1]]) if part)
         rows.append(
             Row(
                 number,
@@ -95,8 +94,8 @@ def grid(scenario: Scenario, schedule: Schedule) -> Grid:
                 step,
                 lane=None if place is None else lanes.index(place),
                 cell=_cell(step, numbered),
-                mark=_mark(broker.mark(step), step, (step.partition, step.offset) in seen, ran_on),
-                told=order.get(step.fault) if step.fault is not None else None,
+                mark=mark,
+                told=told.get(number),
                 origin=latest.get(step.event) if step.event is not None and _comes(step) else None,
                 event=events.get(step.event) if step.action == "deliver" and step.event is not None else None,
             )
@@ -109,30 +108,39 @@ def grid(scenario: Scenario, schedule: Schedule) -> Grid:
     return Grid(tuple(lanes), tuple(rows), workers, max(0, left_out))
 
 
+_CHANGED = {True: "changed the state", False: "changed nothing", None: ""}
+"""What an attempt has done that the handler gave up by raising."""
+
+
+def _told(scenario: Scenario, schedule: Schedule) -> dict[int, int]:
+    """By the number of a step that of the sentence that explains it: about its fault, or about what the handler refused
+    there, or refused before, so that this comes again."""
+    faults: dict[Fault, int] = {}
+    refused: dict[Place, int] = {}
+    for number, (cause, _) in enumerate(scenario.broker.explain(schedule, scenario.events), start=1):
+        if isinstance(cause, Step):
+            refused[place_of(cause)] = number
+        elif cause is not None:
+            faults[cause] = number
+    brought = brought_back(schedule.steps)
+    found: dict[int, int | None] = {}
+    for index, step in enumerate(schedule.steps):
+        if step.fault is not None:
+            found[index + 1] = faults.get(step.fault)
+        elif step.raised:
+            found[index + 1] = refused.get(place_of(step))
+        elif index in brought:
+            behind = schedule.steps[brought[index]]
+            found[index + 1] = refused.get(place_of(behind)) if behind.fault is None else faults.get(behind.fault)
+    return {number: sentence for number, sentence in found.items() if sentence is not None}
+
+
 _LEAVES_A_TRACE = ("deliver", "fail", "park", "put back", "skip", "refuse")
 """Steps from which a message can come again."""
 
 
 def _comes(step: Step) -> bool:
     return step.action in ("deliver", "put back")
-
-
-def timeline(scenario: Scenario, schedule: Schedule) -> Table:
-    """`←` points to the fault behind a step."""
-    made = grid(scenario, schedule)
-    headings = ["", *(["consumer"] if made.workers else []), *made.lanes, ""]
-    rows: list[list[str]] = []
-    values: list[str] = []
-    for row in made.rows:
-        if row.step is None:
-            rows.append([f"{row.number}–{row.last}", *[""] * (len(headings) - 2), row.mark])
-            values.append("")
-            continue
-        cells = [row.cell if row.lane in (lane, None) else "" for lane in range(len(made.lanes))]
-        mark = f"{row.mark} ← {row.told}" if row.told is not None else row.mark
-        rows.append([str(row.number), *([str(row.step.consumer)] if made.workers else []), *cells, mark])
-        values.append("" if row.event is None else value_of(row.event))
-    return _table(headings, rows, values, made.left_out)
 
 
 def _repeats(steps: Sequence[Step]) -> dict[int, tuple[int, int]]:
@@ -158,23 +166,6 @@ def _repeats(steps: Sequence[Step]) -> dict[int, tuple[int, int]]:
 def _in_order(lanes: set[str]) -> list[str]:
     """By name, and by number where the names end with one."""
     return sorted(lanes, key=lambda lane: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", lane)])
-
-
-def _table(headings: list[str], rows: list[list[str]], values: list[str], left_out: int) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    used = 2
-    for place, heading in enumerate(headings):
-        width = max(len(text) for text in [heading, *(row[place] for row in rows)])
-        style = "dim" if place == 0 else "yellow" if place == len(headings) - 1 else ""
-        table.add_column(heading, no_wrap=True, min_width=width, style=style, justify="left" if place else "right")
-        used += width + 2
-    table.add_column("value", overflow="fold")
-    room = max(NARROWEST_VALUE, WIDTH - used)
-    for row, value in zip(rows, values, strict=True):
-        table.add_row(*map(Text, [*row, value if len(value) <= room else value[: room - 1] + "…"]))
-    if left_out > 0:
-        table.add_row("", f"… and {left_out} more steps")
-    return table
 
 
 def _cell(step: Step, numbered: bool) -> str:

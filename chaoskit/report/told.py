@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
 from typing import Any
 
 import attrs
 
+from chaoskit.brokers.words import IDEMPOTENT, brought_back, names_of, place_of
 from chaoskit.errors import StaleState
 from chaoskit.event import EventId
-from chaoskit.faults import Lose, Overtake
+from chaoskit.faults import FaultKind, Lose, Overtake
 from chaoskit.invariant import DIED
 from chaoskit.outcome import Outcome
+from chaoskit.report.symptom import Has, advice_on, symptom
 from chaoskit.report.timeline import Grid, grid
-from chaoskit.schedule import reached
+from chaoskit.report.values import cut
+from chaoskit.schedule import Step, reached
 from chaoskit.state import ABSENT, Difference, differences, only_rounding, same
 from chaoskit.texts import printed
 from chaoskit.verdict import Verdict
@@ -52,9 +55,11 @@ class Beside:
 @attrs.frozen
 class Told:
     """A violated verdict. `remarks`: what is to be said of the differences, and what is violated besides; `more`:
-    differences that would be too many. `sentences` are the numbered ones, `label` says which order is broken, where it
-    is about one, `remedies` are kinds of fault and what rules each out. `beside` has the states after each step, where
-    there are any."""
+    differences that would be too many. `sentences` are the numbered ones, `besides` what else the steps have done,
+    `label` says which order is broken, where it is about one. `remedies` are kinds of fault, or what else happened, and
+    what rules each out; `advice` is for the handler, by what its state has. `beside` has the states
+    after each step, where there are any. `read`: the fields of values in the order in which the handler reads them
+    first."""
 
     headline: str
     size: str
@@ -64,9 +69,12 @@ class Told:
     tracebacks: tuple[str, ...]
     grid: Grid
     sentences: tuple[str, ...]
+    besides: tuple[str, ...]
     label: str
     remedies: tuple[tuple[str, str], ...]
+    advice: tuple[tuple[Has, str], ...]
     beside: tuple[Beside, ...]
+    read: tuple[str, ...]
 
 
 def told(verdict: Verdict) -> Told:
@@ -78,7 +86,8 @@ def told(verdict: Verdict) -> Told:
     if verdict.found is not None and verdict.is_part:
         remarks.append(PART.format(len(scenario.events), len(verdict.found)))
     messages = list(dict.fromkeys(v.message for v in verdict.violations if not v.differences))
-    kinds = dict.fromkeys(type(fault) for fault in scenario.faults)
+    sentences = tuple(sentence for _, sentence in scenario.broker.explain(verdict.schedule, scenario.events))
+    advice = tuple(_advice(verdict))
     return Told(
         headline=headline(verdict),
         size=f"{count(len(scenario.events), 'event')}, {count(len(scenario.faults), 'fault')}, {_smallest(verdict)}",
@@ -86,17 +95,112 @@ def told(verdict: Verdict) -> Told:
         more=max(0, len(found) - MOST_DIFFERENCES),
         remarks=(*remarks, *messages[:MOST_DIFFERENCES]),
         tracebacks=tuple(_tracebacks(verdict.outcome)),
-        grid=grid(scenario, verdict.schedule),
-        sentences=tuple(sentence for _, sentence in scenario.broker.explain(verdict.schedule, scenario.events))
-        if scenario.faults
-        else (IN_ORDER,),
+        grid=grid(scenario, verdict.schedule, _changed(verdict)),
+        sentences=sentences if scenario.faults else (IN_ORDER,),
+        besides=tuple(_besides(verdict)),
         label=f"{_label(verdict)} {_also(verdict)}".strip(),
-        remedies=tuple(
-            (kind.__name__, scenario.broker.ruled_out_by(kind))
-            for kind in ([Overtake] if verdict.label == "across keys" else kinds)
-        ),
+        remedies=tuple(_remedies(verdict, bool(advice))),
+        advice=advice,
         beside=tuple(_beside(verdict)),
+        read=verdict.read,
     )
+
+
+def found_lines(verdict: Verdict, option: str = "seed=") -> list[str]:
+    """What finds it again, and how long it took; nothing for what was not searched. `option` is what takes the seed."""
+    tally, verb = verdict.tally, "Found" if verdict.status == "violated" else "Searched"
+    lines = [] if verdict.seed is None else [f"{verb} with {option}{verdict.seed}"]
+    if tally.schedules and verdict.status == "violated":
+        lines.append(f"It took {count(tally.schedules, 'schedule')} of {count(tally.streams, 'stream')}")
+    return lines
+
+
+def _changed(verdict: Verdict) -> list[bool | None]:
+    """Whether each step has changed the state; None where one of the two states is not there."""
+    if verdict.states is None:
+        return []
+    states = [verdict.states.initial, *verdict.states.observed]
+    return [None if None in (a, b) else not _alike(a, b) for a, b in pairwise(states)]
+
+
+def _alike(one: Any, two: Any) -> bool | None:
+    try:
+        return same(one, two)
+    except StaleState:  # parts that cannot be compared
+        return False
+
+
+@attrs.frozen
+class Ended:
+    """A process ended at this `step`. `held`: the events of which its handler could remember something; those that are
+    `gone` do not come again."""
+
+    step: int
+    held: tuple[EventId, ...]
+    gone: tuple[EventId, ...]
+
+
+def _ended(verdict: Verdict) -> Iterator[Ended]:
+    """Where handlers are made anew for each process: what restarts took from them."""
+    if verdict.memory_kept is not False or verdict.schedule is None:
+        return
+    steps = verdict.schedule.steps
+    held: dict[int, dict[EventId, None]] = {}
+    for number, step in enumerate(steps, start=1):
+        if step.action == "restart" and (had := tuple(held.pop(step.consumer, {}))):
+            again = {s.event for s in steps[number:] if s.action == "deliver"}
+            yield Ended(number, had, tuple(event for event in had if event not in again))
+        elif step.action == "deliver" and not step.raised and step.event is not None:
+            held.setdefault(step.consumer, {})[step.event] = None
+
+
+def _besides(verdict: Verdict) -> Iterator[str]:
+    """What steps have done that their marks do not say: to the memory of a process, and before the handler raised."""
+    assert verdict.schedule is not None
+    for ended in _ended(verdict):
+        rest = f"; {names_of(ended.gone)} did not come again" if ended.gone else ""
+        yield f"Step {ended.step} took with it what the handler kept in memory of {names_of(ended.held)}{rest}"
+    raised = zip(verdict.schedule, _changed(verdict), strict=False)
+    numbers = [number for number, (step, changed) in enumerate(raised, start=1) if step.raised and changed]
+    if numbers:
+        which = f"{'Step' if len(numbers) == 1 else 'Steps'} {names_of(numbers)}"
+        yield f"{which} changed the state before the handler raised, and raising does not take that back"
+
+
+def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
+    """What rules each fault out; without the general habit where the handler is `advised` by what its state has."""
+    assert verdict.scenario is not None
+    assert verdict.schedule is not None
+    broker = verdict.scenario.broker
+    for kind in [Overtake] if verdict.label == "across keys" else _kinds(verdict):
+        remedy = broker.ruled_out_by(kind)
+        if advised:
+            remedy = remedy.replace(f". {IDEMPOTENT}", "").replace(IDEMPOTENT, "no setting")
+        yield kind.__name__, remedy
+    # A broker of the user's own need not have it: it is no part of what is asked of one.
+    if (whole := getattr(broker, "whole_batch", "")) and _batch_came_again(verdict.schedule.steps):
+        yield "A batch that fails", whole
+
+
+def _kinds(verdict: Verdict) -> list[FaultKind]:
+    assert verdict.scenario is not None
+    return list(dict.fromkeys(type(fault) for fault in verdict.scenario.faults))
+
+
+def _batch_came_again(steps: Sequence[Step]) -> bool:
+    return any(place_of(steps[one]) != place_of(steps[by]) for one, by in brought_back(steps).items())
+
+
+def _advice(verdict: Verdict) -> Iterator[tuple[Has, str]]:
+    """For the handler: where a restart has cost it its memory, and where being idempotent is no help."""
+    assert verdict.scenario is not None
+    shows = symptom(verdict)
+    if shows is None:
+        return
+    habit = any(IDEMPOTENT in verdict.scenario.broker.ruled_out_by(kind) for kind in _kinds(verdict))
+    ended = list(_ended(verdict))
+    if ended or (habit and shows.has != "twice"):
+        yield shows.has, advice_on(shows, [event for one in ended for event in one.gone])
 
 
 def _smallest(verdict: Verdict) -> str:
@@ -145,10 +249,28 @@ def differences_of(verdict: Verdict) -> list[Difference]:
     return [difference for violation in verdict.violations for difference in violation.differences]
 
 
-def short(value: object, limit: int = 200) -> str:
+MOST_OF_VALUE = 200
+
+
+def short(value: object, limit: int = MOST_OF_VALUE) -> str:
     """A value in one line."""
-    text = printed(value)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return cut(printed(value), limit)
+
+
+def pair(expected: Any, observed: Any) -> tuple[str, str]:
+    """Two values, each in one line: of long lists what they have in common at their beginning is counted only."""
+    alike = 0
+    if type(expected) is type(observed) and type(expected) in (list, tuple):
+        alike = next((n for n, (a, b) in enumerate(zip(expected, observed, strict=False)) if not _alike(a, b)),
+                     min(len(expected), len(observed)))  # fmt: skip
+    if alike < 2 or max(len(printed(expected)), len(printed(observed))) <= MOST_OF_CHANGE:
+        return short(expected), short(observed)
+    return _rest(expected, alike), _rest(observed, alike)
+
+
+def _rest(items: Sequence[Any], alike: int) -> str:
+    opening, closing = ("[", "]") if isinstance(items, list) else ("(", ")")
+    return cut(f"{opening}{', '.join([f'… {alike} alike', *map(printed, items[alike:])])}{closing}", MOST_OF_VALUE)
 
 
 def _beside(verdict: Verdict) -> Sequence[Beside]:

@@ -15,7 +15,7 @@ from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run
 from chaoskit.faults import DeadLetter, Fail, FaultKind, Lose, Overtake
 from chaoskit.outcome import Outcome
-from chaoskit.schedule import LOSE
+from chaoskit.schedule import LOSE, RESTART
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.subject import Case, Subject, differing_step, kept, key_sequences
@@ -175,6 +175,8 @@ class Campaign:
         self.evidence.schedules += 1
         run = case.run(plan, steps)
         self.evidence.deliveries += sum(not step[0] for step in steps)
+        if not self.evidence.restarted:
+            self.evidence.restarted = any(step[0] == RESTART for step in steps)
         if not self.evidence.effective.issuperset(self.kinds):
             self._note_effect(case, plan, steps)
         if not case.violations(run):
@@ -232,7 +234,7 @@ class Campaign:
         first = snapshot(in_order.state)
         second_empty = self._run_empty(empty)
         again = case.in_order()
-        self.memory_kept = again.memory_kept
+        self.memory_kept = again.remembers
         self._must_agree(first_empty, second_empty, "two runs over no events")
         self._must_agree(first, again.outcome.state, "two in-order runs of the same stream")
         if not case.fails_in_order():

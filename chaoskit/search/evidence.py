@@ -31,7 +31,7 @@ class Evidence:
     overwrite cannot go wrong, of which there were `monotonous` while no other was met. `siblings`: some stream had two
     events under one key, `two_values`: with two values. `siblings_asked`: in so many streams they were left out one by
     one, `sibling_matters`: this changed what is compared; `event_matters`: leaving out any event did. `distinct` counts
-    schedules across searches, where somebody wants to know.
+    schedules across searches, where somebody wants to know. `restarted`: some schedule had a process restart.
     """
 
     streams: int = 0
@@ -51,6 +51,7 @@ class Evidence:
     all_singles: bool = True
     seen: set[int] = attrs.field(factory=set)
     distinct: Distinct | None = None
+    restarted: bool = False
 
     def remember(self, schedule: int) -> None:
         """The hash of a schedule that is run now."""

@@ -49,10 +49,12 @@ def _taken(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule) ->
     in_order.append(case.reference(lost, skips=skips))
     observed = [_tried(partial(_beginning, case, faults, run, n)) for n in range(1, len(schedule))]
     observed.append(run.outcome)
+    before = _tried(partial(_beginning, case, faults, run, 0))
     return States(
         in_order=tuple(map(_state, in_order)),
         observed=tuple(map(_state, observed)),
         first_difference=_first(case.subject, in_order, observed, reached(schedule.steps, stream.ids)),
+        initial=_state(before),
     )
 
 

@@ -593,7 +593,7 @@ TABLE: dict[str, Column] = {
             "F5": yes(),
             "F6": yes(),
             "F8": yes("2 kinds"),
-            "F9": yes(),
+            "F9": yes("a request for each event: to arrive later is all there is", seen="F5"),
             "F11": only("give-up 3 d", gives_up=True),
             "F12": no("–"),
             "F13": only("after 3 d", gives_up=True),

@@ -453,7 +453,7 @@ def test_a_lane_that_waits_for_what_it_refuses_is_told_in_few_lines(tmp_path: Pa
         "refused to the end",
         "never delivered ← 2",
         "1. the handler raised on ",
-        ", 20 times: ",
+        ", 20 times (LookupError: it is not its turn):",
         "2. the record of ",
         " failed in a PutRecords request",
         "3. ",

@@ -6,11 +6,12 @@ import os
 import sys
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
 from plugin.projects import Project
-from reports.cases import DEAD_LETTER, saved, show, wallet
+from reports.cases import DEAD_LETTER, TWICE, log, saved, show, wallet
 
 OPTIONS = ("--html", "--svg", "--jsonl")
 STARTS = {"--html": "<!doctype html>", "--svg": "<svg ", "--jsonl": '{"type": "verdict"'}
@@ -91,6 +92,8 @@ def test_a_device_stays_a_device(repro: Path) -> None:
         (["--html", "gone/a.html"], "gone/a.html cannot be written: No such file or directory"),
         (["--svg", "repros/{name}/a.svg"], "cannot be written: Not a directory"),
         (["--html", "repros"], "repros is a directory"),
+        (["other", "--html", "-"], "--html - takes one repro file, and these are several; name a directory"),
+        (["other", "--svg", "repros/{name}"], "is a file, and these are several reports; name a directory"),
         (["--jsonl", "repros/{name}"], "is the repro file itself"),
         (["--html", "a", "--svg", "a"], "two reports cannot be one file"),
         (["--html", "a", "--svg", "repros/../a"], "two reports cannot be one file"),
@@ -143,3 +146,54 @@ def test_a_summary_that_cannot_be_written_is_said(repro: Path, tmp_path: Path, m
     result: Any = show(repro, "--github")
     assert result.exit_code == 2
     assert "summary.md cannot be written: No such file or directory" in result.output
+
+
+@pytest.fixture
+def two(repro: Path) -> Path:
+    """A directory of two files."""
+    saved(log, TWICE, repro.parent)
+    return repro.parent
+
+
+def test_show_takes_what_replay_takes(two: Path, tmp_path: Path) -> None:
+    """A directory, the zip file of an artifact and several files give the same reports, each under its name."""
+    files = sorted(two.glob("*.json"))
+    archive = tmp_path / "artifact.zip"
+    with ZipFile(archive, "w") as packed:
+        for file in files:
+            packed.write(file, f"repros/{file.name}")
+    for arguments in ([two], [archive], files):
+        result = show(*arguments)
+        assert result.exit_code == 0, result.output
+        assert result.output.count("What differs") == 2
+        places = [result.output.index(file.name) for file in files]
+        assert places == sorted(places)
+    assert f"chaoskit replay {archive}\n" in show(archive).output
+
+
+def test_of_several_files_each_report_has_a_file(two: Path, tmp_path: Path) -> None:
+    """In a directory that is made; JSON lines of all of them may go to standard output."""
+    result = show(two, "--html", tmp_path / "out" / "pages", "--jsonl", "-")
+    assert result.exit_code == 0, result.output
+    assert sorted(path.name for path in (tmp_path / "out" / "pages").iterdir()) == sorted(
+        f"{path.stem}.html" for path in two.glob("*.json")
+    )
+    assert result.output.count('{"type": "verdict"') == 2
+
+
+def test_a_file_among_several_that_cannot_be_read_is_said(two: Path) -> None:
+    """The others are shown all the same, and the exit code is 2."""
+    (two / "bad.json").write_text("{")
+    result = show(two)
+    assert result.exit_code == 2
+    assert "bad.json: not JSON, or cut off" in result.output
+    assert result.output.count("What differs") == 2
+
+
+def test_github_gets_all_of_several_files(two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An annotation each, and one summary."""
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    result = show(two, "--github")
+    assert result.exit_code == 0
+    assert result.output.count("::error ") == 2
+    assert (tmp_path / "summary.md").read_text(encoding="utf-8").count("## chaoskit\n") == 1

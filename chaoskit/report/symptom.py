@@ -1,0 +1,160 @@
+"""What the final state has that it should not have: something twice, something missing, or something older."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, Literal
+
+import attrs
+
+from chaoskit.brokers.words import names_of
+from chaoskit.errors import StaleState
+from chaoskit.event import EventId
+from chaoskit.schedule import Step
+from chaoskit.state import ABSENT, Difference, differences
+from chaoskit.verdict import States, Verdict
+
+Has = Literal["twice", "missing", "older"]
+
+
+@attrs.frozen
+class Symptom:
+    """`events` are those that did it, or did nothing; none where that does not show."""
+
+    has: Has
+    events: tuple[EventId, ...] = ()
+
+
+def symptom(verdict: Verdict) -> Symptom | None:
+    """None where it cannot be told, or is another one from place to place."""
+    if verdict.schedule is None or verdict.scenario is None:
+        return None
+    ids, steps = verdict.scenario.stream.ids, verdict.schedule.steps
+    found = []
+    for difference in (d for violation in verdict.violations for d in violation.differences):
+        found.append(_of_place(difference, verdict.states, ids, steps))
+    kinds = {one.has for one in found if one is not None}
+    if len(kinds) != 1 or None in found:
+        return None
+    events = dict.fromkeys(event for one in found if one is not None for event in one.events)
+    return Symptom(kinds.pop(), tuple(events))
+
+
+def _of_place(
+    place: Difference, states: States | None, ids: tuple[EventId, ...], steps: tuple[Step, ...]
+) -> Symptom | None:
+    in_order, observed = _writers(place.path, states, ids, steps)
+    more_than_once = tuple(event for event, times in Counter(observed).items() if times > 1)
+    never = tuple(event for event in dict.fromkeys(in_order) if event not in observed)
+    shape = _shape(place.expected, place.observed)
+    if shape is not None:
+        return Symptom(shape, {"twice": more_than_once, "missing": never}.get(shape, ()))
+    if states is None or not in_order or not observed:
+        return None
+    if never:
+        return Symptom("missing", never)
+    if observed[-1] != in_order[-1] and _was_there_before(place, states):
+        return Symptom("older", (observed[-1],))
+    return Symptom("twice", more_than_once) if more_than_once else None
+
+
+def _shape(expected: Any, observed: Any) -> Has | None:
+    """What collections show by themselves."""
+    if expected is ABSENT or observed is ABSENT:
+        return "twice" if expected is ABSENT else "missing"
+    if isinstance(expected, Mapping) or isinstance(observed, Mapping):
+        return None
+    if isinstance(expected, (list, tuple, Set)) and isinstance(observed, (list, tuple, Set)):
+        left, right = Counter(map(repr, expected)), Counter(map(repr, observed))
+        fewer, more = left - right, right - left
+        if more and not fewer:
+            return "twice" if set(more) <= set(left) else None
+        return "missing" if fewer and not more else None if fewer else "older"
+    return None
+
+
+def _writers(
+    path: str, states: States | None, ids: tuple[EventId, ...], steps: tuple[Step, ...]
+) -> tuple[list[EventId], list[EventId]]:
+    """The events that changed this place: in order, and as observed, each as often as it did."""
+    if states is None:
+        return [], []
+    in_order = [ids[n] for n in _changes(path, states.initial, states.in_order)]
+    observed = [steps[n].event for n in _changes(path, states.initial, states.observed)]
+    return in_order, [event for event in observed if event is not None]
+
+
+def _changes(path: str, before: Any, states: tuple[Any, ...]) -> list[int]:
+    found = []
+    for number, state in enumerate(states):
+        if _touches(path, before, state):
+            found.append(number)
+        before = state
+    return found
+
+
+def _touches(path: str, before: Any, after: Any) -> bool:
+    changed = _compared(before, after)
+    return any(each == path or _below(each, path) or _below(path, each) for each in changed)
+
+
+def _below(place: str, above: str) -> bool:
+    return place.startswith(above) and place[len(above)] in "[."
+
+
+def _compared(before: Any, after: Any) -> list[str]:
+    try:
+        return [each.path for each in differences(before, after)]
+    except StaleState:  # parts that cannot be compared
+        return []
+
+
+def _was_there_before(place: Difference, states: States) -> bool:
+    """Whether the state had this value here in order, before its last event."""
+    last = states.in_order[-1]
+    return any(_same_there(place, state, last) for state in states.in_order[:-1])
+
+
+def _same_there(place: Difference, earlier: Any, last: Any) -> bool:
+    """Whether `earlier` differs from the last state here just as what was observed does."""
+    try:
+        there = {each.path: each.observed for each in differences(last, earlier)}
+    except StaleState:
+        return False
+    return place.path in there and _equal(there[place.path], place.observed)
+
+
+def _equal(one: Any, two: Any) -> bool:
+    try:
+        return next(differences(one, two), None) is None
+    except StaleState:
+        return False
+
+
+def advice_on(shows: Symptom, gone: Sequence[EventId]) -> str:
+    """What helps in the handler. `gone`: events that nobody remembers since a process ended, and that do not come
+    again."""
+    if shows.has == "twice":
+        return (
+            f"{_who(shows.events)} took effect twice. Remember the ids of events where the effect is, in the same "
+            "transaction: what a process remembers ends with it"
+        )
+    if shows.has == "older":
+        return (
+            f"{_who(shows.events, 'something older')} came late and took the place of something newer. Compare `seq`, "
+            "or a version of the object, in the same transaction as the effect, and drop what is older"
+        )
+    if gone:
+        return (
+            f"what came of {names_of(gone)} is missing: it was in memory only when the process ended. Write it out "
+            "before the message is acknowledged, or acknowledge only what is written out"
+        )
+    return (
+        f"what came of {_who(shows.events)} is missing: the handler left it out when it came late or again, and "
+        "nothing brings it once more"
+    )
+
+
+def _who(events: Sequence[EventId], unnamed: str = "something") -> str:
+    return names_of(events) if events else unnamed
