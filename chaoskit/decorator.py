@@ -70,6 +70,11 @@ def chaos(
     the kinds, `schedules` is how many distinct schedules are run, `allow_unknown="why"` turns a run that has shown
     nothing into a visible skip, `across_keys="any"` accepts what depends on the order between partitions.
 
+    `max_examples` and `deadline` of a Hypothesis profile change nothing here: they are meant for examples, and one run
+    of a chaos test is a schedule. `schedules`, --chaos-schedules and --chaos-time say how much is tried;
+    `@settings(max_examples=…)` on the test itself says over how many streams that is spread, about one for each fifty
+    schedules by itself.
+
     Raises UsageError, at import, for arguments that cannot mean what they say.
     """
     broker = Kafka() if broker is None else broker
