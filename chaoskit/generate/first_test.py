@@ -208,6 +208,12 @@ def _made(found: _Found) -> list[str]:
         fail = call(f"{found.names.module('pytest')}.fail", [what])
         lines += _comment(f"TODO: a new {need}, such as a database in memory or a fake, in place of this line.", 4)
         lines += [laid_out(fail, before=f"{need} = ", width=WIDTH - 4)]
+    if called := [f"{name}()" for name in found.reads.methods]:
+        lines += _comment(
+            f"TODO: {found.handler.qualname} calls {_listed(called)} of what it is given, which a plain value does not "
+            "have: give it an object of its class, made from the value.",
+            4,
+        )
     if found.owner and found.handler.kind:
         kind = found.names.name(found.handler.module, found.handler.kind.name)
         given = call(kind, (), {need: need for need in found.of_class.needs})

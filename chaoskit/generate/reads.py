@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Literal
 
 import attrs
@@ -22,6 +23,9 @@ Place = tuple[str, ...] | Literal["a message"]
 
 _OF_A_MESSAGE = frozenset(
     {"value", "headers", "key", "seq", "offset", "partition", "topic", "message_id", "attempt", "redelivered"}
+)
+_OF_PLAIN_VALUES = frozenset(
+    name for kind in (str, bytes, int, float, dict, list, set, tuple, datetime) for name in dir(kind)
 )
 _NUMBERS = frozenset({"int", "float", "Decimal", "abs", "round", "sum"})
 
@@ -64,6 +68,8 @@ class Reads:
     uses_key: bool = False
     called_attributes: bool = False
     """`message.value()`, as confluent-kafka's messages have it."""
+    methods: list[str] = attrs.field(factory=list)
+    """What it calls of its value, that no plain value has, such as `kinesis.data_as_json`."""
     places: dict[tuple[str, ...], Seen] = attrs.field(factory=dict)
     functions: list[Function] = attrs.field(factory=list)
 
@@ -316,9 +322,16 @@ class _Reader(ast.NodeVisitor):
                 seen.index |= name in ("get", "setdefault", "pop") and argument is node.args[0]
                 seen.member |= name in ("add", "discard")
         self._follow(node)
+        self._note_method(node)
         method = node.func.value if isinstance(node.func, ast.Attribute) else node.func
         for part in (method, *node.args, *node.keywords):  # a method is no field
             self.visit(part)
+
+    def _note_method(self, node: ast.Call) -> None:
+        place = self.place(node.func.value) if isinstance(node.func, ast.Attribute) else None
+        if isinstance(place, tuple) and last_name(node.func) not in _OF_PLAIN_VALUES:
+            called = ".".join([*place, last_name(node.func)])
+            self._reads.methods += [called] if called not in self._reads.methods else []
 
     def _follow(self, node: ast.Call) -> None:
         """Into a function of the same module, or a method of the same object, that is handed part of the message."""

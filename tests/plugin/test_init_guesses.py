@@ -364,6 +364,23 @@ def handle_service(message, db):
 """
 
 
+POWERTOOLS = """
+rows = []
+
+def handle(record):
+    for each in record.kinesis.data_as_json()["lines"]:
+        rows.append((record.name.lower(), each))
+"""
+
+
+def test_a_method_of_the_value_that_no_plain_value_has_is_marked(tmp_path: Path) -> None:
+    """As powertools' records have them; what texts, numbers, lists and dictionaries have is no such method."""
+    shown = init(repository(tmp_path / "shop", **{"shop.py": POWERTOOLS}), "shop:handle", "--dry-run")
+    said = " ".join(shown.replace("|", " ").replace("#", " ").split())
+    assert "TODO: handle calls `kinesis.data_as_json()` of what it is given, which a plain value does not have" in said
+    assert "Fill in what is marked TODO: until then it fails." in said
+
+
 @pytest.mark.parametrize("handler", ["handle_task", "handle_retries", "handle_order", "handle_service"])
 def test_a_function_that_takes_a_value_gets_its_test_in_whatever_module_it_is(handler: str, tmp_path: Path) -> None:
     """A module that imports a framework, a loop inside of a handler, an order that is completed: no framework's."""
