@@ -4,13 +4,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: demo test lint types bench docs clean
+.PHONY: demo test others lint types bench docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/wallet/demo.py
 
 test: lint types
 	$(BIN)/pytest -n $(JOBS)
+
+# The fast part of the tests on the other Pythons that are here, and with the oldest versions of what is needed.
+others: $(VENV)/.developing
+	JOBS=$(JOBS) $(BIN)/python .ci/others.py
 
 lint: $(VENV)/.developing
 	$(BIN)/ruff check .

@@ -87,6 +87,11 @@ def chaos(
     never be handled: it refuses it in order, too, the broker gives it up by its rule, and its effect is expected
     nowhere.
 
+    `max_examples` and `deadline` of a Hypothesis profile change nothing here: they are meant for examples, and one run
+    of a chaos test is a schedule. `schedules`, --chaos-schedules and --chaos-time say how much is tried;
+    `@settings(max_examples=…)` on the test itself says over how many streams that is spread, about one for each fifty
+    schedules by itself.
+
     Raises UsageError, at import, for arguments that cannot mean what they say.
     """
     broker = Kafka() if broker is None else broker

@@ -24,7 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--chaos-schedules",
         type=int,
         metavar="N",
-        help="distinct schedules per chaos test (overrides the decorator)",
+        help="distinct schedules per chaos test (overrides the decorator; max_examples of a Hypothesis profile does "
+        "not)",
     )
     group.addoption(
         "--chaos-time",

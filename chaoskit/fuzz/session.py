@@ -17,6 +17,7 @@ from xdist.workermanage import parse_tx_spec_config  # type: ignore[import-untyp
 from chaoskit.errors import ReproError
 from chaoskit.fuzz.died import finding_of
 from chaoskit.fuzz.job import ENDS, Finding, Job, Said, said_of, to_plain
+from chaoskit.fuzz.junit import Junit
 from chaoskit.fuzz.screen import Screen, entry, progress_line
 from chaoskit.fuzz.standing import Standing
 from chaoskit.fuzz.worker import ATTRIBUTE, INPUT, MAIN, take_on
@@ -50,6 +51,8 @@ class Session:
     notes: dict[str, None] = attrs.field(factory=dict)
     config: pytest.Config = attrs.field(init=False)
     _stillborn: int = 0
+    junit: Junit | None = None
+    """Where the file of --junitxml was asked for."""
     files: frozenset[Path] = frozenset()
     """Repro files that were there before."""
 
@@ -79,6 +82,7 @@ class Session:
     def pytest_configure(self, config: pytest.Config) -> None:
         self.config = config
         self.files = frozenset(repro_directory(self.config).glob("*.json"))
+        self.junit = Junit.instead_of(config)
         for name in ("terminalreporter", "chaoskit-summary"):
             if (reporter := config.pluginmanager.get_plugin(name)) is not None:
                 config.pluginmanager.unregister(reporter)
@@ -139,6 +143,8 @@ class Session:
             self.errors.setdefault(report.nodeid, report.longreprtext)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if self.junit is not None:
+            self.junit.note(report)
         carried = getattr(report, ATTRIBUTE, None)
         if carried is not None:
             self.hear(said_of(carried))
@@ -241,6 +247,8 @@ def run(session: Session, arguments: Sequence[str]) -> int:
         session.screen.line("no chaos test was found here: nothing was searched")
         return 2
     session.hear_last_words()
+    if session.junit is not None:
+        session.junit.write(standing, session.errors)
     why = ", and was stopped" if interrupted else "" if session.timed_out else ": no test gets more time"
     session.screen.summary(standing, session.errors, session.heard, why)
     if on_github():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import functools
 import keyword
 import re
@@ -13,12 +12,15 @@ from pathlib import Path
 import attrs
 
 from chaoskit.errors import UsageError
-from chaoskit.generate.handlers import Handler, required
+from chaoskit.generate.frameworks import framework_of, handed_to
+from chaoskit.generate.handlers import Handler
 from chaoskit.generate.project import is_own
 from chaoskit.generate.reads import ITEM, Reads, reads_of
-from chaoskit.generate.source import WIDTH, Names, call, is_name, laid_out, quoted
+from chaoskit.generate.roles import Path as Place
+from chaoskit.generate.roles import Roles, roles_of
+from chaoskit.generate.source import WIDTH, Code, Names, call, is_name, laid_out, quoted
 from chaoskit.generate.state import OfClass, gives_something, state_of_class, state_of_module
-from chaoskit.generate.strategies import Roles, roles_of, strategy
+from chaoskit.generate.strategies import drawn, letters, strategy, with_ties
 
 _GENERIC = re.compile(r"handle|consume|process|on_message|on_event|handler|main|run|call|__call__|lambda_handler")
 _RESERVED = ("st", "EVENTS", "deliver", "message", "event", "events", "chaos", "handle_one", "results", "pytest")
@@ -30,6 +32,7 @@ class _Found:
     """All that is known of the handler. `owner`: what its instance is called in the test; empty for a function."""
 
     handler: Handler
+    broker: str
     reads: Reads
     roles: Roles
     names: Names
@@ -55,9 +58,9 @@ def snake(name: str) -> str:
 def first_test(handler: Handler, broker: str, root: Path, file: str) -> str:
     """The source of a test of `handler` under `broker`, which is to stand in `file`, from the root.
 
-    Raises UsageError for a function that takes no message.
+    Raises UsageError for a function that takes no message, or that a framework calls in a way of its own.
     """
-    found = _look_at(handler, root)
+    found = _look_at(handler, broker, root)
     values = strategy(found.reads, found.roles, found.names)
     body = _body(found)
     keys = f"st.sampled_from([{', '.join(quoted(key) for key in _keys(found.roles))}])"
@@ -88,7 +91,9 @@ def first_test(handler: Handler, broker: str, root: Path, file: str) -> str:
     return "\n".join(line.rstrip() for line in "\n".join(parts).splitlines()) + "\n"
 
 
-def _look_at(handler: Handler, root: Path) -> _Found:
+def _look_at(handler: Handler, broker: str, root: Path) -> _Found:
+    if what := framework_of(handler.tree, handler.function, [each.arg for each in handler.needed]):
+        raise UsageError(_no_recipe(handler, what))
     reads = reads_of(handler)
     if not reads.message:
         raise UsageError(f"{handler.qualname} takes no message: it has no parameter without a default")
@@ -112,7 +117,26 @@ def _look_at(handler: Handler, root: Path) -> _Found:
     )
     for of, each in (("chaoskit", "chaos"), ("chaoskit.strategies", "events")):
         names.reserve(of, each)
-    return _Found(handler, reads, roles_of(reads), names, of_class, module_state, module, owner)
+    roles = roles_of(reads, broker)
+    marked = {place: _not_stamped(place, broker, names) for place in roles.missing}
+    roles = attrs.evolve(roles, stamped=roles.stamped | marked)
+    return _Found(handler, broker, reads, roles, names, of_class, module_state, module, owner)
+
+
+def _not_stamped(place: Place, broker: str, names: Names) -> Code:
+    """Stands for what some broker stamps, and this one does not."""
+    todo = f"TODO: {'.'.join(place)} is what a broker stamps, and {broker} stamps none"
+    return call(f"{names.module('pytest')}.fail", [quoted(todo)])
+
+
+def _no_recipe(handler: Handler, what: str) -> str:
+    handed = [f"{handler.module}:{name}" for name in handed_to(handler.tree, handler.function)]
+    such = f", such as {' or '.join(handed)}" if handed else ""
+    return (
+        f"{handler.qualname} is {what}, and chaoskit init has no recipe for that yet. No test is written: a guess "
+        f"would mislead. Name a function that takes one message, or its value, and does the work{such}; where there is "
+        "none, take the work out into one"
+    )
 
 
 def _keys(roles: Roles) -> list[str]:
@@ -130,8 +154,11 @@ def _module_import(found: _Found) -> list[str]:
 
 
 def _about_events(found: _Found) -> list[str]:
-    fields = list(dict.fromkeys(p[0] for p in found.reads.places if p and p[0] not in {*found.roles.own, ITEM}))
+    places = drawn((), found.reads, found.roles)
+    fields = list(dict.fromkeys(place[0] for place in places if place and place[0] != ITEM))
     what = f" It reads {_listed(fields)}." if fields else " Which values it takes does not show in its source."
+    if guessed := letters(found.reads, found.roles):
+        what += f" What {_listed(_shown(guessed))} may be does not show: letters stand there."
     if found.reads.is_object and found.reads.annotation:
         name = found.reads.annotation.strip("'\"")
         what += f" It takes {name}: where SimpleNamespace is below, its class may have to be."
@@ -141,9 +168,17 @@ def _about_events(found: _Found) -> list[str]:
     )
 
 
+def _shown(places: Sequence[Place]) -> list[str]:
+    return [".".join(place) for place in places]
+
+
 def _listed(words: Sequence[str]) -> str:
     shown = [f"`{word}`" for word in words[:6]] + (["more"] if len(words) > 6 else [])
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return _joined(shown)
+
+
+def _joined(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _comment(text: str, indent: int = 0) -> list[str]:
@@ -173,6 +208,12 @@ def _made(found: _Found) -> list[str]:
         fail = call(f"{found.names.module('pytest')}.fail", [what])
         lines += _comment(f"TODO: a new {need}, such as a database in memory or a fake, in place of this line.", 4)
         lines += [laid_out(fail, before=f"{need} = ", width=WIDTH - 4)]
+    if called := [f"{name}()" for name in found.reads.methods]:
+        lines += _comment(
+            f"TODO: {found.handler.qualname} calls {_listed(called)} of what it is given, which a plain value does not "
+            "have: give it an object of its class, made from the value.",
+            4,
+        )
     if found.owner and found.handler.kind:
         kind = found.names.name(found.handler.module, found.handler.kind.name)
         given = call(kind, (), {need: need for need in found.of_class.needs})
@@ -201,8 +242,8 @@ def _delivered(found: _Found) -> list[str]:
     """The lines that deliver, with what stands between chaoskit's message and the handler."""
     reads, callee = found.reads, _callee(found)
     wait = "await " if found.handler.is_async else ""
-    is_json = any(seen.json for place, seen in reads.places.items() if not place)
-    plain = not (found.roles.own or is_json or reads.is_object or reads.called_attributes)
+    is_json = reads.is_json
+    plain = not (found.roles.tied or is_json or reads.is_object or reads.called_attributes)
     plain = plain and not reads.needs and not _collects(found)
     if plain and reads.whole:
         return _with_comment(f"{wait}deliver({callee})", HAPPENS)
@@ -225,18 +266,10 @@ def _indented(lines: Sequence[str]) -> list[str]:
 def _handle_one(found: _Found, callee: str, is_json: bool, wait: str) -> list[str]:
     reads, lines = found.reads, []
     value = "message.value"
-    said = {field: f"message.{what}" for field, what in found.roles.own.items()}
-    if said:
-        whose = _listed([what.partition(".")[2] for what in said.values()]).replace("`", "")
-        lines += _comment(f"The producer writes {_listed(list(said))} into the value, too: the event's {whose}.", 8)
-    if reads.is_object:
-        given_names = "".join(f", {field}={what}" for field, what in said.items())
-        value = f"{found.names.name('types', 'SimpleNamespace')}(**message.value{given_names})"
-    elif said:
-        items = ", ".join(f"{quoted(field)}: {what}" for field, what in said.items())
-        value = f"{{**message.value, {items}}}"
-    if said or reads.is_object:
-        lines.append(f"event = {value}")
+    if found.roles.tied or reads.is_object:
+        lines += _about_ties(found)
+        made = with_ties((), "message.value", reads, found.roles, found.names)
+        lines += laid_out(made, before="event = ", width=WIDTH - 8).splitlines()
         value = "event"
     if is_json:
         value = f"{found.names.module('json')}.dumps({value}).encode()"
@@ -252,6 +285,25 @@ def _handle_one(found: _Found, callee: str, is_json: bool, wait: str) -> list[st
     return [*lines, *laid_out(call(callee, arguments), before=f"{result}{wait}", width=WIDTH - 8).splitlines()]
 
 
+def _about_ties(found: _Found) -> list[str]:
+    """Whose word is put into the value, and that this is a guess."""
+    roles, lines = found.roles, []
+    if own := _shown([*roles.own]):
+        whose = _joined([what.removeprefix("message.") for what in roles.own.values()])
+        lines += _comment(f"Guessed: the producer writes {_listed(own)} into the value, too: the event's {whose}.", 8)
+    if stamped := _shown([place for place in roles.stamped if place not in roles.missing]):
+        are = "are" if len(stamped) > 1 else "is"
+        lines += _comment(f"Guessed: {_listed(stamped)} {are} what the broker stamps, anew for what is sent again.", 8)
+    if missing := _shown(roles.missing):
+        lines += _comment(
+            f"TODO: {_listed(missing)} looks like what a broker stamps, anew for what is sent again, and "
+            f"{found.broker} stamps none. Where another broker delivers this, name it: chaoskit init --broker. Where "
+            "the producer writes it, message.id is the event's own id.",
+            8,
+        )
+    return lines
+
+
 def _confluent(found: _Found, value: str) -> list[str]:
     fields = {"value": value, "key": "message.key.encode()", "error": "None"}
     fields |= {name: f"message.{name}" for name in ("topic", "partition", "offset")}
@@ -263,8 +315,7 @@ def _confluent(found: _Found, value: str) -> list[str]:
 def _parameters(handler: Handler) -> list[tuple[str, bool]]:
     """The names of those that are required, and whether each is taken by name alone."""
     by_name = {each.arg for each in handler.function.args.kwonlyargs}
-    is_method = handler.kind is not None and "staticmethod" not in map(ast.unparse, handler.function.decorator_list)
-    return [(each.arg, each.arg in by_name) for each in required(handler.function, is_method=is_method)]
+    return [(each.arg, each.arg in by_name) for each in handler.needed]
 
 
 def _argument(parameter: tuple[str, bool], reads: Reads, given: str) -> str:

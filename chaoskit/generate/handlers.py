@@ -12,6 +12,7 @@ from pathlib import Path
 import attrs
 
 from chaoskit.errors import UsageError, did_you_mean
+from chaoskit.generate.frameworks import framework_of
 from chaoskit.generate.project import PytestSettings, dotted, module_file, package_root, parse, source_roots
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -59,6 +60,11 @@ class Handler:
     @property
     def is_async(self) -> bool:
         return isinstance(self.function, ast.AsyncFunctionDef)
+
+    @property
+    def needed(self) -> list[ast.arg]:
+        """The parameters that a caller has to give."""
+        return needed_by(self.function, self.kind)
 
 
 def find_handler(asked: str, root: Path, here: Path, settings: PytestSettings) -> Handler:
@@ -144,6 +150,12 @@ def functions_in(tree: ast.Module) -> dict[str, tuple[Function, ast.ClassDef | N
     return found
 
 
+def needed_by(function: Function, kind: ast.ClassDef | None) -> list[ast.arg]:
+    """The required parameters of a function, or of a method of `kind`."""
+    is_static = "staticmethod" in map(ast.unparse, function.decorator_list)
+    return required(function, is_method=kind is not None and not is_static)
+
+
 def required(function: Function, *, is_method: bool) -> list[ast.arg]:
     """The parameters without a default, but for `self`."""
     arguments = function.args
@@ -183,9 +195,9 @@ def candidates(root: Path, settings: PytestSettings) -> list[str]:
         module = dotted(file.resolve().relative_to(_base(file.resolve(), roots, root)))
         tree = parse(file) if module else None
         for name, (function, kind) in functions_in(tree).items() if tree else ():
-            is_method = kind is not None
-            if LIKE_A_HANDLER.fullmatch(function.name) and required(function, is_method=is_method):
-                found.append(f"{module}:{name}")
+            needed = [each.arg for each in needed_by(function, kind)]
+            if LIKE_A_HANDLER.fullmatch(function.name) and needed and tree is not None:
+                found += [] if framework_of(tree, function, needed) else [f"{module}:{name}"]
     return found
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Literal
 
 import attrs
 
 from chaoskit.generate.classes import last_name
-from chaoskit.generate.handlers import Function, Handler, functions_in, required
+from chaoskit.generate.frameworks import NAMES_OF_MESSAGES
+from chaoskit.generate.handlers import Function, Handler, functions_in
 
 MESSAGE: Literal["a message"] = "a message"
 """Stands for the message itself, where a path stands for a place in its value."""
@@ -22,8 +24,14 @@ Place = tuple[str, ...] | Literal["a message"]
 _OF_A_MESSAGE = frozenset(
     {"value", "headers", "key", "seq", "offset", "partition", "topic", "message_id", "attempt", "redelivered"}
 )
-_NAMES_OF_MESSAGES = ("message", "msg", "event", "record", "payload", "body", "evt", "envelope", "data", "item")
+_OF_PLAIN_VALUES = frozenset(
+    name for kind in (str, bytes, int, float, dict, list, set, tuple, datetime) for name in dir(kind)
+)
 _NUMBERS = frozenset({"int", "float", "Decimal", "abs", "round", "sum"})
+
+
+_OF_OTHERS = frozenset({"Body", "body", "data", "dynamodb", "json_body", "kinesis", "receipt_handle"})
+"""Where the messages of other clients have the value: such a message is made as the value that it is."""
 
 
 @attrs.define
@@ -31,7 +39,11 @@ class Seen:
     """What the handler does with one place of the value."""
 
     strings: list[str] = attrs.field(factory=list)
+    numbers: list[int | float] = attrs.field(factory=list)
+    """What it is compared with for equality, as a version of a schema is."""
     number: bool = False
+    ordered: bool = False
+    """It is compared with what came before, as a version of a row is, or a time."""
     truth: bool = False
     moment: bool = False
     index: bool = False
@@ -56,18 +68,34 @@ class Reads:
     uses_key: bool = False
     called_attributes: bool = False
     """`message.value()`, as confluent-kafka's messages have it."""
+    methods: list[str] = attrs.field(factory=list)
+    """What it calls of its value, that no plain value has, such as `kinesis.data_as_json`."""
     places: dict[tuple[str, ...], Seen] = attrs.field(factory=dict)
     functions: list[Function] = attrs.field(factory=list)
 
     @property
     def is_object(self) -> bool:
         """Its fields are read as `value.name`."""
-        return any(seen.attribute for place, seen in self.places.items() if len(place) == 1)
+        return self.is_object_at(())
+
+    @property
+    def is_json(self) -> bool:
+        """The value is a text, of which JSON is made."""
+        return any(seen.json for place, seen in self.places.items() if not place)
+
+    def is_object_at(self, place: tuple[str, ...]) -> bool:
+        """The fields of what lies there are read as `place.name`."""
+        return any(self.places[*place, name].attribute for name in self.below(place))
+
+    def below(self, place: tuple[str, ...]) -> list[str]:
+        """The fields of what lies there."""
+        longer = [other for other in self.places if other[: len(place)] == place and len(other) > len(place)]
+        return list(dict.fromkeys(other[len(place)] for other in longer))
 
 
 def reads_of(handler: Handler) -> Reads:
     """Read the handler, and the functions beside it that it hands its message to."""
-    parameters = required(handler.function, is_method=handler.kind is not None and not _is_static(handler))
+    parameters = handler.needed
     message = _message_among(parameters)
     if message is None:
         return Reads("", [], True)
@@ -79,6 +107,7 @@ def reads_of(handler: Handler) -> Reads:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == message.arg
     }
     whole = annotation.split(".")[-1].strip("'\"") == "Message" or bool(attributes & _OF_A_MESSAGE)
+    whole &= not attributes & _OF_OTHERS
     if not annotation and not attributes and not _taken_apart(handler.function, message.arg):
         whole = message.arg in ("message", "msg")
     reads = Reads(message.arg, needs, whole, annotation)
@@ -90,15 +119,13 @@ def reads_of(handler: Handler) -> Reads:
     for seen in reads.places.values():
         if len(seen.strings) == 1 and not raises:
             seen.strings.append("something else")
+        if len(seen.numbers) == 1 and not raises:
+            seen.numbers.append(seen.numbers[0] + 1)
     return reads
 
 
-def _is_static(handler: Handler) -> bool:
-    return any(ast.unparse(decorator) == "staticmethod" for decorator in handler.function.decorator_list)
-
-
 def _message_among(parameters: Sequence[ast.arg]) -> ast.arg | None:
-    for name in _NAMES_OF_MESSAGES:
+    for name in NAMES_OF_MESSAGES:
         found = next((each for each in parameters if each.arg == name), None)
         if found is not None:
             return found
@@ -143,6 +170,8 @@ class _Reader(ast.NodeVisitor):
             return self._known.get(node.id)
         if isinstance(node, (ast.NamedExpr, ast.Await)):
             return self.place(node.value)
+        if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):  # event.get("meta") or {}
+            return self.place(node.values[0]) if _is_empty(node.values[-1]) else None
         if isinstance(node, ast.Attribute):
             return self._attribute(node)
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
@@ -201,11 +230,23 @@ class _Reader(ast.NodeVisitor):
         super().visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        place = self.place(node.value)
         for target in node.targets:
-            if isinstance(target, ast.Name) and place is not None:
-                self._known[target.id] = place
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                for each, value in zip(target.elts, node.value.elts, strict=False):
+                    self._name(each, value)
+            else:
+                self._name(target, node.value)
         self.generic_visit(node)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self._name(node.target, node.value)
+        self.generic_visit(node)
+
+    def _name(self, target: ast.expr, value: ast.expr) -> None:
+        place = self.place(value)
+        if isinstance(target, ast.Name) and place is not None:
+            self._known[target.id] = place
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
         place = self.place(node.value)
@@ -234,9 +275,13 @@ class _Reader(ast.NodeVisitor):
                 if seen is None:
                     continue
                 seen.strings += [text for text in _strings(other) if text not in seen.strings]
-                seen.number |= isinstance(operator, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) or _is_number(other)
+                is_order = isinstance(operator, (ast.Lt, ast.LtE, ast.Gt, ast.GtE))
+                seen.number |= is_order
+                seen.ordered |= is_order and not _is_number(other)
+                if isinstance(operator, (ast.Eq, ast.NotEq, ast.In, ast.NotIn)):
+                    seen.numbers += [number for number in _numbers(other) if number not in seen.numbers]
                 seen.truth |= isinstance(other, ast.Constant) and isinstance(other.value, bool)
-                seen.member |= isinstance(operator, (ast.In, ast.NotIn)) and one is left and not list(_strings(other))
+                seen.member |= isinstance(operator, (ast.In, ast.NotIn)) and one is left and not _literals(other)
         self.generic_visit(node)
 
     def visit_Match(self, node: ast.Match) -> None:
@@ -277,9 +322,16 @@ class _Reader(ast.NodeVisitor):
                 seen.index |= name in ("get", "setdefault", "pop") and argument is node.args[0]
                 seen.member |= name in ("add", "discard")
         self._follow(node)
+        self._note_method(node)
         method = node.func.value if isinstance(node.func, ast.Attribute) else node.func
         for part in (method, *node.args, *node.keywords):  # a method is no field
             self.visit(part)
+
+    def _note_method(self, node: ast.Call) -> None:
+        place = self.place(node.func.value) if isinstance(node.func, ast.Attribute) else None
+        if isinstance(place, tuple) and last_name(node.func) not in _OF_PLAIN_VALUES:
+            called = ".".join([*place, last_name(node.func)])
+            self._reads.methods += [called] if called not in self._reads.methods else []
 
     def _follow(self, node: ast.Call) -> None:
         """Into a function of the same module, or a method of the same object, that is handed part of the message."""
@@ -297,6 +349,10 @@ class _Reader(ast.NodeVisitor):
         self.read(function, known)
 
 
+def _literals(node: ast.AST) -> list[object]:
+    return [*_strings(node), *_numbers(node)]
+
+
 def _strings(node: ast.AST) -> Iterator[str]:
     """The texts that something is compared with."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -304,6 +360,22 @@ def _strings(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, (ast.Tuple, ast.List, ast.Set)):
         for item in node.elts:
             yield from _strings(item)
+
+
+def _is_empty(node: ast.AST) -> bool:
+    """`{}`, `[]` or `""`."""
+    if isinstance(node, ast.Constant):
+        return not node.value
+    return (isinstance(node, ast.Dict) and not node.keys) or (isinstance(node, ast.List) and not node.elts)
+
+
+def _numbers(node: ast.AST) -> Iterator[int | float]:
+    """The numbers that something is compared with."""
+    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
+        yield node.value  # type: ignore[misc]
+    elif isinstance(node, (ast.Tuple, ast.List, ast.Set)):
+        for item in node.elts:
+            yield from _numbers(item)
 
 
 def _is_number(node: ast.AST) -> bool:

@@ -2,57 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import attrs
 
 from chaoskit.generate.reads import ITEM, Reads, Seen
-from chaoskit.generate.source import Code, Group, Names, call, is_name, listed, mapping, quoted
+from chaoskit.generate.roles import NUMBERS, Path, Roles
+from chaoskit.generate.source import Code, Group, Names, behind, call, is_name, listed, mapping, quoted
 
-_IDS = ("id", "event_id", "message_id", "msg_id", "eventid", "messageid", "uuid", "idempotency_key", "dedup_id")
-_NUMBERS = ("seq", "sequence", "sequence_number", "version", "revision")
 _AMOUNTS = ("amount", "balance", "count", "points", "price", "qty", "quantity", "score", "size", "total")
-_KEYS = ("account", "account_id", "customer", "customer_id", "iban", "key", "order_id", "sku", "user", "user_id")
-
-
-@attrs.frozen
-class Roles:
-    """The fields at the top of the value that are no matter of chance: each says the same as something of the message.
-    `own`: by field, what it is of the message."""
-
-    own: dict[str, str]
-
-    @property
-    def key(self) -> str:
-        """The field that says what the broker's key says; empty where there is none."""
-        return next((field for field, what in self.own.items() if what == "key"), "")
-
-
-def roles_of(reads: Reads) -> Roles:
-    """Ids are the producer's, and stay the same on every delivery; what is looked up by belongs to the key, whose order
-    the broker keeps."""
-    own: dict[str, str] = {}
-    keys = []
-    for place, seen in reads.places.items():
-        if len(place) != 1:
-            continue
-        name = place[0].lower()
-        if name in _IDS or (name.endswith("id") and seen.member and not seen.index):
-            own[place[0]] = "id"
-        elif name in _NUMBERS:
-            own[place[0]] = "seq"
-        elif (
-            (seen.index or seen.member or name in _KEYS)
-            and not seen.strings
-            and not seen.number
-            and not _has_fields(reads, place)
-        ):
-            keys.append((not seen.index, name not in _KEYS, place[0]))
-    if keys and not reads.uses_key:
-        own[min(keys)[2]] = "key"
-    return Roles({place[0]: own[place[0]] for place in reads.places if len(place) == 1 and place[0] in own})
-
-
-def _has_fields(reads: Reads, place: tuple[str, ...]) -> bool:
-    return any(other[: len(place)] == place and len(other) > len(place) for other in reads.places)
+_LETTERS = 'st.sampled_from(["a", "b", "c"])'
+"""Where nothing shows what comes there."""
 
 
 def strategy(reads: Reads, roles: Roles, names: Names) -> Code:
@@ -63,27 +23,70 @@ def strategy(reads: Reads, roles: Roles, names: Names) -> Code:
     return _at((), reads, roles, names)
 
 
-def _at(place: tuple[str, ...], reads: Reads, roles: Roles, names: Names) -> Code:
+def letters(reads: Reads, roles: Roles) -> list[Path]:
+    """The places for which nothing but letters could be guessed."""
+    return [
+        place
+        for place in drawn((), reads, roles)
+        if place and ITEM not in place and _leaf(place[-1], reads.places[place]) == _LETTERS
+    ]
+
+
+def drawn(place: Path, reads: Reads, roles: Roles) -> Iterator[Path]:
+    """The places from here on that are left to chance."""
+    if place in roles.tied:
+        return
+    below = reads.below(place)
+    for name in below:
+        yield from drawn((*place, name), reads, roles)
+    if not below and place in reads.places:
+        yield place
+
+
+def _at(place: Path, reads: Reads, roles: Roles, names: Names) -> Code:
     seen = reads.places.get(place, Seen())
-    below = list(
-        dict.fromkeys(
-            other[len(place)] for other in reads.places if other[: len(place)] == place and len(other) > len(place)
-        )
-    )
+    below = reads.below(place)
     if not below:
         return _leaf(place[-1], seen)
     if ITEM in below:
         return call("st.lists", [_at((*place, ITEM), reads, roles, names)], {"max_size": "3"})
-    if not place:
-        below = [name for name in below if name not in roles.own]
-    fields = {name: _at((*place, name), reads, roles, names) for name in below}
-    if place and any(reads.places[*place, name].attribute for name in below):
+    left = [name for name in below if any(drawn((*place, name), reads, roles))]
+    fields = {name: _at((*place, name), reads, roles, names) for name in left}
+    is_made_later = not place or roles.ties_below(place)  # of what is drawn and what is tied
+    if not is_made_later and reads.is_object_at(place):
         made = {name: code for name, code in fields.items() if is_name(name)}
         return call("st.builds", [names.name("types", "SimpleNamespace")], made)
     made_of = call("st.fixed_dictionaries", [mapping((quoted(name), code) for name, code in fields.items())])
-    if place and seen.json and isinstance(made_of, Group):
+    if not is_made_later and seen.json and isinstance(made_of, Group):
         return attrs.evolve(made_of, close=f").map({names.module('json')}.dumps)")
     return made_of
+
+
+def with_ties(place: Path, source: str, reads: Reads, roles: Roles, names: Names) -> Code:
+    """The source of what lies at `place`: what was drawn, which is at `source`, with what the message says put in."""
+    said: dict[str, Code] = {}
+    for name in reads.below(place):
+        inner = (*place, name)
+        if inner in roles.tied:
+            said[name] = roles.tied[inner]
+        elif roles.ties_below(inner):
+            said[name] = with_ties(inner, f"{source}[{quoted(name)}]", reads, roles, names)
+    left = [name for name in reads.below(place) if any(drawn((*place, name), reads, roles))]
+    rest = [source] if left else []
+    if reads.is_object_at(place):
+        kind = names.name("types", "SimpleNamespace")
+        if not {*left} & {*said} and all(map(is_name, said)):
+            return call(kind, [f"**{each}" for each in rest], said)
+        return call(kind, [_merged(rest, said, before="**")])
+    made = _merged(rest, said)
+    is_text = reads.places[place].json if place else False
+    return call(f"{names.module('json')}.dumps", [made]) if is_text else made
+
+
+def _merged(rest: list[str], said: dict[str, Code], before: str = "") -> Code:
+    """`{**rest, "name": what is said}`."""
+    items = (*(f"**{each}" for each in rest), *(behind(f"{quoted(name)}: ", code) for name, code in said.items()))
+    return Group(before + "{", items, "}")
 
 
 def _leaf(name: str, seen: Seen) -> Code:
@@ -92,8 +95,11 @@ def _leaf(name: str, seen: Seen) -> Code:
         return call("st.sampled_from", [listed(map(quoted, seen.strings))])
     if seen.moment:
         return "st.datetimes().map(lambda moment: moment.isoformat())"
-    if seen.number or name in _AMOUNTS or name in _NUMBERS or name.endswith(tuple(f"_{each}" for each in _AMOUNTS)):
+    is_version = name in NUMBERS and not seen.numbers
+    if seen.number or is_version or name in _AMOUNTS or name.endswith(tuple(f"_{each}" for each in _AMOUNTS)):
         return "st.integers(1, 100)"
+    if seen.numbers:
+        return call("st.sampled_from", [listed(map(str, seen.numbers))])
     if seen.truth:
         return "st.booleans()"
-    return 'st.sampled_from(["a", "b", "c"])'
+    return _LETTERS

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from chaoskit import chaos
 from plugin.projects import BUGGY, FIXED, HEAD, PARALLEL, WALLET, Project, Ran
 
 HYPOTHESIS = "from hypothesis import example, seed, settings\n"
@@ -142,6 +143,15 @@ def test_settings_give_the_number_of_streams_and_a_profile_does_not(held: Ran, t
     """An explicit max_examples counts streams; a profile's max_examples and deadline change nothing."""
     assert held.code == 0, held.text
     assert line_of(held, test).startswith(f"held: {says}"), held.text
+
+
+def test_that_a_profile_does_not_count_is_said_where_one_looks(wallet: Project) -> None:
+    """In the decorator's docstring, with what does, and beside the option."""
+    said = " ".join(str(chaos.__doc__).split())
+    assert "`max_examples` and `deadline` of a Hypothesis profile change nothing here" in said
+    assert "`@settings(max_examples=…)` on the test itself says over how many streams that is spread" in said
+    shown = " ".join(wallet.pytest("--help").out.split())
+    assert "max_examples of a Hypothesis profile does not" in shown
 
 
 def test_chaos_schedules_overrides_every_decorator(wallet: Project) -> None:

@@ -1,0 +1,110 @@
+"""The suite's fast part on the other Pythons that are here, and with the oldest versions that pyproject.toml allows.
+
+None of them is needed: what is found is said and tested. Run it with the Python that has run the whole suite.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FAST = (
+    "tests/values",
+    "tests/fuzz/test_standing.py",
+    "tests/plugin/test_async.py",
+    "tests/plugin/test_command_line.py",
+)
+"""Half a minute on two cores: values, and the doors of pytest and of the command line."""
+OLDEST = (3, 11)
+NEWEST_MINOR = 30
+_ASK = "import sys, venv, ensurepip; v = sys.version_info; print(v.major, v.minor, v.releaselevel, sys.executable)"
+
+Found = tuple[tuple[int, int], Path]
+
+
+def main() -> int:
+    print(f"{sys.version_info.major}.{sys.version_info.minor}: the whole suite ran", flush=True)
+    pythons = found(places())
+    failed = []
+    with tempfile.TemporaryDirectory(prefix="chaoskit-others-") as directory:
+        for number, (version, python) in enumerate(pythons):
+            if version != sys.version_info[:2]:
+                name = f"{version[0]}.{version[1]}"
+                failed += [] if passes(name, python, pinned(), Path(directory, str(number))) else [name]
+        name = "the oldest versions of all dependencies"
+        failed += [] if passes(name, pythons[0][1], oldest(), Path(directory, "oldest")) else [name]
+    print(f"failed: {', '.join(failed)}" if failed else "the fast part passes everywhere", flush=True)
+    return 1 if failed else 0
+
+
+# Pythons.
+
+
+def places() -> list[Path]:
+    """Where a Python may be: on PATH, and where pyenv and uv put them."""
+    names = [f"python3.{minor}" for minor in range(OLDEST[1], NEWEST_MINOR)]
+    on_path = [Path(directory, name) for directory in os.get_exec_path() for name in names]
+    kept = [Path.home() / ".pyenv/versions", Path.home() / ".local/share/uv/python"]
+    elsewhere = [path for directory in kept for path in sorted(directory.glob("*/bin/python3.*"))]
+    return [Path(sys.executable), *elsewhere, *(path for path in on_path if path.is_file())]
+
+
+def found(candidates: Iterable[Path]) -> list[Found]:
+    """One of each version, the oldest first. A shim that leads nowhere and what is no release yet are left out."""
+    versions: dict[tuple[int, int], Path] = {}
+    for candidate in candidates:
+        if re.fullmatch(r"python3?(\.\d+)?", candidate.name):
+            asked = subprocess.run([candidate, "-c", _ASK], capture_output=True, text=True, check=False)
+            if asked.returncode == 0:
+                major, minor, level, executable = asked.stdout.split(maxsplit=3)
+                version = int(major), int(minor)
+                if version >= OLDEST and level == "final":
+                    versions.setdefault(version, Path(executable.strip()))
+    return sorted(versions.items())
+
+
+# Versions.
+
+
+def _project() -> dict[str, list[str]]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return {"": project["dependencies"], **project["optional-dependencies"]}
+
+
+def oldest() -> list[str]:
+    """The floors of what chaoskit needs: `attrs==23.2` for `attrs>=23.2`."""
+    return [each.replace(">=", "==") for each in [*_project()[""], *_project()["redis"]]]
+
+
+def pinned() -> list[str]:
+    """What the whole suite runs with."""
+    return [each for each in _project()["dev"] if "==" in each]
+
+
+# A run.
+
+
+def passes(name: str, python: Path, versions: Sequence[str], place: Path) -> bool:
+    """Whether the fast part passes with this Python and these versions, in an environment of its own."""
+    constraints = place.with_suffix(".txt")
+    constraints.write_text("".join(f"{version}\n" for version in versions))
+    print(f"\n{name}: {python}", flush=True)
+    install = ["pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints, "-e", ".[test,redis]"]
+    test = ["pytest", "-q", "-n", os.environ.get("JOBS", "2"), "-p", "no:cacheprovider", *FAST]
+    own = place / "bin/python"
+    commands = [[python, "-m", "venv", place], [own, "-m", *install], [own, "-m", *test]]
+    ok = all(subprocess.run(command, cwd=ROOT, check=False).returncode == 0 for command in commands)
+    shutil.rmtree(place, ignore_errors=True)
+    return ok
+
+
+if __name__ == "__main__":
+    sys.exit(main())
