@@ -255,9 +255,12 @@ class Campaign:
             return
         difference = next(differences(first, second))
         fixtures = f" Fixtures of this test: {', '.join(self.fixtures)}." if self.fixtures else ""
+        then = f"{difference.observed!r}"
+        if difference.beside:
+            then += f" (the == of {difference.beside} does not look there: chaoskit does)"
         raise StaleState(
             f"state of an earlier run is still there, or cannot be compared: {what} differ at {difference.path}: "
-            f"first {difference.expected!r}, then {difference.observed!r}. The body runs once per schedule and must "
+            f"first {difference.expected!r}, then {then}. The body runs once per schedule and must "
             f"make its state afresh; fixtures are made once per test.{fixtures} A clock, uuid4 or an object without "
             "__eq__ in the state differs too: leave it out, or project it away with final_state(project=…)"
         )

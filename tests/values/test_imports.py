@@ -27,6 +27,7 @@ FLOORS: list[set[str]] = [
         "chaoskit.duration",
         "chaoskit.event",
         "chaoskit.faults",
+        "chaoskit.fields",
         "chaoskit.schedule",
         "chaoskit.state",
         "chaoskit.outcome",
