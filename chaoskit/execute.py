@@ -404,6 +404,7 @@ class ReferenceRefused(UsageError):
             f"came once and in order: {error}. Catch business rejections in the handler, or narrow the strategy; where "
             f"{kind} means that this message can never be handled, say so: poison=({kind},)"
         )
+        self.event = event.id
 
 
 class HungInOrder(UsageError):
