@@ -172,5 +172,5 @@ def _declared(kind: Any) -> Iterator[tuple[str, bool, bool, bool]]:
 def compares_by_fields(kind: Any) -> bool:
     """Whether its fields are all that such an object means: attrs, dataclasses, pydantic, msgspec. Where all of them
     are the same a `==` that says no has met a NaN."""
-    names = ("__attrs_attrs__", "__dataclass_fields__", "__pydantic_fields__", "__struct_fields__")
+    names = ("__attrs_attrs__", "__dataclass_fields__", "__pydantic_core_schema__", "__struct_fields__")
     return kind is SimpleNamespace or any(hasattr(kind, name) for name in names)

@@ -32,7 +32,7 @@ FLOORS: list[set[str]] = [
         "chaoskit.state",
         "chaoskit.outcome",
     },
-    {"chaoskit.invariant", "chaoskit.scenario", "chaoskit.verdict", "chaoskit.traces"},
+    {"chaoskit.invariant", "chaoskit.scenario", "chaoskit.structures", "chaoskit.verdict", "chaoskit.traces"},
     {"chaoskit.brokers", "chaoskit.invariants", "chaoskit.codec", "chaoskit.watch", "chaoskit.bounds"},
     {"chaoskit.strategies", "chaoskit.execute"},
     {"chaoskit.search", "chaoskit.repro"},
