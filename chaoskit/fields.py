@@ -41,9 +41,10 @@ def held_by(value: Any) -> dict[str, Any] | None:
     columns = _columns(value)
     if columns is not None:
         return columns
-    if not has_own_eq(value) or isinstance(value, _WHOLE) or _is_of_python(type(value)):
+    kind: type = type(value)
+    if not has_own_eq(value) or isinstance(value, _WHOLE) or _is_of_python(kind):
         return None
-    held = {name: _slot(value, name) for name in slots_of(type(value))}
+    held = {name: _slot(value, name) for name in slots_of(kind)}
     for name in ("__dict__", "__pydantic_extra__", "__pydantic_private__"):
         held |= getattr(value, name, None) or {}
     return {name: found for name, found in held.items() if not (name.startswith("__") and name.endswith("__"))} or None
@@ -59,7 +60,7 @@ def _columns(value: Any) -> dict[str, Any] | None:
     """None for what is no entity. Nothing is loaded: a deferred column is absent. These libraries are known by what
     their classes look like, so that none is imported."""
     kind: Any = type(value)
-    meta = getattr(kind, "_meta", None)
+    meta: Any = getattr(kind, "_meta", None)
     names: list[str] = []
     if hasattr(meta, "concrete_fields"):  # Django
         names = [field.attname for field in meta.concrete_fields]
@@ -117,13 +118,14 @@ def equals_everything(value: Any) -> bool:
 def looks_at(value: Any, name: str) -> bool:
     """Whether the `==` of this object looks at this field: it does if one is not equal to its copy with something else
     there, or cannot be compared with it."""
+    kind: type = type(value)
     try:
         other = copy.copy(value)
         if other is value:  # it says that it never changes
             return True
         if name in getattr(other, "__dict__", {}):
             other.__dict__[name] = _Other()
-        elif name in slots_of(type(value)):
+        elif name in slots_of(kind):
             object.__setattr__(other, name, _Other())
         else:
             return True
@@ -134,7 +136,7 @@ def looks_at(value: Any, name: str) -> bool:
 
 def is_aside(value: Any, name: str, left: Any, right: Any) -> bool:
     """Whether a field that `==` does not look at rightly differs from run to run: a cache, a clock, a random id."""
-    kind = type(value)
+    kind: type = type(value)
     if not _CACHES.isdisjoint(name.lower().split("_")) or "cached" in type(_of_class(kind, name)).__name__.lower():
         return True
     if name.startswith("_") and any(side is None or side is ABSENT for side in (left, right)):  # filled when first used

@@ -34,7 +34,7 @@ FLOORS: list[set[str]] = [
     },
     {"chaoskit.invariant", "chaoskit.scenario", "chaoskit.structures", "chaoskit.verdict", "chaoskit.traces"},
     {"chaoskit.brokers", "chaoskit.invariants", "chaoskit.codec", "chaoskit.watch", "chaoskit.bounds"},
-    {"chaoskit.strategies", "chaoskit.execute"},
+    {"chaoskit.own_broker", "chaoskit.strategies", "chaoskit.execute"},
     {"chaoskit.search", "chaoskit.repro"},
     {"chaoskit.investigate", "chaoskit.report", "chaoskit.loop", "chaoskit.quiet", "chaoskit.naming"},
     {"chaoskit.decorated", "chaoskit.replays", "chaoskit.ambient", "chaoskit.corpus", "chaoskit.generate"},
