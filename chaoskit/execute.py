@@ -355,7 +355,8 @@ class Deliver:
     def tell(self, hung: Hung) -> None:
         """How far this run came."""
         hung.script, hung.over = self._script, self._done
-        hung.steps = self._steps[: self._at + 1] if self._called and not self._done else self._steps
+        played = len(self._steps) if self._done else self._at + 1
+        hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
 
 

@@ -479,6 +479,23 @@ DECORATOR = [
         "did you mean 'murmur2'?",
     ),
     error(
+        "stranger",
+        "a broker that extends none of ours could be neither told nor saved, and is refused at once",
+        """
+        from chaoskit.brokers import Settings
+
+        class Stranger(Settings):
+            def impossible(self):
+                return {}
+
+        @chaos(PAYMENTS, Stranger())
+        def test_case(deliver):
+            pass
+        """,
+        "UsageError: broker=",
+        "must extend one of chaoskit's brokers, such as class Stranger(Kafka)",
+    ),
+    error(
         "no_partition",
         "a topic without partitions is an error that says what is needed",
         """

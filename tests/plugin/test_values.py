@@ -6,8 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
+import chaoskit
+from chaoskit import Duplicate, Event, Kafka
+from chaoskit.brokers import Settings
+from chaoskit.errors import ReproError, UsageError
+from chaoskit.report.saved import saved_verdict
+from chaoskit.repro import file_name_of, read
 from plugin.projects import HEAD, Project, Ran
 
 EVENTS = """
@@ -188,9 +195,6 @@ HOSTILE: list[Any] = [
 @pytest.mark.parametrize("broker", HOSTILE, ids=repr)
 def test_a_file_with_a_broker_that_cannot_be_is_refused(shop: tuple[Project, Ran], tmp_path: Path, broker: Any) -> None:
     """In one line, and nothing is looked up for its name."""
-    from chaoskit.errors import ReproError
-    from chaoskit.repro import read
-
     data = json.loads(repro_of(shop[0], "ours").read_text())
     path = tmp_path / "x.json"
     path.write_text(json.dumps(data | {"broker": broker}))
@@ -208,9 +212,6 @@ def test_a_file_with_a_broker_that_cannot_be_is_refused(shop: tuple[Project, Ran
 )
 def test_settings_of_an_own_broker_are_data(shop: tuple[Project, Ran], tmp_path: Path, broker: Any) -> None:
     """They are compared as they stand; where the broker below does not take them its own are shown."""
-    from chaoskit.report.saved import saved_verdict
-    from chaoskit.repro import file_name_of, read
-
     data = json.loads(repro_of(shop[0], "ours").read_text())
     path = tmp_path / "x.json"
     path.write_text(json.dumps(data | {"broker": {"kind": "OurKafka", "extends": "Kafka", **broker}}))
@@ -222,8 +223,37 @@ def test_settings_of_an_own_broker_are_data(shop: tuple[Project, Ran], tmp_path:
 
 def test_the_name_of_the_file_is_the_same_wherever_it_is_read(shop: tuple[Project, Ran]) -> None:
     """A job tells by it what is known already."""
-    from chaoskit.repro import file_name_of, read
-
     for name in NAMES:
         path = repro_of(shop[0], name)
         assert file_name_of(read(path)) == path.name
+
+
+class OurKafka(Kafka):
+    pass
+
+
+def counts_twice(deliver: Any) -> Any:
+    sums: dict[Any, int] = {}
+    deliver(lambda message: sums.update({message.key: sums.get(message.key, 0) + message.value}))
+    return sums
+
+
+def test_a_plain_function_names_no_broker_of_its_own(tmp_path: Path) -> None:
+    """`check` found it; whoever replays the file has the function alone, and is told so."""
+    settings = {"faults": {Duplicate}, "schedules": 20, "seed": 1}
+    found = chaoskit.check(counts_twice, [Event("a", 1)], OurKafka(), **settings)
+    assert found.status == "violated"
+    named = attrs.evolve(found, test=f"{Path(__file__).relative_to(Path.cwd())}::counts_twice")
+    with pytest.raises(ReproError, match=r"its broker is OurKafka, a class of your own.*@chaos\(…, OurKafka\(\)\)"):
+        chaoskit.replay(named.save(tmp_path))
+
+
+class Stranger(Settings):
+    def impossible(self) -> dict[Any, str]:
+        return {}
+
+
+def test_a_broker_that_extends_none_is_refused_before_anything_runs() -> None:
+    """A failure of it could be neither told nor saved."""
+    with pytest.raises(UsageError, match=r"must extend one of chaoskit's brokers, such as class Stranger\(Kafka\)"):
+        chaoskit.check(counts_twice, [Event("a", 1)], Stranger())
