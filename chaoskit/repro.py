@@ -66,7 +66,7 @@ class AsFound:
 def _decoded(keys: Sequence[Any], events: Sequence[Event]) -> Stream:
     with refused_as_one_line():
         for key, event in zip(keys, events, strict=True):
-            if text := _text_in([key, event.value]):
+            if text := _kept_as_text([key, event.value]):
                 raise CodecError(
                     f"only the text of a value of event {event.id} was kept: {text}. Register its type "
                     "(chaoskit.codec.register), let the test find it again, and delete this file"
@@ -212,13 +212,13 @@ def same_settings(one: Broker, two: Broker) -> bool:
     return left == right
 
 
-def _text_in(encoded: Any) -> str:
+def _kept_as_text(encoded: Any) -> str:
     """The first value of which only the text is there."""
     if isinstance(encoded, dict):
         if isinstance(text := encoded.get("$repr"), str):
             return text
         encoded = list(encoded.values())
-    return next(filter(None, map(_text_in, encoded)), "") if isinstance(encoded, list) else ""
+    return next(filter(None, map(_kept_as_text, encoded)), "") if isinstance(encoded, list) else ""
 
 
 def is_kind_of(repro: Repro, broker: Broker) -> bool:
