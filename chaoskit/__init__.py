@@ -65,10 +65,15 @@ _HOMES = {
     "run": "api",
 }
 
+_ROOMS = ("codec", "invariants", "strategies")
+"""Modules that are found without importing them by name: `chaoskit.codec.register(…)`."""
+
 __all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"chaoskit.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'chaoskit' has no attribute {name!r}")
@@ -77,10 +82,13 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted([*__all__, *_ROOMS, "__version__"])
 
 
 if TYPE_CHECKING:
+    from chaoskit import codec as codec
+    from chaoskit import invariants as invariants
+    from chaoskit import strategies as strategies
     from chaoskit.api import check as check
     from chaoskit.api import run as run
     from chaoskit.brokers import Anything as Anything

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import inspect
 import json
 import math
 import operator
@@ -18,12 +19,14 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, Flag
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import attrs
 
 from chaoskit.errors import CodecError
+from chaoskit.structures import is_structure, make, parts_of
 from chaoskit.texts import printed
 
 Encode = Callable[[Any], Any]
@@ -49,9 +52,11 @@ _SCALARS: list[_Scalar] = [
     _Scalar(timedelta, "timedelta", lambda v: [v.days, v.seconds, v.microseconds], lambda t: timedelta(*t)),
     _Scalar(UUID, "uuid", str, UUID),
 ]
-_PLAIN = frozenset(scalar.tag for scalar in _SCALARS) | {"tuple", "set", "frozenset", "dict", "float", "repr"}
+_PLAIN = frozenset(scalar.tag for scalar in _SCALARS) | {
+    "tuple", "set", "frozenset", "dict", "float", "namespace", "repr"
+}  # fmt: skip
 """Tags that need no class but Python's own."""
-_RESERVED = {"tuple", "set", "frozenset", "dict", "float", "enum", "object", "repr"}
+_RESERVED = {"tuple", "set", "frozenset", "dict", "float", "enum", "object", "namespace", "repr"}
 
 
 def register(kind: type, tag: str, encode: Encode, decode: Decode) -> None:
@@ -100,6 +105,8 @@ def _encode_object(value: Any, where: str) -> Any:
     if kind is int:
         raise CodecError(f"{where} is a whole number of more than 4,000 digits, which a repro file cannot hold")
     name = f"{kind.__module__}:{kind.__qualname__}"
+    if kind is SimpleNamespace:
+        return {"$namespace": _encode_dict(vars(value), where)}
     if "<locals>" not in name and kind.__module__ != "builtins":
         if isinstance(value, Enum):
             return {"$enum": name, "value": encode(value.value, where)}
@@ -108,11 +115,45 @@ def _encode_object(value: Any, where: str) -> Any:
             return {"$object": name, "fields": {f: encode(getattr(value, f), f"{where}.{f}") for f in fields}}
         if isinstance(value, tuple) and hasattr(kind, "_fields"):
             return {"$object": name, "items": [encode(item, where) for item in value]}
+        if is_structure(kind) and _is_found(name, kind):
+            parts = parts_of(value)
+            return {"$object": name, **{part: _encode_dict(held, where) for part, held in parts.items()}}
     raise CodecError(
         f"{where} is {kind.__module__}.{kind.__qualname__}, which has no encoding in a repro file. Use plain data, an "
-        "Enum, attrs or dataclass of a module, or teach it: "
-        f"chaoskit.codec.register({kind.__name__}, {kind.__name__.lower()!r}, encode, decode)"
+        "Enum, attrs, dataclass, pydantic or msgspec of a module, or teach it, in the test's module or conftest.py: "
+        f"{how_to_register(value)}"
     )
+
+
+def how_to_register(value: Any) -> str:
+    """The line that teaches the type of this value, as far as that can be told from outside."""
+    kind = type(value)
+    name, tag = kind.__name__, kind.__name__.lower()
+    if tag in _RESERVED or any(scalar.tag == tag for scalar in _SCALARS):
+        tag = f"my_{tag}"
+    both = "encode, decode"
+    if all(callable(getattr(kind, method, None)) for method in ("SerializeToString", "FromString")):  # protobuf
+        both = f"{name}.SerializeToString, {name}.FromString"
+    elif _is_made_of(kind, getattr(value, "__dict__", None)):
+        both = f"vars, lambda held: {name}(**held)"
+    return f'chaoskit.codec.register({name}, "{tag}", {both})'
+
+
+def _is_made_of(kind: type, held: Any) -> bool:
+    """Whether its constructor takes what its instances hold, by the same names."""
+    try:
+        inspect.signature(kind).bind(**held)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _is_found(name: str, kind: type) -> bool:
+    """Whether the class is found again by its name; one that was made by a function need not be."""
+    try:
+        return _find_class(name, object) is kind
+    except CodecError:
+        return False
 
 
 def lenient(value: Any) -> Any:
@@ -194,6 +235,8 @@ def _decode_tagged(tag: str, content: Any, encoded: Mapping[str, Any]) -> Any:
         return Shown(_text(content))
     if tag == "enum":
         return _enum_member(_find_class(content, Enum), decode(encoded["value"]))
+    if tag == "namespace":
+        return _namespace(decode(content))
     if tag == "object":
         return _make_object(_find_class(content, object), encoded)
     for scalar in _SCALARS:
@@ -255,11 +298,13 @@ def _make_object(kind: type, encoded: Mapping[str, Any]) -> Any:
     """An instance with these fields, made without running its class's code."""
     if any("__del__" in vars(each) for each in kind.__mro__):
         raise CodecError(f"{kind.__qualname__} does something when it is thrown away: it is no plain data")
-    if "items" in encoded and issubclass(kind, tuple) and "_fields" in vars(kind):
+    if "items" in encoded and (of_tuple := _names_of_tuple(kind)) is not None:
         items = [decode(item) for item in encoded["items"]]
-        if len(items) != len(vars(kind)["_fields"]):
+        if len(items) != len(of_tuple):
             raise CodecError(f"{kind.__qualname__} does not have {len(items)} items")
         return tuple.__new__(kind, items)
+    if is_structure(kind):
+        return make(kind, _decode_parts(kind, encoded))
     names = _field_names(kind)
     fields = encoded.get("fields")
     if names is None or not isinstance(fields, dict) or set(fields) != set(names):
@@ -268,3 +313,27 @@ def _make_object(kind: type, encoded: Mapping[str, Any]) -> Any:
     for name in names:
         object.__setattr__(made, name, decode(fields[name]))
     return made
+
+
+def _names_of_tuple(kind: type) -> tuple[str, ...] | None:
+    """The fields of a named tuple, also of one with methods of its own, which extends what `namedtuple` has made."""
+    named = [vars(base)["_fields"] for base in kind.__mro__ if "_fields" in vars(base)]
+    return named[0] if named and issubclass(kind, tuple) and isinstance(named[0], tuple) else None
+
+
+def _namespace(held: Any) -> SimpleNamespace:
+    if not isinstance(held, dict) or not all(type(name) is str for name in held):
+        raise CodecError("$namespace needs an object with names")
+    return SimpleNamespace(**held)
+
+
+def _decode_parts(kind: type, encoded: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The parts of a structure. Raises CodecError where they are not parts."""
+    parts = {part: decode(held) for part, held in encoded.items() if part != "$object"}
+    for part, held in parts.items():
+        names = isinstance(held, dict) and all(type(name) is str for name in held)
+        if part not in ("fields", "unset", "extra", "private") or not names:
+            raise CodecError(f"{kind.__qualname__}: {part!r} is no part of it")
+    if "fields" not in parts:
+        raise CodecError(f"{kind.__qualname__} has no fields here")
+    return parts

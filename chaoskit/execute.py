@@ -362,7 +362,8 @@ class Deliver:
     def tell(self, hung: Hung) -> None:
         """How far this run came."""
         hung.script, hung.over = self._script, self._done
-        hung.steps = self._steps[: self._at + 1] if self._called and not self._done else self._steps
+        played = len(self._steps) if self._done else self._at + 1
+        hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
 
 
@@ -442,6 +443,7 @@ class ReferenceRefused(UsageError):
             f"{kind} means that this message can never be handled, say so: poison=({kind},)"
         )
         self.add_note(IN_ORDER_NOTHING_RAISES.format(error=kind))
+        self.event = event.id
 
 
 class HungInOrder(UsageError):

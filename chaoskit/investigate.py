@@ -15,6 +15,7 @@ from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run, where_it_hung
 from chaoskit.faults import FaultKind
 from chaoskit.invariant import HANG, Invariant, Violation
+from chaoskit.own_broker import base_of
 from chaoskit.scenario import Broker, Scenario, allowed_kinds
 from chaoskit.schedule import Schedule
 from chaoskit.search.campaign import Campaign, Found, confirm, has_two_values
@@ -96,10 +97,12 @@ def question(
         if not len(events):
             raise UsageError("the list of events is empty: nothing would be delivered")
     known = tuple(known)
+    kinds = kinds_left(subject.broker, faults, known, without)
+    base_of(subject.broker)  # which must be known
     return Question(
         subject=subject,
         events=events,
-        kinds=kinds_left(subject.broker, faults, known, without),
+        kinds=kinds,
         schedules=schedules,
         streams=1 if literal else streams or -(-schedules // SCHEDULES_PER_STREAM),
         seed=seed,

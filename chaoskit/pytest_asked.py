@@ -279,7 +279,9 @@ class PytestAsked(Asked):
         try:
             path = self._saved(verdict)
             self._forget_as_met()
-        except (ReproError, CodecError) as error:
+        except CodecError as error:
+            return f"no repro file that can be replayed: {error}"
+        except ReproError as error:
             return f"no repro file: {str(error).removeprefix('no repro file: ')}"
         root = self._config.rootpath
         self.saved = str(path.relative_to(root) if path.is_relative_to(root) else path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chaoskit.errors import ChaosError, CodecError
+from chaoskit.errors import ChaosError
 from chaoskit.naming import from_here
 from chaoskit.report.files import why_not, write
 from chaoskit.report.github import Entry, annotation, summary, unpacked
@@ -44,12 +44,9 @@ def write_reports(config: pytest.Config, verdict: Verdict, *, replay: str | None
 
 
 def _name(verdict: Verdict) -> str:
-    """That of the repro file; the test's own where there is none."""
+    """That of the repro file; the test's own where nothing failed."""
     if verdict.status == "violated":
-        try:
-            return Path(file_name(verdict)).stem
-        except CodecError:  # a key without an encoding: there is no repro file either
-            pass
+        return Path(file_name(verdict)).stem
     return slug(verdict.test or "")
 
 

@@ -44,6 +44,10 @@ def _direct(repro: Repro) -> Answer | None:
         with subject_of(found, {}) as subject:
             terms = found.chaos_terms
             return play(repro, subject, across_keys=terms.across_keys, faults=terms.faults)
+    if repro.own_broker is not None:
+        name = repro.own_broker["kind"]
+        why = f"its broker is {name}, a class of your own, which only a test can name: @chaos(…, {name}())"
+        return Answer("CANNOT REPLAY", repro.path, repro.test, why)
     with own_loop(found) as run:
 
         def body(deliver: Deliver) -> Any:

@@ -14,7 +14,7 @@ from chaoskit.execute import ReferenceRefused, Run
 from chaoskit.faults import FaultKind
 from chaoskit.invariant import DIED, HANG
 from chaoskit.investigate import hung_verdict, violated
-from chaoskit.repro import Repro, refused_as_one_line, same_settings
+from chaoskit.repro import Repro, is_kind_of, refused_as_one_line, saved_with
 from chaoskit.schedule import Schedule
 from chaoskit.search.subject import Case, CheckerFailed, Subject, kept
 from chaoskit.state import same
@@ -149,7 +149,7 @@ def _unasked(repro: Repro, subject: Subject) -> str | None:
 
 
 def _impossible(repro: Repro, subject: Subject, faults: Collection[FaultKind] | None) -> str | None:
-    if type(subject.broker) is not type(repro.broker):
+    if not is_kind_of(repro, subject.broker):
         return f"the test's broker is {type(subject.broker).__name__} now, not {type(repro.broker).__name__}"
     for kind in dict.fromkeys(type(fault) for fault in repro.faults):
         if reason := subject.broker.why_impossible(kind):
@@ -161,7 +161,7 @@ def _impossible(repro: Repro, subject: Subject, faults: Collection[FaultKind] | 
 
 def _run(repro: Repro, case: Case) -> tuple[Run | None, Schedule | None]:
     """The run, and the literal schedule if that is what was followed; no run where nothing would go wrong."""
-    if not same_settings(repro.broker, case.subject.broker):
+    if not saved_with(repro, case.subject.broker):
         steps = case.steps(repro.faults)
         return (None if repro.faults and steps == case.steps(()) else kept(case.run(repro.faults, steps))), None
     steps, refusals = repro.raw_steps()

@@ -9,7 +9,7 @@ import os
 import platform
 import re
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
@@ -25,6 +25,7 @@ from chaoskit.codec import Shown, decode, decode_plain, encode, lenient
 from chaoskit.errors import ChaosError, CodecError, ReproError, StreamError, UsageError, did_you_mean
 from chaoskit.event import Event, EventId, Stream
 from chaoskit.faults import KIND_BY_NAME, Fault
+from chaoskit.own_broker import is_of_own, is_own, own_settings, same_own, stand_in
 from chaoskit.scenario import Broker
 from chaoskit.schedule import ACTIONS, DELIVER_LIKE, Do, Raw, Step, to_raw
 from chaoskit.texts import visible
@@ -33,6 +34,8 @@ from chaoskit.verdict import Loss, States, Verdict
 FORMAT = 1
 MOST_OF_STATES = 256 * 1024
 """Characters of the states along the way in a file; where they are more they are left out."""
+AS_TEXT = ".as-text.json"
+"""How the file of a failure ends that has the text of some values only, so that it can be read and not be replayed."""
 _TEST = re.compile(r"[^-:\s][^:\r\n\0]*\.py(::[^\r\n\0]+)+")
 _REQUIRED = (
     "test",
@@ -62,6 +65,12 @@ class AsFound:
 
 def _decoded(keys: Sequence[Any], events: Sequence[Event]) -> Stream:
     with refused_as_one_line():
+        for key, event in zip(keys, events, strict=True):
+            if text := _kept_as_text([key, event.value]):
+                raise CodecError(
+                    f"only the text of a value of event {event.id} was kept: {text}. Register its type "
+                    "(chaoskit.codec.register), let the test find it again, and delete this file"
+                )
         pairs = zip(keys, events, strict=True)
         return Stream.of([Event(decode(key), decode(event.value), event.id, event.seq) for key, event in pairs])
 
@@ -89,6 +98,8 @@ class Repro:
     loss: Loss = "left out"
     found: AsFound | None = None
     told: Mapping[str, Any] = attrs.field(factory=dict)
+    own_broker: Mapping[str, Any] | None = None
+    """What the file says of a broker of the user's own; `broker` stands in for it then."""
 
     def breaks(self, invariant: str) -> bool:
         """Whether this is among what is violated."""
@@ -161,10 +172,18 @@ def encode_event(event: Event) -> dict[str, Any]:
     }
 
 
+def _event_as_text(event: Event) -> dict[str, Any]:
+    """An event of which that has an encoding which can have one, and the text of the rest is kept."""
+    return {"id": event.id, "key": lenient(event.key), "seq": event.seq, "value": lenient(event.value)}
+
+
 def encode_broker(broker: Broker) -> dict[str, Any]:
     """Kind and settings. A function among them is written as its name, and read as None."""
+    own = is_own(broker)
     settings = {field.name: getattr(broker, field.name) for field in attrs.fields(type(broker))}  # type: ignore[arg-type]
     plain = {k: getattr(v, "__qualname__", repr(v)) if callable(v) else v for k, v in settings.items()}
+    if own:
+        return own_settings(broker, plain)
     return {"kind": type(broker).__name__, **plain}
 
 
@@ -194,6 +213,29 @@ def same_settings(one: Broker, two: Broker) -> bool:
     return left == right
 
 
+def _kept_as_text(encoded: Any) -> str:
+    """The first value of which only the text is there."""
+    if isinstance(encoded, dict):
+        if isinstance(text := encoded.get("$repr"), str):
+            return text
+        encoded = list(encoded.values())
+    return next(filter(None, map(_kept_as_text, encoded)), "") if isinstance(encoded, list) else ""
+
+
+def is_kind_of(repro: Repro, broker: Broker) -> bool:
+    """Whether the test's broker is of the class that the file names; one of the user's own has its name alone."""
+    if repro.own_broker is not None:
+        return is_own(broker) and type(broker).__name__ == repro.own_broker["kind"]
+    return type(broker) is type(repro.broker)
+
+
+def saved_with(repro: Repro, broker: Broker) -> bool:
+    """Whether the settings of the test's broker are those that the file was saved with."""
+    if repro.own_broker is not None:
+        return same_own(repro.own_broker, encode_broker(broker))
+    return same_settings(repro.broker, broker)
+
+
 def with_shown_values(repro: Repro) -> list[Event]:
     """The events, with what needs a class of the test shown as it is written."""
     return [attrs.evolve(event, value=shown_value(event.value)) for event in repro.events]
@@ -210,7 +252,7 @@ def shown_value(encoded: Any) -> Any:
 # Writing.
 
 
-def document(verdict: Verdict) -> dict[str, Any]:
+def document(verdict: Verdict, write_event: Callable[[Event], dict[str, Any]] = encode_event) -> dict[str, Any]:
     """The file as JSON data. Raises ReproError for a verdict without a failing schedule, CodecError for a value."""
     if verdict.status != "violated" or verdict.scenario is None or verdict.schedule is None:
         raise ReproError(f"nothing to save: the verdict is {verdict.status}")
@@ -220,7 +262,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "format": FORMAT,
         "test": verdict.test or "",
         "broker": encode_broker(scenario.broker),
-        "events": [encode_event(event) for event in scenario.events],
+        "events": [write_event(event) for event in scenario.events],
         "faults": [CONVERTER.unstructure(fault, Fault) for fault in faults],
         "schedule": [encode_step(step, faults) for step in verdict.schedule],
         "expected": lenient(verdict.expected),
@@ -232,7 +274,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
     if verdict.loss != "left out":  # what files of before mean that say nothing
         data["loss"] = verdict.loss
     if verdict.found is not None:
-        data["found"] = [encode_event(event) for event in verdict.found]
+        data["found"] = [write_event(event) for event in verdict.found]
         data["found_faults"] = [CONVERTER.unstructure(fault, Fault) for fault in verdict.found_faults]
     if verdict.states is not None and (states := _encode_states(verdict.states)) is not None:
         data["states"] = states
@@ -290,19 +332,23 @@ def file_name(verdict: Verdict) -> str:
     """A slug of the test and a hash of test, broker, faults and the keys of the events; values and ids are left out."""
     assert verdict.scenario is not None
     scenario = verdict.scenario
-    keys = [encode(event.key) for event in scenario.events]
-    return _name(verdict.test or "", scenario.broker, [event.id for event in scenario.events], keys, scenario.faults)
+    keys = [lenient(event.key) for event in scenario.events]
+    broker = encode_broker(scenario.broker)
+    return _name(verdict.test or "", broker, [event.id for event in scenario.events], keys, scenario.faults)
 
 
 def file_name_of(repro: Repro) -> str:
     """The name that `file_name` gave when this was saved, wherever it was read from."""
-    return _name(repro.test, repro.broker, [event.id for event in repro.events], repro.keys, repro.faults)
+    broker = repro.own_broker or encode_broker(repro.broker)
+    return _name(repro.test, broker, [event.id for event in repro.events], repro.keys, repro.faults)
 
 
-def _name(test: str, broker: Broker, ids: Sequence[EventId], keys: Sequence[Any], faults: Sequence[Fault]) -> str:
+def _name(
+    test: str, broker: Mapping[str, Any], ids: Sequence[EventId], keys: Sequence[Any], faults: Sequence[Fault]
+) -> str:
     positions = {id_: i for i, id_ in enumerate(ids)}
     plain = [[type(f).__name__, positions[f.at], *attrs.astuple(f)[1:]] for f in faults]
-    identity = json.dumps([test or None, encode_broker(broker), sorted(plain), list(keys)], sort_keys=True)
+    identity = json.dumps([test or None, broker, sorted(plain), list(keys)], sort_keys=True)
     return f"{slug(test or 'check')}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}.json"
 
 
@@ -332,9 +378,24 @@ def _failure(text: str) -> str:
 
 
 def save(verdict: Verdict, directory: Path, *, suffix: str = ".json") -> Path:
-    """Write the file whole or not at all, and give its path. See `write` for where one of its name is there already."""
-    text = text_of(document(verdict))
-    return write(directory, file_name(verdict).removesuffix(".json") + suffix, text)
+    """Write the file whole or not at all, and give its path. See `write` for where one of its name is there already.
+
+    Raises CodecError where a value has no encoding. What can be saved then is, for whoever reads it: it ends in
+    `AS_TEXT`, so that it is not in the way of the file that can be written once the type is registered.
+    """
+    try:
+        text = text_of(document(verdict))
+    except CodecError as error:
+        if suffix != ".json":
+            raise
+        path = write(directory, _ending(verdict, AS_TEXT), text_of(document(verdict, _event_as_text)))
+        where = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        raise CodecError(f"{error}\nWhat could be saved without it is in {where}") from error
+    return write(directory, _ending(verdict, suffix), text)
+
+
+def _ending(verdict: Verdict, suffix: str) -> str:
+    return file_name(verdict).removesuffix(".json") + suffix
 
 
 def text_of(data: Mapping[str, Any]) -> str:
@@ -486,12 +547,14 @@ def _from_document(path: Path, data: Any) -> Repro:
     violations = _list(data["violations"], "violations")
     if not violations or not all(isinstance(v, dict) and isinstance(v.get("invariant"), str) for v in violations):
         raise ReproError('"violations" must be a list of objects with an "invariant", and name one at least')
+    own = data["broker"] if is_of_own(data["broker"]) else None
+    broker = decode_broker(data["broker"]) if own is None else stand_in(own, faults)
     label = data.get("label")
     return Repro(
-        path, test, decode_broker(data["broker"]), stamped, faults, steps, data["expected"], data["observed"],
+        path, test, broker, stamped, faults, steps, data["expected"], data["observed"],
         tuple(violations), keys, label if isinstance(label, str) else None,
         _read_states(data, len(stamped), len(steps)), _read_versions(data["versions"]), _read_loss(data),
-        _read_found(data), _read_told(data.get("told")),
+        _read_found(data), _read_told(data.get("told")), own,
     )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ class Verdict:
         """Write the repro file into `directory` (made if it is not there) and give its path.
 
         Raises ReproError where there is nothing to save (the verdict is not violated), CodecError where an
-        event's value has no encoding.
+        event's value has no encoding; it says where what can be saved without it is.
         """
         from chaoskit.repro import save
 

@@ -274,7 +274,35 @@ REPORTS: Rows = {
 
 RUNS: Rows = {}
 
-VALUES: Rows = {}
+VALUES: Rows = {
+    "F-40": (
+        "a broker of one's own is replayed with the class that the test names; one that extends none is refused",
+        (
+            "tests/plugin/test_values.py::test_each_is_replayed_and_is_fixed_once_it_is",
+            "tests/plugin/test_values.py::test_whoever_only_reads_the_file_sees_the_words_of_the_broker_below",
+            "tests/plugin/test_values.py::test_a_file_with_a_broker_that_cannot_be_is_refused",
+            "tests/plugin/test_values.py::test_a_plain_function_names_no_broker_of_its_own",
+            "tests/plugin/test_values.py::test_a_broker_that_extends_none_is_refused_before_anything_runs",
+        ),
+    ),
+    "F-50": (
+        "SimpleNamespace has an encoding, and chaoskit.codec is there after import chaoskit",
+        (
+            "tests/plugin/test_values.py::test_the_files_name_classes_and_brokers",
+            "tests/values/test_codec.py::test_the_codec_is_there_after_import_chaoskit_alone",
+        ),
+    ),
+    "F-52": (
+        "values of pydantic, msgspec and named tuples are saved; of others what can be is, with the line that helps",
+        (
+            "tests/plugin/test_values.py::test_each_is_found_shrunk_and_saved",
+            "tests/plugin/test_values.py::test_each_is_replayed_and_is_fixed_once_it_is",
+            "tests/plugin/test_failure.py::test_a_value_without_an_encoding_is_saved_as_far_as_it_can_be",
+            "tests/values/test_codec.py::test_a_model_of_pydantic_comes_back_as_it_was_handled",
+            "tests/values/test_codec.py::test_the_line_that_the_error_shows_works_as_it_stands",
+        ),
+    ),
+}
 
 FIRST_TEST: Rows = {
     "F-49": (
@@ -409,11 +437,57 @@ SHOWS_NOTHING: Rows = {
             "tests/quality/test_shows_nothing.py::test_no_handler_of_the_zoo_is_unknown",
         ),
     ),
+    "F-90": (
+        "objects are compared field by field and rows column by column, where their == looks at the key only, too",
+        (
+            "tests/values/test_entities.py::test_a_table_of_django_that_counts_twice_is_found",
+            "tests/values/test_entities.py::test_a_wallet_of_entities_that_counts_twice_is_found",
+            "tests/values/test_entities.py::test_what_equals_everything_is_refused",
+            "tests/values/test_entities.py::test_what_a_class_rightly_calls_equal_is_the_same",
+            "tests/values/test_entities.py::test_a_test_of_objects_that_stamp_themselves_is_held",
+        ),
+    ),
+    "F-92": (
+        "a store that keeps what other streams left is an error",
+        (
+            "tests/values/test_freshness.py::test_what_a_store_keeps_of_other_streams_is_noticed",
+            "tests/values/test_freshness.py::test_a_store_that_is_emptied_for_each_run_is_held",
+            "tests/values/test_freshness.py::test_a_store_that_refuses_what_it_has_is_told_as_one_that_is_still_there",
+        ),
+    ),
 }
 
 # H. The strength of the tests themselves.
 
-MUTANTS: Rows = {}
+MUTANTS: Rows = {
+    "F-95": (
+        "a list is no tuple, and differs from a number",
+        ("tests/values/test_state.py::test_these_states_differ_and_the_first_path_says_where",),
+    ),
+    "F-96": (
+        "copies do not make two numberings of one",
+        (
+            "tests/models/test_numbering.py::test_a_number_that_two_partitions_have_is_counted_in_each",
+            "tests/models/test_numbering.py::test_a_copy_in_another_partition_does_not_make_it_two_numberings",
+        ),
+    ),
+    "F-97": (
+        "a test that was never searched is unknown; a run that hangs says where",
+        (
+            "tests/fuzz/test_screen.py::test_each_test_has_its_word_in_the_table",
+            "tests/values/test_where_it_hung.py::test_where_a_run_hangs_is_told",
+        ),
+    ),
+    "F-98": (
+        "a restart takes the memory of its consumer, and of no other one",
+        (
+            "tests/quality/test_restarts.py::test_memory_of_the_process_is_lost_by_a_restart",
+            "tests/quality/test_restarts.py::test_memory_outside_of_the_process_is_kept",
+            "tests/quality/test_restarts.py::test_only_the_consumer_that_restarts_forgets",
+            "tests/quality/test_restarts.py::test_each_restart_makes_a_new_handler",
+        ),
+    ),
+}
 
 ALL: Rows = {
     **SEARCH_MAKES,

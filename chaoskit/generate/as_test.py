@@ -119,6 +119,9 @@ def _scenario(repro: Repro) -> Scenario:
     """Of the values as they are encoded: what happens depends on the keys alone."""
     if _has_serializer(repro.path):
         raise ReproError(f"its broker has a key_serializer, which is a function, and a file cannot hold it. {BY_HAND}")
+    if repro.own_broker is not None:
+        name = repro.own_broker["kind"]
+        raise ReproError(f"its broker {name} is a class of your own, which a file does not hold. {BY_HAND}")
     try:
         scenario = Scenario(repro.events, repro.broker, repro.faults)
         plain = Scenario(repro.events, repro.broker).schedule()

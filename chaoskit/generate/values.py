@@ -113,9 +113,10 @@ class Values:
                 return call(self.names.name(module, qualname), map(self.source, items))
             return self._decoded({"$object": self._known(content), "items": items})
         fields = _checked(encoded["fields"], dict)
-        arguments = arguments_of(found, list(fields))
+        more = len(encoded) > len(("$object", "fields"))  # what a model holds beside its fields
+        arguments = None if more else arguments_of(found, list(fields))
         if arguments is None:
-            return self._decoded({"$object": self._known(content), "fields": fields})
+            return self._decoded({**encoded, "$object": self._known(content)})
         given = zip(arguments, fields.values(), strict=True)
         return call(self.names.name(module, qualname), (), {name: self.source(value) for name, value in given})
 

@@ -12,7 +12,7 @@ import attrs
 
 from chaoskit.errors import ChaosError, NotDeterministic, StaleState, UsageError
 from chaoskit.event import Event, Stream
-from chaoskit.execute import PASS_THROUGH, Run
+from chaoskit.execute import PASS_THROUGH, HungInOrder, ReferenceRefused, Run
 from chaoskit.faults import DeadLetter, Fail, FaultKind, Lose, Overtake
 from chaoskit.outcome import Outcome
 from chaoskit.schedule import LOSE, RESTART
@@ -35,6 +35,9 @@ MOST_ASKED = 20
 
 AT_LEAST = 50
 """Schedules of a literal stream that are run however little time there is."""
+
+MOST_AGAIN = 8
+"""Streams that are run in order once more, each with the one before it, to see whether a store remembers others."""
 
 PATIENCE = 60
 """Plans in a row that give no new schedule before the stream is given up."""
@@ -77,6 +80,8 @@ class Campaign:
     notes: list[str] = attrs.field(factory=list)
     fixtures: Sequence[str] = ()
     _preflown: bool = False
+    _ran_again: int = 0
+    _before: tuple[Case, Outcome] | None = None
 
     def try_stream(self, stream: Stream, salt: int) -> None:
         """Run this stream's share of the schedules. The first failure is kept in `found` and ends the search."""
@@ -217,6 +222,7 @@ class Campaign:
         if not self._preflown:
             self._preflight(case)
         reference, shown = case.reference(), self.evidence
+        self._must_remember_nothing(case, reference)
         if not shown.two_values:
             shown.siblings = shown.siblings or bool(_with_siblings(case.model.stream))
             shown.two_values = has_two_values(case.model.stream)
@@ -227,19 +233,54 @@ class Campaign:
             self._leave_out(case, reference)
 
     def _preflight(self, case: Case) -> None:
-        """Empty, in order, empty again, in order again, and calm. Repeated until a stream moved the state."""
-        empty = self.subject.on(Stream(()))
+        """Empty, the first half, in order, and all three again, and calm. Repeated until a stream moved the state."""
+        stream = case.model.stream
+        empty, half = self.subject.on(Stream(())), self.subject.on(stream.keep(range(len(stream) // 2)))
         first_empty = self._run_empty(empty)
-        in_order = case.in_order().outcome
+        first_half = _tried(half)
+        in_order = self._in_order(case, 0 if first_half is _RAISED else len(half.model.stream)).outcome
         first = snapshot(in_order.state)
-        second_empty = self._run_empty(empty)
-        again = case.in_order()
+        second_empty, second_half = self._run_empty(empty), _tried(half)
+        again = self._in_order(case, len(stream))
         self.memory_kept = again.remembers
         self._must_agree(first_empty, second_empty, "two runs over no events")
+        self._must_agree(first_half, second_half, "two in-order runs of one stream, with a longer one between,")
         self._must_agree(first, again.outcome.state, "two in-order runs of the same stream")
         if not case.fails_in_order():
             self._check_calm(case)
         self._preflown = first_empty is _RAISED or not self.subject.needs_state or not same(first_empty, first)
+
+    def _must_remember_nothing(self, case: Case, reference: Outcome) -> None:
+        """One stream, another one, and both again: what a store keeps of others shows in neither of them alone where it
+        takes what it has already, as an upsert or a maximum does."""
+        before, this = self._before, (case, reference)
+        self._before = this
+        if before is None or self._ran_again >= MOST_AGAIN:
+            return
+        self._ran_again += 1
+        for one, first in (before, this):
+            again = self._in_order(one, len(one.model.stream))
+            self._must_agree(first.state, again.outcome.state, "two in-order runs of one stream, with another between,")
+
+    def _in_order(self, case: Case, taken: int) -> Run:
+        """A stream of whose events the handler took so many in an earlier in-order run, and refused none."""
+        try:
+            return case.in_order()
+        except ReferenceRefused as refused:
+            if refused.event not in case.model.stream.ids[:taken]:
+                raise
+            error = refused.__cause__
+            raise StaleState(
+                f"state of an earlier run is still there: of two in-order runs the handler took {refused.event} in the "
+                f"first and raised {type(error).__name__} on it in the second: {error}. {self._afresh()}"
+            ) from error
+
+    def _afresh(self) -> str:
+        fixtures = f" Fixtures of this test: {', '.join(self.fixtures)}." if self.fixtures else ""
+        return (
+            "The body runs once per schedule and must make its state afresh; fixtures are made once per test."
+            f"{fixtures}"
+        )
 
     def _run_empty(self, empty: Case) -> Any:
         try:
@@ -256,12 +297,14 @@ class Campaign:
         if first is _RAISED or second is _RAISED or same(first, second):
             return
         difference = next(differences(first, second))
-        fixtures = f" Fixtures of this test: {', '.join(self.fixtures)}." if self.fixtures else ""
+        then = f"{difference.observed!r}"
+        if difference.beside:
+            then += f" (the == of {difference.beside} does not look there: chaoskit does)"
         raise StaleState(
             f"state of an earlier run is still there, or cannot be compared: {what} differ at {difference.path}: "
-            f"first {difference.expected!r}, then {difference.observed!r}. The body runs once per schedule and must "
-            f"make its state afresh; fixtures are made once per test.{fixtures} A clock, uuid4 or an object without "
-            "__eq__ in the state differs too: leave it out, or project it away with final_state(project=…)"
+            f"first {difference.expected!r}, then {then}. {self._afresh()} A clock, uuid4 or an "
+            "object without __eq__ in the state differs too: leave it out, or project it away with "
+            "final_state(project=…)"
         )
 
     def _check_calm(self, case: Case) -> None:
@@ -323,6 +366,16 @@ class Campaign:
 
 
 _RAISED = object()
+
+
+def _tried(case: Case) -> Any:
+    """The state after an in-order run of a stream that may mean nothing to the test."""
+    try:
+        return snapshot(case.in_order().outcome.state)
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, Hung, HungInOrder, StaleState):
+        raise
+    except BaseException:  # noqa: BLE001 - as pytest.fail and assume of a test to which half a stream is none
+        return _RAISED
 
 
 def _spread(size: int, most: int = 24) -> list[int]:

@@ -359,14 +359,33 @@ class TestAll:
 """
 
 
-def test_a_value_without_an_encoding_is_reported_with_the_failure(wallet: Project) -> None:
-    """The failure comes first; why there is no file stands where the command would be."""
+def test_a_value_without_an_encoding_is_saved_as_far_as_it_can_be(wallet: Project) -> None:
+    """The failure comes first; the line that teaches its type stands where the command would be. The file says in the
+    next run that it cannot be replayed; with that line in the test, the failure is saved whole beside it."""
     wallet.write("test_wallet.py", HEAD + STRANGE)
-    failed = wallet.pytest()
+    failed = wallet.pytest("--chaos-seed=1")
     assert failed.code == 1
-    failed.assert_in_order("What differs", "state", "What rules it out", "Replay", "no repro file: ", "register(")
+    line = 'chaoskit.codec.register(Strange, "strange", vars, lambda held: Strange(**held))'
+    said = "no repro file that can be replayed: the value of event "
+    saved = "What could be saved without it is in .chaoskit/test-wallet-test-strange-"
+    failed.assert_in_order("What differs", "What rules it out", "Replay", said, "has no encoding", f"{line}\n", saved)
     failed.assert_quiet_about_us()
-    assert not wallet.repros
+    as_text = wallet.only_repro()
+    assert as_text.name.endswith(".as-text.json")
+    wallet.chaoskit("show", str(as_text)).assert_in_order("The delivery (1 event", "<test_wallet.Strange object>")
+    cannot = wallet.chaoskit("replay", str(as_text))
+    assert cannot.code == 2
+    cannot.assert_in_order(
+        "CANNOT REPLAY", "only the text of a value of event ", " was kept: <test_wallet.Strange object>"
+    )
+
+    wallet.write(
+        "test_wallet.py", HEAD + f"import chaoskit\n{STRANGE.replace('@chaos', line + chr(10) * 2 + '@chaos')}"
+    )
+    again = wallet.pytest("--chaos-seed=1")
+    again.assert_in_order("Replay", "chaoskit replay .chaoskit/", "cannot be replayed", "delete this file")
+    whole = next(path for path in wallet.repros if path != as_text)
+    assert wallet.chaoskit("replay", str(whole)).code == 1
 
 
 STRANGE = """

@@ -91,6 +91,43 @@ STALE = [
         "differ at state['alice']['",
     ),
     failure(
+        "leaking_between_streams",
+        "a store that shows what it keeps of other streams only, and takes what it has already, is the same error",
+        """
+        HIGHEST = {}
+
+        @chaos(PAYMENTS)
+        def test_case(deliver):
+            seen = {}
+            def handle(message):
+                HIGHEST[message.key] = max(HIGHEST.get(message.key, 0), message.value)
+                seen[message.key] = HIGHEST[message.key]
+            deliver(handle)
+            return seen
+        """,
+        "StaleState: state of an earlier run is still there",
+        "two in-order runs of one stream, with another between, differ at state['",
+    ),
+    failure(
+        "refused_the_second_time",
+        "a store that refuses what it has already is the same error, with what it raised",
+        """
+        ROWS = set()
+
+        @chaos(PAYMENTS)
+        def test_case(deliver):
+            def handle(message):
+                if message.id in ROWS:
+                    raise LookupError(f"{message.id} exists already")
+                ROWS.add(message.id)
+            deliver(handle)
+            return {}
+        """,
+        "StaleState: state of an earlier run is still there",
+        "the handler took e1 in the first and raised LookupError on it in the second: e1 exists already",
+        "must make its state afresh",
+    ),
+    failure(
         "uuid",
         "a random id in the state is an error that names its path",
         """
@@ -440,6 +477,23 @@ DECORATOR = [
         """,
         "UsageError: Kafka(partitioner='murmur'): not known",
         "did you mean 'murmur2'?",
+    ),
+    error(
+        "stranger",
+        "a broker that extends none of ours could be neither told nor saved, and is refused at once",
+        """
+        from chaoskit.brokers import Settings
+
+        class Stranger(Settings):
+            def impossible(self):
+                return {}
+
+        @chaos(PAYMENTS, Stranger())
+        def test_case(deliver):
+            pass
+        """,
+        "UsageError: broker=",
+        "must extend one of chaoskit's brokers, such as class Stranger(Kafka)",
     ),
     error(
         "no_partition",

@@ -5,20 +5,26 @@ from __future__ import annotations
 import enum
 import json
 import math
+import re
+import subprocess
 import sys
 from collections import namedtuple
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import attrs
+import msgspec
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import chaoskit
 from chaoskit import codec
 from chaoskit.codec import decode, encode, lenient
 from chaoskit.errors import CodecError
@@ -107,6 +113,51 @@ class Holder:
     hidden = Descriptor()
 
 
+class Spot(namedtuple("Spot", ["x", "y"])):
+    """A named tuple with a method."""
+
+    __slots__ = ()
+
+    def far(self) -> bool:
+        return bool(self.x or self.y)
+
+
+class Item(msgspec.Struct, frozen=True):
+    name: str
+    price: Any = None
+
+
+class Line(pydantic.BaseModel):
+    item: Any
+    count: int = 1
+
+
+class Order(pydantic.BaseModel):
+    """Its validators change what they are given, and refuse it the second time."""
+
+    model_config = pydantic.ConfigDict(extra="allow", frozen=True)
+    id: str = pydantic.Field(alias="orderId")
+    lines: list[Line] = []
+    made: datetime = pydantic.Field(default_factory=lambda: RAN.append("factory") or datetime(2025, 1, 1))  # type: ignore[func-returns-value]
+    _seen: int = pydantic.PrivateAttr(default=0)
+
+    @pydantic.field_validator("id")
+    @classmethod
+    def _prefixed(cls, id: str) -> str:
+        RAN.append("validator")
+        if id.startswith("o-"):
+            raise ValueError("prefixed already")
+        return f"o-{id}"
+
+    def model_post_init(self, context: Any) -> None:
+        RAN.append("model_post_init")
+        super().model_post_init(context)
+
+
+class Listed(pydantic.RootModel[list[int]]):
+    pass
+
+
 class Temperature:
     def __init__(self, degrees: float) -> None:
         self.degrees = degrees
@@ -152,6 +203,11 @@ def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.builds(Slotted, inner),
         st.builds(Money, inner),
         st.builds(Private, inner),
+        st.builds(Spot, inner, inner),
+        st.builds(Item, st.text(), inner),
+        st.builds(Line, item=inner),
+        st.builds(Listed, st.lists(st.integers())),
+        st.dictionaries(st.text(), inner, max_size=3).map(lambda held: SimpleNamespace(**held)),
     )
 
 
@@ -172,7 +228,9 @@ def shape(value: Any) -> Any:
         return kind, [(shape(key), shape(item)) for key, item in value.items()]
     if isinstance(value, (set, frozenset)):
         return kind, sorted(map(repr, map(shape, value)))
-    fields = codec._field_names(kind) or ()
+    fields = codec._field_names(kind) or getattr(kind, "__struct_fields__", ())
+    if isinstance(value, (pydantic.BaseModel, SimpleNamespace)):
+        fields = list(vars(value))
     return kind, [shape(getattr(value, name)) for name in fields]
 
 
@@ -266,6 +324,46 @@ def test_decoding_runs_no_code_of_the_class(quiet: list[str]) -> None:
     assert quiet == []
 
 
+def test_a_model_of_pydantic_comes_back_as_it_was_handled(quiet: list[str]) -> None:
+    """Neither validators nor default factories nor model_post_init are run: they would say something else of it now."""
+    order = Order(orderId="7", lines=[Line(item="a")], colour="red")
+    order._seen = 3
+    quiet.clear()
+    again = through_a_file(order)
+    assert quiet == []
+    assert (again, again.id, again._seen, again.colour) == (order, "o-7", 3, "red")
+    assert again.model_dump() == order.model_dump()
+    assert again.model_dump(exclude_unset=True) == order.model_dump(exclude_unset=True)
+    assert type(again.lines[0]) is Line
+    assert again.model_copy(update={"id": "x"}).id == "x"
+    plain = through_a_file(Line(item=1))
+    assert (plain.model_fields_set, encode(Line(item=1, count=1))) == ({"item"}, {
+        "$object": f"{__name__}:Line", "fields": {"item": 1, "count": 1}
+    })  # fmt: skip
+
+
+def test_a_struct_of_msgspec_comes_back() -> None:
+    """Frozen or not, with its type."""
+    again = through_a_file([Item("a", Decimal("1.50"))])
+    assert again == [Item("a", Decimal("1.50"))]
+    assert type(again[0]) is Item
+
+
+def made_in_a_function() -> Any:
+    class Local(pydantic.BaseModel):
+        amount: int
+
+    return Local(amount=1)
+
+
+def test_a_model_that_is_not_found_by_its_name_is_refused_when_it_is_written() -> None:
+    """One of a function, and one whose name says another class."""
+    renamed = pydantic.create_model("Line", __module__=__name__, amount=(int, ...))
+    for value in (made_in_a_function(), renamed(amount=1)):
+        with pytest.raises(CodecError, match="has no encoding"):
+            encode(value)
+
+
 def test_decoding_runs_no_descriptor(quiet: list[str]) -> None:
     """A name that leads through a descriptor is no class."""
     with pytest.raises(CodecError):
@@ -294,6 +392,20 @@ def test_decoding_imports_nothing() -> None:
         {"$object": f"{__name__}:Money"},
         {"$object": 17},
         {"$object": f"{__name__}.Money"},
+        {"$object": f"{__name__}:Line", "fields": {"item": 1}},
+        {"$object": f"{__name__}:Line", "fields": {"item": 1, "count": 1, "more": 1}},
+        {"$object": f"{__name__}:Line", "fields": {"item": 1, "count": 1}, "private": {"_seen": 1}},
+        {"$object": f"{__name__}:Line", "fields": {"item": 1, "count": 1}, "unset": {"price": True}},
+        {"$object": f"{__name__}:Line", "fields": {"item": 1, "count": 1}, "__class__": {}},
+        {"$object": f"{__name__}:Line", "fields": [1, 1]},
+        {"$object": f"{__name__}:Line", "items": [1, 1]},
+        {"$object": f"{__name__}:Line"},
+        {"$object": f"{__name__}:Item", "fields": {"name": "a"}},
+        {"$object": f"{__name__}:Item", "fields": {"$dict": [[1, 2]]}},
+        {"$object": "pydantic.main:BaseModel", "fields": {}},
+        {"$object": "msgspec:Struct", "fields": {}},
+        {"$namespace": [1]},
+        {"$namespace": {"$dict": [[1, 2]]}},
         {"$enum": f"{__name__}:Kind", "value": "debit"},
         {"$enum": f"{__name__}:Money", "value": 1},
         {"$enum": f"{__name__}:Kind"},
@@ -324,6 +436,32 @@ def test_what_cannot_be_read_is_a_codec_error(evil: Any) -> None:
 # register.
 
 
+class Message:
+    """What a message of protobuf has."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str = "") -> None:
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Message) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def SerializeToString(self) -> bytes:
+        return self.text.encode()
+
+    @classmethod
+    def FromString(cls, data: bytes) -> Message:
+        return cls(data.decode())
+
+
+class Date(Temperature):
+    """Its tag would be taken."""
+
+
 @pytest.fixture
 def scalars() -> Iterator[None]:
     before = list(codec._SCALARS)
@@ -337,6 +475,34 @@ def test_a_registered_type_comes_back() -> None:
     codec.register(Temperature, "temperature", lambda t: t.degrees, Temperature)
     assert encode(Temperature(1.5)) == {"$temperature": 1.5}
     assert through_a_file({"now": [Temperature(1.5)]}) == {"now": [Temperature(1.5)]}
+
+
+@pytest.mark.usefixtures("scalars")
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        (Message("a"), 'chaoskit.codec.register(Message, "message", Message.SerializeToString, Message.FromString)'),
+        (
+            Temperature(1.5),
+            'chaoskit.codec.register(Temperature, "temperature", vars, lambda held: Temperature(**held))',
+        ),
+        (Date(1.5), 'chaoskit.codec.register(Date, "my_date", vars, lambda held: Date(**held))'),
+    ],
+    ids=["protobuf", "an object", "a tag that is taken"],
+)
+def test_the_line_that_the_error_shows_works_as_it_stands(value: Any, line: str) -> None:
+    """With `import chaoskit` alone, in the module that has the class."""
+    with pytest.raises(CodecError, match=f"{re.escape(line)}$"):
+        encode({"x": value})
+    exec(line, {"chaoskit": chaoskit, type(value).__name__: type(value)})
+    assert through_a_file({"x": value}) == {"x": value}
+
+
+def test_the_codec_is_there_after_import_chaoskit_alone() -> None:
+    """And so are the other modules that the documents name."""
+    lines = "import chaoskit; chaoskit.codec.register; chaoskit.invariants.no_error; chaoskit.strategies.events"
+    subprocess.run([sys.executable, "-c", lines], check=True, timeout=60)
+    assert "codec" in dir(chaoskit)
 
 
 @pytest.mark.usefixtures("scalars")

@@ -42,7 +42,9 @@ EQUAL = [
     (NAN, float("nan")),
     ([NAN, {"x": (NAN,)}], [float("nan"), {"x": (float("nan"),)}]),
     ({NAN}, {float("nan")}),
-    (Account(1, "here"), Account(1, "there")),
+    (Decimal("NaN"), Decimal("NaN")),
+    ({"x": Decimal("sNaN")}, {"x": Decimal("sNaN")}),
+    (deque([1, NAN]), deque([1, float("nan")])),
     (Account(NAN), Account(float("nan"))),
     (Wallet({"a": {NAN}}), Wallet({"a": {float("nan")}})),
     (Decimal("1.0"), Decimal("1.00")),
@@ -66,6 +68,12 @@ DIFFERENT = [
     (Account(1), Account(2), "state.balance"),
     (Wallet({"a": 1}), Wallet({"a": 2}), "state.accounts['a']"),
     (Account(1), Wallet(1), "state"),
+    (Account(1, "here"), Account(1, "there"), "state.note"),
+    ([1, 2], (1, 2), "state"),
+    ([1], 5, "state"),
+    ({"a": [1]}, {"a": (1,)}, "state['a']"),
+    (deque([1, 2]), deque([1, 3]), "state[1]"),
+    (Decimal("sNaN"), Decimal(1), "state"),
     (None, 0, "state"),
     ("1", 1, "state"),
 ]
@@ -74,7 +82,7 @@ DIFFERENT[4] = ([1, 2], [2, 1], "state[0]")
 
 @pytest.mark.parametrize(("left", "right"), EQUAL)
 def test_these_states_are_the_same(left: Any, right: Any) -> None:
-    """Dicts and sets have no order, NaN equals itself, fields that do not compare do not count."""
+    """Dicts and sets have no order, NaN equals itself, also in what has fields."""
     assert same(left, right)
     assert same(right, left)
     assert list(differences(left, right)) == []
@@ -82,7 +90,7 @@ def test_these_states_are_the_same(left: Any, right: Any) -> None:
 
 @pytest.mark.parametrize(("left", "right", "path"), DIFFERENT)
 def test_these_states_differ_and_the_first_path_says_where(left: Any, right: Any, path: str) -> None:
-    """Floats are exact, lists have an order, and an absent key is not one with None."""
+    """Floats are exact, lists have an order and are no tuples, and an absent key is not one with None."""
     assert not same(left, right)
     assert not same(right, left)
     assert next(differences(left, right)).path == path
@@ -153,6 +161,30 @@ def test_what_cannot_be_copied_is_an_error() -> None:
     """It says what it got and what to return instead."""
     with pytest.raises(StaleState, match=r"the returned state \(dict\) cannot be copied.*Return plain data"):
         snapshot({"lock": threading.Lock()})
+
+
+class Stubborn:
+    """Its copy constructor raises what no library of Python's does."""
+
+    def __deepcopy__(self, memo: object) -> Stubborn:
+        raise LookupError("No installed app with label 'shop'")
+
+
+def test_whatever_a_copy_raises_is_told_as_a_state_that_cannot_be_copied() -> None:
+    """As of a model of Django whose app is not installed."""
+    with pytest.raises(StaleState, match=r"\(Stubborn\) cannot be copied: No installed app"):
+        snapshot(Stubborn())
+
+
+def test_a_state_that_lies_in_itself_is_compared() -> None:
+    """A list in itself, and an object that points to what holds it."""
+    one: list[Any] = [1]
+    two: list[Any] = [1]
+    one.append(one)
+    two.append(two)
+    assert same(one, two)
+    two[0] = 2
+    assert [d.path for d in differences(one, two)] == ["state[0]"]
 
 
 def test_only_rounding_is_told_from_a_real_difference() -> None:

@@ -1,0 +1,93 @@
+"""A run that does not end says where it stands."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from chaoskit import Event, Kafka, Redeliver, Stream
+from chaoskit.execute import HungInOrder, where_it_hung
+from chaoskit.investigate import default_invariants
+from chaoskit.schedule import RESTART
+from chaoskit.search.subject import Subject
+from chaoskit.watch import Hung, Limit
+
+STREAM = Stream.of([Event("a", 1), Event("a", 2), Event("a", 3)])
+FAULTS = (Redeliver("e3", 0),)
+"""Handled 1, 2, 3; the consumer restarts; 3 comes again: five steps."""
+
+
+@pytest.fixture
+def limit() -> Iterator[Limit]:
+    found = Limit(0.2)
+    with found.armed():
+        yield found
+
+
+def wait_for_ever() -> None:
+    while True:
+        time.sleep(0.01)
+
+
+def at_once(deliver: Any) -> Any:
+    wait_for_ever()
+
+
+def afterwards(deliver: Any) -> Any:
+    deliver(lambda message: None)
+    wait_for_ever()
+
+
+def in_the_handler(deliver: Any) -> Any:
+    deliver(lambda message: wait_for_ever() if message.id == "e2" else None)
+
+
+def in_spawn(deliver: Any) -> Any:
+    made: list[int] = []
+
+    def make() -> Callable[[Any], None]:
+        made.append(1)
+        if len(made) > 1:
+            wait_for_ever()
+        return lambda message: None
+
+    deliver(spawn=make)
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        (at_once, "the test did not end within 0.2 s: before `deliver`"),
+        (afterwards, "the test did not end within 0.2 s: after the deliveries"),
+        (in_the_handler, "the handler did not return within 0.2 s: step 2, the delivery of e2"),
+        (in_spawn, "the handler did not return within 0.2 s: step 5, the delivery of e3"),
+    ],
+)
+def test_where_a_run_hangs_is_told(limit: Limit, test: Any, said: str) -> None:
+    """Before anything was delivered, at which step, or behind it all."""
+    case = Subject(test, Kafka(), default_invariants(None), limit=limit).on(STREAM)
+    with pytest.raises(Hung) as caught:
+        case.run(FAULTS)
+    assert where_it_hung(caught.value) == said
+
+
+def test_a_step_that_is_no_delivery_is_told_by_its_number(limit: Limit) -> None:
+    """Where the consumer restarts."""
+    case = Subject(at_once, Kafka(), default_invariants(None), limit=limit).on(STREAM)
+    with pytest.raises(Hung) as caught:
+        case.run(FAULTS)
+    hung = caught.value
+    assert not hung.steps
+    hung.steps = case.steps(FAULTS)[:4]
+    assert hung.steps[-1][0] == RESTART
+    assert where_it_hung(hung) == "the test did not end within 0.2 s: at step 4"
+
+
+def test_in_order_it_is_an_error_that_says_where(limit: Limit) -> None:
+    """With what gives it more time."""
+    case = Subject(in_the_handler, Kafka(), default_invariants(None), limit=limit).on(STREAM)
+    with pytest.raises(HungInOrder, match="step 2, the delivery of e2, although everything came once and in order"):
+        case.in_order()
