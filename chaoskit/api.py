@@ -18,6 +18,7 @@ from chaoskit.investigate import default_invariants, investigate, question, run_
 from chaoskit.scenario import Broker, Scenario
 from chaoskit.search.subject import CheckerFailed, Subject
 from chaoskit.verdict import Verdict
+from chaoskit.watch import LIMIT, Limit, limited
 
 Test = Callable[[Deliver], Any]
 
@@ -32,6 +33,7 @@ def check(
     schedules: int = 1000,
     seed: int | None = None,
     across_keys: str | None = None,
+    limit: float | None = LIMIT,
 ) -> Verdict:
     """Search for a delivery of `events` that `broker` can make and that `test` does not survive.
 
@@ -39,7 +41,8 @@ def check(
     such as chaoskit.strategies.events(…), or one literal list of Events. `faults` narrows the kinds.
     `schedules` is how many distinct schedules are run, references not counted. The same `seed` gives the same
     verdict everywhere; without one it is drawn and stands in the verdict. `across_keys="any"` accepts results that
-    some order without any fault gives, too.
+    some order without any fault gives, too. A run that takes more than `limit` seconds hangs, which is a failure; None:
+    no limit, and there is none outside of the main thread.
 
     A test that `@chaos` decorates is taken, too, with its fixtures in a functools.partial: what is left out here is
     then as the decorator says, `broker`, `faults`, `invariants` and `across_keys`.
@@ -49,11 +52,11 @@ def check(
     """
     if seed is None:
         seed = secrets.randbits(32)
-    with called_with_deliver(test) as given:
+    with called_with_deliver(test) as given, limited(_seconds(limit)) as armed:
         if given.terms is not None:
             broker = given.terms.broker if broker is None else broker
             faults = given.terms.faults if faults is None else faults
-        subject = _subject(given, Kafka() if broker is None else broker, invariants)
+        subject = _subject(given, Kafka() if broker is None else broker, invariants, armed)
         across_keys = _across_keys(given, across_keys)
         verdict = investigate(
             question(subject, events, faults=faults, schedules=schedules, seed=seed, across_keys=across_keys)
@@ -67,18 +70,20 @@ def run(
     *,
     invariants: Iterable[Invariant] | None = None,
     across_keys: str | None = None,
+    limit: float | None = LIMIT,
 ) -> Verdict:
     """Run `test` under one scenario and compare it with in-order delivery of the same events.
 
     `test` is what `check` takes. The broker is the scenario's; `invariants` and `across_keys` are those of a test
-    that `@chaos` decorates, unless they are given here. The verdict is "unknown" where no fault changes the schedule.
+    that `@chaos` decorates, unless they are given here; `limit` is as for `check`. The verdict is "unknown" where no
+    fault changes the schedule.
 
     Raises UsageError for what cannot mean what it says, NotDeterministic where the scenario has two results.
     """
     if not isinstance(scenario, Scenario):
         raise UsageError(f"run(scenario={scenario!r}): a Scenario(events, broker, faults) is needed")
-    with called_with_deliver(test) as given:
-        subject = _subject(given, scenario.broker, invariants)
+    with called_with_deliver(test) as given, limited(_seconds(limit)) as armed:
+        subject = _subject(given, scenario.broker, invariants, armed)
         across_keys = _across_keys(given, across_keys)
         try:
             verdict = run_one(subject, scenario.events, scenario.faults)
@@ -90,10 +95,16 @@ def run(
     return attrs.evolve(verdict, test=given.name)
 
 
-def _subject(given: Given, broker: Broker, invariants: Iterable[Invariant] | None) -> Subject:
+def _seconds(limit: Any) -> float | None:
+    if limit is None or (isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit > 0):
+        return limit
+    raise UsageError(f"limit={limit!r}: a number of seconds, or None for no limit, is needed")
+
+
+def _subject(given: Given, broker: Broker, invariants: Iterable[Invariant] | None, limit: Limit | None) -> Subject:
     if invariants is None and given.terms is not None:
         invariants = given.terms.invariants
-    return Subject(given.body, broker, default_invariants(invariants), given.is_async)
+    return Subject(given.body, broker, default_invariants(invariants), given.is_async, limit)
 
 
 def _across_keys(given: Given, asked: str | None) -> str:

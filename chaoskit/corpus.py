@@ -4,7 +4,6 @@ tries."""
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import attrs
 import hypothesis
 from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 
+from chaoskit.clock import now
 from chaoskit.errors import ReproError, UsageError
 from chaoskit.repro import Repro, parse
 
@@ -66,7 +66,7 @@ class Corpus:
 
     database: ExampleDatabase
     notes: list[str] = attrs.field(factory=list)
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = now
     _missed: list[tuple[str, str]] = attrs.field(factory=list)
     _silent_until: float | None = None
 

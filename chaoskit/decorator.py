@@ -17,9 +17,9 @@ from chaoskit.errors import ChaosFailure, UsageError
 from chaoskit.event import Stream
 from chaoskit.execute import Deliver
 from chaoskit.faults import FaultKind
-from chaoskit.invariant import DIED, HANG, Invariant
+from chaoskit.invariant import DIED, ENDED, HANG, Invariant
 from chaoskit.investigate import default_invariants, derive, investigate, question
-from chaoskit.loop import own_loop
+from chaoskit.loop import leaves_no_task, own_loop
 from chaoskit.naming import name_of
 from chaoskit.quiet import quiet
 from chaoskit.scenario import Broker, allowed_kinds
@@ -38,7 +38,7 @@ class Terms:
     broker: Broker
     faults: frozenset[FaultKind] | None
     invariants: tuple[Invariant, ...]
-    schedules: int
+    schedules: int | None
     allow_unknown: str | None
     across_keys: str
 
@@ -59,7 +59,7 @@ def chaos(
     *,
     faults: Iterable[FaultKind] | None = None,
     invariants: Iterable[Invariant] | None = None,
-    schedules: int = 1000,
+    schedules: int | None = None,
     allow_unknown: str | None = None,
     across_keys: str = "violation",
 ) -> Callable[[Function], Function]:
@@ -67,8 +67,9 @@ def chaos(
 
     The test has a parameter `deliver`, calls it once with its handler and returns the final state, which is
     compared with that of in-order delivery. Its body runs once per schedule, its fixtures once. `faults` narrows
-    the kinds, `schedules` is how many distinct schedules are run, `allow_unknown="why"` turns a run that has shown
-    nothing into a visible skip, `across_keys="any"` accepts what depends on the order between partitions.
+    the kinds, `schedules` is how many distinct schedules are run (default: 1,000, or those of the streams that are
+    begun within a minute), `allow_unknown="why"` turns a run that has shown nothing into a visible skip,
+    `across_keys="any"` accepts what depends on the order between partitions.
 
     Raises UsageError, at import, for arguments that cannot mean what they say.
     """
@@ -83,12 +84,17 @@ def chaos(
     if allow_unknown is not None and (not isinstance(allow_unknown, str) or not allow_unknown.strip()):
         raise UsageError(f"allow_unknown={allow_unknown!r}: say in words why nothing can be shown")
     terms = Terms(events, broker, kinds, default_invariants(invariants), schedules, allow_unknown, across_keys)
-    question(_nobody(terms), events, faults=kinds, schedules=schedules, seed=0, across_keys=across_keys)
+    number = SCHEDULES if schedules is None else schedules
+    question(_nobody(terms), events, faults=kinds, schedules=number, seed=0, across_keys=across_keys)
 
     def decorate(test: Function) -> Function:
         return _wrapped(test, terms)  # type: ignore[return-value]
 
     return decorate
+
+
+SCHEDULES = 1000
+"""Distinct schedules of a test where nobody says how many."""
 
 
 def _nobody(terms: Terms) -> Subject:
@@ -114,7 +120,7 @@ def _wrapped(test: Callable[..., Any], terms: Terms) -> Callable[..., None]:
         return_annotation=inspect.Signature.empty,
     )
     wrapper.is_hypothesis_test = True  # type: ignore[attr-defined]
-    wrapper.hypothesis = Handle(_reporting(test) if is_async else test)  # type: ignore[attr-defined]
+    wrapper.hypothesis = Handle(_reporting(leaves_no_task(test)) if is_async else test)  # type: ignore[attr-defined]
     wrapper.chaos_terms = terms  # type: ignore[attr-defined]
     wrapper.chaos_async = is_async  # type: ignore[attr-defined]
     for name in ("_hypothesis_internal_use_seed", "_hypothesis_internal_use_settings"):
@@ -171,8 +177,9 @@ def _search(wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any],
             subject,
             terms.events,
             faults=terms.faults,
-            schedules=asked.schedules or (terms.schedules if asked.budget is None else UNLIMITED),
+            schedules=asked.schedules or (UNLIMITED if asked.budget is not None else terms.schedules or SCHEDULES),
             budget=asked.budget,
+            patience=None if asked.schedules or terms.schedules else asked.patience,
             seed=derive(seed, name),
             streams=_explicit_streams(wrapper),
             across_keys=terms.across_keys,
@@ -207,7 +214,7 @@ def _show_output(subject: Subject, verdict: Verdict) -> None:
     """Run the minimal scenario once more, this time with its output and log records; but not where it does
     not end."""
     assert verdict.scenario is not None
-    if any(violation.invariant in (HANG, DIED) for violation in verdict.violations):
+    if any(violation.invariant in (HANG, DIED, ENDED) for violation in verdict.violations):
         return
     subject.on(verdict.scenario.stream).run(verdict.scenario.faults)
 

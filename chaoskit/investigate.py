@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
+from hypothesis.errors import StopTest
 
 from chaoskit.duration import shown
 from chaoskit.errors import ChaosError, UsageError
@@ -43,7 +44,8 @@ MOST_LABEL_ROUNDS = 4
 @attrs.frozen(kw_only=True, eq=False)
 class Question:
     """What `check` and a chaos test ask. `examples` are literal streams that are tried first. `budget`: seconds, in
-    place of a number of schedules unless that is given, too. `evidence` and `known` come from earlier searches. `met`
+    place of a number of schedules unless that is given, too. `patience`: seconds after which no new stream is begun,
+    though there are schedules left. `evidence` and `known` come from earlier searches. `met`
     is told of a failure before it is made minimal, which may take long; `first` is what was met so once, and is tried
     before anything else."""
 
@@ -54,6 +56,7 @@ class Question:
     streams: int
     seed: int
     budget: float | None = None
+    patience: float | None = None
     across_keys: str = "violation"
     exact_streams: bool = False
     digest: bytes | None = None
@@ -74,6 +77,7 @@ def question(
     seed: int,
     streams: int | None = None,
     budget: float | None = None,
+    patience: float | None = None,
     across_keys: str = "violation",
     digest: bytes | None = None,
     examples: Sequence[Any] = (),
@@ -102,6 +106,7 @@ def question(
         streams=1 if literal else streams or -(-schedules // SCHEDULES_PER_STREAM),
         seed=seed,
         budget=budget,
+        patience=patience,
         across_keys=across_keys,
         exact_streams=streams is not None and budget is None,
         digest=digest,
@@ -128,6 +133,7 @@ def investigate(q: Question) -> Verdict:
     campaign.evidence, campaign.known = q.evidence, q.known
     campaign.ignore_across = q.across_keys == "any"
     campaign.literal = isinstance(q.events, Stream)
+    campaign.patience = q.patience
     if q.budget is not None:
         campaign.budget = q.budget
         campaign.most_per_stream = LITERAL_ROUND if campaign.literal else SCHEDULES_PER_STREAM
@@ -152,12 +158,14 @@ def investigate(q: Question) -> Verdict:
         return attrs.evolve(fewest_that_hang(q, hung), tally=campaign.tally(), seed=q.seed)
     if across is not None and q.across_keys == "violation":
         return attrs.evolve(across, tally=campaign.tally())
-    reasons = campaign.unknown()
+    reasons, notes = campaign.unknown(), _notes(campaign)
+    if reasons and campaign.lost_patience:
+        reasons.append(_lost_patience(campaign))
     return Verdict(
         "unknown" if reasons else "held",
         reasons=tuple(reasons),
         tally=attrs.evolve(campaign.tally(), saturated=campaign.saturated),
-        notes=tuple(_notes(campaign)),
+        notes=tuple(notes),
         seed=q.seed,
     )
 
@@ -181,6 +189,8 @@ def _notes(campaign: Campaign) -> list[str]:
         )
     elif campaign.budget is not None:
         notes.append(f"searched for {shown(campaign.elapsed)}")
+    elif campaign.lost_patience:
+        notes.append(_lost_patience(campaign))
     if campaign.memory_kept:
         notes.append(
             "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would lose it as a "
@@ -189,14 +199,21 @@ def _notes(campaign: Campaign) -> list[str]:
     return notes
 
 
+def _lost_patience(campaign: Campaign) -> str:
+    return (
+        f"the time ended it: {campaign.done:,} of {campaign.schedules:,} schedules in {shown(campaign.elapsed)}. "
+        "schedules=, --chaos-schedules or --chaos-time says how much is to be tried"
+    )
+
+
 def _search(q: Question, campaign: Campaign, round_: int) -> None:
     def take(stream: Stream, salt: int) -> bool:
         """An error ends the search as a failure does: Hypothesis would run it again, and may not see it then."""
         try:
             campaign.try_stream(stream, derive(q.seed, f"plans {salt}"))
-        except PASS_THROUGH:
+        except (StopTest, *PASS_THROUGH):
             raise
-        except (Exception, Hung) as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
+        except BaseException as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
             campaign.error = error
         return campaign.found is not None or campaign.error is not None
 
@@ -384,7 +401,14 @@ def default_invariants(invariants: Iterable[Invariant] | None) -> tuple[Invarian
 
 def run_one(subject: Subject, events: Sequence[Event], faults: Plan) -> Verdict:
     """The verdict on one scenario, run twice."""
-    case = subject.on(Stream.of(events))
+    try:
+        return _run_one(subject, Stream.of(events), faults)
+    except Hung as hung:
+        return hung_verdict(subject, hung)
+
+
+def _run_one(subject: Subject, stream: Stream, faults: Plan) -> Verdict:
+    case = subject.on(stream)
     steps = case.steps(faults)
     run = kept(case.run(faults, steps))
     violations = case.violations(run)

@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--chaos-schedules",
         type=int,
         metavar="N",
-        help="distinct schedules per chaos test (overrides the decorator)",
+        help="distinct schedules per chaos test (overrides the decorator; default: 1,000, or what 60s allow)",
     )
     group.addoption(
         "--chaos-time",
@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--chaos-limit",
         metavar="TIME",
         help="the longest that one run of a test under one schedule may take; one that takes longer hangs, which is a "
-        "failure (default: no limit, and 30s for `chaoskit fuzz` and for replays of what hung)",
+        "failure (default: 30s)",
     )
     group.addoption(
         "--chaos-seed",

@@ -10,7 +10,7 @@ import attrs
 from chaoskit.codec import lenient
 from chaoskit.errors import ChaosError
 from chaoskit.execute import Run
-from chaoskit.invariant import DIED, HANG
+from chaoskit.invariant import DIED, ENDED, HANG
 from chaoskit.investigate import hung_verdict, violated
 from chaoskit.repro import Repro, same_settings
 from chaoskit.schedule import Schedule
@@ -26,7 +26,7 @@ EXIT_CODES: dict[Became, int] = {
 }  # fmt: skip
 
 
-OURS = {"refused", "test body", HANG, DIED}
+OURS = {"refused", "test body", HANG, DIED, ENDED}
 """What can be violated whatever the test asks for."""
 
 

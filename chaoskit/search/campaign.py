@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import attrs
 
+from chaoskit.clock import now
 from chaoskit.errors import ChaosError, NotDeterministic, StaleState, UsageError
 from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, Run
@@ -49,7 +49,8 @@ class Campaign:
     is none. `literal`: the streams are the user's own and all there are. `evidence` may be that of an earlier search
     of the same test. `known`: sets of kinds that are known to fail together, which are not tried again. `budget`:
     seconds instead of a number of schedules; it ends between streams, not before the first that can show something,
-    and `most_per_stream` schedules are run on each."""
+    and `most_per_stream` schedules are run on each. `patience`: seconds after which it ends between streams, too, where
+    it is not done."""
 
     subject: Subject
     kinds: Sequence[FaultKind]
@@ -60,12 +61,13 @@ class Campaign:
     evidence: Evidence = attrs.field(factory=Evidence)
     known: Sequence[frozenset[FaultKind]] = ()
     budget: float | None = None
+    patience: float | None = None
     most_per_stream: int = UNLIMITED
-    started: float = attrs.field(factory=time.monotonic)
+    started: float = attrs.field(factory=now)
     streams_done: int = 0
     done: int = 0
     found: Found | None = None
-    error: Exception | Hung | None = None
+    error: BaseException | None = None
     memory_kept: bool = False
     saturated: bool = False
     notes: list[str] = attrs.field(factory=list)
@@ -114,18 +116,27 @@ class Campaign:
 
     @property
     def wants_more(self) -> bool:
-        in_time = self.budget is None or self.elapsed < self.budget or not self.streams_done
-        return in_time and self.done < self.schedules
+        return self.done < self.schedules and (self._is_in_time or not self.streams_done)
+
+    @property
+    def _is_in_time(self) -> bool:
+        time = self.patience if self.budget is None else self.budget
+        return time is None or self.elapsed < time
+
+    @property
+    def lost_patience(self) -> bool:
+        """Schedules are left, and the time that nobody asked for has ended it."""
+        return self.budget is None and not self._is_in_time and self.done < self.schedules and not self.saturated
 
     @property
     def _is_late(self) -> bool:
         """The time is over, and something was tried. Only a literal stream, which has no end, ends within itself."""
-        return self.budget is not None and self.done >= AT_LEAST and self.elapsed >= self.budget
+        return self.done >= AT_LEAST and not self._is_in_time
 
     @property
     def elapsed(self) -> float:
         """Seconds since the search began."""
-        return time.monotonic() - self.started
+        return now() - self.started
 
     def unknown(self) -> list[str]:
         """Why a search without a failure has shown nothing, or less than it was asked for; empty if it has."""
