@@ -222,9 +222,8 @@ class Deliver:
         if self._script.faults is None:
             self._misuse = EndedInOrder(event, end)
             raise self._misuse from end
-        self._ended = ProcessEnded(
-            f"the handler ended its process ({_ending(end)}): step {len(self._steps)}, the delivery of {event.id}"
-        )
+        step = f"step {len(self._steps)}, the delivery of {event.id}"
+        self._ended = ProcessEnded(f"the handler ended its {_ending(end)}: {step}")
         raise self._ended from end
 
     def _calls(
@@ -333,7 +332,8 @@ class Deliver:
     def outcome(self, returned: Any, failure: Exception | None) -> Outcome:
         if self._misuse is not None:
             raise self._misuse
-        failure = self._ended or failure
+        if self._ended is not None and self._ended.__cause__ is not None:
+            failure = self._ended.with_traceback(self._ended.__cause__.__traceback__)
         if not self._done and failure is None:
             self._not_done()
         state = returned
@@ -428,7 +428,8 @@ def _is_cancelled_from_outside(end: BaseException) -> bool:
 
 
 def _ending(end: BaseException) -> str:
-    return f"{type(end).__name__}: {end}" if str(end) else type(end).__name__
+    what = "process" if isinstance(end, SystemExit) else "task"
+    return f"{what} ({type(end).__name__}: {end})" if str(end) else f"{what} ({type(end).__name__})"
 
 
 def _takes_nothing(function: Any) -> bool:
@@ -472,8 +473,25 @@ class ReferenceRefused(UsageError):
     def __init__(self, event: Event, error: Exception) -> None:
         super().__init__(
             f"the handler raised {type(error).__name__} on event {event.id!r} ({event.value!r}) although everything "
-            f"came once and in order: {error}. Catch business rejections in the handler, or narrow the strategy"
+            f"came once and in order: {error}. {_ELSEWHERE if _fails_elsewhere(error) else _REJECTED}"
         )
+
+
+_REJECTED = (
+    "Catch business rejections in the handler, or narrow the strategy. A failure of what the handler calls is the kind "
+    "of fault `Fail`: chaoskit makes it itself, and what stands in for a database or a service is to work"
+)
+_ELSEWHERE = (
+    "That is a failure of what the handler calls: the kind of fault `Fail`, which chaoskit makes itself. Keep what "
+    "stands in for the database or the service working; here it has to answer, each time"
+)
+_FAILURES = ("Connection", "Timeout", "Operational", "Interface", "Unavailable", "Network", "Disconnect")
+
+
+def _fails_elsewhere(error: Exception) -> bool:
+    """By its class, or by the name that clients give such an error."""
+    names = [kind.__name__ for kind in type(error).__mro__]
+    return isinstance(error, OSError) or any(word in name for name in names for word in _FAILURES)
 
 
 class ProcessEnded(Exception):
@@ -485,7 +503,7 @@ class EndedInOrder(UsageError):
 
     def __init__(self, event: Event, end: BaseException) -> None:
         super().__init__(
-            f"the handler ended its process ({_ending(end)}) on event {event.id!r} ({event.value!r}) although "
+            f"the handler ended its {_ending(end)} on event {event.id!r} ({event.value!r}) although "
             "everything came once and in order. A consumer that ends handles nothing any more: raise an exception for "
             "a message that is to come again, and return for one that is done"
         )

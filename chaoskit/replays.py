@@ -112,6 +112,9 @@ def _run(repro: Repro, case: Case) -> tuple[Run | None, Schedule | None]:
         steps = case.steps(repro.faults)
         return (None if steps == case.steps(()) else kept(case.run(repro.faults, steps))), None
     steps, refusals = repro.raw_steps()
+    if not refusals and (repro.breaks(HANG) or repro.breaks(ENDED)):
+        whole = case.steps(repro.faults)  # the file ends with the step that did not; a repaired handler goes on
+        steps = whole if whole[: len(steps)] == steps else steps
     run = case.follow(repro.faults, steps, refusals)
     followed = list(run.steps) == steps and frozenset(run.refusals) == refusals
     return run, Schedule(repro.schedule) if followed else None

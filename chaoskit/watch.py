@@ -87,6 +87,7 @@ class _Alarm:
         return seconds if self.at is None else min(seconds, max(_INSISTENT, self.at - now()))
 
     def ring(self, number: int, frame: FrameType | None) -> None:
+        __tracebackhide__ = True
         assert self.at is not None
         self.at = self.at + self.interval if self.interval else None
         self.handler(number, frame)
@@ -193,6 +194,7 @@ class Limit:
             faulthandler.dump_traceback_later(2 * self.seconds, exit=True, file=self.stacks_to)
 
     def _look(self, number: int, frame: FrameType | None) -> None:
+        __tracebackhide__ = True
         assert self._outer is not None
         if self._outer.rings:
             self._outer.ring(number, frame)

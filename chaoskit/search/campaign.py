@@ -15,6 +15,7 @@ from chaoskit.execute import PASS_THROUGH, Run
 from chaoskit.faults import FaultKind, Overtake
 from chaoskit.outcome import Outcome
 from chaoskit.search.evidence import Evidence
+from chaoskit.search.fresh import fresh_state
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.subject import Case, Subject, differing_step, kept, key_sequences
 from chaoskit.state import differences, same, snapshot
@@ -253,8 +254,9 @@ class Campaign:
         raise StaleState(
             f"state of an earlier run is still there, or cannot be compared: {what} differ at {difference.path}: "
             f"first {difference.expected!r}, then {difference.observed!r}. The body runs once per schedule and must "
-            f"make its state afresh; fixtures are made once per test.{fixtures} A clock, uuid4 or an object without "
-            "__eq__ in the state differs too: leave it out, or project it away with final_state(project=…)"
+            f"make its state afresh; fixtures, and what a mark such as django_db begins, are made once per test."
+            f"{fixtures}{fresh_state()} A clock, uuid4 or an object without __eq__ in the state differs too: leave it "
+            "out, or project it away with final_state(project=…)"
         )
 
     def _check_calm(self, case: Case) -> None:
