@@ -127,6 +127,7 @@ class Deliver:
     _done = False
     _misuse: UsageError | None = None
     _ended: ProcessEnded | None = None
+    _task: asyncio.Task[Any] | None = None
     _memory_kept = False
     _state: Callable[[], Any] | None = None
     _unawaited: Coroutine[Any, Any, None] | None = None
@@ -305,6 +306,7 @@ class Deliver:
                 error = refusal
 
     async def _drive_async(self, calls: Calls) -> None:
+        self._task = _current_task()
         error: Exception | None = None
         while True:
             try:
@@ -383,6 +385,9 @@ class Deliver:
 
     def tell(self, hung: Hung) -> None:
         """How far this run came."""
+        coroutine = None if self._task is None else self._task.get_coro()
+        if inspect.iscoroutine(coroutine):
+            hung.end(coroutine)
         hung.caught()
         hung.script, hung.over = self._script, self._done
         hung.steps = self._steps[: self._at + 1] if self._called and not self._done else self._steps
@@ -413,18 +418,22 @@ def _why_not_done(result: Any) -> str | None:
 
 def _a(result: Any) -> str:
     name = "async generator" if inspect.isasyncgen(result) else type(result).__name__
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+    return f"{'an' if name.lstrip('_')[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _is_cancelled_from_outside(end: BaseException) -> bool:
     """Somebody wants the test itself to end, such as a timeout around it."""
     if not isinstance(end, asyncio.CancelledError):
         return False
+    task = _current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _current_task() -> asyncio.Task[Any] | None:
     try:
-        task = asyncio.current_task()
+        return asyncio.current_task()
     except RuntimeError:  # another library's loop
-        return True
-    return task is not None and task.cancelling() > 0
+        return None
 
 
 def _ending(end: BaseException) -> str:
@@ -573,8 +582,8 @@ def execute(body: Body, script: Script, *, is_async: bool = False, record_states
         raise
     finally:
         if forks.generation() != generation:
-            forks.leave(on_purpose=deliver.is_ended)
-    if forks.some_came_back():
+            forks.leave(body, on_purpose=deliver.is_ended)
+    if forks.some_came_back(body):
         raise UsageError(
             "the handler forked, and the child came back from it: two processes would go on with the same messages. "
             "End the child where its work is done, with os._exit(0), or start it with subprocess"

@@ -7,7 +7,8 @@ import os
 from typing import NoReturn
 
 _shared: mmap.mmap | None = None
-"""A byte that all children share: whether one of them came back from a handler. Made before the first fork."""
+"""What all children share: of which test one of them came back from the handler. Made before the first fork."""
+_SIZE = 8
 _generation = 0
 
 
@@ -16,26 +17,23 @@ def generation() -> int:
     return _generation
 
 
-def leave(*, on_purpose: bool) -> NoReturn:
+def leave(test: object, *, on_purpose: bool) -> NoReturn:
     """End this child without another word: what it has of the search, its parent has, too. `on_purpose`: it had raised
     SystemExit, and would have ended by itself."""
     if _shared is not None and not on_purpose:
-        _shared[0] = 1
+        _shared[:] = id(test).to_bytes(_SIZE, "big")
     os._exit(0)
 
 
-def some_came_back() -> bool:
-    """Whether a child has come back from a handler, as far as is known by now. Asked for once."""
-    if _shared is None or not _shared[0]:
-        return False
-    _shared[0] = 0
-    return True
+def some_came_back(test: object) -> bool:
+    """Whether a child has come back from the handler of this test, as far as is known by now: it may be late."""
+    return _shared is not None and _shared[:] == id(test).to_bytes(_SIZE, "big")
 
 
 def _before() -> None:
     global _shared
     if _shared is None:
-        _shared = mmap.mmap(-1, 1)
+        _shared = mmap.mmap(-1, _SIZE)
 
 
 def _in_child() -> None:

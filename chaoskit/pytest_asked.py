@@ -21,6 +21,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDa
 from chaoskit.ambient import Asked, as_seed
 from chaoskit.apart import VARIABLE, play_apart, play_here
 from chaoskit.corpus import Corpus, database_of
+from chaoskit.decorator import SCHEDULES, Terms
 from chaoskit.duration import seconds, shown
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
 from chaoskit.execute import ReferenceRefused
@@ -83,6 +84,11 @@ class PytestAsked(Asked):
         self._entry: Entry | None = None
 
     @property
+    def _terms(self) -> Terms:
+        terms: Terms = self._item.obj.chaos_terms  # type: ignore[attr-defined]
+        return terms
+
+    @property
     def _directory(self) -> Path:
         return repro_directory(self._config)
 
@@ -123,13 +129,18 @@ class PytestAsked(Asked):
     def _standing(self, elapsed: float) -> str:
         """How the search stands, in a line."""
         assert self.evidence is not None
-        name, tried = f"chaoskit: {self.test}", f"{self.evidence.schedules:,} schedules, {shown(elapsed)}"
-        return f"{name}: {tried}; a failure was found and is made minimal" if self._has_met else f"{name}: {tried}"
+        tried, time = f"{self.evidence.schedules:,}", shown(elapsed)
+        if self.budget is not None:
+            time += f" of {shown(self.budget)}"
+        else:
+            tried += f" of {self.schedules or self._terms.schedules or SCHEDULES:,}"
+        met = "; a failure was found and is made minimal" if self._has_met else ""
+        return f"chaoskit: {self.test}: {tried} schedules, {time}{met}"
 
     # Saved repros.
 
     def before_search(self, subject: Subject) -> Verdict | None:
-        across = self._item.obj.chaos_terms.across_keys  # type: ignore[attr-defined]
+        across = self._terms.across_keys
         if _REPLAYS in self._config.stash:
             return self._replay_only(subject, across)
         for repro in self.saved_repros():

@@ -31,7 +31,8 @@ class Progress:
     def __init__(self, config: pytest.Config, line: Callable[[float], str]) -> None:
         self._config = config
         self._line = line
-        self._reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+        is_worker = hasattr(config, "workerinput")  # of xdist: what its reporter writes, nobody reads
+        self._reporter: Any = None if is_worker else config.pluginmanager.get_plugin("terminalreporter")
         self._began = self._said = now()
         self._is_shown = False
 
@@ -64,7 +65,7 @@ class Progress:
         self._is_shown = True
 
     def _log(self, line: str) -> None:
-        """In a worker of xdist, which has no terminal of its own, on its standard error."""
+        """A worker of xdist says it on its standard error."""
         if self._reporter is None:
             os.write(stderr_of(self._config), line.encode())
             return

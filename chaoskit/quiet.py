@@ -17,7 +17,8 @@ def _nowhere() -> TextIO:
     as a logger, may be used after the search, too."""
     if not _opened or _opened[-1].closed:
         number = os.open(os.devnull, os.O_WRONLY)
-        _opened[:] = [open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)]
+        text = open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - as said
+        _opened[:] = [text]
     return _opened[-1]
 
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
+from types import CoroutineType, FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -27,9 +27,14 @@ LIMIT = 30.0
 _LOOKS = 4
 """How often the clock is looked at within the limit."""
 
-_INSISTENT = 50e-6
-"""Seconds between two times that a handler is told which goes on all the same: so short that it is told again before it
-is back in the `try` in which it swallowed the last."""
+_AGAIN = 0.05
+"""Seconds between two times that a handler is told which goes on all the same."""
+
+_MOST_THROWS = 1000
+"""How often a coroutine is told that awaits something else each time."""
+
+_SOON = 1e-4
+"""Seconds: a timer that is set to none at all never rings."""
 
 _OURS = f"{Path(__file__).parent}/"
 _DEBUGGERS = ("pydevd", "bdb", "debugpy")
@@ -50,10 +55,22 @@ class Hung(BaseException):
     refusals: Sequence[int] = ()
     over: bool = False
 
-    def __init__(self, seconds: float, caught: Callable[[], None]) -> None:
-        super().__init__(f"no end within {seconds:g} s")
-        self.seconds = seconds
-        self.caught = caught
+    def __init__(self, limit: Limit) -> None:
+        super().__init__(f"no end within {limit.seconds:g} s")
+        self.seconds = limit.seconds
+        self._limit = limit
+
+    def caught(self) -> None:
+        self._limit.caught()
+
+    def end(self, coroutine: CoroutineType[Any, Any, Any]) -> None:
+        """Run this to its end, in which nothing is awaited any more. Left to itself, one that swallows what ends it
+        would hang whoever collects it, or waits for its task."""
+        self._limit.end(coroutine)
+
+    def __del__(self) -> None:
+        """The end of the `except` that swallowed it, or of everything."""
+        self._limit.swallowed(sys._getframe().f_back)
 
 
 class Recorder(Protocol):
@@ -84,7 +101,7 @@ class _Alarm:
 
     def within(self, seconds: float) -> float:
         """When to look next: after these seconds, or when it rings if that is sooner."""
-        return seconds if self.at is None else min(seconds, max(_INSISTENT, self.at - now()))
+        return seconds if self.at is None else min(seconds, max(_SOON, self.at - now()))
 
     def ring(self, number: int, frame: FrameType | None) -> None:
         __tracebackhide__ = True
@@ -96,7 +113,7 @@ class _Alarm:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self.handler)
         if self.at is not None:
-            signal.setitimer(signal.ITIMER_REAL, max(_INSISTENT, self.at - now()), self.interval)
+            signal.setitimer(signal.ITIMER_REAL, max(_SOON, self.at - now()), self.interval)
 
 
 @attrs.define
@@ -104,10 +121,10 @@ class Limit:
     """Raises Hung in a run that takes longer than `seconds`, and up to a quarter more.
 
     It looks at whether the run is still the same, a few times within the limit, so that a run costs no system call. A
-    handler that goes on all the same is told again, and then without a pause, so that no `except` in a loop outlives
-    it. `hard`: code that does not come back to Python at all, and so cannot be told, ends the process after twice the
-    limit; the stacks of its threads go to the file of this number. `between` is called between two runs, about once a
-    second, with the time.
+    handler that goes on all the same is told again, and then wherever it leaves an `except`, so that no loop around a
+    `try` outlives it. `hard`: code that does not come back to Python at all, and so cannot be told, ends the process
+    after twice the limit; the stacks of its threads go to the file of this number. `between` is called between two
+    runs, about once a second, with the time.
     """
 
     seconds: float = LIMIT
@@ -120,6 +137,8 @@ class Limit:
     _since: float | None = None
     _told: int = 0
     """How often this run was told that it hangs."""
+    _tracer: Any = None
+    """Who traced before, such as a measurement of coverage."""
     _seen: int = -1
     _looks: int = 0
     _next: float = 0.0
@@ -142,8 +161,10 @@ class Limit:
     def caught(self) -> None:
         """The run was left: nobody is to be told any more."""
         self._since = None
-        if self._told:
-            self._told = 0
+        told, self._told = self._told, 0
+        if told > 1:
+            sys.settrace(self._tracer)
+        if told:
             self._set_timer()
 
     def _look_after(self, time: float) -> None:
@@ -206,16 +227,54 @@ class Limit:
             return
         self._looks += 1
         if self._looks >= _LOOKS and not _is_ours(frame):
-            self._tell()
+            self._tell(frame)
         elif not self._told:
             self._set_timer()
 
-    def _tell(self) -> None:
-        """The end of the process is not put off any more: what swallows this has no other end."""
+    def _tell(self, frame: FrameType | None) -> None:
+        """The end of the process is not put off any more: what is deaf to this has no other end."""
         self._told += 1
         if self._told == 2:
-            signal.setitimer(signal.ITIMER_REAL, _INSISTENT, _INSISTENT)
-        raise Hung(self.seconds, self.caught)
+            self._tracer = sys.gettrace()
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
+        if self._told > 1 and frame is not None:
+            self._insist(frame)
+        raise Hung(self)
+
+    def end(self, coroutine: CoroutineType[Any, Any, Any]) -> None:
+        if self._told < 2:
+            self._tracer = sys.gettrace()
+        self._told = max(2, self._told)
+        for _ in range(_MOST_THROWS):
+            if coroutine.cr_frame is None or coroutine.cr_running:
+                return
+            hung = Hung(self)
+            sys.settrace(self._trace)
+            try:  # noqa: SIM105 - what a `with` calls would be traced
+                coroutine.throw(hung)
+            except BaseException:  # noqa: BLE001 - whatever comes of it, it has ended
+                pass
+
+    def _insist(self, frame: FrameType) -> None:
+        """Raise at the next line of this frame, or of whichever called it. Python ends a trace that has raised."""
+        around: FrameType | None = frame
+        while around is not None and not _is_ours(around):
+            around.f_trace = self._trace
+            around = around.f_back
+        sys.settrace(self._trace)
+
+    def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
+        if self._told < 2 or _is_ours(frame):
+            return None
+        if event == "line":
+            raise Hung(self)
+        return self._trace
+
+    def swallowed(self, frame: FrameType | None) -> None:
+        """Where this is called the last exception is gone, and its `except` is left: the next line is out of the `try`,
+        or in the `except` of another."""
+        if self._told > 1 and frame is not None and not _is_ours(frame):
+            self._insist(frame)
 
 
 def _is_ours(frame: FrameType | None) -> bool:

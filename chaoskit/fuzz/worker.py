@@ -172,7 +172,7 @@ class FuzzAsked(PytestAsked):
         """Failures that somebody else has found, first; they are not looked for again."""
         if self._item.get_closest_marker("xfail"):
             pytest.skip("marked xfail: that it fails is known")
-        terms = self._item.obj.chaos_terms  # type: ignore[attr-defined]
+        terms = self._terms
         for repro, text, source in self._foreign():
             if repro.path.name in self._memory.played or (self.first and repro.path.name.endswith(AS_MET)):
                 continue
