@@ -27,6 +27,8 @@ class Asked:
     schedules: int | None = None
     budget: float | None = None
     """Seconds for each test."""
+    patience: float | None = None
+    """Seconds after which no new stream is begun where nobody says how much is to be tried."""
     limit: Limit | None = None
     """For each run of a test."""
     recorder: Recorder | None = None

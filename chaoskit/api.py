@@ -18,6 +18,7 @@ from chaoskit.investigate import default_invariants, investigate, question, run_
 from chaoskit.scenario import Broker, Scenario
 from chaoskit.search.subject import CheckerFailed, Subject, poisons
 from chaoskit.verdict import Loss, Verdict
+from chaoskit.watch import LIMIT, Limit, limited
 
 Test = Callable[[Deliver], Any]
 
@@ -35,6 +36,7 @@ def check(
     across_keys: str | None = None,
     loss: Loss | None = None,
     poison: Iterable[type[Exception]] | None = None,
+    limit: float | None = LIMIT,
 ) -> Verdict:
     """Search for a delivery of `events` that `broker` can make and that `test` does not survive.
 
@@ -44,7 +46,8 @@ def check(
     the same verdict everywhere; without one it is drawn and stands in the verdict. `across_keys="any"` accepts results
     that some order without any fault gives, too. `loss="violation"` makes a failure of what the broker's settings
     lose, which is else left out of the comparison. `poison` are the exceptions that mean "this message can never be
-    handled".
+    handled". A run that takes more than `limit` seconds hangs, which is a failure; None: no limit, and there is none
+    outside of the main thread.
 
     A test that `@chaos` decorates is taken, too, with its fixtures in a functools.partial: what is left out here is
     then as the decorator says, but for `schedules` and `seed`.
@@ -54,12 +57,12 @@ def check(
     """
     if seed is None:
         seed = secrets.randbits(32)
-    with called_with_deliver(test) as given:
+    with called_with_deliver(test) as given, limited(_seconds(limit)) as armed:
         if given.terms is not None:
             if faults is None and without is None:
                 faults, without = _kinds(given.terms, broker)
             broker = given.terms.broker if broker is None else broker
-        subject = _subject(given, Kafka() if broker is None else broker, invariants, loss, poison)
+        subject = _subject(given, Kafka() if broker is None else broker, invariants, loss, poison, armed)
         across_keys = _across_keys(given, across_keys)
         verdict = investigate(
             question(
@@ -77,6 +80,7 @@ def run(
     across_keys: str | None = None,
     loss: Loss | None = None,
     poison: Iterable[type[Exception]] | None = None,
+    limit: float | None = LIMIT,
 ) -> Verdict:
     """Run `test` under one scenario and compare it with in-order delivery of the same events.
 
@@ -88,8 +92,8 @@ def run(
     """
     if not isinstance(scenario, Scenario):
         raise UsageError(f"run(scenario={scenario!r}): a Scenario(events, broker, faults) is needed")
-    with called_with_deliver(test) as given:
-        subject = _subject(given, scenario.broker, invariants, loss, poison)
+    with called_with_deliver(test) as given, limited(_seconds(limit)) as armed:
+        subject = _subject(given, scenario.broker, invariants, loss, poison, armed)
         across_keys = _across_keys(given, across_keys)
         try:
             verdict = run_one(subject, scenario.events, scenario.faults)
@@ -106,12 +110,19 @@ def _kinds(terms: Any, broker: Broker | None) -> tuple[Any, Any]:
     return (terms.faults, None) if broker is None or terms.without is None else (None, terms.without)
 
 
+def _seconds(limit: Any) -> float | None:
+    if limit is None or (isinstance(limit, (int, float)) and not isinstance(limit, bool) and limit > 0):
+        return limit
+    raise UsageError(f"limit={limit!r}: a number of seconds, or None for no limit, is needed")
+
+
 def _subject(
     given: Given,
     broker: Broker,
     invariants: Iterable[Invariant] | None,
     loss: Loss | None,
     poison: Iterable[type[Exception]] | None,
+    limit: Limit | None,
 ) -> Subject:
     terms = given.terms
     if invariants is None and terms is not None:
@@ -121,7 +132,7 @@ def _subject(
     if poison is None:
         poison = () if terms is None else terms.poison
     checked = default_invariants(invariants)
-    return Subject(given.body, broker, checked, given.is_async, loss=loss, poison=poisons(poison))
+    return Subject(given.body, broker, checked, given.is_async, limit, loss=loss, poison=poisons(poison))
 
 
 def _across_keys(given: Given, asked: str | None) -> str:

@@ -4,7 +4,6 @@ tries."""
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,6 +15,7 @@ import hypothesis
 from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 
 from chaoskit.bounds import LARGEST_FILE, LARGEST_SUM
+from chaoskit.clock import now
 from chaoskit.errors import ReproError, UsageError
 from chaoskit.repro import Repro, parse
 from chaoskit.texts import one_line
@@ -72,7 +72,7 @@ class Corpus:
 
     database: ExampleDatabase
     notes: list[str] = attrs.field(factory=list)
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = now
     _missed: list[tuple[str, str]] = attrs.field(factory=list)
     _said: set[str] = attrs.field(factory=set)
     _silent_until: float | None = None

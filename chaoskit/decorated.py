@@ -12,7 +12,7 @@ import attrs
 
 from chaoskit.errors import UsageError
 from chaoskit.execute import Body, Deliver
-from chaoskit.loop import own_loop
+from chaoskit.loop import leaves_no_task, own_loop
 from chaoskit.naming import name_of
 
 
@@ -37,7 +37,7 @@ def called_with_deliver(test: Any) -> Iterator[Given]:
     if not hasattr(function, "chaos_terms"):
         if not callable(test):
             raise UsageError(f"test={test!r}: a function of `deliver` is needed, got {type(test).__name__}")
-        with own_loop(test) as run:
+        with own_loop(leaves_no_task(test)) as run:
             yield Given(lambda deliver: run(deliver), inspect.iscoroutinefunction(test), None, name_of(function))
         return
     given = _arguments(function, positional, named)

@@ -17,9 +17,9 @@ from chaoskit.errors import ChaosFailure, UsageError
 from chaoskit.event import Stream
 from chaoskit.execute import Body, Deliver
 from chaoskit.faults import FaultKind
-from chaoskit.invariant import DIED, HANG, Invariant
+from chaoskit.invariant import DIED, ENDED, HANG, Invariant
 from chaoskit.investigate import default_invariants, derive, investigate, question
-from chaoskit.loop import own_loop
+from chaoskit.loop import leaves_no_task, own_loop
 from chaoskit.naming import name_of
 from chaoskit.quiet import quiet
 from chaoskit.scenario import Broker, allowed_kinds
@@ -39,7 +39,7 @@ class Terms:
     broker: Broker
     faults: frozenset[FaultKind] | None
     invariants: tuple[Invariant, ...]
-    schedules: int
+    schedules: int | None
     allow_unknown: str | None
     across_keys: str
     without: frozenset[FaultKind] | None = None
@@ -70,7 +70,7 @@ def chaos(
     faults: Iterable[FaultKind] | None = None,
     without: Iterable[FaultKind] | None = None,
     invariants: Iterable[Invariant] | None = None,
-    schedules: int = 1000,
+    schedules: int | None = None,
     allow_unknown: str | None = None,
     across_keys: str = "violation",
     loss: Loss = "left out",
@@ -80,7 +80,8 @@ def chaos(
 
     The test has a parameter `deliver`, calls it once with its handler and returns the final state, which is
     compared with that of in-order delivery. Its body runs once per schedule, its fixtures once. `faults` narrows
-    the kinds, or takes all `without` some; `schedules` is how many distinct schedules are run, `allow_unknown="why"`
+    the kinds, or takes all `without` some; `schedules` is how many distinct schedules are run (default: 1,000, or
+    those of the streams that are begun within a minute), `allow_unknown="why"`
     turns a run that has shown nothing into a visible skip, `across_keys="any"` accepts what depends on the order
     between partitions. What the broker's settings lose is left out of the comparison, and a pass says so;
     `loss="violation"` makes it a failure. `poison` are the exceptions with which the handler says that a message can
@@ -109,11 +110,12 @@ def chaos(
         events, broker, kinds, default_invariants(invariants), schedules, allow_unknown, across_keys, left_out, loss,
         poisons(poison),
     )  # fmt: skip
+    number = SCHEDULES if schedules is None else schedules
     question(
         terms.subject(lambda deliver: None, False),
         events,
         faults=kinds,
-        schedules=schedules,
+        schedules=number,
         seed=0,
         across_keys=across_keys,
     )
@@ -122,6 +124,10 @@ def chaos(
         return _wrapped(test, terms)  # type: ignore[return-value]
 
     return decorate
+
+
+SCHEDULES = 1000
+"""Distinct schedules of a test where nobody says how many."""
 
 
 def _wrapped(test: Callable[..., Any], terms: Terms) -> Callable[..., None]:
@@ -143,7 +149,7 @@ def _wrapped(test: Callable[..., Any], terms: Terms) -> Callable[..., None]:
         return_annotation=inspect.Signature.empty,
     )
     wrapper.is_hypothesis_test = True  # type: ignore[attr-defined]
-    wrapper.hypothesis = Handle(_reporting(test) if is_async else test)  # type: ignore[attr-defined]
+    wrapper.hypothesis = Handle(_reporting(leaves_no_task(test)) if is_async else test)  # type: ignore[attr-defined]
     wrapper.chaos_terms = terms  # type: ignore[attr-defined]
     wrapper.chaos_async = is_async  # type: ignore[attr-defined]
     for name in ("_hypothesis_internal_use_seed", "_hypothesis_internal_use_settings"):
@@ -200,8 +206,9 @@ def _search(wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any],
             subject,
             terms.events,
             faults=terms.faults,
-            schedules=asked.schedules or (terms.schedules if asked.budget is None else UNLIMITED),
+            schedules=asked.schedules or (UNLIMITED if asked.budget is not None else terms.schedules or SCHEDULES),
             budget=asked.budget,
+            patience=None if asked.schedules or terms.schedules else asked.patience,
             seed=derive(seed, name),
             streams=_explicit_streams(wrapper),
             across_keys=terms.across_keys,
@@ -236,7 +243,7 @@ def _show_output(subject: Subject, verdict: Verdict) -> None:
     """Run the minimal scenario once more, this time with its output and log records; but not where it does
     not end."""
     assert verdict.scenario is not None
-    if any(violation.invariant in (HANG, DIED) for violation in verdict.violations):
+    if any(violation.invariant in (HANG, DIED, ENDED) for violation in verdict.violations):
         return
     subject.on(verdict.scenario.stream).run(verdict.scenario.faults)
 

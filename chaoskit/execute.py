@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import copy
 import functools
 import inspect
 import types
 from collections.abc import Callable, Collection, Coroutine, Generator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 from unittest import SkipTest
 
 import attrs
 from hypothesis.errors import UnsatisfiedAssumption
 
+from chaoskit import forks
 from chaoskit.errors import ChaosError, StreamError, UsageError
 from chaoskit.event import Event, EventId, Message, Stream
 from chaoskit.faults import Fail, Fault, Lose
@@ -31,6 +34,9 @@ Calls = Generator[tuple[Handler, Message], Exception | None, None]
 
 PASS_THROUGH = (UnsatisfiedAssumption, SkipTest)
 """Exceptions that are addressed to the test runner. pytest.skip, fail and xfail are no Exceptions anyway."""
+
+ENDS = (SystemExit, asyncio.CancelledError)
+"""What ends a consumer that does not catch it: its process, or its task."""
 
 
 @attrs.frozen(eq=False)
@@ -126,6 +132,8 @@ class Deliver:
     _called = False
     _done = False
     _misuse: UsageError | None = None
+    _ended: ProcessEnded | None = None
+    _task: asyncio.Task[Any] | None = None
     _memory_kept = False
     _handler: Handler | None = None
     _state: Callable[[], Any] | None = None
@@ -199,20 +207,33 @@ class Deliver:
                 if step[0] == DELIVER:
                     result = handler(message(step))
                     if result is not None:
-                        self._must_be_sync(result)
+                        self._must_be_done(result)
         except (UsageError, *PASS_THROUGH):
             raise
         except Hung:
             self._at = number
             raise
+        except ENDS as end:
+            self._at = number
+            self._end(end)
         except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
             self._drive(self._calls(handler, None, number, refusal))
         self._done = True
 
-    def _must_be_sync(self, result: Any) -> None:
-        if inspect.iscoroutine(result):
-            result.close()
-            self._misused("the handler is async: make the test `async def` and write `await deliver(handler)`")
+    def _must_be_done(self, result: Any) -> None:
+        if type(result) not in _PLAIN and (why := _why_not_done(result)):
+            self._misused(why)
+
+    def _end(self, end: BaseException) -> NoReturn:
+        """The handler ended its consumer. The run ends here, too."""
+        self._steps = self._steps[: self._at + 1]
+        event = self._script.mailbox.model.stream[self._steps[-1][2]]
+        if self._script.faults is None:
+            self._misuse = EndedInOrder(event, end)
+            raise self._misuse from end
+        step = f"step {len(self._steps)}, the delivery of {event.id}"
+        self._ended = ProcessEnded(f"the handler ended its {_ending(end)}: {step}")
+        raise self._ended from end
 
     def _calls(
         self,
@@ -286,13 +307,16 @@ class Deliver:
             try:
                 result = handler(message)
                 if result is not None:
-                    self._must_be_sync(result)
+                    self._must_be_done(result)
             except (UsageError, *PASS_THROUGH):
                 raise
+            except ENDS as end:
+                self._end(end)
             except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
                 error = refusal
 
     async def _drive_async(self, calls: Calls) -> None:
+        self._task = _current_task()
         error: Exception | None = None
         while True:
             try:
@@ -303,9 +327,15 @@ class Deliver:
             try:
                 result = handler(message)
                 if inspect.isawaitable(result):
-                    await result
+                    result = await result
+                if result is not None:
+                    self._must_be_done(result)
             except (UsageError, *PASS_THROUGH):
                 raise
+            except ENDS as end:
+                if _is_cancelled_from_outside(end):
+                    raise
+                self._end(end)
             except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
                 error = refusal
 
@@ -314,6 +344,8 @@ class Deliver:
     def outcome(self, returned: Any, failure: Exception | None) -> Outcome:
         if self._misuse is not None:
             raise self._misuse
+        if self._ended is not None and self._ended.__cause__ is not None:
+            failure = self._ended.with_traceback(self._ended.__cause__.__traceback__)
         if not self._done and failure is None:
             self._not_done()
         state = returned
@@ -359,8 +391,17 @@ class Deliver:
         remembering = self._memory_kept and remembers(self._handler)
         return Run(outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering)
 
+    @property
+    def is_ended(self) -> bool:
+        """The handler ended its consumer."""
+        return self._ended is not None or isinstance(self._misuse, EndedInOrder)
+
     def tell(self, hung: Hung) -> None:
         """How far this run came."""
+        coroutine = None if self._task is None else self._task.get_coro()
+        if inspect.iscoroutine(coroutine):
+            hung.end(coroutine)
+        hung.caught()
         hung.script, hung.over = self._script, self._done
         played = len(self._steps) if self._done else self._at + 1
         hung.steps = self._steps[:played] if self._called else ()
@@ -378,6 +419,53 @@ def remembers(handler: Any) -> bool:
     if inspect.isbuiltin(handler) or inspect.ismethod(handler):
         return not isinstance(handler.__self__, (type, types.ModuleType, type(None)))
     return not isinstance(handler, type)
+
+
+_PLAIN = frozenset({bool, int, float, str, bytes, dict, list, tuple, set})
+
+
+def _why_not_done(result: Any) -> str | None:
+    """Why a handler that returned this has not done its work yet; None where it may have."""
+    if inspect.iscoroutine(result):
+        result.close()
+        return "the handler is async: make the test `async def` and write `await deliver(handler)`"
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        name = getattr(result, "__qualname__", "the handler")
+        return (
+            f"the handler returned {_a(result)}, {name}, and nothing in it has run: it handles no message. "
+            "A `yield` makes a function one: take it out, or call what runs it"
+        )
+    if isinstance(result, concurrent.futures.Future) or inspect.isawaitable(result):
+        return (
+            f"the handler returned {_a(result)}, whose work may not be done yet, and the message counts as handled: "
+            "give deliver a handler that waits for it (`await` in an async test, or `.result()`)"
+        )
+    return None
+
+
+def _a(result: Any) -> str:
+    name = "async generator" if inspect.isasyncgen(result) else type(result).__name__
+    return f"{'an' if name.lstrip('_')[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def _is_cancelled_from_outside(end: BaseException) -> bool:
+    """Somebody wants the test itself to end, such as a timeout around it."""
+    if not isinstance(end, asyncio.CancelledError):
+        return False
+    task = _current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # another library's loop
+        return None
+
+
+def _ending(end: BaseException) -> str:
+    what = "process" if isinstance(end, SystemExit) else "task"
+    return f"{what} ({type(end).__name__}: {end})" if str(end) else f"{what} ({type(end).__name__})"
 
 
 def _takes_nothing(function: Any) -> bool:
@@ -438,12 +526,42 @@ class ReferenceRefused(UsageError):
         kind = type(error).__name__
         super().__init__(
             f"the handler raised {kind} on event {event.id!r} ({event.value!r}) although everything "
-            f"came once and in order: {error}. Leave streams that no producer sends out of the strategy, "
-            "events(…, valid=…), and catch in the handler what it rejects rightly; where "
-            f"{kind} means that this message can never be handled, say so: poison=({kind},)"
+            f"came once and in order: {error}. {(_ELSEWHERE if _fails_elsewhere(error) else _REJECTED).format(kind)}"
         )
         self.add_note(IN_ORDER_NOTHING_RAISES.format(error=kind))
         self.event = event.id
+
+
+_REJECTED = (
+    "Leave streams that no producer sends out of the strategy, events(…, valid=…), and catch in the handler what it "
+    "rejects rightly; where {0} means that this message can never be handled, say so: poison=({0},)"
+)
+_ELSEWHERE = (
+    "That is a failure of what the handler calls: the kind of fault `Fail`, which chaoskit makes itself. Keep what "
+    "stands in for the database or the service working; here it has to answer, each time"
+)
+_FAILURES = ("Connection", "Timeout", "Operational", "Interface", "Unavailable", "Network", "Disconnect")
+
+
+def _fails_elsewhere(error: Exception) -> bool:
+    """By its class, or by the name that clients give such an error."""
+    names = [kind.__name__ for kind in type(error).__mro__]
+    return isinstance(error, OSError) or any(word in name for name in names for word in _FAILURES)
+
+
+class ProcessEnded(Exception):
+    """The handler ended its consumer in the middle of a run."""
+
+
+class EndedInOrder(UsageError):
+    """The handler ended its process although every message came once and in order."""
+
+    def __init__(self, event: Event, end: BaseException) -> None:
+        super().__init__(
+            f"the handler ended its {_ending(end)} on event {event.id!r} ({event.value!r}) although "
+            "everything came once and in order. A consumer that ends handles nothing any more: raise an exception for "
+            "a message that is to come again, and return for one that is done"
+        )
 
 
 class HungInOrder(UsageError):
@@ -452,7 +570,7 @@ class HungInOrder(UsageError):
     def __init__(self, hung: Hung) -> None:
         super().__init__(
             f"{where_it_hung(hung)}, although everything came once and in order. Where it may take so long: "
-            "--chaos-limit gives each run more time"
+            "--chaos-limit, or limit= of check, gives each run more time"
         )
 
 
@@ -503,14 +621,23 @@ def _next_step(play: Steps, refused: bool) -> list[Raw]:
 
 def execute(body: Body, script: Script, *, is_async: bool = False, record_states: bool = False) -> Run:
     """Run the test once. What its body raises after the deliveries is part of the outcome, except in order."""
-    deliver = Deliver(script, is_async, record_states)
+    deliver, generation = Deliver(script, is_async, record_states), forks.generation()
     try:
-        return _executed(body, script, deliver)
+        run = _executed(body, script, deliver)
     except Hung as hung:
         deliver.tell(hung)
         if script.faults is None:
             raise HungInOrder(hung) from None
         raise
+    finally:
+        if forks.generation() != generation:
+            forks.leave(body, on_purpose=deliver.is_ended)
+    if forks.some_came_back(body):
+        raise UsageError(
+            "the handler forked, and the child came back from it: two processes would go on with the same messages. "
+            "End the child where its work is done, with os._exit(0), or start it with subprocess"
+        )
+    return run
 
 
 def _executed(body: Body, script: Script, deliver: Deliver) -> Run:

@@ -38,3 +38,6 @@ HANG = "hang"
 
 DIED = "process died"
 """What is violated by a run that takes its process with it."""
+
+ENDED = "process ended"
+"""What is violated by a handler that ends its process by raising, with SystemExit."""

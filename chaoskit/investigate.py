@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
+from hypothesis.errors import StopTest
 
 from chaoskit.duration import shown
 from chaoskit.errors import UsageError
@@ -45,7 +46,8 @@ MOST_LABEL_ROUNDS = 4
 @attrs.frozen(kw_only=True, eq=False)
 class Question:
     """What `check` and a chaos test ask. `examples` are literal streams that are tried first. `budget`: seconds, in
-    place of a number of schedules unless that is given, too. `evidence` and `known` come from earlier searches. `met`
+    place of a number of schedules unless that is given, too. `patience`: seconds after which no new stream is begun,
+    though there are schedules left. `evidence` and `known` come from earlier searches. `met`
     is told of a failure before it is made minimal, which may take long; `first` is what was met so once, and is tried
     before anything else."""
 
@@ -56,6 +58,7 @@ class Question:
     streams: int
     seed: int
     budget: float | None = None
+    patience: float | None = None
     across_keys: str = "violation"
     exact_streams: bool = False
     digest: bytes | None = None
@@ -77,6 +80,7 @@ def question(
     seed: int,
     streams: int | None = None,
     budget: float | None = None,
+    patience: float | None = None,
     across_keys: str = "violation",
     digest: bytes | None = None,
     examples: Sequence[Any] = (),
@@ -107,6 +111,7 @@ def question(
         streams=1 if literal else streams or -(-schedules // SCHEDULES_PER_STREAM),
         seed=seed,
         budget=budget,
+        patience=patience,
         across_keys=across_keys,
         exact_streams=streams is not None and budget is None,
         digest=digest,
@@ -136,6 +141,7 @@ def investigate(q: Question) -> Verdict:
     campaign.evidence, campaign.known = q.evidence, q.known
     campaign.ignore_across = q.across_keys == "any"
     campaign.literal = isinstance(q.events, Stream)
+    campaign.patience = q.patience
     if q.budget is not None:
         campaign.budget = q.budget
         campaign.most_per_stream = LITERAL_ROUND if campaign.literal else SCHEDULES_PER_STREAM
@@ -162,12 +168,14 @@ def investigate(q: Question) -> Verdict:
         return attrs.evolve(fewest_that_hang(q, hung), tally=campaign.tally(), seed=q.seed)
     if across is not None and q.across_keys == "violation":
         return attrs.evolve(across, tally=campaign.tally())
-    reasons = campaign.unknown()
+    reasons, notes = campaign.unknown(), _notes(q, campaign)
+    if reasons and campaign.lost_patience:
+        reasons.append(_lost_patience(campaign))
     return Verdict(
         "unknown" if reasons else "held",
         reasons=tuple(reasons),
         tally=attrs.evolve(campaign.tally(), saturated=campaign.saturated),
-        notes=tuple(_notes(q, campaign)),
+        notes=tuple(notes),
         seed=q.seed,
     )
 
@@ -196,11 +204,20 @@ def _notes(q: Question, campaign: Campaign) -> list[str]:
         )
     elif campaign.budget is not None:
         notes.append(f"searched for {shown(campaign.elapsed)}")
+    elif campaign.lost_patience:
+        notes.append(_lost_patience(campaign))
     if left_out := campaign.subject.leaves_out(campaign.kinds):
         notes.append(left_out)
     if campaign.memory_kept and q.evidence.restarted:
         notes.append(MEMORY_KEPT)
     return notes
+
+
+def _lost_patience(campaign: Campaign) -> str:
+    return (
+        f"the time ended it: {campaign.done:,} of {campaign.schedules:,} schedules in {shown(campaign.elapsed)}. "
+        "schedules=, --chaos-schedules or --chaos-time says how much is to be tried"
+    )
 
 
 def _search(q: Question, campaign: Campaign, round_: int) -> None:
@@ -254,9 +271,9 @@ def _heedful(campaign: Campaign, look: Callable[[Stream, int], bool]) -> Callabl
     def take(stream: Stream, salt: int) -> bool:
         try:
             return look(stream, salt)
-        except PASS_THROUGH:
+        except (StopTest, *PASS_THROUGH):
             raise
-        except (Exception, Hung) as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
+        except BaseException as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
             campaign.error = error
             return True
 
@@ -433,7 +450,14 @@ def default_invariants(invariants: Iterable[Invariant] | None) -> tuple[Invarian
 
 def run_one(subject: Subject, events: Sequence[Event], faults: Plan) -> Verdict:
     """The verdict on one scenario, run twice."""
-    case = subject.on(Stream.of(events))
+    try:
+        return _run_one(subject, Stream.of(events), faults)
+    except Hung as hung:
+        return hung_verdict(subject, hung)
+
+
+def _run_one(subject: Subject, stream: Stream, faults: Plan) -> Verdict:
+    case = subject.on(stream)
     if case.fails_in_order():
         faults = ()
     steps = case.steps(faults)

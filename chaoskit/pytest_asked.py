@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
@@ -21,13 +21,14 @@ from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDa
 from chaoskit.ambient import Asked, as_seed
 from chaoskit.apart import VARIABLE, play_apart, play_here
 from chaoskit.corpus import Corpus, database_of
-from chaoskit.duration import seconds
+from chaoskit.decorator import SCHEDULES, Terms
+from chaoskit.duration import seconds, shown
 from chaoskit.errors import ChaosError, ChaosFailure, CodecError, ReproError
 from chaoskit.execute import ReferenceRefused
-from chaoskit.faults import FaultKind
 from chaoskit.invariant import DIED, HANG
 from chaoskit.investigate import MEMORY_KEPT
 from chaoskit.naming import from_here
+from chaoskit.pytest_progress import Progress, stderr_of
 from chaoskit.pytest_reports import on_github, write_reports
 from chaoskit.replays import Answer, play
 from chaoskit.report.github import Entry, entry_of, packed
@@ -35,10 +36,11 @@ from chaoskit.report.terminal import as_text, headline, held_lines
 from chaoskit.report.told import traceback_of
 from chaoskit.repro import Repro, document, read, save, slug, text_of, write
 from chaoskit.run_pytest import NOT_COLLECTED, Sink, outside
+from chaoskit.search.evidence import Evidence
 from chaoskit.search.subject import Subject
 from chaoskit.texts import for_log, in_line
 from chaoskit.verdict import Verdict
-from chaoskit.watch import Limit, why_no_limit
+from chaoskit.watch import LIMIT, Limit, why_no_limit
 
 PROPERTY = "chaoskit"
 REPRO = "chaoskit-repro"
@@ -55,10 +57,15 @@ AS_MET = ".as-met.json"
 """How the file of a failure ends that was not made minimal yet."""
 
 
+DEFAULT_TIME = 60.0
+"""Seconds after which a test begins no new stream where nobody says how much is to be tried."""
+
+
 class PytestAsked(Asked):
     """The runner of one chaos test in pytest."""
 
     test: str
+    patience = DEFAULT_TIME
 
     def __init__(self, item: pytest.Item) -> None:
         self._item = item
@@ -69,11 +76,14 @@ class PytestAsked(Asked):
         given = item.config.getoption("chaos_time")
         self.budget = None if given is None else seconds(given)
         given = item.config.getoption("chaos_limit")
-        self._asked_limit = None if given is None else Limit(seconds(given))
-        self.limit = self._asked_limit or Limit()
+        self._is_limited = given is not None
+        self.limit = Limit(LIMIT if given is None else seconds(given), stacks_to=stderr_of(item.config))
+        self.limit.hard = not item.config.getini("faulthandler_timeout")  # there is one such timer in a process
+        self.evidence = Evidence()
         self._as_met: list[Path] = []
         self._failing: Path | None = None
         """The saved file that still fails, if it is one that is reported."""
+        self._has_met = False
         self.line = ""
         self.headline = ""
         self.saved = ""
@@ -81,10 +91,9 @@ class PytestAsked(Asked):
         self._entry: Entry | None = None
 
     @property
-    def _kinds(self) -> frozenset[FaultKind] | None:
-        """The kinds of fault that the test asks for; None: all."""
-        terms: Any = self._item.obj.chaos_terms  # type: ignore[attr-defined]
-        return terms.faults  # type: ignore[no-any-return]
+    def _terms(self) -> Terms:
+        terms: Terms = self._item.obj.chaos_terms  # type: ignore[attr-defined]
+        return terms
 
     @property
     def _directory(self) -> Path:
@@ -102,26 +111,43 @@ class PytestAsked(Asked):
 
     @contextmanager
     def limited(self) -> Iterator[None]:
-        if self._asked_limit is None or VARIABLE in os.environ:  # played apart: it arms its own
+        assert self.limit is not None
+        why = why_no_limit()
+        if why is not None or VARIABLE in os.environ:  # played apart: it arms its own
+            if why is not None and self._is_limited:
+                self._notes.append(f"runs have no limit of time: {why}")
             yield
             return
-        with self._armed():
+        with self.limit.armed(), self._followed():
             yield
 
     @contextmanager
-    def _armed(self) -> Iterator[None]:
-        if why := why_no_limit():
-            self._notes.append(f"runs have no limit of time: {why}")
-            yield
-            return
+    def _followed(self) -> Iterator[None]:
+        """Within this it is told how a long search stands."""
         assert self.limit is not None
-        with self.limit.armed():
+        progress = Progress(self._config, self._standing)
+        self.limit.between = progress.look
+        try:
             yield
+        finally:
+            self.limit.between = None
+            progress.close()
+
+    def _standing(self, elapsed: float) -> str:
+        """How the search stands, in a line."""
+        assert self.evidence is not None
+        tried, time = f"{self.evidence.schedules:,}", shown(elapsed)
+        if self.budget is not None:
+            time += f" of {shown(self.budget)}"
+        else:
+            tried += f" of {self.schedules or self._terms.schedules or SCHEDULES:,}"
+        met = "; a failure was found and is made minimal" if self._has_met else ""
+        return f"chaoskit: {self.test}: {tried} schedules, {time}{met}"
 
     # Saved repros.
 
     def before_search(self, subject: Subject) -> Verdict | None:
-        across = self._item.obj.chaos_terms.across_keys  # type: ignore[attr-defined]
+        across = self._terms.across_keys
         if _REPLAYS in self._config.stash:
             return self._replay_only(subject, across)
         for repro in self.saved_repros():
@@ -197,8 +223,8 @@ class PytestAsked(Asked):
             self._notes += corpus.take_notes()
 
     def _play(self, repro: Repro, subject: Subject, across: str, text: str | None = None) -> Answer:
-        """What hung has a limit in any case; what took its process with it has a process of its own, and a file, which
-        is made of `text` where there is none."""
+        """What took its process with it has a process of its own, and a file, which is made of `text` where there is
+        none."""
         if repro.breaks(DIED):
             told, limit = os.environ.get(VARIABLE), self._config.getoption("chaos_limit")
             if told is None and text is not None:
@@ -207,9 +233,8 @@ class PytestAsked(Asked):
                     return play_apart(attrs.evolve(repro, path=path), self._config.rootpath, limit)
             if told is None:
                 return play_apart(repro, self._config.rootpath, limit)
-            return play_here(repro, subject, Path(told), across_keys=across, faults=self._kinds)
-        with self._armed() if repro.breaks(HANG) and self._asked_limit is None else nullcontext():
-            return play(repro, subject, across_keys=across, faults=self._kinds)
+            return play_here(repro, subject, Path(told), across_keys=across, faults=self._terms.faults)
+        return play(repro, subject, across_keys=across, faults=self._terms.faults)
 
     def _replay_only(self, subject: Subject, across: str) -> Verdict:
         """--chaos-replay: the answers of this test's files; the first that fails is the verdict."""
@@ -247,6 +272,7 @@ class PytestAsked(Asked):
 
     def met(self, verdict: Verdict) -> None:
         """Kept for whoever stops the run before the failure is minimal; deleted when that is saved."""
+        self._has_met = True
         with suppress(ReproError, CodecError):  # the minimal one has the same trouble, and tells it
             self._as_met.append(save(attrs.evolve(verdict, test=self.test), self._directory, suffix=AS_MET))
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import Any
+from typing import Any, TextIO
+
+_opened: list[TextIO] = []
 
 
-class _Nowhere(io.TextIOBase):
-    """A text stream that keeps nothing."""
-
-    encoding = "utf-8"
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        return len(text)
+def _nowhere() -> TextIO:
+    """A whole text file, with `buffer` and `fileno`, that keeps nothing. It stays open: what a handler made of it, such
+    as a logger, may be used after the search, too."""
+    if not _opened or _opened[-1].closed:
+        number = os.open(os.devnull, os.O_WRONLY)
+        text = open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - as said
+        _opened[:] = [text]
+    return _opened[-1]
 
 
 @contextmanager
@@ -27,7 +27,7 @@ def quiet() -> Iterator[None]:
     """Drop what is printed, logged and warned. Filters stay, so a warning that is an error is still raised; levels
     stay, too, so that nothing that a test does to logging is undone or kept."""
     handle = logging.Logger.handle
-    nowhere = _Nowhere()
+    nowhere = _nowhere()
     with warnings.catch_warnings(), redirect_stdout(nowhere), redirect_stderr(nowhere):
         warnings.showwarning = _drop
         logging.Logger.handle = _drop  # type: ignore[method-assign]

@@ -7,16 +7,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import attrs
+
 from chaoskit.decorator import subject_of
 from chaoskit.errors import ReproError
 from chaoskit.execute import Deliver
 from chaoskit.investigate import default_invariants
-from chaoskit.loop import own_loop
+from chaoskit.loop import leaves_no_task, own_loop
 from chaoskit.replays import Answer, play
 from chaoskit.repro import Repro, read
 from chaoskit.run_pytest import outside, replay_with_pytest
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
+from chaoskit.watch import limited
 
 
 def replay(path: str | Path) -> Verdict:
@@ -41,20 +44,20 @@ def _direct(repro: Repro) -> Answer | None:
     if hasattr(found, "chaos_terms"):
         if inspect.signature(found).parameters:
             return None
-        with subject_of(found, {}) as subject:
-            terms = found.chaos_terms
+        with subject_of(found, {}) as subject, limited() as limit:
+            subject, terms = attrs.evolve(subject, limit=limit), found.chaos_terms
             return play(repro, subject, across_keys=terms.across_keys, faults=terms.faults)
     if repro.own_broker is not None:
         name = repro.own_broker["kind"]
         why = f"its broker is {name}, a class of your own, which only a test can name: @chaos(…, {name}())"
         return Answer("CANNOT REPLAY", repro.path, repro.test, why)
-    with own_loop(found) as run:
+    with own_loop(leaves_no_task(found)) as run, limited() as limit:
 
         def body(deliver: Deliver) -> Any:
             return run(deliver)
 
         is_async = inspect.iscoroutinefunction(found)
-        return play(repro, Subject(body, repro.broker, default_invariants(None), is_async))
+        return play(repro, Subject(body, repro.broker, default_invariants(None), is_async, limit))
 
 
 def _imported(test: str) -> Any:

@@ -12,7 +12,7 @@ from chaoskit.codec import lenient
 from chaoskit.errors import ChaosError, ReproError
 from chaoskit.execute import ReferenceRefused, Run
 from chaoskit.faults import FaultKind
-from chaoskit.invariant import DIED, HANG
+from chaoskit.invariant import DIED, ENDED, HANG
 from chaoskit.investigate import hung_verdict, violated
 from chaoskit.repro import Repro, is_kind_of, refused_as_one_line, saved_with
 from chaoskit.schedule import Schedule
@@ -29,7 +29,7 @@ EXIT_CODES: dict[Became, int] = {
 }  # fmt: skip
 
 
-OURS = {"refused", "test body", HANG, DIED}
+OURS = {"refused", "test body", HANG, DIED, ENDED}
 """What can be violated whatever the test asks for."""
 
 
@@ -165,6 +165,9 @@ def _run(repro: Repro, case: Case) -> tuple[Run | None, Schedule | None]:
         steps = case.steps(repro.faults)
         return (None if repro.faults and steps == case.steps(()) else kept(case.run(repro.faults, steps))), None
     steps, refusals = repro.raw_steps()
+    if not refusals and (repro.breaks(HANG) or repro.breaks(ENDED)):
+        whole = case.steps(repro.faults)  # the file ends with the step that did not; a repaired handler goes on
+        steps = whole if whole[: len(steps)] == steps else steps
     run = case.follow(repro.faults, steps, refusals)
     followed = list(run.steps) == steps and frozenset(run.refusals) == refusals
     return run, Schedule(repro.schedule) if followed else None

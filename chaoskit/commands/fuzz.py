@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import signal
 import sys
@@ -136,11 +137,14 @@ def _fuzz(job: Job, arguments: list[str]) -> int:
     console = HarmlessConsole(file=sys.stdout, highlight=False)  # this stream, whatever pytest does with it
     if not console.is_terminal:
         console = HarmlessConsole(file=sys.stdout, highlight=False, width=WIDTH)
-    length = f"for {shown(job.time)}" if job.time is not None else "until you stop it (Ctrl-C)"
+    stop = "Ctrl-C" if signal.getsignal(signal.SIGINT) != signal.SIG_IGN else f"kill {os.getpid()}"
+    length = f"for {shown(job.time)}" if job.time is not None else f"until you stop it ({stop})"
     part = "" if job.shards == 1 else f", shard {job.shard} of {job.shards}"
     with TemporaryDirectory(prefix="chaoskit-fuzz-") as records, _terminated_as_interrupted():
         session = Session(attrs.evolve(job, records=records), Screen(console))
         session.screen.begins(f"chaoskit fuzz {length}, seed {job.seed}{part}")
+        if stop != "Ctrl-C":
+            session.screen.say(f"Ctrl-C does nothing here: what started this job ignores SIGINT. {stop} stops it")
         return run(session, arguments)
 
 

@@ -42,6 +42,9 @@ class Screen:
     def begins(self, what: str) -> None:
         self.console.print(Text(what, style="bold"), soft_wrap=True)
 
+    def say(self, what: str) -> None:
+        self.console.print(Text(what), soft_wrap=True)
+
     def progress(self, line: str, elapsed: float) -> None:
         """For a log: this line, if it is some time since the last one."""
         if self._live is None and elapsed - self._said >= min(RARELY, max(EVERY, elapsed / 10)):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from _pytest.reports import BaseReport
 from xdist.workermanage import parse_tx_spec_config  # type: ignore[import-untyped]
 
+from chaoskit.clock import now
 from chaoskit.errors import ReproError
 from chaoskit.fuzz.died import finding_of
 from chaoskit.fuzz.job import ENDS, Finding, Job, Said, said_of, to_plain
@@ -59,13 +59,13 @@ class Session:
     @property
     def elapsed(self) -> float:
         """Seconds of search so far."""
-        return 0.0 if self.started is None else time.monotonic() - self.started
+        return 0.0 if self.started is None else now() - self.started
 
     def begin(self, names: Sequence[str]) -> None:
         """A worker has collected these tests, and begins."""
         self.standing.know(names)
         if self.started is None:
-            self.started = time.monotonic()
+            self.started = now()
             if self.job.records is not None and self.job.time is not None:
                 Path(self.job.records, ENDS).write_text(str(self.started + self.job.time))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,6 +11,7 @@ import attrs
 import pytest
 from _pytest.runner import runtestprotocol
 
+from chaoskit.clock import now
 from chaoskit.corpus import Corpus
 from chaoskit.errors import ChaosFailure, CodecError
 from chaoskit.faults import KIND_BY_NAME, FaultKind, Lose
@@ -26,7 +28,6 @@ from chaoskit.search.distinct import Distinct
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.subject import Subject
 from chaoskit.verdict import Verdict
-from chaoskit.watch import Limit
 
 ATTRIBUTE = "chaoskit_said"
 """What a test report carries home, also from another process."""
@@ -72,14 +73,14 @@ class Worker:
     def is_over(self) -> bool:
         if self.ends is None:
             self.ends = self._end()
-        return time.monotonic() >= self.ends
+        return now() >= self.ends
 
     def _end(self) -> float:
         """On the host of the job, whose clock is ours, it is written down; elsewhere it is counted from now."""
         if self.job.time is None:
             return float("inf")
         written = None if self._home is None else self._home / ENDS
-        return float(written.read_text()) if written is not None else time.monotonic() + self.job.time
+        return float(written.read_text()) if written is not None else now() + self.job.time
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -113,7 +114,7 @@ class Worker:
     def budget(self, number: int, tests: int) -> float:
         """Seconds of the slice that begins now."""
         assert self.ends is not None
-        return max(0.01, min(self.job.slice(number, tests), self.ends - time.monotonic()))
+        return max(0.01, min(self.job.slice(number, tests), self.ends - now()))
 
     def seed(self, memory: Memory) -> int:
         return self.job.seed_of(self.name, memory.slices)
@@ -153,13 +154,16 @@ class FuzzAsked(PytestAsked):
         self._verdict: Verdict | None = None
         self._exhausted = False
         self._allowed = self._left_out = ""
-        self._asked_limit = self._asked_limit or Limit()
-        self._asked_limit.hard = worker.name != MAIN
-        self.limit = self._asked_limit
+        self._is_limited = True
         self.schedules = None  # the time counts, whatever an ordinary run is limited to
         self.budget = worker.budget(memory.slices, len(item.session.items))
         self.evidence = memory.evidence
         self.recorder = worker.recorder
+
+    @contextmanager
+    def _followed(self) -> Iterator[None]:
+        """The job has a screen of its own."""
+        yield
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         return self._worker.seed(self._memory), True
@@ -168,7 +172,7 @@ class FuzzAsked(PytestAsked):
         """Failures that somebody else has found, first; they are not looked for again."""
         if self._item.get_closest_marker("xfail"):
             pytest.skip("marked xfail: that it fails is known")
-        terms = self._item.obj.chaos_terms  # type: ignore[attr-defined]
+        terms = self._terms
         for repro, text, source in self._foreign():
             if repro.path.name in self._memory.played or (self.first and repro.path.name.endswith(AS_MET)):
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
@@ -10,6 +9,7 @@ from typing import Any, NoReturn
 
 import attrs
 
+from chaoskit.clock import now
 from chaoskit.errors import ChaosError, NotDeterministic, StaleState, UsageError
 from chaoskit.event import Event, Stream
 from chaoskit.execute import PASS_THROUGH, HungInOrder, ReferenceRefused, Run
@@ -17,6 +17,7 @@ from chaoskit.faults import DeadLetter, Fail, FaultKind, Lose, Overtake
 from chaoskit.outcome import Outcome
 from chaoskit.schedule import LOSE, RESTART
 from chaoskit.search.evidence import Evidence
+from chaoskit.search.fresh import fresh_state
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.subject import Case, Subject, differing_step, kept, key_sequences
 from chaoskit.state import differences, same, snapshot
@@ -58,7 +59,8 @@ class Campaign:
     is none. `literal`: the streams are the user's own and all there are. `evidence` may be that of an earlier search
     of the same test. `known`: sets of kinds that are known to fail together, which are not tried again. `budget`:
     seconds instead of a number of schedules; it ends between streams, not before the first that can show something,
-    and `most_per_stream` schedules are run on each."""
+    and `most_per_stream` schedules are run on each. `patience`: seconds after which it ends between streams, too, where
+    it is not done."""
 
     subject: Subject
     kinds: Sequence[FaultKind]
@@ -69,12 +71,13 @@ class Campaign:
     evidence: Evidence = attrs.field(factory=Evidence)
     known: Sequence[frozenset[FaultKind]] = ()
     budget: float | None = None
+    patience: float | None = None
     most_per_stream: int = UNLIMITED
-    started: float = attrs.field(factory=time.monotonic)
+    started: float = attrs.field(factory=now)
     streams_done: int = 0
     done: int = 0
     found: Found | None = None
-    error: Exception | Hung | None = None
+    error: BaseException | None = None
     memory_kept: bool = False
     saturated: bool = False
     notes: list[str] = attrs.field(factory=list)
@@ -135,18 +138,27 @@ class Campaign:
 
     @property
     def wants_more(self) -> bool:
-        in_time = self.budget is None or self.elapsed < self.budget or not self.streams_done
-        return in_time and self.done < self.schedules
+        return self.done < self.schedules and (self._is_in_time or not self.streams_done)
+
+    @property
+    def _is_in_time(self) -> bool:
+        time = self.patience if self.budget is None else self.budget
+        return time is None or self.elapsed < time
+
+    @property
+    def lost_patience(self) -> bool:
+        """Schedules are left, and the time that nobody asked for has ended it."""
+        return self.budget is None and not self._is_in_time and self.done < self.schedules and not self.saturated
 
     @property
     def _is_late(self) -> bool:
         """The time is over, and something was tried. Only a literal stream, which has no end, ends within itself."""
-        return self.budget is not None and self.done >= AT_LEAST and self.elapsed >= self.budget
+        return self.done >= AT_LEAST and not self._is_in_time
 
     @property
     def elapsed(self) -> float:
         """Seconds since the search began."""
-        return time.monotonic() - self.started
+        return now() - self.started
 
     def unknown(self) -> list[str]:
         """Why a search without a failure has shown nothing, or less than it was asked for; empty if it has."""
@@ -302,7 +314,7 @@ class Campaign:
             then += f" (the == of {difference.beside} does not look there: chaoskit does)"
         raise StaleState(
             f"state of an earlier run is still there, or cannot be compared: {what} differ at {difference.path}: "
-            f"first {difference.expected!r}, then {then}. {self._afresh()} A clock, uuid4 or an "
+            f"first {difference.expected!r}, then {then}. {self._afresh()}{fresh_state()} A clock, uuid4 or an "
             "object without __eq__ in the state differs too: leave it out, or project it away with "
             "final_state(project=…)"
         )

@@ -37,6 +37,15 @@ class _Stop(Exception):
     """Ends a run of Hypothesis: what was looked for is found."""
 
 
+class _Interrupted(BaseException):
+    """Carries what is to end the test, such as a timeout around it, past Hypothesis, which would take it for a failure
+    and run the example again."""
+
+    def __init__(self, outer: BaseException) -> None:
+        super().__init__(outer)
+        self.outer = outer
+
+
 def draw_streams(
     events: SearchStrategy[Any],
     take: Callable[[Stream, int], bool],
@@ -110,7 +119,13 @@ def _simplest(candidates: SearchStrategy[Stream], fails: Callable[[Stream], bool
     )
 
     def one_candidate(candidate: Stream) -> None:
-        if fails(candidate):
+        try:
+            failed = fails(candidate)
+        except Exception:
+            raise
+        except BaseException as outer:
+            raise _Interrupted(outer) from outer
+        if failed:
             last[:] = [candidate]
             raise _Stop
 
@@ -149,6 +164,8 @@ def _run(test: Callable[[], None], seed: int) -> None:
             test()
     except _Stop:
         return
+    except _Interrupted as interrupted:
+        raise interrupted.outer from None
     except (Unsatisfiable, FailedHealthCheck) as error:
         raise UsageError(
             f"the events strategy gave no stream, or filters out nearly all of them: {str(error).splitlines()[0]}"

@@ -11,9 +11,9 @@ import attrs
 
 from chaoskit.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.event import EventId, Stream
-from chaoskit.execute import Body, Mailbox, Run, Script, execute
+from chaoskit.execute import Body, Mailbox, ProcessEnded, Run, Script, execute
 from chaoskit.faults import Fault, FaultKind, Lose
-from chaoskit.invariant import Invariant, Violation
+from chaoskit.invariant import ENDED, Invariant, Violation
 from chaoskit.outcome import Outcome
 from chaoskit.scenario import Broker, Model
 from chaoskit.schedule import DELIVER, Raw
@@ -132,6 +132,9 @@ class Subject:
             )
         if outcome.failure is not None:
             failure = outcome.failure
+            if isinstance(failure, ProcessEnded):
+                yield Violation(ENDED, str(failure))
+                return
             yield Violation("test body", f"the test raised {type(failure).__name__} after the deliveries: {failure}")
             return
         for invariant in self.invariants:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from plugin.projects import HEAD, LONELY, Project, Ran, environment
 
@@ -45,13 +49,45 @@ def project(root: Path, **tests: str) -> Project:
     return Project.at(root, **{f"test_{name}": handler_test(name, twice) for name, twice in tests.items()})
 
 
-def fuzz(project: Project, *arguments: str, env: Mapping[str, str] | None = None) -> Ran:
-    return project.chaoskit("fuzz", *LONELY, *arguments, env=env)
+LONGEST = 128
+"""Seconds that a job gets at most, where one of less did not come far enough."""
+NO_TIME = "no slice of it ended in this time"
 
 
-def start(project: Project, *arguments: str) -> subprocess.Popen[str]:
-    """A job in a process group of its own, as a shell starts it."""
-    return subprocess.Popen(
+def fuzz(
+    project: Project,
+    *arguments: str,
+    enough: Callable[[Ran], bool] = lambda ran: NO_TIME not in ran.out,
+    env: Mapping[str, str] | None = None,
+) -> Ran:
+    """A job. Where its --time was not enough, it is done again as if it had not been, with twice the time: how far one
+    comes in some seconds is the machine's affair."""
+    with TemporaryDirectory() as kept:
+        before = project.copy(Path(kept) / "before")
+        while True:
+            ran = project.chaoskit("fuzz", *LONELY, *arguments, env=env)
+            seconds = [re.fullmatch(r"--time=(\d+)s", argument) for argument in arguments]
+            longer = [f"--time={2 * int(found[1])}s" for found in seconds if found and 2 * int(found[1]) <= LONGEST]
+            if not longer or enough(ran):
+                return ran
+            arguments = (*(argument for argument in arguments if not argument.startswith("--time=")), *longer)
+            shutil.rmtree(project.root)
+            before.copy(project.root)
+
+
+STARTED: list[subprocess.Popen[str]] = []
+"""Jobs that a test has started, which end with it."""
+
+
+def start(project: Project, *arguments: str, ignores: Sequence[signal.Signals] = ()) -> subprocess.Popen[str]:
+    """A job in a process group of its own, as a shell starts it; with `ignores` as nohup or a script does, in the
+    background."""
+
+    def ignore() -> None:
+        for number in ignores:
+            signal.signal(number, signal.SIG_IGN)
+
+    job = subprocess.Popen(
         [sys.executable, "-m", "chaoskit", "fuzz", *LONELY, *arguments],
         cwd=project.root,
         env=environment(),
@@ -60,7 +96,21 @@ def start(project: Project, *arguments: str) -> subprocess.Popen[str]:
         text=True,
         encoding="utf-8",
         start_new_session=True,
+        preexec_fn=ignore if ignores else None,
     )
+    STARTED.append(job)
+    return job
+
+
+def end_started() -> None:
+    """Whatever came of the test, none of its jobs goes on behind it, and none of their workers."""
+    while STARTED:
+        job = STARTED.pop()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGKILL)
+        job.wait()
+        assert job.stdout is not None
+        job.stdout.close()
 
 
 def until(job: subprocess.Popen[str], text: str) -> str:
@@ -97,3 +147,16 @@ def row(ran: Ran, test: str) -> list[str]:
     found = re.search(rf"^(\w+ +\S*::{test} .*)$", ran.out, re.MULTILINE)
     assert found is not None, ran.text
     return found[1].split()
+
+
+def came_to(**words: str) -> Callable[[Ran], bool]:
+    """Whether the summary has these words for these tests."""
+    return lambda ran: all(
+        re.search(rf"^{word} +\S*::test_{name} ", ran.out, re.MULTILINE) is not None for name, word in words.items()
+    )
+
+
+def let_children_be_interrupted() -> None:
+    """A handler of our own is not handed on to children, where ignoring is."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from fuzz.jobs import COUNTS_TWICE, fuzz, project, row, total
+from fuzz.jobs import COUNTS_TWICE, came_to, fuzz, project, row, total
 
 from plugin.projects import HEAD, Project, Ran
 
@@ -46,7 +46,16 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Ran]:
     """One handler that counts twice, one that does not, and a test that is none of ours, on two workers."""
     shop = project(tmp_path_factory.mktemp("job") / "my shop", wrong=COUNTS_TWICE, right="pass")
     shop.write("test_plain.py", "def test_plain():\n    raise SystemExit('plain tests are not run')\n")
-    return shop, fuzz(shop, "--time=8s", "--seed=1", "-n2")
+    return shop, fuzz(shop, "--time=8s", "--seed=1", "-n2", enough=_shows_all)
+
+
+def _shows_all(ran: Ran) -> bool:
+    """Three kinds have been found to fail, and the rest came to more than a thousand schedules and every kind."""
+    if not came_to(wrong="FAILED", right="held")(ran):
+        return False
+    _, _, schedules, *rest = row(ran, "test_right")
+    kinds = all(f"does not survive {kind}" in ran.out for kind in ("Duplicate", "Redeliver", "Zombie"))
+    return kinds and int(schedules.replace(",", "")) > 1000 and rest[-3] == rest[-1]
 
 
 def test_what_is_found_is_printed_as_a_report_and_saved(ran: tuple[Project, Ran]) -> None:

@@ -158,7 +158,7 @@ def test_what_hangs_in_order_already_is_the_tests_own_error(wallet: Project) -> 
     ran = wallet.pytest("--chaos-limit=0.3s", "--chaos-seed=1")
     assert ran.code == 1
     assert "although everything came once and in order" in ran.out
-    assert "--chaos-limit gives each run more time" in ran.out
+    assert "--chaos-limit, or limit= of check, gives each run more time" in ran.out
     assert wallet.repros == []
 
 
@@ -168,7 +168,86 @@ def test_where_there_can_be_no_limit_it_is_said(wallet: Project) -> None:
     wallet.write("test_wallet.py", HEAD + alarm + SLOW)
     ran = wallet.pytest("--chaos-limit=2s", "--chaos-seed=1")
     assert ran.code == 0, ran.text
-    assert "runs have no limit of time: something else uses the alarm signal, such as pytest-timeout" in ran.out
+    assert "runs have no limit of time: something else uses the alarm signal" in ran.out
+
+
+DEFAULT = """
+import chaoskit.pytest_asked
+
+assert chaoskit.pytest_asked.LIMIT == 30
+chaoskit.pytest_asked.LIMIT = 0.5
+"""
+
+
+def test_an_ordinary_run_has_a_limit_too_and_a_c_function_that_never_returns_ends_the_process(wallet: Project) -> None:
+    """30 s, here half a second. What cannot be told is shown with the line at which it is."""
+    stuck = WAITS.replace("test_waits", "test_stuck").replace("time.sleep(0.01)", "sum(range(10**15))")
+    wallet.write("conftest.py", DEFAULT)
+    wallet.write("test_wallet.py", HEAD + WAITS)
+    wallet.write("test_stuck.py", HEAD + stuck)
+    ran = wallet.pytest("--chaos-seed=1", "-k", "test_waits", "test_wallet.py")
+    assert ran.code == 1, ran.text
+    assert "the handler did not return within 0.5 s: step " in ran.out
+    ran = wallet.pytest("--chaos-seed=1", "-k", "test_stuck", "test_stuck.py")
+    assert ran.code == 1, ran.text
+    assert "Timeout (0:00:01)!" in ran.err
+    assert "in waits_for_ever_on_a_copy" in ran.err or "in handle" in ran.err
+
+
+@pytest.mark.parametrize("method", ["signal", "thread"])
+def test_a_timeout_of_pytest_timeout_ends_the_test_as_that_means_it_to(wallet: Project, method: str) -> None:
+    """The test is merely slow: it is no failure of the handler, and Hypothesis does not run it again."""
+    wallet.write("test_wallet.py", HEAD + SLOW.replace("schedules=20", "schedules=20000"))
+    ran = wallet.pytest("--timeout=1.5", f"--timeout-method={method}")
+    assert ran.code == 1, ran.text
+    assert "Hypothesis" not in ran.text
+    assert "WrappedBaseException" not in ran.text
+    if method == "signal":
+        assert "Failed: Timeout (>1.5s) from pytest-timeout." in ran.out
+        assert "watch.py" not in ran.out
+    else:
+        assert "+ Timeout +" in ran.text
+    assert wallet.repros == []
+
+
+def test_a_limit_holds_beside_an_outer_timeout_that_is_longer(wallet: Project) -> None:
+    """Both want the same signal."""
+    wallet.write("test_wallet.py", HEAD + WAITS)
+    ran = wallet.pytest("--timeout=200", "--timeout-method=signal", "--chaos-limit=0.5s", "-k", "test_waits")
+    assert ran.code == 1, ran.text
+    assert "the handler did not return within 0.5 s: step " in ran.out
+    assert "(1 event, 1 fault, minimal)" in ran.out
+
+
+DEAF = """
+@pytest.mark.asyncio
+@chaos(PAYMENTS, broker=Kafka(partitions=6), faults={Duplicate}, schedules=20)
+async def test_deaf(deliver):
+    seen, balances = set(), {}
+    async def handle(message):
+        while True:
+            try:
+                await asyncio.sleep(0.01)
+                assert message.id not in seen
+                break
+            except:
+                pass
+        seen.add(message.id)
+        balances[message.key] = balances.get(message.key, 0) + message.value
+    await deliver(handle)
+    return balances
+"""
+
+
+def test_a_coroutine_that_swallows_everything_does_not_keep_the_loop_of_a_plugin(wallet: Project) -> None:
+    """The loop would wait for it when it is closed."""
+    wallet.write("test_wallet.py", HEAD + "import asyncio\n" + DEAF)
+    options = ("-p", "no:anyio", "-p", "no:faker", "-o", "asyncio_default_fixture_loop_scope=function")
+    ran = wallet.run("pytest", *options, "--chaos-limit=0.4s", "--chaos-seed=1", "--timeout=100")
+    assert ran.code == 1, ran.text
+    assert "the handler did not return within 0.4 s: step " in ran.out
+    assert "(1 event, 1 fault, minimal)" in ran.out
+    assert "1 failed" in ran.out
 
 
 @pytest.mark.parametrize("given", ["0", "soon"])

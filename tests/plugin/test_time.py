@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import subprocess
+import sys
+from typing import Any
 
 import pytest
+from hypothesis import strategies as st
 
-from plugin.projects import FIXED, HEAD, PARALLEL, WALLET, Project
+from chaoskit import Duplicate, Kafka, Redeliver
+from chaoskit.invariants import final_state
+from chaoskit.investigate import investigate, question
+from chaoskit.search.subject import Subject
+from chaoskit.strategies import events
+from plugin.projects import FIXED, HEAD, LONELY, PARALLEL, WALLET, Project, environment
 
 SMALL = """
 from handlers import handler
@@ -78,12 +89,114 @@ def test_what_is_no_time_is_a_usage_error(wallet: Project, given: str) -> None:
 
 
 def test_a_clock_that_jumps_changes_nothing(wallet: Project) -> None:
-    """The time of day goes back and forth under a test; what is measured is another clock."""
+    """The time of day goes back and forth under a test, and the handler stops the clock that never jumps."""
     wallet.write("handlers.py", FIXED)
     wallet.write(
         "test_wallet.py",
-        HEAD + "import time\ntime.time = iter([0, 9e9] * 10**6).__next__\n" + WALLET,
+        HEAD + "import time\ntime.time = iter([0, 9e9] * 10**6).__next__\ntime.monotonic = lambda: 7.0\n" + WALLET,
     )
     ran = wallet.pytest("--chaos-time=0.5s", "--chaos-seed=1")
     assert ran.code == 0, ran.text
     assert "searched for 0." in ran.out
+
+
+PATIENCE = """
+import chaoskit.pytest_asked, chaoskit.pytest_progress
+
+assert chaoskit.pytest_asked.DEFAULT_TIME == 60
+assert chaoskit.pytest_progress.EVERY == 30
+chaoskit.pytest_asked.PytestAsked.patience = 1.0
+chaoskit.pytest_progress.EVERY = 0.3
+chaoskit.pytest_progress.PATIENCE = 0.3
+"""
+
+SLOW = """
+import time
+from handlers import handler
+
+@chaos(PAYMENTS, broker=Kafka(partitions=6){more})
+def test_{name}(deliver):
+    time.sleep(0.02)
+    balances = {{}}
+    deliver(handler(balances))
+    return balances
+"""
+
+
+@pytest.mark.parametrize("mode", [(), ("-n", "1")], ids=["alone", "xdist"])
+def test_a_slow_test_ends_after_a_time_that_is_said_and_tells_a_log_how_it_stands(
+    wallet: Project, mode: tuple[str, ...]
+) -> None:
+    """A minute, here a second; between streams. A number that somebody gave is run to its end."""
+    wallet.write("handlers.py", FIXED)
+    wallet.write("conftest.py", PATIENCE)
+    given = SLOW.format(name="given", more=", schedules=90")
+    wallet.write("test_wallet.py", HEAD + SLOW.format(name="default", more="") + given)
+    ran = wallet.pytest("--chaos-seed=1", *mode)
+    assert ran.code == 0, ran.text
+    said = ran.said_of()
+    default, given = said["test_wallet.py::test_default"], said["test_wallet.py::test_given"]
+    found = re.search(r"the time ended it: (\d+) of 1,000 schedules in [\d.]+ s\. schedules=, --chaos-", default)
+    assert found is not None, ran.text
+    assert schedules(default) == int(found[1]) >= 50
+    assert schedules(given) == 90
+    assert "the time ended it" not in given
+    lines = r"chaoskit: test_wallet.py::test_default: \d+ of 1,000 schedules, [\d.]+ s\n"
+    assert re.search(lines, ran.err if mode else ran.out), ran.text
+
+
+def test_a_terminal_shows_how_a_long_test_stands_and_forgets_it(wallet: Project) -> None:
+    """The line is written over, and nothing of it is left; what the handler prints stays unseen."""
+    pty = pytest.importorskip("pty", reason="a terminal that a test can read is there on POSIX only")
+    wallet.write(
+        "handlers.py", FIXED.replace("    def handle(message):", "    def handle(message):\n        print('!')")
+    )
+    wallet.write("conftest.py", PATIENCE)
+    wallet.write("test_wallet.py", HEAD + SLOW.format(name="default", more=""))
+    ours, theirs = pty.openpty()
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *LONELY, "--color=no"],
+        cwd=wallet.root, env=environment(), stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+    )  # fmt: skip
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # the other end is closed
+        while part := os.read(ours, 1 << 16):
+            said += part
+    os.close(ours)
+    assert run.wait(timeout=60) == 0, said
+    text = said.decode()
+    assert re.search(r"\rchaoskit: test_wallet.py::test_default: \d+ of 1,000 schedules, [\d.]+ s +\r", text), text
+    assert re.search(r"s +\r +\r(test_wallet\.py )?\.", text), text
+    assert "!" not in text
+
+
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_the_default_time_only_cuts_off_between_streams(most: int) -> None:
+    """What was tried until then is what is tried first where there is time enough."""
+
+    def tried(patience: float | None) -> list[list[object]]:
+        runs: list[list[object]] = []
+
+        def test(deliver: Any) -> Any:
+            state, seen = {}, []
+            runs.append(seen)
+
+            def handle(message: Any) -> None:
+                seen.append((message.id, message.value))
+                state[message.id] = message.value
+
+            deliver(handle)
+            return state
+
+        subject = Subject(test, Kafka(), (final_state(),))
+        events_ = events(st.integers(1, 9), keys=st.sampled_from("ab"))
+        verdict = investigate(
+            question(subject, events_, faults={Duplicate, Redeliver}, schedules=60 * most, seed=most, patience=patience)
+        )
+        assert verdict.tally.schedules
+        return runs
+
+    whole, cut = tried(None), tried(1e-9)
+    assert len(cut) < len(whole)
+    assert whole[: len(cut)] == cut

@@ -24,6 +24,7 @@ FOLDERS = {
 FLOORS: list[set[str]] = [
     {"chaoskit.errors", "chaoskit.texts"},
     {
+        "chaoskit.clock",
         "chaoskit.duration",
         "chaoskit.event",
         "chaoskit.faults",
@@ -33,13 +34,26 @@ FLOORS: list[set[str]] = [
         "chaoskit.outcome",
     },
     {"chaoskit.invariant", "chaoskit.scenario", "chaoskit.structures", "chaoskit.verdict", "chaoskit.traces"},
-    {"chaoskit.brokers", "chaoskit.invariants", "chaoskit.codec", "chaoskit.watch", "chaoskit.bounds"},
+    {
+        "chaoskit.brokers",
+        "chaoskit.invariants",
+        "chaoskit.codec",
+        "chaoskit.forks",
+        "chaoskit.watch",
+        "chaoskit.bounds",
+    },
     {"chaoskit.own_broker", "chaoskit.strategies", "chaoskit.execute"},
     {"chaoskit.search", "chaoskit.repro"},
     {"chaoskit.investigate", "chaoskit.report", "chaoskit.loop", "chaoskit.quiet", "chaoskit.naming"},
     {"chaoskit.decorated", "chaoskit.replays", "chaoskit.ambient", "chaoskit.corpus", "chaoskit.generate"},
     {"chaoskit.apart"},
-    {"chaoskit.api", "chaoskit.run_pytest", "chaoskit.decorator", "chaoskit.pytest_reports"},
+    {
+        "chaoskit.api",
+        "chaoskit.run_pytest",
+        "chaoskit.decorator",
+        "chaoskit.pytest_progress",
+        "chaoskit.pytest_reports",
+    },
     {"chaoskit.pytest_asked", "chaoskit.replay_file"},
     {"chaoskit.fuzz"},
     {"chaoskit.plugin", "chaoskit.commands"},
@@ -63,8 +77,18 @@ PACKAGES = (
 VALUES = FLOORS[0] | FLOORS[1] | FLOORS[2] - {"chaoskit.traces"}
 STANDARD_AND_ATTRS = {"attrs"}
 MAY_IMPORT = {
-    "pytest": {"decorator", "plugin", "pytest_asked", "pytest_reports", "run_pytest", "commands", "ambient", "fuzz"},
-    "_pytest": {"plugin", "pytest_asked", "run_pytest", "fuzz"},
+    "pytest": {
+        "decorator",
+        "plugin",
+        "pytest_asked",
+        "pytest_progress",
+        "pytest_reports",
+        "run_pytest",
+        "commands",
+        "ambient",
+        "fuzz",
+    },
+    "_pytest": {"plugin", "pytest_asked", "pytest_progress", "run_pytest", "fuzz"},
     "xdist": {"plugin", "pytest_asked", "run_pytest", "fuzz"},
     "faker": {"strategies"},
     "click": {"cli", "commands"},
