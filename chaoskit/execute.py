@@ -359,8 +359,10 @@ class Deliver:
         refused = tuple(last[id_] for id_ in Delivered(delivered.stream, self._steps, REFUSE))
         events, refusals = delivered.stream.events, set(self._refusals)
         taken = {events[s[2]].id for i, s in enumerate(self._steps) if s[0] == DELIVER and i not in refusals}
-        lost = self._lost(taken | set(last))
-        dropped = tuple(id_ for id_ in self._lost(taken) if id_ in last and id_ not in {r.event for r in refused})
+        given_up = {raised.event for raised in refused}
+        skipped = set(Delivered(delivered.stream, self._steps, SKIP))
+        dropped = tuple(id_ for id_ in self._lost(taken | given_up) if id_ in last and id_ in skipped)
+        lost = self._lost(taken | given_up | set(dropped))
         unseen = self._unseen(lost)
         return Outcome(
             state, delivered, tuple(self._states), tuple(self._raised), refused, lost, unseen, dropped, failure

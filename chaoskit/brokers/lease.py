@@ -36,6 +36,8 @@ from chaoskit.schedule import DELIVER, FAIL, LOSE, PARK, PUT_BACK, RESTART, SKIP
 RAISED_BEHIND = 10
 """Deliveries that go before a message whose handler raised, where others go on: what a client holds by then, at most.
 A `Fail` says how many it wants."""
+REQUEUED = 1e-6
+"""How far behind the last message that waits one stands that is requeued: less than any other distance."""
 
 
 class Lender:
@@ -49,6 +51,8 @@ class Lender:
     cause: Fault | None = None
     _moved = False
     _latest = 0.0
+    _arrived = -1.0
+    """The place in the order of arrival up to which all is known to wait, because a message was requeued behind it."""
     _ended: Lane = None
     _arming = -1
 
@@ -472,6 +476,8 @@ class Lender:
             return False
         if self._halves.get(self._batch_lane(turn)):
             return False
+        if any(other[0] <= self._arrived for other in self._todo):
+            return False  # it would go behind these
         if self.leasing.brings == "batch" and turn[3][5] > 1 and self._comes_in_a_batch(turn):
             return False
         return self.leasing.brings == "consumer" or self._unsettled_with(turn) is None
@@ -735,7 +741,7 @@ class Lender:
 
     def _now(self) -> int:
         """The latest event that was handed out, or is gone."""
-        return int(max([self._latest, *(turn[0] for turn in self._history)]))
+        return int(max([self._latest, self._arrived, *(turn[0] for turn in self._history)]))
 
     def _accept(self, position: int, lane: int, number: int, time: float, copy: tuple[int, ...]) -> Raw:
         """One more message of this event; what comes later moves up by one."""
@@ -808,6 +814,8 @@ class Lender:
         if fail is not None:
             self.late |= {each[1:3]: fail for each in turns}
         after = self._others_first(turns, fail)
+        if after and leasing.to_the_back and leasing.one_at_a_time:
+            return self._requeue(turn, after)
         if after and not leasing.keeps_lane:
             self._waiting.append(GivenBack(turns, after))
             return NOTHING
@@ -817,6 +825,17 @@ class Lender:
                 if lane not in self._stalled:
                     stall = self._stalled[lane] = Stall(lane, after, [], None, None)
                     self._waiting.append(stall)
+        return NOTHING
+
+    def _requeue(self, turn: Turn, after: int) -> Caused:
+        """The message goes to the back of its queue, in which so many others wait by now, and all that waited when
+        another one was requeued."""
+        ready = [other for other in reversed(self._todo) if other[1] == turn[1]]
+        waits = max([self._arrived, turn[0], *(other[0] for other in ready[:after])])
+        behind = [other for other in ready if other[0] <= waits]
+        self._arrived = waits + REQUEUED
+        self.notes.append(Note("requeued", turn, behind[-1] if behind else None))
+        self._back_to_queue([(self._arrived, *next_attempt(turn)[1:])])
         return NOTHING
 
     def _others_first(self, turns: Sequence[Turn], fail: Fail | None) -> int:

@@ -39,7 +39,8 @@ class Leasing:
     retried after a while, anywhere. `renewed`: what comes back is a new broker message. `bisects`: a batch that failed
     comes back in two halves, which is no retry.
     `goes_on`: after a failed attempt the consumer goes on with what else it holds of the lane; else nothing more of the
-    lane is handed out before it was shown again. `behind_buffers`: what is given back is served before anything that
+    lane is handed out before it was shown again. `to_the_back`: what is given back goes
+    behind all that waits in the queue; `behind_buffers`: it is served before anything that
     no consumer holds.
     `refused`: what happens to a message whose attempt failed: shown "again", sent again as a new message ("renewed"),
     or "lost". `max_attempts`: then it is given up: "dead" (parked, put back at the end), "lost", or "never"
@@ -63,6 +64,7 @@ class Leasing:
     assigned: bool = False
     goes_on: bool = False
     behind_buffers: bool = False
+    to_the_back: bool = False
     refused: Literal["again", "renewed", "lost"] = "again"
     max_attempts: int = 10
     gives_up: Literal["dead", "lost", "never"] = "never"
@@ -85,9 +87,16 @@ class Leasing:
         """How many deliveries may go before a message that was given back, where the others go on."""
         if self.renewed:  # the handler is that of a consumer behind the relay, which tries again in place
             return 0
+        if self.to_the_back:
+            return UNBOUNDED
         if self.behind_buffers:
             return self.window * (1 if self.lock == "queue" else self.consumers) - 1
         return (self.window if self.lock != "message" else min(self.outstanding, self.span)) - 1
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether a message that is not settled keeps all others from being handed out."""
+        return self.window == 1 and (self.consumers == 1 or self.lock == "queue")
 
     @property
     def passes_failed(self) -> bool:
@@ -104,10 +113,11 @@ class Leasing:
 
 class Note(NamedTuple):
     """What happened between two steps: a message was `held` (handed over, and not run yet), `open` (run, and not
-    settled), given back at once (`again`); its lease ended (`back`), or ended while its consumer holds it (`undead`).
+    settled), given back at once (`again`), or behind all that waits, of which the last is `since` (`requeued`);
+    its lease ended (`back`), or ended while its consumer holds it (`undead`).
     `since` is the first of its batch."""
 
-    what: Literal["held", "open", "back", "again", "undead"]
+    what: Literal["held", "open", "back", "again", "requeued", "undead"]
     turn: Turn
     since: Turn | None = None
 

@@ -122,7 +122,9 @@ class _Speller:
         self._said: list[str] = []
 
     def words(self, happened: Sequence[_Happened]) -> list[str]:
-        ends = ("open", "again") if self._style == "invoked" else ("back", "open", "again", Do.PARK, Do.SKIP)
+        ends = (
+            ("open", "again") if self._style == "invoked" else ("back", "open", "again", "requeued", Do.PARK, Do.SKIP)
+        )
         kept, batches = _unsettled(happened, ends), _received_with(happened)
         if self._lender.leasing.lock == "group" and self._style == "settled":
             batches = self._receives(happened, kept)
@@ -184,6 +186,11 @@ class _Speller:
             self._said.append(f"{name}:{label}{again}{'!' if each.refused else ''}")
             if not unsettled and not each.late and not each.refused:
                 self._said.append(f"|ack {label}")
+        elif each.what == "requeued":
+            if each.since is not None:
+                self._send_up_to(each.since, put_back=False)
+            self._holding.discard(each.record)
+            self._said.append(f"{name}: |nack {label}")
         elif each.what == "again":
             self._said.append(f"{name}: |nack {label}")
         elif each.what == "back":

@@ -258,6 +258,7 @@ class RabbitMQ(Settings):
             window=self.prefetch,
             goes_on=True,
             behind_buffers=not quorum or limit is not None,
+            to_the_back=quorum and limit is None,
             returns="front" if quorum else "place",
             refused="lost" if self.auto_ack else "again",
             max_attempts=limit + 1 if quorum and limit is not None else 10,

@@ -54,10 +54,8 @@ REJECTED = "no fault makes an application reject a message for good, and send it
 GIVEN_UP = "no fault gives up a message whose attempt failed"
 
 NOT_MADE = {
-    "rabbitmq, quorum: requeued, prefetch 1, one consumer": "the model of a queue without delivery-limit keeps places",
     **{
-        f"rabbitmq, {kind}: {run}": REJECTED
-        for kind in ("classic", "quorum")
+        f"rabbitmq, classic: {run}": REJECTED
         for run in (
             "acknowledged and published again",
             "dead-lettered, and published again",
