@@ -120,17 +120,35 @@ def test_a_value_that_only_this_test_can_read_is_played(tmp_path: Path) -> None:
     assert "e1 sNaN" in seen
 
 
-def test_a_run_goes_on_whatever_is_saved_or_shared(tmp_path: Path) -> None:
-    """The search is made as without these files, on every machine: each that cannot be read is a line, and what the
-    corpus has is left out."""
+@pytest.fixture
+def littered(tmp_path: Path) -> Project:
+    """A right handler among files of strangers, saved ones and those of a corpus."""
     project = Project.at(tmp_path / "shop", handlers=FIXED, test_wallet=HEAD + WALLET)
     corpus = DirectoryBasedExampleDatabase(project.root / "shared")
-    bad = UNREADABLE | UNPLAYABLE
-    for number, text in enumerate(bad.values()):
+    for number, text in enumerate((UNREADABLE | UNPLAYABLE).values()):
         project.write(f".chaoskit/test-wallet-test-wallet-{number:010}.json", text)
         corpus.save(_key(TEST), text.encode())
+    for number, text in enumerate(UNPLAYABLE.values()):
+        project.write(f".chaoskit/test-wallet-test-wallet-{number:010}.as-met.json", text)
     corpus.save(_key(TEST), b"\xff\xfe")
     project.write(".chaoskit/test-wallet-test-wallet-\x1b[31m.json", "{")
+    return project
+
+
+def test_a_job_goes_on_whatever_is_saved_or_shared(littered: Project) -> None:
+    """A long search, too."""
+    ran = littered.chaoskit("fuzz", "--time", "2s", "-n", "0", "--corpus", "shared", "--seed", "1")
+    assert ran.code == 0, ran.text
+    assert_harmless(ran.text)
+    ran.assert_quiet_about_us()
+    assert "the shared corpus has what cannot be played, and it is left out: " in ran.out
+    assert "1 failure" not in ran.out
+
+
+def test_a_run_goes_on_whatever_is_saved_or_shared(littered: Project) -> None:
+    """The search is made as without these files, on every machine: each that cannot be read is a line, and what the
+    corpus has is left out."""
+    project = littered
     ran = project.pytest("--chaos-corpus=shared", "--chaos-schedules=100", "--chaos-seed=1")
     assert ran.code == 0, ran.text
     assert_harmless(ran.text)
@@ -138,7 +156,7 @@ def test_a_run_goes_on_whatever_is_saved_or_shared(tmp_path: Path) -> None:
     said = ran.said_of()[TEST]
     assert said.startswith("held: 100 schedules")
     assert said.count("cannot be read: ") == len(UNREADABLE) + 1, said
-    assert said.count("cannot be replayed") == len(UNPLAYABLE)
+    assert said.count("cannot be replayed") == 2 * len(UNPLAYABLE)
     assert "the shared corpus has what cannot be read, and it is left out: " in said
     assert "the shared corpus has what cannot be played, and it is left out: " in said
 
