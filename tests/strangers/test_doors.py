@@ -453,6 +453,21 @@ def test_a_failure_is_saved_where_there_are_no_hard_links(
     assert os.listdir(tmp_path) == [path.name]
 
 
+def test_a_strangers_file_in_the_way_of_a_failure_hides_it_from_nobody(tmp_path: Path) -> None:
+    """A link to a device, a file that is not ours, or one that is too large: it is saved beside them."""
+    name = hostile_verdict("a").save(tmp_path / "elsewhere").name
+    (tmp_path / "zero").mkdir()
+    (tmp_path / "zero" / name).symlink_to("/dev/zero")
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / name).symlink_to("nowhere")
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / name).write_text(UNREADABLE["digits"])
+    for place in ("zero", "gone", "digits"):
+        saved = hostile_verdict("a").save(tmp_path / place)
+        assert read(saved).violations[0]["invariant"] == "a"
+        assert saved.name != name
+
+
 def test_the_bounds_stand_in_the_document() -> None:
     """Whoever changes one says so there."""
     text = (Path(__file__).parent.parent.parent / "SECURITY.md").read_text(encoding="utf-8")
