@@ -431,8 +431,8 @@ def _places(directory: Path, name: str, text: str) -> Iterator[Path]:
 def _is_there(path: Path, text: str) -> bool:
     """Whether this file is the same failure."""
     try:
-        return _failure(path.read_text(encoding="utf-8")) == _failure(text)
-    except (UnicodeDecodeError, FileNotFoundError):  # not ours; or deleted just now
+        return _failure(_text_in(path)) == _failure(text)
+    except ReproError:  # not ours; or deleted just now
         return False
 
 

@@ -391,6 +391,8 @@ FILES: Rows = {
             "tests/strangers/test_doors.py::test_whatever_reading_raises_is_one_line",
             "tests/strangers/test_doors.py::test_whatever_playing_raises_is_one_answer",
             "tests/strangers/test_doors.py::test_a_run_goes_on_whatever_is_saved_or_shared",
+            "tests/strangers/test_doors.py::test_a_job_goes_on_whatever_is_saved_or_shared",
+            "tests/strangers/test_doors.py::test_a_strangers_file_in_the_way_of_a_failure_hides_it_from_nobody",
             "tests/strangers/test_mutants.py::test_no_hostile_file_runs_or_imports_anything_and_each_is_one_line",
         ),
     ),

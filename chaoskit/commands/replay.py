@@ -120,7 +120,7 @@ def repro_files(paths: Sequence[Path], unpacked: Path) -> Iterator[tuple[Path, P
     memory together."""
     left, most = bounds.LARGEST_SUM, bounds.MOST_FILES
     for number, (path, name) in enumerate(_each(paths, unpacked), start=1):
-        left -= path.stat().st_size if path.is_file() else 0
+        left -= min(path.stat().st_size, bounds.LARGEST_FILE) if path.is_file() else 0  # no more of it is read
         if number > most or left < 0:
             raise click.UsageError(
                 f"{in_line(str(name))}: with this one it is more than {most:,} repro files or "

@@ -106,31 +106,50 @@ def test_a_value_that_only_this_test_can_read_is_played(tmp_path: Path) -> None:
     """The twin of the claims above: a signaling NaN is a value like any other."""
     path = tmp_path / "a.json"
     path.write_text(with_value({"$decimal": "sNaN"}))
-    seen: list[str] = []
+    ever: set[str] = set()
 
     def body(deliver: Any) -> list[str]:
-        seen.clear()
+        seen: list[str] = []
         deliver(lambda message: seen.append(f"{message.id} {message.value}"))
-        return list(seen)
+        ever.update(seen)
+        return seen
 
     first, *others = read(path).events
     repro = attrs.evolve(read(path), events=(first, *(attrs.evolve(event, value=1) for event in others)))
     answer = play(repro, Subject(body, Kafka(), default_invariants(None), False))
     assert answer.became in ("STILL FAILS", "CHANGED"), answer.reason
-    assert "e1 sNaN" in seen
+    assert "e1 sNaN" in ever
 
 
-def test_a_run_goes_on_whatever_is_saved_or_shared(tmp_path: Path) -> None:
-    """The search is made as without these files, on every machine: each that cannot be read is a line, and what the
-    corpus has is left out."""
+@pytest.fixture
+def littered(tmp_path: Path) -> Project:
+    """A right handler among files of strangers, saved ones and those of a corpus."""
     project = Project.at(tmp_path / "shop", handlers=FIXED, test_wallet=HEAD + WALLET)
     corpus = DirectoryBasedExampleDatabase(project.root / "shared")
-    bad = UNREADABLE | UNPLAYABLE
-    for number, text in enumerate(bad.values()):
+    for number, text in enumerate((UNREADABLE | UNPLAYABLE).values()):
         project.write(f".chaoskit/test-wallet-test-wallet-{number:010}.json", text)
         corpus.save(_key(TEST), text.encode())
+    for number, text in enumerate(UNPLAYABLE.values()):
+        project.write(f".chaoskit/test-wallet-test-wallet-{number:010}.as-met.json", text)
     corpus.save(_key(TEST), b"\xff\xfe")
     project.write(".chaoskit/test-wallet-test-wallet-\x1b[31m.json", "{")
+    return project
+
+
+def test_a_job_goes_on_whatever_is_saved_or_shared(littered: Project) -> None:
+    """A long search, too."""
+    ran = littered.chaoskit("fuzz", "--time", "2s", "-n", "0", "--corpus", "shared", "--seed", "1")
+    assert ran.code == 0, ran.text
+    assert_harmless(ran.text)
+    ran.assert_quiet_about_us()
+    assert "the shared corpus has what cannot be played, and it is left out: " in ran.out
+    assert "1 failure" not in ran.out
+
+
+def test_a_run_goes_on_whatever_is_saved_or_shared(littered: Project) -> None:
+    """The search is made as without these files, on every machine: each that cannot be read is a line, and what the
+    corpus has is left out."""
+    project = littered
     ran = project.pytest("--chaos-corpus=shared", "--chaos-schedules=100", "--chaos-seed=1")
     assert ran.code == 0, ran.text
     assert_harmless(ran.text)
@@ -138,7 +157,7 @@ def test_a_run_goes_on_whatever_is_saved_or_shared(tmp_path: Path) -> None:
     said = ran.said_of()[TEST]
     assert said.startswith("held: 100 schedules")
     assert said.count("cannot be read: ") == len(UNREADABLE) + 1, said
-    assert said.count("cannot be replayed") == len(UNPLAYABLE)
+    assert said.count("cannot be replayed") == 2 * len(UNPLAYABLE)
     assert "the shared corpus has what cannot be read, and it is left out: " in said
     assert "the shared corpus has what cannot be played, and it is left out: " in said
 
@@ -432,6 +451,21 @@ def test_a_failure_is_saved_where_there_are_no_hard_links(
     path = hostile_verdict("a").save(tmp_path)
     assert read(path).violations[0]["invariant"] == "a"
     assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_strangers_file_in_the_way_of_a_failure_hides_it_from_nobody(tmp_path: Path) -> None:
+    """A link to a device, a file that is not ours, or one that is too large: it is saved beside them."""
+    name = hostile_verdict("a").save(tmp_path / "elsewhere").name
+    (tmp_path / "zero").mkdir()
+    (tmp_path / "zero" / name).symlink_to("/dev/zero")
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone" / name).symlink_to("nowhere")
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits" / name).write_text(UNREADABLE["digits"])
+    for place in ("zero", "gone", "digits"):
+        saved = hostile_verdict("a").save(tmp_path / place)
+        assert read(saved).violations[0]["invariant"] == "a"
+        assert saved.name != name
 
 
 def test_the_bounds_stand_in_the_document() -> None:
