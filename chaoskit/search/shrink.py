@@ -186,8 +186,11 @@ class Shrinker:
         return faults, tuple(kind for kind in KINDS if kind in alike)
 
     def _substitutes(self, stream: Stream, faults: Plan) -> Iterator[Plan]:
-        """The plans in which another fault stands for one of these."""
-        singles = list(_plans(Plans(self.broker.model(stream), self.kinds, 0), stream, self.kinds, 1))
+        """The plans in which another fault stands for one of these; of two, the mildest in the place of both, too."""
+        plans = Plans(self.broker.model(stream), self.kinds, 0)
+        singles = list(_plans(plans, stream, self.kinds, 1))
+        if len(faults) == 2:
+            yield from _plans(plans, stream, self.kinds, 2, most=2)
         for number in range(len(faults)):
             for single in singles:
                 yield (*faults[:number], *single, *faults[number + 1 :])
@@ -296,7 +299,7 @@ MILD = 16
 """Arguments of one kind at one event that are tried below."""
 
 
-def _plans(plans: Plans, stream: Stream, kinds: Sequence[FaultKind], count: int) -> Iterator[Plan]:
+def _plans(plans: Plans, stream: Stream, kinds: Sequence[FaultKind], count: int, most: int = MILD) -> Iterator[Plan]:
     """Every plan of `count` faults with mild parameters, those of the first kinds first."""
     singles = [
         choice.kind(stream.ids[position], *arguments)
@@ -304,7 +307,7 @@ def _plans(plans: Plans, stream: Stream, kinds: Sequence[FaultKind], count: int)
         for position in range(len(stream))
         for choice in plans.choices(position)
         if choice.kind is kind
-        for arguments in _mildest(choice.ranges)
+        for arguments in _mildest(choice.ranges)[:most]
     ]
     yield from itertools.combinations_with_replacement(singles, count)
 

@@ -11,7 +11,19 @@ import attrs
 import pytest
 from hypothesis import strategies as st
 
-from chaoskit import Duplicate, Event, Kafka, Overtake, RabbitMQ, Redeliver, Resend, SqsStandard, Verdict, Webhook, check
+from chaoskit import (
+    Duplicate,
+    Event,
+    Kafka,
+    Overtake,
+    RabbitMQ,
+    Redeliver,
+    Resend,
+    SqsStandard,
+    Verdict,
+    Webhook,
+    check,
+)
 from chaoskit.brokers import Settings
 from chaoskit.errors import ReproError
 from chaoskit.faults import KINDS
