@@ -186,42 +186,48 @@ class Shrinker:
         return faults, tuple(kind for kind in KINDS if kind in alike)
 
     def _substitutes(self, stream: Stream, faults: Plan) -> Iterator[Plan]:
-        """The plans in which another fault stands for one of these."""
-        singles = list(_plans(Plans(self.broker.model(stream), self.kinds, 0), stream, self.kinds, 1))
+        """The plans in which another fault stands for one of these; of two, the mildest in the place of both, too."""
+        plans = Plans(self.broker.model(stream), self.kinds, 0)
+        singles = list(_plans(plans, stream, self.kinds, 1))
+        if len(faults) == 2:
+            yield from _plans(plans, stream, self.kinds, 2, most=2)
         for number in range(len(faults)):
             for single in singles:
                 yield (*faults[:number], *single, *faults[number + 1 :])
 
     def _below(self, stream: Stream, faults: Plan, values: list[object]) -> tuple[Stream, Plan]:
-        """Try what is smaller than the scenario and cannot be reached by taking away, mildest first."""
-        budget = self.tried + BELOW
-        kinds = [kind for kind in self.kinds if any(type(fault) is kind for fault in faults)]
-        kinds += [kind for kind in self.kinds if kind not in kinds]
-        for smaller, plan in self._smaller(stream, faults, values, kinds):
-            if self.tried >= budget:
-                break
-            if self._try(smaller, plan):
-                return smaller, plan
+        """Try what is smaller than the scenario and cannot be reached by taking away, mildest first. Other events and
+        faults must not use up what other values may take."""
+        for candidates in (self._smaller(stream, faults), self._with_other_values(stream, faults, values)):
+            budget = self.tried + BELOW
+            for smaller, plan in candidates:
+                if self.tried >= budget:
+                    break
+                if self._try(smaller, plan):
+                    return smaller, plan
         return stream, faults
 
-    def _smaller(
-        self, stream: Stream, faults: Plan, values: list[object], kinds: Sequence[FaultKind]
-    ) -> Iterator[tuple[Stream, Plan]]:
-        """Fewer events with up to two faults, or as many events with fewer; and then fewer events with other values."""
-        sizes = range(max(1, self.min_size), len(stream) + 1)
-        for size in sizes:
+    def _smaller(self, stream: Stream, faults: Plan) -> Iterator[tuple[Stream, Plan]]:
+        """Fewer events with up to two faults, or as many events with fewer."""
+        kinds = [kind for kind in self.kinds if any(type(fault) is kind for fault in faults)]
+        kinds += [kind for kind in self.kinds if kind not in kinds]
+        for size in range(max(1, self.min_size), len(stream) + 1):
             for count in self._counts(size < len(stream), faults):
                 for positions in itertools.combinations(range(len(stream)), size):
                     smaller = stream.keep(positions)
                     for plan in _plans(Plans(self.broker.model(smaller), kinds, 0), smaller, kinds, count):
                         yield smaller, plan
-        if self.free_values:
-            for size in sizes[:2]:
-                if size < len(stream):
-                    for smaller in _with_other_values(stream, size, values):
-                        count = 0 if self.in_order else 1
-                        for plan in _plans(Plans(self.broker.model(smaller), kinds, 0), smaller, kinds, count):
-                            yield smaller, plan
+
+    def _with_other_values(self, stream: Stream, faults: Plan, values: list[object]) -> Iterator[tuple[Stream, Plan]]:
+        """Fewer events with other values of the stream that was found, and a fault of the kinds that failed."""
+        kinds = list(dict.fromkeys(map(type, faults)))
+        if not self.free_values:
+            return
+        for size in range(max(1, self.min_size), len(stream))[:2]:
+            for smaller in _with_other_values(stream, size, values):
+                plans = Plans(self.broker.model(smaller), kinds, 0)
+                for plan in _plans(plans, smaller, kinds, 0 if self.in_order else 1):
+                    yield smaller, plan
 
     def _counts(self, fewer_events: bool, faults: Plan) -> range:
         """How many faults are tried: two where there was one, too, if that saves an event."""
@@ -296,7 +302,7 @@ MILD = 16
 """Arguments of one kind at one event that are tried below."""
 
 
-def _plans(plans: Plans, stream: Stream, kinds: Sequence[FaultKind], count: int) -> Iterator[Plan]:
+def _plans(plans: Plans, stream: Stream, kinds: Sequence[FaultKind], count: int, most: int = MILD) -> Iterator[Plan]:
     """Every plan of `count` faults with mild parameters, those of the first kinds first."""
     singles = [
         choice.kind(stream.ids[position], *arguments)
@@ -304,7 +310,7 @@ def _plans(plans: Plans, stream: Stream, kinds: Sequence[FaultKind], count: int)
         for position in range(len(stream))
         for choice in plans.choices(position)
         if choice.kind is kind
-        for arguments in _mildest(choice.ranges)
+        for arguments in _mildest(choice.ranges)[:most]
     ]
     yield from itertools.combinations_with_replacement(singles, count)
 

@@ -251,7 +251,7 @@ class Case:
         return any(self._gives(order, run) for order in orders)
 
     def _gives(self, order: Sequence[int], run: Run) -> bool:
-        lost = run.outcome.lost if self.subject.loss == "left out" else ()
+        lost = self._lost(run)
         if lost:
             ids = self.model.stream.ids
             order = [position for position in order if ids[position] not in lost]
@@ -266,6 +266,10 @@ class Case:
             return True
         return self.subject.agree(self.reference(lost), run.outcome, other)
 
+    def _lost(self, run: Run) -> tuple[EventId, ...]:
+        """What this run is compared without."""
+        return run.outcome.lost if self.subject.loss == "left out" else ()
+
     def likely_orders(self, run: Run) -> list[list[int]]:
         """Two fault-free orders near to this run: by first and by last delivery, each lane in its own order."""
         first: dict[int, int] = {}
@@ -274,7 +278,8 @@ class Case:
             if step[0] == DELIVER:
                 first.setdefault(step[2], number)
                 last[step[2]] = number
-        lanes = self.model.lanes()
+        lost, ids = self._lost(run), self.model.stream.ids
+        lanes = [[position for position in lane if ids[position] not in lost] for lane in self.model.lanes()]
         found = [_lanes_in_order(lanes, times) for times in (first, last)]
         return found[:1] if found[0] == found[1] else found
 
