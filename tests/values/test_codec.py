@@ -299,6 +299,13 @@ def test_a_local_class_has_no_encoding() -> None:
         encode(Local(1))
 
 
+def test_sets_are_written_in_one_order() -> None:
+    """Whatever the order of their hashes in this process is."""
+    letters = [*"qwertyuiopasdfghjkl"]
+    assert encode(set(letters)) == {"$set": sorted(letters)}
+    assert encode(frozenset({3, 1, 2})) == {"$frozenset": [1, 2, 3]}
+
+
 def test_lenient_shows_what_cannot_be_encoded() -> None:
     """What is only shown keeps its text, beside values that are encoded."""
     shown = lenient({"sum": 1, "wallet": Temperature})
@@ -406,6 +413,11 @@ def test_decoding_imports_nothing() -> None:
         {"$object": "msgspec:Struct", "fields": {}},
         {"$namespace": [1]},
         {"$namespace": {"$dict": [[1, 2]]}},
+        {"$enum": f"{__name__}:Level", "value": True},
+        {"$enum": f"{__name__}:Level", "value": 1.0},
+        {"$object": f"{__name__}:Point", "items": [1, 2, 3]},
+        {"$object": f"{__name__}:Point", "items": [1]},
+        {"$object": f"{__name__}:Spot", "items": [1, 2, 3]},
         {"$enum": f"{__name__}:Kind", "value": "debit"},
         {"$enum": f"{__name__}:Money", "value": 1},
         {"$enum": f"{__name__}:Kind"},

@@ -9,7 +9,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import cached_property
@@ -54,6 +54,7 @@ class Owner(models.Model):
 class DjangoAccount(models.Model):
     name = models.CharField(max_length=20, primary_key=True)
     balance = models.IntegerField(default=0)
+    closed = models.DateField(null=True)
     owner = models.ForeignKey(Owner, null=True, on_delete=models.CASCADE)
 
     class Meta:
@@ -266,7 +267,19 @@ def test_the_columns_of_a_row_are_all_that_it_means() -> None:
     assert [d.path for d in differences(plain, DjangoAccount(name="a", owner_id=8))] == ["state.owner_id"]
     deferred = DjangoAccount.from_db("default", ["name"], ["a"])
     assert "balance" in deferred.get_deferred_fields()
-    assert [d.path for d in differences(deferred, plain)] == ["state.balance", "state.owner_id"]
+    assert [d.path for d in differences(deferred, plain)] == ["state.balance", "state.closed", "state.owner_id"]
+
+
+def test_a_date_of_a_row_is_no_clock_that_may_differ() -> None:
+    """It is a column like any other; only what an object holds beside its `==` may be one."""
+    one, two = (DjangoAccount(name="a", closed=date(2025, 1, day)) for day in (1, 2))
+    assert [d.path for d in differences(one, two)] == ["state.closed"]
+
+
+def test_what_is_not_there_yet_is_a_difference_where_it_is_no_cache() -> None:
+    """A public field is None on one side only; a private one may be filled when it is first used."""
+    assert [d.path for d in differences(Entity("a", 1), Entity("a", None))] == ["state.balance"]  # type: ignore[arg-type]
+    assert same(Careless("a", 1), Careless("a", None))  # type: ignore[arg-type]
 
 
 def test_whether_a_class_looks_there_itself_is_told() -> None:

@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import SkipTest
 
 import pytest
 from hypothesis import strategies as st
+from hypothesis.errors import UnsatisfiedAssumption
 
 import chaoskit
 from chaoskit import (
@@ -200,3 +202,39 @@ def test_the_package_is_lazy_and_names_what_it_does_not_have() -> None:
         assert getattr(chaoskit, name) is not None
     with pytest.raises(AttributeError, match="has no attribute 'Rabbit'"):
         _ = chaoskit.Rabbit
+
+
+@pytest.mark.parametrize(
+    "value", [{"amount": 1}, [1], {"lines": [{"amount": 1}]}, ({"amount": 1},), {1, 2}], ids=lambda value: str(value)
+)
+def test_a_handler_that_changes_its_message_harms_nobody(value: Any) -> None:
+    """The second delivery has a value of its own, however that is copied."""
+
+    def test(deliver: Any) -> Any:
+        seen: set[str] = set()
+
+        def handle(message: Message) -> None:
+            seen.add(repr(message.value))
+            inner = message.value[0] if isinstance(message.value, tuple) else message.value
+            inner.clear()
+
+        deliver(handle)
+        return sorted(seen)
+
+    stream = [Event("a", value)]
+    assert run(test, Scenario(stream, Kafka(), [Duplicate("e1")])).status == "held"
+
+
+@pytest.mark.parametrize("word", [UnsatisfiedAssumption, SkipTest])
+def test_what_the_body_tells_its_runner_after_the_deliveries_is_no_failure(word: type[Exception]) -> None:
+    """An assumption that does not hold, a skip: they are addressed to whoever drew the stream."""
+
+    def test(deliver: Any) -> Any:
+        count: list[int] = []
+        deliver(lambda message: count.append(1))
+        if len(count) > 1:
+            raise word
+        return {"count": 1}
+
+    with pytest.raises(word):
+        run(test, Scenario([Event("a", 1)], Kafka(), [Duplicate("e1")]))

@@ -192,3 +192,5 @@ def test_only_rounding_is_told_from_a_real_difference() -> None:
     assert only_rounding(Difference("state", 0.1 + 0.2, 0.3))
     assert not only_rounding(Difference("state", 0.1, 0.3))
     assert not only_rounding(Difference("state", 1, 1.0))
+    assert not only_rounding(Difference("state", 1.0, ABSENT))
+    assert not only_rounding(Difference("state", ABSENT, 1.0))
