@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from typing import Any, NoReturn
 from unittest import SkipTest
 
+from chaoskit.clock import today
+from chaoskit.epoch import seed_at
 from chaoskit.event import Stream
 from chaoskit.faults import Fault, FaultKind
 from chaoskit.search.evidence import Evidence
@@ -29,6 +31,8 @@ class Asked:
     """Seconds for each test."""
     patience: float | None = None
     """Seconds after which no new stream is begun where nobody says how much is to be tried."""
+    epoch: float | None = None
+    """When the producer begins to send; None: when the seed was drawn."""
     limit: Limit | None = None
     """For each run of a test."""
     recorder: Recorder | None = None
@@ -43,7 +47,7 @@ class Asked:
         """The seed, and whether somebody chose it."""
         if decorated is not None:
             return as_seed(decorated), True
-        return secrets.randbits(32), False
+        return fresh_seed(), False
 
     def limited(self) -> AbstractContextManager[None]:
         """Within this the limit holds."""
@@ -82,6 +86,11 @@ def around(asked: Asked) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+def fresh_seed() -> int:
+    """A seed that nobody chose, which has the present hour in it."""
+    return seed_at(today(), secrets.randbits(32))
 
 
 def as_seed(given: Any) -> int:

@@ -84,7 +84,7 @@ def died_verdict(repro: Repro, message: str) -> Verdict:
     return Verdict(
         "violated",
         violations=(Violation(DIED, message),),
-        scenario=Scenario(shown, repro.broker, repro.faults),
+        scenario=Scenario(shown, repro.broker, repro.faults, epoch=repro.epoch),
         schedule=Schedule(repro.schedule),
         test=repro.test,
     )

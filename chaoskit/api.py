@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
 
+from chaoskit.ambient import fresh_seed
 from chaoskit.brokers import Kafka
 from chaoskit.decorated import Given, called_with_deliver
+from chaoskit.epoch import checked_epoch, epoch_of
 from chaoskit.errors import UsageError
 from chaoskit.execute import Deliver
 from chaoskit.faults import FaultKind
@@ -37,6 +38,7 @@ def check(
     loss: Loss | None = None,
     poison: Iterable[type[Exception]] | None = None,
     limit: float | None = LIMIT,
+    epoch: float | None = None,
 ) -> Verdict:
     """Search for a delivery of `events` that `broker` can make and that `test` does not survive.
 
@@ -46,8 +48,9 @@ def check(
     the same verdict everywhere; without one it is drawn and stands in the verdict. `across_keys="any"` accepts results
     that some order without any fault gives, too. `loss="violation"` makes a failure of what the broker's settings
     lose, which is else left out of the comparison. `poison` are the exceptions that mean "this message can never be
-    handled". A run that takes more than `limit` seconds hangs, which is a failure; None: no limit, and there is none
-    outside of the main thread.
+    handled". `epoch` is when the producer begins to send, in seconds since 1970: left out, the hour in which the seed
+    was drawn, and 14 November 2023 for a seed that somebody chose. A run that takes more than `limit` seconds hangs,
+    which is a failure; None: no limit, and there is none outside of the main thread.
 
     A test that `@chaos` decorates is taken, too, with its fixtures in a functools.partial: what is left out here is
     then as the decorator says, but for `schedules` and `seed`.
@@ -56,13 +59,14 @@ def check(
     NotDeterministic where a schedule has two results.
     """
     if seed is None:
-        seed = secrets.randbits(32)
+        seed = fresh_seed()
     with called_with_deliver(test) as given, limited(_seconds(limit)) as armed:
         if given.terms is not None:
             if faults is None and without is None:
                 faults, without = _kinds(given.terms, broker)
             broker = given.terms.broker if broker is None else broker
         subject = _subject(given, Kafka() if broker is None else broker, invariants, loss, poison, armed)
+        subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         across_keys = _across_keys(given, across_keys)
         verdict = investigate(
             question(
@@ -94,6 +98,7 @@ def run(
         raise UsageError(f"run(scenario={scenario!r}): a Scenario(events, broker, faults) is needed")
     with called_with_deliver(test) as given, limited(_seconds(limit)) as armed:
         subject = _subject(given, scenario.broker, invariants, loss, poison, armed)
+        subject = attrs.evolve(subject, epoch=scenario.epoch)
         across_keys = _across_keys(given, across_keys)
         try:
             verdict = run_one(subject, scenario.events, scenario.faults)
@@ -108,6 +113,14 @@ def run(
 def _kinds(terms: Any, broker: Broker | None) -> tuple[Any, Any]:
     """`faults` and `without` of a decorated test. Without some means all but these of another broker, too."""
     return (terms.faults, None) if broker is None or terms.without is None else (None, terms.without)
+
+
+def _epoch(given: Given, asked: float | None, seed: int) -> float:
+    """What is asked, else what the decorator says, else what the seed knows."""
+    epoch = checked_epoch(asked)
+    if epoch is None and given.terms is not None:
+        epoch = given.terms.epoch
+    return epoch_of(seed) if epoch is None else epoch
 
 
 def _seconds(limit: Any) -> float | None:

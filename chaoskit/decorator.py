@@ -13,6 +13,7 @@ import hypothesis
 
 from chaoskit import ambient
 from chaoskit.brokers import Kafka
+from chaoskit.epoch import checked_epoch, epoch_of
 from chaoskit.errors import ChaosFailure, UsageError
 from chaoskit.event import Stream
 from chaoskit.execute import Body, Deliver
@@ -45,6 +46,7 @@ class Terms:
     without: frozenset[FaultKind] | None = None
     loss: Loss = "left out"
     poison: tuple[type[Exception], ...] = ()
+    epoch: float | None = None
 
     def subject(
         self, body: Body, is_async: bool, limit: Limit | None = None, recorder: Recorder | None = None
@@ -75,6 +77,7 @@ def chaos(
     across_keys: str = "violation",
     loss: Loss = "left out",
     poison: Iterable[type[Exception]] = (),
+    epoch: float | None = None,
 ) -> Callable[[Function], Function]:
     """Run the decorated test under every kind of delivery that `broker` can make.
 
@@ -86,7 +89,8 @@ def chaos(
     between partitions. What the broker's settings lose is left out of the comparison, and a pass says so;
     `loss="violation"` makes it a failure. `poison` are the exceptions with which the handler says that a message can
     never be handled: it refuses it in order, too, the broker gives it up by its rule, and its effect is expected
-    nowhere.
+    nowhere. `epoch` is when the producer begins to send, in seconds since 1970, as `message.timestamp` says: left out,
+    the hour in which the seed was drawn, and 14 November 2023 for a seed that somebody chose. A repro file has it.
 
     `max_examples` and `deadline` of a Hypothesis profile change nothing here: they are meant for examples, and one run
     of a chaos test is a schedule. `schedules`, --chaos-schedules and --chaos-time say how much is tried;
@@ -108,7 +112,7 @@ def chaos(
         raise UsageError(f"allow_unknown={allow_unknown!r}: say in words why nothing can be shown")
     terms = Terms(
         events, broker, kinds, default_invariants(invariants), schedules, allow_unknown, across_keys, left_out, loss,
-        poisons(poison),
+        poisons(poison), checked_epoch(epoch),
     )  # fmt: skip
     number = SCHEDULES if schedules is None else schedules
     question(
@@ -200,6 +204,8 @@ def conduct(wrapper: Any, given: dict[str, Any]) -> Verdict:
 def _search(wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any], asked: ambient.Asked) -> Verdict:
     name = asked.test or name_of(wrapper)
     seed, chosen = asked.seed(wrapper._hypothesis_internal_use_seed)
+    begins = next(epoch for epoch in (terms.epoch, asked.epoch, epoch_of(seed)) if epoch is not None)
+    subject = attrs.evolve(subject, epoch=begins)
     examples = [_literal(example) for example in getattr(wrapper, "hypothesis_explicit_examples", ())]
     verdict = investigate(
         question(
@@ -245,6 +251,7 @@ def _show_output(subject: Subject, verdict: Verdict) -> None:
     assert verdict.scenario is not None
     if any(violation.invariant in (HANG, DIED, ENDED) for violation in verdict.violations):
         return
+    subject = attrs.evolve(subject, epoch=verdict.scenario.epoch)
     subject.on(verdict.scenario.stream).run(verdict.scenario.faults)
 
 

@@ -96,9 +96,10 @@ class Run:
 class Mailbox:
     """Makes the messages of one stream, each decoded anew. Values that cannot change are shared."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, epoch: float) -> None:
         self.model = model
-        self.message = model.mail([_copier_of(event) for event in model.stream.events])
+        self.epoch = epoch
+        self.message = model.mail([_copier_of(event) for event in model.stream.events], epoch)
 
 
 _ATOMS = frozenset({int, str, bytes, float, bool, type(None), complex})

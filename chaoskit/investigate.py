@@ -372,7 +372,7 @@ def hung_verdict(subject: Subject, hung: Hung) -> Verdict:
     return Verdict(
         "violated",
         violations=(Violation(HANG, where_it_hung(hung)),),
-        scenario=Scenario(case.model.stream.events, subject.broker, faults),
+        scenario=Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch),
         schedule=case.model.schedule(faults, hung.steps, hung.refusals),
         expected=case.reference().state,
         reference=case.reference(),
@@ -390,7 +390,7 @@ def violated(
     return Verdict(
         "violated",
         violations=case.violations(run),
-        scenario=Scenario(case.model.stream.events, case.subject.broker, faults),
+        scenario=Scenario(case.model.stream.events, case.subject.broker, faults, epoch=case.subject.epoch),
         schedule=schedule,
         label=label,
         expected=reference.state,
@@ -466,7 +466,7 @@ def _run_one(subject: Subject, stream: Stream, faults: Plan) -> Verdict:
     if violations:
         confirm(Found(case, faults, run))
         return violated(case, faults, run, case.label(run))
-    shown = Scenario(case.model.stream.events, subject.broker, faults)
+    shown = Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch)
     calm = steps == case.steps(())
     left_out = subject.leaves_out({type(fault) for fault in faults})
     return Verdict(

@@ -82,7 +82,7 @@ def _play(repro: Repro, subject: Subject, across_keys: str, faults: Collection[F
     def answer(became: Became, reason: str = "", verdict: Verdict | None = None) -> Answer:
         return Answer(became, repro.path, repro.test, reason, verdict)
 
-    subject = attrs.evolve(subject, loss=repro.loss)
+    subject = attrs.evolve(subject, loss=repro.loss, epoch=repro.epoch)
     try:
         if reason := _unasked(repro, subject):
             return answer("CANNOT REPLAY", reason)

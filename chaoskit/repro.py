@@ -22,6 +22,7 @@ from cattrs.strategies import configure_tagged_union
 from chaoskit import __version__, bounds
 from chaoskit.brokers import BROKERS
 from chaoskit.codec import Shown, decode, decode_plain, encode, lenient
+from chaoskit.epoch import EPOCH, is_epoch
 from chaoskit.errors import ChaosError, CodecError, ReproError, StreamError, UsageError, did_you_mean
 from chaoskit.event import Event, EventId, Stream
 from chaoskit.faults import KIND_BY_NAME, Fault
@@ -96,6 +97,7 @@ class Repro:
     states: States | None = None
     versions: Mapping[str, str] = attrs.field(factory=dict)
     loss: Loss = "left out"
+    epoch: float = EPOCH
     found: AsFound | None = None
     told: Mapping[str, Any] = attrs.field(factory=dict)
     own_broker: Mapping[str, Any] | None = None
@@ -273,6 +275,8 @@ def document(verdict: Verdict, write_event: Callable[[Event], dict[str, Any]] = 
     }
     if verdict.loss != "left out":  # what files of before mean that say nothing
         data["loss"] = verdict.loss
+    if scenario.epoch != EPOCH:
+        data["epoch"] = scenario.epoch
     if verdict.found is not None:
         data["found"] = [write_event(event) for event in verdict.found]
         data["found_faults"] = [CONVERTER.unstructure(fault, Fault) for fault in verdict.found_faults]
@@ -554,6 +558,7 @@ def _from_document(path: Path, data: Any) -> Repro:
         path, test, broker, stamped, faults, steps, data["expected"], data["observed"],
         tuple(violations), keys, label if isinstance(label, str) else None,
         _read_states(data, len(stamped), len(steps)), _read_versions(data["versions"]), _read_loss(data),
+        _read_epoch(data),
         _read_found(data), _read_told(data.get("told")), own,
     )  # fmt: skip
 
@@ -595,6 +600,14 @@ def _read_states(data: Mapping[str, Any], events: int, steps: int) -> States | N
     if first is not None and (type(first) is not int or not 1 <= first <= steps):
         raise ReproError(f'"states": "first_difference" is {first!r}, not the number of a step')
     return States(tuple(states["in_order"]), tuple(states["observed"]), first, states.get("initial"))
+
+
+def _read_epoch(data: Mapping[str, Any]) -> float:
+    """Files of before have none."""
+    epoch: Any = data.get("epoch", EPOCH)
+    if not is_epoch(epoch):
+        raise ReproError(f'"epoch" is {visible(repr(epoch)[:40])}: seconds since 1970 are needed')
+    return float(epoch)
 
 
 def _read_loss(data: Mapping[str, Any]) -> Loss:

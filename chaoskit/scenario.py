@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from chaoskit.epoch import EPOCH, checked_epoch
 from chaoskit.errors import ImpossibleFault, UsageError, did_you_mean
 from chaoskit.event import Event, Message, Stream
 from chaoskit.faults import KIND_BY_NAME, Fault, FaultKind
@@ -40,8 +41,9 @@ class Model(Protocol):
     def lanes(self) -> list[list[int]]:
         """The positions of the events in each lane whose order the broker fixes without any fault."""
 
-    def mail(self, copiers: Sequence[Callable[[Any], Any] | None]) -> Callable[[Raw], Message]:
-        """From a delivery to what the handler receives. `copiers` copy the values that can change."""
+    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
+        """From a delivery to what the handler receives. `copiers` copy the values that can change; `epoch` is when the
+        producer begins to send."""
 
 
 class Broker(Protocol):
@@ -90,13 +92,16 @@ def _faults(faults: Iterable[Fault]) -> tuple[Fault, ...]:
 
 @attrs.frozen
 class Scenario:
-    """A stream, a broker and what goes wrong. Raises UsageError where a fault names an event that is not there."""
+    """A stream, a broker and what goes wrong. `epoch`: when the producer begins to send, in seconds since 1970. Raises
+    UsageError where a fault names an event that is not there."""
 
     events: tuple[Event, ...] = attrs.field(converter=_events)
     broker: Broker
     faults: tuple[Fault, ...] = attrs.field(default=(), converter=_faults)
+    epoch: float = attrs.field(default=EPOCH, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
+        checked_epoch(self.epoch)
         ids = {event.id for event in self.events}
         for fault in self.faults:
             if fault.at not in ids:

@@ -272,7 +272,92 @@ REPORTS: Rows = {
 
 # D, continued: runs, values, and the first test that is written.
 
-RUNS: Rows = {}
+BAD = "tests/values/test_bad_handlers.py"
+LIMIT = "tests/plugin/test_limit.py"
+
+RUNS: Rows = {
+    "F-41": (
+        "what a handler writes goes to an open null device, bytes and all",
+        (f"{BAD}::test_a_handler_may_write_bytes_to_standard_output_and_ask_for_its_number",),
+    ),
+    "F-47": (
+        "a failure of what the handler calls is told to be `Fail`, which chaoskit makes itself",
+        (
+            f"{BAD}::test_a_failure_of_what_the_handler_calls_is_told_to_be_a_fault_that_chaoskit_makes",
+            f"{BAD}::test_any_other_is_a_rejection_to_be_caught",
+        ),
+    ),
+    "F-51": (
+        "30 s a run by default, at every door; a timeout around the test ends it as that means to",
+        (
+            f"{LIMIT}::test_an_ordinary_run_has_a_limit_too_and_a_c_function_that_never_returns_ends_the_process",
+            f"{LIMIT}::test_a_timeout_of_pytest_timeout_ends_the_test_as_that_means_it_to",
+            f"{LIMIT}::test_a_limit_holds_beside_an_outer_timeout_that_is_longer",
+            f"{BAD}::test_a_scenario_that_hangs_is_violated_and_nobody_waits_for_it",
+            f"{BAD}::test_a_handler_that_is_slower_altogether_than_the_limit_of_a_run_is_never_flagged",
+        ),
+    ),
+    "F-57": (
+        "a long test tells how it stands, and ends after a minute that is said",
+        (
+            "tests/plugin/test_time.py::test_a_slow_test_ends_after_a_time_that_is_said_and_tells_a_log_how_it_stands",
+            "tests/plugin/test_time.py::test_a_terminal_shows_how_a_long_test_stands_and_forgets_it",
+            "tests/plugin/test_time.py::test_the_default_time_only_cuts_off_between_streams",
+        ),
+    ),
+    "F-58": (
+        "a stale state comes with the recipe for Django, SQLAlchemy and FastAPI",
+        (f"{BAD}::test_a_stale_state_comes_with_the_recipe_of_the_framework_that_is_there",),
+    ),
+    "F-59": (
+        "messages begin at the present hour, which the seed and the file keep, or when somebody says",
+        (
+            "tests/values/test_epoch.py::test_a_seed_that_nobody_chose_begins_at_the_present_hour_and_ever_after_at_that_hour",
+            "tests/values/test_epoch.py::test_what_somebody_says_is_what_the_messages_say",
+            "tests/values/test_epoch.py::test_a_file_keeps_when_it_was_and_is_replayed_then",
+            "tests/values/test_epoch.py::test_a_file_that_says_nothing_is_of_november_2023",
+        ),
+    ),
+    "F-76": (
+        "a handler that swallows what ends it is ended line by line, sync and async",
+        (
+            f"{BAD}::test_a_handler_that_swallows_all_that_it_is_told_is_found_and_shrunk",
+            f"{LIMIT}::test_a_coroutine_that_swallows_everything_does_not_keep_the_loop_of_a_plugin",
+            "tests/fuzz/test_trouble.py::test_a_handler_that_hangs_is_found_with_the_step_at_which_it_does",
+        ),
+    ),
+    "F-77": (
+        "a handler that replaces the clock stops nobody's",
+        (
+            "tests/plugin/test_time.py::test_a_clock_that_jumps_changes_nothing",
+            "tests/fuzz/test_trouble.py::test_a_clock_that_jumps_changes_nothing",
+        ),
+    ),
+    "F-78": (
+        "SystemExit in a handler is a finding, with its schedule",
+        (
+            f"{BAD}::test_a_handler_that_ends_its_process_is_a_finding_shrunk_to_one_event_that_comes_twice",
+            f"{BAD}::test_one_that_does_so_in_order_already_is_an_error_that_names_the_event",
+            f"{BAD}::test_its_file_says_fixed_once_it_is_repaired_also_with_messages_behind_it",
+        ),
+    ),
+    "F-79": (
+        "a child that comes back from the handler ends there, and is told",
+        (
+            f"{BAD}::test_a_child_that_comes_back_from_the_handler_ends_there_and_is_told",
+            f"{BAD}::test_a_child_that_ends_by_itself_is_no_finding",
+        ),
+    ),
+    "F-93": (
+        "a handler whose work is not done when it returns is named, at any message",
+        (
+            f"{BAD}::test_a_handler_that_returns_what_has_not_run_is_named_at_whichever_message_it_is",
+            f"{BAD}::test_in_an_async_test_too",
+            f"{BAD}::test_an_async_handler_that_leaves_tasks_running_is_told_which",
+            f"{BAD}::test_tasks_that_the_handler_or_the_test_waits_for_are_none_of_these",
+        ),
+    ),
+}
 
 VALUES: Rows = {
     "F-40": (
@@ -487,6 +572,20 @@ MUTANTS: Rows = {
             "tests/quality/test_restarts.py::test_memory_outside_of_the_process_is_kept",
             "tests/quality/test_restarts.py::test_only_the_consumer_that_restarts_forgets",
             "tests/quality/test_restarts.py::test_each_restart_makes_a_new_handler",
+        ),
+    ),
+    "F-99": (
+        "tests of jobs take the time that the machine needs",
+        (
+            "tests/fuzz/test_trouble.py::test_a_handler_that_ends_its_process_is_found_with_the_step_at_which_it_did",
+            "tests/fuzz/test_trouble.py::test_a_handler_that_ends_its_process_in_order_already_is_an_error",
+        ),
+    ),
+    "F-100": (
+        "where SIGINT is ignored children get it all the same, and a job says how it is stopped",
+        (
+            "tests/fuzz/test_trouble.py::test_what_a_test_has_started_ends_with_it_and_its_children_can_be_interrupted",
+            "tests/fuzz/test_trouble.py::test_a_job_that_ignores_ctrl_c_says_how_it_is_stopped_and_is",
         ),
     ),
 }

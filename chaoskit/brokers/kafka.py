@@ -9,7 +9,6 @@ docs/kafka.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -32,7 +31,7 @@ from chaoskit.brokers.kafka_share import share_rules
 from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.log import LogSettings
 from chaoskit.brokers.partitioners import KAFKA_PARTITIONERS
-from chaoskit.brokers.producer import EPOCH, Producer
+from chaoskit.brokers.producer import Producer
 from chaoskit.brokers.queue import QueueSettings
 from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.errors import StreamError, UsageError
@@ -435,8 +434,9 @@ class Kafka(Settings):
             max_attempts=self.max_attempts,
             gives_up="never" if self.on_error == "stop" else "dead",
         )
-        placed = partial(_placed, self.topic)
-        return QueueSettings(self.topic, producer, lends, placed, "sender", growth, style="crashed")
+        return QueueSettings(
+            self.topic, producer, lends, _placed, "sender", growth, style="crashed", put_back=_put_back
+        )
 
     def key_bytes(self, key: Any) -> bytes | None:
         if self.key_serializer is not None and key is not None:
@@ -464,16 +464,15 @@ _IDLE = {
 """Settings that a group does not read."""
 
 
-def _placed(topic: str, event: Event, step: Raw) -> dict[str, Any]:
-    headers = _put_back(topic, step) if len(step) > 6 and step[8] >= 0 else {}
-    return {"partition": step[3], "offset": step[4], "headers": headers}
+def _placed(event: Event, step: Raw) -> dict[str, Any]:
+    return {"partition": step[3], "offset": step[4]}
 
 
-def _put_back(topic: str, step: Raw) -> dict[str, Any]:
+def _put_back(topic: str, step: Raw, epoch: float) -> dict[str, Any]:
     """The headers that Spring adds in a retry topic or dead-letter topic, in its encoding (big-endian), but none that
     tells of the exception. Source: spring-kafka `KafkaHeaders`, `RetryTopicHeaders`."""
     _, _, position, _, _, _, _, retries, partition, offset = step
-    sent = int(1000 * (EPOCH + position)).to_bytes(8)
+    sent = int(1000 * (epoch + position)).to_bytes(8)
     prefix = "kafka_original-" if retries else "kafka_dlt-original-"
     headers = {
         f"{prefix}topic": topic.encode(),

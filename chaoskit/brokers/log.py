@@ -10,8 +10,9 @@ import attrs
 from chaoskit.brokers.consumer import Anchored, Reader, Reading, firing_order
 from chaoskit.brokers.literal import literal
 from chaoskit.brokers.log_trace import spell_log
-from chaoskit.brokers.producer import EPOCH, Hold, Producer, Stamp, sent_at
+from chaoskit.brokers.producer import Headers, Hold, Producer, Stamp, sent_at
 from chaoskit.brokers.stored import Growth, Stored
+from chaoskit.epoch import EPOCH
 from chaoskit.event import Message, Stream
 from chaoskit.faults import (
     BatchSwap,
@@ -30,7 +31,6 @@ from chaoskit.faults import (
 from chaoskit.scenario import Steps
 from chaoskit.schedule import Raw, Schedule
 
-Headers = Callable[[str, Raw], dict[str, Any]]
 """From the topic and the delivery of what was put back to the headers that it has now."""
 
 
@@ -90,7 +90,7 @@ class LogModel:
             return (range(size - lane),) if lane < size else None
         return self._stored.arguments(kind, position)
 
-    def mail(self, copiers: Sequence[Callable[[Any], Any] | None]) -> Callable[[Raw], Message]:
+    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
         topic, numbered = self._settings.topic, self._settings.numbered
         stamp, put_back = self._settings.stamp, self._settings.put_back
         retries_copy = self._settings.producer.retries_copy
@@ -105,10 +105,10 @@ class LogModel:
             if copied is not None:
                 value = copied(value)
             sequence = offset if numbered else None
-            headers, sent = {}, EPOCH + position
+            headers, sent = {}, epoch + position
             if len(step) > 5:
-                sent = sent_at(step, stamp, retries_copy)
-                headers = put_back(topic, step) if put_back is not None and step[8] >= 0 else {}
+                sent = sent_at(step, stamp, retries_copy, epoch)
+                headers = put_back(topic, step, epoch) if put_back is not None and step[8] >= 0 else {}
             return Message(key, value, id_, seq, headers, sent, topic, partition, offset, sequence=sequence)
 
         return message

@@ -58,14 +58,15 @@ Stamp = Literal["sender", "broker", "application"]
 """Who writes a message's timestamp, and so when a copy has a new one: the client that sends it, but not where it only
 tries again; the broker, each time; or the application, once."""
 
-EPOCH = 1_700_000_000.0
-"""The producer sends one event a second from here on (14 November 2023), so that timestamps are the same everywhere."""
+
+Headers = Callable[[str, Raw, float], dict[str, Any]]
+"""From the topic, a raw step of what was set aside and the epoch to the headers of that message."""
 
 
-def sent_at(step: Raw, stamp: Stamp, retries_copy: bool) -> float:
+def sent_at(step: Raw, stamp: Stamp, retries_copy: bool, epoch: float) -> float:
     """The timestamp that the message of this raw step carries."""
     same = len(step) < 7 or stamp == "application" or (stamp == "sender" and retries_copy and step[8] < 0)
-    return EPOCH + step[2] if same else EPOCH + step[6] + 0.5
+    return epoch + step[2] if same else epoch + step[6] + 0.5
 
 
 _NOBODY: Turn = (0, 0, 0, (0, 0, 0, 0, 0))

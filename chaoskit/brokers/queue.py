@@ -11,10 +11,11 @@ from chaoskit.brokers.consumer import firing_order
 from chaoskit.brokers.lease import Lender
 from chaoskit.brokers.leases import UNBOUNDED, Held, Leasing
 from chaoskit.brokers.literal import literal
-from chaoskit.brokers.producer import Logs, Producer, Stamp, Turn, sent_at
+from chaoskit.brokers.producer import Headers, Logs, Producer, Stamp, Turn, sent_at
 from chaoskit.brokers.queue_trace import Style, spell_queue
 from chaoskit.brokers.relay import Relay
 from chaoskit.brokers.stored import Growth, Stored
+from chaoskit.epoch import EPOCH
 from chaoskit.event import Event, Message, Stream
 from chaoskit.faults import (
     BatchSwap,
@@ -49,6 +50,7 @@ class QueueSettings:
     """What the queue model has to know of a broker. The broker's own file gives these their names.
 
     `fields`: what a message carries besides key, value, id, seq and timestamp. `stamp`: who writes the timestamp.
+    `put_back`: the headers of what was set aside.
     `longest`: the most deliveries after which a message comes back. `loses`: which events its settings can lose; None:
     all. `window`: seconds in which the broker drops what is sent again; the producer sends one event a second, and what
     it sends again later.
@@ -66,6 +68,7 @@ class QueueSettings:
     window: int = 0
     lease: int = 30
     style: Style = "settled"
+    put_back: Headers | None = None
 
 
 class QueueModel:
@@ -134,16 +137,19 @@ class QueueModel:
         loses = self._settings.loses
         return loses is None or loses(self.stream, position)
 
-    def mail(self, copiers: Sequence[Callable[[Any], Any] | None]) -> Callable[[Raw], Message]:
+    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
         topic, fields, stamp = self._settings.topic, self._settings.fields, self._settings.stamp
-        retries_copy = self._settings.producer.retries_copy
+        retries_copy, put_back = self._settings.producer.retries_copy, self._settings.put_back
         letters = list(zip(self.stream.events, copiers, strict=True))
 
         def message(step: Raw) -> Message:
             event, copied = letters[step[2]]
             value = event.value if copied is None else copied(event.value)
-            sent, carried = sent_at(step, stamp, retries_copy), fields(event, step)
-            return Message(event.key, value, event.id, event.seq, carried.pop("headers", {}), sent, topic, **carried)
+            sent, carried = sent_at(step, stamp, retries_copy, epoch), fields(event, step)
+            headers = carried.pop("headers", {})
+            if put_back is not None and len(step) > 6 and step[8] >= 0:
+                headers = put_back(topic, step, epoch)
+            return Message(event.key, value, event.id, event.seq, headers, sent, topic, **carried)
 
         return message
 

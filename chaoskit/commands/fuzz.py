@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Any
 import attrs
 import click
 
+from chaoskit.ambient import fresh_seed
 from chaoskit.commands.console import own_errors
 from chaoskit.duration import seconds, shown
 from chaoskit.errors import UsageError
@@ -117,7 +117,7 @@ def fuzz(
     be imported; 3 an error of chaoskit itself.
     """
     with own_errors():
-        seed = secrets.randbits(32) if seed is None else seed
+        seed = fresh_seed() if seed is None else seed
         options = ["-p", "no:cacheprovider", "--maxfail=0", f"--max-worker-restart={RESTARTS}"]
         # This process has imported Hypothesis already, which pytest would like to rewrite: no error of the project's.
         options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]

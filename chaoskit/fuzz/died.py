@@ -56,7 +56,7 @@ def finding_of(record: Path, test: str, config: pytest.Config, limit: str | None
 def _document(found: dict[str, object]) -> tuple[str, str]:
     """The name and the text of the repro file. Its steps are what the model makes of the faults. Raises ChaosError."""
     repro = parse(json.dumps(found), Path("a record"))
-    scenario = Scenario(repro.events, repro.broker, repro.faults)
+    scenario = Scenario(repro.events, repro.broker, repro.faults, epoch=repro.epoch)
     schedule = scenario.schedule()
     data = {**found, "schedule": [encode_step(step, repro.faults) for step in schedule]}
     name = file_name(Verdict("violated", scenario=scenario, schedule=schedule, test=repro.test))

@@ -40,7 +40,7 @@ class Recorder:
         model = script.mailbox.model
         if model is not self._model:
             self._model = model
-            self._start = self._stream(model)
+            self._start = self._stream(model, script.mailbox.epoch)
         faults = "null" if script.faults is None else f"[{','.join(_text(cast(Hashable, f)) for f in script.faults)}]"
         self._write(self._start + faults.encode() + b"}")
 
@@ -48,7 +48,7 @@ class Recorder:
         """What dies after this did not die in a run."""
         self._map[:_PLACE] = bytes(_PLACE)
 
-    def _stream(self, model: Model) -> bytes:
+    def _stream(self, model: Model, epoch: float) -> bytes:
         try:
             events = [encode_event(event) for event in model.stream.events]
         except CodecError:
@@ -56,7 +56,8 @@ class Recorder:
         assert self.broker is not None
         nothing: dict[str, Any] = {"schedule": [], "expected": None, "observed": None, "versions": versions()}
         violations = [{"invariant": DIED, "message": "the process died in the handler"}]
-        head = {"format": FORMAT, "test": self.test, "broker": encode_broker(self.broker), "events": events}
+        broker = encode_broker(self.broker)
+        head = {"format": FORMAT, "test": self.test, "broker": broker, "events": events, "epoch": epoch}
         return json.dumps({**head, **nothing, "violations": violations})[:-1].encode() + b', "faults": '
 
     def _write(self, text: bytes) -> None:

@@ -13,6 +13,7 @@ from _pytest.runner import runtestprotocol
 
 from chaoskit.clock import now
 from chaoskit.corpus import Corpus
+from chaoskit.epoch import epoch_of
 from chaoskit.errors import ChaosFailure, CodecError
 from chaoskit.faults import KIND_BY_NAME, FaultKind, Lose
 from chaoskit.fuzz.job import ENDS, Finding, Job, Said, job_of, to_plain
@@ -158,6 +159,7 @@ class FuzzAsked(PytestAsked):
         self.schedules = None  # the time counts, whatever an ordinary run is limited to
         self.budget = worker.budget(memory.slices, len(item.session.items))
         self.evidence = memory.evidence
+        self.epoch = epoch_of(worker.job.seed)
         self.recorder = worker.recorder
 
     @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from chaoskit.codec import encode
+from chaoskit.epoch import EPOCH
 from chaoskit.errors import CodecError, ReproError, UsageError
 from chaoskit.event import Event
 from chaoskit.faults import Fault
@@ -123,7 +124,7 @@ def _scenario(repro: Repro) -> Scenario:
         name = repro.own_broker["kind"]
         raise ReproError(f"its broker {name} is a class of your own, which a file does not hold. {BY_HAND}")
     try:
-        scenario = Scenario(repro.events, repro.broker, repro.faults)
+        scenario = Scenario(repro.events, repro.broker, repro.faults, epoch=repro.epoch)
         plain = Scenario(repro.events, repro.broker).schedule()
         if not _makes_the_steps(repro, scenario):
             raise ReproError(OTHER_STEPS)
@@ -182,7 +183,8 @@ def _body(repro: Repro, scenario: Scenario, target: Target, names: Names, values
     broker, scenario_name = _broker(repro.broker, names), names.name("chaoskit", "Scenario")
     events = [_event(event, key, names, values) for event, key in zip(repro.events, repro.keys, strict=True)]
     faults = [_fault(fault, names) for fault in scenario.faults]
-    made = call(scenario_name, [listed(events, spread=True), broker, listed(faults)], spread=True)
+    begins = {} if scenario.epoch == EPOCH else {"epoch": repr(scenario.epoch)}
+    made = call(scenario_name, [listed(events, spread=True), broker, listed(faults)], begins, spread=True)
     scenario_, verdict, test = (_local(name, target) for name in ("scenario", "verdict", "test"))
     called = f"{CHAOS_TESTS}.{target.call}"
     lines = [laid_out(made, indent=4, before=f"{scenario_} = ")]

@@ -32,7 +32,12 @@ def saved_verdict(repro: Repro) -> Verdict:
     return Verdict(
         "violated",
         violations=tuple(violations),
-        scenario=Scenario([attrs.evolve(e, value=_shown(e.value)) for e in repro.events], repro.broker, repro.faults),
+        scenario=Scenario(
+            [attrs.evolve(e, value=_shown(e.value)) for e in repro.events],
+            repro.broker,
+            repro.faults,
+            epoch=repro.epoch,
+        ),
         schedule=_schedule(repro),
         label=repro.label if repro.label in get_args(Label) else None,  # type: ignore[arg-type]
         expected=expected,

@@ -24,7 +24,7 @@ def fields_read(case: Case) -> tuple[str, ...]:
     if len(events) > MOST_EVENTS or not any(type(event.value) is dict and len(event.value) > 1 for event in events):
         return ()
     seen: dict[str, None] = {}
-    mailbox = Mailbox(case.model)
+    mailbox = Mailbox(case.model, case.subject.epoch)
     mailbox.message = case.model.mail([_reading(seen) if type(event.value) is dict else None for event in events])
     steps = [(DELIVER, 0, *step[2:]) for step in sorted(case.steps(()), key=lambda step: step[2])]
     try:

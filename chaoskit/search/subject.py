@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import attrs
 
+from chaoskit.epoch import EPOCH
 from chaoskit.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.event import EventId, Stream
 from chaoskit.execute import Body, Mailbox, ProcessEnded, Run, Script, execute
@@ -54,7 +55,7 @@ def poisons(given: Any) -> tuple[type[Exception], ...]:
 @attrs.frozen
 class Subject:
     """What is asked about: the test, the broker, what must hold. `loss`: what becomes of a message that the settings
-    lose. `poison`: exceptions that mean "this message can never be handled"."""
+    lose. `poison`: exceptions that mean "this message can never be handled". `epoch`: when the producer begins."""
 
     body: Body
     broker: Broker
@@ -64,6 +65,7 @@ class Subject:
     recorder: Recorder | None = None
     loss: Loss = attrs.field(default="left out", validator=_known_loss)
     poison: tuple[type[Exception], ...] = ()
+    epoch: float = EPOCH
     needs_state: bool = attrs.field(init=False)
     needs_states: bool = attrs.field(init=False)
 
@@ -178,7 +180,7 @@ class Case:
     def __init__(self, subject: Subject, model: Model) -> None:
         self.subject = subject
         self.model = model
-        self._mailbox = Mailbox(model)
+        self._mailbox = Mailbox(model, subject.epoch)
         self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
         self._skips = model.skips_refused
         self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}

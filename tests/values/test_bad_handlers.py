@@ -357,7 +357,7 @@ def test_a_failure_of_what_the_handler_calls_is_told_to_be_a_fault_that_chaoskit
 
     with pytest.raises(UsageError, match="`Fail`, which chaoskit makes itself") as raised:
         check(test)
-    assert "business rejections" not in str(raised.value)
+    assert "rejects rightly" not in str(raised.value)
 
 
 def test_any_other_is_a_rejection_to_be_caught():
@@ -365,7 +365,7 @@ def test_any_other_is_a_rejection_to_be_caught():
         deliver(lambda message: {}[message.key])
         return {}
 
-    with pytest.raises(UsageError, match="Catch business rejections in the handler, or narrow the strategy"):
+    with pytest.raises(UsageError, match="catch in the handler what it rejects rightly"):
         check(test)
 
 

@@ -22,10 +22,10 @@ FOLDERS = {
 }
 
 FLOORS: list[set[str]] = [
-    {"chaoskit.errors", "chaoskit.texts"},
+    {"chaoskit.clock", "chaoskit.errors", "chaoskit.texts"},
     {
-        "chaoskit.clock",
         "chaoskit.duration",
+        "chaoskit.epoch",
         "chaoskit.event",
         "chaoskit.faults",
         "chaoskit.fields",
