@@ -65,6 +65,9 @@ class Broker(Protocol):
     def ruled_out_by(self, kind: FaultKind) -> str:
         """Which setting, or else which habit, keeps faults of this kind from happening."""
 
+    def drops(self) -> tuple[str, ...]:
+        """The names of the settings by which a message is lost whose attempt failed; none where it is tried again."""
+
     @property
     def loses(self) -> str:
         """The settings by which messages are lost without a refusal, as they are written; empty where none has a

@@ -125,10 +125,20 @@ class Settings:
         """The names of the settings by which messages are lost without having been refused; none where nothing is."""
         return ()
 
+    def drops(self) -> tuple[str, ...]:
+        """The names of the settings by which a message is lost whose attempt failed; none where it is tried again."""
+        return self.lossy() if self._drops_failed() else ()
+
+    def _drops_failed(self) -> bool:
+        stages = _stages(self)
+        if isinstance(stages, QueueSettings):
+            return stages.leasing.refused == "lost"
+        return stages.reading.on_error == "skip"
+
     @property
     def loses(self) -> str:
-        """These settings as they are written."""
-        values = {name: getattr(self, name) for name in self.lossy()}
+        """The settings that lose messages as they are written."""
+        values = {name: getattr(self, name) for name in (*self.lossy(), *self.drops())}
         return ", ".join(f'{k}="{v}"' if isinstance(v, str) else f"{k}={v!r}" for k, v in values.items())
 
     def kinds(self) -> tuple[FaultKind, ...]:
@@ -155,10 +165,10 @@ class Settings:
         """What the model does with a failed attempt decides: it is lost, it is overtaken, or it is not."""
         stages = _stages(self)
         if isinstance(stages, QueueSettings):
-            lost, passes = stages.leasing.refused == "lost", stages.leasing.passes_failed
+            passes = stages.leasing.passes_failed
         else:
-            lost, passes = stages.reading.on_error == "skip", stages.reading.on_error == "retry_topic"
-        if lost:
+            passes = stages.reading.on_error == "retry_topic"
+        if self._drops_failed():
             return "settings under which what failed is tried again: here it is dropped"
         return (self.words.of(Fail) if passes else NOTHING_PASSES).ruled_out_by
 

@@ -183,6 +183,9 @@ class Celery(Settings):
         """Nothing runs twice: SQS delivers again also what was deleted."""
         return not self.acks_late and self.transport != "sqs"
 
+    def drops(self) -> tuple[str, ...]:
+        return () if self.retries else ("retries",)
+
     def lossy(self) -> tuple[str, ...]:
         """What loses a task when its process is killed."""
         if not self.acks_late:

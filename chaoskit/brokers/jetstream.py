@@ -268,6 +268,9 @@ class JetStream(Settings):
             )
         return no
 
+    def drops(self) -> tuple[str, ...]:
+        return ("on_error",) if self.on_error == "term" else super().drops()
+
     def lossy(self) -> tuple[str, ...]:
         if self.ack_policy == "none":
             return ("ack_policy",)

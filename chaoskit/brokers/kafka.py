@@ -328,6 +328,9 @@ class Kafka(Settings):
         }
         return tuple(name for name, is_set in set_so.items() if is_set)
 
+    def drops(self) -> tuple[str, ...]:
+        return ("on_error",) if self.on_error == "skip" else ()
+
     def _impossible_in_order(self) -> dict[FaultKind, str]:
         no: dict[FaultKind, str] = {}
         if self.on_error in ("stop", "skip"):

@@ -54,7 +54,7 @@ class Junit:
 
     def _reports(self, test: Searched) -> Iterator[pytest.TestReport]:
         location = self.locations.get(test.name, (test.name.partition("::")[0], None, test.name))
-        files = [finding.name for finding in test.findings.values() if finding.document and not finding.trouble]
+        files = [finding.saved for finding in test.findings.values() if finding.document and not finding.trouble]
         properties = [(REPRO, f"{self.repros}/{name}") for name in files]
         outcome: Literal["passed", "failed", "skipped"] = "passed"
         text: ReprExceptionInfo | tuple[str, int, str] | None = None

@@ -165,7 +165,7 @@ class Campaign:
         return self.evidence.unknown(self.kinds, self.subject, literal=self.literal)
 
     def tally(self) -> Tally:
-        return self.evidence.tally(self.kinds, self.subject.loss)
+        return self.evidence.tally(self.kinds, self.subject.kinds_that_lose())
 
     def _plans(self, plans: Plans, share: int) -> Iterator[Plan]:
         singles = plans.every_single(max(1, share // 2))
@@ -372,7 +372,8 @@ class Campaign:
             raise
         except (Exception, Hung):  # noqa: BLE001 - the body needs that event
             return None
-        if less.failure is not None or less.refused:
+        poison = {each.event for each in whole.refused}  # refused in any company
+        if less.failure is not None or any(each.event not in poison for each in less.refused):
             return None
         return bool(self.subject.judge(whole, less))
 

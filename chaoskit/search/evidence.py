@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import attrs
 
-from chaoskit.faults import FaultKind, Lose
+from chaoskit.faults import FaultKind
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.subject import Subject
-from chaoskit.verdict import Loss, Tally
+from chaoskit.verdict import Tally
 
 ENOUGH_ASKED = 8
 """Streams with siblings that must have been asked before it is said that none of these matters: in one of them they may
@@ -112,8 +112,9 @@ class Evidence:
             return ["no stream had two values under one key: an overwrite in the wrong order could not be seen"]
         return []
 
-    def tally(self, kinds: Sequence[FaultKind], loss: Loss = "left out") -> Tally:
-        left_out = {Lose} & self.effective if loss == "left out" else set()
+    def tally(self, kinds: Sequence[FaultKind], lose: Collection[FaultKind] = ()) -> Tally:
+        """What was shown. Of the kinds that `lose` messages nothing was, where what was lost is left out."""
+        left_out = self.effective.intersection(lose)
         return Tally(
             streams=self.streams or self.streams_seen,
             schedules=self.schedules,

@@ -13,7 +13,7 @@ from chaoskit.epoch import EPOCH
 from chaoskit.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.event import EventId, Stream
 from chaoskit.execute import Body, Mailbox, ProcessEnded, Run, Script, execute
-from chaoskit.faults import Fault, FaultKind, Lose
+from chaoskit.faults import Fail, Fault, FaultKind, Lose
 from chaoskit.invariant import ENDED, Invariant, Violation
 from chaoskit.outcome import Outcome
 from chaoskit.scenario import Broker, Model
@@ -79,12 +79,18 @@ class Subject:
 
     def leaves_out(self, kinds: Collection[FaultKind]) -> str:
         """What has to be said of a pass where these kinds were tried: what it leaves out; empty for nothing."""
-        if self.loss == "violation" or Lose not in kinds:
+        if self.loss == "violation" or not (Lose in kinds or (Fail in kinds and self.broker.loses)):
             return ""
         by = f" ({self.broker.loses})" if self.broker.loses else ""
         return (
             f"these settings can lose messages{by}: compared without what was lost; loss='violation' makes it a failure"
         )
+
+    def kinds_that_lose(self) -> set[FaultKind]:
+        """The kinds of which a pass says nothing, because the comparison leaves out what they lose."""
+        if self.loss == "violation":
+            return set()
+        return {Lose, Fail} if self.broker.drops() else {Lose}
 
     def on(self, stream: Stream) -> Case:
         return Case(self, self.broker.model(stream))

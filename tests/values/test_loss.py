@@ -159,4 +159,4 @@ def test_what_can_lose_names_its_setting(name: str) -> None:
     if isinstance(broker, Anything):
         assert broker.loses == ""
         return
-    assert bool(broker.loses) == (Lose in broker.kinds()), broker.loses
+    assert bool(broker.loses) == (Lose in broker.kinds() or bool(broker.drops())), broker.loses
