@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import combinations_with_replacement, product
 
 from chaoskit import Event, Stream
 from chaoskit.brokers import Settings
 from chaoskit.faults import Fault
-from chaoskit.schedule import Do
+from chaoskit.schedule import Do, Raw
 from chaoskit.search.plans import Plans
 from chaoskit.traces import parse
 from chaoskit.traces.words import Batch, Deliver, natural_key
@@ -87,3 +88,46 @@ def _alike(broker: Settings, stream: Stream, faults: tuple[Fault, ...], runs: Se
             return made, False
         answer = (runs[made][1] or None) if not fails else None
         made += 1
+
+
+def begins(broker: Settings, numbers: Sequence[int], most: int = 3) -> tuple[Fault, ...] | None:
+    """Faults, `most` at most, under which the handler sees these events of one key first, in this order; None if no
+    such were found. All sets of two are tried, and of these the best with more."""
+    pairs = _beginnings(broker, max(3, *numbers), min(2, most))
+    alike = {faults: _alike_until(seen, numbers) for faults, seen in pairs.items()}
+    for count in range(2, most + 1):
+        found = next((faults for faults, length in alike.items() if length == len(numbers)), None)
+        if found is not None or count == most:
+            return found
+        best = sorted(alike, key=lambda faults: (-alike[faults], len(faults)))[:WIDE]
+        stream = _numbered(max(3, *numbers))
+        model, singles = broker.model(stream), list(_singles(broker, stream))
+        longer = [(*faults, fault) for faults in best for fault in singles]
+        alike = {faults: _alike_until(_seen(model.play(faults)), numbers) for faults in longer}
+    return None
+
+
+WIDE = 80
+"""Sets of two faults that are tried with a third one."""
+
+
+@lru_cache(maxsize=4)
+def _beginnings(broker: Settings, size: int, most: int) -> dict[tuple[Fault, ...], tuple[int, ...]]:
+    """What the handler sees under each set of so many faults."""
+    stream = _numbered(size)
+    model, singles = broker.model(stream), list(_singles(broker, stream))
+    sets = [some for count in range(most + 1) for some in combinations_with_replacement(singles, count)]
+    return {faults: _seen(model.play(faults)) for faults in sets}
+
+
+def _numbered(size: int) -> Stream:
+    return Stream.of([Event("a", number) for number in range(1, size + 1)])
+
+
+def _seen(steps: Iterable[Raw]) -> tuple[int, ...]:
+    return tuple(step[2] + 1 for step in steps if step[0] == Do.DELIVER)
+
+
+def _alike_until(seen: Sequence[int], numbers: Sequence[int]) -> int:
+    pairs = enumerate(zip(seen, numbers, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(seen), len(numbers)))

@@ -1,0 +1,88 @@
+"""What is permitted is made: the other direction of test_generated.py.
+
+For each broker all beginnings of up to four deliveries of three messages of one key that the judge permits are looked
+for among what the model makes with up to three faults. A handler that only such a beginning breaks would be called held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from chaoskit.brokers import Settings
+from models.made import begins
+from models.systems import SYSTEMS
+
+MESSAGES, DELIVERIES, FAULTS = 3, 4, 3
+KEPT = 6
+"""Ways to write one beginning that are gone on with: by whom, and as which copy."""
+
+Beginning = tuple[int, ...]
+
+SOME = (
+    "Kafka, one partition",
+    "Kafka, share group with few locks",
+    "Kinesis, Lambda, partial",
+    "EventHubs",
+    "RabbitMQStream",
+    "SqsStandard",
+    "SqsFifo",
+    "SqsFifo, skips",
+    "LambdaSqs, FIFO",
+    "PubSub, ordered",
+    "RabbitMQ",
+    "RabbitMQ, classic",
+    "RabbitMQ, single active",
+    "RabbitMQ, one consumer",
+    "RedisStreams",
+    "RedisList",
+    "JetStream",
+    "JetStream, one at a time",
+    "ServiceBus",
+    "ServiceBus, sessions",
+    "PostgresQueue",
+    "Celery, acks late",
+    "Webhook",
+)
+"""Every broker, and the settings that make another one of it."""
+
+NOT_MADE: dict[str, dict[str, str]] = {}
+
+
+def needed(beginning: Beginning) -> int:
+    """Faults, at least: one for each delivery more than the first of a message, one for each message that others pass."""
+    firsts = list(dict.fromkeys(beginning))
+    first = {number: place for place, number in enumerate(firsts)}
+    later = {m: [n for n in firsts[: first.get(m, len(firsts))] if n > m] for m in range(1, max(firsts))}
+    passed = [m for m, others in later.items() if others]
+    return len(beginning) - len(firsts) + len(passed)
+
+
+def permitted(broker: Settings) -> Iterator[Beginning]:
+    """All beginnings that the judge permits, the shortest first. All three messages were sent before."""
+    sent = " ".join(f"|put {number}" for number in range(1, MESSAGES + 1))
+    ways: dict[Beginning, list[str]] = {(): [""]}
+    for _ in range(DELIVERIES):
+        longer: dict[Beginning, list[str]] = {}
+        for beginning, traces in ways.items():
+            for number in range(1, MESSAGES + 1):
+                again = [f"{number}r"] if number in beginning else [f"{number}"]
+                tries = (f"{trace} {who}:{name}" for trace in traces for who in "AB" for name in again)
+                found = [trace for trace in tries if broker.permits(f"{sent}{trace}")][:KEPT]
+                if found:
+                    longer[(*beginning, number)] = found
+                    yield (*beginning, number)
+        ways = longer
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_what_is_permitted_is_made(name: str) -> None:
+    """Each difference is one that more faults would make, or stands in the table with its reason."""
+    broker, excused = SYSTEMS[name], NOT_MADE.get(name, {})
+    missing = [
+        "".join(map(str, beginning))
+        for beginning in permitted(broker)
+        if needed(beginning) <= FAULTS and begins(broker, beginning, FAULTS) is None
+    ]
+    assert sorted(missing) == sorted(excused)
