@@ -174,9 +174,7 @@ def change(data: dict[str, Any], chance: random.Random) -> None:
     elif how == 1 and isinstance(inside, list):
         inside.insert(last, _copied(chance.choice([inside[last], hostile(chance)])))
     elif how == 1:
-        inside[chance.choice([*TEXTS, "$tuple", "$object", "value", "message", "copy", "raised", "fault"])] = inside[
-            last
-        ]
+        inside[chance.choice([*TEXTS, *NAMES])] = _copied(inside[last])
     elif how == 2:
         inside[last] = _copied(_part(data, chance.choice(found)))
     elif how == 3 and type(inside[last]) is int:
@@ -187,7 +185,7 @@ def change(data: dict[str, Any], chance: random.Random) -> None:
     elif how == 5 and isinstance(inside[last], list):
         inside[last] *= chance.choice([0, 2, 3])
     else:
-        inside[last] = hostile(chance)
+        inside[last] = _copied(hostile(chance))
 
 
 def mutant(seed: dict[str, Any], chance: random.Random) -> bytes:
