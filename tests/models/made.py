@@ -107,7 +107,7 @@ def begins(broker: Settings, numbers: Sequence[int], most: int = 3) -> tuple[Fau
     return None
 
 
-WIDE = 80
+WIDE = 25
 """Sets of two faults that are tried with a third one."""
 
 
