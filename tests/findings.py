@@ -7,7 +7,47 @@ Rows = dict[str, tuple[str, tuple[str, ...]]]
 
 # A. What the search could not make.
 
-SEARCH_MAKES: Rows = {}
+_FAILED = "tests/quality/test_failed_attempts.py"
+SEARCH_MAKES: Rows = {
+    "F-1": (
+        "an attempt that fails is overtaken where the broker lets others go on, and only there",
+        (
+            f"{_FAILED}::test_an_inbox_without_versions_is_broken_by_a_failed_attempt_alone",
+            f"{_FAILED}::test_an_inbox_without_versions_holds_where_a_failed_attempt_keeps_its_place",
+            f"{_FAILED}::test_an_inbox_with_versions_is_never_broken_by_failed_attempts",
+            "tests/models/test_recorded.py::test_what_a_real_broker_did_is_made_by_its_model",
+        ),
+    ),
+    "F-1b": (
+        "a handler that raises meets the same rule, in the same place",
+        (
+            f"{_FAILED}::test_a_handler_that_raises_meets_the_rule_of_a_failed_attempt",
+            f"{_FAILED}::test_a_lambda_batch_that_raises_comes_again_whole",
+        ),
+    ),
+    "F-2": (
+        "a slow consumer holds all that it has fetched",
+        (
+            f"{_FAILED}::test_a_slow_consumer_holds_more_than_one_message",
+            "tests/models/test_permitted_is_made.py::test_what_is_permitted_is_made",
+        ),
+    ),
+    "F-3": (
+        "what was shown, refused and then dropped is missed",
+        (
+            f"{_FAILED}::test_what_was_refused_and_then_dropped_is_missed",
+            f"{_FAILED}::test_what_was_refused_and_is_shown_again_is_not_missed",
+            "tests/quality/test_every_broker.py::test_a_handler_that_raises_is_wrong_where_what_it_refuses_is_dropped",
+        ),
+    ),
+    "F-5": (
+        "a failed attempt that the settings skip is lost, and a pass says so",
+        (
+            f"{_FAILED}::test_a_failed_attempt_that_the_settings_skip_is_lost",
+            f"{_FAILED}::test_a_pass_says_that_failed_attempts_are_lost",
+        ),
+    ),
+}
 
 # B. Facts about brokers.
 

@@ -204,6 +204,19 @@ def test_a_failed_attempt_that_the_settings_skip_is_lost() -> None:
     ]
 
 
+def test_a_pass_says_that_failed_attempts_are_lost() -> None:
+    """They are among what was left out, and not among what was survived; and a finding where that is asked for."""
+    broker = Kafka(on_error="skip")
+    verdict = check(versioned, STREAMS, broker, faults={Fail}, schedules=100, seed=1)
+    assert verdict.tally is not None
+    assert (verdict.tally.effective, verdict.tally.left_out) == ((), ("Fail",))
+    assert 'these settings can lose messages (on_error="skip")' in " ".join(verdict.notes)
+    found = check(versioned, STREAMS, broker, faults={Fail}, schedules=100, seed=1, loss="violation")
+    assert found.status == "violated"
+    assert found.scenario is not None
+    assert (len(found.scenario.events), len(found.scenario.faults)) == (1, 1)
+
+
 def test_a_failed_attempt_is_not_shown_to_the_handler() -> None:
     """Two failed attempts, and the handler is called once; the message says that it is the third delivery."""
 
