@@ -133,7 +133,7 @@ TABLE: dict[str, Column] = {
             "F1": yes("c1 assumed"),
             "F2": yes(),
             "F2h": no(),
-            "F3": no(without=(Fail,)),
+            "F3": no(without=(DeadLetter, Fail)),
             "F4": no(),
             "F5": no("c3", lane={"partitions": 1}),
             "F6": yes(),

@@ -33,6 +33,7 @@ from chaoskit.brokers.log import LogModel
 from chaoskit.brokers.queue import QueueSettings
 from chaoskit.event import Event, Stream
 from chaoskit.faults import Fault, FaultKind
+from chaoskit.invariant import Violation
 from chaoskit.repro import Repro, document, read
 from chaoskit.scenario import Model, Scenario
 from chaoskit.schedule import Do, Raw, Schedule
@@ -220,7 +221,8 @@ def can_be_told(broker: Settings, schedule: Schedule, stream: Stream, faults: Se
 
 
 def can_be_saved(scenario: Scenario, schedule: Schedule, raw: Sequence[Raw], refused: Sequence[int], to: Path) -> None:
-    verdict = Verdict("violated", scenario=scenario, schedule=schedule, expected=0, observed=1)
+    broken = (Violation("final_state", "it differs"),)
+    verdict = Verdict("violated", broken, scenario=scenario, schedule=schedule, expected=0, observed=1)
     to.write_text(json.dumps(document(verdict)), encoding="utf-8")
     repro: Repro = read(to)
     steps, refusals = repro.raw_steps()
