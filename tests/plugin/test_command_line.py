@@ -160,7 +160,7 @@ def test_show_prints_the_report_and_runs_nothing(shop: Project, monkeypatch: pyt
     [
         (["replay"], "Missing argument"),
         (["replay", "bad", "--evil"], "No such option"),
-        (["show", "bad"], "is a directory"),
+        (["show", "empty"], "no repro file (*.json) in this directory"),
         (["replay", "empty"], "no repro file (*.json) in this directory"),
         (["replay", "--rootdir=gone", "bad"], "gone"),
         (["fuzzz"], "No such command"),
