@@ -158,7 +158,7 @@ def test_every_shard_has_its_number_and_all_have_one_seed() -> None:
 def test_the_service_itself_does_not_need_chaoskit() -> None:
     """Its tests do: it is named there, and nothing below src/ imports it."""
     project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text("utf-8"))["project"]
-    assert project["optional-dependencies"] == {"test": ["chaoskit"]}
+    assert project["optional-dependencies"] == {"test": ["chaoskit==0.1.0"]}
     assert "dependencies" not in project
     sources = sorted((EXAMPLE / "src").rglob("*.py"))
     assert [source.name for source in sources if "chaoskit" in source.read_text("utf-8")] == []
