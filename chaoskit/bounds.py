@@ -25,6 +25,9 @@ MOST_FILES = 2_000
 MOST_DEEP = 100
 """Lists and objects inside of each other: Python's own limit is on calls, a few of which are needed for each."""
 
+MOST_SETS = 10
+"""Sets inside of each other: Python's marshal, which looks at states, takes twice as long with each."""
+
 MOST_EVENTS = 20_000
 """Twice the longest stream that is tested."""
 
@@ -88,13 +91,15 @@ def check(data: Mapping[str, Any]) -> None:
 
 
 def check_depth(data: Any) -> None:
-    """Raise ReproError where lists and objects lie too deep in each other."""
-    level: list[Any] = [data]
-    for _ in range(MOST_DEEP):
-        level = [inner for outer in level for inner in _inside(outer)]
-        if not level:
-            return
-    raise ReproError(f"its lists and objects lie more than {MOST_DEEP} deep in each other")
+    """Raise ReproError where lists and objects, or sets, lie too deep in each other."""
+    waiting: list[tuple[Any, int, int]] = [(data, 1, 0)]
+    while waiting:
+        outer, depth, sets = waiting.pop()
+        sets += isinstance(outer, dict) and ("$set" in outer or "$frozenset" in outer)
+        if depth > MOST_DEEP or sets > MOST_SETS:
+            what, most = ("sets", MOST_SETS) if sets > MOST_SETS else ("lists and objects", MOST_DEEP)
+            raise ReproError(f"its {what} lie more than {most} deep in each other")
+        waiting += [(inner, depth + 1, sets) for inner in _inside(outer)]
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:

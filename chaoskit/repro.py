@@ -37,7 +37,7 @@ MOST_OF_STATES = 256 * 1024
 """Characters of the states along the way in a file; where they are more they are left out."""
 AS_TEXT = ".as-text.json"
 """How the file of a failure ends that has the text of some values only, so that it can be read and not be replayed."""
-_TEST = re.compile(r"[^-:\s][^:\r\n\0]*\.py(::[^\r\n\0]+)+")
+_TEST = re.compile(r"[^-:\s][^:\r\n\0]*\.py::[^\r\n\0]+")
 _REQUIRED = (
     "test",
     "broker",

@@ -15,7 +15,7 @@ _UNSEEN = re.compile(
 """Control characters, halves of pairs, and what turns the direction of the text around it: nobody sees them, XML does
 not have some of them, and UTF-8 has no halves."""
 
-_COMMAND = re.compile(r"^(\s*):(?=:)|##(?=\[)", re.MULTILINE)
+_COMMAND = re.compile(r"^([^\S\n]*):(?=:)|##(?=\[)", re.MULTILINE)
 """What makes a line of a log a command to the runner of GitHub Actions: `::` at its beginning, `##[` anywhere."""
 
 

@@ -527,6 +527,8 @@ FILES: Rows = {
             "tests/strangers/test_doors.py::test_a_file_that_asks_for_too_much_is_told_how_much_there_is",
             "tests/strangers/test_doors.py::test_the_most_that_a_file_may_set_is_made_in_no_time",
             "tests/strangers/test_doors.py::test_a_link_to_what_never_ends_is_not_followed",
+            "tests/strangers/test_doors.py::test_a_long_text_is_made_harmless_in_no_time",
+            "tests/strangers/test_doors.py::test_a_long_name_of_a_test_is_looked_at_in_no_time",
             "tests/strangers/test_doors.py::test_what_a_corpus_has_too_much_of_is_not_read",
         ),
     ),

@@ -54,7 +54,8 @@ def _nested(depth: int, around: Callable[[Any], Any]) -> Any:
 
 NESTED = [
     _nested(90, lambda x: [x]), _nested(450, lambda x: [x]), _nested(45, lambda x: {"$tuple": [x]}),
-    _nested(45, lambda x: {"$frozenset": [x]}), _nested(95, lambda x: {"a": x}), _nested(200, lambda x: {"a": [x]}),
+    _nested(45, lambda x: {"$frozenset": [x]}), _nested(9, lambda x: {"$frozenset": [x]}),
+    _nested(95, lambda x: {"a": x}), _nested(200, lambda x: {"a": [x]}),
 ]  # fmt: skip
 SCALARS: dict[str, list[Any]] = {
     "decimal": ["9.90", "sNaN", "NaN", "-Infinity", "1e999999", [0, [1], 2], 1, "x", "1" * 5000],

@@ -29,6 +29,7 @@ from chaoskit.replays import Answer, play
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.repro import Repro, parse, read
 from chaoskit.search.subject import Subject
+from chaoskit.texts import for_log, one_line
 from models.systems import SYSTEMS
 from plugin.projects import FIXED, HEAD, WALLET, Project
 from strangers.mutants import TEXTS, good
@@ -53,6 +54,13 @@ def nested(depth: int) -> Any:
     found: Any = []
     for _ in range(depth):
         found = [found]
+    return found
+
+
+def nested_sets(depth: int) -> Any:
+    found: Any = 1
+    for _ in range(depth):
+        found = {"$frozenset": [found]}
     return found
 
 
@@ -242,6 +250,7 @@ TOO_MUCH = {
     "id": changed(events=[GOOD["events"][0] | {"id": "x" * 10_000}]),
     "name": changed(test=f"test_{'x' * 10_000}.py::test_wallet"),
     "depth": with_value(nested(bounds.MOST_DEEP)),
+    "sets": changed(observed=nested_sets(bounds.MOST_SETS + 1)),
     "topic": changed(broker=GOOD["broker"] | {"topic": "x" * 10_000}),
 }
 
@@ -473,3 +482,22 @@ def test_the_bounds_stand_in_the_document() -> None:
     text = (Path(__file__).parent.parent.parent / "SECURITY.md").read_text(encoding="utf-8")
     numbers = [value for name, value in vars(bounds).items() if name.isupper() and not name.startswith("_")]
     assert [f"{value:,}" for value in [*numbers, MOST_ENTRIES] if f"{value:,}" not in text] == []
+
+
+@pytest.mark.parametrize("sign", ["\n", " ", "\n :", ": ", "#", "\u202e", "a "], ids=ascii)
+def test_a_long_text_is_made_harmless_in_no_time(sign: str) -> None:
+    """Twice the text takes twice the time, whatever it is made of."""
+    text = sign * (1_000_000 // len(sign))
+    began = time.process_time()
+    assert_harmless(for_log(text))
+    assert len(one_line(text)) <= 300
+    assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "::", "\x1b"], ids=ascii)
+def test_a_long_name_of_a_test_is_looked_at_in_no_time(end: str) -> None:
+    """Also one that almost is a name, in very many ways."""
+    began = time.process_time()
+    with pytest.raises(ReproError):
+        parse(changed(test=f"a.py{'::' * 400}{end}\n"), Path("a.json"))
+    assert time.process_time() - began < 20

@@ -7,6 +7,7 @@ CHAOSKIT_STRANGERS_SEED others: `CHAOSKIT_STRANGERS=100000 pytest tests/stranger
 from __future__ import annotations
 
 import ast
+import faulthandler
 import json
 import os
 import random
@@ -33,8 +34,10 @@ from strangers.project import shop
 
 MANY = int(os.environ.get("CHAOSKIT_STRANGERS", "600"))
 SEED = int(os.environ.get("CHAOSKIT_STRANGERS_SEED", "1"))
-LONGEST = 60
-"""Seconds for one file: a thousand times what any takes, and less than for ever."""
+LONGEST = 15
+"""Seconds of this process for one file: a thousand times what any takes."""
+STUCK = 600
+"""Seconds after which a file that Python itself is stuck in ends the run, and tells where."""
 
 FORMATS = ([], ["--states"], ["--html", "-"], ["--svg", "-"], ["--jsonl", "-"], ["--github"])
 SHOWN = (*FORMATS, *FORMATS[2:5] * 3)
@@ -55,18 +58,24 @@ def sprung(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         yield sprung
 
 
+class Late(BaseException):
+    """No `except Exception` of ours takes it for what is wrong with a file."""
+
+
 @contextmanager
 def in_time() -> Iterator[None]:
     def late(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError(f"more than {LONGEST} s")
+        raise Late(f"more than {LONGEST} s")
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(LONGEST)
+    before = signal.signal(signal.SIGPROF, late)
+    signal.setitimer(signal.ITIMER_PROF, LONGEST)
+    faulthandler.dump_traceback_later(STUCK, exit=True)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 def assert_harmless(text: str, *, command: bool = False) -> None:
