@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import attrs
 import pytest
 from hypothesis import strategies as st
 
-from chaoskit import Message, check
+from chaoskit import check
 from chaoskit.brokers import Debezium, EventHubs, JetStream, Kafka, Kinesis, RabbitMQ, RabbitMQStream, Settings
 from chaoskit.faults import Rehash
 from chaoskit.strategies import events
+from handlers.small import inbox
 
 GROWING: dict[str, Settings] = {
     "Kafka": Kafka(),
@@ -25,20 +24,6 @@ GROWING: dict[str, Settings] = {
 LOGS = [name for name in GROWING if name not in ("RabbitMQ", "JetStream", "Kafka, parallel consumer")]
 
 
-def last(deliver: Any) -> dict[str, int]:
-    """The last write wins, and ids are remembered: a key that moves while its old partition drains breaks it."""
-    state: dict[str, int] = {}
-    seen: set[Any] = set()
-
-    def handle(message: Message) -> None:
-        if message.id not in seen:
-            seen.add(message.id)
-            state[message.key] = message.value
-
-    deliver(handle)
-    return state
-
-
 EV = events(st.integers(1, 9), keys=st.sampled_from(["a", "b"]), max_size=6)
 
 
@@ -47,7 +32,7 @@ def test_growth_breaks_what_a_fixed_count_does_not(name: str) -> None:
     """The finding at its minimum, and its twin on a topic that never grows, where all else is as it was."""
     grows = GROWING[name]
     fixed: Settings = attrs.evolve(grows, growth=False)  # type: ignore[call-arg]
-    found = check(last, EV, grows, faults={Rehash}, schedules=300, seed=1)
+    found = check(inbox, EV, grows, faults={Rehash}, schedules=300, seed=1)
     assert found.scenario is not None
     assert (len(found.scenario.events), len(found.scenario.faults)) == (2, 1)
     assert set(grows.kinds()) - set(fixed.kinds()) == {Rehash}
@@ -57,9 +42,9 @@ def test_growth_breaks_what_a_fixed_count_does_not(name: str) -> None:
 
 
 def test_a_fixed_count_holds_what_growth_breaks() -> None:
-    verdict = check(last, EV, Kafka(growth=False, on_error="stop"), schedules=300, seed=1)
+    verdict = check(inbox, EV, Kafka(growth=False, on_error="stop"), schedules=300, seed=1)
     assert verdict.status == "held"
-    assert check(last, EV, Kafka(on_error="stop"), schedules=300, seed=1).status == "violated"
+    assert check(inbox, EV, Kafka(on_error="stop"), schedules=300, seed=1).status == "violated"
 
 
 @pytest.mark.parametrize("name", LOGS)

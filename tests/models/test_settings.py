@@ -17,59 +17,9 @@ from chaoskit.faults import BatchSwap, Duplicate, FaultKind, Lose, Overtake, Red
 from chaoskit.schedule import DELIVER, LOSE
 from chaoskit.strategies import events
 from chaoskit.verdict import Verdict
+from handlers.small import counts, inbox, newest, sums
 
 EV = events(st.integers(1, 9), keys=st.sampled_from(["a", "b"]), max_size=6)
-
-
-def sums(deliver: Any) -> dict[str, int]:
-    """Adds up once what comes, in any order: only a loss can break it."""
-    balances: dict[str, int] = {}
-    seen: set[Any] = set()
-
-    def handle(message: Message) -> None:
-        if message.id not in seen:
-            seen.add(message.id)
-            balances[message.key] = balances.get(message.key, 0) + message.value
-
-    deliver(handle)
-    return balances
-
-
-def counts(deliver: Any) -> dict[str, int]:
-    """Adds up whatever comes: a second delivery breaks it."""
-    balances: dict[str, int] = {}
-
-    def handle(message: Message) -> None:
-        balances[message.key] = balances.get(message.key, 0) + message.value
-
-    deliver(handle)
-    return balances
-
-
-def last(deliver: Any) -> dict[str, int]:
-    """Remembers ids, and the last write wins: a swap breaks it."""
-    state: dict[str, int] = {}
-    seen: set[Any] = set()
-
-    def handle(message: Message) -> None:
-        if message.id not in seen:
-            seen.add(message.id)
-            state[message.key] = message.value
-
-    deliver(handle)
-    return state
-
-
-def newest(deliver: Any) -> dict[str, tuple[int, int]]:
-    """The correct twin of `last`: compares versions."""
-    state: dict[str, tuple[int, int]] = {}
-
-    def handle(message: Message) -> None:
-        if message.seq > state.get(message.key, (0, 0))[0]:
-            state[message.key] = message.seq, message.value
-
-    deliver(handle)
-    return state
 
 
 def minimum(verdict: Verdict) -> tuple[int, list[FaultKind]]:
@@ -180,11 +130,11 @@ def test_a_pass_over_a_cursor_of_ids_says_so() -> None:
 
 
 def test_a_cursor_over_transactions_keeps_the_order_of_transactions_and_not_that_of_rows() -> None:
-    verdict = check(last, EV, Outbox(cursor="xid"), schedules=500, seed=1)
+    verdict = check(inbox, EV, Outbox(cursor="xid"), schedules=500, seed=1)
     assert minimum(verdict) == (2, [BatchSwap])
     assert "in transactions that had begun before: they went first" in told(verdict)
     assert check(newest, EV, Outbox(cursor="xid"), schedules=500, seed=1).status == "held"
-    assert check(last, EV, Outbox(cursor="xid", open_transactions=1), schedules=500, seed=1).status == "held"
+    assert check(inbox, EV, Outbox(cursor="xid", open_transactions=1), schedules=500, seed=1).status == "held"
 
 
 def test_what_a_position_publishes_again_is_as_it_was_and_by_a_flag_in_the_order_of_ids() -> None:
@@ -239,7 +189,7 @@ def test_the_transports_speak_their_own_words() -> None:
 def test_a_standard_queue_hands_one_process_its_tasks_in_any_order() -> None:
     assert Overtake not in Celery(concurrency=1).kinds()
     one = Celery(transport="sqs", concurrency=1)
-    assert minimum(check(last, EV, one, faults={Overtake}, schedules=300, seed=1)) == (2, [Overtake])
+    assert minimum(check(inbox, EV, one, faults={Overtake}, schedules=300, seed=1)) == (2, [Overtake])
 
 
 def test_a_lost_connection_brings_all_that_was_not_acknowledged_and_refuses_a_late_acknowledgement() -> None:

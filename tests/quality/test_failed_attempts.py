@@ -30,6 +30,7 @@ from chaoskit.brokers import (
 from chaoskit.brokers.facts import as_written
 from chaoskit.schedule import Do
 from chaoskit.strategies import events
+from handlers.small import inbox, newest
 
 STREAMS = events(st.integers(1, 9), keys=st.just("a"), max_size=6)
 
@@ -80,32 +81,6 @@ KEPT: tuple[Settings, ...] = (
 """Where nothing of the same order goes before what failed."""
 
 
-def inbox(deliver: Any) -> dict[Any, int]:
-    """Remembers ids and lets the last write win: right under every repetition, wrong where an order changes."""
-    seen: set[Any] = set()
-    state: dict[Any, int] = {}
-
-    def handle(message: Any) -> None:
-        if message.id not in seen:
-            seen.add(message.id)
-            state[message.key] = message.value
-
-    deliver(handle)
-    return state
-
-
-def versioned(deliver: Any) -> dict[Any, tuple[int, int]]:
-    """The same with a version: what is older than what was applied is dropped."""
-    state: dict[Any, tuple[int, int]] = {}
-
-    def handle(message: Any) -> None:
-        if message.seq > state.get(message.key, (0, 0))[0]:
-            state[message.key] = (message.seq, message.value)
-
-    deliver(handle)
-    return state
-
-
 @pytest.mark.parametrize("broker", OVERTAKEN, ids=as_written)
 def test_an_inbox_without_versions_is_broken_by_a_failed_attempt_alone(broker: Settings) -> None:
     """Found in two events, shrunk to one failed attempt."""
@@ -128,7 +103,7 @@ def test_an_inbox_without_versions_holds_where_a_failed_attempt_keeps_its_place(
 @pytest.mark.parametrize("broker", OVERTAKEN, ids=as_written)
 def test_an_inbox_with_versions_is_never_broken_by_failed_attempts(broker: Settings) -> None:
     """The correct twin."""
-    assert check(versioned, STREAMS, broker, faults={Fail}, schedules=300, seed=1).status == "held"
+    assert check(newest, STREAMS, broker, faults={Fail}, schedules=300, seed=1).status == "held"
 
 
 def played(broker: Settings, raises: Sequence[int], size: int = 5) -> list[int]:
@@ -207,11 +182,11 @@ def test_a_failed_attempt_that_the_settings_skip_is_lost() -> None:
 def test_a_pass_says_that_failed_attempts_are_lost() -> None:
     """They are among what was left out, and not among what was survived; and a finding where that is asked for."""
     broker = Kafka(on_error="skip")
-    verdict = check(versioned, STREAMS, broker, faults={Fail}, schedules=100, seed=1)
+    verdict = check(newest, STREAMS, broker, faults={Fail}, schedules=100, seed=1)
     assert verdict.tally is not None
     assert (verdict.tally.effective, verdict.tally.left_out) == ((), ("Fail",))
     assert 'these settings can lose messages (on_error="skip")' in " ".join(verdict.notes)
-    found = check(versioned, STREAMS, broker, faults={Fail}, schedules=100, seed=1, loss="violation")
+    found = check(newest, STREAMS, broker, faults={Fail}, schedules=100, seed=1, loss="violation")
     assert found.status == "violated"
     assert found.scenario is not None
     assert (len(found.scenario.events), len(found.scenario.faults)) == (1, 1)

@@ -33,6 +33,7 @@ from chaoskit.repro import read
 from chaoskit.search.subject import Subject
 from chaoskit.strategies import events
 from handlers.buggy import orders_need_known_customer
+from handlers.small import inbox
 
 Test = Callable[[Any], Any]
 
@@ -48,20 +49,6 @@ def values_of(verdict: Verdict) -> list[Any]:
 
 
 # The mildest of the faults that do the same.
-
-
-def overwrite(deliver: Any) -> dict[str, Any]:
-    """Each message is taken once; the last to arrive wins."""
-    state: dict[str, Any] = {}
-    seen: set[str] = set()
-
-    def handle(message: Any) -> None:
-        if message.id not in seen:
-            seen.add(message.id)
-            state[message.key] = message.value
-
-    deliver(handle)
-    return state
 
 
 def closed(deliver: Any) -> dict[str, Any]:
@@ -92,7 +79,7 @@ NUMBERS = events(st.integers(1, 5), keys=st.sampled_from("ab"))
 STATES = events(st.sampled_from(["open", "edit", "close"]), keys=st.sampled_from("ab"))
 
 
-@pytest.mark.parametrize(("test", "stream"), [(overwrite, NUMBERS), (closed, STATES)], ids=["overwrite", "closed"])
+@pytest.mark.parametrize(("test", "stream"), [(inbox, NUMBERS), (closed, STATES)], ids=["overwrite", "closed"])
 def test_a_bug_of_order_is_shown_as_one_of_order(test: Test, stream: Any) -> None:
     """Two events that change places, without a copy or a restart, whatever was met first; and what else can make them
     change places is named, since another remedy rules that out."""
@@ -118,7 +105,7 @@ def test_a_kind_that_is_not_asked_for_is_not_named() -> None:
     """Only what was searched; where nothing else fails there is no such line."""
     verdict = check(counts, NUMBERS, SqsStandard(), faults={Resend, Redeliver}, seed=1)
     assert (faults_of(verdict), verdict.also) == (["Redeliver"], ("Resend",))
-    alone = check(overwrite, NUMBERS, Webhook(), faults={Overtake}, seed=1)
+    alone = check(inbox, NUMBERS, Webhook(), faults={Overtake}, seed=1)
     assert (faults_of(alone), alone.also) == (["Overtake"], ())
     assert "fails alike" not in alone.report()
 

@@ -28,37 +28,13 @@ from chaoskit.strategies import events
 from handlers import name
 from handlers.buggy import BUGGY
 from handlers.correct import CORRECT
+from handlers.small import counts, sums
 
 PAYMENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob", "carol"]))
 SCHEDULES = 200
 SIBLINGS = "of the events that share their key with others, leaving one out never changed the state"
 
 Test = Callable[[Any], Any]
-
-
-def twice(deliver: Any) -> dict[str, int]:
-    """Balances of a handler that books a second delivery again, and is wrong."""
-    balances: dict[str, int] = {}
-
-    def handle(message: Any) -> None:
-        balances[message.key] = balances.get(message.key, 0) + message.value
-
-    deliver(handle)
-    return balances
-
-
-def once(deliver: Any) -> dict[str, int]:
-    """Balances of a handler that remembers ids."""
-    balances: dict[str, int] = {}
-    seen: set[str] = set()
-
-    def handle(message: Any) -> None:
-        if message.id not in seen:
-            seen.add(message.id)
-            balances[message.key] = balances.get(message.key, 0) + message.value
-
-    deliver(handle)
-    return balances
 
 
 def calls(deliver: Any) -> Mock:
@@ -81,18 +57,18 @@ def swallow(deliver: Any) -> dict[str, int]:
 
 
 SHOWS_KEYS_ONLY: dict[str, Test] = {
-    "the set of keys": lambda deliver: set(twice(deliver)),
-    "sorted keys": lambda deliver: sorted(twice(deliver)),
-    "how many keys": lambda deliver: len(twice(deliver)),
-    "whether there is any": lambda deliver: bool(twice(deliver)),
-    "whether each was paid": lambda deliver: {key: min(value, 1) for key, value in twice(deliver).items()},
-    "whether each is positive": lambda deliver: all(value > 0 for value in twice(deliver).values()),
-    "rows without their values": lambda deliver: [{"account": key} for key in sorted(twice(deliver))],
-    "types": lambda deliver: {key: type(value).__name__ for key, value in twice(deliver).items()},
+    "the set of keys": lambda deliver: set(counts(deliver)),
+    "sorted keys": lambda deliver: sorted(counts(deliver)),
+    "how many keys": lambda deliver: len(counts(deliver)),
+    "whether there is any": lambda deliver: bool(counts(deliver)),
+    "whether each was paid": lambda deliver: {key: min(value, 1) for key, value in counts(deliver).items()},
+    "whether each is positive": lambda deliver: all(value > 0 for value in counts(deliver).values()),
+    "rows without their values": lambda deliver: [{"account": key} for key in sorted(counts(deliver))],
+    "types": lambda deliver: {key: type(value).__name__ for key, value in counts(deliver).items()},
     "keys of a mock's calls": lambda deliver: {call.args[0] for call in calls(deliver).book.mock_calls},
     "whether a mock was called": lambda deliver: calls(deliver).book.called,
     "nothing, as the handler swallows": swallow,
-    "something else": lambda deliver: (twice(deliver), {"ready": True})[1],
+    "something else": lambda deliver: (counts(deliver), {"ready": True})[1],
 }
 
 
@@ -112,10 +88,10 @@ def test_a_state_that_shows_only_which_keys_there_are_is_unknown(test: Test, bro
 
 def test_the_whole_state_of_the_same_handlers_shows_what_they_do() -> None:
     """The near misses of the claim above: the same handlers, and one that is right."""
-    assert searched(twice, Kafka()).status == "violated"
+    assert searched(counts, Kafka()).status == "violated"
     booked = searched(lambda deliver: [call.args for call in calls(deliver).book.mock_calls], Kafka())
     assert booked.status == "violated"
-    assert searched(once, Kafka()).status == "held"
+    assert searched(sums, Kafka()).status == "held"
 
 
 @pytest.mark.parametrize("handler", [*BUGGY, *CORRECT], ids=name)
@@ -129,9 +105,9 @@ def test_no_handler_of_the_zoo_is_unknown(handler: ModuleType) -> None:
 def test_a_literal_stream_is_asked_as_it_is() -> None:
     """Two events of one key are all there are: which keys there are shows nothing, what they are worth does."""
     stream = [Event("alice", 1), Event("alice", 2), Event("bob", 3)]
-    verdict = searched(lambda deliver: set(once(deliver)), Kafka(), stream)
+    verdict = searched(lambda deliver: set(sums(deliver)), Kafka(), stream)
     assert (verdict.status, verdict.reasons[0][: len(SIBLINGS)]) == ("unknown", SIBLINGS)
-    assert searched(once, Kafka(), stream).status == "held"
+    assert searched(sums, Kafka(), stream).status == "held"
 
 
 def test_a_handler_that_needs_its_events_shows_nothing_by_failing() -> None:
@@ -178,7 +154,7 @@ def test_streams_of_one_shape_hold_and_the_line_names_what_they_left_out(
     stream: Any, named: str, broker: Settings
 ) -> None:
     """One message a key, or one payload, is what some queues carry. All schedules are run on such streams."""
-    verdict = searched(once, broker, stream, schedules=300)
+    verdict = searched(sums, broker, stream, schedules=300)
     assert (verdict.status, verdict.reasons) == ("held", ())
     assert named in verdict.notes
     assert verdict.tally.schedules == 300
@@ -189,7 +165,7 @@ def test_streams_of_one_shape_hold_and_the_line_names_what_they_left_out(
 
 def test_streams_of_all_shapes_have_nothing_to_name() -> None:
     """The near miss."""
-    assert not {NO_SIBLINGS, NO_TWO_VALUES} & set(searched(once, SqsStandard()).notes)
+    assert not {NO_SIBLINGS, NO_TWO_VALUES} & set(searched(sums, SqsStandard()).notes)
 
 
 @pytest.mark.parametrize("schedules", [2, 5, 10, 50])
@@ -198,7 +174,7 @@ def test_few_schedules_meet_two_values_under_one_key(schedules: int, most: int) 
     """However small the number is, and whatever comes first."""
     stream = events(st.integers(1, 9), keys=st.sampled_from(["a", "b", "c"]), max_size=most)
     for seed in range(10):
-        verdict = searched(once, SqsStandard(), stream, schedules=schedules, seed=seed)
+        verdict = searched(sums, SqsStandard(), stream, schedules=schedules, seed=seed)
         assert (verdict.status, verdict.reasons) == ("held", ())
         assert NO_TWO_VALUES not in verdict.notes
         assert NO_SIBLINGS not in verdict.notes
@@ -221,9 +197,9 @@ def test_a_kind_that_changes_nothing_is_unknown_only_where_it_is_all() -> None:
     """More partitions change no order where each key has one event: alone this shows nothing, beside others it is
     named."""
     stream = events(st.integers(1, 9), keys=st.uuids().map(str), max_size=5)
-    alone = searched(once, Kafka(), stream, faults={Rehash})
+    alone = searched(sums, Kafka(), stream, faults={Rehash})
     assert alone.status == "unknown"
     assert "Rehash never changed the order or the number of times" in alone.reasons[0]
-    beside = searched(once, Kafka(), stream, faults={Rehash, Duplicate})
+    beside = searched(sums, Kafka(), stream, faults={Rehash, Duplicate})
     assert (beside.status, beside.tally.not_tried) == ("held", ("Rehash",))
-    assert searched(once, InOrder(), stream).status == "unknown"
+    assert searched(sums, InOrder(), stream).status == "unknown"

@@ -31,6 +31,7 @@ from chaoskit import (
 from chaoskit.execute import Deliver
 from chaoskit.report.shortened import shortened
 from chaoskit.strategies import events
+from handlers.small import inbox
 from plugin.projects import HEAD, PARALLEL, Project
 from reports.cases import DEAD_LETTER, log, show, shown, verdict_on, wallet
 
@@ -488,20 +489,6 @@ def test_a_remedy_of_a_dead_letter_stays_as_it_is() -> None:
 
 
 # One delivery, one kind.
-
-
-def inbox(deliver: Deliver) -> dict[str, int]:
-    """Remembers ids, and lets the last write win."""
-    seen: set[str] = set()
-    state: dict[str, int] = {}
-
-    def handle(message: Any) -> None:
-        if message.id not in seen:
-            seen.add(message.id)
-            state[message.key] = message.value
-
-    deliver(handle)
-    return state
 
 
 def test_what_arrives_later_on_a_webhook_is_one_kind_in_the_providers_words() -> None:

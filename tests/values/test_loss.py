@@ -11,7 +11,7 @@ import attrs
 import pytest
 from hypothesis import strategies as st
 
-from chaoskit import Event, Message, Scenario, UsageError, chaos, check, run
+from chaoskit import Event, Scenario, UsageError, chaos, check, run
 from chaoskit.brokers import Anything, Celery, Kafka, Kinesis, Outbox, Settings
 from chaoskit.errors import ReproError
 from chaoskit.faults import Lose
@@ -23,25 +23,12 @@ from chaoskit.report.terminal import held_lines
 from chaoskit.repro import read
 from chaoskit.search.subject import Subject
 from chaoskit.strategies import events
+from handlers.small import sums
 from models.systems import SYSTEMS
 
 EV = events(st.integers(1, 9), keys=st.just("a"), max_size=6)
 LITERAL = [Event("a", 1), Event("a", 2)]
 SAID = "these settings can lose messages ({}): compared without what was lost; loss='violation' makes it a failure"
-
-
-def sums(deliver: Any) -> dict[str, int]:
-    """Right in every order, any number of times: only what never comes can be missing."""
-    balances: dict[str, int] = {}
-    seen: set[Any] = set()
-
-    def handle(message: Message) -> None:
-        if message.id not in seen:
-            seen.add(message.id)
-            balances[message.key] = balances.get(message.key, 0) + message.value
-
-    deliver(handle)
-    return balances
 
 
 LOSING: dict[str, tuple[Settings, str]] = {

@@ -7,48 +7,35 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from chaoskit import Event, ImpossibleFault, Message, UsageError, chaos, check
+from chaoskit import Event, ImpossibleFault, UsageError, chaos, check
 from chaoskit.brokers import InOrder, Kafka, SqsStandard
 from chaoskit.faults import BatchSwap, DeadLetter, Duplicate, Rehash
 from chaoskit.strategies import events
+from handlers.small import inbox
 
 EV = events(st.integers(1, 9), keys=st.just("a"), max_size=6)
 
 
-def last(deliver: Any) -> dict[str, int]:
-    """Remembers ids, and the last write wins: right as long as nothing is out of order."""
-    state: dict[str, int] = {}
-    seen: set[Any] = set()
-
-    def handle(message: Message) -> None:
-        if message.id not in seen:
-            seen.add(message.id)
-            state[message.key] = message.value
-
-    deliver(handle)
-    return state
-
-
 def test_the_others_are_tried_and_these_are_not() -> None:
     """On a topic that grows a late write wins; dead letters put back do the same, and are left out as well."""
-    grows = check(last, EV, Kafka(), without={DeadLetter}, schedules=300, seed=1)
+    grows = check(inbox, EV, Kafka(), without={DeadLetter}, schedules=300, seed=1)
     assert grows.scenario is not None
     assert {type(fault) for fault in grows.scenario.faults} == {Rehash}
-    verdict = check(last, EV, Kafka(), without={Rehash, DeadLetter}, schedules=300, seed=1)
+    verdict = check(inbox, EV, Kafka(), without={Rehash, DeadLetter}, schedules=300, seed=1)
     assert verdict.status == "held"
     left = {kind.__name__ for kind in Kafka().kinds() if kind not in (Rehash, DeadLetter)}
     assert set(verdict.tally.effective + verdict.tally.not_tried) == left
 
 
 def test_a_decorated_test_keeps_it_also_on_another_broker() -> None:
-    test = chaos(EV, broker=Kafka(), without={DeadLetter, Rehash})(last)
+    test = chaos(EV, broker=Kafka(), without={DeadLetter, Rehash})(inbox)
     assert check(test, EV, schedules=100, seed=1).status == "held"
     assert check(test, EV, Kafka(partitions=3), schedules=100, seed=1).status == "held"
     assert check(test, EV, without={Duplicate, Rehash}, schedules=300, seed=1).status == "violated"
 
 
 def test_nothing_left_out_is_all() -> None:
-    assert check(last, EV, Kafka(), without=(), schedules=300, seed=1).status == "violated"
+    assert check(inbox, EV, Kafka(), without=(), schedules=300, seed=1).status == "violated"
 
 
 WRONG: dict[str, tuple[Any, dict[str, Any], type[Exception], str]] = {
@@ -75,4 +62,4 @@ def test_what_cannot_be_meant_is_an_error_at_both_doors(name: str) -> None:
     with pytest.raises(error, match=said):
         chaos(EV, broker=broker, **given)
     with pytest.raises(error, match=said):
-        check(last, [Event("a", 1)], broker, **given)
+        check(inbox, [Event("a", 1)], broker, **given)
