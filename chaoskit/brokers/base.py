@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
+from chaoskit.brokers.consumer import Reading
+from chaoskit.brokers.leases import Leasing
 from chaoskit.brokers.log import LogModel, LogSettings
 from chaoskit.brokers.partitioners import Partitioner
 from chaoskit.brokers.producer import Home
@@ -25,14 +27,16 @@ if TYPE_CHECKING:
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
 
-def positive(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if type(value) is not int or value < 1:
-        raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): a whole number, 1 or more, is needed")
+def _at_least(least: int) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        if type(value) is not int or value < least:
+            name = f"{type(instance).__name__}({attribute.name}={value!r})"
+            raise UsageError(f"{name}: a whole number, {least} or more, is needed")
+
+    return check
 
 
-def not_negative(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if type(value) is not int or value < 0:
-        raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): a whole number, 0 or more, is needed")
+positive, not_negative = _at_least(1), _at_least(0)
 
 
 def boolean(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -127,13 +131,12 @@ class Settings:
 
     def drops(self) -> tuple[str, ...]:
         """The names of the settings by which a message is lost whose attempt failed; none where it is tried again."""
-        return self.lossy() if self._drops_failed() else ()
+        return self.lossy() if self._handing_out().drops_failed else ()
 
-    def _drops_failed(self) -> bool:
+    def _handing_out(self) -> Reading | Leasing:
+        """How the model hands out, and what it does with a failed attempt."""
         stages = _stages(self)
-        if isinstance(stages, QueueSettings):
-            return stages.leasing.refused == "lost"
-        return stages.reading.on_error == "skip"
+        return stages.leasing if isinstance(stages, QueueSettings) else stages.reading
 
     @property
     def loses(self) -> str:
@@ -163,14 +166,10 @@ class Settings:
 
     def _what_keeps_order_at_a_failure(self) -> str:
         """What the model does with a failed attempt decides: it is lost, it is overtaken, or it is not."""
-        stages = _stages(self)
-        if isinstance(stages, QueueSettings):
-            passes = stages.leasing.passes_failed
-        else:
-            passes = stages.reading.on_error == "retry_topic"
-        if self._drops_failed():
+        hands_out = self._handing_out()
+        if hands_out.drops_failed:
             return "settings under which what failed is tried again: here it is dropped"
-        return (self.words.of(Fail) if passes else NOTHING_PASSES).ruled_out_by
+        return (self.words.of(Fail) if hands_out.passes_failed else NOTHING_PASSES).ruled_out_by
 
     @property
     def whole_batch(self) -> str:

@@ -61,6 +61,16 @@ class Reading:
     resets: bool = False
     new_from: int | None = None
 
+    @property
+    def drops_failed(self) -> bool:
+        """What failed is lost: the consumer goes on without it."""
+        return self.on_error == "skip"
+
+    @property
+    def passes_failed(self) -> bool:
+        """Whether others may go before a record whose attempt failed that were behind it in its own order."""
+        return self.on_error == "retry_topic"
+
 
 class _Stall:
     """A lane that is held: it is not read before the holds of its head have ended.
@@ -541,7 +551,7 @@ class Reader:
     def _refused(self, turn: Turn, fail: Fail | None) -> Caused:
         """The attempt failed, because the handler raised or before it was called."""
         step = turn[3] if fail is None else (FAIL, *turn[3][1:])
-        if self.reading.on_error == "skip":
+        if self.reading.drops_failed:
             return [((SKIP, *step[1:]), fail), *self._processed(step)]
         refusals = self._refusals = self._refusals or Refusals()
         retried = self.reading.on_error == "retry_topic"

@@ -758,7 +758,7 @@ class Lender:
         """The attempt failed, because the handler raised or before it was called: the message is not settled, and is
         shown again by the broker's rule."""
         leasing, step = self.leasing, turn[3]
-        if leasing.refused == "lost":
+        if leasing.drops_failed:
             return [((SKIP, *step[1:]), fail)]
         which = (-1, step[2]) if leasing.refused == "renewed" else turn[1:3]
         if leasing.bisects and self._in_a_batch(turn):

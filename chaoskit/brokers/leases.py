@@ -99,6 +99,11 @@ class Leasing:
         return self.window == 1 and (self.consumers == 1 or self.lock == "queue")
 
     @property
+    def drops_failed(self) -> bool:
+        """What failed is lost: nothing brings it back."""
+        return self.refused == "lost"
+
+    @property
     def passes_failed(self) -> bool:
         """Whether others may go before a message whose attempt failed that were behind it in its own order."""
         return self.refused == "renewed" or (not self.keeps_lane and self.most_behind > 0)

@@ -63,7 +63,7 @@ class LogModel:
 
     @property
     def skips_refused(self) -> bool:
-        return self._settings.reading.on_error == "skip"
+        return self._settings.reading.drops_failed
 
     # What a search may choose from.
 
@@ -82,7 +82,8 @@ class LogModel:
             return (range(size),)
         lane = len(self._stored.lane(position))
         if kind is Fail:
-            behind = {"retry_topic": size - 1, "skip": 0}.get(self._settings.reading.on_error, size - lane)
+            reading = self._settings.reading
+            behind = 0 if reading.drops_failed else size - 1 if reading.passes_failed else size - lane
             return (range(behind + 1),)
         if kind is Zombie:
             return range(min(lane - self._stored.rank[position], self._settings.longest_replay)), range(size)

@@ -84,7 +84,7 @@ class QueueModel:
 
     @property
     def skips_refused(self) -> bool:
-        return self._settings.leasing.refused == "lost"
+        return self._settings.leasing.drops_failed
 
     # What a search may choose from.
 
@@ -127,7 +127,7 @@ class QueueModel:
     def _most_behind(self, lane: Sequence[int]) -> int:
         """How many other deliveries may go before a message of this lane whose attempt failed."""
         size, leasing = len(self.stream), self._settings.leasing
-        if leasing.refused == "lost":
+        if leasing.drops_failed:
             return 0
         if leasing.refused == "renewed":
             return size - 1

@@ -103,7 +103,7 @@ def sentences(schedule: Schedule, events: Sequence[Event], words: Words, partiti
         fault = step.fault
         if fault is not None and fault not in told:
             told.add(fault)
-            found.append((fault, _sentence(fault, number, schedule.steps, events, words, partitions)))
+            found.append((fault, _sentence(fault, number, schedule.steps, events, words, partitions, brought)))
         if step.raised and place_of(step) not in refused:
             refused.add(place_of(step))
             found.append((step, _refusals(number, schedule.steps, words, brought)))
@@ -153,7 +153,13 @@ def _was(ids: Sequence[EventId | None]) -> str:
 
 
 def _sentence(
-    fault: Fault, number: int, steps: Sequence[Step], events: Sequence[Event], words: Words, partitions: int
+    fault: Fault,
+    number: int,
+    steps: Sequence[Step],
+    events: Sequence[Event],
+    words: Words,
+    partitions: int,
+    brought: Mapping[int, int],
 ) -> str:
     step = steps[number]
     order: dict[EventId | None, int] = {event.id: i for i, event in enumerate(events)}
@@ -176,7 +182,7 @@ def _sentence(
         "partition": target.partition,
         "offset": target.offset,
         "back": _back(fault, number, steps, words),
-        **(_failed(number, steps, words) if isinstance(fault, Fail) else {}),
+        **(_failed(number, steps, words, brought) if isinstance(fault, Fail) else {}),
         "lost": " with everything in flight" if isinstance(fault, BatchSwap) and fault.lost else "",
         "key": key,
         **_taken_over(fault, step, again),
@@ -235,13 +241,12 @@ def _growth(fault: Rehash, steps: Sequence[Step], partitions: int, key: str, wor
     }
 
 
-def _failed(number: int, steps: Sequence[Step], words: Words) -> dict[str, object]:
+def _failed(number: int, steps: Sequence[Step], words: Words, brought: Mapping[int, int]) -> dict[str, object]:
     """What became of the message whose attempt failed at this step, and what went before it meanwhile."""
     step, rest = steps[number], steps[number + 1 :]
     mine = [i for i, s in enumerate(rest) if s.event == step.event and s.action != "refuse"]
     fates = [rest[i].action for i in mine]
     again = next((i for i in mine if rest[i].action in ("deliver", "fail")), len(rest))
-    brought = brought_back(steps)
     passed = [s.event for i, s in enumerate(rest[:again], number + 1) if s.action == "deliver" and i not in brought]
     back = f"; later it was {words.put_back} as a new message" if "put back" in fates[:2] else ""
     fate = _fate(fates[:1], words) + _came_along({number}, steps, brought) + back

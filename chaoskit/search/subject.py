@@ -79,9 +79,10 @@ class Subject:
 
     def leaves_out(self, kinds: Collection[FaultKind]) -> str:
         """What has to be said of a pass where these kinds were tried: what it leaves out; empty for nothing."""
-        if self.loss == "violation" or not (Lose in kinds or (Fail in kinds and self.broker.loses)):
+        named = self.broker.loses
+        if self.loss == "violation" or not (Lose in kinds or (Fail in kinds and named)):
             return ""
-        by = f" ({self.broker.loses})" if self.broker.loses else ""
+        by = f" ({named})" if named else ""
         return (
             f"these settings can lose messages{by}: compared without what was lost; loss='violation' makes it a failure"
         )
