@@ -468,7 +468,7 @@ def _run_one(subject: Subject, stream: Stream, faults: Plan) -> Verdict:
         return violated(case, faults, run, case.label(run))
     shown = Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch)
     calm = steps == case.steps(())
-    left_out = subject.leaves_out({type(fault) for fault in faults})
+    left_out = subject.leaves_out({type(fault) for fault in faults}) if run.outcome.lost else ""
     return Verdict(
         "unknown" if calm else "held",
         notes=(left_out,) if left_out else (),

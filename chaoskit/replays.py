@@ -96,7 +96,7 @@ def _play(repro: Repro, subject: Subject, across_keys: str, faults: Collection[F
         if run is None:
             return answer("NO LONGER POSSIBLE", "with the broker's present settings the faults change nothing")
         if not case.violations(run):
-            left_out = subject.leaves_out({type(fault) for fault in repro.faults})
+            left_out = subject.leaves_out({type(fault) for fault in repro.faults}) if run.outcome.lost else ""
             return answer("FIXED", left_out, _held(repro, case, run))
         again, _ = _run(repro, case)
         if again is None or not same(run.outcome.state, again.outcome.state):

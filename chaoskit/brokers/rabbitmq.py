@@ -90,7 +90,7 @@ SINGLE = attrs.evolve(
     told={
         **WORDS.told,
         Fail: passed_unless(
-            "prefetch=1, on a classic queue or with a delivery-limit: a single active consumer runs what is "
+            "prefetch=1, on a classic queue or with a delivery-limit: a single consumer runs what is "
             "in its buffer first"
         ),
         Overtake: Told(

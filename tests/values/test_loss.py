@@ -11,10 +11,10 @@ import attrs
 import pytest
 from hypothesis import strategies as st
 
-from chaoskit import Event, Scenario, UsageError, chaos, check, run
-from chaoskit.brokers import Anything, Celery, Kafka, Kinesis, Outbox, Settings
+from chaoskit import Event, Scenario, Stream, UsageError, chaos, check, run
+from chaoskit.brokers import Anything, Celery, Kafka, Kinesis, Outbox, RabbitMQ, Settings
 from chaoskit.errors import ReproError
-from chaoskit.faults import Lose
+from chaoskit.faults import Fail, Lose
 from chaoskit.replays import play
 from chaoskit.report.lines import lines
 from chaoskit.report.page import page
@@ -147,3 +147,11 @@ def test_what_can_lose_names_its_setting(name: str) -> None:
         assert broker.loses == ""
         return
     assert bool(broker.loses) == (Lose in broker.kinds() or bool(broker.drops())), broker.loses
+
+
+def test_a_run_that_lost_nothing_says_nothing_of_loss() -> None:
+    """A failed attempt that was shown again: what other deliveries could lose is none of this one."""
+    stream = Stream.of(LITERAL)
+    broker = RabbitMQ(consumers=1)
+    assert broker.loses
+    assert run(sums, Scenario(stream.events, broker, [Fail(stream[0].id, 1)])).notes == ()
