@@ -6,7 +6,6 @@ from __future__ import annotations
 import ast
 import configparser
 import contextlib
-import fnmatch
 import shlex
 import sys
 import tomllib
@@ -28,11 +27,6 @@ class PytestSettings:
     import_mode: str = "prepend"
     paths: tuple[str, ...] = ()
     testpaths: tuple[str, ...] = ()
-    python_files: tuple[str, ...] = ("test_*.py", "*_test.py")
-
-    def collects(self, name: str) -> bool:
-        """Whether a file of this name is one of tests."""
-        return any(fnmatch.fnmatch(name, pattern) for pattern in self.python_files)
 
 
 _INI = ("pytest.ini", ".pytest.ini")
@@ -82,13 +76,11 @@ def _settings(name: str, table: Mapping[str, Any]) -> PytestSettings:
             mode = following
         elif option.startswith("--import-mode="):
             mode = option.partition("=")[2]
-    files = _words(table.get("python_files", ""))
     return PytestSettings(
         name,
         str(table.get("import_mode", mode)),
         tuple(_words(table.get("pythonpath", ""))),
         tuple(_words(table.get("testpaths", ""))),
-        tuple(files) if files else PytestSettings().python_files,
     )
 
 
