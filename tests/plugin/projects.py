@@ -110,7 +110,7 @@ class Ran:
         for line in lines:
             if line.startswith("  ") and said:
                 said[next(reversed(said))] += f" {line.strip()}"
-            else:
+            elif ".py::" in line.partition(" (")[0]:  # else it is of several tests, named in brackets behind it
                 said[line] = ""
         return {name: text.strip() for name, text in said.items()}
 
