@@ -622,8 +622,13 @@ def _next_step(play: Steps, refused: bool) -> list[Raw]:
         return []
 
 
-def execute(body: Body, script: Script, *, is_async: bool = False, record_states: bool = False) -> Run:
-    """Run the test once. What its body raises after the deliveries is part of the outcome, except in order."""
+def execute(
+    body: Body, script: Script, *, forked_before: int, is_async: bool = False, record_states: bool = False
+) -> Run:
+    """Run the test once. What its body raises after the deliveries is part of the outcome, except in order.
+
+    `forked_before`: how many children this process had made (`forks.made()`) before the first run of this test.
+    """
     deliver, generation = Deliver(script, is_async, record_states), forks.generation()
     try:
         run = _executed(body, script, deliver)
@@ -634,8 +639,8 @@ def execute(body: Body, script: Script, *, is_async: bool = False, record_states
         raise
     finally:
         if forks.generation() != generation:
-            forks.leave(body, on_purpose=deliver.is_ended)
-    if forks.some_came_back(body):
+            forks.leave(on_purpose=deliver.is_ended)
+    if forks.some_came_back(forked_before):
         raise UsageError(
             "the handler forked, and the child came back from it: two processes would go on with the same messages. "
             "End the child where its work is done, with os._exit(0), or start it with subprocess"

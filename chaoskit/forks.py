@@ -7,9 +7,13 @@ import os
 from typing import NoReturn
 
 _shared: mmap.mmap | None = None
-"""What all children share: of which test one of them came back from the handler. Made before the first fork."""
+"""What all children share: which of them was the last to come back from the handler. Made before the first fork."""
 _SIZE = 8
 _generation = 0
+_made = 0
+"""How many children this process has made."""
+_number = 0
+"""Which child this process is, of the one that the tests run in. Its own children have its number."""
 
 
 def generation() -> int:
@@ -17,28 +21,36 @@ def generation() -> int:
     return _generation
 
 
-def leave(test: object, *, on_purpose: bool) -> NoReturn:
+def made() -> int:
+    """How many children this process has made so far."""
+    return _made
+
+
+def leave(*, on_purpose: bool) -> NoReturn:
     """End this child without another word: what it has of the search, its parent has, too. `on_purpose`: it had raised
     SystemExit, and would have ended by itself."""
     if _shared is not None and not on_purpose:
-        _shared[:] = id(test).to_bytes(_SIZE, "big")
+        _shared[:] = _number.to_bytes(_SIZE, "big")
     os._exit(0)
 
 
-def some_came_back(test: object) -> bool:
-    """Whether a child has come back from the handler of this test, as far as is known by now: it may be late."""
-    return _shared is not None and _shared[:] == id(test).to_bytes(_SIZE, "big")
+def some_came_back(made_before: int) -> bool:
+    """Whether a child has come back from the handler, of those that were made after `made_before` others, as far as is
+    known by now: it may be late, and the child of a test that is over may come back beside another test."""
+    return _shared is not None and int.from_bytes(_shared[:], "big") > made_before
 
 
 def _before() -> None:
-    global _shared
+    global _shared, _made
     if _shared is None:
         _shared = mmap.mmap(-1, _SIZE)
+    _made += 1
 
 
 def _in_child() -> None:
-    global _generation
+    global _generation, _number
     _generation += 1
+    _number = _number or _made
 
 
 if hasattr(os, "register_at_fork"):

@@ -9,6 +9,7 @@ from typing import Any, get_args
 
 import attrs
 
+from chaoskit import forks
 from chaoskit.epoch import EPOCH
 from chaoskit.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.event import EventId, Stream
@@ -66,6 +67,7 @@ class Subject:
     loss: Loss = attrs.field(default="left out", validator=_known_loss)
     poison: tuple[type[Exception], ...] = ()
     epoch: float = EPOCH
+    forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
     needs_states: bool = attrs.field(init=False)
 
@@ -109,15 +111,24 @@ class Subject:
             )
         return run
 
+    def _run(self, script: Script) -> Run:
+        return execute(
+            self.body,
+            script,
+            forked_before=self.forked_before,
+            is_async=self.is_async,
+            record_states=self.needs_states,
+        )
+
     def _watched(self, script: Script) -> Run:
         if self.limit is None and self.recorder is None:
-            return execute(self.body, script, is_async=self.is_async, record_states=self.needs_states)
+            return self._run(script)
         if self.recorder is not None:
             self.recorder.begins(script)
         if self.limit is not None:
             self.limit.begins()
         try:
-            return execute(self.body, script, is_async=self.is_async, record_states=self.needs_states)
+            return self._run(script)
         finally:
             if self.limit is not None:
                 self.limit.ends()

@@ -223,6 +223,15 @@ def test_a_child_that_ends_by_itself_is_no_finding():
     assert check(account(forks_and_ends)).status == "held"
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_the_child_of_a_test_that_is_over_says_nothing_of_the_next_one():
+    """Even where the next test stands at the address of the one that is gone, and where the child was late."""
+    with pytest.raises(UsageError, match="the handler forked, and the child came back from it"):
+        check(account(forks_and_returns))
+    for _ in range(50):
+        assert check(account(lambda message: None)).status == "held"
+
+
 # What is not done when it returns.
 
 
