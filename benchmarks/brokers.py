@@ -22,7 +22,7 @@ from chaoskit.brokers import (
     Settings,
     SnsSqs,
 )
-from chaoskit.brokers.facts import as_written
+from chaoskit.report.broker_facts import as_written
 
 EVENTS = 10
 SCHEDULES = 2000

@@ -10,13 +10,13 @@ from unittest.mock import patch
 
 import attrs
 
-import chaoskit.investigate as stages
+import chaoskit.search.investigate as stages
 from benchmarks.baselines import Trial, by_hand, by_machine, deliveries
 from benchmarks.measure import CPU, Expected, Figure, Row, Section, say
 from benchmarks.subjects import buggy, parts
 from chaoskit import Kafka, check
-from chaoskit.investigate import _settle as settle_failure
 from chaoskit.search.draw import simpler_values
+from chaoskit.search.investigate import _settle as settle_failure
 
 BROKER = Kafka(partitions=1, consumers=1, idempotent_producer=False)
 BUDGET = 1000

@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from benchmarks.measure import WALL, Expected, Figure, Row, Section, in_turn, medians, say
 from benchmarks.subjects import of_the_tests
 from chaoskit import Event, Kafka, Redeliver, Scenario, run
-from chaoskit.corpus import Corpus, database_of
 from chaoskit.fuzz.job import SLICE
-from chaoskit.repro import document, text_of
+from chaoskit.repro.corpus import Corpus, database_of
+from chaoskit.repro.files import document, text_of
 
 EXPECTED = Expected(1.8, at_least=True)
 LOOKS = 200

@@ -13,52 +13,52 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Anything": "brokers",
-    "BatchSwap": "faults",
+    "BatchSwap": "values.faults",
     "Celery": "brokers",
-    "ChaosError": "errors",
-    "ChaosFailure": "errors",
-    "DeadLetter": "faults",
+    "ChaosError": "values.errors",
+    "ChaosFailure": "values.errors",
+    "DeadLetter": "values.faults",
     "Debezium": "brokers",
-    "Duplicate": "faults",
-    "Event": "event",
+    "Duplicate": "values.faults",
+    "Event": "values.event",
     "EventHubs": "brokers",
-    "Fail": "faults",
-    "Fault": "faults",
-    "ImpossibleFault": "errors",
+    "Fail": "values.faults",
+    "Fault": "values.faults",
+    "ImpossibleFault": "values.errors",
     "InOrder": "brokers",
-    "Invariant": "invariant",
+    "Invariant": "values.invariant",
     "JetStream": "brokers",
     "Kafka": "brokers",
     "Kinesis": "brokers",
     "LambdaSqs": "brokers",
-    "Lose": "faults",
-    "Message": "event",
+    "Lose": "values.faults",
+    "Message": "values.event",
     "Outbox": "brokers",
-    "Outcome": "outcome",
-    "Overtake": "faults",
+    "Outcome": "values.outcome",
+    "Overtake": "values.faults",
     "Permitted": "traces",
     "PostgresQueue": "brokers",
     "PubSub": "brokers",
     "RabbitMQ": "brokers",
     "RabbitMQStream": "brokers",
-    "Redeliver": "faults",
+    "Redeliver": "values.faults",
     "RedisList": "brokers",
     "RedisStreams": "brokers",
-    "Rehash": "faults",
-    "Resend": "faults",
-    "Scenario": "scenario",
-    "Schedule": "schedule",
+    "Rehash": "values.faults",
+    "Resend": "values.faults",
+    "Scenario": "values.scenario",
+    "Schedule": "values.schedule",
     "ServiceBus": "brokers",
     "SnsSqs": "brokers",
     "SqsFifo": "brokers",
     "SqsStandard": "brokers",
-    "Step": "schedule",
-    "Stream": "event",
-    "UsageError": "errors",
-    "Verdict": "verdict",
-    "Violation": "invariant",
+    "Step": "values.schedule",
+    "Stream": "values.event",
+    "UsageError": "values.errors",
+    "Verdict": "values.verdict",
+    "Violation": "values.invariant",
     "Webhook": "brokers",
-    "Zombie": "faults",
+    "Zombie": "values.faults",
     "chaos": "decorator",
     "check": "api",
     "replay": "replay_file",
@@ -113,30 +113,30 @@ if TYPE_CHECKING:
     from chaoskit.brokers import SqsStandard as SqsStandard
     from chaoskit.brokers import Webhook as Webhook
     from chaoskit.decorator import chaos as chaos
-    from chaoskit.errors import ChaosError as ChaosError
-    from chaoskit.errors import ChaosFailure as ChaosFailure
-    from chaoskit.errors import ImpossibleFault as ImpossibleFault
-    from chaoskit.errors import UsageError as UsageError
-    from chaoskit.event import Event as Event
-    from chaoskit.event import Message as Message
-    from chaoskit.event import Stream as Stream
-    from chaoskit.faults import BatchSwap as BatchSwap
-    from chaoskit.faults import DeadLetter as DeadLetter
-    from chaoskit.faults import Duplicate as Duplicate
-    from chaoskit.faults import Fail as Fail
-    from chaoskit.faults import Fault as Fault
-    from chaoskit.faults import Lose as Lose
-    from chaoskit.faults import Overtake as Overtake
-    from chaoskit.faults import Redeliver as Redeliver
-    from chaoskit.faults import Rehash as Rehash
-    from chaoskit.faults import Resend as Resend
-    from chaoskit.faults import Zombie as Zombie
-    from chaoskit.invariant import Invariant as Invariant
-    from chaoskit.invariant import Violation as Violation
-    from chaoskit.outcome import Outcome as Outcome
     from chaoskit.replay_file import replay as replay
-    from chaoskit.scenario import Scenario as Scenario
-    from chaoskit.schedule import Schedule as Schedule
-    from chaoskit.schedule import Step as Step
     from chaoskit.traces import Permitted as Permitted
-    from chaoskit.verdict import Verdict as Verdict
+    from chaoskit.values.errors import ChaosError as ChaosError
+    from chaoskit.values.errors import ChaosFailure as ChaosFailure
+    from chaoskit.values.errors import ImpossibleFault as ImpossibleFault
+    from chaoskit.values.errors import UsageError as UsageError
+    from chaoskit.values.event import Event as Event
+    from chaoskit.values.event import Message as Message
+    from chaoskit.values.event import Stream as Stream
+    from chaoskit.values.faults import BatchSwap as BatchSwap
+    from chaoskit.values.faults import DeadLetter as DeadLetter
+    from chaoskit.values.faults import Duplicate as Duplicate
+    from chaoskit.values.faults import Fail as Fail
+    from chaoskit.values.faults import Fault as Fault
+    from chaoskit.values.faults import Lose as Lose
+    from chaoskit.values.faults import Overtake as Overtake
+    from chaoskit.values.faults import Redeliver as Redeliver
+    from chaoskit.values.faults import Rehash as Rehash
+    from chaoskit.values.faults import Resend as Resend
+    from chaoskit.values.faults import Zombie as Zombie
+    from chaoskit.values.invariant import Invariant as Invariant
+    from chaoskit.values.invariant import Violation as Violation
+    from chaoskit.values.outcome import Outcome as Outcome
+    from chaoskit.values.scenario import Scenario as Scenario
+    from chaoskit.values.schedule import Schedule as Schedule
+    from chaoskit.values.schedule import Step as Step
+    from chaoskit.values.verdict import Verdict as Verdict

@@ -7,19 +7,19 @@ from typing import Any
 
 import attrs
 
-from chaoskit.ambient import fresh_seed
 from chaoskit.brokers import Kafka
 from chaoskit.decorated import Given, called_with_deliver
-from chaoskit.epoch import checked_epoch, epoch_of
-from chaoskit.errors import UsageError
-from chaoskit.execute import Deliver
-from chaoskit.faults import FaultKind
-from chaoskit.invariant import Invariant
-from chaoskit.investigate import default_invariants, investigate, question, run_one
-from chaoskit.scenario import Broker, Scenario
-from chaoskit.search.subject import CheckerFailed, Subject, poisons
-from chaoskit.verdict import Loss, Verdict
-from chaoskit.watch import LIMIT, Limit, limited
+from chaoskit.execution.execute import Deliver
+from chaoskit.execution.limit import LIMIT, Limit, limited
+from chaoskit.runner import fresh_seed
+from chaoskit.search.investigate import default_invariants, investigate, question, run_one
+from chaoskit.search.oracle import CheckerFailed, Subject, poisons
+from chaoskit.values.epoch import checked_epoch, epoch_of
+from chaoskit.values.errors import UsageError
+from chaoskit.values.faults import FaultKind
+from chaoskit.values.invariant import Invariant
+from chaoskit.values.scenario import Broker, Scenario
+from chaoskit.values.verdict import Loss, Verdict
 
 Test = Callable[[Deliver], Any]
 

@@ -25,9 +25,9 @@ from uuid import UUID
 
 import attrs
 
-from chaoskit.errors import CodecError
-from chaoskit.structures import is_structure, make, parts_of
-from chaoskit.texts import printed
+from chaoskit.values.errors import CodecError
+from chaoskit.values.structures import is_structure, make, parts_of
+from chaoskit.values.texts import printed
 
 Encode = Callable[[Any], Any]
 Decode = Callable[[Any], Any]

@@ -10,10 +10,10 @@ from typing import Any
 
 import attrs
 
-from chaoskit.errors import UsageError
-from chaoskit.execute import Body, Deliver
-from chaoskit.loop import leaves_no_task, own_loop
-from chaoskit.naming import name_of
+from chaoskit.execution.event_loop import leaves_no_task, own_loop
+from chaoskit.execution.execute import Body, Deliver
+from chaoskit.values.errors import UsageError
+from chaoskit.values.names import name_of
 
 
 @attrs.frozen(eq=False)

@@ -11,23 +11,23 @@ from typing import Any, TypeVar
 import attrs
 import hypothesis
 
-from chaoskit import ambient
+from chaoskit import runner
 from chaoskit.brokers import Kafka
-from chaoskit.epoch import checked_epoch, epoch_of
-from chaoskit.errors import ChaosFailure, UsageError
-from chaoskit.event import Stream
-from chaoskit.execute import Body, Deliver
-from chaoskit.faults import FaultKind
-from chaoskit.invariant import DIED, ENDED, HANG, Invariant
-from chaoskit.investigate import default_invariants, derive, investigate, question
-from chaoskit.loop import leaves_no_task, own_loop
-from chaoskit.naming import name_of
-from chaoskit.quiet import quiet
-from chaoskit.scenario import Broker, allowed_kinds
+from chaoskit.execution.event_loop import leaves_no_task, own_loop
+from chaoskit.execution.execute import Body, Deliver
+from chaoskit.execution.limit import Limit, Recorder
+from chaoskit.execution.output import quiet
 from chaoskit.search.campaign import UNLIMITED
-from chaoskit.search.subject import Subject, poisons
-from chaoskit.verdict import Loss, Verdict
-from chaoskit.watch import Limit, Recorder
+from chaoskit.search.investigate import default_invariants, derive, investigate, question
+from chaoskit.search.oracle import Subject, poisons
+from chaoskit.values.epoch import checked_epoch, epoch_of
+from chaoskit.values.errors import ChaosFailure, UsageError
+from chaoskit.values.event import Stream
+from chaoskit.values.faults import FaultKind
+from chaoskit.values.invariant import DIED, ENDED, HANG, Invariant
+from chaoskit.values.names import name_of
+from chaoskit.values.scenario import Broker, allowed_kinds
+from chaoskit.values.verdict import Loss, Verdict
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -183,14 +183,14 @@ def subject_of(wrapper: Any, given: dict[str, Any]) -> Iterator[Subject]:
             returned = run(**given, deliver=deliver)
             return deliver.returned if wrapper.chaos_async else returned
 
-        asked = ambient.current()
+        asked = runner.current()
         yield terms.subject(body, wrapper.chaos_async, asked.limit, asked.recorder)
 
 
 def conduct(wrapper: Any, given: dict[str, Any]) -> Verdict:
     """Saved repros first, then the search. The verdict knows the test and its seed."""
     terms: Terms = wrapper.chaos_terms
-    asked = ambient.current()
+    asked = runner.current()
     with subject_of(wrapper, given) as subject:
         with quiet(), asked.limited():
             verdict = asked.before_search(subject)
@@ -201,7 +201,7 @@ def conduct(wrapper: Any, given: dict[str, Any]) -> Verdict:
     return attrs.evolve(verdict, test=asked.test or name_of(wrapper))
 
 
-def _search(wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any], asked: ambient.Asked) -> Verdict:
+def _search(wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any], asked: runner.Asked) -> Verdict:
     name = asked.test or name_of(wrapper)
     seed, chosen = asked.seed(wrapper._hypothesis_internal_use_seed)
     begins = next(epoch for epoch in (terms.epoch, asked.epoch, epoch_of(seed)) if epoch is not None)
@@ -258,7 +258,7 @@ def _show_output(subject: Subject, verdict: Verdict) -> None:
 def _pronounce(verdict: Verdict, terms: Terms) -> None:
     """Pass, skip or fail, with everything that is to be said."""
     __tracebackhide__ = True
-    asked = ambient.current()
+    asked = runner.current()
     if verdict.status == "held":
         asked.tell(verdict)
         return

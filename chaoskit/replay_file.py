@@ -10,16 +10,16 @@ from typing import Any
 import attrs
 
 from chaoskit.decorator import subject_of
-from chaoskit.errors import ReproError
-from chaoskit.execute import Deliver
-from chaoskit.investigate import default_invariants
-from chaoskit.loop import leaves_no_task, own_loop
-from chaoskit.replays import Answer, play
-from chaoskit.repro import Repro, read
-from chaoskit.run_pytest import outside, replay_with_pytest
-from chaoskit.search.subject import Subject
-from chaoskit.verdict import Verdict
-from chaoskit.watch import limited
+from chaoskit.execution.event_loop import leaves_no_task, own_loop
+from chaoskit.execution.execute import Deliver
+from chaoskit.execution.limit import limited
+from chaoskit.pytest.replay import outside, replay_with_pytest
+from chaoskit.repro.files import Repro, read
+from chaoskit.repro.replay import Answer, play
+from chaoskit.search.investigate import default_invariants
+from chaoskit.search.oracle import Subject
+from chaoskit.values.errors import ReproError
+from chaoskit.values.verdict import Verdict
 
 
 def replay(path: str | Path) -> Verdict:

@@ -20,9 +20,9 @@ from chaoskit.brokers import (
     SqsFifo,
     SqsStandard,
 )
-from chaoskit.brokers.facts import Facts, as_written, facts
-from chaoskit.brokers.queue import QueueSettings
-from chaoskit.faults import KINDS
+from chaoskit.models.queue.model import QueueSettings
+from chaoskit.report.broker_facts import Facts, as_written, facts
+from chaoskit.values.faults import KINDS
 
 PAGE = Path(__file__).parent / "brokers.md"
 PART = re.compile(r"<!-- brokers: (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)

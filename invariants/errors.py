@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaoskit.invariant import Invariant, Violation
-from chaoskit.outcome import Outcome
+from chaoskit.values.invariant import Invariant, Violation
+from chaoskit.values.outcome import Outcome
 
 
 def no_error() -> Invariant:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from chaoskit.errors import UsageError
-from chaoskit.invariant import Invariant, Violation
-from chaoskit.outcome import Outcome
-from chaoskit.state import ABSENT, Difference, differences, same
+from chaoskit.values.errors import UsageError
+from chaoskit.values.invariant import Invariant, Violation
+from chaoskit.values.outcome import Outcome
+from chaoskit.values.state import ABSENT, Difference, differences, same
 
 
 def final_state(*, by_key: bool = False, project: Callable[[Any], Any] | None = None) -> Invariant:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from chaoskit.invariant import Invariant, Violation
-from chaoskit.outcome import Outcome
+from chaoskit.values.invariant import Invariant, Violation
+from chaoskit.values.outcome import Outcome
 
 
 def always(predicate: Callable[[Any], bool], name: str | None = None) -> Invariant:

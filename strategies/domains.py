@@ -9,8 +9,8 @@ from faker import Faker
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from chaoskit.event import Event
 from chaoskit.strategies.streams import events
+from chaoskit.values.event import Event
 
 PEOPLE = 40
 """Different people, merchants and addresses. Each is made once, from its number, so that payloads replay."""

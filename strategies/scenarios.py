@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from chaoskit.event import Event, Stream
-from chaoskit.faults import Fault, FaultKind
-from chaoskit.scenario import Broker, Scenario, allowed_kinds
+from chaoskit.values.event import Event, Stream
+from chaoskit.values.faults import Fault, FaultKind
+from chaoskit.values.scenario import Broker, Scenario, allowed_kinds
 
 
 def scenarios(

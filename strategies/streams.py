@@ -9,8 +9,8 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from chaoskit.errors import UsageError
-from chaoskit.event import Event, Stream
+from chaoskit.values.errors import UsageError
+from chaoskit.values.event import Event, Stream
 
 Valid = Callable[[list[Event]], bool]
 

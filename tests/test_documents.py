@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from chaoskit import Duplicate, Event, Redeliver, check
 from chaoskit.brokers import BROKERS, Kafka
-from chaoskit.brokers.facts import facts
-from chaoskit.event import Message
-from chaoskit.execute import Deliver
+from chaoskit.execution.execute import Deliver
+from chaoskit.report.broker_facts import facts
+from chaoskit.values.event import Message
 
 ROOT = Path(__file__).parent.parent
 

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
-from chaoskit.brokers.consumer import Reading
-from chaoskit.brokers.leases import Leasing
-from chaoskit.brokers.log import LogModel, LogSettings
-from chaoskit.brokers.partitioners import Partitioner
-from chaoskit.brokers.producer import Home
-from chaoskit.brokers.queue import QueueModel, QueueSettings
-from chaoskit.brokers.stored import Growth
-from chaoskit.brokers.words import NOTHING_PASSES, Cause, Words, sentences
-from chaoskit.errors import StreamError, UsageError, did_you_mean
-from chaoskit.event import Event, Stream
-from chaoskit.faults import KINDS, Duplicate, Fail, FaultKind, Redeliver, Zombie
-from chaoskit.schedule import Schedule, Step
+from chaoskit.brokers.wording import NOTHING_PASSES, Cause, Words, sentences
+from chaoskit.models.log.consumer_group import Reading
+from chaoskit.models.log.model import LogModel, LogSettings
+from chaoskit.models.partitioners import Partitioner
+from chaoskit.models.producer import Home
+from chaoskit.models.queue.model import QueueModel, QueueSettings
+from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.stored import Growth
+from chaoskit.values.errors import StreamError, UsageError, did_you_mean
+from chaoskit.values.event import Event, Stream
+from chaoskit.values.faults import KINDS, Duplicate, Fail, FaultKind, Redeliver, Zombie
+from chaoskit.values.schedule import Schedule, Step
 
 if TYPE_CHECKING:
     from chaoskit.traces import LogRules, Permitted, QueueRules

@@ -20,15 +20,16 @@ from chaoskit.brokers.base import (
     whole_or_none,
     without_effect,
 )
-from chaoskit.brokers.leases import UNBOUNDED, Leasing
-from chaoskit.brokers.partitioners import by_fnv1a_plain
-from chaoskit.brokers.producer import Home, Producer
-from chaoskit.brokers.queue import QueueSettings, beyond
-from chaoskit.brokers.stored import Growth
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
-from chaoskit.errors import UsageError
-from chaoskit.event import Event
-from chaoskit.faults import (
+from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.models.partitioners import by_fnv1a_plain
+from chaoskit.models.producer import Home, Producer
+from chaoskit.models.queue.model import QueueSettings, beyond
+from chaoskit.models.queue.policy import UNBOUNDED, Leasing
+from chaoskit.models.stored import Growth
+from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values.errors import UsageError
+from chaoskit.values.event import Event
+from chaoskit.values.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
@@ -41,8 +42,7 @@ from chaoskit.faults import (
     Resend,
     Zombie,
 )
-from chaoskit.schedule import Raw
-from chaoskit.traces.queue_rules import QueueRules
+from chaoskit.values.schedule import Raw
 
 WORDS = Words(
     unit="partition",

@@ -26,17 +26,19 @@ from chaoskit.brokers.base import (
     whole_or_none,
     without_effect,
 )
-from chaoskit.brokers.consumer import Reading
 from chaoskit.brokers.kafka_share import share_rules
-from chaoskit.brokers.leases import Leasing
-from chaoskit.brokers.log import LogSettings
-from chaoskit.brokers.partitioners import KAFKA_PARTITIONERS
-from chaoskit.brokers.producer import Producer
-from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
-from chaoskit.errors import StreamError, UsageError
-from chaoskit.event import Event
-from chaoskit.faults import (
+from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.models.log.consumer_group import Reading
+from chaoskit.models.log.model import LogSettings
+from chaoskit.models.partitioners import KAFKA_PARTITIONERS
+from chaoskit.models.producer import Producer
+from chaoskit.models.queue.model import QueueSettings
+from chaoskit.models.queue.policy import Leasing
+from chaoskit.traces.log.rules import LogRules
+from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values.errors import StreamError, UsageError
+from chaoskit.values.event import Event
+from chaoskit.values.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
@@ -49,9 +51,7 @@ from chaoskit.faults import (
     Resend,
     Zombie,
 )
-from chaoskit.schedule import Raw
-from chaoskit.traces.log_rules import LogRules
-from chaoskit.traces.queue_rules import QueueRules
+from chaoskit.values.schedule import Raw
 
 WORDS = Words(
     lane="partition",

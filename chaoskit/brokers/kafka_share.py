@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaoskit.traces.queue_rules import QueueRules
+from chaoskit.traces.queue.rules import QueueRules
 
 
 def share_rules(delivery_count_limit: int, max_record_locks: int) -> QueueRules:

@@ -20,16 +20,17 @@ from chaoskit.brokers.base import (
     whole_or_none,
     without_effect,
 )
-from chaoskit.brokers.consumer import Reading
-from chaoskit.brokers.leases import Leasing
-from chaoskit.brokers.log import LogSettings
-from chaoskit.brokers.partitioners import by_md5_range
-from chaoskit.brokers.producer import Producer
-from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
-from chaoskit.errors import UsageError
-from chaoskit.event import Event
-from chaoskit.faults import (
+from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.models.log.consumer_group import Reading
+from chaoskit.models.log.model import LogSettings
+from chaoskit.models.partitioners import by_md5_range
+from chaoskit.models.producer import Producer
+from chaoskit.models.queue.model import QueueSettings
+from chaoskit.models.queue.policy import Leasing
+from chaoskit.traces.log.rules import LogRules
+from chaoskit.values.errors import UsageError
+from chaoskit.values.event import Event
+from chaoskit.values.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
@@ -42,8 +43,7 @@ from chaoskit.faults import (
     Resend,
     Zombie,
 )
-from chaoskit.schedule import Raw
-from chaoskit.traces.log_rules import LogRules
+from chaoskit.values.schedule import Raw
 
 KCL = Words(
     lane="shard",

@@ -7,12 +7,13 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whole
-from chaoskit.brokers.leases import Leasing
-from chaoskit.brokers.producer import Producer
-from chaoskit.brokers.queue import QueueSettings
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
-from chaoskit.event import Event
-from chaoskit.faults import (
+from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.models.producer import Producer
+from chaoskit.models.queue.model import QueueSettings
+from chaoskit.models.queue.policy import Leasing
+from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values.event import Event
+from chaoskit.values.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
@@ -25,8 +26,7 @@ from chaoskit.faults import (
     Resend,
     Zombie,
 )
-from chaoskit.schedule import Raw
-from chaoskit.traces.queue_rules import QueueRules
+from chaoskit.values.schedule import Raw
 
 WORDS = Words(
     lane="worker",

@@ -8,14 +8,15 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole, whole_or_none
-from chaoskit.brokers.leases import Leasing
-from chaoskit.brokers.partitioners import by_murmur3
-from chaoskit.brokers.producer import Home, Producer
-from chaoskit.brokers.queue import QueueSettings, beyond
-from chaoskit.brokers.stored import Growth
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
-from chaoskit.event import Event
-from chaoskit.faults import (
+from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.models.partitioners import by_murmur3
+from chaoskit.models.producer import Home, Producer
+from chaoskit.models.queue.model import QueueSettings, beyond
+from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.stored import Growth
+from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values.event import Event
+from chaoskit.values.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
@@ -28,8 +29,7 @@ from chaoskit.faults import (
     Resend,
     Zombie,
 )
-from chaoskit.schedule import Raw
-from chaoskit.traces.queue_rules import QueueRules
+from chaoskit.values.schedule import Raw
 
 WORDS = Words(
     dead="to the dead-letter exchange",

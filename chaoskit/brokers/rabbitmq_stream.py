@@ -7,12 +7,13 @@ from typing import ClassVar
 import attrs
 
 from chaoskit.brokers.base import NO_GROWTH, Settings, flag, key_bytes, named, routing, whole, whole_or_none
-from chaoskit.brokers.consumer import Reading
-from chaoskit.brokers.log import LogSettings
-from chaoskit.brokers.partitioners import by_murmur3
-from chaoskit.brokers.producer import Producer
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words
-from chaoskit.faults import (
+from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
+from chaoskit.models.log.consumer_group import Reading
+from chaoskit.models.log.model import LogSettings
+from chaoskit.models.partitioners import by_murmur3
+from chaoskit.models.producer import Producer
+from chaoskit.traces.log.rules import LogRules
+from chaoskit.values.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
@@ -24,7 +25,6 @@ from chaoskit.faults import (
     Resend,
     Zombie,
 )
-from chaoskit.traces.log_rules import LogRules
 
 WORDS = Words(
     lane="partition",

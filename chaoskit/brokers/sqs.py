@@ -23,14 +23,15 @@ from chaoskit.brokers.base import (
     whole_or_none,
     without_effect,
 )
-from chaoskit.brokers.leases import Leasing
-from chaoskit.brokers.producer import Producer
-from chaoskit.brokers.queue import Fields, Loses, QueueSettings
 from chaoskit.brokers.sqs_rules import fifo_rules, standard_rules
-from chaoskit.brokers.words import IDEMPOTENT, Told, Words, passed_unless
-from chaoskit.errors import UsageError
-from chaoskit.event import Event, Stream
-from chaoskit.faults import (
+from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.models.producer import Producer
+from chaoskit.models.queue.model import Fields, Loses, QueueSettings
+from chaoskit.models.queue.policy import Leasing
+from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values.errors import UsageError
+from chaoskit.values.event import Event, Stream
+from chaoskit.values.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
@@ -43,8 +44,7 @@ from chaoskit.faults import (
     Resend,
     Zombie,
 )
-from chaoskit.schedule import Raw
-from chaoskit.traces.queue_rules import QueueRules
+from chaoskit.values.schedule import Raw
 
 DEDUPLICATION_WINDOW = 300
 """Seconds in which a FIFO queue or topic drops what has a deduplication id that it accepted: 5 minutes, fixed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from chaoskit.traces.queue_rules import QueueRules
+from chaoskit.traces.queue.rules import QueueRules
 
 
 def standard_rules(name: str, max_receive_count: int | None, visibility_timeout: int, lost: str | None) -> QueueRules:

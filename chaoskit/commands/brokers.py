@@ -6,10 +6,10 @@ import click
 from rich.console import RenderableType
 
 from chaoskit.brokers import BROKERS
-from chaoskit.brokers.facts import facts, in_one_sentence
 from chaoskit.commands.console import own_errors, show_renderable
-from chaoskit.errors import did_you_mean
+from chaoskit.report.broker_facts import facts, in_one_sentence
 from chaoskit.report.brokers import listing, sheet
+from chaoskit.values.errors import did_you_mean
 
 
 @click.command()

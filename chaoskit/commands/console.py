@@ -9,7 +9,7 @@ from rich.console import RenderableType
 
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.terminal import plain
-from chaoskit.texts import for_log, one_line
+from chaoskit.values.texts import for_log, one_line
 
 
 class own_errors:

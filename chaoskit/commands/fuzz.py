@@ -13,14 +13,14 @@ from typing import Any
 import attrs
 import click
 
-from chaoskit.ambient import fresh_seed
 from chaoskit.commands.console import own_errors
-from chaoskit.duration import seconds, shown
-from chaoskit.errors import UsageError
 from chaoskit.fuzz.job import Job
 from chaoskit.fuzz.screen import Screen
 from chaoskit.fuzz.session import Session, run
 from chaoskit.report.console import HarmlessConsole
+from chaoskit.runner import fresh_seed
+from chaoskit.values.duration import seconds, shown
+from chaoskit.values.errors import UsageError
 
 RESTARTS = 10_000
 """Workers that may be replaced: which test has cost how many is the job's to judge, not xdist's."""

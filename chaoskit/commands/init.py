@@ -10,8 +10,8 @@ import click
 
 from chaoskit.brokers import BROKERS
 from chaoskit.commands.console import own_errors, say
-from chaoskit.errors import UsageError, did_you_mean
 from chaoskit.generate.plan import Change, Plan, carry_out, plan, repository
+from chaoskit.values.errors import UsageError, did_you_mean
 
 
 @click.command()

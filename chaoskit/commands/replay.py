@@ -12,16 +12,16 @@ import attrs
 import click
 from rich.text import Text
 
-from chaoskit import bounds
 from chaoskit.commands.console import own_errors, say, show_renderable, write_out
-from chaoskit.errors import ReproError
 from chaoskit.generate.as_test import regression_test
-from chaoskit.replays import EXIT_CODES, Answer
+from chaoskit.pytest.replay import outside, replay_with_pytest, root_of
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.terminal import report
-from chaoskit.repro import Repro, read, refused_as_one_line
-from chaoskit.run_pytest import outside, replay_with_pytest, root_of
-from chaoskit.texts import in_line
+from chaoskit.repro import bounds
+from chaoskit.repro.files import Repro, read, refused_as_one_line
+from chaoskit.repro.replay import EXIT_CODES, Answer
+from chaoskit.values.errors import ReproError
+from chaoskit.values.texts import in_line
 
 
 @click.command()

@@ -13,10 +13,10 @@ import click
 
 from chaoskit.commands.console import command_to_github, own_errors, say, show_renderable, write_out
 from chaoskit.commands.replay import repro_files
-from chaoskit.errors import ReproError
 from chaoskit.report.saved import saved_replay, saved_report, saved_verdict
-from chaoskit.repro import Repro, read, refused_as_one_line
-from chaoskit.texts import in_line
+from chaoskit.repro.files import Repro, read, refused_as_one_line
+from chaoskit.values.errors import ReproError
+from chaoskit.values.texts import in_line
 
 STANDARD_OUTPUT = Path("-")
 

@@ -8,15 +8,15 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from chaoskit.apart import play_apart
-from chaoskit.errors import ChaosError, ReproError
 from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.recorder import last_run
-from chaoskit.pytest_asked import replay_command, repro_directory
+from chaoskit.pytest.session import replay_command, repro_directory
 from chaoskit.report.terminal import as_text, headline
-from chaoskit.repro import encode_step, failure_name, file_name, parse, text_of, write
-from chaoskit.scenario import Scenario
-from chaoskit.verdict import Verdict
+from chaoskit.repro.files import encode_step, failure_name, file_name, parse, text_of, write
+from chaoskit.repro.subprocess import play_apart
+from chaoskit.values.errors import ChaosError, ReproError
+from chaoskit.values.scenario import Scenario
+from chaoskit.values.verdict import Verdict
 
 AGAIN = "Played once more in a process of its own, it died again."
 NOT_AGAIN = (

@@ -12,7 +12,7 @@ from _pytest.junitxml import LogXML, xml_key
 
 from chaoskit.fuzz.screen import entry
 from chaoskit.fuzz.standing import Searched, Standing
-from chaoskit.pytest_asked import PROPERTY, REPRO
+from chaoskit.pytest.session import PROPERTY, REPRO
 
 Location = tuple[str, int | None, str]
 

@@ -9,12 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-from chaoskit.errors import CodecError
-from chaoskit.execute import Script
-from chaoskit.faults import Fault
-from chaoskit.invariant import DIED
-from chaoskit.repro import CONVERTER, FORMAT, encode_broker, encode_event, versions
-from chaoskit.scenario import Broker, Model
+from chaoskit.execution.execute import Script
+from chaoskit.repro.files import CONVERTER, FORMAT, encode_broker, encode_event, versions
+from chaoskit.values.errors import CodecError
+from chaoskit.values.faults import Fault
+from chaoskit.values.invariant import DIED
+from chaoskit.values.scenario import Broker, Model
 
 SIZE = 1 << 20
 _PLACE = 8

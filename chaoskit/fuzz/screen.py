@@ -9,11 +9,11 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from chaoskit.duration import shown
 from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.standing import Searched, Standing
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.github import Entry, Status
+from chaoskit.values.duration import shown
 
 EVERY = 10.0
 """Seconds between two lines in a log; later more, up to `RARELY`."""

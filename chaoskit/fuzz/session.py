@@ -13,20 +13,20 @@ import pytest
 from _pytest.reports import BaseReport
 from xdist.workermanage import parse_tx_spec_config  # type: ignore[import-untyped]
 
-from chaoskit.clock import now
-from chaoskit.errors import ReproError
 from chaoskit.fuzz.died import finding_of
 from chaoskit.fuzz.job import ENDS, Finding, Job, Said, said_of, to_plain
 from chaoskit.fuzz.junit import Junit
 from chaoskit.fuzz.screen import Screen, entry, progress_line
 from chaoskit.fuzz.standing import Standing
 from chaoskit.fuzz.worker import ATTRIBUTE, INPUT, MAIN, take_on
-from chaoskit.pytest_asked import AS_MET, replay_command, repro_directory
-from chaoskit.pytest_reports import append_summary, commands, on_github
+from chaoskit.pytest.reports import append_summary, commands, on_github
+from chaoskit.pytest.session import AS_MET, replay_command, repro_directory
 from chaoskit.report.github import packed
 from chaoskit.report.saved import saved_report
 from chaoskit.report.terminal import plain
-from chaoskit.repro import failure_name, file_name_of, read, refused_as_one_line, write
+from chaoskit.repro.files import failure_name, file_name_of, read, refused_as_one_line, write
+from chaoskit.values.clock import now
+from chaoskit.values.errors import ReproError
 
 MOST_DEATHS = 2
 """Workers that a test may cost before it gets no more time, where nobody knows why they died."""

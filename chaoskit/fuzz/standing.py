@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from chaoskit.faults import KIND_BY_NAME
 from chaoskit.fuzz.job import Finding, Said
 from chaoskit.search.distinct import Distinct
+from chaoskit.values.faults import KIND_BY_NAME
 
 WINDOW = 0.25
 """The share of its schedules, the last ones, in which a search must have seen something new."""

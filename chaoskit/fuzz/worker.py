@@ -11,24 +11,24 @@ import attrs
 import pytest
 from _pytest.runner import runtestprotocol
 
-from chaoskit.clock import now
-from chaoskit.corpus import Corpus
-from chaoskit.epoch import epoch_of
-from chaoskit.errors import ChaosFailure, CodecError
-from chaoskit.faults import KIND_BY_NAME, FaultKind, Lose
 from chaoskit.fuzz.job import ENDS, Finding, Job, Said, job_of, to_plain
 from chaoskit.fuzz.recorder import Recorder
-from chaoskit.investigate import kinds_left
-from chaoskit.pytest_asked import AS_MET, PytestAsked, shared_corpus, width_of
-from chaoskit.pytest_reports import on_github, write_reports
-from chaoskit.replays import Answer
+from chaoskit.pytest.reports import on_github, write_reports
+from chaoskit.pytest.session import AS_MET, PytestAsked, shared_corpus, width_of
 from chaoskit.report.github import entry_of, packed
 from chaoskit.report.terminal import as_text, headline
-from chaoskit.repro import Repro, document, failure_name, file_name, file_name_of, slug, text_of
+from chaoskit.repro.corpus import Corpus
+from chaoskit.repro.files import Repro, document, failure_name, file_name, file_name_of, slug, text_of
+from chaoskit.repro.replay import Answer
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.evidence import Evidence
-from chaoskit.search.subject import Subject
-from chaoskit.verdict import Verdict
+from chaoskit.search.investigate import kinds_left
+from chaoskit.search.oracle import Subject
+from chaoskit.values.clock import now
+from chaoskit.values.epoch import epoch_of
+from chaoskit.values.errors import ChaosFailure, CodecError
+from chaoskit.values.faults import KIND_BY_NAME, FaultKind, Lose
+from chaoskit.values.verdict import Verdict
 
 ATTRIBUTE = "chaoskit_said"
 """What a test report carries home, also from another process."""

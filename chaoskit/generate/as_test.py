@@ -13,10 +13,6 @@ from typing import Any
 import attrs
 
 from chaoskit.codec import encode
-from chaoskit.epoch import EPOCH
-from chaoskit.errors import CodecError, ReproError, UsageError
-from chaoskit.event import Event
-from chaoskit.faults import Fault
 from chaoskit.generate.project import (
     class_finder,
     dotted,
@@ -29,12 +25,16 @@ from chaoskit.generate.project import (
 from chaoskit.generate.source import WIDTH, Code, Names, call, flat, laid_out, listed, quoted
 from chaoskit.generate.target import BY_HAND, Target, target_of
 from chaoskit.generate.values import Values
-from chaoskit.invariant import DIED, HANG
 from chaoskit.report.saved import saved_verdict
 from chaoskit.report.terminal import headline
-from chaoskit.repro import Repro
-from chaoskit.scenario import Broker, Scenario
-from chaoskit.texts import for_log, visible
+from chaoskit.repro.files import Repro
+from chaoskit.values.epoch import EPOCH
+from chaoskit.values.errors import CodecError, ReproError, UsageError
+from chaoskit.values.event import Event
+from chaoskit.values.faults import Fault
+from chaoskit.values.invariant import DIED, HANG
+from chaoskit.values.scenario import Broker, Scenario
+from chaoskit.values.texts import for_log, visible
 
 CHAOS_TESTS = "chaos_tests"
 """What the module of the chaos test is called: as a module, its test is not collected a second time."""

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import attrs
 
-from chaoskit.errors import UsageError
 from chaoskit.generate.frameworks import framework_of, handed_to
 from chaoskit.generate.handlers import Handler
 from chaoskit.generate.project import is_own
@@ -21,6 +20,7 @@ from chaoskit.generate.roles import Roles, roles_of
 from chaoskit.generate.source import WIDTH, Code, Names, call, is_name, laid_out, quoted
 from chaoskit.generate.state import OfClass, gives_something, state_of_class, state_of_module
 from chaoskit.generate.strategies import drawn, letters, strategy, with_ties
+from chaoskit.values.errors import UsageError
 
 _GENERIC = re.compile(r"handle|consume|process|on_message|on_event|handler|main|run|call|__call__|lambda_handler")
 _RESERVED = ("st", "EVENTS", "deliver", "message", "event", "events", "chaos", "handle_one", "results", "pytest")

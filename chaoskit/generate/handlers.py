@@ -11,9 +11,9 @@ from pathlib import Path
 
 import attrs
 
-from chaoskit.errors import UsageError, did_you_mean
 from chaoskit.generate.frameworks import framework_of
 from chaoskit.generate.project import PytestSettings, dotted, module_file, package_root, parse, source_roots
+from chaoskit.values.errors import UsageError, did_you_mean
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

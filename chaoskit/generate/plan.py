@@ -8,11 +8,11 @@ from typing import Literal
 
 import attrs
 
-from chaoskit.errors import UsageError
 from chaoskit.generate.first_test import first_test, name_of_test
 from chaoskit.generate.handlers import Handler, candidates, find_handler
 from chaoskit.generate.project import PytestSettings, package_root, pytest_settings
 from chaoskit.generate.workflow import WORKFLOW, is_installable, workflow
+from chaoskit.values.errors import UsageError
 
 IGNORED = (".hypothesis/",)
 """Hypothesis' database of this machine. What chaoskit saves in .chaoskit/ is to be committed."""

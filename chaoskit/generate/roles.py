@@ -11,9 +11,9 @@ import re
 import attrs
 
 from chaoskit.brokers import BROKERS
-from chaoskit.event import Event, Message, Stream
 from chaoskit.generate.reads import ITEM, Reads, Seen
 from chaoskit.generate.source import Code
+from chaoskit.values.event import Event, Message, Stream
 
 Path = tuple[str, ...]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import attrs
 
-from chaoskit.errors import ReproError, did_you_mean
 from chaoskit.generate.cases import arguments_of_case
 from chaoskit.generate.classes import keyword_of, last_name
 from chaoskit.generate.project import parse
+from chaoskit.values.errors import ReproError, did_you_mean
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -18,9 +18,9 @@ from uuid import UUID
 
 import attrs
 
-from chaoskit.errors import CodecError
 from chaoskit.generate.classes import FindClass, arguments_of, is_enum, is_named_tuple, member_of
 from chaoskit.generate.source import Code, Group, Names, are_names, call, listed, mapping, quoted, tupled
+from chaoskit.values.errors import CodecError
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from chaoskit.brokers.facts import Facts, Possible, Setting
+from chaoskit.report.broker_facts import Facts, Possible, Setting
 from chaoskit.report.terminal import PROSE
 
 EXAMPLES = "Each as a run of e1 e2 e3 e4, of which e3 has another key. Beside the name: what the handler saw."

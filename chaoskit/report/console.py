@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from chaoskit.texts import for_log
+from chaoskit.values.texts import for_log
 
 
 class HarmlessConsole(Console):

@@ -9,10 +9,10 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from chaoskit.event import Event, EventId
 from chaoskit.report.shortened import shortened
 from chaoskit.report.timeline import Grid, Row, value_of
 from chaoskit.report.values import cut, visible
+from chaoskit.values.event import Event, EventId
 
 NARROWEST_VALUE = 24
 """Columns of a value beside its step; with fewer it stands below only."""

@@ -14,11 +14,11 @@ from typing import Literal
 import attrs
 
 from chaoskit.report.delivery import Delivery
+from chaoskit.report.summary import headline, held_lines, told
 from chaoskit.report.terminal import plain
-from chaoskit.report.told import headline, held_lines, told
 from chaoskit.report.values import cut, visible
-from chaoskit.texts import for_log
-from chaoskit.verdict import Verdict
+from chaoskit.values.texts import for_log
+from chaoskit.values.verdict import Verdict
 
 MOST_BYTES = 1000 * 1024
 """GitHub drops a step's summary of more than 1 MiB whole."""

@@ -29,14 +29,14 @@ from typing import Any
 
 import attrs
 
+from chaoskit.report.summary import Told, differences_of, headline, told
 from chaoskit.report.timeline import Row
-from chaoskit.report.told import Told, differences_of, headline, told
 from chaoskit.report.values import as_json
-from chaoskit.repro import encode_broker, versions
-from chaoskit.schedule import Step
-from chaoskit.state import ABSENT
-from chaoskit.texts import no_command
-from chaoskit.verdict import Verdict
+from chaoskit.repro.files import encode_broker, versions
+from chaoskit.values.schedule import Step
+from chaoskit.values.state import ABSENT
+from chaoskit.values.texts import no_command
+from chaoskit.values.verdict import Verdict
 
 Line = dict[str, Any]
 

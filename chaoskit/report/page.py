@@ -16,13 +16,13 @@ import attrs
 
 from chaoskit.report.picture import picture
 from chaoskit.report.style import PAGE, PICTURE, palette
+from chaoskit.report.summary import Beside, Told, changes, found_lines, headline, held_lines, place_lines, told, tried
 from chaoskit.report.timeline import Grid, Row, value_of
-from chaoskit.report.told import Beside, Told, changes, found_lines, headline, held_lines, place_lines, told, tried
 from chaoskit.report.values import cut, in_markup
-from chaoskit.repro import versions
-from chaoskit.state import Difference
-from chaoskit.texts import printed
-from chaoskit.verdict import Verdict
+from chaoskit.repro.files import versions
+from chaoskit.values.state import Difference
+from chaoskit.values.texts import printed
+from chaoskit.values.verdict import Verdict
 
 SHOWN = 120
 """Letters of a value that are shown at once; the rest is folded."""

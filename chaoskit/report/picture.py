@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from chaoskit.report.style import PICTURE, palette
+from chaoskit.report.summary import Told, told
 from chaoskit.report.timeline import Grid, Row
-from chaoskit.report.told import Told, told
 from chaoskit.report.values import cut, in_markup, visible
-from chaoskit.verdict import Verdict
+from chaoskit.values.verdict import Verdict
 
 ROW = 36
 """Height of a step, in pixels as all that follows."""

@@ -10,15 +10,15 @@ import attrs
 from rich.console import RenderableType
 
 from chaoskit.codec import decode_plain
-from chaoskit.errors import CodecError, StaleState
-from chaoskit.invariant import Violation
 from chaoskit.report.terminal import report
 from chaoskit.report.values import Undecoded
-from chaoskit.repro import Repro
-from chaoskit.scenario import Scenario
-from chaoskit.schedule import Schedule
-from chaoskit.state import Difference, differences
-from chaoskit.verdict import Label, States, Verdict
+from chaoskit.repro.files import Repro
+from chaoskit.values.errors import CodecError, StaleState
+from chaoskit.values.invariant import Violation
+from chaoskit.values.scenario import Scenario
+from chaoskit.values.schedule import Schedule
+from chaoskit.values.state import Difference, differences
+from chaoskit.values.verdict import Label, States, Verdict
 
 
 def saved_verdict(repro: Repro) -> Verdict:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from chaoskit.report.values import cut
-from chaoskit.state import same
+from chaoskit.values.state import same
 
 LEAST = 8
 """Letters of a field's value that are worth showing."""

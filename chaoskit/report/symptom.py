@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import attrs
 
-from chaoskit.brokers.words import names_of
-from chaoskit.errors import StaleState
-from chaoskit.event import EventId
-from chaoskit.schedule import Step
-from chaoskit.state import ABSENT, Difference, differences
-from chaoskit.verdict import States, Verdict
+from chaoskit.brokers.wording import names_of
+from chaoskit.values.errors import StaleState
+from chaoskit.values.event import EventId
+from chaoskit.values.schedule import Step
+from chaoskit.values.state import ABSENT, Difference, differences
+from chaoskit.values.verdict import States, Verdict
 
 Has = Literal["twice", "missing", "older"]
 

@@ -14,12 +14,12 @@ from rich.text import Text
 
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.delivery import Delivery
-from chaoskit.report.told import Beside, Told, found_lines, pair, told, tried
-from chaoskit.report.told import headline as headline
-from chaoskit.report.told import held_lines as held_lines
-from chaoskit.report.told import short as short
+from chaoskit.report.summary import Beside, Told, found_lines, pair, told, tried
+from chaoskit.report.summary import headline as headline
+from chaoskit.report.summary import held_lines as held_lines
+from chaoskit.report.summary import short as short
 from chaoskit.report.values import visible
-from chaoskit.verdict import Verdict
+from chaoskit.values.verdict import Verdict
 
 LOG = 120
 """Columns where there is no terminal to ask."""

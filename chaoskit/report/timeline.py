@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import attrs
 
-from chaoskit.brokers.words import Place, brought_back, place_of
-from chaoskit.event import Event, EventId
-from chaoskit.faults import Fault, Rehash, Resend
-from chaoskit.scenario import Scenario
-from chaoskit.schedule import Schedule, Step
-from chaoskit.texts import printed
+from chaoskit.brokers.wording import Place, brought_back, place_of
+from chaoskit.values.event import Event, EventId
+from chaoskit.values.faults import Fault, Rehash, Resend
+from chaoskit.values.scenario import Scenario
+from chaoskit.values.schedule import Schedule, Step
+from chaoskit.values.texts import printed
 
 MOST_ROWS = 60
 FOLDED = 3

@@ -6,9 +6,9 @@ from html import escape
 from typing import Any
 
 from chaoskit.codec import encode, lenient
-from chaoskit.errors import CodecError
-from chaoskit.texts import no_command
-from chaoskit.texts import visible as visible
+from chaoskit.values.errors import CodecError
+from chaoskit.values.texts import no_command
+from chaoskit.values.texts import visible as visible
 
 
 class Undecoded(dict[str, Any]):

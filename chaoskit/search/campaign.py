@@ -9,20 +9,20 @@ from typing import Any, NoReturn
 
 import attrs
 
-from chaoskit.clock import now
-from chaoskit.errors import ChaosError, NotDeterministic, StaleState, UsageError
-from chaoskit.event import Event, Stream
-from chaoskit.execute import PASS_THROUGH, HungInOrder, ReferenceRefused, Run
-from chaoskit.faults import DeadLetter, Fail, FaultKind, Lose, Overtake
-from chaoskit.outcome import Outcome
-from chaoskit.schedule import LOSE, RESTART
+from chaoskit.execution.execute import PASS_THROUGH, HungInOrder, ReferenceRefused, Run
+from chaoskit.execution.limit import Hung
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.fresh import fresh_state
+from chaoskit.search.oracle import Case, Subject, differing_step, kept, key_sequences
 from chaoskit.search.plans import Plan, Plans
-from chaoskit.search.subject import Case, Subject, differing_step, kept, key_sequences
-from chaoskit.state import differences, same, snapshot
-from chaoskit.verdict import Tally
-from chaoskit.watch import Hung
+from chaoskit.values.clock import now
+from chaoskit.values.errors import ChaosError, NotDeterministic, StaleState, UsageError
+from chaoskit.values.event import Event, Stream
+from chaoskit.values.faults import DeadLetter, Fail, FaultKind, Lose, Overtake
+from chaoskit.values.outcome import Outcome
+from chaoskit.values.schedule import LOSE, RESTART
+from chaoskit.values.state import differences, same, snapshot
+from chaoskit.values.verdict import Tally
 
 UNLIMITED = 1 << 60
 

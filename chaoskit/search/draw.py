@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.errors import FailedHealthCheck, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
-from chaoskit.errors import StreamError, UsageError
-from chaoskit.event import Event, Stream
 from chaoskit.strategies.streams import Parts, parts_of
+from chaoskit.values.errors import StreamError, UsageError
+from chaoskit.values.event import Event, Stream
 
 VALUE_EXAMPLES = 2000
 """Streams that are drawn to find one that fails with the same faults, before its values are shrunk."""

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterator, Sequence
 
 import attrs
 
-from chaoskit.faults import FaultKind
 from chaoskit.search.distinct import Distinct
-from chaoskit.search.subject import Subject
-from chaoskit.verdict import Tally
+from chaoskit.search.oracle import Subject
+from chaoskit.values.faults import FaultKind
+from chaoskit.values.verdict import Tally
 
 ENOUGH_ASKED = 8
 """Streams with siblings that must have been asked before it is said that none of these matters: in one of them they may

@@ -8,17 +8,17 @@ from typing import Any
 
 import attrs
 
-from chaoskit.errors import ChaosError
-from chaoskit.event import Stream
-from chaoskit.execute import PASS_THROUGH
-from chaoskit.faults import FaultKind
+from chaoskit.execution.execute import PASS_THROUGH
+from chaoskit.execution.limit import Hung
 from chaoskit.search.campaign import Found
 from chaoskit.search.draw import simpler_values, simplest_stream
+from chaoskit.search.oracle import CheckerFailed, Subject, kept
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Fails, Shrinker
-from chaoskit.search.subject import CheckerFailed, Subject, kept
 from chaoskit.strategies.streams import Parts, parts_of
-from chaoskit.watch import Hung
+from chaoskit.values.errors import ChaosError
+from chaoskit.values.event import Stream
+from chaoskit.values.faults import FaultKind
 
 MOST_ANCHORED = 80
 """Ways to lay the faults of a minimal scenario over a stream that was drawn."""

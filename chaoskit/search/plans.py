@@ -13,9 +13,9 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
-from chaoskit.event import EventId
-from chaoskit.faults import Fail, Fault, FaultKind
-from chaoskit.scenario import Model
+from chaoskit.values.event import EventId
+from chaoskit.values.faults import Fail, Fault, FaultKind
+from chaoskit.values.scenario import Model
 
 Plan = tuple[Fault, ...]
 

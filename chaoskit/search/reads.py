@@ -9,9 +9,9 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from chaoskit.execute import Mailbox, Script
-from chaoskit.schedule import DELIVER
-from chaoskit.search.subject import Case
+from chaoskit.execution.execute import Mailbox, Script
+from chaoskit.search.oracle import Case
+from chaoskit.values.schedule import DELIVER
 
 MOST_EVENTS = 60
 """Of a longer stream nobody reads every value."""

@@ -12,11 +12,11 @@ from typing import Any
 
 import attrs
 
-from chaoskit.event import EventId, Stream
-from chaoskit.faults import KINDS, Fail, Fault, FaultKind, Overtake
-from chaoskit.scenario import Broker, Model
-from chaoskit.schedule import DELIVER, RESTART, TAKE_OVER
 from chaoskit.search.plans import Plan, Plans
+from chaoskit.values.event import EventId, Stream
+from chaoskit.values.faults import KINDS, Fail, Fault, FaultKind, Overtake
+from chaoskit.values.scenario import Broker, Model
+from chaoskit.values.schedule import DELIVER, RESTART, TAKE_OVER
 
 Fails = Callable[[Stream, Plan], bool]
 

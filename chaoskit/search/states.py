@@ -11,15 +11,15 @@ from typing import Any, TypeVar
 
 import attrs
 
-from chaoskit.event import EventId
-from chaoskit.execute import HungInOrder, Run
-from chaoskit.faults import Fault
-from chaoskit.outcome import Outcome
-from chaoskit.schedule import Reached, Schedule, reached
-from chaoskit.search.subject import Case, Subject, kept
-from chaoskit.state import snapshot
-from chaoskit.verdict import States
-from chaoskit.watch import Hung
+from chaoskit.execution.execute import HungInOrder, Run
+from chaoskit.execution.limit import Hung
+from chaoskit.search.oracle import Case, Subject, kept
+from chaoskit.values.event import EventId
+from chaoskit.values.faults import Fault
+from chaoskit.values.outcome import Outcome
+from chaoskit.values.schedule import Reached, Schedule, reached
+from chaoskit.values.state import snapshot
+from chaoskit.values.verdict import States
 
 Seen = TypeVar("Seen")
 

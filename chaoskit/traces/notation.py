@@ -15,8 +15,7 @@ from typing import NoReturn
 
 import attrs
 
-from chaoskit.errors import UsageError, did_you_mean
-from chaoskit.traces.words import (
+from chaoskit.traces.tokens import (
     QUOTE,
     Batch,
     Commit,
@@ -38,6 +37,7 @@ from chaoskit.traces.words import (
     Word,
     natural_key,
 )
+from chaoskit.values.errors import UsageError, did_you_mean
 
 SETTLEMENTS: dict[str, Settlement] = {"ack": "ack", "nack": "nack", "expire": "expire", "dead": "dead", "drop": "drop"}
 

@@ -12,8 +12,8 @@ from fuzz.jobs import COUNTS_TWICE, fuzz, handler_test, project, start, stop, un
 from fuzz.servers import valkey
 from hypothesis.database import ExampleDatabase
 
-from chaoskit.corpus import PAUSE, Corpus
 from chaoskit.fuzz.job import Job
+from chaoskit.repro.corpus import PAUSE, Corpus
 from plugin.projects import Project, Ran
 
 RARE = "balances[message.key] += message.value == 77"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from chaoskit.faults import FaultKind
+from chaoskit.values.faults import FaultKind
 
 Least = tuple[int, int]
 """The least number of events, and of faults over them, that change the final state."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chaoskit.event import Message
-from chaoskit.execute import Deliver
+from chaoskit.execution.execute import Deliver
+from chaoskit.values.event import Message
 
 
 def inbox(deliver: Deliver) -> dict[str, int]:

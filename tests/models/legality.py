@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from chaoskit.brokers import Kafka
-from chaoskit.faults import BatchSwap, DeadLetter, Duplicate, FaultKind, Redeliver, Rehash
-from chaoskit.scenario import Scenario
-from chaoskit.schedule import Do, Raw
+from chaoskit.values.faults import BatchSwap, DeadLetter, Duplicate, FaultKind, Redeliver, Rehash
+from chaoskit.values.scenario import Scenario
+from chaoskit.values.schedule import Do, Raw
 
 HASH = {"a": 584102524, "b": 294391796, "c": 270014794}
 """murmur2 & 0x7fffffff."""

@@ -9,11 +9,11 @@ from itertools import combinations_with_replacement, product
 
 from chaoskit import Event, Stream
 from chaoskit.brokers import Settings
-from chaoskit.faults import Fault
-from chaoskit.schedule import Do, Raw
 from chaoskit.search.plans import Plans
 from chaoskit.traces import parse
-from chaoskit.traces.words import Batch, Deliver, natural_key
+from chaoskit.traces.tokens import Batch, Deliver, natural_key
+from chaoskit.values.faults import Fault
+from chaoskit.values.schedule import Do, Raw
 
 Run = tuple[int, bool]
 """The number of an event, from 1, and whether that attempt failed. Which attempt it is follows from those before it."""

@@ -31,7 +31,7 @@ from chaoskit.brokers import (
     SqsStandard,
     Webhook,
 )
-from chaoskit.faults import (
+from chaoskit.values.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,

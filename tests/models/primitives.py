@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import attrs
 
-from chaoskit.schedule import Do, Raw
+from chaoskit.values.schedule import Do, Raw
 
 Place: TypeAlias = tuple[int, int]
 """Partition or queue, and the number in it."""

@@ -12,9 +12,9 @@ import attrs
 import pytest
 
 from chaoskit.brokers import BROKERS, Celery, Kafka, Kinesis, RabbitMQ, RabbitMQStream, Settings, SnsSqs
-from chaoskit.brokers.facts import EXAMPLE, Facts, facts, setting_texts
-from chaoskit.errors import UsageError
-from chaoskit.faults import KINDS, BatchSwap, FaultKind, Lose, Rehash
+from chaoskit.report.broker_facts import EXAMPLE, Facts, facts, setting_texts
+from chaoskit.values.errors import UsageError
+from chaoskit.values.faults import KINDS, BatchSwap, FaultKind, Lose, Rehash
 
 FACTS: dict[str, Facts] = {name: facts(broker) for name, broker in BROKERS.items()}
 

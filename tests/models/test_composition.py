@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from chaoskit.brokers import Kafka
-from chaoskit.event import Event
-from chaoskit.faults import BatchSwap, DeadLetter, Duplicate, Fault, FaultKind, Overtake, Redeliver, Rehash
-from chaoskit.scenario import Scenario
-from chaoskit.schedule import Do, Raw
+from chaoskit.values.event import Event
+from chaoskit.values.faults import BatchSwap, DeadLetter, Duplicate, Fault, FaultKind, Overtake, Redeliver, Rehash
+from chaoskit.values.scenario import Scenario
+from chaoskit.values.schedule import Do, Raw
 from models.legality import Illegal, check_legal
 
 PLANS = 100_000

@@ -29,15 +29,15 @@ from chaoskit.brokers import (
     Settings,
     SqsFifo,
 )
-from chaoskit.brokers.log import LogModel
-from chaoskit.brokers.queue import QueueSettings
-from chaoskit.event import Event, Stream
-from chaoskit.faults import Fault, FaultKind
-from chaoskit.invariant import Violation
-from chaoskit.repro import Repro, document, read
-from chaoskit.scenario import Model, Scenario
-from chaoskit.schedule import Do, Raw, Schedule
-from chaoskit.verdict import Verdict
+from chaoskit.models.log.model import LogModel
+from chaoskit.models.queue.model import QueueSettings
+from chaoskit.repro.files import Repro, document, read
+from chaoskit.values.event import Event, Stream
+from chaoskit.values.faults import Fault, FaultKind
+from chaoskit.values.invariant import Violation
+from chaoskit.values.scenario import Model, Scenario
+from chaoskit.values.schedule import Do, Raw, Schedule
+from chaoskit.values.verdict import Verdict
 from models.systems import SYSTEMS
 from models.test_composition import Refuses, random_refusals
 

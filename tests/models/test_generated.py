@@ -10,9 +10,9 @@ import pytest
 
 from chaoskit import Event, Stream
 from chaoskit.brokers import Kinesis, Settings
-from chaoskit.faults import Fault
-from chaoskit.schedule import Do, Raw
 from chaoskit.search.plans import Plans
+from chaoskit.values.faults import Fault
+from chaoskit.values.schedule import Do, Raw
 from models.systems import SYSTEMS
 
 SCENARIOS = int(os.environ.get("CHAOSKIT_GENERATED", "1500"))

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from chaoskit import check
 from chaoskit.brokers import Debezium, EventHubs, JetStream, Kafka, Kinesis, RabbitMQ, RabbitMQStream, Settings
-from chaoskit.faults import Rehash
 from chaoskit.strategies import events
+from chaoskit.values.faults import Rehash
 from handlers.small import inbox
 
 GROWING: dict[str, Settings] = {

@@ -39,8 +39,8 @@ from chaoskit.brokers import (
     SqsStandard,
     Webhook,
 )
-from chaoskit.faults import DeadLetter, Duplicate, Fault, Redeliver, Rehash, Resend, Zombie
-from chaoskit.schedule import Do, to_raw
+from chaoskit.values.faults import DeadLetter, Duplicate, Fault, Redeliver, Rehash, Resend, Zombie
+from chaoskit.values.schedule import Do, to_raw
 
 STREAM = [Event("a", [n]) for n in range(4)]
 

@@ -6,11 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaoskit.errors import UsageError
 from chaoskit.traces import Permitted, parse
 from chaoskit.traces.answer import refused
 from chaoskit.traces.notation import spell, spell_trace
-from chaoskit.traces.words import (
+from chaoskit.traces.tokens import (
     Batch,
     Commit,
     Deliver,
@@ -28,6 +27,7 @@ from chaoskit.traces.words import (
     Word,
     natural_key,
 )
+from chaoskit.values.errors import UsageError
 
 DELIVERIES = {
     "5": Deliver("5", "A", Label("5")),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chaoskit.brokers import EventHubs, JetStream, Kafka, Kinesis, RabbitMQStream
-from chaoskit.brokers.partitioners import (
+from chaoskit.models.partitioners import (
     KAFKA_PARTITIONERS,
     Partitioner,
     by_crc32,
@@ -25,8 +25,8 @@ from chaoskit.brokers.partitioners import (
     murmur2,
     murmur3,
 )
-from chaoskit.event import Event
-from chaoskit.scenario import Scenario
+from chaoskit.values.event import Event
+from chaoskit.values.scenario import Scenario
 
 WIDE = 2**32
 """With so many partitions the partition is the whole hash."""

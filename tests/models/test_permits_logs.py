@@ -11,7 +11,7 @@ import time
 import pytest
 
 from chaoskit.brokers import Debezium, EventHubs, Kafka, Kinesis, Outbox, RabbitMQStream, Settings
-from chaoskit.errors import UsageError
+from chaoskit.values.errors import UsageError
 
 KAFKA = Kafka()
 JAVA = Kafka(idempotent_producer=False)

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import attrs
 import pytest
 
+from chaoskit.brokers.bounds import Anything, InOrder
 from chaoskit.brokers.celery import Celery
-from chaoskit.brokers.ends import Anything, InOrder
 from chaoskit.brokers.jetstream import JetStream
 from chaoskit.brokers.kafka_share import share_rules
 from chaoskit.brokers.postgres import PostgresQueue
@@ -25,8 +25,8 @@ from chaoskit.brokers.sqs import LambdaSqs, SnsSqs, SqsFifo, SqsStandard
 from chaoskit.brokers.webhook import Webhook
 from chaoskit.traces import Permitted, parse
 from chaoskit.traces.notation import spell_trace
-from chaoskit.traces.queue_judge import judge_queue
-from chaoskit.traces.queue_rules import QueueRules
+from chaoskit.traces.queue.judge import judge_queue
+from chaoskit.traces.queue.rules import QueueRules
 
 
 class Broker(Protocol):

@@ -13,8 +13,8 @@ import pytest
 import chaoskit
 from chaoskit import Event, ImpossibleFault, Scenario, Stream
 from chaoskit.brokers import Kafka, Kinesis, RabbitMQ, ServiceBus, SqsFifo
-from chaoskit.faults import BatchSwap, FaultKind, Overtake, Zombie
 from chaoskit.search.plans import Plan, Plans
+from chaoskit.values.faults import BatchSwap, FaultKind, Overtake, Zombie
 from models import primitives as p
 from models.primitive_table import KIND, LATE_SETTLE, TABLE, Cell, Column
 from models.primitives import By, Delivery, Detector, Handed

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from chaoskit import Event, Message, Stream, UsageError, check
 from chaoskit.brokers import Celery, JetStream, Kafka, Outbox, RabbitMQ, RedisStreams, Settings, SqsFifo
-from chaoskit.faults import BatchSwap, Duplicate, FaultKind, Lose, Overtake, Redeliver, Rehash, Zombie
-from chaoskit.schedule import DELIVER, LOSE
 from chaoskit.strategies import events
-from chaoskit.verdict import Verdict
+from chaoskit.values.faults import BatchSwap, Duplicate, FaultKind, Lose, Overtake, Redeliver, Rehash, Zombie
+from chaoskit.values.schedule import DELIVER, LOSE
+from chaoskit.values.verdict import Verdict
 from handlers.small import counts, inbox, newest, sums
 
 EV = events(st.integers(1, 9), keys=st.sampled_from(["a", "b"]), max_size=6)

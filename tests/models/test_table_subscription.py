@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from chaoskit import Message, chaos, check
 from chaoskit.brokers import Outbox, Settings
-from chaoskit.faults import Lose
 from chaoskit.strategies import events
+from chaoskit.values.faults import Lose
 
 PAGE = (Path(__file__).parents[2] / "docs" / "brokers.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("## A subscription over a table\n")[2].partition("\n## ")[0]

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from chaoskit.brokers import Kafka
-from chaoskit.errors import ImpossibleFault
-from chaoskit.event import Event
-from chaoskit.faults import BatchSwap, DeadLetter, Duplicate, Fault, Overtake, Redeliver, Rehash
-from chaoskit.scenario import Scenario
-from chaoskit.schedule import Do, Raw, Step
+from chaoskit.values.errors import ImpossibleFault
+from chaoskit.values.event import Event
+from chaoskit.values.faults import BatchSwap, DeadLetter, Duplicate, Fault, Overtake, Redeliver, Rehash
+from chaoskit.values.scenario import Scenario
+from chaoskit.values.schedule import Do, Raw, Step
 
 KEYS = {"X": "key-1", "Y": "key-0", "M": "key-4", "N": "order-1001"}
 """By murmur2: X is always in partition 0, Y in partition 1 of two or more, M in 0 of three and in 3 of six,

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from chaoskit.brokers import BROKERS
-from chaoskit.brokers.facts import facts
 from chaoskit.cli import main
+from chaoskit.report.broker_facts import facts
 from chaoskit.report.brokers import listing, sheet
 from plugin.projects import ESCAPE, Project, Ran
 

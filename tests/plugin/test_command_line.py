@@ -286,7 +286,7 @@ def test_a_zip_file_without_repros_is_one_clear_line(shop: Project, tmp_path: Pa
 def test_a_file_in_a_zip_file_that_is_too_large_is_not_unpacked(
     shop: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chaoskit.bounds.LARGEST_FILE", 10)
+    monkeypatch.setattr("chaoskit.repro.bounds.LARGEST_FILE", 10)
     artifact = archive(tmp_path / "large.zip", {"a.json": "[" + "0," * 10 + "0]"})
     result = CliRunner().invoke(main, ["replay", str(artifact)])
     assert result.exit_code == 2

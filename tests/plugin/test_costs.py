@@ -7,7 +7,15 @@ from pathlib import Path
 
 from plugin.projects import FIXED, HEAD, Project
 
-HEAVY = ("chaoskit.search", "chaoskit.execute", "chaoskit.pytest_asked", "hypothesis", "faker", "rich", "cattrs")
+HEAVY = (
+    "chaoskit.search",
+    "chaoskit.execution.execute",
+    "chaoskit.pytest.session",
+    "hypothesis",
+    "faker",
+    "rich",
+    "cattrs",
+)
 
 LIST_MODULES = """
 import json, sys
@@ -64,7 +72,7 @@ def test_a_run_without_chaos_tests_imports_nothing_heavy_of_ours(tmp_path: Path)
     assert ran.code == 0, ran.text
     loaded = json.loads((tmp_path / "modules.json").read_text())
     ours = [name for name in loaded if name.split(".")[0] == "chaoskit"]
-    assert ours == ["chaoskit", "chaoskit.plugin"]
+    assert ours == ["chaoskit", "chaoskit.pytest.plugin"]
     assert [name for name in loaded if name.startswith(HEAVY)] == []
 
 

@@ -326,7 +326,7 @@ ALL_SEEDS = """
 import attrs
 from chaoskit import Kafka, check
 from test_wallet import PAYMENTS, test_wallet
-from chaoskit.faults import Duplicate
+from chaoskit.values.faults import Duplicate
 
 for seed in range(8):
     inner = test_wallet.hypothesis.inner_test

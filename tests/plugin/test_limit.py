@@ -172,10 +172,10 @@ def test_where_there_can_be_no_limit_it_is_said(wallet: Project) -> None:
 
 
 DEFAULT = """
-import chaoskit.pytest_asked
+import chaoskit.pytest.session
 
-assert chaoskit.pytest_asked.LIMIT == 30
-chaoskit.pytest_asked.LIMIT = 0.5
+assert chaoskit.pytest.session.LIMIT == 30
+chaoskit.pytest.session.LIMIT = 0.5
 """
 
 

@@ -10,7 +10,7 @@ from chaoskit.brokers import Celery
 from plugin.projects import FIXED, HEAD, LONELY, Project, Ran
 
 TESTS = """
-from chaoskit.faults import Lose
+from chaoskit.values.faults import Lose
 from handlers import handler
 
 def sums(deliver):

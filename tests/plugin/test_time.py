@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from chaoskit import Duplicate, Kafka, Redeliver
 from chaoskit.invariants import final_state
-from chaoskit.investigate import investigate, question
-from chaoskit.search.subject import Subject
+from chaoskit.search.investigate import investigate, question
+from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events
 from plugin.projects import FIXED, HEAD, LONELY, PARALLEL, WALLET, Project, environment
 
@@ -101,13 +101,13 @@ def test_a_clock_that_jumps_changes_nothing(wallet: Project) -> None:
 
 
 PATIENCE = """
-import chaoskit.pytest_asked, chaoskit.pytest_progress
+import chaoskit.pytest.session, chaoskit.pytest.progress
 
-assert chaoskit.pytest_asked.DEFAULT_TIME == 60
-assert chaoskit.pytest_progress.EVERY == 30
-chaoskit.pytest_asked.PytestAsked.patience = 1.0
-chaoskit.pytest_progress.EVERY = 0.3
-chaoskit.pytest_progress.PATIENCE = 0.3
+assert chaoskit.pytest.session.DEFAULT_TIME == 60
+assert chaoskit.pytest.progress.EVERY == 30
+chaoskit.pytest.session.PytestAsked.patience = 1.0
+chaoskit.pytest.progress.EVERY = 0.3
+chaoskit.pytest.progress.PATIENCE = 0.3
 """
 
 SLOW = """

@@ -12,9 +12,9 @@ import pytest
 import chaoskit
 from chaoskit import Duplicate, Event, Kafka
 from chaoskit.brokers import Settings
-from chaoskit.errors import ReproError, UsageError
 from chaoskit.report.saved import saved_verdict
-from chaoskit.repro import file_name_of, read
+from chaoskit.repro.files import file_name_of, read
+from chaoskit.values.errors import ReproError, UsageError
 from plugin.projects import HEAD, Project, Ran
 
 EVENTS = """

@@ -26,7 +26,7 @@ from chaoskit.brokers import (
     SqsStandard,
     Webhook,
 )
-from chaoskit.event import Event
+from chaoskit.values.event import Event
 
 VARIANTS: tuple[Settings, ...] = (
     Kafka(idempotent_producer=False),

@@ -8,7 +8,7 @@ from functools import cache
 from types import ModuleType
 
 from chaoskit import Kafka, Verdict, check
-from chaoskit.faults import FaultKind
+from chaoskit.values.faults import FaultKind
 from handlers import Kinds, Least
 
 ONE = Kafka(partitions=1, consumers=1, idempotent_producer=False)

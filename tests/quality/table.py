@@ -12,7 +12,7 @@ from types import ModuleType
 
 from chaoskit import Verdict, check
 from chaoskit.brokers import Settings
-from chaoskit.brokers.facts import as_written
+from chaoskit.report.broker_facts import as_written
 from handlers import name
 from handlers.buggy import BUGGY, ledger_offset_guard
 from quality.brokers import DEFAULTS, VARIANTS, carries_offset

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chaoskit.brokers import Settings
-from chaoskit.brokers.facts import as_written
+from chaoskit.report.broker_facts import as_written
 from quality.brokers import DEFAULTS, VARIANTS
 from quality.table import ABOUT, PAGE, head, notes, row
 

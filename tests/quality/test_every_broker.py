@@ -8,8 +8,8 @@ import pytest
 
 from chaoskit import BatchSwap, Lose, Overtake, Verdict, check
 from chaoskit.brokers import BROKERS, InOrder, Settings
-from chaoskit.brokers.facts import as_written
-from chaoskit.faults import FaultKind
+from chaoskit.report.broker_facts import as_written
+from chaoskit.values.faults import FaultKind
 from handlers import name
 from handlers.correct import (
     CORRECT,

@@ -27,9 +27,9 @@ from chaoskit.brokers import (
     SqsStandard,
     Webhook,
 )
-from chaoskit.brokers.facts import as_written
-from chaoskit.schedule import Do
+from chaoskit.report.broker_facts import as_written
 from chaoskit.strategies import events
+from chaoskit.values.schedule import Do
 from handlers.small import inbox, newest
 
 STREAMS = events(st.integers(1, 9), keys=st.just("a"), max_size=6)

@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from chaoskit import BatchSwap, DeadLetter, Event, Overtake, Redeliver, Rehash, Scenario
-from chaoskit.faults import FaultKind
+from chaoskit.values.faults import FaultKind
 from handlers import Least, name
 from handlers.buggy import (
     BUGGY,

@@ -13,10 +13,10 @@ import chaoskit
 from chaoskit import Duplicate, Event, InOrder, Invariant, Kafka, Outcome, Scenario, Violation, check, run
 from chaoskit.brokers import BROKERS, Settings
 from chaoskit.invariants import always, final_state
-from chaoskit.replays import play
 from chaoskit.report.page import page
-from chaoskit.repro import read
-from chaoskit.search.subject import Subject
+from chaoskit.repro.files import read
+from chaoskit.repro.replay import play
+from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events
 
 PAYMENTS = events(st.integers(0, 9), keys=st.sampled_from(["alice", "bob"]))

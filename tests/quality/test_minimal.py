@@ -25,13 +25,13 @@ from chaoskit import (
     check,
 )
 from chaoskit.brokers import Settings
-from chaoskit.errors import ReproError
-from chaoskit.faults import KINDS
-from chaoskit.investigate import default_invariants
-from chaoskit.replays import play
-from chaoskit.repro import read
-from chaoskit.search.subject import Subject
+from chaoskit.repro.files import read
+from chaoskit.repro.replay import play
+from chaoskit.search.investigate import default_invariants
+from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events
+from chaoskit.values.errors import ReproError
+from chaoskit.values.faults import KINDS
 from handlers.buggy import orders_need_known_customer
 from handlers.small import inbox
 

@@ -8,9 +8,9 @@ from types import ModuleType
 import pytest
 
 from chaoskit import Event, Kafka, Stream
-from chaoskit.faults import Fault
-from chaoskit.investigate import default_invariants
-from chaoskit.search.subject import Subject
+from chaoskit.search.investigate import default_invariants
+from chaoskit.search.oracle import Subject
+from chaoskit.values.faults import Fault
 from handlers import name
 from handlers.correct import (
     CORRECT,

@@ -8,10 +8,10 @@ import pytest
 
 import chaoskit
 from chaoskit import Duplicate, Event, Kafka, Overtake, Scenario, UsageError
-from chaoskit.errors import NotDeterministic
 from chaoskit.invariants import final_state
-from chaoskit.search.subject import Case, Subject
-from chaoskit.verdict import Verdict
+from chaoskit.search.oracle import Case, Subject
+from chaoskit.values.errors import NotDeterministic
+from chaoskit.values.verdict import Verdict
 
 BROKER = Kafka(partitions=6)
 

@@ -11,9 +11,9 @@ import attrs
 
 from chaoskit import Event, Scenario, Verdict, Violation
 from chaoskit.brokers import Settings
-from chaoskit.repro import document
-from chaoskit.scenario import Broker
-from chaoskit.verdict import States
+from chaoskit.repro.files import document
+from chaoskit.values.scenario import Broker
+from chaoskit.values.verdict import States
 from models.systems import SYSTEMS
 from strangers.project import TEST
 
@@ -26,7 +26,8 @@ CLASSES = [
     "test_shop:Trap", "test_shop:Dies", "test_shop:Watched", "test_shop:Twice", "test_shop:os", "test_shop:SPRUNG",
     "test_shop:Kind", "test_shop:Point", "test_shop:Money", "test_shop:Order", "shop_events:Parcel", "canary:Kind",
     "scripts.canary_too:Kind", "enum:Enum", "enum:Flag", "pathlib:Path", "tempfile:_TemporaryFileCloser",
-    "inspect:FullArgSpec", "chaoskit.verdict:Verdict", "chaoskit:Event", "os:system\nimport os", "a b:c", "os:", ":x",
+    "inspect:FullArgSpec", "chaoskit.values.verdict:Verdict", "chaoskit:Event", "os:system\nimport os", "a b:c", "os:",
+    ":x",
     "test_shop:Money.amount", "o\u017f:system", "test_shop:Kind\x1b[31m", "..:x", "test_shop:lambda",
 ]  # fmt: skip
 TEXTS = [

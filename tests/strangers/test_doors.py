@@ -20,16 +20,16 @@ import chaoskit
 from chaoskit import Event, Kafka, Redeliver, Scenario, Verdict, Violation, bounds
 from chaoskit.brokers import BROKERS
 from chaoskit.cli import main
-from chaoskit.corpus import MOST_ENTRIES, Corpus, _key
-from chaoskit.errors import ChaosFailure, ReproError
 from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.screen import Screen
-from chaoskit.investigate import default_invariants
-from chaoskit.replays import Answer, play
 from chaoskit.report.console import HarmlessConsole
-from chaoskit.repro import Repro, parse, read
-from chaoskit.search.subject import Subject
-from chaoskit.texts import for_log, one_line
+from chaoskit.repro.corpus import MOST_ENTRIES, Corpus, _key
+from chaoskit.repro.files import Repro, parse, read
+from chaoskit.repro.replay import Answer, play
+from chaoskit.search.investigate import default_invariants
+from chaoskit.search.oracle import Subject
+from chaoskit.values.errors import ChaosFailure, ReproError
+from chaoskit.values.texts import for_log, one_line
 from models.systems import SYSTEMS
 from plugin.projects import FIXED, HEAD, WALLET, Project
 from strangers.mutants import TEXTS, good
@@ -422,7 +422,7 @@ PRINTS = {"print", "echo", "secho", "Console", "write_line", "print_exception", 
 MAY_PRINT = {
     "chaoskit/commands/console.py": "the one place where a command prints",
     "chaoskit/report/console.py": "the one console",
-    "chaoskit/plugin.py": "through _write, and annotations",
+    "chaoskit/pytest/plugin.py": "through _write, and annotations",
 }
 
 

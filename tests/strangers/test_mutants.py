@@ -26,8 +26,8 @@ from click.testing import CliRunner, Result
 
 import chaoskit
 from chaoskit.cli import main
-from chaoskit.errors import ReproError
-from chaoskit.replays import Answer
+from chaoskit.repro.replay import Answer
+from chaoskit.values.errors import ReproError
 from strangers.canaries import watched
 from strangers.mutants import mutant, seeds
 from strangers.project import shop
@@ -111,7 +111,7 @@ def is_shown(path: Path, how: list[str]) -> Result:
 def _unreadable(path: Path) -> bool:
     """What reading refuses may be refused as whatever Python says of it; what was read is shown."""
     try:
-        chaoskit.repro.read(path)  # type: ignore[attr-defined]
+        chaoskit.repro.files.read(path)  # type: ignore[attr-defined]
     except ReproError:
         return True
     return False

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from chaoskit.bounds import check_depth
 from chaoskit.cli import main
-from chaoskit.errors import CodecError, ReproError
 from chaoskit.generate.project import class_finder, parse
 from chaoskit.generate.source import Names, laid_out, quoted
 from chaoskit.generate.values import Values
+from chaoskit.repro.bounds import check_depth
+from chaoskit.values.errors import CodecError, ReproError
 from strangers.canaries import watched
 from strangers.mutants import TEXTS, good, hostile
 from strangers.project import shop

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 import chaoskit
 from chaoskit import Duplicate, Event, Kafka, Redeliver
-from chaoskit.errors import StaleState, UsageError
-from chaoskit.invariant import ENDED, HANG
 from chaoskit.invariants import final_state
-from chaoskit.replays import play
-from chaoskit.repro import read
-from chaoskit.search.subject import Subject
+from chaoskit.repro.files import read
+from chaoskit.repro.replay import play
+from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events
+from chaoskit.values.errors import StaleState, UsageError
+from chaoskit.values.invariant import ENDED, HANG
 
 EVENTS = events(st.integers(1, 9), keys=st.just("a"), max_size=6)
 THREE = events(st.integers(1, 9), keys=st.just("a"), min_size=3, max_size=3)

@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 import chaoskit
 from chaoskit import codec
 from chaoskit.codec import decode, encode, lenient
-from chaoskit.errors import CodecError
-from chaoskit.state import same
+from chaoskit.values.errors import CodecError
+from chaoskit.values.state import same
 
 RAN: list[str] = []
 """What a class's own code did while a value was decoded."""

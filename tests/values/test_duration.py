@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chaoskit.duration import seconds, shown
-from chaoskit.errors import UsageError
+from chaoskit.values.duration import seconds, shown
+from chaoskit.values.errors import UsageError
 
 
 @pytest.mark.parametrize(

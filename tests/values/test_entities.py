@@ -31,9 +31,9 @@ from hypothesis import strategies as st
 
 import chaoskit
 from chaoskit import Duplicate, Event, Kafka, Verdict
-from chaoskit.errors import StaleState
-from chaoskit.state import differences, same, snapshot
 from chaoskit.strategies import events
+from chaoskit.values.errors import StaleState
+from chaoskit.values.state import differences, same, snapshot
 
 settings.configure(
     INSTALLED_APPS=["values"],

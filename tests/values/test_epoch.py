@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 import chaoskit
 from chaoskit import Duplicate, Event, Kafka, Scenario, SqsStandard
-from chaoskit.ambient import fresh_seed
-from chaoskit.epoch import EPOCH, epoch_of
-from chaoskit.errors import ReproError, UsageError
 from chaoskit.invariants import final_state
-from chaoskit.replays import play
 from chaoskit.report.saved import saved_verdict
-from chaoskit.repro import file_name, parse, read
-from chaoskit.search.subject import Subject
+from chaoskit.repro.files import file_name, parse, read
+from chaoskit.repro.replay import play
+from chaoskit.runner import fresh_seed
+from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events
+from chaoskit.values.epoch import EPOCH, epoch_of
+from chaoskit.values.errors import ReproError, UsageError
 
 EVENTS = events(st.integers(1, 9), keys=st.just("a"), max_size=4)
 THEN = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC).timestamp()

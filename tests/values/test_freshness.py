@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import chaoskit
 from chaoskit import Duplicate, Event, Kafka
-from chaoskit.errors import StaleState
 from chaoskit.strategies import events
+from chaoskit.values.errors import StaleState
 
 PAYMENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]))
 SETTINGS: dict[str, Any] = {"faults": {Duplicate}, "schedules": 100, "seed": 1}

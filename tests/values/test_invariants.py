@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from chaoskit import Duplicate, Event, Invariant, Kafka, Outcome, Scenario, check, run
-from chaoskit.errors import UsageError
 from chaoskit.invariants import always, final_state, no_error
-from chaoskit.outcome import Raised
+from chaoskit.values.errors import UsageError
+from chaoskit.values.outcome import Raised
 
 PAYMENTS = [Event("alice", 3), Event("alice", 5), Event("bob", 7)]
 

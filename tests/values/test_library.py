@@ -26,9 +26,9 @@ from chaoskit import (
     check,
     run,
 )
-from chaoskit.errors import NotDeterministic, ReproError, StaleState
-from chaoskit.repro import read
+from chaoskit.repro.files import read
 from chaoskit.strategies import events
+from chaoskit.values.errors import NotDeterministic, ReproError, StaleState
 
 PAYMENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]))
 LITERAL = [Event("alice", 3), Event("alice", 5), Event("bob", 7)]

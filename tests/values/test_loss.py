@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from chaoskit import Event, Scenario, Stream, UsageError, chaos, check, run
 from chaoskit.brokers import Anything, Celery, Kafka, Kinesis, Outbox, RabbitMQ, Settings
-from chaoskit.errors import ReproError
-from chaoskit.faults import Fail, Lose
-from chaoskit.replays import play
 from chaoskit.report.lines import lines
 from chaoskit.report.page import page
 from chaoskit.report.saved import saved_verdict
 from chaoskit.report.terminal import held_lines
-from chaoskit.repro import read
-from chaoskit.search.subject import Subject
+from chaoskit.repro.files import read
+from chaoskit.repro.replay import play
+from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events
+from chaoskit.values.errors import ReproError
+from chaoskit.values.faults import Fail, Lose
 from handlers.small import sums
 from models.systems import SYSTEMS
 
@@ -135,7 +135,7 @@ def test_a_file_with_another_loss_cannot_be_read(tmp_path: Path) -> None:
 
 
 def _invariants() -> Any:
-    from chaoskit.investigate import default_invariants
+    from chaoskit.search.investigate import default_invariants
 
     return default_invariants(None)
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from chaoskit import Event, Message, UsageError, chaos, check
 from chaoskit.brokers import Celery, JetStream, Kafka, Kinesis, RabbitMQ, Settings, SqsFifo
-from chaoskit.errors import NotDeterministic
-from chaoskit.execute import ReferenceRefused
-from chaoskit.faults import DeadLetter, Duplicate
+from chaoskit.execution.execute import ReferenceRefused
 from chaoskit.invariants import final_state, no_error
-from chaoskit.replays import play
-from chaoskit.repro import read
-from chaoskit.search.subject import Subject
+from chaoskit.repro.files import read
+from chaoskit.repro.replay import play
+from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events
+from chaoskit.values.errors import NotDeterministic
+from chaoskit.values.faults import DeadLetter, Duplicate
 
 BAD = 7
 EV = events(st.sampled_from([1, 2, BAD]), keys=st.just("a"), max_size=6)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import chaoskit
 from chaoskit import DeadLetter, Event, Kafka, Overtake, Redeliver, Rehash, Scenario, Stream, check, run
-from chaoskit.errors import ReproError, StreamError
 from chaoskit.invariants import always, final_state, no_error
-from chaoskit.repro import read
+from chaoskit.repro.files import read
 from chaoskit.strategies import events
+from chaoskit.values.errors import ReproError, StreamError
 
 TWO = [Event("alice", 1), Event("alice", 2)]
 ONE_PARTITION = Kafka(partitions=1)

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaoskit import BatchSwap, Duplicate, Event, Kafka, Overtake, Redeliver, Rehash, Scenario, Verdict, Violation
-from chaoskit.errors import ReproError
-from chaoskit.repro import decode_broker, encode_broker, file_name, read, save, slug
-from chaoskit.schedule import Schedule
+from chaoskit.repro.files import decode_broker, encode_broker, file_name, read, save, slug
 from chaoskit.strategies import events, scenarios
+from chaoskit.values.errors import ReproError
+from chaoskit.values.schedule import Schedule
 
 BROKERS = st.builds(
     Kafka,

@@ -21,10 +21,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaoskit.codec import encode
-from chaoskit.errors import CodecError
 from chaoskit.generate.project import class_finder
 from chaoskit.generate.source import Names, laid_out, quoted
 from chaoskit.generate.values import Values
+from chaoskit.values.errors import CodecError
 
 
 class Kind(enum.Enum):

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaoskit.errors import StaleState
-from chaoskit.state import ABSENT, Difference, differences, only_rounding, same, snapshot
+from chaoskit.values.errors import StaleState
+from chaoskit.values.state import ABSENT, Difference, differences, only_rounding, same, snapshot
 
 NAN = float("nan")
 

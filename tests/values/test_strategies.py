@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, Phase, find, given, seed, settings
 from hypothesis import strategies as st
 
 from chaoskit import BatchSwap, Duplicate, Event, ImpossibleFault, Kafka, Redeliver, Scenario, UsageError
-from chaoskit.event import Stream
 from chaoskit.strategies import events, profile, scenarios, wallet
+from chaoskit.values.event import Stream
 
 QUIET = settings(database=None, max_examples=2000, suppress_health_check=list(HealthCheck))
 FEW = settings(max_examples=60, deadline=None)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from chaoskit import Event, Kafka, Redeliver, Stream
-from chaoskit.execute import HungInOrder, where_it_hung
-from chaoskit.investigate import default_invariants
-from chaoskit.schedule import RESTART
-from chaoskit.search.subject import Subject
-from chaoskit.watch import Hung, Limit
+from chaoskit.execution.execute import HungInOrder, where_it_hung
+from chaoskit.execution.limit import Hung, Limit
+from chaoskit.search.investigate import default_invariants
+from chaoskit.search.oracle import Subject
+from chaoskit.values.schedule import RESTART
 
 STREAM = Stream.of([Event("a", 1), Event("a", 2), Event("a", 3)])
 FAULTS = (Redeliver("e3", 0),)

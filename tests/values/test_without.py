@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from chaoskit import Event, ImpossibleFault, UsageError, chaos, check
 from chaoskit.brokers import InOrder, Kafka, SqsStandard
-from chaoskit.faults import BatchSwap, DeadLetter, Duplicate, Rehash
 from chaoskit.strategies import events
+from chaoskit.values.faults import BatchSwap, DeadLetter, Duplicate, Rehash
 from handlers.small import inbox
 
 EV = events(st.integers(1, 9), keys=st.just("a"), max_size=6)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 
 from chaoskit import Message, Redeliver, Zombie
-from chaoskit.event import EventId
-from chaoskit.execute import Deliver
+from chaoskit.execution.execute import Deliver
 from chaoskit.strategies import events
+from chaoskit.values.event import EventId
 from handlers import Truth
 
 EVENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from chaoskit import BatchSwap, DeadLetter, Message, Rehash
-from chaoskit.event import EventId
-from chaoskit.execute import Deliver
+from chaoskit.execution.execute import Deliver
 from chaoskit.strategies import events
+from chaoskit.values.event import EventId
 from handlers import Truth
 
 PAYMENTS = st.fixed_dictionaries({"kind": st.sampled_from(["credit", "debit"]), "amount": st.integers(1, 100)})

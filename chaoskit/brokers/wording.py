@@ -1,0 +1,293 @@
+"""What happened, in the words of a broker: one sentence for each deviation, and the setting that rules it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import attrs
+
+from chaoskit.values.event import Event, EventId
+from chaoskit.values.faults import BatchSwap, DeadLetter, Fail, Fault, FaultKind, Overtake, Rehash, Resend, Zombie
+from chaoskit.values.schedule import Schedule, Step
+
+IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
+"""What remains where no setting helps."""
+IN_ORDER = (
+    "Compare a version in the same transaction as the effect, or hold back what comes early until what it follows is "
+    "there"
+)
+"""What remains where a failed attempt is overtaken."""
+
+
+@attrs.frozen
+class Told:
+    """How a broker tells one kind of fault. `happened` is a template, `ruled_out_by` says which setting, or else which
+    habit, keeps it from happening.
+
+    Templates may name {event}, {record} (the event and its place), {first} (the offset and partition of what came
+    again first), {again} (what came again), {over} (later events that went first), {after} (what came in between, as
+    a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and {new} (consumers),
+    {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to}, {held}, {fate}
+    (what became of a message whose attempt failed) and {passed} (what went before it meanwhile, as a clause, or
+    nothing).
+    """
+
+    happened: str
+    ruled_out_by: str
+
+
+FAILED = "an attempt to handle {record} failed before it had any effect: {fate}{passed}"
+NOTHING_PASSES = Told(FAILED, "no setting: an attempt can always fail. Nothing of the same order went before it")
+"""Where a failed attempt keeps what is in order with it from being handed out."""
+
+
+def passed_unless(setting: str) -> Told:
+    """A failed attempt that others go before, and the setting with which they do not."""
+    return Told(FAILED, f"{setting}. {IN_ORDER}" if setting else f"no setting: others go on. {IN_ORDER}")
+
+
+@attrs.frozen
+class Words:
+    """A broker's words. `place` is a template of a message's {partition}, {offset} and {attempt}, or empty. `lane` is
+    what a lane of its timeline is called, which `lanes` says: the consumer, the partition or queue, or the key.
+    `worker` is what runs a handler, and `unit` what has a key. `no_order` says that the broker keeps no order within a
+    key, where it does not.
+    `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called.
+    `shown_again`, `set_aside` and `skipped` are what becomes of a message whose handler raised; `whole_batch` says
+    which setting brings back that message alone, where its whole batch comes again."""
+
+    told: Mapping[FaultKind, Told]
+    lane: str = "consumer"
+    lanes: Literal["consumer", "partition", "key"] = "consumer"
+    worker: str = "consumer"
+    unit: str = "queue"
+    place: str = ""
+    dead: str = "to the dead-letter queue"
+    put_back: str = "put back"
+    restarts: str = "consumer {consumer} restarts"
+    shown_again: str = "it was shown again"
+    set_aside: str = "its attempts were used up, and it went {dead}"
+    skipped: str = "it was dropped, and nothing brings it back"
+    whole_batch: str = ""
+    no_order: str = ""
+
+    def of(self, kind: FaultKind) -> Told:
+        """What this broker says of a kind of fault: its own words, or else the kind's."""
+        return self.told[kind] if kind in self.told else DEFAULT[kind]
+
+    def record(self, step: Step) -> str:
+        place = self.place_of(step)
+        return f"{step.event} ({place})" if place else f"{step.event}"
+
+    def place_of(self, step: Step) -> str:
+        return self.place.format(partition=step.partition, offset=step.offset, attempt=step.attempt)
+
+
+DEFAULT: Mapping[FaultKind, Told] = {Fail: NOTHING_PASSES}
+"""The words of a kind, for brokers that have none of their own."""
+
+
+Cause = Fault | Step | None
+"""What a sentence is about: a fault, or the first attempt at a message that the handler refused."""
+
+
+def sentences(schedule: Schedule, events: Sequence[Event], words: Words, partitions: int) -> list[tuple[Cause, str]]:
+    """One sentence for each fault that shows in the schedule, in order of appearance; and for each message that the
+    handler refused, however often."""
+    found: list[tuple[Cause, str]] = []
+    told: set[Fault] = set()
+    refused: set[Place] = set()
+    brought = brought_back(schedule.steps)
+    for number, step in enumerate(schedule.steps):
+        fault = step.fault
+        if fault is not None and fault not in told:
+            told.add(fault)
+            found.append((fault, _sentence(fault, number, schedule.steps, events, words, partitions, brought)))
+        if step.raised and place_of(step) not in refused:
+            refused.add(place_of(step))
+            found.append((step, _refusals(number, schedule.steps, words, brought)))
+    waiting = [step.event for step in schedule.steps if step.action == "wait"]
+    if waiting:
+        found.append((None, f"{names_of(waiting)} stood behind what was refused, and {_was(waiting)} never delivered"))
+    return found
+
+
+Place = tuple[int | None, int | None]
+
+
+def place_of(step: Step) -> Place:
+    """Where the message of this step is: the same for each delivery of it, another one for a copy."""
+    return step.partition, step.offset
+
+
+def brought_back(steps: Sequence[Step]) -> dict[int, int]:
+    """Deliveries that come again because the handler raised, or an attempt failed: the index of each, and of what is
+    behind it. That may be an attempt at another message, whose whole batch comes again."""
+    found: dict[int, int] = {}
+    refused: dict[Place, int] = {}
+    accepted: set[Place] = set()
+    latest: dict[int | None, int] = {}
+    for index, step in enumerate(steps):
+        place = place_of(step)
+        if step.action == "fail":
+            refused[place] = latest[step.consumer] = latest[None] = index
+        if step.action != "deliver":
+            continue
+        last = latest.get(step.consumer, latest.get(None))
+        by_itself = step.fault is None or isinstance(step.fault, Fail)
+        if by_itself and place in refused:
+            found[index] = refused[place]
+        elif by_itself and place in accepted and last is not None:
+            found[index] = last
+        if step.raised:
+            refused[place] = latest[step.consumer] = latest[None] = index
+        else:
+            accepted.add(place)
+            refused.pop(place, None)
+    return found
+
+
+def _was(ids: Sequence[EventId | None]) -> str:
+    return "was" if len(set(ids)) == 1 else "were"
+
+
+def _sentence(
+    fault: Fault,
+    number: int,
+    steps: Sequence[Step],
+    events: Sequence[Event],
+    words: Words,
+    partitions: int,
+    brought: Mapping[int, int],
+) -> str:
+    step = steps[number]
+    order: dict[EventId | None, int] = {event.id: i for i, event in enumerate(events)}
+    again = [s for s in steps[number:] if s.action == "deliver" and s.fault == fault]
+    shown = again[0] if again else step
+    target = shown if isinstance(fault, (BatchSwap, Overtake, Resend)) else step
+    subject = target.event if target.event is not None else fault.at
+    here = steps.index(shown) if shown is not step else number
+    over = [s.event for s in steps[:here] if s.action == "deliver" and order[s.event] > order.get(subject, len(order))]
+    key = repr(next(event.key for event in events if event.id == fault.at))
+    facts: dict[str, object] = {
+        "event": subject,
+        "at": fault.at,
+        "record": words.record(target),
+        "first": _place_in_words(shown),
+        "again": names_of([s.event for s in again] or [fault.at]),
+        "over": names_of(over),
+        "after": _after(fault, here, steps),
+        "consumer": step.consumer,
+        "partition": target.partition,
+        "offset": target.offset,
+        "back": _back(fault, number, steps, words),
+        **(_failed(number, steps, words, brought) if isinstance(fault, Fail) else {}),
+        "lost": " with everything in flight" if isinstance(fault, BatchSwap) and fault.lost else "",
+        "key": key,
+        **_taken_over(fault, step, again),
+        **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
+    }
+    return words.of(type(fault)).happened.format(**facts)
+
+
+def _place_in_words(step: Step) -> str:
+    return f"offset {step.offset} of partition {step.partition}"
+
+
+def _after(fault: Fault, here: int, steps: Sequence[Step]) -> str:
+    """What was newly delivered between the event and its return."""
+    first = next((i for i, s in enumerate(steps[:here]) if s.action == "deliver" and s.event == fault.at), here)
+    known = {s.event for s in steps[: first + 1] if s.action == "deliver"}
+    between = [s.event for s in steps[first + 1 : here] if s.action == "deliver" and s.event not in known]
+    return f", after {names_of(between)}" if between else ""
+
+
+def _back(fault: Fault, number: int, steps: Sequence[Step], words: Words) -> str:
+    if not isinstance(fault, DeadLetter):
+        return ""
+    back = next((s for s in steps[number + 1 :] if s.action == "put back" and s.event == fault.at), None)
+    if back is None:
+        return ""
+    place = words.place_of(back).replace(", ", " ")
+    what = "record" if place else "message"
+    return f"; later it was {words.put_back} as a new {what}" + (f", {place}" if place else "")
+
+
+def _taken_over(fault: Fault, step: Step, again: Sequence[Step]) -> dict[str, object]:
+    if not isinstance(fault, Zombie):
+        return {"old": "", "new": "", "held": ""}
+    held = [s for s in again if s.consumer != step.consumer]
+    old = held[0].consumer if held else step.consumer
+    return {"old": old, "new": step.consumer, "held": names_of([s.event for s in held] or [fault.at])}
+
+
+def _growth(fault: Rehash, steps: Sequence[Step], partitions: int, key: str, words: Words) -> dict[str, object]:
+    homes = list(dict.fromkeys(s.partition for s in steps if s.action == "deliver" and s.event == fault.at))
+    place = next((i for i, s in enumerate(steps) if s.action == "deliver" and s.event == fault.at), len(steps))
+    late = [s for s in steps[place + 1 :] if s.action == "deliver" and s.fault == fault and s.event != fault.at]
+    noun = words.unit
+    return {
+        "count": partitions,
+        "to": fault.to,
+        "event": fault.at,
+        "home": homes[0] if homes else "another",
+        "backlog": f", and was read before the backlog of {noun} {late[0].partition} ({late[0].event} first)"
+        if late
+        else "",
+        "lag": f"; producers with old metadata sent the next {fault.lag} events of {key} to the old {noun}"
+        if fault.lag
+        else "",
+    }
+
+
+def _failed(number: int, steps: Sequence[Step], words: Words, brought: Mapping[int, int]) -> dict[str, object]:
+    """What became of the message whose attempt failed at this step, and what went before it meanwhile."""
+    step, rest = steps[number], steps[number + 1 :]
+    mine = [i for i, s in enumerate(rest) if s.event == step.event and s.action != "refuse"]
+    fates = [rest[i].action for i in mine]
+    again = next((i for i in mine if rest[i].action in ("deliver", "fail")), len(rest))
+    passed = [s.event for i, s in enumerate(rest[:again], number + 1) if s.action == "deliver" and i not in brought]
+    back = f"; later it was {words.put_back} as a new message" if "put back" in fates[:2] else ""
+    fate = _fate(fates[:1], words) + _came_along({number}, steps, brought) + back
+    return {"fate": fate, "passed": f", after {names_of(passed)}" if passed and again < len(rest) else ""}
+
+
+def _fate(actions: Sequence[str], words: Words) -> str:
+    """What became of a message that was not handled: the broker's words for what follows."""
+    return {
+        "deliver": words.shown_again,
+        "fail": words.shown_again,
+        "park": words.set_aside.format(dead=words.dead),
+        "skip": words.skipped,
+        "refuse": "nothing else is left that it could wait for",
+    }.get(actions[0] if actions else "", "nothing followed")
+
+
+def _refusals(number: int, steps: Sequence[Step], words: Words, brought: Mapping[int, int]) -> str:
+    """How often the handler raised on the message of this step, with what, and what became of it."""
+    step = steps[number]
+    mine = [(i, s) for i, s in enumerate(steps) if i >= number and place_of(s) == place_of(step)]
+    raised = [place for place, (_, s) in enumerate(mine) if s.raised]
+    fates = [s.action for _, s in mine[raised[-1] + 1 :]]
+    then = _fate(["refuse"] if "refuse" in fates else fates, words)
+    times = f", {len(raised)} times" if len(raised) > 1 else ""
+    errors = list(dict.fromkeys(s.error for _, s in mine if s.error))
+    what = f" ({'; '.join(errors[:2])}{'; …' if len(errors) > 2 else ''})" if errors else ""
+    with_it = _came_along({i for i, s in mine if s.raised}, steps, brought)
+    return f"the handler raised on {words.record(step)}{times}{what}: {then}{with_it}"
+
+
+def _came_along(refusals: set[int], steps: Sequence[Step], brought: Mapping[int, int]) -> str:
+    """The messages that these attempts brought back although the handler had taken them."""
+    own = {place_of(steps[index]) for index in refusals}
+    others = [steps[i].event for i, by in brought.items() if by in refusals and place_of(steps[i]) not in own]
+    return f", with the rest of its batch: {names_of(others)}, which had succeeded" if others else ""
+
+
+def names_of(ids: Sequence[EventId | None], most: int = 5) -> str:
+    """Each once, as a list in a sentence."""
+    names = [str(id_) for id_ in dict.fromkeys(ids)]
+    if len(names) > most:
+        names = [*names[:most], f"{len(names) - most} more"]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "nothing"

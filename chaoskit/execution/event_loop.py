@@ -1,0 +1,80 @@
+"""An event loop of our own, one per test, for async tests that nobody else runs."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from chaoskit.execution.limit import Hung
+from chaoskit.values.errors import UsageError
+
+
+@contextmanager
+def own_loop(test: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """`test` as a plain function: itself, or run to its end in one loop that lasts for the block."""
+    if not inspect.iscoroutinefunction(test):
+        yield test
+        return
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise UsageError("an async test cannot be checked inside a running event loop: call this from a plain function")
+    loop = _Loop()
+    try:
+        yield lambda *args, **kwargs: loop.run(test(*args, **kwargs))
+    finally:
+        loop.runner.close()
+
+
+def leaves_no_task(test: Callable[..., Any]) -> Callable[..., Any]:
+    """The async test, which must not end before what its handler has begun. A plain one as it is."""
+    if not inspect.iscoroutinefunction(test):
+        return test
+
+    @functools.wraps(test)
+    async def inner(*args: Any, **kwargs: Any) -> Any:
+        before = _tasks()
+        returned = await test(*args, **kwargs)
+        if left := _tasks() - before:
+            raise UsageError(
+                f"{_named(left)} still running when the test returned. A message counts as handled as soon as its "
+                "handler returns, whatever comes of a task that it leaves behind: await it in the handler. What is to "
+                "live longer than a run belongs into a fixture"
+            )
+        return returned
+
+    return inner
+
+
+def _tasks() -> set[asyncio.Task[Any]]:
+    try:
+        return asyncio.all_tasks()
+    except RuntimeError:  # trio has no tasks without a nursery that waits for them
+        return set()
+
+
+def _named(left: set[asyncio.Task[Any]]) -> str:
+    names = sorted({getattr(task.get_coro(), "__qualname__", task.get_name()) for task in left})
+    return f"{', '.join(names)}: {len(left)} {'tasks were' if len(left) > 1 else 'task was'}"
+
+
+class _Loop:
+    """What hangs in a loop is left behind with it: it must not go on beside the runs that follow."""
+
+    def __init__(self) -> None:
+        self.runner = asyncio.Runner()
+
+    def run(self, coroutine: Any) -> Any:
+        try:
+            return self.runner.run(coroutine)
+        except Hung as hung:
+            hung.caught()
+            self.runner.get_loop().close()
+            self.runner = asyncio.Runner()
+            raise

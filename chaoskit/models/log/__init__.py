@@ -1,0 +1,1 @@
+"""What is read by position: cursors, and settling by commit."""

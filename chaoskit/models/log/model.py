@@ -1,0 +1,156 @@
+"""The log model: a stream in a partitioned log. It makes deliveries by running them, never by editing lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from chaoskit.models.causes import literal
+from chaoskit.models.log.consumer_group import Anchored, Reader, Reading, firing_order
+from chaoskit.models.log.trace import spell_log
+from chaoskit.models.producer import Headers, Hold, Producer, Stamp, sent_at
+from chaoskit.models.stored import Growth, Stored
+from chaoskit.values.epoch import EPOCH
+from chaoskit.values.event import Message, Stream
+from chaoskit.values.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    Fail,
+    Fault,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.values.scenario import Steps
+from chaoskit.values.schedule import Raw, Schedule
+
+"""From the topic and the delivery of what was put back to the headers that it has now."""
+
+
+@attrs.frozen
+class LogSettings:
+    """What the log model has to know of a broker. The broker's own file gives these their names.
+
+    `growth` gives the partition counts to which the topic may grow so that a key moves, the least first.
+    `longest_replay` bounds what a search draws, not what the model can do. `numbered`: messages carry the place in the
+    log as their `sequence`, too. `stamp`: who writes timestamps. `put_back`: the headers of what was set aside.
+    """
+
+    topic: str
+    producer: Producer
+    reading: Reading
+    longest_replay: int
+    growth: Growth
+    numbered: bool = False
+    stamp: Stamp = "broker"
+    put_back: Headers | None = None
+
+
+class LogModel:
+    """One stream in one topic, read by one consumer group."""
+
+    def __init__(self, stream: Stream, settings: LogSettings) -> None:
+        self.stream = stream
+        self._settings = settings
+        self._stored = Stored(stream, settings.producer, settings.growth)
+
+    @property
+    def skips_refused(self) -> bool:
+        return self._settings.reading.drops_failed
+
+    # What a search may choose from.
+
+    def lanes(self) -> list[list[int]]:
+        return self._stored.lanes()
+
+    def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
+        size = len(self.stream)
+        if kind is Lose and self._settings.reading.new_from is not None:
+            return None if self._stored.arguments(Rehash, position) is None else ()
+        if kind is Duplicate or kind is Lose:
+            return ()
+        if kind is Redeliver:
+            return (range(min(size, self._settings.longest_replay)),)
+        if kind is DeadLetter:
+            return (range(size),)
+        lane = len(self._stored.lane(position))
+        if kind is Fail:
+            reading = self._settings.reading
+            behind = 0 if reading.drops_failed else size - 1 if reading.passes_failed else size - lane
+            return (range(behind + 1),)
+        if kind is Zombie:
+            return range(min(lane - self._stored.rank[position], self._settings.longest_replay)), range(size)
+        if kind is Overtake:
+            return (range(size - lane),) if lane < size else None
+        return self._stored.arguments(kind, position)
+
+    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
+        topic, numbered = self._settings.topic, self._settings.numbered
+        stamp, put_back = self._settings.stamp, self._settings.put_back
+        retries_copy = self._settings.producer.retries_copy
+        letters = [
+            (event.key, event.value, copied, event.id, event.seq)
+            for position, (event, copied) in enumerate(zip(self.stream.events, copiers, strict=True))
+        ]
+
+        def message(step: Raw) -> Message:
+            position, partition, offset = step[2:5]
+            key, value, copied, id_, seq = letters[position]
+            if copied is not None:
+                value = copied(value)
+            sequence = offset if numbered else None
+            headers, sent = {}, epoch + position
+            if len(step) > 5:
+                sent = sent_at(step, stamp, retries_copy, epoch)
+                headers = put_back(topic, step, epoch) if put_back is not None and step[8] >= 0 else {}
+            return Message(key, value, id_, seq, headers, sent, topic, partition, offset, sequence=sequence)
+
+        return message
+
+    # The run.
+
+    def play(self, faults: Iterable[Fault]) -> Steps:
+        """Stage 1, then stage 2. What each of them does is written down in docs/kafka.md."""
+        return self._reader(tuple(faults)).run()
+
+    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
+        return spell_log(self._reader(faults), steps, raised)
+
+    def _reader(self, faults: Sequence[Fault]) -> Reader:
+        anchored: Anchored = {}
+        holds: dict[int, list[Hold]] = {}
+        logs = self._stored.calm
+        sent_otherwise = False
+        positions = self._stored.position
+        for fault in faults:
+            position = positions[fault.at]
+            if isinstance(fault, Overtake):
+                holds.setdefault(position, []).append(Hold(fault, fault.by + 1))
+            elif isinstance(fault, (Rehash, BatchSwap, Resend)):
+                sent_otherwise = True
+            elif position in anchored:
+                anchored[position].append(fault)
+                anchored[position].sort(key=firing_order)
+            else:
+                anchored[position] = [fault]
+        for stalls in holds.values():
+            if len(stalls) > 1:
+                stalls.sort(key=lambda hold: hold.release)
+        if sent_otherwise:
+            logs = self._stored.written(faults)
+            for position, stalls in logs.holds.items():
+                holds[position] = stalls + holds.get(position, [])
+        events, home = self.stream.events, self._settings.producer.home
+        return Reader(events, home, self._settings.reading, logs, anchored, holds)
+
+    # The run as literal steps.
+
+    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
+        return literal(self._reader(faults), self.stream.ids, steps, raised)

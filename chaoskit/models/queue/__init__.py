@@ -1,0 +1,1 @@
+"""What is leased: a message to a consumer, settled message by message."""

@@ -1,0 +1,226 @@
+"""The queue model: a stream in a queue, or in several. It makes deliveries by running them, never by editing lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from chaoskit.models.causes import literal
+from chaoskit.models.log.consumer_group import firing_order
+from chaoskit.models.producer import Headers, Logs, Producer, Stamp, Turn, sent_at
+from chaoskit.models.queue.policy import UNBOUNDED, Held, Leasing
+from chaoskit.models.queue.relay import Relay
+from chaoskit.models.queue.run import Lender
+from chaoskit.models.queue.trace import Style, spell_queue
+from chaoskit.models.stored import Growth, Stored
+from chaoskit.values.epoch import EPOCH
+from chaoskit.values.event import Event, Message, Stream
+from chaoskit.values.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    Fail,
+    Fault,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
+from chaoskit.values.scenario import Steps
+from chaoskit.values.schedule import DELIVER, Raw, Schedule
+
+Fields = Callable[[Event, Raw], dict[str, Any]]
+"""From an event and its delivery to the fields of `Message` that this broker carries."""
+Loses = Callable[[Stream, int], bool]
+"""Whether the broker can lose the event at this position."""
+
+
+def beyond(most: int) -> Loses:
+    """A queue that keeps so many, and drops the oldest: only what has so many behind it can be lost."""
+    return lambda stream, position: len(stream) - position > most
+
+
+@attrs.frozen
+class QueueSettings:
+    """What the queue model has to know of a broker. The broker's own file gives these their names.
+
+    `fields`: what a message carries besides key, value, id, seq and timestamp. `stamp`: who writes the timestamp.
+    `put_back`: the headers of what was set aside.
+    `longest`: the most deliveries after which a message comes back. `loses`: which events its settings can lose; None:
+    all. `window`: seconds in which the broker drops what is sent again; the producer sends one event a second, and what
+    it sends again later.
+    `style`: what it tells of settlements. `lease`: seconds after which a message that was not settled may come back.
+    """
+
+    topic: str
+    producer: Producer
+    leasing: Leasing
+    fields: Fields
+    stamp: Stamp = "broker"
+    growth: Growth | None = None
+    longest: int = UNBOUNDED
+    loses: Loses | None = None
+    window: int = 0
+    lease: int = 30
+    style: Style = "settled"
+    put_back: Headers | None = None
+
+
+class QueueModel:
+    """One stream in the queues of one broker, and its consumers."""
+
+    def __init__(self, stream: Stream, settings: QueueSettings) -> None:
+        self.stream = stream
+        self._settings = settings
+        self._stored = Stored(stream, settings.producer, settings.growth)
+        self._groups = _groups(stream)
+        self._calm = self._turns(self._stored.calm)
+        self._lane_of = {i: lane for lane in self._locked_lanes() for i in lane}
+
+    @property
+    def skips_refused(self) -> bool:
+        return self._settings.leasing.drops_failed
+
+    # What a search may choose from.
+
+    def lanes(self) -> list[list[int]]:
+        """What is handed out in order and by one at a time; else the events of each key."""
+        leasing = self._settings.leasing
+        if leasing.lock == "queue" or (leasing.lock == "message" and leasing.in_order and leasing.consumers == 1):
+            return self._stored.lanes()
+        return _by_group(self._groups)
+
+    def _locked_lanes(self) -> list[list[int]]:
+        lock = self._settings.leasing.lock
+        if lock == "message":
+            return [[i] for i in range(len(self.stream))]
+        return _by_group(self._groups) if lock == "group" else self._stored.calm.partitions
+
+    def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
+        size, leasing = len(self.stream), self._settings.leasing
+        lane = self._lane_of[position]
+        if kind is Duplicate:
+            return ()
+        if kind is Lose:
+            return () if self._can_lose(position) else None
+        if kind is DeadLetter:
+            return (range(size),)
+        if kind is Redeliver:
+            most = min(size, self._settings.longest)
+            if leasing.lock != "message" and len(lane) == size:
+                most = min(most, leasing.window)
+            return (range(max(1, most)),)
+        if kind is Fail:
+            return (range(self._most_behind(lane) + 1),)
+        if kind is Zombie:
+            behind = size if leasing.lock == "message" else len(lane)
+            return range(max(1, min(behind - 1, leasing.window, self._settings.longest, 10))), range(size)
+        if kind is Overtake:
+            return (range(min(size - len(lane), self._settings.longest)),) if len(lane) < size else None
+        return self._stored.arguments(kind, position)
+
+    def _most_behind(self, lane: Sequence[int]) -> int:
+        """How many other deliveries may go before a message of this lane whose attempt failed."""
+        size, leasing = len(self.stream), self._settings.leasing
+        if leasing.drops_failed:
+            return 0
+        if leasing.refused == "renewed":
+            return size - 1
+        return size - len(lane) if leasing.keeps_lane else min(size - 1, leasing.most_behind)
+
+    def _can_lose(self, position: int) -> bool:
+        loses = self._settings.loses
+        return loses is None or loses(self.stream, position)
+
+    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
+        topic, fields, stamp = self._settings.topic, self._settings.fields, self._settings.stamp
+        retries_copy, put_back = self._settings.producer.retries_copy, self._settings.put_back
+        letters = list(zip(self.stream.events, copiers, strict=True))
+
+        def message(step: Raw) -> Message:
+            event, copied = letters[step[2]]
+            value = event.value if copied is None else copied(event.value)
+            sent, carried = sent_at(step, stamp, retries_copy, epoch), fields(event, step)
+            headers = carried.pop("headers", {})
+            if put_back is not None and len(step) > 6 and step[8] >= 0:
+                headers = put_back(topic, step, epoch)
+            return Message(event.key, value, event.id, event.seq, headers, sent, topic, **carried)
+
+        return message
+
+    # The run.
+
+    def play(self, faults: Iterable[Fault]) -> Steps:
+        """Stage 1, then stage 2. What each of them does is written down in docs/brokers.md."""
+        return self._lender(tuple(faults)).run()
+
+    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
+        return literal(self._lender(faults), self.stream.ids, steps, raised)
+
+    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
+        settings, lender = self._settings, self._lender(faults)
+        return spell_queue(lender, steps, raised, self._unit, settings.window, settings.lease, settings.style)
+
+    def _unit(self, queue: int, position: int) -> str:
+        """What a unit of order is called in a trace: a group, a queue of several, or nothing."""
+        locked, many = self._settings.leasing.lock == "group", self._settings.producer.partitions > 1
+        if self._settings.style == "settled":
+            return f"g{self._groups[position]}/" if locked else f"q{queue}/" if many else ""
+        many = many or self._settings.growth is not None
+        return (f"p{queue}/" if many else "") + (f"k{chr(ord('a') + self._groups[position])}" if locked else "")
+
+    def _lender(self, faults: Sequence[Fault]) -> Lender:
+        anchored: Held = {}
+        logs, turns = self._stored.calm, self._calm
+        sent_otherwise = False
+        for fault in faults:
+            position = self._stored.position[fault.at]
+            if isinstance(fault, (Rehash, BatchSwap, Resend)):
+                sent_otherwise = True
+            elif not isinstance(fault, Lose) or self._can_lose(position):
+                anchored.setdefault(position, []).append(fault)
+        for several in anchored.values():
+            if len(several) > 1:
+                several.sort(key=firing_order)
+        if sent_otherwise:
+            logs = self._stored.written(faults)
+            turns = self._turns(logs)
+            for position, holds in logs.holds.items():
+                anchored[position] = [*holds, *anchored.get(position, [])]
+        leasing, home = self._settings.leasing, self._settings.producer.home
+        runs = Relay if leasing.renewed else Lender
+        return runs(self.stream.events, home, leasing, logs, turns[:], self._groups, anchored)
+
+    def _turns(self, logs: Logs) -> list[Turn]:
+        """Every message in order of arrival, the first at the end, with the consumer that would take it."""
+        leasing, groups = self._settings.leasing, self._groups
+        count = leasing.consumers
+        together = leasing.window if leasing.brings == "batch" else 1  # of what one consumer takes at a time
+        turns: list[Turn] = []
+        for place, (time, lane, number, step) in enumerate(reversed(logs.in_order(1))):
+            position = step[2]
+            taker = {"message": place // together, "group": groups[position], "queue": lane}[leasing.taken_by]
+            turns.append((time, lane, number, (DELIVER, taker % count, position, lane, number, 1, *step[6:])))
+        turns.reverse()
+        return turns
+
+
+def _groups(stream: Stream) -> list[int]:
+    """The number of the group of each event, by its key. An event without a key is a group of its own."""
+    numbers: dict[Hashable, int] = {}
+    return [
+        numbers.setdefault((i,) if event.key is None else event.key, len(numbers))
+        for i, event in enumerate(stream.events)
+    ]
+
+
+def _by_group(groups: Sequence[int]) -> list[list[int]]:
+    found: dict[int, list[int]] = {}
+    for position, group in enumerate(groups):
+        found.setdefault(group, []).append(position)
+    return list(found.values())

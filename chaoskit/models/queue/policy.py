@@ -1,0 +1,217 @@
+"""What a queue promises about leases, and what waits in a run of one."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Literal, NamedTuple
+
+import attrs
+
+from chaoskit.models.log.consumer_group import Caused
+from chaoskit.models.producer import Hold, Turn
+from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Overtake, Redeliver, Zombie
+from chaoskit.values.schedule import DELIVER, Raw
+
+UNBOUNDED = 1 << 60
+
+AtHandOut = Hold | Overtake | DeadLetter | Zombie | Lose | Fail | Duplicate | Redeliver
+Held = dict[int, list[AtHandOut]]
+"""What goes wrong when an event is handed out, by its position, in the order in which it fires."""
+
+Lane = Hashable
+NOTHING: Caused = []
+FRONT = -1_000_000_000.0
+"""Sorts before all times."""
+
+
+@attrs.frozen
+class Leasing:
+    """How a queue hands out, takes back and gives up.
+
+    `consumers` compete, unless each is `assigned` its queues. `lock`: what is kept in order: a message alone (nothing),
+    its group, its queue.
+    `brings`: what comes back with a message that was not settled: itself; what its consumer was handed since; what
+    was handed out of its lane since; its batch. `window`: how many unsettled messages a consumer, a receive of a
+    lane, or a batch may have; `outstanding`: how many of a queue all consumers together may have; `span`: how
+    many are handed out from the first unsettled one of a queue on. `in_order`: messages
+    are handed out in order, so that one overtakes another only while a consumer is busy with it. `returns`: what comes
+    back goes to its place, or to the front in the order of returns, before anything new; or, where it is claimed or
+    retried after a while, anywhere. `renewed`: what comes back is a new broker message. `bisects`: a batch that failed
+    comes back in two halves, which is no retry.
+    `goes_on`: after a failed attempt the consumer goes on with what else it holds of the lane; else nothing more of the
+    lane is handed out before it was shown again. `to_the_back`: what is given back goes
+    behind all that waits in the queue; `behind_buffers`: it is served before anything that
+    no consumer holds.
+    `refused`: what happens to a message whose attempt failed: shown "again", sent again as a new message ("renewed"),
+    or "lost". `max_attempts`: then it is given up: "dead" (parked, put back at the end), "lost", or "never"
+    (kept until nothing else is left).
+    `by_id`: what a relay publishes again comes in the order in which it was written, else in that in which it was
+    published.
+    `trims`: what is lost is removed with all that is older, so that nothing older can come again behind it.
+    `counts`: `max_attempts` bounds deliveries, too, where what was refused does not come again.
+    """
+
+    consumers: int = 1
+    lock: Literal["message", "group", "queue"] = "message"
+    brings: Literal["message", "consumer", "lane", "batch"] = "message"
+    window: int = UNBOUNDED
+    outstanding: int = UNBOUNDED
+    span: int = UNBOUNDED
+    in_order: bool = True
+    returns: Literal["place", "front", "anywhere"] = "place"
+    renewed: bool = False
+    bisects: bool = False
+    assigned: bool = False
+    goes_on: bool = False
+    behind_buffers: bool = False
+    to_the_back: bool = False
+    refused: Literal["again", "renewed", "lost"] = "again"
+    max_attempts: int = 10
+    gives_up: Literal["dead", "lost", "never"] = "never"
+    by_id: bool = True
+    trims: bool = False
+    counts: bool = False
+
+    @property
+    def taken_by(self) -> Literal["message", "group", "queue"]:
+        """What of a message decides which consumer takes it."""
+        return "queue" if self.assigned else self.lock
+
+    @property
+    def keeps_lane(self) -> bool:
+        """Whether a failed attempt keeps what is in order with it from being handed out."""
+        return self.lock != "message" and not self.goes_on
+
+    @property
+    def most_behind(self) -> int:
+        """How many deliveries may go before a message that was given back, where the others go on."""
+        if self.renewed:  # the handler is that of a consumer behind the relay, which tries again in place
+            return 0
+        if self.to_the_back:
+            return UNBOUNDED
+        if self.behind_buffers:
+            return self.window * (1 if self.lock == "queue" else self.consumers) - 1
+        return (self.window if self.lock != "message" else min(self.outstanding, self.span)) - 1
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether a message that is not settled keeps all others from being handed out."""
+        return self.window == 1 and (self.consumers == 1 or self.lock == "queue")
+
+    @property
+    def drops_failed(self) -> bool:
+        """What failed is lost: nothing brings it back."""
+        return self.refused == "lost"
+
+    @property
+    def passes_failed(self) -> bool:
+        """Whether others may go before a message whose attempt failed that were behind it in its own order."""
+        return self.refused == "renewed" or (not self.keeps_lane and self.most_behind > 0)
+
+    @property
+    def most_deliveries(self) -> int:
+        """Of one message, before the broker gives it up."""
+        if self.gives_up == "never" or (self.refused != "again" and not self.counts):
+            return UNBOUNDED
+        return self.max_attempts
+
+
+class Note(NamedTuple):
+    """What happened between two steps: a message was `held` (handed over, and not run yet), `open` (run, and not
+    settled), given back at once (`again`), or behind all that waits, of which the last is `since` (`requeued`);
+    its lease ended (`back`), or ended while its consumer holds it (`undead`).
+    `since` is the first of its batch."""
+
+    what: Literal["held", "open", "back", "again", "requeued", "undead"]
+    turn: Turn
+    since: Turn | None = None
+
+
+class Stall:
+    """A lane that is not handed on: a slow consumer has its head, or nothing has asked for it; or it is `blocked` by
+    what was refused, which is not given back before (`kept`) where it would be served first."""
+
+    __slots__ = ("awaits", "blocked", "consumer", "fault", "kept", "lane", "left", "turns")
+
+    def __init__(self, lane: Lane, left: int, turns: list[Turn], fault: Fault | None, consumer: int | None) -> None:
+        self.lane, self.left, self.turns, self.fault, self.consumer = lane, left, turns, fault, consumer
+        self.awaits: int | None = None
+        self.blocked = False
+        self.kept: Turn | None = None
+
+
+class Armed:
+    """A message that was run, or whose attempt failed, and that is not settled. `members` are its batch, where batches
+    come back whole; `room` is how many more of its lane fit into its receive."""
+
+    __slots__ = ("consumer", "fault", "lane", "left", "members", "room", "since", "turn")
+
+    def __init__(
+        self,
+        fault: Redeliver | Fail | None,
+        turn: Turn,
+        lane: Lane,
+        left: int,
+        since: int,
+        members: list[Turn],
+        room: int,
+    ) -> None:
+        self.fault, self.turn, self.lane, self.left = fault, turn, lane, left
+        self.since, self.members, self.room, self.consumer = since, members, room, turn[3][1]
+
+    @property
+    def dies(self) -> bool:
+        """Its consumer is gone when it comes back; where the attempt failed it is not."""
+        return isinstance(self.fault, Redeliver)
+
+
+class GivenBack:
+    """Messages whose attempt failed, together, and that others go before."""
+
+    __slots__ = ("left", "turns")
+
+    def __init__(self, turns: list[Turn], left: int) -> None:
+        self.turns, self.left = turns, left
+
+    @property
+    def turn(self) -> Turn:
+        return self.turns[0]
+
+    @property
+    def consumer(self) -> int:
+        return self.turns[0][3][1]
+
+
+class Parked:
+    __slots__ = ("fault", "left", "step")
+
+    def __init__(self, step: Raw, left: int, fault: DeadLetter | Fail | None) -> None:
+        self.step, self.left, self.fault = step, left, fault
+
+
+class Undead:
+    """What a consumer that was taken for dead holds and still runs, the next first."""
+
+    __slots__ = ("consumer", "fault", "left", "turns")
+
+    def __init__(self, consumer: int, left: int, turns: list[Turn], fault: Zombie) -> None:
+        self.consumer, self.left, self.turns, self.fault = consumer, left, turns, fault
+
+
+class Second:
+    """A relay that runs beside one that was taken for dead, and publishes from the last mark on."""
+
+    __slots__ = ("fault", "left", "turn")
+    consumer = None
+
+    def __init__(self, left: int, turn: Turn, fault: Zombie | Duplicate) -> None:
+        self.left, self.turn, self.fault = left, turn, fault
+
+
+Waiting = Stall | Armed | GivenBack | Parked | Undead | Second
+IN_THIS_ORDER: tuple[type[Waiting], ...] = (Stall, GivenBack, Armed, Second, Undead, Parked)
+
+
+def next_attempt(turn: Turn) -> Turn:
+    step: Any = turn[3]
+    return (*turn[:3], (DELIVER, *step[1:5], step[5] + 1, *step[6:]))

@@ -1,0 +1,1 @@
+"""`@chaos` under pytest: the plugin, its options and its reports."""

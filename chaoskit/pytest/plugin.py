@@ -1,0 +1,236 @@
+"""The pytest plugin. Every pytest run imports this file: what costs time is imported when a chaos test runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from chaoskit.pytest.session import PytestAsked
+
+_ASKED: pytest.StashKey[PytestAsked] = pytest.StashKey()
+LOG = 120
+"""Columns where there is no terminal to ask."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("chaoskit", "chaoskit: message handlers under every possible delivery")
+    group.addoption(
+        "--chaos-schedules",
+        type=int,
+        metavar="N",
+        help="distinct schedules per chaos test (overrides the decorator; default: 1,000, or what 60s allow; "
+        "max_examples of a Hypothesis profile does not count)",
+    )
+    group.addoption(
+        "--chaos-time",
+        metavar="TIME",
+        help="search each chaos test for this long, such as 30s, 5m or 1h30m, instead of for a number of schedules; "
+        "with --chaos-schedules, too, whichever comes first",
+    )
+    group.addoption(
+        "--chaos-limit",
+        metavar="TIME",
+        help="the longest that one run of a test under one schedule may take; one that takes longer hangs, which is a "
+        "failure (default: 30s)",
+    )
+    group.addoption(
+        "--chaos-seed",
+        metavar="SEED",
+        help="seed of every chaos test, mixed with its node id; the same seed, the same result",
+    )
+    group.addoption(
+        "--chaos-corpus",
+        metavar="PLACE",
+        help="share failures through a database of Hypothesis: a directory, or redis://host:port/0 "
+        "(default: that of Hypothesis' settings profile)",
+    )
+    group.addoption(
+        "--chaos-repros", metavar="DIR", default=".chaoskit",
+        help="where repro files are saved and looked for (default: .chaoskit, relative to rootdir)",
+    )  # fmt: skip
+    group.addoption(
+        "--chaos-replay", metavar="PATH", action="append", default=[],
+        help="replay a saved repro file, or all of a directory, instead of searching; may be given more than once",
+    )  # fmt: skip
+    group.addoption(
+        "--chaos-report", metavar="DIR",
+        help="write a page, a picture and JSON lines for each failing chaos test into this directory (relative to "
+        "rootdir), and JSON lines for each passing one",
+    )  # fmt: skip
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    if config.getoption("chaos_replay"):
+        for name, value in (("numprocesses", None), ("tx", []), ("dist", "no")):
+            if hasattr(config.option, name):
+                setattr(config.option, name, value)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    schedules = config.getoption("chaos_schedules")
+    if schedules is not None and schedules < 1:
+        raise pytest.UsageError(f"--chaos-schedules={schedules}: a whole number, 1 or more, is needed")
+    for option in ("time", "limit"):
+        if (given := config.getoption(f"chaos_{option}")) is not None:
+            from chaoskit.values.duration import seconds
+            from chaoskit.values.errors import UsageError
+
+            try:
+                seconds(given)
+            except UsageError as error:
+                raise pytest.UsageError(f"--chaos-{option}: {error}") from None
+    if config.getoption("chaos_corpus") is not None:
+        from chaoskit.repro.corpus import database_of
+        from chaoskit.values.errors import UsageError
+
+        try:
+            database_of(config.getoption("chaos_corpus"), config.rootpath)
+        except UsageError as error:
+            raise pytest.UsageError(f"--chaos-corpus: {error}") from None
+    config.pluginmanager.register(Summary(_width(config)), "chaoskit-summary")
+    if "chaoskit_fuzz" in getattr(config, "workerinput", {}):
+        from chaoskit.fuzz.worker import take_on_from_xdist
+
+        take_on_from_xdist(config)
+    if config.getoption("chaos_replay"):
+        from chaoskit.pytest.session import prepare_replay
+
+        prepare_replay(config)
+
+
+def _width(config: pytest.Config) -> int:
+    """Asked now: while tests run, standard output is no terminal, and in a worker it never is."""
+    given = getattr(config, "workerinput", {}).get("chaoskit_width")
+    if given:
+        os.environ["COLUMNS"] = str(given)  # xdist says 80 there, where it knows nothing
+        return int(given)
+    return shutil.get_terminal_size((LOG, 24)).columns
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """A worker's reports are read in our terminal."""
+    node.workerinput["chaoskit_width"] = _width(node.config)
+
+
+@pytest.fixture
+def deliver() -> None:
+    """Stands in for the `deliver` that @chaos gives; a test that asks for this fixture lacks the decorator."""
+    pytest.fail("`deliver` is given by @chaos: decorate the test with @chaos(events, broker=…)", pytrace=False)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if not config.getoption("chaos_replay"):
+        return None
+    from chaoskit.pytest.session import is_not_replayed
+
+    return is_not_replayed(config, collection_path) or None
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("chaos_replay"):
+        from chaoskit.pytest.session import select_replayed
+
+        select_replayed(config, items)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    if not hasattr(getattr(item, "obj", None), "chaos_terms"):
+        return (yield)
+    from chaoskit import runner
+    from chaoskit.pytest.session import PytestAsked, allow_fixtures
+
+    allow_fixtures(item)
+    worker = item.config.pluginmanager.get_plugin("chaoskit-fuzz-worker")
+    asked = item.stash[_ASKED] = PytestAsked(item) if worker is None else worker.asked(item)
+    with runner.around(asked):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if _ASKED in item.stash and call.when == "call":
+        item.stash[_ASKED].complete(report, call.excinfo)
+    return report
+
+
+def _write(terminal: Any, line: str) -> None:
+    """Names, notes and errors may hold what a stranger wrote."""
+    from chaoskit.values.texts import for_log
+
+    terminal.write_line(for_log(line))
+
+
+class Summary:
+    """What the passing chaos tests have shown, and how to replay the failures, as told at the end; also for reports
+    that come from xdist's workers. `width`: columns of the terminal in which this is read; 120 in a log."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._said: list[tuple[str, str]] = []
+        self._memory: dict[str, list[str]] = {}
+        self._repros: dict[str, None] = {}
+        self._github: list[Any] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call":
+            self._said += [(report.nodeid, str(said)) for name, said in report.user_properties if name == "chaoskit"]
+            for note in (str(note) for name, note in report.user_properties if name == "chaoskit-memory"):
+                self._memory.setdefault(note, []).append(report.nodeid)
+            self._repros |= {str(path): None for name, path in report.user_properties if name == "chaoskit-repro"}
+            self._github += [(report.location, it) for name, it in report.user_properties if name == "chaoskit-github"]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self._said:
+            terminalreporter.section("chaoskit")
+        for nodeid, said in sorted(self._said):
+            _write(terminalreporter, nodeid)
+            for line in said.splitlines():
+                _write(terminalreporter, f"  {line}")
+        for note, tests in self._memory.items():  # the same of every test, so that it is said once
+            _write(terminalreporter, f"{note}{self._of_which(tests)}")
+        if self._said or self._repros:
+            from chaoskit.pytest.session import idle_repros
+
+            for line in idle_repros(terminalreporter.config):
+                _write(terminalreporter, line)
+        if self._github and not hasattr(terminalreporter.config, "workerinput"):
+            from chaoskit.pytest.reports import append_summary, commands
+
+            for line in commands(terminalreporter.config, self._github):
+                terminalreporter.write_line(line)  # texts in it have GitHub's own escapes
+            if trouble := append_summary(self._github):
+                _write(terminalreporter, trouble)
+
+    def _of_which(self, tests: Sequence[str]) -> str:
+        """Nothing, where it is said of all of them."""
+        if len(tests) == len(self._said):
+            return ""
+        named = sorted(tests)[:3]
+        more = f" and {len(tests) - len(named)} more" if len(tests) > len(named) else ""
+        return f" ({', '.join(named)}{more})"
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """The last line of a failing run is the command that plays it again."""
+        result = yield
+        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        if self._repros and terminal is not None:
+            from chaoskit.pytest.session import replay_command
+
+            _write(terminal, f"To replay: {replay_command(session.config, sorted(self._repros))}")
+        return result

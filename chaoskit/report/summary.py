@@ -1,0 +1,388 @@
+"""What there is to say of a verdict, as data: every report is written from this, and says the same."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
+from typing import Any
+
+import attrs
+
+from chaoskit.brokers.wording import IDEMPOTENT, brought_back, names_of, place_of
+from chaoskit.report.symptom import Has, advice_on, symptom
+from chaoskit.report.timeline import Grid, grid
+from chaoskit.report.values import cut
+from chaoskit.values.errors import StaleState
+from chaoskit.values.event import EventId
+from chaoskit.values.faults import FaultKind, Lose, Overtake
+from chaoskit.values.invariant import DIED
+from chaoskit.values.outcome import Outcome
+from chaoskit.values.schedule import Step, reached
+from chaoskit.values.state import ABSENT, Difference, differences, only_rounding, same
+from chaoskit.values.texts import printed
+from chaoskit.values.verdict import Verdict
+
+MOST_DIFFERENCES = 12
+MOST_PLACES = 3
+MOST_OF_CHANGE = 60
+"""Letters of a value among the changes of a state."""
+IN_ORDER = (
+    "Every message came once and in order, and no setting rules that out: correct the handler or the invariant, or "
+    "narrow the streams with events(valid=…)"
+)
+PART = (
+    "The stream is a part of the one that was found ({} of {} events), which may be none by itself. A replay plays the "
+    "whole one where the handler refuses the part in order."
+)
+ROUNDING = "Only rounding differs: the sum of floats depends on their order. Use integers or Decimal."
+
+
+@attrs.frozen
+class Beside:
+    """What the state is after a step, and what it is in order after the event `in_order_after`, which is the furthest
+    of the stream that was handled so far; None before the first. `missing` have not come yet, so that the two need not
+    agree. A state is None where there is none. `places`: where the two differ at the `first_difference`."""
+
+    observed: Any
+    in_order: Any = None
+    in_order_after: EventId | None = None
+    missing: tuple[EventId, ...] = ()
+    first_difference: bool = False
+    places: tuple[Difference, ...] = ()
+
+
+@attrs.frozen
+class Told:
+    """A violated verdict. `remarks`: what is to be said of the differences, and what is violated besides; `more`:
+    differences that would be too many. `sentences` are the numbered ones, `besides` what else the steps have done,
+    `label` says which order is broken, where it is about one. `remedies` are kinds of fault, or what else happened, and
+    what rules each out; `advice` is for the handler, by what its state has. `beside` has the states
+    after each step, where there are any. `read`: the fields of values in the order in which the handler reads them
+    first."""
+
+    headline: str
+    size: str
+    differences: tuple[Difference, ...]
+    more: int
+    remarks: tuple[str, ...]
+    tracebacks: tuple[str, ...]
+    grid: Grid
+    sentences: tuple[str, ...]
+    besides: tuple[str, ...]
+    label: str
+    remedies: tuple[tuple[str, str], ...]
+    advice: tuple[tuple[Has, str], ...]
+    beside: tuple[Beside, ...]
+    read: tuple[str, ...]
+
+
+def told(verdict: Verdict) -> Told:
+    assert verdict.scenario is not None
+    assert verdict.schedule is not None
+    scenario = verdict.scenario
+    found = differences_of(verdict)
+    remarks = [ROUNDING] if found and all(map(only_rounding, found)) else []
+    if verdict.found is not None and verdict.is_part:
+        remarks.append(PART.format(len(scenario.events), len(verdict.found)))
+    messages = list(dict.fromkeys(v.message for v in verdict.violations if not v.differences))
+    sentences = tuple(sentence for _, sentence in scenario.broker.explain(verdict.schedule, scenario.events))
+    advice = tuple(_advice(verdict))
+    return Told(
+        headline=headline(verdict),
+        size=f"{count(len(scenario.events), 'event')}, {count(len(scenario.faults), 'fault')}, {_smallest(verdict)}",
+        differences=tuple(found[:MOST_DIFFERENCES]),
+        more=max(0, len(found) - MOST_DIFFERENCES),
+        remarks=(*remarks, *messages[:MOST_DIFFERENCES]),
+        tracebacks=tuple(_tracebacks(verdict.outcome)),
+        grid=grid(scenario, verdict.schedule, _changed(verdict)),
+        sentences=sentences if scenario.faults else (IN_ORDER,),
+        besides=tuple(_besides(verdict)),
+        label=f"{_label(verdict)} {_also(verdict)}".strip(),
+        remedies=tuple(_remedies(verdict, bool(advice))),
+        advice=advice,
+        beside=tuple(_beside(verdict)),
+        read=verdict.read,
+    )
+
+
+def found_lines(verdict: Verdict, option: str = "seed=") -> list[str]:
+    """What finds it again, and how long it took; nothing for what was not searched. `option` is what takes the seed."""
+    tally, verb = verdict.tally, "Found" if verdict.status == "violated" else "Searched"
+    lines = [] if verdict.seed is None else [f"{verb} with {option}{verdict.seed}"]
+    if tally.schedules and verdict.status == "violated":
+        lines.append(f"It took {count(tally.schedules, 'schedule')} of {count(tally.streams, 'stream')}")
+    return lines
+
+
+def _changed(verdict: Verdict) -> list[bool | None]:
+    """Whether each step has changed the state; None where one of the two states is not there."""
+    if verdict.states is None:
+        return []
+    states = [verdict.states.initial, *verdict.states.observed]
+    return [None if None in (a, b) else not _alike(a, b) for a, b in pairwise(states)]
+
+
+def _alike(one: Any, two: Any) -> bool | None:
+    try:
+        return same(one, two)
+    except StaleState:  # parts that cannot be compared
+        return False
+
+
+@attrs.frozen
+class Ended:
+    """A process ended at this `step`. `held`: the events of which its handler could remember something; those that are
+    `gone` do not come again."""
+
+    step: int
+    held: tuple[EventId, ...]
+    gone: tuple[EventId, ...]
+
+
+def _ended(verdict: Verdict) -> Iterator[Ended]:
+    """Where handlers are made anew for each process: what restarts took from them."""
+    if verdict.memory_kept is not False or verdict.schedule is None:
+        return
+    steps = verdict.schedule.steps
+    held: dict[int, dict[EventId, None]] = {}
+    for number, step in enumerate(steps, start=1):
+        if step.action == "restart" and (had := tuple(held.pop(step.consumer, {}))):
+            again = {s.event for s in steps[number:] if s.action == "deliver"}
+            yield Ended(number, had, tuple(event for event in had if event not in again))
+        elif step.action == "deliver" and not step.raised and step.event is not None:
+            held.setdefault(step.consumer, {})[step.event] = None
+
+
+def _besides(verdict: Verdict) -> Iterator[str]:
+    """What steps have done that their marks do not say: to the memory of a process, and before the handler raised."""
+    assert verdict.schedule is not None
+    for ended in _ended(verdict):
+        rest = f"; {names_of(ended.gone)} did not come again" if ended.gone else ""
+        yield f"Step {ended.step} took with it what the handler kept in memory of {names_of(ended.held)}{rest}"
+    raised = zip(verdict.schedule, _changed(verdict), strict=False)
+    numbers = [number for number, (step, changed) in enumerate(raised, start=1) if step.raised and changed]
+    if numbers:
+        which = f"{'Step' if len(numbers) == 1 else 'Steps'} {names_of(numbers)}"
+        yield f"{which} changed the state before the handler raised, and raising does not take that back"
+
+
+def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
+    """What rules each fault out; without the general habit where the handler is `advised` by what its state has."""
+    assert verdict.scenario is not None
+    assert verdict.schedule is not None
+    broker = verdict.scenario.broker
+    for kind in [Overtake] if verdict.label == "across keys" else _kinds(verdict):
+        remedy = broker.ruled_out_by(kind)
+        if advised:
+            remedy = remedy.replace(f". {IDEMPOTENT}", "").replace(IDEMPOTENT, "no setting")
+        yield kind.__name__, remedy
+    # A broker of the user's own need not have it: it is no part of what is asked of one.
+    if (whole := getattr(broker, "whole_batch", "")) and _batch_came_again(verdict.schedule.steps):
+        yield "A batch that fails", whole
+
+
+def _kinds(verdict: Verdict) -> list[FaultKind]:
+    assert verdict.scenario is not None
+    return list(dict.fromkeys(type(fault) for fault in verdict.scenario.faults))
+
+
+def _batch_came_again(steps: Sequence[Step]) -> bool:
+    return any(place_of(steps[one]) != place_of(steps[by]) for one, by in brought_back(steps).items())
+
+
+def _advice(verdict: Verdict) -> Iterator[tuple[Has, str]]:
+    """For the handler: where a restart has cost it its memory, and where being idempotent is no help."""
+    assert verdict.scenario is not None
+    shows = symptom(verdict)
+    if shows is None:
+        return
+    habit = any(IDEMPOTENT in verdict.scenario.broker.ruled_out_by(kind) for kind in _kinds(verdict))
+    ended = list(_ended(verdict))
+    if ended or (habit and shows.has != "twice"):
+        yield shows.has, advice_on(shows, [event for one in ended for event in one.gone])
+
+
+def _smallest(verdict: Verdict) -> str:
+    """A run that takes its process with it is not made smaller."""
+    return "as drawn" if verdict.violations[0].invariant == DIED else "minimal"
+
+
+def headline(verdict: Verdict) -> str:
+    """One line: what the verdict is."""
+    name = verdict.test.rsplit("::", 1)[-1] if verdict.test else "the test"
+    if verdict.status == "held":
+        return f"{name} held"
+    if verdict.status == "unknown":
+        return f"{name} has shown nothing: {'; '.join(verdict.reasons)}"
+    assert verdict.scenario is not None
+    if not verdict.scenario.faults:
+        return f"{name} fails in order already, without any fault: {verdict.violations[0].message}"
+    kinds = " and ".join(dict.fromkeys(type(fault).__name__ for fault in verdict.scenario.faults))
+    broker = type(verdict.scenario.broker).__name__
+    across = " across keys" if verdict.label == "across keys" else ""
+    return f"{name} does not survive {kinds}{across}, which {broker} can do: {verdict.violations[0].message}"
+
+
+def held_lines(verdict: Verdict) -> list[str]:
+    """What a passing run has shown, and what has to be known about it."""
+    tally = verdict.tally
+    shown = [", ".join(tally.effective)] if tally.effective else []
+    if tally.all_singles:
+        shown.append("every schedule with a single fault")
+    if tally.not_tried:
+        shown.append(f"never came about: {', '.join(tally.not_tried)}")
+    kinds = f" ({'; '.join(shown)})" if shown else ""
+    return [f"held: {tally.schedules:,} schedules of {count(tally.streams, 'stream')}{kinds}", *verdict.notes]
+
+
+def tried(verdict: Verdict) -> str:
+    """What a run that has shown nothing has tried; empty where it came to nothing."""
+    return held_lines(verdict)[0].removeprefix("held: ") if verdict.tally.schedules else ""
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def differences_of(verdict: Verdict) -> list[Difference]:
+    return [difference for violation in verdict.violations for difference in violation.differences]
+
+
+MOST_OF_VALUE = 200
+
+
+def short(value: object, limit: int = MOST_OF_VALUE) -> str:
+    """A value in one line."""
+    return cut(printed(value), limit)
+
+
+def pair(expected: Any, observed: Any) -> tuple[str, str]:
+    """Two values, each in one line: of long lists what they have in common at their beginning is counted only."""
+    alike = 0
+    if type(expected) is type(observed) and type(expected) in (list, tuple):
+        alike = next((n for n, (a, b) in enumerate(zip(expected, observed, strict=False)) if not _alike(a, b)),
+                     min(len(expected), len(observed)))  # fmt: skip
+    if alike < 2 or max(len(printed(expected)), len(printed(observed))) <= MOST_OF_CHANGE:
+        return short(expected), short(observed)
+    return _rest(expected, alike), _rest(observed, alike)
+
+
+def _rest(items: Sequence[Any], alike: int) -> str:
+    opening, closing = ("[", "]") if isinstance(items, list) else ("(", ")")
+    return cut(f"{opening}{', '.join([f'… {alike} alike', *map(printed, items[alike:])])}{closing}", MOST_OF_VALUE)
+
+
+def _beside(verdict: Verdict) -> Sequence[Beside]:
+    if verdict.states is None or verdict.schedule is None or verdict.scenario is None:
+        return []
+    ids, states = verdict.scenario.stream.ids, verdict.states
+    found = []
+    far = reached(verdict.schedule.steps, ids)
+    for number, (observed, here) in enumerate(zip(states.observed, far, strict=True), start=1):
+        first = number == states.first_difference
+        if not here.events:
+            found.append(Beside(observed, first_difference=first))
+            continue
+        in_order = states.in_order[here.events - 1]
+        places = _places(in_order, observed) if first else ()
+        found.append(Beside(observed, in_order, ids[here.events - 1], here.missing, first, places))
+    return found
+
+
+def _places(in_order: Any, observed: Any) -> tuple[Difference, ...]:
+    if in_order is None or observed is None:
+        return ()
+    try:
+        return tuple(islice(differences(in_order, observed), MOST_PLACES))
+    except StaleState:  # parts that cannot be compared
+        return ()
+
+
+def changes(before: Any, after: Any) -> list[str]:
+    """What a step has changed in the state, place by place, and how many more places there are."""
+    try:
+        found = list(differences(before, after))
+    except StaleState:  # parts that cannot be compared
+        return []
+    lines = [line for each in found[: MOST_PLACES + 1] for line in _change(each)]
+    more = len(lines) + len(found[MOST_PLACES + 1 :]) - MOST_PLACES
+    return lines if more <= 0 else [*lines[:MOST_PLACES], f"and {more} more"]
+
+
+def _change(each: Difference) -> list[str]:
+    before, after = each.expected, each.observed
+    if added := _added(each.path, before, after):
+        return added
+    if before is ABSENT:
+        return [f"{each.path}: {short(after, MOST_OF_CHANGE)}"]
+    if after is ABSENT:
+        return [f"{each.path} is gone"]
+    return [f"{each.path}: {short(before, MOST_OF_CHANGE)} → {short(after, MOST_OF_CHANGE)}"]
+
+
+def _added(path: str, fewer: Any, more: Any) -> list[str]:
+    """The items that a list has behind those of another; nothing where they are no such lists."""
+    if not (isinstance(fewer, list) and isinstance(more, list) and same(fewer, more[: len(fewer)])):
+        return []
+    return [f"{path}[{place}]: {short(more[place], MOST_OF_CHANGE)}" for place in range(len(fewer), len(more))]
+
+
+def place_lines(places: Sequence[Difference]) -> list[str]:
+    """Where and how two states differ, in a few words for each place."""
+    lines: list[str] = []
+    for each in places:
+        in_order, here = short(each.expected, MOST_OF_CHANGE), short(each.observed, MOST_OF_CHANGE)
+        if only := _added(each.path, each.expected, each.observed):
+            lines += [f"only here {line}" for line in only]
+        elif only := _added(each.path, each.observed, each.expected):
+            lines += [f"only in order {line}" for line in only]
+        elif each.expected is ABSENT or each.observed is ABSENT:
+            lines.append(
+                f"only here {each.path}: {here}"
+                if each.expected is ABSENT
+                else f"only in order {each.path}: {in_order}"
+            )
+        else:
+            lines.append(f"{each.path}: in order {in_order}, here {here}")
+    return lines[:MOST_PLACES]
+
+
+def _tracebacks(outcome: Outcome | None) -> list[str]:
+    if outcome is None:
+        return []
+    errors = [raised.error for raised in outcome.refused]
+    errors += [outcome.failure] if outcome.failure is not None else []
+    return list(dict.fromkeys(map(traceback_of, errors)))[:3]
+
+
+def traceback_of(error: BaseException) -> str:
+    """Where the user's code raised this, without our own frame around it."""
+    frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
+    return "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)]).rstrip()
+
+
+def _also(verdict: Verdict) -> str:
+    """Other kinds of fault that do the same on this stream: what rules out the one that is shown may not help there."""
+    return f"It fails alike under: {', '.join(verdict.also)}." if verdict.also else ""
+
+
+def _label(verdict: Verdict) -> str:
+    """Nothing where no order is asked about, such as for a run that does not end."""
+    assert verdict.scenario is not None
+    if verdict.label is None:
+        return ""
+    if verdict.loss == "violation" and {type(fault) for fault in verdict.scenario.faults} == {Lose}:
+        return "No order is what breaks it: what was lost is missing."
+    broker, no_order = type(verdict.scenario.broker).__name__, verdict.scenario.broker.promises_no_order
+    if verdict.label == "across keys":
+        return (
+            f"Across keys: some order that {broker} may choose without any fault gives this result, too. These "
+            "events lie in different partitions, and nothing fixed their order. If either result is right, "
+            'chaos(across_keys="any") accepts it.'
+        )
+    if verdict.label == "within" and no_order:
+        return f"Within a key: {no_order}"
+    if verdict.label == "within":
+        return "Within a key or partition: it takes what is told above; no order without a fault gives this result."
+    return "Whether an order without any fault gives this result, too, was not decided: there are too many orders."

@@ -1,0 +1,1 @@
+"""Failures as files: written, read, played again, and shared between machines."""

@@ -1,0 +1,154 @@
+"""A repro of a process that died is played in a process of its own, so that whoever plays it lives to tell."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Collection
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import attrs
+
+from chaoskit.execution.execute import Deliver, Script
+from chaoskit.execution.limit import LIMIT, Limit, why_no_limit
+from chaoskit.repro.files import Repro, with_shown_values
+from chaoskit.repro.replay import Answer, play
+from chaoskit.search.oracle import Subject
+from chaoskit.values.duration import seconds
+from chaoskit.values.faults import FaultKind
+from chaoskit.values.invariant import DIED, Violation
+from chaoskit.values.scenario import Scenario
+from chaoskit.values.schedule import Schedule
+from chaoskit.values.verdict import Verdict
+
+VARIABLE = "CHAOSKIT_APART"
+"""Where the process apart says how far it has come, in its environment."""
+
+LIMIT_VARIABLE = "CHAOSKIT_APART_LIMIT"
+"""Seconds of a run there. As an option it would be armed around the replay, which arms its own."""
+
+PATIENCE = 300.0
+"""Seconds for the process apart, which starts pytest and imports the test."""
+
+
+def play_apart(repro: Repro, root: Path, limit: str | None = None) -> Answer:
+    """Play this file in a new pytest, with this limit for a run. Its answer, or that the process died again, and at
+    which step."""
+    file = root / repro.test.partition("::")[0]
+    with TemporaryDirectory(prefix="chaoskit-apart-") as directory:
+        told = Path(directory) / "told"
+        arguments = ["-p", "no:cacheprovider", f"--rootdir={root}", f"--chaos-replay={repro.path.resolve()}", str(file)]
+        asked = {VARIABLE: str(told), LIMIT_VARIABLE: str(LIMIT if limit is None else seconds(limit))}
+        try:
+            ran = subprocess.run(
+                [sys.executable, "-m", "pytest", *arguments],
+                cwd=root, env=os.environ | asked, stdin=subprocess.DEVNULL, capture_output=True,
+                timeout=PATIENCE, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            return Answer("CANNOT REPLAY", repro.path, repro.test, f"it did not end within {PATIENCE:g} s")
+        if not told.exists():
+            return Answer("CANNOT REPLAY", repro.path, repro.test, "pytest did not come to the test")
+        said = json.loads(told.read_text(encoding="utf-8"))
+    if said["became"] is None:
+        return _died_again(repro, ran.returncode, said["delivered"])
+    changed = said["became"] in ("STILL FAILS", "CHANGED")
+    reason = "the process lives, but the test fails" if changed else said["reason"]
+    return Answer("CHANGED" if changed else said["became"], repro.path, repro.test, reason)
+
+
+def _died_again(repro: Repro, code: int, delivered: int) -> Answer:
+    steps = [number for number, step in enumerate(repro.schedule, start=1) if step.action == "deliver"]
+    where = ""
+    if 0 < delivered <= len(steps):
+        number = steps[delivered - 1]
+        where = f" at step {number}, the delivery of {repro.schedule[number - 1].event}"
+    message = f"the process died in the handler{where} ({how_it_ended(code)})"
+    return Answer("STILL FAILS", repro.path, repro.test, message, died_verdict(repro, message))
+
+
+def how_it_ended(code: int) -> str:
+    """An exit code of a process in words."""
+    return f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
+
+
+def died_verdict(repro: Repro, message: str) -> Verdict:
+    """Violated, with the schedule of the file."""
+    shown = with_shown_values(repro)
+    return Verdict(
+        "violated",
+        violations=(Violation(DIED, message),),
+        scenario=Scenario(shown, repro.broker, repro.faults, epoch=repro.epoch),
+        schedule=Schedule(repro.schedule),
+        test=repro.test,
+    )
+
+
+# In the process apart.
+
+
+def play_here(
+    repro: Repro, subject: Subject, told: Path, *, across_keys: str, faults: Collection[FaultKind] | None = None
+) -> Answer:
+    """Play the file, and say before each delivery how many there were. A run that takes twice its limit ends the
+    process."""
+    teller = _Teller(told)
+
+    def body(deliver: Deliver) -> Any:
+        return subject.body(_Told(deliver, teller))  # type: ignore[arg-type]
+
+    teller.tell(None)
+    limit = None if why_no_limit() else Limit(float(os.environ[LIMIT_VARIABLE]), hard=True)
+    told_subject = attrs.evolve(subject, body=body, recorder=teller, limit=limit)
+    try:
+        with nullcontext() if limit is None else limit.armed():
+            answer = play(repro, told_subject, across_keys=across_keys, faults=faults)
+    except BaseException as error:
+        teller.tell(Answer("CANNOT REPLAY", repro.path, repro.test, f"{type(error).__name__}: {error}"))
+        raise
+    teller.tell(answer)
+    return answer
+
+
+@attrs.define
+class _Teller:
+    path: Path
+    delivered: int = 0
+
+    def begins(self, script: Script) -> None:
+        self.delivered = 0
+
+    def ends(self) -> None:
+        pass
+
+    def tell(self, answer: Answer | None) -> None:
+        became, reason = (None, "") if answer is None else (answer.became, answer.reason)
+        data = {"delivered": self.delivered, "became": became, "reason": reason}
+        self.path.write_text(json.dumps(data), encoding="utf-8")
+
+
+class _Told:
+    """A `deliver` that tells of each delivery before it is made."""
+
+    def __init__(self, deliver: Deliver, teller: _Teller) -> None:
+        self._deliver, self._teller = deliver, teller
+        self.returned: Any = None
+
+    def __call__(self, handler: Any = None, *, spawn: Any = None, state: Any = None) -> Any:
+        handler = handler if handler is None or not callable(handler) else self._telling(handler)
+        spawned = spawn if spawn is None or not callable(spawn) else lambda: self._telling(spawn())
+        return self._deliver(handler, spawn=spawned, state=state)
+
+    def _telling(self, handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def handle(message: Any) -> Any:
+            self._teller.delivered += 1
+            self._teller.tell(None)
+            return handler(message)
+
+        return handle

@@ -1,0 +1,482 @@
+"""From a question to a verdict: search, confirm, shrink, label. Knows nothing of pytest."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import attrs
+from hypothesis.errors import StopTest
+
+from chaoskit.brokers import base_of
+from chaoskit.execution.execute import PASS_THROUGH, Run, where_it_hung
+from chaoskit.execution.limit import Hung
+from chaoskit.search.campaign import Campaign, Found, confirm, has_two_values
+from chaoskit.search.draw import draw_streams, strategy_of
+from chaoskit.search.evidence import ENOUGH_MONOTONOUS, Evidence
+from chaoskit.search.minimal import least, shrinker_for
+from chaoskit.search.oracle import Case, CheckerFailed, Subject, kept
+from chaoskit.search.plans import Plan
+from chaoskit.search.reads import fields_read
+from chaoskit.search.states import states_of
+from chaoskit.strategies.streams import parts_of
+from chaoskit.values.duration import shown
+from chaoskit.values.errors import UsageError
+from chaoskit.values.event import Event, Stream
+from chaoskit.values.faults import FaultKind
+from chaoskit.values.invariant import HANG, Invariant, Violation
+from chaoskit.values.scenario import Broker, Scenario, allowed_kinds
+from chaoskit.values.schedule import Schedule
+from chaoskit.values.verdict import Label, Verdict
+
+SCHEDULES_PER_STREAM = 50
+STREAMS_PER_DRAW = 100
+"""Streams of one run of Hypothesis, which remembers all that it has drawn: memory stays flat."""
+MOST_POOR_DRAWS = 4
+"""How often more streams are drawn where those that were had too few distinct schedules: less than half of what was
+hoped for; or, where time is given, next to none several times in a row."""
+LITERAL_ROUND = 1000
+"""Schedules of a literal stream between two looks at the clock."""
+MOST_LABEL_ROUNDS = 4
+"""How often the search goes on after a failure that turns out to be across keys."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Question:
+    """What `check` and a chaos test ask. `examples` are literal streams that are tried first. `budget`: seconds, in
+    place of a number of schedules unless that is given, too. `patience`: seconds after which no new stream is begun,
+    though there are schedules left. `evidence` and `known` come from earlier searches. `met`
+    is told of a failure before it is made minimal, which may take long; `first` is what was met so once, and is tried
+    before anything else."""
+
+    subject: Subject
+    events: Any
+    kinds: tuple[FaultKind, ...]
+    schedules: int
+    streams: int
+    seed: int
+    budget: float | None = None
+    patience: float | None = None
+    across_keys: str = "violation"
+    exact_streams: bool = False
+    digest: bytes | None = None
+    examples: tuple[Stream, ...] = ()
+    fixtures: tuple[str, ...] = ()
+    evidence: Evidence = attrs.field(factory=Evidence)
+    known: tuple[frozenset[FaultKind], ...] = ()
+    met: Callable[[Verdict], None] | None = None
+    first: tuple[tuple[Stream, Plan], ...] = ()
+
+
+def question(
+    subject: Subject,
+    events: Any,
+    *,
+    faults: Iterable[FaultKind] | None,
+    without: Iterable[FaultKind] | None = None,
+    schedules: int,
+    seed: int,
+    streams: int | None = None,
+    budget: float | None = None,
+    patience: float | None = None,
+    across_keys: str = "violation",
+    digest: bytes | None = None,
+    examples: Sequence[Any] = (),
+    fixtures: Sequence[str] = (),
+    evidence: Evidence | None = None,
+    known: Iterable[frozenset[FaultKind]] = (),
+    met: Callable[[Verdict], None] | None = None,
+    first: Sequence[tuple[Stream, Plan]] = (),
+) -> Question:
+    """Check what can be checked before anything runs. Raises UsageError in the user's terms."""
+    if type(schedules) is not int or schedules < 1:
+        raise UsageError(f"schedules={schedules!r}: a whole number, 1 or more, is needed")
+    if across_keys not in ("violation", "any"):
+        raise UsageError(f"across_keys={across_keys!r}: 'violation' or 'any' is needed")
+    literal = strategy_of(events) is None
+    if literal:
+        events = Stream.of(events)
+        if not len(events):
+            raise UsageError("the list of events is empty: nothing would be delivered")
+    known = tuple(known)
+    kinds = kinds_left(subject.broker, faults, known, without)
+    base_of(subject.broker)  # which must be known
+    return Question(
+        subject=subject,
+        events=events,
+        kinds=kinds,
+        schedules=schedules,
+        streams=1 if literal else streams or -(-schedules // SCHEDULES_PER_STREAM),
+        seed=seed,
+        budget=budget,
+        patience=patience,
+        across_keys=across_keys,
+        exact_streams=streams is not None and budget is None,
+        digest=digest,
+        examples=tuple(Stream.of(example) for example in examples),
+        fixtures=tuple(fixtures),
+        evidence=evidence or Evidence(),
+        known=known,
+        met=met,
+        first=tuple(first),
+    )
+
+
+def kinds_left(
+    broker: Broker,
+    faults: Iterable[FaultKind] | None,
+    known: Iterable[frozenset[FaultKind]],
+    without: Iterable[FaultKind] | None = None,
+) -> tuple[FaultKind, ...]:
+    """The kinds to search, without those that are known to fail alone. Raises as `allowed_kinds` does."""
+    alone = {kind for kinds in known if len(kinds) == 1 for kind in kinds}
+    return tuple(kind for kind in allowed_kinds(broker, faults, without) if kind not in alone)
+
+
+def investigate(q: Question) -> Verdict:
+    """Search until a failure within a partition or key is found or the schedules are used up."""
+    campaign = Campaign(q.subject, q.kinds, q.schedules, q.streams + len(q.examples), fixtures=q.fixtures)
+    campaign.evidence, campaign.known = q.evidence, q.known
+    campaign.ignore_across = q.across_keys == "any"
+    campaign.literal = isinstance(q.events, Stream)
+    campaign.patience = q.patience
+    if q.budget is not None:
+        campaign.budget = q.budget
+        campaign.most_per_stream = LITERAL_ROUND if campaign.literal else SCHEDULES_PER_STREAM
+    across: Verdict | None = None
+    try:
+        for round_ in range(MOST_LABEL_ROUNDS):
+            campaign.found = _met_before(q) if round_ == 0 else None
+            if campaign.found is None:
+                _search(q, campaign, round_)
+            if campaign.error is not None:
+                raise campaign.error
+            if campaign.found is None:
+                break
+            verdict = _settle(q, campaign, campaign.found)
+            if verdict.label != "across keys":
+                return verdict
+            across = across or verdict
+            campaign.ignore_across = True
+        if across is None:
+            _ask_more(q, campaign)
+    except CheckerFailed as failed:
+        return Verdict("unknown", reasons=(str(failed),), tally=campaign.tally(), seed=q.seed)
+    except Hung as hung:
+        return attrs.evolve(fewest_that_hang(q, hung), tally=campaign.tally(), seed=q.seed)
+    if across is not None and q.across_keys == "violation":
+        return attrs.evolve(across, tally=campaign.tally())
+    reasons, notes = campaign.unknown(), _notes(q, campaign)
+    if reasons and campaign.lost_patience:
+        reasons.append(_lost_patience(campaign))
+    return Verdict(
+        "unknown" if reasons else "held",
+        reasons=tuple(reasons),
+        tally=attrs.evolve(campaign.tally(), saturated=campaign.saturated),
+        notes=tuple(notes),
+        seed=q.seed,
+    )
+
+
+def _met_before(q: Question) -> Found | None:
+    """The first of these scenarios that still fails."""
+    for stream, faults in q.first:
+        case = q.subject.on(stream)
+        run = kept(case.run(faults))
+        if case.violations(run):
+            return Found(case, faults, run)
+    return None
+
+
+MEMORY_KEPT = (
+    "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would lose it as a restart does"
+)
+
+
+def _notes(q: Question, campaign: Campaign) -> list[str]:
+    notes = [*campaign.notes, *campaign.evidence.not_exercised()]
+    if campaign.budget is not None and campaign.saturated and campaign.wants_more:
+        notes.append(
+            f"stopped after {shown(campaign.elapsed)} of {shown(campaign.budget)}: the search sees nothing new any "
+            "more. Longer streams, more keys or more partitions would give it more to try"
+        )
+    elif campaign.budget is not None:
+        notes.append(f"searched for {shown(campaign.elapsed)}")
+    elif campaign.lost_patience:
+        notes.append(_lost_patience(campaign))
+    if left_out := campaign.subject.leaves_out(campaign.kinds):
+        notes.append(left_out)
+    if campaign.memory_kept and q.evidence.restarted:
+        notes.append(MEMORY_KEPT)
+    return notes
+
+
+def _lost_patience(campaign: Campaign) -> str:
+    return (
+        f"the time ended it: {campaign.done:,} of {campaign.schedules:,} schedules in {shown(campaign.elapsed)}. "
+        "schedules=, --chaos-schedules or --chaos-time says how much is to be tried"
+    )
+
+
+def _search(q: Question, campaign: Campaign, round_: int) -> None:
+    def stopped() -> bool:
+        return campaign.found is not None or campaign.error is not None
+
+    def try_(stream: Stream, salt: int) -> bool:
+        campaign.try_stream(stream, derive(q.seed, f"plans {salt}"))
+        return stopped()
+
+    take = _heedful(campaign, try_)
+    if round_ == 0:
+        for number, example in enumerate(q.examples):
+            if take(example, number):
+                return
+    if isinstance(q.events, Stream):
+        for again in itertools.count():
+            done = campaign.done
+            campaign.streams = campaign.streams_done + 1
+            if take(q.events, round_ + MOST_LABEL_ROUNDS * again) or q.budget is None or not campaign.wants_more:
+                return
+            if campaign.done - done < LITERAL_ROUND:
+                campaign.saturated = True
+                return
+    poor = chunk = 0
+    while not stopped() and campaign.wants_more and poor < MOST_POOR_DRAWS:
+        done = campaign.done
+        streams = campaign.streams - campaign.streams_done
+        if not q.exact_streams:
+            streams = max(streams, -(-(q.schedules - done) // SCHEDULES_PER_STREAM))
+        if streams < 1:
+            return
+        campaign.streams = campaign.streams_done + streams
+        drawn = min(streams, STREAMS_PER_DRAW) + 1  # the first is the simplest, in which little can go wrong
+        seed = derive(q.seed, f"streams {round_} {chunk}")
+        draw_streams(q.events, take, streams=drawn, seed=seed, digest=q.digest)
+        if chunk == 0 and not stopped():
+            _meet_two_values(q, campaign, take, round_)
+        chunk += 1
+        new, hoped = campaign.done - done, min(streams, STREAMS_PER_DRAW) * SCHEDULES_PER_STREAM
+        if q.budget is None:
+            poor += new < hoped // 2
+        else:
+            poor = poor + 1 if new < hoped // 100 else 0
+    campaign.saturated = poor == MOST_POOR_DRAWS
+
+
+def _heedful(campaign: Campaign, look: Callable[[Stream, int], bool]) -> Callable[[Stream, int], bool]:
+    """An error ends the search as a failure does: Hypothesis would run it again, and may not see it then."""
+
+    def take(stream: Stream, salt: int) -> bool:
+        try:
+            return look(stream, salt)
+        except (StopTest, *PASS_THROUGH):
+            raise
+        except BaseException as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
+            campaign.error = error
+            return True
+
+    return take
+
+
+def _ask_more(q: Question, campaign: Campaign) -> None:
+    """Where leaving out an event has changed nothing so far, more streams are asked, in order only: a few may be such
+    by chance, and what is unknown fails."""
+    shown = campaign.evidence
+    if not q.subject.needs_state or campaign.literal or shown.sibling_matters or not shown.siblings_asked:
+        return
+    ask = _heedful(campaign, lambda stream, _: campaign.ask(stream))
+    draw_streams(q.events, ask, streams=STREAMS_PER_DRAW, seed=derive(q.seed, "siblings"), digest=q.digest)
+    if campaign.error is not None:
+        raise campaign.error
+
+
+def _meet_two_values(q: Question, campaign: Campaign, take: Callable[[Stream, int], bool], round_: int) -> None:
+    """Where the first streams were too few to meet two values under one key, draw on until some do, and run only
+    those; or until it seems that the strategy makes none."""
+    shown = campaign.evidence
+
+    def take_the_others(stream: Stream, salt: int) -> bool:
+        if has_two_values(stream):
+            return take(stream, salt) or campaign.streams_done >= campaign.streams or not campaign.wants_more
+        shown.monotonous += 1
+        return shown.is_monotonous
+
+    if shown.two_values or shown.is_monotonous or not campaign.wants_more:
+        return
+    seed = derive(q.seed, f"two values {round_}")
+    draw_streams(q.events, take_the_others, streams=2 * ENOUGH_MONOTONOUS, seed=seed, digest=q.digest)
+
+
+def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
+    """Confirm the failure, make it minimal, and say which order it breaks."""
+    run = confirm(found)
+    if q.met is not None:
+        q.met(violated(found.case, found.faults, run, None, minimal=False))
+    minimal = least(q.subject, q.events, q.kinds, found, derive(q.seed, "values"))
+    case = q.subject.on(minimal.stream)
+    run = kept(case.run(minimal.faults))
+    label = "across keys" if minimal.across else case.label(run)
+    verdict = violated(case, minimal.faults, run, label)
+    whole = None if parts_of(q.events) else found.case.model.stream.events
+    return attrs.evolve(
+        verdict,
+        found=whole,
+        found_faults=() if whole is None else minimal.found_faults,
+        is_part=minimal.is_part,
+        also=tuple(kind.__name__ for kind in minimal.also),
+        tally=campaign.tally(),
+        seed=q.seed,
+    )
+
+
+def fewest_that_hang(q: Question, hung: Hung) -> Verdict:
+    """The verdict on a run that did not end. Its scenario is made smaller under a tighter limit, and is a failure only
+    if it hangs under the full one, too: once may be the machine's doing."""
+    if q.met is not None:
+        q.met(hung_verdict(q.subject, hung))
+    limit = q.subject.limit
+
+    def hangs(stream: Stream, faults: Plan) -> bool:
+        return hung_under(q.subject, stream, faults) is not None
+
+    shrinker = shrinker_for(q.subject, q.events, q.kinds, hangs, in_order=False)
+    faults, stream = hung.script.faults or (), hung.script.mailbox.model.stream
+    if faults and limit is not None:
+        with limit.tighter():
+            smaller = shrinker.shrink(stream, faults)
+        again = hung_under(q.subject, *smaller) or hung_under(q.subject, stream, faults)
+        if again is None:
+            return Verdict("unknown", reasons=(f"{where_it_hung(hung)}; tried again, it did end. {SLOW}",))
+        hung = again
+    return hung_verdict(q.subject, hung)
+
+
+SLOW = "Where a machine may be so slow: --chaos-limit gives each run more time"
+
+
+def hung_under(subject: Subject, stream: Stream, faults: Plan) -> Hung | None:
+    """How this scenario hangs; None where it ends."""
+    try:
+        subject.on(stream).run(faults)
+    except Hung as hung:
+        return hung
+    return None
+
+
+def hung_verdict(subject: Subject, hung: Hung) -> Verdict:
+    """Violated, with the schedule up to the step that did not end."""
+    case = subject.on(hung.script.mailbox.model.stream)
+    faults = hung.script.faults or ()
+    return Verdict(
+        "violated",
+        violations=(Violation(HANG, where_it_hung(hung)),),
+        scenario=Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch),
+        schedule=case.model.schedule(faults, hung.steps, hung.refusals),
+        expected=case.reference().state,
+        reference=case.reference(),
+        loss=subject.loss,
+    )
+
+
+def violated(
+    case: Case, faults: Plan, run: Run, label: Label | None, schedule: Schedule | None = None, *, minimal: bool = True
+) -> Verdict:
+    """The verdict on one failing run, with its literal schedule where that is known already; and with the states along
+    the way where nothing smaller is to come."""
+    reference = case.reference_of(run)
+    schedule = with_errors(schedule or case.model.schedule(faults, run.steps, run.refusals), run)
+    return Verdict(
+        "violated",
+        violations=case.violations(run),
+        scenario=Scenario(case.model.stream.events, case.subject.broker, faults, epoch=case.subject.epoch),
+        schedule=schedule,
+        label=label,
+        expected=reference.state,
+        observed=run.outcome.state,
+        reference=reference,
+        outcome=run.outcome,
+        states=states_of(case, faults, run, schedule) if minimal else None,
+        loss=case.subject.loss,
+        memory_kept=run.memory_kept,
+        read=fields_read(case) if minimal else (),
+    )
+
+
+def with_errors(schedule: Schedule, run: Run) -> Schedule:
+    """The schedule with what the handler raised at each step that it refused."""
+    raised = run.outcome.raised
+    if len(raised) != len(run.refusals):
+        return schedule
+    errors = {number: text_of(each.error) for number, each in zip(run.refusals, raised, strict=True)}
+    steps = enumerate(schedule.steps)
+    return Schedule(tuple(attrs.evolve(s, error=errors[n]) if n in errors else s for n, s in steps))
+
+
+MOST_OF_ERROR = 200
+
+
+def text_of(error: Exception) -> str:
+    """Its kind and the first line of what it says."""
+    try:
+        said = " ".join(str(error).strip().splitlines()[:1])
+    except Exception:  # noqa: BLE001 - an exception of the user's may say nothing
+        said = ""
+    return f"{type(error).__name__}: {said}"[:MOST_OF_ERROR] if said else type(error).__name__
+
+
+def derive(seed: int, what: str) -> int:
+    """Another seed from this one, the same on every machine."""
+    return int.from_bytes(hashlib.sha256(f"{seed}\0{what}".encode()).digest()[:8], "big")
+
+
+def default_invariants(invariants: Iterable[Invariant] | None) -> tuple[Invariant, ...]:
+    from chaoskit.invariants import final_state
+
+    if invariants is None:
+        return (final_state(),)
+    found = tuple(invariants) if isinstance(invariants, Iterable) else (invariants,)
+    for invariant in found:
+        if not isinstance(invariant, Invariant):
+            raise UsageError(
+                f"invariants contains {invariant!r}, not an Invariant; write final_state(), no_error() or "
+                "always(predicate) from chaoskit.invariants, with the parentheses"
+            )
+    if not found:
+        raise UsageError("invariants is empty: nothing would be checked. Leave it out for final_state()")
+    return found
+
+
+def run_one(subject: Subject, events: Sequence[Event], faults: Plan) -> Verdict:
+    """The verdict on one scenario, run twice."""
+    try:
+        return _run_one(subject, Stream.of(events), faults)
+    except Hung as hung:
+        return hung_verdict(subject, hung)
+
+
+def _run_one(subject: Subject, stream: Stream, faults: Plan) -> Verdict:
+    case = subject.on(stream)
+    if case.fails_in_order():
+        faults = ()
+    steps = case.steps(faults)
+    run = kept(case.run(faults, steps))
+    violations = case.violations(run)
+    if violations:
+        confirm(Found(case, faults, run))
+        return violated(case, faults, run, case.label(run))
+    shown = Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch)
+    calm = steps == case.steps(())
+    left_out = subject.leaves_out({type(fault) for fault in faults}) if run.outcome.lost else ""
+    return Verdict(
+        "unknown" if calm else "held",
+        notes=(left_out,) if left_out else (),
+        reasons=("no fault changed the schedule: it is in-order delivery",) if calm else (),
+        scenario=shown,
+        schedule=case.model.schedule(faults, run.steps, run.refusals),
+        expected=case.reference().state,
+        observed=run.outcome.state,
+        reference=case.reference(),
+        outcome=run.outcome,
+    )

@@ -1,0 +1,361 @@
+"""The user's test as a function of a stream and its faults: run it, judge it, say which order it breaks."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from typing import Any, get_args
+
+import attrs
+
+from chaoskit.execution import forks
+from chaoskit.execution.execute import Body, Mailbox, ProcessEnded, Run, Script, execute
+from chaoskit.execution.limit import Hung, Limit, Recorder
+from chaoskit.values.epoch import EPOCH
+from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
+from chaoskit.values.event import EventId, Stream
+from chaoskit.values.faults import Fail, Fault, FaultKind, Lose
+from chaoskit.values.invariant import ENDED, Invariant, Violation
+from chaoskit.values.outcome import Outcome
+from chaoskit.values.scenario import Broker, Model
+from chaoskit.values.schedule import DELIVER, Raw
+from chaoskit.values.state import snapshot
+from chaoskit.values.verdict import Label, Loss
+
+MOST_ORDERS = 1000
+"""Fault-free orders that are run to decide a label."""
+
+
+class CheckerFailed(Exception):
+    """An invariant raised: what it would have said is unknown."""
+
+    def __init__(self, invariant: str, error: Exception) -> None:
+        super().__init__(f"the invariant {invariant} raised {type(error).__name__}: {error}")
+
+
+def _known_loss(instance: object, attribute: attrs.Attribute[str], value: object) -> None:
+    if value not in get_args(Loss):
+        raise UsageError(
+            f"loss={value!r}: 'left out' or 'violation' is needed{did_you_mean(str(value), get_args(Loss))}"
+        )
+
+
+def poisons(given: Any) -> tuple[type[Exception], ...]:
+    """The exceptions of `poison=`. Raises UsageError for what is none."""
+    found = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    for kind in found:
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise UsageError(
+                f"poison contains {kind!r}: the classes of exceptions are needed that mean that a message can never be "
+                "handled, such as poison=(ValueError,)"
+            )
+    return found
+
+
+@attrs.frozen
+class Subject:
+    """What is asked about: the test, the broker, what must hold. `loss`: what becomes of a message that the settings
+    lose. `poison`: exceptions that mean "this message can never be handled". `epoch`: when the producer begins."""
+
+    body: Body
+    broker: Broker
+    invariants: tuple[Invariant, ...]
+    is_async: bool = False
+    limit: Limit | None = None
+    recorder: Recorder | None = None
+    loss: Loss = attrs.field(default="left out", validator=_known_loss)
+    poison: tuple[type[Exception], ...] = ()
+    epoch: float = EPOCH
+    forked_before: int = attrs.field(factory=forks.made)
+    needs_state: bool = attrs.field(init=False)
+    needs_states: bool = attrs.field(init=False)
+
+    @needs_state.default
+    def _any_state(self) -> bool:
+        return any(invariant.needs_state for invariant in self.invariants)
+
+    @needs_states.default
+    def _any_states(self) -> bool:
+        return any(invariant.needs_states for invariant in self.invariants)
+
+    def leaves_out(self, kinds: Collection[FaultKind]) -> str:
+        """What has to be said of a pass where these kinds were tried: what it leaves out; empty for nothing."""
+        named = self.broker.loses
+        if self.loss == "violation" or not (Lose in kinds or (Fail in kinds and named)):
+            return ""
+        by = f" ({named})" if named else ""
+        return (
+            f"these settings can lose messages{by}: compared without what was lost; loss='violation' makes it a failure"
+        )
+
+    def kinds_that_lose(self) -> set[FaultKind]:
+        """The kinds of which a pass says nothing, because the comparison leaves out what they lose."""
+        if self.loss == "violation":
+            return set()
+        return {Lose, Fail} if self.broker.drops() else {Lose}
+
+    def on(self, stream: Stream) -> Case:
+        return Case(self, self.broker.model(stream))
+
+    def execute(self, script: Script) -> Run:
+        run = self._watched(script)
+        if self.needs_states and not run.has_state and run.outcome.failure is None:
+            raise UsageError(
+                "always(…) looks at the state after each delivery: give it, deliver(handler, state=lambda: …)"
+            )
+        if self.needs_state and run.outcome.state is None and run.outcome.failure is None:
+            raise UsageError(
+                "the test returned None, and final_state compares what it returns. Return the final state "
+                "(`return wallet.balances`), or give it: deliver(handler, state=lambda: …)"
+            )
+        return run
+
+    def _run(self, script: Script) -> Run:
+        return execute(
+            self.body,
+            script,
+            forked_before=self.forked_before,
+            is_async=self.is_async,
+            record_states=self.needs_states,
+        )
+
+    def _watched(self, script: Script) -> Run:
+        if self.limit is None and self.recorder is None:
+            return self._run(script)
+        if self.recorder is not None:
+            self.recorder.begins(script)
+        if self.limit is not None:
+            self.limit.begins()
+        try:
+            return self._run(script)
+        finally:
+            if self.limit is not None:
+                self.limit.ends()
+            if self.recorder is not None:
+                self.recorder.ends()
+
+    def judge(self, reference: Outcome, outcome: Outcome) -> tuple[Violation, ...]:
+        """What is violated. Raises CheckerFailed where an invariant raises."""
+        if outcome.failure is None and not outcome.refused and len(self.invariants) == 1:
+            return self._ask(self.invariants[0], reference, outcome)
+        return tuple(self._judge(reference, outcome))
+
+    def _judge(self, reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
+        expected = {refused.event for refused in reference.refused}
+        for refused in outcome.refused:
+            if refused.event in expected:  # what it needs was lost: it is refused without any fault, too
+                continue
+            error = refused.error
+            yield Violation(
+                "refused", f"the handler refused {refused.event} to the end: {type(error).__name__}: {error}"
+            )
+        if outcome.failure is not None:
+            failure = outcome.failure
+            if isinstance(failure, ProcessEnded):
+                yield Violation(ENDED, str(failure))
+                return
+            yield Violation("test body", f"the test raised {type(failure).__name__} after the deliveries: {failure}")
+            return
+        for invariant in self.invariants:
+            yield from self._ask(invariant, reference, outcome)
+
+    def blames(self, reference: Outcome, outcome: Outcome, *, same_events: bool) -> bool:
+        """Whether something is violated already in the middle of a run. Without `same_events` the reference has handled
+        others, and only what looks at each state by itself is asked."""
+        if same_events:
+            return bool(self.judge(reference, outcome))
+        each = [invariant for invariant in self.invariants if invariant.needs_states]
+        return any(self._ask(invariant, reference, outcome) for invariant in each)
+
+    def agree(self, reference: Outcome, one: Outcome, two: Outcome) -> bool:
+        """Whether two outcomes are the same to every invariant: equal where states are compared, else blamed alike."""
+        for invariant in self.invariants:
+            if invariant.needs_state:
+                if self._ask(invariant, two, one):
+                    return False
+            elif bool(self._ask(invariant, reference, one)) != bool(self._ask(invariant, reference, two)):
+                return False
+        return True
+
+    def _ask(self, invariant: Invariant, reference: Outcome, outcome: Outcome) -> tuple[Violation, ...]:
+        try:
+            return tuple(invariant.check(reference, outcome))
+        except ChaosError:
+            raise
+        except Exception as error:
+            raise CheckerFailed(invariant.name, error) from error
+
+
+def kept(run: Run) -> Run:
+    """The run with a copy of its state, which later runs of the same test do not reach."""
+    return attrs.evolve(run, outcome=attrs.evolve(run.outcome, state=snapshot(run.outcome.state)))
+
+
+class Case:
+    """The subject on one stream. The reference is run once."""
+
+    def __init__(self, subject: Subject, model: Model) -> None:
+        self.subject = subject
+        self.model = model
+        self._mailbox = Mailbox(model, subject.epoch)
+        self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
+        self._skips = model.skips_refused
+        self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}
+
+    def steps(self, faults: Sequence[Fault]) -> list[Raw]:
+        return list(self.model.play(faults))
+
+    def run(self, faults: Sequence[Fault], steps: Sequence[Raw] | None = None) -> Run:
+        script = Script(self._mailbox, self.steps(faults) if steps is None else steps, tuple(faults))
+        run = self.subject.execute(script)
+        return kept(run) if run.outcome.lost or run.outcome.unseen else run
+
+    def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
+        """Run recorded steps."""
+        return kept(self.subject.execute(Script(self._mailbox, steps, tuple(faults), refusals)))
+
+    def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True, skips: bool | None = None) -> Run:
+        """Each event once, in produce order or in `order`, in one process. With `strict` a refusal is an error, but for
+        poison; else what is refused is lost where the broker `skips` it, or tried again at the end."""
+        steps = self._in_order
+        if order is not None:
+            steps = [steps[position] for position in order]
+        steps = [(DELIVER, 0, *step[2:]) for step in steps]
+        retries = None if strict else not (self._skips if skips is None else skips)
+        poison = self.subject.poison if strict else ()
+        return self.subject.execute(
+            Script(self._mailbox, steps, None if strict else (), retries=retries, poison=poison)
+        )
+
+    def reference(self, lost: tuple[EventId, ...] = (), *, skips: bool | None = None) -> Outcome:
+        """The in-order outcome, without the events that were lost. Its state is a copy."""
+        found = self._references.get((lost, skips))
+        if found is None:
+            ids = self.model.stream.ids
+            order = [i for i in range(len(ids)) if ids[i] not in lost] if lost else None
+            outcome = self.in_order(order, strict=not lost, skips=skips).outcome
+            found = self._references[lost, skips] = attrs.evolve(outcome, state=snapshot(outcome.state))
+        return found
+
+    def reference_of(self, run: Run) -> Outcome:
+        """The in-order outcome that this run is compared with."""
+        lost, skips = self.left_out(run)
+        return self.reference(lost, skips=skips)
+
+    def left_out(self, run: Run) -> tuple[tuple[EventId, ...], bool | None]:
+        """The events that the reference of this run is without, and whether it skips what is refused. Where something
+        was lost, nobody can help that what needs it is refused: what waits behind that is left out, too; and where the
+        broker skips it, a copy that comes later may be taken or not."""
+        lost = run.outcome.lost
+        if self.subject.loss == "violation":
+            return (), None
+        if lost and run.outcome.unseen:
+            return lost + run.outcome.unseen, None
+        if lost and not set(self.reference(lost).dropped) <= set(run.outcome.dropped):
+            return lost, False
+        return lost, None
+
+    def violations(self, run: Run) -> tuple[Violation, ...]:
+        return self.subject.judge(self.reference_of(run), run.outcome)
+
+    def fails_in_order(self) -> tuple[Violation, ...]:
+        """What is violated although every message comes once and in order. What is compared with that never is."""
+        reference = self.reference()
+        return self.subject.judge(reference, reference)
+
+    # Which order a failure breaks.
+
+    def explained_by_order(self, run: Run, orders: Sequence[Sequence[int]]) -> bool:
+        """Whether one of these fault-free orders gives the same result as `run` did."""
+        return any(self._gives(order, run) for order in orders)
+
+    def _gives(self, order: Sequence[int], run: Run) -> bool:
+        lost = self._lost(run)
+        if lost:
+            ids = self.model.stream.ids
+            order = [position for position in order if ids[position] not in lost]
+        try:
+            other = self.in_order(order, strict=False).outcome
+        except (UsageError, Hung):
+            return False
+        if bool(run.outcome.refused) != bool(other.refused) or bool(run.outcome.failure) != bool(other.failure):
+            return False
+        other = attrs.evolve(other, state=snapshot(other.state))
+        if run.outcome.failure is not None:
+            return True
+        return self.subject.agree(self.reference(lost), run.outcome, other)
+
+    def _lost(self, run: Run) -> tuple[EventId, ...]:
+        """What this run is compared without."""
+        return run.outcome.lost if self.subject.loss == "left out" else ()
+
+    def likely_orders(self, run: Run) -> list[list[int]]:
+        """Two fault-free orders near to this run: by first and by last delivery, each lane in its own order."""
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        for number, step in enumerate(run.steps):
+            if step[0] == DELIVER:
+                first.setdefault(step[2], number)
+                last[step[2]] = number
+        lost, ids = self._lost(run), self.model.stream.ids
+        lanes = [[position for position in lane if ids[position] not in lost] for lane in self.model.lanes()]
+        found = [_lanes_in_order(lanes, times) for times in (first, last)]
+        return found[:1] if found[0] == found[1] else found
+
+    def label(self, run: Run) -> Label | None:
+        """Run every fault-free order, up to a thousand: "across keys" if one of them gives this result. None where it
+        is not about an order, as it fails in order, too."""
+        if self.fails_in_order():
+            return None
+        lanes = self.model.lanes()
+        if self.explained_by_order(run, self.likely_orders(run)):
+            return "across keys"
+        if _count_orders(lanes) > MOST_ORDERS:
+            return "not decided"
+        return "across keys" if any(self._gives(order, run) for order in _orders(lanes)) else "within"
+
+
+def _lanes_in_order(lanes: Sequence[Sequence[int]], times: dict[int, int]) -> list[int]:
+    """The order that `times` asks for, with each lane's events put into the lane's own order in its places."""
+    never = len(times) * 1000
+    places = sorted((times.get(position, never + position), lane) for lane, log in enumerate(lanes) for position in log)
+    following = [iter(log) for log in lanes]
+    return [next(following[lane]) for _, lane in places]
+
+
+def _count_orders(lanes: Sequence[Sequence[int]]) -> int:
+    count, total = 1, 0
+    for lane in lanes:
+        total += len(lane)
+        count *= math.comb(total, len(lane))
+    return count
+
+
+def _orders(lanes: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Every interleaving of the lanes."""
+    if not any(lanes):
+        yield []
+        return
+    for number, lane in enumerate(lanes):
+        if lane:
+            rest = [*lanes[:number], lane[1:], *lanes[number + 1 :]]
+            for order in _orders(rest):
+                yield [lane[0], *order]
+
+
+def differing_step(one: Run, two: Run) -> int | None:
+    """The number of the first step in which two runs differ, counted from 1."""
+    for number, (left, right) in enumerate(itertools.zip_longest(one.steps, two.steps), start=1):
+        if left != right:
+            return number
+    return None
+
+
+def key_sequences(steps: Sequence[Raw], keys: Sequence[Hashable]) -> dict[Hashable, list[int]]:
+    """For each key the positions of its events as the handler saw them."""
+    seen: dict[Hashable, list[int]] = {}
+    for step in steps:
+        if step[0] == DELIVER:
+            seen.setdefault(keys[step[2]], []).append(step[2])
+    return seen

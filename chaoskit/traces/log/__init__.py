@@ -1,0 +1,1 @@
+"""The judge of traces of what is read by position."""

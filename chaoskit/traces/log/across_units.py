@@ -1,0 +1,276 @@
+"""What binds the units of a trace, or holds in each of them alike: marks, puts, growth, parents, retry topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, combinations, islice, product
+
+from chaoskit.traces.log.layout import Record, deliveries
+from chaoskit.traces.log.rules import LogRules
+from chaoskit.traces.tokens import (
+    Batch,
+    Deliver,
+    End,
+    Evict,
+    Grow,
+    Kill,
+    Label,
+    Move,
+    Put,
+    Reset,
+    Settle,
+    Trace,
+    natural_key,
+)
+
+Refusal = tuple[int, tuple[str, ...]]
+
+Pass = Callable[[LogRules, Trace], Refusal | None]
+
+
+def _moments(trace: Trace, unit: str | None) -> Iterator[tuple[int, Deliver]]:
+    for index, word in enumerate(trace.words):
+        for member in deliveries(word):
+            if member.label.unit == unit:
+                yield index, member
+
+
+def left(rules: LogRules, trace: Trace) -> dict[Record, int]:
+    """When each record first left its log for the dead letters or for a retry topic, wherever that was."""
+    found: dict[Record, int] = {}
+    failures: dict[Record, int] = {}
+    limit = 1 if rules.on_error == "retry_topic" else rules.max_attempts
+    for index, word in enumerate(trace.words):
+        for member in deliveries(word):
+            record = (member.label.name, member.label.copy)
+            if member.outcome == "failed":
+                failures[record] = failures.get(record, 0) + 1
+                if limit is not None and failures[record] >= limit and rules.on_error in ("retry", "retry_topic"):
+                    found.setdefault(record, index)
+        if isinstance(word, Settle) and word.what == "dead":
+            found.setdefault((word.label.name, word.label.copy), index)
+    return found
+
+
+def _copies_of_left(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Record]:
+    """Copies that come back from the dead letters or a retry topic, maybe into another unit."""
+    gone = left(rules, trace)
+    seen = [(index, member.label) for index, member in _moments(trace, unit)]
+    seen += [(index, word.label) for index, word in enumerate(trace.words) if isinstance(word, Put | Settle)]
+    return frozenset(
+        (label.name, label.copy)
+        for index, label in seen
+        if label.unit == unit and any(gone.get((label.name, lower), index) < index for lower in range(label.copy))
+    )
+
+
+def redriven(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Record]:
+    """Copies that were put back into the same log, which is no send of its producer."""
+    copies = _copies_of_left(rules, trace, unit)
+    return copies & _put_here(trace, unit) if rules.on_error == "retry_topic" else copies
+
+
+def redriven_choices(rules: LogRules, trace: Trace, unit: str | None) -> list[frozenset[Record]]:
+    """Which later copies of a dead letter were put back, and which were sent: all of them, or at most one for each
+    time that it was dead-lettered (the others may be put back in another unit)."""
+    every = redriven(rules, trace, unit)
+    gone = [word.label for word in trace.words if isinstance(word, Settle) and word.what == "dead"]
+    ways: list[list[tuple[Record, ...]]] = []
+    for name in sorted({name for name, _ in every}):
+        copies = sorted(record for record in every if record[0] == name)
+        times = sum(label.name == name for label in gone)
+        sizes = range(min(times, len(copies)), -1, -1)
+        each = chain.from_iterable(combinations(copies, size) for size in sizes)
+        ways.append(list(islice(each, MOST_CHOICES)))
+    chosen = (frozenset(chain.from_iterable(way)) for way in product(*ways))
+    return list(dict.fromkeys([every, *islice(chosen, MOST_CHOICES)]))
+
+
+MOST_CHOICES = 24
+
+
+def _put_here(trace: Trace, unit: str | None) -> frozenset[Record]:
+    """What a trace puts into a unit by its name."""
+    puts = [word.label for word in trace.words if isinstance(word, Put)]
+    return frozenset((label.name, label.copy) for label in puts if unit is not None and label.unit == unit)
+
+
+def elsewhere(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Record]:
+    """Copies that are read from a retry topic beside the log."""
+    if rules.on_error != "retry_topic":
+        return frozenset()
+    mentioned = {(member.label.name, member.label.copy) for _, member in _moments(trace, unit)}
+    mentioned |= {(label.name, label.copy) for label in trace.log or () if label.unit == unit}
+    early = {
+        (name, copy) for name, copy in mentioned if copy and not any((name, low) in mentioned for low in range(copy))
+    }
+    return (_copies_of_left(rules, trace, unit) | early) - _put_here(trace, unit)
+
+
+def marks(rules: LogRules, trace: Trace) -> Refusal | None:
+    """`r` says that the record was shown before in this trace, and it is needed where it was."""
+    shown: set[Label] = set()
+    done: set[Label] = set()
+    for index, word in enumerate(trace.words):
+        for member in deliveries(word):
+            if member.again and member.label not in shown:
+                return index, (f"`r` means that the record was shown before, and {member.label} was not",)
+            if not member.again and member.label in shown:
+                return index, (f"{member.label} was shown before: the same record again is `{member.label}r`",)
+            if member.again and member.label in done and not rules.redelivers:
+                copy = f"{member.label}'"
+                return index, (f"what was read and run is sent again as a new message, `{copy}`, and not as the same",)
+            shown.add(member.label)
+            if member.outcome == "ok":
+                done.add(member.label)
+    return None
+
+
+def puts(rules: LogRules, trace: Trace) -> Refusal | None:
+    """Where puts are listed, a copy exists from its put on, and nothing is read before it was accepted."""
+    if "producer" not in trace.groups:
+        return None
+    moments: dict[Label, int] = {}
+    for index, word in enumerate(trace.words):
+        if isinstance(word, Put):
+            if word.label in moments:
+                return index, (
+                    f"{word.label} was accepted already; the same payload once more is `|put {word.label}'`",
+                )
+            moments[word.label] = index
+    listed = set(trace.log or ())
+    for index, word in enumerate(trace.words):
+        for label in (member.label for member in deliveries(word)):
+            if moments.get(label, -1) > index:
+                return index, (f"{label} is accepted only later, by `|put {label}`",)
+            if label.copy and label not in moments and label not in listed:
+                return index, (f"puts are listed here, and none of them is `|put {label}`",)
+    return None
+
+
+def growth(rules: LogRules, trace: Trace) -> Refusal | None:
+    """The number of units can change only as this broker changes it."""
+    count = rules.units
+    for index, word in enumerate(trace.words):
+        if not isinstance(word, Grow):
+            continue
+        if rules.grows == "never":
+            return index, (f"the number of {rules.unit_word}s cannot change",)
+        if rules.grows == "up" and count is not None and word.count < count:
+            return index, (f"the number of {rules.unit_word}s never decreases, and it is {count}",)
+        count = word.count
+    return None
+
+
+def polls(rules: LogRules, trace: Trace) -> Refusal | None:
+    """A batch in brackets is what one poll or one invocation can hand over; dead letters need somebody to set aside."""
+    limit, named = rules.max_poll_records, rules.poll_word
+    if rules.reads == "lambda":
+        limit, named = rules.batch_size, "batch_size"
+    for index, word in enumerate(trace.words):
+        if isinstance(word, Settle) and word.what == "dead" and not rules.dead_letters:
+            hint = f" ({rules.dead_hint} would)" if rules.dead_hint else ""
+            return index, (f"nothing sets a message aside here while its successors go on{hint}",)
+        if isinstance(word, Batch) and len(word.members) > limit:
+            return index, (f"{len(word.members)} records are handed over at once, and {named}={limit}",)
+    return None
+
+
+def parents(rules: LogRules, trace: Trace) -> Refusal | None:
+    """After a reshard, a child is read only when its parent was read to the end."""
+    if not rules.parent_first:
+        return None
+    grown, before = False, set[str]()
+    started: dict[str, str] = {}
+    for index, word in enumerate(trace.words):
+        grown = grown or isinstance(word, Grow)
+        if isinstance(word, Put) and not grown:
+            before.add(word.label.unit or "")  # a parent that was never read is a parent, too
+        for member in deliveries(word):
+            unit = member.label.unit or ""
+            if unit in started:
+                child = started[unit]
+                return index, (
+                    f"{child} is read only after the end of its parent {unit}, and {member.label.name} was left there",
+                )
+            if (unit not in before and grown) or unit.startswith("child"):
+                started |= dict.fromkeys(_parents(unit, before, trace), unit)
+            elif not grown:
+                before.add(unit)
+                started |= {
+                    parent: unit for parent in _units(trace) if parent and unit != parent and unit.startswith(parent)
+                }
+    return None
+
+
+def _units(trace: Trace) -> set[str]:
+    return {member.label.unit or "" for word in trace.words for member in deliveries(word)}
+
+
+def _parents(unit: str, before: set[str], trace: Trace) -> set[str]:
+    """By the name (`s0` of `s0.1`, `parent` of `child`); if there was one unit only, that one."""
+    known = _units(trace) - {unit}
+    named = {parent for parent in known if parent and (unit.startswith(parent) or parent.startswith("parent"))}
+    return named or (before if len(before) == 1 else set())
+
+
+def restarts(rules: LogRules, trace: Trace) -> Refusal | None:
+    """Where restarts are listed, a source sends a suffix again only after one."""
+    if rules.writes not in ("capture", "outbox") or "process" not in trace.groups or rules.application_resends:
+        return None
+    restarted, shown = False, set[tuple[str | None, str]]()
+    for index, word in enumerate(trace.words):
+        restarted = restarted or isinstance(word, Kill | Evict | Move)
+        for label in (member.label for member in deliveries(word)):
+            if label.copy and (label.unit, label.name) in shown and not restarted and rules.relays == 1:
+                return index, (f"{label} is sent again only after a restart, and none is listed before it",)
+            shown.add((label.unit, label.name))
+    return None
+
+
+def retries(rules: LogRules, trace: Trace) -> Refusal | None:
+    """A complete trace has seen every retry to its end."""
+    if rules.on_error != "retry_topic" or not isinstance(trace.words[-1:] and trace.words[-1], End):
+        return None
+    last: dict[tuple[str | None, str], bool] = {}
+    for word in trace.words:
+        for member in deliveries(word):
+            last[member.label.unit, member.label.name] = member.outcome == "failed"
+        if isinstance(word, Settle):
+            last[word.label.unit, word.label.name] = False
+    waiting = sorted((name for (_, name), failed in last.items() if failed), key=natural_key)
+    if not waiting:
+        return None
+    return len(trace.words) - 1, (f"the trace is not complete: {waiting[0]} went to the retry topic and comes again",)
+
+
+def from_end(rules: LogRules, unit: str | None) -> bool:
+    """Whether the unit came by growth, and this broker reads such a one from its end."""
+    number = "" if unit is None else unit[1:]
+    return rules.new_units_at_latest and number.isdecimal() and int(number) >= (rules.units or 0)
+
+
+def first_records(rules: LogRules, trace: Trace) -> Refusal | None:
+    """A complete trace that lists its puts has read them from the first one on."""
+    said = {type(word) for word in trace.words}
+    if not said.issuperset({Put, End}) or Reset in said or rules.start_at_latest or rules.commit_ahead:
+        return None
+    shown = [member.label for word in trace.words for member in deliveries(word)]
+    done = {*shown, *(word.label for word in trace.words if isinstance(word, Settle))}
+    sent = [word.label for word in trace.words if isinstance(word, Put)]
+    for number, label in enumerate(sent):
+        first = next((other for other in shown if other.unit == label.unit), None)
+        started = first is not None and (first not in sent or sent.index(first) < number)
+        over = rules.cursor_skips and (rules.writes != "outbox" or _behind_a_later_one(label, sent[:number]))
+        if label in done or started or over or from_end(rules, label.unit):
+            continue
+        return len(trace.words) - 1, (f"the trace is not complete: {label} must still be run",)
+    return None
+
+
+def _behind_a_later_one(label: Label, before: Sequence[Label]) -> bool:
+    """A row that became visible behind one with a higher id: a cursor on ids passes it over."""
+    return any(other.unit == label.unit and natural_key(other.name) > natural_key(label.name) for other in before)
+
+
+PASSES: tuple[Pass, ...] = (marks, puts, growth, polls, parents, restarts, retries, first_records)

@@ -1,0 +1,352 @@
+"""What a trace says about the content of one unit: its records in log order, and the places between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import attrs
+
+from chaoskit.traces.tokens import Batch, Commit, Deliver, Label, Put, Reset, Settle, Trace, Word, natural_key
+
+Record = tuple[str, int]
+"""Name and number of the copy."""
+
+Moment = tuple[int, int]
+
+NEVER: Moment = (10**9, 0)
+
+LONGEST_HOLE = 100
+"""Missing numbers count as at most so many records; no window of a producer is wider."""
+
+
+@attrs.frozen
+class Entry:
+    """One place of the log: a record, a run of numbers that the trace never shows, or a place that a commit names."""
+
+    record: Record | None
+    real: bool = True
+    name: str = ""
+
+
+@attrs.frozen
+class Item:
+    """One write to the log. `rank` is its place in the produced order, `nth` counts the writes of one payload from 0.
+
+    `redriven`: it was dead-lettered and put back, which is no send of the producer.
+    """
+
+    record: Record
+    rank: int
+    nth: int
+    redriven: bool
+    word: int
+    """Index of the word that puts or shows it first; of the member of `log:` if `listed`."""
+    listed: bool = False
+
+
+@attrs.frozen
+class Mentions:
+    """The words of one unit: when a record was first shown and put, what exists, and which places are named.
+
+    A moment is the index of a word and the place inside its batch.
+    """
+
+    shown: dict[Record, Moment]
+    seen: dict[Record, Moment]
+    """Shown, or dead-lettered unseen: the consumer was there."""
+    put: dict[Record, Moment]
+    existing: frozenset[Record]
+    points: frozenset[str]
+
+
+Passes = Callable[[Record, Mentions], bool]
+
+
+@attrs.frozen
+class Layout:
+    """The log of one unit as one hypothesis about it."""
+
+    entries: tuple[Entry, ...]
+    items: tuple[Item, ...]
+    index: dict[Record, int]
+    points: dict[str, int]
+    end: int
+    """The place behind the last record that exists."""
+    names: dict[int, str]
+    """The payload at each rank of the produced order."""
+
+    def place(self, label: Label) -> int:
+        """Where a position is that names this record as the next to read."""
+        record = (label.name, label.copy)
+        if record in self.index:
+            return self.index[record]
+        if label.name in self.points:
+            return self.points[label.name]
+        if label.name.isdigit():
+            same = [at for (name, _), at in self.index.items() if natural_key(name)[0] == int(label.name)]
+            if same:
+                return min(same)
+        known = [natural_key(entry.name) for entry in self.entries if entry.name]
+        return 0 if known and natural_key(label.name) < min(known) else len(self.entries)
+
+    def named(self, place: int) -> str:
+        """What stands at a place, for a sentence."""
+        if place >= len(self.entries):
+            return f"what follows {self.entries[-1].name}" if self.entries else "the beginning"
+        return self.entries[place].name
+
+
+def deliveries(word: Word) -> tuple[Deliver, ...]:
+    """The deliveries of a word, in the order in which they were run."""
+    match word:
+        case Deliver():
+            return (word,)
+        case Batch(members=members):
+            return members
+    return ()
+
+
+def label_of(word: Word) -> Label | None:
+    """The record that a verb names."""
+    match word:
+        case Settle() | Put() | Commit():
+            return word.label
+        case Reset():
+            return word.to
+    return None
+
+
+def units_of(trace: Trace) -> list[str | None]:
+    """The units that occur, in order of appearance."""
+    found: dict[str | None, None] = {}
+    for label in trace.log or ():
+        found[label.unit] = None
+    for word in trace.words:
+        for member in deliveries(word):
+            found[member.label.unit] = None
+        named = label_of(word)
+        if named is not None:
+            found[named.unit] = None
+    return list(found)
+
+
+def mentions(trace: Trace, unit: str | None, skipped: frozenset[Record] = frozenset()) -> Mentions:
+    """What the words say of one unit; `skipped` are the records that live elsewhere, in a retry topic."""
+    shown: dict[Record, Moment] = {}
+    put: dict[Record, Moment] = {}
+    settled: dict[Record, Moment] = {}
+    points: set[str] = set()
+    for number, word in enumerate(trace.words):
+        for place, member in enumerate(deliveries(word)):
+            if member.label.unit == unit:
+                shown.setdefault((member.label.name, member.label.copy), (number, place))
+        label = label_of(word)
+        if label is None or label.unit != unit:
+            continue
+        record = (label.name, label.copy)
+        if isinstance(word, Put):
+            put.setdefault(record, (number, 0))
+        elif isinstance(word, Settle):
+            settled.setdefault(record, (number, 0))
+        else:
+            points.add(label.name)
+    existing = frozenset({*shown, *put, *settled} - skipped)
+    kept = {record: moment for record, moment in shown.items() if record not in skipped}
+    accepted = {record: moment for record, moment in put.items() if record not in skipped}
+    numbers = {natural_key(name)[0] for name, _ in existing}
+    named = frozenset(name for name in points if not (name.isdigit() and int(name) in numbers))
+    dead = {record: moment for record, moment in settled.items() if record not in skipped}
+    seen = dead | {record: min(moment, dead.get(record, moment)) for record, moment in kept.items()}
+    return Mentions(kept, seen, accepted, existing, named)
+
+
+def numbers_elsewhere(trace: Trace, unit: str | None) -> frozenset[int]:
+    """Numbers that other units show, where all units share one numbering: they are not missing here."""
+    names: dict[str | None, set[str]] = {}
+    firsts: dict[str | None, set[str]] = {}
+    labels = [member.label for word in trace.words for member in deliveries(word)]
+    labels += [word.label for word in trace.words if isinstance(word, Settle | Put)]
+    for label in (*labels, *(trace.log or ())):
+        names.setdefault(label.unit, set()).add(label.name)
+        if not label.copy:
+            firsts.setdefault(label.unit, set()).add(label.name)
+    own = firsts.pop(unit, set())
+    if any(own & others for others in firsts.values()):
+        return frozenset()
+    return frozenset(natural_key(name)[0] for other, found in names.items() if other != unit for name in found)
+
+
+def layouts(
+    trace: Trace,
+    unit: str | None,
+    lane: frozenset[Record],
+    redriven: frozenset[Record],
+    skips: bool,
+    reorders: bool,
+    passes: Passes | None = None,
+) -> list[Layout]:
+    """The hypotheses about the log of a unit: `log:` if that was given, else the produced order and the shown order.
+
+    `lane` are the records that live elsewhere, `redriven` those that are no sends; with `skips` a missing number
+    need not be in the log; `reorders`: the log need not be in the produced order; `passes`: which of the records that
+    are put and never shown were passed over, and are in no log.
+    """
+    said = mentions(trace, unit, lane)
+    elsewhere = numbers_elsewhere(trace, unit)
+    given = [(label.name, label.copy) for label in trace.log or () if label.unit == unit]
+    if given:
+        return [_given(given, said, elsewhere, redriven)]
+    places = [entry for entry in _natural(said, elsewhere) if entry.record or not entry.real or not skips]
+    firsts = any(copy == 0 for _, copy in said.put)
+    natural = _with_puts(places, said, passes) if firsts else _with_copies(places, said)
+    whole = [entry for entry in _natural(_as_first(said), elsewhere) if entry.record]
+    found = [_layout(natural, said, _ranks(whole), redriven, True)]
+    shown = _by_first_show(places, said)
+    if reorders and shown != natural and _in_order_of_puts(shown, said):
+        ranks = _ranks(_natural(_as_first(said), elsewhere))
+        found.append(_layout(shown, said, ranks, redriven, False))
+    return found
+
+
+def _as_first(said: Mentions) -> Mentions:
+    """The same payloads, each as a first copy: one whose first copy is not shown has a place in the order too."""
+    return attrs.evolve(said, existing=frozenset((name, 0) for name, _ in said.existing), points=frozenset())
+
+
+def _records(entries: Sequence[Entry]) -> list[Record]:
+    return [entry.record for entry in entries if entry.record is not None]
+
+
+def _in_order_of_puts(entries: Sequence[Entry], said: Mentions) -> bool:
+    """Where puts of first copies are listed, all other records were there before them."""
+    firsts = any(copy == 0 for _, copy in said.put)
+    moments = [said.put.get(record, (-1, 0)) for record in _records(entries) if firsts or record in said.put]
+    return moments == sorted(moments)
+
+
+def _given(given: list[Record], said: Mentions, elsewhere: frozenset[int], redriven: frozenset[Record]) -> Layout:
+    extra = [record for record in said.put if record not in given]
+    names = attrs.evolve(said, existing=frozenset(given) | frozenset(said.put))
+    ranks = _ranks(_natural(_as_first(names), elsewhere))
+    entries = [Entry(record, True, _spell(record)) for record in [*given, *extra]]
+    return _layout(entries, attrs.evolve(said, points=frozenset()), ranks, redriven, False, len(given))
+
+
+def _spell(record: Record) -> str:
+    return record[0] + "'" * record[1]
+
+
+def _natural(said: Mentions, elsewhere: frozenset[int]) -> list[Entry]:
+    """First copies, holes and named places, in the produced order."""
+    firsts: dict[str, Record] = {}
+    for record in sorted(said.existing, key=lambda record: record[1]):
+        firsts.setdefault(record[0], record)
+    originals = {name for name, record in firsts.items() if record[1] == 0}
+    names = sorted(originals | said.points, key=natural_key)
+    last = max((natural_key(name) for name in originals), default=(0, ""))
+    known = {natural_key(name)[0] for name in firsts} | elsewhere
+    entries: list[Entry] = []
+    before: int | None = None
+    for name in names:
+        number = natural_key(name)[0]
+        if before is not None and number > before + 1 and before > 0:
+            started = any(natural_key(other) <= (before, "~") for other in originals)
+            real = started and natural_key(name) <= last
+            entries += [Entry(None, real, missing) for missing in _missing(before, number, known)]
+        if number:
+            before = number
+        record = (name, 0)
+        real = name in originals
+        entries.append(Entry(record if real else None, real, name))
+    return entries
+
+
+def _missing(before: int, number: int, known: set[int] | frozenset[int]) -> list[str]:
+    """The numbers between two; a long run is one place."""
+    if number - before > LONGEST_HOLE:
+        return [f"{before + 1} to {number - 1}"]
+    return [str(value) for value in range(before + 1, number) if value not in known]
+
+
+def _ranks(entries: Sequence[Entry]) -> dict[str, int]:
+    """The place of each payload in the produced order; missing numbers take places too."""
+    ranks: dict[str, int] = {}
+    rank = 0
+    for entry in entries:
+        if entry.record is None and " to " in entry.name:
+            first, _, last = entry.name.partition(" to ")
+            rank += min(int(last) - int(first) + 1, LONGEST_HOLE)
+            continue
+        if entry.record is not None or entry.real:
+            ranks[entry.name] = rank
+            rank += 1
+    return ranks
+
+
+def _with_puts(places: list[Entry], said: Mentions, passes: Passes | None) -> list[Entry]:
+    """The records that no verb puts were there before; the others follow in the order of their puts. Where records are
+    passed over, it is their own order, and those that were are missing."""
+    if passes is not None:
+        over = {record for record in said.put if record not in said.seen and passes(record, said)}
+        return [entry for entry in places if entry.record is None or entry.record not in over]
+    before = [entry for entry in places if entry.record not in said.put]
+    copies = sorted(record for record in said.existing if record[1] and record not in said.put)
+    put = sorted(said.put, key=lambda record: said.put[record])
+    return [*before, *(Entry(record, True, _spell(record)) for record in [*copies, *put])]
+
+
+def _with_copies(places: list[Entry], said: Mentions) -> list[Entry]:
+    """The produced order, with each copy behind what was shown before it."""
+    entries = list(places)
+    copies = [record for record in said.existing if record[1]]
+    for record in sorted(copies, key=lambda record: (said.seen.get(record, NEVER), record)):
+        when = said.seen.get(record, NEVER)
+        earlier = [at for at, entry in enumerate(entries) if entry.record and said.seen.get(entry.record, NEVER) < when]
+        at = len(entries) if when == NEVER else earlier[-1] + 1 if earlier else 0
+        entries.insert(at, Entry(record, True, _spell(record)))
+    return entries
+
+
+def _by_first_show(places: list[Entry], said: Mentions) -> list[Entry]:
+    """The records as they were first shown; what was never shown is still to come."""
+    shown = sorted(said.seen, key=lambda record: said.seen[record])
+    unseen = [entry for entry in places if entry.record is None or entry.record not in said.seen]
+    copies = sorted(record for record in said.existing if record[1] and record not in said.seen)
+    listed = [Entry(record, True, _spell(record)) for record in shown]
+    return [*listed, *unseen, *(Entry(record, True, _spell(record)) for record in copies)]
+
+
+def _layout(
+    entries: Sequence[Entry],
+    said: Mentions,
+    ranks: dict[str, int],
+    redriven: frozenset[Record],
+    whole: bool,
+    listed: int = 0,
+) -> Layout:
+    """`whole`: what was never shown is written where it stands; else it is still to be written."""
+    index = {entry.record: at for at, entry in enumerate(entries) if entry.record is not None}
+    points = {entry.name: at for at, entry in enumerate(entries) if entry.record is None}
+    real = [at for at, entry in enumerate(entries) if entry.real]
+    items = tuple(_items(index, said, ranks, redriven, len(index) if whole else listed, listed))
+    names = {rank: name for name, rank in ranks.items()}
+    return Layout(tuple(entries), items, index, points, real[-1] + 1 if real else 0, names)
+
+
+def _items(
+    index: dict[Record, int],
+    said: Mentions,
+    ranks: dict[str, int],
+    redriven: frozenset[Record],
+    written: int,
+    listed: int,
+) -> Iterator[Item]:
+    """The writes, in log order; of those behind the first `written` ones only the records that were shown or put."""
+    count: dict[str, int] = {}
+    for number, record in enumerate(index):
+        if number >= written and record not in said.shown and record not in said.put:
+            continue
+        nth = count.get(record[0], 0)
+        count[record[0]] = nth + 1
+        word = number if number < listed else said.put.get(record, said.shown.get(record, NEVER))[0]
+        yield Item(record, ranks.get(record[0], -1), nth, record in redriven, word, number < listed)

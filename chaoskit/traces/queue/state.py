@@ -1,0 +1,287 @@
+"""What is fixed for one trace (`Case`) and one possible state of a queue (`State`), with the reading of labels."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Literal, NoReturn, TypeAlias
+
+import attrs
+
+from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.traces.tokens import (
+    Batch,
+    Deliver,
+    Evict,
+    Kill,
+    Label,
+    Move,
+    Outcome,
+    Put,
+    Settle,
+    Trace,
+    Word,
+    natural_key,
+)
+
+Phase: TypeAlias = Literal["new", "unsent", "swallowed", "away", "out", "lost", "back", "done", "gone"]
+Place: TypeAlias = tuple[int, int]
+
+Where = tuple[str | None, str]
+"""A queue and a consumer of it."""
+
+ANYBODY = "?"
+"""In `stale`: some consumer that the trace did not show at the hand-over."""
+
+HANDED: frozenset[Phase] = frozenset({"away", "out", "lost", "back", "done", "gone"})
+FILLED = 50
+"""Messages filled in between two labels; one is enough to find the gap."""
+
+
+class NotPossible(Exception):
+    """This state cannot make the word; the text is the rule."""
+
+
+def refuse(rule: str) -> NoReturn:
+    raise NotPossible(rule)
+
+
+@attrs.frozen
+class Message:
+    """One broker message as far as the trace decides it.
+
+    `away`: handed out, but where is not shown. `lost`: its consumer was killed and the broker may not have noticed.
+    `sure` is False for one that came back or was acknowledged, nobody knows which yet. `known`: the consumers that were
+    handed it and did not die since. `behind`: it came back to the back of the queue. `put_at`, `away_at`: the words at
+    which it was put, and must have been handed out unseen.
+    """
+
+    phase: Phase = "new"
+    holder: str | None = None
+    ran: Outcome = "held"
+    count: int = 0
+    sure: bool = True
+    not_by: frozenset[str] = frozenset()
+    stale: frozenset[str] = frozenset()
+    known: frozenset[str] = frozenset()
+    behind: bool = False
+    put_at: int = -1
+    away_at: int = -1
+    turn: int = 0
+    since: int = -1
+    run_at: int = -1
+    until: int = -1
+    taken_at: float = 0.0
+    receive: int = 0
+    accepted: float = 0.0
+    place: Place | None = None
+    why: str = ""
+
+
+@attrs.frozen
+class Case:
+    """The rules and what the whole trace says: its messages, its consumers and which verbs it lists."""
+
+    rules: QueueRules
+    labels: tuple[Label, ...]
+    ids: dict[Label, int]
+    units: tuple[str, ...]
+    names: frozenset[str]
+    puts: frozenset[int]
+    deliveries: int
+    lists_acks: bool
+    last_listed: int
+    lists_exits: bool
+    lists_kills: bool
+    lists_puts: bool
+    lists_times: bool
+
+    def name(self, at: int) -> str:
+        return str(self.labels[at])
+
+    def unacked(self, its: Message) -> bool:
+        """Whether a message that is out is certainly not acknowledged.
+
+        A trace that lists acknowledgements lists all of them; what was run behind the last listed one is open.
+        """
+        return its.ran != "ok" or (self.lists_acks and its.run_at < self.last_listed)
+
+    def queue(self, at: int) -> str | None:
+        """The queue of a message, if the trace names several: a group or a key is in one of all consumers."""
+        return self.labels[at].unit if self.rules.unit == "queue" else None
+
+    def number(self, at: int) -> int:
+        return natural_key(self.labels[at].name)[0]
+
+    def earlier_copy(self, at: int) -> int | None:
+        """The message that the same payload was sent as before."""
+        return next(self.earlier_copies(at), None)
+
+    def earlier_copies(self, at: int) -> Iterator[int]:
+        """All messages that the same payload was sent as before, the latest first."""
+        label = self.labels[at]
+        earlier = (attrs.evolve(label, copy=copy) for copy in range(label.copy - 1, -1, -1))
+        return (self.ids[each] for each in earlier if each in self.ids)
+
+
+class State:
+    """One possible state. Moves work on a copy of their own and raise `NotPossible`."""
+
+    __slots__ = ("active", "buffered", "died", "killed", "messages", "now", "spans", "turn")
+
+    def __init__(self, messages: Iterable[Message]) -> None:
+        self.messages = list(messages)
+        self.now = 0.0
+        self.turn = 0
+        self.spans: tuple[tuple[Where, int, int], ...] = ()
+        self.buffered: frozenset[int] = frozenset()
+        self.active: dict[str | None, str] = {}
+        self.killed: frozenset[str] = frozenset()
+        self.died: tuple[str, int] | None = None
+
+    def copy(self) -> State:
+        other = State(self.messages)
+        other.now, other.turn, other.spans = self.now, self.turn, self.spans
+        other.buffered, other.active, other.killed = self.buffered, dict(self.active), self.killed
+        other.died = self.died
+        return other
+
+    def key(self) -> tuple[object, ...]:
+        return (
+            tuple(self.messages),
+            self.now,
+            self.turn,
+            self.spans,
+            self.buffered,
+            frozenset(self.active.items()),
+            self.killed,
+            self.died,
+        )
+
+    def change(self, at: int, **changes: object) -> None:
+        self.messages[at] = attrs.evolve(self.messages[at], **changes)  # type: ignore[arg-type]
+
+    def same_unit(self, case: Case, at: int) -> Iterator[int]:
+        """The other messages of the unit of `at`."""
+        unit = case.units[at]
+        return (other for other, its in enumerate(case.units) if its == unit and other != at)
+
+    def before(self, case: Case, at: int) -> list[int]:
+        """The messages of the unit that were accepted before `at`, in their order."""
+        mine = self.place(at)
+        return sorted((o for o in self.same_unit(case, at) if self.place(o) < mine), key=self.place)
+
+    def after(self, case: Case, at: int) -> list[int]:
+        mine = self.place(at)
+        return sorted((o for o in self.same_unit(case, at) if self.place(o) > mine), key=self.place)
+
+    def place(self, at: int) -> Place:
+        """Its position in the log; what was not accepted yet is behind everything."""
+        return self.messages[at].place or (1 << 30, at)
+
+    def settle(self, at: int, why: str = "it was acknowledged") -> None:
+        self.change(at, phase="done", holder=None, why=why)
+
+    def leave(self, at: int, why: str) -> None:
+        self.change(at, phase="gone", holder=None, why=why)
+
+
+def study(rules: QueueRules, trace: Trace) -> Case:
+    """Collect the messages, consumers and listed verbs of a trace."""
+    labels = tuple(_labels(trace))
+    ids = {label: at for at, label in enumerate(labels)}
+    settles = {word.what for word in trace.words if isinstance(word, Settle)}
+    delivered = list(deliveries(trace))
+    consumers = {each.consumer for each in delivered} | {
+        word.consumer for word in trace.words if isinstance(word, Kill)
+    }
+    return Case(
+        rules=rules,
+        labels=labels,
+        ids=ids,
+        units=tuple(f"{label.unit or ''}/{_row(label.name)}" for label in labels),
+        names=frozenset(consumers | {"A"}),
+        puts=frozenset(ids[word.label] for word in trace.words if isinstance(word, Put)),
+        deliveries=len(delivered),
+        lists_acks=any(_settles(word) for word in trace.words),
+        last_listed=max((at for at, word in enumerate(trace.words) if _settles(word)), default=-1),
+        lists_exits=bool(settles),
+        lists_kills=any(isinstance(word, Kill | Move | Evict) for word in trace.words),
+        lists_puts="producer" in trace.groups,
+        lists_times="time" in trace.groups,
+    )
+
+
+def start(case: Case, trace: Trace) -> State:
+    """The state before the first word: what is not put later is in its queue, in its order."""
+    log = None if trace.log is None else {label: at for at, label in enumerate(trace.log)}
+    ranked = sorted(case.labels, key=lambda label: (natural_key(label.name), label.copy))
+    rank = {label: at for at, label in enumerate(ranked)}
+    messages = []
+    for at, label in enumerate(case.labels):
+        if at in case.puts or (case.lists_puts and label.copy):
+            messages.append(Message(phase="unsent"))
+        elif log is not None:
+            place = (log[label], 0) if label in log else None
+            messages.append(Message(place=place) if place else Message(phase="unsent", why="it is not in the log"))
+        else:
+            messages.append(Message(place=None if label.copy else (rank[label], 0)))
+    return State(messages)
+
+
+def _settles(word: Word) -> bool:
+    return isinstance(word, Settle) and word.what in {"ack", "nack", "expire"}
+
+
+def deliveries(trace: Trace) -> Iterator[Deliver]:
+    for word in trace.words:
+        if isinstance(word, Deliver):
+            yield word
+        elif isinstance(word, Batch):
+            yield from word.members
+
+
+def _labels(trace: Trace) -> list[Label]:
+    """All messages: those of the trace and the numbers that must exist between them, unless the sends are listed."""
+    found = dict.fromkeys(trace.log or ())
+    found |= dict.fromkeys(each.label for each in deliveries(trace))
+    found |= dict.fromkeys(word.label for word in trace.words if isinstance(word, Settle | Put))
+    sent = {
+        (word.label.unit, _row(word.label.name)) for word in trace.words if isinstance(word, Put) if not word.label.copy
+    }
+    if trace.log is None:
+        found |= dict.fromkeys(_between(label for label in found if (label.unit, _row(label.name)) not in sent))
+    return list(found)
+
+
+def _between(labels: Iterable[Label]) -> Iterator[Label]:
+    rows: dict[tuple[str | None, str], dict[int, str]] = {}
+    for label in labels:
+        letters, digits = _split(label.name)
+        if digits:
+            rows.setdefault((label.unit, letters), {})[int(digits)] = digits
+    holders = Counter(number for numbers in rows.values() for number in numbers)
+    if max(holders.values(), default=0) == 1 and len({letters for _, letters in rows}) == 1:
+        elsewhere = set(holders)  # all units share one numbering: what one of them has is missing in no other
+    else:
+        elsewhere = set()
+    for (unit, letters), numbers in rows.items():
+        ordered = sorted(numbers)
+        for low, high in pairwise(ordered):
+            width = len(numbers[low])
+            missing = (n for n in range(low + 1, min(high, low + FILLED + 1)) if n not in elsewhere)
+            yield from (Label(f"{letters}{n:0{width}}", 0, unit) for n in missing)
+
+
+def _row(name: str) -> str:
+    """Labels of letters alone are one row; numbered ones are a row for each word in front of the number."""
+    letters, digits = _split(name)
+    return letters if digits else "~"
+
+
+def _split(name: str) -> tuple[str, str]:
+    match = re.fullmatch(r"(.*?)([0-9]*)", name)
+    assert match
+    return match[1], match[2]

@@ -1,0 +1,65 @@
+"""What chaoskit raises. Errors are for the user's mistakes; our own are assertions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chaoskit.values.verdict import Verdict
+
+
+class ChaosError(Exception):
+    """Something has to be changed before chaoskit can answer. The message says what, and to what."""
+
+
+class UsageError(ChaosError):
+    """A chaos test, a `deliver` call or a setting that cannot mean what it says."""
+
+
+class StreamError(UsageError):
+    """Events that are not a stream: wrong types, ids that repeat, a `seq` that the producer never stamped."""
+
+
+class ImpossibleFault(UsageError):
+    """A fault that the broker cannot make under its settings."""
+
+
+class StaleState(ChaosError):
+    """The test's state outlives a run, or cannot be compared, so that its runs say nothing."""
+
+
+class NotDeterministic(ChaosError):
+    """The same schedule gave two different results."""
+
+
+class CodecError(ChaosError):
+    """A value that has no encoding in a repro file, or an encoding that cannot be read."""
+
+
+class ReproError(ChaosError):
+    """A repro file that cannot be replayed, with the reason: one line of at most 300 characters, of which none is a
+    control character, whatever the file is made of."""
+
+    def __init__(self, reason: str) -> None:
+        from chaoskit.values.texts import one_line
+
+        super().__init__(one_line(reason))
+
+
+class ChaosFailure(AssertionError):
+    """A chaos test failed: its verdict is violated or unknown. The text is the whole report."""
+
+    def __init__(self, report: str, verdict: Verdict) -> None:
+        from chaoskit.values.texts import for_log
+
+        super().__init__(for_log(report))
+        self.verdict = verdict
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """`"; did you mean 'x'?"` for the nearest known name, or the list of them."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(map(repr, names))}"

@@ -1,0 +1,42 @@
+"""What one run did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+
+from chaoskit.values.event import EventId
+
+
+@attrs.frozen
+class Raised:
+    """A delivery that the handler refused by raising."""
+
+    event: EventId
+    error: Exception
+
+
+@attrs.frozen(eq=False)
+class Outcome:
+    """The result of one run of the test under one schedule.
+
+    `state`: what the test returned, or the last `state()` where it returned nothing. `states`: the state after
+    each delivery, recorded where an invariant asks for it and `deliver(…, state=…)` was given.
+    `delivered`: the event ids in the order in which the handler saw them. `raised`: deliveries that were refused,
+    `refused`: the last error of each event that was refused to the end, `lost`: ids of which the handler saw
+    nothing, `unseen`: ids that were never delivered, because they wait behind what was refused, `dropped`: ids that the
+    handler refused and the broker then gave up.
+    `failure`: what the test's own body raised after the deliveries.
+    """
+
+    state: Any
+    delivered: Sequence[EventId] = ()
+    states: tuple[Any, ...] = ()
+    raised: tuple[Raised, ...] = ()
+    refused: tuple[Raised, ...] = ()
+    lost: tuple[EventId, ...] = ()
+    unseen: tuple[EventId, ...] = ()
+    dropped: tuple[EventId, ...] = ()
+    failure: Exception | None = None

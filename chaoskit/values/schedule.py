@@ -1,0 +1,173 @@
+"""The literal steps of one run, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import IntEnum
+from typing import Literal
+
+import attrs
+
+from chaoskit.values.event import EventId
+from chaoskit.values.faults import Fault
+
+Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait", "fail"]
+
+
+class Do(IntEnum):
+    """What a raw step does. The values are the order of `ACTIONS`."""
+
+    DELIVER = 0
+    RESTART = 1
+    PARK = 2
+    PUT_BACK = 3
+    SKIP = 4
+    REFUSE = 5
+    LOSE = 6
+    TAKE_OVER = 7
+    WAIT = 8
+    FAIL = 9
+
+
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT, FAIL = (int(do) for do in Do)
+"""The same as plain numbers: the models make and compare thousands of steps a second."""
+
+ACTIONS: tuple[Action, ...] = (
+    "deliver",
+    "restart",
+    "park",
+    "put back",
+    "skip",
+    "refuse",
+    "lose",
+    "take over",
+    "wait",
+    "fail",
+)
+DELIVER_LIKE = frozenset(ACTIONS) - {"restart"}
+"""Actions on a record: these have an event, a partition and an offset."""
+
+
+Raw = tuple[int, ...]
+"""A step as the models make it, small and hashable: what (`Do`), the consumer, the position of the event in the
+stream, the partition and the offset; -1 for none. Where the broker counts deliveries, the count is the sixth.
+
+A copy, which was sent or put back anew, has ten: the sixth is 0 where nothing is counted; then follow the position of
+the event after which it was sent, how many retries it is, and the partition and the offset of the message of which it
+is one, -1 for none."""
+
+
+@attrs.frozen
+class Copy:
+    """A message that was sent anew, `after` this event. Of one that was set aside and put back, `partition` and
+    `offset` say where it was first, and `retries` how often it was published for another try; 0 where somebody put it
+    back by hand."""
+
+    after: EventId
+    retries: int = 0
+    partition: int | None = None
+    offset: int | None = None
+
+
+@attrs.frozen
+class Step:
+    """One thing that happens to a consumer.
+
+    `deliver`: the message at `partition`/`offset` goes to the handler; `raised` says that it was refused.
+    `restart`: the consumer process dies and starts again from its commit.
+    `park`: the message leaves for the dead-letter topic, unseen or refused; `put back`: it is appended anew.
+    `skip`: refused, and the consumer goes on without it. `refuse`: refused to the end. `lose`: gone for good, unseen.
+    `fail`: an attempt that failed before it had any effect; the handler was not called.
+    `wait`: it stands behind what was refused to the end, and is never delivered.
+    `take over`: this consumer goes on from what was settled, because the broker takes the owner of the message for
+    dead.
+    `partition` and `offset` are the broker's place for the message: on a queue the queue or group, and the number of
+    the message in order of arrival. `attempt` is its delivery count, where the broker has one; `copy` is there for a
+    message that is one. `fault` is the fault that caused the step, if one did. `error` is what the handler raised, as
+    text, where that is known: it is told, and never compared.
+    """
+
+    action: Action
+    consumer: int
+    event: EventId | None = None
+    partition: int | None = None
+    offset: int | None = None
+    fault: Fault | None = None
+    raised: bool = False
+    attempt: int | None = None
+    copy: Copy | None = None
+    error: str | None = attrs.field(default=None, eq=False)
+
+
+def to_raw(step: Step, positions: Mapping[EventId, int]) -> Raw:
+    """The step as the models make it. `positions` are those of the events in the stream."""
+
+    def number(given: int | None) -> int:
+        return -1 if given is None else given
+
+    position = -1 if step.event is None else positions[step.event]
+    raw = (ACTIONS.index(step.action), step.consumer, position, number(step.partition), number(step.offset))
+    if step.copy is None:
+        return raw if step.attempt is None else (*raw, step.attempt)
+    copy = step.copy
+    place = number(copy.partition), number(copy.offset)
+    return (*raw, step.attempt or 0, positions[copy.after], copy.retries, *place)
+
+
+def from_raw(raw: Raw, ids: Sequence[EventId], fault: Fault | None, raised: bool) -> Step:
+    """The step that a model made, as it is saved. `ids` are those of the stream."""
+
+    def number(given: int) -> int | None:
+        return None if given < 0 else given
+
+    do, consumer, position, partition, offset = raw[:5]
+    attempt = raw[5] if len(raw) > 5 and position >= 0 else 0
+    copy = Copy(ids[raw[6]], raw[7], number(raw[8]), number(raw[9])) if len(raw) > 6 else None
+    event = None if position < 0 else ids[position]
+    place = number(partition), number(offset)
+    return Step(ACTIONS[do], consumer, event, *place, fault, raised, attempt or None, copy)
+
+
+@attrs.frozen
+class Schedule:
+    """What was handed to whom, in order. A replay follows these steps, whatever made them."""
+
+    steps: tuple[Step, ...]
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    @property
+    def delivered(self) -> tuple[EventId, ...]:
+        """The ids in the order in which the handler saw them."""
+        return tuple(s.event for s in self.steps if s.action == "deliver" and s.event is not None)
+
+
+@attrs.frozen
+class Reached:
+    """How far a run has come: the number of `events` of the stream up to the furthest that was handled, and the ids of
+    those among them that are `missing` so far and come later."""
+
+    events: int
+    missing: tuple[EventId, ...] = ()
+
+
+def reached(steps: Sequence[Step], ids: Sequence[EventId]) -> list[Reached]:
+    """How far it has come after each step. What is never handled, because it is lost or refused, is not missed: the
+    in-order run that this one is compared with leaves it out, too."""
+    ever = {step.event for step in steps if _handles(step)}
+    now: set[EventId | None] = set()
+    found = []
+    for step in steps:
+        if _handles(step):
+            now.add(step.event)
+        furthest = max((place for place, id_ in enumerate(ids, start=1) if id_ in now), default=0)
+        found.append(Reached(furthest, tuple(id_ for id_ in ids[:furthest] if id_ in ever and id_ not in now)))
+    return found
+
+
+def _handles(step: Step) -> bool:
+    return step.action == "deliver" and not step.raised

@@ -1,0 +1,116 @@
+"""The answer: held, violated or unknown, and everything that a report needs to say why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+
+from chaoskit.values.event import Event
+from chaoskit.values.faults import Fault
+from chaoskit.values.invariant import Violation
+from chaoskit.values.outcome import Outcome
+from chaoskit.values.scenario import Scenario
+from chaoskit.values.schedule import Schedule
+from chaoskit.values.texts import for_log
+
+Status = Literal["held", "violated", "unknown"]
+Label = Literal["within", "across keys", "not decided"]
+Loss = Literal["left out", "violation"]
+"""What becomes of a message that the settings lose without a refusal: it is left out of what is compared with, or its
+missing effect is a violation."""
+
+
+@attrs.frozen
+class Tally:
+    """What a search tried.
+
+    `schedules`: distinct schedules run, references not counted. `effective`: the kinds of fault that, alone in a
+    schedule, changed the order or the number of times in which some key's events were seen; `not_tried`: the others.
+    `left_out`: those that came about, of which nothing is said: the comparison was made without what they lost.
+    `all_singles`: every schedule with a single fault was run, for every stream. `saturated`: the search ended since it
+    saw nothing new any more.
+    """
+
+    streams: int = 0
+    schedules: int = 0
+    deliveries: int = 0
+    effective: tuple[str, ...] = ()
+    not_tried: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    all_singles: bool = False
+    saturated: bool = False
+
+
+@attrs.frozen(eq=False)
+class States:
+    """The state along the way: after each event of the stream `in_order`, and after each step of the schedule as
+    `observed`. None where there is none: the test raised there, or returned nothing.
+
+    `first_difference` is the number of the first step, counted from 1, after which something that must hold does not;
+    final states are compared only where both runs have handled the same events. `initial` is the state before any step.
+    """
+
+    in_order: tuple[Any, ...]
+    observed: tuple[Any, ...]
+    first_difference: int | None = None
+    initial: Any = None
+
+
+@attrs.frozen(eq=False)
+class Verdict:
+    """The result of `check`, `run` and `replay`.
+
+    `status` is "held", "violated" (`violations`, and the minimal `scenario` with its `schedule`, `expected` and
+    `observed` states) or "unknown" (`reasons`). `label` says which order the failure breaks: "within" a partition
+    or key, which the broker promises; "across keys", which it never fixed; or "not decided".
+    `also` names other kinds of fault that fail alike on the minimal stream. `found` and `found_faults` are the scenario
+    as the search met it, before shrinking, where the stream is not one of `events(…)`; `is_part`: the minimal stream is
+    a part of it that nobody may send by itself. `states` are there for a violated verdict whose
+    schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now. `loss` is
+    what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
+    where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
+    """
+
+    status: Status
+    violations: tuple[Violation, ...] = ()
+    reasons: tuple[str, ...] = ()
+    scenario: Scenario | None = None
+    schedule: Schedule | None = None
+    label: Label | None = None
+    expected: Any = None
+    observed: Any = None
+    reference: Outcome | None = None
+    outcome: Outcome | None = None
+    found: tuple[Event, ...] | None = None
+    found_faults: tuple[Fault, ...] = ()
+    is_part: bool = False
+    also: tuple[str, ...] = ()
+    tally: Tally = Tally()
+    notes: tuple[str, ...] = ()
+    seed: int | None = None
+    test: str | None = None
+    states: States | None = None
+    versions: Mapping[str, str] | None = None
+    loss: Loss = "left out"
+    memory_kept: bool | None = None
+    read: tuple[str, ...] = ()
+
+    def save(self, directory: str | Path = ".chaoskit") -> Path:
+        """Write the repro file into `directory` (made if it is not there) and give its path.
+
+        Raises ReproError where there is nothing to save (the verdict is not violated), CodecError where an
+        event's value has no encoding; it says where what can be saved without it is.
+        """
+        from chaoskit.repro.files import save
+
+        return save(self, Path(directory))
+
+    def report(self, width: int | None = None) -> str:
+        """All that there is to say, as text: the headline, what differs, the delivery and why. `width` is in columns;
+        None: that of the terminal, and 120 in a log."""
+        from chaoskit.report.terminal import as_text, headline
+
+        return f"{for_log(headline(self))}\n{as_text(self, width=width)}"
