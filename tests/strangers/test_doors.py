@@ -17,12 +17,13 @@ from click.testing import CliRunner, Result
 from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDatabase
 
 import chaoskit
-from chaoskit import Event, Kafka, Redeliver, Scenario, Verdict, Violation, bounds
+from chaoskit import Event, Kafka, Redeliver, Scenario, Verdict, Violation
 from chaoskit.brokers import BROKERS
 from chaoskit.cli import main
 from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.screen import Screen
 from chaoskit.report.console import HarmlessConsole
+from chaoskit.repro import bounds
 from chaoskit.repro.corpus import MOST_ENTRIES, Corpus, _key
 from chaoskit.repro.files import Repro, parse, read
 from chaoskit.repro.replay import Answer, play
