@@ -8,9 +8,10 @@ import attrs
 
 from chaoskit.brokers.base import Settings, choice, flag, named, not_negative, one_queue, whole, without_effect
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
-from chaoskit.models.producer import Producer, retries_of
+from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.turns import retries_of
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values.event import Event
 from chaoskit.values.faults import (

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from chaoskit.models.producer import Logs, Record
+from chaoskit.models.producer import Logs
+from chaoskit.models.turns import Record
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.scenario import Steps

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 import attrs
 
+from chaoskit.models.turns import Turn, sent_anew
 from chaoskit.values.event import Event
 from chaoskit.values.faults import BatchSwap, Fault, Rehash, Resend
 from chaoskit.values.schedule import Raw
@@ -22,36 +23,6 @@ class Hold(NamedTuple):
     fault: Fault
     release: int
     awaits: int | None = None
-
-
-Turn = tuple[float, int, int, Raw]
-"""When a record is read: by its append time, and then by partition and offset; and its delivery."""
-
-Record = tuple[int, int]
-"""The partition (or queue) and the offset (or number) of a record in it."""
-
-
-def moved_up(turns: list[Turn], lane: int, offset: int) -> None:
-    """A record was inserted: those at and behind its offset move up by one."""
-    for i, (time, at, place, step) in enumerate(turns):
-        if at == lane and place >= offset:
-            turns[i] = time, at, place + 1, (*step[:4], place + 1, *step[5:])
-
-
-def sent_anew(time: float) -> tuple[int, ...]:
-    """What a raw step of a copy has more than others: sent again by its producer, and not counted yet."""
-    return 0, int(time), 0, -1, -1
-
-
-def put_back_of(step: Raw, now: int, retries: int) -> tuple[int, ...]:
-    """What a raw step has more whose message was set aside and is put back now. Where it was first stays with it."""
-    first = step[8:10] if len(step) > 6 and step[8] >= 0 else step[3:5]
-    return 0, now, retries, *first
-
-
-def retries_of(step: Raw) -> int:
-    """How often the message of this raw step was published for another try."""
-    return step[7] if len(step) > 6 else 0
 
 
 Stamp = Literal["sender", "broker", "application"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-from chaoskit.models.producer import Turn
+from chaoskit.models.turns import Turn
 from chaoskit.values.faults import Fault
 from chaoskit.values.schedule import FAIL, REFUSE, WAIT, Raw
 

@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from models.systems import SYSTEMS
 
 from chaoskit import Event, Stream
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.values.scenario import Broker, Model
+from models.systems import SYSTEMS
 
 WRITTEN = Path(__file__).with_name("same_steps.json")
 AT = (200, 5000)

@@ -11,17 +11,15 @@ from typing import Literal
 
 import attrs
 
-from chaoskit.models.producer import Hold, Home, Logs, Record, Turn, moved_up, put_back_of, retries_of
+from chaoskit.models.producer import Hold, Home, Logs
 from chaoskit.models.refusals import Refusals
+from chaoskit.models.turns import Caused, Record, Turn, moved_up, put_back_of, retries_of
 from chaoskit.values.event import Event
 from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import DELIVER, FAIL, LOSE, PARK, PUT_BACK, REFUSE, RESTART, SKIP, TAKE_OVER, Raw
 
 NEVER = 1 << 60
-
-Caused = list[tuple[Raw, Fault | None]]
-"""Steps, each with the fault that caused it."""
 
 AtHead = Duplicate | Redeliver | DeadLetter | Zombie | Fail | Lose
 Anchored = dict[int, list[AtHead]]

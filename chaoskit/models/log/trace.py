@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from chaoskit.models.causes import once_more
 from chaoskit.models.log.consumer_group import Reader
-from chaoskit.models.producer import Logs, Record
+from chaoskit.models.producer import Logs
 from chaoskit.models.queue.trace import consumer_name
+from chaoskit.models.turns import Record
 from chaoskit.values.schedule import Do, Raw
 
 

@@ -9,12 +9,13 @@ import attrs
 
 from chaoskit.models.causes import literal
 from chaoskit.models.log.consumer_group import firing_order
-from chaoskit.models.producer import Headers, Logs, Producer, Stamp, Turn, sent_at
-from chaoskit.models.queue.policy import UNBOUNDED, Held, Leasing
-from chaoskit.models.queue.relay import Relay
-from chaoskit.models.queue.run import Lender
+from chaoskit.models.producer import Headers, Logs, Producer, Stamp, sent_at
+from chaoskit.models.queue.policy import UNBOUNDED, Leasing
+from chaoskit.models.queue.run import QueueRun
+from chaoskit.models.queue.state import AtHandOut
 from chaoskit.models.queue.trace import Style, spell_queue
 from chaoskit.models.stored import Growth, Stored
+from chaoskit.models.turns import Turn
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Event, Message, Stream
 from chaoskit.values.faults import (
@@ -157,14 +158,14 @@ class QueueModel:
 
     def play(self, faults: Iterable[Fault]) -> Steps:
         """Stage 1, then stage 2. What each of them does is written down in docs/brokers.md."""
-        return self._lender(tuple(faults)).run()
+        return self._run(tuple(faults)).run()
 
     def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
-        return literal(self._lender(faults), self.stream.ids, steps, raised)
+        return literal(self._run(faults), self.stream.ids, steps, raised)
 
     def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
-        settings, lender = self._settings, self._lender(faults)
-        return spell_queue(lender, steps, raised, self._unit, settings.window, settings.lease, settings.style)
+        settings, run = self._settings, self._run(faults)
+        return spell_queue(run, steps, raised, self._unit, settings.window, settings.lease, settings.style)
 
     def _unit(self, queue: int, position: int) -> str:
         """What a unit of order is called in a trace: a group, a queue of several, or nothing."""
@@ -174,8 +175,8 @@ class QueueModel:
         many = many or self._settings.growth is not None
         return (f"p{queue}/" if many else "") + (f"k{chr(ord('a') + self._groups[position])}" if locked else "")
 
-    def _lender(self, faults: Sequence[Fault]) -> Lender:
-        anchored: Held = {}
+    def _run(self, faults: Sequence[Fault]) -> QueueRun:
+        anchored: AtHandOut = {}
         logs, turns = self._stored.calm, self._calm
         sent_otherwise = False
         for fault in faults:
@@ -193,8 +194,7 @@ class QueueModel:
             for position, holds in logs.holds.items():
                 anchored[position] = [*holds, *anchored.get(position, [])]
         leasing, home = self._settings.leasing, self._settings.producer.home
-        runs = Relay if leasing.renewed else Lender
-        return runs(self.stream.events, home, leasing, logs, turns[:], self._groups, anchored)
+        return QueueRun(self.stream.events, home, leasing, logs, turns[:], self._groups, anchored)
 
     def _turns(self, logs: Logs) -> list[Turn]:
         """Every message in order of arrival, the first at the end, with the consumer that would take it."""

@@ -1,27 +1,12 @@
-"""What a queue promises about leases, and what waits in a run of one."""
+"""What a queue promises about leases: how it hands out, takes back and gives up."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
 import attrs
 
-from chaoskit.models.log.consumer_group import Caused
-from chaoskit.models.producer import Hold, Turn
-from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Overtake, Redeliver, Zombie
-from chaoskit.values.schedule import DELIVER, Raw
-
 UNBOUNDED = 1 << 60
-
-AtHandOut = Hold | Overtake | DeadLetter | Zombie | Lose | Fail | Duplicate | Redeliver
-Held = dict[int, list[AtHandOut]]
-"""What goes wrong when an event is handed out, by its position, in the order in which it fires."""
-
-Lane = Hashable
-NOTHING: Caused = []
-FRONT = -1_000_000_000.0
-"""Sorts before all times."""
 
 
 @attrs.frozen
@@ -114,104 +99,3 @@ class Leasing:
         if self.gives_up == "never" or (self.refused != "again" and not self.counts):
             return UNBOUNDED
         return self.max_attempts
-
-
-class Note(NamedTuple):
-    """What happened between two steps: a message was `held` (handed over, and not run yet), `open` (run, and not
-    settled), given back at once (`again`), or behind all that waits, of which the last is `since` (`requeued`);
-    its lease ended (`back`), or ended while its consumer holds it (`undead`).
-    `since` is the first of its batch."""
-
-    what: Literal["held", "open", "back", "again", "requeued", "undead"]
-    turn: Turn
-    since: Turn | None = None
-
-
-class Stall:
-    """A lane that is not handed on: a slow consumer has its head, or nothing has asked for it; or it is `blocked` by
-    what was refused, which is not given back before (`kept`) where it would be served first."""
-
-    __slots__ = ("awaits", "blocked", "consumer", "fault", "kept", "lane", "left", "turns")
-
-    def __init__(self, lane: Lane, left: int, turns: list[Turn], fault: Fault | None, consumer: int | None) -> None:
-        self.lane, self.left, self.turns, self.fault, self.consumer = lane, left, turns, fault, consumer
-        self.awaits: int | None = None
-        self.blocked = False
-        self.kept: Turn | None = None
-
-
-class Armed:
-    """A message that was run, or whose attempt failed, and that is not settled. `members` are its batch, where batches
-    come back whole; `room` is how many more of its lane fit into its receive."""
-
-    __slots__ = ("consumer", "fault", "lane", "left", "members", "room", "since", "turn")
-
-    def __init__(
-        self,
-        fault: Redeliver | Fail | None,
-        turn: Turn,
-        lane: Lane,
-        left: int,
-        since: int,
-        members: list[Turn],
-        room: int,
-    ) -> None:
-        self.fault, self.turn, self.lane, self.left = fault, turn, lane, left
-        self.since, self.members, self.room, self.consumer = since, members, room, turn[3][1]
-
-    @property
-    def dies(self) -> bool:
-        """Its consumer is gone when it comes back; where the attempt failed it is not."""
-        return isinstance(self.fault, Redeliver)
-
-
-class GivenBack:
-    """Messages whose attempt failed, together, and that others go before."""
-
-    __slots__ = ("left", "turns")
-
-    def __init__(self, turns: list[Turn], left: int) -> None:
-        self.turns, self.left = turns, left
-
-    @property
-    def turn(self) -> Turn:
-        return self.turns[0]
-
-    @property
-    def consumer(self) -> int:
-        return self.turns[0][3][1]
-
-
-class Parked:
-    __slots__ = ("fault", "left", "step")
-
-    def __init__(self, step: Raw, left: int, fault: DeadLetter | Fail | None) -> None:
-        self.step, self.left, self.fault = step, left, fault
-
-
-class Undead:
-    """What a consumer that was taken for dead holds and still runs, the next first."""
-
-    __slots__ = ("consumer", "fault", "left", "turns")
-
-    def __init__(self, consumer: int, left: int, turns: list[Turn], fault: Zombie) -> None:
-        self.consumer, self.left, self.turns, self.fault = consumer, left, turns, fault
-
-
-class Second:
-    """A relay that runs beside one that was taken for dead, and publishes from the last mark on."""
-
-    __slots__ = ("fault", "left", "turn")
-    consumer = None
-
-    def __init__(self, left: int, turn: Turn, fault: Zombie | Duplicate) -> None:
-        self.left, self.turn, self.fault = left, turn, fault
-
-
-Waiting = Stall | Armed | GivenBack | Parked | Undead | Second
-IN_THIS_ORDER: tuple[type[Waiting], ...] = (Stall, GivenBack, Armed, Second, Undead, Parked)
-
-
-def next_attempt(turn: Turn) -> Turn:
-    step: Any = turn[3]
-    return (*turn[:3], (DELIVER, *step[1:5], step[5] + 1, *step[6:]))

@@ -8,9 +8,9 @@ from typing import Literal
 import attrs
 
 from chaoskit.models.causes import once_more
-from chaoskit.models.producer import Record
-from chaoskit.models.queue.policy import Note
-from chaoskit.models.queue.run import Lender
+from chaoskit.models.queue.run import QueueRun
+from chaoskit.models.queue.state import Note
+from chaoskit.models.turns import Record
 from chaoskit.values.schedule import Do, Raw
 
 Style = Literal["settled", "crashed", "invoked", "relay"]
@@ -39,7 +39,7 @@ class _Happened:
 
 
 def spell_queue(
-    lender: Lender,
+    run: QueueRun,
     steps: Sequence[Raw],
     raised: Sequence[int],
     unit_of: Callable[[int, int], str],
@@ -53,19 +53,19 @@ def spell_queue(
     the window has passed, and a lease (seconds) that runs out when it can. `style`: what a broker tells of its
     settlements.
     """
-    happened = list(_happened(lender, steps, raised))
-    return " ".join(_Speller(lender, unit_of, window, lease, style).words(happened))
+    happened = list(_happened(run, steps, raised))
+    return " ".join(_Speller(run, unit_of, window, lease, style).words(happened))
 
 
-def _happened(lender: Lender, steps: Sequence[Raw], raised: Sequence[int]) -> Iterator[_Happened]:
+def _happened(run: QueueRun, steps: Sequence[Raw], raised: Sequence[int]) -> Iterator[_Happened]:
     undead: dict[Record, list[int]] = {}
-    for step, refused in once_more(lender, steps, raised):
-        if step[0] == Do.FAIL and lender.leasing.renewed:
+    for step, refused in once_more(run, steps, raised):
+        if step[0] == Do.FAIL and run.policy.renewed:
             continue  # a relay does not learn what its consumers fail at
         if step[0] == Do.RESTART:
-            yield from _between(lender, undead, _Happened(Do.RESTART, (-1, -1), -1, step[1]))
+            yield from _between(run, undead, _Happened(Do.RESTART, (-1, -1), -1, step[1]))
             continue
-        yield from _between(lender, undead)
+        yield from _between(run, undead)
         do, consumer, position, lane, place, attempt, *_ = step
         if do == Do.FAIL:
             do, refused = Do.DELIVER, True
@@ -73,12 +73,12 @@ def _happened(lender: Lender, steps: Sequence[Raw], raised: Sequence[int]) -> It
         if late:
             undead[lane, place].remove(consumer)
         yield _Happened(Do(do), (lane, place), position, consumer, attempt, refused, late)
-    yield from _between(lender, undead)
+    yield from _between(run, undead)
 
 
-def _between(lender: Lender, undead: dict[Record, list[int]], restart: _Happened | None = None) -> Iterator[_Happened]:
+def _between(run: QueueRun, undead: dict[Record, list[int]], restart: _Happened | None = None) -> Iterator[_Happened]:
     """What the run has noted since the last step. A restart stands before the first message that it brings back."""
-    notes, lender.notes = lender.notes, []
+    notes, run.notes = run.notes, []
     for note in notes:
         if note.what == "undead":
             undead.setdefault(note.turn[1:3], []).append(note.turn[3][1])
@@ -99,17 +99,17 @@ def _noted(note: Note) -> _Happened:
 class _Speller:
     def __init__(
         self,
-        lender: Lender,
+        run: QueueRun,
         unit_of: Callable[[int, int], str],
         window: int,
         lease: int,
         style: Style,
     ) -> None:
         self._style, self._shown = style, set[Record]()
-        self._lender, self._unit_of, self._window, self._lease = lender, unit_of, window, lease
-        self._retries = lender.leasing.refused == "renewed"
+        self._run, self._unit_of, self._window, self._lease = run, unit_of, window, lease
+        self._retries = run.policy.refused == "renewed"
         """What fails is sent again by the task itself, and not moved by the broker."""
-        self._one_owner = lender.leasing.lock == "queue" or lender.leasing.consumers == 1
+        self._one_owner = run.policy.lock == "queue" or run.policy.consumers == 1
         self._undead, self._takeovers = -1, 0
         self._sent: dict[int, int] = {}
         self._labels: dict[Record, str] = {}
@@ -126,7 +126,7 @@ class _Speller:
             ("open", "again") if self._style == "invoked" else ("back", "open", "again", "requeued", Do.PARK, Do.SKIP)
         )
         kept, batches = _unsettled(happened, ends), _received_with(happened)
-        if self._lender.leasing.lock == "group" and self._style == "settled":
+        if self._run.policy.lock == "group" and self._style == "settled":
             batches = self._receives(happened, kept)
         for number, each in enumerate(happened):
             for record in batches.get(number, ()):
@@ -243,7 +243,7 @@ class _Speller:
     def _send_up_to(self, record: Record, *, put_back: bool) -> None:
         """Everything up to this message was accepted by now."""
         lane, place = record
-        log = self._lender.logs.partitions[lane]
+        log = self._run.logs.partitions[lane]
         for number in range(self._sent.get(lane, 0), place + 1):
             copy = self._copies.get(log[number], 0)
             label = self._labels[lane, number] = self._label(lane, log[number])

@@ -1,0 +1,1 @@
+"""What each kind of fault does: to a log, and to a queue."""

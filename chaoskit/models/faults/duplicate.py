@@ -1,0 +1,31 @@
+"""`Duplicate`: a message comes again at once."""
+
+from __future__ import annotations
+
+from chaoskit.models.queue.returns import coming_with
+from chaoskit.models.queue.state import QueueState
+from chaoskit.models.turns import Turn, attempt_of
+
+
+def at_once_on_queue(state: QueueState, turn: Turn) -> bool:
+    """Whether the message can come again at once: nothing before it in its lane is unsettled, and nothing that came
+    back before it is to be served."""
+    policy, todo = state.policy, state.todo
+    if state.tries(turn) >= policy.most_deliveries:
+        return False
+    if policy.returns == "front" and todo and todo[-1][0] < 0:
+        return False
+    lane = state.batch_lane(turn)
+    if state.batches.has_halves(lane):
+        return False
+    if todo and todo[-1][0] <= state.requeued:
+        return False  # it would go behind these
+    if policy.brings == "batch" and attempt_of(turn) > 1 and _comes_in_a_batch(state, turn):
+        return False
+    return policy.brings == "consumer" or coming_with(state, turn) is None
+
+
+def _comes_in_a_batch(state: QueueState, turn: Turn) -> bool:
+    """Whether others came back with it: they are run before it, or after it."""
+    lane = state.batch_lane(turn)
+    return bool(state.batches.open.get(lane)) or any(state.batch_lane(other) == lane for other in reversed(state.todo))

@@ -1,0 +1,153 @@
+"""`Fail`, and a handler that raises: the message is not settled, and is shown again by the broker's rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice, takewhile
+
+from chaoskit.models.faults import redeliver
+from chaoskit.models.faults.redeliver import RAISED_BEHIND
+from chaoskit.models.queue.policy import UNBOUNDED
+from chaoskit.models.queue.returns import coming_with, end_lease, whole_batch
+from chaoskit.models.queue.state import Note, QueueState
+from chaoskit.models.queue.waiting import NEVER, GivenBack, HeldLane, Lane, SetAside
+from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of, next_attempt, record_of, step_as
+from chaoskit.values.faults import Fail
+from chaoskit.values.schedule import PARK, SKIP
+
+REQUEUED = 1e-6
+"""How far behind the last message that waits one stands that is requeued: less than any other distance."""
+
+
+def on_queue(state: QueueState, turn: Turn, fail: Fail | None) -> Caused:
+    """The attempt failed: before the handler was called, or because it raised."""
+    policy = state.policy
+    if policy.drops_failed:
+        return [(step_as(SKIP, turn), fail)]
+    if policy.bisects and _in_a_batch(state, turn):
+        return _shown_again(state, turn, fail)  # halving a batch is no retry
+    which = (-1, turn[3][2]) if policy.refused == "renewed" else record_of(turn)
+    attempts = state.refusals.attempt(which)
+    if attempts < policy.max_attempts and state.tries(turn) < policy.most_deliveries:
+        return _sent_again(state, turn, fail) if policy.refused == "renewed" else _shown_again(state, turn, fail)
+    state.given_up.add(record_of(turn))
+    others = _rest_of_batch(state, turn) if policy.brings == "batch" else NOTHING
+    if policy.gives_up == "lost":
+        return [(step_as(SKIP, turn), fail), *others]
+    if policy.gives_up == "dead":
+        state.refusals.give_up(which, None, turn[3])
+        return [(step_as(PARK, turn), fail), *others]
+    state.refusals.give_up(which, _block(state, turn), turn[3])
+    return others
+
+
+def _in_a_batch(state: QueueState, turn: Turn) -> bool:
+    """Whether others are in the batch of this message, which is run now."""
+    lane = state.batch_lane(turn)
+    if len(state.batches.open.get(lane, [])) > 1:
+        return True
+    return state.batches.size(lane) > 1 and any(state.batch_lane(other) == lane for other in reversed(state.todo))
+
+
+def _rest_of_batch(state: QueueState, turn: Turn) -> Caused:
+    """The batch failed with a message that is given up: the others come back, or are given up with it where their
+    deliveries are used up, too."""
+    policy, most = state.policy, state.policy.most_deliveries
+    others = [other for other in whole_batch(state, turn, UNBOUNDED) if record_of(other) != record_of(turn)]
+    state.come_back(other for other in others if state.tries(other) < most)
+    used_up = [other for other in others if state.tries(other) >= most]
+    if policy.gives_up == "dead":
+        for other in used_up:
+            state.refusals.give_up(record_of(other), None, other[3])
+    return [(step_as(PARK if policy.gives_up == "dead" else SKIP, other), None) for other in used_up]
+
+
+def _sent_again(state: QueueState, turn: Turn, fail: Fail | None) -> Caused:
+    """It leaves, and is sent again as a new message, after one other delivery at least."""
+    state.waiting.add(SetAside(turn[3], fail), 1 if fail is None else fail.after + 1)
+    return [(step_as(PARK, turn), fail)]
+
+
+def _shown_again(state: QueueState, turn: Turn, fail: Fail | None) -> Caused:
+    policy = state.policy
+    if (pending := coming_with(state, turn)) is not None:
+        caused = end_lease(state, pending)
+        if not state.is_back(turn):
+            state.come_back([turn])
+        return caused
+    if policy.goes_on and policy.lock != "message" and policy.brings != "consumer":
+        if state.ended is None or state.ended != state.lane(turn):
+            return redeliver.on_queue(state, turn, fail)
+        state.come_back([turn])  # what it was received with has just come back
+        return NOTHING
+    turns = _failed_batch(state, turn) if policy.brings == "batch" else [turn]
+    if fail is not None:
+        state.late |= {record_of(each): fail for each in turns}
+    after = _others_first(state, turns, fail)
+    if after and policy.to_the_back and policy.one_at_a_time:
+        return _requeue(state, turn, after)
+    if after and not policy.keeps_lane:
+        state.waiting.add(GivenBack(turns), after)
+        return NOTHING
+    state.come_back(turns)
+    if after:
+        for lane in dict.fromkeys(state.lane(each) for each in turns):
+            if lane not in state.held_lanes:
+                state.held_lanes[lane] = held = HeldLane(lane, [])
+                state.waiting.add(held, after)
+    return NOTHING
+
+
+def _failed_batch(state: QueueState, turn: Turn) -> list[Turn]:
+    most = state.policy.most_deliveries
+    turns = [each for each in whole_batch(state, turn, most) if state.tries(each) < most]
+    state.batches.halve(state.batch_lane(turn), len(turns))
+    return turns
+
+
+def _requeue(state: QueueState, turn: Turn, after: int) -> Caused:
+    """The message goes to the back of its queue, in which so many others wait by now, and all that waited when
+    another one was requeued."""
+    ready = (other for other in reversed(state.todo) if other[1] == turn[1])
+    first = list(islice(ready, after))
+    waits = max([state.requeued, turn[0], *(other[0] for other in first)])
+    behind = [other for other in first if other[0] <= waits]
+    if len(behind) == len(first):
+        behind += takewhile(lambda other: other[0] <= waits, ready)
+    state.requeued = waits + REQUEUED
+    state.notes.append(Note("requeued", turn, behind[-1] if behind else None))
+    state.back_to_queue([(state.requeued, *next_attempt(turn)[1:])])
+    return NOTHING
+
+
+def _others_first(state: QueueState, turns: Sequence[Turn], fail: Fail | None) -> int:
+    """How many other deliveries go before what was given back, if there are any."""
+    policy = state.policy
+    if policy.keeps_lane:
+        after = fail.after if fail is not None else int(policy.returns != "front")
+        return after if after and state.has_other_lanes({state.lane(each) for each in turns}) else 0
+    mine, held_by = consumer_of(turns[0]), state.consumers.held_by
+    room = policy.window - state.consumers.given_back_of(mine) - 1 if policy.behind_buffers else UNBOUNDED
+    after = min(RAISED_BEHIND if fail is None else fail.after, policy.most_behind, room)
+    return after if any(held_by.get(record_of(other), mine) == mine for other in reversed(state.todo)) else 0
+
+
+def _block(state: QueueState, turn: Turn) -> Lane:
+    """What was refused keeps its lane until nothing else is left; or, where what comes back is served first, its
+    consumer keeps it. Nothing of the queue is handed out where nobody has room for more."""
+    held_lanes, held = state.held_lanes, HeldLane(state.lane(turn), [])
+    held.blocked, held.due = True, NEVER
+    if state.policy.lock != "message" or state.policy.returns == "anywhere":
+        state.come_back([turn])
+    else:
+        held.kept, state.consumers.moved = turn, True
+    held_lanes[held.lane] = held
+    state.waiting.version += 1
+    if held.kept is not None and (state.room(turn) < 1 or state.consumers.all_busy):
+        del held_lanes[held.lane]
+        held.lane = ("queue", turn[1])
+        if (other := held_lanes.get(held.lane)) is not None:
+            state.waiting.remove(other)
+            state.release(other)
+        held_lanes[held.lane] = held
+    return held.lane

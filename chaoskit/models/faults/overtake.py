@@ -1,0 +1,51 @@
+"""`Overtake`: a slow consumer has a message (or the head of a lane), and others are run meanwhile."""
+
+from __future__ import annotations
+
+from chaoskit.models.queue.state import QueueState
+from chaoskit.models.queue.waiting import HeldLane
+from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, handed_to, record_of
+from chaoskit.values.faults import Overtake
+
+
+def on_queue(state: QueueState, turn: Turn, fault: Overtake) -> Caused:
+    """Void where no other consumer is free, and none that is slow already can hold it, too."""
+    policy, consumers, waiting = state.policy, state.consumers, state.waiting
+    consumer = consumer_of(turn) if policy.in_order and policy.lock == "message" else None
+    others_first = fault.by + 1
+    busy = consumer is not None and len(consumers.busy() | {consumer}) >= policy.consumers
+    if busy and (slow := _slow_with_room(state, turn)) is not None:
+        assert slow.consumer is not None
+        busy, consumer = False, slow.consumer
+        turn = handed_to(consumer, turn)
+        others_first = max(others_first, waiting.left(slow) + 1)  # it runs what it holds in order
+    busy = busy or state.room(turn) < 2
+    if busy or (policy.brings == "consumer" and attempt_of(turn) >= policy.most_deliveries):
+        state.todo.append(turn)
+        return NOTHING
+    if consumer is not None and consumers.held_by.get(record_of(turn)) == consumer:
+        _stops_once_more(state, consumer, others_first)
+    held = HeldLane(state.lane(turn), [turn], fault, consumer)
+    if consumer is not None:
+        state.hand_over(turn)
+        state.latest = max(state.latest, turn[0])
+        consumers.moved = True
+    state.held_lanes[held.lane] = held
+    waiting.add(held, others_first)
+    return NOTHING
+
+
+def _stops_once_more(state: QueueState, consumer: int, others_first: int) -> None:
+    """The consumer stops at the message that it is at, and what it holds behind it waits."""
+    behind = [w for w in state.waiting.of(HeldLane) if w.consumer == consumer]
+    for place, later in enumerate(sorted(behind, key=state.waiting.left), start=1):
+        state.waiting.postpone(later, others_first + place)
+
+
+def _slow_with_room(state: QueueState, turn: Turn) -> HeldLane | None:
+    """The last message of a slow consumer that can hold this one, too."""
+    slow = [w for w in state.waiting.of(HeldLane) if w.consumer is not None and w.turns[0][1] == turn[1]]
+    if not slow:
+        return None
+    of_one = [w for w in slow if w.consumer == slow[0].consumer]
+    return max(of_one, key=state.waiting.left) if len(of_one) < state.policy.window else None

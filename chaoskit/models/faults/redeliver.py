@@ -1,0 +1,38 @@
+"""`Redeliver`: a message was run and is not settled, and comes back with what the broker brings back with it."""
+
+from __future__ import annotations
+
+from chaoskit.models.queue.policy import UNBOUNDED
+from chaoskit.models.queue.returns import end_lease, hold_if_full, whole_batch
+from chaoskit.models.queue.state import Note, QueueState
+from chaoskit.models.queue.waiting import PendingRedelivery
+from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of
+from chaoskit.values.faults import Fail, Redeliver
+
+RAISED_BEHIND = 10
+"""Deliveries that go before a message whose handler raised, where others go on: what a client holds by then, at most.
+A `Fail` says how many it wants."""
+
+
+def on_queue(state: QueueState, turn: Turn, fault: Redeliver | Fail | None) -> Caused:
+    """It comes back after some more deliveries, or when no more fit in."""
+    policy, lane, members, room = state.policy, state.lane(turn), [turn], UNBOUNDED
+    if policy.brings == "batch":
+        members, room = whole_batch(state, turn, policy.most_deliveries), 0
+        state.batches.halve(state.batch_lane(turn), len(members))
+    elif policy.brings == "lane" or policy.lock == "group":
+        room = policy.window - 1
+        if policy.lock == "queue" and attempt_of(turn) > 1:  # what is invoked again is that batch and no more
+            room = min(room, sum(attempt_of(other) > 1 and state.lane(other) == lane for other in state.todo))
+    pending = PendingRedelivery(fault, turn, lane, len(state.history) - 1, members, room)
+    state.consumers.moved = True
+    state.notes.append(Note("open", turn))
+    after = RAISED_BEHIND if fault is None else fault.after
+    if after == 0:
+        return end_lease(state, pending)
+    state.waiting.add(pending, after)
+    hold_if_full(state, pending)
+    if policy.brings != "consumer":
+        return NOTHING
+    full = policy.lock != "message" and state.consumers.is_full(pending.turn[3][1])
+    return end_lease(state, pending) if full or state.consumers.all_busy else NOTHING

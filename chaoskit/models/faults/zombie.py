@@ -1,0 +1,61 @@
+"""`Zombie`: a consumer is taken for dead while it works, and runs what it holds beside its successor."""
+
+from __future__ import annotations
+
+from chaoskit.models.queue.returns import takes_along
+from chaoskit.models.queue.state import Note, QueueState
+from chaoskit.models.queue.waiting import SecondRelay, ZombieRun
+from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, handed_to, record_of
+from chaoskit.values.faults import Zombie
+from chaoskit.values.schedule import TAKE_OVER
+
+
+def on_queue(state: QueueState, turn: Turn, fault: Zombie) -> Caused:
+    """The lease of all that the consumer holds ends; it runs it nevertheless, while others are handed it. Of a relay a
+    second one is started beside the first, after `holds` and `after` more."""
+    policy, consumers = state.policy, state.consumers
+    if attempt_of(turn) >= policy.most_deliveries:
+        state.todo.append(turn)
+        return NOTHING
+    if policy.renewed:
+        state.waiting.add(SecondRelay(turn, fault), fault.holds + fault.after + 1)
+        state.todo.append(turn)
+        return NOTHING
+    old, lane = consumer_of(turn), state.lane(turn)
+    room = min(state.room(turn), policy.window - consumers.given_back_of(old))
+    held = [turn, *_fetched_with(state, turn, max(0, min(fault.holds, room - 1)))]
+    state.batches.open.pop(state.batch_lane(turn), None)
+    for each in held:
+        state.hand_over(each)
+    state.notes += [Note("undead", each) for each in held]
+    along = takes_along(state, old) if policy.brings == "consumer" or policy.consumers == 1 else []
+    state.come_back(sorted([*along, *held]))
+    if policy.consumers == 1:
+        state.drop_kept(old)
+    state.late |= {record_of(each): fault for each in held}
+    state.latest = max([state.latest, *(each[0] for each in held)])
+    consumers.held_by.update((record_of(each), -1) for each in held)
+    state.waiting.add(ZombieRun(old, held, fault), fault.after + 1)
+    consumers.moved = True
+    new = consumers.successor(old, lane)
+    return [((TAKE_OVER, new, *turn[3][2:5], attempt_of(turn) + 1, *turn[3][6:]), fault)]
+
+
+def _fetched_with(state: QueueState, turn: Turn, most: int) -> list[Turn]:
+    """The next messages of the lane, or of the queue where nothing keeps an order, handed to the same consumer."""
+    policy, lane, found = state.policy, state.lane(turn), list[Turn]()
+    for other in reversed(state.todo):
+        if len(found) == most:
+            break
+        if other[1] != turn[1] or (policy.lock != "message" and state.lane(other) != lane):
+            continue
+        if (
+            record_of(other) in state.consumers.held_by
+            or other[2] - turn[2] >= policy.span
+            or state.held(other)
+            or attempt_of(other) >= policy.most_deliveries
+        ):
+            break
+        found.append(other)
+    state.take(found)
+    return [handed_to(consumer_of(turn), other) for other in found]

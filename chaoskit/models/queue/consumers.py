@@ -1,0 +1,137 @@
+"""Who takes a message: owners of lanes, who is busy or full, who came in whose place, and what each one holds."""
+
+from __future__ import annotations
+
+from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, PendingRedelivery, WaitList, ZombieRun
+from chaoskit.models.turns import Record, Turn, consumer_of, handed_to, record_of
+
+
+class Consumers:
+    """The consumers of one run. `held_by` has who was handed a message and has not run it yet, -1 for one that was
+    taken for dead. `moved`: a message is no longer for the consumer that its turn names."""
+
+    def __init__(self, policy: Leasing, waiting: WaitList, held_lanes: dict[Lane, HeldLane], history: list[Turn]):
+        self._policy, self._waiting, self._lanes, self._history = policy, waiting, held_lanes, history
+        self.held_by: dict[Record, int] = {}
+        self.owner: dict[Lane, int] = {}
+        self.moved = False
+        self.fresh = policy.consumers
+        """The number of the next consumer that is started in another's place."""
+        self._replaced: dict[int, int] = {}
+        self._fills = policy.brings == "consumer" and policy.lock == "message"
+        self._one_each = policy.window == 1 and policy.lock == "message"
+        self._busy: set[int] = set()
+        self._busy_at = self._filled_at = -1
+        self._counted: dict[int, tuple[int, int, int]] = {}
+
+    def taker(self, turn: Turn, lane: Lane) -> Turn:
+        """The message for the consumer that can take it: not one that is dead, busy or full."""
+        lock, owner = self._policy.lock, self.owner
+        if self.held_by and self.held_by.get(record_of(turn)) == turn[3][1]:
+            return turn
+        if not (self.held_by or self._replaced or self._waiting.pending or self.busy()):
+            if not owner:
+                self.moved = False  # all is as in the beginning, until something waits again
+                return turn
+            if lock == "message" and lane not in owner:
+                return turn
+        consumer = self.free(owner.get(lane, turn[3][1]))
+        if lock == "queue":
+            if consumer != turn[3][1] or lane in owner:
+                owner[lane] = consumer
+        elif lock == "group":  # what is in the same receive is run by the same consumer
+            for pending in self._waiting.pending:
+                if pending.lane == lane:
+                    consumer = consumer_of(pending.turn)
+                    break
+        return handed_to(consumer, turn)
+
+    def free(self, consumer: int) -> int:
+        """This consumer, or who is there in its place; or the next one, where it can take nothing."""
+        busy, count = self.busy(), self._policy.consumers
+        mine = self.present(consumer) if self._replaced else consumer
+        if mine not in busy:
+            return mine
+        others = (self.present((consumer + n) % count) for n in range(1, count))
+        return next((other for other in others if other not in busy), mine)
+
+    def present(self, consumer: int) -> int:
+        """Who is there in place of this one."""
+        while consumer in self._replaced:
+            consumer = self._replaced[consumer]
+        return consumer
+
+    def busy(self) -> set[int]:
+        """Consumers that cannot take a message now: dead or busy, or full."""
+        fills = self._fills and self._waiting.pending
+        now = len(self._history) if fills else -1
+        if self._one_each or self._busy_at != self._waiting.version or self._filled_at != now:
+            self._busy, self._busy_at, self._filled_at = self._all_busy(), self._waiting.version, now
+        return self._busy
+
+    def _all_busy(self) -> set[int]:
+        busy = {
+            w.consumer for w in self._waiting.all if isinstance(w, (HeldLane, ZombieRun)) and w.consumer is not None
+        }
+        if self._fills:
+            for pending in self._waiting.pending:
+                if (consumer := consumer_of(pending.turn)) not in busy and self.is_full(consumer):
+                    busy.add(consumer)
+            if self._lanes:
+                kept = [consumer_of(held.kept) for held in self._lanes.values() if held.kept is not None]
+                busy.update(consumer for consumer in kept if kept.count(consumer) >= self._policy.window)
+        if self._one_each:  # it takes nothing else before it has run that
+            busy.update(consumer for consumer in self.held_by.values() if consumer >= 0)
+        return busy
+
+    @property
+    def all_busy(self) -> bool:
+        return len(self.busy()) >= self._policy.consumers
+
+    def is_full(self, consumer: int) -> bool:
+        """Whether it holds as many messages as it may: all that it was handed since the first that it has not settled,
+        and what it has not given back yet."""
+        held = self.given_back_of(consumer)
+        for pending in self._waiting.pending:  # the first that waits is the oldest
+            if consumer_of(pending.turn) == consumer:
+                held += self._handed_since(pending.since, consumer)
+                break
+        return held >= self._policy.window
+
+    def _handed_since(self, since: int, consumer: int) -> int:
+        start, end, handed = self._counted.get(consumer, (-1, 0, 0))
+        if start != since:
+            end, handed = since, 0
+        history = self._history
+        for number in range(end, len(history)):
+            handed += history[number][3][1] == consumer
+        self._counted[consumer] = since, len(history), handed
+        return handed
+
+    def given_back_of(self, consumer: int) -> int:
+        """How many messages this consumer has not given back yet whose attempts failed."""
+        held = 0
+        for waiting in self._waiting.all:
+            if type(waiting) is GivenBack and waiting.consumer == consumer:
+                held += 1
+        return held
+
+    def successor(self, old: int, lane: Lane) -> int:
+        """Who is handed what `old` is thought to have dropped: another consumer, or a new one where there is none."""
+        new = self.free(old)
+        if new in self.busy():
+            new, self.fresh = self.fresh, self.fresh + 1
+            self._replaced[old] = new
+        if self._policy.lock != "message":
+            self.owner[lane] = new
+        return new
+
+    def owns(self, lane: Lane, consumer: int) -> None:
+        """This consumer takes what is next in the lane, whoever else is free."""
+        self.owner[lane], self.moved = consumer, True
+
+    def fails_over(self, pending: PendingRedelivery) -> None:
+        """A single active consumer that died is followed by the next one."""
+        if self._policy.lock == "queue" and self._policy.consumers > 1:
+            self.owns(pending.lane, self.present((consumer_of(pending.turn) + 1) % self._policy.consumers))

@@ -1,0 +1,222 @@
+"""A lease ends: what comes back with the message, whether its consumer died, and what is due when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import takewhile
+
+from chaoskit.models.queue import relay
+from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.state import Note, QueueState
+from chaoskit.models.queue.waiting import (
+    GivenBack,
+    HeldLane,
+    PendingRedelivery,
+    SecondRelay,
+    SetAside,
+    Waiting,
+    ZombieRun,
+    in_order,
+)
+from chaoskit.models.turns import (
+    NOTHING,
+    Caused,
+    Record,
+    Turn,
+    consumer_of,
+    handed_to,
+    position_of,
+    record_of,
+    retries_of,
+)
+from chaoskit.values.faults import Redeliver
+from chaoskit.values.schedule import RESTART
+
+
+def count(state: QueueState, turn: Turn) -> Caused:
+    """One more delivery: what waited long enough is due."""
+    waiting, lane = state.waiting, state.lane(turn)
+    due = waiting.due(position_of(turn)) if waiting.count >= waiting.next_due else []
+    for pending in waiting.pending:
+        if pending.lane == lane:
+            pending.room -= 1
+            hold_if_full(state, pending)
+    due += _overfull(state, turn)
+    caused: Caused = []
+    for each in in_order(due):
+        if each in waiting.all:
+            caused += end_wait(state, each)
+    return caused
+
+
+def end_wait(state: QueueState, waiting: Waiting) -> Caused:
+    """What was waiting for deliveries happens."""
+    if isinstance(waiting, PendingRedelivery):
+        return end_lease(state, waiting)
+    if isinstance(waiting, SecondRelay):
+        return relay.publish_again(state, waiting)
+    state.waiting.remove(waiting)
+    if isinstance(waiting, HeldLane):
+        state.release(waiting)
+        return NOTHING
+    if isinstance(waiting, GivenBack):
+        state.come_back(waiting.turns)
+        return NOTHING
+    if isinstance(waiting, SetAside):
+        retries = retries_of(waiting.step) + 1 if state.policy.refused == "renewed" else 0
+        return [state.put_back(waiting.step, retries, waiting.fault)]
+    assert isinstance(waiting, ZombieRun)
+    turn = waiting.turns.pop(0)
+    if waiting.turns:
+        state.waiting.add(waiting, 1)
+    return [(turn[3], waiting.fault)]
+
+
+def hold_if_full(state: QueueState, pending: PendingRedelivery) -> None:
+    """A receive or batch that is full keeps its lane until its lease ends; other lanes go on."""
+    if pending.room == 0 and state.policy.lock != "message" and pending.lane not in state.held_lanes:
+        state.held_lanes[pending.lane] = HeldLane(pending.lane, [])
+
+
+def _overfull(state: QueueState, turn: Turn) -> list[Waiting]:
+    """The lease that ends because nobody can take another message."""
+    if state.policy.brings != "consumer" or not state.waiting.pending:
+        return []
+    consumer = consumer_of(turn)
+    pending = next((p for p in state.waiting.pending if p.consumer == consumer), None)
+    if pending is None or not state.consumers.is_full(consumer):
+        return []
+    return [pending] if state.policy.lock != "message" or state.consumers.all_busy else []
+
+
+def end_lease(state: QueueState, ended: PendingRedelivery) -> Caused:
+    """The message comes back, with all that the broker brings back with it; what was pending there waits anew."""
+    policy = state.policy
+    if policy.renewed:
+        return relay.publish_again(state, ended)
+    state.ended = ended.lane if policy.lock == "group" else None
+    together = _ending_together(state, ended)
+    most = policy.most_deliveries
+    turns = [turn for turn in _returning(state, ended, together) if state.tries(turn) < most]
+    for other in together:
+        if other in state.waiting.pending:
+            state.waiting.remove(other)
+        if other is not ended and isinstance(other.fault, Redeliver):
+            state.anchored.setdefault(position_of(other.turn), []).insert(0, other.fault)
+    state.release_if_full(ended.lane)
+    if policy.brings == "consumer":
+        state.drop_kept(consumer_of(ended.turn))
+    if ended.fault is not None:
+        state.late |= {record_of(turn): ended.fault for turn in turns}
+    caused: Caused = []
+    if ended.dies and not _busy_elsewhere(state, ended):
+        caused.append(((RESTART, consumer_of(ended.turn), -1, -1, -1), ended.fault))
+        state.consumers.fails_over(ended)
+    state.come_back(turns)
+    return caused
+
+
+def _ending_together(state: QueueState, ended: PendingRedelivery) -> list[PendingRedelivery]:
+    policy = state.policy
+    if policy.brings == "message" and policy.lock == "message":
+        return [ended]
+    together: Callable[[PendingRedelivery], bool]
+    if policy.brings == "consumer":
+        together = lambda other: other.consumer == ended.consumer  # noqa: E731
+    else:
+        together = lambda other: other.lane == ended.lane  # noqa: E731
+    return [ended, *(other for other in state.waiting.pending if other is not ended and together(other))]
+
+
+def _returning(state: QueueState, ended: PendingRedelivery, together: list[PendingRedelivery]) -> list[Turn]:
+    """What comes back: the batches; or all that the consumer, or the lane, was handed since the first of these."""
+    brings = state.policy.brings
+    if brings in ("message", "batch"):
+        return sorted(turn for other in together for turn in other.members)
+    consumer = consumer_of(ended.turn)
+    found: dict[Record, Turn] = {}
+    for turn in state.history[min(other.since for other in together) :]:
+        comes = consumer_of(turn) == consumer if brings == "consumer" else state.lane(turn) == ended.lane
+        if comes and record_of(turn) not in state.given_up:
+            found[record_of(turn)] = turn
+    if brings == "lane":
+        return sorted(found.values())
+    found |= {record_of(turn): turn for turn in takes_along(state, consumer)}
+    for held in [w for w in state.waiting.of(HeldLane) if w.consumer == consumer]:
+        state.waiting.remove(held)
+        del state.held_lanes[held.lane]
+        found |= {record_of(turn): turn for turn in held.turns}
+    return sorted(found.values()) + _buffered(state, ended, len(found))
+
+
+def takes_along(state: QueueState, consumer: int) -> list[Turn]:
+    """What this consumer has not given back yet: it comes back with the consumer's channel."""
+    mine = [w for w in state.waiting.of(GivenBack) if w.consumer == consumer]
+    state.waiting.drop(mine)
+    return [turn for given_back in mine for turn in given_back.turns]
+
+
+def _buffered(state: QueueState, ended: PendingRedelivery, held: int) -> list[Turn]:
+    """What came back before and was pushed to the only active consumer again: it comes back with the rest."""
+    policy: Leasing = state.policy
+    if policy.lock != "queue" or policy.returns != "front":
+        return []
+    served_first = takewhile(lambda turn: turn[0] < 0, reversed(state.todo))
+    again = [turn for turn in served_first if turn[1] == ended.turn[1]]
+    most = policy.most_deliveries  # with its last delivery used up it would be gone, unseen
+    again = list(takewhile(lambda turn: turn[3][5] < most, again))[: max(0, policy.window - held)]
+    state.take(again)
+    buffered = [handed_to(consumer_of(ended.turn), turn) for turn in again]
+    for turn in buffered:
+        state.hand_over(turn)
+    return buffered
+
+
+def _busy_elsewhere(state: QueueState, ended: PendingRedelivery) -> bool:
+    """The consumer has more to do than this lease: it did not die, its lease ran out."""
+    consumer = consumer_of(ended.turn)
+    if consumer == state.arming or consumer in state.consumers.held_by.values():
+        return True
+    if state.batches.is_of_another(consumer, ended.lane):
+        return True
+    return any(
+        waiting.consumer == consumer
+        for waiting in state.waiting.all
+        if waiting is not ended and not isinstance(waiting, (SetAside, GivenBack))
+    )
+
+
+def coming_with(state: QueueState, turn: Turn, *, taken_over: bool = False) -> PendingRedelivery | None:
+    """What comes back together with this message, and has to come first. A consumer that is `taken_over` loses all it
+    has."""
+    pending = state.waiting.pending
+    if not pending:
+        return None
+    policy, lane, consumer = state.policy, state.lane(turn), consumer_of(turn)
+    any_of_consumer = policy.brings == "consumer" or (taken_over and not policy.renewed)
+    any_of_lane = policy.brings in ("lane", "batch") or policy.lock == "group"
+    for each in pending:
+        if (any_of_consumer and each.consumer == consumer) or (any_of_lane and each.lane == lane):
+            return each
+    return None
+
+
+def whole_batch(state: QueueState, turn: Turn, most: int) -> list[Turn]:
+    """The batch of the message, with those of it that will not be run now, up to one with `most` deliveries."""
+    batches, lane = state.batches, state.batch_lane(turn)
+    members = batches.open.pop(lane, [])
+    if not members:
+        return [turn]
+    room, same = batches.size(lane) - len(members), list[Turn]()
+    for other in reversed(state.todo):
+        if len(same) >= room:
+            break
+        if lane is None or state.lane(other) == lane:
+            if state.tries(other) >= most:
+                break
+            same.append(other)
+    state.take(same)
+    rest = [handed_to(consumer_of(turn), other) for other in same]
+    state.notes += [Note("held", other, members[0]) for other in rest]
+    state.latest = max([state.latest, *(other[0] for other in rest)])
+    return [*members, *rest]

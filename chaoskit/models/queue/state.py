@@ -1,0 +1,254 @@
+"""What a run of a queue has, and what can be done with it: messages come back, lanes are held, events are accepted."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from chaoskit.models.producer import Hold, Home, Logs
+from chaoskit.models.queue.batches import Batches
+from chaoskit.models.queue.consumers import Consumers
+from chaoskit.models.queue.policy import UNBOUNDED, Leasing
+from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, PendingRedelivery, WaitList
+from chaoskit.models.refusals import Refusals
+from chaoskit.models.turns import (
+    Record,
+    Turn,
+    consumer_of,
+    moved_up,
+    next_attempt,
+    position_of,
+    put_back,
+    put_back_of,
+    record_of,
+)
+from chaoskit.values.event import Event
+from chaoskit.values.faults import Fault
+from chaoskit.values.schedule import DELIVER, PUT_BACK, Raw
+
+FRONT = -1_000_000_000.0
+"""Sorts before all times."""
+
+AtHandOut = dict[int, list[Hold | Fault]]
+"""What goes wrong when an event is handed out, by its position, in the order in which it fires."""
+
+Unsettled = PendingRedelivery | HeldLane | GivenBack
+
+
+class Note(NamedTuple):
+    """What happened between two steps: a message was `held` (handed over, and not run yet), `open` (run, and not
+    settled), given back at once (`again`), or behind all that waits, of which the last is `since` (`requeued`);
+    its lease ended (`back`), or ended while its consumer holds it (`undead`).
+    `since` is the first of its batch."""
+
+    what: Literal["held", "open", "back", "again", "requeued", "undead"]
+    turn: Turn
+    since: Turn | None = None
+
+
+class QueueState:
+    """One run of the consumers of one queue, or of several.
+
+    `todo` is what is to be handed out, the next at the end; `history` what was run and by whom, without what zombies
+    run; `gone` what was taken out, after how many deliveries and why. `held_lanes` are not handed on: what comes up of
+    them is put aside. `late` are the faults that delay messages, `notes` what happened between the steps.
+    """
+
+    def __init__(
+        self,
+        events: Sequence[Event],
+        home: Home,
+        policy: Leasing,
+        logs: Logs,
+        turns: list[Turn],
+        groups: Sequence[int],
+        anchored: AtHandOut,
+    ) -> None:
+        self._events, self._home, self._groups = events, home, groups
+        self.policy, self.logs, self.todo, self.anchored = policy, logs, turns, anchored
+        self.history: list[Turn] = []
+        self.waiting = WaitList()
+        self.held_lanes: dict[Lane, HeldLane] = {}
+        self.consumers = Consumers(policy, self.waiting, self.held_lanes, self.history)
+        self.batches = Batches(policy)
+        self.refusals = Refusals()
+        self.given_up: set[Record] = set()
+        """No lease brings these back."""
+        self.gone: list[tuple[int, Turn, Fault]] = []
+        self.late: dict[Record, Fault] = {}
+        self.notes: list[Note] = []
+        self.lane: Callable[[Turn], Lane] = self._lanes()
+        self.latest = 0.0
+        """The time of the latest message that was handed over without being run, or is gone."""
+        self.requeued = -1.0
+        """The place in the order of arrival up to which all is known to wait, because a message was requeued behind
+        it."""
+        self.came_back: set[Record] = set()
+        """What came back since the last delivery."""
+        self.ended: Lane = None
+        """The group whose receive has ended since the last delivery."""
+        self.arming = -1
+        """Who was handed a message, beside others that wait, and will not settle it; -1: nobody."""
+        self.marked = 0
+        """The place of the first event that a relay may publish again."""
+        self._returned = 0
+        self._seen = (0, 0.0)
+
+    def _lanes(self) -> Callable[[Turn], Lane]:
+        groups = self._groups
+        if self.policy.lock == "message":
+            return record_of
+        if self.policy.lock == "group":
+            return lambda turn: (turn[1], groups[turn[3][2]])
+        return lambda turn: turn[1]
+
+    def batch_lane(self, turn: Turn) -> Lane:
+        """The lane whose messages are in one batch; None, which is all, where single messages are locked."""
+        return None if self.policy.lock == "message" else self.lane(turn)
+
+    def tries(self, turn: Turn) -> int:
+        return self.batches.tries(turn)
+
+    # What comes back.
+
+    def back_to_queue(self, turns: Iterable[Turn]) -> None:
+        put_back(self.todo, turns)
+
+    def come_back(self, turns: Iterable[Turn]) -> None:
+        """Leases ended: the messages are to be handed out once more."""
+        turns = list(turns)
+        if self.consumers.held_by:
+            for turn in turns:
+                self.consumers.held_by.pop(record_of(turn), None)
+        self.notes += [Note("back", turn) for turn in turns]
+        self.came_back.update(record_of(turn) for turn in turns)
+        self.batches.came_back(turns)
+        again = [next_attempt(turn) for turn in turns]
+        if self.policy.returns == "front":
+            again = [(FRONT + self._returned + n, *turn[1:]) for n, turn in enumerate(again)]
+            self._returned += len(again)
+        self.back_to_queue(again)
+
+    def hand_over(self, turn: Turn) -> None:
+        """The consumer has it, and does not run it yet."""
+        held_by = self.consumers.held_by
+        if held_by.get(record_of(turn)) != consumer_of(turn):
+            held_by[record_of(turn)] = consumer_of(turn)
+            self.notes.append(Note("held", turn))
+
+    def take(self, turns: Sequence[Turn]) -> None:
+        """Take these, which are to be handed out soon, out of what is to be handed out."""
+        todo = self.todo
+        for turn in turns:
+            place = len(todo) - 1
+            while todo[place] != turn:
+                place -= 1
+            del todo[place]
+
+    # Lanes that are held.
+
+    def held(self, turn: Turn) -> HeldLane | None:
+        """What holds the lane of this message, or its whole queue."""
+        return self.held_lanes.get(self.lane(turn)) or self.held_lanes.get(("queue", turn[1]))
+
+    def release(self, held: HeldLane) -> None:
+        """What was put aside of the lane can be handed out again."""
+        del self.held_lanes[held.lane]
+        if held.fault is not None and held.turns:
+            self.late[record_of(held.turns[0])] = held.fault
+        if held.consumer is not None:
+            self.consumers.owns(held.lane, held.consumer)  # it has had it all the time
+        self.back_to_queue(held.turns)
+
+    def release_if_full(self, lane: Lane) -> None:
+        """A receive that was full has ended, and its lane goes on."""
+        held = self.held_lanes.get(lane)
+        if held is not None and held.fault is None and held not in self.waiting.all:
+            del self.held_lanes[lane]
+            self.back_to_queue(held.turns)
+
+    def unblock(self, held: HeldLane) -> None:
+        if held.kept is not None:
+            self.given_up.discard(record_of(held.kept))
+            self.come_back([held.kept])
+        self.release(held)
+
+    def drop_kept(self, consumer: int) -> None:
+        """A consumer is gone, and with it what it kept."""
+        for held in [h for h in self.held_lanes.values() if h.kept is not None and consumer_of(h.kept) == consumer]:
+            self.refusals.withdraw(held.lane)
+            self.unblock(held)
+
+    # How many may be out.
+
+    def room(self, turn: Turn) -> int:
+        """How many messages may be handed out, from this one of its queue on, before another one is settled."""
+        outstanding, span = self.policy.outstanding, self.policy.span
+        if outstanding == UNBOUNDED == span:
+            return UNBOUNDED
+        unsettled = self.unsettled(turn[1])
+        first = min((first_of(each) for each in unsettled), default=turn[2])
+        return min(outstanding - len(unsettled), first + span - turn[2])
+
+    def unsettled(self, queue: int) -> list[Unsettled]:
+        """What waits, in this queue, to be settled or to come back."""
+        found: list[Unsettled] = [
+            w for w in self.waiting.all if isinstance(w, (PendingRedelivery, GivenBack)) and w.turn[1] == queue
+        ]
+        found += [
+            held
+            for held in self.held_lanes.values()
+            if (held.kept is not None and held.kept[1] == queue)
+            or (held.consumer is not None and held.turns[0][1] == queue)
+        ]
+        return found
+
+    # Events that are accepted once more.
+
+    def now(self) -> int:
+        """The latest event that was handed out, or is gone."""
+        number, time = self._seen
+        history = self.history
+        if number < len(history):
+            time = max(time, max(turn[0] for turn in history[number:]))
+            self._seen = len(history), time
+        return int(max(self.latest, self.requeued, time))
+
+    def put_back(self, set_aside: Raw, retries: int, fault: Fault | None) -> tuple[Raw, Fault | None]:
+        """Accept the event anew, behind everything that was accepted by now."""
+        return self.append(set_aside[2], put_back_of(set_aside, self.now(), retries)), fault
+
+    def append(self, position: int, copy: tuple[int, ...]) -> Raw:
+        now = self.now()
+        lane = self._home(self._events[position].key, position, self.logs.counts[now])
+        return self.accept(position, lane, bisect_right(self.logs.appended[lane], now + 0.5), now + 0.5, copy)
+
+    def accept(self, position: int, lane: int, number: int, time: float, copy: tuple[int, ...]) -> Raw:
+        """One more message of this event; what comes later moves up by one."""
+        self.logs = self.logs.inserted(lane, number, position, time)
+        for turns in (self.todo, *(held.turns for held in self.held_lanes.values())):
+            moved_up(turns, lane, number)
+        taker = {"message": position, "group": self._groups[position], "queue": lane}[self.policy.taken_by]
+        step: Raw = (DELIVER, taker % self.policy.consumers, position, lane, number, 1, *copy[1:])
+        self.back_to_queue([(time, lane, number, step)])
+        return (PUT_BACK, *step[1:])
+
+    def is_back(self, turn: Turn) -> bool:
+        """Whether this message, which has just been delivered, came back with another one."""
+        return record_of(turn) in self.came_back
+
+    def has_other_lanes(self, lanes: set[Lane]) -> bool:
+        """Whether anything that is to be handed out is of no such lane."""
+        return any(self.lane(other) not in lanes for other in reversed(self.todo))
+
+
+def first_of(unsettled: Unsettled) -> int:
+    """The least number of what is not settled."""
+    if not isinstance(unsettled, HeldLane):
+        return unsettled.turn[2]
+    return min(turn[2] for turn in [*unsettled.turns, unsettled.kept] if turn is not None)
+
+
+def positions(turns: Iterable[Turn]) -> list[int]:
+    return [position_of(turn) for turn in turns]

@@ -1,0 +1,106 @@
+"""What is still to be handed out: turns, their raw steps by name, and the order that they wait in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from chaoskit.values.faults import Fault
+from chaoskit.values.schedule import DELIVER, Raw
+
+Turn = tuple[float, int, int, Raw]
+"""When a record is read: by its append time, and then by partition and offset; and its delivery."""
+
+Record = tuple[int, int]
+"""The partition (or queue) and the offset (or number) of a record in it."""
+
+Caused = list[tuple[Raw, Fault | None]]
+"""Steps, each with the fault that caused it."""
+
+NOTHING: Caused = []
+"""No steps. It is shared, and nobody adds to it."""
+
+_FEW = 64
+"""Up to so many turns a sort is faster than a search for each place."""
+
+
+# The hot loops read turns by index, which costs a third of a call. Everywhere else these names are used.
+
+
+def record_of(turn: Turn) -> Record:
+    return turn[1], turn[2]
+
+
+def consumer_of(turn: Turn) -> int:
+    return turn[3][1]
+
+
+def position_of(turn: Turn) -> int:
+    """The position in the stream of the event that this record carries."""
+    return turn[3][2]
+
+
+def attempt_of(turn: Turn) -> int:
+    """How often the message was handed out with this turn. Logs do not count."""
+    return turn[3][5]
+
+
+def step_as(do: int, turn: Turn) -> Raw:
+    """The raw step of this turn, as another kind of step."""
+    step: Any = turn[3]
+    return (do, *step[1:])
+
+
+def handed_to(consumer: int, turn: Turn) -> Turn:
+    step: Any = turn[3]
+    return turn if step[1] == consumer else (turn[0], turn[1], turn[2], (DELIVER, consumer, *step[2:]))
+
+
+def next_attempt(turn: Turn) -> Turn:
+    step: Any = turn[3]
+    return (turn[0], turn[1], turn[2], (DELIVER, *step[1:5], step[5] + 1, *step[6:]))
+
+
+def put_back(todo: list[Turn], turns: Iterable[Turn]) -> None:
+    """Put turns among those that are still to be handed out, the next of which is at the end."""
+    turns = list(turns)
+    if len(todo) < _FEW or len(turns) > 8:
+        todo += turns
+        todo.sort(reverse=True)
+        return
+    for turn in turns:
+        low, high = 0, len(todo)
+        while low < high:
+            middle = (low + high) >> 1
+            if todo[middle] > turn:
+                low = middle + 1
+            else:
+                high = middle
+        todo.insert(low, turn)
+
+
+def moved_up(turns: list[Turn], lane: int, offset: int) -> None:
+    """A record was inserted: those at and behind its offset move up by one."""
+    for i, (time, at, place, step) in enumerate(turns):
+        if at == lane and place >= offset:
+            turns[i] = time, at, place + 1, (*step[:4], place + 1, *step[5:])
+
+
+# What the raw step of a copy has more than others: whether it was published for another try, when, and where it was
+# first.
+
+
+def sent_anew(time: float) -> tuple[int, ...]:
+    """What a raw step of a copy has more than others: sent again by its producer, and not counted yet."""
+    return 0, int(time), 0, -1, -1
+
+
+def put_back_of(step: Raw, now: int, retries: int) -> tuple[int, ...]:
+    """What a raw step has more whose message was set aside and is put back now. Where it was first stays with it."""
+    first = step[8:10] if len(step) > 6 and step[8] >= 0 else step[3:5]
+    return 0, now, retries, *first
+
+
+def retries_of(step: Raw) -> int:
+    """How often the message of this raw step was published for another try."""
+    return step[7] if len(step) > 6 else 0
