@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import attrs
 
 from chaoskit.brokers.wording import NOTHING_PASSES, Cause, Words, sentences
-from chaoskit.models.log.consumer_group import Reading
 from chaoskit.models.log.model import LogModel, LogSettings
+from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import Partitioner
 from chaoskit.models.producer import Home
 from chaoskit.models.queue.model import QueueModel, QueueSettings

@@ -8,8 +8,8 @@ import attrs
 
 from chaoskit.brokers.base import Settings, flag, key_bytes, named, routing, whole, whole_or_none
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
-from chaoskit.models.log.consumer_group import Reading
 from chaoskit.models.log.model import LogSettings
+from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_lookup3
 from chaoskit.models.producer import Producer
 from chaoskit.traces.log.rules import LogRules

@@ -28,8 +28,8 @@ from chaoskit.brokers.base import (
 )
 from chaoskit.brokers.kafka_share import share_rules
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
-from chaoskit.models.log.consumer_group import Reading
 from chaoskit.models.log.model import LogSettings
+from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import KAFKA_PARTITIONERS
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings

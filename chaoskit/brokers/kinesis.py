@@ -21,8 +21,8 @@ from chaoskit.brokers.base import (
     without_effect,
 )
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
-from chaoskit.models.log.consumer_group import Reading
 from chaoskit.models.log.model import LogSettings
+from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_md5_range
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings

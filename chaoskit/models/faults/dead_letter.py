@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from chaoskit.models.log.state import GroupState
+from chaoskit.models.log.waiting import ParkedRecord
 from chaoskit.models.queue.state import QueueState
 from chaoskit.models.queue.waiting import SetAside
-from chaoskit.models.turns import Caused, Turn, step_as
-from chaoskit.values.faults import DeadLetter
-from chaoskit.values.schedule import PARK
+from chaoskit.models.turns import Caused, Turn, retries_of, step_as
+from chaoskit.values.faults import DeadLetter, Fault
+from chaoskit.values.schedule import PARK, Raw
 
 
 def on_queue(state: QueueState, turn: Turn, fault: DeadLetter) -> Caused:
@@ -14,3 +16,17 @@ def on_queue(state: QueueState, turn: Turn, fault: DeadLetter) -> Caused:
     state.latest = max(state.latest, turn[0])
     state.waiting.add(SetAside(turn[3], fault), fault.after + 1)
     return [(step_as(PARK, turn), fault)]
+
+
+def on_log(group: GroupState, turn: Turn, fault: DeadLetter) -> Caused:
+    deliveries = len(group.history)
+    group.park(ParkedRecord(turn[3], fault, deliveries + fault.after + 1))
+    group.parks = [*group.parks, (deliveries, turn)]
+    group.is_gone([turn])
+    return [(step_as(PARK, turn), fault), *group.processed(turn[3])]
+
+
+def comes_back(group: GroupState, parked: ParkedRecord) -> tuple[Raw, Fault | None]:
+    group.parked.remove(parked)
+    retries = retries_of(parked.step) + 1 if group.reading.on_error == "retry_topic" else 0
+    return group.put_back(parked.step, retries, parked.fault)

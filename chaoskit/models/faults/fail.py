@@ -7,13 +7,17 @@ from itertools import islice, takewhile
 
 from chaoskit.models.faults import redeliver
 from chaoskit.models.faults.redeliver import RAISED_BEHIND
+from chaoskit.models.log.state import GroupState
+from chaoskit.models.log.waiting import NEVER as FOR_GOOD
+from chaoskit.models.log.waiting import HeldPartition, ParkedRecord
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, end_lease, whole_batch
 from chaoskit.models.queue.state import Note, QueueState
 from chaoskit.models.queue.waiting import NEVER, GivenBack, HeldLane, Lane, SetAside
+from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of, next_attempt, record_of, step_as
 from chaoskit.values.faults import Fail
-from chaoskit.values.schedule import PARK, SKIP
+from chaoskit.values.schedule import FAIL, PARK, REFUSE, SKIP
 
 REQUEUED = 1e-6
 """How far behind the last message that waits one stands that is requeued: less than any other distance."""
@@ -151,3 +155,57 @@ def _block(state: QueueState, turn: Turn) -> Lane:
             state.release(other)
         held_lanes[held.lane] = held
     return held.lane
+
+
+# On a log.
+
+
+def on_log(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
+    """The attempt failed: before the handler was called, or because it raised."""
+    reading, step = group.reading, turn[3] if fail is None else step_as(FAIL, turn)
+    if reading.drops_failed:
+        return [(step_as(SKIP, turn), fail), *group.processed(step)]
+    refusals = group.refusals = group.refusals or Refusals()
+    retried = reading.on_error == "retry_topic"
+    which = (-1, step[2]) if retried else (step[3], step[4])  # a retry topic's copies count together
+    if refusals.attempt(which) < reading.max_attempts:
+        return _to_retry_topic(group, turn, fail) if retried else _read_again(group, turn, fail)
+    if reading.blocks:
+        refusals.give_up(which, step[3], step)
+        return _read_again(group, turn, fail, for_good=True)
+    refusals.give_up(which, None, step)
+    return [(step_as(PARK, turn), fail), *group.processed(step)]
+
+
+def _to_retry_topic(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
+    """It is published to the retry topic, its offset committed; it comes again after one other delivery at least."""
+    after = 0 if fail is None else fail.after
+    group.park(ParkedRecord(turn[3], fail, len(group.history) + after + 1))
+    return [(step_as(PARK, turn), fail), *group.processed(turn[3])]
+
+
+def _read_again(group: GroupState, turn: Turn, fail: Fail | None, *, for_good: bool = False) -> Caused:
+    """The record is read again: by a new process, or after some deliveries of other lanes (one, where the handler
+    raised) if there are any; or, if it was refused `for_good`, when nothing else can be read."""
+    time, lane, offset, _ = turn
+    _marked_refused(group, turn, (time, lane, offset, step_as(REFUSE if fail is None else FAIL, turn)))
+    stops = group.reading.on_error == "stop"
+    if for_good:
+        group.held[lane] = blocked = HeldPartition(lane, group.logs.appended[lane][offset], (), 0)
+        blocked.until = FOR_GOOD
+    elif not stops and any(other[1] != lane for other in reversed(group.todo)):
+        if fail is None or fail.after:
+            group.hold(lane, offset, (), 1 if fail is None else fail.after)
+        if fail is not None:
+            group.late[lane, offset] = fail
+    group.todo.append(turn)
+    return [(group.restart(consumer_of(turn)), fail)] if stops else []
+
+
+def _marked_refused(group: GroupState, turn: Turn, refused: Turn) -> None:
+    """No restart brings it back: it is shown again anyway."""
+    history = group.history
+    copy = len(history) - 1
+    while copy >= 0 and history[copy] in (turn, refused):
+        history[copy] = refused
+        copy -= 1

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from chaoskit.models.log.state import GroupState
 from chaoskit.models.queue.state import QueueState
-from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, step_as
+from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, step_as
 from chaoskit.values.faults import Lose
-from chaoskit.values.schedule import LOSE
+from chaoskit.values.schedule import LOSE, RESTART
 
 
 def on_queue(state: QueueState, turn: Turn, fault: Lose) -> Caused:
@@ -19,4 +20,31 @@ def on_queue(state: QueueState, turn: Turn, fault: Lose) -> Caused:
         state.batches.open.pop(state.batch_lane(turn), None)  # it was a batch of its own
     state.gone.append((len(state.history), turn, fault))
     state.latest = max(state.latest, turn[0])
+    return [(step_as(LOSE, turn), fault)]
+
+
+def on_log(group: GroupState, turn: Turn, fault: Lose) -> Caused:
+    """The position was committed before the record was run, and the process died. Where a pending redelivery keeps
+    the commit back, the record comes again: nothing is lost."""
+    consumer, new_from = consumer_of(turn), group.reading.new_from
+    if new_from is not None:
+        return _passed_over(group, turn, fault, new_from)
+    if any(pending.consumer == consumer for pending in group.pending):
+        group.todo.append(turn)
+        return NOTHING
+    group.is_gone([turn])
+    group.commit(consumer)
+    group.becomes_head(turn[1], turn[2] + 1)
+    return [(step_as(LOSE, turn), fault), ((RESTART, consumer, -1, -1, -1), fault)]
+
+
+def _passed_over(group: GroupState, turn: Turn, fault: Lose, new_from: int) -> Caused:
+    """The group learns of a new partition, and begins at its end. Void but for the first records of such a one."""
+    _, lane, offset, _ = turn
+    if lane < new_from or offset != group.passed.get(lane, 0):
+        group.todo.append(turn)
+        return NOTHING
+    group.passed = {**group.passed, lane: offset + 1}
+    group.is_gone([turn])
+    group.becomes_head(lane, offset + 1)
     return [(step_as(LOSE, turn), fault)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from chaoskit.models.log.state import GroupState
+from chaoskit.models.log.waiting import PendingRestart
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import end_lease, hold_if_full, whole_batch
 from chaoskit.models.queue.state import Note, QueueState
 from chaoskit.models.queue.waiting import PendingRedelivery
-from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of
+from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of
 from chaoskit.values.faults import Fail, Redeliver
 
 RAISED_BEHIND = 10
@@ -36,3 +38,11 @@ def on_queue(state: QueueState, turn: Turn, fault: Redeliver | Fail | None) -> C
         return NOTHING
     full = policy.lock != "message" and state.consumers.is_full(pending.turn[3][1])
     return end_lease(state, pending) if full or state.consumers.all_busy else NOTHING
+
+
+def on_log(group: GroupState, turn: Turn, fault: Redeliver) -> None:
+    """Its consumer restarts after some more deliveries, and reads again what it has not committed."""
+    deliveries = len(group.history)
+    pending = PendingRestart(fault, consumer_of(turn), deliveries)
+    group.pending.append(pending)
+    group.alarms.set(deliveries + fault.after, pending)

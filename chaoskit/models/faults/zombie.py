@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
+from chaoskit.models.log.state import GroupState
+from chaoskit.models.log.waiting import ZombieOwner
 from chaoskit.models.queue.returns import takes_along
 from chaoskit.models.queue.state import Note, QueueState
 from chaoskit.models.queue.waiting import SecondRelay, ZombieRun
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, handed_to, record_of
-from chaoskit.values.faults import Zombie
-from chaoskit.values.schedule import TAKE_OVER
+from chaoskit.values.faults import Fault, Zombie
+from chaoskit.values.schedule import TAKE_OVER, Raw
 
 
 def on_queue(state: QueueState, turn: Turn, fault: Zombie) -> Caused:
@@ -59,3 +63,34 @@ def _fetched_with(state: QueueState, turn: Turn, most: int) -> list[Turn]:
         found.append(other)
     state.take(found)
     return [handed_to(consumer_of(turn), other) for other in found]
+
+
+def on_log(group: GroupState, turn: Turn, fault: Zombie) -> Caused:
+    """All partitions of the owner go to a new one, which reads from the commit; the old one runs what it holds."""
+    old, lane = consumer_of(turn), turn[1]
+    behind = islice((other for other in reversed(group.todo) if other[1] == lane), fault.holds)
+    held = [turn, *(handed_to(old, other) for other in behind)]
+    group.todo.append(turn)
+    group.restart(old)
+    _, new = group.new_owner(lane)
+    owner = ZombieOwner(fault, held)
+    group.zombies.append(owner)
+    group.is_gone(held)
+    group.alarms.set(len(group.history) + fault.after + 1, owner)
+    return [((TAKE_OVER, new, *turn[3][2:5]), fault)]
+
+
+def runs_on(group: GroupState, zombie: ZombieOwner) -> tuple[Raw, Fault | None]:
+    """The old owner runs the next of what it has fetched. Its commit is refused: nothing follows from it."""
+    turn = zombie.turns.pop(0)
+    group.history.append(turn)
+    if zombie.turns:
+        group.alarms.set(len(group.history) + 1, zombie)
+    else:
+        group.zombies.remove(zombie)
+    return turn[3], zombie.fault
+
+
+def stops(group: GroupState, consumer: int) -> None:
+    """The handler of a zombie raised: at its next poll it learns that it has lost its partitions."""
+    group.zombies[:] = [each for each in group.zombies if not each.turns or consumer_of(each.turns[0]) != consumer]

@@ -8,7 +8,10 @@ from typing import Any
 import attrs
 
 from chaoskit.models.causes import literal
-from chaoskit.models.log.consumer_group import Anchored, Reader, Reading, firing_order
+from chaoskit.models.faults import firing_order
+from chaoskit.models.log.policy import Reading
+from chaoskit.models.log.run import GroupRun
+from chaoskit.models.log.state import AtHead
 from chaoskit.models.log.trace import spell_log
 from chaoskit.models.producer import Headers, Hold, Producer, Stamp, sent_at
 from chaoskit.models.stored import Growth, Stored
@@ -118,13 +121,13 @@ class LogModel:
 
     def play(self, faults: Iterable[Fault]) -> Steps:
         """Stage 1, then stage 2. What each of them does is written down in docs/kafka.md."""
-        return self._reader(tuple(faults)).run()
+        return self._run(tuple(faults)).run()
 
     def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
-        return spell_log(self._reader(faults), steps, raised)
+        return spell_log(self._run(faults), steps, raised)
 
-    def _reader(self, faults: Sequence[Fault]) -> Reader:
-        anchored: Anchored = {}
+    def _run(self, faults: Sequence[Fault]) -> GroupRun:
+        anchored: AtHead = {}
         holds: dict[int, list[Hold]] = {}
         logs = self._stored.calm
         sent_otherwise = False
@@ -148,9 +151,9 @@ class LogModel:
             for position, stalls in logs.holds.items():
                 holds[position] = stalls + holds.get(position, [])
         events, home = self.stream.events, self._settings.producer.home
-        return Reader(events, home, self._settings.reading, logs, anchored, holds)
+        return GroupRun(events, home, self._settings.reading, logs, anchored, holds)
 
     # The run as literal steps.
 
     def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
-        return literal(self._reader(faults), self.stream.ids, steps, raised)
+        return literal(self._run(faults), self.stream.ids, steps, raised)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chaoskit.models.causes import once_more
-from chaoskit.models.log.consumer_group import Reader
+from chaoskit.models.log.run import GroupRun
 from chaoskit.models.producer import Logs
 from chaoskit.models.queue.trace import consumer_name
 from chaoskit.models.turns import Record
 from chaoskit.values.schedule import Do, Raw
 
 
-def spell_log(reader: Reader, steps: Sequence[Raw], raised: Sequence[int]) -> str:
+def spell_log(group: GroupRun, steps: Sequence[Raw], raised: Sequence[int]) -> str:
     """The words. Events are numbered 1, 2, 3… as they were produced; partition 0 is the unit p0."""
-    speller = _Speller(reader)
-    for number, (step, refused) in enumerate(once_more(reader, steps, raised)):
+    speller = _Speller(group)
+    for number, (step, refused) in enumerate(once_more(group, steps, raised)):
         speller.before(step)
         if step[0] == Do.TAKE_OVER:
-            speller.fetched(reader.evicted[step[1]], steps[number:])
+            speller.fetched(group.replaced[step[1]], steps[number:])
         speller.say(step, refused)
     speller.before(None)
     return " ".join(word if isinstance(word, str) else speller.position(*word) for word in speller.words)
@@ -27,8 +27,8 @@ def spell_log(reader: Reader, steps: Sequence[Raw], raised: Sequence[int]) -> st
 class _Speller:
     """Follows the positions of the partitions, and what each step commits."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, group: GroupRun) -> None:
+        self._group = group
         self.words: list[str | tuple[str, int, int]] = []
         """Words, and positions that are named when the log is whole: what is put back may still come in between."""
         self._sent: dict[int, int] = {}
@@ -37,7 +37,7 @@ class _Speller:
         self._records: dict[int, list[tuple[float, int, int]]] = {}
         """The records of each event in the logs that were ranked last."""
         self._shown: set[Record] = set()
-        self._count = reader.logs.counts[0] if reader.logs.counts else 0
+        self._count = group.logs.counts[0] if group.logs.counts else 0
         self._position: dict[int, int] = {}
         self._committed: dict[int, int] = {}
         self._owner: dict[int, int] = {}
@@ -48,22 +48,22 @@ class _Speller:
 
     def before(self, step: Raw | None) -> None:
         """What the last record brought with it: a commit, unless a redelivery is pending."""
-        every, reader = self._reader.reading.commit_every, self._reader
+        every, group = self._group.reading.commit_every, self._group
         done, self._done = self._done, None
         if done is None:
             return
-        committed = done in reader.committed[self._commits :]
+        committed = done in group.committed[self._commits :]
         if committed:
-            self._commits = reader.committed.index(done, self._commits) + 1
+            self._commits = group.committed.index(done, self._commits) + 1
         consumer = self._owner[done[0]]
         if step is not None and step[0] == Do.DELIVER and (step[1], step[3], step[4]) == (consumer, *done):
             self._done = done  # in place once more, and not committed before that
             return
         losing = {consumer}
-        if step is not None and step[0] == Do.TAKE_OVER and reader.evicted[step[1]] == consumer:
+        if step is not None and step[0] == Do.TAKE_OVER and group.replaced[step[1]] == consumer:
             losing.add(step[1])
         restarted = step is not None and step[:2] == (Do.RESTART, consumer)
-        pending = restarted or any(armed.consumer in losing for armed in reader.armed)
+        pending = restarted or any(armed.consumer in losing for armed in group.pending)
         if committed if every is not None else not pending:
             self._commit(consumer)
 
@@ -91,7 +91,7 @@ class _Speller:
             self._send_up_to(lane, offset)
         elif do in (Do.DELIVER, Do.FAIL):
             self._deliver(name, consumer, (lane, offset), refused or do == Do.FAIL)
-        elif do == Do.LOSE and self._reader.reading.new_from is not None:
+        elif do == Do.LOSE and self._group.reading.new_from is not None:
             self._send_up_to(lane, offset)  # the group begins behind it, without a word
         elif do in (Do.PARK, Do.LOSE):
             self._send_up_to(lane, offset)
@@ -112,7 +112,7 @@ class _Speller:
     def _lose(self, name: str, consumer: int, lane: int, offset: int) -> None:
         """Committed before it was run, and the process dies; or the commit is lost, and reading starts at the end."""
         self._done = None
-        self._resets = self._reader.reading.resets
+        self._resets = self._group.reading.resets
         if self._resets:
             self.words += [f"{name}:⚡", ("|reset ", lane, offset + 1)]
             self._rewind(consumer)
@@ -146,7 +146,7 @@ class _Speller:
                 self._position[lane] = self._committed.get(lane, 0)
 
     def _take_over(self, new: int, lane: int) -> None:
-        old = self._reader.evicted[new]
+        old = self._group.replaced[new]
         self.words.append(f"|evict {consumer_name(old)}>{consumer_name(new)}")
         self._owner.setdefault(lane, old)
         self._rewind(old)
@@ -154,7 +154,7 @@ class _Speller:
 
     def _copy(self, lane: int, number: int) -> int:
         """How many records of this event were accepted before this one, wherever they stand."""
-        logs = self._reader.logs
+        logs = self._group.logs
         if self._ranked is not logs:  # something was put back
             self._ranked, self._records = logs, {}
             for at, (log, times) in enumerate(zip(logs.partitions, logs.appended, strict=True)):
@@ -165,7 +165,7 @@ class _Speller:
 
     def _send_up_to(self, lane: int, offset: int) -> None:
         """Everything up to this record was accepted by now; the topic may have grown for it."""
-        logs = self._reader.logs
+        logs = self._group.logs
         for number in range(self._sent.get(lane, 0), offset + 1):
             position = logs.partitions[lane][number]
             copy = self._copy(lane, number)

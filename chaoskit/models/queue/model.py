@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from chaoskit.models.causes import literal
-from chaoskit.models.log.consumer_group import firing_order
+from chaoskit.models.faults import firing_order
 from chaoskit.models.producer import Headers, Logs, Producer, Stamp, sent_at
 from chaoskit.models.queue.policy import UNBOUNDED, Leasing
 from chaoskit.models.queue.run import QueueRun

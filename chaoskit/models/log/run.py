@@ -1,0 +1,142 @@
+"""Stage 2 of a log: one consumer group reads it. Owners, positions, commits, restarts, held lanes and dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+from chaoskit.models.faults import dead_letter, fail, lose, redeliver, zombie
+from chaoskit.models.log.state import GroupState
+from chaoskit.models.log.waiting import NEVER, HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
+from chaoskit.models.refusals import Refusals
+from chaoskit.models.turns import NOTHING, Caused, Turn
+from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Redeliver, Zombie
+from chaoskit.values.scenario import Steps
+from chaoskit.values.schedule import FAIL, Raw
+
+_BEFORE: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {
+    Lose: lose.on_log,
+    DeadLetter: dead_letter.on_log,
+    Zombie: zombie.on_log,
+}
+"""What happens instead of a delivery. `Overtake` holds its partition before, `Fail` is an attempt, and `Duplicate` and
+`Redeliver` come after one."""
+
+
+class GroupRun(GroupState):
+    """The run of the group, record by record. `cause` is the fault behind the step that was just made."""
+
+    cause: Fault | None = None
+
+    def run(self) -> Steps:
+        """The steps. Send True for a delivery that was refused."""
+        todo, history, held, touched = self.todo, self.history, self.held, self.touched
+        alarms, aside, replaced, processed = self.alarms, self.aside, self.replaced, self.processed
+        take, keep, anchored = todo.pop, history.append, self.anchored
+        while True:
+            if not todo:
+                more = self._nothing_to_read()
+                if more is None:
+                    return
+                for step, self.cause in more:
+                    if (yield step):
+                        zombie.stops(self, step[1])
+                continue
+            turn = take()
+            lane = turn[1]
+            if held and lane in held:
+                aside.setdefault(lane, []).append(turn)
+                continue
+            if replaced:
+                turn = self.for_its_owner(turn)
+            step = turn[3]
+            caused: Caused = NOTHING
+            if step[2] not in touched:
+                refused = yield step
+                keep(turn)
+                if refused:
+                    caused = fail.on_log(self, turn, None)
+            else:
+                faults = anchored.get(step[2])
+                first: Any = faults[0] if faults else None
+                if first is not None and type(first) in _BEFORE:
+                    assert faults is not None
+                    caused = _BEFORE[type(first)](self, turn, faults.pop(0))
+                elif type(first) is Fail:
+                    assert faults is not None
+                    self.cause = faults.pop(0)
+                    yield (FAIL, *step[1:])
+                    keep(turn)
+                    caused = fail.on_log(self, turn, first)
+                else:
+                    refused = yield step
+                    keep(turn)
+                    while faults and not refused and type(faults[0]) is Duplicate:
+                        self.cause = faults.pop(0)
+                        refused = yield step
+                        keep(turn)
+                    if refused:
+                        caused = fail.on_log(self, turn, None)
+                    else:
+                        if faults and type(faults[0]) is Redeliver:
+                            redeliver.on_log(self, turn, faults.pop(0))  # type: ignore[arg-type]
+                        caused = processed(step)
+            if caused:
+                for step, self.cause in caused:
+                    yield step
+            if len(history) >= alarms.due:
+                caused = self._ring()
+                for step, self.cause in caused:
+                    if (yield step):
+                        zombie.stops(self, step[1])
+
+    def _ring(self) -> Caused:
+        """Held partitions go on, one consumer restarts, a zombie runs on, dead letters come back, in this order."""
+        count, caused, fired = len(self.history), NOTHING, False
+        for waiting in self.alarms.ring(count):
+            if isinstance(waiting, HeldPartition):
+                if self.held.get(waiting.lane) is waiting:
+                    self.release(waiting)
+            elif isinstance(waiting, ParkedRecord):
+                if waiting in self.parked:
+                    caused = [*caused, dead_letter.comes_back(self, waiting)]
+            elif isinstance(waiting, ZombieOwner):
+                if waiting in self.zombies:
+                    caused = [*caused, zombie.runs_on(self, waiting)]
+            elif waiting in self.pending:
+                if fired or not self._is_up(waiting):
+                    self.alarms.set(count + max(1, self.left(waiting)), waiting)
+                else:
+                    fired = True
+                    caused = [*caused, self.fire([waiting])]
+        return caused
+
+    def _is_up(self, pending: PendingRestart) -> bool:
+        """Whether it fires now: at a delivery of its own consumer."""
+        return self.left(pending) <= 0 and self.history[-1][3][1] == pending.consumer
+
+    def _nothing_to_read(self) -> Caused | None:
+        """What happens when no lane can be read: a hold ends, a consumer restarts, a dead letter comes back."""
+        held = [held for held in self.held.values() if held.until < NEVER] if self.held else []
+        if held:
+            self.release(min(held, key=lambda held: (held.appended, held.lane)))
+            return NOTHING
+        if self.pending:
+            return [self.fire(self.pending)]
+        if self.zombies:
+            return [zombie.runs_on(self, self.zombies[0])]
+        if self.parked:
+            return [dead_letter.comes_back(self, min(self.parked, key=lambda parked: parked.due))]
+        return self._try_again(self.refusals) if self.refusals else None
+
+    def _try_again(self, refusals: Refusals) -> Caused | None:
+        """A record that was given up, which may have waited for others; or the end of all that are left."""
+        chance = refusals.next_chance()
+        if chance is None:
+            return refusals.end(self.history, map(self.for_its_owner, chain.from_iterable(self.aside.values())))
+        step: Raw = chance[1]
+        if not self.reading.blocks:
+            return [self.put_back(step, 0, None)]
+        self.release(self.held[step[3]])
+        return NOTHING

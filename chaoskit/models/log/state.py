@@ -1,0 +1,256 @@
+"""What a run of a consumer group has, and what can be done with it: restarts, commits, held partitions, put backs."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from chaoskit.models.log.policy import Reading
+from chaoskit.models.log.waiting import NEVER, Alarms, HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
+from chaoskit.models.producer import Hold, Home, Logs
+from chaoskit.models.refusals import Refusals
+from chaoskit.models.turns import NOTHING, Caused, Record, Turn, consumer_of, handed_to, moved_up, put_back, put_back_of
+from chaoskit.values.event import Event
+from chaoskit.values.faults import Fault
+from chaoskit.values.schedule import DELIVER, PUT_BACK, RESTART, Raw
+
+AtHead = dict[int, list[Fault]]
+"""What goes wrong at a delivery, by the position of its event, in the order in which it fires."""
+
+
+class GroupState:
+    """One run of one group over one set of logs.
+
+    `todo` is what is still to be read, next at the end: the unread heads in the order of their append times are
+    just the unread records in that order. A held partition's records are put `aside` as they come up. `history` is
+    every delivery. `touched` are the positions at which more may happen than a delivery. `late` are the faults that
+    delay records; `pending` the redeliveries that wait; `committed` the k-th records, after which was committed;
+    `replaced` the old owner of each new one.
+    """
+
+    parks: Sequence[tuple[int, Turn]] = ()
+    """What was set aside and not committed: it comes again with what its owner reads again."""
+    passed: Mapping[int, int] = MappingProxyType({})
+    """How many records of each new partition the group has passed over."""
+    latest = 0.0
+    """The append time of the latest record that is gone, or that a zombie has fetched."""
+    refusals: Refusals | None = None
+    _seen = (0, 0.0)
+
+    def __init__(
+        self,
+        events: Sequence[Event],
+        home: Home,
+        reading: Reading,
+        logs: Logs,
+        anchored: AtHead,
+        holds: dict[int, list[Hold]],
+    ) -> None:
+        self._events, self._home, self.reading, self.logs = events, home, reading, logs
+        self.anchored, self._holds = anchored, holds
+        self.todo = logs.in_order(reading.consumers)
+        self.history: list[Turn] = []
+        self.touched: set[int] = set(anchored)
+        self.alarms = Alarms()
+        self.pending: list[PendingRestart] = []
+        self.parked: list[ParkedRecord] = []
+        self.zombies: list[ZombieOwner] = []
+        self.replaced: dict[int, int] = {}
+        self.owners = list(range(reading.consumers))
+        self.held: dict[int, HeldPartition] = {}
+        self.aside: dict[int, list[Turn]] = {}
+        self.late: dict[Record, Fault] = {}
+        self.committed: list[Record] = []
+        self._begun = [0] * reading.consumers
+        if reading.commit_every is not None:
+            self.touched.update(range(len(events)))
+            self._records = [0] * reading.consumers
+        if holds:
+            self._expect(holds)
+
+    # Owners.
+
+    def owner(self, lane: int) -> int:
+        return self.owners[lane % self.reading.consumers]
+
+    def new_owner(self, lane: int) -> tuple[int, int]:
+        """The partitions of the owner of this one go to a new one, which reads from the commit. Both."""
+        old, new = self.owner(lane), len(self._begun)
+        self._begun.append(len(self.history))
+        self.replaced[new] = old
+        self.owners[lane % self.reading.consumers] = new
+        if self.reading.commit_every is not None:
+            self._records.append(0)
+        for pending in self.pending:
+            if pending.consumer == old:
+                pending.consumer = new
+        return old, new
+
+    def for_its_owner(self, turn: Turn) -> Turn:
+        """The record for who owns its partition now."""
+        return handed_to(self.owner(turn[1]), turn)
+
+    # After a record.
+
+    def processed(self, step: Raw) -> Caused:
+        """The record is done: the next of its lane becomes head, and a commit may be due."""
+        if self._holds:
+            self._is_seen(step)
+        every = self.reading.commit_every
+        if every is None:
+            return NOTHING
+        _, consumer, _, lane, offset, *_ = step
+        self._records[consumer] += 1
+        if self._records[consumer] < every:
+            return NOTHING
+        pending = [each for each in self.pending if each.consumer == consumer]
+        if pending:
+            return [self.fire(pending)]
+        self.commit(consumer)
+        self.committed.append((lane, offset))
+        return NOTHING
+
+    def _is_seen(self, step: Raw) -> None:
+        self.becomes_head(step[3], step[4] + 1)
+        for held in self.held.values():
+            if held.waiting:
+                held.see(step[2], len(self.history))
+                if not held.waiting:
+                    self.alarms.set(held.until, held)
+
+    def commit(self, consumer: int) -> None:
+        """What the consumer has processed is committed, or was handed over to be read again."""
+        self._begun[consumer] = len(self.history)
+        if self.reading.commit_every is not None:
+            self._records[consumer] = 0
+        if self.parks:
+            self.parks = [park for park in self.parks if consumer_of(park[1]) != consumer]
+
+    # A restart brings back what was not committed.
+
+    def fire(self, pending: Sequence[PendingRestart]) -> tuple[Raw, Fault | None]:
+        """The first of these redeliveries happens."""
+        first = pending[0]
+        if len(pending) > 1:
+            several = len(self._begun)
+            first = min(pending, key=lambda each: (each.left(self.history, several), each.consumer))
+        self.pending.remove(first)
+        return self.restart(first.consumer, first.since), first.fault
+
+    def left(self, pending: PendingRestart) -> int:
+        """How many deliveries are missing until it fires."""
+        return pending.left(self.history, len(self._begun))
+
+    def restart(self, consumer: int, since: int = NEVER) -> Raw:
+        """All partitions of the consumer go back to the commit: `since` is when the redelivery that fired was armed.
+
+        Without `commit_every` everything is committed up to the first delivery whose redelivery is pending.
+        """
+        history, begun = self.history, self._begun[consumer]
+        if self.reading.commit_every is None:
+            for pending in self.pending:
+                if pending.since < since and pending.consumer == consumer:
+                    since = pending.since
+            first = self._start_of(min(since - 1, len(history)), begun)
+            if first >= begun:
+                begun = first
+                if self.parks:
+                    self.parks = [park for park in self.parks if park[0] > first or consumer_of(park[1]) != consumer]
+        again = history[begun:]
+        if len(self._begun) > 1 or self.refusals:
+            again = [turn for turn in again if turn[3][1] == consumer and turn[3][0] == DELIVER]
+        if self.parks:
+            again += [turn for _, turn in self.parks if consumer_of(turn) == consumer]
+        again = list(dict.fromkeys(again))
+        self.commit(consumer)
+        put_back(self.todo, again)
+        if self._holds:
+            for lane in sorted({turn[1] for turn in again}):
+                self.becomes_head(lane, min(turn[2] for turn in again if turn[1] == lane))
+        return RESTART, consumer, -1, -1, -1
+
+    def _start_of(self, index: int, begun: int) -> int:
+        """Where the first copy of this delivery stands, if it was handed over in place several times since the
+        commit."""
+        history = self.history
+        while begun < index < len(history) and history[index - 1] == history[index]:
+            index -= 1
+        return index
+
+    # Partitions that are held.
+
+    def _expect(self, holds: dict[int, list[Hold]]) -> None:
+        """A hold begins when the record before it in its lane is done, or at once if it is first."""
+        for position, several in holds.items():
+            for hold in several:
+                if hold.awaits is not None:
+                    self.touched.add(hold.awaits)
+            lane, offset = self.logs.place(position)
+            if offset == 0:
+                self.becomes_head(lane, 0)
+            else:
+                self.touched.add(self.logs.partitions[lane][offset - 1])
+
+    def becomes_head(self, lane: int, offset: int) -> None:
+        """All holds of growth begin, and one Overtake: of several, one at each time that the record becomes head."""
+        log = self.logs.partitions[lane]
+        if offset >= len(log) or lane in self.held:
+            return
+        holds = self._holds.get(log[offset])
+        if holds:
+            begin = holds
+            if len(holds) > 1:
+                begin = [hold for hold in holds if hold.awaits is not None]
+                begin += [hold for hold in holds if hold.awaits is None][:1]
+            self._holds[log[offset]] = [hold for hold in holds if hold not in begin]
+            self.hold(lane, offset, begin)
+
+    def hold(self, lane: int, offset: int, holds: Sequence[Hold], others: int = 0) -> None:
+        """The lane is not read before its `holds` have ended, or so many deliveries of `others`."""
+        held = HeldPartition(lane, self.logs.appended[lane][offset], holds, len(self.history) + others)
+        self.held[lane] = held
+        if not held.waiting:
+            self.alarms.set(held.until, held)
+
+    def release(self, held: HeldPartition) -> None:
+        del self.held[held.lane]
+        waiting = self.aside.pop(held.lane, None)
+        if waiting:
+            if held.fault is not None:
+                self.late[held.lane, waiting[0][2]] = held.fault
+            put_back(self.todo, waiting)
+
+    # What was set aside, and comes again behind everything.
+
+    def park(self, parked: ParkedRecord) -> None:
+        self.parked.append(parked)
+        self.alarms.set(parked.due, parked)
+
+    def put_back(self, parked: Raw, retries: int, fault: Fault | None) -> tuple[Raw, Fault | None]:
+        """Append the event anew, behind everything that was appended by now; what comes later moves up by one."""
+        position, now = parked[2], self.now()
+        appended = now + 0.5
+        lane = self._home(self._events[position].key, position, self.logs.counts[now])
+        offset = bisect_right(self.logs.appended[lane], appended)
+        self.logs = self.logs.inserted(lane, offset, position, appended)
+        moved_up(self.todo, lane, offset)
+        if lane in self.aside:
+            moved_up(self.aside[lane], lane, offset)
+        step: Raw = (DELIVER, self.owner(lane), position, lane, offset, *put_back_of(parked, now, retries))
+        put_back(self.todo, [(appended, lane, offset, step)])
+        if offset and self._holds.get(position):
+            self.touched.add(self.logs.partitions[lane][offset - 1])
+        return (PUT_BACK, *step[1:]), fault
+
+    def now(self) -> int:
+        """The latest event that was read, or is gone."""
+        number, time = self._seen
+        if number < len(self.history):
+            time = max(time, max(turn[0] for turn in self.history[number:]))
+            self._seen = len(self.history), time
+        return int(max(self.latest, time))
+
+    def is_gone(self, turns: Iterable[Turn]) -> None:
+        """Nobody else will be shown these, or somebody has fetched them."""
+        self.latest = max(self.latest, *(turn[0] for turn in turns))
