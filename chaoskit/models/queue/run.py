@@ -123,9 +123,8 @@ class QueueRun(QueueState):
     def _delivered(self, turn: Turn, refused: bool, failed: Fail | None) -> Caused:
         """What follows from a delivery: what else is due, and then what becomes of the message."""
         faults, caused = self.anchored.get(turn[3][2]), NOTHING
-        self.ended = None
+        self.begin_delivery()
         if self.waiting.all:
-            self.came_back.clear()
             self.arming = turn[3][1] if faults and not refused else -1
             caused = count(self, turn)
             if (self.ended is not None and self.ended == self.lane(turn) and not refused) or self.is_back(turn):

@@ -234,6 +234,12 @@ class QueueState:
         self.back_to_queue([(time, lane, number, step)])
         return (PUT_BACK, *step[1:])
 
+    def begin_delivery(self) -> None:
+        """Nothing has ended, and nothing has come back, since it was made."""
+        self.ended = None
+        if self.came_back:
+            self.came_back.clear()
+
     def is_back(self, turn: Turn) -> bool:
         """Whether this message, which has just been delivered, came back with another one."""
         return record_of(turn) in self.came_back
