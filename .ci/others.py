@@ -1,4 +1,5 @@
-"""The suite's fast part on the other Pythons that are here, and with the oldest versions that pyproject.toml allows.
+"""The suite's fast part on the other Pythons that are here, with the oldest versions that pyproject.toml allows, and
+with compiled models.
 
 None of them is needed: what is found is said and tested. Run it with the Python that has run the whole suite.
 """
@@ -23,6 +24,8 @@ FAST = (
     "tests/plugin/test_command_line.py",
 )
 """Half a minute on two cores: values, and the doors of pytest and of the command line."""
+MODELS = ("tests/models/test_same_steps.py", "tests/models/test_every_model.py", "tests/quality/test_found.py")
+"""What is run with compiled models, too."""
 OLDEST = (3, 11)
 NEWEST_MINOR = 30
 _ASK = "import sys, venv, ensurepip; v = sys.version_info; print(v.major, v.minor, v.releaselevel, sys.executable)"
@@ -41,6 +44,9 @@ def main() -> int:
                 failed += [] if passes(name, python, pinned(), Path(directory, str(number))) else [name]
         name = "the oldest versions of all dependencies"
         failed += [] if passes(name, pythons[0][1], oldest(), Path(directory, "oldest")) else [name]
+        name = "the models compiled"
+        place = Path(directory, "compiled")
+        failed += [] if passes(name, pythons[0][1], pinned(), place, compiled=True) else [name]
     print(f"failed: {', '.join(failed)}" if failed else "the fast part passes everywhere", flush=True)
     return 1 if failed else 0
 
@@ -92,16 +98,23 @@ def pinned() -> list[str]:
 # A run.
 
 
-def passes(name: str, python: Path, versions: Sequence[str], place: Path) -> bool:
-    """Whether the fast part passes with this Python and these versions, in an environment of its own."""
+def passes(name: str, python: Path, versions: Sequence[str], place: Path, *, compiled: bool = False) -> bool:
+    """Whether the fast part passes with this Python and these versions, in an environment of its own.
+
+    What is `compiled` is installed there, beside its sources, and not found in the checkout: this runs `pytest`, which
+    unlike `python -m pytest` does not look for packages here.
+    """
     constraints = place.with_suffix(".txt")
     constraints.write_text("".join(f"{version}\n" for version in versions))
     print(f"\n{name}: {python}", flush=True)
-    install = ["pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints, "-e", ".[test,redis]"]
-    test = ["pytest", "-q", "-n", os.environ.get("JOBS", "2"), "-p", "no:cacheprovider", *FAST]
-    own = place / "bin/python"
-    commands = [[python, "-m", "venv", place], [own, "-m", *install], [own, "-m", *test]]
-    ok = all(subprocess.run(command, cwd=ROOT, check=False).returncode == 0 for command in commands)
+    project = [".[test,redis]"] if compiled else ["-e", ".[test,redis]"]
+    install = [place / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints, *project]
+    which = (*FAST, *MODELS) if compiled else FAST
+    test = [place / "bin/pytest", "-q", "-n", os.environ.get("JOBS", "2"), "-p", "no:cacheprovider", *which]
+    check = [place / "bin/python", "-I", "-c", "from chaoskit.models.queue.run import __file__ as f; print(f)"]
+    commands = [[python, "-m", "venv", place], install, *([check] if compiled else []), test]
+    environment = {**os.environ, "CHAOSKIT_COMPILE": "1" if compiled else "0"}
+    ok = all(subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode == 0 for command in commands)
     shutil.rmtree(place, ignore_errors=True)
     return ok
 
