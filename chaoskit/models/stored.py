@@ -7,7 +7,7 @@ from typing import Any
 
 from chaoskit.models.producer import Homes, Logs, Producer
 from chaoskit.values.event import Event, EventId, Stream
-from chaoskit.values.faults import BatchSwap, Fault, FaultKind, Rehash, Resend
+from chaoskit.values.faults import BatchSwap, Fault, Rehash, Resend
 
 Growth = Callable[[Any], Sequence[int]]
 """From a key to the numbers of partitions to which the topic may grow so that the key moves, the least first."""
@@ -21,7 +21,7 @@ class Stored:
         self.position: dict[EventId, int] = {id_: i for i, id_ in enumerate(stream.ids)}
         self.homes = Homes(stream.events, producer.home)
         self.calm = producer.write(self.homes)
-        self._producer, self._growth = producer, growth
+        self.producer, self._growth = producer, growth
         self._lane_of = {i: p for p, log in enumerate(self.calm.partitions) for i in log}
         self.rank = {i: n for log in self.calm.partitions for n, i in enumerate(log)}
 
@@ -37,7 +37,7 @@ class Stored:
             keyed: list[int] = []
             alone: list[list[int]] = []
             for i in log:
-                if self._producer.partitions == 1 or self.has_home(self.stream[i]):
+                if self.producer.partitions == 1 or self.has_home(self.stream[i]):
                     keyed.append(i)
                 else:
                     alone.append([i])
@@ -45,31 +45,18 @@ class Stored:
         return lanes
 
     def has_home(self, event: Event) -> bool:
-        home, count = self._producer.home, self._producer.partitions
+        home, count = self.producer.home, self.producer.partitions
         return home(event.key, 0, count) == home(event.key, 1, count)
 
-    def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
-        """What each parameter of a fault of the producer can be; None where it cannot act."""
-        producer = self._producer
-        behind = (len(self.lane(position)) - 1) // producer.batch_size - self.rank[position] // producer.batch_size
-        if kind is Resend:
-            copies = min(behind + 1, producer.max_in_flight)
-            return (range(copies if producer.retries_copy else len(self.stream) - position),)
-        if kind is BatchSwap:
-            if behind == 0:
-                return None
-            return range(min(behind, producer.max_in_flight - 1)), range(2 if producer.newest_first else 1)
-        assert kind is Rehash
-        return self._growth_arguments(position)
+    def batches_behind(self, position: int) -> int:
+        """How many batches are sent to the partition of this event after its own."""
+        size = self.producer.batch_size
+        return (len(self.lane(position)) - 1) // size - self.rank[position] // size
 
-    def _growth_arguments(self, position: int) -> tuple[Sequence[int], ...] | None:
-        """Also where the old partition has no backlog of its own: another growth may move records there."""
+    def growth(self, position: int) -> Sequence[int]:
+        """The numbers of partitions to which the topic may grow so that this event's key moves, the least first."""
         event = self.stream[position]
-        growth = self._growth(event.key) if self._growth is not None and self.has_home(event) else ()
-        if not growth or len(self.stream) == 1:
-            return None
-        lag = len(self.homes.followers(position))
-        return growth, range(max(1, self.rank[position])), range(len(self.stream)), range(lag + 1)
+        return self._growth(event.key) if self._growth is not None and self.has_home(event) else ()
 
     def written(self, faults: Iterable[Fault]) -> Logs:
         """The logs under the producer's faults among these."""
@@ -82,7 +69,7 @@ class Stored:
                 sends.append((self.position[fault.at], fault))
         if not rehashes and not sends:
             return self.calm
-        return self._producer.write(self.homes, sorted(rehashes), sorted(sends, key=_sending_order))
+        return self.producer.write(self.homes, sorted(rehashes), sorted(sends, key=_sending_order))
 
 
 def _sending_order(sent: tuple[int, BatchSwap | Resend]) -> tuple[int, bool, int]:

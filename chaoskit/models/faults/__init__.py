@@ -2,8 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from chaoskit.models.faults import (
+    batch_swap,
+    dead_letter,
+    duplicate,
+    fail,
+    lose,
+    overtake,
+    redeliver,
+    rehash,
+    resend,
+    zombie,
+)
 from chaoskit.models.producer import Hold
-from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Overtake, Redeliver, Zombie
+from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
+from chaoskit.values.faults import (
+    BatchSwap,
+    DeadLetter,
+    Duplicate,
+    Fail,
+    Fault,
+    FaultKind,
+    Lose,
+    Overtake,
+    Redeliver,
+    Rehash,
+    Resend,
+    Zombie,
+)
 
 _FIRING = (Overtake, Lose, DeadLetter, Zombie, Fail, Duplicate, Redeliver)
 """What goes wrong with one message, in the order in which it happens: what keeps it from being shown, then attempts
@@ -14,3 +42,29 @@ _ORDER_OF_KINDS: dict[type, int] = {kind: place for place, kind in enumerate(_FI
 def firing_order(fault: Hold | Fault) -> tuple[int, Hold | Fault]:
     """A key that sorts what is anchored at one event, and of one kind by its parameters."""
     return _ORDER_OF_KINDS[type(fault)], fault
+
+
+LOG_ARGUMENTS: dict[FaultKind, Callable[[LogSpace, int], Arguments]] = {
+    Rehash: rehash.arguments,
+    BatchSwap: batch_swap.arguments,
+    Resend: resend.arguments,
+    Overtake: overtake.log_arguments,
+    Lose: lose.log_arguments,
+    DeadLetter: dead_letter.log_arguments,
+    Zombie: zombie.log_arguments,
+    Fail: fail.log_arguments,
+    Duplicate: duplicate.log_arguments,
+    Redeliver: redeliver.log_arguments,
+}
+QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
+    Rehash: rehash.arguments,
+    BatchSwap: batch_swap.arguments,
+    Resend: resend.arguments,
+    Overtake: overtake.queue_arguments,
+    Lose: lose.queue_arguments,
+    DeadLetter: dead_letter.queue_arguments,
+    Zombie: zombie.queue_arguments,
+    Fail: fail.queue_arguments,
+    Duplicate: duplicate.queue_arguments,
+    Redeliver: redeliver.queue_arguments,
+}

@@ -6,6 +6,7 @@ from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import ParkedRecord
 from chaoskit.models.queue.state import QueueState
 from chaoskit.models.queue.waiting import SetAside
+from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import Caused, Turn, retries_of, step_as
 from chaoskit.values.faults import DeadLetter, Fault
 from chaoskit.values.schedule import PARK, Raw
@@ -30,3 +31,11 @@ def comes_back(group: GroupState, parked: ParkedRecord) -> tuple[Raw, Fault | No
     group.parked.remove(parked)
     retries = retries_of(parked.step) + 1 if group.reading.on_error == "retry_topic" else 0
     return group.put_back(parked.step, retries, parked.fault)
+
+
+def log_arguments(space: LogSpace, position: int) -> Arguments:
+    return (range(space.size),)
+
+
+def queue_arguments(space: QueueSpace, position: int) -> Arguments:
+    return (range(space.size),)

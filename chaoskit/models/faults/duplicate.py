@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chaoskit.models.queue.returns import coming_with
 from chaoskit.models.queue.state import QueueState
+from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import Turn, attempt_of
 
 
@@ -29,3 +30,11 @@ def _comes_in_a_batch(state: QueueState, turn: Turn) -> bool:
     """Whether others came back with it: they are run before it, or after it."""
     lane = state.batch_lane(turn)
     return bool(state.batches.open.get(lane)) or any(state.batch_lane(other) == lane for other in reversed(state.todo))
+
+
+def log_arguments(space: LogSpace, position: int) -> Arguments:
+    return ()
+
+
+def queue_arguments(space: QueueSpace, position: int) -> Arguments:
+    return ()

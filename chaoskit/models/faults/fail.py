@@ -15,6 +15,7 @@ from chaoskit.models.queue.returns import coming_with, end_lease, whole_batch
 from chaoskit.models.queue.state import Note, QueueState
 from chaoskit.models.queue.waiting import NEVER, GivenBack, HeldLane, Lane, SetAside
 from chaoskit.models.refusals import Refusals
+from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of, next_attempt, record_of, step_as
 from chaoskit.values.faults import Fail
 from chaoskit.values.schedule import FAIL, PARK, REFUSE, SKIP
@@ -209,3 +210,23 @@ def _marked_refused(group: GroupState, turn: Turn, refused: Turn) -> None:
     while copy >= 0 and history[copy] in (turn, refused):
         history[copy] = refused
         copy -= 1
+
+
+# What a search may choose from: how many other deliveries go before the message.
+
+
+def log_arguments(space: LogSpace, position: int) -> Arguments:
+    if space.reading.drops_failed:
+        return (range(1),)
+    behind = space.size - (1 if space.reading.passes_failed else space.in_lane(position))
+    return (range(behind + 1),)
+
+
+def queue_arguments(space: QueueSpace, position: int) -> Arguments:
+    policy, others = space.policy, space.size - 1
+    if policy.drops_failed:
+        return (range(1),)
+    if policy.refused == "renewed":
+        return (range(others + 1),)
+    behind = space.size - space.in_lane(position) if policy.keeps_lane else min(others, policy.most_behind)
+    return (range(behind + 1),)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from chaoskit.models.faults import rehash
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.queue.state import QueueState
+from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, step_as
 from chaoskit.values.faults import Lose
 from chaoskit.values.schedule import LOSE, RESTART
@@ -48,3 +50,13 @@ def _passed_over(group: GroupState, turn: Turn, fault: Lose, new_from: int) -> C
     group.is_gone([turn])
     group.becomes_head(lane, offset + 1)
     return [(step_as(LOSE, turn), fault)]
+
+
+def log_arguments(space: LogSpace, position: int) -> Arguments:
+    if space.reading.new_from is None:
+        return ()
+    return None if rehash.arguments(space, position) is None else ()
+
+
+def queue_arguments(space: QueueSpace, position: int) -> Arguments:
+    return () if space.can_lose(position) else None

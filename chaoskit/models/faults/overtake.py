@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chaoskit.models.queue.state import QueueState
 from chaoskit.models.queue.waiting import HeldLane
+from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, handed_to, record_of
 from chaoskit.values.faults import Overtake
 
@@ -49,3 +50,13 @@ def _slow_with_room(state: QueueState, turn: Turn) -> HeldLane | None:
         return None
     of_one = [w for w in slow if w.consumer == slow[0].consumer]
     return max(of_one, key=state.waiting.left) if len(of_one) < state.policy.window else None
+
+
+def log_arguments(space: LogSpace, position: int) -> Arguments:
+    others = space.size - space.in_lane(position)
+    return (range(others),) if others else None
+
+
+def queue_arguments(space: QueueSpace, position: int) -> Arguments:
+    others = space.size - space.in_lane(position)
+    return (range(min(others, space.longest)),) if others else None

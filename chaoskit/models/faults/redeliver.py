@@ -8,6 +8,7 @@ from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import end_lease, hold_if_full, whole_batch
 from chaoskit.models.queue.state import Note, QueueState
 from chaoskit.models.queue.waiting import PendingRedelivery
+from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of
 from chaoskit.values.faults import Fail, Redeliver
 
@@ -46,3 +47,14 @@ def on_log(group: GroupState, turn: Turn, fault: Redeliver) -> None:
     pending = PendingRestart(fault, consumer_of(turn), deliveries)
     group.pending.append(pending)
     group.alarms.set(deliveries + fault.after, pending)
+
+
+def log_arguments(space: LogSpace, position: int) -> Arguments:
+    return (range(min(space.size, space.longest_replay)),)
+
+
+def queue_arguments(space: QueueSpace, position: int) -> Arguments:
+    most = min(space.size, space.longest)
+    if space.policy.lock != "message" and space.in_lane(position) == space.size:
+        most = min(most, space.policy.window)  # no other lane makes deliveries
+    return (range(max(1, most)),)

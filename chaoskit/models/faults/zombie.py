@@ -9,6 +9,7 @@ from chaoskit.models.log.waiting import ZombieOwner
 from chaoskit.models.queue.returns import takes_along
 from chaoskit.models.queue.state import Note, QueueState
 from chaoskit.models.queue.waiting import SecondRelay, ZombieRun
+from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, handed_to, record_of
 from chaoskit.values.faults import Fault, Zombie
 from chaoskit.values.schedule import TAKE_OVER, Raw
@@ -94,3 +95,18 @@ def runs_on(group: GroupState, zombie: ZombieOwner) -> tuple[Raw, Fault | None]:
 def stops(group: GroupState, consumer: int) -> None:
     """The handler of a zombie raised: at its next poll it learns that it has lost its partitions."""
     group.zombies[:] = [each for each in group.zombies if not each.turns or consumer_of(each.turns[0]) != consumer]
+
+
+MOST_HELD = 10
+"""Of a queue, in a search: what a consumer has fetched behind the message that it is at."""
+
+
+def log_arguments(space: LogSpace, position: int) -> Arguments:
+    behind = space.in_lane(position) - space.stored.rank[position]
+    return range(min(behind, space.longest_replay)), range(space.size)
+
+
+def queue_arguments(space: QueueSpace, position: int) -> Arguments:
+    behind = (space.size if space.policy.lock == "message" else space.in_lane(position)) - 1
+    most = min(behind, space.policy.window, space.longest, MOST_HELD)
+    return range(max(1, most)), range(space.size)

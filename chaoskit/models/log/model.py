@@ -8,33 +8,26 @@ from typing import Any
 import attrs
 
 from chaoskit.models.causes import literal
-from chaoskit.models.faults import firing_order
+from chaoskit.models.faults import LOG_ARGUMENTS, firing_order
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.log.run import GroupRun
 from chaoskit.models.log.state import AtHead
 from chaoskit.models.log.trace import spell_log
 from chaoskit.models.producer import Headers, Hold, Producer, Stamp, sent_at
+from chaoskit.models.spaces import Arguments, LogSpace
 from chaoskit.models.stored import Growth, Stored
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Message, Stream
 from chaoskit.values.faults import (
     BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
     Fault,
     FaultKind,
-    Lose,
     Overtake,
-    Redeliver,
     Rehash,
     Resend,
-    Zombie,
 )
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import Raw, Schedule
-
-"""From the topic and the delivery of what was put back to the headers that it has now."""
 
 
 @attrs.frozen
@@ -63,6 +56,7 @@ class LogModel:
         self.stream = stream
         self._settings = settings
         self._stored = Stored(stream, settings.producer, settings.growth)
+        self._space = LogSpace(self._stored, settings.reading, settings.longest_replay)
 
     @property
     def skips_refused(self) -> bool:
@@ -73,26 +67,8 @@ class LogModel:
     def lanes(self) -> list[list[int]]:
         return self._stored.lanes()
 
-    def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
-        size = len(self.stream)
-        if kind is Lose and self._settings.reading.new_from is not None:
-            return None if self._stored.arguments(Rehash, position) is None else ()
-        if kind is Duplicate or kind is Lose:
-            return ()
-        if kind is Redeliver:
-            return (range(min(size, self._settings.longest_replay)),)
-        if kind is DeadLetter:
-            return (range(size),)
-        lane = len(self._stored.lane(position))
-        if kind is Fail:
-            reading = self._settings.reading
-            behind = 0 if reading.drops_failed else size - 1 if reading.passes_failed else size - lane
-            return (range(behind + 1),)
-        if kind is Zombie:
-            return range(min(lane - self._stored.rank[position], self._settings.longest_replay)), range(size)
-        if kind is Overtake:
-            return (range(size - lane),) if lane < size else None
-        return self._stored.arguments(kind, position)
+    def arguments(self, kind: FaultKind, position: int) -> Arguments:
+        return LOG_ARGUMENTS[kind](self._space, position)
 
     def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
         topic, numbered = self._settings.topic, self._settings.numbered

@@ -8,29 +8,24 @@ from typing import Any
 import attrs
 
 from chaoskit.models.causes import literal
-from chaoskit.models.faults import firing_order
+from chaoskit.models.faults import QUEUE_ARGUMENTS, firing_order
 from chaoskit.models.producer import Headers, Logs, Producer, Stamp, sent_at
 from chaoskit.models.queue.policy import UNBOUNDED, Leasing
 from chaoskit.models.queue.run import QueueRun
 from chaoskit.models.queue.state import AtHandOut
 from chaoskit.models.queue.trace import Style, spell_queue
+from chaoskit.models.spaces import Arguments, QueueSpace
 from chaoskit.models.stored import Growth, Stored
 from chaoskit.models.turns import Turn
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Event, Message, Stream
 from chaoskit.values.faults import (
     BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
     Fault,
     FaultKind,
     Lose,
-    Overtake,
-    Redeliver,
     Rehash,
     Resend,
-    Zombie,
 )
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import DELIVER, Raw, Schedule
@@ -81,7 +76,8 @@ class QueueModel:
         self._stored = Stored(stream, settings.producer, settings.growth)
         self._groups = _groups(stream)
         self._calm = self._turns(self._stored.calm)
-        self._lane_of = {i: lane for lane in self._locked_lanes() for i in lane}
+        lanes = {i: lane for lane in self._locked_lanes() for i in lane}
+        self._space = QueueSpace(self._stored, settings.leasing, settings.longest, self._can_lose, lanes)
 
     @property
     def skips_refused(self) -> bool:
@@ -102,37 +98,8 @@ class QueueModel:
             return [[i] for i in range(len(self.stream))]
         return _by_group(self._groups) if lock == "group" else self._stored.calm.partitions
 
-    def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
-        size, leasing = len(self.stream), self._settings.leasing
-        lane = self._lane_of[position]
-        if kind is Duplicate:
-            return ()
-        if kind is Lose:
-            return () if self._can_lose(position) else None
-        if kind is DeadLetter:
-            return (range(size),)
-        if kind is Redeliver:
-            most = min(size, self._settings.longest)
-            if leasing.lock != "message" and len(lane) == size:
-                most = min(most, leasing.window)
-            return (range(max(1, most)),)
-        if kind is Fail:
-            return (range(self._most_behind(lane) + 1),)
-        if kind is Zombie:
-            behind = size if leasing.lock == "message" else len(lane)
-            return range(max(1, min(behind - 1, leasing.window, self._settings.longest, 10))), range(size)
-        if kind is Overtake:
-            return (range(min(size - len(lane), self._settings.longest)),) if len(lane) < size else None
-        return self._stored.arguments(kind, position)
-
-    def _most_behind(self, lane: Sequence[int]) -> int:
-        """How many other deliveries may go before a message of this lane whose attempt failed."""
-        size, leasing = len(self.stream), self._settings.leasing
-        if leasing.drops_failed:
-            return 0
-        if leasing.refused == "renewed":
-            return size - 1
-        return size - len(lane) if leasing.keeps_lane else min(size - 1, leasing.most_behind)
+    def arguments(self, kind: FaultKind, position: int) -> Arguments:
+        return QUEUE_ARGUMENTS[kind](self._space, position)
 
     def _can_lose(self, position: int) -> bool:
         loses = self._settings.loses

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import takewhile
 
 from chaoskit.models.queue import relay
@@ -120,12 +119,12 @@ def _ending_together(state: QueueState, ended: PendingRedelivery) -> list[Pendin
     policy = state.policy
     if policy.brings == "message" and policy.lock == "message":
         return [ended]
-    together: Callable[[PendingRedelivery], bool]
     if policy.brings == "consumer":
-        together = lambda other: other.consumer == ended.consumer  # noqa: E731
+        consumer = consumer_of(ended.turn)
+        others = [other for other in state.waiting.pending if consumer_of(other.turn) == consumer]
     else:
-        together = lambda other: other.lane == ended.lane  # noqa: E731
-    return [ended, *(other for other in state.waiting.pending if other is not ended and together(other))]
+        others = [other for other in state.waiting.pending if other.lane == ended.lane]
+    return [ended, *(other for other in others if other is not ended)]
 
 
 def _returning(state: QueueState, ended: PendingRedelivery, together: list[PendingRedelivery]) -> list[Turn]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
-from chaoskit.models.faults import dead_letter, duplicate, fail, growth, lose, overtake, redeliver, zombie
+from chaoskit.models.faults import dead_letter, duplicate, fail, lose, overtake, redeliver, rehash, zombie
 from chaoskit.models.producer import Hold
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import UNBOUNDED
@@ -19,7 +19,7 @@ from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import FAIL
 
 _BEFORE: dict[type, Callable[[QueueState, Turn, Any], Caused]] = {
-    Hold: growth.on_queue,
+    Hold: rehash.on_queue,
     Overtake: overtake.on_queue,
     Lose: lose.on_queue,
     DeadLetter: dead_letter.on_queue,

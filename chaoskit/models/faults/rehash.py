@@ -1,10 +1,11 @@
-"""What the growth of a topic brings (`Rehash`): the old home of a key that moved drains late."""
+"""`Rehash`: the topic grows and a key moves. `models/producer.py` routes it; here its old home drains late."""
 
 from __future__ import annotations
 
 from chaoskit.models.producer import Hold
 from chaoskit.models.queue.state import QueueState
 from chaoskit.models.queue.waiting import HeldLane
+from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn
 
 
@@ -17,3 +18,13 @@ def on_queue(state: QueueState, turn: Turn, hold: Hold) -> Caused:
     else:
         state.waiting.add_awaiting(held, hold.awaits, hold.release)
     return NOTHING
+
+
+def arguments(space: LogSpace | QueueSpace, position: int) -> Arguments:
+    """Also where the old partition has no backlog of its own: another growth may move records there."""
+    stored = space.stored
+    growth = stored.growth(position)
+    if not growth or space.size == 1:
+        return None
+    lag = len(stored.homes.followers(position))
+    return growth, range(max(1, stored.rank[position])), range(space.size), range(lag + 1)
