@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from itertools import chain
 from typing import Any
 
@@ -32,18 +32,13 @@ class GroupRun(GroupState):
     def run(self) -> Steps:
         """The steps. Send True for a delivery that was refused."""
         todo, history, held, touched = self.todo, self.history, self.held, self.touched
-        alarms, aside, replaced, processed = self.alarms, self.aside, self.replaced, self.processed
-        take, keep, anchored = todo.pop, history.append, self.anchored
+        alarms, aside, replaced = self.alarms, self.aside, self.replaced
         while True:
             if not todo:
-                more = self._nothing_to_read()
-                if more is None:
+                if not (yield from self._goes_on()):
                     return
-                for step, self.cause in more:
-                    if (yield step):
-                        zombie.stops(self, step[1])
                 continue
-            turn = take()
+            turn = todo.pop()
             lane = turn[1]
             if held and lane in held:
                 aside.setdefault(lane, []).append(turn)
@@ -51,45 +46,55 @@ class GroupRun(GroupState):
             if replaced:
                 turn = self.for_its_owner(turn)
             step = turn[3]
-            caused: Caused = NOTHING
-            if step[2] not in touched:
-                refused = yield step
-                keep(turn)
-                if refused:
-                    caused = fail.on_log(self, turn, None)
+            if step[2] in touched:
+                yield from self._more_than_a_delivery(turn)
             else:
-                faults = anchored.get(step[2])
-                first: Any = faults[0] if faults else None
-                if first is not None and type(first) in _BEFORE:
-                    assert faults is not None
-                    caused = _BEFORE[type(first)](self, turn, faults.pop(0))
-                elif type(first) is Fail:
-                    assert faults is not None
-                    self.cause = faults.pop(0)
-                    yield (FAIL, *step[1:])
-                    keep(turn)
-                    caused = fail.on_log(self, turn, first)
-                else:
-                    refused = yield step
-                    keep(turn)
-                    while faults and not refused and type(faults[0]) is Duplicate:
-                        self.cause = faults.pop(0)
-                        refused = yield step
-                        keep(turn)
-                    if refused:
-                        caused = fail.on_log(self, turn, None)
-                    else:
-                        if faults and type(faults[0]) is Redeliver:
-                            redeliver.on_log(self, turn, faults.pop(0))  # type: ignore[arg-type]
-                        caused = processed(step)
-            if caused:
-                for step, self.cause in caused:
-                    yield step
+                refused = yield step
+                history.append(turn)
+                if refused:
+                    yield from self._make(fail.on_log(self, turn, None))
             if len(history) >= alarms.due:
-                caused = self._ring()
-                for step, self.cause in caused:
-                    if (yield step):
-                        zombie.stops(self, step[1])
+                yield from self._make(self._ring())
+
+    def _make(self, caused: Caused) -> Steps:
+        """Where the handler raises at one of these steps, it is that of a zombie."""
+        for step, self.cause in caused:
+            if (yield step):
+                zombie.stops(self, step[1])
+
+    def _goes_on(self) -> Generator[Raw, bool | None, bool]:
+        """What happens where nothing can be read; False: nothing more."""
+        caused = self._nothing_to_read()
+        if caused is None:
+            return False
+        yield from self._make(caused)
+        return True
+
+    def _more_than_a_delivery(self, turn: Turn) -> Steps:
+        """The turn of a record at which something goes wrong, or after which a hold begins or a commit may be due."""
+        step, faults = turn[3], self.anchored.get(turn[3][2])
+        first: Any = faults[0] if faults else None
+        if faults and type(first) in _BEFORE:
+            yield from self._make(_BEFORE[type(first)](self, turn, faults.pop(0)))
+            return
+        if faults and type(first) is Fail:
+            self.cause = faults.pop(0)
+            yield (FAIL, *step[1:])
+            self.history.append(turn)
+            yield from self._make(fail.on_log(self, turn, first))
+            return
+        refused = yield step
+        self.history.append(turn)
+        while faults and not refused and type(faults[0]) is Duplicate:
+            self.cause = faults.pop(0)
+            refused = yield step
+            self.history.append(turn)
+        if refused:
+            yield from self._make(fail.on_log(self, turn, None))
+            return
+        if faults and type(faults[0]) is Redeliver:
+            redeliver.on_log(self, turn, faults.pop(0))  # type: ignore[arg-type]
+        yield from self._make(self.processed(step))
 
     def _ring(self) -> Caused:
         """Held partitions go on, one consumer restarts, a zombie runs on, dead letters come back, in this order."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from itertools import chain
 from typing import Any
 
@@ -13,10 +13,10 @@ from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait
 from chaoskit.models.queue.state import Note, QueueState, first_of
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
-from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of
+from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
 from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import FAIL
+from chaoskit.values.schedule import FAIL, Raw
 
 _BEFORE: dict[type, Callable[[QueueState, Turn, Any], Caused]] = {
     Hold: rehash.on_queue,
@@ -45,11 +45,8 @@ class QueueRun(QueueState):
         bounded = min(policy.outstanding, policy.span) < UNBOUNDED
         while True:
             if not todo:
-                more = self._nothing_to_hand_out()
-                if more is None:
+                if not (yield from self._goes_on()):
                     return
-                for step, self.cause in more:
-                    yield step
                 continue
             turn = todo.pop()
             if held_lanes and (held := self.held(turn)) is not None:
@@ -57,52 +54,66 @@ class QueueRun(QueueState):
                 continue
             if bounded and waiting.all and turn[3][5] == 1 and (late := self._to_make_room(turn)) is not None:
                 todo.append(turn)
-                caused = end_wait(self, late)
-                for step, self.cause in caused:
-                    yield step
+                yield from self._make(end_wait(self, late))
                 continue
             if consumers.moved:
                 turn = consumers.taker(turn, lane(turn))
-            faults = anchored.get(turn[3][2])
-            first: Any = faults[0] if faults else None
-            if first is not None and (before := _BEFORE.get(type(first))) is not None:
-                caused = self._instead(turn, before)
-                for step, self.cause in caused:
-                    yield step
+            if anchored.get(turn[3][2]):
+                yield from self._goes_wrong(turn)
                 continue
             if held_by:
                 held_by.pop(turn[1:3], None)
-            failed: Fail | None = None
-            if type(first) is Fail:
-                assert faults is not None
-                del faults[0]
-                turn, self.cause, failed = (*turn[:3], (FAIL, *turn[3][1:])), first, first
-                yield turn[3]
-                refused: bool | None = True
-            else:
-                refused = yield turn[3]
+            refused = yield turn[3]
             history.append(turn)
             waiting.count += 1
-            if in_batches or faults or refused or waiting.all:
-                caused = NOTHING
-                copied = bool(faults) and not refused and self._comes_at_once(turn)
-                if in_batches:
-                    self.batches.join(self.batch_lane(turn), turn, alone=copied)
-                while copied:
-                    assert faults is not None
-                    copy: Any = faults.pop(0)
-                    if policy.renewed:
-                        caused = relay.publish_again(self, SecondRelay(turn, copy))
-                        break
-                    self.cause = copy
-                    self.notes.append(Note("again", turn))
-                    turn = next_attempt(turn)
-                    refused = yield turn[3]
-                    history.append(turn)
-                    copied = bool(faults) and not refused and self._comes_at_once(turn)
-                caused = [*caused, *self._delivered(turn, bool(refused), failed)]
-                for step, self.cause in caused:
-                    yield step
+            if in_batches:
+                self.batches.join(self.batch_lane(turn), turn, alone=False)
+            if refused or waiting.all:
+                yield from self._make(self._delivered(turn, bool(refused), None))
+
+    def _make(self, caused: Caused) -> Steps:
+        for step, self.cause in caused:
+            yield step
+
+    def _goes_on(self) -> Generator[Raw, bool | None, bool]:
+        """What happens where nothing can be handed out; False: nothing more."""
+        caused = self._nothing_to_hand_out()
+        if caused is None:
+            return False
+        yield from self._make(caused)
+        return True
+
+    def _goes_wrong(self, turn: Turn) -> Steps:
+        """The turn of a message at which something goes wrong, before its delivery, or at it, or after it."""
+        faults: list[Any] = self.anchored[turn[3][2]]
+        first = faults[0]
+        if (before := _BEFORE.get(type(first))) is not None:
+            yield from self._make(self._instead(turn, before))
+            return
+        self.consumers.held_by.pop(record_of(turn), None)
+        failed: Fail | None = None
+        if type(first) is Fail:
+            failed = self.cause = faults.pop(0)
+            turn = (*turn[:3], step_as(FAIL, turn))
+        refused = bool((yield turn[3])) or failed is not None
+        self.history.append(turn)
+        self.waiting.count += 1
+        caused = NOTHING
+        copied = not refused and self._comes_at_once(turn)
+        if self.policy.brings == "batch":
+            self.batches.join(self.batch_lane(turn), turn, alone=copied)
+        while copied:
+            copy = faults.pop(0)
+            if self.policy.renewed:
+                caused = relay.publish_again(self, SecondRelay(turn, copy))
+                break
+            self.cause = copy
+            self.notes.append(Note("again", turn))
+            turn = next_attempt(turn)
+            refused = bool((yield turn[3]))
+            self.history.append(turn)
+            copied = not refused and self._comes_at_once(turn)
+        yield from self._make([*caused, *self._delivered(turn, refused, failed)])
 
     def _instead(self, turn: Turn, before: Callable[[QueueState, Turn, Any], Caused]) -> Caused:
         """What happens instead of this delivery."""
@@ -118,7 +129,8 @@ class QueueRun(QueueState):
 
     def _comes_at_once(self, turn: Turn) -> bool:
         """Whether a copy of this message, which was just run, comes at once."""
-        return isinstance(self.anchored[turn[3][2]][0], Duplicate) and duplicate.at_once_on_queue(self, turn)
+        faults = self.anchored[turn[3][2]]
+        return bool(faults) and isinstance(faults[0], Duplicate) and duplicate.at_once_on_queue(self, turn)
 
     def _delivered(self, turn: Turn, refused: bool, failed: Fail | None) -> Caused:
         """What follows from a delivery: what else is due, and then what becomes of the message."""
