@@ -513,7 +513,7 @@ def test_the_line_that_the_error_shows_works_as_it_stands(value: Any, line: str)
 def test_the_codec_is_there_after_import_chaoskit_alone() -> None:
     """And so are the other modules that the documents name."""
     lines = "import chaoskit; chaoskit.codec.register; chaoskit.invariants.no_error; chaoskit.strategies.events"
-    subprocess.run([sys.executable, "-c", lines], check=True, timeout=60)
+    subprocess.run([sys.executable, "-I", "-c", lines], check=True, timeout=60)
     assert "codec" in dir(chaoskit)
 
 
