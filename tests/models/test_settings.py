@@ -313,7 +313,7 @@ def test_without_acknowledgements_there_is_nothing_to_terminate() -> None:
 def test_a_message_is_overtaken_where_another_one_may_be_out_with_it(most: int, first: str) -> None:
     """max_ack_pending is all that may be out: of two, one is slow and the other one goes first."""
     broker = JetStream(max_ack_pending=most, consumers=3)
-    assert [step[2] for step in broker.model(FIVE).play([Overtake("e1", 0)])][0] == FIVE.ids.index(first)
+    assert next(step[2] for step in broker.model(FIVE).play([Overtake("e1", 0)])) == FIVE.ids.index(first)
 
 
 # SQS FIFO: what is too old, and what is sent again too soon.
