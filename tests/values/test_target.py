@@ -1,11 +1,13 @@
-"""What a plain test has to bring from the module of the chaos test that it calls."""
+"""What a plain test has to bring and can call, as the source of the chaos test and of its values shows it."""
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
+from chaoskit.generate.classes import arguments_of
 from chaoskit.generate.target import target_of
 from chaoskit.values.errors import ReproError
 
@@ -39,3 +41,24 @@ def test_a_fixture_of_the_module_is_brought_and_none_of_its_name_is_a_case(tmp_p
     assert target_of("test_a.py::test_it", root).brought == ("ledger",)
     with pytest.raises(ReproError, match=r"^size is a fixture, too, which the case \[1\] takes the place of"):
         target_of("test_a.py::test_cases[1]", root)
+
+
+@pytest.mark.parametrize(("method", "refused"), [("setup_method", True), ("amounts", False)])
+def test_a_class_is_set_up_only_by_the_names_of_pytest(tmp_path: Path, method: str, refused: bool) -> None:
+    """Another method is the test's own, which it calls itself."""
+    module = f"class TestA:\n    def {method}(self): ...\n\n    def test_it(self, deliver): ...\n"
+    (tmp_path / "test_a.py").write_text(module)
+    if refused:
+        with pytest.raises(ReproError, match="TestA has setup_method, which only pytest calls"):
+            target_of("test_a.py::TestA::test_it", tmp_path)
+    else:
+        assert target_of("test_a.py::TestA::test_it", tmp_path).call == "TestA().test_it"
+
+
+@pytest.mark.parametrize("field", ["amount = attr.ib()", "amount: int", "amount: int = attr.field()"])
+def test_a_field_of_a_class_needs_no_annotation(field: str) -> None:
+    """Where attrs made it by a call, as it was written before there were annotations."""
+    (kind,) = ast.parse(f"@attr.s\nclass Money:\n    _at = attr.ib(alias='when')\n    {field}\n").body
+    assert isinstance(kind, ast.ClassDef)
+    assert arguments_of(kind, ["amount", "_at"]) == ["amount", "when"]
+    assert arguments_of(kind, ["amount", "currency"]) is None
