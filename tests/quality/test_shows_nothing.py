@@ -16,6 +16,7 @@ from chaoskit import (
     Duplicate,
     Event,
     InOrder,
+    Invariant,
     Kafka,
     PostgresQueue,
     Rehash,
@@ -24,6 +25,7 @@ from chaoskit import (
     check,
 )
 from chaoskit.brokers import Settings
+from chaoskit.invariants import final_state, no_error
 from chaoskit.strategies import events
 from handlers import name
 from handlers.buggy import BUGGY
@@ -108,6 +110,21 @@ def test_a_literal_stream_is_asked_as_it_is() -> None:
     verdict = searched(lambda deliver: set(sums(deliver)), Kafka(), stream)
     assert (verdict.status, verdict.reasons[0][: len(SIBLINGS)]) == ("unknown", SIBLINGS)
     assert searched(sums, Kafka(), stream).status == "held"
+
+
+@pytest.mark.parametrize("invariant", [no_error(), final_state()], ids=lambda invariant: invariant.name)
+def test_no_event_is_left_out_where_no_state_is_compared(invariant: Invariant) -> None:
+    """A run with all events but one is made only to see whether the state shows anything."""
+    runs: list[list[Any]] = []
+
+    def test(deliver: Any) -> int:
+        runs.append([])
+        deliver(lambda message: runs[-1].append(message.value))
+        return len(runs[-1])
+
+    stream = [Event("a", number) for number in (1, 2, 3)]
+    check(test, stream, Kafka(), invariants=[invariant], faults={Duplicate}, schedules=5, seed=1)
+    assert any(len(run) == 2 for run in runs) == (invariant.name == "final_state")
 
 
 def test_a_handler_that_needs_its_events_shows_nothing_by_failing() -> None:
