@@ -19,6 +19,7 @@ from chaoskit import (
     Invariant,
     Kafka,
     PostgresQueue,
+    Redeliver,
     Rehash,
     SqsStandard,
     Verdict,
@@ -220,3 +221,11 @@ def test_a_kind_that_changes_nothing_is_unknown_only_where_it_is_all() -> None:
     beside = searched(sums, Kafka(), stream, faults={Rehash, Duplicate})
     assert (beside.status, beside.tally.not_tried) == ("held", ("Rehash",))
     assert searched(sums, InOrder(), stream).status == "unknown"
+
+
+@pytest.mark.parametrize(("length", "whole"), [(2, True), (40, False)])
+def test_all_single_faults_are_claimed_only_where_all_were_run(length: int, whole: bool) -> None:
+    """Of a long stream there are more of them than schedules."""
+    stream = [Event("a", number) for number in range(length)]
+    verdict = check(sums, stream, Kafka(), faults={Redeliver}, schedules=20, seed=1)
+    assert (verdict.status, verdict.tally.all_singles) == ("held", whole)
