@@ -13,7 +13,18 @@ import pytest
 from hypothesis import strategies as st
 
 from chaoskit import Event, Message, Scenario, Stream, UsageError, check
-from chaoskit.brokers import Celery, Debezium, JetStream, Kafka, Outbox, RabbitMQ, RedisStreams, Settings, SqsFifo
+from chaoskit.brokers import (
+    Celery,
+    Debezium,
+    JetStream,
+    Kafka,
+    Outbox,
+    PubSub,
+    RabbitMQ,
+    RedisStreams,
+    Settings,
+    SqsFifo,
+)
 from chaoskit.strategies import events
 from chaoskit.values.faults import BatchSwap, Duplicate, FaultKind, Lose, Overtake, Redeliver, Rehash, Zombie
 from chaoskit.values.schedule import DELIVER, LOSE
@@ -314,6 +325,14 @@ def test_a_message_is_overtaken_where_another_one_may_be_out_with_it(most: int, 
     """max_ack_pending is all that may be out: of two, one is slow and the other one goes first."""
     broker = JetStream(max_ack_pending=most, consumers=3)
     assert next(step[2] for step in broker.model(FIVE).play([Overtake("e1", 0)])) == FIVE.ids.index(first)
+
+
+@pytest.mark.parametrize("broker", [JetStream(), RabbitMQ(), SqsFifo(), PubSub(ordering=True)])
+def test_each_number_of_held_messages_is_another_delivery(broker: Settings) -> None:
+    """A consumer that is taken for dead holds no more messages than there are."""
+    model = broker.model(FIVE)
+    holds, _ = model.arguments(Zombie, 0) or ((), ())
+    assert len({tuple(model.play([Zombie("e1", number, 2)])) for number in holds}) == len(holds) > 1
 
 
 # SQS FIFO: what is too old, and what is sent again too soon.
