@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from chaoskit import Event, Stream
-from chaoskit.brokers import Kinesis, Settings
+from chaoskit.brokers import JetStream, Kinesis, PubSub, RabbitMQ, Settings, SqsFifo, SqsStandard
 from chaoskit.search.plans import Plans
 from chaoskit.values.faults import Fault
 from chaoskit.values.schedule import Do, Raw
@@ -131,6 +131,15 @@ def test_lambda_halves_a_batch_that_fails() -> None:
 
     refusing(broker, stream, (), refuses)
     assert shown == [1, 2, 3, 4, 1, 2, 3, 4, 3, 4, 4]
+
+
+@pytest.mark.parametrize("broker", [SqsStandard(), SqsFifo(), PubSub(), JetStream(), RabbitMQ(delivery_limit=None)])
+def test_what_no_limit_gives_up_waits_after_ten_attempts_and_has_ten_more_at_the_end(broker: Settings) -> None:
+    """A search has to end: what is refused so often is what the broker would show until somebody comes."""
+    steps, refused = refusing(broker, Stream.of([Event("a", 1), Event("b", 2)]), (), {0}.__contains__)
+    attempts = [step[2] for step in steps if step[0] == Do.DELIVER]
+    assert attempts.count(0) == len(refused) == 20
+    assert set(attempts[-10:]) == {0}
 
 
 @pytest.mark.parametrize("name", [name for name in SYSTEMS if not name.startswith(tuple(NO_REFUSALS))])

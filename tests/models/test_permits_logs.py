@@ -126,6 +126,7 @@ LEGAL: list[tuple[str, Settings, str]] = [
     ("N-1 the log", KCL, "log: 1 3 4 2"),
     ("N-1 time-out", KCL, "log: 1 2 1' 2' 3"),
     ("N-2", BISECTS, "[1 2 3 4!] [1r 2r] [3r 4r!] [3r] [4r!]"),
+    ("N-2 halves of a half, record by record", BISECTS, "1 2 3! 4 1r! 2r 1r 2r 3r 4r |end"),
     ("N-3", TWO_RETRIES, "[3 4!] [3r 4r!] [3r 4r!] [5]"),
     ("N-3 given up, written", Kinesis(consumer="lambda", maximum_retry_attempts=1), "1! 1r! |drop 1 2"),
     ("N-3 without brackets", TWO_RETRIES, "3 4! 3r 4r! 3r 4r! 5"),

@@ -6,13 +6,25 @@ the setting, is held. What the search makes is compared with the judge of traces
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
 
-from chaoskit import Event, Message, Stream, UsageError, check
-from chaoskit.brokers import Celery, JetStream, Kafka, Outbox, RabbitMQ, RedisStreams, Settings, SqsFifo
+from chaoskit import Event, Message, Scenario, Stream, UsageError, check
+from chaoskit.brokers import (
+    Celery,
+    Debezium,
+    JetStream,
+    Kafka,
+    Outbox,
+    PubSub,
+    RabbitMQ,
+    RedisStreams,
+    Settings,
+    SqsFifo,
+)
 from chaoskit.strategies import events
 from chaoskit.values.faults import BatchSwap, Duplicate, FaultKind, Lose, Overtake, Redeliver, Rehash, Zombie
 from chaoskit.values.schedule import DELIVER, LOSE
@@ -153,6 +165,13 @@ def test_a_crash_publishes_no_more_than_a_batch_again(batch_size: int) -> None:
     plays = [[step[0] for step in model.play([Redeliver("e1", number)])] for number in after]
     assert max(steps.count(DELIVER) for steps in plays) - len(stream) == min(batch_size, 5)
     assert minimum(check(counts, EV, Outbox(batch_size=batch_size), faults={Duplicate}, seed=1)) == (1, [Duplicate])
+
+
+@pytest.mark.parametrize("broker", [Outbox(cursor="id"), Debezium(slot_lost=True, partitions=1)])
+def test_a_relay_has_no_word_for_what_it_never_saw(broker: Settings) -> None:
+    """What is lost on the way to a relay is missing from its trace, and no message of a queue that was dropped."""
+    trace = Scenario([Event("a", number) for number in range(3)], broker, [Lose("e2")]).trace()
+    assert re.sub(r"p\d/", "", trace) == "A:1 A:3"
 
 
 # Celery: what carries it, and what waits.
@@ -299,6 +318,21 @@ def test_what_is_terminated_is_never_taken_later() -> None:
 def test_without_acknowledgements_there_is_nothing_to_terminate() -> None:
     with pytest.raises(UsageError, match='on_error has no effect with ack_policy="none"'):
         JetStream(ack_policy="none", on_error="term")
+
+
+@pytest.mark.parametrize(("most", "first"), [(1, "e1"), (2, "e2")])
+def test_a_message_is_overtaken_where_another_one_may_be_out_with_it(most: int, first: str) -> None:
+    """max_ack_pending is all that may be out: of two, one is slow and the other one goes first."""
+    broker = JetStream(max_ack_pending=most, consumers=3)
+    assert next(step[2] for step in broker.model(FIVE).play([Overtake("e1", 0)])) == FIVE.ids.index(first)
+
+
+@pytest.mark.parametrize("broker", [JetStream(), RabbitMQ(), SqsFifo(), PubSub(ordering=True)])
+def test_each_number_of_held_messages_is_another_delivery(broker: Settings) -> None:
+    """A consumer that is taken for dead holds no more messages than there are."""
+    model = broker.model(FIVE)
+    holds, _ = model.arguments(Zombie, 0) or ((), ())
+    assert len({tuple(model.play([Zombie("e1", number, 2)])) for number in holds}) == len(holds) > 1
 
 
 # SQS FIFO: what is too old, and what is sent again too soon.

@@ -269,6 +269,13 @@ def test_rule_1_from_its_event_on_the_topic_has_more_partitions() -> None:
     assert steps("MMM", Rehash(2, 6), partitions=3) == "2@3:0 1@0:0 3@3:1"
 
 
+def test_rule_1_the_trace_says_from_where_on_the_topic_has_more_partitions() -> None:
+    """Before the first record that was sent by the new count, and once."""
+    trace = Scenario(events("MMM"), kafka(partitions=3), [Rehash(2, 6)]).trace()
+    assert trace.startswith("|grow 6 |put p3/2 A:p3/2 ")
+    assert trace.count("|grow") == 1
+
+
 def test_rule_1_producers_with_old_metadata_go_on_for_lag_events_of_the_key() -> None:
     """With lag=2 the next two events of the key, and only of that key, still go to the old partition."""
     assert (

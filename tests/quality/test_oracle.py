@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import chaoskit
-from chaoskit import Duplicate, Event, Kafka, Overtake, Scenario, UsageError
+from chaoskit import Celery, Duplicate, Event, Kafka, Lose, Overtake, Scenario, UsageError
 from chaoskit.invariants import final_state
 from chaoskit.search.oracle import Case, Subject
 from chaoskit.values.errors import NotDeterministic
@@ -92,6 +92,15 @@ def test_a_refusal_that_an_order_gives_too_is_across_keys_and_another_one_is_not
     assert run.outcome.refused
     assert not case.explained_by_order(run, [[0, 1]])
     assert case.explained_by_order(run, [[1, 0]])
+
+
+@pytest.mark.parametrize("lost", [(), ("e1",), ("e2",)])
+def test_what_is_lost_and_needed_by_nothing_is_all_that_is_left_out(lost: tuple[str, ...]) -> None:
+    """Whether the broker skips what is refused is asked only where something that came is refused without it."""
+    case = Case(Subject(overwrites, Celery(), (final_state(),)), Celery().model(chaoskit.Stream.of(ab())))
+    run = case.run([Lose(event) for event in lost])
+    assert run.outcome.lost == lost
+    assert case.left_out(run) == (lost, None)
 
 
 def test_the_likely_orders_are_by_first_and_by_last_delivery() -> None:

@@ -16,14 +16,17 @@ from chaoskit import (
     Duplicate,
     Event,
     InOrder,
+    Invariant,
     Kafka,
     PostgresQueue,
+    Redeliver,
     Rehash,
     SqsStandard,
     Verdict,
     check,
 )
 from chaoskit.brokers import Settings
+from chaoskit.invariants import final_state, no_error
 from chaoskit.strategies import events
 from handlers import name
 from handlers.buggy import BUGGY
@@ -108,6 +111,21 @@ def test_a_literal_stream_is_asked_as_it_is() -> None:
     verdict = searched(lambda deliver: set(sums(deliver)), Kafka(), stream)
     assert (verdict.status, verdict.reasons[0][: len(SIBLINGS)]) == ("unknown", SIBLINGS)
     assert searched(sums, Kafka(), stream).status == "held"
+
+
+@pytest.mark.parametrize("invariant", [no_error(), final_state()], ids=lambda invariant: invariant.name)
+def test_no_event_is_left_out_where_no_state_is_compared(invariant: Invariant) -> None:
+    """A run with all events but one is made only to see whether the state shows anything."""
+    runs: list[list[Any]] = []
+
+    def test(deliver: Any) -> int:
+        runs.append([])
+        deliver(lambda message: runs[-1].append(message.value))
+        return len(runs[-1])
+
+    stream = [Event("a", number) for number in (1, 2, 3)]
+    check(test, stream, Kafka(), invariants=[invariant], faults={Duplicate}, schedules=5, seed=1)
+    assert any(len(run) == 2 for run in runs) == (invariant.name == "final_state")
 
 
 def test_a_handler_that_needs_its_events_shows_nothing_by_failing() -> None:
@@ -203,3 +221,11 @@ def test_a_kind_that_changes_nothing_is_unknown_only_where_it_is_all() -> None:
     beside = searched(sums, Kafka(), stream, faults={Rehash, Duplicate})
     assert (beside.status, beside.tally.not_tried) == ("held", ("Rehash",))
     assert searched(sums, InOrder(), stream).status == "unknown"
+
+
+@pytest.mark.parametrize(("length", "whole"), [(2, True), (40, False)])
+def test_all_single_faults_are_claimed_only_where_all_were_run(length: int, whole: bool) -> None:
+    """Of a long stream there are more of them than schedules."""
+    stream = [Event("a", number) for number in range(length)]
+    verdict = check(sums, stream, Kafka(), faults={Redeliver}, schedules=20, seed=1)
+    assert (verdict.status, verdict.tally.all_singles) == ("held", whole)

@@ -22,8 +22,8 @@ from chaoskit.repro.replay import play
 from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events
 from chaoskit.values.errors import ReproError
-from chaoskit.values.faults import Fail, Lose
-from handlers.small import sums
+from chaoskit.values.faults import Fail, Lose, Rehash
+from handlers.small import counts, sums
 from models.systems import SYSTEMS
 
 EV = events(st.integers(1, 9), keys=st.just("a"), max_size=6)
@@ -89,6 +89,15 @@ def test_one_scenario_says_it_as_well() -> None:
     verdict = run(sums, lost)
     assert (verdict.status, verdict.notes) == ("held", (SAID.format("acks_late=False"),))
     assert run(sums, lost, loss="violation").status == "violated"
+
+
+def test_a_loss_that_takes_another_fault_was_tried() -> None:
+    """A group that begins at the latest loses what a new partition has: never without growth, and yet it did lose."""
+    broker = Kafka(auto_offset_reset="latest")
+    streams = events(st.integers(1, 9), keys=st.sampled_from(["a", "b"]), max_size=6)
+    tally = check(counts, streams, broker, faults={Lose, Rehash}, schedules=100, seed=1).tally
+    assert tally is not None
+    assert (tally.left_out, tally.not_tried) == (("Lose",), ())
 
 
 def test_a_decorated_test_keeps_its_loss() -> None:

@@ -174,6 +174,7 @@ def test_a_file_that_is_no_repro_any_more_does_not_stand_for_a_failure(tmp_path:
     second.write_text("{}")
     third = save(verdict_of(PLAIN), tmp_path)
     assert len({first, second, third}) == 3
+    assert third.name == f"{second.name.removesuffix('.json')}-2.json"
     assert read(third).faults == PLAIN.faults
     assert save(verdict_of(PLAIN), tmp_path) == third
 
@@ -275,6 +276,14 @@ def test_what_is_no_repro_file_is_one_line(tmp_path: Path, content: bytes, says:
     path.write_bytes(content)
     with pytest.raises(ReproError, match=says):
         read(path)
+
+
+def test_the_longest_id_is_read_and_a_longer_one_is_not(tmp_path: Path) -> None:
+    """Of an event and of the fault at it."""
+    longest, longer = (Scenario([Event("a", 1, id=id_)], Kafka(), [Duplicate(id_)]) for id_ in ("e" * 1000, "e" * 1001))
+    assert read(save(verdict_of(longest), tmp_path)).faults == longest.faults
+    with pytest.raises(ReproError, match=r"an id of about 1,001 characters; a repro file may have 1,000$"):
+        read(save(verdict_of(longer), tmp_path))
 
 
 def test_a_file_that_a_person_edited_stays_readable(tmp_path: Path) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from chaoskit import Event, Kafka, Redeliver, Stream
 from chaoskit.execution.execute import HungInOrder, where_it_hung
 from chaoskit.execution.limit import Hung, Limit
-from chaoskit.search.investigate import default_invariants
+from chaoskit.repro.files import read
+from chaoskit.repro.replay import play
+from chaoskit.search.investigate import default_invariants, hung_verdict
 from chaoskit.search.oracle import Subject
 from chaoskit.values.schedule import RESTART
 
@@ -84,6 +88,39 @@ def test_a_step_that_is_no_delivery_is_told_by_its_number(limit: Limit) -> None:
     hung.steps = case.steps(FAULTS)[:4]
     assert hung.steps[-1][0] == RESTART
     assert where_it_hung(hung) == "the test did not end within 0.2 s: at step 4"
+
+
+def sums_and_hangs_at_the_second_copy(deliver: Any) -> Any:
+    state, copies = {"sum": 0}, list[Any]()
+
+    def handle(message: Any) -> None:
+        if not message.value:
+            copies.append(message.id)
+            if len(copies) == 2:
+                wait_for_ever()
+        state["sum"] += message.value
+
+    deliver(handle)
+    return state
+
+
+def sums(deliver: Any) -> Any:
+    state = {"sum": 0}
+    deliver(lambda message: state.update(sum=state["sum"] + message.value))
+    return state
+
+
+def test_a_repaired_handler_goes_on_where_the_recorded_one_hung(limit: Limit, tmp_path: Path) -> None:
+    """The file ends with the step that did not end, and what comes behind it is delivered, too."""
+    stream = Stream.of([Event("a", 0), Event("a", 2), Event("a", 3)])
+    hangs = Subject(sums_and_hangs_at_the_second_copy, Kafka(), default_invariants(None), limit=limit)
+    with pytest.raises(Hung) as caught:
+        hangs.on(stream).run([Redeliver("e1", 0)])
+    verdict = attrs.evolve(hung_verdict(hangs, caught.value), test="test_a.py::test_a")
+    repro = read(verdict.save(tmp_path))
+    assert [step.event for step in repro.schedule if step.action == "deliver"] == ["e1", "e1"]
+    answer = play(repro, attrs.evolve(hangs, body=sums))
+    assert (answer.became, answer.reason) == ("FIXED", "")
 
 
 def test_in_order_it_is_an_error_that_says_where(limit: Limit) -> None:
