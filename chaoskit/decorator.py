@@ -14,20 +14,20 @@ import hypothesis
 from chaoskit import runner
 from chaoskit.brokers import Kafka
 from chaoskit.execution.event_loop import leaves_no_task, own_loop
-from chaoskit.execution.execute import Body, Deliver
-from chaoskit.execution.limit import Limit, Recorder
+from chaoskit.execution.execute import Body, Deliver, RunObserver
+from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
 from chaoskit.search.campaign import UNLIMITED
 from chaoskit.search.investigate import default_invariants, derive, investigate, question
 from chaoskit.search.oracle import Subject, poisons
 from chaoskit.values.epoch import checked_epoch, epoch_of
-from chaoskit.values.errors import ChaosFailure, UsageError
+from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.invariant import DIED, ENDED, HANG, Invariant
 from chaoskit.values.names import name_of
 from chaoskit.values.scenario import Broker, allowed_kinds
-from chaoskit.values.verdict import Loss, Verdict
+from chaoskit.values.verdict import ChaosFailure, Loss, Verdict
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -49,7 +49,7 @@ class Terms:
     epoch: float | None = None
 
     def subject(
-        self, body: Body, is_async: bool, limit: Limit | None = None, recorder: Recorder | None = None
+        self, body: Body, is_async: bool, limit: Limit | None = None, recorder: RunObserver | None = None
     ) -> Subject:
         """What is asked about this body."""
         return Subject(body, self.broker, self.invariants, is_async, limit, recorder, self.loss, self.poison)

@@ -12,8 +12,10 @@ from contextvars import ContextVar
 from typing import Any, NoReturn
 from unittest import SkipTest
 
-from chaoskit.execution.limit import Limit, Recorder
+from chaoskit.execution.execute import RunObserver
+from chaoskit.execution.limit import Limit
 from chaoskit.search.evidence import Evidence
+from chaoskit.search.investigate import derive
 from chaoskit.search.oracle import Subject
 from chaoskit.values.clock import today
 from chaoskit.values.epoch import seed_at
@@ -35,7 +37,7 @@ class Asked:
     """When the producer begins to send; None: when the seed was drawn."""
     limit: Limit | None = None
     """For each run of a test."""
-    recorder: Recorder | None = None
+    recorder: RunObserver | None = None
     evidence: Evidence | None = None
     """What earlier searches of the test have shown."""
     known: Collection[frozenset[FaultKind]] = ()
@@ -67,9 +69,7 @@ class Asked:
         raise SkipTest(why)
 
     def report(self, verdict: Verdict) -> str:
-        from chaoskit.report.terminal import as_text, headline
-
-        return f"{headline(verdict)}\n{as_text(verdict)}"
+        return verdict.report()
 
 
 _current: ContextVar[Asked | None] = ContextVar("chaoskit", default=None)
@@ -95,8 +95,6 @@ def fresh_seed() -> int:
 
 def as_seed(given: Any) -> int:
     """A seed as a number: Hypothesis takes any hashable, so that a text is one, too."""
-    from chaoskit.search.investigate import derive
-
     try:
         return int(given)
     except (TypeError, ValueError):

@@ -9,7 +9,7 @@ import functools
 import inspect
 import types
 from collections.abc import Callable, Collection, Coroutine, Generator, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 from unittest import SkipTest
 
 import attrs
@@ -76,6 +76,14 @@ class Script:
                 )
             answer = refused[i]
         return play
+
+
+class RunObserver(Protocol):
+    """Sees each run before it begins and after it has ended."""
+
+    def begins(self, script: Script) -> None: ...
+
+    def ends(self) -> None: ...
 
 
 @attrs.frozen(eq=False)
@@ -405,7 +413,8 @@ class Deliver:
         if inspect.iscoroutine(coroutine):
             hung.end(coroutine)
         hung.caught()
-        hung.script, hung.over = self._script, self._done
+        hung.stream, hung.faults = self._script.mailbox.model.stream, self._script.faults
+        hung.over = self._done
         played = len(self._steps) if self._done else self._at + 1
         hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
@@ -579,9 +588,8 @@ class HungInOrder(UsageError):
 
 def where_it_hung(hung: Hung) -> str:
     """What did not end, and for how long it was waited for."""
-    stream = hung.script.mailbox.model.stream
     if hung.steps and not hung.over and hung.steps[-1][0] == DELIVER:
-        event = stream[hung.steps[-1][2]].id
+        event = hung.stream[hung.steps[-1][2]].id
         return f"the handler did not return within {hung.seconds:g} s: step {len(hung.steps)}, the delivery of {event}"
     where = "after the deliveries" if hung.over else f"at step {len(hung.steps)}" if hung.steps else "before `deliver`"
     return f"the test did not end within {hung.seconds:g} s: {where}"

@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import CoroutineType, FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import attrs
 
 from chaoskit.values.clock import now
-
-if TYPE_CHECKING:
-    from chaoskit.execution.execute import Script
-    from chaoskit.values.schedule import Raw
+from chaoskit.values.event import Stream
+from chaoskit.values.faults import Fault
+from chaoskit.values.schedule import Raw
 
 LIMIT = 30.0
 """Seconds that one run may take where nobody says otherwise."""
@@ -45,12 +44,13 @@ class Hung(BaseException):
     own.
 
     Who catches it calls `caught` before anything else: until then it may be raised again.
-    `script` is what was played, `steps` what was played of it, with the step that did not end as the last, and
-    `refusals` the numbers of those that were refused. No steps: the test did not come to `deliver`. `over`: all were
-    played, and what comes after them does not end.
+    `stream` and `faults` are what was played, in order where `faults` is None; `steps` are those that were taken, with
+    the one that did not end as the last, and `refusals` the numbers of those that were refused. No steps: the test did
+    not come to `deliver`. `over`: all were taken, and what comes after them does not end.
     """
 
-    script: Script
+    stream: Stream
+    faults: tuple[Fault, ...] | None = None
     steps: Sequence[Raw] = ()
     refusals: Sequence[int] = ()
     over: bool = False
@@ -71,14 +71,6 @@ class Hung(BaseException):
     def __del__(self) -> None:
         """The end of the `except` that swallowed it, or of everything."""
         self._limit.swallowed(sys._getframe().f_back)
-
-
-class Recorder(Protocol):
-    """Told of each run before it begins and after it has ended."""
-
-    def begins(self, script: Script) -> None: ...
-
-    def ends(self) -> None: ...
 
 
 @attrs.define

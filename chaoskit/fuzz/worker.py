@@ -26,9 +26,9 @@ from chaoskit.search.investigate import kinds_left
 from chaoskit.search.oracle import Subject
 from chaoskit.values.clock import now
 from chaoskit.values.epoch import epoch_of
-from chaoskit.values.errors import ChaosFailure, CodecError
+from chaoskit.values.errors import CodecError
 from chaoskit.values.faults import KIND_BY_NAME, FaultKind, Lose
-from chaoskit.values.verdict import Verdict
+from chaoskit.values.verdict import ChaosFailure, Verdict
 
 ATTRIBUTE = "chaoskit_said"
 """What a test report carries home, also from another process."""

@@ -36,11 +36,11 @@ from chaoskit.search.evidence import Evidence
 from chaoskit.search.investigate import MEMORY_KEPT
 from chaoskit.search.oracle import Subject
 from chaoskit.values.duration import seconds, shown
-from chaoskit.values.errors import ChaosError, ChaosFailure, CodecError, ReproError
+from chaoskit.values.errors import ChaosError, CodecError, ReproError
 from chaoskit.values.invariant import DIED, HANG
 from chaoskit.values.names import from_here
 from chaoskit.values.texts import for_log, in_line
-from chaoskit.values.verdict import Verdict
+from chaoskit.values.verdict import ChaosFailure, Verdict
 
 PROPERTY = "chaoskit"
 REPRO = "chaoskit-repro"

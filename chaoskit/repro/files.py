@@ -16,10 +16,10 @@ from typing import Any, get_args
 
 import attrs
 import cattrs
+import hypothesis
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.strategies import configure_tagged_union
 
-from chaoskit import __version__
 from chaoskit.brokers import BROKERS, is_own
 from chaoskit.codec import Shown, decode, decode_plain, encode, lenient
 from chaoskit.repro import bounds
@@ -32,6 +32,7 @@ from chaoskit.values.scenario import Broker
 from chaoskit.values.schedule import ACTIONS, DELIVER_LIKE, Do, Raw, Step, to_raw
 from chaoskit.values.texts import visible
 from chaoskit.values.verdict import Loss, States, Verdict
+from chaoskit.version import __version__
 
 FORMAT = 1
 MOST_OF_STATES = 256 * 1024
@@ -327,8 +328,6 @@ def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Of what made the file."""
-    import hypothesis
-
     python = platform.python_version()
     return {"chaoskit": __version__, "hypothesis": str(hypothesis.__version__), "python": python}
 

@@ -13,6 +13,7 @@ from hypothesis.errors import StopTest
 from chaoskit.brokers import base_of
 from chaoskit.execution.execute import PASS_THROUGH, Run, where_it_hung
 from chaoskit.execution.limit import Hung
+from chaoskit.invariants import final_state
 from chaoskit.search.campaign import Campaign, Found, confirm, has_two_values
 from chaoskit.search.draw import draw_streams, strategy_of
 from chaoskit.search.evidence import ENOUGH_MONOTONOUS, Evidence
@@ -342,7 +343,7 @@ def fewest_that_hang(q: Question, hung: Hung) -> Verdict:
         return hung_under(q.subject, stream, faults) is not None
 
     shrinker = shrinker_for(q.subject, q.events, q.kinds, hangs, in_order=False)
-    faults, stream = hung.script.faults or (), hung.script.mailbox.model.stream
+    faults, stream = hung.faults or (), hung.stream
     if faults and limit is not None:
         with limit.tighter():
             smaller = shrinker.shrink(stream, faults)
@@ -367,8 +368,8 @@ def hung_under(subject: Subject, stream: Stream, faults: Plan) -> Hung | None:
 
 def hung_verdict(subject: Subject, hung: Hung) -> Verdict:
     """Violated, with the schedule up to the step that did not end."""
-    case = subject.on(hung.script.mailbox.model.stream)
-    faults = hung.script.faults or ()
+    case = subject.on(hung.stream)
+    faults = hung.faults or ()
     return Verdict(
         "violated",
         violations=(Violation(HANG, where_it_hung(hung)),),
@@ -432,8 +433,6 @@ def derive(seed: int, what: str) -> int:
 
 
 def default_invariants(invariants: Iterable[Invariant] | None) -> tuple[Invariant, ...]:
-    from chaoskit.invariants import final_state
-
     if invariants is None:
         return (final_state(),)
     found = tuple(invariants) if isinstance(invariants, Iterable) else (invariants,)

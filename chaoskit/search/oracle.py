@@ -10,8 +10,8 @@ from typing import Any, get_args
 import attrs
 
 from chaoskit.execution import forks
-from chaoskit.execution.execute import Body, Mailbox, ProcessEnded, Run, Script, execute
-from chaoskit.execution.limit import Hung, Limit, Recorder
+from chaoskit.execution.execute import Body, Mailbox, ProcessEnded, Run, RunObserver, Script, execute
+from chaoskit.execution.limit import Hung, Limit
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Stream
@@ -63,7 +63,7 @@ class Subject:
     invariants: tuple[Invariant, ...]
     is_async: bool = False
     limit: Limit | None = None
-    recorder: Recorder | None = None
+    recorder: RunObserver | None = None
     loss: Loss = attrs.field(default="left out", validator=_known_loss)
     poison: tuple[type[Exception], ...] = ()
     epoch: float = EPOCH

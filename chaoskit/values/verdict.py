@@ -114,3 +114,11 @@ class Verdict:
         from chaoskit.report.terminal import as_text, headline
 
         return f"{for_log(headline(self))}\n{as_text(self, width=width)}"
+
+
+class ChaosFailure(AssertionError):
+    """A chaos test failed: its verdict is violated or unknown. The text is the whole report."""
+
+    def __init__(self, report: str, verdict: Verdict) -> None:
+        super().__init__(for_log(report))
+        self.verdict = verdict

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDatabase
 
 import chaoskit
-from chaoskit import Event, Kafka, Redeliver, Scenario, Verdict, Violation
+from chaoskit import ChaosFailure, Event, Kafka, Redeliver, Scenario, Verdict, Violation
 from chaoskit.brokers import BROKERS
 from chaoskit.cli import main
 from chaoskit.fuzz.job import Finding
@@ -29,7 +29,7 @@ from chaoskit.repro.files import Repro, parse, read
 from chaoskit.repro.replay import Answer, play
 from chaoskit.search.investigate import default_invariants
 from chaoskit.search.oracle import Subject
-from chaoskit.values.errors import ChaosFailure, ReproError
+from chaoskit.values.errors import ReproError
 from chaoskit.values.texts import for_log, one_line
 from models.systems import SYSTEMS
 from plugin.projects import FIXED, HEAD, WALLET, Project
