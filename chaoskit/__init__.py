@@ -59,7 +59,7 @@ _HOMES = {
     "Zombie": "values.faults",
     "chaos": "decorator",
     "check": "api",
-    "replay": "replay_file",
+    "replay": "api",
     "run": "api",
     "__version__": "version",
 }
@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from chaoskit import invariants as invariants
     from chaoskit import strategies as strategies
     from chaoskit.api import check as check
+    from chaoskit.api import replay as replay
     from chaoskit.api import run as run
     from chaoskit.brokers import Anything as Anything
     from chaoskit.brokers import Celery as Celery
@@ -112,7 +113,6 @@ if TYPE_CHECKING:
     from chaoskit.brokers import SqsStandard as SqsStandard
     from chaoskit.brokers import Webhook as Webhook
     from chaoskit.decorator import chaos as chaos
-    from chaoskit.replay_file import replay as replay
     from chaoskit.traces import Permitted as Permitted
     from chaoskit.values.errors import ChaosError as ChaosError
     from chaoskit.values.errors import ImpossibleFault as ImpossibleFault

@@ -85,7 +85,7 @@ class Worker:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        chosen = [item for item in items if hasattr(getattr(item, "obj", None), "chaos_terms")]
+        chosen = [item for item in items if hasattr(getattr(item, "obj", None), "chaos_options")]
         others = [item for item in items if item not in chosen]
         if others:
             config.hook.pytest_deselected(items=others)
@@ -109,7 +109,7 @@ class Worker:
         item._report_sections.clear()  # pytest keeps what was captured for as long as the item lives
         if self.recorder is not None:
             self.recorder.test = item.nodeid
-            self.recorder.broker = item.obj.chaos_terms.broker  # type: ignore[attr-defined]
+            self.recorder.broker = item.obj.chaos_options.broker  # type: ignore[attr-defined]
         return FuzzAsked(item, self, memory)
 
     def budget(self, number: int, tests: int) -> float:
@@ -174,17 +174,17 @@ class FuzzAsked(PytestAsked):
         """Failures that somebody else has found, first; they are not looked for again."""
         if self._item.get_closest_marker("xfail"):
             pytest.skip("marked xfail: that it fails is known")
-        terms = self._terms
+        options = self._options
         for repro, text, source in self._foreign():
             if repro.path.name in self._memory.played or (self.first and repro.path.name.endswith(AS_MET)):
                 continue
             self._memory.played.add(repro.path.name)
-            if self.take_up(repro, subject, terms.across_keys):
+            if self.take_up(repro, subject, options.across_keys):
                 continue
-            answer = self._play(repro, subject, terms.across_keys, text)
+            answer = self._play(repro, subject, options.across_keys, text)
             self._note(answer, repro, text, source)
         self.known = tuple(self._memory.known.values())
-        left = kinds_left(subject.broker, terms.faults, self.known)
+        left = kinds_left(subject.broker, options.faults, self.known)
         self._left_out = subject.leaves_out(left)
         self._exhausted = not left or frozenset() in self.known
         return Verdict("held", test=self.test) if self._exhausted else None

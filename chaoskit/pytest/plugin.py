@@ -145,7 +145,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    if not hasattr(getattr(item, "obj", None), "chaos_terms"):
+    if not hasattr(getattr(item, "obj", None), "chaos_options"):
         return (yield)
     from chaoskit import runner
     from chaoskit.pytest.session import PytestAsked, allow_fixtures

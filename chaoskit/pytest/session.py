@@ -18,11 +18,11 @@ from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocat
 from hypothesis import HealthCheck
 from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDatabase
 
-from chaoskit.decorator import SCHEDULES, Terms
+from chaoskit.decorator import SCHEDULES, ChaosOptions
 from chaoskit.execution.execute import ReferenceRefused
 from chaoskit.execution.limit import LIMIT, Limit, why_no_limit
 from chaoskit.pytest.progress import Progress, stderr_of
-from chaoskit.pytest.replay import NOT_COLLECTED, Sink, outside
+from chaoskit.pytest.replay import NOT_COLLECTED, Sink
 from chaoskit.pytest.reports import on_github, write_reports
 from chaoskit.report.github import Entry, entry_of, packed
 from chaoskit.report.summary import traceback_of
@@ -31,6 +31,7 @@ from chaoskit.repro.corpus import Corpus, database_of
 from chaoskit.repro.files import Repro, document, read, save, slug, text_of, write
 from chaoskit.repro.replay import Answer, play
 from chaoskit.repro.subprocess import VARIABLE, play_apart, play_here
+from chaoskit.repro.test_file import outside
 from chaoskit.runner import Asked, as_seed
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.investigate import MEMORY_KEPT
@@ -91,9 +92,9 @@ class PytestAsked(Asked):
         self._entry: Entry | None = None
 
     @property
-    def _terms(self) -> Terms:
-        terms: Terms = self._item.obj.chaos_terms  # type: ignore[attr-defined]
-        return terms
+    def _options(self) -> ChaosOptions:
+        options: ChaosOptions = self._item.obj.chaos_options  # type: ignore[attr-defined]
+        return options
 
     @property
     def _directory(self) -> Path:
@@ -140,14 +141,14 @@ class PytestAsked(Asked):
         if self.budget is not None:
             time += f" of {shown(self.budget)}"
         else:
-            tried += f" of {self.schedules or self._terms.schedules or SCHEDULES:,}"
+            tried += f" of {self.schedules or self._options.schedules or SCHEDULES:,}"
         met = "; a failure was found and is made minimal" if self._has_met else ""
         return f"chaoskit: {self.test}: {tried} schedules, {time}{met}"
 
     # Saved repros.
 
     def before_search(self, subject: Subject) -> Verdict | None:
-        across = self._terms.across_keys
+        across = self._options.across_keys
         if _REPLAYS in self._config.stash:
             return self._replay_only(subject, across)
         for repro in self.saved_repros():
@@ -233,8 +234,8 @@ class PytestAsked(Asked):
                     return play_apart(attrs.evolve(repro, path=path), self._config.rootpath, limit)
             if told is None:
                 return play_apart(repro, self._config.rootpath, limit)
-            return play_here(repro, subject, Path(told), across_keys=across, faults=self._terms.faults)
-        return play(repro, subject, across_keys=across, faults=self._terms.faults)
+            return play_here(repro, subject, Path(told), across_keys=across, faults=self._options.faults)
+        return play(repro, subject, across_keys=across, faults=self._options.faults)
 
     def _replay_only(self, subject: Subject, across: str) -> Verdict:
         """--chaos-replay: the answers of this test's files; the first that fails is the verdict."""
@@ -475,7 +476,7 @@ def is_not_replayed(config: pytest.Config, path: Path) -> bool:
 
 def select_replayed(config: pytest.Config, items: list[pytest.Item]) -> None:
     wanted = {repro.test for repro in config.stash[_REPLAYS]}
-    chosen = [item for item in items if item.nodeid in wanted and hasattr(getattr(item, "obj", None), "chaos_terms")]
+    chosen = [item for item in items if item.nodeid in wanted and hasattr(getattr(item, "obj", None), "chaos_options")]
     missing = sorted(wanted - {item.nodeid for item in chosen})
     if missing and not _sinks(config):
         raise pytest.UsageError(f"--chaos-replay: {NOT_COLLECTED.format(test=missing[0])}")

@@ -221,7 +221,7 @@ def test_a_function_that_is_imported_already_is_not_for_a_file_to_call(
         path = tmp_path / "a.json"
         path.write_text(changed(test=test))
         monkeypatch.chdir(Path(__file__).parent)
-        monkeypatch.setattr("chaoskit.replay_file.replay_with_pytest", _by_pytest)
+        monkeypatch.setattr("chaoskit.pytest.replay.replay_with_pytest", _by_pytest)
         with pytest.raises(ReproError, match="not called"):
             chaoskit.replay(path)
 

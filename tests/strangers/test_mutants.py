@@ -166,7 +166,7 @@ def no_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(repros: Any, directory: Path, rootdir: Path | None = None) -> list[Answer]:
         return [Answer("CANNOT REPLAY", repro.path, repro.test, "another test") for repro in repros]
 
-    monkeypatch.setattr("chaoskit.replay_file.replay_with_pytest", none)
+    monkeypatch.setattr("chaoskit.pytest.replay.replay_with_pytest", none)
 
 
 def warmed_up(path: Path, data: dict[str, Any]) -> None:
