@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 import attrs
 import hypothesis
 
-from chaoskit import runner
 from chaoskit.brokers import Kafka
 from chaoskit.execution.event_loop import leaves_no_task, own_loop
 from chaoskit.execution.execute import Body, Deliver, RunObserver
 from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
+from chaoskit.runner import Runner, SearchOptions, current
 from chaoskit.search.campaign import UNLIMITED
 from chaoskit.search.investigate import default_invariants, derive, investigate, question
 from chaoskit.search.oracle import Subject, poisons
@@ -258,44 +258,41 @@ def _arguments(function: Callable[..., Any], positional: tuple[Any, ...], named:
 
 def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
     """Saved repros first, then the search. The verdict knows the test and its seed."""
-    asked = runner.current()
+    runner = current()
     with bound(wrapper, fixtures) as test:
-        subject = test.subject(limit=asked.limit, observer=asked.recorder)
-        with quiet(), asked.limited():
-            verdict = asked.before_search(subject)
-            if verdict is None:
-                verdict = _search(wrapper, subject, test.options, fixtures, asked)
+        subject = test.subject(limit=runner.limit, observer=runner.observer)
+        with quiet(), runner.limited():
+            begun = runner.before_search(subject)
+            verdict = begun if isinstance(begun, Verdict) else _search(wrapper, subject, fixtures, runner, begun)
         if verdict.status == "violated":
             _show_output(subject, verdict)
-    return attrs.evolve(verdict, test=asked.test or name_of(wrapper))
+    return attrs.evolve(verdict, test=runner.test or name_of(wrapper))
 
 
-def _search(
-    wrapper: Any, subject: Subject, options: ChaosOptions, fixtures: Iterable[str], asked: runner.Asked
-) -> Verdict:
-    name = asked.test or name_of(wrapper)
-    seed, chosen = asked.seed(wrapper._hypothesis_internal_use_seed)
-    begins = next(epoch for epoch in (options.epoch, asked.epoch, epoch_of(seed)) if epoch is not None)
-    subject = attrs.evolve(subject, epoch=begins)
+def _search(wrapper: Any, subject: Subject, fixtures: Iterable[str], runner: Runner, search: SearchOptions) -> Verdict:
+    options: ChaosOptions = wrapper.chaos_options
+    name = runner.test or name_of(wrapper)
+    seed, chosen = runner.seed(wrapper._hypothesis_internal_use_seed)
+    begins = next(epoch for epoch in (options.epoch, search.epoch, epoch_of(seed)) if epoch is not None)
     examples = [_literal(example) for example in getattr(wrapper, "hypothesis_explicit_examples", ())]
     verdict = investigate(
         question(
-            subject,
+            attrs.evolve(subject, epoch=begins),
             options.events,
             faults=options.faults,
-            schedules=asked.schedules or (UNLIMITED if asked.budget is not None else options.schedules or SCHEDULES),
-            budget=asked.budget,
-            patience=None if asked.schedules or options.schedules else asked.patience,
+            schedules=search.schedules or (UNLIMITED if search.budget is not None else options.schedules or SCHEDULES),
+            budget=search.budget,
+            patience=None if search.schedules or options.schedules else search.patience,
             seed=derive(seed, name),
             streams=_explicit_streams(wrapper),
             across_keys=options.across_keys,
             digest=None if chosen else name.encode(),
             examples=examples,
             fixtures=[fixture for fixture in fixtures if fixture != "self"],
-            evidence=asked.evidence,
-            known=asked.known,
-            met=asked.met,
-            first=asked.first,
+            evidence=search.evidence,
+            known=search.known,
+            met=runner.on_failure,
+            first=search.resume_from,
         )
     )
     return attrs.evolve(verdict, seed=seed)
@@ -329,10 +326,11 @@ def _show_output(subject: Subject, verdict: Verdict) -> None:
 def _pronounce(verdict: Verdict, options: ChaosOptions) -> None:
     """Pass, skip or fail, with everything that is to be said."""
     __tracebackhide__ = True
-    asked = runner.current()
+    runner = current()
     if verdict.status == "held":
-        asked.tell(verdict)
+        runner.passed(verdict)
         return
     if verdict.status == "unknown" and options.allow_unknown is not None:
-        asked.skip(f"chaoskit: {options.allow_unknown} ({'; '.join(verdict.reasons)})", verdict)
-    raise ChaosFailure(asked.report(verdict), verdict)
+        runner.skip(f"chaoskit: {options.allow_unknown} ({'; '.join(verdict.reasons)})", verdict)
+    runner.failed(verdict)
+    raise ChaosFailure(runner.text(verdict), verdict)

@@ -10,7 +10,7 @@ import pytest
 
 from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.recorder import last_run
-from chaoskit.pytest.session import replay_command, repro_directory
+from chaoskit.pytest.saved import replay_command, repro_directory
 from chaoskit.report.terminal import as_text, headline
 from chaoskit.repro.files import encode_step, failure_name, file_name, parse, text_of, write
 from chaoskit.repro.subprocess import play_apart
