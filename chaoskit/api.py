@@ -11,14 +11,15 @@ from typing import Any
 import attrs
 
 from chaoskit.decorator import BoundTest, ChaosOptions, bound
-from chaoskit.execution.execute import Deliver
+from chaoskit.execution.deliver import Deliver
 from chaoskit.execution.limit import LIMIT, limited
-from chaoskit.repro.files import Repro, read
+from chaoskit.repro.read import Repro, read
 from chaoskit.repro.replay import Answer, play
 from chaoskit.repro.test_file import outside
 from chaoskit.runner import fresh_seed
-from chaoskit.search.investigate import investigate, question, run_one
+from chaoskit.search.investigate import investigate, question
 from chaoskit.search.oracle import CheckerFailed
+from chaoskit.search.verdicts import run_one
 from chaoskit.values.epoch import checked_epoch, epoch_of
 from chaoskit.values.errors import ReproError, UsageError
 from chaoskit.values.faults import FaultKind

@@ -12,10 +12,11 @@ import attrs
 import hypothesis
 
 from chaoskit.brokers import Kafka
+from chaoskit.execution.deliver import Body, Deliver
 from chaoskit.execution.event_loop import leaves_no_task, own_loop
-from chaoskit.execution.execute import Body, Deliver, RunObserver
 from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
+from chaoskit.execution.script import RunObserver
 from chaoskit.runner import Runner, SearchOptions, current
 from chaoskit.search.campaign import UNLIMITED
 from chaoskit.search.investigate import default_invariants, derive, investigate, question
@@ -220,6 +221,7 @@ def bound(test: Any, fixtures: Mapping[str, Any] | None = None) -> Iterator[Boun
 
         def body(deliver: Deliver) -> Any:
             returned = run(**given, deliver=deliver)
+            # The plugins that run async tests drop what these return: it was left at `deliver`.
             return deliver.returned if function.chaos_async else returned
 
         yield BoundTest(body, function.chaos_async, name_of(inspect.unwrap(function)), function.chaos_options)
@@ -291,8 +293,8 @@ def _search(wrapper: Any, subject: Subject, fixtures: Iterable[str], runner: Run
             fixtures=[fixture for fixture in fixtures if fixture != "self"],
             evidence=search.evidence,
             known=search.known,
-            met=runner.on_failure,
-            first=search.resume_from,
+            on_failure=runner.on_failure,
+            resume_from=search.resume_from,
         )
     )
     return attrs.evolve(verdict, seed=seed)

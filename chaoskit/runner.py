@@ -14,8 +14,8 @@ from unittest import SkipTest
 
 import attrs
 
-from chaoskit.execution.execute import RunObserver
 from chaoskit.execution.limit import Limit
+from chaoskit.execution.script import RunObserver
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.investigate import derive
 from chaoskit.search.oracle import Subject
@@ -76,7 +76,7 @@ class Runner(Protocol):
     def skip(self, why: str, verdict: Verdict) -> NoReturn: ...
 
     def failed(self, verdict: Verdict) -> None:
-        """Keep what is to be kept of a test that failed or has shown nothing: files, pages."""
+        """The test failed or has shown nothing: write the files that are to be written."""
 
     def text(self, verdict: Verdict) -> str:
         """The report of a test that failed, after `failed`."""

@@ -19,7 +19,7 @@ from chaoskit.report.lines import json_lines
 from chaoskit.report.page import page
 from chaoskit.report.picture import svg
 from chaoskit.report.saved import saved_replay, saved_report, saved_verdict
-from chaoskit.repro.files import Repro, read, refused_as_one_line
+from chaoskit.repro.read import Repro, read, refused_as_one_line
 from chaoskit.values.errors import ReproError
 from chaoskit.values.texts import in_line
 

@@ -25,7 +25,8 @@ from chaoskit.pytest.saved import UNSHRUNK, replay_command, repro_directory
 from chaoskit.report.github import packed
 from chaoskit.report.saved import saved_report
 from chaoskit.report.terminal import plain
-from chaoskit.repro.files import failure_name, file_name_of, read, refused_as_one_line, write
+from chaoskit.repro.read import read, refused_as_one_line
+from chaoskit.repro.write import failure_name, file_name_of, write
 from chaoskit.values.clock import now
 from chaoskit.values.errors import ReproError
 

@@ -19,8 +19,9 @@ from chaoskit.pytest.session import options_of, width_of
 from chaoskit.report.github import entry_of, packed
 from chaoskit.report.terminal import as_text, headline
 from chaoskit.repro.corpus import Corpus
-from chaoskit.repro.files import Repro, document, failure_name, file_name, file_name_of, slug, text_of
+from chaoskit.repro.read import Repro
 from chaoskit.repro.replay import Answer
+from chaoskit.repro.write import document, failure_name, file_name, file_name_of, slug, text_of
 from chaoskit.runner import SearchOptions
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.evidence import Evidence
@@ -96,7 +97,7 @@ class SliceRunner:
         """Failures that somebody else has found, first; they are not looked for again."""
         if self._item.get_closest_marker("xfail"):
             pytest.skip("marked xfail: that it fails is known")
-        for foreign in list(self._foreign()):
+        for foreign in list(self._foreign()):  # read before one is played, which may take its file away
             self._try(foreign, subject)
         known = tuple(self._memory.known.values())
         left = kinds_left(subject.broker, self._options.faults, known)
@@ -143,8 +144,8 @@ class SliceRunner:
         """Keep a failure in a file, in the corpus and as a page. `played`: the file that has it already."""
         verdict = attrs.evolve(verdict, test=self.test)
         assert verdict.scenario is not None
-        kept = self._repros.save(verdict, played)
-        saved = Path(kept.path).name
+        file = self._repros.save(verdict, played)
+        saved = Path(file.path).name
         try:
             text = text_of(document(verdict))
         except CodecError:
@@ -152,12 +153,12 @@ class SliceRunner:
         name = failure_name(file_name(verdict), text) if text else f"{slug(self.test)}: {headline(verdict)}"
         self._memory.known[name] = frozenset(type(fault) for fault in verdict.scenario.faults)
         self._memory.played |= {name, saved}
-        file, line, _ = self._item.location
+        source_file, line, _ = self._item.location
         self._findings.append(
             Finding(
-                name, text, headline(verdict), self._text(verdict, kept.replay, saved), source,
-                trouble="" if saved else kept.replay, saved=saved, file=file, line=line,
-                github=packed(entry_of(verdict, replay=kept.replay)) if on_github() else "",
+                name, text, headline(verdict), self._text(verdict, file.replay, saved), source,
+                trouble="" if saved else file.replay, saved=saved, file=source_file, line=line,
+                github=packed(entry_of(verdict, replay=file.replay)) if on_github() else "",
             )
         )  # fmt: skip
         if text and source != "corpus" and self._slice.corpus is not None:

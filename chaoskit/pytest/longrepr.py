@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from _pytest._code.code import ReprEntryNative, ReprExceptionInfo, ReprFileLocation, ReprTraceback
 
-from chaoskit.execution.execute import ReferenceRefused
+from chaoskit.execution.failures import ReferenceRefused
 from chaoskit.report.summary import traceback_of
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.texts import for_log

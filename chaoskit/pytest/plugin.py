@@ -102,7 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
             database_of(config.getoption("chaos_corpus"), config.rootpath)
         except UsageError as error:
             raise pytest.UsageError(f"--chaos-corpus: {error}") from None
-    config.pluginmanager.register(Summary(_width(config)), "chaoskit-summary")
+    config.pluginmanager.register(TerminalSummary(_width(config)), "chaoskit-summary")
     if "chaoskit_fuzz" in getattr(config, "workerinput", {}):
         from chaoskit.fuzz.worker import work_for_xdist
 
@@ -182,8 +182,8 @@ def _write(terminal: Any, line: str) -> None:
     terminal.write_line(for_log(line))
 
 
-class Summary:
-    """What the passing chaos tests have shown, and how to replay the failures, as told at the end; also for reports
+class TerminalSummary:
+    """What the passing chaos tests have shown, and how to replay the failures, printed at the end; also for reports
     that come from xdist's workers. `width`: columns of the terminal in which this is read; 120 in a log."""
 
     def __init__(self, width: int) -> None:

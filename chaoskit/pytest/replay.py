@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-from chaoskit.repro.files import Repro
+from chaoskit.repro.read import Repro
 from chaoskit.repro.replay import Answer
 from chaoskit.repro.test_file import outside, root_of
 

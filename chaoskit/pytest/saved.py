@@ -14,10 +14,11 @@ import attrs
 import pytest
 
 from chaoskit.decorator import ChaosOptions
-from chaoskit.repro.files import Repro, read, save, slug, write
+from chaoskit.repro.read import Repro, read
 from chaoskit.repro.replay import Answer, play
-from chaoskit.repro.subprocess import VARIABLE, play_apart, play_here
+from chaoskit.repro.subprocess import VARIABLE, play_as_subprocess, play_in_subprocess
 from chaoskit.repro.test_file import outside
+from chaoskit.repro.write import save, slug, write
 from chaoskit.search.oracle import Subject
 from chaoskit.values.errors import CodecError, ReproError
 from chaoskit.values.event import Stream
@@ -77,14 +78,14 @@ class SavedRepros:
         across, faults = self.options.across_keys, self.options.faults
         if not repro.breaks(DIED):
             return play(repro, subject, across_keys=across, faults=faults)
-        told, limit = os.environ.get(VARIABLE), self.config.getoption("chaos_limit")
-        if told is not None:
-            return play_here(repro, subject, Path(told), across_keys=across, faults=faults)
+        status, limit = os.environ.get(VARIABLE), self.config.getoption("chaos_limit")
+        if status is not None:
+            return play_as_subprocess(repro, subject, Path(status), across_keys=across, faults=faults)
         if text is None:
-            return play_apart(repro, self.config.rootpath, limit)
+            return play_in_subprocess(repro, self.config.rootpath, limit)
         with TemporaryDirectory(prefix="chaoskit-") as directory:
             path = write(Path(directory), "shared.json", text)
-            return play_apart(attrs.evolve(repro, path=path), self.config.rootpath, limit)
+            return play_in_subprocess(attrs.evolve(repro, path=path), self.config.rootpath, limit)
 
     def resume(self, repro: Repro, subject: Subject) -> bool:
         """Whether this is a failure that a run left behind when it was stopped. If it still fails the search begins

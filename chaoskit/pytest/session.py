@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck
 
 from chaoskit.decorator import SCHEDULES, ChaosOptions
-from chaoskit.execution.execute import RunObserver
+from chaoskit.execution.script import RunObserver
 from chaoskit.pytest.limits import armed, limit_of
 from chaoskit.pytest.longrepr import longrepr_of
 from chaoskit.pytest.progress import Progress
@@ -21,7 +21,7 @@ from chaoskit.pytest.replay_option import REPLAYED, is_replay, replayed, sinks
 from chaoskit.pytest.reports import on_github, write_reports
 from chaoskit.pytest.saved import Saved, SavedRepros, in_words
 from chaoskit.pytest.shared import share, shared_failure
-from chaoskit.report.github import Entry, entry_of, packed
+from chaoskit.report.github import ReportEntry, entry_of, packed
 from chaoskit.report.terminal import as_text, headline, held_lines
 from chaoskit.runner import Runner, SearchOptions, as_seed, fresh_seed
 from chaoskit.search.evidence import Evidence
@@ -75,7 +75,7 @@ class PytestRunner:
         self._line = ""
         self._headline = ""
         self._memory = ""
-        self._entry: Entry | None = None
+        self._entry: ReportEntry | None = None
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """--chaos-seed, then @seed, then --hypothesis-seed; else random, or fixed under Hypothesis' CI profile."""
@@ -151,14 +151,14 @@ class PytestRunner:
             lines.remove(MEMORY_KEPT)
             self._memory = MEMORY_KEPT
         lines += self._notes
-        self._entry = Entry(self._item.nodeid, "held", "; ".join(lines).removeprefix("held: "))
+        self._entry = ReportEntry(self._item.nodeid, "held", "; ".join(lines).removeprefix("held: "))
         if not is_replay(self._config):
             trouble = write_reports(self._config, attrs.evolve(verdict, test=self.test))
             lines += [trouble] if trouble else []
         self._line = "\n".join(lines)
 
     def skip(self, why: str, verdict: Verdict) -> NoReturn:
-        self._entry = Entry(self._item.nodeid, "skipped", why)
+        self._entry = ReportEntry(self._item.nodeid, "skipped", why)
         pytest.skip(why)
 
     def failed(self, verdict: Verdict) -> None:
@@ -196,7 +196,7 @@ class PytestRunner:
         if not on_github() or sinks(self._config):
             return ""
         if self._entry is None and excinfo is not None and report.failed:
-            self._entry = Entry(self._item.nodeid, "error", f"{excinfo.type.__name__}: {excinfo.value}")
+            self._entry = ReportEntry(self._item.nodeid, "error", f"{excinfo.type.__name__}: {excinfo.value}")
         return packed(self._entry) if self._entry is not None else ""
 
 

@@ -10,7 +10,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDa
 
 from chaoskit.pytest.saved import SavedRepros
 from chaoskit.repro.corpus import Corpus, database_of
-from chaoskit.repro.files import document, text_of
+from chaoskit.repro.write import document, text_of
 from chaoskit.search.oracle import Subject
 from chaoskit.values.errors import CodecError
 from chaoskit.values.verdict import Verdict

@@ -104,7 +104,7 @@ class Verdict:
         Raises ReproError where there is nothing to save (the verdict is not violated), CodecError where an
         event's value has no encoding; it says where what can be saved without it is.
         """
-        from chaoskit.repro.files import save
+        from chaoskit.repro.write import save
 
         return save(self, Path(directory))
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import chaoskit
 from chaoskit import Duplicate, Event, Kafka, Overtake, Redeliver, Scenario
-from chaoskit.execution.execute import Deliver
+from chaoskit.execution.deliver import Deliver
 from chaoskit.invariants import always, final_state
-from chaoskit.repro.files import read
+from chaoskit.repro.read import read
 from chaoskit.search.states import MOST_STEPS
 from chaoskit.strategies import events
 from chaoskit.values.errors import ReproError

@@ -25,7 +25,7 @@ from chaoskit.fuzz.screen import Screen
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.repro import bounds
 from chaoskit.repro.corpus import MOST_ENTRIES, Corpus, _key
-from chaoskit.repro.files import Repro, parse, read
+from chaoskit.repro.read import Repro, parse, read
 from chaoskit.repro.replay import Answer, play
 from chaoskit.search.investigate import default_invariants
 from chaoskit.search.oracle import Subject

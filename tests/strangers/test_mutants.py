@@ -111,7 +111,7 @@ def is_shown(path: Path, how: list[str]) -> Result:
 def _unreadable(path: Path) -> bool:
     """What reading refuses may be refused as whatever Python says of it; what was read is shown."""
     try:
-        chaoskit.repro.files.read(path)  # type: ignore[attr-defined]
+        chaoskit.repro.read.read(path)  # type: ignore[attr-defined]
     except ReproError:
         return True
     return False

@@ -56,7 +56,7 @@ MAY_IMPORT = {
 """Who may know what, by the room that the module is in."""
 
 UP = {
-    ("chaoskit.values.verdict", "chaoskit.repro.files"): "Verdict.save writes the file: the contract has it there",
+    ("chaoskit.values.verdict", "chaoskit.repro.write"): "Verdict.save writes the file: the contract has it there",
     ("chaoskit.values.verdict", "chaoskit.report.terminal"): "Verdict.report writes the text, likewise",
     ("chaoskit.pytest.plugin", "chaoskit.fuzz.worker"): "in a job, the plugin of a worker hands over to it",
 }

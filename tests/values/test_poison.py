@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from chaoskit import Event, Message, UsageError, chaos, check
 from chaoskit.brokers import Celery, JetStream, Kafka, Kinesis, RabbitMQ, Settings, SqsFifo
 from chaoskit.decorator import bound
-from chaoskit.execution.execute import ReferenceRefused
+from chaoskit.execution.failures import ReferenceRefused
 from chaoskit.invariants import final_state, no_error
-from chaoskit.repro.files import read
+from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
 from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events

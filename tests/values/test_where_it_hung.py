@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chaoskit import Event, Kafka, Redeliver, Stream
-from chaoskit.execution.execute import HungInOrder, where_it_hung
+from chaoskit.execution.failures import HungInOrder, where_it_hung
 from chaoskit.execution.limit import Hung, Limit
 from chaoskit.search.investigate import default_invariants
 from chaoskit.search.oracle import Subject
