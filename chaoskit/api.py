@@ -13,9 +13,9 @@ import attrs
 from chaoskit.decorator import BoundTest, ChaosOptions, bound
 from chaoskit.execution.deliver import Deliver
 from chaoskit.execution.limit import LIMIT, limited
+from chaoskit.repro.location import outside
 from chaoskit.repro.read import Repro, read
 from chaoskit.repro.replay import Answer, play
-from chaoskit.repro.test_file import outside
 from chaoskit.runner import fresh_seed
 from chaoskit.search.investigate import investigate, question
 from chaoskit.search.oracle import CheckerFailed

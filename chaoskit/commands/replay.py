@@ -18,9 +18,9 @@ from chaoskit.pytest.replay import replay_with_pytest
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.terminal import report
 from chaoskit.repro import bounds
+from chaoskit.repro.location import outside, root_of
 from chaoskit.repro.read import Repro, read, refused_as_one_line
 from chaoskit.repro.replay import EXIT_CODES, Answer
-from chaoskit.repro.test_file import outside, root_of
 from chaoskit.values.errors import ReproError
 from chaoskit.values.texts import in_line
 

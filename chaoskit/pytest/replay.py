@@ -11,9 +11,9 @@ from pathlib import Path
 import attrs
 import pytest
 
+from chaoskit.repro.location import outside, root_of
 from chaoskit.repro.read import Repro
 from chaoskit.repro.replay import Answer
-from chaoskit.repro.test_file import outside, root_of
 
 NOT_COLLECTED = (
     "{test} is not a chaos test that pytest collects by itself here (testpaths, python_files, what it ignores), and no "

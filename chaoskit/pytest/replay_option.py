@@ -8,8 +8,8 @@ import pytest
 
 from chaoskit.pytest.replay import NOT_COLLECTED, Sink
 from chaoskit.pytest.saved import SavedRepros
+from chaoskit.repro.location import outside
 from chaoskit.repro.read import Repro, read
-from chaoskit.repro.test_file import outside
 from chaoskit.search.oracle import Subject
 from chaoskit.values.errors import ReproError
 from chaoskit.values.names import from_here

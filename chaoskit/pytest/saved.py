@@ -14,10 +14,10 @@ import attrs
 import pytest
 
 from chaoskit.decorator import ChaosOptions
+from chaoskit.repro.location import outside
 from chaoskit.repro.read import Repro, read
 from chaoskit.repro.replay import Answer, play
 from chaoskit.repro.subprocess import VARIABLE, play_as_subprocess, play_in_subprocess
-from chaoskit.repro.test_file import outside
 from chaoskit.repro.write import save, slug, write
 from chaoskit.search.oracle import Subject
 from chaoskit.values.errors import CodecError, ReproError
