@@ -16,7 +16,7 @@ from benchmarks.subjects import of_the_tests
 from chaoskit import Event, Kafka, Redeliver, Scenario, run
 from chaoskit.fuzz.job import SLICE
 from chaoskit.repro.corpus import Corpus, database_of
-from chaoskit.repro.files import document, text_of
+from chaoskit.repro.write import document, text_of
 
 EXPECTED = Expected(1.8, at_least=True)
 LOOKS = 200

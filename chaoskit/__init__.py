@@ -9,14 +9,12 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
-
 _HOMES = {
     "Anything": "brokers",
     "BatchSwap": "values.faults",
     "Celery": "brokers",
     "ChaosError": "values.errors",
-    "ChaosFailure": "values.errors",
+    "ChaosFailure": "values.verdict",
     "DeadLetter": "values.faults",
     "Debezium": "brokers",
     "Duplicate": "values.faults",
@@ -61,14 +59,15 @@ _HOMES = {
     "Zombie": "values.faults",
     "chaos": "decorator",
     "check": "api",
-    "replay": "replay_file",
+    "replay": "api",
     "run": "api",
+    "__version__": "version",
 }
 
 _ROOMS = ("codec", "invariants", "strategies")
 """Modules that are found without importing them by name: `chaoskit.codec.register(…)`."""
 
-__all__ = list(_HOMES)
+__all__ = [name for name in _HOMES if name != "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -90,6 +89,7 @@ if TYPE_CHECKING:
     from chaoskit import invariants as invariants
     from chaoskit import strategies as strategies
     from chaoskit.api import check as check
+    from chaoskit.api import replay as replay
     from chaoskit.api import run as run
     from chaoskit.brokers import Anything as Anything
     from chaoskit.brokers import Celery as Celery
@@ -113,10 +113,8 @@ if TYPE_CHECKING:
     from chaoskit.brokers import SqsStandard as SqsStandard
     from chaoskit.brokers import Webhook as Webhook
     from chaoskit.decorator import chaos as chaos
-    from chaoskit.replay_file import replay as replay
     from chaoskit.traces import Permitted as Permitted
     from chaoskit.values.errors import ChaosError as ChaosError
-    from chaoskit.values.errors import ChaosFailure as ChaosFailure
     from chaoskit.values.errors import ImpossibleFault as ImpossibleFault
     from chaoskit.values.errors import UsageError as UsageError
     from chaoskit.values.event import Event as Event
@@ -139,4 +137,6 @@ if TYPE_CHECKING:
     from chaoskit.values.scenario import Scenario as Scenario
     from chaoskit.values.schedule import Schedule as Schedule
     from chaoskit.values.schedule import Step as Step
+    from chaoskit.values.verdict import ChaosFailure as ChaosFailure
     from chaoskit.values.verdict import Verdict as Verdict
+    from chaoskit.version import __version__ as __version__

@@ -1,21 +1,27 @@
-"""chaoskit without pytest: `check` and `run`."""
+"""What is called from Python: `check`, `run` and `replay`."""
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import attrs
 
-from chaoskit.brokers import Kafka
-from chaoskit.decorated import Given, called_with_deliver
-from chaoskit.execution.execute import Deliver
-from chaoskit.execution.limit import LIMIT, Limit, limited
+from chaoskit.decorator import BoundTest, ChaosOptions, bound
+from chaoskit.execution.deliver import Deliver
+from chaoskit.execution.limit import LIMIT, limited
+from chaoskit.repro.location import outside
+from chaoskit.repro.read import Repro, read
+from chaoskit.repro.replay import Answer, play
 from chaoskit.runner import fresh_seed
-from chaoskit.search.investigate import default_invariants, investigate, question, run_one
-from chaoskit.search.oracle import CheckerFailed, Subject, poisons
+from chaoskit.search.investigate import investigate, question
+from chaoskit.search.oracle import CheckerFailed
+from chaoskit.search.verdicts import run_one
 from chaoskit.values.epoch import checked_epoch, epoch_of
-from chaoskit.values.errors import UsageError
+from chaoskit.values.errors import ReproError, UsageError
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.invariant import Invariant
 from chaoskit.values.scenario import Broker, Scenario
@@ -60,12 +66,10 @@ def check(
     """
     if seed is None:
         seed = fresh_seed()
-    with called_with_deliver(test) as given, limited(_seconds(limit)) as armed:
-        if given.terms is not None:
-            if faults is None and without is None:
-                faults, without = _kinds(given.terms, broker)
-            broker = given.terms.broker if broker is None else broker
-        subject = _subject(given, Kafka() if broker is None else broker, invariants, loss, poison, armed)
+    with bound(test) as given, limited(_seconds(limit)) as armed:
+        if faults is None and without is None:
+            faults, without = _kinds(given.options, broker)
+        subject = given.subject(broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         across_keys = _across_keys(given, across_keys)
         verdict = investigate(
@@ -96,8 +100,8 @@ def run(
     """
     if not isinstance(scenario, Scenario):
         raise UsageError(f"run(scenario={scenario!r}): a Scenario(events, broker, faults) is needed")
-    with called_with_deliver(test) as given, limited(_seconds(limit)) as armed:
-        subject = _subject(given, scenario.broker, invariants, loss, poison, armed)
+    with bound(test) as given, limited(_seconds(limit)) as armed:
+        subject = given.subject(broker=scenario.broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
         subject = attrs.evolve(subject, epoch=scenario.epoch)
         across_keys = _across_keys(given, across_keys)
         try:
@@ -110,16 +114,16 @@ def run(
     return attrs.evolve(verdict, test=given.name)
 
 
-def _kinds(terms: Any, broker: Broker | None) -> tuple[Any, Any]:
+def _kinds(options: ChaosOptions, broker: Broker | None) -> tuple[Any, Any]:
     """`faults` and `without` of a decorated test. Without some means all but these of another broker, too."""
-    return (terms.faults, None) if broker is None or terms.without is None else (None, terms.without)
+    return (options.faults, None) if broker is None or options.without is None else (None, options.without)
 
 
-def _epoch(given: Given, asked: float | None, seed: int) -> float:
+def _epoch(test: BoundTest, asked: float | None, seed: int) -> float:
     """What is asked, else what the decorator says, else what the seed knows."""
     epoch = checked_epoch(asked)
-    if epoch is None and given.terms is not None:
-        epoch = given.terms.epoch
+    if epoch is None:
+        epoch = test.options.epoch
     return epoch_of(seed) if epoch is None else epoch
 
 
@@ -129,28 +133,69 @@ def _seconds(limit: Any) -> float | None:
     raise UsageError(f"limit={limit!r}: a number of seconds, or None for no limit, is needed")
 
 
-def _subject(
-    given: Given,
-    broker: Broker,
-    invariants: Iterable[Invariant] | None,
-    loss: Loss | None,
-    poison: Iterable[type[Exception]] | None,
-    limit: Limit | None,
-) -> Subject:
-    terms = given.terms
-    if invariants is None and terms is not None:
-        invariants = terms.invariants
-    if loss is None:
-        loss = "left out" if terms is None else terms.loss
-    if poison is None:
-        poison = () if terms is None else terms.poison
-    checked = default_invariants(invariants)
-    return Subject(given.body, broker, checked, given.is_async, limit, loss=loss, poison=poisons(poison))
-
-
-def _across_keys(given: Given, asked: str | None) -> str:
+def _across_keys(test: BoundTest, asked: str | None) -> str:
     if asked is None:
-        return "violation" if given.terms is None else str(given.terms.across_keys)
+        return test.options.across_keys
     if asked not in ("violation", "any"):
         raise UsageError(f"across_keys={asked!r}: 'violation' or 'any' is needed")
     return asked
+
+
+def replay(path: str | Path) -> Verdict:
+    """Play a repro file against the test that it names: "held" if it is fixed or no longer possible, else "violated".
+
+    A test whose module is imported and that needs no fixtures is called directly; any other is run by pytest, from
+    the current directory. Raises ReproError where the file cannot be read or replayed.
+    """
+    repro = read(Path(path))
+    answer = _played_here(repro) or _played_by_pytest(repro)
+    if answer.became == "CANNOT REPLAY":
+        raise ReproError(f"{path}: {answer.reason}")
+    if answer.verdict is None:
+        return Verdict("held", notes=(f"no longer possible: {answer.reason}",), test=repro.test)
+    return answer.verdict
+
+
+def _played_here(repro: Repro) -> Answer | None:
+    found = _imported(repro.test)
+    if found is None:
+        return None
+    broker = None
+    if not hasattr(found, "chaos_options"):
+        if repro.own_broker is not None:
+            name = repro.own_broker["kind"]
+            why = f"its broker is {name}, a class of your own, which only a test can name: @chaos(…, {name}())"
+            return Answer("CANNOT REPLAY", repro.path, repro.test, why)
+        broker = repro.broker
+    elif inspect.signature(found).parameters:
+        return None
+    with bound(found, {}) as test, limited() as limit:
+        subject = test.subject(broker=broker, limit=limit)
+        return play(repro, subject, across_keys=test.options.across_keys, faults=test.options.faults)
+
+
+def _imported(test: str) -> Any:
+    """The chaos test, or the function of `deliver`, of this name in a module below the current directory that is
+    imported already; nothing is imported for it. Any other function is not for a file to call."""
+    file, _, name = test.partition("::")
+    if not name or "::" in name or "[" in name:
+        return None
+    if outside(test, Path.cwd()):
+        return None
+    wanted = Path(file).resolve()
+    for module in list(sys.modules.values()):
+        origin = getattr(module, "__file__", None)
+        if origin and Path(origin).resolve() == wanted:
+            found = vars(module).get(name)
+            return found if inspect.isfunction(found) and _is_chaos_test(found) else None
+    return None
+
+
+def _is_chaos_test(found: Any) -> bool:
+    return hasattr(found, "chaos_options") or list(inspect.signature(found).parameters) == ["deliver"]
+
+
+def _played_by_pytest(repro: Repro) -> Answer:
+    from chaoskit.pytest.replay import replay_with_pytest
+
+    return replay_with_pytest([repro], Path.cwd())[0]

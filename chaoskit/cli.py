@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from chaoskit import __version__
 from chaoskit.commands.brokers import brokers
 from chaoskit.commands.fuzz import fuzz
 from chaoskit.commands.init import init
 from chaoskit.commands.replay import replay
 from chaoskit.commands.show import show
+from chaoskit.version import __version__
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

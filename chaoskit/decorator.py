@@ -4,55 +4,83 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import attrs
 import hypothesis
 
-from chaoskit import runner
 from chaoskit.brokers import Kafka
+from chaoskit.execution.deliver import Body, Deliver
 from chaoskit.execution.event_loop import leaves_no_task, own_loop
-from chaoskit.execution.execute import Body, Deliver
-from chaoskit.execution.limit import Limit, Recorder
+from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
+from chaoskit.execution.script import RunObserver
+from chaoskit.runner import Runner, SearchOptions, current
 from chaoskit.search.campaign import UNLIMITED
 from chaoskit.search.investigate import default_invariants, derive, investigate, question
 from chaoskit.search.oracle import Subject, poisons
 from chaoskit.values.epoch import checked_epoch, epoch_of
-from chaoskit.values.errors import ChaosFailure, UsageError
+from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.invariant import DIED, ENDED, HANG, Invariant
 from chaoskit.values.names import name_of
 from chaoskit.values.scenario import Broker, allowed_kinds
-from chaoskit.values.verdict import Loss, Verdict
+from chaoskit.values.verdict import ChaosFailure, Loss, Verdict
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-@attrs.frozen(eq=False)
-class Terms:
-    """What `@chaos` was given."""
+@attrs.frozen(kw_only=True, eq=False)
+class ChaosOptions:
+    """What `@chaos` was given. A plain function has what stands here."""
 
-    events: Any
-    broker: Broker
-    faults: frozenset[FaultKind] | None
-    invariants: tuple[Invariant, ...]
-    schedules: int | None
-    allow_unknown: str | None
-    across_keys: str
+    events: Any = None
+    broker: Broker = attrs.field(factory=Kafka)
+    faults: frozenset[FaultKind] | None = None
     without: frozenset[FaultKind] | None = None
+    invariants: tuple[Invariant, ...] = attrs.field(factory=lambda: default_invariants(None))
+    schedules: int | None = None
+    allow_unknown: str | None = None
+    across_keys: str = "violation"
     loss: Loss = "left out"
     poison: tuple[type[Exception], ...] = ()
     epoch: float | None = None
 
+
+@attrs.frozen(eq=False)
+class BoundTest:
+    """A test that lacks nothing but `deliver`: its fixtures are given."""
+
+    body: Body
+    is_async: bool
+    name: str
+    options: ChaosOptions
+
     def subject(
-        self, body: Body, is_async: bool, limit: Limit | None = None, recorder: Recorder | None = None
+        self,
+        *,
+        broker: Broker | None = None,
+        invariants: Iterable[Invariant] | None = None,
+        loss: Loss | None = None,
+        poison: Iterable[type[Exception]] | None = None,
+        limit: Limit | None = None,
+        observer: RunObserver | None = None,
     ) -> Subject:
-        """What is asked about this body."""
-        return Subject(body, self.broker, self.invariants, is_async, limit, recorder, self.loss, self.poison)
+        """The test as it is searched: with its own options where others are not given here. Raises UsageError."""
+        options = self.options
+        return Subject(
+            self.body,
+            options.broker if broker is None else broker,
+            options.invariants if invariants is None else default_invariants(invariants),
+            self.is_async,
+            limit,
+            observer,
+            options.loss if loss is None else loss,
+            options.poison if poison is None else poisons(poison),
+        )
 
 
 @attrs.define(eq=False)
@@ -78,7 +106,7 @@ def chaos(
     loss: Loss = "left out",
     poison: Iterable[type[Exception]] = (),
     epoch: float | None = None,
-) -> Callable[[Function], Function]:
+) -> Callable[[Decorated], Decorated]:
     """Run the decorated test under every kind of delivery that `broker` can make.
 
     The test has a parameter `deliver`, calls it once with its handler and returns the final state, which is
@@ -110,31 +138,31 @@ def chaos(
     left_out = None if without is None else frozenset(allowed_kinds(broker, None)) - (kinds or frozenset())
     if allow_unknown is not None and (not isinstance(allow_unknown, str) or not allow_unknown.strip()):
         raise UsageError(f"allow_unknown={allow_unknown!r}: say in words why nothing can be shown")
-    terms = Terms(
-        events, broker, kinds, default_invariants(invariants), schedules, allow_unknown, across_keys, left_out, loss,
-        poisons(poison), checked_epoch(epoch),
+    options = ChaosOptions(
+        events=events, broker=broker, faults=kinds, without=left_out, invariants=default_invariants(invariants),
+        schedules=schedules, allow_unknown=allow_unknown, across_keys=across_keys, loss=loss, poison=poisons(poison),
+        epoch=checked_epoch(epoch),
     )  # fmt: skip
-    number = SCHEDULES if schedules is None else schedules
-    question(
-        terms.subject(lambda deliver: None, False),
-        events,
-        faults=kinds,
-        schedules=number,
-        seed=0,
-        across_keys=across_keys,
-    )
+    _check(options)
 
-    def decorate(test: Function) -> Function:
-        return _wrapped(test, terms)  # type: ignore[return-value]
+    def decorate(test: Decorated) -> Decorated:
+        return _wrapped(test, options)  # type: ignore[return-value]
 
     return decorate
+
+
+def _check(options: ChaosOptions) -> None:
+    """Raise UsageError at import, and not when the test runs."""
+    subject = BoundTest(lambda deliver: None, False, "", options).subject()
+    number = SCHEDULES if options.schedules is None else options.schedules
+    question(subject, options.events, faults=options.faults, schedules=number, seed=0, across_keys=options.across_keys)
 
 
 SCHEDULES = 1000
 """Distinct schedules of a test where nobody says how many."""
 
 
-def _wrapped(test: Callable[..., Any], terms: Terms) -> Callable[..., None]:
+def _wrapped(test: Callable[..., Any], options: ChaosOptions) -> Callable[..., None]:
     signature = inspect.signature(test)
     if "deliver" not in signature.parameters:
         raise UsageError(f"{test.__name__} has no parameter `deliver`: write def {test.__name__}(deliver): …")
@@ -144,9 +172,9 @@ def _wrapped(test: Callable[..., Any], terms: Terms) -> Callable[..., None]:
     @functools.wraps(test)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         __tracebackhide__ = True
-        given = dict(zip([name for name in names if name != "deliver"], args, strict=False)) | kwargs
-        verdict = conduct(wrapper, given)
-        _pronounce(verdict, terms)
+        fixtures = dict(zip([name for name in names if name != "deliver"], args, strict=False)) | kwargs
+        verdict = conduct(wrapper, fixtures)
+        _pronounce(verdict, options)
 
     wrapper.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[p for name, p in signature.parameters.items() if name != "deliver"],
@@ -154,7 +182,7 @@ def _wrapped(test: Callable[..., Any], terms: Terms) -> Callable[..., None]:
     )
     wrapper.is_hypothesis_test = True  # type: ignore[attr-defined]
     wrapper.hypothesis = Handle(_reporting(leaves_no_task(test)) if is_async else test)  # type: ignore[attr-defined]
-    wrapper.chaos_terms = terms  # type: ignore[attr-defined]
+    wrapper.chaos_options = options  # type: ignore[attr-defined]
     wrapper.chaos_async = is_async  # type: ignore[attr-defined]
     for name in ("_hypothesis_internal_use_seed", "_hypothesis_internal_use_settings"):
         if not hasattr(wrapper, name):
@@ -174,57 +202,99 @@ def _reporting(test: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def subject_of(wrapper: Any, given: dict[str, Any]) -> Iterator[Subject]:
-    """The decorated test with its fixtures, as something that can be run on any stream."""
-    terms: Terms = wrapper.chaos_terms
-    with own_loop(wrapper.hypothesis.inner_test) as run:
+def bound(test: Any, fixtures: Mapping[str, Any] | None = None) -> Iterator[BoundTest]:
+    """`test` as something that takes `deliver` alone, its coroutine run to the end.
+
+    A decorated test has its `fixtures` by name; without them it may be wrapped in functools.partial, which gives it
+    them, and may be a method of an instance. Raises UsageError where it needs more than it is given.
+    """
+    function, positional, named = _taken_apart(test)
+    if not hasattr(function, "chaos_options"):
+        if not callable(test):
+            raise UsageError(f"test={test!r}: a function of `deliver` is needed, got {type(test).__name__}")
+        with own_loop(leaves_no_task(test)) as run:
+            is_async = inspect.iscoroutinefunction(test)
+            yield BoundTest(lambda deliver: run(deliver), is_async, name_of(function), ChaosOptions())
+        return
+    given = _arguments(function, positional, named) if fixtures is None else fixtures
+    with own_loop(function.hypothesis.inner_test) as run:
 
         def body(deliver: Deliver) -> Any:
             returned = run(**given, deliver=deliver)
-            return deliver.returned if wrapper.chaos_async else returned
+            # The plugins that run async tests drop what these return: it was left at `deliver`.
+            return deliver.returned if function.chaos_async else returned
 
-        asked = runner.current()
-        yield terms.subject(body, wrapper.chaos_async, asked.limit, asked.recorder)
+        yield BoundTest(body, function.chaos_async, name_of(inspect.unwrap(function)), function.chaos_options)
 
 
-def conduct(wrapper: Any, given: dict[str, Any]) -> Verdict:
+def _taken_apart(test: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    """The function below partials and bound methods, and what these give it."""
+    positional: tuple[Any, ...] = ()
+    named: dict[str, Any] = {}
+    while True:
+        if isinstance(test, functools.partial):
+            positional, named = test.args + positional, test.keywords | named
+            test = test.func
+        elif inspect.ismethod(test):
+            positional = (test.__self__, *positional)
+            test = test.__func__
+        else:
+            return test, positional, named
+
+
+def _arguments(function: Callable[..., Any], positional: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """By name: `deliver` may stand anywhere among them."""
+    signature = inspect.signature(function)
+    try:
+        return dict(signature.bind(*positional, **named).arguments)
+    except TypeError as error:
+        parameters = signature.parameters
+        lacking = [name for name in list(parameters)[len(positional) :] if name not in named]
+        name = getattr(function, "__name__", "test")
+        if "self" in lacking:
+            hint = f"give the method of an instance, {function.__qualname__.rpartition('.')[0]}().{name}"
+        else:
+            hint = f"give what it takes: functools.partial({name}, {', '.join(f'{p}={p}' for p in lacking)})"
+        raise UsageError(f"{name} cannot be called: {error}; {hint if lacking else f'it takes {signature}'}") from None
+
+
+def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
     """Saved repros first, then the search. The verdict knows the test and its seed."""
-    terms: Terms = wrapper.chaos_terms
-    asked = runner.current()
-    with subject_of(wrapper, given) as subject:
-        with quiet(), asked.limited():
-            verdict = asked.before_search(subject)
-            if verdict is None:
-                verdict = _search(wrapper, subject, terms, given, asked)
+    runner = current()
+    with bound(wrapper, fixtures) as test:
+        subject = test.subject(limit=runner.limit, observer=runner.observer)
+        with quiet(), runner.limited():
+            begun = runner.before_search(subject)
+            verdict = begun if isinstance(begun, Verdict) else _search(wrapper, subject, fixtures, runner, begun)
         if verdict.status == "violated":
             _show_output(subject, verdict)
-    return attrs.evolve(verdict, test=asked.test or name_of(wrapper))
+    return attrs.evolve(verdict, test=runner.test or name_of(wrapper))
 
 
-def _search(wrapper: Any, subject: Subject, terms: Terms, given: dict[str, Any], asked: runner.Asked) -> Verdict:
-    name = asked.test or name_of(wrapper)
-    seed, chosen = asked.seed(wrapper._hypothesis_internal_use_seed)
-    begins = next(epoch for epoch in (terms.epoch, asked.epoch, epoch_of(seed)) if epoch is not None)
-    subject = attrs.evolve(subject, epoch=begins)
+def _search(wrapper: Any, subject: Subject, fixtures: Iterable[str], runner: Runner, search: SearchOptions) -> Verdict:
+    options: ChaosOptions = wrapper.chaos_options
+    name = runner.test or name_of(wrapper)
+    seed, chosen = runner.seed(wrapper._hypothesis_internal_use_seed)
+    begins = next(epoch for epoch in (options.epoch, search.epoch, epoch_of(seed)) if epoch is not None)
     examples = [_literal(example) for example in getattr(wrapper, "hypothesis_explicit_examples", ())]
     verdict = investigate(
         question(
-            subject,
-            terms.events,
-            faults=terms.faults,
-            schedules=asked.schedules or (UNLIMITED if asked.budget is not None else terms.schedules or SCHEDULES),
-            budget=asked.budget,
-            patience=None if asked.schedules or terms.schedules else asked.patience,
+            attrs.evolve(subject, epoch=begins),
+            options.events,
+            faults=options.faults,
+            schedules=search.schedules or (UNLIMITED if search.budget is not None else options.schedules or SCHEDULES),
+            budget=search.budget,
+            patience=None if search.schedules or options.schedules else search.patience,
             seed=derive(seed, name),
             streams=_explicit_streams(wrapper),
-            across_keys=terms.across_keys,
+            across_keys=options.across_keys,
             digest=None if chosen else name.encode(),
             examples=examples,
-            fixtures=[parameter for parameter in given if parameter != "self"],
-            evidence=asked.evidence,
-            known=asked.known,
-            met=asked.met,
-            first=asked.first,
+            fixtures=[fixture for fixture in fixtures if fixture != "self"],
+            evidence=search.evidence,
+            known=search.known,
+            on_failure=runner.on_failure,
+            resume_from=search.resume_from,
         )
     )
     return attrs.evolve(verdict, seed=seed)
@@ -255,13 +325,14 @@ def _show_output(subject: Subject, verdict: Verdict) -> None:
     subject.on(verdict.scenario.stream).run(verdict.scenario.faults)
 
 
-def _pronounce(verdict: Verdict, terms: Terms) -> None:
+def _pronounce(verdict: Verdict, options: ChaosOptions) -> None:
     """Pass, skip or fail, with everything that is to be said."""
     __tracebackhide__ = True
-    asked = runner.current()
+    runner = current()
     if verdict.status == "held":
-        asked.tell(verdict)
+        runner.passed(verdict)
         return
-    if verdict.status == "unknown" and terms.allow_unknown is not None:
-        asked.skip(f"chaoskit: {terms.allow_unknown} ({'; '.join(verdict.reasons)})", verdict)
-    raise ChaosFailure(asked.report(verdict), verdict)
+    if verdict.status == "unknown" and options.allow_unknown is not None:
+        runner.skip(f"chaoskit: {options.allow_unknown} ({'; '.join(verdict.reasons)})", verdict)
+    runner.failed(verdict)
+    raise ChaosFailure(runner.text(verdict), verdict)

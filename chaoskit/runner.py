@@ -1,6 +1,6 @@
-"""What the runner around a chaos test knows: who the test is, the options, where repros are kept.
+"""What surrounds a chaos test: who the test is, how much is searched, and what becomes of its verdict.
 
-The pytest plugin puts its own in place for each test; without pytest the defaults here hold.
+The pytest plugin puts its own runner in place for each test; without pytest `PlainRunner` holds.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ import secrets
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 from unittest import SkipTest
 
-from chaoskit.execution.limit import Limit, Recorder
+import attrs
+
+from chaoskit.execution.limit import Limit
+from chaoskit.execution.script import RunObserver
 from chaoskit.search.evidence import Evidence
+from chaoskit.search.investigate import derive
 from chaoskit.search.oracle import Subject
 from chaoskit.values.clock import today
 from chaoskit.values.epoch import seed_at
@@ -22,10 +26,10 @@ from chaoskit.values.faults import Fault, FaultKind
 from chaoskit.values.verdict import Verdict
 
 
-class Asked:
-    """Nobody around: no options, no repros, everything that is to be said is raised."""
+@attrs.frozen(kw_only=True, eq=False)
+class SearchOptions:
+    """How much a runner wants to be searched, and from where on. None: as the test itself says, or the defaults."""
 
-    test: str | None = None
     schedules: int | None = None
     budget: float | None = None
     """Seconds for each test."""
@@ -33,55 +37,95 @@ class Asked:
     """Seconds after which no new stream is begun where nobody says how much is to be tried."""
     epoch: float | None = None
     """When the producer begins to send; None: when the seed was drawn."""
-    limit: Limit | None = None
-    """For each run of a test."""
-    recorder: Recorder | None = None
     evidence: Evidence | None = None
     """What earlier searches of the test have shown."""
     known: Collection[frozenset[FaultKind]] = ()
     """Kinds of fault that are known to fail together, and are not tried again."""
-    first: Sequence[tuple[Stream, tuple[Fault, ...]]] = ()
-    """Scenarios that a run had met which was stopped before it could make them minimal."""
+    resume_from: Sequence[tuple[Stream, tuple[Fault, ...]]] = ()
+    """Failures that were found by a run which was stopped before it could make them minimal."""
+
+
+class Runner(Protocol):
+    """What `@chaos` asks of whatever runs the test."""
+
+    @property
+    def test(self) -> str | None:
+        """The name of the test; None where nobody has collected it."""
+
+    @property
+    def limit(self) -> Limit | None:
+        """For each run of the test."""
+
+    @property
+    def observer(self) -> RunObserver | None: ...
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
-        """The seed, and whether somebody chose it."""
-        if decorated is not None:
-            return as_seed(decorated), True
-        return fresh_seed(), False
+        """The seed, and whether somebody chose it. `decorated`: the argument of Hypothesis' @seed."""
 
-    def limited(self) -> AbstractContextManager[None]:
+    def limited(self) -> AbstractContextManager[object]:
         """Within this the limit holds."""
+
+    def before_search(self, subject: Subject) -> Verdict | SearchOptions:
+        """How to search; or a verdict without a search, such as of a saved repro that still fails."""
+
+    def on_failure(self, verdict: Verdict) -> None:
+        """The search has found a failure, which is not minimal yet."""
+
+    def passed(self, verdict: Verdict) -> None: ...
+
+    def skip(self, why: str, verdict: Verdict) -> NoReturn: ...
+
+    def failed(self, verdict: Verdict) -> None:
+        """The test failed or has shown nothing: write the files that are to be written."""
+
+    def text(self, verdict: Verdict) -> str:
+        """The report of a test that failed, after `failed`."""
+
+
+class PlainRunner:
+    """No runner at all: no options, no repros, and a failure is raised with its report."""
+
+    test: str | None = None
+    limit: Limit | None = None
+    observer: RunObserver | None = None
+
+    def seed(self, decorated: Any) -> tuple[int, bool]:
+        return (fresh_seed(), False) if decorated is None else (as_seed(decorated), True)
+
+    def limited(self) -> AbstractContextManager[object]:
         return nullcontext()
 
-    def before_search(self, subject: Subject) -> Verdict | None:
-        """A verdict that makes the search unnecessary, such as of a saved repro that still fails."""
-        return None
+    def before_search(self, subject: Subject) -> Verdict | SearchOptions:
+        return SearchOptions()
 
-    def met(self, verdict: Verdict) -> None:
-        """The search met a failure, which is not minimal yet."""
+    def on_failure(self, verdict: Verdict) -> None:
+        pass
 
-    def tell(self, verdict: Verdict) -> None:
-        """The test passed."""
+    def passed(self, verdict: Verdict) -> None:
+        pass
 
     def skip(self, why: str, verdict: Verdict) -> NoReturn:
         raise SkipTest(why)
 
-    def report(self, verdict: Verdict) -> str:
-        from chaoskit.report.terminal import as_text, headline
+    def failed(self, verdict: Verdict) -> None:
+        pass
 
-        return f"{headline(verdict)}\n{as_text(verdict)}"
-
-
-_current: ContextVar[Asked | None] = ContextVar("chaoskit", default=None)
+    def text(self, verdict: Verdict) -> str:
+        return verdict.report()
 
 
-def current() -> Asked:
-    return _current.get() or Asked()
+_current: ContextVar[Runner | None] = ContextVar("chaoskit", default=None)
+
+
+def current() -> Runner:
+    """The runner around the present test."""
+    return _current.get() or PlainRunner()
 
 
 @contextmanager
-def around(asked: Asked) -> Iterator[None]:
-    token = _current.set(asked)
+def within(runner: Runner) -> Iterator[None]:
+    """Within this it is the runner of the test that is called."""
+    token = _current.set(runner)
     try:
         yield
     finally:
@@ -95,8 +139,6 @@ def fresh_seed() -> int:
 
 def as_seed(given: Any) -> int:
     """A seed as a number: Hypothesis takes any hashable, so that a text is one, too."""
-    from chaoskit.search.investigate import derive
-
     try:
         return int(given)
     except (TypeError, ValueError):

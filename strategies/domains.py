@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
@@ -86,8 +87,6 @@ def _iban(number: int) -> str:
 
 
 def _year() -> tuple[Any, Any]:
-    from datetime import datetime
-
     return datetime(2025, 1, 1), datetime(2025, 12, 31)
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from chaoskit import Duplicate, Event, Redeliver, check
 from chaoskit.brokers import BROKERS, Kafka
-from chaoskit.execution.execute import Deliver
+from chaoskit.execution.deliver import Deliver
 from chaoskit.report.broker_facts import facts
 from chaoskit.values.event import Message
 

@@ -15,6 +15,8 @@ from types import ModuleType
 
 import pytest
 
+import chaoskit
+
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -122,3 +124,8 @@ def test_ci_tests_each_python_that_is_there_once_and_needs_none(tmp_path: Path) 
     )
     assert found == [((3, 12), Path("/a b/python3.12")), ((3, 13), Path("/a/python3.13"))]
     assert all((ROOT / path).exists() for path in others.FAST)
+
+
+def test_the_version_is_the_same_wherever_it_stands() -> None:
+    """What the package says of itself, and what its index says."""
+    assert PROJECT["version"] == chaoskit.__version__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
@@ -16,13 +16,11 @@ from chaoskit.models.producer import Home
 from chaoskit.models.queue.model import QueueModel, QueueSettings
 from chaoskit.models.queue.policy import Leasing
 from chaoskit.models.stored import Growth
+from chaoskit.traces import LogRules, Permitted, QueueRules, judge_log, judge_queue, parse
 from chaoskit.values.errors import StreamError, UsageError, did_you_mean
 from chaoskit.values.event import Event, Stream
 from chaoskit.values.faults import KINDS, Duplicate, Fail, FaultKind, Redeliver, Zombie
 from chaoskit.values.schedule import Schedule, Step
-
-if TYPE_CHECKING:
-    from chaoskit.traces import LogRules, Permitted, QueueRules
 
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
 
@@ -208,8 +206,6 @@ class Settings:
         `bool()` of the answer is yes or no; printed, it names the first word that could not be, and the rules that
         refuse it. The notation stands in docs/brokers.md. Raises UsageError for a trace that cannot be read.
         """
-        from chaoskit.traces import LogRules, judge_log, judge_queue, parse
-
         rules = self.rules()
         read = parse(trace)
         return judge_log(rules, read) if isinstance(rules, LogRules) else judge_queue(rules, read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import click
 from rich.console import RenderableType
@@ -22,8 +23,6 @@ class own_errors:
         if isinstance(error, click.ClickException):
             error.message = one_line(error.message, LONGEST_MESSAGE)  # type: ignore[misc]
         elif isinstance(error, Exception) and not isinstance(error, BrokenPipeError):
-            import traceback
-
             say("".join(traceback.format_exception(error)), err=True, end="")
             say("chaoskit: an error of chaoskit itself; please report it with the lines above", err=True)
             sys.exit(3)

@@ -10,7 +10,7 @@ import click
 
 from chaoskit.brokers import BROKERS
 from chaoskit.commands.console import own_errors, say
-from chaoskit.generate.plan import Change, Plan, carry_out, plan, repository
+from chaoskit.generate.plan import Change, InitPlan, carry_out, plan, repository
 from chaoskit.values.errors import UsageError, did_you_mean
 
 
@@ -47,7 +47,7 @@ def _broker(name: str) -> str:
     return by_name[name.lower()]
 
 
-def _init(found: Plan, handler: str | None, broker: str, yes: bool, dry_run: bool) -> int:
+def _init(found: InitPlan, handler: str | None, broker: str, yes: bool, dry_run: bool) -> int:
     for change in found.changes:
         _show(change, with_text=not yes)
     for note in found.notes:

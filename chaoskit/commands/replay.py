@@ -14,11 +14,12 @@ from rich.text import Text
 
 from chaoskit.commands.console import own_errors, say, show_renderable, write_out
 from chaoskit.generate.as_test import regression_test
-from chaoskit.pytest.replay import outside, replay_with_pytest, root_of
+from chaoskit.pytest.replay import replay_with_pytest
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.terminal import report
 from chaoskit.repro import bounds
-from chaoskit.repro.files import Repro, read, refused_as_one_line
+from chaoskit.repro.location import outside, root_of
+from chaoskit.repro.read import Repro, read, refused_as_one_line
 from chaoskit.repro.replay import EXIT_CODES, Answer
 from chaoskit.values.errors import ReproError
 from chaoskit.values.texts import in_line

@@ -13,8 +13,13 @@ import click
 
 from chaoskit.commands.console import command_to_github, own_errors, say, show_renderable, write_out
 from chaoskit.commands.replay import repro_files
+from chaoskit.report.files import why_not, write
+from chaoskit.report.github import annotation, entry_of, summary
+from chaoskit.report.lines import json_lines
+from chaoskit.report.page import page
+from chaoskit.report.picture import svg
 from chaoskit.report.saved import saved_replay, saved_report, saved_verdict
-from chaoskit.repro.files import Repro, read, refused_as_one_line
+from chaoskit.repro.read import Repro, read, refused_as_one_line
 from chaoskit.values.errors import ReproError
 from chaoskit.values.texts import in_line
 
@@ -117,8 +122,6 @@ def _check_directories(outputs: Mapping[str, Path]) -> None:
 
 
 def _written(repro: Repro, kind: str, out: Path, new_directory: bool) -> int:
-    from chaoskit.report.files import why_not, write
-
     text = _text(repro, kind)
     if out == STANDARD_OUTPUT:
         write_out(text.encode())
@@ -134,10 +137,6 @@ def _written(repro: Repro, kind: str, out: Path, new_directory: bool) -> int:
 
 
 def _text(repro: Repro, kind: str) -> str:
-    from chaoskit.report.lines import json_lines
-    from chaoskit.report.page import page
-    from chaoskit.report.picture import svg
-
     verdict = saved_verdict(repro)
     if kind == "svg":
         return svg(verdict)
@@ -147,9 +146,6 @@ def _text(repro: Repro, kind: str) -> str:
 
 
 def _github(repros: Sequence[Repro]) -> int:
-    from chaoskit.report.files import why_not
-    from chaoskit.report.github import annotation, entry_of, summary
-
     entries = [entry_of(saved_verdict(repro), replay=saved_replay(repro)) for repro in repros]
     for one, repro in zip(entries, repros, strict=True):
         command_to_github(annotation(one, file=repro.test.partition("::")[0]))

@@ -1,4 +1,4 @@
-"""Who looks on while a test runs: a limit for each run, so that a handler that hangs is found and not waited for."""
+"""A limit for each run of a test, so that a handler that hangs is found and not waited for."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import CoroutineType, FrameType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import attrs
 
 from chaoskit.values.clock import now
-
-if TYPE_CHECKING:
-    from chaoskit.execution.execute import Script
-    from chaoskit.values.schedule import Raw
+from chaoskit.values.event import Stream
+from chaoskit.values.faults import Fault
+from chaoskit.values.schedule import Raw
 
 LIMIT = 30.0
 """Seconds that one run may take where nobody says otherwise."""
@@ -28,10 +27,10 @@ _LOOKS = 4
 """How often the clock is looked at within the limit."""
 
 _AGAIN = 0.05
-"""Seconds between two times that a handler is told which goes on all the same."""
+"""Seconds between two interruptions of a handler that goes on all the same."""
 
 _MOST_THROWS = 1000
-"""How often a coroutine is told that awaits something else each time."""
+"""How often a coroutine is interrupted that awaits something else each time."""
 
 _SOON = 1e-4
 """Seconds: a timer that is set to none at all never rings."""
@@ -45,12 +44,13 @@ class Hung(BaseException):
     own.
 
     Who catches it calls `caught` before anything else: until then it may be raised again.
-    `script` is what was played, `steps` what was played of it, with the step that did not end as the last, and
-    `refusals` the numbers of those that were refused. No steps: the test did not come to `deliver`. `over`: all were
-    played, and what comes after them does not end.
+    `stream` and `faults` are what was played, in order where `faults` is None; `steps` are those that were taken, with
+    the one that did not end as the last, and `refusals` the numbers of those that were refused. No steps: the test did
+    not come to `deliver`. `over`: all were taken, and what comes after them does not end.
     """
 
-    script: Script
+    stream: Stream
+    faults: tuple[Fault, ...] | None = None
     steps: Sequence[Raw] = ()
     refusals: Sequence[int] = ()
     over: bool = False
@@ -71,14 +71,6 @@ class Hung(BaseException):
     def __del__(self) -> None:
         """The end of the `except` that swallowed it, or of everything."""
         self._limit.swallowed(sys._getframe().f_back)
-
-
-class Recorder(Protocol):
-    """Told of each run before it begins and after it has ended."""
-
-    def begins(self, script: Script) -> None: ...
-
-    def ends(self) -> None: ...
 
 
 @attrs.define
@@ -121,8 +113,8 @@ class Limit:
     """Raises Hung in a run that takes longer than `seconds`, and up to a quarter more.
 
     It looks at whether the run is still the same, a few times within the limit, so that a run costs no system call. A
-    handler that goes on all the same is told again, and then wherever it leaves an `except`, so that no loop around a
-    `try` outlives it. `hard`: code that does not come back to Python at all, and so cannot be told, ends the process
+    handler that goes on all the same is interrupted again, and then wherever it leaves an `except`, so that no loop
+    around a `try` outlives it. `hard`: code that never comes back to Python cannot be interrupted, and ends the process
     after twice the limit; the stacks of its threads go to the file of this number. `between` is called between two
     runs, about once a second, with the time.
     """
@@ -135,8 +127,8 @@ class Limit:
     """Seconds of the slowest run that ended."""
     _runs: int = 0
     _since: float | None = None
-    _told: int = 0
-    """How often this run was told that it hangs."""
+    _interruptions: int = 0
+    """How often Hung was raised in this run."""
     _tracer: Any = None
     """Who traced before, such as a measurement of coverage."""
     _seen: int = -1
@@ -153,18 +145,18 @@ class Limit:
 
     def ends(self) -> None:
         since, self._since = self._since, None
-        if self._told:
+        if self._interruptions:
             self.caught()
         elif since is not None:
             self.slowest = max(self.slowest, now() - since)
 
     def caught(self) -> None:
-        """The run was left: nobody is to be told any more."""
+        """The run was left: nothing is to be interrupted any more."""
         self._since = None
-        told, self._told = self._told, 0
-        if told > 1:
+        interruptions, self._interruptions = self._interruptions, 0
+        if interruptions > 1:
             sys.settrace(self._tracer)
-        if told:
+        if interruptions:
             self._set_timer()
 
     def _look_after(self, time: float) -> None:
@@ -227,24 +219,24 @@ class Limit:
             return
         self._looks += 1
         if self._looks >= _LOOKS and not _is_ours(frame):
-            self._tell(frame)
-        elif not self._told:
+            self._interrupt(frame)
+        elif not self._interruptions:
             self._set_timer()
 
-    def _tell(self, frame: FrameType | None) -> None:
-        """The end of the process is not put off any more: what is deaf to this has no other end."""
-        self._told += 1
-        if self._told == 2:
+    def _interrupt(self, frame: FrameType | None) -> None:
+        """The end of the process is not put off any more: for what cannot be interrupted it is the only one."""
+        self._interruptions += 1
+        if self._interruptions == 2:
             self._tracer = sys.gettrace()
             signal.setitimer(signal.ITIMER_REAL, _AGAIN, _AGAIN)
-        if self._told > 1 and frame is not None:
+        if self._interruptions > 1 and frame is not None:
             self._insist(frame)
         raise Hung(self)
 
     def end(self, coroutine: CoroutineType[Any, Any, Any]) -> None:
-        if self._told < 2:
+        if self._interruptions < 2:
             self._tracer = sys.gettrace()
-        self._told = max(2, self._told)
+        self._interruptions = max(2, self._interruptions)
         for _ in range(_MOST_THROWS):
             if coroutine.cr_frame is None or coroutine.cr_running:
                 return
@@ -264,7 +256,7 @@ class Limit:
         sys.settrace(self._trace)
 
     def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
-        if self._told < 2 or _is_ours(frame):
+        if self._interruptions < 2 or _is_ours(frame):
             return None
         if event == "line":
             raise Hung(self)
@@ -273,12 +265,12 @@ class Limit:
     def swallowed(self, frame: FrameType | None) -> None:
         """Where this is called the last exception is gone, and its `except` is left: the next line is out of the `try`,
         or in the `except` of another."""
-        if self._told > 1 and frame is not None and not _is_ours(frame):
+        if self._interruptions > 1 and frame is not None and not _is_ours(frame):
             self._insist(frame)
 
 
 def _is_ours(frame: FrameType | None) -> bool:
-    """What is told here would not reach the test, and might break what takes it."""
+    """An interruption here would not reach the test, and might break chaoskit itself."""
     return frame is not None and frame.f_code.co_filename.startswith(_OURS)
 
 

@@ -1,4 +1,4 @@
-"""What a job is asked, and what it is told: plain values that travel between processes and hosts."""
+"""A job and its results: plain values that travel between processes and hosts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHORTEST_SLICE = 0.2
 ENDS = "ends"
 """The file that says when a job ends, in seconds of its host's clock that never jumps."""
 
-Status = Literal["searched", "skipped", "broken"]
+SliceStatus = Literal["searched", "skipped", "broken"]
 
 
 @attrs.frozen
@@ -68,14 +68,14 @@ class Finding:
 
 
 @attrs.frozen
-class Said:
-    """What a worker says of a test after a slice. Numbers are those of all its slices of this test; `fresh` is what is
+class SliceResult:
+    """What came of a slice of a test on a worker. Numbers are those of all its slices of this test; `fresh` is what is
     new for the count of distinct schedules. `exhausted`: each kind of fault is known to fail. `saturated`: nothing new
     was seen."""
 
     test: str
     worker: str
-    status: Status
+    status: SliceStatus
     text: str = ""
     reasons: tuple[str, ...] = ()
     schedules: int = 0
@@ -97,7 +97,7 @@ class Said:
 _CONVERTER = cattrs.Converter()
 
 
-def to_plain(value: Job | Said) -> dict[str, Any]:
+def to_plain(value: Job | SliceResult) -> dict[str, Any]:
     """As dictionaries, lists, numbers and texts, which is what execnet carries."""
     plain: dict[str, Any] = _CONVERTER.unstructure(value)
     return plain
@@ -107,5 +107,5 @@ def job_of(plain: dict[str, Any]) -> Job:
     return _CONVERTER.structure(plain, Job)
 
 
-def said_of(plain: dict[str, Any]) -> Said:
-    return _CONVERTER.structure(plain, Said)
+def result_of(plain: dict[str, Any]) -> SliceResult:
+    return _CONVERTER.structure(plain, SliceResult)

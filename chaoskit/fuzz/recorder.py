@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-from chaoskit.execution.execute import Script
-from chaoskit.repro.files import CONVERTER, FORMAT, encode_broker, encode_event, versions
+from chaoskit.execution.script import Script
+from chaoskit.repro.values import CONVERTER, FORMAT, encode_broker, encode_event, versions
 from chaoskit.values.errors import CodecError
 from chaoskit.values.faults import Fault
 from chaoskit.values.invariant import DIED

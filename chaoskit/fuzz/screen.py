@@ -12,7 +12,7 @@ from rich.text import Text
 from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.standing import Searched, Standing
 from chaoskit.report.console import HarmlessConsole
-from chaoskit.report.github import Entry, Status
+from chaoskit.report.github import EntryStatus, ReportEntry
 from chaoskit.values.duration import shown
 
 EVERY = 10.0
@@ -149,11 +149,13 @@ def _remarks(test: Searched) -> Iterator[str]:
             yield "unknown: no slice of it ended in this time"
 
 
-def entry(test: Searched) -> Entry:
+def entry(test: Searched) -> ReportEntry:
     """A test without a failure, for GitHub."""
-    words: dict[str, Status] = {"ERROR": "error", "skipped": "skipped", "UNKNOWN": "unknown", "held": "held"}
+    words: dict[str, EntryStatus] = {"ERROR": "error", "skipped": "skipped", "UNKNOWN": "unknown", "held": "held"}
     tried = f"{test.schedules:,} schedules, {_about(test.different)} distinct ({', '.join(test.effective)})"
-    return Entry(test.name, words[_word(test)[0]], "; ".join([*([tried] if test.latest else []), *_remarks(test)]))
+    return ReportEntry(
+        test.name, words[_word(test)[0]], "; ".join([*([tried] if test.latest else []), *_remarks(test)])
+    )
 
 
 def total(standing: Standing) -> str:

@@ -1,4 +1,4 @@
-"""The job itself: a pytest plugin in the process that was started. It hands out slices and hears what is said."""
+"""The job itself: a pytest plugin in the process that was started. It hands out slices and receives their results."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ import pytest
 from _pytest.reports import BaseReport
 from xdist.workermanage import parse_tx_spec_config  # type: ignore[import-untyped]
 
-from chaoskit.fuzz.died import finding_of
-from chaoskit.fuzz.job import ENDS, Finding, Job, Said, said_of, to_plain
+from chaoskit.fuzz.dead_worker import finding_of
+from chaoskit.fuzz.job import ENDS, Finding, Job, SliceResult, result_of, to_plain
 from chaoskit.fuzz.junit import Junit
 from chaoskit.fuzz.screen import Screen, entry, progress_line
+from chaoskit.fuzz.slice import ATTRIBUTE
 from chaoskit.fuzz.standing import Standing
-from chaoskit.fuzz.worker import ATTRIBUTE, INPUT, MAIN, take_on
+from chaoskit.fuzz.worker import INPUT, MAIN, work_for
 from chaoskit.pytest.reports import append_summary, commands, on_github
-from chaoskit.pytest.session import AS_MET, replay_command, repro_directory
+from chaoskit.pytest.saved import UNSHRUNK, replay_command, repro_directory
 from chaoskit.report.github import packed
 from chaoskit.report.saved import saved_report
 from chaoskit.report.terminal import plain
-from chaoskit.repro.files import failure_name, file_name_of, read, refused_as_one_line, write
+from chaoskit.repro.read import read, refused_as_one_line
+from chaoskit.repro.write import failure_name, file_name_of, write
 from chaoskit.values.clock import now
 from chaoskit.values.errors import ReproError
 
@@ -44,13 +46,13 @@ class Session:
     screen: Screen
     standing: Standing = attrs.field(factory=Standing)
     started: float | None = None
-    heard: float = 0.0
-    """Seconds of search after which a worker said something last."""
+    received: float = 0.0
+    """Seconds of search after which the last result of a worker came."""
     errors: dict[str, str] = attrs.field(factory=dict)
     """What could not be collected, by its place."""
     notes: dict[str, None] = attrs.field(factory=dict)
     config: pytest.Config = attrs.field(init=False)
-    _stillborn: int = 0
+    _died_at_start: int = 0
     junit: Junit | None = None
     """Where the file of --junitxml was asked for."""
     files: frozenset[Path] = frozenset()
@@ -89,10 +91,10 @@ class Session:
         for given in [] if config.getoption("pyargs") else config.args:
             if not (config.invocation_params.dir / given.partition("::")[0]).exists():
                 raise pytest.UsageError(f"file or directory not found: {given}")
-        left_over = tuple(path.name for path in sorted(self.files) if path.name.endswith(AS_MET))
+        left_over = tuple(path.name for path in sorted(self.files) if path.name.endswith(UNSHRUNK))
         self.job = attrs.evolve(self.job, left_over=left_over)
         if config.getoption("dist", "no") == "no":
-            take_on(config, self._job_now(), MAIN)
+            work_for(config, self._job_now(), MAIN)
         else:
             self.job = attrs.evolve(self.job, workers=len(parse_tx_spec_config(config)))
 
@@ -100,8 +102,8 @@ class Session:
     def pytest_testnodedown(self, node: Any, error: object | None) -> None:
         """A worker that dies before it has collected anything would be replaced for ever."""
         if error and self.started is None:
-            self._stillborn += 1
-            if self._stillborn >= MOST_DEATHS:
+            self._died_at_start += 1
+            if self._died_at_start >= MOST_DEATHS:
                 reason = "its workers die before they have collected a test"
                 self.errors["pytest"] = reason
                 self.config.pluginmanager.get_plugin("dsession")._max_worker_restart = 0  # type: ignore[union-attr]
@@ -147,10 +149,10 @@ class Session:
             self.junit.note(report)
         carried = getattr(report, ATTRIBUTE, None)
         if carried is not None:
-            self.hear(said_of(carried))
+            self.receive(result_of(carried))
         elif report.when in ("setup", "teardown") and not report.passed:
             status = "skipped" if report.skipped else "broken"
-            self.hear(Said(report.nodeid, "", status, _reason(report)))  # type: ignore[arg-type]
+            self.receive(SliceResult(report.nodeid, "", status, _reason(report)))  # type: ignore[arg-type]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport, sched: Any) -> None:
@@ -164,7 +166,7 @@ class Session:
         found = finding_of(record, crashitem, self.config, limit)
         test = self.standing.tests[crashitem]
         test.deaths += 1
-        self.heard = self.elapsed
+        self.received = self.elapsed
         if not isinstance(found, str):
             test.ended = "died"
             for finding in test.add([found]):
@@ -175,16 +177,17 @@ class Session:
             if test.deaths >= MOST_DEATHS and not test.ended:
                 test.ended, test.trouble = "broken", found
 
-    def hear(self, said: Said) -> None:
-        self.standing.know([said.test])
-        self.heard = self.elapsed
-        for note in said.notes:
+    def receive(self, result: SliceResult) -> None:
+        """Print what is new in the result of a slice, and count the rest."""
+        self.standing.know([result.test])
+        self.received = self.elapsed
+        for note in result.notes:
             if note not in self.notes:
                 self.notes[note] = None
-                self.screen.note(said.test, note)
-        test = self.standing.tests[said.test]
-        for finding in test.take(said):
-            test.findings[finding.name] = here = self._brought_home(finding)
+                self.screen.note(result.test, note)
+        test = self.standing.tests[result.test]
+        for finding in test.take(result):
+            test.findings[finding.name] = here = self._with_file_here(finding)
             self.screen.found(here)
         self.screen.progress(self.line(), self.elapsed)
 
@@ -192,8 +195,8 @@ class Session:
         """How the job stands now."""
         return progress_line(self.standing, self.elapsed, self.job.time)
 
-    def _brought_home(self, finding: Finding) -> Finding:
-        """With a file here, too: a worker on another host has saved it there."""
+    def _with_file_here(self, finding: Finding) -> Finding:
+        """The same with a file here, too: a worker on another host has saved it there."""
         if not finding.document or finding.trouble:
             return finding
         if finding.source == "saved" and (repro_directory(self.config) / finding.saved).exists():
@@ -204,8 +207,8 @@ class Session:
             return attrs.evolve(finding, trouble=str(error))
         return attrs.evolve(finding, saved=path.name)
 
-    def hear_last_words(self) -> None:
-        """What workers have saved, and could not tell any more as they were stopped."""
+    def collect_left_behind(self) -> None:
+        """Failures that workers have saved, and did not come to report as they were stopped."""
         for path in sorted(set(repro_directory(self.config).glob("*.json")) - self.files):
             try:
                 repro = read(path)
@@ -216,7 +219,7 @@ class Session:
             test = self.standing.tests.get(repro.test)
             text = path.read_text(encoding="utf-8")
             name = failure_name(file_name_of(repro), text)
-            known = test is None or name in test.findings or (path.name.endswith(AS_MET) and test.findings)
+            known = test is None or name in test.findings or (path.name.endswith(UNSHRUNK) and test.findings)
             if test is not None and not known:
                 title = f"{repro.violations[0].get('message', 'it failed')}"
                 finding = Finding(name, text, title, f"{repro.test}: {title}\n{report}", saved=path.name)
@@ -231,14 +234,14 @@ def _reason(report: BaseReport) -> str:
 
 def run(session: Session, arguments: Sequence[str]) -> int:
     """Run pytest with these arguments as this job. Gives the exit code of the command."""
-    said = io.StringIO()
-    with session.screen.follows(session.line), contextlib.redirect_stdout(said):
+    output = io.StringIO()
+    with session.screen.follows(session.line), contextlib.redirect_stdout(output):
         code = int(pytest.main([*arguments], plugins=[session]))
     standing, interrupted = session.standing, code == pytest.ExitCode.INTERRUPTED
     if code == pytest.ExitCode.USAGE_ERROR:
         return 2
     if code == pytest.ExitCode.INTERNAL_ERROR:
-        session.screen.line(said.getvalue())
+        session.screen.line(output.getvalue())
         raise RuntimeError("pytest ended with an internal error")
     if interrupted and not standing.tests and not session.errors:
         session.screen.line("stopped before any test was collected: nothing was searched")
@@ -246,11 +249,11 @@ def run(session: Session, arguments: Sequence[str]) -> int:
     if not standing.tests and not session.errors:
         session.screen.line("no chaos test was found here: nothing was searched")
         return 2
-    session.hear_last_words()
+    session.collect_left_behind()
     if session.junit is not None:
         session.junit.write(standing, session.errors)
     why = ", and was stopped" if interrupted else "" if session.timed_out else ": no test gets more time"
-    session.screen.summary(standing, session.errors, session.heard, why)
+    session.screen.summary(standing, session.errors, session.received, why)
     if on_github():
         _tell_github(session)
     directory = repro_directory(session.config)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from chaoskit.fuzz.job import Finding, Said
+from chaoskit.fuzz.job import Finding, SliceResult
 from chaoskit.search.distinct import Distinct
 from chaoskit.values.faults import KIND_BY_NAME
 
@@ -29,7 +29,7 @@ class Searched:
     name: str
     given: Counter[str] = attrs.field(factory=Counter)
     ended: str = ""
-    latest: dict[str, Said] = attrs.field(factory=dict)
+    latest: dict[str, SliceResult] = attrs.field(factory=dict)
     distinct: Distinct = attrs.field(factory=Distinct)
     findings: dict[str, Finding] = attrs.field(factory=dict)
     trouble: str = ""
@@ -43,27 +43,27 @@ class Searched:
     _history: list[tuple[int, int]] = attrs.field(factory=list)
     _saturated: int = 0
 
-    def take(self, said: Said) -> list[Finding]:
-        """What a worker says after a slice. Gives the findings that are new."""
-        if said.status in ("broken", "skipped"):
-            self.ended, self.trouble = said.status, said.text
+    def take(self, result: SliceResult) -> list[Finding]:
+        """Count the result of a slice. Gives the findings that are new."""
+        if result.status in ("broken", "skipped"):
+            self.ended, self.trouble = result.status, result.text
         else:
-            self.latest[said.worker] = said
-            self.uncertain, self.allowed = "", said.allowed
-            self.distinct.merge(said.fresh)
-            self._note_saturation(said)
-        return self.add(said.findings)
+            self.latest[result.worker] = result
+            self.uncertain, self.allowed = "", result.allowed
+            self.distinct.merge(result.fresh)
+            self._note_saturation(result)
+        return self.add(result.findings)
 
     def add(self, findings: Iterable[Finding]) -> list[Finding]:
         new = [finding for finding in findings if finding.name not in self.findings]
         self.findings |= {finding.name: finding for finding in new}
         return new
 
-    def _note_saturation(self, said: Said) -> None:
-        if said.exhausted:
+    def _note_saturation(self, result: SliceResult) -> None:
+        if result.exhausted:
             self.ended = "exhausted"
             return
-        self._saturated = self._saturated + 1 if said.saturated else 0
+        self._saturated = self._saturated + 1 if result.saturated else 0
         self._history.append((self.schedules, self.distinct.estimate))
         if self._saturated >= MOST_SATURATED or self._nothing_new():
             self.ended = "saturated"
@@ -78,7 +78,7 @@ class Searched:
 
     @property
     def schedules(self) -> int:
-        return sum(said.schedules for said in self.latest.values())
+        return sum(result.schedules for result in self.latest.values())
 
     @property
     def different(self) -> int:
@@ -88,18 +88,18 @@ class Searched:
     @property
     def effective(self) -> list[str]:
         """The kinds of fault that changed something, on any worker."""
-        return [kind for kind in KIND_BY_NAME if any(kind in said.effective for said in self.latest.values())]
+        return [kind for kind in KIND_BY_NAME if any(kind in result.effective for result in self.latest.values())]
 
     @property
     def not_tried(self) -> list[str]:
         """Those that could, and did not."""
-        named = {kind for said in self.latest.values() for kind in said.not_tried}
+        named = {kind for result in self.latest.values() for kind in result.not_tried}
         return [kind for kind in KIND_BY_NAME if kind in named and kind not in self.effective]
 
     @property
     def left_out(self) -> str:
         """What the comparison leaves out; empty for nothing."""
-        return next((said.left_out for said in self.latest.values() if said.left_out), "")
+        return next((result.left_out for result in self.latest.values() if result.left_out), "")
 
     @property
     def unknown(self) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ class Searched:
             return ()
         if self.uncertain:
             return (self.uncertain,)
-        return min((said.reasons for said in self.latest.values()), key=len)
+        return min((result.reasons for result in self.latest.values()), key=len)
 
 
 @attrs.define(eq=False)

@@ -27,7 +27,7 @@ from chaoskit.generate.target import BY_HAND, Target, target_of
 from chaoskit.generate.values import Values
 from chaoskit.report.saved import saved_verdict
 from chaoskit.report.terminal import headline
-from chaoskit.repro.files import Repro
+from chaoskit.repro.read import Repro
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import CodecError, ReproError, UsageError
 from chaoskit.values.event import Event

@@ -9,7 +9,7 @@ from typing import Any
 
 from chaoskit.generate.classes import keyword_of, last_name
 
-Case = tuple[str, dict[str, Any]]
+ParametrizedCase = tuple[str, dict[str, Any]]
 """An id, and the arguments that it stands for."""
 
 
@@ -27,7 +27,7 @@ def arguments_of_case(function: ast.FunctionDef | ast.AsyncFunctionDef, name: st
     return found[0] if len(found) == 1 else None
 
 
-def _cases(decorator: ast.expr) -> list[Case] | None:
+def _cases(decorator: ast.expr) -> list[ParametrizedCase] | None:
     """The cases of one `parametrize`; None where they are not literal."""
     if not isinstance(decorator, ast.Call) or len(decorator.args) != 2 or decorator.keywords:
         return None
@@ -37,7 +37,7 @@ def _cases(decorator: ast.expr) -> list[Case] | None:
     except (ValueError, TypeError, SyntaxError):
         return None
     names = [each.strip() for each in given.split(",") if each.strip()] if isinstance(given, str) else list(given)
-    cases: list[Case] = []
+    cases: list[ParametrizedCase] = []
     for number, (name, value) in enumerate(values):
         arguments = dict(zip(names, value if len(names) > 1 else [value], strict=True))
         shown = [_shown(key, argument, number) for key, argument in arguments.items()]

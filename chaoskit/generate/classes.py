@@ -8,6 +8,8 @@ from typing import Any
 
 from chaoskit.generate.source import is_name
 
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
 FindClass = Callable[[str, str], ast.ClassDef | None]
 """From a module and the name of a class in it to the source; None where that is not to be found."""
 

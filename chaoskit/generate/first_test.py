@@ -12,11 +12,10 @@ from pathlib import Path
 import attrs
 
 from chaoskit.generate.frameworks import framework_of, handed_to
-from chaoskit.generate.handlers import Handler
+from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.project import is_own
 from chaoskit.generate.reads import ITEM, Reads, reads_of
-from chaoskit.generate.roles import Path as Place
-from chaoskit.generate.roles import Roles, roles_of
+from chaoskit.generate.roles import FieldPath, Roles, roles_of
 from chaoskit.generate.source import WIDTH, Code, Names, call, is_name, laid_out, quoted
 from chaoskit.generate.state import OfClass, gives_something, state_of_class, state_of_module
 from chaoskit.generate.strategies import drawn, letters, strategy, with_ties
@@ -31,7 +30,7 @@ HAPPENS = "the schedule happens here"
 class _Found:
     """All that is known of the handler. `owner`: what its instance is called in the test; empty for a function."""
 
-    handler: Handler
+    handler: FoundHandler
     broker: str
     reads: Reads
     roles: Roles
@@ -42,7 +41,7 @@ class _Found:
     owner: str
 
 
-def name_of_test(handler: Handler) -> str:
+def name_of_test(handler: FoundHandler) -> str:
     """What the handler is called among tests: `wallet` for `shop.wallet:Wallet.handle` and for `shop.wallet:handle`."""
     function = handler.function.name
     above = snake(handler.kind.name) if handler.kind else handler.module.rpartition(".")[2]
@@ -55,7 +54,7 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().strip("_")
 
 
-def first_test(handler: Handler, broker: str, root: Path, file: str) -> str:
+def first_test(handler: FoundHandler, broker: str, root: Path, file: str) -> str:
     """The source of a test of `handler` under `broker`, which is to stand in `file`, from the root.
 
     Raises UsageError for a function that takes no message, or that a framework calls in a way of its own.
@@ -91,7 +90,7 @@ def first_test(handler: Handler, broker: str, root: Path, file: str) -> str:
     return "\n".join(line.rstrip() for line in "\n".join(parts).splitlines()) + "\n"
 
 
-def _look_at(handler: Handler, broker: str, root: Path) -> _Found:
+def _look_at(handler: FoundHandler, broker: str, root: Path) -> _Found:
     if what := framework_of(handler.tree, handler.function, [each.arg for each in handler.needed]):
         raise UsageError(_no_recipe(handler, what))
     reads = reads_of(handler)
@@ -123,13 +122,13 @@ def _look_at(handler: Handler, broker: str, root: Path) -> _Found:
     return _Found(handler, broker, reads, roles, names, of_class, module_state, module, owner)
 
 
-def _not_stamped(place: Place, broker: str, names: Names) -> Code:
+def _not_stamped(place: FieldPath, broker: str, names: Names) -> Code:
     """Stands for what some broker stamps, and this one does not."""
     todo = f"TODO: {'.'.join(place)} is what a broker stamps, and {broker} stamps none"
     return call(f"{names.module('pytest')}.fail", [quoted(todo)])
 
 
-def _no_recipe(handler: Handler, what: str) -> str:
+def _no_recipe(handler: FoundHandler, what: str) -> str:
     handed = [f"{handler.module}:{name}" for name in handed_to(handler.tree, handler.function)]
     such = f", such as {' or '.join(handed)}" if handed else ""
     return (
@@ -168,7 +167,7 @@ def _about_events(found: _Found) -> list[str]:
     )
 
 
-def _shown(places: Sequence[Place]) -> list[str]:
+def _shown(places: Sequence[FieldPath]) -> list[str]:
     return [".".join(place) for place in places]
 
 
@@ -312,7 +311,7 @@ def _confluent(found: _Found, value: str) -> list[str]:
     return source.splitlines()
 
 
-def _parameters(handler: Handler) -> list[tuple[str, bool]]:
+def _parameters(handler: FoundHandler) -> list[tuple[str, bool]]:
     """The names of those that are required, and whether each is taken by name alone."""
     by_name = {each.arg for each in handler.function.args.kwonlyargs}
     return [(each.arg, each.arg in by_name) for each in handler.needed]

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+from chaoskit.generate.classes import Function
 
 
 @attrs.frozen

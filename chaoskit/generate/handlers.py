@@ -11,11 +11,10 @@ from pathlib import Path
 
 import attrs
 
+from chaoskit.generate.classes import Function
 from chaoskit.generate.frameworks import framework_of
 from chaoskit.generate.project import PytestSettings, dotted, module_file, package_root, parse, source_roots
 from chaoskit.values.errors import UsageError, did_you_mean
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 LIKE_A_HANDLER = re.compile(r"(handle|consume|process)(_?\w*)|on_\w+|__call__")
 MOST_FILES = 2000
@@ -38,7 +37,7 @@ _NOT_SOURCES = frozenset(
 
 
 @attrs.frozen(eq=False)
-class Handler:
+class FoundHandler:
     """A function, or a method of `kind`, in a module below `base`, which has to be on the import path."""
 
     base: Path
@@ -67,7 +66,7 @@ class Handler:
         return needed_by(self.function, self.kind)
 
 
-def find_handler(asked: str, root: Path, here: Path, settings: PytestSettings) -> Handler:
+def find_handler(asked: str, root: Path, here: Path, settings: PytestSettings) -> FoundHandler:
     """The handler called `shop.wallet:Wallet.handle` or `src/shop/wallet.py:handle`.
 
     Raises UsageError where there is none, with where it was looked for and what it may be called.
@@ -92,7 +91,7 @@ def find_handler(asked: str, root: Path, here: Path, settings: PytestSettings) -
     if module is None:
         raise UsageError(f"{_shown(file, root)} cannot be imported under this name: its parts are no names of Python")
     function, kind = _named(tree, name, _shown(file, root))
-    return Handler(base, module, tree, function, kind)
+    return FoundHandler(base, module, tree, function, kind)
 
 
 def _path(place: str, root: Path, here: Path) -> Path | None:

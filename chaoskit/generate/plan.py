@@ -9,7 +9,7 @@ from typing import Literal
 import attrs
 
 from chaoskit.generate.first_test import first_test, name_of_test
-from chaoskit.generate.handlers import Handler, candidates, find_handler
+from chaoskit.generate.handlers import FoundHandler, candidates, find_handler
 from chaoskit.generate.project import PytestSettings, package_root, pytest_settings
 from chaoskit.generate.workflow import WORKFLOW, is_installable, workflow
 from chaoskit.values.errors import UsageError
@@ -31,7 +31,7 @@ class Change:
 
 
 @attrs.frozen
-class Plan:
+class InitPlan:
     root: Path
     changes: tuple[Change, ...]
     notes: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ def repository(here: Path) -> Path:
     return next((directory for directory in (here, *here.parents) if (directory / ".git").exists()), here)
 
 
-def plan(root: Path, here: Path, asked: str | None, broker: str) -> Plan:
+def plan(root: Path, here: Path, asked: str | None, broker: str) -> InitPlan:
     """What is missing: the test of the handler `asked` for, the workflow, the ignore rules, and pytest's settings where
     the test needs some and there are none.
 
@@ -71,7 +71,7 @@ def plan(root: Path, here: Path, asked: str | None, broker: str) -> Plan:
     changes.append(_created(root, WORKFLOW, workflow(root)))
     changes.append(_ignored(root))
     notes += _hidden(root)
-    return Plan(root, tuple(changes), tuple(notes), test)
+    return InitPlan(root, tuple(changes), tuple(notes), test)
 
 
 def _created(root: Path, path: str, text: str) -> Change:
@@ -98,7 +98,9 @@ def _name_a_handler(root: Path, settings: PytestSettings) -> str:
 # Imports.
 
 
-def _importable(root: Path, test: Path, handler: Handler, settings: PytestSettings) -> tuple[list[Change], list[str]]:
+def _importable(
+    root: Path, test: Path, handler: FoundHandler, settings: PytestSettings
+) -> tuple[list[Change], list[str]]:
     """What lets the test import the handler's module: nothing, pytest's settings, or what the user has to do."""
     path = handler.base.relative_to(root).as_posix() if handler.base.is_relative_to(root) else str(handler.base)
     if _is_on_the_path(root, test, handler, settings):
@@ -111,7 +113,7 @@ def _importable(root: Path, test: Path, handler: Handler, settings: PytestSettin
     return [], [f"the test imports {handler.module}: {settings.file} has to say {line}{kept}{installed}"]
 
 
-def _is_on_the_path(root: Path, test: Path, handler: Handler, settings: PytestSettings) -> bool:
+def _is_on_the_path(root: Path, test: Path, handler: FoundHandler, settings: PytestSettings) -> bool:
     if handler.base in [(root / path).resolve() for path in settings.paths]:
         return True
     if settings.import_mode == "importlib":
@@ -151,7 +153,7 @@ def _hidden(root: Path) -> list[str]:
 # Writing.
 
 
-def carry_out(found: Plan) -> None:
+def carry_out(found: InitPlan) -> None:
     """Write what is to be written. Raises UsageError where that cannot be; a file that came in between is kept."""
     for change in found.changes:
         path = found.root / change.path

@@ -10,16 +10,16 @@ from typing import Literal
 
 import attrs
 
-from chaoskit.generate.classes import last_name
+from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.frameworks import NAMES_OF_MESSAGES
-from chaoskit.generate.handlers import Function, Handler, functions_in
+from chaoskit.generate.handlers import FoundHandler, functions_in
 
 MESSAGE: Literal["a message"] = "a message"
 """Stands for the message itself, where a path stands for a place in its value."""
 ITEM = "[]"
 """The items of a list, in a path."""
 
-Place = tuple[str, ...] | Literal["a message"]
+ValuePath = tuple[str, ...] | Literal["a message"]
 
 _OF_A_MESSAGE = frozenset(
     {"value", "headers", "key", "seq", "offset", "partition", "topic", "message_id", "attempt", "redelivered"}
@@ -35,7 +35,7 @@ _OF_OTHERS = frozenset({"Body", "body", "data", "dynamodb", "json_body", "kinesi
 
 
 @attrs.define
-class Seen:
+class FieldUse:
     """What the handler does with one place of the value."""
 
     strings: list[str] = attrs.field(factory=list)
@@ -70,7 +70,7 @@ class Reads:
     """`message.value()`, as confluent-kafka's messages have it."""
     methods: list[str] = attrs.field(factory=list)
     """What it calls of its value, that no plain value has, such as `kinesis.data_as_json`."""
-    places: dict[tuple[str, ...], Seen] = attrs.field(factory=dict)
+    places: dict[tuple[str, ...], FieldUse] = attrs.field(factory=dict)
     functions: list[Function] = attrs.field(factory=list)
 
     @property
@@ -93,7 +93,7 @@ class Reads:
         return list(dict.fromkeys(other[len(place)] for other in longer))
 
 
-def reads_of(handler: Handler) -> Reads:
+def reads_of(handler: FoundHandler) -> Reads:
     """Read the handler, and the functions beside it that it hands its message to."""
     parameters = handler.needed
     message = _message_among(parameters)
@@ -111,10 +111,10 @@ def reads_of(handler: Handler) -> Reads:
     if not annotation and not attributes and not _taken_apart(handler.function, message.arg):
         whole = message.arg in ("message", "msg")
     reads = Reads(message.arg, needs, whole, annotation)
-    known: dict[str, Place] = {message.arg: ()}
+    known: dict[str, ValuePath] = {message.arg: ()}
     if whole:
         known[message.arg] = MESSAGE
-    _Reader(handler, reads).read(handler.function, known)
+    _HandlerVisitor(handler, reads).read(handler.function, known)
     raises = any(isinstance(node, ast.Raise) for function in reads.functions for node in ast.walk(function))
     for seen in reads.places.values():
         if len(seen.strings) == 1 and not raises:
@@ -143,18 +143,18 @@ def _taken_apart(function: Function, name: str) -> bool:
     return False
 
 
-class _Reader(ast.NodeVisitor):
+class _HandlerVisitor(ast.NodeVisitor):
     """Follows the message and what it is taken apart into through one function after the other."""
 
-    def __init__(self, handler: Handler, reads: Reads) -> None:
+    def __init__(self, handler: FoundHandler, reads: Reads) -> None:
         self._functions = functions_in(handler.tree)
         self._methods = {
             node.name: node for node in (handler.kind.body if handler.kind else ()) if isinstance(node, Function)
         }
         self._reads = reads
-        self._known: dict[str, Place] = {}
+        self._known: dict[str, ValuePath] = {}
 
-    def read(self, function: Function, known: dict[str, Place]) -> None:
+    def read(self, function: Function, known: dict[str, ValuePath]) -> None:
         if function in self._reads.functions:
             return
         self._reads.functions.append(function)
@@ -165,7 +165,7 @@ class _Reader(ast.NodeVisitor):
 
     # Where an expression lies in the value.
 
-    def place(self, node: ast.AST | None) -> Place | None:
+    def place(self, node: ast.AST | None) -> ValuePath | None:
         if isinstance(node, ast.Name):
             return self._known.get(node.id)
         if isinstance(node, (ast.NamedExpr, ast.Await)):
@@ -180,7 +180,7 @@ class _Reader(ast.NodeVisitor):
             return self._call(node)
         return None
 
-    def _attribute(self, node: ast.Attribute) -> Place | None:
+    def _attribute(self, node: ast.Attribute) -> ValuePath | None:
         place = self.place(node.value)
         if place == MESSAGE:
             self._reads.uses_key |= node.attr == "key"
@@ -192,7 +192,7 @@ class _Reader(ast.NodeVisitor):
             self._seen(found).attribute = True
         return found
 
-    def _call(self, node: ast.Call) -> Place | None:
+    def _call(self, node: ast.Call) -> ValuePath | None:
         function = node.func
         if last_name(function) == "loads" and node.args:
             place = self.place(node.args[0])
@@ -210,16 +210,16 @@ class _Reader(ast.NodeVisitor):
                 return self._below(place, node.args[0].value)
         return None
 
-    def _below(self, place: Place | None, name: object) -> Place | None:
+    def _below(self, place: ValuePath | None, name: object) -> ValuePath | None:
         if not isinstance(place, tuple) or not isinstance(name, str):
             return None
         self._seen((*place, name))
         return (*place, name)
 
-    def _seen(self, place: tuple[str, ...]) -> Seen:
-        return self._reads.places.setdefault(place, Seen())
+    def _seen(self, place: tuple[str, ...]) -> FieldUse:
+        return self._reads.places.setdefault(place, FieldUse())
 
-    def _leaf(self, node: ast.AST | None) -> Seen | None:
+    def _leaf(self, node: ast.AST | None) -> FieldUse | None:
         place = self.place(node)
         return self._seen(place) if isinstance(place, tuple) else None
 

@@ -11,11 +11,11 @@ import re
 import attrs
 
 from chaoskit.brokers import BROKERS
-from chaoskit.generate.reads import ITEM, Reads, Seen
+from chaoskit.generate.reads import ITEM, FieldUse, Reads
 from chaoskit.generate.source import Code
 from chaoskit.values.event import Event, Message, Stream
 
-Path = tuple[str, ...]
+FieldPath = tuple[str, ...]
 
 _OWN_IDS = frozenset(
     {"eventid", "messageid", "msgid", "uuid", "eventuuid", "idempotencykey", "dedupid", "deduplicationid", "dedupkey"}
@@ -69,9 +69,9 @@ class Roles:
     """`own`: by the place of a field, the source of what the producer writes there, of the message. `stamped`: the same
     of what the broker writes. `missing`: the places of what some broker stamps, and this one does not."""
 
-    own: dict[Path, str]
-    stamped: dict[Path, Code] = attrs.field(factory=dict)
-    missing: tuple[Path, ...] = ()
+    own: dict[FieldPath, str]
+    stamped: dict[FieldPath, Code] = attrs.field(factory=dict)
+    missing: tuple[FieldPath, ...] = ()
 
     @property
     def key(self) -> str:
@@ -80,11 +80,11 @@ class Roles:
         return next((name for name in reversed(place) if name != "id"), "")
 
     @property
-    def tied(self) -> dict[Path, Code]:
+    def tied(self) -> dict[FieldPath, Code]:
         """All that is said by the message."""
         return {**self.own, **self.stamped}
 
-    def ties_below(self, place: Path) -> bool:
+    def ties_below(self, place: FieldPath) -> bool:
         return any(other[: len(place)] == place and len(other) > len(place) for other in self.tied)
 
 
@@ -95,7 +95,9 @@ def roles_of(reads: Reads, broker: str) -> Roles:
     leaves = {place: seen for place, seen in leaves.items() if not reads.below(place)}
     names = _stamped(reads, leaves, broker)
     message = _message_of(broker)
-    stamped: dict[Path, Code] = {place: source for place, name in names.items() if (source := _said(message, name))}
+    stamped: dict[FieldPath, Code] = {
+        place: source for place, name in names.items() if (source := _said(message, name))
+    }
     missing = tuple(place for place, name in names.items() if place not in stamped and name in _IDENTITIES)
     rest = {place: seen for place, seen in leaves.items() if place not in names}
     return Roles(_own(reads, rest), stamped, missing)
@@ -108,8 +110,8 @@ def _plain(name: str) -> str:
 # The producer's.
 
 
-def _own(reads: Reads, leaves: dict[Path, Seen]) -> dict[Path, str]:
-    own: dict[Path, str] = {}
+def _own(reads: Reads, leaves: dict[FieldPath, FieldUse]) -> dict[FieldPath, str]:
+    own: dict[FieldPath, str] = {}
     has_id = any(_plain(place[-1]) in _OWN_IDS for place in leaves)
     keys = []
     for place, seen in leaves.items():
@@ -124,7 +126,7 @@ def _own(reads: Reads, leaves: dict[Path, Seen]) -> dict[Path, str]:
     return {place: own[place] for place in leaves if place in own}
 
 
-def _is_id(reads: Reads, place: Path, seen: Seen, has_id: bool) -> bool:
+def _is_id(reads: Reads, place: FieldPath, seen: FieldUse, has_id: bool) -> bool:
     """`has_id`: another field is called the event's id, and a mere `id` is something else's."""
     name = _plain(place[-1])
     only_remembered = seen.member and not seen.index
@@ -137,13 +139,13 @@ def _is_id(reads: Reads, place: Path, seen: Seen, has_id: bool) -> bool:
     return only_remembered or (is_about_the_event and not has_id)
 
 
-def _counts(place: Path, seen: Seen) -> bool:
+def _counts(place: FieldPath, seen: FieldUse) -> bool:
     """A number that grows with each event of a key. What is compared with fixed numbers is the version of a schema."""
     is_time = seen.ordered and not seen.moment and _TIMES.fullmatch(place[-1]) is not None
     return (_plain(place[-1]) in _NUMBERS and not seen.numbers) or is_time
 
 
-def _may_be_key(place: Path, seen: Seen) -> bool:
+def _may_be_key(place: FieldPath, seen: FieldUse) -> bool:
     is_id_of_a_thing = _plain(place[-1]) == "id"
     return seen.index or seen.member or is_id_of_a_thing or _plain(place[-1]) in _KEYS
 
@@ -151,7 +153,7 @@ def _may_be_key(place: Path, seen: Seen) -> bool:
 # The broker's.
 
 
-def _stamped(reads: Reads, leaves: dict[Path, Seen], broker: str) -> dict[Path, str]:
+def _stamped(reads: Reads, leaves: dict[FieldPath, FieldUse], broker: str) -> dict[FieldPath, str]:
     """What a broker has stamped of these. A value that was taken out of its message or of JSON has nothing of it."""
     if reads.whole or reads.is_json:
         return {}

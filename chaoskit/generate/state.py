@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from chaoskit.generate.classes import last_name
-from chaoskit.generate.handlers import Function, Handler, required
+from chaoskit.generate.classes import Function, last_name
+from chaoskit.generate.handlers import FoundHandler, required
 
 _CONTAINERS = frozenset({"dict", "list", "set", "defaultdict", "Counter", "OrderedDict", "deque"})
 _MUTATORS = frozenset(
@@ -87,7 +87,7 @@ def _is_plain(node: ast.expr | None) -> bool:
     return isinstance(node, ast.Call) and last_name(node) in _CONTAINERS
 
 
-def state_of_module(handler: Handler, functions: Sequence[Function]) -> dict[str, str]:
+def state_of_module(handler: FoundHandler, functions: Sequence[Function]) -> dict[str, str]:
     """The module's own names that these functions change, each with the statement that makes it anew, behind
     the module and a dot."""
     changed = dict.fromkeys(name for function in functions for name in _changed_by(function))

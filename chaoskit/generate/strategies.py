@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import attrs
 
-from chaoskit.generate.reads import ITEM, Reads, Seen
-from chaoskit.generate.roles import NUMBERS, Path, Roles
+from chaoskit.generate.reads import ITEM, FieldUse, Reads
+from chaoskit.generate.roles import NUMBERS, FieldPath, Roles
 from chaoskit.generate.source import Code, Group, Names, behind, call, is_name, listed, mapping, quoted
 
 _AMOUNTS = ("amount", "balance", "count", "points", "price", "qty", "quantity", "score", "size", "total")
@@ -18,12 +18,12 @@ _LETTERS = 'st.sampled_from(["a", "b", "c"])'
 def strategy(reads: Reads, roles: Roles, names: Names) -> Code:
     """The source of the strategy of the values."""
     if not reads.places or set(reads.places) == {()}:
-        seen = reads.places.get((), Seen())
+        seen = reads.places.get((), FieldUse())
         return _leaf("", seen) if seen.strings or seen.truth or seen.moment else "st.integers(1, 100)"
     return _at((), reads, roles, names)
 
 
-def letters(reads: Reads, roles: Roles) -> list[Path]:
+def letters(reads: Reads, roles: Roles) -> list[FieldPath]:
     """The places for which nothing but letters could be guessed."""
     return [
         place
@@ -32,7 +32,7 @@ def letters(reads: Reads, roles: Roles) -> list[Path]:
     ]
 
 
-def drawn(place: Path, reads: Reads, roles: Roles) -> Iterator[Path]:
+def drawn(place: FieldPath, reads: Reads, roles: Roles) -> Iterator[FieldPath]:
     """The places from here on that are left to chance."""
     if place in roles.tied:
         return
@@ -43,8 +43,8 @@ def drawn(place: Path, reads: Reads, roles: Roles) -> Iterator[Path]:
         yield place
 
 
-def _at(place: Path, reads: Reads, roles: Roles, names: Names) -> Code:
-    seen = reads.places.get(place, Seen())
+def _at(place: FieldPath, reads: Reads, roles: Roles, names: Names) -> Code:
+    seen = reads.places.get(place, FieldUse())
     below = reads.below(place)
     if not below:
         return _leaf(place[-1], seen)
@@ -62,7 +62,7 @@ def _at(place: Path, reads: Reads, roles: Roles, names: Names) -> Code:
     return made_of
 
 
-def with_ties(place: Path, source: str, reads: Reads, roles: Roles, names: Names) -> Code:
+def with_ties(place: FieldPath, source: str, reads: Reads, roles: Roles, names: Names) -> Code:
     """The source of what lies at `place`: what was drawn, which is at `source`, with what the message says put in."""
     said: dict[str, Code] = {}
     for name in reads.below(place):
@@ -89,7 +89,7 @@ def _merged(rest: list[str], said: dict[str, Code], before: str = "") -> Code:
     return Group(before + "{", items, "}")
 
 
-def _leaf(name: str, seen: Seen) -> Code:
+def _leaf(name: str, seen: FieldUse) -> Code:
     name = name.lower()
     if seen.strings:
         return call("st.sampled_from", [listed(map(quoted, seen.strings))])

@@ -10,11 +10,9 @@ from typing import Any
 import attrs
 
 from chaoskit.generate.cases import arguments_of_case
-from chaoskit.generate.classes import keyword_of, last_name
+from chaoskit.generate.classes import Function, keyword_of, last_name
 from chaoskit.generate.project import parse
 from chaoskit.values.errors import ReproError, did_you_mean
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _MODULE_SETUP = ("setup_module", "teardown_module", "setup_function", "teardown_function", "setUpModule")
 _CLASS_SETUP = ("setup_class", "teardown_class", "setup_method", "teardown_method", "setUp", "tearDown", "setUpClass")
@@ -55,12 +53,7 @@ def target_of(test: str, root: Path) -> Target:
     decorated = any(last_name(decorator) == "chaos" for decorator in function.decorator_list)
     if not decorated and "deliver" not in parameters:
         raise ReproError(f"{name} in {file} is no chaos test: @chaos does not decorate it, and it takes no `deliver`")
-    arguments = arguments_of_case(function, case.removesuffix("]")) if bracket else {}
-    if arguments is None:
-        raise ReproError(
-            f"{name} is parametrised, and what the case [{case} stands for does not show in its decorators: only "
-            f"literal values do. {BY_HAND}"
-        )
+    arguments = _arguments(function, case.removesuffix("]")) if bracket else {}
     fixtures = tuple(parameter for parameter in parameters if parameter not in {"deliver", *arguments})
     used = tuple(dict.fromkeys(name for node in (tree, *path) for name in _used(node)))
     known = _fixtures_around(tree, root, Path(file))
@@ -68,12 +61,7 @@ def target_of(test: str, root: Path) -> Target:
         raise ReproError(f"{argument} is a fixture, too, which the case [{case} takes the place of. {BY_HAND}")
     needed = _closure([*fixtures, *used, *_autouse(known, tree)], known)
     _check_setup(tree, path, needed, file)
-    for fixture in needed:
-        if any(isinstance(node, ast.AsyncFunctionDef) for node in known.get(fixture, ())):
-            raise ReproError(
-                f"its fixture {fixture} is async and lives in the event loop of a plugin, which a plain test is not "
-                f"run in. {BY_HAND}"
-            )
+    _check_fixtures(needed, known)
     bound = _bound_in(tree)
     here = {fixture: node for fixture in needed for node in known.get(fixture, ()) if node in tree.body}
     brought = [here[fixture].name if fixture in here else fixture for fixture in needed if fixture in {*bound, *here}]
@@ -87,6 +75,26 @@ def target_of(test: str, root: Path) -> Target:
         decorated,
         any(isinstance(node, ast.ImportFrom) and node.level for node in ast.walk(tree)),
     )
+
+
+def _arguments(function: Function, case: str) -> dict[str, Any]:
+    """What the decorators of a parametrised test give it in this case."""
+    arguments = arguments_of_case(function, case)
+    if arguments is None:
+        raise ReproError(
+            f"{function.name} is parametrised, and what the case [{case}] stands for does not show in its decorators: "
+            f"only literal values do. {BY_HAND}"
+        )
+    return arguments
+
+
+def _check_fixtures(needed: Sequence[str], known: dict[str, list[Function]]) -> None:
+    for fixture in needed:
+        if any(isinstance(node, ast.AsyncFunctionDef) for node in known.get(fixture, ())):
+            raise ReproError(
+                f"its fixture {fixture} is async and lives in the event loop of a plugin, which a plain test is not "
+                f"run in. {BY_HAND}"
+            )
 
 
 def _path(tree: ast.Module, classes: Sequence[str], name: str, file: str) -> list[ast.ClassDef | Function]:

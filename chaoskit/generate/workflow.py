@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from chaoskit import __version__
 from chaoskit.generate.project import toml
+from chaoskit.version import __version__
 
 WORKFLOW = ".github/workflows/chaoskit.yml"
 OLDEST_PYTHON = (3, 11)

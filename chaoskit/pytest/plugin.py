@@ -11,15 +11,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from chaoskit.pytest.session import PytestAsked
+    from chaoskit.pytest.session import ItemRunner
 
-_ASKED: pytest.StashKey[PytestAsked] = pytest.StashKey()
+_RUNNER: pytest.StashKey[ItemRunner] = pytest.StashKey()
 LOG = 120
 """Columns where there is no terminal to ask."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaoskit", "chaoskit: message handlers under every possible delivery")
+    _add_search_options(group)
+    _add_file_options(group)
+
+
+def _add_search_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--chaos-schedules",
         type=int,
@@ -44,6 +49,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SEED",
         help="seed of every chaos test, mixed with its node id; the same seed, the same result",
     )
+
+
+def _add_file_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--chaos-corpus",
         metavar="PLACE",
@@ -94,13 +102,13 @@ def pytest_configure(config: pytest.Config) -> None:
             database_of(config.getoption("chaos_corpus"), config.rootpath)
         except UsageError as error:
             raise pytest.UsageError(f"--chaos-corpus: {error}") from None
-    config.pluginmanager.register(Summary(_width(config)), "chaoskit-summary")
+    config.pluginmanager.register(TerminalSummary(_width(config)), "chaoskit-summary")
     if "chaoskit_fuzz" in getattr(config, "workerinput", {}):
-        from chaoskit.fuzz.worker import take_on_from_xdist
+        from chaoskit.fuzz.worker import work_for_xdist
 
-        take_on_from_xdist(config)
+        work_for_xdist(config)
     if config.getoption("chaos_replay"):
-        from chaoskit.pytest.session import prepare_replay
+        from chaoskit.pytest.replay_option import prepare_replay
 
         prepare_replay(config)
 
@@ -130,7 +138,7 @@ def deliver() -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     if not config.getoption("chaos_replay"):
         return None
-    from chaoskit.pytest.session import is_not_replayed
+    from chaoskit.pytest.replay_option import is_not_replayed
 
     return is_not_replayed(config, collection_path) or None
 
@@ -138,22 +146,22 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("chaos_replay"):
-        from chaoskit.pytest.session import select_replayed
+        from chaoskit.pytest.replay_option import select_replayed
 
         select_replayed(config, items)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
-    if not hasattr(getattr(item, "obj", None), "chaos_terms"):
+    if not hasattr(getattr(item, "obj", None), "chaos_options"):
         return (yield)
-    from chaoskit import runner
-    from chaoskit.pytest.session import PytestAsked, allow_fixtures
+    from chaoskit.pytest.session import PytestRunner, allow_fixtures
+    from chaoskit.runner import within
 
     allow_fixtures(item)
     worker = item.config.pluginmanager.get_plugin("chaoskit-fuzz-worker")
-    asked = item.stash[_ASKED] = PytestAsked(item) if worker is None else worker.asked(item)
-    with runner.around(asked):
+    runner = item.stash[_RUNNER] = PytestRunner(item) if worker is None else worker.runner(item)
+    with within(runner):
         return (yield)
 
 
@@ -162,8 +170,8 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if _ASKED in item.stash and call.when == "call":
-        item.stash[_ASKED].complete(report, call.excinfo)
+    if _RUNNER in item.stash and call.when == "call":
+        item.stash[_RUNNER].complete(report, call.excinfo)
     return report
 
 
@@ -174,8 +182,8 @@ def _write(terminal: Any, line: str) -> None:
     terminal.write_line(for_log(line))
 
 
-class Summary:
-    """What the passing chaos tests have shown, and how to replay the failures, as told at the end; also for reports
+class TerminalSummary:
+    """What the passing chaos tests have shown, and how to replay the failures, printed at the end; also for reports
     that come from xdist's workers. `width`: columns of the terminal in which this is read; 120 in a log."""
 
     def __init__(self, width: int) -> None:
@@ -204,7 +212,7 @@ class Summary:
         for note, tests in self._memory.items():  # the same of every test, so that it is said once
             _write(terminalreporter, f"{note}{self._of_which(tests)}")
         if self._said or self._repros:
-            from chaoskit.pytest.session import idle_repros
+            from chaoskit.pytest.saved import idle_repros
 
             for line in idle_repros(terminalreporter.config):
                 _write(terminalreporter, line)
@@ -230,7 +238,7 @@ class Summary:
         result = yield
         terminal = session.config.pluginmanager.get_plugin("terminalreporter")
         if self._repros and terminal is not None:
-            from chaoskit.pytest.session import replay_command
+            from chaoskit.pytest.saved import replay_command
 
             _write(terminal, f"To replay: {replay_command(session.config, sorted(self._repros))}")
         return result

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key
 
 from chaoskit.values.clock import now
 
@@ -19,9 +20,7 @@ EVERY = 30.0
 
 
 def stderr_of(config: pytest.Config) -> int:
-    """The file number of standard error as it was before pytest captured it; 2 where nobody kept that."""
-    from _pytest.faulthandler import fault_handler_stderr_fd_key
-
+    """The file number of standard error as it was before pytest captured it; 2 where that is not known."""
     return config.stash.get(fault_handler_stderr_fd_key, 2)
 
 

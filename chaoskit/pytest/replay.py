@@ -11,15 +11,14 @@ from pathlib import Path
 import attrs
 import pytest
 
-from chaoskit.repro.files import Repro
+from chaoskit.repro.location import outside, root_of
+from chaoskit.repro.read import Repro
 from chaoskit.repro.replay import Answer
 
 NOT_COLLECTED = (
     "{test} is not a chaos test that pytest collects by itself here (testpaths, python_files, what it ignores), and no "
     "repro file makes it import another. If the file is one of yours, name it: pytest PATH --chaos-replay=REPRO"
 )
-
-_CONFIGS = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
 
 class Sink:
@@ -41,29 +40,6 @@ class Sink:
 def _last_line(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.startswith("E ")] or text.strip().splitlines()
     return lines[-1].removeprefix("E").strip() if lines else "no reason was given"
-
-
-def root_of(test: str, directory: Path) -> Path:
-    """The directory from which this test is named: the nearest one from `directory` upwards that has its file, but
-    not above the repository."""
-    above = [directory, *directory.parents]
-    end = next((d for d in above if (d / ".git").exists()), None)
-    end = end or next((d for d in above if any((d / name).exists() for name in _CONFIGS)), directory)
-    inside = above[: above.index(end) + 1]
-    file = test.partition("::")[0]
-    return next((d for d in inside if file and (d / file).is_file()), end)
-
-
-def outside(test: str, root: Path) -> str | None:
-    """Why the file of this test may not be run from `root`; None if it may."""
-    if not test:
-        return "it names no test: the scenario was found by check() with a function that has no place in a file"
-    file = (root / test.partition("::")[0]).resolve()
-    if not file.is_relative_to(root.resolve()):
-        return f"its test {test!r} lies outside {root}"
-    if not file.is_file():
-        return f"its test is in {test.partition('::')[0]}, which is not below {root}"
-    return None
 
 
 def replay_with_pytest(repros: Sequence[Repro], directory: Path, rootdir: Path | None = None) -> list[Answer]:

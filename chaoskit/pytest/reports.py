@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from chaoskit.report.files import why_not, write
-from chaoskit.report.github import Entry, annotation, summary, unpacked
+from chaoskit.report.github import ReportEntry, annotation, summary, unpacked
 from chaoskit.report.lines import json_lines
 from chaoskit.report.page import page
 from chaoskit.report.picture import svg
-from chaoskit.repro.files import file_name, slug
+from chaoskit.repro.write import file_name, slug
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.names import from_here
 from chaoskit.values.verdict import Verdict
@@ -76,7 +76,7 @@ def append_summary(found: Sequence[Located]) -> str:
     target = os.environ.get("GITHUB_STEP_SUMMARY")
     if not target:
         return ""
-    entries: list[Entry] = [unpacked(packed) for _, packed in found]
+    entries: list[ReportEntry] = [unpacked(packed) for _, packed in found]
     try:
         with open(target, "a", encoding="utf-8") as file:
             file.write(summary(entries))

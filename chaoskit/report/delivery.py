@@ -24,7 +24,7 @@ GAP = 2
 @attrs.frozen(eq=False)
 class Delivery:
     """For rich: a lane is a column where there is room for all of them, else a word. Values stand beside the steps, cut
-    to the fields that tell something, and whole below where they were cut."""
+    to the fields that matter, and whole below where they were cut."""
 
     grid: Grid
     read: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ def _lane(row: Row, grid: Grid) -> str:
 def _cells(row: Row, grid: Grid, cells: Sequence[str]) -> list[str]:
     if row.step is None:
         return [f"{row.number}–{row.last}", *[""] * (len(cells) + grid.workers), row.mark]
-    mark = f"{row.mark} ← {row.told}".lstrip() if row.told is not None else row.mark
+    mark = f"{row.mark} ← {row.sentence}".lstrip() if row.sentence is not None else row.mark
     consumer = [str(row.step.consumer)] if grid.workers else []
     return [_line(text) for text in (str(row.number), *consumer, *cells, mark)]
 

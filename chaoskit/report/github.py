@@ -14,7 +14,7 @@ from typing import Literal
 import attrs
 
 from chaoskit.report.delivery import Delivery
-from chaoskit.report.summary import headline, held_lines, told
+from chaoskit.report.summary import headline, held_lines, summary_of
 from chaoskit.report.terminal import plain
 from chaoskit.report.values import cut, visible
 from chaoskit.values.texts import for_log
@@ -29,16 +29,16 @@ MOST_OF_SHOWN = 500
 WIDTH = 120
 """Of a delivery in a summary."""
 
-Status = Literal["held", "violated", "unknown", "error", "skipped"]
+EntryStatus = Literal["held", "violated", "unknown", "error", "skipped"]
 
 
 @attrs.frozen
-class Entry:
+class ReportEntry:
     """What one chaos test has to say. `shown`: what a passing run has shown, or why it did not pass, in a line;
     `timeline`, `happened` and `replay` are there for a failure."""
 
     test: str
-    status: Status
+    status: EntryStatus
     shown: str = ""
     timeline: str = ""
     happened: tuple[str, ...] = ()
@@ -49,14 +49,14 @@ class Entry:
         return self.status in ("violated", "unknown", "error")
 
 
-def entry_of(verdict: Verdict, *, replay: str | None = None) -> Entry:
+def entry_of(verdict: Verdict, *, replay: str | None = None) -> ReportEntry:
     test = verdict.test or "a function without a name"
     if verdict.status == "held":
-        return Entry(test, "held", "; ".join(held_lines(verdict)).removeprefix("held: "))
+        return ReportEntry(test, "held", "; ".join(held_lines(verdict)).removeprefix("held: "))
     if verdict.status == "unknown":
-        return Entry(test, "unknown", headline(verdict))
-    found = told(verdict)
-    return Entry(
+        return ReportEntry(test, "unknown", headline(verdict))
+    found = summary_of(verdict)
+    return ReportEntry(
         test,
         "violated",
         found.headline,
@@ -68,20 +68,20 @@ def entry_of(verdict: Verdict, *, replay: str | None = None) -> Entry:
     )
 
 
-def packed(one: Entry) -> str:
+def packed(one: ReportEntry) -> str:
     """As a text that a test report can carry."""
     return json.dumps(attrs.asdict(one))
 
 
-def unpacked(text: str) -> Entry:
+def unpacked(text: str) -> ReportEntry:
     data = json.loads(text)
-    return Entry(**(data | {"happened": tuple(data["happened"])}))
+    return ReportEntry(**(data | {"happened": tuple(data["happened"])}))
 
 
 # Annotations.
 
 
-def annotation(one: Entry, *, file: str, line: int | None = None) -> str:
+def annotation(one: ReportEntry, *, file: str, line: int | None = None) -> str:
     """`::error file=…,line=…,title=…::message`, one line. `line` counts from 1."""
     place = {"file": file, "line": None if line is None else str(line), "title": cut(one.shown, MOST_OF_TITLE)}
     properties = ",".join(f"{name}={_property(value)}" for name, value in place.items() if value)
@@ -101,7 +101,7 @@ def _property(text: str) -> str:
 # The step summary.
 
 
-def summary(entries: Iterable[Entry], most: int = MOST_BYTES) -> str:
+def summary(entries: Iterable[ReportEntry], most: int = MOST_BYTES) -> str:
     """The table of all tests, and below it each failure, for as long as there is room: `most` bytes of UTF-8."""
     known = sorted(entries, key=lambda one: (not one.failed, one.test))
     parts = ["## chaoskit\n\n", "| | test | what it has shown |\n|---|---|---|\n"]
@@ -122,7 +122,7 @@ def _fitting(parts: Sequence[str], most: int) -> str:
     return "".join(kept)
 
 
-_WORDS: dict[Status, str] = {
+_WORDS: dict[EntryStatus, str] = {
     "held": "✅ held",
     "violated": "❌ violated",
     "unknown": "❔ unknown",
@@ -131,11 +131,11 @@ _WORDS: dict[Status, str] = {
 }
 
 
-def _table_row(one: Entry) -> str:
+def _table_row(one: ReportEntry) -> str:
     return f"| {_WORDS[one.status]} | {_code(one.test)} | {_plain(cut(one.shown, MOST_OF_SHOWN))} |\n"
 
 
-def _failure(one: Entry) -> str:
+def _failure(one: ReportEntry) -> str:
     lines = [f"\n### {_code(one.test)}\n", f"{_plain(one.shown)}\n"]
     if one.timeline:
         lines.append(_block(one.timeline))

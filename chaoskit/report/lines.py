@@ -29,10 +29,10 @@ from typing import Any
 
 import attrs
 
-from chaoskit.report.summary import Told, differences_of, headline, told
+from chaoskit.report.summary import Summary, differences_of, headline, summary_of
 from chaoskit.report.timeline import Row
 from chaoskit.report.values import as_json
-from chaoskit.repro.files import encode_broker, versions
+from chaoskit.repro.values import encode_broker, versions
 from chaoskit.values.schedule import Step
 from chaoskit.values.state import ABSENT
 from chaoskit.values.texts import no_command
@@ -56,7 +56,7 @@ def lines(verdict: Verdict, *, replay: str | None = None) -> Iterator[Line]:
     yield from ({"type": "reason", "text": reason} for reason in verdict.reasons)
     yield from ({"type": "note", "text": note} for note in verdict.notes)
     if verdict.status == "violated":
-        yield from _violated(verdict, told(verdict))
+        yield from _violated(verdict, summary_of(verdict))
     if replay:
         yield {"type": "replay", "command": replay}
 
@@ -73,7 +73,7 @@ def _verdict(verdict: Verdict) -> Line:
     return line | (attrs.asdict(verdict.tally) if verdict.tally.schedules else {})
 
 
-def _violated(verdict: Verdict, found: Told) -> Iterator[Line]:
+def _violated(verdict: Verdict, found: Summary) -> Iterator[Line]:
     assert verdict.scenario is not None
     assert verdict.schedule is not None
     for violation in verdict.violations:
@@ -109,13 +109,13 @@ def _step(number: int, step: Step) -> Line:
     return line | ({"raised": True} if step.raised else {})
 
 
-def _shown(row: Row | None, found: Told) -> Line:
+def _shown(row: Row | None, found: Summary) -> Line:
     """What the timeline says of a step; nothing of one that is folded there."""
     if row is None:
         return {}
     line: Line = {"lane": found.grid.lanes[row.lane]} if row.lane is not None else {}
     line |= {"mark": row.mark} if row.mark else {}
-    line |= {"sentence": row.told} if row.told is not None else {}
+    line |= {"sentence": row.sentence} if row.sentence is not None else {}
     return line | ({"from": row.origin} if row.origin is not None else {})
 
 

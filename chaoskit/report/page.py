@@ -16,10 +16,20 @@ import attrs
 
 from chaoskit.report.picture import picture
 from chaoskit.report.style import PAGE, PICTURE, palette
-from chaoskit.report.summary import Beside, Told, changes, found_lines, headline, held_lines, place_lines, told, tried
+from chaoskit.report.summary import (
+    Beside,
+    Summary,
+    changes,
+    found_lines,
+    headline,
+    held_lines,
+    place_lines,
+    summary_of,
+    tried,
+)
 from chaoskit.report.timeline import Grid, Row, value_of
 from chaoskit.report.values import cut, in_markup
-from chaoskit.repro.files import versions
+from chaoskit.repro.values import versions
 from chaoskit.values.state import Difference
 from chaoskit.values.texts import printed
 from chaoskit.values.verdict import Verdict
@@ -81,7 +91,7 @@ $footer
 
 def page(verdict: Verdict, *, replay: str | None = None) -> str:
     """The whole page. `replay` is the command that plays the failure again, or why there is no file."""
-    sections = _violated(told(verdict), replay) if verdict.status == "violated" else _plain(verdict)
+    sections = _violated(summary_of(verdict), replay) if verdict.status == "violated" else _plain(verdict)
     policy = (
         f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; base-uri 'none'; form-action 'none'"
     )
@@ -152,7 +162,7 @@ def _paragraphs(lines: Sequence[str]) -> str:
     return "\n".join(f'<p class="remark">{_text(line)}</p>' for line in lines)
 
 
-def _violated(found: Told, replay: str | None) -> list[Section]:
+def _violated(found: Summary, replay: str | None) -> list[Section]:
     sections = [
         Section("differs", "What differs", "\n".join(_differences(found))),
         Section("delivery", "The delivery", _figure(found), found.size),
@@ -170,7 +180,7 @@ def _violated(found: Told, replay: str | None) -> list[Section]:
 # What differs.
 
 
-def _differences(found: Told) -> Iterator[str]:
+def _differences(found: Summary) -> Iterator[str]:
     if found.differences:
         yield (
             '<div class="scroll" role="region" aria-labelledby="differs" tabindex="0">\n<table>\n'
@@ -208,12 +218,12 @@ def _value(text: str) -> str:
 # The delivery.
 
 
-def _figure(found: Told) -> str:
+def _figure(found: Summary) -> str:
     label = 'role="group" aria-label="The delivery as a picture" tabindex="0"'
     return f'<figure class="scroll" {label}>\n{picture(found)}\n</figure>'
 
 
-def _steps(found: Told) -> Iterator[str]:
+def _steps(found: Summary) -> Iterator[str]:
     yield '<p class="hint">Tab enters the steps; the arrow keys, Home and End go through them.</p>'
     columns = ["Step", *(["Consumer"] if found.grid.workers else []), "Where", "What", "Message"]
     columns += ["State in order", "State observed"] if found.beside else []
@@ -232,7 +242,7 @@ def _steps(found: Told) -> Iterator[str]:
     yield "</tbody>\n</table>\n</div>"
 
 
-def _caption(found: Told) -> str:
+def _caption(found: Summary) -> str:
     if not found.beside:
         return "The states along the way are not known: the delivery is too long, or the file has none."
     return "The state after each step, and in order after the furthest event that was handled by then"
@@ -259,8 +269,9 @@ def _what(row: Row) -> str:
     cell = f'<bdi class="value">{_text(row.cell)}</bdi>' if row.boxed else ""
     mark = f'<span class="mark">{_text(row.mark)}</span>' if row.mark else ""
     why = ""
-    if row.told is not None:
-        why = f'<a class="narrow" href="#told-{row.told}" aria-label="explained in {row.told}">← {row.told}</a>'
+    if row.sentence is not None:
+        number = row.sentence
+        why = f'<a class="narrow" href="#told-{number}" aria-label="explained in {number}">← {number}</a>'
     again = ""
     if row.origin is not None:
         again = f'<a class="after" href="#step-{row.origin}">came from step {row.origin}</a>'
@@ -308,10 +319,10 @@ def _listed(lines: Sequence[str]) -> str:
 # What happened, and what rules it out.
 
 
-def _happened(found: Told) -> str:
+def _happened(found: Summary) -> str:
     items = []
     for number, sentence in enumerate(found.sentences, start=1):
-        steps = [row.number for row in found.grid.rows if row.told == number]
+        steps = [row.number for row in found.grid.rows if row.sentence == number]
         links = ", ".join(f'<a href="#step-{step}">{step}</a>' for step in steps)
         noun = "step" if len(steps) == 1 else "steps"
         back = f' <span class="back">({noun} {links})</span>' if steps else ""
@@ -321,7 +332,7 @@ def _happened(found: Told) -> str:
     return listed + besides + (f'<p class="label">{_text(found.label)}</p>' if found.label else "")
 
 
-def _remedies(found: Told) -> str:
+def _remedies(found: Summary) -> str:
     said = [*found.remedies, *(("In the handler", advice) for _, advice in found.advice)]
     items = "".join(f"<li><strong>{kind}</strong>: {_with_code(remedy)}.</li>" for kind, remedy in said)
     return f'<ul class="remedies">{items}</ul>'

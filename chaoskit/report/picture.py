@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from chaoskit.report.style import PICTURE, palette
-from chaoskit.report.summary import Told, told
+from chaoskit.report.summary import Summary, summary_of
 from chaoskit.report.timeline import Grid, Row
 from chaoskit.report.values import cut, in_markup, visible
 from chaoskit.values.verdict import Verdict
@@ -35,7 +35,7 @@ LINE = 84
 
 
 @attrs.frozen
-class Layout:
+class PictureLayout:
     """Where things are: the left edge and the width of the lanes, the column of what is said beside a step."""
 
     left: float
@@ -54,10 +54,10 @@ class Layout:
 
 def svg(verdict: Verdict) -> str:
     """A violated verdict as a file of its own: title, description, the delivery, and the sentences below it."""
-    return "\n".join(_standalone(told(verdict))) + "\n"
+    return "\n".join(_standalone(summary_of(verdict))) + "\n"
 
 
-def picture(found: Told) -> str:
+def picture(found: Summary) -> str:
     """The delivery alone, for a page that brings the style; its table says the same in words."""
     layout = _layout(found.grid, 0)
     height = _height(found.grid, layout) + 8
@@ -65,7 +65,7 @@ def picture(found: Told) -> str:
     return "\n".join([*lines, "</svg>"])
 
 
-def _standalone(found: Told) -> Iterator[str]:
+def _standalone(found: Summary) -> Iterator[str]:
     heading = _wrapped(found.headline, LINE - 10)
     top = 26 + 20 * len(heading)
     layout = _layout(found.grid, top)
@@ -98,7 +98,7 @@ def _opening(width: float, height: float, label: str | None) -> str:
     )
 
 
-def _layout(grid: Grid, top: float) -> Layout:
+def _layout(grid: Grid, top: float) -> PictureLayout:
     cell = max((len(_short(row.cell)) for row in grid.rows if row.boxed), default=0)
     name = max((len(_short(name)) for name in grid.lanes), default=0)
     lane = max(104.0, cell * LETTER + 2 * BEND + 12, name * LETTER + 16)
@@ -106,14 +106,14 @@ def _layout(grid: Grid, top: float) -> Layout:
     lanes = max(1, len(grid.lanes))
     marks = left + lanes * lane + 10
     said = max((len(_short(row.mark, MOST_OF_MARK)) for row in grid.rows), default=0)
-    return Layout(left, lane, lanes, marks, marks + 34 + max(said, 16) * LETTER + 12, top)
+    return PictureLayout(left, lane, lanes, marks, marks + 34 + max(said, 16) * LETTER + 12, top)
 
 
-def _height(grid: Grid, layout: Layout) -> float:
+def _height(grid: Grid, layout: PictureLayout) -> float:
     return layout.y(len(grid.rows) + bool(grid.left_out)) - ROW / 2
 
 
-def _body(found: Told, top: float = 0) -> Iterator[str]:
+def _body(found: Summary, top: float = 0) -> Iterator[str]:
     grid, layout = found.grid, _layout(found.grid, top)
     places = {row.number: place for place, row in enumerate(grid.rows)}
     yield (
@@ -135,7 +135,7 @@ def _body(found: Told, top: float = 0) -> Iterator[str]:
         yield f'<text class="number" x="{layout.left:g}" y="{y:g}">… and {grid.left_out} more steps</text>'
 
 
-def _row(layout: Layout, row: Row, place: int, workers: bool, first: bool) -> Iterator[str]:
+def _row(layout: PictureLayout, row: Row, place: int, workers: bool, first: bool) -> Iterator[str]:
     y = layout.y(place)
     number = str(row.number) if row.last == row.number else f"{row.number}–{row.last}"
     yield f'<g data-step="{row.number}" class="{_kind(row)}">'
@@ -157,7 +157,7 @@ def _row(layout: Layout, row: Row, place: int, workers: bool, first: bool) -> It
 
 def _kind(row: Row) -> str:
     """What the box looks like."""
-    kinds = ["odd"] if row.told is not None else []
+    kinds = ["odd"] if row.sentence is not None else []
     if row.step is not None and row.step.action not in ("deliver", "put back"):
         kinds.append("unseen")
     if row.step is not None and row.step.raised:
@@ -165,7 +165,7 @@ def _kind(row: Row) -> str:
     return " ".join(kinds)
 
 
-def _node(layout: Layout, row: Row, y: float) -> Iterator[str]:
+def _node(layout: PictureLayout, row: Row, y: float) -> Iterator[str]:
     assert row.lane is not None
     x, text = layout.middle(row.lane), _short(row.cell)
     width = _node_width(row)
@@ -180,11 +180,11 @@ def _node_width(row: Row) -> float:
     return max(44, len(_short(row.cell)) * LETTER + 22)
 
 
-def _said(layout: Layout, row: Row, y: float, first: bool) -> Iterator[str]:
+def _said(layout: PictureLayout, row: Row, y: float, first: bool) -> Iterator[str]:
     x = layout.marks
-    if row.told is not None:
+    if row.sentence is not None:
         yield f'<circle class="badge" cx="{x + 9:g}" cy="{y:g}" r="9"/>'
-        yield f'<text class="badge-number" x="{x + 9:g}" y="{y + 4:g}">{row.told}</text>'
+        yield f'<text class="badge-number" x="{x + 9:g}" y="{y + 4:g}">{row.sentence}</text>'
     if first:
         lift = 3 if row.mark else -4
         yield f'<text class="first" x="{x + 26:g}" y="{y - lift:g}" font-size="12">first difference</text>'
@@ -193,7 +193,7 @@ def _said(layout: Layout, row: Row, y: float, first: bool) -> Iterator[str]:
         yield f'<text class="mark" x="{x + 26:g}" y="{y + 4:g}">{_text(_short(row.mark, MOST_OF_MARK))}</text>'
 
 
-def _arrow(layout: Layout, origin: Row, row: Row, places: dict[int, int]) -> str:
+def _arrow(layout: PictureLayout, origin: Row, row: Row, places: dict[int, int]) -> str:
     """From the nearer sides of two boxes. Within a lane it swings out to the right, the further the longer it is."""
     start = row.lane if origin.lane is None else origin.lane
     assert start is not None
@@ -213,7 +213,7 @@ def _arrow(layout: Layout, origin: Row, row: Row, places: dict[int, int]) -> str
     return f'<path class="arrow" marker-end="url(#chaoskit-arrow)" d="{path}"/>'
 
 
-def _description(found: Told) -> str:
+def _description(found: Summary) -> str:
     """The picture in words, for who does not see it."""
     steps = [_in_words(row, found.grid.lanes) for row in found.grid.rows]
     return " ".join([*steps, *(f"{number}: {line}." for number, line in enumerate(found.sentences, start=1))])
@@ -221,7 +221,7 @@ def _description(found: Told) -> str:
 
 def _in_words(row: Row, lanes: Sequence[str]) -> str:
     where = f" in {lanes[row.lane]}" if row.lane is not None else ""
-    why = f", see {row.told}" if row.told is not None else ""
+    why = f", see {row.sentence}" if row.sentence is not None else ""
     what = ", ".join(part for part in (row.cell if row.boxed else "", row.mark) if part)
     return f"Step {row.number}{where}: {what}{why}."
 

@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from chaoskit.codec import decode_plain
 from chaoskit.report.terminal import report
 from chaoskit.report.values import Undecoded
-from chaoskit.repro.files import Repro
+from chaoskit.repro.read import Repro
 from chaoskit.values.errors import CodecError, StaleState
 from chaoskit.values.invariant import Violation
 from chaoskit.values.scenario import Scenario

@@ -1,4 +1,4 @@
-"""A value in little room: of a dict or an object the fields that tell something, whole where there is room for it."""
+"""A value in little room: of a dict or an object the fields that matter, whole where there is room for it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEAST = 8
 
 
 @attrs.frozen
-class Parts:
+class ValueParts:
     """A value as `opening`, fields with their labels, and `closing`."""
 
     opening: str
@@ -48,10 +48,10 @@ def shortened(value: Any, others: Sequence[Any], read: Sequence[str], room: int)
     return f"{parts.opening}{', '.join(kept)}, …{parts.closing}"
 
 
-def parts_of(value: Any) -> Parts | None:
+def parts_of(value: Any) -> ValueParts | None:
     """None for what has no fields."""
     if type(value) is dict:
-        return Parts("{", {repr(name): (f"{name!r}: ", field) for name, field in value.items()}, "}")
+        return ValueParts("{", {repr(name): (f"{name!r}: ", field) for name, field in value.items()}, "}")
     kind: Any = type(value)
     names: Sequence[str] = ()
     if attrs.has(kind):
@@ -61,10 +61,10 @@ def parts_of(value: Any) -> Parts | None:
     elif isinstance(value, tuple) and hasattr(kind, "_fields"):
         names = kind._fields
     there = [name for name in names if hasattr(value, name)]
-    return Parts(f"{kind.__name__}(", {n: (f"{n}=", getattr(value, n)) for n in there}, ")") if there else None
+    return ValueParts(f"{kind.__name__}(", {n: (f"{n}=", getattr(value, n)) for n in there}, ")") if there else None
 
 
-def _telling(parts: Parts, others: Sequence[Any], read: Sequence[str]) -> list[str]:
+def _telling(parts: ValueParts, others: Sequence[Any], read: Sequence[str]) -> list[str]:
     """The names of the fields, those that say most first."""
     looked_up = [repr(name) if repr(name) in parts.fields else name for name in read]
     names = sorted(parts.fields, key=lambda name: looked_up.index(name) if name in looked_up else len(looked_up))

@@ -53,7 +53,7 @@ class Beside:
 
 
 @attrs.frozen
-class Told:
+class Summary:
     """A violated verdict. `remarks`: what is to be said of the differences, and what is violated besides; `more`:
     differences that would be too many. `sentences` are the numbered ones, `besides` what else the steps have done,
     `label` says which order is broken, where it is about one. `remedies` are kinds of fault, or what else happened, and
@@ -77,7 +77,7 @@ class Told:
     read: tuple[str, ...]
 
 
-def told(verdict: Verdict) -> Told:
+def summary_of(verdict: Verdict) -> Summary:
     assert verdict.scenario is not None
     assert verdict.schedule is not None
     scenario = verdict.scenario
@@ -88,7 +88,7 @@ def told(verdict: Verdict) -> Told:
     messages = list(dict.fromkeys(v.message for v in verdict.violations if not v.differences))
     sentences = tuple(sentence for _, sentence in scenario.broker.explain(verdict.schedule, scenario.events))
     advice = tuple(_advice(verdict))
-    return Told(
+    return Summary(
         headline=headline(verdict),
         size=f"{count(len(scenario.events), 'event')}, {count(len(scenario.faults), 'fault')}, {_smallest(verdict)}",
         differences=tuple(found[:MOST_DIFFERENCES]),

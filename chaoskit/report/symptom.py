@@ -27,7 +27,7 @@ class Symptom:
 
 
 def symptom(verdict: Verdict) -> Symptom | None:
-    """None where it cannot be told, or is another one from place to place."""
+    """None where it is not known, or is another one from place to place."""
     if verdict.schedule is None or verdict.scenario is None:
         return None
     ids, steps = verdict.scenario.stream.ids, verdict.schedule.steps

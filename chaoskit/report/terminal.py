@@ -14,7 +14,7 @@ from rich.text import Text
 
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.delivery import Delivery
-from chaoskit.report.summary import Beside, Told, found_lines, pair, told, tried
+from chaoskit.report.summary import Beside, Summary, found_lines, pair, summary_of, tried
 from chaoskit.report.summary import headline as headline
 from chaoskit.report.summary import held_lines as held_lines
 from chaoskit.report.summary import short as short
@@ -84,7 +84,7 @@ def _unknown(verdict: Verdict) -> Iterator[RenderableType]:
 
 
 def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[RenderableType]:
-    found = told(verdict)
+    found = summary_of(verdict)
     yield _heading("What differs")
     yield from _differences(found)
     yield _heading(f"The delivery ({found.size})")
@@ -119,7 +119,7 @@ def _indented_renderable(renderable: RenderableType) -> Padding:
     return Padding(renderable, (0, 0, 0, 2))
 
 
-def _differences(found: Told) -> Iterator[RenderableType]:
+def _differences(found: Summary) -> Iterator[RenderableType]:
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     for column in ("", "in order", "observed"):
         table.add_column(column, overflow="fold")
@@ -135,7 +135,7 @@ def _differences(found: Told) -> Iterator[RenderableType]:
         yield from (_uncut(line) for line in text.splitlines())
 
 
-def _states(found: Told) -> Iterator[RenderableType]:
+def _states(found: Summary) -> Iterator[RenderableType]:
     """One line for each step that is shown. What a file of before does not have cannot be shown."""
     if not found.beside:
         yield _indented("The states along the way are not known: the delivery is too long, or the file has none.")

@@ -16,14 +16,14 @@ from chaoskit.values.texts import printed
 
 MOST_ROWS = 60
 FOLDED = 3
-"""So many repetitions of what the handler refused are told in one row."""
+"""So many repetitions of what the handler refused share one row."""
 
 
 @attrs.frozen
 class Row:
     """A step: its `number`, counted from 1, what stands in its `lane`, and what is said beside it.
 
-    `lane` is None for a step that stands in all of them. `told` is the number of the sentence that explains it, and
+    `lane` is None for a step that stands in all of them. `sentence` is the number of the one that explains it, and
     `origin` the number of an earlier step from which the same event comes again. A row without a `step` stands for
     repetitions up to the step `last`.
     """
@@ -34,7 +34,7 @@ class Row:
     lane: int | None = None
     cell: str = ""
     mark: str = ""
-    told: int | None = None
+    sentence: int | None = None
     origin: int | None = None
     event: Event | None = None
 
@@ -56,23 +56,12 @@ class Grid:
 
 
 def grid(scenario: Scenario, schedule: Schedule, changed: Sequence[bool | None] = ()) -> Grid:
-    """Time runs down. The numbers of what is told are those of the sentences of `explain`. `changed`: whether each step
+    """Time runs down. Its sentences are numbered as `explain` has them. `changed`: whether each step
     has changed the state, where that is known."""
-    broker = scenario.broker
-    events = {event.id: event for event in scenario.events}
-    keys = {event.id: event.key for event in scenario.events}
-    places = [broker.lane(step, keys.get(step.event)) for step in schedule]  # type: ignore[arg-type]
-    lanes = _in_order({lane for lane in places if lane is not None})
-    by_consumer = bool(lanes) and None not in places and len(lanes) == len({step.consumer for step in schedule})
-    told = _told(scenario, schedule)
-    numbered = any(lane.startswith(("partition", "shard")) for lane in lanes)
-    owners: dict[Fault | None, int] = {}
-    seen: set[tuple[int | None, int | None]] = set()
-    latest: dict[EventId | None, int] = {}
+    made, repeats = _Rows(scenario, schedule, changed), _repeats(schedule.steps)
     rows: list[Row] = []
     shown = 0
-    repeats = _repeats(schedule.steps)
-    for number, (step, place) in enumerate(zip(schedule.steps, places, strict=True), start=1):
+    for number, step in enumerate(schedule.steps, start=1):
         if number in repeats:
             last, times = repeats[number]
             rows.append(Row(number, last, mark=f"the same, {times} times more"))
@@ -81,38 +70,69 @@ def grid(scenario: Scenario, schedule: Schedule, changed: Sequence[bool | None] 
         shown = number
         if len(rows) >= MOST_ROWS:
             break
-        if step.action == "take over" and step.fault is not None:
-            owners[step.fault] = step.consumer
-        ran_on = step.fault in owners and step.consumer != owners[step.fault]
-        mark = _mark(broker.mark(step), step, (step.partition, step.offset) in seen, ran_on)
-        if step.raised and number <= len(changed):
-            mark = ", ".join(part for part in (mark, _CHANGED[changed[number - 1]]) if part)
-        rows.append(
-            Row(
-                number,
-                number,
-                step,
-                lane=None if place is None else lanes.index(place),
-                cell=_cell(step, numbered),
-                mark=mark,
-                told=told.get(number),
-                origin=latest.get(step.event) if step.event is not None and _comes(step) else None,
-                event=events.get(step.event) if step.action == "deliver" and step.event is not None else None,
-            )
-        )
-        seen.add((step.partition, step.offset))
-        if step.action in _LEAVES_A_TRACE:
-            latest[step.event] = number
+        rows.append(made.row(number, step))
     left_out = len(schedule.steps) - shown + 1 if len(rows) >= MOST_ROWS else 0
-    workers = len({step.consumer for step in schedule}) > 1 and not by_consumer
-    return Grid(tuple(lanes), tuple(rows), workers, max(0, left_out))
+    return Grid(tuple(made.lanes), tuple(rows), made.workers, max(0, left_out))
+
+
+class _Rows:
+    """Makes the rows of a delivery one after the other: what a row says depends on the steps before it."""
+
+    def __init__(self, scenario: Scenario, schedule: Schedule, changed: Sequence[bool | None]) -> None:
+        self._broker = scenario.broker
+        self._events = {event.id: event for event in scenario.events}
+        self._sentences = _sentences(scenario, schedule)
+        self._changed = changed
+        places = [self._place(step) for step in schedule]
+        consumers = {step.consumer for step in schedule}
+        self.lanes = _in_order({lane for lane in places if lane is not None})
+        by_consumer = bool(self.lanes) and None not in places and len(self.lanes) == len(consumers)
+        self.workers = len(consumers) > 1 and not by_consumer
+        self._numbered = any(lane.startswith(("partition", "shard")) for lane in self.lanes)
+        self._owners: dict[Fault | None, int] = {}
+        self._seen: set[tuple[int | None, int | None]] = set()
+        self._latest: dict[EventId | None, int] = {}
+
+    def _event(self, step: Step) -> Event | None:
+        return None if step.event is None else self._events.get(step.event)
+
+    def _place(self, step: Step) -> str | None:
+        event = self._event(step)
+        return self._broker.lane(step, None if event is None else event.key)
+
+    def row(self, number: int, step: Step) -> Row:
+        if step.action == "take over" and step.fault is not None:
+            self._owners[step.fault] = step.consumer
+        place = self._place(step)
+        row = Row(
+            number,
+            number,
+            step,
+            lane=None if place is None else self.lanes.index(place),
+            cell=_cell(step, self._numbered),
+            mark=self._mark(number, step),
+            sentence=self._sentences.get(number),
+            origin=self._latest.get(step.event) if step.event is not None and _comes(step) else None,
+            event=self._event(step) if step.action == "deliver" else None,
+        )
+        self._seen.add((step.partition, step.offset))
+        if step.action in _LEAVES_A_TRACE:
+            self._latest[step.event] = number
+        return row
+
+    def _mark(self, number: int, step: Step) -> str:
+        ran_on = step.fault in self._owners and step.consumer != self._owners[step.fault]
+        mark = _mark(self._broker.mark(step), step, (step.partition, step.offset) in self._seen, ran_on)
+        if not step.raised or number > len(self._changed):
+            return mark
+        return ", ".join(part for part in (mark, _CHANGED[self._changed[number - 1]]) if part)
 
 
 _CHANGED = {True: "changed the state", False: "changed nothing", None: ""}
 """What an attempt has done that the handler gave up by raising."""
 
 
-def _told(scenario: Scenario, schedule: Schedule) -> dict[int, int]:
+def _sentences(scenario: Scenario, schedule: Schedule) -> dict[int, int]:
     """By the number of a step that of the sentence that explains it: about its fault, or about what the handler refused
     there, or refused before, so that this comes again."""
     faults: dict[Fault, int] = {}

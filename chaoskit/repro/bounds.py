@@ -35,13 +35,13 @@ MOST_STEPS = 100_000
 """Five for each of so many events."""
 
 MOST_FAULTS = 100
-"""The search tries sixteen at once. Each is told in a sentence, for which the schedule is looked through."""
+"""The search tries sixteen at once. A report has a sentence for each, for which it looks through the schedule."""
 
 MOST_REFUSED = 500
-"""Messages that the handler raised on, each at a place of its own. Each is told, too."""
+"""Messages that the handler raised on, each at a place of its own. Each has a sentence, too."""
 
 MOST_VIOLATIONS = 100
-"""One for each invariant, and for each refused message that is told."""
+"""One for each invariant, and for each refused message that is reported."""
 
 MOST_LANES = 10_000
 """Partitions, shards, queues and consumers: the model looks at each to find where a key may move."""

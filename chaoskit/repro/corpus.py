@@ -15,7 +15,7 @@ import hypothesis
 from hypothesis.database import DirectoryBasedExampleDatabase, ExampleDatabase
 
 from chaoskit.repro.bounds import LARGEST_FILE, LARGEST_SUM
-from chaoskit.repro.files import Repro, parse
+from chaoskit.repro.read import Repro, parse
 from chaoskit.values.clock import now
 from chaoskit.values.errors import ReproError, UsageError
 from chaoskit.values.texts import one_line
@@ -68,7 +68,7 @@ def _redis(url: str) -> ExampleDatabase:
 @attrs.define(eq=False)
 class Corpus:
     """The failures of tests in a database. One that does not answer costs no finding: `notes` say so, it is asked again
-    after a pause, and then told what it missed. `clock` counts seconds."""
+    after a pause, and then gets what it missed. `clock` counts seconds."""
 
     database: ExampleDatabase
     notes: list[str] = attrs.field(factory=list)
@@ -126,7 +126,7 @@ class Corpus:
             return None
         try:
             answer = question()
-        except Exception as error:  # noqa: BLE001 - somebody else's database may raise anything; it is told
+        except Exception as error:  # noqa: BLE001 - somebody else's database may raise anything; the notes say so
             if self._silent_until is None:
                 self.notes.append(f"the shared corpus does not answer; going on without it: {_short(error)}")
             self._silent_until = self.clock() + PAUSE

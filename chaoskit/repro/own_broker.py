@@ -41,7 +41,7 @@ def same_own(saved: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 
 def stand_in(data: Mapping[str, Any], faults: Iterable[Fault]) -> Settings:
-    """What can be told of a delivery of this broker: the one that it extends, under the name of its own. Where that
+    """A broker that can explain a delivery of this one: the one that it extends, under the name of its own. Where that
     could not make these faults, or not under these settings, any broker. Raises ReproError."""
     name, base = data["kind"], data[BASE]
     if not isinstance(base, str) or base not in BROKERS:

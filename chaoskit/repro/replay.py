@@ -9,11 +9,12 @@ from typing import Literal
 import attrs
 
 from chaoskit.codec import lenient
-from chaoskit.execution.execute import ReferenceRefused, Run
+from chaoskit.execution.failures import ReferenceRefused
 from chaoskit.execution.limit import Hung
-from chaoskit.repro.files import Repro, is_kind_of, refused_as_one_line, saved_with
-from chaoskit.search.investigate import hung_verdict, violated
+from chaoskit.execution.script import Run
+from chaoskit.repro.read import Repro, is_kind_of, refused_as_one_line, saved_with
 from chaoskit.search.oracle import Case, CheckerFailed, Subject, kept
+from chaoskit.search.verdicts import hung_verdict, violated
 from chaoskit.values.errors import ChaosError, ReproError
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.invariant import DIED, ENDED, HANG

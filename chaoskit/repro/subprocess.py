@@ -1,4 +1,4 @@
-"""A repro of a process that died is played in a process of its own, so that whoever plays it lives to tell."""
+"""A repro of a process that died is played in a process of its own, which may die again."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from typing import Any
 
 import attrs
 
-from chaoskit.execution.execute import Deliver, Script
+from chaoskit.execution.deliver import Deliver
 from chaoskit.execution.limit import LIMIT, Limit, why_no_limit
-from chaoskit.repro.files import Repro, with_shown_values
+from chaoskit.execution.script import Script
+from chaoskit.repro.read import Repro, with_shown_values
 from chaoskit.repro.replay import Answer, play
 from chaoskit.search.oracle import Subject
 from chaoskit.values.duration import seconds
@@ -28,39 +29,39 @@ from chaoskit.values.schedule import Schedule
 from chaoskit.values.verdict import Verdict
 
 VARIABLE = "CHAOSKIT_APART"
-"""Where the process apart says how far it has come, in its environment."""
+"""The environment of that process has the file in which it says how far it has come."""
 
 LIMIT_VARIABLE = "CHAOSKIT_APART_LIMIT"
 """Seconds of a run there. As an option it would be armed around the replay, which arms its own."""
 
 PATIENCE = 300.0
-"""Seconds for the process apart, which starts pytest and imports the test."""
+"""Seconds for that process, which starts pytest and imports the test."""
 
 
-def play_apart(repro: Repro, root: Path, limit: str | None = None) -> Answer:
+def play_in_subprocess(repro: Repro, root: Path, limit: str | None = None) -> Answer:
     """Play this file in a new pytest, with this limit for a run. Its answer, or that the process died again, and at
     which step."""
     file = root / repro.test.partition("::")[0]
     with TemporaryDirectory(prefix="chaoskit-apart-") as directory:
-        told = Path(directory) / "told"
+        status = Path(directory) / "status.json"
         arguments = ["-p", "no:cacheprovider", f"--rootdir={root}", f"--chaos-replay={repro.path.resolve()}", str(file)]
-        asked = {VARIABLE: str(told), LIMIT_VARIABLE: str(LIMIT if limit is None else seconds(limit))}
+        variables = {VARIABLE: str(status), LIMIT_VARIABLE: str(LIMIT if limit is None else seconds(limit))}
         try:
             ran = subprocess.run(
                 [sys.executable, "-m", "pytest", *arguments],
-                cwd=root, env=os.environ | asked, stdin=subprocess.DEVNULL, capture_output=True,
+                cwd=root, env=os.environ | variables, stdin=subprocess.DEVNULL, capture_output=True,
                 timeout=PATIENCE, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return Answer("CANNOT REPLAY", repro.path, repro.test, f"it did not end within {PATIENCE:g} s")
-        if not told.exists():
+        if not status.exists():
             return Answer("CANNOT REPLAY", repro.path, repro.test, "pytest did not come to the test")
-        said = json.loads(told.read_text(encoding="utf-8"))
-    if said["became"] is None:
-        return _died_again(repro, ran.returncode, said["delivered"])
-    changed = said["became"] in ("STILL FAILS", "CHANGED")
-    reason = "the process lives, but the test fails" if changed else said["reason"]
-    return Answer("CHANGED" if changed else said["became"], repro.path, repro.test, reason)
+        found = json.loads(status.read_text(encoding="utf-8"))
+    if found["became"] is None:
+        return _died_again(repro, ran.returncode, found["delivered"])
+    changed = found["became"] in ("STILL FAILS", "CHANGED")
+    reason = "the process lives, but the test fails" if changed else found["reason"]
+    return Answer("CHANGED" if changed else found["became"], repro.path, repro.test, reason)
 
 
 def _died_again(repro: Repro, code: int, delivered: int) -> Answer:
@@ -90,34 +91,36 @@ def died_verdict(repro: Repro, message: str) -> Verdict:
     )
 
 
-# In the process apart.
+# In that process.
 
 
-def play_here(
-    repro: Repro, subject: Subject, told: Path, *, across_keys: str, faults: Collection[FaultKind] | None = None
+def play_as_subprocess(
+    repro: Repro, subject: Subject, status: Path, *, across_keys: str, faults: Collection[FaultKind] | None = None
 ) -> Answer:
     """Play the file, and say before each delivery how many there were. A run that takes twice its limit ends the
     process."""
-    teller = _Teller(told)
+    file = _StatusFile(status)
 
     def body(deliver: Deliver) -> Any:
-        return subject.body(_Told(deliver, teller))  # type: ignore[arg-type]
+        return subject.body(_CountingDeliver(deliver, file))  # type: ignore[arg-type]
 
-    teller.tell(None)
+    file.write(None)
     limit = None if why_no_limit() else Limit(float(os.environ[LIMIT_VARIABLE]), hard=True)
-    told_subject = attrs.evolve(subject, body=body, recorder=teller, limit=limit)
+    counted = attrs.evolve(subject, body=body, observer=file, limit=limit)
     try:
         with nullcontext() if limit is None else limit.armed():
-            answer = play(repro, told_subject, across_keys=across_keys, faults=faults)
+            answer = play(repro, counted, across_keys=across_keys, faults=faults)
     except BaseException as error:
-        teller.tell(Answer("CANNOT REPLAY", repro.path, repro.test, f"{type(error).__name__}: {error}"))
+        file.write(Answer("CANNOT REPLAY", repro.path, repro.test, f"{type(error).__name__}: {error}"))
         raise
-    teller.tell(answer)
+    file.write(answer)
     return answer
 
 
 @attrs.define
-class _Teller:
+class _StatusFile:
+    """Says how far a run has come, and in the end what has become of the repro."""
+
     path: Path
     delivered: int = 0
 
@@ -127,28 +130,28 @@ class _Teller:
     def ends(self) -> None:
         pass
 
-    def tell(self, answer: Answer | None) -> None:
+    def write(self, answer: Answer | None) -> None:
         became, reason = (None, "") if answer is None else (answer.became, answer.reason)
         data = {"delivered": self.delivered, "became": became, "reason": reason}
         self.path.write_text(json.dumps(data), encoding="utf-8")
 
 
-class _Told:
-    """A `deliver` that tells of each delivery before it is made."""
+class _CountingDeliver:
+    """A `deliver` that counts each delivery before it is made."""
 
-    def __init__(self, deliver: Deliver, teller: _Teller) -> None:
-        self._deliver, self._teller = deliver, teller
+    def __init__(self, deliver: Deliver, file: _StatusFile) -> None:
+        self._deliver, self._file = deliver, file
         self.returned: Any = None
 
     def __call__(self, handler: Any = None, *, spawn: Any = None, state: Any = None) -> Any:
-        handler = handler if handler is None or not callable(handler) else self._telling(handler)
-        spawned = spawn if spawn is None or not callable(spawn) else lambda: self._telling(spawn())
+        handler = handler if handler is None or not callable(handler) else self._counting(handler)
+        spawned = spawn if spawn is None or not callable(spawn) else lambda: self._counting(spawn())
         return self._deliver(handler, spawn=spawned, state=state)
 
-    def _telling(self, handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def _counting(self, handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def handle(message: Any) -> Any:
-            self._teller.delivered += 1
-            self._teller.tell(None)
+            self._file.delivered += 1
+            self._file.write(None)
             return handler(message)
 
         return handle

@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 
 import attrs
 
-from chaoskit.execution.execute import PASS_THROUGH, HungInOrder, ReferenceRefused, Run
+from chaoskit.execution.failures import HungInOrder, ReferenceRefused
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.script import PASS_THROUGH, Run
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.fresh import fresh_state
 from chaoskit.search.oracle import Case, Subject, differing_step, kept, key_sequences

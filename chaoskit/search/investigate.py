@@ -11,25 +11,25 @@ import attrs
 from hypothesis.errors import StopTest
 
 from chaoskit.brokers import base_of
-from chaoskit.execution.execute import PASS_THROUGH, Run, where_it_hung
 from chaoskit.execution.limit import Hung
-from chaoskit.search.campaign import Campaign, Found, confirm, has_two_values
+from chaoskit.execution.script import PASS_THROUGH
+from chaoskit.invariants import final_state
+from chaoskit.search.campaign import UNLIMITED, Campaign, Found, confirm, has_two_values
 from chaoskit.search.draw import draw_streams, strategy_of
 from chaoskit.search.evidence import ENOUGH_MONOTONOUS, Evidence
-from chaoskit.search.minimal import least, shrinker_for
-from chaoskit.search.oracle import Case, CheckerFailed, Subject, kept
+from chaoskit.search.hangs import fewest_that_hang
+from chaoskit.search.minimal import least
+from chaoskit.search.oracle import CheckerFailed, Subject, kept
 from chaoskit.search.plans import Plan
-from chaoskit.search.reads import fields_read
-from chaoskit.search.states import states_of
+from chaoskit.search.verdicts import hung_verdict, violated
 from chaoskit.strategies.streams import parts_of
 from chaoskit.values.duration import shown
 from chaoskit.values.errors import UsageError
-from chaoskit.values.event import Event, Stream
+from chaoskit.values.event import Stream
 from chaoskit.values.faults import FaultKind
-from chaoskit.values.invariant import HANG, Invariant, Violation
-from chaoskit.values.scenario import Broker, Scenario, allowed_kinds
-from chaoskit.values.schedule import Schedule
-from chaoskit.values.verdict import Label, Verdict
+from chaoskit.values.invariant import Invariant
+from chaoskit.values.scenario import Broker, allowed_kinds
+from chaoskit.values.verdict import Verdict
 
 SCHEDULES_PER_STREAM = 50
 STREAMS_PER_DRAW = 100
@@ -47,9 +47,9 @@ MOST_LABEL_ROUNDS = 4
 class Question:
     """What `check` and a chaos test ask. `examples` are literal streams that are tried first. `budget`: seconds, in
     place of a number of schedules unless that is given, too. `patience`: seconds after which no new stream is begun,
-    though there are schedules left. `evidence` and `known` come from earlier searches. `met`
-    is told of a failure before it is made minimal, which may take long; `first` is what was met so once, and is tried
-    before anything else."""
+    though there are schedules left. `evidence` and `known` come from earlier searches. `on_failure`
+    is called with a failure before it is made minimal, which may take long; `resume_from` is what was found so once,
+    and is tried before anything else."""
 
     subject: Subject
     events: Any
@@ -66,8 +66,8 @@ class Question:
     fixtures: tuple[str, ...] = ()
     evidence: Evidence = attrs.field(factory=Evidence)
     known: tuple[frozenset[FaultKind], ...] = ()
-    met: Callable[[Verdict], None] | None = None
-    first: tuple[tuple[Stream, Plan], ...] = ()
+    on_failure: Callable[[Verdict], None] | None = None
+    resume_from: tuple[tuple[Stream, Plan], ...] = ()
 
 
 def question(
@@ -87,8 +87,8 @@ def question(
     fixtures: Sequence[str] = (),
     evidence: Evidence | None = None,
     known: Iterable[frozenset[FaultKind]] = (),
-    met: Callable[[Verdict], None] | None = None,
-    first: Sequence[tuple[Stream, Plan]] = (),
+    on_failure: Callable[[Verdict], None] | None = None,
+    resume_from: Sequence[tuple[Stream, Plan]] = (),
 ) -> Question:
     """Check what can be checked before anything runs. Raises UsageError in the user's terms."""
     if type(schedules) is not int or schedules < 1:
@@ -119,8 +119,8 @@ def question(
         fixtures=tuple(fixtures),
         evidence=evidence or Evidence(),
         known=known,
-        met=met,
-        first=tuple(first),
+        on_failure=on_failure,
+        resume_from=tuple(resume_from),
     )
 
 
@@ -137,18 +137,11 @@ def kinds_left(
 
 def investigate(q: Question) -> Verdict:
     """Search until a failure within a partition or key is found or the schedules are used up."""
-    campaign = Campaign(q.subject, q.kinds, q.schedules, q.streams + len(q.examples), fixtures=q.fixtures)
-    campaign.evidence, campaign.known = q.evidence, q.known
-    campaign.ignore_across = q.across_keys == "any"
-    campaign.literal = isinstance(q.events, Stream)
-    campaign.patience = q.patience
-    if q.budget is not None:
-        campaign.budget = q.budget
-        campaign.most_per_stream = LITERAL_ROUND if campaign.literal else SCHEDULES_PER_STREAM
+    campaign = _campaign(q)
     across: Verdict | None = None
     try:
         for round_ in range(MOST_LABEL_ROUNDS):
-            campaign.found = _met_before(q) if round_ == 0 else None
+            campaign.found = _found_before(q) if round_ == 0 else None
             if campaign.found is None:
                 _search(q, campaign, round_)
             if campaign.error is not None:
@@ -165,9 +158,35 @@ def investigate(q: Question) -> Verdict:
     except CheckerFailed as failed:
         return Verdict("unknown", reasons=(str(failed),), tally=campaign.tally(), seed=q.seed)
     except Hung as hung:
-        return attrs.evolve(fewest_that_hang(q, hung), tally=campaign.tally(), seed=q.seed)
+        if q.on_failure is not None:
+            q.on_failure(hung_verdict(q.subject, hung))
+        fewest = fewest_that_hang(q.subject, q.events, q.kinds, hung)
+        return attrs.evolve(fewest, tally=campaign.tally(), seed=q.seed)
     if across is not None and q.across_keys == "violation":
         return attrs.evolve(across, tally=campaign.tally())
+    return _without_failure(q, campaign)
+
+
+def _campaign(q: Question) -> Campaign:
+    literal = isinstance(q.events, Stream)
+    timed = LITERAL_ROUND if literal else SCHEDULES_PER_STREAM
+    return Campaign(
+        q.subject,
+        q.kinds,
+        q.schedules,
+        q.streams + len(q.examples),
+        ignore_across=q.across_keys == "any",
+        literal=literal,
+        evidence=q.evidence,
+        known=q.known,
+        budget=q.budget,
+        patience=q.patience,
+        most_per_stream=UNLIMITED if q.budget is None else timed,
+        fixtures=q.fixtures,
+    )
+
+
+def _without_failure(q: Question, campaign: Campaign) -> Verdict:
     reasons, notes = campaign.unknown(), _notes(q, campaign)
     if reasons and campaign.lost_patience:
         reasons.append(_lost_patience(campaign))
@@ -180,9 +199,9 @@ def investigate(q: Question) -> Verdict:
     )
 
 
-def _met_before(q: Question) -> Found | None:
+def _found_before(q: Question) -> Found | None:
     """The first of these scenarios that still fails."""
-    for stream, faults in q.first:
+    for stream, faults in q.resume_from:
         case = q.subject.on(stream)
         run = kept(case.run(faults))
         if case.violations(run):
@@ -312,8 +331,8 @@ def _meet_two_values(q: Question, campaign: Campaign, take: Callable[[Stream, in
 def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     """Confirm the failure, make it minimal, and say which order it breaks."""
     run = confirm(found)
-    if q.met is not None:
-        q.met(violated(found.case, found.faults, run, None, minimal=False))
+    if q.on_failure is not None:
+        q.on_failure(violated(found.case, found.faults, run, None, minimal=False))
     minimal = least(q.subject, q.events, q.kinds, found, derive(q.seed, "values"))
     case = q.subject.on(minimal.stream)
     run = kept(case.run(minimal.faults))
@@ -331,109 +350,12 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     )
 
 
-def fewest_that_hang(q: Question, hung: Hung) -> Verdict:
-    """The verdict on a run that did not end. Its scenario is made smaller under a tighter limit, and is a failure only
-    if it hangs under the full one, too: once may be the machine's doing."""
-    if q.met is not None:
-        q.met(hung_verdict(q.subject, hung))
-    limit = q.subject.limit
-
-    def hangs(stream: Stream, faults: Plan) -> bool:
-        return hung_under(q.subject, stream, faults) is not None
-
-    shrinker = shrinker_for(q.subject, q.events, q.kinds, hangs, in_order=False)
-    faults, stream = hung.script.faults or (), hung.script.mailbox.model.stream
-    if faults and limit is not None:
-        with limit.tighter():
-            smaller = shrinker.shrink(stream, faults)
-        again = hung_under(q.subject, *smaller) or hung_under(q.subject, stream, faults)
-        if again is None:
-            return Verdict("unknown", reasons=(f"{where_it_hung(hung)}; tried again, it did end. {SLOW}",))
-        hung = again
-    return hung_verdict(q.subject, hung)
-
-
-SLOW = "Where a machine may be so slow: --chaos-limit gives each run more time"
-
-
-def hung_under(subject: Subject, stream: Stream, faults: Plan) -> Hung | None:
-    """How this scenario hangs; None where it ends."""
-    try:
-        subject.on(stream).run(faults)
-    except Hung as hung:
-        return hung
-    return None
-
-
-def hung_verdict(subject: Subject, hung: Hung) -> Verdict:
-    """Violated, with the schedule up to the step that did not end."""
-    case = subject.on(hung.script.mailbox.model.stream)
-    faults = hung.script.faults or ()
-    return Verdict(
-        "violated",
-        violations=(Violation(HANG, where_it_hung(hung)),),
-        scenario=Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch),
-        schedule=case.model.schedule(faults, hung.steps, hung.refusals),
-        expected=case.reference().state,
-        reference=case.reference(),
-        loss=subject.loss,
-    )
-
-
-def violated(
-    case: Case, faults: Plan, run: Run, label: Label | None, schedule: Schedule | None = None, *, minimal: bool = True
-) -> Verdict:
-    """The verdict on one failing run, with its literal schedule where that is known already; and with the states along
-    the way where nothing smaller is to come."""
-    reference = case.reference_of(run)
-    schedule = with_errors(schedule or case.model.schedule(faults, run.steps, run.refusals), run)
-    return Verdict(
-        "violated",
-        violations=case.violations(run),
-        scenario=Scenario(case.model.stream.events, case.subject.broker, faults, epoch=case.subject.epoch),
-        schedule=schedule,
-        label=label,
-        expected=reference.state,
-        observed=run.outcome.state,
-        reference=reference,
-        outcome=run.outcome,
-        states=states_of(case, faults, run, schedule) if minimal else None,
-        loss=case.subject.loss,
-        memory_kept=run.memory_kept,
-        read=fields_read(case) if minimal else (),
-    )
-
-
-def with_errors(schedule: Schedule, run: Run) -> Schedule:
-    """The schedule with what the handler raised at each step that it refused."""
-    raised = run.outcome.raised
-    if len(raised) != len(run.refusals):
-        return schedule
-    errors = {number: text_of(each.error) for number, each in zip(run.refusals, raised, strict=True)}
-    steps = enumerate(schedule.steps)
-    return Schedule(tuple(attrs.evolve(s, error=errors[n]) if n in errors else s for n, s in steps))
-
-
-MOST_OF_ERROR = 200
-
-
-def text_of(error: Exception) -> str:
-    """Its kind and the first line of what it says."""
-    try:
-        said = " ".join(str(error).strip().splitlines()[:1])
-    except Exception:  # noqa: BLE001 - an exception of the user's may say nothing
-        said = ""
-    return f"{type(error).__name__}: {said}"[:MOST_OF_ERROR] if said else type(error).__name__
-
-
 def derive(seed: int, what: str) -> int:
     """Another seed from this one, the same on every machine."""
     return int.from_bytes(hashlib.sha256(f"{seed}\0{what}".encode()).digest()[:8], "big")
 
 
 def default_invariants(invariants: Iterable[Invariant] | None) -> tuple[Invariant, ...]:
-    from chaoskit.invariants import final_state
-
     if invariants is None:
         return (final_state(),)
     found = tuple(invariants) if isinstance(invariants, Iterable) else (invariants,)
@@ -446,37 +368,3 @@ def default_invariants(invariants: Iterable[Invariant] | None) -> tuple[Invarian
     if not found:
         raise UsageError("invariants is empty: nothing would be checked. Leave it out for final_state()")
     return found
-
-
-def run_one(subject: Subject, events: Sequence[Event], faults: Plan) -> Verdict:
-    """The verdict on one scenario, run twice."""
-    try:
-        return _run_one(subject, Stream.of(events), faults)
-    except Hung as hung:
-        return hung_verdict(subject, hung)
-
-
-def _run_one(subject: Subject, stream: Stream, faults: Plan) -> Verdict:
-    case = subject.on(stream)
-    if case.fails_in_order():
-        faults = ()
-    steps = case.steps(faults)
-    run = kept(case.run(faults, steps))
-    violations = case.violations(run)
-    if violations:
-        confirm(Found(case, faults, run))
-        return violated(case, faults, run, case.label(run))
-    shown = Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch)
-    calm = steps == case.steps(())
-    left_out = subject.leaves_out({type(fault) for fault in faults}) if run.outcome.lost else ""
-    return Verdict(
-        "unknown" if calm else "held",
-        notes=(left_out,) if left_out else (),
-        reasons=("no fault changed the schedule: it is in-order delivery",) if calm else (),
-        scenario=shown,
-        schedule=case.model.schedule(faults, run.steps, run.refusals),
-        expected=case.reference().state,
-        observed=run.outcome.state,
-        reference=case.reference(),
-        outcome=run.outcome,
-    )

@@ -8,8 +8,8 @@ from typing import Any
 
 import attrs
 
-from chaoskit.execution.execute import PASS_THROUGH
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.search.campaign import Found
 from chaoskit.search.draw import simpler_values, simplest_stream
 from chaoskit.search.oracle import CheckerFailed, Subject, kept

@@ -10,8 +10,11 @@ from typing import Any, get_args
 import attrs
 
 from chaoskit.execution import forks
-from chaoskit.execution.execute import Body, Mailbox, ProcessEnded, Run, Script, execute
-from chaoskit.execution.limit import Hung, Limit, Recorder
+from chaoskit.execution.deliver import Body
+from chaoskit.execution.execute import execute
+from chaoskit.execution.failures import ProcessEnded
+from chaoskit.execution.limit import Hung, Limit
+from chaoskit.execution.script import Mailbox, Run, RunObserver, Script
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Stream
@@ -63,7 +66,7 @@ class Subject:
     invariants: tuple[Invariant, ...]
     is_async: bool = False
     limit: Limit | None = None
-    recorder: Recorder | None = None
+    observer: RunObserver | None = None
     loss: Loss = attrs.field(default="left out", validator=_known_loss)
     poison: tuple[type[Exception], ...] = ()
     epoch: float = EPOCH
@@ -121,10 +124,10 @@ class Subject:
         )
 
     def _watched(self, script: Script) -> Run:
-        if self.limit is None and self.recorder is None:
+        if self.limit is None and self.observer is None:
             return self._run(script)
-        if self.recorder is not None:
-            self.recorder.begins(script)
+        if self.observer is not None:
+            self.observer.begins(script)
         if self.limit is not None:
             self.limit.begins()
         try:
@@ -132,8 +135,8 @@ class Subject:
         finally:
             if self.limit is not None:
                 self.limit.ends()
-            if self.recorder is not None:
-                self.recorder.ends()
+            if self.observer is not None:
+                self.observer.ends()
 
     def judge(self, reference: Outcome, outcome: Outcome) -> tuple[Violation, ...]:
         """What is violated. Raises CheckerFailed where an invariant raises."""

@@ -9,7 +9,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
-from chaoskit.execution.execute import Mailbox, Script
+from chaoskit.execution.script import Mailbox, Script
 from chaoskit.search.oracle import Case
 from chaoskit.values.schedule import DELIVER
 

@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 import attrs
 
-from chaoskit.execution.execute import HungInOrder, Run
+from chaoskit.execution.failures import HungInOrder
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.script import Run
 from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault

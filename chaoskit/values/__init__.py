@@ -1,1 +1,1 @@
-"""What flows: frozen values, and what they are told apart by. Nothing but attrs and the standard library."""
+"""The frozen values that all other rooms share, and how they compare. Nothing but attrs and the standard library."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from chaoskit.values.verdict import Verdict
+from chaoskit.values.texts import one_line
 
 
 class ChaosError(Exception):
@@ -43,19 +41,7 @@ class ReproError(ChaosError):
     control character, whatever the file is made of."""
 
     def __init__(self, reason: str) -> None:
-        from chaoskit.values.texts import one_line
-
         super().__init__(one_line(reason))
-
-
-class ChaosFailure(AssertionError):
-    """A chaos test failed: its verdict is violated or unknown. The text is the whole report."""
-
-    def __init__(self, report: str, verdict: Verdict) -> None:
-        from chaoskit.values.texts import for_log
-
-        super().__init__(for_log(report))
-        self.verdict = verdict
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

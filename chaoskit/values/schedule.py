@@ -44,6 +44,8 @@ ACTIONS: tuple[Action, ...] = (
     "wait",
     "fail",
 )
+assert len(ACTIONS) == len(Do)
+
 DELIVER_LIKE = frozenset(ACTIONS) - {"restart"}
 """Actions on a record: these have an event, a partition and an offset."""
 
@@ -84,7 +86,7 @@ class Step:
     `partition` and `offset` are the broker's place for the message: on a queue the queue or group, and the number of
     the message in order of arrival. `attempt` is its delivery count, where the broker has one; `copy` is there for a
     message that is one. `fault` is the fault that caused the step, if one did. `error` is what the handler raised, as
-    text, where that is known: it is told, and never compared.
+    text, where that is known: reports show it, and nothing compares it.
     """
 
     action: Action

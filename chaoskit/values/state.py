@@ -1,4 +1,4 @@
-"""Final states: copied when the test returns, compared by what they mean, told apart by path."""
+"""Final states: copied when the test returns, compared by what they mean, with the path of each difference."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ class Verdict:
         Raises ReproError where there is nothing to save (the verdict is not violated), CodecError where an
         event's value has no encoding; it says where what can be saved without it is.
         """
-        from chaoskit.repro.files import save
+        from chaoskit.repro.write import save
 
         return save(self, Path(directory))
 
@@ -114,3 +114,11 @@ class Verdict:
         from chaoskit.report.terminal import as_text, headline
 
         return f"{for_log(headline(self))}\n{as_text(self, width=width)}"
+
+
+class ChaosFailure(AssertionError):
+    """A chaos test failed: its verdict is violated or unknown. The text is the whole report."""
+
+    def __init__(self, report: str, verdict: Verdict) -> None:
+        super().__init__(for_log(report))
+        self.verdict = verdict

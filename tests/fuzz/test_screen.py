@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from chaoskit.fuzz.job import Said
+from chaoskit.fuzz.job import SliceResult
 from chaoskit.fuzz.screen import Screen, entry
 from chaoskit.fuzz.standing import Standing
 
@@ -17,10 +17,12 @@ def standing() -> Standing:
     found = Standing()
     found.know(["held", "nothing", "never", "skipped", "broken"])
     shown = {"schedules": 1200, "effective": ("Duplicate",), "fresh": tuple(range(1, 4000, 4))}
-    found.tests["held"].take(Said("held", "gw0", "searched", **shown))  # type: ignore[arg-type]
-    found.tests["nothing"].take(Said("nothing", "gw0", "searched", reasons=("the state never changed",), schedules=50))
-    found.tests["skipped"].take(Said("skipped", "gw0", "skipped", "no database here"))
-    found.tests["broken"].take(Said("broken", "gw0", "broken", "ValueError: no such table"))
+    found.tests["held"].take(SliceResult("held", "gw0", "searched", **shown))  # type: ignore[arg-type]
+    found.tests["nothing"].take(
+        SliceResult("nothing", "gw0", "searched", reasons=("the state never changed",), schedules=50)
+    )
+    found.tests["skipped"].take(SliceResult("skipped", "gw0", "skipped", "no database here"))
+    found.tests["broken"].take(SliceResult("broken", "gw0", "broken", "ValueError: no such table"))
     return found
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import random
 
-from chaoskit.fuzz.job import Finding, Said
+from chaoskit.fuzz.job import Finding, SliceResult
 from chaoskit.fuzz.standing import FEWEST, MOST_SATURATED, Standing
 
 KINDS = ("Duplicate", "Redeliver")
 
 
-def said(worker: str = "gw0", **more: object) -> Said:
-    return Said("a", worker, "held", **more)  # type: ignore[arg-type]
+def said(worker: str = "gw0", **more: object) -> SliceResult:
+    return SliceResult("a", worker, "held", **more)  # type: ignore[arg-type]
 
 
 def known(*names: str) -> Standing:
@@ -30,9 +30,9 @@ def test_each_test_gets_as_many_slices_as_the_others_and_workers_begin_with_diff
 
 def test_a_test_that_ended_gets_no_more_time() -> None:
     standing = known("a", "b")
-    standing.tests["a"].take(Said("a", "gw0", "broken", "no database"))
+    standing.tests["a"].take(SliceResult("a", "gw0", "broken", "no database"))
     assert [standing.next_for(["a", "b"], "gw0") for _ in range(3)] == [1, 1, 1]
-    standing.tests["b"].take(Said("b", "gw0", "held", exhausted=True))
+    standing.tests["b"].take(SliceResult("b", "gw0", "held", exhausted=True))
     assert standing.next_for(["a", "b"], "gw0") is None
     assert not standing.searching
 

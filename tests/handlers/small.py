@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaoskit.execution.execute import Deliver
+from chaoskit.execution.deliver import Deliver
 from chaoskit.values.event import Message
 
 

@@ -31,7 +31,8 @@ from chaoskit.brokers import (
 )
 from chaoskit.models.log.model import LogModel
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.repro.files import Repro, document, read
+from chaoskit.repro.read import Repro, read
+from chaoskit.repro.write import document
 from chaoskit.values.event import Event, Stream
 from chaoskit.values.faults import Fault, FaultKind
 from chaoskit.values.invariant import Violation

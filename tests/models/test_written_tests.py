@@ -15,7 +15,8 @@ import chaoskit
 from chaoskit import check, run
 from chaoskit.brokers import Settings
 from chaoskit.generate.as_test import regression_test
-from chaoskit.repro.files import read, save
+from chaoskit.repro.read import read
+from chaoskit.repro.write import save
 from chaoskit.strategies import events
 from models.systems import SYSTEMS
 

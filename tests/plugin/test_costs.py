@@ -9,7 +9,7 @@ from plugin.projects import FIXED, HEAD, Project
 
 HEAVY = (
     "chaoskit.search",
-    "chaoskit.execution.execute",
+    "chaoskit.execution",
     "chaoskit.pytest.session",
     "hypothesis",
     "faker",

@@ -172,10 +172,10 @@ def test_where_there_can_be_no_limit_it_is_said(wallet: Project) -> None:
 
 
 DEFAULT = """
-import chaoskit.pytest.session
+import chaoskit.pytest.limits
 
-assert chaoskit.pytest.session.LIMIT == 30
-chaoskit.pytest.session.LIMIT = 0.5
+assert chaoskit.pytest.limits.LIMIT == 30
+chaoskit.pytest.limits.LIMIT = 0.5
 """
 
 

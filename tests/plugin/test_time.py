@@ -105,7 +105,7 @@ import chaoskit.pytest.session, chaoskit.pytest.progress
 
 assert chaoskit.pytest.session.DEFAULT_TIME == 60
 assert chaoskit.pytest.progress.EVERY == 30
-chaoskit.pytest.session.PytestAsked.patience = 1.0
+chaoskit.pytest.session.DEFAULT_TIME = 1.0
 chaoskit.pytest.progress.EVERY = 0.3
 chaoskit.pytest.progress.PATIENCE = 0.3
 """

@@ -13,7 +13,8 @@ import chaoskit
 from chaoskit import Duplicate, Event, Kafka
 from chaoskit.brokers import Settings
 from chaoskit.report.saved import saved_verdict
-from chaoskit.repro.files import file_name_of, read
+from chaoskit.repro.read import read
+from chaoskit.repro.write import file_name_of
 from chaoskit.values.errors import ReproError, UsageError
 from plugin.projects import HEAD, Project, Ran
 

@@ -14,7 +14,7 @@ from chaoskit import Duplicate, Event, InOrder, Invariant, Kafka, Outcome, Scena
 from chaoskit.brokers import BROKERS, Settings
 from chaoskit.invariants import always, final_state
 from chaoskit.report.page import page
-from chaoskit.repro.files import read
+from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
 from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events

@@ -25,7 +25,7 @@ from chaoskit import (
     check,
 )
 from chaoskit.brokers import Settings
-from chaoskit.repro.files import read
+from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
 from chaoskit.search.investigate import default_invariants
 from chaoskit.search.oracle import Subject

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 import chaoskit
 from chaoskit import DeadLetter, Duplicate, Event, Kafka, Redeliver, Scenario, Verdict
 from chaoskit.cli import main
-from chaoskit.execution.execute import Deliver
+from chaoskit.execution.deliver import Deliver
 
 EVIL_KEY = (
     "</script><img src=x onerror=alert(1)><svg onload=alert(2)>&amp;\"'`|]]>\x00\x1b[31m\u202egnp.exe%\r\n::error::"

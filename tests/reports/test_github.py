@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from chaoskit.report.github import MOST_BYTES, Entry, annotation, summary
+from chaoskit.report.github import MOST_BYTES, ReportEntry, annotation, summary
 from plugin.projects import FIXED, HEAD, MODES, WALLET, Project, Ran, mode_name
 from reports.cases import EVIL, HOSTILE, Page, log, saved, show
 
@@ -106,7 +106,7 @@ def test_a_replay_on_github_writes_no_summary(saved: Project) -> None:
 # Hostile texts.
 
 
-HURT = Entry(
+HURT = ReportEntry(
     f"tests/a.py::test[{EVIL}]", "violated", EVIL, f"1  {EVIL}\n```\n~~~~\n", (f"1. {EVIL}",), f"replay '{EVIL}'"
 )
 
@@ -153,7 +153,10 @@ def test_a_hostile_failure_goes_through_the_command(tmp_path: Path, monkeypatch:
 
 def test_a_summary_stays_below_what_github_takes() -> None:
     """Whole rows and whole failures for as long as there is room; and how many there was none for."""
-    many = [Entry(f"a.py::test_{n:05}", "violated", "x" * 300, "y" * 20_000, ("1. z.",), "replay") for n in range(2000)]
+    many = [
+        ReportEntry(f"a.py::test_{n:05}", "violated", "x" * 300, "y" * 20_000, ("1. z.",), "replay")
+        for n in range(2000)
+    ]
     text = summary(many)
     assert 0.9 * MOST_BYTES < len(text.encode()) <= MOST_BYTES
     assert text.count("```") % 2 == 0

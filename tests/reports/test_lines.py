@@ -11,7 +11,7 @@ import pytest
 
 import chaoskit.report.lines
 from chaoskit import Event, Kafka, Redeliver, Scenario
-from chaoskit.execution.execute import Deliver
+from chaoskit.execution.deliver import Deliver
 from plugin.projects import HEAD, Project
 from reports.cases import DEAD_LETTER, EVIL, HOSTILE, LONG, log, saved, shown, wallet
 

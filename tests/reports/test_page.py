@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chaoskit import Event, Kafka, Redeliver, Scenario
-from chaoskit.repro.files import save
+from chaoskit.repro.write import save
 from reports.cases import (
     DEAD_LETTER,
     HOSTILE,

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import chaoskit
 from chaoskit import Duplicate, Event, Kafka, Overtake, Redeliver, Scenario
-from chaoskit.execution.execute import Deliver
+from chaoskit.execution.deliver import Deliver
 from chaoskit.invariants import always, final_state
-from chaoskit.repro.files import read
+from chaoskit.repro.read import read
 from chaoskit.search.states import MOST_STEPS
 from chaoskit.strategies import events
 from chaoskit.values.errors import ReproError
@@ -115,7 +115,7 @@ def test_a_long_delivery_has_no_states(steps: int) -> None:
 def test_states_are_taken_once_after_all_shrinking(monkeypatch: pytest.MonkeyPatch) -> None:
     """A search that shrinks asks for the states of its minimum only, and finds the same without them."""
     asked: Counter[str] = Counter()
-    taken = chaoskit.search.investigate.states_of
+    taken = chaoskit.search.verdicts.states_of
 
     def counted(*arguments: Any) -> Any:
         asked["states"] += 1
@@ -124,10 +124,10 @@ def test_states_are_taken_once_after_all_shrinking(monkeypatch: pytest.MonkeyPat
     def search() -> Any:
         return chaoskit.check(log, events(st.integers(), st.sampled_from("ab")), Kafka(), seed=1, schedules=200)
 
-    monkeypatch.setattr("chaoskit.search.investigate.states_of", counted)
+    monkeypatch.setattr("chaoskit.search.verdicts.states_of", counted)
     with_states = search()
     assert asked["states"] == 1
-    monkeypatch.setattr("chaoskit.search.investigate.states_of", lambda *arguments: None)
+    monkeypatch.setattr("chaoskit.search.verdicts.states_of", lambda *arguments: None)
     without = search()
     assert without.states is None
     assert (without.scenario, without.schedule, without.observed, without.tally) == (

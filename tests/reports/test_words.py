@@ -28,7 +28,7 @@ from chaoskit import (
     Verdict,
     Webhook,
 )
-from chaoskit.execution.execute import Deliver
+from chaoskit.execution.deliver import Deliver
 from chaoskit.report.shortened import shortened
 from chaoskit.strategies import events
 from handlers.small import inbox

@@ -11,7 +11,7 @@ import attrs
 
 from chaoskit import Event, Scenario, Verdict, Violation
 from chaoskit.brokers import Settings
-from chaoskit.repro.files import document
+from chaoskit.repro.write import document
 from chaoskit.values.scenario import Broker
 from chaoskit.values.verdict import States
 from models.systems import SYSTEMS

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDatabase
 
 import chaoskit
-from chaoskit import Event, Kafka, Redeliver, Scenario, Verdict, Violation
+from chaoskit import ChaosFailure, Event, Kafka, Redeliver, Scenario, Verdict, Violation
 from chaoskit.brokers import BROKERS
 from chaoskit.cli import main
 from chaoskit.fuzz.job import Finding
@@ -25,11 +25,11 @@ from chaoskit.fuzz.screen import Screen
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.repro import bounds
 from chaoskit.repro.corpus import MOST_ENTRIES, Corpus, _key
-from chaoskit.repro.files import Repro, parse, read
+from chaoskit.repro.read import Repro, parse, read
 from chaoskit.repro.replay import Answer, play
 from chaoskit.search.investigate import default_invariants
 from chaoskit.search.oracle import Subject
-from chaoskit.values.errors import ChaosFailure, ReproError
+from chaoskit.values.errors import ReproError
 from chaoskit.values.texts import for_log, one_line
 from models.systems import SYSTEMS
 from plugin.projects import FIXED, HEAD, WALLET, Project
@@ -221,7 +221,7 @@ def test_a_function_that_is_imported_already_is_not_for_a_file_to_call(
         path = tmp_path / "a.json"
         path.write_text(changed(test=test))
         monkeypatch.chdir(Path(__file__).parent)
-        monkeypatch.setattr("chaoskit.replay_file.replay_with_pytest", _by_pytest)
+        monkeypatch.setattr("chaoskit.pytest.replay.replay_with_pytest", _by_pytest)
         with pytest.raises(ReproError, match="not called"):
             chaoskit.replay(path)
 

@@ -111,7 +111,7 @@ def is_shown(path: Path, how: list[str]) -> Result:
 def _unreadable(path: Path) -> bool:
     """What reading refuses may be refused as whatever Python says of it; what was read is shown."""
     try:
-        chaoskit.repro.files.read(path)  # type: ignore[attr-defined]
+        chaoskit.repro.read.read(path)  # type: ignore[attr-defined]
     except ReproError:
         return True
     return False
@@ -166,7 +166,7 @@ def no_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
     def none(repros: Any, directory: Path, rootdir: Path | None = None) -> list[Answer]:
         return [Answer("CANNOT REPLAY", repro.path, repro.test, "another test") for repro in repros]
 
-    monkeypatch.setattr("chaoskit.replay_file.replay_with_pytest", none)
+    monkeypatch.setattr("chaoskit.pytest.replay.replay_with_pytest", none)
 
 
 def warmed_up(path: Path, data: dict[str, Any]) -> None:

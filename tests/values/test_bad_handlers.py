@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import chaoskit
 from chaoskit import Duplicate, Event, Kafka, Redeliver
 from chaoskit.invariants import final_state
-from chaoskit.repro.files import read
+from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
 from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events

@@ -13,8 +13,9 @@ import chaoskit
 from chaoskit import Duplicate, Event, Kafka, Scenario, SqsStandard
 from chaoskit.invariants import final_state
 from chaoskit.report.saved import saved_verdict
-from chaoskit.repro.files import file_name, parse, read
+from chaoskit.repro.read import parse, read
 from chaoskit.repro.replay import play
+from chaoskit.repro.write import file_name
 from chaoskit.runner import fresh_seed
 from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events

@@ -26,7 +26,7 @@ from chaoskit import (
     check,
     run,
 )
-from chaoskit.repro.files import read
+from chaoskit.repro.read import read
 from chaoskit.strategies import events
 from chaoskit.values.errors import NotDeterministic, ReproError, StaleState
 

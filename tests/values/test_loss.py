@@ -17,7 +17,7 @@ from chaoskit.report.lines import lines
 from chaoskit.report.page import page
 from chaoskit.report.saved import saved_verdict
 from chaoskit.report.terminal import held_lines
-from chaoskit.repro.files import read
+from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
 from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from chaoskit import Event, Message, UsageError, chaos, check
 from chaoskit.brokers import Celery, JetStream, Kafka, Kinesis, RabbitMQ, Settings, SqsFifo
-from chaoskit.execution.execute import ReferenceRefused
+from chaoskit.decorator import bound
+from chaoskit.execution.failures import ReferenceRefused
 from chaoskit.invariants import final_state, no_error
-from chaoskit.repro.files import read
+from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
 from chaoskit.search.oracle import Subject
 from chaoskit.strategies import events
@@ -138,15 +139,15 @@ def test_a_saved_failure_replays_with_the_poison_of_its_test(tmp_path: Any) -> N
     """Nothing of it stands in the file: the test names the exceptions."""
     broker = SqsFifo(max_receive_count=3)
     test = chaos(EV, broker=broker, poison=(ValueError,), invariants=[no_error(), final_state()])
-    terms = test(forgets).chaos_terms
     stream = [Event("a", BAD), Event("a", 1)]
     verdict = check(test(forgets), stream, faults={Duplicate}, schedules=50, seed=1)
     path = attrs.evolve(verdict, test="tests/test_sums.py::test_sums").save(tmp_path)
     text = path.read_text(encoding="utf-8")
     assert "poison" not in text
     assert "ValueError" not in text
-    assert play(read(path), terms.subject(forgets, False)).became == "STILL FAILS"
-    assert play(read(path), terms.subject(sums, False)).became == "FIXED"
+    for body, became in ((forgets, "STILL FAILS"), (sums, "FIXED")):
+        with bound(test(body)) as present:
+            assert play(read(path), present.subject()).became == became
 
 
 def test_a_file_with_poison_needs_a_test_that_names_it(tmp_path: Any) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import chaoskit
 from chaoskit import DeadLetter, Event, Kafka, Overtake, Redeliver, Rehash, Scenario, Stream, check, run
 from chaoskit.invariants import always, final_state, no_error
-from chaoskit.repro.files import read
+from chaoskit.repro.read import read
 from chaoskit.strategies import events
 from chaoskit.values.errors import ReproError, StreamError
 

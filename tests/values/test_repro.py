@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaoskit import BatchSwap, Duplicate, Event, Kafka, Overtake, Redeliver, Rehash, Scenario, Verdict, Violation
-from chaoskit.repro.files import decode_broker, encode_broker, file_name, read, save, slug
+from chaoskit.repro.read import read
+from chaoskit.repro.values import decode_broker, encode_broker
+from chaoskit.repro.write import file_name, save, slug
 from chaoskit.strategies import events, scenarios
 from chaoskit.values.errors import ReproError
 from chaoskit.values.schedule import Schedule

@@ -11,7 +11,7 @@ import attrs
 import pytest
 
 from chaoskit import Event, Kafka, Redeliver, Stream
-from chaoskit.execution.execute import HungInOrder, where_it_hung
+from chaoskit.execution.failures import HungInOrder, where_it_hung
 from chaoskit.execution.limit import Hung, Limit
 from chaoskit.repro.files import read
 from chaoskit.repro.replay import play

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 
 from chaoskit import Message, Redeliver, Zombie
-from chaoskit.execution.execute import Deliver
+from chaoskit.execution.deliver import Deliver
 from chaoskit.strategies import events
 from chaoskit.values.event import EventId
 from handlers import Truth

@@ -9,7 +9,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from chaoskit import DeadLetter, Message, Redeliver, Resend, Zombie
-from chaoskit.execution.execute import Deliver
+from chaoskit.execution.deliver import Deliver
 from chaoskit.strategies import events
 from handlers import Truth
 

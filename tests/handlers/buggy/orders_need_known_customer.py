@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from chaoskit import BatchSwap, DeadLetter, Message, Rehash
-from chaoskit.execution.execute import Deliver
+from chaoskit.execution.deliver import Deliver
 from chaoskit.strategies import events
 from chaoskit.values.event import EventId
 from handlers import Truth

@@ -10,10 +10,12 @@ import pytest
 
 from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.recorder import last_run
-from chaoskit.pytest.session import replay_command, repro_directory
+from chaoskit.pytest.saved import replay_command, repro_directory
 from chaoskit.report.terminal import as_text, headline
-from chaoskit.repro.files import encode_step, failure_name, file_name, parse, text_of, write
-from chaoskit.repro.subprocess import play_apart
+from chaoskit.repro.read import parse
+from chaoskit.repro.subprocess import play_in_subprocess
+from chaoskit.repro.values import encode_step
+from chaoskit.repro.write import failure_name, file_name, text_of, write
 from chaoskit.values.errors import ChaosError, ReproError
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.verdict import Verdict
@@ -38,7 +40,7 @@ def finding_of(record: Path, test: str, config: pytest.Config, limit: str | None
         name, text = _document(found)
         with TemporaryDirectory(prefix="chaoskit-died-") as scratch:
             repro = parse(text, write(Path(scratch), name, text))
-            verdict = play_apart(repro, config.rootpath, limit).verdict
+            verdict = play_in_subprocess(repro, config.rootpath, limit).verdict
     except ChaosError as error:
         return f"the process that ran it died in the handler; its schedule is not known: {error}"
     if verdict is None:

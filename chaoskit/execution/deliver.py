@@ -1,0 +1,363 @@
+"""The `deliver` of one run: a schedule against the user's handler. There is no chance and no clock here."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from typing import Any, NoReturn
+
+from chaoskit.execution.failures import EndedInOrder, ProcessEnded, ReferenceRefused, ending
+from chaoskit.execution.handlers import PLAIN, remembers, takes_nothing, why_not_done
+from chaoskit.execution.limit import Hung
+from chaoskit.execution.script import PASS_THROUGH, Calls, Delivered, Handler, Run, Script
+from chaoskit.values.errors import UsageError
+from chaoskit.values.event import EventId
+from chaoskit.values.outcome import Outcome, Raised
+from chaoskit.values.scenario import Steps
+from chaoskit.values.schedule import DELIVER, LOSE, REFUSE, RESTART, SKIP, WAIT, Raw
+from chaoskit.values.state import snapshot
+
+Spawn = Callable[[], Handler]
+"""What makes the handler of a new process."""
+
+Body = Callable[["Deliver"], Any]
+"""The user's test, run once: from `deliver` to what it returns."""
+
+ENDS = (SystemExit, asyncio.CancelledError)
+"""What ends a consumer that does not catch it: its process, or its task."""
+
+
+class Deliver:
+    """The `deliver` of one run. `await` it in an async test."""
+
+    returned: Any = None
+    _called = False
+    _done = False
+    _misuse: UsageError | None = None
+    _ended: ProcessEnded | None = None
+    _task: asyncio.Task[Any] | None = None
+    _memory_kept = False
+    _handler: Handler | None = None
+    _state: Callable[[], Any] | None = None
+    _unawaited: Coroutine[Any, Any, None] | None = None
+    _refusals: Sequence[int] = ()
+    _at = 0
+
+    def __init__(self, script: Script, is_async: bool, record_states: bool) -> None:
+        self._script = script
+        self._is_async = is_async
+        self._record_states = record_states
+        self._steps = script.steps
+        self._states: list[Any] = []
+        self._raised: list[Raised] = []
+
+    def __call__(
+        self,
+        handler: Handler | None = None,
+        *,
+        spawn: Spawn | None = None,
+        state: Callable[[], Any] | None = None,
+    ) -> Any:
+        """Play the schedule: `handler(message)` for each delivery.
+
+        `spawn` makes a handler for each consumer process and again after each restart, so that what a process
+        remembers is lost as it would be. `state()` is the state that invariants see after each delivery.
+        Give a handler or `spawn`. Raises UsageError for a second call in one run.
+        """
+        self._check(handler, spawn, state)
+        self._called = True
+        self._memory_kept = spawn is None
+        self._handler = handler
+        self._state = state
+        if self._is_async:
+            self._unawaited = self._drive_async(self._calls(handler, spawn))
+            return self._unawaited
+        if handler is not None and not self._record_states and not self._script.refusals:
+            return self._straight(handler)
+        return self._drive(self._calls(handler, spawn))
+
+    def _check(self, handler: object, spawn: object, state: object) -> None:
+        if self._called:
+            self._misused(
+                "deliver was called a second time in one run of the test. Call it once: it plays the whole schedule"
+            )
+        if spawn is None and state is None and callable(handler):
+            return
+        if (handler is None) == (spawn is None):
+            self._misused("give deliver either a handler, deliver(handler), or a way to make one, deliver(spawn=…)")
+        for name, value in (("handler", handler), ("spawn", spawn), ("state", state)):
+            if value is not None and not callable(value):
+                self._misused(
+                    f"deliver({name}={value!r}): a function is needed, got {type(value).__name__}; "
+                    "of an object give the method, deliver(wallet.handle)"
+                )
+        if spawn is not None and not takes_nothing(spawn):
+            self._misused(
+                "spawn takes a function without arguments that returns a handler: deliver(spawn=make_handler)"
+            )
+
+    def _misused(self, message: str) -> None:
+        self._misuse = UsageError(message)
+        raise self._misuse
+
+    def _straight(self, handler: Handler) -> None:
+        """The short way, for a handler that refuses nothing. At the first refusal the long way takes over."""
+        message = self._script.mailbox.message
+        number = 0
+        try:
+            for number, step in enumerate(self._steps):  # noqa: B007 - used where a refusal ends the loop
+                if step[0] == DELIVER:
+                    result = handler(message(step))
+                    if result is not None:
+                        self._must_be_done(result)
+        except (UsageError, *PASS_THROUGH):
+            raise
+        except Hung:
+            self._at = number
+            raise
+        except ENDS as end:
+            self._at = number
+            self._end(end)
+        except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
+            self._drive(self._calls(handler, None, number, refusal))
+        self._done = True
+
+    def _must_be_done(self, result: Any) -> None:
+        if type(result) not in PLAIN and (why := why_not_done(result)):
+            self._misused(why)
+
+    def _end(self, end: BaseException) -> NoReturn:
+        """The handler ended its consumer. The run ends here, too."""
+        self._steps = self._steps[: self._at + 1]
+        event = self._script.mailbox.model.stream[self._steps[-1][2]]
+        if self._script.faults is None:
+            self._misuse = EndedInOrder(event, end)
+            raise self._misuse from end
+        step = f"step {len(self._steps)}, the delivery of {event.id}"
+        self._ended = ProcessEnded(f"the handler ended its {ending(end)}: {step}")
+        raise self._ended from end
+
+    def _calls(
+        self, handler: Handler | None, spawn: Spawn | None, number: int = 0, error: Exception | None = None
+    ) -> Calls:
+        """The calls that the schedule asks for, from step `number` on, which was refused already if `error` is given.
+        Where a refusal is new, or one that was recorded does not come, the model itself goes on."""
+        script, message = self._script, self._script.mailbox.message
+        steps, expected = script.steps, script.refusals
+        handlers: dict[int, Handler] = {}
+        refused: list[int] = []
+        live: Steps | None = None
+        taken: list[Raw] = []
+        later = _later(script)
+        self._refusals = refused
+        while number < len(steps):
+            step = steps[number]
+            self._at, self._steps = number, steps
+            if step[0] == DELIVER:
+                if error is None:
+                    called = handlers.get(step[1]) or handler
+                    if called is None:
+                        called = handlers[step[1]] = self._spawned(spawn)
+                    error = yield called, message(step)
+                if error is not None:
+                    self._refuse(step[2], error)
+                    refused.append(number)
+                if self._record_states and self._state is not None:
+                    self._states.append(snapshot(self._state()))
+            elif step[0] == RESTART:
+                handlers.pop(step[1], None)
+            if later is not None:
+                steps = later.after(steps, number, error is not None)
+            elif live is None and (error is not None) != (number in expected):
+                live = script.after(number + 1, [i in refused for i in range(number + 1)])
+                taken = steps = list(steps[: number + 1])
+            number += 1
+            if live is not None:
+                taken += _next_step(live, error is not None)
+            error = None
+        self._steps, self._refusals = steps, tuple(refused)
+        self._done = True
+
+    def _spawned(self, spawn: Spawn | None) -> Handler:
+        made: Any = spawn() if spawn is not None else None
+        if not callable(made):
+            self._misused(f"spawn gave {made!r}, not a handler")
+        return made  # type: ignore[no-any-return]
+
+    def _refuse(self, position: int, error: Exception) -> None:
+        event = self._script.mailbox.model.stream[position]
+        if self._script.faults is None and not isinstance(error, self._script.poison):
+            raise ReferenceRefused(event, error) from error
+        self._raised.append(Raised(event.id, error))
+
+    def _drive(self, calls: Calls) -> None:
+        error: Exception | None = None
+        while True:
+            try:
+                handler, message = calls.send(error)
+            except StopIteration:
+                return
+            error = None
+            try:
+                result = handler(message)
+                if result is not None:
+                    self._must_be_done(result)
+            except (UsageError, *PASS_THROUGH):
+                raise
+            except ENDS as end:
+                self._end(end)
+            except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
+                error = refusal
+
+    async def _drive_async(self, calls: Calls) -> None:
+        self._task = _current_task()
+        error: Exception | None = None
+        while True:
+            try:
+                handler, message = calls.send(error)
+            except StopIteration:
+                return
+            error = None
+            try:
+                result = handler(message)
+                if inspect.isawaitable(result):
+                    result = await result
+                if result is not None:
+                    self._must_be_done(result)
+            except (UsageError, *PASS_THROUGH):
+                raise
+            except ENDS as end:
+                if _is_cancelled_from_outside(end):
+                    raise
+                self._end(end)
+            except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
+                error = refusal
+
+    # Read by `execute`.
+
+    def outcome(self, returned: Any, failure: Exception | None) -> Outcome:
+        if self._misuse is not None:
+            raise self._misuse
+        if self._ended is not None and self._ended.__cause__ is not None:
+            failure = self._ended.with_traceback(self._ended.__cause__.__traceback__)
+        if not self._done and failure is None:
+            self._not_done()
+        state = returned
+        if returned is None and self._state is not None:
+            state = self._state()
+        delivered = Delivered(self._script.mailbox.model.stream, self._steps)
+        if not self._raised:
+            lost = self._lost(set(delivered)) if self._script.loses else ()
+            return Outcome(state, delivered, tuple(self._states), lost=lost, failure=failure)
+        last = {raised.event: raised for raised in self._raised}
+        refused = tuple(last[id_] for id_ in Delivered(delivered.stream, self._steps, REFUSE))
+        events, refusals = delivered.stream.events, set(self._refusals)
+        taken = {events[s[2]].id for i, s in enumerate(self._steps) if s[0] == DELIVER and i not in refusals}
+        given_up = {raised.event for raised in refused}
+        skipped = set(Delivered(delivered.stream, self._steps, SKIP))
+        dropped = tuple(id_ for id_ in self._lost(taken | given_up) if id_ in last and id_ in skipped)
+        lost = self._lost(taken | given_up | set(dropped))
+        unseen = self._unseen(lost)
+        return Outcome(
+            state, delivered, tuple(self._states), tuple(self._raised), refused, lost, unseen, dropped, failure
+        )
+
+    def _unseen(self, lost: Collection[EventId]) -> tuple[EventId, ...]:
+        """What was never delivered, as it waits behind what was refused."""
+        stream = self._script.mailbox.model.stream
+        shown = {*Delivered(stream, self._steps), *lost}
+        return tuple(id_ for id_ in dict.fromkeys(Delivered(stream, self._steps, WAIT)) if id_ not in shown)
+
+    def _lost(self, taken: Collection[EventId]) -> tuple[EventId, ...]:
+        """What was skipped or lost, and of which no copy was taken, or refused to its end, otherwise."""
+        stream = self._script.mailbox.model.stream
+        gone = [*Delivered(stream, self._steps, SKIP), *Delivered(stream, self._steps, LOSE)]
+        return tuple(id_ for id_ in dict.fromkeys(gone) if id_ not in taken)
+
+    def _not_done(self) -> None:
+        if self._unawaited is not None:
+            self._unawaited.close()
+            raise UsageError("deliver was not awaited: in an async test write `await deliver(handler)`")
+        raise UsageError(
+            "the test returned without calling deliver, so no message was delivered. "
+            "Call deliver(handler) once in its body"
+        )
+
+    def run(self, outcome: Outcome) -> Run:
+        remembering = self._memory_kept and remembers(self._handler)
+        return Run(outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering)
+
+    @property
+    def is_ended(self) -> bool:
+        """The handler ended its consumer."""
+        return self._ended is not None or isinstance(self._misuse, EndedInOrder)
+
+    def describe(self, hung: Hung) -> None:
+        """Write into `hung` how far this run came."""
+        coroutine = None if self._task is None else self._task.get_coro()
+        if inspect.iscoroutine(coroutine):
+            hung.end(coroutine)
+        hung.caught()
+        hung.stream, hung.faults = self._script.mailbox.model.stream, self._script.faults
+        hung.over = self._done
+        played = len(self._steps) if self._done else self._at + 1
+        hung.steps = self._steps[:played] if self._called else ()
+        hung.refusals = tuple(self._refusals)
+
+
+def _is_cancelled_from_outside(end: BaseException) -> bool:
+    """Somebody wants the test itself to end, such as a timeout around it."""
+    if not isinstance(end, asyncio.CancelledError):
+        return False
+    task = _current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # another library's loop
+        return None
+
+
+class _Later:
+    """What was refused in an order that no model makes: refused to the end `at_once`, or lost, or shown again at the
+    end, round after round, for as long as a round brings anything on."""
+
+    def __init__(self, retries: bool | None, *, at_once: bool = False) -> None:
+        self._retries = retries
+        self._at_once = at_once
+        self._refused: list[Raw] = []
+        self._more = True
+
+    def after(self, steps: Sequence[Raw], number: int, refused: bool) -> Sequence[Raw]:
+        """The steps with what follows from the one of this number."""
+        step = steps[number]
+        if refused and self._at_once:
+            return [*steps[: number + 1], (REFUSE, *step[1:]), *steps[number + 1 :]]
+        if refused and not self._retries:
+            return [*steps[: number + 1], (SKIP, *step[1:]), *steps[number + 1 :]]
+        if refused:
+            self._refused.append(step)
+        elif step[0] == DELIVER:
+            self._more = True
+        if number + 1 < len(steps) or not self._refused:
+            return steps
+        again = self._refused if self._more else [(REFUSE, *each[1:]) for each in self._refused]
+        self._refused, self._more = [], False
+        return [*steps, *again]
+
+
+def _later(script: Script) -> _Later | None:
+    """None where the model says what becomes of a refused message."""
+    if script.retries is None and not script.poison:
+        return None
+    return _Later(script.retries, at_once=bool(script.poison))
+
+
+def _next_step(play: Steps, refused: bool) -> list[Raw]:
+    try:
+        return [play.send(refused)]
+    except StopIteration:
+        return []

@@ -1,0 +1,58 @@
+"""What a handler is, and whether its work is done when it returns."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import inspect
+import types
+from typing import Any
+
+PLAIN = frozenset({bool, int, float, str, bytes, dict, list, tuple, set})
+
+
+def why_not_done(result: Any) -> str | None:
+    """Why a handler that returned this has not done its work yet; None where it may have."""
+    if inspect.iscoroutine(result):
+        result.close()
+        return "the handler is async: make the test `async def` and write `await deliver(handler)`"
+    if inspect.isgenerator(result) or inspect.isasyncgen(result):
+        name = getattr(result, "__qualname__", "the handler")
+        return (
+            f"the handler returned {_a(result)}, {name}, and nothing in it has run: it handles no message. "
+            "A `yield` makes a function one: take it out, or call what runs it"
+        )
+    if isinstance(result, concurrent.futures.Future) or inspect.isawaitable(result):
+        return (
+            f"the handler returned {_a(result)}, whose work may not be done yet, and the message counts as handled: "
+            "give deliver a handler that waits for it (`await` in an async test, or `.result()`)"
+        )
+    return None
+
+
+def _a(result: Any) -> str:
+    name = "async generator" if inspect.isasyncgen(result) else type(result).__name__
+    return f"{'an' if name.lstrip('_')[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def takes_nothing(function: Any) -> bool:
+    try:
+        inspect.signature(function).bind()
+    except TypeError:
+        return False
+    except ValueError:  # a builtin without a signature
+        return True
+    return True
+
+
+def remembers(handler: Any) -> bool:
+    """Whether it carries something from call to call that a new process would not have: a bound method, a closure, an
+    object that can be called. A plain function has only what lies outside of the test's reach."""
+    handler = inspect.unwrap(handler)
+    if isinstance(handler, functools.partial):
+        return True
+    if inspect.isfunction(handler):
+        return bool(handler.__closure__)
+    if inspect.isbuiltin(handler) or inspect.ismethod(handler):
+        return not isinstance(handler.__self__, (type, types.ModuleType, type(None)))
+    return not isinstance(handler, type)

@@ -1,0 +1,146 @@
+"""What one run plays, and what came of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, Protocol
+from unittest import SkipTest
+
+import attrs
+from hypothesis.errors import UnsatisfiedAssumption
+
+from chaoskit.values.errors import StreamError, UsageError
+from chaoskit.values.event import Event, EventId, Message, Stream
+from chaoskit.values.faults import Fail, Fault, Lose
+from chaoskit.values.outcome import Outcome
+from chaoskit.values.scenario import Model, Steps
+from chaoskit.values.schedule import DELIVER, Raw
+
+Handler = Callable[[Message], Any]
+
+Calls = Generator[tuple[Handler, Message], Exception | None, None]
+"""The calls of a run: send the exception that a handler raised, or None."""
+
+PASS_THROUGH = (UnsatisfiedAssumption, SkipTest)
+"""Exceptions that are addressed to the test runner. pytest.skip, fail and xfail are no Exceptions anyway."""
+
+
+@attrs.frozen(eq=False)
+class Script:
+    """What a run plays: the steps for a handler that refuses nothing, and the model to ask when it does.
+
+    `refusals` are the numbers of the steps that were refused when the steps were recorded. `faults` is None for
+    the in-order run, in which a refusal is the user's error.
+    """
+
+    mailbox: Mailbox
+    steps: Sequence[Raw]
+    faults: tuple[Fault, ...] | None = None
+    refusals: frozenset[int] = frozenset()
+    retries: bool | None = None
+    """For orders that no model makes: whether what was refused is shown again at the end, for as long as that brings
+    anything on; None: ask the model."""
+    poison: tuple[type[Exception], ...] = ()
+    """In the in-order run, with what the handler may refuse a message: to the end, and at once."""
+
+    @property
+    def loses(self) -> bool:
+        """Whether a fault may lose a message."""
+        return self.faults is not None and any(type(fault) in (Lose, Fail) for fault in self.faults)
+
+    def after(self, number: int, refused: Sequence[bool]) -> Steps:
+        """The model's own run, advanced past the first `number` steps, whose last one was refused or was not."""
+        assert self.faults is not None
+        play = self.mailbox.model.play(self.faults)
+        answer: bool | None = None
+        for i in range(number):
+            made = play.send(answer)
+            if tuple(made) != tuple(self.steps[i]):
+                raise UsageError(
+                    f"step {i + 1} of the schedule is not what this version of the broker's model makes, and the "
+                    "handler now refuses other messages than it did: the run cannot go on"
+                )
+            answer = refused[i]
+        return play
+
+
+class RunObserver(Protocol):
+    """Sees each run before it begins and after it has ended."""
+
+    def begins(self, script: Script) -> None: ...
+
+    def ends(self) -> None: ...
+
+
+@attrs.frozen(eq=False)
+class Run:
+    """What happened: the outcome, the steps that were really taken and the numbers of those that were refused."""
+
+    outcome: Outcome
+    steps: Sequence[Raw]
+    refusals: tuple[int, ...]
+    memory_kept: bool
+    """One handler served every process: what it remembers survived the restarts."""
+    has_state: bool
+    """`deliver(…, state=…)` was given."""
+    remembers: bool = False
+    """The handler is one that may have a memory of its own."""
+
+
+class Mailbox:
+    """Makes the messages of one stream, each decoded anew. Values that cannot change are shared."""
+
+    def __init__(self, model: Model, epoch: float) -> None:
+        self.model = model
+        self.epoch = epoch
+        self.message = model.mail([_copier_of(event) for event in model.stream.events], epoch)
+
+
+_ATOMS = frozenset({int, str, bytes, float, bool, type(None), complex})
+
+
+def _copier_of(event: Event) -> Callable[[Any], Any] | None:
+    try:
+        return copier(event.value)
+    except (TypeError, RecursionError, copy.Error) as error:
+        raise StreamError(f"the value of event {event.id!r} cannot be copied for a delivery: {error}") from error
+
+
+def copier(value: Any) -> Callable[[Any], Any] | None:
+    """How to copy this value for a delivery; None where it is built of immutable types only and can be shared."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return None
+    if kind is tuple or kind is frozenset:
+        return None if all(copier(item) is None for item in value) else copy.deepcopy
+    if kind is dict and all(copier(item) is None for item in value.values()):
+        return dict.copy
+    if kind is list and all(copier(item) is None for item in value):
+        return list.copy
+    return None if copy.deepcopy(value) is value else copy.deepcopy
+
+
+class Delivered(Sequence[EventId]):
+    """The ids of the events of all steps of one kind, made when somebody looks."""
+
+    __slots__ = ("_do", "_ids", "_steps", "stream")
+
+    def __init__(self, stream: Stream, steps: Sequence[Raw], do: int = DELIVER) -> None:
+        self.stream, self._steps, self._do = stream, steps, do
+        self._ids: tuple[EventId, ...] | None = None
+
+    def _made(self) -> tuple[EventId, ...]:
+        if self._ids is None:
+            events = self.stream.events
+            self._ids = tuple(events[step[2]].id for step in self._steps if step[0] == self._do)
+        return self._ids
+
+    def __len__(self) -> int:
+        return len(self._made())
+
+    def __getitem__(self, place: Any) -> Any:
+        return self._made()[place]
+
+    def __repr__(self) -> str:
+        return repr(self._made())

@@ -1,0 +1,212 @@
+"""Our own values in a repro file, as JSON: cattrs does the work, and refuses what it does not know."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import cattrs
+import hypothesis
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.strategies import configure_tagged_union
+
+from chaoskit.brokers import BROKERS, is_own
+from chaoskit.codec import Shown, decode_plain, encode, lenient
+from chaoskit.repro import bounds
+from chaoskit.repro.own_broker import own_settings
+from chaoskit.values.errors import CodecError, ReproError, StreamError, UsageError, did_you_mean
+from chaoskit.values.event import Event, EventId
+from chaoskit.values.faults import KIND_BY_NAME, Fault
+from chaoskit.values.scenario import Broker
+from chaoskit.values.schedule import DELIVER_LIKE, Step
+from chaoskit.version import __version__
+
+FORMAT = 1
+
+
+def versions() -> dict[str, str]:
+    """Of what made the file."""
+    python = platform.python_version()
+    return {"chaoskit": __version__, "hypothesis": str(hypothesis.__version__), "python": python}
+
+
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True, omit_if_default=False)
+
+    def identity(value: Any, _: Any) -> EventId:
+        if isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise ValueError(f"{value!r} is not an event id")
+        return value
+
+    def exactly(value: Any, kind: type) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"{value!r} is not {kind.__name__}")
+        return value
+
+    for kind in (int, bool, str):
+        converter.register_structure_hook(kind, exactly)
+    converter.register_structure_hook_func(lambda t: t == EventId, identity)
+    converter.register_structure_hook_func(
+        lambda t: t == EventId | None, lambda value, t: None if value is None else identity(value, t)
+    )
+    converter.register_structure_hook_func(lambda t: t == Fault | None, lambda value, _: value)
+    configure_tagged_union(Fault, converter, tag_name="fault")
+    converter.register_structure_hook(
+        Event,
+        make_dict_structure_fn(
+            Event,
+            converter,
+            key=override(struct_hook=lambda value, _: value),
+            value=override(struct_hook=lambda value, _: value),
+            _cattrs_forbid_extra_keys=True,
+        ),
+    )
+    converter.register_unstructure_hook(
+        Event,
+        make_dict_unstructure_fn(
+            Event, converter, key=override(unstruct_hook=encode), value=override(unstruct_hook=encode)
+        ),
+    )
+    return converter
+
+
+CONVERTER = _converter()
+
+
+def encode_event(event: Event) -> dict[str, Any]:
+    """An event as it is written. Raises CodecError, which names the event."""
+    return {
+        "id": event.id,
+        "key": encode(event.key, f"the key of event {event.id}"),
+        "seq": event.seq,
+        "value": encode(event.value, f"the value of event {event.id}"),
+    }
+
+
+def event_as_text(event: Event) -> dict[str, Any]:
+    """An event in which whatever has no encoding is written as its text."""
+    return {"id": event.id, "key": lenient(event.key), "seq": event.seq, "value": lenient(event.value)}
+
+
+def encode_broker(broker: Broker) -> dict[str, Any]:
+    """Kind and settings. A function among them is written as its name, and read as None."""
+    own = is_own(broker)
+    settings = {field.name: getattr(broker, field.name) for field in attrs.fields(type(broker))}  # type: ignore[arg-type]
+    plain = {k: getattr(v, "__qualname__", repr(v)) if callable(v) else v for k, v in settings.items()}
+    if own:
+        return own_settings(broker, plain)
+    return {"kind": type(broker).__name__, **plain}
+
+
+def decode_broker(data: Any) -> Broker:
+    if not isinstance(data, dict) or not isinstance(data.get("kind"), str):
+        raise ReproError('"broker" must be an object with a "kind"')
+    kind = BROKERS.get(data["kind"])
+    if kind is None:
+        raise ReproError(f"unknown broker {data['kind']!r}{did_you_mean(data['kind'], BROKERS)}")
+    known = {field.name for field in attrs.fields(kind)}
+    settings = {name: value for name, value in data.items() if name not in ("kind", "key_serializer")}
+    for name in settings:
+        if name not in known:
+            raise ReproError(f"{data['kind']} has no setting {name!r}{did_you_mean(name, known)}")
+    bounds.check_settings(settings)
+    try:
+        return kind(**settings)
+    except UsageError as error:
+        raise ReproError(f'"broker": {error}') from error
+
+
+def same_settings(one: Broker, two: Broker) -> bool:
+    """Equal but for functions, which a file cannot hold."""
+    left, right = encode_broker(one), encode_broker(two)
+    for settings in (left, right):
+        settings.pop("key_serializer", None)
+    return left == right
+
+
+def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
+    """A step as it is written; its fault as a number among these."""
+    data: dict[str, Any] = {"action": step.action, "consumer": step.consumer}
+    for name in ("event", "partition", "offset", "attempt"):
+        if getattr(step, name) is not None:
+            data[name] = getattr(step, name)
+    if step.fault is not None:
+        data["fault"] = faults.index(step.fault)
+    if step.raised:
+        data["raised"] = True
+    if step.copy is not None:
+        data["copy"] = attrs.asdict(step.copy, filter=lambda _, value: value is not None)
+    return data
+
+
+def structured(data: Any, kind: Any, name: str) -> Any:
+    try:
+        return CONVERTER.structure(data, kind)
+    except (cattrs.BaseValidationError, StreamError, TypeError, ValueError) as error:
+        found = (
+            cattrs.transform_error(error, path="") if isinstance(error, cattrs.BaseValidationError) else [str(error)]
+        )
+        raise ReproError(f'"{name}": ' + "; ".join(found[:2])) from error
+
+
+def listed(data: Any, name: str) -> list[Any]:
+    if not isinstance(data, list):
+        raise ReproError(f'"{name}" must be a list')
+    return data
+
+
+def read_fault(data: Any, ids: set[EventId]) -> Fault:
+    kind = data.get("fault") if isinstance(data, dict) else None
+    if not isinstance(kind, str) or kind not in KIND_BY_NAME:
+        raise ReproError(f"unknown fault {kind!r}{did_you_mean(str(kind), KIND_BY_NAME)}")
+    fault: Fault = structured(data, Fault, "faults")
+    if fault.at not in ids:
+        raise ReproError(f"{kind} names the event {fault.at!r}, which does not exist")
+    return fault
+
+
+def read_step(data: Any, ids: set[EventId], faults: Sequence[Fault]) -> Step:
+    if not isinstance(data, dict):
+        raise ReproError('"schedule" must be a list of objects')
+    number = data.get("fault")
+    if number is not None and (type(number) is not int or not 0 <= number < len(faults)):
+        raise ReproError(f"a step names fault number {number!r}, which does not exist")
+    plain = {key: value for key, value in data.items() if key != "fault"}
+    step: Step = structured(plain, Step, "schedule")
+    if step.event is not None and step.event not in ids:
+        raise ReproError(f"a step names the event {step.event!r}, which does not exist")
+    if step.copy is not None and step.copy.after not in ids:
+        raise ReproError(f"a step is a copy that was sent after the event {step.copy.after!r}, which does not exist")
+    if step.action in DELIVER_LIKE and (step.event is None or step.partition is None or step.offset is None):
+        raise ReproError(f"a step {step.action!r} needs an event, a partition and an offset")
+    if step.consumer < 0 or (step.offset or 0) < 0 or (step.partition or 0) < 0:
+        raise ReproError("a step has a negative consumer, partition or offset")
+    return attrs.evolve(step, fault=None if number is None else faults[number])
+
+
+def key_of(encoded: Any) -> Any:
+    """The key, or its text where it needs a class, of which others are imported when it is played."""
+    try:
+        return decode_plain(encoded)
+    except CodecError:
+        return Shown(json.dumps(encoded, sort_keys=True))
+
+
+def shown_value(encoded: Any) -> Any:
+    """The value, or its encoding where it needs a class."""
+    try:
+        return decode_plain(encoded)
+    except CodecError:
+        return encoded
+
+
+def kept_as_text(encoded: Any) -> str:
+    """The first value of which only the text is there."""
+    if isinstance(encoded, dict):
+        if isinstance(text := encoded.get("$repr"), str):
+            return text
+        encoded = list(encoded.values())
+    return next(filter(None, map(kept_as_text, encoded)), "") if isinstance(encoded, list) else ""

@@ -1,0 +1,116 @@
+"""The verdict on a run that fails, on one that hangs, and on one scenario by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from chaoskit.execution.failures import where_it_hung
+from chaoskit.execution.limit import Hung
+from chaoskit.execution.script import Run
+from chaoskit.search.campaign import Found, confirm
+from chaoskit.search.oracle import Case, Subject, kept
+from chaoskit.search.plans import Plan
+from chaoskit.search.reads import fields_read
+from chaoskit.search.states import states_of
+from chaoskit.values.event import Event, Stream
+from chaoskit.values.invariant import HANG, Violation
+from chaoskit.values.scenario import Scenario
+from chaoskit.values.schedule import Schedule
+from chaoskit.values.verdict import Label, Verdict
+
+
+def hung_verdict(subject: Subject, hung: Hung) -> Verdict:
+    """Violated, with the schedule up to the step that did not end."""
+    case = subject.on(hung.stream)
+    faults = hung.faults or ()
+    return Verdict(
+        "violated",
+        violations=(Violation(HANG, where_it_hung(hung)),),
+        scenario=Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch),
+        schedule=case.model.schedule(faults, hung.steps, hung.refusals),
+        expected=case.reference().state,
+        reference=case.reference(),
+        loss=subject.loss,
+    )
+
+
+def violated(
+    case: Case, faults: Plan, run: Run, label: Label | None, schedule: Schedule | None = None, *, minimal: bool = True
+) -> Verdict:
+    """The verdict on one failing run, with its literal schedule where that is known already; and with the states along
+    the way where nothing smaller is to come."""
+    reference = case.reference_of(run)
+    schedule = with_errors(schedule or case.model.schedule(faults, run.steps, run.refusals), run)
+    return Verdict(
+        "violated",
+        violations=case.violations(run),
+        scenario=Scenario(case.model.stream.events, case.subject.broker, faults, epoch=case.subject.epoch),
+        schedule=schedule,
+        label=label,
+        expected=reference.state,
+        observed=run.outcome.state,
+        reference=reference,
+        outcome=run.outcome,
+        states=states_of(case, faults, run, schedule) if minimal else None,
+        loss=case.subject.loss,
+        memory_kept=run.memory_kept,
+        read=fields_read(case) if minimal else (),
+    )
+
+
+def with_errors(schedule: Schedule, run: Run) -> Schedule:
+    """The schedule with what the handler raised at each step that it refused."""
+    raised = run.outcome.raised
+    if len(raised) != len(run.refusals):
+        return schedule
+    errors = {number: text_of(each.error) for number, each in zip(run.refusals, raised, strict=True)}
+    steps = enumerate(schedule.steps)
+    return Schedule(tuple(attrs.evolve(s, error=errors[n]) if n in errors else s for n, s in steps))
+
+
+MOST_OF_ERROR = 200
+
+
+def text_of(error: Exception) -> str:
+    """Its kind and the first line of what it says."""
+    try:
+        said = " ".join(str(error).strip().splitlines()[:1])
+    except Exception:  # noqa: BLE001 - an exception of the user's may say nothing
+        said = ""
+    return f"{type(error).__name__}: {said}"[:MOST_OF_ERROR] if said else type(error).__name__
+
+
+def run_one(subject: Subject, events: Sequence[Event], faults: Plan) -> Verdict:
+    """The verdict on one scenario, run twice."""
+    try:
+        return _run_one(subject, Stream.of(events), faults)
+    except Hung as hung:
+        return hung_verdict(subject, hung)
+
+
+def _run_one(subject: Subject, stream: Stream, faults: Plan) -> Verdict:
+    case = subject.on(stream)
+    if case.fails_in_order():
+        faults = ()
+    steps = case.steps(faults)
+    run = kept(case.run(faults, steps))
+    violations = case.violations(run)
+    if violations:
+        confirm(Found(case, faults, run))
+        return violated(case, faults, run, case.label(run))
+    shown = Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch)
+    calm = steps == case.steps(())
+    left_out = subject.leaves_out({type(fault) for fault in faults}) if run.outcome.lost else ""
+    return Verdict(
+        "unknown" if calm else "held",
+        notes=(left_out,) if left_out else (),
+        reasons=("no fault changed the schedule: it is in-order delivery",) if calm else (),
+        scenario=shown,
+        schedule=case.model.schedule(faults, run.steps, run.refusals),
+        expected=case.reference().state,
+        observed=run.outcome.state,
+        reference=case.reference(),
+        outcome=run.outcome,
+    )
