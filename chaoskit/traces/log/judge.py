@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import Any
 
 import attrs
 
 from chaoskit.traces.answer import Permitted, refused
 from chaoskit.traces.log.across_units import PASSES, elsewhere, from_end, redriven_choices
-from chaoskit.traces.log.batches import LambdaReader
-from chaoskit.traces.log.cursor import CursorReader
+from chaoskit.traces.log.batches import BatchMachine
+from chaoskit.traces.log.cursor import CursorMachine
+from chaoskit.traces.log.lane import Lane
 from chaoskit.traces.log.layout import Layout, Passes, Record, deliveries, label_of, layouts, units_of
-from chaoskit.traces.log.parallel import ParallelReader
+from chaoskit.traces.log.parallel import ParallelMachine
 from chaoskit.traces.log.producer import displaced_without_failure, first_unwritable
 from chaoskit.traces.log.rules import LogRules
-from chaoskit.traces.log.state import View
+from chaoskit.traces.machine import Machine, judge
 from chaoskit.traces.notation import spell
 from chaoskit.traces.tokens import (
     Batch,
@@ -37,18 +38,10 @@ from chaoskit.traces.tokens import (
 )
 from chaoskit.values.errors import UsageError
 
-
-class Reader(Protocol):
-    """Keeps all that can be true of one unit, and moves it by one word."""
-
-    def read(self, word: Word) -> tuple[str, ...]:
-        """The sentences that refuse the word, or nothing."""
-
-
-READERS: dict[str, Callable[[View], Reader]] = {
-    "cursor": CursorReader,
-    "parallel": ParallelReader,
-    "lambda": LambdaReader,
+MACHINES: dict[str, Callable[[Lane], Machine[Any]]] = {
+    "cursor": CursorMachine,
+    "parallel": ParallelMachine,
+    "lambda": BatchMachine,
 }
 
 
@@ -248,28 +241,23 @@ def _moved(trace: Trace) -> frozenset[str]:
 
 def _read(rules: LogRules, trace: Trace, unit: str | None, layout: Layout, lane: frozenset[Record]) -> Refusal | None:
     one_key = unit is not None and all(entry.name.rstrip("'").isdigit() for entry in layout.entries if entry.record)
-    unput = set(_puts(trace.words, unit, layout))
-    view = View(rules, layout, trace.groups, one_key=one_key, from_end=from_end(rules, unit), unput=unput)
-    reader = READERS[rules.reads](view)
-    for index, word in enumerate(trace.words):
-        view.unput.difference_update(_puts([word], unit, layout))
-        here = _in_unit(word, unit, lane)
-        if here is None:
-            continue
-        missing = [label for label in _named(here) if (label.name, label.copy) not in layout.index]
-        if missing:
-            return Refusal(index, (f"{missing[0]} is not in the log",))
-        why = reader.read(here)
-        if why:
-            return Refusal(index, why)
-    return None
-
-
-def _puts(words: Iterable[Word], unit: str | None, layout: Layout) -> Iterator[int]:
-    """The places of the records of a unit that these words put."""
-    for word in words:
-        if isinstance(word, Put) and word.label.unit == unit and (word.label.name, word.label.copy) in layout.index:
-            yield layout.index[word.label.name, word.label.copy]
+    puts = [word.label for word in trace.words if isinstance(word, Put) and word.label.unit == unit]
+    unput = {layout.index[label.name, label.copy] for label in puts if (label.name, label.copy) in layout.index}
+    known = Lane(rules, layout, unit, trace.groups, one_key=one_key, from_end=from_end(rules, unit), unput=unput)
+    words = [(index, word, _in_unit(word, unit, lane)) for index, word in enumerate(trace.words)]
+    missing = [
+        (index, label)
+        for index, _, here in words
+        if here is not None
+        for label in _named(here)
+        if (label.name, label.copy) not in layout.index
+    ]
+    if missing:
+        words = words[: missing[0][0]]
+    found = judge(MACHINES[rules.reads](known), known.learn(words))
+    if found is not None:
+        return Refusal(*found)
+    return Refusal(missing[0][0], (f"{missing[0][1]} is not in the log",)) if missing else None
 
 
 def _named(word: Word) -> Iterator[Label]:
