@@ -145,6 +145,16 @@ class End:
 Word: TypeAlias = Deliver | Batch | Kill | Commit | Settle | Put | Fail | Move | Evict | Grow | Reset | Time | End
 
 
+def deliveries(word: Word) -> tuple[Deliver, ...]:
+    """The deliveries of a word, in the order in which they were run."""
+    match word:
+        case Deliver():
+            return (word,)
+        case Batch(members=members):
+            return members
+    return ()
+
+
 @attrs.frozen
 class Trace:
     """A parsed trace: its words, the content of the log if that was given, and the groups of verbs that occur."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, combinations, islice, product
 
-from chaoskit.traces.log.layout import Record, deliveries
+from chaoskit.traces.log.layout import Record
 from chaoskit.traces.log.rules import LogRules
 from chaoskit.traces.tokens import (
     Batch,
@@ -20,6 +20,7 @@ from chaoskit.traces.tokens import (
     Reset,
     Settle,
     Trace,
+    deliveries,
     natural_key,
 )
 

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import attrs
 
 from chaoskit.traces.log.lane import Lane
-from chaoskit.traces.log.layout import deliveries
-from chaoskit.traces.tokens import Batch, Deliver, End, Kill, Reset, Settle, Word
+from chaoskit.traces.tokens import Batch, Deliver, End, Kill, Reset, Settle, Word, deliveries
 
 PendingBatch = tuple[int, int, int]
 """First and last place of a batch that is invoked again, and how often that was done already."""

@@ -8,10 +8,22 @@ import attrs
 
 from chaoskit.traces.log import cursor_refusals as refusals
 from chaoskit.traces.log.lane import Lane
-from chaoskit.traces.log.layout import deliveries
 from chaoskit.traces.log.position import CursorState, Position, evict, fetched_until, kill, resume_as_zombie
 from chaoskit.traces.machine import sort_out
-from chaoskit.traces.tokens import Batch, Commit, Deliver, End, Evict, Kill, Label, Move, Reset, Settle, Word
+from chaoskit.traces.tokens import (
+    Batch,
+    Commit,
+    Deliver,
+    End,
+    Evict,
+    Kill,
+    Label,
+    Move,
+    Reset,
+    Settle,
+    Word,
+    deliveries,
+)
 
 Moves = Iterable[CursorState | str]
 

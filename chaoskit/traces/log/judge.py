@@ -13,7 +13,7 @@ from chaoskit.traces.log.across_units import PASSES, elsewhere, from_end, redriv
 from chaoskit.traces.log.batches import BatchMachine
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.lane import Lane
-from chaoskit.traces.log.layout import Layout, Passes, Record, deliveries, label_of, layouts, units_of
+from chaoskit.traces.log.layout import Layout, Passes, Record, label_of, layouts, units_of
 from chaoskit.traces.log.parallel import ParallelMachine
 from chaoskit.traces.log.producer import displaced_without_failure, first_unwritable
 from chaoskit.traces.log.rules import LogRules
@@ -34,6 +34,7 @@ from chaoskit.traces.tokens import (
     Time,
     Trace,
     Word,
+    deliveries,
     natural_key,
 )
 from chaoskit.values.errors import UsageError

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from chaoskit.traces.log.layout import Layout, Record, deliveries
+from chaoskit.traces.log.layout import Layout, Record
 from chaoskit.traces.log.rules import LogRules
-from chaoskit.traces.tokens import Evict, Kill, Label, Move, Put, Settle, Word
+from chaoskit.traces.tokens import Evict, Kill, Label, Move, Put, Settle, Word, deliveries
 
 
 @attrs.define

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import attrs
 
-from chaoskit.traces.tokens import Batch, Commit, Deliver, Label, Put, Reset, Settle, Trace, Word, natural_key
+from chaoskit.traces.tokens import Commit, Label, Put, Reset, Settle, Trace, Word, deliveries, natural_key
 
 Record = tuple[str, int]
 """Name and number of the copy."""
@@ -94,16 +94,6 @@ class Layout:
         if place >= len(self.entries):
             return f"what follows {self.entries[-1].name}" if self.entries else "the beginning"
         return self.entries[place].name
-
-
-def deliveries(word: Word) -> tuple[Deliver, ...]:
-    """The deliveries of a word, in the order in which they were run."""
-    match word:
-        case Deliver():
-            return (word,)
-        case Batch(members=members):
-            return members
-    return ()
 
 
 def label_of(word: Word) -> Label | None:

@@ -9,7 +9,6 @@ import attrs
 
 from chaoskit.traces.log import cursor_refusals as refusals
 from chaoskit.traces.log.lane import Lane
-from chaoskit.traces.log.layout import deliveries
 from chaoskit.traces.machine import sort_out
 from chaoskit.traces.tokens import (
     Batch,
@@ -22,6 +21,7 @@ from chaoskit.traces.tokens import (
     Reset,
     Settle,
     Word,
+    deliveries,
     natural_key,
 )
 

@@ -3,182 +3,183 @@
 from __future__ import annotations
 
 from chaoskit.traces.queue.capacity import elsewhere, kept_back, room, was_away
-from chaoskit.traces.queue.state import HANDED, Case, Message, State, refuse
+from chaoskit.traces.queue.state import HANDED, Message, QueueState, refuse
 
 SERVED_FIRST = frozenset({"place", "front", "head"})
 
 
-def first(case: Case, state: State, at: int, consumer: str, word: int) -> None:
+def first(state: QueueState, at: int, consumer: str) -> None:
     """`at` is handed out for the first time, or was handed out unseen and runs now."""
     fresh = state.messages[at].phase == "new"
     if consumer in state.messages[at].not_by:
-        refuse(_sequential(case, at, consumer))
+        refuse(_sequential(state, at, consumer))
     if fresh:
-        notice(case, state, consumer)
-        for earlier in state.before(case, at):
-            _overtake(case, state, earlier, at, consumer, word)
-        _returns_before_new(case, state, at, consumer)
-        room(case, state, at, consumer, word)
+        notice(state, consumer)
+        for earlier in state.before(at):
+            _overtake(state, earlier, at, consumer)
+        _returns_before_new(state, at, consumer)
+        room(state, at, consumer)
     elif state.messages[at].phase == "away":
-        was_away(case, state, at, consumer, word)
-    passed(case, state, at, consumer)
+        was_away(state, at, consumer)
+    passed(state, at, consumer)
 
 
-def _overtake(case: Case, state: State, earlier: int, at: int, consumer: str, word: int) -> None:
+def _overtake(state: QueueState, earlier: int, at: int, consumer: str) -> None:
     """`at` is handed out, so `earlier` was: to somebody else, or it was lost on the way."""
     if state.messages[earlier].phase != "new":
         return
-    if elsewhere(case, state, earlier, consumer):
-        state.change(earlier, phase="away", not_by=state.messages[earlier].not_by | {consumer}, away_at=word)
-    elif may_vanish(case, state):
+    if elsewhere(state, earlier, consumer):
+        state.change(earlier, phase="away", not_by=state.messages[earlier].not_by | {consumer}, away_at=state.word)
+    elif may_vanish(state):
         state.leave(earlier, "it was lost")
     else:
         refuse(
-            f"{case.rules.broker} hands out the messages of a queue in order: {case.name(earlier)} comes before "
-            f"{case.name(at)}, and {consumer} runs what it gets in that order"
+            f"{state.rules.broker} hands out the messages of a queue in order: {state.name(earlier)} comes before "
+            f"{state.name(at)}, and {consumer} runs what it gets in that order"
         )
 
 
-def _returns_before_new(case: Case, state: State, at: int, consumer: str) -> None:
+def _returns_before_new(state: QueueState, at: int, consumer: str) -> None:
     """What came back is served before a new message, unless that one lay in a client's buffer already; what went to
     the back of the queue is served before what was put since."""
-    for other in state.same_unit(case, at):
+    for other in state.same_unit(at):
         its = state.messages[other]
-        if its.phase != "back" or not _due_before(case, state, its, at):
+        if its.phase != "back" or not _due_before(state, its, at):
             continue
-        if elsewhere(case, state, other, consumer):
+        if elsewhere(state, other, consumer):
             state.change(other, not_by=its.not_by | {consumer})
         elif not its.sure:
             state.settle(other)
-        elif may_leave(case, state, other):
+        elif may_leave(state, other):
             state.leave(other, "its deliveries are used up")
         else:
             refuse(
-                f"{case.rules.broker} serves messages that came back before new ones: "
-                f"{case.name(other)} is due before {case.name(at)}"
+                f"{state.rules.broker} serves messages that came back before new ones: "
+                f"{state.name(other)} is due before {state.name(at)}"
             )
 
 
-def _due_before(case: Case, state: State, its: Message, at: int) -> bool:
+def _due_before(state: QueueState, its: Message, at: int) -> bool:
     """Whether a message that came back stands before a new one."""
     if its.behind:
         return state.messages[at].put_at > its.until >= 0
-    return case.rules.returns in SERVED_FIRST and at not in state.buffered
+    return state.rules.returns in SERVED_FIRST and at not in state.buffered
 
 
-def again(case: Case, state: State, at: int, consumer: str, word: int) -> None:
+def again(state: QueueState, at: int, consumer: str) -> None:
     """`at` is back in the queue and is handed out again: those that stand before it went first."""
-    notice(case, state, consumer)
-    if consumer in state.messages[at].not_by and case.rules.consumers == 1:
-        refuse(_sequential(case, at, consumer))
-    _behind_all(case, state, at, consumer, word)
-    if case.rules.returns in {"place", "front", "tail"}:
-        for other in state.same_unit(case, at):
-            _ahead_of(case, state, other, at, consumer)
+    notice(state, consumer)
+    if consumer in state.messages[at].not_by and state.rules.consumers == 1:
+        refuse(_sequential(state, at, consumer))
+    _behind_all(state, at, consumer)
+    if state.rules.returns in {"place", "front", "tail"}:
+        for other in state.same_unit(at):
+            _ahead_of(state, other, at, consumer)
 
 
-def _ahead_of(case: Case, state: State, other: int, at: int, consumer: str) -> None:
+def _ahead_of(state: QueueState, other: int, at: int, consumer: str) -> None:
     its = state.messages[other]
-    if its.phase != "back" or _key(case, state, other) >= _key(case, state, at):
+    if its.phase != "back" or _key(state, other) >= _key(state, at):
         return
-    if not its.sure and case.rules.returns == "place" and elsewhere(case, state, other, consumer):
+    if not its.sure and state.rules.returns == "place" and elsewhere(state, other, consumer):
         return
-    if elsewhere(case, state, other, consumer):
+    if elsewhere(state, other, consumer):
         state.change(other, not_by=its.not_by | {consumer})
     elif not its.sure:
         state.settle(other, "it would have come back before a later one if it had been unsettled")
     else:
-        how = "to their old place" if case.rules.returns == "place" else "to the front, in the order of their returns"
-        refuse(f"messages come back {how}: {case.name(other)} is before {case.name(at)}")
+        how = "to their old place" if state.rules.returns == "place" else "to the front, in the order of their returns"
+        refuse(f"messages come back {how}: {state.name(other)} is before {state.name(at)}")
 
 
-def _key(case: Case, state: State, at: int) -> tuple[int, int]:
+def _key(state: QueueState, at: int) -> tuple[int, int]:
     """What returned messages are ordered by; what went to the back of the queue comes after all others."""
     its = state.messages[at]
-    if case.rules.returns == "place":
+    if state.rules.returns == "place":
         return state.place(at)
     return (int(its.behind), its.turn) if its.phase == "back" else (0, state.turn + 1)
 
 
-def _behind_all(case: Case, state: State, at: int, consumer: str, word: int) -> None:
+def _behind_all(state: QueueState, at: int, consumer: str) -> None:
     """Where `at` went to the back of the queue, what stood there before is handed out first."""
     its = state.messages[at]
-    if not case.lists_puts or its.phase == "away" or not (its.behind or case.rules.returns == "tail"):
+    if not state.case.lists_puts or its.phase == "away" or not (its.behind or state.rules.returns == "tail"):
         return
     earliest = its.until if its.phase == "back" else its.run_at
-    for other in state.same_unit(case, at):
+    for other in state.same_unit(at):
         if state.messages[other].phase != "new" or state.messages[other].put_at > earliest:
             continue
-        if elsewhere(case, state, other, consumer):
-            _overtake(case, state, other, at, consumer, word)
+        if elsewhere(state, other, consumer):
+            _overtake(state, other, at, consumer)
         else:
-            refuse(f"a message goes back to the tail of the queue: {case.name(other)} is before {case.name(at)}")
+            refuse(f"a message goes back to the tail of the queue: {state.name(other)} is before {state.name(at)}")
 
 
-def unseen(case: Case, state: State, at: int, consumer: str) -> None:
+def unseen(state: QueueState, at: int, consumer: str) -> None:
     """`at` was handed out before without being shown: those before it were handed out too."""
-    for earlier in state.before(case, at):
+    for earlier in state.before(at):
         if state.messages[earlier].phase != "new":
             continue
-        if not elsewhere(case, state, earlier, consumer):
-            refuse(f"{case.name(earlier)} was handed out before {case.name(at)} and comes back before it")
+        if not elsewhere(state, earlier, consumer):
+            refuse(f"{state.name(earlier)} was handed out before {state.name(at)} and comes back before it")
         state.change(earlier, phase="away", not_by=frozenset({consumer}))
 
 
-def notice(case: Case, state: State, consumer: str, *, certainly: bool = False) -> None:
+def notice(state: QueueState, consumer: str, *, certainly: bool = False) -> None:
     """The broker knows that a killed consumer is gone once that one is back, or only one consumer is let in."""
     lost = [at for at, its in enumerate(state.messages) if its.phase == "lost"]
-    gone = [at for at in lost if certainly or case.rules.consumers == 1 or state.messages[at].holder == consumer]
+    gone = [at for at in lost if certainly or state.rules.consumers == 1 or state.messages[at].holder == consumer]
     for at in sorted(gone, key=state.place):
-        comes_back(case, state, at, word=None)
+        comes_back(state, at, noticed=True)
 
 
-def comes_back(case: Case, state: State, at: int, word: int | None, *, nacked: bool = False) -> None:
-    """Put a message back into the queue, behind the returns before it; `nacked`: its consumer gave it back."""
-    its, rules = state.messages[at], case.rules
+def comes_back(state: QueueState, at: int, *, nacked: bool = False, noticed: bool = False) -> None:
+    """Put a message back into the queue, behind the returns before it; `nacked`: its consumer gave it back;
+    `noticed`: the broker sees only now that its consumer was gone."""
+    its, rules = state.messages[at], state.rules
     behind = "tail" in {rules.returns, rules.nacked if nacked else None}
     state.turn += 1
     stale = its.stale
     if rules.zombies and its.phase == "out" and its.ran == "held" and its.holder is not None:
         stale |= {its.holder}
-    until = its.until if word is None else word
+    until = its.until if noticed else state.word
     changes = {"phase": "back", "turn": state.turn, "until": until, "stale": stale, "not_by": frozenset()}
     state.change(at, **changes, behind=behind)
     if rules.pushes and not behind:
-        state.buffered = kept_back(case, state, at, its.holder, lost=its.phase == "lost")
+        state.buffered = kept_back(state, at, its.holder, lost=its.phase == "lost")
 
 
-def passed(case: Case, state: State, at: int, consumer: str) -> None:
+def passed(state: QueueState, at: int, consumer: str) -> None:
     """A consumer that runs one after another has passed what it got earlier and did not run."""
-    if not case.rules.one_at_a_time:
+    if not state.rules.one_at_a_time:
         return
-    for earlier in state.before(case, at):
+    for earlier in state.before(at):
         its = state.messages[earlier]
-        unrun = its.phase == "away" or (its.phase == "out" and its.holder == consumer and its.ran == "held")
+        unrun = its.phase == "away" or its.is_unrun_at(consumer)
         if unrun and its.since <= state.messages[at].since:
             state.change(earlier, not_by=its.not_by | {consumer})
 
 
-def may_vanish(case: Case, state: State) -> bool:
+def may_vanish(state: QueueState) -> bool:
     """Whether a message can be lost without a word."""
-    if case.rules.settles == "at_hand_over" and (state.killed or not case.lists_kills):
+    if state.rules.settles == "at_hand_over" and (state.killed or not state.case.lists_kills):
         return True
-    return case.rules.loses is not None and not case.lists_exits
+    return state.rules.loses is not None and not state.case.lists_exits
 
 
-def may_leave(case: Case, state: State, at: int) -> bool:
+def may_leave(state: QueueState, at: int) -> bool:
     """Whether a refused message can have left for the dead letters, or for good, without a word."""
     its = state.messages[at]
-    if case.lists_exits or (its.phase == "out" and its.ran != "failed") or not its.count:
+    if state.case.lists_exits or (its.phase == "out" and its.ran != "failed") or not its.count:
         return False
-    if case.rules.dead == "any":
+    if state.rules.dead == "any":
         return its.ran == "failed"
-    return case.rules.limit is not None and (its.count >= case.rules.limit or not case.rules.limit_exact)
+    return state.rules.limit is not None and (its.count >= state.rules.limit or not state.rules.limit_exact)
 
 
-def handed(state: State) -> bool:
+def handed(state: QueueState) -> bool:
     return any(its.phase in HANDED for its in state.messages)
 
 
-def _sequential(case: Case, at: int, consumer: str) -> str:
-    return f"{consumer} runs what it gets in the order of hand-over: it has passed {case.name(at)} already"
+def _sequential(state: QueueState, at: int, consumer: str) -> str:
+    return f"{consumer} runs what it gets in the order of hand-over: it has passed {state.name(at)} already"

@@ -12,8 +12,6 @@ import attrs
 
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.traces.tokens import (
-    Batch,
-    Deliver,
     Evict,
     Kill,
     Label,
@@ -23,11 +21,11 @@ from chaoskit.traces.tokens import (
     Settle,
     Trace,
     Word,
+    deliveries,
     natural_key,
 )
 
 Phase: TypeAlias = Literal["new", "unsent", "swallowed", "away", "out", "lost", "back", "done", "gone"]
-Place: TypeAlias = tuple[int, int]
 
 Where = tuple[str | None, str]
 """A queue and a consumer of it."""
@@ -76,8 +74,12 @@ class Message:
     taken_at: float = 0.0
     receive: int = 0
     accepted: float = 0.0
-    place: Place | None = None
+    place: tuple[int, int] | None = None
     why: str = ""
+
+    def is_unrun_at(self, consumer: str) -> bool:
+        """Whether this consumer holds it and has not run it."""
+        return self.phase == "out" and self.holder == consumer and self.ran == "held"
 
 
 @attrs.frozen
@@ -97,9 +99,6 @@ class Case:
     lists_kills: bool
     lists_puts: bool
     lists_times: bool
-
-    def name(self, at: int) -> str:
-        return str(self.labels[at])
 
     def unacked(self, its: Message) -> bool:
         """Whether a message that is out is certainly not acknowledged.
@@ -126,13 +125,17 @@ class Case:
         return (self.ids[each] for each in earlier if each in self.ids)
 
 
-class State:
-    """One possible state. Moves work on a copy of their own and raise `NotPossible`."""
+class QueueState:
+    """One possible state. The driver gets it when it is done: then it is compared by all that it knows."""
 
-    __slots__ = ("active", "buffered", "died", "killed", "messages", "now", "spans", "turn")
+    __slots__ = ("active", "buffered", "case", "died", "killed", "messages", "now", "rules", "spans", "turn", "word")
 
-    def __init__(self, messages: Iterable[Message]) -> None:
+    def __init__(self, case: Case, messages: Iterable[Message]) -> None:
+        self.case = case
+        self.rules = case.rules
         self.messages = list(messages)
+        self.word = -1
+        """The number of the word that is read."""
         self.now = 0.0
         self.turn = 0
         self.spans: tuple[tuple[Where, int, int], ...] = ()
@@ -141,45 +144,29 @@ class State:
         self.killed: frozenset[str] = frozenset()
         self.died: tuple[str, int] | None = None
 
-    def copy(self) -> State:
-        other = State(self.messages)
-        other.now, other.turn, other.spans = self.now, self.turn, self.spans
+    def at_next_word(self) -> QueueState:
+        """A copy for one word to work on."""
+        other = QueueState(self.case, self.messages)
+        other.word, other.now, other.turn, other.spans = self.word + 1, self.now, self.turn, self.spans
         other.buffered, other.active, other.killed = self.buffered, dict(self.active), self.killed
         other.died = self.died
         return other
 
-    def key(self) -> tuple[object, ...]:
-        return (
-            tuple(self.messages),
-            self.now,
-            self.turn,
-            self.spans,
-            self.buffered,
-            frozenset(self.active.items()),
-            self.killed,
-            self.died,
-        )
+    def _known(self) -> tuple[object, ...]:
+        active = frozenset(self.active.items())
+        return (tuple(self.messages), self.now, self.turn, self.spans, self.buffered, active, self.killed, self.died)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, QueueState) and self._known() == other._known()
+
+    def __hash__(self) -> int:
+        return hash(self._known())
+
+    def name(self, at: int) -> str:
+        return str(self.case.labels[at])
 
     def change(self, at: int, **changes: object) -> None:
         self.messages[at] = attrs.evolve(self.messages[at], **changes)  # type: ignore[arg-type]
-
-    def same_unit(self, case: Case, at: int) -> Iterator[int]:
-        """The other messages of the unit of `at`."""
-        unit = case.units[at]
-        return (other for other, its in enumerate(case.units) if its == unit and other != at)
-
-    def before(self, case: Case, at: int) -> list[int]:
-        """The messages of the unit that were accepted before `at`, in their order."""
-        mine = self.place(at)
-        return sorted((o for o in self.same_unit(case, at) if self.place(o) < mine), key=self.place)
-
-    def after(self, case: Case, at: int) -> list[int]:
-        mine = self.place(at)
-        return sorted((o for o in self.same_unit(case, at) if self.place(o) > mine), key=self.place)
-
-    def place(self, at: int) -> Place:
-        """Its position in the log; what was not accepted yet is behind everything."""
-        return self.messages[at].place or (1 << 30, at)
 
     def settle(self, at: int, why: str = "it was acknowledged") -> None:
         self.change(at, phase="done", holder=None, why=why)
@@ -187,13 +174,31 @@ class State:
     def leave(self, at: int, why: str) -> None:
         self.change(at, phase="gone", holder=None, why=why)
 
+    def same_unit(self, at: int) -> Iterator[int]:
+        """The other messages of the unit of `at`."""
+        unit = self.case.units[at]
+        return (other for other, its in enumerate(self.case.units) if its == unit and other != at)
+
+    def before(self, at: int) -> list[int]:
+        """The messages of the unit that were accepted before `at`, in their order."""
+        mine = self.place(at)
+        return sorted((other for other in self.same_unit(at) if self.place(other) < mine), key=self.place)
+
+    def after(self, at: int) -> list[int]:
+        mine = self.place(at)
+        return sorted((other for other in self.same_unit(at) if self.place(other) > mine), key=self.place)
+
+    def place(self, at: int) -> tuple[int, int]:
+        """Its position in the log; what was not accepted yet is behind everything."""
+        return self.messages[at].place or (1 << 30, at)
+
 
 def study(rules: QueueRules, trace: Trace) -> Case:
     """Collect the messages, consumers and listed verbs of a trace."""
     labels = tuple(_labels(trace))
     ids = {label: at for at, label in enumerate(labels)}
     settles = {word.what for word in trace.words if isinstance(word, Settle)}
-    delivered = list(deliveries(trace))
+    delivered = [each for word in trace.words for each in deliveries(word)]
     consumers = {each.consumer for each in delivered} | {
         word.consumer for word in trace.words if isinstance(word, Kill)
     }
@@ -214,7 +219,7 @@ def study(rules: QueueRules, trace: Trace) -> Case:
     )
 
 
-def start(case: Case, trace: Trace) -> State:
+def start(case: Case, trace: Trace) -> QueueState:
     """The state before the first word: what is not put later is in its queue, in its order."""
     log = None if trace.log is None else {label: at for at, label in enumerate(trace.log)}
     ranked = sorted(case.labels, key=lambda label: (natural_key(label.name), label.copy))
@@ -228,25 +233,17 @@ def start(case: Case, trace: Trace) -> State:
             messages.append(Message(place=place) if place else Message(phase="unsent", why="it is not in the log"))
         else:
             messages.append(Message(place=None if label.copy else (rank[label], 0)))
-    return State(messages)
+    return QueueState(case, messages)
 
 
 def _settles(word: Word) -> bool:
     return isinstance(word, Settle) and word.what in {"ack", "nack", "expire"}
 
 
-def deliveries(trace: Trace) -> Iterator[Deliver]:
-    for word in trace.words:
-        if isinstance(word, Deliver):
-            yield word
-        elif isinstance(word, Batch):
-            yield from word.members
-
-
 def _labels(trace: Trace) -> list[Label]:
     """All messages: those of the trace and the numbers that must exist between them, unless the sends are listed."""
     found = dict.fromkeys(trace.log or ())
-    found |= dict.fromkeys(each.label for each in deliveries(trace))
+    found |= dict.fromkeys(each.label for word in trace.words for each in deliveries(word))
     found |= dict.fromkeys(word.label for word in trace.words if isinstance(word, Settle | Put))
     sent = {
         (word.label.unit, _row(word.label.name)) for word in trace.words if isinstance(word, Put) if not word.label.copy
