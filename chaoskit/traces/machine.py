@@ -30,7 +30,7 @@ def judge(machine: Machine[S], words: Iterable[tuple[int, Word]]) -> tuple[int, 
     """The first word, by its number, that cannot be made after those before it, and the sentences against it."""
     states = [machine.start()]
     for number, word in words:
-        reached, against = sort_out(found for state in states for found in machine.step(state, word))
+        reached, against = sort_out([found for state in states for found in machine.step(state, word)])
         if not reached:
             return number, machine.explain(states, word, against)
         states = reached

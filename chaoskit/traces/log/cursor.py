@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -25,7 +25,7 @@ from chaoskit.traces.tokens import (
     deliveries,
 )
 
-Moves = Iterable[CursorState | str]
+Moves = list[CursorState | str]
 
 
 class CursorMachine:
@@ -45,7 +45,7 @@ class CursorMachine:
             case Kill(consumer=consumer):
                 return [kill(state, consumer)]
             case Evict():
-                return self.evict(state, word)
+                return [*self.evict(state, word)]
             case Move():
                 return [self.move(state, word)]
             case Commit():
@@ -63,20 +63,19 @@ class CursorMachine:
 
     # Deliveries
 
-    def deliver(self, state: CursorState, word: Deliver | Batch) -> Iterator[CursorState | str]:
-        members = deliveries(word)
-        first = self.lane.index(members[0].label)
-        states, against = sort_out(self.seen_or_unseen(state, members[0], first))
-        yield from against
-        for member in members[1:]:
-            place = self.lane.index(member.label)
-            states, against = sort_out(found for now in states for found in self.run(now, member, place, first))
-            yield from against
+    def deliver(self, state: CursorState, word: Deliver | Batch) -> Moves:
+        first, *others = deliveries(word)
+        start = self.lane.index(first.label)
+        found = self.seen_or_unseen(state, first, start)
         if isinstance(word, Deliver):
-            yield from states
-            return
-        for after in states:
-            yield self.fetched(after, word.consumer, first, self.lane.index(members[-1].label) + 1)
+            return found
+        states, against = sort_out(found)
+        for member in others:
+            place = self.lane.index(member.label)
+            states, later = sort_out(found for now in states for found in self.run(now, member, place, start))
+            against += later
+        stop = self.lane.index(word.members[-1].label) + 1
+        return [*against, *(self.fetched(after, word.consumer, start, stop) for after in states)]
 
     def fetched(self, state: CursorState, consumer: str, first: int, stop: int) -> CursorState:
         """The batch in brackets is exactly what the consumer fetched."""
@@ -85,14 +84,15 @@ class CursorMachine:
             return state
         return state.put(consumer, attrs.evolve(position, base=first, stop=stop))
 
-    def seen_or_unseen(self, state: CursorState, member: Deliver, place: int) -> Iterator[CursorState | str]:
+    def seen_or_unseen(self, state: CursorState, member: Deliver, place: int) -> Moves:
         """The delivery as it is, or after something that the trace leaves out."""
-        yield from self.run(state, member, place, None)
+        found = [*self.run(state, member, place, None)]
+        # Only for what goes back can it be of use to say why a hidden restart or hand-over does not explain it.
+        goes_back = place < state.furthest
         for now in self.hidden(state, member.consumer):
-            states, against = sort_out(self.run(now, member, place, None))
-            yield from states
-            if place < state.furthest:  # only of what goes back a hidden restart or hand-over could be the reason
-                yield from against
+            after = self.run(now, member, place, None)
+            found += [each for each in after if goes_back or not isinstance(each, str)]
+        return found
 
     def hidden(self, state: CursorState, consumer: str) -> Iterator[CursorState]:
         """What may have happened unseen before a delivery: a restart of the consumer, or a hand-over to it."""
@@ -189,7 +189,7 @@ class CursorMachine:
         failures = position.failures + 1
         got = max(place, position.got if position.end else place)
         again = attrs.evolve(position, run=place, got=got, failures=failures, ran=False)
-        found = [state.put(consumer, again)]
+        found: Moves = [state.put(consumer, again)]
         if batch is not None and state.owner == consumer:  # a client may seek back to the first one of its poll
             found.append(state.put(consumer, attrs.evolve(again, run=batch, got=batch)))
         if rules.max_attempts is not None and failures >= rules.max_attempts and self.lane.free("settle"):
@@ -242,18 +242,18 @@ class CursorMachine:
         fetched = fetched_until(self.rules, position) if position is not None and started else run
         return "" if place <= fetched else f"a commit reaches only what was fetched, which ends before {named(fetched)}"
 
-    def settle(self, state: CursorState, word: Settle) -> Iterator[CursorState | str]:
+    def settle(self, state: CursorState, word: Settle) -> Moves:
         place = self.lane.index(word.label)
         if word.what == "drop":
-            yield self.without_failures(state, place)
-        elif word.what != "dead":
-            yield refusals.no_settlement(self.rules)
-        else:
-            for now in (state, *self.hidden(state, word.consumer)):
-                for consumer in dict.fromkeys((word.consumer, now.owner or word.consumer)):
-                    found = self.dead_letter(now, word.label, consumer, place)
-                    if now is state or not isinstance(found, str):
-                        yield found
+            return [self.without_failures(state, place)]
+        if word.what != "dead":
+            return [refusals.no_settlement(self.rules)]
+        found: Moves = []
+        for now in (state, *self.hidden(state, word.consumer)):
+            for consumer in dict.fromkeys((word.consumer, now.owner or word.consumer)):
+                after = self.dead_letter(now, word.label, consumer, place)
+                found += [after] if now is state or not isinstance(after, str) else []
+        return found
 
     def without_failures(self, state: CursorState, place: int) -> CursorState:
         """The record that is retried is gone: what follows it is run."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 import attrs
@@ -88,15 +88,16 @@ class ParallelMachine:
 
     # Deliveries
 
-    def deliver_all(self, state: ParallelState, word: Deliver | Batch) -> Iterator[ParallelState | str]:
+    def deliver_all(self, state: ParallelState, word: Deliver | Batch) -> Moves:
         first, *others = deliveries(word)
+        if not others:
+            return self.deliver(state, first)
         states, against = sort_out(self.deliver(state, first))
-        yield from against
         for member in others:
             place = self.lane.index(member.label)
-            states, against = sort_out(found for now in states for found in self.run(now, member, place))
-            yield from against
-        yield from states
+            states, later = sort_out(found for now in states for found in self.run(now, member, place))
+            against += later
+        return [*against, *states]
 
     def deliver(self, state: ParallelState, member: Deliver) -> Moves:
         """The delivery as it is, or, only where it cannot be so, after a restart or a hand-over that is not shown."""
@@ -126,10 +127,9 @@ class ParallelMachine:
         why = self.why_not_run(state, state.done, place)
         if why:
             return [why]
-        state = attrs.evolve(state, owner=member.consumer)
         if member.outcome == "held":
-            return [state]
-        state = attrs.evolve(state, last=place)
+            return [attrs.evolve(state, owner=member.consumer)]
+        state = attrs.evolve(state, owner=member.consumer, last=place)
         return self.fail(state, place) if member.outcome == "failed" else [self.finish(state, place)]
 
     def run_by_zombie(self, state: ParallelState, member: Deliver, held: Completed, place: int) -> ParallelState | str:

@@ -46,7 +46,7 @@ def refuse(rule: str) -> NoReturn:
     raise NotPossible(rule)
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Message:
     """One broker message as far as the trace decides it.
 
