@@ -36,9 +36,15 @@ class BatchState:
 class BatchMachine:
     """What one word does to one state of a shard, or of one key where keys are invoked side by side."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(
+        self, lane: Lane, *, batch_size: int, bisects: bool, partial_answers: bool, most_retries: int | None
+    ) -> None:
         self.lane = lane
-        self.rules = lane.rules
+        self.batch_size = batch_size
+        self.bisects = bisects
+        self.partial_answers = partial_answers
+        """The function answers which records failed, and only what follows the first of them is invoked again."""
+        self.most_retries = most_retries
 
     def start(self) -> BatchState:
         return BatchState()
@@ -64,20 +70,19 @@ class BatchMachine:
         if isinstance(word, End):
             return ("the trace is not complete: a batch is still to be invoked",)
         ended = [now for state in states for now in self.closed(state)]
-        named, unit = self.lane.named, self.rules.unit_word
+        named, unit = self.lane.named, self.lane.rules.unit_word
         pending = min((now.pending[0] for now in ended if now.pending), default=None)
         if pending is not None:
-            first, last, used = pending
+            first, last, _ = pending
             until = "" if first == last else f" to {named(min(last, len(self.lane.layout.entries) - 1))}"
             text = f"a batch that failed is invoked again as a whole before anything else: {named(first)}{until}"
-            return (f"{text}{self.limit(used)}",)
+            return (f"{text}{self.limit()}",)
         following = min((now.following for now in ended if now.following is not None), default=None)
         due = "the next record" if following is None else named(self.lane.following(following))
-        return (f"a {unit} is read in order, batch by batch: {due} comes next{self.limit(0)}",)
+        return (f"a {unit} is read in order, batch by batch: {due} comes next{self.limit()}",)
 
-    def limit(self, used: int) -> str:
-        limit = self.rules.maximum_retry_attempts
-        return f" (maximum_retry_attempts={limit})" if limit >= 0 else ""
+    def limit(self) -> str:
+        return "" if self.most_retries is None else f" (maximum_retry_attempts={self.most_retries})"
 
     def invoke(self, state: BatchState, word: Deliver | Batch) -> Iterator[BatchState]:
         members = deliveries(word)
@@ -128,7 +133,7 @@ class BatchMachine:
         if failed is None:
             yield BatchState(following, rest, (first, last, 0))
             return
-        start = failed if self.rules.report_item_failures else first
+        start = failed if self.partial_answers else first
         for ranges in self.again(start, last, used, shorter=start > first):
             yield BatchState(following, (*ranges, *rest))
         if (gives_up or self.lane.free("settle")) and self.is_used_up(start, last, used):
@@ -136,16 +141,15 @@ class BatchMachine:
 
     def is_used_up(self, start: int, last: int, used: int) -> bool:
         """Whether a batch was invoked as often as it may be; one that can be halved is halved first."""
-        limit = self.rules.maximum_retry_attempts
-        return 0 <= limit <= used and not (self.rules.bisect and last > start)
+        halved = self.bisects and last > start
+        return self.most_retries is not None and used >= self.most_retries and not halved
 
     def again(self, start: int, last: int, used: int, *, shorter: bool) -> Iterator[tuple[PendingBatch, ...]]:
-        limit = self.rules.maximum_retry_attempts
-        if self.rules.bisect and last > start and not shorter:
+        if self.bisects and last > start and not shorter:
             size = last - start + 1
             for half in {size // 2, (size + 1) // 2}:
                 yield (start, start + half - 1, used), (start + half, last, used)
-        elif limit < 0 or used < limit or shorter:
+        elif self.most_retries is None or used < self.most_retries or shorter:
             yield ((start, last, used + 1),)
 
     # Records without brackets: the limits of the invocations are free
@@ -154,7 +158,7 @@ class BatchMachine:
         """The invocation in progress goes on with this record."""
         if state.open is None or self.lane.following(state.open[1]) != place:
             return
-        if place - state.open[0] < self.rules.batch_size:
+        if place - state.open[0] < self.batch_size:
             lowest = state.failed if state.failed is not None else failed
             yield attrs.evolve(state, open=(state.open[0], place + 1), failed=lowest)
 
@@ -175,7 +179,7 @@ class BatchMachine:
                 yield from self.answered(bare, (first, behind - 1, state.used), None, gives_up=gives_up)
             return
         # What follows a failure in its batch was not run, so the batch may be longer than what is shown of it.
-        longest = min(first + self.rules.batch_size, len(self.lane.layout.entries) + 1)
+        longest = min(first + self.batch_size, len(self.lane.layout.entries) + 1)
         ends = [state.pending[0][1] + 1] if state.pending else range(behind, max(behind, longest) + 1)
         for end in ends:
             yield from self.answered(bare, (first, end - 1, state.used), state.failed, gives_up=gives_up)

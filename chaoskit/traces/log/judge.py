@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import attrs
 
 from chaoskit.traces.answer import Permitted, refused
-from chaoskit.traces.log.across_units import PASSES, elsewhere, from_end, redriven_choices
-from chaoskit.traces.log.batches import BatchMachine
-from chaoskit.traces.log.cursor import CursorMachine
+from chaoskit.traces.log.across_units import CHECKS, elsewhere, from_end, redriven_choices
 from chaoskit.traces.log.lane import Lane
-from chaoskit.traces.log.layout import Layout, Passes, Record, label_of, layouts, units_of
-from chaoskit.traces.log.parallel import ParallelMachine
+from chaoskit.traces.log.layout import Layout, Record, label_of, layouts, units_of
 from chaoskit.traces.log.producer import displaced_without_failure, first_unwritable
 from chaoskit.traces.log.rules import LogRules
-from chaoskit.traces.machine import Machine, judge
+from chaoskit.traces.machine import judge
 from chaoskit.traces.notation import spell
 from chaoskit.traces.tokens import (
     Batch,
@@ -38,12 +34,6 @@ from chaoskit.traces.tokens import (
     natural_key,
 )
 from chaoskit.values.errors import UsageError
-
-MACHINES: dict[str, Callable[[Lane], Machine[Any]]] = {
-    "cursor": CursorMachine,
-    "parallel": ParallelMachine,
-    "lambda": BatchMachine,
-}
 
 
 @attrs.frozen
@@ -105,7 +95,7 @@ def _refusal(rules: LogRules, trace: Trace) -> Refusal | None:
             return answer
         if answer is not None:
             found.append(answer)
-    found += [Refusal(*refusal) for check in PASSES if (refusal := check(rules, trace)) is not None]
+    found += [Refusal(*refusal) for check in (*CHECKS, *rules.checks) if (refusal := check(rules, trace)) is not None]
     return _first(found)
 
 
@@ -173,13 +163,12 @@ def _by_key(trace: Trace) -> Trace:
 def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
     """The answer of the hypothesis about the log that explains most of the trace."""
     lane = elsewhere(rules, trace, unit)
-    skips = rules.cursor_skips or rules.parallel_keys
-    reorders = rules.writes != "exact" or rules.application_resends
+    skips = rules.writes.passes_over is not None or rules.parallel_keys
     found: list[Refusal] = []
     hypotheses = (
         layout
         for put_back in redriven_choices(rules, trace, unit)
-        for layout in layouts(trace, unit, lane, put_back, skips, reorders, _passes(rules))
+        for layout in layouts(trace, unit, lane, put_back, skips, rules.writes.reorders, rules.writes.passes_over)
     )
     for layout in hypotheses:
         written = _written(rules, trace, unit, layout)
@@ -194,33 +183,22 @@ def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
     return _first([refusal for refusal in found if refusal.index == furthest])
 
 
-def _passes(rules: LogRules) -> Passes | None:
-    """Which rows a cursor passes over: those that became visible behind a later one. A lost slot passes over any."""
-    if not rules.cursor_skips:
-        return None
-    if rules.writes != "outbox":
-        return lambda record, said: True
-    return lambda record, said: any(
-        natural_key(name) > natural_key(record[0]) and said.put[name, copy] < said.put[record]
-        for name, copy in said.put
-    )
-
-
 def _written(rules: LogRules, trace: Trace, unit: str | None, layout: Layout) -> Refusal | None:
     listed = "process" in trace.groups and not any(isinstance(word, Evict) for word in trace.words)
     facts = attrs.evolve(rules, zombies=rules.zombies and not listed)
     failed = [word.label for word in trace.words if isinstance(word, Fail)]
-    moved = _moved(trace) if rules.writes in ("capture", "slots", "request") else frozenset()
+    moves = rules.writes.copies_change_unit or rules.writes.any_changes_unit
+    moved = _moved(trace) if moves else frozenset()
 
     def sent_elsewhere(name: str, copy: int) -> bool:
-        """Sent again to this unit, and before to another one; a source does not tell which of them was the first."""
-        return name in moved and (copy > 0 or rules.writes == "capture")
+        """Sent again to this unit, and before to another one."""
+        return name in moved and (copy > 0 or rules.writes.any_changes_unit)
 
     items = [attrs.evolve(item, redriven=item.redriven or sent_elsewhere(*item.record)) for item in layout.items]
     found = first_unwritable(facts, items, layout.names)
     if found is None and failed:
         names = Counter(label.name for label in failed if label.unit in (None, unit))
-        found = displaced_without_failure(rules, layout.items, layout.names, names)
+        found = displaced_without_failure(rules.writes, layout.items, layout.names, names)
     if found is None:
         return None
     item = layout.items[found[0]]
@@ -255,7 +233,7 @@ def _read(rules: LogRules, trace: Trace, unit: str | None, layout: Layout, lane:
     ]
     if missing:
         words = words[: missing[0][0]]
-    found = judge(MACHINES[rules.reads](known), known.learn(words))
+    found = judge(rules.reads(known), known.learn(words))
     if found is not None:
         return Refusal(*found)
     return Refusal(missing[0][0], (f"{missing[0][1]} is not in the log",)) if missing else None

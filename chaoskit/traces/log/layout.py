@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import attrs
 
@@ -10,6 +10,9 @@ from chaoskit.traces.tokens import Commit, Label, Put, Reset, Settle, Trace, Wor
 
 Record = tuple[str, int]
 """Name and number of the copy."""
+
+PassesOver = Callable[[str, Iterable[str]], bool]
+"""Whether a row is never sent, given its payload and those that were put before it."""
 
 Moment = tuple[int, int]
 
@@ -57,9 +60,6 @@ class Mentions:
     put: dict[Record, Moment]
     existing: frozenset[Record]
     points: frozenset[str]
-
-
-Passes = Callable[[Record, Mentions], bool]
 
 
 @attrs.frozen
@@ -173,7 +173,7 @@ def layouts(
     redriven: frozenset[Record],
     skips: bool,
     reorders: bool,
-    passes: Passes | None = None,
+    passes: PassesOver | None = None,
 ) -> list[Layout]:
     """The hypotheses about the log of a unit: `log:` if that was given, else the produced order and the shown order.
 
@@ -273,11 +273,13 @@ def _ranks(entries: Sequence[Entry]) -> dict[str, int]:
     return ranks
 
 
-def _with_puts(places: list[Entry], said: Mentions, passes: Passes | None) -> list[Entry]:
+def _with_puts(places: list[Entry], said: Mentions, passes: PassesOver | None) -> list[Entry]:
     """The records that no verb puts were there before; the others follow in the order of their puts. Where records are
     passed over, it is their own order, and those that were are missing."""
     if passes is not None:
-        over = {record for record in said.put if record not in said.seen and passes(record, said)}
+        order = sorted(said.put, key=lambda record: said.put[record])
+        before = {record: [name for name, _ in order[:at]] for at, record in enumerate(order)}
+        over = {record for record in order if record not in said.seen and passes(record[0], before[record])}
         return [entry for entry in places if entry.record is None or entry.record not in over]
     before = [entry for entry in places if entry.record not in said.put]
     copies = sorted(record for record in said.existing if record[1] and record not in said.put)
