@@ -278,8 +278,8 @@ def _with_puts(places: list[Entry], said: Mentions, passes: PassesOver | None) -
     passed over, it is their own order, and those that were are missing."""
     if passes is not None:
         order = sorted(said.put, key=lambda record: said.put[record])
-        before = {record: [name for name, _ in order[:at]] for at, record in enumerate(order)}
-        over = {record for record in order if record not in said.seen and passes(record[0], before[record])}
+        earlier = {record: [name for name, _ in order[:at]] for at, record in enumerate(order)}
+        over = {record for record in order if record not in said.seen and passes(record[0], earlier[record])}
         return [entry for entry in places if entry.record is None or entry.record not in over]
     before = [entry for entry in places if entry.record not in said.put]
     copies = sorted(record for record in said.existing if record[1] and record not in said.put)
