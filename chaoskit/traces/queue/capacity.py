@@ -5,6 +5,7 @@ from __future__ import annotations
 from chaoskit.traces.queue.state import QueueState, Where, refuse
 
 EVERYBODY = "*"
+"""In the place of a consumer: all of them together."""
 
 
 def room(state: QueueState, at: int, consumer: str) -> None:
@@ -16,12 +17,12 @@ def room(state: QueueState, at: int, consumer: str) -> None:
         _room(state, at, consumer, rules.prefetch)
     if rules.outstanding is not None:
         _room(state, at, EVERYBODY, rules.outstanding)
-    if rules.span is not None:
-        _span(state, at, rules.span)
+    if rules.check_room is not None:
+        rules.check_room(state, at)
 
 
 def _room(state: QueueState, at: int, who: str, limit: int) -> None:
-    held = [other for other in _held(state, at, who) if other != at]
+    held = [other for other in unsettled_at(state, at, who) if other != at]
     if len(held) >= limit:
         refuse(_full(state, who, limit, held))
     if limit == 1:
@@ -45,7 +46,7 @@ def _hands_free(state: QueueState, at: int, consumer: str, limit: int) -> None:
         refuse(f"{state.rules.at_hand_setting}: {consumer} has not run {', '.join(map(state.name, unrun))} yet")
 
 
-def _held(state: QueueState, at: int, who: str) -> list[int]:
+def unsettled_at(state: QueueState, at: int, who: str) -> list[int]:
     """The messages of the queue of `at` that certainly count against the bound of `who`."""
     queue = state.case.queue(at)
     return [o for o in range(len(state.messages)) if state.case.queue(o) == queue and _unsettled(state, o, who)]
@@ -135,53 +136,6 @@ def _full(state: QueueState, who: str, limit: int, held: list[int]) -> str:
     if who == EVERYBODY:
         return f"{most} not acknowledged at one moment{which}: max_ack_pending={limit}"
     return f"{most} unsettled at {who} at one moment{which}: prefetch={limit}"
-
-
-def _span(state: QueueState, at: int, span: int) -> None:
-    unsettled = [o for o in state.before(at) if _open(state, o)]
-    if unsettled and _distance(state, unsettled[0], at) >= span:
-        refuse(
-            f"{state.name(at)} is {span} or more messages behind {state.name(unsettled[0])}, "
-            f"which is not settled: max_record_locks={span} (group.share.partition.max.record.locks)"
-        )
-
-
-def _distance(state: QueueState, first: int, at: int) -> int:
-    """How many messages of their unit stand from the first one on before the other."""
-    if not state.case.lists_puts:
-        return state.case.number(at) - state.case.number(first)
-    return sum(state.place(other) >= state.place(first) for other in state.before(at))
-
-
-def _open(state: QueueState, at: int) -> bool:
-    its = state.messages[at]
-    return its.phase in {"new", "back"} or (its.phase == "out" and its.ran != "ok")
-
-
-def kept_back(state: QueueState, at: int, holder: str | None, *, lost: bool) -> frozenset[int]:
-    """The new messages that can lie in the buffers of live consumers at the moment when `at` of `holder` comes back.
-
-    What came back before is served first, so it has taken room there; what lay there then, still does.
-    """
-    limit = state.rules.prefetch
-    live = set(state.case.names) if state.rules.consumers != 1 else {state.active.get(state.case.queue(at), "A")}
-    if lost:
-        live -= {holder or ""}
-    waiting = [other for other in state.after(at) if state.messages[other].phase == "new"]
-    if limit is None:
-        return frozenset(waiting if live else ())
-    back = [o for o, its in enumerate(state.messages) if its.phase == "back" and its.sure and not its.behind]
-    taken = sum(state.case.queue(other) == state.case.queue(at) for other in back if other != at) + (holder in live)
-    free = sum(limit - len(_held(state, at, who)) for who in live)
-    return state.buffered.intersection(waiting) | frozenset(waiting[: max(0, free - taken)])
-
-
-def asked_for(state: QueueState, at: int) -> frozenset[int]:
-    """The new messages that can be under way to consumers when `at` is given back: those for which there is room."""
-    waiting = [other for other in state.after(at) if state.messages[other].phase == "new"]
-    if state.rules.outstanding is None:
-        return frozenset(waiting)
-    return frozenset(waiting[: max(0, state.rules.outstanding - len(_held(state, at, EVERYBODY)))])
 
 
 def elsewhere(state: QueueState, at: int, consumer: str) -> bool:

@@ -138,16 +138,10 @@ def _deliveries(state: QueueState, word: Deliver | Batch) -> None:
 def _batch(state: QueueState, word: Batch) -> None:
     """The size and the inner order of one receive."""
     rules = state.rules
-    ids = [state.case.ids[each.label] for each in word.members]
-    if rules.receive is not None and len(ids) > rules.receive:
-        refuse(f"one receive has at most {rules.receive} messages, not {len(ids)}")
-    units = [state.case.units[at] for at in ids]
-    changes = [unit for at, unit in enumerate(units) if at == 0 or unit != units[at - 1]]
-    if rules.grouped and len(changes) != len(set(changes)):
-        refuse(f"one receive keeps the messages of a {rules.unit} together")
-    numbers = [natural_key(each.label.name) for each in word.members]
-    if rules.ascending and numbers != sorted(numbers):
-        refuse("the messages of one batch are in the order of the log")
+    if rules.receive is not None and len(word.members) > rules.receive:
+        refuse(f"one receive has at most {rules.receive} messages, not {len(word.members)}")
+    if rules.check_batch is not None:
+        rules.check_batch(state, word)
 
 
 def _batch_returns(state: QueueState, word: Batch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaoskit.traces.queue.capacity import elsewhere, kept_back, room, was_away
+from chaoskit.traces.queue.capacity import elsewhere, room, was_away
 from chaoskit.traces.queue.state import HANDED, Message, QueueState, refuse
 
 SERVED_FIRST = frozenset({"place", "front", "head"})
@@ -145,8 +145,8 @@ def comes_back(state: QueueState, at: int, *, nacked: bool = False, noticed: boo
     until = its.until if noticed else state.word
     changes = {"phase": "back", "turn": state.turn, "until": until, "stale": stale, "not_by": frozenset()}
     state.change(at, **changes, behind=behind)
-    if rules.pushes and not behind:
-        state.buffered = kept_back(state, at, its.holder, lost=its.phase == "lost")
+    if rules.buffered_at_return is not None and not behind:
+        state.buffered = rules.buffered_at_return(state, at, its.holder, its.phase == "lost")
 
 
 def passed(state: QueueState, at: int, consumer: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaoskit.traces.queue import locks, order
-from chaoskit.traces.queue.capacity import asked_for, held_until
+from chaoskit.traces.queue.capacity import held_until
 from chaoskit.traces.queue.delivery import lose
 from chaoskit.traces.queue.state import QueueState, refuse
 from chaoskit.traces.tokens import Evict, Kill, Move, Settle
@@ -69,8 +69,8 @@ def _nack(state: QueueState, at: int, consumer: str) -> None:
     if its.phase != "out" or its.holder != consumer:
         refuse(f"{consumer} does not hold {state.name(at)}, so it cannot give it back")
     _give_back(state, at, alone=state.rules.single_returns, nacked=True)
-    if state.rules.nacks_lag:
-        state.buffered |= asked_for(state, at)
+    if state.rules.requested_at_nack is not None:
+        state.buffered |= state.rules.requested_at_nack(state, at)
 
 
 def _expire(state: QueueState, at: int) -> None:
