@@ -6,12 +6,11 @@ reason in which the given words stand.
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from chaoskit.brokers import Debezium, EventHubs, Kafka, Kinesis, Outbox, RabbitMQStream, Settings
 from chaoskit.values.errors import UsageError
+from models.calls import calls_to_judge
 
 KAFKA = Kafka()
 JAVA = Kafka(idempotent_producer=False)
@@ -398,22 +397,6 @@ def test_a_verb_that_could_be_in_several_units_is_a_mistake() -> None:
 
 MOST_CALLS = 500_000
 """Of functions, for one trace: a tenth of a second or so. Calls are counted, as a loaded machine is slow."""
-
-
-def calls_to_judge(broker: Settings, trace: str) -> int:
-    """How many functions are called until the trace is judged."""
-    calls, before = 0, sys.getprofile()
-
-    def count(frame: object, event: str, argument: object) -> None:
-        nonlocal calls
-        calls += event == "call"
-
-    sys.setprofile(count)
-    try:
-        broker.permits(trace)
-    finally:
-        sys.setprofile(before)
-    return calls
 
 
 @pytest.mark.parametrize("broker", [JAVA, AHEAD, PARALLEL, FUNCTION, HUB, KCL, DEBEZIUM, FLAG])

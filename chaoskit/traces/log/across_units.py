@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, combinations, islice, product
 
-from chaoskit.traces.log.layout import Record
+from chaoskit.traces.log.layout import RecordId
 from chaoskit.traces.log.rules import Check, LogRules
 from chaoskit.traces.tokens import (
     Batch,
-    Deliver,
+    Delivery,
     End,
     Evict,
     Grow,
     Kill,
-    Label,
+    MessageLabel,
     Move,
     Put,
     Reset,
@@ -28,17 +28,17 @@ Refused = tuple[int, tuple[str, ...]]
 """The number of a word, and the sentences against it."""
 
 
-def _moments(trace: Trace, unit: str | None) -> Iterator[tuple[int, Deliver]]:
+def _moments(trace: Trace, unit: str | None) -> Iterator[tuple[int, Delivery]]:
     for index, word in enumerate(trace.words):
         for member in deliveries(word):
             if member.label.unit == unit:
                 yield index, member
 
 
-def left(rules: LogRules, trace: Trace) -> dict[Record, int]:
-    """When each record first left its log for the dead letters or for a retry topic, wherever that was."""
-    found: dict[Record, int] = {}
-    failures: dict[Record, int] = {}
+def set_aside_at(rules: LogRules, trace: Trace) -> dict[RecordId, int]:
+    """When each record first set_aside_at its log for the dead letters or for a retry topic, wherever that was."""
+    found: dict[RecordId, int] = {}
+    failures: dict[RecordId, int] = {}
     limit = 1 if rules.on_error == "retry_topic" else rules.max_attempts
     for index, word in enumerate(trace.words):
         for member in deliveries(word):
@@ -52,9 +52,9 @@ def left(rules: LogRules, trace: Trace) -> dict[Record, int]:
     return found
 
 
-def _copies_of_left(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Record]:
+def _copies_of_left(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[RecordId]:
     """Copies that come back from the dead letters or a retry topic, maybe into another unit."""
-    gone = left(rules, trace)
+    gone = set_aside_at(rules, trace)
     seen = [(index, member.label) for index, member in _moments(trace, unit)]
     seen += [(index, word.label) for index, word in enumerate(trace.words) if isinstance(word, Put | Settle)]
     return frozenset(
@@ -64,18 +64,18 @@ def _copies_of_left(rules: LogRules, trace: Trace, unit: str | None) -> frozense
     )
 
 
-def redriven(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Record]:
+def redriven(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[RecordId]:
     """Copies that were put back into the same log, which is no send of its producer."""
     copies = _copies_of_left(rules, trace, unit)
     return copies & _put_here(trace, unit) if rules.on_error == "retry_topic" else copies
 
 
-def redriven_choices(rules: LogRules, trace: Trace, unit: str | None) -> list[frozenset[Record]]:
+def redriven_choices(rules: LogRules, trace: Trace, unit: str | None) -> list[frozenset[RecordId]]:
     """Which later copies of a dead letter were put back, and which were sent: all of them, or at most one for each
     time that it was dead-lettered (the others may be put back in another unit)."""
     every = redriven(rules, trace, unit)
     gone = [word.label for word in trace.words if isinstance(word, Settle) and word.what == "dead"]
-    ways: list[list[tuple[Record, ...]]] = []
+    ways: list[list[tuple[RecordId, ...]]] = []
     for name in sorted({name for name, _ in every}):
         copies = sorted(record for record in every if record[0] == name)
         times = sum(label.name == name for label in gone)
@@ -89,13 +89,13 @@ def redriven_choices(rules: LogRules, trace: Trace, unit: str | None) -> list[fr
 MOST_CHOICES = 24
 
 
-def _put_here(trace: Trace, unit: str | None) -> frozenset[Record]:
+def _put_here(trace: Trace, unit: str | None) -> frozenset[RecordId]:
     """What a trace puts into a unit by its name."""
     puts = [word.label for word in trace.words if isinstance(word, Put)]
     return frozenset((label.name, label.copy) for label in puts if unit is not None and label.unit == unit)
 
 
-def elsewhere(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Record]:
+def in_retry_topic(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[RecordId]:
     """Copies that are read from a retry topic beside the log."""
     if rules.on_error != "retry_topic":
         return frozenset()
@@ -109,8 +109,8 @@ def elsewhere(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Reco
 
 def marks(rules: LogRules, trace: Trace) -> Refused | None:
     """`r` says that the record was shown before in this trace, and it is needed where it was."""
-    shown: set[Label] = set()
-    done: set[Label] = set()
+    shown: set[MessageLabel] = set()
+    done: set[MessageLabel] = set()
     for index, word in enumerate(trace.words):
         for member in deliveries(word):
             if member.again and member.label not in shown:
@@ -130,7 +130,7 @@ def puts(rules: LogRules, trace: Trace) -> Refused | None:
     """Where puts are listed, a copy exists from its put on, and nothing is read before it was accepted."""
     if "producer" not in trace.groups:
         return None
-    moments: dict[Label, int] = {}
+    moments: dict[MessageLabel, int] = {}
     for index, word in enumerate(trace.words):
         if isinstance(word, Put):
             if word.label in moments:
@@ -212,8 +212,8 @@ def from_end(rules: LogRules, unit: str | None) -> bool:
 
 def first_records(rules: LogRules, trace: Trace) -> Refused | None:
     """A complete trace that lists its puts has read them from the first one on."""
-    said = {type(word) for word in trace.words}
-    if not said.issuperset({Put, End}) or Reset in said or rules.start_at_latest or rules.commit_ahead:
+    kinds = {type(word) for word in trace.words}
+    if not kinds.issuperset({Put, End}) or Reset in kinds or rules.start_at_latest or rules.commit_ahead:
         return None
     passes_over = rules.writes.passes_over
     shown = [member.label for word in trace.words for member in deliveries(word)]

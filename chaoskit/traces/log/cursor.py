@@ -13,11 +13,11 @@ from chaoskit.traces.machine import sort_out
 from chaoskit.traces.tokens import (
     Batch,
     Commit,
-    Deliver,
+    Delivery,
     End,
     Evict,
     Kill,
-    Label,
+    MessageLabel,
     Move,
     Reset,
     Settle,
@@ -25,7 +25,7 @@ from chaoskit.traces.tokens import (
     deliveries,
 )
 
-Moves = list[CursorState | str]
+CursorMoves = list[CursorState | str]
 
 
 class CursorMachine:
@@ -38,9 +38,9 @@ class CursorMachine:
     def start(self) -> CursorState:
         return CursorState(None, 0, len(self.lane.layout.entries))
 
-    def step(self, state: CursorState, word: Word) -> Moves:
+    def step(self, state: CursorState, word: Word) -> CursorMoves:
         match word:
-            case Deliver() | Batch():
+            case Delivery() | Batch():
                 return self.deliver(state, word)
             case Kill(consumer=consumer):
                 return [kill(state, consumer)]
@@ -63,11 +63,11 @@ class CursorMachine:
 
     # Deliveries
 
-    def deliver(self, state: CursorState, word: Deliver | Batch) -> Moves:
+    def deliver(self, state: CursorState, word: Delivery | Batch) -> CursorMoves:
         first, *others = deliveries(word)
         start = self.lane.index(first.label)
         found = self.seen_or_unseen(state, first, start)
-        if isinstance(word, Deliver):
+        if isinstance(word, Delivery):
             return found
         states, against = sort_out(found)
         for member in others:
@@ -84,7 +84,7 @@ class CursorMachine:
             return state
         return state.put(consumer, attrs.evolve(position, base=first, stop=stop))
 
-    def seen_or_unseen(self, state: CursorState, member: Deliver, place: int) -> Moves:
+    def seen_or_unseen(self, state: CursorState, member: Delivery, place: int) -> CursorMoves:
         """The delivery as it is, or after something that the trace leaves out."""
         found = [*self.run(state, member, place, None)]
         # Only for what goes back can it be of use to say why a hidden restart or hand-over does not explain it.
@@ -107,7 +107,7 @@ class CursorMachine:
         elif position is not None and position.run is not None:
             yield state.put(consumer, Position())
 
-    def run(self, state: CursorState, member: Deliver, place: int, batch: int | None) -> Moves:
+    def run(self, state: CursorState, member: Delivery, place: int, batch: int | None) -> CursorMoves:
         """One delivery. `batch`: where the batch begins in which it was handed over behind another one."""
         found = self.reads_at(state, member.consumer, place, batch)
         if isinstance(found, str):
@@ -157,7 +157,9 @@ class CursorMachine:
             return refusals.out_of_order(self.lane, consumer, attrs.evolve(position, run=position.got), place)
         return state.put(consumer, attrs.evolve(position, got=place + 1, ran=False))
 
-    def execute(self, state: CursorState, member: Deliver, position: Position, place: int, batch: int | None) -> Moves:
+    def execute(
+        self, state: CursorState, member: Delivery, position: Position, place: int, batch: int | None
+    ) -> CursorMoves:
         if position.end is not None and place >= position.end:
             return [refusals.of_zombie(self.lane, member.consumer, position)]
         if member.outcome == "failed":
@@ -180,7 +182,7 @@ class CursorMachine:
         low = state.low if self.rules.commit_every is None else max(state.low, place + 1 - self.rules.commit_every)
         return attrs.evolve(state, high=max(state.high, high), low=low)
 
-    def fail(self, state: CursorState, consumer: str, position: Position, place: int, batch: int | None) -> Moves:
+    def fail(self, state: CursorState, consumer: str, position: Position, place: int, batch: int | None) -> CursorMoves:
         rules = self.rules
         if rules.on_error in ("skip", "retry_topic"):
             return [self.advance(state, consumer, position, place, ran=False)]
@@ -189,7 +191,7 @@ class CursorMachine:
         failures = position.failures + 1
         got = max(place, position.got if position.end else place)
         again = attrs.evolve(position, run=place, got=got, failures=failures, ran=False)
-        found: Moves = [state.put(consumer, again)]
+        found: CursorMoves = [state.put(consumer, again)]
         if batch is not None and state.owner == consumer:  # a client may seek back to the first one of its poll
             found.append(state.put(consumer, attrs.evolve(again, run=batch, got=batch)))
         if rules.max_attempts is not None and failures >= rules.max_attempts and self.lane.free("settle"):
@@ -242,13 +244,13 @@ class CursorMachine:
         fetched = fetched_until(self.rules, position) if position is not None and started else run
         return "" if place <= fetched else f"a commit reaches only what was fetched, which ends before {named(fetched)}"
 
-    def settle(self, state: CursorState, word: Settle) -> Moves:
+    def settle(self, state: CursorState, word: Settle) -> CursorMoves:
         place = self.lane.index(word.label)
         if word.what == "drop":
             return [self.without_failures(state, place)]
         if word.what != "dead":
             return [refusals.no_settlement(self.rules)]
-        found: Moves = []
+        found: CursorMoves = []
         for now in (state, *self.hidden(state, word.consumer)):
             for consumer in dict.fromkeys((word.consumer, now.owner or word.consumer)):
                 after = self.dead_letter(now, word.label, consumer, place)
@@ -262,7 +264,7 @@ class CursorMachine:
                 state = state.put(name, attrs.evolve(position, failures=0))
         return state
 
-    def dead_letter(self, state: CursorState, label: Label, consumer: str, place: int) -> CursorState | str:
+    def dead_letter(self, state: CursorState, label: MessageLabel, consumer: str, place: int) -> CursorState | str:
         position = state.position(consumer)
         if position is not None and position.end is not None and (position.run is None or place >= position.end):
             return refusals.of_zombie(self.lane, consumer, position)
@@ -283,7 +285,7 @@ class CursorMachine:
             return state
         return f"{label} was run without a failure: nothing sends it to the dead letters"
 
-    def reset(self, state: CursorState, to: Label | None) -> CursorState:
+    def reset(self, state: CursorState, to: MessageLabel | None) -> CursorState:
         """Whoever reads next starts at `to`; the end of the log is anywhere behind what was read."""
         end = len(self.lane.layout.entries)
         if to is None:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import attrs
 
 from chaoskit.traces.answer import Permitted, refused
-from chaoskit.traces.log.across_units import CHECKS, elsewhere, from_end, redriven_choices
+from chaoskit.traces.log.across_units import CHECKS, from_end, in_retry_topic, redriven_choices
 from chaoskit.traces.log.lane import Lane
-from chaoskit.traces.log.layout import Layout, Record, label_of, layouts, units_of
+from chaoskit.traces.log.layout import LogLayout, RecordId, label_of, layouts, units_of
 from chaoskit.traces.log.producer import displaced_without_failure, first_unwritable
 from chaoskit.traces.log.rules import LogRules
 from chaoskit.traces.machine import judge
@@ -18,11 +18,11 @@ from chaoskit.traces.notation import spell
 from chaoskit.traces.tokens import (
     Batch,
     Commit,
-    Deliver,
+    Delivery,
     Evict,
-    Fail,
+    FailedSend,
     Grow,
-    Label,
+    MessageLabel,
     Move,
     Put,
     Reset,
@@ -96,10 +96,10 @@ def _refusal(rules: LogRules, trace: Trace) -> Refusal | None:
         if answer is not None:
             found.append(answer)
     found += [Refusal(*refusal) for check in (*CHECKS, *rules.checks) if (refusal := check(rules, trace)) is not None]
-    return _first(found)
+    return _earliest(found)
 
 
-def _first(found: Sequence[Refusal]) -> Refusal | None:
+def _earliest(found: Sequence[Refusal]) -> Refusal | None:
     """The earliest of them, with the sentences of all that are as early."""
     if not found:
         return None
@@ -142,51 +142,51 @@ def _with_unit(trace: Trace, word: Word, units: set[str | None]) -> Word:
 def _by_key(trace: Trace) -> Trace:
     """The same trace with a unit for each key: the letters of a label, or a bare number itself."""
 
-    def lane(label: Label) -> Label:
+    def of_key(label: MessageLabel) -> MessageLabel:
         letters = natural_key(label.name)[1] or label.name
         return attrs.evolve(label, unit=f"{label.unit or ''}:{letters}")
 
     def here(word: Word) -> Word:
         match word:
-            case Deliver(label=label) | Settle(label=label) | Put(label=label):
-                return attrs.evolve(word, label=lane(label))
+            case Delivery(label=label) | Settle(label=label) | Put(label=label):
+                return attrs.evolve(word, label=of_key(label))
             case Batch(members=members):
-                return attrs.evolve(word, members=tuple(attrs.evolve(m, label=lane(m.label)) for m in members))
-            case Reset(to=Label() as to):
-                return attrs.evolve(word, to=lane(to))
+                return attrs.evolve(word, members=tuple(attrs.evolve(m, label=of_key(m.label)) for m in members))
+            case Reset(to=MessageLabel() as to):
+                return attrs.evolve(word, to=of_key(to))
         return word
 
-    log = None if trace.log is None else tuple(map(lane, trace.log))
+    log = None if trace.log is None else tuple(map(of_key, trace.log))
     return attrs.evolve(trace, words=tuple(map(here, trace.words)), log=log)
 
 
 def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
     """The answer of the hypothesis about the log that explains most of the trace."""
-    lane = elsewhere(rules, trace, unit)
+    retried = in_retry_topic(rules, trace, unit)
     skips = rules.writes.passes_over is not None or rules.parallel_keys
     found: list[Refusal] = []
     hypotheses = (
         layout
         for put_back in redriven_choices(rules, trace, unit)
-        for layout in layouts(trace, unit, lane, put_back, skips, rules.writes.reorders, rules.writes.passes_over)
+        for layout in layouts(trace, unit, retried, put_back, skips, rules.writes.reorders, rules.writes.passes_over)
     )
     for layout in hypotheses:
         written = _written(rules, trace, unit, layout)
         if written is not None and written.of_log:
             return written
-        read = _read(rules, trace, unit, layout, lane)
-        answer = _first([refusal for refusal in (written, read) if refusal is not None])
+        read = _read(rules, trace, unit, layout, retried)
+        answer = _earliest([refusal for refusal in (written, read) if refusal is not None])
         if answer is None:
             return None
         found.append(answer)
     furthest = max((refusal.index for refusal in found), default=0)
-    return _first([refusal for refusal in found if refusal.index == furthest])
+    return _earliest([refusal for refusal in found if refusal.index == furthest])
 
 
-def _written(rules: LogRules, trace: Trace, unit: str | None, layout: Layout) -> Refusal | None:
+def _written(rules: LogRules, trace: Trace, unit: str | None, layout: LogLayout) -> Refusal | None:
     listed = "process" in trace.groups and not any(isinstance(word, Evict) for word in trace.words)
     facts = attrs.evolve(rules, zombies=rules.zombies and not listed)
-    failed = [word.label for word in trace.words if isinstance(word, Fail)]
+    failed = [word.label for word in trace.words if isinstance(word, FailedSend)]
     moves = rules.writes.copies_change_unit or rules.writes.any_changes_unit
     moved = _moved(trace) if moves else frozenset()
 
@@ -218,12 +218,14 @@ def _moved(trace: Trace) -> frozenset[str]:
     return frozenset(name for name, found in units.items() if len(found) > 1)
 
 
-def _read(rules: LogRules, trace: Trace, unit: str | None, layout: Layout, lane: frozenset[Record]) -> Refusal | None:
+def _read(
+    rules: LogRules, trace: Trace, unit: str | None, layout: LogLayout, retried: frozenset[RecordId]
+) -> Refusal | None:
     one_key = unit is not None and all(entry.name.rstrip("'").isdigit() for entry in layout.entries if entry.record)
     puts = [word.label for word in trace.words if isinstance(word, Put) and word.label.unit == unit]
     unput = {layout.index[label.name, label.copy] for label in puts if (label.name, label.copy) in layout.index}
     known = Lane(rules, layout, unit, trace.groups, one_key=one_key, from_end=from_end(rules, unit), unput=unput)
-    words = [(index, word, _in_unit(word, unit, lane)) for index, word in enumerate(trace.words)]
+    words = [(index, word, _in_unit(word, unit, retried)) for index, word in enumerate(trace.words)]
     missing = [
         (index, label)
         for index, _, here in words
@@ -239,33 +241,33 @@ def _read(rules: LogRules, trace: Trace, unit: str | None, layout: Layout, lane:
     return Refusal(missing[0][0], (f"{missing[0][1]} is not in the log",)) if missing else None
 
 
-def _named(word: Word) -> Iterator[Label]:
+def _named(word: Word) -> Iterator[MessageLabel]:
     """Labels that must be records of the log."""
     yield from (member.label for member in deliveries(word))
     if isinstance(word, Settle):
         yield word.label
 
 
-def _in_unit(word: Word, unit: str | None, lane: frozenset[Record]) -> Word | None:
+def _in_unit(word: Word, unit: str | None, retried: frozenset[RecordId]) -> Word | None:
     """The part of a word that concerns one unit."""
     match word:
-        case Deliver():
-            return next(iter(_members([word], unit, lane)), None)
+        case Delivery():
+            return next(iter(_members([word], unit, retried)), None)
         case Batch(members=members):
-            kept = tuple(_members(members, unit, lane))
+            kept = tuple(_members(members, unit, retried))
             return attrs.evolve(word, members=kept) if kept else None
         case Settle(label=label):
-            return word if label.unit == unit and (label.name, label.copy) not in lane else None
-        case Reset(to=Label() as to):
+            return word if label.unit == unit and (label.name, label.copy) not in retried else None
+        case Reset(to=MessageLabel() as to):
             return word if to.unit == unit else None
         case Commit(unit=named):
             return word if named == unit or (named is None and word.label is None) else None
         case Move(unit=named):
             return word if unit is None or named in (None, unit) else None
-        case Put() | Fail() | Grow() | Time():
+        case Put() | FailedSend() | Grow() | Time():
             return None
     return word
 
 
-def _members(members: Sequence[Deliver], unit: str | None, lane: frozenset[Record]) -> Iterable[Deliver]:
-    return (m for m in members if m.label.unit == unit and (m.label.name, m.label.copy) not in lane)
+def _members(members: Sequence[Delivery], unit: str | None, retried: frozenset[RecordId]) -> Iterable[Delivery]:
+    return (m for m in members if m.label.unit == unit and (m.label.name, m.label.copy) not in retried)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from chaoskit.traces.log.layout import Layout, Record
+from chaoskit.traces.log.layout import LogLayout, RecordId
 from chaoskit.traces.log.rules import LogRules
-from chaoskit.traces.tokens import Evict, Kill, Label, Move, Put, Settle, Word, deliveries
+from chaoskit.traces.tokens import Evict, Kill, MessageLabel, Move, Put, Settle, Word, deliveries
 
 
 @attrs.define
@@ -16,7 +16,7 @@ class Lane:
     """One unit, or one key where keys are read side by side: its log, and what the words read so far have shown."""
 
     rules: LogRules
-    layout: Layout
+    layout: LogLayout
     unit: str | None
     groups: frozenset[str]
     one_key: bool = False
@@ -26,8 +26,8 @@ class Lane:
     unput: set[int] = attrs.field(factory=set)
     """The records that a later word puts."""
     gone: set[int] = attrs.field(factory=set)
-    shown: set[Record] = attrs.field(factory=set)
-    failed: set[Record] = attrs.field(factory=set)
+    shown: set[RecordId] = attrs.field(factory=set)
+    failed: set[RecordId] = attrs.field(factory=set)
     killed: set[str] = attrs.field(factory=set)
     """The consumers that were killed and have run nothing since."""
     fetched: dict[str, int] = attrs.field(factory=dict)
@@ -71,7 +71,7 @@ class Lane:
         """The place behind the last record that was accepted by now."""
         return min(self.unput, default=len(self.layout.entries))
 
-    def index(self, label: Label) -> int:
+    def index(self, label: MessageLabel) -> int:
         """Where a record stands that is in the log."""
         return self.layout.index[_record(label)]
 
@@ -96,5 +96,5 @@ class Lane:
         return group not in self.groups
 
 
-def _record(label: Label) -> Record:
+def _record(label: MessageLabel) -> RecordId:
     return label.name, label.copy

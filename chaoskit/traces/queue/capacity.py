@@ -8,33 +8,33 @@ EVERYBODY = "*"
 """In the place of a consumer: all of them together."""
 
 
-def room(state: QueueState, at: int, consumer: str) -> None:
+def check_room(state: QueueState, at: int, consumer: str) -> None:
     """There is room for one more: at its consumer (prefetch), and in all (pending acknowledgements)."""
     rules = state.rules
     if rules.at_hand is not None:
-        _hands_free(state, at, consumer, rules.at_hand)
+        _check_at_hand(state, at, consumer, rules.at_hand)
     if rules.prefetch is not None:
-        _room(state, at, consumer, rules.prefetch)
+        _check_bound(state, at, consumer, rules.prefetch)
     if rules.outstanding is not None:
-        _room(state, at, EVERYBODY, rules.outstanding)
+        _check_bound(state, at, EVERYBODY, rules.outstanding)
     if rules.check_room is not None:
         rules.check_room(state, at)
 
 
-def _room(state: QueueState, at: int, who: str, limit: int) -> None:
+def _check_bound(state: QueueState, at: int, who: str, limit: int) -> None:
     held = [other for other in unsettled_at(state, at, who) if other != at]
     if len(held) >= limit:
-        refuse(_full(state, who, limit, held))
+        refuse(_full_text(state, who, limit, held))
     if limit == 1:
         for other, its in enumerate(state.messages):
             if other == at or state.case.queue(other) != state.case.queue(at):
                 continue
             if its.phase == "out" and its.ran == "ok" and who in {its.holder, EVERYBODY}:
                 state.settle(other)
-    stretch(state, (state.case.queue(at), who), state.word, state.word, limit)
+    add_span(state, (state.case.queue(at), who), state.word, state.word, limit)
 
 
-def _hands_free(state: QueueState, at: int, consumer: str, limit: int) -> None:
+def _check_at_hand(state: QueueState, at: int, consumer: str, limit: int) -> None:
     """A consumer has room for what it has not run yet; what it has run and not settled takes none."""
     queue = state.case.queue(at)
     unrun = [
@@ -49,10 +49,10 @@ def _hands_free(state: QueueState, at: int, consumer: str, limit: int) -> None:
 def unsettled_at(state: QueueState, at: int, who: str) -> list[int]:
     """The messages of the queue of `at` that certainly count against the bound of `who`."""
     queue = state.case.queue(at)
-    return [o for o in range(len(state.messages)) if state.case.queue(o) == queue and _unsettled(state, o, who)]
+    return [o for o in range(len(state.messages)) if state.case.queue(o) == queue and _takes_room(state, o, who)]
 
 
-def _unsettled(state: QueueState, at: int, who: str) -> bool:
+def _takes_room(state: QueueState, at: int, who: str) -> bool:
     """Whether a message certainly counts against the bound of `who`."""
     its = state.messages[at]
     if who == EVERYBODY:
@@ -63,15 +63,15 @@ def _unsettled(state: QueueState, at: int, who: str) -> bool:
         return False
     if its.ran == "ok":
         return state.case.unacked(its)
-    return its.ran == "held" or _kept(state, at, who)
+    return its.ran == "held" or _keeps_room(state, at, who)
 
 
-def _kept(state: QueueState, at: int, who: str) -> bool:
+def _keeps_room(state: QueueState, at: int, who: str) -> bool:
     """Whether a failed message certainly takes room at its consumer: it was not given back, or came back at once."""
     its, rules = state.messages[at], state.rules
     if state.case.lists_acks and its.run_at < state.case.last_listed:
         return True
-    alone = {"place": not elsewhere(state, at, who), "front": rules.consumers == 1 and rules.nacked is None}
+    alone = {"place": not may_be_elsewhere(state, at, who), "front": rules.consumers == 1 and rules.nacked is None}
     if not alone.get(rules.returns, False):
         return False
     return (rules.dead != "any" or state.case.lists_exits) and not _used_up(state, at)
@@ -82,7 +82,7 @@ def _used_up(state: QueueState, at: int) -> bool:
     return its.ran == "failed" and limit is not None and its.count >= limit and not state.case.lists_exits
 
 
-def stretch(state: QueueState, where: Where, start: int, end: int, limit: int, *, longer: bool = False) -> None:
+def add_span(state: QueueState, where: Where, start: int, end: int, limit: int, *, longer: bool = False) -> None:
     """A message was unsettled there from word `start` to word `end`: never more than `limit` at one moment."""
     if limit >= state.case.deliveries:
         return
@@ -94,41 +94,41 @@ def stretch(state: QueueState, where: Where, start: int, end: int, limit: int, *
     mine = [(low, high) for other, low, high in spans if other == where]
     for moment in {low for low, _ in mine if start <= low <= end}:
         if sum(low <= moment <= high for low, high in mine) > limit:
-            refuse(_full(state, where[1], limit, []))
+            refuse(_full_text(state, where[1], limit, []))
     state.spans = tuple(spans)
 
 
-def stayed(state: QueueState, at: int) -> None:
+def add_span_until_return(state: QueueState, at: int) -> None:
     """`at` comes back, so it was unsettled since its hand-over: at its consumer, and in all."""
     its, rules = state.messages[at], state.rules
     until = its.until if its.until >= 0 else state.word - 1
     since = its.since if its.since >= 0 else until
     if rules.prefetch is not None and its.holder is not None and its.ran != "failed":
-        stretch(state, (state.case.queue(at), its.holder), since, until, rules.prefetch, longer=its.since >= 0)
+        add_span(state, (state.case.queue(at), its.holder), since, until, rules.prefetch, longer=its.since >= 0)
     if rules.outstanding is not None:
-        stretch(state, (state.case.queue(at), EVERYBODY), since, until, rules.outstanding, longer=its.since >= 0)
+        add_span(state, (state.case.queue(at), EVERYBODY), since, until, rules.outstanding, longer=its.since >= 0)
 
 
-def held_until(state: QueueState, at: int) -> None:
+def add_span_until_ack(state: QueueState, at: int) -> None:
     """`at` is acknowledged at this word, so it was unsettled from its hand-over until then."""
     its, rules = state.messages[at], state.rules
     for who, limit in ((its.holder or EVERYBODY, rules.prefetch), (EVERYBODY, rules.outstanding)):
         if limit is not None and its.since >= 0:
-            stretch(state, (state.case.queue(at), who), its.since, state.word - 1, limit, longer=True)
+            add_span(state, (state.case.queue(at), who), its.since, state.word - 1, limit, longer=True)
 
 
-def was_away(state: QueueState, at: int, consumer: str) -> None:
+def add_span_unseen(state: QueueState, at: int, consumer: str) -> None:
     """`at` turns out to have been at this consumer since it must have been handed out."""
     since, rules = state.messages[at].away_at, state.rules
     if since < 0:
         return
     for who, limit in ((consumer, rules.prefetch), (EVERYBODY, rules.outstanding), (f"{consumer}-", rules.at_hand)):
         if limit is not None:
-            stretch(state, (state.case.queue(at), who), since, state.word - 1, limit)
-    room(state, at, consumer)
+            add_span(state, (state.case.queue(at), who), since, state.word - 1, limit)
+    check_room(state, at, consumer)
 
 
-def _full(state: QueueState, who: str, limit: int, held: list[int]) -> str:
+def _full_text(state: QueueState, who: str, limit: int, held: list[int]) -> str:
     which = f" ({', '.join(map(state.name, held))})" if held else ""
     most = "at most one message is" if limit == 1 else f"at most {limit} messages are"
     if who.endswith("-"):
@@ -138,15 +138,15 @@ def _full(state: QueueState, who: str, limit: int, held: list[int]) -> str:
     return f"{most} unsettled at {who} at one moment{which}: prefetch={limit}"
 
 
-def elsewhere(state: QueueState, at: int, consumer: str) -> bool:
+def may_be_elsewhere(state: QueueState, at: int, consumer: str) -> bool:
     """Whether another consumer of the trace can have taken `at`."""
     return (
         state.rules.consumers != 1
         and bool(state.case.names - state.messages[at].not_by - {consumer})
-        and at_once(state)
+        and several_at_once(state)
     )
 
 
-def at_once(state: QueueState) -> bool:
+def several_at_once(state: QueueState) -> bool:
     """Whether two messages can be out at the same time at all."""
     return state.rules.outstanding != 1

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from chaoskit.traces.queue import locks, order
-from chaoskit.traces.queue.capacity import room, stayed
-from chaoskit.traces.queue.state import ANYBODY, Message, QueueState, refuse
-from chaoskit.traces.tokens import Deliver
+from chaoskit.traces.queue.capacity import add_span_until_return, check_room
+from chaoskit.traces.queue.state import ANYBODY, MessageState, QueueState, refuse
+from chaoskit.traces.tokens import Delivery
 
 
-def deliver(state: QueueState, word: Deliver, receive: int) -> None:
+def deliver(state: QueueState, word: Delivery, receive: int) -> None:
     """One delivery; `receive` numbers the batch it is in, 0 outside of brackets."""
     at = state.case.ids[word.label]
     its = state.messages[at]
@@ -19,27 +19,27 @@ def deliver(state: QueueState, word: Deliver, receive: int) -> None:
         if word.consumer in its.stale or (ANYBODY in its.stale and its.holder != word.consumer):
             _run_stale(state, at, word)
             return
-    _switch(state, at, word.consumer)
+    _switch_active_consumer(state, at, word.consumer)
     if word.again or (not state.rules.marks and (its.count or word.consumer in its.not_by)):
-        _again(state, at, word, receive)
+        _check_redelivery(state, at, word, receive)
     else:
-        _first(state, at, word, receive)
+        _check_first_delivery(state, at, word, receive)
     _hand_over(state, at, word, receive)
 
 
-def _run_held(state: QueueState, at: int, word: Deliver) -> None:
+def _run_held(state: QueueState, at: int, word: Delivery) -> None:
     if word.consumer in state.messages[at].not_by:
         refuse(
             f"{word.consumer} runs what it holds one after another, in the order of hand-over: "
             f"it has passed {state.name(at)} already"
         )
     if state.rules.order == "locked":
-        locks.stopped(state, at, word)
-    order.passed(state, at, word.consumer)
-    _ran(state, at, word)
+        locks.check_not_stopped(state, at, word)
+    order.pass_over_unrun(state, at, word.consumer)
+    _record_run(state, at, word)
 
 
-def _run_stale(state: QueueState, at: int, word: Deliver) -> None:
+def _run_stale(state: QueueState, at: int, word: Delivery) -> None:
     """A consumer that lost the message still runs it; its acknowledgement may count."""
     its = state.messages[at]
     state.change(at, stale=its.stale - {word.consumer}, known=its.known | {word.consumer})
@@ -47,7 +47,7 @@ def _run_stale(state: QueueState, at: int, word: Deliver) -> None:
         state.change(at, sure=False)
 
 
-def _ran(state: QueueState, at: int, word: Deliver) -> None:
+def _record_run(state: QueueState, at: int, word: Delivery) -> None:
     outcome = "ok" if word.outcome == "failed" and state.rules.failure_settles else word.outcome
     if state.messages[at].phase == "out":
         state.change(at, ran=outcome, run_at=state.word)
@@ -55,7 +55,7 @@ def _ran(state: QueueState, at: int, word: Deliver) -> None:
         state.change(at, stale=state.messages[at].stale - {word.consumer})
 
 
-def _hand_over(state: QueueState, at: int, word: Deliver, receive: int) -> None:
+def _hand_over(state: QueueState, at: int, word: Delivery, receive: int) -> None:
     its, rules = state.messages[at], state.rules
     if rules.limit is not None and rules.limit_exact and its.count >= rules.limit:
         refuse(f"{state.name(at)} is delivered at most {_times(rules.limit)}: {rules.limit_setting}")
@@ -69,7 +69,7 @@ def _hand_over(state: QueueState, at: int, word: Deliver, receive: int) -> None:
         state.settle(at, f"{rules.settles_setting} settles a message when it is handed over")
         state.change(at, stale=kept)
     elif word.outcome != "held":
-        _ran(state, at, word)
+        _record_run(state, at, word)
 
 
 def _free_place(state: QueueState, at: int) -> tuple[int, int]:
@@ -83,27 +83,27 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _first(state: QueueState, at: int, word: Deliver, receive: int) -> None:
+def _check_first_delivery(state: QueueState, at: int, word: Delivery, receive: int) -> None:
     its = state.messages[at]
-    _exists(state, at)
+    _check_exists(state, at)
     if its.phase not in {"new", "away"} or its.count:
-        _seen(state, at)
-    _accepted(state, at)
+        _refuse_second_delivery(state, at)
+    _check_not_swallowed(state, at)
     if its.place is None:
-        _after_original(state, at)
+        _check_after_original(state, at)
         state.change(at, place=_free_place(state, at))
     if state.rules.order == "dispatch":
-        order.first(state, at, word.consumer)
+        order.check_first_delivery(state, at, word.consumer)
         return
     if state.rules.order == "locked":
-        locks.clear(state, at, word, receive)
+        locks.check_order(state, at, word, receive)
     elif state.rules.order == "cascade":
-        locks.in_key_order(state, at)
+        locks.check_key_order(state, at)
     if its.phase == "new":
-        room(state, at, word.consumer)
+        check_room(state, at, word.consumer)
 
 
-def _exists(state: QueueState, at: int) -> None:
+def _check_exists(state: QueueState, at: int) -> None:
     its = state.messages[at]
     if its.phase == "unsent":
         refuse(f"{state.name(at)} cannot come: {its.why or f'it was not put before (|put {state.name(at)})'}")
@@ -111,14 +111,14 @@ def _exists(state: QueueState, at: int) -> None:
         refuse(f"{state.name(at)} cannot come: {its.why}")
 
 
-def _seen(state: QueueState, at: int) -> None:
+def _refuse_second_delivery(state: QueueState, at: int) -> None:
     refuse(
         f"{state.name(at)} was handed over before, and {state.rules.broker} tells a second delivery: "
         f"write `{state.name(at)}r`, or `{state.name(at)}'` for another message with the same payload"
     )
 
 
-def _after_original(state: QueueState, at: int) -> None:
+def _check_after_original(state: QueueState, at: int) -> None:
     """A copy is accepted after its original, so in a queue with an order it cannot come first."""
     earlier = state.case.earlier_copy(at)
     if earlier is None or state.rules.order in {"none", "anything"}:
@@ -127,7 +127,7 @@ def _after_original(state: QueueState, at: int) -> None:
         refuse(f"{state.name(at)} was sent after {state.name(earlier)}, which was not handed out yet")
 
 
-def _accepted(state: QueueState, at: int) -> None:
+def _check_not_swallowed(state: QueueState, at: int) -> None:
     """A copy of unknown sending time was accepted outside of the deduplication window, or is a redrive."""
     earlier, window = state.case.earlier_copy(at), state.rules.window
     if earlier is None or window is None or not state.case.lists_times or at in state.case.puts:
@@ -148,47 +148,47 @@ def _swallowed(state: QueueState, at: int, earlier: int) -> str:
     )
 
 
-def _again(state: QueueState, at: int, word: Deliver, receive: int) -> None:
-    _exists(state, at)
+def _check_redelivery(state: QueueState, at: int, word: Delivery, receive: int) -> None:
+    _check_exists(state, at)
     its, rules = state.messages[at], state.rules
     if its.phase == "done":
-        _settled_again(state, at)
+        _check_may_return(state, at)
     if its.phase == "out":
-        _may_come_back(state, at, word.consumer)
+        _check_was_given_up(state, at, word.consumer)
     if its.phase == "new":
-        _unseen(state, at, word)
+        _handed_out_unseen(state, at, word)
     if its.phase in {"out", "lost", "back", "away", "new"}:
-        stayed(state, at)
+        add_span_until_return(state, at)
     if rules.order == "locked":
         if its.phase in {"out", "lost"}:
-            locks.unlock(state, at)
-        locks.clear(state, at, word, receive)
+            locks.return_receive(state, at)
+        locks.check_order(state, at, word, receive)
     elif rules.order == "cascade":
-        locks.in_key_order(state, at)
-        locks.cascade(state, at)
+        locks.check_key_order(state, at)
+        locks.return_later(state, at)
     elif rules.order == "dispatch":
         if its.phase == "lost":
-            _notice(state, its)
-        order.again(state, at, word.consumer)
-        room(state, at, word.consumer)
+            _return_all_of_holder(state, its)
+        order.check_redelivery(state, at, word.consumer)
+        check_room(state, at, word.consumer)
     if its.phase == "out" and its.ran == "held" and its.holder is not None and rules.zombies:
         state.change(at, stale=state.messages[at].stale | {its.holder})
 
 
-def _notice(state: QueueState, its: Message) -> None:
+def _return_all_of_holder(state: QueueState, its: MessageState) -> None:
     """One message of a killed consumer is back, so all of them are."""
     for other, lost in enumerate(state.messages):
         if lost.phase == "lost" and lost.holder == its.holder:
-            order.comes_back(state, other, noticed=True)
+            order.return_to_queue(state, other, noticed=True)
 
 
-def _settled_again(state: QueueState, at: int) -> None:
+def _check_may_return(state: QueueState, at: int) -> None:
     its = state.messages[at]
     if state.rules.settled == "final" or state.rules.settles == "at_hand_over":
         refuse(f"{state.name(at)} is settled and never comes again: {its.why}")
 
 
-def _may_come_back(state: QueueState, at: int, consumer: str) -> None:
+def _check_was_given_up(state: QueueState, at: int, consumer: str) -> None:
     its, rules = state.messages[at], state.rules
     if rules.rereads and its.holder is None and state.died is not None and state.died[0] == consumer:
         return
@@ -200,25 +200,25 @@ def _may_come_back(state: QueueState, at: int, consumer: str) -> None:
     )
 
 
-def _unseen(state: QueueState, at: int, word: Deliver) -> None:
+def _handed_out_unseen(state: QueueState, at: int, word: Delivery) -> None:
     """Marked as redelivered though no handler saw it: it lay in the buffer of a consumer that lost it."""
     if state.rules.settles == "at_hand_over":
         refuse(f"{state.rules.settles_setting} settles a message when it is handed over: it never comes again")
-    known = order.handed(state)
+    known = order.any_handed_out(state)
     died = state.died is not None and state.died[1] > state.messages[at].put_at
     lost = died or not (state.case.lists_kills and state.case.lists_acks)
     one = 1 in {state.rules.receive, state.rules.prefetch, state.rules.outstanding}
     if not known or not lost or (one and state.rules.order != "none" and state.rules.consumers == 1):
         refuse(f"{state.name(at)} is marked as delivered before, but no consumer can have held it")
     if state.rules.order == "dispatch":
-        order.unseen(state, at, word.consumer)
+        order.hand_out_unseen(state, at, word.consumer)
     stale = frozenset({ANYBODY}) if state.rules.zombies and not state.killed else frozenset()
     state.change(at, phase="away", stale=stale)
     if state.died is not None:
         state.change(at, holder=state.died[0], until=state.died[1])
 
 
-def _switch(state: QueueState, at: int, consumer: str) -> None:
+def _switch_active_consumer(state: QueueState, at: int, consumer: str) -> None:
     """Where only one consumer is let in, another name means that it took over."""
     queue = state.case.queue(at)
     before, state.active[queue] = state.active.get(queue), consumer

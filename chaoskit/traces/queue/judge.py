@@ -10,19 +10,19 @@ import attrs
 from chaoskit.traces.answer import Permitted, refused
 from chaoskit.traces.machine import judge
 from chaoskit.traces.queue.delivery import deliver
-from chaoskit.traces.queue.locks import unlock
-from chaoskit.traces.queue.order import comes_back
+from chaoskit.traces.queue.locks import return_receive
+from chaoskit.traces.queue.order import return_to_queue
 from chaoskit.traces.queue.rules import QueueRules
-from chaoskit.traces.queue.settlement import end, hand_over, kill, put, settle
+from chaoskit.traces.queue.settlement import check_complete, hand_over, kill, put, settle
 from chaoskit.traces.queue.state import NotPossible, QueueState, refuse, start, study
 from chaoskit.traces.tokens import (
     Batch,
-    Deliver,
+    Delivery,
     End,
     Evict,
-    Fail,
+    FailedSend,
     Kill,
-    Label,
+    MessageLabel,
     Move,
     Put,
     Settle,
@@ -36,12 +36,12 @@ from chaoskit.traces.tokens import (
 
 def judge_queue(rules: QueueRules, trace: Trace) -> Permitted:
     """Whether a queue with these rules can make the trace; if not, the first word it cannot make and why."""
-    wrong = None if trace.log is None else _log(rules, trace.log)
+    wrong = None if trace.log is None else _check_log(rules, trace.log)
     if wrong is not None:
         return wrong
     answer = _judge(rules, trace)
     swapped = None if answer else _sent_as_shown(rules, trace)
-    if swapped is None or swapped.log is None or _log(rules, swapped.log) is not None:
+    if swapped is None or swapped.log is None or _check_log(rules, swapped.log) is not None:
         return answer
     other = _judge(rules, swapped)
     return other if other or (other.position or 0) > (answer.position or 0) else answer
@@ -96,7 +96,7 @@ class QueueMachine:
     def ways(self, word: Word) -> list[Way]:
         """More than one where the broker or the trace leaves open what the word did."""
         match word:
-            case Deliver() | Batch():
+            case Delivery() | Batch():
                 delivery = {"anything": _anything, "in_order": _in_order}.get(self.rules.order, _deliveries)
                 return [partial(delivery, word=word)]
             case Settle(what=what):
@@ -115,8 +115,8 @@ def _other(state: QueueState, word: Word) -> None:
         case Move() | Evict():
             hand_over(state, word)
         case End():
-            end(state)
-        case Fail():
+            check_complete(state)
+        case FailedSend():
             pass
         case Time(seconds=seconds):
             state.now = seconds
@@ -124,18 +124,18 @@ def _other(state: QueueState, word: Word) -> None:
             refuse(f"{state.rules.broker} is a queue: it has no offsets and no partitions")
 
 
-def _deliveries(state: QueueState, word: Deliver | Batch) -> None:
-    if isinstance(word, Deliver):
+def _deliveries(state: QueueState, word: Delivery | Batch) -> None:
+    if isinstance(word, Delivery):
         deliver(state, word, 0)
         return
-    _batch(state, word)
+    _check_batch(state, word)
     for member in word.members:
         deliver(state, member, state.word + 1)
     if state.rules.batch_returns != "each" and any(each.outcome != "ok" for each in word.members):
-        _batch_returns(state, word)
+        _return_failed_batch(state, word)
 
 
-def _batch(state: QueueState, word: Batch) -> None:
+def _check_batch(state: QueueState, word: Batch) -> None:
     """The size and the inner order of one receive."""
     rules = state.rules
     if rules.receive is not None and len(word.members) > rules.receive:
@@ -144,7 +144,7 @@ def _batch(state: QueueState, word: Batch) -> None:
         rules.check_batch(state, word)
 
 
-def _batch_returns(state: QueueState, word: Batch) -> None:
+def _return_failed_batch(state: QueueState, word: Batch) -> None:
     """A failed batch comes back, as a whole or without what was done."""
     for member in word.members:
         at = state.case.ids[member.label]
@@ -155,13 +155,13 @@ def _batch_returns(state: QueueState, word: Batch) -> None:
             state.settle(at, "it was not among the failed ones of its batch, so it was deleted")
         elif state.rules.order == "locked" and state.rules.batch_returns == "whole":
             state.change(at, ran="failed")
-            unlock(state, at)
+            return_receive(state, at)
         else:
-            comes_back(state, at)
+            return_to_queue(state, at)
         state.change(at, stale=its.stale)
 
 
-def _anything(state: QueueState, word: Deliver | Batch) -> None:
+def _anything(state: QueueState, word: Delivery | Batch) -> None:
     for each in deliveries(word):
         at = state.case.ids[each.label]
         if each.again and not state.messages[at].count:
@@ -169,7 +169,7 @@ def _anything(state: QueueState, word: Deliver | Batch) -> None:
         state.change(at, phase="done", count=state.messages[at].count + 1)
 
 
-def _in_order(state: QueueState, word: Deliver | Batch) -> None:
+def _in_order(state: QueueState, word: Delivery | Batch) -> None:
     for each in deliveries(word):
         at = state.case.ids[each.label]
         if each.again and state.messages[at].ran == "failed":  # the handler refused it
@@ -187,7 +187,7 @@ def _in_order(state: QueueState, word: Deliver | Batch) -> None:
         state.change(at, phase="done", count=1, ran=each.outcome)
 
 
-def _log(rules: QueueRules, log: tuple[Label, ...]) -> Permitted | None:
+def _check_log(rules: QueueRules, log: tuple[MessageLabel, ...]) -> Permitted | None:
     """What is refused of the content of the queue: a send is overtaken only by the others under way."""
     most = rules.send_window
     for at, label in enumerate(log):
@@ -196,8 +196,8 @@ def _log(rules: QueueRules, log: tuple[Label, ...]) -> Permitted | None:
         if label.copy or most is None:
             continue
         how = "one send is under way at a time" if most == 1 else f"at most {most} sends are under way at once"
-        overtaking = [other for other in log[:at] if not other.copy and _later(other, label)]
-        overtaken = [other for other in log[at + 1 :] if not other.copy and _later(label, other)]
+        overtaking = [other for other in log[:at] if not other.copy and _is_later(other, label)]
+        overtaken = [other for other in log[at + 1 :] if not other.copy and _is_later(label, other)]
         if len(overtaking) >= most:
             return refused(str(label), at, (f"{how}: {label} was sent before {overtaking[0]}",))
         if len(overtaken) >= most > 1:
@@ -205,7 +205,7 @@ def _log(rules: QueueRules, log: tuple[Label, ...]) -> Permitted | None:
     return None
 
 
-def _later(one: Label, other: Label) -> bool:
+def _is_later(one: MessageLabel, other: MessageLabel) -> bool:
     """Whether `one` was sent after `other`, in the same unit."""
     (low, letters), (high, others) = natural_key(other.name), natural_key(one.name)
     return one.unit == other.unit and letters == others and high > low

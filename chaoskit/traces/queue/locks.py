@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from chaoskit.traces.queue.order import comes_back, may_leave, may_vanish
+from chaoskit.traces.queue.order import may_leave, may_vanish, return_to_queue
 from chaoskit.traces.queue.state import QueueState, refuse
-from chaoskit.traces.tokens import Deliver
+from chaoskit.traces.tokens import Delivery
 
 
-def clear(state: QueueState, at: int, word: Deliver, receive: int) -> None:
+def check_order(state: QueueState, at: int, word: Delivery, receive: int) -> None:
     """All messages of the unit before `at` are settled, or part of the same receive."""
     for earlier in state.before(at):
         phase = state.messages[earlier].phase
         if phase == "new":
-            _skipped(state, earlier, at)
+            _check_was_lost(state, earlier, at)
         elif phase == "back":
-            _due(state, earlier, at)
+            _check_not_due(state, earlier, at)
         elif phase == "out":
-            _in_flight(state, earlier, at, word.consumer, receive)
-    stopped(state, at, word)
+            _check_not_in_flight(state, earlier, at, word.consumer, receive)
+    check_not_stopped(state, at, word)
 
 
-def _skipped(state: QueueState, earlier: int, at: int) -> None:
+def _check_was_lost(state: QueueState, earlier: int, at: int) -> None:
     if not may_vanish(state):
         refuse(
             f"the messages of a {state.rules.unit} are handed out in order: "
@@ -29,7 +29,7 @@ def _skipped(state: QueueState, earlier: int, at: int) -> None:
     state.leave(earlier, "it was lost")
 
 
-def _due(state: QueueState, earlier: int, at: int) -> None:
+def _check_not_due(state: QueueState, earlier: int, at: int) -> None:
     if not state.messages[earlier].sure:
         state.settle(earlier, "it would have come back before a later one if it had been unsettled")
     elif may_leave(state, earlier):
@@ -41,9 +41,9 @@ def _due(state: QueueState, earlier: int, at: int) -> None:
         )
 
 
-def _in_flight(state: QueueState, earlier: int, at: int, consumer: str, receive: int) -> None:
+def _check_not_in_flight(state: QueueState, earlier: int, at: int, consumer: str, receive: int) -> None:
     its = state.messages[earlier]
-    together = its.holder == consumer and its.receive == receive and _fits(state, earlier, at)
+    together = its.holder == consumer and its.receive == receive and _fit_one_receive(state, earlier, at)
     if state.rules.receive is not None and state.messages[at].put_at > its.since:
         together = False  # it was sent after that receive
     if not state.case.unacked(its):
@@ -52,10 +52,10 @@ def _in_flight(state: QueueState, earlier: int, at: int, consumer: str, receive:
     elif may_leave(state, earlier):
         state.leave(earlier, "its deliveries are used up")
     elif not together:
-        _blocked(state, earlier, at)
+        _refuse_blocked(state, earlier, at)
 
 
-def stopped(state: QueueState, at: int, word: Deliver) -> None:
+def check_not_stopped(state: QueueState, at: int, word: Delivery) -> None:
     """A consumer that does not skip runs nothing of a unit behind one that it holds and has not done."""
     if word.outcome == "held" or state.rules.skips_failed:
         return
@@ -70,7 +70,7 @@ def stopped(state: QueueState, at: int, word: Deliver) -> None:
         )
 
 
-def _blocked(state: QueueState, earlier: int, at: int) -> None:
+def _refuse_blocked(state: QueueState, earlier: int, at: int) -> None:
     most = "" if state.rules.receive is None else f", and one receive has at most {state.rules.receive} messages"
     refuse(
         f"nothing later of a {state.rules.unit} is handed out while an earlier message of another receive is not "
@@ -78,7 +78,7 @@ def _blocked(state: QueueState, earlier: int, at: int) -> None:
     )
 
 
-def _fits(state: QueueState, earlier: int, at: int) -> bool:
+def _fit_one_receive(state: QueueState, earlier: int, at: int) -> bool:
     """Whether one receive can hold everything handed out since `earlier`, and `at`."""
     if state.rules.receive is None:
         return True
@@ -87,7 +87,7 @@ def _fits(state: QueueState, earlier: int, at: int) -> bool:
     return len(later) + 1 <= state.rules.receive
 
 
-def unlock(state: QueueState, at: int) -> None:
+def return_receive(state: QueueState, at: int) -> None:
     """The receive that holds `at` ran out: it comes back from its first message that is not settled."""
     failed = state.messages[at].ran == "failed" and state.rules.skips_failed
     for earlier in state.before(at):
@@ -95,16 +95,16 @@ def unlock(state: QueueState, at: int) -> None:
         if its.phase == "out" and not state.case.unacked(its):
             state.settle(earlier)
         elif its.phase == "out":
-            comes_back(state, earlier)
-    comes_back(state, at)
+            return_to_queue(state, earlier)
+    return_to_queue(state, at)
     for later in state.after(at):
         its = state.messages[later]
         if its.phase == "out":
-            comes_back(state, later)
+            return_to_queue(state, later)
             state.change(later, sure=state.case.unacked(its) or not failed)
 
 
-def cascade(state: QueueState, at: int) -> None:
+def return_later(state: QueueState, at: int) -> None:
     """`at` of a key comes back, and all later ones that were handed out with it, even if they were acknowledged."""
     for later in state.after(at):
         its = state.messages[later]
@@ -113,16 +113,16 @@ def cascade(state: QueueState, at: int) -> None:
         if its.phase == "done" and state.rules.settled == "final":
             continue
         unsure = state.rules.settled == "final" and not state.case.unacked(its)
-        comes_back(state, later)
+        return_to_queue(state, later)
         state.change(later, sure=not unsure)
 
 
-def in_key_order(state: QueueState, at: int) -> None:
+def check_key_order(state: QueueState, at: int) -> None:
     """First deliveries of a key are in order, and a cascade ends before anything later."""
     for earlier in state.before(at):
         phase = state.messages[earlier].phase
         if phase == "new":
-            _skipped(state, earlier, at)
+            _check_was_lost(state, earlier, at)
         elif phase == "back" and not state.messages[earlier].sure:
             state.settle(earlier)
         elif phase == "back" and may_leave(state, earlier):

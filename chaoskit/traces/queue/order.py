@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-from chaoskit.traces.queue.capacity import elsewhere, room, was_away
-from chaoskit.traces.queue.state import HANDED, Message, QueueState, refuse
+from chaoskit.traces.queue.capacity import add_span_unseen, check_room, may_be_elsewhere
+from chaoskit.traces.queue.state import HANDED, MessageState, QueueState, refuse
 
 SERVED_FIRST = frozenset({"place", "front", "head"})
 
 
-def first(state: QueueState, at: int, consumer: str) -> None:
+def check_first_delivery(state: QueueState, at: int, consumer: str) -> None:
     """`at` is handed out for the first time, or was handed out unseen and runs now."""
     fresh = state.messages[at].phase == "new"
     if consumer in state.messages[at].not_by:
         refuse(_sequential(state, at, consumer))
     if fresh:
-        notice(state, consumer)
+        notice_lost(state, consumer)
         for earlier in state.before(at):
             _overtake(state, earlier, at, consumer)
-        _returns_before_new(state, at, consumer)
-        room(state, at, consumer)
+        _check_returns_first(state, at, consumer)
+        check_room(state, at, consumer)
     elif state.messages[at].phase == "away":
-        was_away(state, at, consumer)
-    passed(state, at, consumer)
+        add_span_unseen(state, at, consumer)
+    pass_over_unrun(state, at, consumer)
 
 
 def _overtake(state: QueueState, earlier: int, at: int, consumer: str) -> None:
     """`at` is handed out, so `earlier` was: to somebody else, or it was lost on the way."""
     if state.messages[earlier].phase != "new":
         return
-    if elsewhere(state, earlier, consumer):
+    if may_be_elsewhere(state, earlier, consumer):
         state.change(earlier, phase="away", not_by=state.messages[earlier].not_by | {consumer}, away_at=state.word)
     elif may_vanish(state):
         state.leave(earlier, "it was lost")
@@ -39,14 +39,14 @@ def _overtake(state: QueueState, earlier: int, at: int, consumer: str) -> None:
         )
 
 
-def _returns_before_new(state: QueueState, at: int, consumer: str) -> None:
+def _check_returns_first(state: QueueState, at: int, consumer: str) -> None:
     """What came back is served before a new message, unless that one lay in a client's buffer already; what went to
     the back of the queue is served before what was put since."""
     for other in state.same_unit(at):
         its = state.messages[other]
         if its.phase != "back" or not _due_before(state, its, at):
             continue
-        if elsewhere(state, other, consumer):
+        if may_be_elsewhere(state, other, consumer):
             state.change(other, not_by=its.not_by | {consumer})
         elif not its.sure:
             state.settle(other)
@@ -59,31 +59,31 @@ def _returns_before_new(state: QueueState, at: int, consumer: str) -> None:
             )
 
 
-def _due_before(state: QueueState, its: Message, at: int) -> bool:
+def _due_before(state: QueueState, its: MessageState, at: int) -> bool:
     """Whether a message that came back stands before a new one."""
     if its.behind:
         return state.messages[at].put_at > its.until >= 0
     return state.rules.returns in SERVED_FIRST and at not in state.buffered
 
 
-def again(state: QueueState, at: int, consumer: str) -> None:
+def check_redelivery(state: QueueState, at: int, consumer: str) -> None:
     """`at` is back in the queue and is handed out again: those that stand before it went first."""
-    notice(state, consumer)
+    notice_lost(state, consumer)
     if consumer in state.messages[at].not_by and state.rules.consumers == 1:
         refuse(_sequential(state, at, consumer))
-    _behind_all(state, at, consumer)
+    _check_tail(state, at, consumer)
     if state.rules.returns in {"place", "front", "tail"}:
         for other in state.same_unit(at):
-            _ahead_of(state, other, at, consumer)
+            _check_ahead(state, other, at, consumer)
 
 
-def _ahead_of(state: QueueState, other: int, at: int, consumer: str) -> None:
+def _check_ahead(state: QueueState, other: int, at: int, consumer: str) -> None:
     its = state.messages[other]
-    if its.phase != "back" or _key(state, other) >= _key(state, at):
+    if its.phase != "back" or _return_order(state, other) >= _return_order(state, at):
         return
-    if not its.sure and state.rules.returns == "place" and elsewhere(state, other, consumer):
+    if not its.sure and state.rules.returns == "place" and may_be_elsewhere(state, other, consumer):
         return
-    if elsewhere(state, other, consumer):
+    if may_be_elsewhere(state, other, consumer):
         state.change(other, not_by=its.not_by | {consumer})
     elif not its.sure:
         state.settle(other, "it would have come back before a later one if it had been unsettled")
@@ -92,7 +92,7 @@ def _ahead_of(state: QueueState, other: int, at: int, consumer: str) -> None:
         refuse(f"messages come back {how}: {state.name(other)} is before {state.name(at)}")
 
 
-def _key(state: QueueState, at: int) -> tuple[int, int]:
+def _return_order(state: QueueState, at: int) -> tuple[int, int]:
     """What returned messages are ordered by; what went to the back of the queue comes after all others."""
     its = state.messages[at]
     if state.rules.returns == "place":
@@ -100,7 +100,7 @@ def _key(state: QueueState, at: int) -> tuple[int, int]:
     return (int(its.behind), its.turn) if its.phase == "back" else (0, state.turn + 1)
 
 
-def _behind_all(state: QueueState, at: int, consumer: str) -> None:
+def _check_tail(state: QueueState, at: int, consumer: str) -> None:
     """Where `at` went to the back of the queue, what stood there before is handed out first."""
     its = state.messages[at]
     if not state.case.lists_puts or its.phase == "away" or not (its.behind or state.rules.returns == "tail"):
@@ -109,31 +109,31 @@ def _behind_all(state: QueueState, at: int, consumer: str) -> None:
     for other in state.same_unit(at):
         if state.messages[other].phase != "new" or state.messages[other].put_at > earliest:
             continue
-        if elsewhere(state, other, consumer):
+        if may_be_elsewhere(state, other, consumer):
             _overtake(state, other, at, consumer)
         else:
             refuse(f"a message goes back to the tail of the queue: {state.name(other)} is before {state.name(at)}")
 
 
-def unseen(state: QueueState, at: int, consumer: str) -> None:
+def hand_out_unseen(state: QueueState, at: int, consumer: str) -> None:
     """`at` was handed out before without being shown: those before it were handed out too."""
     for earlier in state.before(at):
         if state.messages[earlier].phase != "new":
             continue
-        if not elsewhere(state, earlier, consumer):
+        if not may_be_elsewhere(state, earlier, consumer):
             refuse(f"{state.name(earlier)} was handed out before {state.name(at)} and comes back before it")
         state.change(earlier, phase="away", not_by=frozenset({consumer}))
 
 
-def notice(state: QueueState, consumer: str, *, certainly: bool = False) -> None:
+def notice_lost(state: QueueState, consumer: str, *, certainly: bool = False) -> None:
     """The broker knows that a killed consumer is gone once that one is back, or only one consumer is let in."""
     lost = [at for at, its in enumerate(state.messages) if its.phase == "lost"]
     gone = [at for at in lost if certainly or state.rules.consumers == 1 or state.messages[at].holder == consumer]
     for at in sorted(gone, key=state.place):
-        comes_back(state, at, noticed=True)
+        return_to_queue(state, at, noticed=True)
 
 
-def comes_back(state: QueueState, at: int, *, nacked: bool = False, noticed: bool = False) -> None:
+def return_to_queue(state: QueueState, at: int, *, nacked: bool = False, noticed: bool = False) -> None:
     """Put a message back into the queue, behind the returns before it; `nacked`: its consumer gave it back;
     `noticed`: the broker sees only now that its consumer was gone."""
     its, rules = state.messages[at], state.rules
@@ -149,7 +149,7 @@ def comes_back(state: QueueState, at: int, *, nacked: bool = False, noticed: boo
         state.buffered = rules.buffered_at_return(state, at, its.holder, its.phase == "lost")
 
 
-def passed(state: QueueState, at: int, consumer: str) -> None:
+def pass_over_unrun(state: QueueState, at: int, consumer: str) -> None:
     """A consumer that runs one after another has passed what it got earlier and did not run."""
     if not state.rules.one_at_a_time:
         return
@@ -177,7 +177,7 @@ def may_leave(state: QueueState, at: int) -> bool:
     return state.rules.limit is not None and (its.count >= state.rules.limit or not state.rules.limit_exact)
 
 
-def handed(state: QueueState) -> bool:
+def any_handed_out(state: QueueState) -> bool:
     return any(its.phase in HANDED for its in state.messages)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaoskit.traces.queue import locks, order
-from chaoskit.traces.queue.capacity import held_until
+from chaoskit.traces.queue.capacity import add_span_until_ack
 from chaoskit.traces.queue.delivery import lose
 from chaoskit.traces.queue.state import QueueState, refuse
 from chaoskit.traces.tokens import Evict, Kill, Move, Settle
@@ -35,9 +35,9 @@ def _ack(state: QueueState, at: int, consumer: str, late_counts: bool) -> None:
         refuse(f"{state.name(at)} was never handed out, so nobody can acknowledge it")
     if its.phase in {"done", "gone"}:
         return
-    _knows(state, at, consumer)
+    _check_was_handed(state, at, consumer)
     if its.phase == "out" and its.holder == consumer:
-        held_until(state, at)
+        add_span_until_ack(state, at)
     else:
         if state.rules.late_ack == "refused":
             refuse(
@@ -53,7 +53,7 @@ def _ack(state: QueueState, at: int, consumer: str, late_counts: bool) -> None:
                 state.settle(earlier, f"the acknowledgement of {state.name(at)} covered it")
 
 
-def _knows(state: QueueState, at: int, consumer: str) -> None:
+def _check_was_handed(state: QueueState, at: int, consumer: str) -> None:
     """Who acknowledges was handed the message, and is the same process still."""
     its = state.messages[at]
     if consumer in its.known or its.phase == "away":
@@ -92,9 +92,9 @@ def _give_back(state: QueueState, at: int, *, alone: bool, nacked: bool = False)
         kept = its.stale | {its.holder or ""} if its.ran == "held" and state.rules.zombies else its.stale
         state.change(at, ran="failed", stale=kept - {""}, holder=None)
     elif state.rules.order == "locked" and not alone:
-        locks.unlock(state, at)
+        locks.return_receive(state, at)
     else:
-        order.comes_back(state, at, nacked=nacked)
+        order.return_to_queue(state, at, nacked=nacked)
 
 
 def _dead(state: QueueState, at: int) -> None:
@@ -163,9 +163,9 @@ def _killed(state: QueueState, at: int) -> None:
     elif state.rules.order == "dispatch":
         lose(state, at)
     elif state.rules.order == "locked":
-        locks.unlock(state, at)
+        locks.return_receive(state, at)
     else:
-        order.comes_back(state, at)
+        order.return_to_queue(state, at)
         state.change(at, sure=sure)
 
 
@@ -180,19 +180,19 @@ def hand_over(state: QueueState, word: Move | Evict) -> None:
         if not state.case.unacked(its) and isinstance(word, Move):
             state.settle(at)
         elif isinstance(word, Evict) and state.rules.order == "locked":
-            locks.unlock(state, at)
+            locks.return_receive(state, at)
         elif isinstance(word, Evict):
-            order.comes_back(state, at)
+            order.return_to_queue(state, at)
             state.change(at, sure=state.case.unacked(its))
 
 
-def end(state: QueueState) -> None:
+def check_complete(state: QueueState) -> None:
     """Nothing that must come is missing."""
     for at in range(len(state.messages)):
-        _complete(state, at)
+        _check_settled(state, at)
 
 
-def _complete(state: QueueState, at: int) -> None:
+def _check_settled(state: QueueState, at: int) -> None:
     its, rules = state.messages[at], state.rules
     if its.phase in {"done", "gone", "swallowed", "unsent"} or order.may_vanish(state):
         return

@@ -1,4 +1,4 @@
-"""What is fixed for one trace (`Case`) and one possible state of a queue (`State`), with the reading of labels."""
+"""What is fixed for one trace of a queue (`TraceFacts`), and what one possible state of it is (`QueueState`)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.traces.tokens import (
     Evict,
     Kill,
-    Label,
+    MessageLabel,
     Move,
-    Outcome,
     Put,
+    RunOutcome,
     Settle,
     Trace,
     Word,
@@ -47,7 +47,7 @@ def refuse(rule: str) -> NoReturn:
 
 
 @attrs.frozen(cache_hash=True)
-class Message:
+class MessageState:
     """One broker message as far as the trace decides it.
 
     `away`: handed out, but where is not shown. `lost`: its consumer was killed and the broker may not have noticed.
@@ -58,7 +58,7 @@ class Message:
 
     phase: Phase = "new"
     holder: str | None = None
-    ran: Outcome = "held"
+    ran: RunOutcome = "held"
     count: int = 0
     sure: bool = True
     not_by: frozenset[str] = frozenset()
@@ -83,12 +83,12 @@ class Message:
 
 
 @attrs.frozen
-class Case:
+class TraceFacts:
     """The rules and what the whole trace says: its messages, its consumers and which verbs it lists."""
 
     rules: QueueRules
-    labels: tuple[Label, ...]
-    ids: dict[Label, int]
+    labels: tuple[MessageLabel, ...]
+    ids: dict[MessageLabel, int]
     units: tuple[str, ...]
     names: frozenset[str]
     puts: frozenset[int]
@@ -100,7 +100,7 @@ class Case:
     lists_puts: bool
     lists_times: bool
 
-    def unacked(self, its: Message) -> bool:
+    def unacked(self, its: MessageState) -> bool:
         """Whether a message that is out is certainly not acknowledged.
 
         A trace that lists acknowledgements lists all of them; what was run behind the last listed one is open.
@@ -130,7 +130,7 @@ class QueueState:
 
     __slots__ = ("active", "buffered", "case", "died", "killed", "messages", "now", "rules", "spans", "turn", "word")
 
-    def __init__(self, case: Case, messages: Iterable[Message]) -> None:
+    def __init__(self, case: TraceFacts, messages: Iterable[MessageState]) -> None:
         self.case = case
         self.rules = case.rules
         self.messages = list(messages)
@@ -193,7 +193,7 @@ class QueueState:
         return self.messages[at].place or (1 << 30, at)
 
 
-def study(rules: QueueRules, trace: Trace) -> Case:
+def study(rules: QueueRules, trace: Trace) -> TraceFacts:
     """Collect the messages, consumers and listed verbs of a trace."""
     labels = tuple(_labels(trace))
     ids = {label: at for at, label in enumerate(labels)}
@@ -202,7 +202,7 @@ def study(rules: QueueRules, trace: Trace) -> Case:
     consumers = {each.consumer for each in delivered} | {
         word.consumer for word in trace.words if isinstance(word, Kill)
     }
-    return Case(
+    return TraceFacts(
         rules=rules,
         labels=labels,
         ids=ids,
@@ -219,7 +219,7 @@ def study(rules: QueueRules, trace: Trace) -> Case:
     )
 
 
-def start(case: Case, trace: Trace) -> QueueState:
+def start(case: TraceFacts, trace: Trace) -> QueueState:
     """The state before the first word: what is not put later is in its queue, in its order."""
     log = None if trace.log is None else {label: at for at, label in enumerate(trace.log)}
     ranked = sorted(case.labels, key=lambda label: (natural_key(label.name), label.copy))
@@ -227,12 +227,14 @@ def start(case: Case, trace: Trace) -> QueueState:
     messages = []
     for at, label in enumerate(case.labels):
         if at in case.puts or (case.lists_puts and label.copy):
-            messages.append(Message(phase="unsent"))
+            messages.append(MessageState(phase="unsent"))
         elif log is not None:
             place = (log[label], 0) if label in log else None
-            messages.append(Message(place=place) if place else Message(phase="unsent", why="it is not in the log"))
+            messages.append(
+                MessageState(place=place) if place else MessageState(phase="unsent", why="it is not in the log")
+            )
         else:
-            messages.append(Message(place=None if label.copy else (rank[label], 0)))
+            messages.append(MessageState(place=None if label.copy else (rank[label], 0)))
     return QueueState(case, messages)
 
 
@@ -240,7 +242,7 @@ def _settles(word: Word) -> bool:
     return isinstance(word, Settle) and word.what in {"ack", "nack", "expire"}
 
 
-def _labels(trace: Trace) -> list[Label]:
+def _labels(trace: Trace) -> list[MessageLabel]:
     """All messages: those of the trace and the numbers that must exist between them, unless the sends are listed."""
     found = dict.fromkeys(trace.log or ())
     found |= dict.fromkeys(each.label for word in trace.words for each in deliveries(word))
@@ -253,7 +255,7 @@ def _labels(trace: Trace) -> list[Label]:
     return list(found)
 
 
-def _between(labels: Iterable[Label]) -> Iterator[Label]:
+def _between(labels: Iterable[MessageLabel]) -> Iterator[MessageLabel]:
     rows: dict[tuple[str | None, str], dict[int, str]] = {}
     for label in labels:
         letters, digits = _split(label.name)
@@ -269,7 +271,7 @@ def _between(labels: Iterable[Label]) -> Iterator[Label]:
         for low, high in pairwise(ordered):
             width = len(numbers[low])
             missing = (n for n in range(low + 1, min(high, low + FILLED + 1)) if n not in elsewhere)
-            yield from (Label(f"{letters}{n:0{width}}", 0, unit) for n in missing)
+            yield from (MessageLabel(f"{letters}{n:0{width}}", 0, unit) for n in missing)
 
 
 def _row(name: str) -> str:
