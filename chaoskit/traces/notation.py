@@ -19,7 +19,6 @@ from chaoskit.traces.tokens import (
     QUOTE,
     Batch,
     Commit,
-    Delivery,
     End,
     Evict,
     FailedSend,
@@ -28,6 +27,7 @@ from chaoskit.traces.tokens import (
     MessageLabel,
     Move,
     Put,
+    Receive,
     Reset,
     RunOutcome,
     Settle,
@@ -91,7 +91,7 @@ def parse(text: str) -> Trace:
 def spell(word: Word) -> str:
     """One word in the notation, without the name of its consumer."""
     match word:
-        case Delivery(label=label, again=again, outcome=outcome):
+        case Receive(label=label, again=again, outcome=outcome):
             return f"{label}{'r' if again else ''}{_MARKS[outcome]}"
         case Batch(members=members):
             return f"[{' '.join(map(spell, members))}]"
@@ -244,14 +244,14 @@ class _Parser:
     def text(self) -> str:
         return " ".join(self.pieces[self.start : self.at])
 
-    def delivery(self, piece: str) -> Delivery:
+    def delivery(self, piece: str) -> Receive:
         match = _DELIVERY.fullmatch(piece)
         if not match:
             self.fail(self.unreadable(piece))
         label = MessageLabel(match["name"], len(match["copy"]), match["unit"])
         if label.name == "end":
             self.fail("`end` is no label; `|end` says that the trace is complete")
-        return Delivery(self.text(), self.consumer, label, bool(match["again"]), _OUTCOMES[match["outcome"]])
+        return Receive(self.text(), self.consumer, label, bool(match["again"]), _OUTCOMES[match["outcome"]])
 
     def unreadable(self, piece: str) -> str:
         jumbled = _JUMBLED.fullmatch(piece)
@@ -272,7 +272,7 @@ class _Parser:
         return f"a label is a number, letters and a number, or letters (`5`, `e12`, `a`); {_FORM}"
 
     def batch(self, piece: str) -> Batch:
-        members: list[Delivery] = []
+        members: list[Receive] = []
         while True:
             inner, closed = (piece[:-1], True) if piece.endswith("]") else (piece, False)
             if inner:
@@ -287,7 +287,7 @@ class _Parser:
             self.fail("the batch is empty; one receive is written `[1 2 3]`")
         return Batch(self.text(), self.consumer, tuple(members))
 
-    def member(self, piece: str) -> Delivery:
+    def member(self, piece: str) -> Receive:
         if piece.startswith(("[", "|", "⚡")) or _CONSUMER.fullmatch(piece) or _SMALL_CONSUMER.fullmatch(piece):
             self.fail(f"`{piece}` cannot stand inside a batch, which holds deliveries only; one receive is `[1 2 3]`")
         return attrs.evolve(self.delivery(piece), text=piece)

@@ -28,7 +28,7 @@ class MessageLabel:
 
 
 @attrs.frozen
-class Delivery:
+class Receive:
     """A message was handed to a consumer: run (`ok`), refused by its handler (`failed`), or not run (`held`)."""
 
     text: str = attrs.field(eq=False)
@@ -44,7 +44,7 @@ class Batch:
 
     text: str = attrs.field(eq=False)
     consumer: str
-    members: tuple[Delivery, ...]
+    members: tuple[Receive, ...]
 
 
 @attrs.frozen
@@ -142,15 +142,13 @@ class End:
     text: str = attrs.field(eq=False)
 
 
-Word: TypeAlias = (
-    Delivery | Batch | Kill | Commit | Settle | Put | FailedSend | Move | Evict | Grow | Reset | Time | End
-)
+Word: TypeAlias = Receive | Batch | Kill | Commit | Settle | Put | FailedSend | Move | Evict | Grow | Reset | Time | End
 
 
-def deliveries(word: Word) -> tuple[Delivery, ...]:
+def deliveries(word: Word) -> tuple[Receive, ...]:
     """The deliveries of a word, in the order in which they were run."""
     match word:
-        case Delivery():
+        case Receive():
             return (word,)
         case Batch(members=members):
             return members

@@ -12,7 +12,6 @@ from chaoskit.traces.notation import spell, spell_trace
 from chaoskit.traces.tokens import (
     Batch,
     Commit,
-    Delivery,
     End,
     Evict,
     Grow,
@@ -20,6 +19,7 @@ from chaoskit.traces.tokens import (
     MessageLabel,
     Move,
     Put,
+    Receive,
     Reset,
     Settle,
     Time,
@@ -30,18 +30,18 @@ from chaoskit.traces.tokens import (
 from chaoskit.values.errors import UsageError
 
 DELIVERIES = {
-    "5": Delivery("5", "A", MessageLabel("5")),
-    "e12": Delivery("e12", "A", MessageLabel("e12")),
-    "a": Delivery("a", "A", MessageLabel("a")),
-    "5!": Delivery("5!", "A", MessageLabel("5"), outcome="failed"),
-    "5-": Delivery("5-", "A", MessageLabel("5"), outcome="held"),
-    "5r": Delivery("5r", "A", MessageLabel("5"), again=True),
-    "5''r!": Delivery("5''r!", "A", MessageLabel("5", 2), again=True, outcome="failed"),
-    "p0/5'": Delivery("p0/5'", "A", MessageLabel("5", 1, "p0")),
-    "alice/e3r-": Delivery("alice/e3r-", "A", MessageLabel("e3", 0, "alice"), again=True, outcome="held"),
-    "B:5": Delivery("B:5", "B", MessageLabel("5")),
-    "C12: 5": Delivery("C12: 5", "C12", MessageLabel("5")),
-    "B2": Delivery("B2", "A", MessageLabel("B2")),
+    "5": Receive("5", "A", MessageLabel("5")),
+    "e12": Receive("e12", "A", MessageLabel("e12")),
+    "a": Receive("a", "A", MessageLabel("a")),
+    "5!": Receive("5!", "A", MessageLabel("5"), outcome="failed"),
+    "5-": Receive("5-", "A", MessageLabel("5"), outcome="held"),
+    "5r": Receive("5r", "A", MessageLabel("5"), again=True),
+    "5''r!": Receive("5''r!", "A", MessageLabel("5", 2), again=True, outcome="failed"),
+    "p0/5'": Receive("p0/5'", "A", MessageLabel("5", 1, "p0")),
+    "alice/e3r-": Receive("alice/e3r-", "A", MessageLabel("e3", 0, "alice"), again=True, outcome="held"),
+    "B:5": Receive("B:5", "B", MessageLabel("5")),
+    "C12: 5": Receive("C12: 5", "C12", MessageLabel("5")),
+    "B2": Receive("B2", "A", MessageLabel("B2")),
 }
 
 VERBS: dict[str, Word] = {

@@ -9,7 +9,6 @@ from chaoskit.traces.log.layout import RecordId
 from chaoskit.traces.log.rules import Check, LogRules
 from chaoskit.traces.tokens import (
     Batch,
-    Delivery,
     End,
     Evict,
     Grow,
@@ -17,6 +16,7 @@ from chaoskit.traces.tokens import (
     MessageLabel,
     Move,
     Put,
+    Receive,
     Reset,
     Settle,
     Trace,
@@ -28,7 +28,7 @@ Refused = tuple[int, tuple[str, ...]]
 """The number of a word, and the sentences against it."""
 
 
-def _moments(trace: Trace, unit: str | None) -> Iterator[tuple[int, Delivery]]:
+def _moments(trace: Trace, unit: str | None) -> Iterator[tuple[int, Receive]]:
     for index, word in enumerate(trace.words):
         for member in deliveries(word):
             if member.label.unit == unit:
@@ -87,6 +87,8 @@ def redriven_choices(rules: LogRules, trace: Trace, unit: str | None) -> list[fr
 
 
 MOST_CHOICES = 24
+"""Ways to tell copies that were put back from copies that were sent. A payload with many
+dead letters and copies is rare, and each way costs a reading of the unit."""
 
 
 def _put_here(trace: Trace, unit: str | None) -> frozenset[RecordId]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import attrs
 
 from chaoskit.traces.log.lane import Lane
-from chaoskit.traces.tokens import Batch, Delivery, End, Kill, Reset, Settle, Word, deliveries
+from chaoskit.traces.tokens import Batch, End, Kill, Receive, Reset, Settle, Word, deliveries
 
 PendingBatch = tuple[int, int, int]
 """First and last place of a batch that is invoked again, and how often that was done already."""
@@ -51,7 +51,7 @@ class BatchMachine:
 
     def step(self, state: BatchState, word: Word) -> Iterable[BatchState | str]:
         match word:
-            case Delivery() | Batch():
+            case Receive() | Batch():
                 return self.invoke(state, word)
             case Kill():
                 return self.kill(state)
@@ -84,14 +84,14 @@ class BatchMachine:
     def limit(self) -> str:
         return "" if self.most_retries is None else f" (maximum_retry_attempts={self.most_retries})"
 
-    def invoke(self, state: BatchState, word: Delivery | Batch) -> Iterator[BatchState]:
+    def invoke(self, state: BatchState, word: Receive | Batch) -> Iterator[BatchState]:
         members = deliveries(word)
         places = [self.lane.index(member.label) for member in members]
         failed = next((at for member, at in zip(members, places, strict=True) if member.outcome == "failed"), None)
-        if isinstance(word, Delivery):
+        if isinstance(word, Receive):
             yield from self.longer(state, places[0], failed)
         for now in self.closed(state):
-            if isinstance(word, Delivery):
+            if isinstance(word, Receive):
                 yield from self.begun(now, places[0], failed)
             else:
                 yield from self.whole_batch(now, places, failed)

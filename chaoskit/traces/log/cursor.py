@@ -13,12 +13,12 @@ from chaoskit.traces.machine import sort_out
 from chaoskit.traces.tokens import (
     Batch,
     Commit,
-    Delivery,
     End,
     Evict,
     Kill,
     MessageLabel,
     Move,
+    Receive,
     Reset,
     Settle,
     Word,
@@ -40,7 +40,7 @@ class CursorMachine:
 
     def step(self, state: CursorState, word: Word) -> CursorMoves:
         match word:
-            case Delivery() | Batch():
+            case Receive() | Batch():
                 return self.deliver(state, word)
             case Kill(consumer=consumer):
                 return [kill(state, consumer)]
@@ -63,11 +63,11 @@ class CursorMachine:
 
     # Deliveries
 
-    def deliver(self, state: CursorState, word: Delivery | Batch) -> CursorMoves:
+    def deliver(self, state: CursorState, word: Receive | Batch) -> CursorMoves:
         first, *others = deliveries(word)
         start = self.lane.index(first.label)
         found = self.seen_or_unseen(state, first, start)
-        if isinstance(word, Delivery):
+        if isinstance(word, Receive):
             return found
         states, against = sort_out(found)
         for member in others:
@@ -84,7 +84,7 @@ class CursorMachine:
             return state
         return state.put(consumer, attrs.evolve(position, base=first, stop=stop))
 
-    def seen_or_unseen(self, state: CursorState, member: Delivery, place: int) -> CursorMoves:
+    def seen_or_unseen(self, state: CursorState, member: Receive, place: int) -> CursorMoves:
         """The delivery as it is, or after something that the trace leaves out."""
         found = [*self.run(state, member, place, None)]
         # Only for what goes back can it be of use to say why a hidden restart or hand-over does not explain it.
@@ -107,7 +107,7 @@ class CursorMachine:
         elif position is not None and position.run is not None:
             yield state.put(consumer, Position())
 
-    def run(self, state: CursorState, member: Delivery, place: int, batch: int | None) -> CursorMoves:
+    def run(self, state: CursorState, member: Receive, place: int, batch: int | None) -> CursorMoves:
         """One delivery. `batch`: where the batch begins in which it was handed over behind another one."""
         found = self.reads_at(state, member.consumer, place, batch)
         if isinstance(found, str):
@@ -158,7 +158,7 @@ class CursorMachine:
         return state.put(consumer, attrs.evolve(position, got=place + 1, ran=False))
 
     def execute(
-        self, state: CursorState, member: Delivery, position: Position, place: int, batch: int | None
+        self, state: CursorState, member: Receive, position: Position, place: int, batch: int | None
     ) -> CursorMoves:
         if position.end is not None and place >= position.end:
             return [refusals.of_zombie(self.lane, member.consumer, position)]
@@ -179,6 +179,7 @@ class CursorMachine:
         high = place + 1
         if self.rules.commit_ahead:
             high = min(fetched_until(self.rules, after), len(self.lane.layout.entries))
+        # One who commits after every so many records has certainly committed those before.
         low = state.low if self.rules.commit_every is None else max(state.low, place + 1 - self.rules.commit_every)
         return attrs.evolve(state, high=max(state.high, high), low=low)
 
@@ -194,6 +195,7 @@ class CursorMachine:
         found: CursorMoves = [state.put(consumer, again)]
         if batch is not None and state.owner == consumer:  # a client may seek back to the first one of its poll
             found.append(state.put(consumer, attrs.evolve(again, run=batch, got=batch)))
+        # Where settlements are listed, it is set aside by its word and not by the last failure.
         if rules.max_attempts is not None and failures >= rules.max_attempts and self.lane.free("settle"):
             found.append(self.advance(state, consumer, position, place, ran=False))
         return found

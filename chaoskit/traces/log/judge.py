@@ -18,13 +18,13 @@ from chaoskit.traces.notation import spell
 from chaoskit.traces.tokens import (
     Batch,
     Commit,
-    Delivery,
     Evict,
     FailedSend,
     Grow,
     MessageLabel,
     Move,
     Put,
+    Receive,
     Reset,
     Settle,
     Time,
@@ -73,6 +73,7 @@ def judge_log(rules: LogRules, trace: Trace) -> Permitted:
 def _shortest(beginning: Callable[[int], Refusal | None], guess: int, whole: int) -> int:
     """The length of the shortest beginning that is refused, when the whole is; mostly it ends behind the guess."""
     possible, impossible = 0, whole
+    # Where the guess is right, two readings of the trace are enough; else it is found by halving.
     for end in (guess + 1, guess):
         if possible < end < impossible:
             possible, impossible = (end, impossible) if beginning(end) is None else (possible, end)
@@ -148,7 +149,7 @@ def _by_key(trace: Trace) -> Trace:
 
     def here(word: Word) -> Word:
         match word:
-            case Delivery(label=label) | Settle(label=label) | Put(label=label):
+            case Receive(label=label) | Settle(label=label) | Put(label=label):
                 return attrs.evolve(word, label=of_key(label))
             case Batch(members=members):
                 return attrs.evolve(word, members=tuple(attrs.evolve(m, label=of_key(m.label)) for m in members))
@@ -184,6 +185,7 @@ def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
 
 
 def _written(rules: LogRules, trace: Trace, unit: str | None, layout: LogLayout) -> Refusal | None:
+    # A relay that was evicted can go on beside the new one, and where process verbs are listed, only then.
     listed = "process" in trace.groups and not any(isinstance(word, Evict) for word in trace.words)
     facts = attrs.evolve(rules, zombies=rules.zombies and not listed)
     failed = [word.label for word in trace.words if isinstance(word, FailedSend)]
@@ -251,7 +253,7 @@ def _named(word: Word) -> Iterator[MessageLabel]:
 def _in_unit(word: Word, unit: str | None, retried: frozenset[RecordId]) -> Word | None:
     """The part of a word that concerns one unit."""
     match word:
-        case Delivery():
+        case Receive():
             return next(iter(_members([word], unit, retried)), None)
         case Batch(members=members):
             kept = tuple(_members(members, unit, retried))
@@ -269,5 +271,5 @@ def _in_unit(word: Word, unit: str | None, retried: frozenset[RecordId]) -> Word
     return word
 
 
-def _members(members: Sequence[Delivery], unit: str | None, retried: frozenset[RecordId]) -> Iterable[Delivery]:
+def _members(members: Sequence[Receive], unit: str | None, retried: frozenset[RecordId]) -> Iterable[Receive]:
     return (m for m in members if m.label.unit == unit and (m.label.name, m.label.copy) not in retried)

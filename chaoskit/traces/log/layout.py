@@ -19,7 +19,7 @@ Moment = tuple[int, int]
 NEVER: Moment = (10**9, 0)
 
 LONGEST_HOLE = 100
-"""Missing numbers count as at most so many records; no window of a producer is wider."""
+"""Missing numbers count as at most so many records: no window of a producer is wider, so more of them say no more."""
 
 
 @attrs.frozen

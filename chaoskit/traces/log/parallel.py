@@ -13,11 +13,11 @@ from chaoskit.traces.machine import sort_out
 from chaoskit.traces.tokens import (
     Batch,
     Commit,
-    Delivery,
     End,
     Evict,
     Kill,
     Move,
+    Receive,
     Reset,
     Settle,
     Word,
@@ -67,7 +67,7 @@ class ParallelMachine:
 
     def step(self, state: ParallelState, word: Word) -> ParallelMoves:
         match word:
-            case Delivery() | Batch():
+            case Receive() | Batch():
                 return self.deliver_all(state, word)
             case Kill(consumer=consumer):
                 return self.kill(state, consumer)
@@ -88,7 +88,7 @@ class ParallelMachine:
 
     # Deliveries
 
-    def deliver_all(self, state: ParallelState, word: Delivery | Batch) -> ParallelMoves:
+    def deliver_all(self, state: ParallelState, word: Receive | Batch) -> ParallelMoves:
         first, *others = deliveries(word)
         if not others:
             return self.deliver(state, first)
@@ -99,7 +99,7 @@ class ParallelMachine:
             against += later
         return [*against, *states]
 
-    def deliver(self, state: ParallelState, member: Delivery) -> ParallelMoves:
+    def deliver(self, state: ParallelState, member: Receive) -> ParallelMoves:
         """The delivery as it is, or, only where it cannot be so, after a restart or a hand-over that is not shown."""
         place = self.lane.index(member.label)
         plain, why = sort_out(self.run(state, member, place))
@@ -112,7 +112,7 @@ class ParallelMachine:
         found, against = sort_out(found for now in befores for found in self.run(now, member, place))
         return found or against[-1:] or why
 
-    def run(self, state: ParallelState, member: Delivery, place: int) -> ParallelMoves:
+    def run(self, state: ParallelState, member: Receive, place: int) -> ParallelMoves:
         held = dict(state.zombies).get(member.consumer)
         if held is None and not state.owned_by(member.consumer):
             listed = "" if self.lane.free("process") else ", and no hand-over to it is listed here"
@@ -123,7 +123,7 @@ class ParallelMachine:
             return [self.run_by_zombie(state, member, held, place)]
         return self.run_by_owner(state, member, place)
 
-    def run_by_owner(self, state: ParallelState, member: Delivery, place: int) -> ParallelMoves:
+    def run_by_owner(self, state: ParallelState, member: Receive, place: int) -> ParallelMoves:
         why = self.why_not_run(state, state.done, place)
         if why:
             return [why]
@@ -132,7 +132,7 @@ class ParallelMachine:
         state = attrs.evolve(state, owner=member.consumer, last=place)
         return self.fail(state, place) if member.outcome == "failed" else [self.finish(state, place)]
 
-    def run_by_zombie(self, state: ParallelState, member: Delivery, held: Completed, place: int) -> ParallelState | str:
+    def run_by_zombie(self, state: ParallelState, member: Receive, held: Completed, place: int) -> ParallelState | str:
         why = self.why_not_run(state, held, place) or self.why_not_fetched(member, place)
         if why:
             return why
@@ -142,7 +142,7 @@ class ParallelMachine:
         zombies = tuple((name, after if name == member.consumer else old) for name, old in state.zombies)
         return attrs.evolve(state, zombies=zombies)
 
-    def run_unowned(self, state: ParallelState, member: Delivery, place: int, held: Completed) -> ParallelMoves:
+    def run_unowned(self, state: ParallelState, member: Receive, place: int, held: Completed) -> ParallelMoves:
         """Nobody owns the unit now: an old owner runs what it holds, or has joined again."""
         joined = attrs.evolve(state, zombies=tuple(pair for pair in state.zombies if pair[0] != member.consumer))
         found = self.run_by_owner(joined, member, place)
@@ -154,7 +154,7 @@ class ParallelMachine:
         states, _ = sort_out(found)
         return [*states, late]
 
-    def why_not_fetched(self, member: Delivery, place: int) -> str:
+    def why_not_fetched(self, member: Receive, place: int) -> str:
         if place < self.lane.fetched.get(member.consumer, place + 1):
             return ""
         return refusals.accepted_later(self.lane, member.consumer, place)
@@ -241,7 +241,7 @@ class ParallelMachine:
             case "drop":
                 return [state]
             case "dead":  # it is done with like one that was run
-                return self.deliver(state, Delivery(word.text, word.consumer, word.label))
+                return self.deliver(state, Receive(word.text, word.consumer, word.label))
         return [refusals.no_settlement(self.rules)]
 
     def complete(self, state: ParallelState) -> ParallelState | str:

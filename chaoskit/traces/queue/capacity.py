@@ -26,6 +26,7 @@ def _check_bound(state: QueueState, at: int, who: str, limit: int) -> None:
     if len(held) >= limit:
         refuse(_full_text(state, who, limit, held))
     if limit == 1:
+        # One at a time: what was run has been acknowledged, or there were no room for this one.
         for other, its in enumerate(state.messages):
             if other == at or state.case.queue(other) != state.case.queue(at):
                 continue
@@ -85,7 +86,7 @@ def _used_up(state: QueueState, at: int) -> bool:
 def add_span(state: QueueState, where: Where, start: int, end: int, limit: int, *, longer: bool = False) -> None:
     """A message was unsettled there from word `start` to word `end`: never more than `limit` at one moment."""
     if limit >= state.case.deliveries:
-        return
+        return  # spans would only multiply the states: so many are never out
     own = (where, start, start)
     spans = list(state.spans)
     if longer and own in spans:

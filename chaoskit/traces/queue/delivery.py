@@ -5,10 +5,10 @@ from __future__ import annotations
 from chaoskit.traces.queue import locks, order
 from chaoskit.traces.queue.capacity import add_span_until_return, check_room
 from chaoskit.traces.queue.state import ANYBODY, MessageState, QueueState, refuse
-from chaoskit.traces.tokens import Delivery
+from chaoskit.traces.tokens import Receive
 
 
-def deliver(state: QueueState, word: Delivery, receive: int) -> None:
+def deliver(state: QueueState, word: Receive, receive: int) -> None:
     """One delivery; `receive` numbers the batch it is in, 0 outside of brackets."""
     at = state.case.ids[word.label]
     its = state.messages[at]
@@ -19,6 +19,7 @@ def deliver(state: QueueState, word: Delivery, receive: int) -> None:
         if word.consumer in its.stale or (ANYBODY in its.stale and its.holder != word.consumer):
             _run_stale(state, at, word)
             return
+    # Only what follows is a new hand-over: what a consumer holds or has lost it runs without asking the broker.
     _switch_active_consumer(state, at, word.consumer)
     if word.again or (not state.rules.marks and (its.count or word.consumer in its.not_by)):
         _check_redelivery(state, at, word, receive)
@@ -27,7 +28,7 @@ def deliver(state: QueueState, word: Delivery, receive: int) -> None:
     _hand_over(state, at, word, receive)
 
 
-def _run_held(state: QueueState, at: int, word: Delivery) -> None:
+def _run_held(state: QueueState, at: int, word: Receive) -> None:
     if word.consumer in state.messages[at].not_by:
         refuse(
             f"{word.consumer} runs what it holds one after another, in the order of hand-over: "
@@ -39,7 +40,7 @@ def _run_held(state: QueueState, at: int, word: Delivery) -> None:
     _record_run(state, at, word)
 
 
-def _run_stale(state: QueueState, at: int, word: Delivery) -> None:
+def _run_stale(state: QueueState, at: int, word: Receive) -> None:
     """A consumer that lost the message still runs it; its acknowledgement may count."""
     its = state.messages[at]
     state.change(at, stale=its.stale - {word.consumer}, known=its.known | {word.consumer})
@@ -47,7 +48,7 @@ def _run_stale(state: QueueState, at: int, word: Delivery) -> None:
         state.change(at, sure=False)
 
 
-def _record_run(state: QueueState, at: int, word: Delivery) -> None:
+def _record_run(state: QueueState, at: int, word: Receive) -> None:
     outcome = "ok" if word.outcome == "failed" and state.rules.failure_settles else word.outcome
     if state.messages[at].phase == "out":
         state.change(at, ran=outcome, run_at=state.word)
@@ -55,7 +56,7 @@ def _record_run(state: QueueState, at: int, word: Delivery) -> None:
         state.change(at, stale=state.messages[at].stale - {word.consumer})
 
 
-def _hand_over(state: QueueState, at: int, word: Delivery, receive: int) -> None:
+def _hand_over(state: QueueState, at: int, word: Receive, receive: int) -> None:
     its, rules = state.messages[at], state.rules
     if rules.limit is not None and rules.limit_exact and its.count >= rules.limit:
         refuse(f"{state.name(at)} is delivered at most {_times(rules.limit)}: {rules.limit_setting}")
@@ -65,6 +66,7 @@ def _hand_over(state: QueueState, at: int, word: Delivery, receive: int) -> None
     if its.place is None:
         state.change(at, place=_free_place(state, at))
     if rules.settles == "at_hand_over":
+        # Settled for the broker, and still to be run by the client that has it.
         kept = its.stale | {word.consumer} if word.outcome == "held" else its.stale
         state.settle(at, f"{rules.settles_setting} settles a message when it is handed over")
         state.change(at, stale=kept)
@@ -83,7 +85,7 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _check_first_delivery(state: QueueState, at: int, word: Delivery, receive: int) -> None:
+def _check_first_delivery(state: QueueState, at: int, word: Receive, receive: int) -> None:
     its = state.messages[at]
     _check_exists(state, at)
     if its.phase not in {"new", "away"} or its.count:
@@ -138,7 +140,7 @@ def _check_not_swallowed(state: QueueState, at: int) -> None:
     soonest = before.accepted + window
     if state.now < soonest and before.phase not in {"swallowed", "unsent"}:
         refuse(_swallowed(state, at, earlier))
-    state.change(at, accepted=soonest)
+    state.change(at, accepted=soonest)  # the earliest moment at which a broker took it for a new message
 
 
 def _swallowed(state: QueueState, at: int, earlier: int) -> str:
@@ -148,7 +150,7 @@ def _swallowed(state: QueueState, at: int, earlier: int) -> str:
     )
 
 
-def _check_redelivery(state: QueueState, at: int, word: Delivery, receive: int) -> None:
+def _check_redelivery(state: QueueState, at: int, word: Receive, receive: int) -> None:
     _check_exists(state, at)
     its, rules = state.messages[at], state.rules
     if its.phase == "done":
@@ -200,7 +202,7 @@ def _check_was_given_up(state: QueueState, at: int, consumer: str) -> None:
     )
 
 
-def _handed_out_unseen(state: QueueState, at: int, word: Delivery) -> None:
+def _handed_out_unseen(state: QueueState, at: int, word: Receive) -> None:
     """Marked as redelivered though no handler saw it: it lay in the buffer of a consumer that lost it."""
     if state.rules.settles == "at_hand_over":
         refuse(f"{state.rules.settles_setting} settles a message when it is handed over: it never comes again")

@@ -17,7 +17,6 @@ from chaoskit.traces.queue.settlement import check_complete, hand_over, kill, pu
 from chaoskit.traces.queue.state import NotPossible, QueueState, refuse, start, study
 from chaoskit.traces.tokens import (
     Batch,
-    Delivery,
     End,
     Evict,
     FailedSend,
@@ -25,6 +24,7 @@ from chaoskit.traces.tokens import (
     MessageLabel,
     Move,
     Put,
+    Receive,
     Settle,
     Time,
     Trace,
@@ -44,6 +44,7 @@ def judge_queue(rules: QueueRules, trace: Trace) -> Permitted:
     if swapped is None or swapped.log is None or _check_log(rules, swapped.log) is not None:
         return answer
     other = _judge(rules, swapped)
+    # Of two refusals, the one that explains more of the trace.
     return other if other or (other.position or 0) > (answer.position or 0) else answer
 
 
@@ -96,7 +97,7 @@ class QueueMachine:
     def ways(self, word: Word) -> list[Way]:
         """More than one where the broker or the trace leaves open what the word did."""
         match word:
-            case Delivery() | Batch():
+            case Receive() | Batch():
                 delivery = {"anything": _anything, "in_order": _in_order}.get(self.rules.order, _deliveries)
                 return [partial(delivery, word=word)]
             case Settle(what=what):
@@ -124,8 +125,8 @@ def _other(state: QueueState, word: Word) -> None:
             refuse(f"{state.rules.broker} is a queue: it has no offsets and no partitions")
 
 
-def _deliveries(state: QueueState, word: Delivery | Batch) -> None:
-    if isinstance(word, Delivery):
+def _deliveries(state: QueueState, word: Receive | Batch) -> None:
+    if isinstance(word, Receive):
         deliver(state, word, 0)
         return
     _check_batch(state, word)
@@ -161,7 +162,7 @@ def _return_failed_batch(state: QueueState, word: Batch) -> None:
         state.change(at, stale=its.stale)
 
 
-def _anything(state: QueueState, word: Delivery | Batch) -> None:
+def _anything(state: QueueState, word: Receive | Batch) -> None:
     for each in deliveries(word):
         at = state.case.ids[each.label]
         if each.again and not state.messages[at].count:
@@ -169,7 +170,7 @@ def _anything(state: QueueState, word: Delivery | Batch) -> None:
         state.change(at, phase="done", count=state.messages[at].count + 1)
 
 
-def _in_order(state: QueueState, word: Delivery | Batch) -> None:
+def _in_order(state: QueueState, word: Receive | Batch) -> None:
     for each in deliveries(word):
         at = state.case.ids[each.label]
         if each.again and state.messages[at].ran == "failed":  # the handler refused it

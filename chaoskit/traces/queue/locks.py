@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from chaoskit.traces.queue.order import may_leave, may_vanish, return_to_queue
 from chaoskit.traces.queue.state import QueueState, refuse
-from chaoskit.traces.tokens import Delivery
+from chaoskit.traces.tokens import Receive
 
 
-def check_order(state: QueueState, at: int, word: Delivery, receive: int) -> None:
+def check_order(state: QueueState, at: int, word: Receive, receive: int) -> None:
     """All messages of the unit before `at` are settled, or part of the same receive."""
     for earlier in state.before(at):
         phase = state.messages[earlier].phase
@@ -55,7 +55,7 @@ def _check_not_in_flight(state: QueueState, earlier: int, at: int, consumer: str
         _refuse_blocked(state, earlier, at)
 
 
-def check_not_stopped(state: QueueState, at: int, word: Delivery) -> None:
+def check_not_stopped(state: QueueState, at: int, word: Receive) -> None:
     """A consumer that does not skip runs nothing of a unit behind one that it holds and has not done."""
     if word.outcome == "held" or state.rules.skips_failed:
         return

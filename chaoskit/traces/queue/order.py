@@ -14,6 +14,7 @@ def check_first_delivery(state: QueueState, at: int, consumer: str) -> None:
     if consumer in state.messages[at].not_by:
         refuse(_sequential(state, at, consumer))
     if fresh:
+        # What was lost is back first: it may be due before `at`, and it takes part in what stands before.
         notice_lost(state, consumer)
         for earlier in state.before(at):
             _overtake(state, earlier, at, consumer)
@@ -47,9 +48,9 @@ def _check_returns_first(state: QueueState, at: int, consumer: str) -> None:
         if its.phase != "back" or not _due_before(state, its, at):
             continue
         if may_be_elsewhere(state, other, consumer):
-            state.change(other, not_by=its.not_by | {consumer})
+            state.change(other, not_by=its.not_by | {consumer})  # somebody else has it again; its run may follow
         elif not its.sure:
-            state.settle(other)
+            state.settle(other)  # that it is not here is the proof that it was acknowledged
         elif may_leave(state, other):
             state.leave(other, "its deliveries are used up")
         else:
@@ -105,7 +106,7 @@ def _check_tail(state: QueueState, at: int, consumer: str) -> None:
     its = state.messages[at]
     if not state.case.lists_puts or its.phase == "away" or not (its.behind or state.rules.returns == "tail"):
         return
-    earliest = its.until if its.phase == "back" else its.run_at
+    earliest = its.until if its.phase == "back" else its.run_at  # when it went to the tail, as far as that is shown
     for other in state.same_unit(at):
         if state.messages[other].phase != "new" or state.messages[other].put_at > earliest:
             continue
@@ -125,10 +126,10 @@ def hand_out_unseen(state: QueueState, at: int, consumer: str) -> None:
         state.change(earlier, phase="away", not_by=frozenset({consumer}))
 
 
-def notice_lost(state: QueueState, consumer: str, *, certainly: bool = False) -> None:
+def notice_lost(state: QueueState, consumer: str) -> None:
     """The broker knows that a killed consumer is gone once that one is back, or only one consumer is let in."""
     lost = [at for at, its in enumerate(state.messages) if its.phase == "lost"]
-    gone = [at for at in lost if certainly or state.rules.consumers == 1 or state.messages[at].holder == consumer]
+    gone = [at for at in lost if state.rules.consumers == 1 or state.messages[at].holder == consumer]
     for at in sorted(gone, key=state.place):
         return_to_queue(state, at, noticed=True)
 
@@ -156,7 +157,7 @@ def pass_over_unrun(state: QueueState, at: int, consumer: str) -> None:
     for earlier in state.before(at):
         its = state.messages[earlier]
         unrun = its.phase == "away" or its.is_unrun_at(consumer)
-        if unrun and its.since <= state.messages[at].since:
+        if unrun and its.since <= state.messages[at].since:  # handed over before it, and not while it was out
             state.change(earlier, not_by=its.not_by | {consumer})
 
 

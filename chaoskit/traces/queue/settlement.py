@@ -152,12 +152,13 @@ def kill(state: QueueState, word: Kill) -> None:
         if word.consumer in its.stale | its.known:
             state.change(at, stale=its.stale - {word.consumer}, known=its.known - {word.consumer})
     if not state.case.names - {word.consumer}:
-        state.buffered = frozenset()
+        state.buffered = frozenset()  # there is no other client in whose buffer anything could lie
 
 
 def _killed(state: QueueState, at: int) -> None:
     its = state.messages[at]
     sure = state.case.unacked(its)
+    # A lease outlives its consumer. A lock of which the last run may have been settled is not known to come back.
     if state.rules.loss == "lease" or (state.rules.order == "locked" and not sure):
         state.change(at, holder=None, until=state.word)
     elif state.rules.order == "dispatch":
