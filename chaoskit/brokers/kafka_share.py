@@ -47,6 +47,6 @@ def _check_record_locks(state: QueueState, at: int, *, most: int) -> None:
 
 def _distance(state: QueueState, first: int, at: int) -> int:
     """How many messages of their unit stand from the first one on before the other."""
-    if not state.case.lists_puts:
-        return state.case.number(at) - state.case.number(first)
+    if not state.facts.lists_puts:
+        return state.facts.number(at) - state.facts.number(first)
     return sum(state.place(other) >= state.place(first) for other in state.before(at))

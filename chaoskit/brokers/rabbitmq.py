@@ -292,14 +292,14 @@ def _buffered(state: QueueState, at: int, holder: str | None, gone: bool) -> fro
 
     What came back before is served first, so it has taken room there; what lay there then, still does.
     """
-    limit, queue = state.rules.prefetch, state.case.queue(at)
-    live = set(state.case.names) if state.rules.consumers != 1 else {state.active.get(queue, "A")}
+    limit, queue = state.rules.prefetch, state.facts.queue(at)
+    live = set(state.facts.names) if state.rules.consumers != 1 else {state.active.get(queue, "A")}
     if gone:
         live -= {holder or ""}
     waiting = [other for other in state.after(at) if state.messages[other].phase == "new"]
     if limit is None:
         return frozenset(waiting if live else ())
     back = [o for o, its in enumerate(state.messages) if its.phase == "back" and its.sure and not its.behind]
-    taken = sum(state.case.queue(other) == queue for other in back if other != at) + (holder in live)
+    taken = sum(state.facts.queue(other) == queue for other in back if other != at) + (holder in live)
     free = sum(limit - len(unsettled_at(state, at, who)) for who in live)
     return state.buffered.intersection(waiting) | frozenset(waiting[: max(0, free - taken)])

@@ -44,7 +44,7 @@ def fifo_rules(name: str, max_receive_count: int | None, visibility_timeout: int
 
 def _keeps_groups_together(state: QueueState, word: Batch) -> None:
     """ReceiveMessage returns as many messages of one group as it can before it goes on to another."""
-    units = [state.case.units[state.case.ids[each.label]] for each in word.members]
+    units = [state.facts.units[state.facts.ids[each.label]] for each in word.members]
     changes = [unit for at, unit in enumerate(units) if at == 0 or unit != units[at - 1]]
     if len(changes) != len(set(changes)):
         refuse(f"one receive keeps the messages of a {state.rules.unit} together")

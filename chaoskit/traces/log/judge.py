@@ -51,7 +51,7 @@ def judge_log(rules: LogRules, trace: Trace) -> Permitted:
     The first impossible word ends the shortest beginning of the trace that cannot be made, whatever follows.
     Raises `UsageError` for a verb whose message could be in several units.
     """
-    trace = _placed(trace)
+    trace = _with_units(trace)
     found = _refusal(rules, trace)
     if found is None:
         return Permitted(True)
@@ -91,7 +91,7 @@ def _refusal(rules: LogRules, trace: Trace) -> Refusal | None:
     found: list[Refusal] = []
     lanes = _by_key(trace) if rules.parallel_keys else trace
     for unit in units_of(lanes):
-        answer = _unit(rules, lanes, unit)
+        answer = _judge_unit(rules, lanes, unit)
         if answer is not None and answer.of_log:
             return answer
         if answer is not None:
@@ -109,7 +109,7 @@ def _earliest(found: Sequence[Refusal]) -> Refusal | None:
     return Refusal(first, tuple(dict.fromkeys(texts)))
 
 
-def _placed(trace: Trace) -> Trace:
+def _with_units(trace: Trace) -> Trace:
     """The same trace with a unit for each verb that leaves it out."""
     units = [member.label.unit for word in trace.words for member in deliveries(word)]
     if None in units or not any(units):
@@ -161,7 +161,7 @@ def _by_key(trace: Trace) -> Trace:
     return attrs.evolve(trace, words=tuple(map(here, trace.words)), log=log)
 
 
-def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
+def _judge_unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
     """The answer of the hypothesis about the log that explains most of the trace."""
     retried = in_retry_topic(rules, trace, unit)
     skips = rules.writes.passes_over is not None or rules.parallel_keys
@@ -172,10 +172,10 @@ def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
         for layout in layouts(trace, unit, retried, put_back, skips, rules.writes.reorders, rules.writes.passes_over)
     )
     for layout in hypotheses:
-        written = _written(rules, trace, unit, layout)
+        written = _judge_writing(rules, trace, unit, layout)
         if written is not None and written.of_log:
             return written
-        read = _read(rules, trace, unit, layout, retried)
+        read = _judge_reading(rules, trace, unit, layout, retried)
         answer = _earliest([refusal for refusal in (written, read) if refusal is not None])
         if answer is None:
             return None
@@ -184,13 +184,13 @@ def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
     return _earliest([refusal for refusal in found if refusal.index == furthest])
 
 
-def _written(rules: LogRules, trace: Trace, unit: str | None, layout: LogLayout) -> Refusal | None:
+def _judge_writing(rules: LogRules, trace: Trace, unit: str | None, layout: LogLayout) -> Refusal | None:
     # A relay that was evicted can go on beside the new one, and where process verbs are listed, only then.
     listed = "process" in trace.groups and not any(isinstance(word, Evict) for word in trace.words)
     facts = attrs.evolve(rules, zombies=rules.zombies and not listed)
     failed = [word.label for word in trace.words if isinstance(word, FailedSend)]
     moves = rules.writes.copies_change_unit or rules.writes.any_changes_unit
-    moved = _moved(trace) if moves else frozenset()
+    moved = _in_several_units(trace) if moves else frozenset()
 
     def sent_elsewhere(name: str, copy: int) -> bool:
         """Sent again to this unit, and before to another one."""
@@ -211,7 +211,7 @@ def _written(rules: LogRules, trace: Trace, unit: str | None, layout: LogLayout)
     return Refusal(places[item.word], (found[1],), of_log=True)
 
 
-def _moved(trace: Trace) -> frozenset[str]:
+def _in_several_units(trace: Trace) -> frozenset[str]:
     """The payloads that are in several units: sent again after the topic grew, when their keys had moved."""
     units: dict[str, set[str | None]] = {}
     for word in trace.words:
@@ -220,7 +220,7 @@ def _moved(trace: Trace) -> frozenset[str]:
     return frozenset(name for name, found in units.items() if len(found) > 1)
 
 
-def _read(
+def _judge_reading(
     rules: LogRules, trace: Trace, unit: str | None, layout: LogLayout, retried: frozenset[RecordId]
 ) -> Refusal | None:
     one_key = unit is not None and all(entry.name.rstrip("'").isdigit() for entry in layout.entries if entry.record)

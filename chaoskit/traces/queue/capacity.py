@@ -28,20 +28,20 @@ def _check_bound(state: QueueState, at: int, who: str, limit: int) -> None:
     if limit == 1:
         # One at a time: what was run has been acknowledged, or there were no room for this one.
         for other, its in enumerate(state.messages):
-            if other == at or state.case.queue(other) != state.case.queue(at):
+            if other == at or state.facts.queue(other) != state.facts.queue(at):
                 continue
             if its.phase == "out" and its.ran == "ok" and who in {its.holder, EVERYBODY}:
                 state.settle(other)
-    add_span(state, (state.case.queue(at), who), state.word, state.word, limit)
+    add_span(state, (state.facts.queue(at), who), state.word, state.word, limit)
 
 
 def _check_at_hand(state: QueueState, at: int, consumer: str, limit: int) -> None:
     """A consumer has room for what it has not run yet; what it has run and not settled takes none."""
-    queue = state.case.queue(at)
+    queue = state.facts.queue(at)
     unrun = [
         other
         for other, its in enumerate(state.messages)
-        if other != at and state.case.queue(other) == queue and its.is_unrun_at(consumer)
+        if other != at and state.facts.queue(other) == queue and its.is_unrun_at(consumer)
     ]
     if len(unrun) >= limit:
         refuse(f"{state.rules.at_hand_setting}: {consumer} has not run {', '.join(map(state.name, unrun))} yet")
@@ -49,8 +49,8 @@ def _check_at_hand(state: QueueState, at: int, consumer: str, limit: int) -> Non
 
 def unsettled_at(state: QueueState, at: int, who: str) -> list[int]:
     """The messages of the queue of `at` that certainly count against the bound of `who`."""
-    queue = state.case.queue(at)
-    return [o for o in range(len(state.messages)) if state.case.queue(o) == queue and _takes_room(state, o, who)]
+    queue = state.facts.queue(at)
+    return [o for o in range(len(state.messages)) if state.facts.queue(o) == queue and _takes_room(state, o, who)]
 
 
 def _takes_room(state: QueueState, at: int, who: str) -> bool:
@@ -59,33 +59,33 @@ def _takes_room(state: QueueState, at: int, who: str) -> bool:
     if who == EVERYBODY:
         if its.phase in {"back", "away"}:
             return its.sure
-        return its.phase == "out" and state.case.unacked(its) and not _used_up(state, at)
+        return its.phase == "out" and state.facts.unacked(its) and not _used_up(state, at)
     if its.phase != "out" or its.holder != who:
         return False
     if its.ran == "ok":
-        return state.case.unacked(its)
+        return state.facts.unacked(its)
     return its.ran == "held" or _keeps_room(state, at, who)
 
 
 def _keeps_room(state: QueueState, at: int, who: str) -> bool:
     """Whether a failed message certainly takes room at its consumer: it was not given back, or came back at once."""
     its, rules = state.messages[at], state.rules
-    if state.case.lists_acks and its.run_at < state.case.last_listed:
+    if state.facts.lists_acks and its.run_at < state.facts.last_listed:
         return True
     alone = {"place": not may_be_elsewhere(state, at, who), "front": rules.consumers == 1 and rules.nacked is None}
     if not alone.get(rules.returns, False):
         return False
-    return (rules.dead != "any" or state.case.lists_exits) and not _used_up(state, at)
+    return (rules.dead != "any" or state.facts.lists_exits) and not _used_up(state, at)
 
 
 def _used_up(state: QueueState, at: int) -> bool:
     its, limit = state.messages[at], state.rules.limit
-    return its.ran == "failed" and limit is not None and its.count >= limit and not state.case.lists_exits
+    return its.ran == "failed" and limit is not None and its.count >= limit and not state.facts.lists_exits
 
 
 def add_span(state: QueueState, where: Where, start: int, end: int, limit: int, *, longer: bool = False) -> None:
     """A message was unsettled there from word `start` to word `end`: never more than `limit` at one moment."""
-    if limit >= state.case.deliveries:
+    if limit >= state.facts.deliveries:
         return  # spans would only multiply the states: so many are never out
     own = (where, start, start)
     spans = list(state.spans)
@@ -105,9 +105,9 @@ def add_span_until_return(state: QueueState, at: int) -> None:
     until = its.until if its.until >= 0 else state.word - 1
     since = its.since if its.since >= 0 else until
     if rules.prefetch is not None and its.holder is not None and its.ran != "failed":
-        add_span(state, (state.case.queue(at), its.holder), since, until, rules.prefetch, longer=its.since >= 0)
+        add_span(state, (state.facts.queue(at), its.holder), since, until, rules.prefetch, longer=its.since >= 0)
     if rules.outstanding is not None:
-        add_span(state, (state.case.queue(at), EVERYBODY), since, until, rules.outstanding, longer=its.since >= 0)
+        add_span(state, (state.facts.queue(at), EVERYBODY), since, until, rules.outstanding, longer=its.since >= 0)
 
 
 def add_span_until_ack(state: QueueState, at: int) -> None:
@@ -115,7 +115,7 @@ def add_span_until_ack(state: QueueState, at: int) -> None:
     its, rules = state.messages[at], state.rules
     for who, limit in ((its.holder or EVERYBODY, rules.prefetch), (EVERYBODY, rules.outstanding)):
         if limit is not None and its.since >= 0:
-            add_span(state, (state.case.queue(at), who), its.since, state.word - 1, limit, longer=True)
+            add_span(state, (state.facts.queue(at), who), its.since, state.word - 1, limit, longer=True)
 
 
 def add_span_unseen(state: QueueState, at: int, consumer: str) -> None:
@@ -125,7 +125,7 @@ def add_span_unseen(state: QueueState, at: int, consumer: str) -> None:
         return
     for who, limit in ((consumer, rules.prefetch), (EVERYBODY, rules.outstanding), (f"{consumer}-", rules.at_hand)):
         if limit is not None:
-            add_span(state, (state.case.queue(at), who), since, state.word - 1, limit)
+            add_span(state, (state.facts.queue(at), who), since, state.word - 1, limit)
     check_room(state, at, consumer)
 
 
@@ -143,7 +143,7 @@ def may_be_elsewhere(state: QueueState, at: int, consumer: str) -> bool:
     """Whether another consumer of the trace can have taken `at`."""
     return (
         state.rules.consumers != 1
-        and bool(state.case.names - state.messages[at].not_by - {consumer})
+        and bool(state.facts.names - state.messages[at].not_by - {consumer})
         and several_at_once(state)
     )
 

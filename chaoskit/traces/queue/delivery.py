@@ -10,7 +10,7 @@ from chaoskit.traces.tokens import Receive
 
 def deliver(state: QueueState, word: Receive, receive: int) -> None:
     """One delivery; `receive` numbers the batch it is in, 0 outside of brackets."""
-    at = state.case.ids[word.label]
+    at = state.facts.ids[word.label]
     its = state.messages[at]
     if not word.again and word.outcome != "held":
         if its.is_unrun_at(word.consumer):
@@ -44,7 +44,12 @@ def _run_stale(state: QueueState, at: int, word: Receive) -> None:
     """A consumer that lost the message still runs it; its acknowledgement may count."""
     its = state.messages[at]
     state.change(at, stale=its.stale - {word.consumer}, known=its.known | {word.consumer})
-    if word.outcome == "ok" and state.rules.late_ack != "refused" and not state.case.lists_acks and its.phase == "back":
+    if (
+        word.outcome == "ok"
+        and state.rules.late_ack != "refused"
+        and not state.facts.lists_acks
+        and its.phase == "back"
+    ):
         state.change(at, sure=False)
 
 
@@ -122,8 +127,8 @@ def _refuse_second_delivery(state: QueueState, at: int) -> None:
 
 def _check_after_original(state: QueueState, at: int) -> None:
     """A copy is accepted after its original, so in a queue with an order it cannot come first."""
-    earlier = state.case.earlier_copy(at)
-    if earlier is None or state.rules.order in {"none", "anything"}:
+    earlier = state.facts.earlier_copy(at)
+    if earlier is None or state.rules.order == "none":
         return
     if state.messages[earlier].phase == "new" and not order.may_vanish(state):
         refuse(f"{state.name(at)} was sent after {state.name(earlier)}, which was not handed out yet")
@@ -131,8 +136,8 @@ def _check_after_original(state: QueueState, at: int) -> None:
 
 def _check_not_swallowed(state: QueueState, at: int) -> None:
     """A copy of unknown sending time was accepted outside of the deduplication window, or is a redrive."""
-    earlier, window = state.case.earlier_copy(at), state.rules.window
-    if earlier is None or window is None or not state.case.lists_times or at in state.case.puts:
+    earlier, window = state.facts.earlier_copy(at), state.rules.window
+    if earlier is None or window is None or not state.facts.lists_times or at in state.facts.puts:
         return
     before = state.messages[earlier]
     if before.phase == "gone":
@@ -194,7 +199,7 @@ def _check_was_given_up(state: QueueState, at: int, consumer: str) -> None:
     its, rules = state.messages[at], state.rules
     if rules.rereads and its.holder is None and state.died is not None and state.died[0] == consumer:
         return
-    if rules.settled == "may_return" or its.ran == "failed" or not state.case.lists_acks:
+    if rules.settled == "may_return" or its.ran == "failed" or not state.facts.lists_acks:
         return
     refuse(
         f"{state.name(at)} is still held by {its.holder or 'a consumer that died'}: in this trace it was neither "
@@ -208,7 +213,7 @@ def _handed_out_unseen(state: QueueState, at: int, word: Receive) -> None:
         refuse(f"{state.rules.settles_setting} settles a message when it is handed over: it never comes again")
     known = order.any_handed_out(state)
     died = state.died is not None and state.died[1] > state.messages[at].put_at
-    lost = died or not (state.case.lists_kills and state.case.lists_acks)
+    lost = died or not (state.facts.lists_kills and state.facts.lists_acks)
     one = 1 in {state.rules.receive, state.rules.prefetch, state.rules.outstanding}
     if not known or not lost or (one and state.rules.order != "none" and state.rules.consumers == 1):
         refuse(f"{state.name(at)} is marked as delivered before, but no consumer can have held it")
@@ -222,24 +227,24 @@ def _handed_out_unseen(state: QueueState, at: int, word: Receive) -> None:
 
 def _switch_active_consumer(state: QueueState, at: int, consumer: str) -> None:
     """Where only one consumer is let in, another name means that it took over."""
-    queue = state.case.queue(at)
+    queue = state.facts.queue(at)
     before, state.active[queue] = state.active.get(queue), consumer
     if state.rules.consumers != 1 or before in {None, consumer}:
         return
-    if state.case.lists_kills:
+    if state.facts.lists_kills:
         refuse(
             f"{before} is the one active consumer: {consumer} gets nothing before {before} is gone (⚡, |move, |evict)"
         )
     state.died = (before or "", state.word)
     for other, its in enumerate(state.messages):
-        if its.phase == "out" and its.holder == before and state.case.queue(other) == queue:
+        if its.phase == "out" and its.holder == before and state.facts.queue(other) == queue:
             _take_over(state, other)
 
 
 def lose(state: QueueState, at: int) -> None:
     """Its consumer is gone; the broker may not know yet."""
     its = state.messages[at]
-    state.change(at, phase="lost", sure=state.case.unacked(its), until=state.word)
+    state.change(at, phase="lost", sure=state.facts.unacked(its), until=state.word)
 
 
 def _take_over(state: QueueState, at: int) -> None:

@@ -75,8 +75,8 @@ class QueueMachine:
 
     def __init__(self, rules: QueueRules, trace: Trace) -> None:
         self.rules = rules
-        self.case = study(rules, trace)
-        self.first = start(self.case, trace)
+        self.facts = study(rules, trace)
+        self.first = start(self.facts, trace)
 
     def start(self) -> QueueState:
         return self.first
@@ -98,14 +98,14 @@ class QueueMachine:
         """More than one where the broker or the trace leaves open what the word did."""
         match word:
             case Receive() | Batch():
-                delivery = {"anything": _anything, "in_order": _in_order}.get(self.rules.order, _deliveries)
-                return [partial(delivery, word=word)]
+                delivers = self.rules.delivers or _deliver_all
+                return [lambda state: delivers(state, word)]
             case Settle(what=what):
                 counts = [True, False] if what == "ack" and self.rules.late_ack == "maybe" else [True]
                 return [partial(settle, word=word, late_counts=each) for each in counts]
             case Put(label=label):
-                outside = [True, False] if self.rules.window is not None and not self.case.lists_times else [True]
-                return [partial(put, at=self.case.ids[label], outside=each) for each in outside]
+                outside = [True, False] if self.rules.window is not None and not self.facts.lists_times else [True]
+                return [partial(put, at=self.facts.ids[label], outside=each) for each in outside]
         return [partial(_other, word=word)]
 
 
@@ -125,7 +125,7 @@ def _other(state: QueueState, word: Word) -> None:
             refuse(f"{state.rules.broker} is a queue: it has no offsets and no partitions")
 
 
-def _deliveries(state: QueueState, word: Receive | Batch) -> None:
+def _deliver_all(state: QueueState, word: Receive | Batch) -> None:
     if isinstance(word, Receive):
         deliver(state, word, 0)
         return
@@ -148,7 +148,7 @@ def _check_batch(state: QueueState, word: Batch) -> None:
 def _return_failed_batch(state: QueueState, word: Batch) -> None:
     """A failed batch comes back, as a whole or without what was done."""
     for member in word.members:
-        at = state.case.ids[member.label]
+        at = state.facts.ids[member.label]
         its = state.messages[at]
         if its.phase != "out":
             continue
@@ -162,37 +162,11 @@ def _return_failed_batch(state: QueueState, word: Batch) -> None:
         state.change(at, stale=its.stale)
 
 
-def _anything(state: QueueState, word: Receive | Batch) -> None:
-    for each in deliveries(word):
-        at = state.case.ids[each.label]
-        if each.again and not state.messages[at].count:
-            refuse(f"{each.label} is marked as delivered before, but it never was")
-        state.change(at, phase="done", count=state.messages[at].count + 1)
-
-
-def _in_order(state: QueueState, word: Receive | Batch) -> None:
-    for each in deliveries(word):
-        at = state.case.ids[each.label]
-        if each.again and state.messages[at].ran == "failed":  # the handler refused it
-            state.change(at, ran=each.outcome)
-            continue
-        if each.again or each.label.copy or state.messages[at].phase != "new":
-            refuse(f"each message is delivered once: {each.label} was delivered before, or sent before")
-        first = next((other for other in state.before(at) if state.messages[other].phase == "new"), None)
-        if first is not None:
-            refuse(f"messages are delivered in order: {state.name(first)} is before {each.label}")
-        passed = (other for other in state.after(at) if state.messages[other].phase not in ("new", "unsent"))
-        later = next(passed, None)
-        if later is not None:
-            refuse(f"messages are delivered in order: {state.name(later)} is behind {each.label}")
-        state.change(at, phase="done", count=1, ran=each.outcome)
-
-
 def _check_log(rules: QueueRules, log: tuple[MessageLabel, ...]) -> Permitted | None:
     """What is refused of the content of the queue: a send is overtaken only by the others under way."""
     most = rules.send_window
     for at, label in enumerate(log):
-        if label.copy and rules.order == "in_order":
+        if label.copy and not rules.sends_again:
             return refused(str(label), at, ("each message is sent once",))
         if label.copy or most is None:
             continue

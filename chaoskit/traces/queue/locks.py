@@ -46,7 +46,7 @@ def _check_not_in_flight(state: QueueState, earlier: int, at: int, consumer: str
     together = its.holder == consumer and its.receive == receive and _fit_one_receive(state, earlier, at)
     if state.rules.receive is not None and state.messages[at].put_at > its.since:
         together = False  # it was sent after that receive
-    if not state.case.unacked(its):
+    if not state.facts.unacked(its):
         if not together:
             state.settle(earlier)
     elif may_leave(state, earlier):
@@ -92,7 +92,7 @@ def return_receive(state: QueueState, at: int) -> None:
     failed = state.messages[at].ran == "failed" and state.rules.skips_failed
     for earlier in state.before(at):
         its = state.messages[earlier]
-        if its.phase == "out" and not state.case.unacked(its):
+        if its.phase == "out" and not state.facts.unacked(its):
             state.settle(earlier)
         elif its.phase == "out":
             return_to_queue(state, earlier)
@@ -101,7 +101,7 @@ def return_receive(state: QueueState, at: int) -> None:
         its = state.messages[later]
         if its.phase == "out":
             return_to_queue(state, later)
-            state.change(later, sure=state.case.unacked(its) or not failed)
+            state.change(later, sure=state.facts.unacked(its) or not failed)
 
 
 def return_later(state: QueueState, at: int) -> None:
@@ -112,7 +112,7 @@ def return_later(state: QueueState, at: int) -> None:
             continue
         if its.phase == "done" and state.rules.settled == "final":
             continue
-        unsure = state.rules.settled == "final" and not state.case.unacked(its)
+        unsure = state.rules.settled == "final" and not state.facts.unacked(its)
         return_to_queue(state, later)
         state.change(later, sure=not unsure)
 

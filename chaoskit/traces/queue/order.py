@@ -104,7 +104,7 @@ def _return_order(state: QueueState, at: int) -> tuple[int, int]:
 def _check_tail(state: QueueState, at: int, consumer: str) -> None:
     """Where `at` went to the back of the queue, what stood there before is handed out first."""
     its = state.messages[at]
-    if not state.case.lists_puts or its.phase == "away" or not (its.behind or state.rules.returns == "tail"):
+    if not state.facts.lists_puts or its.phase == "away" or not (its.behind or state.rules.returns == "tail"):
         return
     earliest = its.until if its.phase == "back" else its.run_at  # when it went to the tail, as far as that is shown
     for other in state.same_unit(at):
@@ -163,15 +163,15 @@ def pass_over_unrun(state: QueueState, at: int, consumer: str) -> None:
 
 def may_vanish(state: QueueState) -> bool:
     """Whether a message can be lost without a word."""
-    if state.rules.settles == "at_hand_over" and (state.killed or not state.case.lists_kills):
+    if state.rules.settles == "at_hand_over" and (state.killed or not state.facts.lists_kills):
         return True
-    return state.rules.loses is not None and not state.case.lists_exits
+    return state.rules.loses is not None and not state.facts.lists_exits
 
 
 def may_leave(state: QueueState, at: int) -> bool:
     """Whether a refused message can have left for the dead letters, or for good, without a word."""
     its = state.messages[at]
-    if state.case.lists_exits or (its.phase == "out" and its.ran != "failed") or not its.count:
+    if state.facts.lists_exits or (its.phase == "out" and its.ran != "failed") or not its.count:
         return False
     if state.rules.dead == "any":
         return its.ran == "failed"

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
-from chaoskit.traces.tokens import Batch
+from chaoskit.traces.tokens import Batch, Receive
 
 if TYPE_CHECKING:
     from chaoskit.traces.queue.state import QueueState
 
-Order: TypeAlias = Literal["none", "dispatch", "locked", "cascade", "in_order", "anything"]
+Order: TypeAlias = Literal["none", "dispatch", "locked", "cascade"]
 Returns: TypeAlias = Literal["place", "front", "head", "tail", "anywhere"]
 
 
@@ -26,7 +26,14 @@ class QueueRules:
     order: Order = "none"
     """`none`: any ready message. `dispatch`: handed out in order, runs finish in any order. `locked`: nothing of a
     unit is handed out while earlier ones of another receive are unsettled. `cascade`: a redelivery brings all later
-    ones of the unit again. `in_order`: each once, in order. `anything`: only `r` before a delivery is refused."""
+    ones of the unit again."""
+
+    delivers: Callable[[QueueState, Receive | Batch], None] | None = None
+    """Another way of delivering than a queue's, which refuses a delivery or changes the state; settlements then say
+    nothing."""
+
+    sends_again: bool = True
+    """The same payload can be sent more than once."""
 
     unit: str = "queue"
     """What the order is kept in: queue, message group, session, ordering key."""

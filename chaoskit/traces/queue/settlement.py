@@ -11,9 +11,9 @@ from chaoskit.traces.tokens import Evict, Kill, Move, Settle
 
 def settle(state: QueueState, word: Settle, *, late_counts: bool) -> None:
     """One settle verb; `late_counts` chooses what a late acknowledgement did where both can be."""
-    if state.rules.order in ("anything", "in_order"):
+    if state.rules.delivers is not None:
         return
-    at = state.case.ids[word.label]
+    at = state.facts.ids[word.label]
     if state.messages[at].phase == "unsent":
         refuse(f"{state.name(at)} was not put before")
     match word.what:
@@ -79,7 +79,7 @@ def _expire(state: QueueState, at: int) -> None:
         return
     if its.phase not in {"out", "lost", "away"}:
         refuse(f"{state.name(at)} is not held by anybody, so its time cannot run out")
-    if lease is not None and state.case.lists_times and its.phase == "out" and state.now - its.taken_at < lease:
+    if lease is not None and state.facts.lists_times and its.phase == "out" and state.now - its.taken_at < lease:
         refuse(f"{state.name(at)} was handed out less than {lease:g} s before: its time has not run out")
     _give_back(state, at, alone=state.rules.single_returns)
 
@@ -123,13 +123,13 @@ def put(state: QueueState, at: int, *, outside: bool) -> None:
     rules = state.rules
     if state.messages[at].phase != "unsent":
         refuse(f"{state.name(at)} was put already: another send of the payload is `{state.name(at)}'`")
-    earlier = state.case.earlier_copy(at)
+    earlier = state.facts.earlier_copy(at)
     while earlier is not None and state.messages[earlier].phase in {"unsent", "swallowed"}:
-        earlier = state.case.earlier_copy(earlier)
-    redrive = any(state.messages[other].phase == "gone" for other in state.case.earlier_copies(at))
+        earlier = state.facts.earlier_copy(earlier)
+    redrive = any(state.messages[other].phase == "gone" for other in state.facts.earlier_copies(at))
     if rules.window is not None and earlier is not None and not redrive:
         age = state.now - state.messages[earlier].accepted
-        inside = age < rules.window if state.case.lists_times else not outside
+        inside = age < rules.window if state.facts.lists_times else not outside
         if inside:
             why = (
                 f"{rules.broker} swallowed it, as {state.name(earlier)} with the same payload was accepted less than "
@@ -151,13 +151,13 @@ def kill(state: QueueState, word: Kill) -> None:
     for at, its in enumerate(state.messages):
         if word.consumer in its.stale | its.known:
             state.change(at, stale=its.stale - {word.consumer}, known=its.known - {word.consumer})
-    if not state.case.names - {word.consumer}:
+    if not state.facts.names - {word.consumer}:
         state.buffered = frozenset()  # there is no other client in whose buffer anything could lie
 
 
 def _killed(state: QueueState, at: int) -> None:
     its = state.messages[at]
-    sure = state.case.unacked(its)
+    sure = state.facts.unacked(its)
     # A lease outlives its consumer. A lock of which the last run may have been settled is not known to come back.
     if state.rules.loss == "lease" or (state.rules.order == "locked" and not sure):
         state.change(at, holder=None, until=state.word)
@@ -178,13 +178,13 @@ def hand_over(state: QueueState, word: Move | Evict) -> None:
     for at, its in enumerate(state.messages):
         if its.phase != "out" or its.holder != word.source:
             continue
-        if not state.case.unacked(its) and isinstance(word, Move):
+        if not state.facts.unacked(its) and isinstance(word, Move):
             state.settle(at)
         elif isinstance(word, Evict) and state.rules.order == "locked":
             locks.return_receive(state, at)
         elif isinstance(word, Evict):
             order.return_to_queue(state, at)
-            state.change(at, sure=state.case.unacked(its))
+            state.change(at, sure=state.facts.unacked(its))
 
 
 def check_complete(state: QueueState) -> None:
@@ -199,7 +199,7 @@ def _check_settled(state: QueueState, at: int) -> None:
         return
     if its.phase == "new":
         refuse(f"{state.name(at)} was never delivered, and {rules.broker} loses no message under these settings")
-    settled = not state.case.unacked(its)
+    settled = not state.facts.unacked(its)
     waived = not rules.comes_back or rules.ack_all or order.may_leave(state, at)
     if waived or (its.phase == "out" and settled) or (its.phase in {"back", "lost"} and not its.sure):
         return

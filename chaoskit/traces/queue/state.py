@@ -26,6 +26,9 @@ from chaoskit.traces.tokens import (
 )
 
 Phase: TypeAlias = Literal["new", "unsent", "swallowed", "away", "out", "lost", "back", "done", "gone"]
+"""`unsent`: put by a later word. `swallowed`: by a deduplication. `away`: handed out, but where is not shown. `out`: at
+its holder. `lost`: its consumer was killed, and the broker may not have noticed. `back`: in the queue again. `done`:
+settled. `gone`: it left for the dead letters, or for good."""
 
 Where = tuple[str | None, str]
 """A queue and a consumer of it."""
@@ -48,34 +51,46 @@ def refuse(rule: str) -> NoReturn:
 
 @attrs.frozen(cache_hash=True)
 class MessageState:
-    """One broker message as far as the trace decides it.
-
-    `away`: handed out, but where is not shown. `lost`: its consumer was killed and the broker may not have noticed.
-    `sure` is False for one that came back or was acknowledged, nobody knows which yet. `known`: the consumers that were
-    handed it and did not die since. `behind`: it came back to the back of the queue. `put_at`, `away_at`: the words at
-    which it was put, and must have been handed out unseen.
-    """
+    """One broker message as far as the trace decides it. A number of a word is -1 where there was none."""
 
     phase: Phase = "new"
     holder: str | None = None
+    """The consumer that has it, if that is known."""
     ran: RunOutcome = "held"
     count: int = 0
+    """Deliveries so far."""
     sure: bool = True
+    """False for one that came back or was acknowledged, nobody knows which yet."""
     not_by: frozenset[str] = frozenset()
+    """Consumers that cannot have it now, since they ran what comes behind it."""
     stale: frozenset[str] = frozenset()
+    """Consumers that lost it before they ran it, and still can."""
     known: frozenset[str] = frozenset()
+    """Consumers that were handed it and did not die since."""
     behind: bool = False
+    """It came back to the back of the queue."""
     put_at: int = -1
+    """The word at which it was put,"""
     away_at: int = -1
-    turn: int = 0
+    """must have been handed out unseen,"""
     since: int = -1
+    """was handed out,"""
     run_at: int = -1
+    """was run,"""
     until: int = -1
-    taken_at: float = 0.0
+    """and came back, or was lost."""
+    turn: int = 0
+    """Its number among all returns."""
     receive: int = 0
+    """The batch it was handed out in, 0 for none."""
+    taken_at: float = 0.0
+    """The moment of its hand-over, in seconds,"""
     accepted: float = 0.0
+    """and that at which the broker accepted it."""
     place: tuple[int, int] | None = None
+    """Its position in the queue; None: not known before it is handed out."""
     why: str = ""
+    """Why it does not come any more, as a sentence."""
 
     def is_unrun_at(self, consumer: str) -> bool:
         """Whether this consumer holds it and has not run it."""
@@ -84,17 +99,21 @@ class MessageState:
 
 @attrs.frozen
 class TraceFacts:
-    """The rules and what the whole trace says: its messages, its consumers and which verbs it lists."""
+    """The rules, and what the whole trace says: its messages, its consumers and which verbs it lists."""
 
     rules: QueueRules
     labels: tuple[MessageLabel, ...]
     ids: dict[MessageLabel, int]
     units: tuple[str, ...]
+    """The unit of each message, within which there is an order."""
     names: frozenset[str]
+    """The consumers."""
     puts: frozenset[int]
+    """The messages that a word puts."""
     deliveries: int
     lists_acks: bool
     last_listed: int
+    """The word behind which acknowledgements are open, though they are listed."""
     lists_exits: bool
     lists_kills: bool
     lists_puts: bool
@@ -128,11 +147,11 @@ class TraceFacts:
 class QueueState:
     """One possible state. The driver gets it when it is done: then it is compared by all that it knows."""
 
-    __slots__ = ("active", "buffered", "case", "died", "killed", "messages", "now", "rules", "spans", "turn", "word")
+    __slots__ = ("active", "buffered", "died", "facts", "killed", "messages", "now", "rules", "spans", "turn", "word")
 
-    def __init__(self, case: TraceFacts, messages: Iterable[MessageState]) -> None:
-        self.case = case
-        self.rules = case.rules
+    def __init__(self, facts: TraceFacts, messages: Iterable[MessageState]) -> None:
+        self.facts = facts
+        self.rules = facts.rules
         self.messages = list(messages)
         self.word = -1
         """The number of the word that is read."""
@@ -146,7 +165,7 @@ class QueueState:
 
     def at_next_word(self) -> QueueState:
         """A copy for one word to work on."""
-        other = QueueState(self.case, self.messages)
+        other = QueueState(self.facts, self.messages)
         other.word, other.now, other.turn, other.spans = self.word + 1, self.now, self.turn, self.spans
         other.buffered, other.active, other.killed = self.buffered, dict(self.active), self.killed
         other.died = self.died
@@ -163,7 +182,7 @@ class QueueState:
         return hash(self._known())
 
     def name(self, at: int) -> str:
-        return str(self.case.labels[at])
+        return str(self.facts.labels[at])
 
     def change(self, at: int, **changes: object) -> None:
         self.messages[at] = attrs.evolve(self.messages[at], **changes)  # type: ignore[arg-type]
@@ -176,8 +195,8 @@ class QueueState:
 
     def same_unit(self, at: int) -> Iterator[int]:
         """The other messages of the unit of `at`."""
-        unit = self.case.units[at]
-        return (other for other, its in enumerate(self.case.units) if its == unit and other != at)
+        unit = self.facts.units[at]
+        return (other for other, its in enumerate(self.facts.units) if its == unit and other != at)
 
     def before(self, at: int) -> list[int]:
         """The messages of the unit that were accepted before `at`, in their order."""
@@ -219,14 +238,14 @@ def study(rules: QueueRules, trace: Trace) -> TraceFacts:
     )
 
 
-def start(case: TraceFacts, trace: Trace) -> QueueState:
+def start(facts: TraceFacts, trace: Trace) -> QueueState:
     """The state before the first word: what is not put later is in its queue, in its order."""
     log = None if trace.log is None else {label: at for at, label in enumerate(trace.log)}
-    ranked = sorted(case.labels, key=lambda label: (natural_key(label.name), label.copy))
+    ranked = sorted(facts.labels, key=lambda label: (natural_key(label.name), label.copy))
     rank = {label: at for at, label in enumerate(ranked)}
     messages = []
-    for at, label in enumerate(case.labels):
-        if at in case.puts or (case.lists_puts and label.copy):
+    for at, label in enumerate(facts.labels):
+        if at in facts.puts or (facts.lists_puts and label.copy):
             messages.append(MessageState(phase="unsent"))
         elif log is not None:
             place = (log[label], 0) if label in log else None
@@ -235,7 +254,7 @@ def start(case: TraceFacts, trace: Trace) -> QueueState:
             )
         else:
             messages.append(MessageState(place=None if label.copy else (rank[label], 0)))
-    return QueueState(case, messages)
+    return QueueState(facts, messages)
 
 
 def _settles(word: Word) -> bool:
