@@ -12,6 +12,8 @@ from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.traces.queue.state import QueueState, refuse
+from chaoskit.traces.tokens import Batch, Receive, deliveries
 from chaoskit.values.event import Event
 from chaoskit.values.faults import (
     BatchSwap,
@@ -61,7 +63,7 @@ class InOrder(Settings):
     words: ClassVar[Words] = WORDS
 
     def rules(self) -> QueueRules:
-        return QueueRules(broker="InOrder", order="in_order")
+        return QueueRules(broker="InOrder", delivers=_in_order, sends_again=False)
 
     def impossible(self) -> dict[FaultKind, str]:
         why = "each message comes once, in order; another broker, such as Anything(), makes it possible"
@@ -87,7 +89,7 @@ class Anything(Settings):
     words: ClassVar[Words] = WORDS
 
     def rules(self) -> QueueRules:
-        return QueueRules(broker="Anything", order="anything", dead="any", loses="anything", send_window=None)
+        return QueueRules(broker="Anything", delivers=_anything, dead="any", loses="anything", send_window=None)
 
     def impossible(self) -> dict[FaultKind, str]:
         return {Rehash: "there are no partitions; Overtake makes the same orders"}
@@ -99,3 +101,31 @@ class Anything(Settings):
 
 def _nothing(event: Event, step: Raw) -> dict[str, Any]:
     return {}
+
+
+def _in_order(state: QueueState, word: Receive | Batch) -> None:
+    """Each message once and in order, but for what its handler refused: that is delivered again at once."""
+    for each in deliveries(word):
+        at = state.facts.ids[each.label]
+        if each.again and state.messages[at].ran == "failed":  # the handler refused it
+            state.change(at, ran=each.outcome)
+            continue
+        if each.again or each.label.copy or state.messages[at].phase != "new":
+            refuse(f"each message is delivered once: {each.label} was delivered before, or sent before")
+        first = next((other for other in state.before(at) if state.messages[other].phase == "new"), None)
+        if first is not None:
+            refuse(f"messages are delivered in order: {state.name(first)} is before {each.label}")
+        passed = (other for other in state.after(at) if state.messages[other].phase not in ("new", "unsent"))
+        later = next(passed, None)
+        if later is not None:
+            refuse(f"messages are delivered in order: {state.name(later)} is behind {each.label}")
+        state.change(at, phase="done", count=1, ran=each.outcome)
+
+
+def _anything(state: QueueState, word: Receive | Batch) -> None:
+    """Only what was never delivered cannot be delivered again."""
+    for each in deliveries(word):
+        at = state.facts.ids[each.label]
+        if each.again and not state.messages[at].count:
+            refuse(f"{each.label} is marked as delivered before, but it never was")
+        state.change(at, phase="done", count=state.messages[at].count + 1)

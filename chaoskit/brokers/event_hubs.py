@@ -12,6 +12,8 @@ from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_lookup3
 from chaoskit.models.producer import Producer
+from chaoskit.traces.log.cursor import CursorMachine
+from chaoskit.traces.log.producer import slots
 from chaoskit.traces.log.rules import LogRules
 from chaoskit.values.faults import (
     BatchSwap,
@@ -129,9 +131,9 @@ class EventHubs(Settings):
     def rules(self) -> LogRules:
         return LogRules(
             commit_word="checkpoint",
-            writes="slots",
-            max_in_flight=self.outstanding_sends,
+            writes=slots(self.outstanding_sends),
             order_hint=f"a higher outstanding_sends than {self.outstanding_sends}",
+            reads=CursorMachine,
             max_attempts=10 if self.dead_letters else None,
             commit_every=self.checkpoint_every,
             max_poll_records=300,

@@ -26,7 +26,9 @@ from chaoskit.models.producer import Home, Producer
 from chaoskit.models.queue.model import QueueSettings, beyond
 from chaoskit.models.queue.policy import UNBOUNDED, Leasing
 from chaoskit.models.stored import Growth
+from chaoskit.traces.queue.capacity import EVERYBODY, unsettled_at
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.traces.queue.state import QueueState
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
 from chaoskit.values.faults import (
@@ -219,7 +221,7 @@ class JetStream(Settings):
             consumers=1 if self.consumers == 1 else None,
             outstanding=None if self.ack_policy == "none" else self.max_ack_pending,
             returns="front",
-            nacks_lag=True,
+            requested_at_nack=_requested,
             settles="at_hand_over" if self.ack_policy == "none" else "after_run",
             settles_setting="ack_policy='none'",
             late_ack="accepted",
@@ -313,3 +315,11 @@ def _fields(partitions: int, event: Event, step: Raw) -> dict[str, Any]:
 
 def _identified(partitions: int, event: Event, step: Raw) -> dict[str, Any]:
     return {**_fields(partitions, event, step), "deduplication_id": str(event.id)}
+
+
+def _requested(state: QueueState, at: int) -> frozenset[int]:
+    """What is given back is due a moment later. Until then the new messages go out for which there is room."""
+    waiting = [other for other in state.after(at) if state.messages[other].phase == "new"]
+    if state.rules.outstanding is None:
+        return frozenset(waiting)
+    return frozenset(waiting[: max(0, state.rules.outstanding - len(unsettled_at(state, at, EVERYBODY)))])

@@ -34,7 +34,10 @@ from chaoskit.models.partitioners import KAFKA_PARTITIONERS
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
-from chaoskit.traces.log.rules import LogRules
+from chaoskit.traces.log.cursor import CursorMachine
+from chaoskit.traces.log.parallel import ParallelMachine
+from chaoskit.traces.log.producer import exact, resent, window
+from chaoskit.traces.log.rules import LogRules, Writes
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.event import Event
@@ -365,19 +368,21 @@ class Kafka(Settings):
         ahead = self.retry_order == "sequence" and not self.idempotent_producer
         return self.max_in_flight + ahead
 
+    def _writes(self) -> Writes:
+        if self.application_resends:
+            return resent(self.records_per_batch)
+        if self.idempotent_producer:
+            return exact()
+        return window(self._under_way, self.records_per_batch, self.retry_order == "newest_first")
+
     def rules(self) -> LogRules | QueueRules:
         if self.group == "share":
             return share_rules(self.delivery_count_limit, self.max_record_locks)
         return LogRules(
-            writes="exact" if self.idempotent_producer else "window",
-            max_in_flight=self._under_way,
-            records_per_batch=self.records_per_batch,
-            newest_first=self.retry_order == "newest_first",
-            overlapping_failures=True,
-            application_resends=self.application_resends,
+            writes=self._writes(),
             order_hint="idempotent_producer=False" if self.idempotent_producer else "",
             copy_hint="idempotent_producer=False or application_resends=True" if self.idempotent_producer else "",
-            reads="parallel" if self.group == "parallel" else "cursor",
+            reads=ParallelMachine if self.group == "parallel" else CursorMachine,
             on_error=self.on_error,
             max_attempts=self.max_attempts,
             commit_ahead=self.commit_ahead or self.auto_commit,

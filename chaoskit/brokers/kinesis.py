@@ -27,7 +27,12 @@ from chaoskit.models.partitioners import by_md5_range
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
+from chaoskit.traces.log.batches import BatchMachine
+from chaoskit.traces.log.cursor import CursorMachine
+from chaoskit.traces.log.lane import Lane
+from chaoskit.traces.log.producer import requests
 from chaoskit.traces.log.rules import LogRules
+from chaoskit.traces.tokens import Grow, Put, Trace, deliveries
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
 from chaoskit.values.faults import (
@@ -227,31 +232,35 @@ class Kinesis(Settings):
             return ("start_at_latest",) if self.start_at_latest else ()
         return ("maximum_retry_attempts",) if self.maximum_retry_attempts >= 0 else ()
 
+    def _invoked(self, lane: Lane) -> BatchMachine:
+        return BatchMachine(
+            lane,
+            batch_size=self.batch_size,
+            bisects=self.bisect_batch_on_function_error,
+            partial_answers=self.report_batch_item_failures,
+            most_retries=None if self.maximum_retry_attempts < 0 else self.maximum_retry_attempts,
+        )
+
     def rules(self) -> LogRules:
         by_lambda = self.consumer == "lambda"
         return LogRules(
             unit_word="shard",
             commit_word="checkpoint",
-            writes="request",
-            max_in_flight=self.records_per_put,
+            writes=requests(self.records_per_put),
             order_hint="" if self.records_per_put > 1 else "records_per_put=10",
-            reads="lambda" if by_lambda else "cursor",
+            reads=self._invoked if by_lambda else CursorMachine,
             max_attempts=10 if self.dead_letters else None,
             commits_go_back=False,
             commit_every=self.checkpoint_every,
-            max_poll_records=10_000,
-            poll_word="what was handed to processRecords",
+            max_poll_records=self.batch_size if by_lambda else 10_000,
+            poll_word="batch_size" if by_lambda else "what was handed to processRecords",
             zombies=not by_lambda,
             start_at_latest=self.start_at_latest,
-            parent_first=self.parent_first or by_lambda,
+            checks=(_parents_first,) if self.parent_first or by_lambda else (),
             dead_letters=self.dead_letters and not by_lambda,
             dead_hint="dead_letters=True with consumer='kcl'",
             units=self.shards,
             grows="any" if self.growth else "never",
-            batch_size=self.batch_size,
-            bisect=self.bisect_batch_on_function_error,
-            report_item_failures=self.report_batch_item_failures,
-            maximum_retry_attempts=self.maximum_retry_attempts,
             parallel_keys=by_lambda and self.parallelization_factor > 1,
         )
 
@@ -290,3 +299,39 @@ _IDLE = {
 def _record(event: Event, step: Raw) -> dict[str, Any]:
     """A Kinesis record has a shard and a sequence number, which stay when it is read again, and no count."""
     return {"partition": step[3], "offset": step[4], "sequence": step[4]}
+
+
+def _parents_first(rules: LogRules, trace: Trace) -> tuple[int, tuple[str, ...]] | None:
+    """After a reshard, a child is read only when its parent was read to the end."""
+    grown, before = False, set[str]()
+    started: dict[str, str] = {}
+    for index, word in enumerate(trace.words):
+        grown = grown or isinstance(word, Grow)
+        if isinstance(word, Put) and not grown:
+            before.add(word.label.unit or "")  # a parent that was never read is a parent, too
+        for member in deliveries(word):
+            unit = member.label.unit or ""
+            if unit in started:
+                child = started[unit]
+                return index, (
+                    f"{child} is read only after the end of its parent {unit}, and {member.label.name} was left there",
+                )
+            if (unit not in before and grown) or unit.startswith("child"):
+                started |= dict.fromkeys(_parents(unit, before, trace), unit)
+            elif not grown:
+                before.add(unit)
+                started |= {
+                    parent: unit for parent in _units(trace) if parent and unit != parent and unit.startswith(parent)
+                }
+    return None
+
+
+def _units(trace: Trace) -> set[str]:
+    return {member.label.unit or "" for word in trace.words for member in deliveries(word)}
+
+
+def _parents(unit: str, before: set[str], trace: Trace) -> set[str]:
+    """By the name (`s0` of `s0.1`, `parent` of `child`); if there was one unit only, that one."""
+    known = _units(trace) - {unit}
+    named = {parent for parent in known if parent and (unit.startswith(parent) or parent.startswith("parent"))}
+    return named or (before if len(before) == 1 else set())

@@ -5,6 +5,7 @@ What a consumer of the target topic does is not part of these; here it is what t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 import attrs
@@ -15,7 +16,10 @@ from chaoskit.models.partitioners import by_murmur2
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
-from chaoskit.traces.log.rules import LogRules
+from chaoskit.traces.log.cursor import CursorMachine
+from chaoskit.traces.log.relay import capture, relay_by_id, relay_by_visibility, relays_at_once
+from chaoskit.traces.log.rules import LogRules, Writes
+from chaoskit.traces.tokens import natural_key
 from chaoskit.values.event import Event
 from chaoskit.values.faults import (
     BatchSwap,
@@ -173,9 +177,9 @@ class Debezium(Settings):
 
     def rules(self) -> LogRules:
         return LogRules(
-            writes="capture",
-            cursor_skips=self.slot_lost,
+            writes=capture((lambda row, before: True) if self.slot_lost else None),
             order_hint="slot_lost=True",
+            reads=CursorMachine,
             repeats_in_place=False,
             redelivers=False,
             dead_letters=self.dead_letter_queue,
@@ -262,16 +266,20 @@ class Outbox(Settings):
     def lossy(self) -> tuple[str, ...]:
         return ("cursor",) if self.cursor == "id" and self.open_transactions > 1 else ()
 
+    def _writes(self) -> Writes:
+        skips = _became_visible_late if self.cursor == "id" and self.open_transactions > 1 else None
+        if self.relays > 1:
+            return relays_at_once(skips)
+        if self.cursor == "id":
+            return relay_by_id(skips)
+        return relay_by_visibility(self.open_transactions, again_by_id=self.cursor != "xid")
+
     def rules(self) -> LogRules:
         return LogRules(
             unit_word="queue",
-            writes="outbox",
-            visibility_order=self.cursor != "id",
-            again_by_id=self.cursor != "xid",
-            cursor_skips=self.cursor == "id" and self.open_transactions > 1,
-            max_in_flight=self.open_transactions,
-            relays=self.relays,
+            writes=self._writes(),
             order_hint="open_transactions=2" if self.cursor == "id" else "cursor='id' with open_transactions=2",
+            reads=CursorMachine,
             repeats_in_place=False,
             redelivers=False,
             dead_letters=self.dead_letters,
@@ -293,6 +301,11 @@ class Outbox(Settings):
         return QueueSettings(
             self.queue, producer, lends, _published, "application", longest=self.batch_size, style="relay"
         )
+
+
+def _became_visible_late(row: str, before: Iterable[str]) -> bool:
+    """A row behind one with a higher id is below the cursor already: `WHERE id > :last` passes it over."""
+    return any(natural_key(other) > natural_key(row) for other in before)
 
 
 def _published(event: Event, step: Raw) -> dict[str, Any]:

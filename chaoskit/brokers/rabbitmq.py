@@ -14,7 +14,9 @@ from chaoskit.models.producer import Home, Producer
 from chaoskit.models.queue.model import QueueSettings, beyond
 from chaoskit.models.queue.policy import Leasing
 from chaoskit.models.stored import Growth
+from chaoskit.traces.queue.capacity import unsettled_at
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.traces.queue.state import QueueState
 from chaoskit.values.event import Event
 from chaoskit.values.faults import (
     BatchSwap,
@@ -193,7 +195,7 @@ class RabbitMQ(Settings):
             order="dispatch",
             consumers=1 if self.single_active_consumer or self.consumers == 1 else None,
             prefetch=None if self.auto_ack else self.prefetch,
-            pushes=True,
+            buffered_at_return=_buffered,
             returns="front" if quorum else "place",
             nacked="tail" if quorum and limit is None else None,
             loss="returns",
@@ -283,3 +285,21 @@ def _classic(queue: str, event: Event, step: Raw, reason: str = "rejected") -> d
 def _quorum(queue: str, event: Event, step: Raw) -> dict[str, Any]:
     """A quorum queue adds x-delivery-count, which is 0 at first; `attempt` counts from 1."""
     return {**_classic(queue, event, step, "delivery_limit"), "attempt": step[5]}
+
+
+def _buffered(state: QueueState, at: int, holder: str | None, gone: bool) -> frozenset[int]:
+    """The broker fills the prefetch ahead: the new messages that can lie with live consumers when this one comes back.
+
+    What came back before is served first, so it has taken room there; what lay there then, still does.
+    """
+    limit, queue = state.rules.prefetch, state.facts.queue(at)
+    live = set(state.facts.names) if state.rules.consumers != 1 else {state.active.get(queue, "A")}
+    if gone:
+        live -= {holder or ""}
+    waiting = [other for other in state.after(at) if state.messages[other].phase == "new"]
+    if limit is None:
+        return frozenset(waiting if live else ())
+    back = [o for o, its in enumerate(state.messages) if its.phase == "back" and its.sure and not its.behind]
+    taken = sum(state.facts.queue(other) == queue for other in back if other != at) + (holder in live)
+    free = sum(limit - len(unsettled_at(state, at, who)) for who in live)
+    return state.buffered.intersection(waiting) | frozenset(waiting[: max(0, free - taken)])

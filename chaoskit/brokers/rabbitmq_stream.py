@@ -12,6 +12,8 @@ from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_murmur3
 from chaoskit.models.producer import Producer
+from chaoskit.traces.log.cursor import CursorMachine
+from chaoskit.traces.log.producer import exact, slots
 from chaoskit.traces.log.rules import LogRules
 from chaoskit.values.faults import (
     BatchSwap,
@@ -136,10 +138,10 @@ class RabbitMQStream(Settings):
     def rules(self) -> LogRules:
         return LogRules(
             commit_word="stored offset",
-            writes="exact" if self.named_producer else "slots",
-            max_in_flight=self.outstanding_confirms,
+            writes=exact() if self.named_producer else slots(self.outstanding_confirms),
             order_hint="named_producer=False" if self.named_producer else "more outstanding_confirms",
             copy_hint="named_producer=False",
+            reads=CursorMachine,
             max_attempts=10 if self.dead_letters else None,
             commit_every=self.store_offset_every,
             max_poll_records=10_000,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import attrs
 
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.traces.queue.state import QueueState, refuse
+from chaoskit.traces.tokens import Batch
 
 
 def standard_rules(name: str, max_receive_count: int | None, visibility_timeout: int, lost: str | None) -> QueueRules:
@@ -31,10 +33,18 @@ def fifo_rules(name: str, max_receive_count: int | None, visibility_timeout: int
         standard_rules(name, max_receive_count, visibility_timeout, lost),
         order="locked",
         unit="message group",
-        grouped=True,
+        check_batch=_keeps_groups_together,
         settled="final",
         late_ack="refused",
         window=300,
         window_setting="the deduplication interval of 5 minutes",
         send_window=1,
     )
+
+
+def _keeps_groups_together(state: QueueState, word: Batch) -> None:
+    """ReceiveMessage returns as many messages of one group as it can before it goes on to another."""
+    units = [state.facts.units[state.facts.ids[each.label]] for each in word.members]
+    changes = [unit for at, unit in enumerate(units) if at == 0 or unit != units[at - 1]]
+    if len(changes) != len(set(changes)):
+        refuse(f"one receive keeps the messages of a {state.rules.unit} together")

@@ -19,17 +19,17 @@ from chaoskit.traces.tokens import (
     QUOTE,
     Batch,
     Commit,
-    Deliver,
     End,
     Evict,
-    Fail,
+    FailedSend,
     Grow,
     Kill,
-    Label,
+    MessageLabel,
     Move,
-    Outcome,
     Put,
+    Receive,
     Reset,
+    RunOutcome,
     Settle,
     Settlement,
     Time,
@@ -78,20 +78,20 @@ _HANDOVER = re.compile(r"([A-Z][A-Za-z0-9_]*)>([A-Z][A-Za-z0-9_]*)")
 _UNIT = re.compile(r"[\w.-]+")
 _SECONDS = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _UNITS_OF_TIME = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_OUTCOMES: dict[str, Outcome] = {"": "ok", "!": "failed", "-": "held"}
-_MARKS: dict[Outcome, str] = {"ok": "", "failed": "!", "held": "-"}
+_OUTCOMES: dict[str, RunOutcome] = {"": "ok", "!": "failed", "-": "held"}
+_MARKS: dict[RunOutcome, str] = {"ok": "", "failed": "!", "held": "-"}
 _FORM = "a delivery is a label and its marks in the order `'`, `r`, then `!` or `-`, such as `5`, `p0/5'`, `5r!`"
 
 
 def parse(text: str) -> Trace:
     """The trace that `text` writes; `UsageError` names the word that cannot be read and what would be right."""
-    return _Reader(text).trace()
+    return _Parser(text).trace()
 
 
 def spell(word: Word) -> str:
     """One word in the notation, without the name of its consumer."""
     match word:
-        case Deliver(label=label, again=again, outcome=outcome):
+        case Receive(label=label, again=again, outcome=outcome):
             return f"{label}{'r' if again else ''}{_MARKS[outcome]}"
         case Batch(members=members):
             return f"[{' '.join(map(spell, members))}]"
@@ -107,7 +107,7 @@ def _spell_other(word: Word) -> str:
     match word:
         case Kill():
             return "⚡"
-        case Fail(label=label):
+        case FailedSend(label=label):
             return f"|fail {label}"
         case Put(label=label):
             return f"|put {label}"
@@ -144,14 +144,14 @@ def group_of(word: Word) -> str | None:
             return "settle"
         case Kill() | Move() | Evict() | Grow() | Reset():
             return "process"
-        case Put() | Fail():
+        case Put() | FailedSend():
             return "producer"
         case Time():
             return "time"
     return None
 
 
-class _Reader:
+class _Parser:
     """Reads the words from left to right. `at` is the next one, `start` the first one of the word being read."""
 
     def __init__(self, text: str) -> None:
@@ -174,9 +174,9 @@ class _Reader:
         shown = " ".join(self.pieces[self.start : max(self.at, self.start + 1)])
         raise UsageError(f"word {self.start + 1} of the trace, `{shown}`: {why}")
 
-    def log(self) -> tuple[Label, ...]:
+    def log(self) -> tuple[MessageLabel, ...]:
         self.at = 1
-        members: list[Label] = []
+        members: list[MessageLabel] = []
         while self.at < len(self.pieces):
             self.start = self.at
             piece = self.pieces[self.at]
@@ -244,14 +244,14 @@ class _Reader:
     def text(self) -> str:
         return " ".join(self.pieces[self.start : self.at])
 
-    def delivery(self, piece: str) -> Deliver:
+    def delivery(self, piece: str) -> Receive:
         match = _DELIVERY.fullmatch(piece)
         if not match:
             self.fail(self.unreadable(piece))
-        label = Label(match["name"], len(match["copy"]), match["unit"])
+        label = MessageLabel(match["name"], len(match["copy"]), match["unit"])
         if label.name == "end":
             self.fail("`end` is no label; `|end` says that the trace is complete")
-        return Deliver(self.text(), self.consumer, label, bool(match["again"]), _OUTCOMES[match["outcome"]])
+        return Receive(self.text(), self.consumer, label, bool(match["again"]), _OUTCOMES[match["outcome"]])
 
     def unreadable(self, piece: str) -> str:
         jumbled = _JUMBLED.fullmatch(piece)
@@ -272,7 +272,7 @@ class _Reader:
         return f"a label is a number, letters and a number, or letters (`5`, `e12`, `a`); {_FORM}"
 
     def batch(self, piece: str) -> Batch:
-        members: list[Deliver] = []
+        members: list[Receive] = []
         while True:
             inner, closed = (piece[:-1], True) if piece.endswith("]") else (piece, False)
             if inner:
@@ -287,16 +287,16 @@ class _Reader:
             self.fail("the batch is empty; one receive is written `[1 2 3]`")
         return Batch(self.text(), self.consumer, tuple(members))
 
-    def member(self, piece: str) -> Deliver:
+    def member(self, piece: str) -> Receive:
         if piece.startswith(("[", "|", "⚡")) or _CONSUMER.fullmatch(piece) or _SMALL_CONSUMER.fullmatch(piece):
             self.fail(f"`{piece}` cannot stand inside a batch, which holds deliveries only; one receive is `[1 2 3]`")
         return attrs.evolve(self.delivery(piece), text=piece)
 
-    def label_of(self, piece: str) -> Label | None:
+    def label_of(self, piece: str) -> MessageLabel | None:
         match = _DELIVERY.fullmatch(piece)
         if not match or match["again"] or match["outcome"]:
             return None
-        return Label(match["name"], len(match["copy"]), match["unit"])
+        return MessageLabel(match["name"], len(match["copy"]), match["unit"])
 
     def verb(self, piece: str) -> Word:
         name, glued, value = piece.partition("=")
@@ -326,7 +326,7 @@ class _Reader:
         return {
             "c": self.commit,
             "put": lambda value: Put(self.text(), self.label("put", value)),
-            "fail": lambda value: Fail(self.text(), self.label("fail", value)),
+            "fail": lambda value: FailedSend(self.text(), self.label("fail", value)),
             "move": self.move,
             "evict": lambda value: Evict(self.text(), *self.hand_over("evict", value)),
             "grow": self.grow,
@@ -334,7 +334,7 @@ class _Reader:
             "t": self.time,
         }
 
-    def label(self, verb: str, value: str) -> Label:
+    def label(self, verb: str, value: str) -> MessageLabel:
         label = self.label_of(value)
         if label is None:
             letters = "; a label may not end in r, which is the mark for `again`" if value.endswith("r") else ""

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 import attrs
 
-Outcome: TypeAlias = Literal["ok", "failed", "held"]
+RunOutcome: TypeAlias = Literal["ok", "failed", "held"]
 Settlement: TypeAlias = Literal["ack", "nack", "expire", "dead", "drop"]
 
 
@@ -15,7 +15,7 @@ QUOTE = "'"
 
 
 @attrs.frozen
-class Label:
+class MessageLabel:
     """One broker message: `p0/1'` is the first copy of the payload `1`, in the unit `p0`."""
 
     name: str
@@ -28,14 +28,14 @@ class Label:
 
 
 @attrs.frozen
-class Deliver:
+class Receive:
     """A message was handed to a consumer: run (`ok`), refused by its handler (`failed`), or not run (`held`)."""
 
     text: str = attrs.field(eq=False)
     consumer: str
-    label: Label
+    label: MessageLabel
     again: bool = False
-    outcome: Outcome = "ok"
+    outcome: RunOutcome = "ok"
 
 
 @attrs.frozen
@@ -44,7 +44,7 @@ class Batch:
 
     text: str = attrs.field(eq=False)
     consumer: str
-    members: tuple[Deliver, ...]
+    members: tuple[Receive, ...]
 
 
 @attrs.frozen
@@ -61,7 +61,7 @@ class Commit:
 
     text: str = attrs.field(eq=False)
     consumer: str
-    label: Label | None
+    label: MessageLabel | None
     unit: str | None = None
     refused: bool = False
 
@@ -73,7 +73,7 @@ class Settle:
     text: str = attrs.field(eq=False)
     consumer: str
     what: Settlement
-    label: Label
+    label: MessageLabel
 
 
 @attrs.frozen
@@ -81,15 +81,15 @@ class Put:
     """The broker accepted a payload as a new message, at the tail."""
 
     text: str = attrs.field(eq=False)
-    label: Label
+    label: MessageLabel
 
 
 @attrs.frozen
-class Fail:
+class FailedSend:
     """An attempt to send failed, or got no answer; where one is listed, no other did."""
 
     text: str = attrs.field(eq=False)
-    label: Label
+    label: MessageLabel
 
 
 @attrs.frozen
@@ -124,7 +124,7 @@ class Reset:
     """The position jumps to `to` (None: the end of what was read), because the offset was lost or set."""
 
     text: str = attrs.field(eq=False)
-    to: Label | None
+    to: MessageLabel | None
 
 
 @attrs.frozen
@@ -142,7 +142,17 @@ class End:
     text: str = attrs.field(eq=False)
 
 
-Word: TypeAlias = Deliver | Batch | Kill | Commit | Settle | Put | Fail | Move | Evict | Grow | Reset | Time | End
+Word: TypeAlias = Receive | Batch | Kill | Commit | Settle | Put | FailedSend | Move | Evict | Grow | Reset | Time | End
+
+
+def deliveries(word: Word) -> tuple[Receive, ...]:
+    """The deliveries of a word, in the order in which they were run."""
+    match word:
+        case Receive():
+            return (word,)
+        case Batch(members=members):
+            return members
+    return ()
 
 
 @attrs.frozen
@@ -150,7 +160,7 @@ class Trace:
     """A parsed trace: its words, the content of the log if that was given, and the groups of verbs that occur."""
 
     words: tuple[Word, ...]
-    log: tuple[Label, ...] | None = None
+    log: tuple[MessageLabel, ...] | None = None
     groups: frozenset[str] = frozenset()
 
 

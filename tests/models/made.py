@@ -11,7 +11,7 @@ from chaoskit import Event, Stream
 from chaoskit.brokers import Settings
 from chaoskit.search.plans import Plans
 from chaoskit.traces import parse
-from chaoskit.traces.tokens import Batch, Deliver, natural_key
+from chaoskit.traces.tokens import Batch, Receive, natural_key
 from chaoskit.values.faults import Fault
 from chaoskit.values.schedule import Do, Raw
 
@@ -32,9 +32,9 @@ def sent(seen: str) -> Stream:
 def order(seen: str) -> list[Run]:
     """The attempts that a trace shows, in order; of what was only handed over, none. A log alone is read once."""
     trace = parse(seen)
-    shown: list[Deliver] = []
+    shown: list[Receive] = []
     for word in trace.words:
-        shown += word.members if isinstance(word, Batch) else [word] if isinstance(word, Deliver) else []
+        shown += word.members if isinstance(word, Batch) else [word] if isinstance(word, Receive) else []
     runs = [(natural_key(each.label.name)[0], each.outcome == "failed") for each in shown if each.outcome != "held"]
     return runs or [(natural_key(label.name)[0], False) for label in trace.log or ()]
 

@@ -12,14 +12,14 @@ from chaoskit.traces.notation import spell, spell_trace
 from chaoskit.traces.tokens import (
     Batch,
     Commit,
-    Deliver,
     End,
     Evict,
     Grow,
     Kill,
-    Label,
+    MessageLabel,
     Move,
     Put,
+    Receive,
     Reset,
     Settle,
     Time,
@@ -30,39 +30,39 @@ from chaoskit.traces.tokens import (
 from chaoskit.values.errors import UsageError
 
 DELIVERIES = {
-    "5": Deliver("5", "A", Label("5")),
-    "e12": Deliver("e12", "A", Label("e12")),
-    "a": Deliver("a", "A", Label("a")),
-    "5!": Deliver("5!", "A", Label("5"), outcome="failed"),
-    "5-": Deliver("5-", "A", Label("5"), outcome="held"),
-    "5r": Deliver("5r", "A", Label("5"), again=True),
-    "5''r!": Deliver("5''r!", "A", Label("5", 2), again=True, outcome="failed"),
-    "p0/5'": Deliver("p0/5'", "A", Label("5", 1, "p0")),
-    "alice/e3r-": Deliver("alice/e3r-", "A", Label("e3", 0, "alice"), again=True, outcome="held"),
-    "B:5": Deliver("B:5", "B", Label("5")),
-    "C12: 5": Deliver("C12: 5", "C12", Label("5")),
-    "B2": Deliver("B2", "A", Label("B2")),
+    "5": Receive("5", "A", MessageLabel("5")),
+    "e12": Receive("e12", "A", MessageLabel("e12")),
+    "a": Receive("a", "A", MessageLabel("a")),
+    "5!": Receive("5!", "A", MessageLabel("5"), outcome="failed"),
+    "5-": Receive("5-", "A", MessageLabel("5"), outcome="held"),
+    "5r": Receive("5r", "A", MessageLabel("5"), again=True),
+    "5''r!": Receive("5''r!", "A", MessageLabel("5", 2), again=True, outcome="failed"),
+    "p0/5'": Receive("p0/5'", "A", MessageLabel("5", 1, "p0")),
+    "alice/e3r-": Receive("alice/e3r-", "A", MessageLabel("e3", 0, "alice"), again=True, outcome="held"),
+    "B:5": Receive("B:5", "B", MessageLabel("5")),
+    "C12: 5": Receive("C12: 5", "C12", MessageLabel("5")),
+    "B2": Receive("B2", "A", MessageLabel("B2")),
 }
 
 VERBS: dict[str, Word] = {
     "⚡": Kill("⚡", "A"),
     "B:⚡": Kill("B:⚡", "B"),
-    "|c=5": Commit("|c=5", "A", Label("5")),
-    "|c 5": Commit("|c 5", "A", Label("5")),
-    "|c=9!": Commit("|c=9!", "A", Label("9"), refused=True),
-    "|c=p0/5": Commit("|c=p0/5", "A", Label("5", 0, "p0"), "p0"),
+    "|c=5": Commit("|c=5", "A", MessageLabel("5")),
+    "|c 5": Commit("|c 5", "A", MessageLabel("5")),
+    "|c=9!": Commit("|c=9!", "A", MessageLabel("9"), refused=True),
+    "|c=p0/5": Commit("|c=p0/5", "A", MessageLabel("5", 0, "p0"), "p0"),
     "|c=end": Commit("|c=end", "A", None),
     "B:|c=p0/end": Commit("B:|c=p0/end", "B", None, "p0"),
-    "|ack 2": Settle("|ack 2", "A", "ack", Label("2")),
-    "|nack=2": Settle("|nack=2", "A", "nack", Label("2")),
-    "B:|expire 1": Settle("B:|expire 1", "B", "expire", Label("1")),
-    "|dead 1'": Settle("|dead 1'", "A", "dead", Label("1", 1)),
-    "|drop p0/3": Settle("|drop p0/3", "A", "drop", Label("3", 0, "p0")),
-    "|put 1'": Put("|put 1'", Label("1", 1)),
+    "|ack 2": Settle("|ack 2", "A", "ack", MessageLabel("2")),
+    "|nack=2": Settle("|nack=2", "A", "nack", MessageLabel("2")),
+    "B:|expire 1": Settle("B:|expire 1", "B", "expire", MessageLabel("1")),
+    "|dead 1'": Settle("|dead 1'", "A", "dead", MessageLabel("1", 1)),
+    "|drop p0/3": Settle("|drop p0/3", "A", "drop", MessageLabel("3", 0, "p0")),
+    "|put 1'": Put("|put 1'", MessageLabel("1", 1)),
     "|evict A>B": Evict("|evict A>B", "A", "B"),
     "|move A>B": Move("|move A>B", "A", "B"),
     "|grow 12": Grow("|grow 12", 12),
-    "|reset 100": Reset("|reset 100", Label("100")),
+    "|reset 100": Reset("|reset 100", MessageLabel("100")),
     "|reset end": Reset("|reset end", None),
     "|t=299s": Time("|t=299s", 299),
     "|t=5m": Time("|t=5m", 300),
@@ -96,7 +96,7 @@ def test_a_consumer_is_in_force_until_the_next() -> None:
 
 def test_the_log_stands_in_front() -> None:
     """Up to the `;`, or all of it."""
-    assert parse("log: p0/2 1 1' ; 2").log == (Label("2", 0, "p0"), Label("1"), Label("1", 1))
+    assert parse("log: p0/2 1 1' ; 2").log == (MessageLabel("2", 0, "p0"), MessageLabel("1"), MessageLabel("1", 1))
     assert parse("log: 2 1").words == ()
     assert parse("2 1").log is None
 

@@ -6,12 +6,11 @@ reason in which the given words stand.
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from chaoskit.brokers import Debezium, EventHubs, Kafka, Kinesis, Outbox, RabbitMQStream, Settings
 from chaoskit.values.errors import UsageError
+from models.calls import calls_to_judge
 
 KAFKA = Kafka()
 JAVA = Kafka(idempotent_producer=False)
@@ -397,13 +396,14 @@ def test_a_verb_that_could_be_in_several_units_is_a_mistake() -> None:
     assert KAFKA.permits("p0/5 p1/7! |dead 7 p1/8")
 
 
-def test_a_long_trace_is_judged_in_well_under_50_milliseconds() -> None:
+MOST_CALLS = 500_000
+"""Of functions, for one trace: a tenth of a second or so. Calls are counted, as a loaded machine is slow."""
+
+
+@pytest.mark.parametrize("broker", [JAVA, AHEAD, PARALLEL, FUNCTION, HUB, KCL, DEBEZIUM, FLAG])
+def test_a_long_trace_is_judged_with_few_calls(broker: Settings) -> None:
     """60 words over 12 messages, most of them explained by something unseen."""
     numbers = range(1, 13)
     words = [str(n) for n in numbers] + [f"{n}r" for n in range(3, 13)] + [f"B:{n}r" for n in range(4, 13)]
     words += [f"A:{n}r" for n in range(5, 13)] + [f"B:{n}r" for n in range(6, 13)] + [f"{n}'" for n in numbers]
-    for broker in (JAVA, AHEAD, PARALLEL, FUNCTION, HUB, KCL, DEBEZIUM, FLAG):
-        broker.permits("1")
-        start = time.perf_counter()
-        broker.permits(" ".join(words[:60]))
-        assert time.perf_counter() - start < 0.5, broker
+    assert calls_to_judge(broker, " ".join(words[:60])) < MOST_CALLS

@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain, combinations, islice, product
 
-from chaoskit.traces.log.layout import Record, deliveries
-from chaoskit.traces.log.rules import LogRules
+from chaoskit.traces.log.layout import RecordId
+from chaoskit.traces.log.rules import Check, LogRules
 from chaoskit.traces.tokens import (
     Batch,
-    Deliver,
     End,
     Evict,
     Grow,
     Kill,
-    Label,
+    MessageLabel,
     Move,
     Put,
+    Receive,
     Reset,
     Settle,
     Trace,
+    deliveries,
     natural_key,
 )
 
-Refusal = tuple[int, tuple[str, ...]]
+Refused = tuple[int, tuple[str, ...]]
+"""The number of a word, and the sentences against it."""
 
-Pass = Callable[[LogRules, Trace], Refusal | None]
 
-
-def _moments(trace: Trace, unit: str | None) -> Iterator[tuple[int, Deliver]]:
+def _moments(trace: Trace, unit: str | None) -> Iterator[tuple[int, Receive]]:
     for index, word in enumerate(trace.words):
         for member in deliveries(word):
             if member.label.unit == unit:
                 yield index, member
 
 
-def left(rules: LogRules, trace: Trace) -> dict[Record, int]:
-    """When each record first left its log for the dead letters or for a retry topic, wherever that was."""
-    found: dict[Record, int] = {}
-    failures: dict[Record, int] = {}
+def set_aside_at(rules: LogRules, trace: Trace) -> dict[RecordId, int]:
+    """When each record first set_aside_at its log for the dead letters or for a retry topic, wherever that was."""
+    found: dict[RecordId, int] = {}
+    failures: dict[RecordId, int] = {}
     limit = 1 if rules.on_error == "retry_topic" else rules.max_attempts
     for index, word in enumerate(trace.words):
         for member in deliveries(word):
@@ -52,9 +52,9 @@ def left(rules: LogRules, trace: Trace) -> dict[Record, int]:
     return found
 
 
-def _copies_of_left(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Record]:
+def _copies_of_left(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[RecordId]:
     """Copies that come back from the dead letters or a retry topic, maybe into another unit."""
-    gone = left(rules, trace)
+    gone = set_aside_at(rules, trace)
     seen = [(index, member.label) for index, member in _moments(trace, unit)]
     seen += [(index, word.label) for index, word in enumerate(trace.words) if isinstance(word, Put | Settle)]
     return frozenset(
@@ -64,18 +64,18 @@ def _copies_of_left(rules: LogRules, trace: Trace, unit: str | None) -> frozense
     )
 
 
-def redriven(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Record]:
+def redriven(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[RecordId]:
     """Copies that were put back into the same log, which is no send of its producer."""
     copies = _copies_of_left(rules, trace, unit)
     return copies & _put_here(trace, unit) if rules.on_error == "retry_topic" else copies
 
 
-def redriven_choices(rules: LogRules, trace: Trace, unit: str | None) -> list[frozenset[Record]]:
+def redriven_choices(rules: LogRules, trace: Trace, unit: str | None) -> list[frozenset[RecordId]]:
     """Which later copies of a dead letter were put back, and which were sent: all of them, or at most one for each
     time that it was dead-lettered (the others may be put back in another unit)."""
     every = redriven(rules, trace, unit)
     gone = [word.label for word in trace.words if isinstance(word, Settle) and word.what == "dead"]
-    ways: list[list[tuple[Record, ...]]] = []
+    ways: list[list[tuple[RecordId, ...]]] = []
     for name in sorted({name for name, _ in every}):
         copies = sorted(record for record in every if record[0] == name)
         times = sum(label.name == name for label in gone)
@@ -87,15 +87,17 @@ def redriven_choices(rules: LogRules, trace: Trace, unit: str | None) -> list[fr
 
 
 MOST_CHOICES = 24
+"""Ways to tell copies that were put back from copies that were sent. A payload with many
+dead letters and copies is rare, and each way costs a reading of the unit."""
 
 
-def _put_here(trace: Trace, unit: str | None) -> frozenset[Record]:
+def _put_here(trace: Trace, unit: str | None) -> frozenset[RecordId]:
     """What a trace puts into a unit by its name."""
     puts = [word.label for word in trace.words if isinstance(word, Put)]
     return frozenset((label.name, label.copy) for label in puts if unit is not None and label.unit == unit)
 
 
-def elsewhere(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Record]:
+def in_retry_topic(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[RecordId]:
     """Copies that are read from a retry topic beside the log."""
     if rules.on_error != "retry_topic":
         return frozenset()
@@ -107,10 +109,10 @@ def elsewhere(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[Reco
     return (_copies_of_left(rules, trace, unit) | early) - _put_here(trace, unit)
 
 
-def marks(rules: LogRules, trace: Trace) -> Refusal | None:
+def marks(rules: LogRules, trace: Trace) -> Refused | None:
     """`r` says that the record was shown before in this trace, and it is needed where it was."""
-    shown: set[Label] = set()
-    done: set[Label] = set()
+    shown: set[MessageLabel] = set()
+    done: set[MessageLabel] = set()
     for index, word in enumerate(trace.words):
         for member in deliveries(word):
             if member.again and member.label not in shown:
@@ -126,11 +128,11 @@ def marks(rules: LogRules, trace: Trace) -> Refusal | None:
     return None
 
 
-def puts(rules: LogRules, trace: Trace) -> Refusal | None:
+def puts(rules: LogRules, trace: Trace) -> Refused | None:
     """Where puts are listed, a copy exists from its put on, and nothing is read before it was accepted."""
     if "producer" not in trace.groups:
         return None
-    moments: dict[Label, int] = {}
+    moments: dict[MessageLabel, int] = {}
     for index, word in enumerate(trace.words):
         if isinstance(word, Put):
             if word.label in moments:
@@ -148,7 +150,7 @@ def puts(rules: LogRules, trace: Trace) -> Refusal | None:
     return None
 
 
-def growth(rules: LogRules, trace: Trace) -> Refusal | None:
+def growth(rules: LogRules, trace: Trace) -> Refused | None:
     """The number of units can change only as this broker changes it."""
     count = rules.units
     for index, word in enumerate(trace.words):
@@ -162,11 +164,9 @@ def growth(rules: LogRules, trace: Trace) -> Refusal | None:
     return None
 
 
-def polls(rules: LogRules, trace: Trace) -> Refusal | None:
+def polls(rules: LogRules, trace: Trace) -> Refused | None:
     """A batch in brackets is what one poll or one invocation can hand over; dead letters need somebody to set aside."""
     limit, named = rules.max_poll_records, rules.poll_word
-    if rules.reads == "lambda":
-        limit, named = rules.batch_size, "batch_size"
     for index, word in enumerate(trace.words):
         if isinstance(word, Settle) and word.what == "dead" and not rules.dead_letters:
             hint = f" ({rules.dead_hint} would)" if rules.dead_hint else ""
@@ -176,59 +176,21 @@ def polls(rules: LogRules, trace: Trace) -> Refusal | None:
     return None
 
 
-def parents(rules: LogRules, trace: Trace) -> Refusal | None:
-    """After a reshard, a child is read only when its parent was read to the end."""
-    if not rules.parent_first:
-        return None
-    grown, before = False, set[str]()
-    started: dict[str, str] = {}
-    for index, word in enumerate(trace.words):
-        grown = grown or isinstance(word, Grow)
-        if isinstance(word, Put) and not grown:
-            before.add(word.label.unit or "")  # a parent that was never read is a parent, too
-        for member in deliveries(word):
-            unit = member.label.unit or ""
-            if unit in started:
-                child = started[unit]
-                return index, (
-                    f"{child} is read only after the end of its parent {unit}, and {member.label.name} was left there",
-                )
-            if (unit not in before and grown) or unit.startswith("child"):
-                started |= dict.fromkeys(_parents(unit, before, trace), unit)
-            elif not grown:
-                before.add(unit)
-                started |= {
-                    parent: unit for parent in _units(trace) if parent and unit != parent and unit.startswith(parent)
-                }
-    return None
-
-
-def _units(trace: Trace) -> set[str]:
-    return {member.label.unit or "" for word in trace.words for member in deliveries(word)}
-
-
-def _parents(unit: str, before: set[str], trace: Trace) -> set[str]:
-    """By the name (`s0` of `s0.1`, `parent` of `child`); if there was one unit only, that one."""
-    known = _units(trace) - {unit}
-    named = {parent for parent in known if parent and (unit.startswith(parent) or parent.startswith("parent"))}
-    return named or (before if len(before) == 1 else set())
-
-
-def restarts(rules: LogRules, trace: Trace) -> Refusal | None:
+def restarts(rules: LogRules, trace: Trace) -> Refused | None:
     """Where restarts are listed, a source sends a suffix again only after one."""
-    if rules.writes not in ("capture", "outbox") or "process" not in trace.groups or rules.application_resends:
+    if not rules.writes.sends_again_after_restart or "process" not in trace.groups:
         return None
     restarted, shown = False, set[tuple[str | None, str]]()
     for index, word in enumerate(trace.words):
         restarted = restarted or isinstance(word, Kill | Evict | Move)
         for label in (member.label for member in deliveries(word)):
-            if label.copy and (label.unit, label.name) in shown and not restarted and rules.relays == 1:
+            if label.copy and (label.unit, label.name) in shown and not restarted:
                 return index, (f"{label} is sent again only after a restart, and none is listed before it",)
             shown.add((label.unit, label.name))
     return None
 
 
-def retries(rules: LogRules, trace: Trace) -> Refusal | None:
+def retries(rules: LogRules, trace: Trace) -> Refused | None:
     """A complete trace has seen every retry to its end."""
     if rules.on_error != "retry_topic" or not isinstance(trace.words[-1:] and trace.words[-1], End):
         return None
@@ -250,27 +212,23 @@ def from_end(rules: LogRules, unit: str | None) -> bool:
     return rules.new_units_at_latest and number.isdecimal() and int(number) >= (rules.units or 0)
 
 
-def first_records(rules: LogRules, trace: Trace) -> Refusal | None:
+def first_records(rules: LogRules, trace: Trace) -> Refused | None:
     """A complete trace that lists its puts has read them from the first one on."""
-    said = {type(word) for word in trace.words}
-    if not said.issuperset({Put, End}) or Reset in said or rules.start_at_latest or rules.commit_ahead:
+    kinds = {type(word) for word in trace.words}
+    if not kinds.issuperset({Put, End}) or Reset in kinds or rules.start_at_latest or rules.commit_ahead:
         return None
+    passes_over = rules.writes.passes_over
     shown = [member.label for word in trace.words for member in deliveries(word)]
     done = {*shown, *(word.label for word in trace.words if isinstance(word, Settle))}
     sent = [word.label for word in trace.words if isinstance(word, Put)]
     for number, label in enumerate(sent):
         first = next((other for other in shown if other.unit == label.unit), None)
         started = first is not None and (first not in sent or sent.index(first) < number)
-        over = rules.cursor_skips and (rules.writes != "outbox" or _behind_a_later_one(label, sent[:number]))
+        over = passes_over and passes_over(label.name, (o.name for o in sent[:number] if o.unit == label.unit))
         if label in done or started or over or from_end(rules, label.unit):
             continue
         return len(trace.words) - 1, (f"the trace is not complete: {label} must still be run",)
     return None
 
 
-def _behind_a_later_one(label: Label, before: Sequence[Label]) -> bool:
-    """A row that became visible behind one with a higher id: a cursor on ids passes it over."""
-    return any(other.unit == label.unit and natural_key(other.name) > natural_key(label.name) for other in before)
-
-
-PASSES: tuple[Pass, ...] = (marks, puts, growth, polls, parents, restarts, retries, first_records)
+CHECKS: tuple[Check, ...] = (marks, puts, growth, polls, restarts, retries, first_records)

@@ -2,220 +2,211 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+
 import attrs
 
-from chaoskit.traces.log.layout import deliveries
-from chaoskit.traces.log.state import View
-from chaoskit.traces.tokens import Batch, Deliver, End, Kill, Reset, Settle, Word
+from chaoskit.traces.log.lane import Lane
+from chaoskit.traces.tokens import Batch, End, Kill, Receive, Reset, Settle, Word, deliveries
 
-Range = tuple[int, int, int]
+PendingBatch = tuple[int, int, int]
 """First and last place of a batch that is invoked again, and how often that was done already."""
 
 
 @attrs.frozen
-class State:
-    """`pending` are the ranges to invoke again, the next one first; `open` is the invocation in progress."""
+class BatchState:
+    """What may be true of one shard: where it is read, and which batches are to be invoked again."""
 
     following: int | None = None
     """The first record of the next new batch; None: wherever the trace begins."""
-    pending: tuple[Range, ...] = ()
-    last: Range | None = None
+    pending: tuple[PendingBatch, ...] = ()
+    """The next one first."""
+    last: PendingBatch | None = None
     """The batch that succeeded last, which a lost answer would bring again."""
     open: tuple[int, int] | None = None
     """First record and next one of an invocation that is written without brackets."""
     failed: int | None = None
     """The lowest record that failed in it."""
     used: int = 0
+    """How often it was invoked again already."""
+    cut_off: bool = False
+    """A record was dropped in the middle of an invocation. What can follow is not known, so nothing is permitted."""
 
 
-class LambdaReader:
-    """All that can be true of one shard, or of one key where keys are invoked side by side, after each word."""
+class BatchMachine:
+    """What one word does to one state of a shard, or of one key where keys are invoked side by side."""
 
-    def __init__(self, view: View) -> None:
-        self.view = view
-        self.rules = view.rules
-        self.states = {State()}
-        self.dropping = False
-        """Whether the word that is read says that a batch is given up."""
+    def __init__(
+        self, lane: Lane, *, batch_size: int, bisects: bool, partial_answers: bool, most_retries: int | None
+    ) -> None:
+        self.lane = lane
+        self.batch_size = batch_size
+        self.bisects = bisects
+        self.partial_answers = partial_answers
+        """The function answers which records failed, and only what follows the first of them is invoked again."""
+        self.most_retries = most_retries
 
-    def read(self, word: Word) -> tuple[str, ...]:
+    def start(self) -> BatchState:
+        return BatchState()
+
+    def step(self, state: BatchState, word: Word) -> Iterable[BatchState | str]:
         match word:
-            case Deliver() | Batch():
-                found = self.invoke(word)
+            case Receive() | Batch():
+                return self.invoke(state, word)
             case Kill():
-                found = {after for state in self.states for after in self.killed(state)}
+                return self.kill(state)
             case Settle():
-                return self.settle(word)
+                return self.settle(state, word)
             case Reset(to=to):
-                place = None if to is None else self.view.layout.place(to)
-                found = {State(place)}
+                return [BatchState(None if to is None else self.lane.layout.place(to))]
             case End():
-                found = {state for state in self.states if self.complete(state)}
-            case _:
-                return ()
-        if not found:
-            return (self.why(word),)
-        self.states = found
-        return ()
+                return [state] if self.is_complete(state) else []
+        return [state]
 
-    def invoke(self, word: Deliver | Batch) -> set[State]:
-        places = [self.view.layout.index[member.label.name, member.label.copy] for member in deliveries(word)]
-        failed = next((place for m, place in zip(deliveries(word), places, strict=True) if m.outcome == "failed"), None)
-        if isinstance(word, Batch):
-            return {
-                after
-                for state in self.states
-                for now in self.closed(state)
-                for after in self.batch(now, places, failed)
-            }
-        found = {after for state in self.states for after in self.longer(state, places[0], failed)}
-        for state in self.states:
-            for now in self.closed(state):
-                found |= self.begun(now, places[0], failed)
-        return found
+    def explain(self, states: Sequence[BatchState], word: Word, against: Sequence[str]) -> tuple[str, ...]:
+        """What had to come next, in one sentence: the states differ in the limits of batches, which are not shown."""
+        if against:
+            return tuple(against[:1])
+        if isinstance(word, End):
+            return ("the trace is not complete: a batch is still to be invoked",)
+        ended = [now for state in states for now in self.closed(state)]
+        named, unit = self.lane.named, self.lane.rules.unit_word
+        pending = min((now.pending[0] for now in ended if now.pending), default=None)
+        if pending is not None:
+            first, last, _ = pending
+            until = "" if first == last else f" to {named(min(last, len(self.lane.layout.entries) - 1))}"
+            text = f"a batch that failed is invoked again as a whole before anything else: {named(first)}{until}"
+            return (f"{text}{self.limit()}",)
+        following = min((now.following for now in ended if now.following is not None), default=None)
+        due = "the next record" if following is None else named(self.lane.following(following))
+        return (f"a {unit} is read in order, batch by batch: {due} comes next{self.limit()}",)
+
+    def limit(self) -> str:
+        return "" if self.most_retries is None else f" (maximum_retry_attempts={self.most_retries})"
+
+    def invoke(self, state: BatchState, word: Receive | Batch) -> Iterator[BatchState]:
+        members = deliveries(word)
+        places = [self.lane.index(member.label) for member in members]
+        failed = next((at for member, at in zip(members, places, strict=True) if member.outcome == "failed"), None)
+        if isinstance(word, Receive):
+            yield from self.longer(state, places[0], failed)
+        for now in self.closed(state):
+            if isinstance(word, Receive):
+                yield from self.begun(now, places[0], failed)
+            else:
+                yield from self.whole_batch(now, places, failed)
 
     # Batches in brackets
 
-    def batch(self, state: State, places: list[int], failed: int | None) -> set[State]:
-        whole = [place for place in range(places[0], places[-1] + 1) if place not in self.view.gone]
-        if places != whole:
-            return set()
+    def whole_batch(self, state: BatchState, places: list[int], failed: int | None) -> Iterator[BatchState]:
         first, last = places[0], places[-1]
-        found: set[State] = set()
+        if places != [place for place in range(first, last + 1) if place not in self.lane.gone]:
+            return
         for now, used in self.starts(state, first):
-            if now.pending and now.pending[0][1] != last:
-                continue
-            found |= self.answered(now, (first, last, used), failed)
-        return found
+            if not now.pending or now.pending[0][1] == last:
+                yield from self.answered(now, (first, last, used), failed)
 
-    def starts(self, state: State, first: int) -> list[tuple[State, int]]:
+    def starts(self, state: BatchState, first: int) -> list[tuple[BatchState, int]]:
         """The states in which a batch may begin here, with the retries it has used."""
         state = self.without_gone(state)
         if state.pending:
             return [(state, state.pending[0][2])] if state.pending[0][0] == first else []
-        found = []
-        if state.following is None or self.view.following(state.following) == first:
-            found.append((state, 0))
-        elif state.last is not None and state.last[0] == first and self.view.free("process"):
-            found.append((attrs.evolve(state, pending=(state.last,)), 0))
-        return found
+        if state.following is None or self.lane.following(state.following) == first:
+            return [(state, 0)]
+        if state.last is not None and state.last[0] == first and self.lane.free("process"):
+            return [(attrs.evolve(state, pending=(state.last,)), 0)]  # the answer of the last invocation was lost
+        return []
 
-    def without_gone(self, state: State) -> State:
+    def without_gone(self, state: BatchState) -> BatchState:
         pending = state.pending
-        while pending and all(place in self.view.gone for place in range(pending[0][0], pending[0][1] + 1)):
+        while pending and self.lane.gone.issuperset(range(pending[0][0], pending[0][1] + 1)):
             pending = pending[1:]
         return attrs.evolve(state, pending=pending)
 
-    def answered(self, state: State, batch: Range, failed: int | None) -> set[State]:
-        """The invocation ended: what is invoked next."""
+    def answered(
+        self, state: BatchState, batch: PendingBatch, failed: int | None, *, gives_up: bool = False
+    ) -> Iterator[BatchState]:
+        """The invocation ended: what is invoked next. `gives_up`: a verb says that batches are given up here."""
         first, last, used = batch
-        rest = state.pending[1:] if state.pending else ()
-        following = last + 1 if not state.pending else state.following
-        done = State(following, rest, (first, last, 0))
+        rest = state.pending[1:]
+        following = state.following if state.pending else last + 1
         if failed is None:
-            return {done}
-        start = failed if self.rules.report_item_failures else first
-        return {State(following, (*ranges, *rest)) for ranges in self.again(start, last, used, start > first)} | (
-            {attrs.evolve(done, last=None)} if self.given_up(start, last, used) else set()
-        )
+            yield BatchState(following, rest, (first, last, 0))
+            return
+        start = failed if self.partial_answers else first
+        for ranges in self.again(start, last, used, shorter=start > first):
+            yield BatchState(following, (*ranges, *rest))
+        if (gives_up or self.lane.free("settle")) and self.is_used_up(start, last, used):
+            yield BatchState(following, rest)
 
-    def given_up(self, start: int, last: int, used: int) -> bool:
-        limit = self.rules.maximum_retry_attempts
-        splits = self.rules.bisect and last > start
-        return 0 <= limit <= used and not splits and (self.dropping or self.view.free("settle"))
+    def is_used_up(self, start: int, last: int, used: int) -> bool:
+        """Whether a batch was invoked as often as it may be; one that can be halved is halved first."""
+        halved = self.bisects and last > start
+        return self.most_retries is not None and used >= self.most_retries and not halved
 
-    def again(self, start: int, last: int, used: int, shorter: bool) -> list[tuple[Range, ...]]:
-        limit = self.rules.maximum_retry_attempts
-        found: list[tuple[Range, ...]] = []
-        if self.rules.bisect and last > start and not shorter:
+    def again(self, start: int, last: int, used: int, *, shorter: bool) -> Iterator[tuple[PendingBatch, ...]]:
+        if self.bisects and last > start and not shorter:
             size = last - start + 1
             for half in {size // 2, (size + 1) // 2}:
-                found.append(((start, start + half - 1, used), (start + half, last, used)))
-        elif limit < 0 or used < limit or shorter:
-            found.append(((start, last, used + 1),))
-        return found
+                yield (start, start + half - 1, used), (start + half, last, used)
+        elif self.most_retries is None or used < self.most_retries or shorter:
+            yield ((start, last, used + 1),)
 
     # Records without brackets: the limits of the invocations are free
 
-    def longer(self, state: State, place: int, failed: int | None) -> set[State]:
-        if state.open is None or self.view.following(state.open[1]) != place:
-            return set()
-        if place - state.open[0] >= self.rules.batch_size:
-            return set()
-        lowest = state.failed if state.failed is not None else failed
-        return {attrs.evolve(state, open=(state.open[0], place + 1), failed=lowest)}
+    def longer(self, state: BatchState, place: int, failed: int | None) -> Iterator[BatchState]:
+        """The invocation in progress goes on with this record."""
+        if state.open is None or self.lane.following(state.open[1]) != place:
+            return
+        if place - state.open[0] < self.batch_size:
+            lowest = state.failed if state.failed is not None else failed
+            yield attrs.evolve(state, open=(state.open[0], place + 1), failed=lowest)
 
-    def begun(self, state: State, place: int, failed: int | None) -> set[State]:
-        found = set()
+    def begun(self, state: BatchState, place: int, failed: int | None) -> Iterator[BatchState]:
+        """A new invocation begins with this record."""
         for now, used in self.starts(state, place):
-            found.add(State(now.following, now.pending, now.last, (place, place + 1), failed, used))
-        return found
+            yield BatchState(now.following, now.pending, now.last, (place, place + 1), failed, used)
 
-    def closed(self, state: State) -> list[State]:
+    def closed(self, state: BatchState, *, gives_up: bool = False) -> Iterator[BatchState]:
         """The states after the open invocation ended, in each way in which it can have ended."""
         if state.open is None:
-            return [state]
+            yield from [] if state.cut_off else [state]
+            return
         first, behind = state.open
         bare = attrs.evolve(state, open=None, failed=None, used=0)
         if state.failed is None:
-            if state.pending and state.pending[0][1] >= behind:
-                return []
-            return list(self.answered(bare, (first, behind - 1, state.used), None))
-        longest = min(first + self.rules.batch_size, len(self.view.layout.entries) + 1)
+            if not state.pending or state.pending[0][1] < behind:
+                yield from self.answered(bare, (first, behind - 1, state.used), None, gives_up=gives_up)
+            return
+        # What follows a failure in its batch was not run, so the batch may be longer than what is shown of it.
+        longest = min(first + self.batch_size, len(self.lane.layout.entries) + 1)
         ends = [state.pending[0][1] + 1] if state.pending else range(behind, max(behind, longest) + 1)
-        found: set[State] = set()
         for end in ends:
-            found |= self.answered(bare, (first, end - 1, state.used), state.failed)
-        return list(found)
+            yield from self.answered(bare, (first, end - 1, state.used), state.failed, gives_up=gives_up)
 
     # Other words
 
-    def killed(self, state: State) -> set[State]:
+    def kill(self, state: BatchState) -> Iterator[BatchState]:
         """The function died or timed out: its batch failed, or the answer of the last one was lost."""
-        found: set[State] = set()
         if state.open is not None:
             failed = state.failed if state.failed is not None else state.open[0]
-            for now in self.closed(attrs.evolve(state, failed=failed)):
-                found.add(now)
+            yield from self.closed(attrs.evolve(state, failed=failed))
         for now in self.closed(state):
-            found.add(now)
+            yield now
             if now.last is not None and not now.pending:
-                found.add(attrs.evolve(now, pending=(now.last,)))
-        return found
+                yield attrs.evolve(now, pending=(now.last,))
 
-    def settle(self, word: Settle) -> tuple[str, ...]:
-        if word.what in ("drop", "dead"):
-            self.view.gone.add(self.view.layout.index[word.label.name, word.label.copy])
-            self.dropping = True
-            self.states = {self.without_gone(now) for state in self.states for now in self.closed(state)}
-            self.dropping = False
-            return ()
-        return ("a function that reads a stream settles no single message: it answers for its batch",)
+    def settle(self, state: BatchState, word: Settle) -> Iterator[BatchState | str]:
+        if word.what not in ("drop", "dead"):
+            yield "a function that reads a stream settles no single message: it answers for its batch"
+            return
+        ended = list(self.closed(state, gives_up=True))
+        for now in ended:
+            yield self.without_gone(now)
+        if not ended:
+            yield BatchState(cut_off=True)
 
-    def complete(self, state: State) -> bool:
-        end = self.view.layout.end
-        return any(
-            not now.pending and self.view.following(now.following or 0) >= end
-            for now in map(self.without_gone, self.closed(state))
-        )
-
-    def why(self, word: Word) -> str:
-        if isinstance(word, End):
-            return "the trace is not complete: a batch is still to be invoked"
-        pending = sorted({now.pending[0] for state in self.states for now in self.closed(state) if now.pending})
-        if pending:
-            first, last, used = pending[0]
-            named = self.view.named
-            batch = (
-                named(first)
-                if first == last
-                else f"{named(first)} to {named(min(last, len(self.view.layout.entries) - 1))}"
-            )
-            return f"a batch that failed is invoked again as a whole before anything else: {batch}{self.limit(used)}"
-        dues = {now.following for state in self.states for now in self.closed(state) if now.following is not None}
-        due = self.view.named(self.view.following(min(dues))) if dues else "the next record"
-        return f"a {self.rules.unit_word} is read in order, batch by batch: {due} comes next{self.limit(0)}"
-
-    def limit(self, used: int) -> str:
-        limit = self.rules.maximum_retry_attempts
-        return f" (maximum_retry_attempts={limit})" if limit >= 0 else ""
+    def is_complete(self, state: BatchState) -> bool:
+        end = self.lane.layout.end
+        ended = map(self.without_gone, self.closed(state))
+        return any(not now.pending and self.lane.following(now.following or 0) >= end for now in ended)

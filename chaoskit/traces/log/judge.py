@@ -4,52 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
 
 import attrs
 
 from chaoskit.traces.answer import Permitted, refused
-from chaoskit.traces.log.across_units import PASSES, elsewhere, from_end, redriven_choices
-from chaoskit.traces.log.batches import LambdaReader
-from chaoskit.traces.log.cursor import CursorReader
-from chaoskit.traces.log.layout import Layout, Passes, Record, deliveries, label_of, layouts, units_of
-from chaoskit.traces.log.parallel import ParallelReader
+from chaoskit.traces.log.across_units import CHECKS, from_end, in_retry_topic, redriven_choices
+from chaoskit.traces.log.lane import Lane
+from chaoskit.traces.log.layout import LogLayout, RecordId, label_of, layouts, units_of
 from chaoskit.traces.log.producer import displaced_without_failure, first_unwritable
 from chaoskit.traces.log.rules import LogRules
-from chaoskit.traces.log.state import View
+from chaoskit.traces.machine import judge
 from chaoskit.traces.notation import spell
 from chaoskit.traces.tokens import (
     Batch,
     Commit,
-    Deliver,
     Evict,
-    Fail,
+    FailedSend,
     Grow,
-    Label,
+    MessageLabel,
     Move,
     Put,
+    Receive,
     Reset,
     Settle,
     Time,
     Trace,
     Word,
+    deliveries,
     natural_key,
 )
 from chaoskit.values.errors import UsageError
-
-
-class Reader(Protocol):
-    """Keeps all that can be true of one unit, and moves it by one word."""
-
-    def read(self, word: Word) -> tuple[str, ...]:
-        """The sentences that refuse the word, or nothing."""
-
-
-READERS: dict[str, Callable[[View], Reader]] = {
-    "cursor": CursorReader,
-    "parallel": ParallelReader,
-    "lambda": LambdaReader,
-}
 
 
 @attrs.frozen
@@ -67,7 +51,7 @@ def judge_log(rules: LogRules, trace: Trace) -> Permitted:
     The first impossible word ends the shortest beginning of the trace that cannot be made, whatever follows.
     Raises `UsageError` for a verb whose message could be in several units.
     """
-    trace = _placed(trace)
+    trace = _with_units(trace)
     found = _refusal(rules, trace)
     if found is None:
         return Permitted(True)
@@ -89,6 +73,7 @@ def judge_log(rules: LogRules, trace: Trace) -> Permitted:
 def _shortest(beginning: Callable[[int], Refusal | None], guess: int, whole: int) -> int:
     """The length of the shortest beginning that is refused, when the whole is; mostly it ends behind the guess."""
     possible, impossible = 0, whole
+    # Where the guess is right, two readings of the trace are enough; else it is found by halving.
     for end in (guess + 1, guess):
         if possible < end < impossible:
             possible, impossible = (end, impossible) if beginning(end) is None else (possible, end)
@@ -106,16 +91,16 @@ def _refusal(rules: LogRules, trace: Trace) -> Refusal | None:
     found: list[Refusal] = []
     lanes = _by_key(trace) if rules.parallel_keys else trace
     for unit in units_of(lanes):
-        answer = _unit(rules, lanes, unit)
+        answer = _judge_unit(rules, lanes, unit)
         if answer is not None and answer.of_log:
             return answer
         if answer is not None:
             found.append(answer)
-    found += [Refusal(*refusal) for check in PASSES if (refusal := check(rules, trace)) is not None]
-    return _first(found)
+    found += [Refusal(*refusal) for check in (*CHECKS, *rules.checks) if (refusal := check(rules, trace)) is not None]
+    return _earliest(found)
 
 
-def _first(found: Sequence[Refusal]) -> Refusal | None:
+def _earliest(found: Sequence[Refusal]) -> Refusal | None:
     """The earliest of them, with the sentences of all that are as early."""
     if not found:
         return None
@@ -124,7 +109,7 @@ def _first(found: Sequence[Refusal]) -> Refusal | None:
     return Refusal(first, tuple(dict.fromkeys(texts)))
 
 
-def _placed(trace: Trace) -> Trace:
+def _with_units(trace: Trace) -> Trace:
     """The same trace with a unit for each verb that leaves it out."""
     units = [member.label.unit for word in trace.words for member in deliveries(word)]
     if None in units or not any(units):
@@ -158,75 +143,64 @@ def _with_unit(trace: Trace, word: Word, units: set[str | None]) -> Word:
 def _by_key(trace: Trace) -> Trace:
     """The same trace with a unit for each key: the letters of a label, or a bare number itself."""
 
-    def lane(label: Label) -> Label:
+    def of_key(label: MessageLabel) -> MessageLabel:
         letters = natural_key(label.name)[1] or label.name
         return attrs.evolve(label, unit=f"{label.unit or ''}:{letters}")
 
     def here(word: Word) -> Word:
         match word:
-            case Deliver(label=label) | Settle(label=label) | Put(label=label):
-                return attrs.evolve(word, label=lane(label))
+            case Receive(label=label) | Settle(label=label) | Put(label=label):
+                return attrs.evolve(word, label=of_key(label))
             case Batch(members=members):
-                return attrs.evolve(word, members=tuple(attrs.evolve(m, label=lane(m.label)) for m in members))
-            case Reset(to=Label() as to):
-                return attrs.evolve(word, to=lane(to))
+                return attrs.evolve(word, members=tuple(attrs.evolve(m, label=of_key(m.label)) for m in members))
+            case Reset(to=MessageLabel() as to):
+                return attrs.evolve(word, to=of_key(to))
         return word
 
-    log = None if trace.log is None else tuple(map(lane, trace.log))
+    log = None if trace.log is None else tuple(map(of_key, trace.log))
     return attrs.evolve(trace, words=tuple(map(here, trace.words)), log=log)
 
 
-def _unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
+def _judge_unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | None:
     """The answer of the hypothesis about the log that explains most of the trace."""
-    lane = elsewhere(rules, trace, unit)
-    skips = rules.cursor_skips or rules.parallel_keys
-    reorders = rules.writes != "exact" or rules.application_resends
+    retried = in_retry_topic(rules, trace, unit)
+    skips = rules.writes.passes_over is not None or rules.parallel_keys
     found: list[Refusal] = []
     hypotheses = (
         layout
         for put_back in redriven_choices(rules, trace, unit)
-        for layout in layouts(trace, unit, lane, put_back, skips, reorders, _passes(rules))
+        for layout in layouts(trace, unit, retried, put_back, skips, rules.writes.reorders, rules.writes.passes_over)
     )
     for layout in hypotheses:
-        written = _written(rules, trace, unit, layout)
+        written = _judge_writing(rules, trace, unit, layout)
         if written is not None and written.of_log:
             return written
-        read = _read(rules, trace, unit, layout, lane)
-        answer = _first([refusal for refusal in (written, read) if refusal is not None])
+        read = _judge_reading(rules, trace, unit, layout, retried)
+        answer = _earliest([refusal for refusal in (written, read) if refusal is not None])
         if answer is None:
             return None
         found.append(answer)
     furthest = max((refusal.index for refusal in found), default=0)
-    return _first([refusal for refusal in found if refusal.index == furthest])
+    return _earliest([refusal for refusal in found if refusal.index == furthest])
 
 
-def _passes(rules: LogRules) -> Passes | None:
-    """Which rows a cursor passes over: those that became visible behind a later one. A lost slot passes over any."""
-    if not rules.cursor_skips:
-        return None
-    if rules.writes != "outbox":
-        return lambda record, said: True
-    return lambda record, said: any(
-        natural_key(name) > natural_key(record[0]) and said.put[name, copy] < said.put[record]
-        for name, copy in said.put
-    )
-
-
-def _written(rules: LogRules, trace: Trace, unit: str | None, layout: Layout) -> Refusal | None:
+def _judge_writing(rules: LogRules, trace: Trace, unit: str | None, layout: LogLayout) -> Refusal | None:
+    # A relay that was evicted can go on beside the new one, and where process verbs are listed, only then.
     listed = "process" in trace.groups and not any(isinstance(word, Evict) for word in trace.words)
     facts = attrs.evolve(rules, zombies=rules.zombies and not listed)
-    failed = [word.label for word in trace.words if isinstance(word, Fail)]
-    moved = _moved(trace) if rules.writes in ("capture", "slots", "request") else frozenset()
+    failed = [word.label for word in trace.words if isinstance(word, FailedSend)]
+    moves = rules.writes.copies_change_unit or rules.writes.any_changes_unit
+    moved = _in_several_units(trace) if moves else frozenset()
 
     def sent_elsewhere(name: str, copy: int) -> bool:
-        """Sent again to this unit, and before to another one; a source does not tell which of them was the first."""
-        return name in moved and (copy > 0 or rules.writes == "capture")
+        """Sent again to this unit, and before to another one."""
+        return name in moved and (copy > 0 or rules.writes.any_changes_unit)
 
     items = [attrs.evolve(item, redriven=item.redriven or sent_elsewhere(*item.record)) for item in layout.items]
     found = first_unwritable(facts, items, layout.names)
     if found is None and failed:
         names = Counter(label.name for label in failed if label.unit in (None, unit))
-        found = displaced_without_failure(rules, layout.items, layout.names, names)
+        found = displaced_without_failure(rules.writes, layout.items, layout.names, names)
     if found is None:
         return None
     item = layout.items[found[0]]
@@ -237,7 +211,7 @@ def _written(rules: LogRules, trace: Trace, unit: str | None, layout: Layout) ->
     return Refusal(places[item.word], (found[1],), of_log=True)
 
 
-def _moved(trace: Trace) -> frozenset[str]:
+def _in_several_units(trace: Trace) -> frozenset[str]:
     """The payloads that are in several units: sent again after the topic grew, when their keys had moved."""
     units: dict[str, set[str | None]] = {}
     for word in trace.words:
@@ -246,59 +220,56 @@ def _moved(trace: Trace) -> frozenset[str]:
     return frozenset(name for name, found in units.items() if len(found) > 1)
 
 
-def _read(rules: LogRules, trace: Trace, unit: str | None, layout: Layout, lane: frozenset[Record]) -> Refusal | None:
+def _judge_reading(
+    rules: LogRules, trace: Trace, unit: str | None, layout: LogLayout, retried: frozenset[RecordId]
+) -> Refusal | None:
     one_key = unit is not None and all(entry.name.rstrip("'").isdigit() for entry in layout.entries if entry.record)
-    unput = set(_puts(trace.words, unit, layout))
-    view = View(rules, layout, trace.groups, one_key=one_key, from_end=from_end(rules, unit), unput=unput)
-    reader = READERS[rules.reads](view)
-    for index, word in enumerate(trace.words):
-        view.unput.difference_update(_puts([word], unit, layout))
-        here = _in_unit(word, unit, lane)
-        if here is None:
-            continue
-        missing = [label for label in _named(here) if (label.name, label.copy) not in layout.index]
-        if missing:
-            return Refusal(index, (f"{missing[0]} is not in the log",))
-        why = reader.read(here)
-        if why:
-            return Refusal(index, why)
-    return None
+    puts = [word.label for word in trace.words if isinstance(word, Put) and word.label.unit == unit]
+    unput = {layout.index[label.name, label.copy] for label in puts if (label.name, label.copy) in layout.index}
+    known = Lane(rules, layout, unit, trace.groups, one_key=one_key, from_end=from_end(rules, unit), unput=unput)
+    words = [(index, word, _in_unit(word, unit, retried)) for index, word in enumerate(trace.words)]
+    missing = [
+        (index, label)
+        for index, _, here in words
+        if here is not None
+        for label in _named(here)
+        if (label.name, label.copy) not in layout.index
+    ]
+    if missing:
+        words = words[: missing[0][0]]
+    found = judge(rules.reads(known), known.learn(words))
+    if found is not None:
+        return Refusal(*found)
+    return Refusal(missing[0][0], (f"{missing[0][1]} is not in the log",)) if missing else None
 
 
-def _puts(words: Iterable[Word], unit: str | None, layout: Layout) -> Iterator[int]:
-    """The places of the records of a unit that these words put."""
-    for word in words:
-        if isinstance(word, Put) and word.label.unit == unit and (word.label.name, word.label.copy) in layout.index:
-            yield layout.index[word.label.name, word.label.copy]
-
-
-def _named(word: Word) -> Iterator[Label]:
+def _named(word: Word) -> Iterator[MessageLabel]:
     """Labels that must be records of the log."""
     yield from (member.label for member in deliveries(word))
     if isinstance(word, Settle):
         yield word.label
 
 
-def _in_unit(word: Word, unit: str | None, lane: frozenset[Record]) -> Word | None:
+def _in_unit(word: Word, unit: str | None, retried: frozenset[RecordId]) -> Word | None:
     """The part of a word that concerns one unit."""
     match word:
-        case Deliver():
-            return next(iter(_members([word], unit, lane)), None)
+        case Receive():
+            return next(iter(_members([word], unit, retried)), None)
         case Batch(members=members):
-            kept = tuple(_members(members, unit, lane))
+            kept = tuple(_members(members, unit, retried))
             return attrs.evolve(word, members=kept) if kept else None
         case Settle(label=label):
-            return word if label.unit == unit and (label.name, label.copy) not in lane else None
-        case Reset(to=Label() as to):
+            return word if label.unit == unit and (label.name, label.copy) not in retried else None
+        case Reset(to=MessageLabel() as to):
             return word if to.unit == unit else None
         case Commit(unit=named):
             return word if named == unit or (named is None and word.label is None) else None
         case Move(unit=named):
             return word if unit is None or named in (None, unit) else None
-        case Put() | Fail() | Grow() | Time():
+        case Put() | FailedSend() | Grow() | Time():
             return None
     return word
 
 
-def _members(members: Sequence[Deliver], unit: str | None, lane: frozenset[Record]) -> Iterable[Deliver]:
-    return (m for m in members if m.label.unit == unit and (m.label.name, m.label.copy) not in lane)
+def _members(members: Sequence[Receive], unit: str | None, retried: frozenset[RecordId]) -> Iterable[Receive]:
+    return (m for m in members if m.label.unit == unit and (m.label.name, m.label.copy) not in retried)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import attrs
 
-from chaoskit.traces.tokens import Batch, Commit, Deliver, Label, Put, Reset, Settle, Trace, Word, natural_key
+from chaoskit.traces.tokens import Commit, MessageLabel, Put, Reset, Settle, Trace, Word, deliveries, natural_key
 
-Record = tuple[str, int]
+RecordId = tuple[str, int]
 """Name and number of the copy."""
+
+PassesOver = Callable[[str, Iterable[str]], bool]
+"""Whether a row is never sent, given its payload and those that were put before it."""
 
 Moment = tuple[int, int]
 
 NEVER: Moment = (10**9, 0)
 
 LONGEST_HOLE = 100
-"""Missing numbers count as at most so many records; no window of a producer is wider."""
+"""Missing numbers count as at most so many records: no window of a producer is wider, so more of them say no more."""
 
 
 @attrs.frozen
-class Entry:
+class LogEntry:
     """One place of the log: a record, a run of numbers that the trace never shows, or a place that a commit names."""
 
-    record: Record | None
+    record: RecordId | None
     real: bool = True
     name: str = ""
 
@@ -35,7 +38,7 @@ class Item:
     `redriven`: it was dead-lettered and put back, which is no send of the producer.
     """
 
-    record: Record
+    record: RecordId
     rank: int
     nth: int
     redriven: bool
@@ -51,31 +54,28 @@ class Mentions:
     A moment is the index of a word and the place inside its batch.
     """
 
-    shown: dict[Record, Moment]
-    seen: dict[Record, Moment]
+    shown: dict[RecordId, Moment]
+    seen: dict[RecordId, Moment]
     """Shown, or dead-lettered unseen: the consumer was there."""
-    put: dict[Record, Moment]
-    existing: frozenset[Record]
+    put: dict[RecordId, Moment]
+    existing: frozenset[RecordId]
     points: frozenset[str]
 
 
-Passes = Callable[[Record, Mentions], bool]
-
-
 @attrs.frozen
-class Layout:
+class LogLayout:
     """The log of one unit as one hypothesis about it."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[LogEntry, ...]
     items: tuple[Item, ...]
-    index: dict[Record, int]
+    index: dict[RecordId, int]
     points: dict[str, int]
     end: int
     """The place behind the last record that exists."""
     names: dict[int, str]
     """The payload at each rank of the produced order."""
 
-    def place(self, label: Label) -> int:
+    def place(self, label: MessageLabel) -> int:
         """Where a position is that names this record as the next to read."""
         record = (label.name, label.copy)
         if record in self.index:
@@ -96,17 +96,7 @@ class Layout:
         return self.entries[place].name
 
 
-def deliveries(word: Word) -> tuple[Deliver, ...]:
-    """The deliveries of a word, in the order in which they were run."""
-    match word:
-        case Deliver():
-            return (word,)
-        case Batch(members=members):
-            return members
-    return ()
-
-
-def label_of(word: Word) -> Label | None:
+def label_of(word: Word) -> MessageLabel | None:
     """The record that a verb names."""
     match word:
         case Settle() | Put() | Commit():
@@ -130,11 +120,11 @@ def units_of(trace: Trace) -> list[str | None]:
     return list(found)
 
 
-def mentions(trace: Trace, unit: str | None, skipped: frozenset[Record] = frozenset()) -> Mentions:
-    """What the words say of one unit; `skipped` are the records that live elsewhere, in a retry topic."""
-    shown: dict[Record, Moment] = {}
-    put: dict[Record, Moment] = {}
-    settled: dict[Record, Moment] = {}
+def mentions_of(trace: Trace, unit: str | None, skipped: frozenset[RecordId] = frozenset()) -> Mentions:
+    """What the words say of one unit; `skipped` are the records that live numbers_of_others, in a retry topic."""
+    shown: dict[RecordId, Moment] = {}
+    put: dict[RecordId, Moment] = {}
+    settled: dict[RecordId, Moment] = {}
     points: set[str] = set()
     for number, word in enumerate(trace.words):
         for place, member in enumerate(deliveries(word)):
@@ -179,85 +169,87 @@ def numbers_elsewhere(trace: Trace, unit: str | None) -> frozenset[int]:
 def layouts(
     trace: Trace,
     unit: str | None,
-    lane: frozenset[Record],
-    redriven: frozenset[Record],
+    retried: frozenset[RecordId],
+    redriven: frozenset[RecordId],
     skips: bool,
     reorders: bool,
-    passes: Passes | None = None,
-) -> list[Layout]:
+    passes: PassesOver | None = None,
+) -> list[LogLayout]:
     """The hypotheses about the log of a unit: `log:` if that was given, else the produced order and the shown order.
 
-    `lane` are the records that live elsewhere, `redriven` those that are no sends; with `skips` a missing number
+    `retried` are the records of a retry topic, `redriven` those that are no sends; with `skips` a missing number
     need not be in the log; `reorders`: the log need not be in the produced order; `passes`: which of the records that
     are put and never shown were passed over, and are in no log.
     """
-    said = mentions(trace, unit, lane)
-    elsewhere = numbers_elsewhere(trace, unit)
+    mentions = mentions_of(trace, unit, retried)
+    numbers_of_others = numbers_elsewhere(trace, unit)
     given = [(label.name, label.copy) for label in trace.log or () if label.unit == unit]
     if given:
-        return [_given(given, said, elsewhere, redriven)]
-    places = [entry for entry in _natural(said, elsewhere) if entry.record or not entry.real or not skips]
-    firsts = any(copy == 0 for _, copy in said.put)
-    natural = _with_puts(places, said, passes) if firsts else _with_copies(places, said)
-    whole = [entry for entry in _natural(_as_first(said), elsewhere) if entry.record]
-    found = [_layout(natural, said, _ranks(whole), redriven, True)]
-    shown = _by_first_show(places, said)
-    if reorders and shown != natural and _in_order_of_puts(shown, said):
-        ranks = _ranks(_natural(_as_first(said), elsewhere))
-        found.append(_layout(shown, said, ranks, redriven, False))
+        return [_given(given, mentions, numbers_of_others, redriven)]
+    places = [entry for entry in _natural(mentions, numbers_of_others) if entry.record or not entry.real or not skips]
+    firsts = any(copy == 0 for _, copy in mentions.put)
+    natural = _with_puts(places, mentions, passes) if firsts else _with_copies(places, mentions)
+    whole = [entry for entry in _natural(_as_first(mentions), numbers_of_others) if entry.record]
+    found = [_layout(natural, mentions, _ranks(whole), redriven, True)]
+    shown = _by_first_show(places, mentions)
+    if reorders and shown != natural and _in_order_of_puts(shown, mentions):
+        ranks = _ranks(_natural(_as_first(mentions), numbers_of_others))
+        found.append(_layout(shown, mentions, ranks, redriven, False))
     return found
 
 
-def _as_first(said: Mentions) -> Mentions:
+def _as_first(mentions: Mentions) -> Mentions:
     """The same payloads, each as a first copy: one whose first copy is not shown has a place in the order too."""
-    return attrs.evolve(said, existing=frozenset((name, 0) for name, _ in said.existing), points=frozenset())
+    return attrs.evolve(mentions, existing=frozenset((name, 0) for name, _ in mentions.existing), points=frozenset())
 
 
-def _records(entries: Sequence[Entry]) -> list[Record]:
+def _records(entries: Sequence[LogEntry]) -> list[RecordId]:
     return [entry.record for entry in entries if entry.record is not None]
 
 
-def _in_order_of_puts(entries: Sequence[Entry], said: Mentions) -> bool:
+def _in_order_of_puts(entries: Sequence[LogEntry], mentions: Mentions) -> bool:
     """Where puts of first copies are listed, all other records were there before them."""
-    firsts = any(copy == 0 for _, copy in said.put)
-    moments = [said.put.get(record, (-1, 0)) for record in _records(entries) if firsts or record in said.put]
+    firsts = any(copy == 0 for _, copy in mentions.put)
+    moments = [mentions.put.get(record, (-1, 0)) for record in _records(entries) if firsts or record in mentions.put]
     return moments == sorted(moments)
 
 
-def _given(given: list[Record], said: Mentions, elsewhere: frozenset[int], redriven: frozenset[Record]) -> Layout:
-    extra = [record for record in said.put if record not in given]
-    names = attrs.evolve(said, existing=frozenset(given) | frozenset(said.put))
-    ranks = _ranks(_natural(_as_first(names), elsewhere))
-    entries = [Entry(record, True, _spell(record)) for record in [*given, *extra]]
-    return _layout(entries, attrs.evolve(said, points=frozenset()), ranks, redriven, False, len(given))
+def _given(
+    given: list[RecordId], mentions: Mentions, numbers_of_others: frozenset[int], redriven: frozenset[RecordId]
+) -> LogLayout:
+    extra = [record for record in mentions.put if record not in given]
+    names = attrs.evolve(mentions, existing=frozenset(given) | frozenset(mentions.put))
+    ranks = _ranks(_natural(_as_first(names), numbers_of_others))
+    entries = [LogEntry(record, True, _spell(record)) for record in [*given, *extra]]
+    return _layout(entries, attrs.evolve(mentions, points=frozenset()), ranks, redriven, False, len(given))
 
 
-def _spell(record: Record) -> str:
+def _spell(record: RecordId) -> str:
     return record[0] + "'" * record[1]
 
 
-def _natural(said: Mentions, elsewhere: frozenset[int]) -> list[Entry]:
+def _natural(mentions: Mentions, numbers_of_others: frozenset[int]) -> list[LogEntry]:
     """First copies, holes and named places, in the produced order."""
-    firsts: dict[str, Record] = {}
-    for record in sorted(said.existing, key=lambda record: record[1]):
+    firsts: dict[str, RecordId] = {}
+    for record in sorted(mentions.existing, key=lambda record: record[1]):
         firsts.setdefault(record[0], record)
     originals = {name for name, record in firsts.items() if record[1] == 0}
-    names = sorted(originals | said.points, key=natural_key)
+    names = sorted(originals | mentions.points, key=natural_key)
     last = max((natural_key(name) for name in originals), default=(0, ""))
-    known = {natural_key(name)[0] for name in firsts} | elsewhere
-    entries: list[Entry] = []
+    known = {natural_key(name)[0] for name in firsts} | numbers_of_others
+    entries: list[LogEntry] = []
     before: int | None = None
     for name in names:
         number = natural_key(name)[0]
         if before is not None and number > before + 1 and before > 0:
             started = any(natural_key(other) <= (before, "~") for other in originals)
             real = started and natural_key(name) <= last
-            entries += [Entry(None, real, missing) for missing in _missing(before, number, known)]
+            entries += [LogEntry(None, real, missing) for missing in _missing(before, number, known)]
         if number:
             before = number
         record = (name, 0)
         real = name in originals
-        entries.append(Entry(record if real else None, real, name))
+        entries.append(LogEntry(record if real else None, real, name))
     return entries
 
 
@@ -268,7 +260,7 @@ def _missing(before: int, number: int, known: set[int] | frozenset[int]) -> list
     return [str(value) for value in range(before + 1, number) if value not in known]
 
 
-def _ranks(entries: Sequence[Entry]) -> dict[str, int]:
+def _ranks(entries: Sequence[LogEntry]) -> dict[str, int]:
     """The place of each payload in the produced order; missing numbers take places too."""
     ranks: dict[str, int] = {}
     rank = 0
@@ -283,70 +275,74 @@ def _ranks(entries: Sequence[Entry]) -> dict[str, int]:
     return ranks
 
 
-def _with_puts(places: list[Entry], said: Mentions, passes: Passes | None) -> list[Entry]:
+def _with_puts(places: list[LogEntry], mentions: Mentions, passes: PassesOver | None) -> list[LogEntry]:
     """The records that no verb puts were there before; the others follow in the order of their puts. Where records are
     passed over, it is their own order, and those that were are missing."""
     if passes is not None:
-        over = {record for record in said.put if record not in said.seen and passes(record, said)}
+        order = sorted(mentions.put, key=lambda record: mentions.put[record])
+        earlier = {record: [name for name, _ in order[:at]] for at, record in enumerate(order)}
+        over = {record for record in order if record not in mentions.seen and passes(record[0], earlier[record])}
         return [entry for entry in places if entry.record is None or entry.record not in over]
-    before = [entry for entry in places if entry.record not in said.put]
-    copies = sorted(record for record in said.existing if record[1] and record not in said.put)
-    put = sorted(said.put, key=lambda record: said.put[record])
-    return [*before, *(Entry(record, True, _spell(record)) for record in [*copies, *put])]
+    before = [entry for entry in places if entry.record not in mentions.put]
+    copies = sorted(record for record in mentions.existing if record[1] and record not in mentions.put)
+    put = sorted(mentions.put, key=lambda record: mentions.put[record])
+    return [*before, *(LogEntry(record, True, _spell(record)) for record in [*copies, *put])]
 
 
-def _with_copies(places: list[Entry], said: Mentions) -> list[Entry]:
+def _with_copies(places: list[LogEntry], mentions: Mentions) -> list[LogEntry]:
     """The produced order, with each copy behind what was shown before it."""
     entries = list(places)
-    copies = [record for record in said.existing if record[1]]
-    for record in sorted(copies, key=lambda record: (said.seen.get(record, NEVER), record)):
-        when = said.seen.get(record, NEVER)
-        earlier = [at for at, entry in enumerate(entries) if entry.record and said.seen.get(entry.record, NEVER) < when]
+    copies = [record for record in mentions.existing if record[1]]
+    for record in sorted(copies, key=lambda record: (mentions.seen.get(record, NEVER), record)):
+        when = mentions.seen.get(record, NEVER)
+        earlier = [
+            at for at, entry in enumerate(entries) if entry.record and mentions.seen.get(entry.record, NEVER) < when
+        ]
         at = len(entries) if when == NEVER else earlier[-1] + 1 if earlier else 0
-        entries.insert(at, Entry(record, True, _spell(record)))
+        entries.insert(at, LogEntry(record, True, _spell(record)))
     return entries
 
 
-def _by_first_show(places: list[Entry], said: Mentions) -> list[Entry]:
+def _by_first_show(places: list[LogEntry], mentions: Mentions) -> list[LogEntry]:
     """The records as they were first shown; what was never shown is still to come."""
-    shown = sorted(said.seen, key=lambda record: said.seen[record])
-    unseen = [entry for entry in places if entry.record is None or entry.record not in said.seen]
-    copies = sorted(record for record in said.existing if record[1] and record not in said.seen)
-    listed = [Entry(record, True, _spell(record)) for record in shown]
-    return [*listed, *unseen, *(Entry(record, True, _spell(record)) for record in copies)]
+    shown = sorted(mentions.seen, key=lambda record: mentions.seen[record])
+    unseen = [entry for entry in places if entry.record is None or entry.record not in mentions.seen]
+    copies = sorted(record for record in mentions.existing if record[1] and record not in mentions.seen)
+    listed = [LogEntry(record, True, _spell(record)) for record in shown]
+    return [*listed, *unseen, *(LogEntry(record, True, _spell(record)) for record in copies)]
 
 
 def _layout(
-    entries: Sequence[Entry],
-    said: Mentions,
+    entries: Sequence[LogEntry],
+    mentions: Mentions,
     ranks: dict[str, int],
-    redriven: frozenset[Record],
+    redriven: frozenset[RecordId],
     whole: bool,
     listed: int = 0,
-) -> Layout:
+) -> LogLayout:
     """`whole`: what was never shown is written where it stands; else it is still to be written."""
     index = {entry.record: at for at, entry in enumerate(entries) if entry.record is not None}
     points = {entry.name: at for at, entry in enumerate(entries) if entry.record is None}
     real = [at for at, entry in enumerate(entries) if entry.real]
-    items = tuple(_items(index, said, ranks, redriven, len(index) if whole else listed, listed))
+    items = tuple(_items(index, mentions, ranks, redriven, len(index) if whole else listed, listed))
     names = {rank: name for name, rank in ranks.items()}
-    return Layout(tuple(entries), items, index, points, real[-1] + 1 if real else 0, names)
+    return LogLayout(tuple(entries), items, index, points, real[-1] + 1 if real else 0, names)
 
 
 def _items(
-    index: dict[Record, int],
-    said: Mentions,
+    index: dict[RecordId, int],
+    mentions: Mentions,
     ranks: dict[str, int],
-    redriven: frozenset[Record],
+    redriven: frozenset[RecordId],
     written: int,
     listed: int,
 ) -> Iterator[Item]:
     """The writes, in log order; of those behind the first `written` ones only the records that were shown or put."""
     count: dict[str, int] = {}
     for number, record in enumerate(index):
-        if number >= written and record not in said.shown and record not in said.put:
+        if number >= written and record not in mentions.shown and record not in mentions.put:
             continue
         nth = count.get(record[0], 0)
         count[record[0]] = nth + 1
-        word = number if number < listed else said.put.get(record, said.shown.get(record, NEVER))[0]
+        word = number if number < listed else mentions.put.get(record, mentions.shown.get(record, NEVER))[0]
         yield Item(record, ranks.get(record[0], -1), nth, record in redriven, word, number < listed)

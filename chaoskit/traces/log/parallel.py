@@ -2,251 +2,253 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 
 import attrs
 
-from chaoskit.traces.log.layout import deliveries
-from chaoskit.traces.log.state import View
-from chaoskit.traces.notation import spell
+from chaoskit.traces.log import cursor_refusals as refusals
+from chaoskit.traces.log.lane import Lane
+from chaoskit.traces.machine import sort_out
 from chaoskit.traces.tokens import (
     Batch,
     Commit,
-    Deliver,
     End,
     Evict,
     Kill,
     Move,
+    Receive,
     Reset,
     Settle,
     Word,
+    deliveries,
     natural_key,
 )
 
+Completed = frozenset[int]
+"""Places of the log, each completed."""
+
 
 @attrs.frozen
-class State:
-    """`saved`: completed and certainly in the committed map; `tail`: completed since, in that order."""
+class ParallelState:
+    """What may be true of one unit: who owns it, and what is completed in the committed map and beyond it."""
 
     owner: str | None = None
-    saved: frozenset[int] = frozenset()
+    saved: Completed = frozenset()
+    """Certainly in the committed map."""
     tail: tuple[int, ...] = ()
-    done: frozenset[int] = frozenset()
+    """Completed since, in that order."""
+    done: Completed = frozenset()
     """What the process that owns the unit takes for completed."""
-    zombies: tuple[tuple[str, frozenset[int]], ...] = ()
+    zombies: tuple[tuple[str, Completed], ...] = ()
     failures: tuple[tuple[int, int], ...] = ()
     last: int | None = None
+    """Just run; only this record can be run again in place."""
+
+    def owned_by(self, consumer: str) -> bool:
+        """Whether it owns the unit, or can: where nobody does, whoever comes first does."""
+        return self.owner in (None, consumer)
 
 
-class ParallelReader:
-    """All that can be true of one unit after each word."""
+ParallelMoves = Iterable[ParallelState | str]
 
-    def __init__(self, view: View) -> None:
-        self.view = view
-        self.rules = view.rules
-        self.states = {State()}
-        self.killed: set[str] = set()
-        self.fetched: dict[str, int] = {}
-        """The place behind what a consumer can hold that has lost the unit, where that is listed."""
-        entries = view.layout.entries
-        self.key = ["" if view.one_key else _key(entry.record[0] if entry.record else entry.name) for entry in entries]
 
-    def read(self, word: Word) -> tuple[str, ...]:
+class ParallelMachine:
+    """What one word does to one state of a unit whose keys are run side by side."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self.rules = lane.rules
+        entries = lane.layout.entries
+        self.key = ["" if lane.one_key else _key(entry.record[0] if entry.record else entry.name) for entry in entries]
+
+    def start(self) -> ParallelState:
+        return ParallelState()
+
+    def step(self, state: ParallelState, word: Word) -> ParallelMoves:
         match word:
-            case Deliver() | Batch():
-                return self.delivered(word)
+            case Receive() | Batch():
+                return self.deliver_all(state, word)
             case Kill(consumer=consumer):
-                self.killed.add(consumer)
-                return self.step(lambda state: self.kill(state, consumer))
+                return self.kill(state, consumer)
             case Evict(source=source, target=target) | Move(source=source, target=target):
-                zombie = isinstance(word, Evict)
-                self.fetched[source] = self.view.written
-                return self.step(lambda state: self.hand_over(state, source, target, zombie))
+                return self.hand_over(state, source, target, leaves_zombie=isinstance(word, Evict))
             case Commit():
-                return self.step(lambda state: self.commit(state, word))
+                return [self.commit(state, word)]
             case Settle():
-                return self.settle(word)
+                return self.settle(state, word)
             case Reset():
-                return self.step(lambda state: {State(state.owner)})
+                return [ParallelState(state.owner)]
             case End():
-                return self.step(self.complete)
-        return ()
+                return [self.complete(state)]
+        return [state]
 
-    def step(self, move: Callable[[State], set[State] | str]) -> tuple[str, ...]:
-        after: set[State] = set()
-        why: list[str] = []
-        for state in self.states:
-            found = move(state)
-            if isinstance(found, str):
-                why.append(found)
-            else:
-                after |= found
-        if not after:
-            return tuple(dict.fromkeys(why))[:3]
-        self.states = after
-        return ()
+    def explain(self, states: Sequence[ParallelState], word: Word, against: Sequence[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(against))[:3]
 
-    def delivered(self, word: Deliver | Batch) -> tuple[str, ...]:
-        for number, member in enumerate(deliveries(word)):
-            why = self.step(partial(self.deliver, member=member, first=number == 0))
-            if why:
-                return why
-            self.killed.discard(member.consumer)
-        return ()
+    # Deliveries
 
-    def deliver(self, state: State, member: Deliver, first: bool) -> set[State] | str:
-        place = self.view.layout.index[member.label.name, member.label.copy]
-        plain = self.run(state, member, place)
-        hidden = first and isinstance(plain, str) and self.view.free("process") and state.owner is not None
-        if not hidden:
-            return plain
-        assert state.owner is not None
+    def deliver_all(self, state: ParallelState, word: Receive | Batch) -> ParallelMoves:
+        first, *others = deliveries(word)
+        if not others:
+            return self.deliver(state, first)
+        states, against = sort_out(self.deliver(state, first))
+        for member in others:
+            place = self.lane.index(member.label)
+            states, later = sort_out(found for now in states for found in self.run(now, member, place))
+            against += later
+        return [*against, *states]
+
+    def deliver(self, state: ParallelState, member: Receive) -> ParallelMoves:
+        """The delivery as it is, or, only where it cannot be so, after a restart or a hand-over that is not shown."""
+        place = self.lane.index(member.label)
+        plain, why = sort_out(self.run(state, member, place))
+        if plain or state.owner is None or not self.lane.free("process"):
+            return plain or why
         if state.owner == member.consumer:
-            befores = self.restarted(state)
-        else:
-            befores = self.hand_over(state, state.owner, member.consumer, True)
-        found: set[State] = set()
-        why = plain
-        for before in befores:
-            after = self.run(before, member, place)
-            if isinstance(after, str):
-                why = after if member.consumer != state.owner else why
-            else:
-                found |= after
-        return found or why
+            found, _ = sort_out(found for now in self.restarted(state) for found in self.run(now, member, place))
+            return found or why
+        befores = self.hand_over(state, state.owner, member.consumer, leaves_zombie=True)
+        found, against = sort_out(found for now in befores for found in self.run(now, member, place))
+        return found or against[-1:] or why
 
-    def restarted(self, state: State) -> set[State]:
+    def run(self, state: ParallelState, member: Receive, place: int) -> ParallelMoves:
+        held = dict(state.zombies).get(member.consumer)
+        if held is None and not state.owned_by(member.consumer):
+            listed = "" if self.lane.free("process") else ", and no hand-over to it is listed here"
+            return [f"{member.consumer} does not own the {self.rules.unit_word}: {state.owner} does{listed}"]
+        if held is not None and state.owner is None:
+            return self.run_unowned(state, member, place, held)
+        if held is not None and state.owner != member.consumer:
+            return [self.run_by_zombie(state, member, held, place)]
+        return self.run_by_owner(state, member, place)
+
+    def run_by_owner(self, state: ParallelState, member: Receive, place: int) -> ParallelMoves:
+        why = self.why_not_run(state, state.done, place)
+        if why:
+            return [why]
+        if member.outcome == "held":
+            return [attrs.evolve(state, owner=member.consumer)]
+        state = attrs.evolve(state, owner=member.consumer, last=place)
+        return self.fail(state, place) if member.outcome == "failed" else [self.finish(state, place)]
+
+    def run_by_zombie(self, state: ParallelState, member: Receive, held: Completed, place: int) -> ParallelState | str:
+        why = self.why_not_run(state, held, place) or self.why_not_fetched(member, place)
+        if why:
+            return why
+        if member.outcome != "ok":
+            return state
+        after = held | {place}
+        zombies = tuple((name, after if name == member.consumer else old) for name, old in state.zombies)
+        return attrs.evolve(state, zombies=zombies)
+
+    def run_unowned(self, state: ParallelState, member: Receive, place: int, held: Completed) -> ParallelMoves:
+        """Nobody owns the unit now: an old owner runs what it holds, or has joined again."""
+        joined = attrs.evolve(state, zombies=tuple(pair for pair in state.zombies if pair[0] != member.consumer))
+        found = self.run_by_owner(joined, member, place)
+        if member.outcome == "held":
+            return found
+        late = self.run_by_zombie(state, member, held, place)
+        if isinstance(late, str):
+            return found
+        states, _ = sort_out(found)
+        return [*states, late]
+
+    def why_not_fetched(self, member: Receive, place: int) -> str:
+        if place < self.lane.fetched.get(member.consumer, place + 1):
+            return ""
+        return refusals.accepted_later(self.lane, member.consumer, place)
+
+    def why_not_run(self, state: ParallelState, done: Completed, place: int) -> str:
+        """Why a process to which these are completed does not run this one, or nothing."""
+        named = self.lane.named
+        if place in done and not (state.last == place and self.rules.repeats_in_place):
+            return f"{named(place)} is completed in the committed map, and only incomplete records are replayed"
+        for earlier in range(place):
+            waits = self.key[earlier] == self.key[place] and earlier not in done | self.lane.gone
+            if waits and self.lane.layout.entries[earlier].record is not None:
+                return f"{named(earlier)} has the same key as {named(place)} and comes before it"
+        return ""
+
+    def fail(self, state: ParallelState, place: int) -> ParallelMoves:
+        if self.rules.on_error == "stop":
+            return self.restarted(attrs.evolve(state, owner=None))
+        if self.rules.on_error in ("skip", "retry_topic"):
+            return [self.finish(state, place)]
+        failures = dict(state.failures)
+        failures[place] = failures.get(place, 0) + 1
+        again = attrs.evolve(state, failures=tuple(sorted(failures.items())), last=None)
+        limit = self.rules.max_attempts
+        if limit is not None and failures[place] >= limit and self.lane.free("settle"):
+            return [again, self.finish(state, place)]
+        return [again]
+
+    def finish(self, state: ParallelState, place: int) -> ParallelState:
+        failures = tuple(pair for pair in state.failures if pair[0] != place)
+        tail = state.tail if place in state.tail else (*state.tail, place)
+        return attrs.evolve(state, done=state.done | {place}, tail=tail, failures=failures)
+
+    # Restarts and hand-overs
+
+    def restarted(self, state: ParallelState) -> list[ParallelState]:
         """The owner starts from the committed map: some of what was completed last may be missing in it."""
-        keeps = [frozenset[int]()]
-        if self.view.free("commit"):
-            keeps = [frozenset(state.tail[:kept]) for kept in range(len(state.tail) + 1)]
-            keeps += self.unreported(state.tail)
-        saved = {state.saved | kept for kept in keeps}
-        return {State(state.owner, kept, (), kept, state.zombies) for kept in saved}
+        kept = [Completed()]
+        if self.lane.free("commit"):
+            kept = [Completed(state.tail[:length]) for length in range(len(state.tail) + 1)]
+            kept += self.unreported(state.tail)
+        maps = dict.fromkeys(state.saved | completed for completed in kept)
+        return [ParallelState(state.owner, found, (), found, state.zombies) for found in maps]
 
-    def unreported(self, tail: tuple[int, ...]) -> list[frozenset[int]]:
+    def unreported(self, tail: tuple[int, ...]) -> list[Completed]:
         """The last record of a key may have run without being reported as completed, while those of other keys were."""
         last = {self.key[place]: place for place in tail}
         missing = [pair for size in (1, 2) for pair in combinations(sorted(last.values()), size)]
         return [frozenset(tail) - set(places) for places in missing]
 
-    def kill(self, state: State, consumer: str) -> set[State]:
+    def kill(self, state: ParallelState, consumer: str) -> list[ParallelState]:
         zombies = tuple(pair for pair in state.zombies if pair[0] != consumer)
         if state.owner != consumer:
-            return {attrs.evolve(state, zombies=zombies)}
+            return [attrs.evolve(state, zombies=zombies)]
         return self.restarted(attrs.evolve(state, owner=None, zombies=zombies))
 
-    def hand_over(self, state: State, source: str, target: str, zombie: bool) -> set[State]:
-        if state.owner not in (None, source):
-            return {state}
+    def hand_over(self, state: ParallelState, source: str, target: str, *, leaves_zombie: bool) -> list[ParallelState]:
+        if not state.owned_by(source):
+            return [state]
         zombies = tuple(pair for pair in state.zombies if pair[0] not in (source, target))
-        if zombie and self.rules.zombies:
+        if leaves_zombie and self.rules.zombies:
             zombies = tuple(sorted({*zombies, (source, state.done)}, key=lambda pair: pair[0]))
         return self.restarted(attrs.evolve(state, owner=target, zombies=zombies))
 
-    def run_unowned(self, state: State, member: Deliver, place: int, held: frozenset[int]) -> set[State] | str:
-        """Nobody owns the unit now: an old owner runs what it holds, or has joined again."""
-        joined = attrs.evolve(state, zombies=tuple(pair for pair in state.zombies if pair[0] != member.consumer))
-        found = self.run(joined, member, place)
-        if member.outcome == "held" or self.cannot_run(state, held, place) or self.never_fetched(member, place):
-            return found
-        late = {self.run_by_zombie(state, member, held, place)}
-        return late if isinstance(found, str) else found | late
+    # Verbs
 
-    def never_fetched(self, member: Deliver, place: int) -> str:
-        if place < self.fetched.get(member.consumer, place + 1):
-            return ""
-        lost = f"{member.consumer} has lost the {self.rules.unit_word} and cannot fetch"
-        return f"{lost}: {self.view.named(place)} was accepted later"
-
-    def run(self, state: State, member: Deliver, place: int) -> set[State] | str:
-        zombie = dict(state.zombies).get(member.consumer)
-        if state.owner is None and zombie is not None:
-            return self.run_unowned(state, member, place, zombie)
-        if state.owner not in (None, member.consumer) and zombie is None:
-            listed = "" if self.view.free("process") else ", and no hand-over to it is listed here"
-            return f"{member.consumer} does not own the {self.rules.unit_word}: {state.owner} does{listed}"
-        done = state.done if state.owner in (None, member.consumer) or zombie is None else zombie
-        why = self.cannot_run(state, done, place)
-        if state.owner not in (None, member.consumer):
-            why = why or self.never_fetched(member, place)
-        if why or member.outcome == "held":
-            return why or {attrs.evolve(state, owner=state.owner or member.consumer)}
-        if state.owner not in (None, member.consumer):
-            return {self.run_by_zombie(state, member, done, place)}
-        state = attrs.evolve(state, owner=member.consumer, last=place)
-        if member.outcome == "failed":
-            return self.fail(state, place)
-        return {self.finish(state, place)}
-
-    def cannot_run(self, state: State, done: frozenset[int], place: int) -> str:
-        named = self.view.named
-        if place in done and not (state.last == place and self.rules.repeats_in_place):
-            return f"{named(place)} is completed in the committed map, and only incomplete records are replayed"
-        for earlier in range(place):
-            if self.key[earlier] == self.key[place] and earlier not in done | self.view.gone:
-                if self.view.layout.entries[earlier].record is None:
-                    continue
-                return f"{named(earlier)} has the same key as {named(place)} and comes before it"
-        return ""
-
-    def run_by_zombie(self, state: State, member: Deliver, done: frozenset[int], place: int) -> State:
-        after = done | {place} if member.outcome == "ok" else done
-        zombies = tuple((name, after if name == member.consumer else old) for name, old in state.zombies)
-        return attrs.evolve(state, zombies=zombies)
-
-    def fail(self, state: State, place: int) -> set[State]:
-        if self.rules.on_error == "stop":
-            return self.restarted(attrs.evolve(state, owner=None))
-        if self.rules.on_error in ("skip", "retry_topic"):
-            return {self.finish(state, place)}
-        failures = dict(state.failures)
-        failures[place] = failures.get(place, 0) + 1
-        again = attrs.evolve(state, failures=tuple(sorted(failures.items())), last=None)
-        limit = self.rules.max_attempts
-        if limit is not None and failures[place] >= limit and self.view.free("settle"):
-            return {again, self.finish(state, place)}
-        return {again}
-
-    def finish(self, state: State, place: int) -> State:
-        failures = tuple(pair for pair in state.failures if pair[0] != place)
-        tail = state.tail if place in state.tail else (*state.tail, place)
-        return attrs.evolve(state, done=state.done | {place}, tail=tail, failures=failures)
-
-    def commit(self, state: State, word: Commit) -> set[State] | str:
+    def commit(self, state: ParallelState, word: Commit) -> ParallelState | str:
         if word.refused:
-            return {state}
-        if word.consumer in self.killed:
+            return state
+        if word.consumer in self.lane.killed:
             return f"{word.consumer} was killed and has run nothing since: it has nothing to commit"
-        if state.owner not in (None, word.consumer):
-            lost = f"{word.consumer} does not own the {self.rules.unit_word}"
-            return f"{lost}, so the broker refuses its commit: `{spell(word)}!`"
+        if not state.owned_by(word.consumer):
+            return refusals.commit_of_another(self.lane, word)
         if word.label is not None and state.owner is not None:
-            place = self.view.layout.place(word.label)
-            base = next((p for p in range(self.view.layout.end) if p not in state.done | self.view.gone), place)
-            started = any(p < base for p in state.done)
-            if place > base and started:
-                return f"the base offset is the first record that is not completed, which is {self.view.named(base)}"
-        return {attrs.evolve(state, saved=state.done, tail=())}
+            place = self.lane.layout.place(word.label)
+            completed = state.done | self.lane.gone
+            base = next((p for p in range(self.lane.layout.end) if p not in completed), place)
+            if place > base and any(p < base for p in state.done):
+                return f"the base offset is the first record that is not completed, which is {self.lane.named(base)}"
+        return attrs.evolve(state, saved=state.done, tail=())
 
-    def settle(self, word: Settle) -> tuple[str, ...]:
-        place = self.view.layout.index[word.label.name, word.label.copy]
-        if word.what == "drop":
-            self.view.gone.add(place)
-            return ()
-        if word.what == "dead":
-            left = Deliver(word.text, word.consumer, word.label)
-            return self.step(partial(self.deliver, member=left, first=True))
-        text = f"a {self.rules.unit_word} has no settlement of one message"
-        return (f"{text}: a consumer commits a position, as in `|c=5`",)
+    def settle(self, state: ParallelState, word: Settle) -> ParallelMoves:
+        match word.what:
+            case "drop":
+                return [state]
+            case "dead":  # it is done with like one that was run
+                return self.deliver(state, Receive(word.text, word.consumer, word.label))
+        return [refusals.no_settlement(self.rules)]
 
-    def complete(self, state: State) -> set[State] | str:
-        for place, entry in enumerate(self.view.layout.entries):
-            if entry.real and place not in state.done | self.view.gone:
-                return f"the trace is not complete: {self.view.named(place)} must still be run"
-        return {state}
+    def complete(self, state: ParallelState) -> ParallelState | str:
+        for place, entry in enumerate(self.lane.layout.entries):
+            if entry.real and place not in state.done | self.lane.gone:
+                return f"the trace is not complete: {self.lane.named(place)} must still be run"
+        return state
 
 
 def _key(name: str) -> str:

@@ -1,20 +1,20 @@
 """Which logs a producer can write: the first write of a sequence that its broker could not have made.
 
-Each way of writing is a small automaton over the ranks of the produced order. It gives a set of states after
-each write; an empty set is a refusal, with a sentence that says what could have been written instead.
+A broker's rules name one of `exact`, `window`, `slots`, `requests` and `resent`, with its settings. Each is a small
+automaton over the ranks of the produced order. `relay.py` has those that stand between a database and a log.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 import attrs
 
 from chaoskit.traces.log.layout import Item
-from chaoskit.traces.log.relay import Unwritable, capture, outbox
-from chaoskit.traces.log.rules import LogRules
+from chaoskit.traces.log.rules import LogRules, Unwritable, Writes
 
 
 def first_unwritable(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
@@ -23,10 +23,39 @@ def first_unwritable(rules: LogRules, items: Sequence[Item], names: dict[int, st
     elsewhere = sorted({item.rank for item in items} - {item.rank for item in sent})
     closer = [attrs.evolve(item, rank=item.rank - bisect_left(elsewhere, item.rank)) for item in sent]
     spelled = {rank - bisect_left(elsewhere, rank): name for rank, name in names.items() if rank not in elsewhere}
-    found = _AUTOMATA[rules.writes](rules, closer, spelled)
+    found = rules.writes.refuses(rules, closer, spelled)
     if found is None:
         return None
     return items.index(sent[found[0]]), found[1]
+
+
+def exact() -> Writes:
+    """Once, in the produced order."""
+    return Writes(_exact)
+
+
+def resent(records_per_batch: int = 1) -> Writes:
+    """An application that sends again can land anything later; a batch keeps its own order."""
+    return Writes(partial(_in_batch_order, size=records_per_batch), reorders=True)
+
+
+def window(in_flight: int, records_per_batch: int, newest_first: bool) -> Writes:
+    """Batches in flight on one connection, a failed one goes back to the queue (Kafka without idempotence).
+
+    `newest_first`: what returns from a lost connection is sent again newest first (Java), or in the produced order.
+    """
+    refuses = partial(_window, in_flight=in_flight, size=records_per_batch, newest_first=newest_first)
+    return Writes(refuses, reorders=True, overtaken_by=in_flight - 1, records_per_batch=records_per_batch)
+
+
+def slots(outstanding: int) -> Writes:
+    """Sends that are retried one by one, so many outstanding (Event Hubs, stream publishers)."""
+    return Writes(partial(_slots, outstanding=outstanding), reorders=True, copies_change_unit=True)
+
+
+def requests(size: int) -> Writes:
+    """Requests of which any part is accepted and the rest sent again (PutRecords)."""
+    return Writes(partial(_requests, size=size), reorders=True, copies_change_unit=True)
 
 
 def _hinted(text: str, hint: str) -> str:
@@ -42,9 +71,6 @@ def _name(rank: int, names: dict[int, str]) -> str:
 
 
 def _exact(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
-    """Once and in order; an application that sends again can land anything later, a batch in its own order."""
-    if rules.application_resends:
-        return _in_batch_order(rules, items, names)
     following = min((item.rank for item in items), default=0)
     for at, item in enumerate(items):
         if item.nth:
@@ -56,8 +82,7 @@ def _exact(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unw
     return None
 
 
-def _in_batch_order(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
-    size = rules.records_per_batch
+def _in_batch_order(rules: LogRules, items: Sequence[Item], names: dict[int, str], *, size: int) -> Unwritable | None:
     base = min((item.rank for item in items), default=0)
     latest: dict[tuple[int, int], int] = {}
     for at, item in enumerate(items):
@@ -83,16 +108,16 @@ class _Write:
     """Index of its first record."""
 
 
-def _batches(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> tuple[list[_Write], Unwritable | None]:
+def _batches(items: Sequence[Item], names: dict[int, str], size: int) -> tuple[list[_Write], Unwritable | None]:
     """The batches in the order in which they were written, up to the first record that breaks one."""
     base = min((item.rank for item in items), default=0)
     ranks: dict[int, list[int]] = {}
     for rank in sorted({item.rank for item in items}):
-        ranks.setdefault((rank - base) // rules.records_per_batch, []).append(rank)
+        ranks.setdefault((rank - base) // size, []).append(rank)
     writes: list[_Write] = []
     rest: list[int] = []
     for at, item in enumerate(items):
-        batch = (item.rank - base) // rules.records_per_batch
+        batch = (item.rank - base) // size
         if not rest:
             rest = list(ranks[batch])
             writes.append(_Write(batch, at))
@@ -104,43 +129,38 @@ def _batches(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> t
     return writes, None
 
 
-def _window(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
-    """Batches on one connection: a failed one is retried behind those in flight, a lost connection returns them all."""
-    if rules.application_resends:
-        return _in_batch_order(rules, items, names)
-    writes, broken = _batches(rules, items, names)
-    order = [write.batch for write in writes]
-    found = _outstanding(rules, order) if rules.overlapping_failures else disturbed(rules, order)
+def _window(
+    rules: LogRules, items: Sequence[Item], names: dict[int, str], *, in_flight: int, size: int, newest_first: bool
+) -> Unwritable | None:
+    writes, broken = _batches(items, names, size)
+    found = _too_many_outstanding([write.batch for write in writes], in_flight)
     if found is None:
         return broken
     at = writes[found].at
     here = f"{_name(items[at].rank, names)} cannot land here"
-    if rules.max_in_flight == 1:
+    if in_flight == 1:
         return at, _hinted(f"{here}: with one batch in flight none overtakes another", rules.order_hint)
-    lost = "newest first" if rules.newest_first else "in their order"
-    retried = f"a failed batch is retried behind those in flight ({rules.max_in_flight} at most)"
+    lost = "newest first" if newest_first else "in their order"
+    retried = f"a failed batch is retried behind those in flight ({in_flight} at most)"
     return at, _hinted(f"{here}: {retried}, and a lost connection sends its batches again {lost}", rules.order_hint)
 
 
-def _slots(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
-    """Sends that are retried one by one, so many outstanding; the application sends again what got no answer."""
+def _slots(rules: LogRules, items: Sequence[Item], names: dict[int, str], *, outstanding: int) -> Unwritable | None:
+    """What got no answer is sent again by the application at any time, so only first copies are bounded."""
     firsts = [at for at, item in enumerate(items) if item.nth == 0]
-    if rules.application_resends:
-        return None
-    found = _outstanding(rules, [items[at].rank for at in firsts])
+    found = _too_many_outstanding([items[at].rank for at in firsts], outstanding)
     if found is None:
         return None
     at = firsts[found]
-    text = f"at most {rules.max_in_flight} sends are outstanding at once, so {_name(items[at].rank, names)}"
-    return at, _hinted(f"{text} cannot land here", rules.order_hint)
+    text = f"at most {outstanding} sends are outstanding at once, so {_name(items[at].rank, names)} cannot land here"
+    return at, _hinted(text, rules.order_hint)
 
 
-def _request(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
-    """Requests of so many records: any part of one is accepted, the rest is sent again before the next request.
+def _requests(rules: LogRules, items: Sequence[Item], names: dict[int, str], *, size: int) -> Unwritable | None:
+    """Any part of a request is accepted, the rest is sent again before the next one.
 
     What got no answer is sent again by the application, whenever its own retries come to it.
     """
-    size = rules.max_in_flight
     unwritten = {item.rank for item in items}
     highest = -1
     for at, item in enumerate(items):
@@ -154,19 +174,18 @@ def _request(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> U
 
 
 def displaced_without_failure(
-    rules: LogRules, items: Sequence[Item], names: dict[int, str], failed: Counter[str]
+    writes: Writes, items: Sequence[Item], names: dict[int, str], failed: Counter[str]
 ) -> Unwritable | None:
     """Where the failures are listed, only what failed lands behind what was sent after it; on one connection, each
     failed attempt is overtaken by the other batches in flight, and no more."""
-    most = rules.max_in_flight - 1 if rules.writes == "window" and not rules.application_resends else None
+    most, size = writes.overtaken_by, writes.records_per_batch
     base = min((item.rank for item in items), default=0)
     sent: list[int] = []
     for at, item in enumerate(items):
         if item.nth:
             continue
         name = names.get(item.rank, item.record[0])
-        batch = (item.rank - base) // rules.records_per_batch
-        later = {(rank - base) // rules.records_per_batch for rank in sent if rank > item.rank} - {batch}
+        later = {(rank - base) // size for rank in sent if rank > item.rank} - {(item.rank - base) // size}
         if any(rank > item.rank for rank in sent) and not failed[name]:
             return at, f"{name} did not fail (|fail {name}), so nothing that was sent after it lands before it"
         if most is not None and len(later) > most * failed[name]:
@@ -177,7 +196,7 @@ def displaced_without_failure(
     return None
 
 
-def _outstanding(rules: LogRules, order: Sequence[int]) -> int | None:
+def _too_many_outstanding(order: Sequence[int], most: int) -> int | None:
     """A write needs a place among the sends that are not answered for good: unwritten ones, and those in doubt.
 
     A send is in doubt until its last copy, so the copies that follow say which ones are.
@@ -190,7 +209,7 @@ def _outstanding(rules: LogRules, order: Sequence[int]) -> int | None:
         if sent < following and sent not in unwritten and sent not in doubtful:
             return index
         unwritten |= set(range(following, sent))
-        if len(unwritten | doubtful | {sent}) > rules.max_in_flight:
+        if len(unwritten | doubtful | {sent}) > most:
             return index
         unwritten.discard(sent)
         doubtful.discard(sent)
@@ -198,81 +217,3 @@ def _outstanding(rules: LogRules, order: Sequence[int]) -> int | None:
             doubtful.add(sent)
         following = max(following, sent + 1)
     return None
-
-
-@attrs.frozen
-class _Calm:
-    """Everything below `following` was sent; of that, `queue` is sent again before anything new, `late` may be
-    overtaken until it is written, and `breaking` is a connection that is being lost with these batches in flight."""
-
-    following: int
-    queue: tuple[int, ...] = ()
-    late: tuple[int, ...] = ()
-    breaking: tuple[int, int] | None = None
-
-
-def disturbed(rules: LogRules, order: Sequence[int]) -> int | None:
-    """One disturbance after another: the index of the first batch that no such history writes there."""
-    states = {_Calm(min(order, default=0))}
-    for index, batch in enumerate(order):
-        states = {after for state in states for after in _write(rules, state, batch)}
-        if not states:
-            return index
-    return None
-
-
-def _write(rules: LogRules, state: _Calm, batch: int) -> set[_Calm]:
-    if state.queue:
-        return {attrs.evolve(state, queue=state.queue[1:])} if state.queue[0] == batch else set()
-    if state.breaking is not None:
-        return _while_breaking(rules, state, state.breaking, batch)
-    if state.late:
-        return _while_late(rules, state, batch)
-    return _from_calm(rules, state.following, batch)
-
-
-def _returned(rules: LogRules, first: int, behind: int) -> tuple[int, ...]:
-    found = tuple(range(first, behind))
-    return found[::-1] if rules.newest_first else found
-
-
-def _from_calm(rules: LogRules, first: int, batch: int) -> set[_Calm]:
-    found: set[_Calm] = set()
-    if batch == first:
-        found |= {_Calm(batch + 1), _Calm(batch + 1, late=(batch,))}
-        found |= {_Calm(batch + 1, breaking=(batch, first + count)) for count in range(1, rules.max_in_flight + 1)}
-    if first < batch < first + rules.max_in_flight:
-        found.add(_Calm(batch + 1, late=_returned(rules, first, batch)))
-        found |= _reconnect(rules, first, batch, range(batch + 1, first + rules.max_in_flight + 1))
-    return found
-
-
-def _reconnect(rules: LogRules, first: int, batch: int, behind: range) -> set[_Calm]:
-    """The connection was lost with the batches from `first` in flight; this one is the first to be sent again."""
-    returned = (_returned(rules, first, end) for end in behind)
-    return {_Calm(max(back) + 1, queue=back[1:]) for back in returned if back[0] == batch}
-
-
-def _while_breaking(rules: LogRules, state: _Calm, breaking: tuple[int, int], batch: int) -> set[_Calm]:
-    first, behind = breaking
-    found = _reconnect(rules, first, batch, range(behind, behind + 1))
-    if batch == state.following < behind:
-        found.add(_Calm(batch + 1, breaking=breaking))
-    return found
-
-
-def _while_late(rules: LogRules, state: _Calm, batch: int) -> set[_Calm]:
-    if batch == state.late[0]:
-        return {attrs.evolve(state, late=state.late[1:]), state}
-    overtakes = batch == state.following and rules.max_in_flight > 1
-    return {attrs.evolve(state, following=batch + 1)} if overtakes else set()
-
-
-_AUTOMATA: dict[str, Callable[[LogRules, Sequence[Item], dict[int, str]], Unwritable | None]] = {
-    "exact": _exact,
-    "window": _window,
-    "slots": _slots,
-    "request": _request,
-    "capture": capture,
-    "outbox": outbox,
-}

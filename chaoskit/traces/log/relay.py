@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import attrs
 
-from chaoskit.traces.log.layout import Item
-from chaoskit.traces.log.rules import LogRules
+from chaoskit.traces.log.layout import Item, PassesOver
+from chaoskit.traces.log.rules import LogRules, Unwritable, Writes
 
-Unwritable = tuple[int, str]
-"""Index of the write, and why."""
+
+def capture(passes_over: PassesOver | None = None) -> Writes:
+    """Changes in the order of their commits; a restart sends everything since the last flush again (Debezium)."""
+    return Writes(
+        _capture, reorders=True, sends_again_after_restart=True, any_changes_unit=True, passes_over=passes_over
+    )
+
+
+def relay_by_id(passes_over: PassesOver | None = None) -> Writes:
+    """Rows in the order of their ids, from a cursor on; a crash publishes again what it had not marked (Outbox)."""
+    refuses = partial(_capture, every_item=True)
+    return Writes(refuses, reorders=True, sends_again_after_restart=True, passes_over=passes_over)
+
+
+def relay_by_visibility(open_transactions: int, *, again_by_id: bool) -> Writes:
+    """Rows as they became visible; a batch that is published again is in the order of ids, or as it was published."""
+    refuses = partial(_publish_all, open_transactions=open_transactions, by_id=again_by_id)
+    return Writes(refuses, reorders=True, sends_again_after_restart=True)
+
+
+def relays_at_once(passes_over: PassesOver | None = None) -> Writes:
+    """Several relays publish the same rows, so that everything is published in any order, and again."""
+    return Writes(lambda rules, items, names: None, reorders=True, passes_over=passes_over)
 
 
 @attrs.frozen
-class _Cursor:
+class _Source:
     """`following` is read next; no restart goes back below `flushed`; an old task may go on at `zombie`."""
 
     following: int
@@ -22,13 +44,15 @@ class _Cursor:
     zombie: int | None = None
 
 
-def capture(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
-    """Commit order; a restart goes back to the last flush and sends everything since then again, in order."""
+def _capture(
+    rules: LogRules, items: Sequence[Item], names: dict[int, str], *, every_item: bool = False
+) -> Unwritable | None:
+    """`every_item`: the first one that is written need not be the first one that was ever read."""
     if not items:
         return None
-    copies = (item.rank for item in items if item.record[1] or rules.writes == "outbox")
+    copies = (item.rank for item in items if item.record[1] or every_item)
     first = min([items[0].rank, *copies])
-    states = {_Cursor(first, first)}
+    states = {_Source(first, first)}
     sent: set[int] = set()
     for at, item in enumerate(items):
         after = {new for state in states for new in _send(rules, state, item.rank, sent)}
@@ -39,13 +63,13 @@ def capture(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Un
     return None
 
 
-def _send(rules: LogRules, state: _Cursor, rank: int, sent: set[int]) -> set[_Cursor]:
-    found: set[_Cursor] = set()
+def _send(rules: LogRules, state: _Source, rank: int, sent: set[int]) -> set[_Source]:
+    found: set[_Source] = set()
     if state.following <= rank and not _due(rules, state.following, rank, sent):
         found.add(attrs.evolve(state, following=rank + 1))
     furthest = max(state.following, state.zombie or 0)
     if state.flushed <= rank < furthest:  # whichever of two tasks flushed last
-        found.add(_Cursor(rank + 1, rank, furthest if rules.zombies else None))
+        found.add(_Source(rank + 1, rank, furthest if rules.zombies else None))
     if state.zombie is not None and state.zombie <= rank and not _due(rules, state.zombie, rank, sent):
         found.add(attrs.evolve(state, zombie=rank + 1))
     return found
@@ -53,12 +77,12 @@ def _send(rules: LogRules, state: _Cursor, rank: int, sent: set[int]) -> set[_Cu
 
 def _due(rules: LogRules, following: int, rank: int, sent: set[int]) -> list[int]:
     """What has to be sent before this one; a row that was never sent may be passed over by a cursor on ids."""
-    return [number for number in range(following, rank) if number in sent or not rules.cursor_skips]
+    return [number for number in range(following, rank) if number in sent or rules.writes.passes_over is None]
 
 
 def _capture_text(
     rules: LogRules,
-    states: set[_Cursor],
+    states: set[_Source],
     rank: int,
     sent: set[int],
     names: dict[int, str],
@@ -69,7 +93,7 @@ def _capture_text(
         return f"{text}; {names[rank]} is older"
     due = min((number for state in states for number in _due(rules, state.following, rank, sent)), default=rank)
     text = f"changes are sent in order and without a gap: {names.get(due, 'a missing one')} comes before {names[rank]}"
-    return f"{text} ({rules.order_hint} can lose it)" if rules.order_hint and not rules.cursor_skips else text
+    return f"{text} ({rules.order_hint} can lose it)" if rules.order_hint and rules.writes.passes_over is None else text
 
 
 @attrs.frozen
@@ -80,21 +104,18 @@ class _Relay:
     again: tuple[int, ...] = ()
 
 
-def outbox(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
-    """By a flag: in the order of visibility; a crash before the marks publishes a batch again, by id."""
-    if rules.relays > 1:
-        return None
-    if not rules.visibility_order:
-        return capture(rules, items, names)
+def _publish_all(
+    rules: LogRules, items: Sequence[Item], names: dict[int, str], *, open_transactions: int, by_id: bool
+) -> Unwritable | None:
     states = {_Relay(0)}
     published: list[int] = []
     lowest = min((item.rank for item in items), default=0)
     for at, item in enumerate(items):
         unseen = set(range(lowest, item.rank)) - set(published)
-        if item.rank not in published and len(unseen) >= rules.max_in_flight:
+        if item.rank not in published and len(unseen) >= open_transactions:
             text = f"{names.get(min(unseen), 'an earlier row')} comes before {names[item.rank]}"
-            return at, f"at most {rules.max_in_flight} transactions are open at once, so {text}"
-        after = {new for state in states for new in _publish(rules, state, item.rank, published)}
+            return at, f"at most {open_transactions} transactions are open at once, so {text}"
+        after = {new for state in states for new in _publish(rules, state, item.rank, published, by_id)}
         if not after:
             return at, _relay_text(states, item.rank, names)
         published.append(item.rank)
@@ -102,24 +123,24 @@ def outbox(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unw
     return None
 
 
-def _publish(rules: LogRules, state: _Relay, rank: int, published: list[int]) -> set[_Relay]:
+def _publish(rules: LogRules, state: _Relay, rank: int, published: list[int], by_id: bool) -> set[_Relay]:
     if rank not in published:
-        between = rules.again_by_id and state.again and rank < state.again[0]
+        between = by_id and state.again and rank < state.again[0]
         return {state} if not state.again or between or rules.zombies else set()
     found = {attrs.evolve(state, again=state.again[1:])} if state.again[:1] == (rank,) else set()
     end = len(published)
     while end and published[end - 1] < rank and published.count(published[end - 1]) == 1:
         end -= 1  # these became visible since, and were published first after the restart
     for last in {end, len(published)}:
-        found |= _again(rules, state, rank, published[:last])
+        found |= _again(state, rank, published[:last], by_id)
     return found
 
 
-def _again(rules: LogRules, state: _Relay, rank: int, published: list[int]) -> set[_Relay]:
+def _again(state: _Relay, rank: int, published: list[int], by_id: bool) -> set[_Relay]:
     found: set[_Relay] = set()
     for start in range(state.unmarked, len(published)):
         batch = list(dict.fromkeys(published[start:]))
-        batch.sort(key=None if rules.again_by_id else published.index)
+        batch.sort(key=None if by_id else published.index)
         if batch[0] == rank:
             found.add(_Relay(start, tuple(batch[1:])))
     return found

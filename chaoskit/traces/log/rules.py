@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import attrs
 
-Writes: TypeAlias = Literal["exact", "window", "slots", "request", "capture", "outbox"]
-"""How records get into a unit of the log.
+from chaoskit.traces.log.layout import Item, PassesOver
+from chaoskit.traces.tokens import Trace
 
-`exact`: once, in the produced order. `window`: batches in flight on one connection, a failed one goes back to the
-queue (Kafka without idempotence). `slots`: sends that are retried one by one, so many outstanding (Event Hubs,
-stream publishers). `request`: a request of which any subset is accepted and the rest sent again (PutRecords).
-`capture`: a source that restarts at its last flush and sends the suffix again (Debezium). `outbox`: a relay that
-publishes batches of rows and marks them afterwards.
-"""
-
-Reads: TypeAlias = Literal["cursor", "parallel", "lambda"]
-"""`cursor`: one owner per unit, a position, a commit. `parallel`: keys of one unit run side by side, completed
-records are not replayed. `lambda`: batches that are invoked again as a whole until they succeed."""
+if TYPE_CHECKING:
+    from chaoskit.traces.log.lane import Lane
+    from chaoskit.traces.machine import Machine
 
 OnError: TypeAlias = Literal["retry", "stop", "skip", "retry_topic"]
+
+Unwritable: TypeAlias = tuple[int, str]
+"""Index of a write that cannot have been made, and why."""
+
+Check: TypeAlias = Callable[["LogRules", Trace], tuple[int, tuple[str, ...]] | None]
+"""Something that holds in a whole trace: the first word against it, and the sentences, or nothing."""
+
+
+@attrs.frozen(kw_only=True)
+class Writes:
+    """How records get into a unit of the log; `producer.py` and `relay.py` make them."""
+
+    refuses: Callable[[LogRules, Sequence[Item], dict[int, str]], Unwritable | None] = attrs.field(kw_only=False)
+    """The first write that cannot be made; the texts are the payloads at the ranks of the produced order."""
+    reorders: bool = False
+    """The log need not be in the produced order."""
+    overtaken_by: int | None = None
+    """So many batches land before one whose attempt failed; None: any number."""
+    records_per_batch: int = 1
+    copies_change_unit: bool = False
+    """What is sent again may go to another unit, as the topic grew since."""
+    any_changes_unit: bool = False
+    """So may what is sent: of two units that have it, a source does not tell which one was the first."""
+    sends_again_after_restart: bool = False
+    """Only a restart makes it send a record again."""
+    passes_over: PassesOver | None = None
+    """Rows that are never sent: those below the cursor that became visible late, or what a lost slot had."""
 
 
 @attrs.frozen(kw_only=True)
@@ -33,27 +54,12 @@ class LogRules:
     unit_word: str = "partition"
     commit_word: str = "committed offset"
 
-    writes: Writes = "exact"
-    max_in_flight: int = 5
-    """Batches (`window`), sends (`slots`), records of one request (`request`) or transactions (`outbox`) that are
-    under way at once."""
-    records_per_batch: int = 1
-    newest_first: bool = True
-    """What returns from a lost connection is sent again newest first (Java), or else in the produced order."""
-    overlapping_failures: bool = False
-    """A second batch may fail while the retry of the first is under way. False: one disturbance after another."""
-    application_resends: bool = False
+    writes: Writes
     order_hint: str = ""
     copy_hint: str = ""
-    cursor_skips: bool = False
-    """`outbox` and `capture`: rows below the cursor that became visible late, or a lost slot, are never sent."""
-    visibility_order: bool = False
-    """`outbox`: rows are published in the order in which they became visible."""
-    again_by_id: bool = True
-    """`outbox`: a batch that is published again is in the order of ids; else in that in which it was published."""
-    relays: int = 1
 
-    reads: Reads = "cursor"
+    reads: Callable[[Lane], Machine[Any]]
+    """How a unit is read: with a cursor, key beside key, or by invoked batches."""
     on_error: OnError = "retry"
     max_attempts: int | None = 10
     """After so many failures the consumer may give a record up; None: never."""
@@ -76,13 +82,9 @@ class LogRules:
     """A consumer that finds no commit starts at the end of the log."""
     new_units_at_latest: bool = False
     """A unit that came by growth, and of which nothing is committed, is read from its end."""
-    parent_first: bool = False
+    parallel_keys: bool = False
+    """Batches of one unit run side by side, each key in order."""
     units: int | None = None
     grows: Literal["never", "up", "any"] = "up"
-
-    batch_size: int = 100
-    bisect: bool = False
-    report_item_failures: bool = False
-    maximum_retry_attempts: int = -1
-    parallel_keys: bool = False
-    """Batches of one shard run side by side, each key in order."""
+    checks: tuple[Check, ...] = ()
+    """What holds for this broker alone, across its units."""

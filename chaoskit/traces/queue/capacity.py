@@ -2,89 +2,91 @@
 
 from __future__ import annotations
 
-from chaoskit.traces.queue.state import Case, State, Where, refuse
+from chaoskit.traces.queue.state import QueueState, Where, refuse
 
 EVERYBODY = "*"
+"""In the place of a consumer: all of them together."""
 
 
-def room(case: Case, state: State, at: int, consumer: str, word: int) -> None:
+def check_room(state: QueueState, at: int, consumer: str) -> None:
     """There is room for one more: at its consumer (prefetch), and in all (pending acknowledgements)."""
-    rules = case.rules
+    rules = state.rules
     if rules.at_hand is not None:
-        _hands_free(case, state, at, consumer, rules.at_hand)
+        _check_at_hand(state, at, consumer, rules.at_hand)
     if rules.prefetch is not None:
-        _room(case, state, at, consumer, word, rules.prefetch)
+        _check_bound(state, at, consumer, rules.prefetch)
     if rules.outstanding is not None:
-        _room(case, state, at, EVERYBODY, word, rules.outstanding)
-    if rules.span is not None:
-        _span(case, state, at, rules.span)
+        _check_bound(state, at, EVERYBODY, rules.outstanding)
+    if rules.check_room is not None:
+        rules.check_room(state, at)
 
 
-def _room(case: Case, state: State, at: int, who: str, word: int, limit: int) -> None:
-    held = [other for other in _held(case, state, at, who) if other != at]
+def _check_bound(state: QueueState, at: int, who: str, limit: int) -> None:
+    held = [other for other in unsettled_at(state, at, who) if other != at]
     if len(held) >= limit:
-        refuse(_full(case, who, limit, held))
+        refuse(_full_text(state, who, limit, held))
     if limit == 1:
+        # One at a time: what was run has been acknowledged, or there were no room for this one.
         for other, its in enumerate(state.messages):
-            if other == at or case.queue(other) != case.queue(at):
+            if other == at or state.facts.queue(other) != state.facts.queue(at):
                 continue
             if its.phase == "out" and its.ran == "ok" and who in {its.holder, EVERYBODY}:
                 state.settle(other)
-    stretch(case, state, (case.queue(at), who), word, word, limit)
+    add_span(state, (state.facts.queue(at), who), state.word, state.word, limit)
 
 
-def _hands_free(case: Case, state: State, at: int, consumer: str, limit: int) -> None:
+def _check_at_hand(state: QueueState, at: int, consumer: str, limit: int) -> None:
     """A consumer has room for what it has not run yet; what it has run and not settled takes none."""
-    queue = case.queue(at)
+    queue = state.facts.queue(at)
     unrun = [
         other
         for other, its in enumerate(state.messages)
-        if other != at and case.queue(other) == queue and (its.phase, its.holder, its.ran) == ("out", consumer, "held")
+        if other != at and state.facts.queue(other) == queue and its.is_unrun_at(consumer)
     ]
     if len(unrun) >= limit:
-        refuse(f"{case.rules.at_hand_setting}: {consumer} has not run {', '.join(map(case.name, unrun))} yet")
+        refuse(f"{state.rules.at_hand_setting}: {consumer} has not run {', '.join(map(state.name, unrun))} yet")
 
 
-def _held(case: Case, state: State, at: int, who: str) -> list[int]:
+def unsettled_at(state: QueueState, at: int, who: str) -> list[int]:
     """The messages of the queue of `at` that certainly count against the bound of `who`."""
-    queue = case.queue(at)
-    return [o for o in range(len(case.labels)) if case.queue(o) == queue and _unsettled(case, state, o, who)]
+    queue = state.facts.queue(at)
+    return [o for o in range(len(state.messages)) if state.facts.queue(o) == queue and _takes_room(state, o, who)]
 
 
-def _unsettled(case: Case, state: State, at: int, who: str) -> bool:
+def _takes_room(state: QueueState, at: int, who: str) -> bool:
     """Whether a message certainly counts against the bound of `who`."""
     its = state.messages[at]
     if who == EVERYBODY:
         if its.phase in {"back", "away"}:
             return its.sure
-        return its.phase == "out" and case.unacked(its) and not _used_up(case, state, at)
+        return its.phase == "out" and state.facts.unacked(its) and not _used_up(state, at)
     if its.phase != "out" or its.holder != who:
         return False
     if its.ran == "ok":
-        return case.unacked(its)
-    return its.ran == "held" or _kept(case, state, at, who)
+        return state.facts.unacked(its)
+    return its.ran == "held" or _keeps_room(state, at, who)
 
 
-def _kept(case: Case, state: State, at: int, who: str) -> bool:
+def _keeps_room(state: QueueState, at: int, who: str) -> bool:
     """Whether a failed message certainly takes room at its consumer: it was not given back, or came back at once."""
-    its, rules = state.messages[at], case.rules
-    if case.lists_acks and its.run_at < case.last_listed:
+    its, rules = state.messages[at], state.rules
+    if state.facts.lists_acks and its.run_at < state.facts.last_listed:
         return True
-    alone = {"place": not elsewhere(case, state, at, who), "front": rules.consumers == 1 and rules.nacked is None}
+    alone = {"place": not may_be_elsewhere(state, at, who), "front": rules.consumers == 1 and rules.nacked is None}
     if not alone.get(rules.returns, False):
         return False
-    return (rules.dead != "any" or case.lists_exits) and not _used_up(case, state, at)
+    return (rules.dead != "any" or state.facts.lists_exits) and not _used_up(state, at)
 
 
-def _used_up(case: Case, state: State, at: int) -> bool:
-    its, limit = state.messages[at], case.rules.limit
-    return its.ran == "failed" and limit is not None and its.count >= limit and not case.lists_exits
+def _used_up(state: QueueState, at: int) -> bool:
+    its, limit = state.messages[at], state.rules.limit
+    return its.ran == "failed" and limit is not None and its.count >= limit and not state.facts.lists_exits
 
 
-def stretch(case: Case, state: State, where: Where, start: int, end: int, limit: int, *, longer: bool = False) -> None:
+def add_span(state: QueueState, where: Where, start: int, end: int, limit: int, *, longer: bool = False) -> None:
     """A message was unsettled there from word `start` to word `end`: never more than `limit` at one moment."""
-    if limit >= case.deliveries:
-        return
+    if limit >= state.facts.deliveries:
+        return  # spans would only multiply the states: so many are never out
     own = (where, start, start)
     spans = list(state.spans)
     if longer and own in spans:
@@ -93,102 +95,59 @@ def stretch(case: Case, state: State, where: Where, start: int, end: int, limit:
     mine = [(low, high) for other, low, high in spans if other == where]
     for moment in {low for low, _ in mine if start <= low <= end}:
         if sum(low <= moment <= high for low, high in mine) > limit:
-            refuse(_full(case, where[1], limit, []))
+            refuse(_full_text(state, where[1], limit, []))
     state.spans = tuple(spans)
 
 
-def stayed(case: Case, state: State, at: int, word: int) -> None:
+def add_span_until_return(state: QueueState, at: int) -> None:
     """`at` comes back, so it was unsettled since its hand-over: at its consumer, and in all."""
-    its, rules = state.messages[at], case.rules
-    until = its.until if its.until >= 0 else word - 1
+    its, rules = state.messages[at], state.rules
+    until = its.until if its.until >= 0 else state.word - 1
     since = its.since if its.since >= 0 else until
     if rules.prefetch is not None and its.holder is not None and its.ran != "failed":
-        stretch(case, state, (case.queue(at), its.holder), since, until, rules.prefetch, longer=its.since >= 0)
+        add_span(state, (state.facts.queue(at), its.holder), since, until, rules.prefetch, longer=its.since >= 0)
     if rules.outstanding is not None:
-        stretch(case, state, (case.queue(at), EVERYBODY), since, until, rules.outstanding, longer=its.since >= 0)
+        add_span(state, (state.facts.queue(at), EVERYBODY), since, until, rules.outstanding, longer=its.since >= 0)
 
 
-def held_until(case: Case, state: State, at: int, word: int) -> None:
+def add_span_until_ack(state: QueueState, at: int) -> None:
     """`at` is acknowledged at this word, so it was unsettled from its hand-over until then."""
-    its, rules = state.messages[at], case.rules
+    its, rules = state.messages[at], state.rules
     for who, limit in ((its.holder or EVERYBODY, rules.prefetch), (EVERYBODY, rules.outstanding)):
         if limit is not None and its.since >= 0:
-            stretch(case, state, (case.queue(at), who), its.since, word - 1, limit, longer=True)
+            add_span(state, (state.facts.queue(at), who), its.since, state.word - 1, limit, longer=True)
 
 
-def was_away(case: Case, state: State, at: int, consumer: str, word: int) -> None:
+def add_span_unseen(state: QueueState, at: int, consumer: str) -> None:
     """`at` turns out to have been at this consumer since it must have been handed out."""
-    since, rules = state.messages[at].away_at, case.rules
+    since, rules = state.messages[at].away_at, state.rules
     if since < 0:
         return
     for who, limit in ((consumer, rules.prefetch), (EVERYBODY, rules.outstanding), (f"{consumer}-", rules.at_hand)):
         if limit is not None:
-            stretch(case, state, (case.queue(at), who), since, word - 1, limit)
-    room(case, state, at, consumer, word)
+            add_span(state, (state.facts.queue(at), who), since, state.word - 1, limit)
+    check_room(state, at, consumer)
 
 
-def _full(case: Case, who: str, limit: int, held: list[int]) -> str:
-    which = f" ({', '.join(map(case.name, held))})" if held else ""
+def _full_text(state: QueueState, who: str, limit: int, held: list[int]) -> str:
+    which = f" ({', '.join(map(state.name, held))})" if held else ""
     most = "at most one message is" if limit == 1 else f"at most {limit} messages are"
     if who.endswith("-"):
-        return f"{case.rules.at_hand_setting}: {who[:-1]} cannot have had more at one moment"
+        return f"{state.rules.at_hand_setting}: {who[:-1]} cannot have had more at one moment"
     if who == EVERYBODY:
         return f"{most} not acknowledged at one moment{which}: max_ack_pending={limit}"
     return f"{most} unsettled at {who} at one moment{which}: prefetch={limit}"
 
 
-def _span(case: Case, state: State, at: int, span: int) -> None:
-    unsettled = [o for o in state.before(case, at) if _open(state, o)]
-    if unsettled and _distance(case, state, unsettled[0], at) >= span:
-        refuse(
-            f"{case.name(at)} is {span} or more messages behind {case.name(unsettled[0])}, "
-            f"which is not settled: max_record_locks={span} (group.share.partition.max.record.locks)"
-        )
-
-
-def _distance(case: Case, state: State, first: int, at: int) -> int:
-    """How many messages of their unit stand from the first one on before the other."""
-    if not case.lists_puts:
-        return case.number(at) - case.number(first)
-    return sum(state.place(other) >= state.place(first) for other in state.before(case, at))
-
-
-def _open(state: State, at: int) -> bool:
-    its = state.messages[at]
-    return its.phase in {"new", "back"} or (its.phase == "out" and its.ran != "ok")
-
-
-def kept_back(case: Case, state: State, at: int, holder: str | None, *, lost: bool) -> frozenset[int]:
-    """The new messages that can lie in the buffers of live consumers at the moment when `at` of `holder` comes back.
-
-    What came back before is served first, so it has taken room there; what lay there then, still does.
-    """
-    limit = case.rules.prefetch
-    live = set(case.names) if case.rules.consumers != 1 else {state.active.get(case.queue(at), "A")}
-    if lost:
-        live -= {holder or ""}
-    waiting = [other for other in state.after(case, at) if state.messages[other].phase == "new"]
-    if limit is None:
-        return frozenset(waiting if live else ())
-    back = [o for o, its in enumerate(state.messages) if its.phase == "back" and its.sure and not its.behind]
-    taken = sum(case.queue(other) == case.queue(at) for other in back if other != at) + (holder in live)
-    free = sum(limit - len(_held(case, state, at, who)) for who in live)
-    return state.buffered.intersection(waiting) | frozenset(waiting[: max(0, free - taken)])
-
-
-def asked_for(case: Case, state: State, at: int) -> frozenset[int]:
-    """The new messages that can be under way to consumers when `at` is given back: those for which there is room."""
-    waiting = [other for other in state.after(case, at) if state.messages[other].phase == "new"]
-    if case.rules.outstanding is None:
-        return frozenset(waiting)
-    return frozenset(waiting[: max(0, case.rules.outstanding - len(_held(case, state, at, EVERYBODY)))])
-
-
-def elsewhere(case: Case, state: State, at: int, consumer: str) -> bool:
+def may_be_elsewhere(state: QueueState, at: int, consumer: str) -> bool:
     """Whether another consumer of the trace can have taken `at`."""
-    return case.rules.consumers != 1 and bool(case.names - state.messages[at].not_by - {consumer}) and at_once(case)
+    return (
+        state.rules.consumers != 1
+        and bool(state.facts.names - state.messages[at].not_by - {consumer})
+        and several_at_once(state)
+    )
 
 
-def at_once(case: Case) -> bool:
+def several_at_once(state: QueueState) -> bool:
     """Whether two messages can be out at the same time at all."""
-    return case.rules.outstanding != 1
+    return state.rules.outstanding != 1

@@ -3,80 +3,85 @@
 from __future__ import annotations
 
 from chaoskit.traces.queue import locks, order
-from chaoskit.traces.queue.capacity import room, stayed
-from chaoskit.traces.queue.state import ANYBODY, Case, Message, State, refuse
-from chaoskit.traces.tokens import Deliver
+from chaoskit.traces.queue.capacity import add_span_until_return, check_room
+from chaoskit.traces.queue.state import ANYBODY, MessageState, QueueState, refuse
+from chaoskit.traces.tokens import Receive
 
 
-def deliver(case: Case, state: State, word: Deliver, index: int, receive: int) -> State:
+def deliver(state: QueueState, word: Receive, receive: int) -> None:
     """One delivery; `receive` numbers the batch it is in, 0 outside of brackets."""
-    after = state.copy()
-    at = case.ids[word.label]
-    its = after.messages[at]
+    at = state.facts.ids[word.label]
+    its = state.messages[at]
     if not word.again and word.outcome != "held":
-        if its.phase == "out" and its.holder == word.consumer and its.ran == "held":
-            _run_held(case, after, at, word, index)
-            return after
+        if its.is_unrun_at(word.consumer):
+            _run_held(state, at, word)
+            return
         if word.consumer in its.stale or (ANYBODY in its.stale and its.holder != word.consumer):
-            _run_stale(case, after, at, word)
-            return after
-    _switch(case, after, at, word.consumer, index)
-    if word.again or (not case.rules.marks and (its.count or word.consumer in its.not_by)):
-        _again(case, after, at, word, index, receive)
+            _run_stale(state, at, word)
+            return
+    # Only what follows is a new hand-over: what a consumer holds or has lost it runs without asking the broker.
+    _switch_active_consumer(state, at, word.consumer)
+    if word.again or (not state.rules.marks and (its.count or word.consumer in its.not_by)):
+        _check_redelivery(state, at, word, receive)
     else:
-        _first(case, after, at, word, index, receive)
-    _hand_over(case, after, at, word, index, receive)
-    return after
+        _check_first_delivery(state, at, word, receive)
+    _hand_over(state, at, word, receive)
 
 
-def _run_held(case: Case, state: State, at: int, word: Deliver, index: int) -> None:
+def _run_held(state: QueueState, at: int, word: Receive) -> None:
     if word.consumer in state.messages[at].not_by:
         refuse(
             f"{word.consumer} runs what it holds one after another, in the order of hand-over: "
-            f"it has passed {case.name(at)} already"
+            f"it has passed {state.name(at)} already"
         )
-    if case.rules.order == "locked":
-        locks.stopped(case, state, at, word)
-    order.passed(case, state, at, word.consumer)
-    _ran(case, state, at, word, index)
+    if state.rules.order == "locked":
+        locks.check_not_stopped(state, at, word)
+    order.pass_over_unrun(state, at, word.consumer)
+    _record_run(state, at, word)
 
 
-def _run_stale(case: Case, state: State, at: int, word: Deliver) -> None:
+def _run_stale(state: QueueState, at: int, word: Receive) -> None:
     """A consumer that lost the message still runs it; its acknowledgement may count."""
     its = state.messages[at]
     state.change(at, stale=its.stale - {word.consumer}, known=its.known | {word.consumer})
-    if word.outcome == "ok" and case.rules.late_ack != "refused" and not case.lists_acks and its.phase == "back":
+    if (
+        word.outcome == "ok"
+        and state.rules.late_ack != "refused"
+        and not state.facts.lists_acks
+        and its.phase == "back"
+    ):
         state.change(at, sure=False)
 
 
-def _ran(case: Case, state: State, at: int, word: Deliver, index: int) -> None:
-    outcome = "ok" if word.outcome == "failed" and case.rules.failure_settles else word.outcome
+def _record_run(state: QueueState, at: int, word: Receive) -> None:
+    outcome = "ok" if word.outcome == "failed" and state.rules.failure_settles else word.outcome
     if state.messages[at].phase == "out":
-        state.change(at, ran=outcome, run_at=index)
+        state.change(at, ran=outcome, run_at=state.word)
     else:
         state.change(at, stale=state.messages[at].stale - {word.consumer})
 
 
-def _hand_over(case: Case, state: State, at: int, word: Deliver, index: int, receive: int) -> None:
-    its, rules = state.messages[at], case.rules
+def _hand_over(state: QueueState, at: int, word: Receive, receive: int) -> None:
+    its, rules = state.messages[at], state.rules
     if rules.limit is not None and rules.limit_exact and its.count >= rules.limit:
-        refuse(f"{case.name(at)} is delivered at most {_times(rules.limit)}: {rules.limit_setting}")
+        refuse(f"{state.name(at)} is delivered at most {_times(rules.limit)}: {rules.limit_setting}")
     changes = {"phase": "out", "holder": word.consumer, "count": its.count + 1, "sure": True, "not_by": frozenset()}
-    state.change(at, **changes, since=index, until=-1, taken_at=state.now, receive=receive, ran="held")
+    state.change(at, **changes, since=state.word, until=-1, taken_at=state.now, receive=receive, ran="held")
     state.change(at, known=its.known | {word.consumer}, behind=False, away_at=-1)
     if its.place is None:
-        state.change(at, place=_free_place(case, state, at))
+        state.change(at, place=_free_place(state, at))
     if rules.settles == "at_hand_over":
+        # Settled for the broker, and still to be run by the client that has it.
         kept = its.stale | {word.consumer} if word.outcome == "held" else its.stale
         state.settle(at, f"{rules.settles_setting} settles a message when it is handed over")
         state.change(at, stale=kept)
     elif word.outcome != "held":
-        _ran(case, state, at, word, index)
+        _record_run(state, at, word)
 
 
-def _free_place(case: Case, state: State, at: int) -> tuple[int, int]:
+def _free_place(state: QueueState, at: int) -> tuple[int, int]:
     """A copy whose sending is not shown stands behind what was handed out before it."""
-    handed = [state.place(other) for other in state.same_unit(case, at) if state.messages[other].phase != "new"]
+    handed = [state.place(other) for other in state.same_unit(at) if state.messages[other].phase != "new"]
     low = max((place for place in handed if place[0] < 1 << 30), default=(-1, 0))
     return (low[0], low[1] + 1)
 
@@ -85,166 +90,166 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def _first(case: Case, state: State, at: int, word: Deliver, index: int, receive: int) -> None:
+def _check_first_delivery(state: QueueState, at: int, word: Receive, receive: int) -> None:
     its = state.messages[at]
-    _exists(case, state, at)
+    _check_exists(state, at)
     if its.phase not in {"new", "away"} or its.count:
-        _seen(case, state, at)
-    _accepted(case, state, at)
+        _refuse_second_delivery(state, at)
+    _check_not_swallowed(state, at)
     if its.place is None:
-        _after_original(case, state, at)
-        state.change(at, place=_free_place(case, state, at))
-    if case.rules.order == "dispatch":
-        order.first(case, state, at, word.consumer, index)
+        _check_after_original(state, at)
+        state.change(at, place=_free_place(state, at))
+    if state.rules.order == "dispatch":
+        order.check_first_delivery(state, at, word.consumer)
         return
-    if case.rules.order == "locked":
-        locks.clear(case, state, at, word, receive)
-    elif case.rules.order == "cascade":
-        locks.in_key_order(case, state, at)
+    if state.rules.order == "locked":
+        locks.check_order(state, at, word, receive)
+    elif state.rules.order == "cascade":
+        locks.check_key_order(state, at)
     if its.phase == "new":
-        room(case, state, at, word.consumer, index)
+        check_room(state, at, word.consumer)
 
 
-def _exists(case: Case, state: State, at: int) -> None:
+def _check_exists(state: QueueState, at: int) -> None:
     its = state.messages[at]
     if its.phase == "unsent":
-        refuse(f"{case.name(at)} cannot come: {its.why or f'it was not put before (|put {case.name(at)})'}")
+        refuse(f"{state.name(at)} cannot come: {its.why or f'it was not put before (|put {state.name(at)})'}")
     if its.phase in {"swallowed", "gone"}:
-        refuse(f"{case.name(at)} cannot come: {its.why}")
+        refuse(f"{state.name(at)} cannot come: {its.why}")
 
 
-def _seen(case: Case, state: State, at: int) -> None:
+def _refuse_second_delivery(state: QueueState, at: int) -> None:
     refuse(
-        f"{case.name(at)} was handed over before, and {case.rules.broker} tells a second delivery: "
-        f"write `{case.name(at)}r`, or `{case.name(at)}'` for another message with the same payload"
+        f"{state.name(at)} was handed over before, and {state.rules.broker} tells a second delivery: "
+        f"write `{state.name(at)}r`, or `{state.name(at)}'` for another message with the same payload"
     )
 
 
-def _after_original(case: Case, state: State, at: int) -> None:
+def _check_after_original(state: QueueState, at: int) -> None:
     """A copy is accepted after its original, so in a queue with an order it cannot come first."""
-    earlier = case.earlier_copy(at)
-    if earlier is None or case.rules.order in {"none", "anything"}:
+    earlier = state.facts.earlier_copy(at)
+    if earlier is None or state.rules.order == "none":
         return
-    if state.messages[earlier].phase == "new" and not order.may_vanish(case, state):
-        refuse(f"{case.name(at)} was sent after {case.name(earlier)}, which was not handed out yet")
+    if state.messages[earlier].phase == "new" and not order.may_vanish(state):
+        refuse(f"{state.name(at)} was sent after {state.name(earlier)}, which was not handed out yet")
 
 
-def _accepted(case: Case, state: State, at: int) -> None:
+def _check_not_swallowed(state: QueueState, at: int) -> None:
     """A copy of unknown sending time was accepted outside of the deduplication window, or is a redrive."""
-    earlier, window = case.earlier_copy(at), case.rules.window
-    if earlier is None or window is None or not case.lists_times or at in case.puts:
+    earlier, window = state.facts.earlier_copy(at), state.rules.window
+    if earlier is None or window is None or not state.facts.lists_times or at in state.facts.puts:
         return
     before = state.messages[earlier]
     if before.phase == "gone":
         return
     soonest = before.accepted + window
     if state.now < soonest and before.phase not in {"swallowed", "unsent"}:
-        refuse(_swallowed(case, at, earlier))
-    state.change(at, accepted=soonest)
+        refuse(_swallowed(state, at, earlier))
+    state.change(at, accepted=soonest)  # the earliest moment at which a broker took it for a new message
 
 
-def _swallowed(case: Case, at: int, earlier: int) -> str:
+def _swallowed(state: QueueState, at: int, earlier: int) -> str:
     return (
-        f"{case.rules.broker} swallows {case.name(at)}: the same payload was accepted as {case.name(earlier)} "
-        f"less than {case.rules.window:g} s before ({case.rules.window_setting})"
+        f"{state.rules.broker} swallows {state.name(at)}: the same payload was accepted as {state.name(earlier)} "
+        f"less than {state.rules.window:g} s before ({state.rules.window_setting})"
     )
 
 
-def _again(case: Case, state: State, at: int, word: Deliver, index: int, receive: int) -> None:
-    _exists(case, state, at)
-    its, rules = state.messages[at], case.rules
+def _check_redelivery(state: QueueState, at: int, word: Receive, receive: int) -> None:
+    _check_exists(state, at)
+    its, rules = state.messages[at], state.rules
     if its.phase == "done":
-        _settled_again(case, state, at)
+        _check_may_return(state, at)
     if its.phase == "out":
-        _may_come_back(case, state, at, word.consumer)
+        _check_was_given_up(state, at, word.consumer)
     if its.phase == "new":
-        _unseen(case, state, at, word)
+        _handed_out_unseen(state, at, word)
     if its.phase in {"out", "lost", "back", "away", "new"}:
-        stayed(case, state, at, index)
+        add_span_until_return(state, at)
     if rules.order == "locked":
         if its.phase in {"out", "lost"}:
-            locks.unlock(case, state, at, index)
-        locks.clear(case, state, at, word, receive)
+            locks.return_receive(state, at)
+        locks.check_order(state, at, word, receive)
     elif rules.order == "cascade":
-        locks.in_key_order(case, state, at)
-        locks.cascade(case, state, at, index)
+        locks.check_key_order(state, at)
+        locks.return_later(state, at)
     elif rules.order == "dispatch":
         if its.phase == "lost":
-            _notice(case, state, its)
-        order.again(case, state, at, word.consumer, index)
-        room(case, state, at, word.consumer, index)
+            _return_all_of_holder(state, its)
+        order.check_redelivery(state, at, word.consumer)
+        check_room(state, at, word.consumer)
     if its.phase == "out" and its.ran == "held" and its.holder is not None and rules.zombies:
         state.change(at, stale=state.messages[at].stale | {its.holder})
 
 
-def _notice(case: Case, state: State, its: Message) -> None:
+def _return_all_of_holder(state: QueueState, its: MessageState) -> None:
     """One message of a killed consumer is back, so all of them are."""
     for other, lost in enumerate(state.messages):
         if lost.phase == "lost" and lost.holder == its.holder:
-            order.comes_back(case, state, other, word=None)
+            order.return_to_queue(state, other, noticed=True)
 
 
-def _settled_again(case: Case, state: State, at: int) -> None:
+def _check_may_return(state: QueueState, at: int) -> None:
     its = state.messages[at]
-    if case.rules.settled == "final" or case.rules.settles == "at_hand_over":
-        refuse(f"{case.name(at)} is settled and never comes again: {its.why}")
+    if state.rules.settled == "final" or state.rules.settles == "at_hand_over":
+        refuse(f"{state.name(at)} is settled and never comes again: {its.why}")
 
 
-def _may_come_back(case: Case, state: State, at: int, consumer: str) -> None:
-    its, rules = state.messages[at], case.rules
+def _check_was_given_up(state: QueueState, at: int, consumer: str) -> None:
+    its, rules = state.messages[at], state.rules
     if rules.rereads and its.holder is None and state.died is not None and state.died[0] == consumer:
         return
-    if rules.settled == "may_return" or its.ran == "failed" or not case.lists_acks:
+    if rules.settled == "may_return" or its.ran == "failed" or not state.facts.lists_acks:
         return
     refuse(
-        f"{case.name(at)} is still held by {its.holder or 'a consumer that died'}: in this trace it was neither "
-        f"refused nor did its time run out (|nack {case.name(at)} or |expire {case.name(at)})"
+        f"{state.name(at)} is still held by {its.holder or 'a consumer that died'}: in this trace it was neither "
+        f"refused nor did its time run out (|nack {state.name(at)} or |expire {state.name(at)})"
     )
 
 
-def _unseen(case: Case, state: State, at: int, word: Deliver) -> None:
+def _handed_out_unseen(state: QueueState, at: int, word: Receive) -> None:
     """Marked as redelivered though no handler saw it: it lay in the buffer of a consumer that lost it."""
-    if case.rules.settles == "at_hand_over":
-        refuse(f"{case.rules.settles_setting} settles a message when it is handed over: it never comes again")
-    known = order.handed(state)
+    if state.rules.settles == "at_hand_over":
+        refuse(f"{state.rules.settles_setting} settles a message when it is handed over: it never comes again")
+    known = order.any_handed_out(state)
     died = state.died is not None and state.died[1] > state.messages[at].put_at
-    lost = died or not (case.lists_kills and case.lists_acks)
-    one = 1 in {case.rules.receive, case.rules.prefetch, case.rules.outstanding}
-    if not known or not lost or (one and case.rules.order != "none" and case.rules.consumers == 1):
-        refuse(f"{case.name(at)} is marked as delivered before, but no consumer can have held it")
-    if case.rules.order == "dispatch":
-        order.unseen(case, state, at, word.consumer)
-    stale = frozenset({ANYBODY}) if case.rules.zombies and not state.killed else frozenset()
+    lost = died or not (state.facts.lists_kills and state.facts.lists_acks)
+    one = 1 in {state.rules.receive, state.rules.prefetch, state.rules.outstanding}
+    if not known or not lost or (one and state.rules.order != "none" and state.rules.consumers == 1):
+        refuse(f"{state.name(at)} is marked as delivered before, but no consumer can have held it")
+    if state.rules.order == "dispatch":
+        order.hand_out_unseen(state, at, word.consumer)
+    stale = frozenset({ANYBODY}) if state.rules.zombies and not state.killed else frozenset()
     state.change(at, phase="away", stale=stale)
     if state.died is not None:
         state.change(at, holder=state.died[0], until=state.died[1])
 
 
-def _switch(case: Case, state: State, at: int, consumer: str, index: int) -> None:
+def _switch_active_consumer(state: QueueState, at: int, consumer: str) -> None:
     """Where only one consumer is let in, another name means that it took over."""
-    queue = case.queue(at)
+    queue = state.facts.queue(at)
     before, state.active[queue] = state.active.get(queue), consumer
-    if case.rules.consumers != 1 or before in {None, consumer}:
+    if state.rules.consumers != 1 or before in {None, consumer}:
         return
-    if case.lists_kills:
+    if state.facts.lists_kills:
         refuse(
             f"{before} is the one active consumer: {consumer} gets nothing before {before} is gone (⚡, |move, |evict)"
         )
-    state.died = (before or "", index)
+    state.died = (before or "", state.word)
     for other, its in enumerate(state.messages):
-        if its.phase == "out" and its.holder == before and case.queue(other) == queue:
-            _take_over(case, state, other, index)
+        if its.phase == "out" and its.holder == before and state.facts.queue(other) == queue:
+            _take_over(state, other)
 
 
-def lose(case: Case, state: State, at: int, index: int) -> None:
+def lose(state: QueueState, at: int) -> None:
     """Its consumer is gone; the broker may not know yet."""
     its = state.messages[at]
-    state.change(at, phase="lost", sure=case.unacked(its), until=index)
+    state.change(at, phase="lost", sure=state.facts.unacked(its), until=state.word)
 
 
-def _take_over(case: Case, state: State, at: int, index: int) -> None:
+def _take_over(state: QueueState, at: int) -> None:
     """The old consumer lost it without dying: it can still run what it did not run."""
     its = state.messages[at]
-    lose(case, state, at, index)
-    if case.rules.zombies and its.ran == "held" and its.holder is not None:
+    lose(state, at)
+    if state.rules.zombies and its.ran == "held" and its.holder is not None:
         state.change(at, stale=its.stale | {its.holder})

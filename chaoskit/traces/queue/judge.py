@@ -2,45 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import attrs
 
 from chaoskit.traces.answer import Permitted, refused
+from chaoskit.traces.machine import judge
 from chaoskit.traces.queue.delivery import deliver
-from chaoskit.traces.queue.locks import unlock
-from chaoskit.traces.queue.order import comes_back
+from chaoskit.traces.queue.locks import return_receive
+from chaoskit.traces.queue.order import return_to_queue
 from chaoskit.traces.queue.rules import QueueRules
-from chaoskit.traces.queue.settlement import end, hand_over, kill, put, settle
-from chaoskit.traces.queue.state import Case, NotPossible, State, deliveries, refuse, start, study
+from chaoskit.traces.queue.settlement import check_complete, hand_over, kill, put, settle
+from chaoskit.traces.queue.state import NotPossible, QueueState, refuse, start, study
 from chaoskit.traces.tokens import (
     Batch,
-    Deliver,
     End,
     Evict,
-    Fail,
+    FailedSend,
     Kill,
-    Label,
+    MessageLabel,
     Move,
     Put,
+    Receive,
     Settle,
     Time,
     Trace,
     Word,
+    deliveries,
     natural_key,
 )
 
 
 def judge_queue(rules: QueueRules, trace: Trace) -> Permitted:
     """Whether a queue with these rules can make the trace; if not, the first word it cannot make and why."""
-    wrong = None if trace.log is None else _log(rules, trace.log)
+    wrong = None if trace.log is None else _check_log(rules, trace.log)
     if wrong is not None:
         return wrong
     answer = _judge(rules, trace)
     swapped = None if answer else _sent_as_shown(rules, trace)
-    if swapped is None or swapped.log is None or _log(rules, swapped.log) is not None:
+    if swapped is None or swapped.log is None or _check_log(rules, swapped.log) is not None:
         return answer
     other = _judge(rules, swapped)
+    # Of two refusals, the one that explains more of the trace.
     return other if other or (other.position or 0) > (answer.position or 0) else answer
 
 
@@ -48,155 +52,127 @@ def _sent_as_shown(rules: QueueRules, trace: Trace) -> Trace | None:
     """The same trace with the messages in the queue as they were first delivered, where sends may overtake others."""
     if trace.log is not None or "producer" in trace.groups or rules.send_window in (1, None):
         return None
-    shown = dict.fromkeys(each.label for each in deliveries(trace))
+    shown = dict.fromkeys(each.label for word in trace.words for each in deliveries(word))
     rest = sorted(study(rules, trace).labels, key=lambda label: (natural_key(label.name), label.copy))
     return attrs.evolve(trace, log=tuple(dict.fromkeys([*shown, *rest])))
 
 
 def _judge(rules: QueueRules, trace: Trace) -> Permitted:
-    case = study(rules, trace)
-    states = [start(case, trace)]
-    for index, word in enumerate(trace.words):
-        moved, rules_against = _move(case, states, word, index)
-        if not moved:
-            return refused(word.text, index, tuple(rules_against))
-        states = moved
-    return Permitted(True)
+    machine = QueueMachine(rules, trace)
+    found = judge(machine, enumerate(trace.words))
+    if found is None:
+        return Permitted(True)
+    number, against = found
+    return refused(trace.words[number].text, number, against)
 
 
-def _move(case: Case, states: list[State], word: Word, index: int) -> tuple[list[State], list[str]]:
-    """Every state that the word can lead to, each once, and the rules of those that cannot make it."""
-    moved: dict[tuple[object, ...], State] = {}
-    against: list[str] = []
-    for state in states:
-        for way in _ways(case, state, word, index):
+Way = Callable[[QueueState], None]
+"""What a word may have done: it changes the state that it is given, or raises NotPossible."""
+
+
+class QueueMachine:
+    """What one word does to one state of a queue."""
+
+    def __init__(self, rules: QueueRules, trace: Trace) -> None:
+        self.rules = rules
+        self.facts = study(rules, trace)
+        self.first = start(self.facts, trace)
+
+    def start(self) -> QueueState:
+        return self.first
+
+    def step(self, state: QueueState, word: Word) -> Iterator[QueueState | str]:
+        for way in self.ways(word):
+            after = state.at_next_word()
             try:
-                after = way()
+                way(after)
             except NotPossible as why:
-                against.append(str(why))
+                yield str(why)
             else:
-                moved[after.key()] = after
-    return list(moved.values()), against
+                yield after
+
+    def explain(self, states: Sequence[QueueState], word: Word, against: Sequence[str]) -> tuple[str, ...]:
+        return tuple(against)
+
+    def ways(self, word: Word) -> list[Way]:
+        """More than one where the broker or the trace leaves open what the word did."""
+        match word:
+            case Receive() | Batch():
+                delivers = self.rules.delivers or _deliver_all
+                return [lambda state: delivers(state, word)]
+            case Settle(what=what):
+                counts = [True, False] if what == "ack" and self.rules.late_ack == "maybe" else [True]
+                return [partial(settle, word=word, late_counts=each) for each in counts]
+            case Put(label=label):
+                outside = [True, False] if self.rules.window is not None and not self.facts.lists_times else [True]
+                return [partial(put, at=self.facts.ids[label], outside=each) for each in outside]
+        return [partial(_other, word=word)]
 
 
-def _ways(case: Case, state: State, word: Word, index: int) -> Iterator[Callable[[], State]]:
-    """What the word may have done; more than one way where the broker or the trace leaves it open."""
-    if isinstance(word, Deliver | Batch):
-        judge = {"anything": _anything, "in_order": _in_order}.get(case.rules.order, _deliveries)
-        yield lambda: judge(case, state, word, index)
-    elif isinstance(word, Settle):
-        yield lambda: settle(case, state, word, index, late_counts=True)
-        if word.what == "ack" and case.rules.late_ack == "maybe":
-            yield lambda: settle(case, state, word, index, late_counts=False)
-    elif isinstance(word, Put):
-        yield lambda: put(case, state, case.ids[word.label], index, outside=True)
-        if case.rules.window is not None and not case.lists_times:
-            yield lambda: put(case, state, case.ids[word.label], index, outside=False)
-    else:
-        yield lambda: _other(case, state, word, index)
-
-
-def _other(case: Case, state: State, word: Word, index: int) -> State:
+def _other(state: QueueState, word: Word) -> None:
     match word:
         case Kill():
-            return kill(case, state, word, index)
+            kill(state, word)
         case Move() | Evict():
-            return hand_over(case, state, word, index)
+            hand_over(state, word)
         case End():
-            return end(case, state)
-        case Fail():
-            return state
+            check_complete(state)
+        case FailedSend():
+            pass
         case Time(seconds=seconds):
-            after = state.copy()
-            after.now = seconds
-            return after
-    raise NotPossible(f"{case.rules.broker} is a queue: it has no offsets and no partitions")
+            state.now = seconds
+        case _:
+            refuse(f"{state.rules.broker} is a queue: it has no offsets and no partitions")
 
 
-def _deliveries(case: Case, state: State, word: Deliver | Batch, index: int) -> State:
-    if isinstance(word, Deliver):
-        return deliver(case, state, word, index, 0)
-    _batch(case, word)
+def _deliver_all(state: QueueState, word: Receive | Batch) -> None:
+    if isinstance(word, Receive):
+        deliver(state, word, 0)
+        return
+    _check_batch(state, word)
     for member in word.members:
-        state = deliver(case, state, member, index, index + 1)
-    if case.rules.batch_returns != "each" and any(each.outcome != "ok" for each in word.members):
-        _batch_returns(case, state, word, index)
-    return state
+        deliver(state, member, state.word + 1)
+    if state.rules.batch_returns != "each" and any(each.outcome != "ok" for each in word.members):
+        _return_failed_batch(state, word)
 
 
-def _batch(case: Case, word: Batch) -> None:
+def _check_batch(state: QueueState, word: Batch) -> None:
     """The size and the inner order of one receive."""
-    rules = case.rules
-    ids = [case.ids[each.label] for each in word.members]
-    if rules.receive is not None and len(ids) > rules.receive:
-        refuse(f"one receive has at most {rules.receive} messages, not {len(ids)}")
-    units = [case.units[at] for at in ids]
-    changes = [unit for at, unit in enumerate(units) if at == 0 or unit != units[at - 1]]
-    if rules.grouped and len(changes) != len(set(changes)):
-        refuse(f"one receive keeps the messages of a {rules.unit} together")
-    numbers = [natural_key(each.label.name) for each in word.members]
-    if rules.ascending and numbers != sorted(numbers):
-        refuse("the messages of one batch are in the order of the log")
+    rules = state.rules
+    if rules.receive is not None and len(word.members) > rules.receive:
+        refuse(f"one receive has at most {rules.receive} messages, not {len(word.members)}")
+    if rules.check_batch is not None:
+        rules.check_batch(state, word)
 
 
-def _batch_returns(case: Case, state: State, word: Batch, index: int) -> None:
+def _return_failed_batch(state: QueueState, word: Batch) -> None:
     """A failed batch comes back, as a whole or without what was done."""
     for member in word.members:
-        at = case.ids[member.label]
+        at = state.facts.ids[member.label]
         its = state.messages[at]
         if its.phase != "out":
             continue
-        if case.rules.batch_returns == "failed" and its.ran == "ok":
+        if state.rules.batch_returns == "failed" and its.ran == "ok":
             state.settle(at, "it was not among the failed ones of its batch, so it was deleted")
-        elif case.rules.order == "locked" and case.rules.batch_returns == "whole":
+        elif state.rules.order == "locked" and state.rules.batch_returns == "whole":
             state.change(at, ran="failed")
-            unlock(case, state, at, index)
+            return_receive(state, at)
         else:
-            comes_back(case, state, at, index)
+            return_to_queue(state, at)
         state.change(at, stale=its.stale)
 
 
-def _anything(case: Case, state: State, word: Deliver | Batch, index: int) -> State:
-    after = state.copy()
-    for each in word.members if isinstance(word, Batch) else (word,):
-        at = case.ids[each.label]
-        if each.again and not after.messages[at].count:
-            refuse(f"{each.label} is marked as delivered before, but it never was")
-        after.change(at, phase="done", count=after.messages[at].count + 1)
-    return after
-
-
-def _in_order(case: Case, state: State, word: Deliver | Batch, index: int) -> State:
-    after = state.copy()
-    for each in word.members if isinstance(word, Batch) else (word,):
-        at = case.ids[each.label]
-        if each.again and after.messages[at].ran == "failed":  # the handler refused it
-            after.change(at, ran=each.outcome)
-            continue
-        if each.again or each.label.copy or after.messages[at].phase != "new":
-            refuse(f"each message is delivered once: {each.label} was delivered before, or sent before")
-        first = next((other for other in after.before(case, at) if after.messages[other].phase == "new"), None)
-        if first is not None:
-            refuse(f"messages are delivered in order: {case.name(first)} is before {each.label}")
-        passed = (other for other in after.after(case, at) if after.messages[other].phase not in ("new", "unsent"))
-        later = next(passed, None)
-        if later is not None:
-            refuse(f"messages are delivered in order: {case.name(later)} is behind {each.label}")
-        after.change(at, phase="done", count=1, ran=each.outcome)
-    return after
-
-
-def _log(rules: QueueRules, log: tuple[Label, ...]) -> Permitted | None:
+def _check_log(rules: QueueRules, log: tuple[MessageLabel, ...]) -> Permitted | None:
     """What is refused of the content of the queue: a send is overtaken only by the others under way."""
     most = rules.send_window
     for at, label in enumerate(log):
-        if label.copy and rules.order == "in_order":
+        if label.copy and not rules.sends_again:
             return refused(str(label), at, ("each message is sent once",))
         if label.copy or most is None:
             continue
         how = "one send is under way at a time" if most == 1 else f"at most {most} sends are under way at once"
-        overtaking = [other for other in log[:at] if not other.copy and _later(other, label)]
-        overtaken = [other for other in log[at + 1 :] if not other.copy and _later(label, other)]
+        overtaking = [other for other in log[:at] if not other.copy and _is_later(other, label)]
+        overtaken = [other for other in log[at + 1 :] if not other.copy and _is_later(label, other)]
         if len(overtaking) >= most:
             return refused(str(label), at, (f"{how}: {label} was sent before {overtaking[0]}",))
         if len(overtaken) >= most > 1:
@@ -204,7 +180,7 @@ def _log(rules: QueueRules, log: tuple[Label, ...]) -> Permitted | None:
     return None
 
 
-def _later(one: Label, other: Label) -> bool:
+def _is_later(one: MessageLabel, other: MessageLabel) -> bool:
     """Whether `one` was sent after `other`, in the same unit."""
     (low, letters), (high, others) = natural_key(other.name), natural_key(one.name)
     return one.unit == other.unit and letters == others and high > low

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import attrs
 
-Order: TypeAlias = Literal["none", "dispatch", "locked", "cascade", "in_order", "anything"]
+from chaoskit.traces.tokens import Batch, Receive
+
+if TYPE_CHECKING:
+    from chaoskit.traces.queue.state import QueueState
+
+Order: TypeAlias = Literal["none", "dispatch", "locked", "cascade"]
 Returns: TypeAlias = Literal["place", "front", "head", "tail", "anywhere"]
 
 
@@ -20,7 +26,14 @@ class QueueRules:
     order: Order = "none"
     """`none`: any ready message. `dispatch`: handed out in order, runs finish in any order. `locked`: nothing of a
     unit is handed out while earlier ones of another receive are unsettled. `cascade`: a redelivery brings all later
-    ones of the unit again. `in_order`: each once, in order. `anything`: only `r` before a delivery is refused."""
+    ones of the unit again."""
+
+    delivers: Callable[[QueueState, Receive | Batch], None] | None = None
+    """Another way of delivering than a queue's, which refuses a delivery or changes the state; settlements then say
+    nothing."""
+
+    sends_again: bool = True
+    """The same payload can be sent more than once."""
 
     unit: str = "queue"
     """What the order is kept in: queue, message group, session, ordering key."""
@@ -31,11 +44,8 @@ class QueueRules:
     receive: int | None = None
     """The most messages of one receive or batch."""
 
-    grouped: bool = False
-    """One receive keeps the messages of a unit together."""
-
-    ascending: bool = False
-    """One batch is in the order of the log even where the broker keeps no order (Kafka share group)."""
+    check_batch: Callable[[QueueState, Batch], None] | None = None
+    """What this broker alone demands of the order inside one receive: refuses it, or returns."""
 
     prefetch: int | None = None
     """The most messages that one consumer holds unsettled."""
@@ -49,14 +59,15 @@ class QueueRules:
     outstanding: int | None = None
     """The most messages that all consumers together hold unsettled; one that waits for its retry counts."""
 
-    span: int | None = None
-    """From the oldest unsettled message on, only so many are handed out (share group record locks)."""
+    check_room: Callable[[QueueState, int], None] | None = None
+    """A bound of this broker alone, before a message is handed out: refuses it, or returns."""
 
-    pushes: bool = False
-    """The broker fills the client's buffer ahead: what lies there runs before a message that comes back later."""
+    buffered_at_return: Callable[[QueueState, int, str | None, bool], frozenset[int]] | None = None
+    """The new messages that lie in buffers of clients when a message comes back, and so run before it; given the
+    message, its holder, and whether that one is gone."""
 
-    nacks_lag: bool = False
-    """What a consumer gives back is due a moment later: what it has asked for before that comes first."""
+    requested_at_nack: Callable[[QueueState, int], frozenset[int]] | None = None
+    """The new messages that consumers have asked for when one is given back, and so get before it."""
 
     returns: Returns = "anywhere"
     """Where a message that comes back goes: to its `place`, to the `front` in the order of returns, to the `head` in

@@ -1,4 +1,4 @@
-"""What is fixed for one trace (`Case`) and one possible state of a queue (`State`), with the reading of labels."""
+"""What is fixed for one trace of a queue (`TraceFacts`), and what one possible state of it is (`QueueState`)."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ import attrs
 
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.traces.tokens import (
-    Batch,
-    Deliver,
     Evict,
     Kill,
-    Label,
+    MessageLabel,
     Move,
-    Outcome,
     Put,
+    RunOutcome,
     Settle,
     Trace,
     Word,
+    deliveries,
     natural_key,
 )
 
 Phase: TypeAlias = Literal["new", "unsent", "swallowed", "away", "out", "lost", "back", "done", "gone"]
-Place: TypeAlias = tuple[int, int]
+"""`unsent`: put by a later word. `swallowed`: by a deduplication. `away`: handed out, but where is not shown. `out`: at
+its holder. `lost`: its consumer was killed, and the broker may not have noticed. `back`: in the queue again. `done`:
+settled. `gone`: it left for the dead letters, or for good."""
 
 Where = tuple[str | None, str]
 """A queue and a consumer of it."""
@@ -48,60 +49,77 @@ def refuse(rule: str) -> NoReturn:
     raise NotPossible(rule)
 
 
-@attrs.frozen
-class Message:
-    """One broker message as far as the trace decides it.
-
-    `away`: handed out, but where is not shown. `lost`: its consumer was killed and the broker may not have noticed.
-    `sure` is False for one that came back or was acknowledged, nobody knows which yet. `known`: the consumers that were
-    handed it and did not die since. `behind`: it came back to the back of the queue. `put_at`, `away_at`: the words at
-    which it was put, and must have been handed out unseen.
-    """
+@attrs.frozen(cache_hash=True)
+class MessageState:
+    """One broker message as far as the trace decides it. A number of a word is -1 where there was none."""
 
     phase: Phase = "new"
     holder: str | None = None
-    ran: Outcome = "held"
+    """The consumer that has it, if that is known."""
+    ran: RunOutcome = "held"
     count: int = 0
+    """Deliveries so far."""
     sure: bool = True
+    """False for one that came back or was acknowledged, nobody knows which yet."""
     not_by: frozenset[str] = frozenset()
+    """Consumers that cannot have it now, since they ran what comes behind it."""
     stale: frozenset[str] = frozenset()
+    """Consumers that lost it before they ran it, and still can."""
     known: frozenset[str] = frozenset()
+    """Consumers that were handed it and did not die since."""
     behind: bool = False
+    """It came back to the back of the queue."""
     put_at: int = -1
+    """The word at which it was put,"""
     away_at: int = -1
-    turn: int = 0
+    """must have been handed out unseen,"""
     since: int = -1
+    """was handed out,"""
     run_at: int = -1
+    """was run,"""
     until: int = -1
-    taken_at: float = 0.0
+    """and came back, or was lost."""
+    turn: int = 0
+    """Its number among all returns."""
     receive: int = 0
+    """The batch it was handed out in, 0 for none."""
+    taken_at: float = 0.0
+    """The moment of its hand-over, in seconds,"""
     accepted: float = 0.0
-    place: Place | None = None
+    """and that at which the broker accepted it."""
+    place: tuple[int, int] | None = None
+    """Its position in the queue; None: not known before it is handed out."""
     why: str = ""
+    """Why it does not come any more, as a sentence."""
+
+    def is_unrun_at(self, consumer: str) -> bool:
+        """Whether this consumer holds it and has not run it."""
+        return self.phase == "out" and self.holder == consumer and self.ran == "held"
 
 
 @attrs.frozen
-class Case:
-    """The rules and what the whole trace says: its messages, its consumers and which verbs it lists."""
+class TraceFacts:
+    """The rules, and what the whole trace says: its messages, its consumers and which verbs it lists."""
 
     rules: QueueRules
-    labels: tuple[Label, ...]
-    ids: dict[Label, int]
+    labels: tuple[MessageLabel, ...]
+    ids: dict[MessageLabel, int]
     units: tuple[str, ...]
+    """The unit of each message, within which there is an order."""
     names: frozenset[str]
+    """The consumers."""
     puts: frozenset[int]
+    """The messages that a word puts."""
     deliveries: int
     lists_acks: bool
     last_listed: int
+    """The word behind which acknowledgements are open, though they are listed."""
     lists_exits: bool
     lists_kills: bool
     lists_puts: bool
     lists_times: bool
 
-    def name(self, at: int) -> str:
-        return str(self.labels[at])
-
-    def unacked(self, its: Message) -> bool:
+    def unacked(self, its: MessageState) -> bool:
         """Whether a message that is out is certainly not acknowledged.
 
         A trace that lists acknowledgements lists all of them; what was run behind the last listed one is open.
@@ -126,13 +144,17 @@ class Case:
         return (self.ids[each] for each in earlier if each in self.ids)
 
 
-class State:
-    """One possible state. Moves work on a copy of their own and raise `NotPossible`."""
+class QueueState:
+    """One possible state. The driver gets it when it is done: then it is compared by all that it knows."""
 
-    __slots__ = ("active", "buffered", "died", "killed", "messages", "now", "spans", "turn")
+    __slots__ = ("active", "buffered", "died", "facts", "killed", "messages", "now", "rules", "spans", "turn", "word")
 
-    def __init__(self, messages: Iterable[Message]) -> None:
+    def __init__(self, facts: TraceFacts, messages: Iterable[MessageState]) -> None:
+        self.facts = facts
+        self.rules = facts.rules
         self.messages = list(messages)
+        self.word = -1
+        """The number of the word that is read."""
         self.now = 0.0
         self.turn = 0
         self.spans: tuple[tuple[Where, int, int], ...] = ()
@@ -141,45 +163,29 @@ class State:
         self.killed: frozenset[str] = frozenset()
         self.died: tuple[str, int] | None = None
 
-    def copy(self) -> State:
-        other = State(self.messages)
-        other.now, other.turn, other.spans = self.now, self.turn, self.spans
+    def at_next_word(self) -> QueueState:
+        """A copy for one word to work on."""
+        other = QueueState(self.facts, self.messages)
+        other.word, other.now, other.turn, other.spans = self.word + 1, self.now, self.turn, self.spans
         other.buffered, other.active, other.killed = self.buffered, dict(self.active), self.killed
         other.died = self.died
         return other
 
-    def key(self) -> tuple[object, ...]:
-        return (
-            tuple(self.messages),
-            self.now,
-            self.turn,
-            self.spans,
-            self.buffered,
-            frozenset(self.active.items()),
-            self.killed,
-            self.died,
-        )
+    def _known(self) -> tuple[object, ...]:
+        active = frozenset(self.active.items())
+        return (tuple(self.messages), self.now, self.turn, self.spans, self.buffered, active, self.killed, self.died)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, QueueState) and self._known() == other._known()
+
+    def __hash__(self) -> int:
+        return hash(self._known())
+
+    def name(self, at: int) -> str:
+        return str(self.facts.labels[at])
 
     def change(self, at: int, **changes: object) -> None:
         self.messages[at] = attrs.evolve(self.messages[at], **changes)  # type: ignore[arg-type]
-
-    def same_unit(self, case: Case, at: int) -> Iterator[int]:
-        """The other messages of the unit of `at`."""
-        unit = case.units[at]
-        return (other for other, its in enumerate(case.units) if its == unit and other != at)
-
-    def before(self, case: Case, at: int) -> list[int]:
-        """The messages of the unit that were accepted before `at`, in their order."""
-        mine = self.place(at)
-        return sorted((o for o in self.same_unit(case, at) if self.place(o) < mine), key=self.place)
-
-    def after(self, case: Case, at: int) -> list[int]:
-        mine = self.place(at)
-        return sorted((o for o in self.same_unit(case, at) if self.place(o) > mine), key=self.place)
-
-    def place(self, at: int) -> Place:
-        """Its position in the log; what was not accepted yet is behind everything."""
-        return self.messages[at].place or (1 << 30, at)
 
     def settle(self, at: int, why: str = "it was acknowledged") -> None:
         self.change(at, phase="done", holder=None, why=why)
@@ -187,17 +193,35 @@ class State:
     def leave(self, at: int, why: str) -> None:
         self.change(at, phase="gone", holder=None, why=why)
 
+    def same_unit(self, at: int) -> Iterator[int]:
+        """The other messages of the unit of `at`."""
+        unit = self.facts.units[at]
+        return (other for other, its in enumerate(self.facts.units) if its == unit and other != at)
 
-def study(rules: QueueRules, trace: Trace) -> Case:
+    def before(self, at: int) -> list[int]:
+        """The messages of the unit that were accepted before `at`, in their order."""
+        mine = self.place(at)
+        return sorted((other for other in self.same_unit(at) if self.place(other) < mine), key=self.place)
+
+    def after(self, at: int) -> list[int]:
+        mine = self.place(at)
+        return sorted((other for other in self.same_unit(at) if self.place(other) > mine), key=self.place)
+
+    def place(self, at: int) -> tuple[int, int]:
+        """Its position in the log; what was not accepted yet is behind everything."""
+        return self.messages[at].place or (1 << 30, at)
+
+
+def study(rules: QueueRules, trace: Trace) -> TraceFacts:
     """Collect the messages, consumers and listed verbs of a trace."""
     labels = tuple(_labels(trace))
     ids = {label: at for at, label in enumerate(labels)}
     settles = {word.what for word in trace.words if isinstance(word, Settle)}
-    delivered = list(deliveries(trace))
+    delivered = [each for word in trace.words for each in deliveries(word)]
     consumers = {each.consumer for each in delivered} | {
         word.consumer for word in trace.words if isinstance(word, Kill)
     }
-    return Case(
+    return TraceFacts(
         rules=rules,
         labels=labels,
         ids=ids,
@@ -214,39 +238,33 @@ def study(rules: QueueRules, trace: Trace) -> Case:
     )
 
 
-def start(case: Case, trace: Trace) -> State:
+def start(facts: TraceFacts, trace: Trace) -> QueueState:
     """The state before the first word: what is not put later is in its queue, in its order."""
     log = None if trace.log is None else {label: at for at, label in enumerate(trace.log)}
-    ranked = sorted(case.labels, key=lambda label: (natural_key(label.name), label.copy))
+    ranked = sorted(facts.labels, key=lambda label: (natural_key(label.name), label.copy))
     rank = {label: at for at, label in enumerate(ranked)}
     messages = []
-    for at, label in enumerate(case.labels):
-        if at in case.puts or (case.lists_puts and label.copy):
-            messages.append(Message(phase="unsent"))
+    for at, label in enumerate(facts.labels):
+        if at in facts.puts or (facts.lists_puts and label.copy):
+            messages.append(MessageState(phase="unsent"))
         elif log is not None:
             place = (log[label], 0) if label in log else None
-            messages.append(Message(place=place) if place else Message(phase="unsent", why="it is not in the log"))
+            messages.append(
+                MessageState(place=place) if place else MessageState(phase="unsent", why="it is not in the log")
+            )
         else:
-            messages.append(Message(place=None if label.copy else (rank[label], 0)))
-    return State(messages)
+            messages.append(MessageState(place=None if label.copy else (rank[label], 0)))
+    return QueueState(facts, messages)
 
 
 def _settles(word: Word) -> bool:
     return isinstance(word, Settle) and word.what in {"ack", "nack", "expire"}
 
 
-def deliveries(trace: Trace) -> Iterator[Deliver]:
-    for word in trace.words:
-        if isinstance(word, Deliver):
-            yield word
-        elif isinstance(word, Batch):
-            yield from word.members
-
-
-def _labels(trace: Trace) -> list[Label]:
+def _labels(trace: Trace) -> list[MessageLabel]:
     """All messages: those of the trace and the numbers that must exist between them, unless the sends are listed."""
     found = dict.fromkeys(trace.log or ())
-    found |= dict.fromkeys(each.label for each in deliveries(trace))
+    found |= dict.fromkeys(each.label for word in trace.words for each in deliveries(word))
     found |= dict.fromkeys(word.label for word in trace.words if isinstance(word, Settle | Put))
     sent = {
         (word.label.unit, _row(word.label.name)) for word in trace.words if isinstance(word, Put) if not word.label.copy
@@ -256,7 +274,7 @@ def _labels(trace: Trace) -> list[Label]:
     return list(found)
 
 
-def _between(labels: Iterable[Label]) -> Iterator[Label]:
+def _between(labels: Iterable[MessageLabel]) -> Iterator[MessageLabel]:
     rows: dict[tuple[str | None, str], dict[int, str]] = {}
     for label in labels:
         letters, digits = _split(label.name)
@@ -272,7 +290,7 @@ def _between(labels: Iterable[Label]) -> Iterator[Label]:
         for low, high in pairwise(ordered):
             width = len(numbers[low])
             missing = (n for n in range(low + 1, min(high, low + FILLED + 1)) if n not in elsewhere)
-            yield from (Label(f"{letters}{n:0{width}}", 0, unit) for n in missing)
+            yield from (MessageLabel(f"{letters}{n:0{width}}", 0, unit) for n in missing)
 
 
 def _row(name: str) -> str:
