@@ -16,7 +16,7 @@ from chaoskit.values.schedule import Do, Raw, Schedule, from_raw
 _AGAIN = {Do.RESTART, Do.TAKE_OVER}
 
 
-class Run(Protocol):
+class ModelRun(Protocol):
     """A run of stage 2: `cause` is the fault behind the step just made, `late` those that delay or return records."""
 
     logs: Logs
@@ -26,7 +26,7 @@ class Run(Protocol):
     def run(self) -> Steps: ...
 
 
-def once_more(run: Run, steps: Sequence[Raw], raised: Sequence[int]) -> Iterator[tuple[Raw, bool]]:
+def once_more(run: ModelRun, steps: Sequence[Raw], raised: Sequence[int]) -> Iterator[tuple[Raw, bool]]:
     """The same run step by step to its end, and whether each step is one of the deliveries that were refused."""
     play, refused = run.run(), set(raised)
     answer: bool | None = None
@@ -39,7 +39,7 @@ def once_more(run: Run, steps: Sequence[Raw], raised: Sequence[int]) -> Iterator
         play.send(answer)
 
 
-def literal(run: Run, ids: Sequence[EventId], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
+def literal(run: ModelRun, ids: Sequence[EventId], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
     """The same run once more, noting causes. `raised` are the numbers of the deliveries that were refused."""
     logs = run.logs  # as they were sent: what is put back is not noted in them
     noted: list[Fault | None] = []

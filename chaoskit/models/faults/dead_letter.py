@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import ParkedRecord
-from chaoskit.models.queue.state import QueueState
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import SetAside
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import Caused, Turn, retries_of, step_as
@@ -12,7 +12,7 @@ from chaoskit.values.faults import DeadLetter, Fault
 from chaoskit.values.schedule import PARK, Raw
 
 
-def on_queue(state: QueueState, turn: Turn, fault: DeadLetter) -> Caused:
+def on_queue(state: LeasedQueue, turn: Turn, fault: DeadLetter) -> Caused:
     state.gone.append((len(state.history), turn, fault))
     state.latest = max(state.latest, turn[0])
     state.waiting.add(SetAside(turn[3], fault), fault.after + 1)

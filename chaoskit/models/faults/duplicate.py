@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from chaoskit.models.queue.returns import coming_with
-from chaoskit.models.queue.state import QueueState
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import Turn, attempt_of
 
 
-def at_once_on_queue(state: QueueState, turn: Turn) -> bool:
+def at_once_on_queue(state: LeasedQueue, turn: Turn) -> bool:
     """Whether the message can come again at once: nothing before it in its lane is unsettled, and nothing that came
     back before it is to be served."""
     policy, todo = state.policy, state.todo
@@ -26,7 +26,7 @@ def at_once_on_queue(state: QueueState, turn: Turn) -> bool:
     return policy.brings == "consumer" or coming_with(state, turn) is None
 
 
-def _comes_in_a_batch(state: QueueState, turn: Turn) -> bool:
+def _comes_in_a_batch(state: LeasedQueue, turn: Turn) -> bool:
     """Whether others came back with it: they are run before it, or after it."""
     lane = state.batch_lane(turn)
     return bool(state.batches.open.get(lane)) or any(state.batch_lane(other) == lane for other in reversed(state.todo))

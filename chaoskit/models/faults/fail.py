@@ -12,7 +12,7 @@ from chaoskit.models.log.waiting import NEVER as FOR_GOOD
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, end_lease, whole_batch
-from chaoskit.models.queue.state import Note, QueueState
+from chaoskit.models.queue.state import LeasedQueue, Note
 from chaoskit.models.queue.waiting import NEVER, GivenBack, HeldLane, Lane, SetAside
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
@@ -24,7 +24,7 @@ REQUEUED = 1e-6
 """How far behind the last message that waits one stands that is requeued: less than any other distance."""
 
 
-def on_queue(state: QueueState, turn: Turn, fail: Fail | None) -> Caused:
+def on_queue(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
     """The attempt failed: before the handler was called, or because it raised."""
     policy = state.policy
     if policy.drops_failed:
@@ -46,7 +46,7 @@ def on_queue(state: QueueState, turn: Turn, fail: Fail | None) -> Caused:
     return others
 
 
-def _in_a_batch(state: QueueState, turn: Turn) -> bool:
+def _in_a_batch(state: LeasedQueue, turn: Turn) -> bool:
     """Whether others are in the batch of this message, which is run now."""
     lane = state.batch_lane(turn)
     if len(state.batches.open.get(lane, [])) > 1:
@@ -54,7 +54,7 @@ def _in_a_batch(state: QueueState, turn: Turn) -> bool:
     return state.batches.size(lane) > 1 and any(state.batch_lane(other) == lane for other in reversed(state.todo))
 
 
-def _rest_of_batch(state: QueueState, turn: Turn) -> Caused:
+def _rest_of_batch(state: LeasedQueue, turn: Turn) -> Caused:
     """The batch failed with a message that is given up: the others come back, or are given up with it where their
     deliveries are used up, too."""
     policy, most = state.policy, state.policy.most_deliveries
@@ -67,13 +67,13 @@ def _rest_of_batch(state: QueueState, turn: Turn) -> Caused:
     return [(step_as(PARK if policy.gives_up == "dead" else SKIP, other), None) for other in used_up]
 
 
-def _sent_again(state: QueueState, turn: Turn, fail: Fail | None) -> Caused:
+def _sent_again(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
     """It leaves, and is sent again as a new message, after one other delivery at least."""
     state.waiting.add(SetAside(turn[3], fail), 1 if fail is None else fail.after + 1)
     return [(step_as(PARK, turn), fail)]
 
 
-def _shown_again(state: QueueState, turn: Turn, fail: Fail | None) -> Caused:
+def _shown_again(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
     policy = state.policy
     if (pending := coming_with(state, turn)) is not None:
         caused = end_lease(state, pending)
@@ -103,14 +103,14 @@ def _shown_again(state: QueueState, turn: Turn, fail: Fail | None) -> Caused:
     return NOTHING
 
 
-def _failed_batch(state: QueueState, turn: Turn) -> list[Turn]:
+def _failed_batch(state: LeasedQueue, turn: Turn) -> list[Turn]:
     most = state.policy.most_deliveries
     turns = [each for each in whole_batch(state, turn, most) if state.tries(each) < most]
     state.batches.halve(state.batch_lane(turn), len(turns))
     return turns
 
 
-def _requeue(state: QueueState, turn: Turn, after: int) -> Caused:
+def _requeue(state: LeasedQueue, turn: Turn, after: int) -> Caused:
     """The message goes to the back of its queue, in which so many others wait by now, and all that waited when
     another one was requeued."""
     ready = (other for other in reversed(state.todo) if other[1] == turn[1])
@@ -125,7 +125,7 @@ def _requeue(state: QueueState, turn: Turn, after: int) -> Caused:
     return NOTHING
 
 
-def _others_first(state: QueueState, turns: Sequence[Turn], fail: Fail | None) -> int:
+def _others_first(state: LeasedQueue, turns: Sequence[Turn], fail: Fail | None) -> int:
     """How many other deliveries go before what was given back, if there are any."""
     policy = state.policy
     if policy.keeps_lane:
@@ -137,7 +137,7 @@ def _others_first(state: QueueState, turns: Sequence[Turn], fail: Fail | None) -
     return after if any(held_by.get(record_of(other), mine) == mine for other in reversed(state.todo)) else 0
 
 
-def _block(state: QueueState, turn: Turn) -> Lane:
+def _block(state: LeasedQueue, turn: Turn) -> Lane:
     """What was refused keeps its lane until nothing else is left; or, where what comes back is served first, its
     consumer keeps it. Nothing of the queue is handed out where nobody has room for more."""
     held_lanes, held = state.held_lanes, HeldLane(state.lane(turn), [])

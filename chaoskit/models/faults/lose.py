@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from chaoskit.models.faults import rehash
 from chaoskit.models.log.state import GroupState
-from chaoskit.models.queue.state import QueueState
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, step_as
 from chaoskit.values.faults import Lose
 from chaoskit.values.schedule import LOSE, RESTART
 
 
-def on_queue(state: QueueState, turn: Turn, fault: Lose) -> Caused:
+def on_queue(state: LeasedQueue, turn: Turn, fault: Lose) -> Caused:
     """Void where all that is older would be removed with it and is not settled, and for what comes again with its
     batch."""
     policy = state.policy

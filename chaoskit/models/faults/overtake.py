@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from chaoskit.models.queue.state import QueueState
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, handed_to, record_of
 from chaoskit.values.faults import Overtake
 
 
-def on_queue(state: QueueState, turn: Turn, fault: Overtake) -> Caused:
+def on_queue(state: LeasedQueue, turn: Turn, fault: Overtake) -> Caused:
     """Void where no other consumer is free, and none that is slow already can hold it, too."""
     policy, consumers, waiting = state.policy, state.consumers, state.waiting
     consumer = consumer_of(turn) if policy.in_order and policy.lock == "message" else None
@@ -36,14 +36,14 @@ def on_queue(state: QueueState, turn: Turn, fault: Overtake) -> Caused:
     return NOTHING
 
 
-def _stops_once_more(state: QueueState, consumer: int, others_first: int) -> None:
+def _stops_once_more(state: LeasedQueue, consumer: int, others_first: int) -> None:
     """The consumer stops at the message that it is at, and what it holds behind it waits."""
     behind = [w for w in state.waiting.of(HeldLane) if w.consumer == consumer]
     for place, later in enumerate(sorted(behind, key=state.waiting.left), start=1):
         state.waiting.postpone(later, others_first + place)
 
 
-def _slow_with_room(state: QueueState, turn: Turn) -> HeldLane | None:
+def _slow_with_room(state: LeasedQueue, turn: Turn) -> HeldLane | None:
     """The last message of a slow consumer that can hold this one, too."""
     slow = [w for w in state.waiting.of(HeldLane) if w.consumer is not None and w.turns[0][1] == turn[1]]
     if not slow:

@@ -6,7 +6,7 @@ from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import PendingRestart
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import end_lease, hold_if_full, whole_batch
-from chaoskit.models.queue.state import Note, QueueState
+from chaoskit.models.queue.state import LeasedQueue, Note
 from chaoskit.models.queue.waiting import PendingRedelivery
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of
@@ -17,7 +17,7 @@ RAISED_BEHIND = 10
 A `Fail` says how many it wants."""
 
 
-def on_queue(state: QueueState, turn: Turn, fault: Redeliver | Fail | None) -> Caused:
+def on_queue(state: LeasedQueue, turn: Turn, fault: Redeliver | Fail | None) -> Caused:
     """It comes back after some more deliveries, or when no more fit in."""
     policy, lane, members, room = state.policy, state.lane(turn), [turn], UNBOUNDED
     if policy.brings == "batch":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from chaoskit.models.producer import Hold
-from chaoskit.models.queue.state import QueueState
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn
 
 
-def on_queue(state: QueueState, turn: Turn, hold: Hold) -> Caused:
+def on_queue(state: LeasedQueue, turn: Turn, hold: Hold) -> Caused:
     """The queue is not handed on before the event that moved was delivered."""
     held = HeldLane(("queue", turn[1]), [turn], hold.fault)
     state.held_lanes[held.lane] = held

@@ -7,7 +7,7 @@ from itertools import islice
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import ZombieOwner
 from chaoskit.models.queue.returns import takes_along
-from chaoskit.models.queue.state import Note, QueueState
+from chaoskit.models.queue.state import LeasedQueue, Note
 from chaoskit.models.queue.waiting import SecondRelay, ZombieRun
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, handed_to, record_of
@@ -15,7 +15,7 @@ from chaoskit.values.faults import Fault, Zombie
 from chaoskit.values.schedule import TAKE_OVER, Raw
 
 
-def on_queue(state: QueueState, turn: Turn, fault: Zombie) -> Caused:
+def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
     """The lease of all that the consumer holds ends; it runs it nevertheless, while others are handed it. Of a relay a
     second one is started beside the first, after `holds` and `after` more."""
     policy, consumers = state.policy, state.consumers
@@ -46,7 +46,7 @@ def on_queue(state: QueueState, turn: Turn, fault: Zombie) -> Caused:
     return [((TAKE_OVER, new, *turn[3][2:5], attempt_of(turn) + 1, *turn[3][6:]), fault)]
 
 
-def _fetched_with(state: QueueState, turn: Turn, most: int) -> list[Turn]:
+def _fetched_with(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
     """The next messages of the lane, or of the queue where nothing keeps an order, handed to the same consumer."""
     policy, lane, found = state.policy, state.lane(turn), list[Turn]()
     for other in reversed(state.todo):

@@ -14,7 +14,7 @@ from chaoskit.values.schedule import Do, Raw
 
 def spell_log(group: GroupRun, steps: Sequence[Raw], raised: Sequence[int]) -> str:
     """The words. Events are numbered 1, 2, 3… as they were produced; partition 0 is the unit p0."""
-    speller = _Speller(group)
+    speller = _GroupSpeller(group)
     for number, (step, refused) in enumerate(once_more(group, steps, raised)):
         speller.before(step)
         if step[0] == Do.TAKE_OVER:
@@ -24,7 +24,7 @@ def spell_log(group: GroupRun, steps: Sequence[Raw], raised: Sequence[int]) -> s
     return " ".join(word if isinstance(word, str) else speller.position(*word) for word in speller.words)
 
 
-class _Speller:
+class _GroupSpeller:
     """Follows the positions of the partitions, and what each step commits."""
 
     def __init__(self, group: GroupRun) -> None:

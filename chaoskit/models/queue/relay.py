@@ -6,14 +6,14 @@ back.
 
 from __future__ import annotations
 
-from chaoskit.models.queue.state import QueueState, positions
+from chaoskit.models.queue.state import LeasedQueue, positions
 from chaoskit.models.queue.waiting import PendingRedelivery, SecondRelay
 from chaoskit.models.turns import NOTHING, Caused, consumer_of, position_of, sent_anew
 from chaoskit.values.faults import DeadLetter, Zombie
 from chaoskit.values.schedule import RESTART, TAKE_OVER, Raw
 
 
-def publish_again(state: QueueState, waiting: PendingRedelivery | SecondRelay) -> Caused:
+def publish_again(state: LeasedQueue, waiting: PendingRedelivery | SecondRelay) -> Caused:
     """A relay crashed, or a second one runs: from the first that is not marked on, in the order of the source, and
     a second one only what it held. Void while what was published again before has not come yet."""
     others = [each for each in state.waiting.of(PendingRedelivery, SecondRelay) if each is not waiting]
@@ -40,7 +40,7 @@ def publish_again(state: QueueState, waiting: PendingRedelivery | SecondRelay) -
     return caused + [(_publish(state, position), fault) for position in again]
 
 
-def _published(state: QueueState) -> list[int]:
+def _published(state: LeasedQueue) -> list[int]:
     """The events that were published, in the order of the last time: several partitions may be read in another."""
     if len(state.logs.partitions) > 1:
         return list(range(state.now() + 1))
@@ -51,19 +51,19 @@ def _published(state: QueueState) -> list[int]:
     return list(dict.fromkeys(reversed(published)))[::-1]
 
 
-def _place(state: QueueState, position: int) -> int:
+def _place(state: LeasedQueue, position: int) -> int:
     """Where an event stands in the order in which a relay publishes again."""
     return position if state.policy.by_id else state.logs.partitions[0].index(position)
 
 
-def _awaits_copies(state: QueueState) -> bool:
+def _awaits_copies(state: LeasedQueue) -> bool:
     published = set(_published(state))
     waiting = [*state.todo, *(turn for held in state.held_lanes.values() for turn in held.turns)]
     single = len(state.logs.partitions) == 1
     return any(position_of(turn) in published and (single or turn[0] % 1) for turn in waiting)
 
 
-def _publish(state: QueueState, position: int) -> Raw:
+def _publish(state: LeasedQueue, position: int) -> Raw:
     """Right behind what was published, before rows that have become visible since."""
     if len(state.logs.partitions) > 1:
         return state.append(position, sent_anew(state.now()))

@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import Leasing
-from chaoskit.models.queue.state import Note, QueueState
+from chaoskit.models.queue.state import LeasedQueue, Note
 from chaoskit.models.queue.waiting import (
     GivenBack,
     HeldLane,
@@ -32,7 +32,7 @@ from chaoskit.values.faults import Redeliver
 from chaoskit.values.schedule import RESTART
 
 
-def count(state: QueueState, turn: Turn) -> Caused:
+def count(state: LeasedQueue, turn: Turn) -> Caused:
     """One more delivery: what waited long enough is due."""
     waiting, lane = state.waiting, state.lane(turn)
     due = waiting.due(position_of(turn)) if waiting.count >= waiting.next_due else []
@@ -48,7 +48,7 @@ def count(state: QueueState, turn: Turn) -> Caused:
     return caused
 
 
-def end_wait(state: QueueState, waiting: Waiting) -> Caused:
+def end_wait(state: LeasedQueue, waiting: Waiting) -> Caused:
     """What was waiting for deliveries happens."""
     if isinstance(waiting, PendingRedelivery):
         return end_lease(state, waiting)
@@ -71,13 +71,13 @@ def end_wait(state: QueueState, waiting: Waiting) -> Caused:
     return [(turn[3], waiting.fault)]
 
 
-def hold_if_full(state: QueueState, pending: PendingRedelivery) -> None:
+def hold_if_full(state: LeasedQueue, pending: PendingRedelivery) -> None:
     """A receive or batch that is full keeps its lane until its lease ends; other lanes go on."""
     if pending.room == 0 and state.policy.lock != "message" and pending.lane not in state.held_lanes:
         state.held_lanes[pending.lane] = HeldLane(pending.lane, [])
 
 
-def _overfull(state: QueueState, turn: Turn) -> list[Waiting]:
+def _overfull(state: LeasedQueue, turn: Turn) -> list[Waiting]:
     """The lease that ends because nobody can take another message."""
     if state.policy.brings != "consumer" or not state.waiting.pending:
         return []
@@ -88,7 +88,7 @@ def _overfull(state: QueueState, turn: Turn) -> list[Waiting]:
     return [pending] if state.policy.lock != "message" or state.consumers.all_busy else []
 
 
-def end_lease(state: QueueState, ended: PendingRedelivery) -> Caused:
+def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
     """The message comes back, with all that the broker brings back with it; what was pending there waits anew."""
     policy = state.policy
     if policy.renewed:
@@ -115,7 +115,7 @@ def end_lease(state: QueueState, ended: PendingRedelivery) -> Caused:
     return caused
 
 
-def _ending_together(state: QueueState, ended: PendingRedelivery) -> list[PendingRedelivery]:
+def _ending_together(state: LeasedQueue, ended: PendingRedelivery) -> list[PendingRedelivery]:
     policy = state.policy
     if policy.brings == "message" and policy.lock == "message":
         return [ended]
@@ -127,7 +127,7 @@ def _ending_together(state: QueueState, ended: PendingRedelivery) -> list[Pendin
     return [ended, *(other for other in others if other is not ended)]
 
 
-def _returning(state: QueueState, ended: PendingRedelivery, together: list[PendingRedelivery]) -> list[Turn]:
+def _returning(state: LeasedQueue, ended: PendingRedelivery, together: list[PendingRedelivery]) -> list[Turn]:
     """What comes back: the batches; or all that the consumer, or the lane, was handed since the first of these."""
     brings = state.policy.brings
     if brings in ("message", "batch"):
@@ -148,14 +148,14 @@ def _returning(state: QueueState, ended: PendingRedelivery, together: list[Pendi
     return sorted(found.values()) + _buffered(state, ended, len(found))
 
 
-def takes_along(state: QueueState, consumer: int) -> list[Turn]:
+def takes_along(state: LeasedQueue, consumer: int) -> list[Turn]:
     """What this consumer has not given back yet: it comes back with the consumer's channel."""
     mine = [w for w in state.waiting.of(GivenBack) if w.consumer == consumer]
     state.waiting.drop(mine)
     return [turn for given_back in mine for turn in given_back.turns]
 
 
-def _buffered(state: QueueState, ended: PendingRedelivery, held: int) -> list[Turn]:
+def _buffered(state: LeasedQueue, ended: PendingRedelivery, held: int) -> list[Turn]:
     """What came back before and was pushed to the only active consumer again: it comes back with the rest."""
     policy: Leasing = state.policy
     if policy.lock != "queue" or policy.returns != "front":
@@ -171,7 +171,7 @@ def _buffered(state: QueueState, ended: PendingRedelivery, held: int) -> list[Tu
     return buffered
 
 
-def _busy_elsewhere(state: QueueState, ended: PendingRedelivery) -> bool:
+def _busy_elsewhere(state: LeasedQueue, ended: PendingRedelivery) -> bool:
     """The consumer has more to do than this lease: it did not die, its lease ran out."""
     consumer = consumer_of(ended.turn)
     if consumer == state.arming or consumer in state.consumers.held_by.values():
@@ -185,7 +185,7 @@ def _busy_elsewhere(state: QueueState, ended: PendingRedelivery) -> bool:
     )
 
 
-def coming_with(state: QueueState, turn: Turn, *, taken_over: bool = False) -> PendingRedelivery | None:
+def coming_with(state: LeasedQueue, turn: Turn, *, taken_over: bool = False) -> PendingRedelivery | None:
     """What comes back together with this message, and has to come first. A consumer that is `taken_over` loses all it
     has."""
     pending = state.waiting.pending
@@ -200,7 +200,7 @@ def coming_with(state: QueueState, turn: Turn, *, taken_over: bool = False) -> P
     return None
 
 
-def whole_batch(state: QueueState, turn: Turn, most: int) -> list[Turn]:
+def whole_batch(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
     """The batch of the message, with those of it that will not be run now, up to one with `most` deliveries."""
     batches, lane = state.batches, state.batch_lane(turn)
     members = batches.open.pop(lane, [])

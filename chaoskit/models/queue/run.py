@@ -11,14 +11,14 @@ from chaoskit.models.producer import Hold
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait
-from chaoskit.models.queue.state import Note, QueueState, first_of
+from chaoskit.models.queue.state import LeasedQueue, Note, first_of
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
 from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import FAIL, Raw
 
-_BEFORE: dict[type, Callable[[QueueState, Turn, Any], Caused]] = {
+_BEFORE: dict[type, Callable[[LeasedQueue, Turn, Any], Caused]] = {
     Hold: rehash.on_queue,
     Overtake: overtake.on_queue,
     Lose: lose.on_queue,
@@ -30,7 +30,7 @@ _ENDS_LEASES = (DeadLetter, Zombie)
 """What does not befall a message that is about to come back with another one: this comes first."""
 
 
-class QueueRun(QueueState):
+class QueueRun(LeasedQueue):
     """The run of the consumers, message by message. `cause` is the fault behind the step that was just made."""
 
     cause: Fault | None = None
@@ -115,7 +115,7 @@ class QueueRun(QueueState):
             copied = not refused and self._comes_at_once(turn)
         yield from self._make([*caused, *self._delivered(turn, refused, failed)])
 
-    def _instead(self, turn: Turn, before: Callable[[QueueState, Turn, Any], Caused]) -> Caused:
+    def _instead(self, turn: Turn, before: Callable[[LeasedQueue, Turn, Any], Caused]) -> Caused:
         """What happens instead of this delivery."""
         faults = self.anchored[turn[3][2]]
         fault = faults[0]

@@ -47,7 +47,7 @@ class Note(NamedTuple):
     since: Turn | None = None
 
 
-class QueueState:
+class LeasedQueue:
     """One run of the consumers of one queue, or of several.
 
     `todo` is what is to be handed out, the next at the end; `history` what was run and by whom, without what zombies

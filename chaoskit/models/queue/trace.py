@@ -54,7 +54,7 @@ def spell_queue(
     settlements.
     """
     happened = list(_happened(run, steps, raised))
-    return " ".join(_Speller(run, unit_of, window, lease, style).words(happened))
+    return " ".join(_QueueSpeller(run, unit_of, window, lease, style).words(happened))
 
 
 def _happened(run: QueueRun, steps: Sequence[Raw], raised: Sequence[int]) -> Iterator[_Happened]:
@@ -96,7 +96,7 @@ def _noted(note: Note) -> _Happened:
     return _Happened(note.what, (lane, place), position, consumer, attempt, since=since)
 
 
-class _Speller:
+class _QueueSpeller:
     def __init__(
         self,
         run: QueueRun,
