@@ -68,9 +68,18 @@ LATE = {
     "chaoskit.pytest.plugin": "every pytest run imports it, also one without a chaos test",
     "chaoskit.repro.corpus": "the package redis need not be installed",
     "chaoskit.search.draw": "a part of Hypothesis that is not public and may move",
+    "chaoskit.traces.log.rules": "see ROUND",
+    "chaoskit.traces.queue.rules": "see ROUND",
     "chaoskit.values.verdict": "Verdict.save and Verdict.report, which lead up",
 }
 """Modules that import something inside a function, or for type checkers alone, each with its reason."""
+
+ROUND = {
+    ("chaoskit.traces.log.rules", "chaoskit.traces.log.lane"): "a rule may be a function of the lane that it is for",
+    ("chaoskit.traces.log.rules", "chaoskit.traces.machine"): "a broker's rules name the machine that reads them",
+    ("chaoskit.traces.queue.rules", "chaoskit.traces.queue.state"): "a rule may be a function of the queue's state",
+}
+"""Imports for type checkers alone that close a circle, each with its reason."""
 
 
 @attrs.frozen
@@ -177,7 +186,7 @@ def test_no_modules_import_each_other() -> None:
     """The imports form no circle, those inside functions and for type checkers included."""
     graph: dict[str, set[str]] = {name: set() for name in MODULES}
     for line in OURS:
-        if line.importer not in ("chaoskit", line.imported) and (line.importer, line.imported) not in UP:
+        if line.importer not in ("chaoskit", line.imported) and (line.importer, line.imported) not in UP | ROUND:
             graph[line.importer].add(line.imported)
     try:
         TopologicalSorter(graph).prepare()
