@@ -27,8 +27,14 @@ types: $(VENV)/.developing
 	$(BIN)/pip install --quiet --no-deps --target $(VENV)/wheel $(VENV)/dist/chaoskit-*.whl
 	cd $(VENV) && MYPYPATH=wheel bin/mypy --config-file ../pyproject.toml -p chaoskit
 
+# What does not depend on the models is measured once.
 bench: $(VENV)/.developing
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --save $(VENV)/pure.json
+	rm -rf $(VENV)/compiled
+	CHAOSKIT_COMPILE=1 $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --target $(VENV)/compiled .
+	ln -s $(CURDIR)/benchmarks $(CURDIR)/tests $(VENV)/compiled
+	cd $(VENV)/compiled && ../bin/python -m benchmarks --beside ../pure.json \
+		--only throughput --only brokers --only overhead --only finding
 
 docs: $(VENV)/.developing
 	$(BIN)/python docs/outputs.py --write

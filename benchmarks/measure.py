@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,9 @@ CPU: Clock = time.process_time
 """Seconds that this process computed: other work on the machine does not count."""
 
 WALL: Clock = time.perf_counter
+
+COMPILED = not (importlib.util.find_spec("chaoskit.models.queue.run").origin or "").endswith(".py")  # type: ignore[union-attr]
+"""Whether the models that are measured are compiled."""
 
 
 @attrs.frozen
@@ -30,10 +34,15 @@ class Figure:
 
 @attrs.frozen
 class Expected:
-    """A bound that was promised for a ratio."""
+    """A bound that was promised for a ratio, and another one with compiled models where that is given."""
 
-    bound: float
+    pure: float
     at_least: bool
+    compiled: float | None = None
+
+    @property
+    def bound(self) -> float:
+        return self.compiled if COMPILED and self.compiled is not None else self.pure
 
     def met(self, ratio: float) -> bool:
         return ratio >= self.bound if self.at_least else ratio <= self.bound
