@@ -119,7 +119,7 @@ class QueueModel:
             return (range(self._most_behind(lane) + 1),)
         if kind is Zombie:
             behind = size if leasing.lock == "message" else len(lane)
-            return range(max(1, min(behind - 1, leasing.window, self._settings.longest, 10))), range(size)
+            return range(max(1, min(behind, leasing.window, self._settings.longest, 10))), range(size)
         if kind is Overtake:
             return (range(min(size - len(lane), self._settings.longest)),) if len(lane) < size else None
         return self._stored.arguments(kind, position)
