@@ -329,10 +329,10 @@ def test_a_message_is_overtaken_where_another_one_may_be_out_with_it(most: int, 
 
 @pytest.mark.parametrize("broker", [JetStream(), RabbitMQ(), SqsFifo(), PubSub(ordering=True)])
 def test_each_number_of_held_messages_is_another_delivery(broker: Settings) -> None:
-    """A consumer that is taken for dead holds no more messages than there are."""
+    """A consumer that is taken for dead holds no more messages than there are, and may hold them all."""
     model = broker.model(FIVE)
     holds, _ = model.arguments(Zombie, 0) or ((), ())
-    assert len({tuple(model.play([Zombie("e1", number, 2)])) for number in holds}) == len(holds) > 1
+    assert len({tuple(model.play([Zombie("e1", number, 2)])) for number in holds}) == len(holds) == len(FIVE)
 
 
 # SQS FIFO: what is too old, and what is sent again too soon.

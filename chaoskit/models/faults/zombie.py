@@ -98,7 +98,7 @@ def stops(group: GroupState, consumer: int) -> None:
 
 
 MOST_HELD = 10
-"""Of a queue, in a search: what a consumer has fetched behind the message that it is at."""
+"""Of a queue, in a search: the messages that a consumer has fetched, with the one that it is at."""
 
 
 def log_arguments(space: LogSpace, position: int) -> Arguments:
@@ -107,6 +107,6 @@ def log_arguments(space: LogSpace, position: int) -> Arguments:
 
 
 def queue_arguments(space: QueueSpace, position: int) -> Arguments:
-    behind = (space.size if space.policy.lock == "message" else space.in_lane(position)) - 1
-    most = min(behind, space.policy.window, space.longest, MOST_HELD)
+    there = space.size if space.policy.lock == "message" else space.in_lane(position)
+    most = min(there, space.policy.window, space.longest, MOST_HELD)
     return range(max(1, most)), range(space.size)
