@@ -84,7 +84,10 @@ def _used_up(state: QueueState, at: int) -> bool:
 
 
 def add_span(state: QueueState, where: Where, start: int, end: int, limit: int, *, longer: bool = False) -> None:
-    """A message was unsettled there from word `start` to word `end`: never more than `limit` at one moment."""
+    """A message was unsettled there from word `start` to word `end`: never more than `limit` at one moment.
+
+    `longer`: its hand-over is a span of one word already, which this one replaces.
+    """
     if limit >= state.facts.deliveries:
         return  # spans would only multiply the states: so many are never out
     own = (where, start, start)
@@ -123,6 +126,7 @@ def add_span_unseen(state: QueueState, at: int, consumer: str) -> None:
     since, rules = state.messages[at].away_at, state.rules
     if since < 0:
         return
+    # What a consumer has at hand ends with the run and not with the settlement, so those spans are counted apart.
     for who, limit in ((consumer, rules.prefetch), (EVERYBODY, rules.outstanding), (f"{consumer}-", rules.at_hand)):
         if limit is not None:
             add_span(state, (state.facts.queue(at), who), since, state.word - 1, limit)
