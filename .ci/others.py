@@ -1,7 +1,8 @@
 """The suite's fast part on the other Pythons that are here, with the oldest versions that pyproject.toml allows, and
 with compiled models.
 
-None of them is needed: what is found is said and tested. Run it with the Python that has run the whole suite.
+None of them is needed: what is found is said and tested. Run it with the Python that has run the whole suite; with
+`--only-this` it tests the Python that it is run with, and nothing else.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ _ASK = "import sys, venv, ensurepip; v = sys.version_info; print(v.major, v.mino
 Found = tuple[tuple[int, int], Path]
 
 
-def main() -> int:
+def main(only_this: bool) -> int:
+    if only_this:
+        with tempfile.TemporaryDirectory(prefix="chaoskit-others-") as directory:
+            return int(not passes("this Python", Path(sys.executable), pinned(), Path(directory, "this")))
     print(f"{sys.version_info.major}.{sys.version_info.minor}: the whole suite ran", flush=True)
     pythons = found(places())
     failed = []
@@ -120,4 +124,4 @@ def passes(name: str, python: Path, versions: Sequence[str], place: Path, *, com
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(only_this=sys.argv[1:] == ["--only-this"]))

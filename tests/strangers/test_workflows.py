@@ -7,17 +7,19 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 import chaoskit
 from chaoskit.generate.workflow import workflow
 
 ROOT = Path(__file__).parent.parent.parent
+OWN = sorted(ROOT.glob(".github/workflows/*.yml"))
 USES = re.compile(r"^( *)- uses: (\S+)@(\S+)(.*)\n((?:\1  .*\n)*)", re.MULTILINE)
 
 
 def texts(tmp: Path) -> dict[str, str]:
-    """Of `chaoskit init`, and of the files of this repository that show one."""
-    shown = [ROOT / "examples/warehouse/.github/workflows/chaos.yml", *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    """Of `chaoskit init`, of this repository, and of its files that show one."""
+    shown = [ROOT / "examples/warehouse/.github/workflows/chaos.yml", *OWN, *ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
     return {"init": workflow(tmp)} | {path.name: path.read_text(encoding="utf-8") for path in shown}
 
 
@@ -33,7 +35,27 @@ def test_every_action_is_named_by_its_commit(tmp_path: Path) -> None:
             assert commits.setdefault(project, commit) == commit
             if action == "actions/checkout":
                 assert "persist-credentials: false\n" in below, name
-    assert set(commits) == {f"actions/{name}" for name in ("checkout", "setup-python", "upload-artifact", "cache")}
+    ours = ("checkout", "setup-python", "upload-artifact", "download-artifact", "cache")
+    assert set(commits) == {f"actions/{name}" for name in ours} | {"pypa/gh-action-pypi-publish"}
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
+def test_our_own_workflows_may_read_only(path: Path) -> None:
+    """But for the job that publishes: its token tells the index who it is, and signs where the files come from."""
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    more = {name: job["permissions"] for name, job in workflow["jobs"].items() if "permissions" in job}
+    assert more == ({"publish": {"id-token": "write"}} if path.name == "release.yml" else {})
+    assert "secrets." not in path.read_text(encoding="utf-8")
+
+
+def test_a_release_has_pure_and_compiled_wheels_and_its_provenance() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))
+    publish = workflow["jobs"]["publish"]
+    assert publish["needs"] == ["pure", "compiled"]
+    assert publish["steps"][-1]["with"] == {"attestations": True}
+    compiled = next(step for step in workflow["jobs"]["compiled"]["steps"] if "env" in step)
+    assert compiled["env"]["CIBW_ENVIRONMENT"] == "CHAOSKIT_COMPILE=1"
 
 
 @pytest.mark.parametrize("files", [{}, {"requirements.txt": "pytest\n"}], ids=["alone", "with requirements"])
