@@ -33,8 +33,13 @@ _QUIET = [
 ]
 
 
-class _Stop(Exception):
-    """Ends a run of Hypothesis: what was looked for is found."""
+class _Fails(Exception):
+    """A failure for Hypothesis: this candidate is one, and a simpler one is wanted."""
+
+
+class _Enough(BaseException):
+    """Ends a run of Hypothesis at once. It is no Exception, which Hypothesis would take for a failure of the test and
+    run the example again."""
 
 
 class _Interrupted(BaseException):
@@ -75,7 +80,7 @@ def draw_streams(
         nonlocal stopped
         if stopped or take(Stream.of(stream), salt):
             stopped = True
-            raise _Stop
+            raise _Enough
 
     one_stream._hypothesis_internal_add_digest = digest or b""  # type: ignore[attr-defined]
     test = settings(hypothesis.given(stream=events, salt=st.integers(0, 2**64 - 1))(one_stream))
@@ -127,7 +132,7 @@ def _simplest(candidates: SearchStrategy[Stream], fails: Callable[[Stream], bool
             raise _Interrupted(outer) from outer
         if failed:
             last[:] = [candidate]
-            raise _Stop
+            raise _Fails
 
     _run(settings(hypothesis.given(candidate=candidates)(one_candidate)), seed)
     return last[0] if last else None
@@ -162,7 +167,7 @@ def _run(test: Callable[[], None], seed: int) -> None:
     try:
         with _without_local_constants():
             test()
-    except _Stop:
+    except (_Fails, _Enough):
         return
     except _Interrupted as interrupted:
         raise interrupted.outer from None
