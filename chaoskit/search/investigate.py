@@ -13,7 +13,7 @@ from hypothesis.errors import StopTest
 from chaoskit.brokers import base_of
 from chaoskit.execution.execute import PASS_THROUGH, Run, where_it_hung
 from chaoskit.execution.limit import Hung
-from chaoskit.search.campaign import Campaign, Found, confirm, has_two_values
+from chaoskit.search.campaign import EARLY, FEW, Campaign, Found, confirm, has_two_values
 from chaoskit.search.draw import draw_streams, strategy_of
 from chaoskit.search.evidence import ENOUGH_MONOTONOUS, Evidence
 from chaoskit.search.minimal import least, shrinker_for
@@ -108,7 +108,7 @@ def question(
         events=events,
         kinds=kinds,
         schedules=schedules,
-        streams=1 if literal else streams or -(-schedules // SCHEDULES_PER_STREAM),
+        streams=1 if literal else streams or _streams_for(schedules),
         seed=seed,
         budget=budget,
         patience=patience,
@@ -122,6 +122,12 @@ def question(
         met=met,
         first=tuple(first),
     )
+
+
+def _streams_for(schedules: int) -> int:
+    """How many streams so many schedules are spread over: the early ones, for up to half of them, and the others."""
+    early = min(EARLY, -(-schedules // (2 * FEW)))
+    return early + max(0, -(-(schedules - early * FEW) // SCHEDULES_PER_STREAM))
 
 
 def kinds_left(
