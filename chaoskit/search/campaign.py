@@ -31,6 +31,9 @@ MONOTONOUS_SHARE = 10
 stream that Hypothesis draws, the simplest, is one. Such a stream does not count as one of those asked for, unless the
 strategy makes no others."""
 
+SINGLES = 0.25
+"""Of a stream that has too many single faults for all of them, the share of its schedules that have one."""
+
 EARLY = 10
 """So many streams come first and have few schedules each: many a bug waits for a stream rather than for an order. What
 they leave is for the later ones."""
@@ -116,7 +119,7 @@ class Campaign:
                 share = min(usual, FEW)
             self.streams_done += 1
             shown.streams += 1
-        print_ = _fingerprint(stream)
+        print_ = fingerprint(stream)
         plans = Plans(case.model, self.kinds, salt)
         calm = case.steps(())
         if len({step[1] for step in calm}) > 1:
@@ -195,7 +198,7 @@ class Campaign:
             yield from singles
         else:
             self.evidence.all_singles = False
-            for _, plan in zip(range(share // 2), plans.some_singles(), strict=False):
+            for _, plan in zip(range(int(share * SINGLES)), plans.some_singles(), strict=False):
                 yield plan
         yield from plans.mixtures()
 
@@ -428,7 +431,8 @@ def has_two_values(stream: Stream) -> bool:
     return any(not same(first.setdefault(event.key, event).value, event.value) for event in stream.events)
 
 
-def _fingerprint(stream: Stream) -> int:
+def fingerprint(stream: Stream) -> int:
+    """The same for equal streams."""
     try:
         return zlib.crc32(repr(stream.events).encode("utf-8", "backslashreplace"))
     except (ValueError, RecursionError):  # numbers of thousands of digits, values of thousands of levels

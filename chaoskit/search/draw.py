@@ -13,6 +13,7 @@ import attrs
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
+from hypothesis.control import current_build_context
 from hypothesis.errors import FailedHealthCheck, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
@@ -85,6 +86,12 @@ def draw_streams(
     one_stream._hypothesis_internal_add_digest = digest or b""  # type: ignore[attr-defined]
     test = settings(hypothesis.given(stream=events, salt=st.integers(0, 2**64 - 1))(one_stream))
     _run(test, seed)
+
+
+def shares_parts() -> bool:
+    """Whether the keys or values that are drawn just now hang together by `st.shared`, as those of `st.uuids()` do, of
+    which a stream has none twice. Hypothesis has no public way to ask."""
+    return bool(getattr(current_build_context().data, "_shared_strategy_draws", None))
 
 
 def simpler_values(

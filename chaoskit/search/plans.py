@@ -21,7 +21,7 @@ Plan = tuple[Fault, ...]
 
 _SIZES = (1,) * 20 + (2,) * 20 + (3,) * 15 + (4,) * 15 + (8,) * 20 + (16,) * 10
 _SMALL_STREAM = 64
-_BURSTS = 0.2
+_BURSTS = 0.3
 """The share of mixtures that are bursts: what a handler keeps for a key has a limit, which more of the same meets."""
 _MOST_FAILED = 5
 """Failed attempts at one event: a limit of more is reached by DeadLetter and Lose at once."""
