@@ -6,7 +6,7 @@ It is kept out of the inner loop: one example is one stream, and some fifty sche
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import attrs
@@ -20,6 +20,8 @@ from hypothesis.strategies import SearchStrategy
 from chaoskit.strategies.streams import Parts, parts_of
 from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.event import Event, Stream
+
+SOME_VALUES = 12
 
 VALUE_EXAMPLES = 2000
 """Streams that are drawn to find one that fails with the same faults, before its values are shrunk."""
@@ -92,6 +94,27 @@ def shares_parts() -> bool:
     """Whether the keys or values that are drawn just now hang together by `st.shared`, as those of `st.uuids()` do, of
     which a stream has none twice. Hypothesis has no public way to ask."""
     return bool(getattr(current_build_context().data, "_shared_strategy_draws", None))
+
+
+def some_values(parts: Parts, seed: int) -> list[Any]:
+    """A few values that the strategy draws; none where values of different streams do not go together."""
+    found: list[Any] = []
+
+    def one_choice(values: tuple[Any, ...]) -> None:
+        found[:] = [] if shares_parts() else values
+
+    settings = hypothesis.settings(
+        max_examples=2,  # of which the first is the simplest
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+        deadline=None,
+        derandomize=False,
+        database=None,
+        verbosity=Verbosity.quiet,
+    )
+    with suppress(UsageError):  # what is hard to draw a dozen times
+        _run(settings(hypothesis.given(values=st.tuples(*[parts.values] * SOME_VALUES))(one_choice)), seed)
+    return found
 
 
 def simpler_values(

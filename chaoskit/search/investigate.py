@@ -386,7 +386,7 @@ def fewest_that_hang(q: Question, hung: Hung) -> Verdict:
     def hangs(stream: Stream, faults: Plan) -> bool:
         return hung_under(q.subject, stream, faults) is not None
 
-    shrinker = shrinker_for(q.subject, q.events, q.kinds, hangs, in_order=False)
+    shrinker = shrinker_for(q.subject, q.events, q.kinds, hangs, in_order=False, seed=q.seed)
     faults, stream = hung.script.faults or (), hung.script.mailbox.model.stream
     if faults and limit is not None:
         with limit.tighter():

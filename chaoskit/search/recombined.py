@@ -85,11 +85,10 @@ class Recombined:
         del self.values[: -max(MOST_KEPT, len(keys))]
 
     def another(self, chance: random.Random) -> Stream:
-        """Mostly a long one, over few keys or many. A value stands in it as often as it was drawn, at most, and a key
+        """A long one or any, over few keys or many. A value stands in it as often as it was drawn, at most, and a key
         repeats only where keys do: a strategy may give each value or key only once."""
-        parts, known = self.parts, list(self.keys)
-        size = parts.max_size - int((parts.max_size - parts.min_size + 1) * chance.random() * chance.random())
-        size = min(size, len(self.values), len(known) if not self.repeats else size)
+        known = list(self.keys)
+        size = min(self._size(chance), len(self.values), self.parts.max_size if self.repeats else len(known))
         if self.repeats:
             few = chance.sample(known, min(len(known), chance.choice((1, 2, 2, 3, 3, 4, len(known), len(known)))))
             keys = chance.choices(few, k=size)
@@ -101,3 +100,8 @@ class Recombined:
             counts[key] += 1
             stream.append(Event(key, value, f"e{number}", counts[key]))
         return Stream(tuple(stream))
+
+    def _size(self, chance: random.Random) -> int:
+        """Any that is allowed, or, as often, rather a great one: some limits are met only by much under one key."""
+        least, most = self.parts.min_size, self.parts.max_size
+        return most - int((most - least + 1) * chance.random() * chance.choice((chance.random(), 1)))

@@ -16,13 +16,17 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from chaoskit import DeadLetter, Duplicate, Event, Kafka, Stream, check
-from chaoskit.search.draw import draw_streams
+from chaoskit.search.campaign import Found
+from chaoskit.search.draw import draw_streams, some_values
 from chaoskit.search.investigate import default_invariants, investigate, question
-from chaoskit.search.oracle import Subject
+from chaoskit.search.minimal import least
+from chaoskit.search.oracle import Subject, kept
 from chaoskit.search.plans import Plans
 from chaoskit.search.recombined import Recombined
 from chaoskit.strategies import events
 from chaoskit.strategies.streams import parts_of
+from handlers.buggy import wallet_refuses_overdraft
+from quality.searches import ONE
 
 NUMBERS = events(st.integers(1, 1000), keys=st.sampled_from("abcdef"), min_size=3, max_size=9)
 
@@ -268,6 +272,27 @@ def test_what_three_faults_at_one_of_twelve_keys_break_is_found_in_a_default_run
         if verdict.scenario is not None:
             assert [type(fault) for fault in verdict.scenario.faults] == [DeadLetter] * 3
             assert len(verdict.scenario.events) == 4
+
+
+# Less, with values that no stream had.
+
+
+def test_where_the_values_that_were_met_need_three_events_others_are_drawn() -> None:
+    """A debit that only both credits cover; of what the strategy draws there is one that a single credit covers."""
+    subject = Subject(wallet_refuses_overdraft.test, ONE, default_invariants(None))
+    payments = [("credit", 57), ("credit", 80), ("debit", 93)]
+    stream = Stream.of([Event("bob", {"kind": kind, "amount": amount}) for kind, amount in payments])
+    case, faults = subject.on(stream), (DeadLetter("e2"),)
+    found = Found(case, faults, kept(case.run(faults)))
+    assert case.violations(found.run)
+    for seed in range(10):
+        assert len(least(subject, wallet_refuses_overdraft.EVENTS, (DeadLetter,), found, seed).stream) == 2
+
+
+def test_values_that_are_hard_to_draw_are_not_drawn_for_that() -> None:
+    parts = parts_of(events(st.integers(1, 10**6).filter(lambda value: value % 9973 == 0), keys=st.just("a")))
+    assert parts is not None
+    assert some_values(parts, 1) == []
 
 
 # The end, and the same again.
