@@ -102,13 +102,12 @@ class Plans:
             yield tuple(plan) if len(plan) <= _MOST_FAILED else _fewer_failed(plan)
 
     def _burst(self, first: int) -> Plan:
-        """One kind of fault at this event and up to four that follow it under its key, two in all being the likeliest
-        number."""
+        """One kind of fault at this event and at one to four that follow it under its key."""
         chance, options = self._random, self.choices(first)
         if not options:
             return ()
         kind = options[int(chance() * len(options))].kind
-        row = itertools.islice(self._row(first), 2 + int(4 * chance() * chance()))
+        row = itertools.islice(self._row(first), 2 + int(4 * chance()))
         found = (choice for position in row for choice in self.choices(position) if choice.kind is kind)
         return tuple(_draw(choice, chance) for choice in found)
 
