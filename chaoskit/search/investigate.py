@@ -133,9 +133,9 @@ def question(
 
 
 def _streams_for(schedules: int) -> int:
-    """How many streams so many schedules are spread over: the early ones, for up to half of them, and the others."""
-    early = min(EARLY, -(-schedules // (2 * FEW)))
-    return early + max(0, -(-(schedules - early * FEW) // SCHEDULES_PER_STREAM))
+    """How many streams so many schedules are spread over. Where they are few, there are no early streams."""
+    early = EARLY if schedules >= 2 * EARLY * FEW else 0
+    return early + -(-(schedules - early * FEW) // SCHEDULES_PER_STREAM)
 
 
 def kinds_left(

@@ -22,8 +22,8 @@ from chaoskit.values.event import Event, Stream
 FOR_EACH = 4
 """Streams for each that is drawn, which is one of them."""
 
-MOST_TRIES = 4
-"""Streams that are put together for one that is `valid`."""
+MOST_TRIES = 8
+"""Streams that are put together for one that is valid, new, and has two values under one key."""
 
 MOST_KEPT = 256
 """Keys that are kept, and values, of which the oldest go first; a whole stream's are."""
@@ -31,13 +31,11 @@ MOST_KEPT = 256
 
 @attrs.define
 class Recombined:
-    """What the parts of `events(…)` gave so far. `repeats`: some stream had two events under one key. `drawn` streams
-    have become `given` ones."""
+    """What the parts of `events(…)` gave so far. `drawn` streams have become `given` ones."""
 
     parts: Parts
     values: list[Any] = attrs.field(factory=list)
     keys: dict[Hashable, None] = attrs.field(factory=dict)
-    repeats: bool = False
     drawn: int = 0
     given: int = 0
     _known: set[int] = attrs.field(factory=set)
@@ -49,7 +47,8 @@ class Recombined:
 
     def of(self, stream: Stream, salt: int) -> Iterator[tuple[Stream, int]]:
         """The stream that Hypothesis draws just now, and new ones that are put together, each with a salt. All chance
-        comes from its salt. Of the simplest, in which no key has two values, nothing is put together."""
+        comes from its salt. Of one in which no key has two values nothing is put together: it is the simplest, or keys
+        do not repeat in what the strategy draws."""
         is_new = self._is_new(stream)
         if not has_two_values(stream) and self.values and not is_new:
             return
@@ -61,11 +60,14 @@ class Recombined:
         self._keep(stream)
         chance = random.Random(salt)
         for _ in range(FOR_EACH - 1):
-            candidates = (self.another(chance) for _ in range(MOST_TRIES))
-            found = next((each for each in candidates if self.parts.allows(each) and self._is_new(each)), None)
+            candidates = (self._another(chance) for _ in range(MOST_TRIES))
+            found = next(filter(self._will_do, candidates), None)
             if found is not None:
                 self.given += 1
                 yield found, chance.getrandbits(64)
+
+    def _will_do(self, stream: Stream) -> bool:
+        return has_two_values(stream) and self.parts.allows(stream) and self._is_new(stream)
 
     def _is_new(self, stream: Stream) -> bool:
         print_ = fingerprint(stream)
@@ -78,22 +80,17 @@ class Recombined:
 
     def _keep(self, stream: Stream) -> None:
         keys = [event.key for event in stream.events]
-        self.repeats = self.repeats or len(set(keys)) < len(keys)
         if len(self.keys) < MOST_KEPT:
             self.keys |= dict.fromkeys(keys)
         self.values += [event.value for event in stream.events]
         del self.values[: -max(MOST_KEPT, len(keys))]
 
-    def another(self, chance: random.Random) -> Stream:
-        """A long one or any, over few keys or many. A value stands in it as often as it was drawn, at most, and a key
-        repeats only where keys do: a strategy may give each value or key only once."""
-        known = list(self.keys)
-        size = min(self._size(chance), len(self.values), self.parts.max_size if self.repeats else len(known))
-        if self.repeats:
-            few = chance.sample(known, min(len(known), chance.choice((1, 2, 2, 3, 3, 4, len(known), len(known)))))
-            keys = chance.choices(few, k=size)
-        else:
-            keys = chance.sample(known, size)
+    def _another(self, chance: random.Random) -> Stream:
+        """A long one or any, over few keys or many. A value stands in it as often as it was drawn, at most: a strategy
+        may give each only once."""
+        known, size = list(self.keys), min(self._size(chance), len(self.values))
+        few = chance.sample(known, min(len(known), chance.choice((1, 2, 2, 3, 3, 4, len(known), len(known)))))
+        keys = chance.choices(few, k=size)
         counts: Counter[Hashable] = Counter()
         stream = []
         for number, (key, value) in enumerate(zip(keys, chance.sample(self.values, size), strict=True), start=1):

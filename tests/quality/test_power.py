@@ -4,7 +4,6 @@ bursts."""
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 from collections import Counter
@@ -115,16 +114,8 @@ def test_a_value_is_given_as_often_as_it_was_drawn_and_a_key_repeats_only_where_
     others = [each for _, *more in put_together(events(numbers, keys=st.sampled_from("ab"))) for each in more]
     assert others
     assert all(len({event.value for event in stream}) == len(stream) for stream in others)
-    parts = parts_of(events(st.integers(1, 9), keys=st.integers(1, 99).map(str), max_size=6))
-    assert parts is not None
-    recombined = Recombined(parts, values=[*range(9)], keys=dict.fromkeys("abcdef"))
-    assert all(len({event.key for event in each}) == len(each) for each in many(recombined))
-    recombined.repeats = True
-    assert any(len({event.key for event in each}) < len(each) for each in many(recombined))
-
-
-def many(recombined: Recombined) -> list[Stream]:
-    return [recombined.another(random.Random(seed)) for seed in range(50)]
+    alone = put_together(events(numbers, keys=st.integers(1, 10**12).map(str)))
+    assert {len(each) for each in alone} == {1}
 
 
 @pytest.mark.parametrize(
@@ -193,7 +184,7 @@ def test_the_first_ten_streams_have_few_schedules_and_the_later_ones_the_rest() 
 def test_small_numbers_of_schedules_are_spread_and_used_up(schedules: int) -> None:
     shares = list(streams_tried(NUMBERS, schedules=schedules).values())
     assert sum(shares) == schedules
-    assert schedules < 50 or max(shares) <= schedules // 2
+    assert schedules < 200 or max(shares) <= schedules // 4
 
 
 @pytest.mark.parametrize("streams", [1, 2, 5, 30])
