@@ -11,6 +11,7 @@ from unittest.mock import patch
 import attrs
 
 import chaoskit.search.investigate as stages
+import chaoskit.search.minimal as last_stage
 from benchmarks.baselines import Trial, by_hand, by_machine, deliveries
 from benchmarks.measure import CPU, Expected, Figure, Row, Section, say
 from benchmarks.subjects import buggy, parts
@@ -117,7 +118,7 @@ def _chaoskit(handler: ModuleType, seed: int) -> Times:
         finally:
             on_values[0] += CPU() - began
 
-    with patch.object(stages, "_settle", settle), patch.object(stages, "simpler_values", values):
+    with patch.object(stages, "_settle", settle), patch.object(last_stage, "simpler_values", values):
         started = CPU()
         verdict = check(handler.test, handler.EVENTS, BROKER, schedules=BUDGET, seed=seed)
         all_of_it = CPU() - started

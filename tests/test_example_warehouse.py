@@ -92,7 +92,7 @@ def test_a_push_does_not_find_it(checkout: Project) -> None:
     """Both handlers hold in the quick run, and it is a run that has shown something."""
     ran = quick(checkout)
     assert ran.code == 0, ran.text
-    assert ran.out.count("held: 1,000 schedules of 20 streams") == 2
+    assert ran.out.count("held: 1,000 schedules of 28 streams") == 2
     assert checkout.repros == []
 
 

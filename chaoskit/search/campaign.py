@@ -32,6 +32,16 @@ MONOTONOUS_SHARE = 10
 stream that Hypothesis draws, the simplest, is one. Such a stream does not count as one of those asked for, unless the
 strategy makes no others."""
 
+SINGLES = 0.25
+"""Of a stream that has too many single faults for all of them, the share of its schedules that have one."""
+
+EARLY = 10
+"""So many streams come first and have few schedules each: many a bug waits for a stream rather than for an order. What
+they leave is for the later ones."""
+
+FEW = 10
+"""Schedules of an early stream, if they are enough for every single fault wherever these would be tried."""
+
 MOST_ASKED = 20
 """Streams with siblings after which it is settled that leaving one out never changes the state."""
 
@@ -100,22 +110,27 @@ class Campaign:
         if case.fails_in_order():
             self.found = Found(case, (), kept(case.run(())))
             return
-        share = -(-(self.schedules - self.done) // max(1, self.streams - self.streams_done))
-        share = min(share, self.most_per_stream)
+        usual = -(-(self.schedules - self.done) // max(1, self.streams - self.streams_done))
+        share = usual = min(usual, self.most_per_stream)
         if not self.literal and not has_two_values(stream) and not shown.is_monotonous:
-            share = min(share, MONOTONOUS_SHARE, self.schedules // 5)
+            share = usual = min(usual, MONOTONOUS_SHARE, self.schedules // 5)
             shown.monotonous += not shown.two_values
         else:
+            if self._is_early:
+                share = min(usual, FEW)
             self.streams_done += 1
             shown.streams += 1
-        print_ = _fingerprint(stream)
+        print_ = fingerprint(stream)
         plans = Plans(case.model, self.kinds, salt)
         calm = case.steps(())
         if len({step[1] for step in calm}) > 1:
             self._check_calm(case)
         shown.seen.add(hash((print_, tuple(calm))))
         misses = 0
-        for plan in self._plans(plans, share):
+        singles = plans.every_single(max(1, usual // 2))
+        if singles is not None and share < usual and not self._has_had_singles:
+            share = max(share, len(singles))
+        for plan in self._plans(plans, singles, share):
             if share <= 0 or misses > PATIENCE or (self.literal and self._is_late):
                 break
             plan = self._unknown_part(plan)
@@ -168,15 +183,23 @@ class Campaign:
     def tally(self) -> Tally:
         return self.evidence.tally(self.kinds, self.subject.kinds_that_lose())
 
-    def _plans(self, plans: Plans, share: int) -> Iterator[Plan]:
-        singles = plans.every_single(max(1, share // 2))
-        if self.literal and self.evidence.streams_seen > 1:
-            pass  # this stream had them before
+    @property
+    def _is_early(self) -> bool:
+        """At least as many streams come later, so that no schedule of those that were asked for is left out."""
+        return not self.literal and self.streams_done < min(EARLY, self.streams // 2)
+
+    @property
+    def _has_had_singles(self) -> bool:
+        return self.literal and self.evidence.streams_seen > 1
+
+    def _plans(self, plans: Plans, singles: list[Plan] | None, share: int) -> Iterator[Plan]:
+        if self._has_had_singles:
+            pass
         elif singles is not None:
             yield from singles
         else:
             self.evidence.all_singles = False
-            for _, plan in zip(range(share // 2), plans.some_singles(), strict=False):
+            for _, plan in zip(range(int(share * SINGLES)), plans.some_singles(), strict=False):
                 yield plan
         yield from plans.mixtures()
 
@@ -409,7 +432,8 @@ def has_two_values(stream: Stream) -> bool:
     return any(not same(first.setdefault(event.key, event).value, event.value) for event in stream.events)
 
 
-def _fingerprint(stream: Stream) -> int:
+def fingerprint(stream: Stream) -> int:
+    """The same for equal streams."""
     try:
         return zlib.crc32(repr(stream.events).encode("utf-8", "backslashreplace"))
     except (ValueError, RecursionError):  # numbers of thousands of digits, values of thousands of levels

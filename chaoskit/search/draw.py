@@ -6,19 +6,22 @@ It is kept out of the inner loop: one example is one stream, and some fifty sche
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import attrs
 import hypothesis
 from hypothesis import HealthCheck, Phase, Verbosity
 from hypothesis import strategies as st
+from hypothesis.control import current_build_context
 from hypothesis.errors import FailedHealthCheck, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
 from chaoskit.strategies.streams import Parts, parts_of
 from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.event import Event, Stream
+
+SOME_VALUES = 12
 
 VALUE_EXAMPLES = 2000
 """Streams that are drawn to find one that fails with the same faults, before its values are shrunk."""
@@ -33,8 +36,13 @@ _QUIET = [
 ]
 
 
-class _Stop(Exception):
-    """Ends a run of Hypothesis: what was looked for is found."""
+class _Fails(Exception):
+    """A failure for Hypothesis: this candidate is one, and a simpler one is wanted."""
+
+
+class _Enough(BaseException):
+    """Ends a run of Hypothesis at once. It is no Exception, which Hypothesis would take for a failure of the test and
+    run the example again."""
 
 
 class _Interrupted(BaseException):
@@ -75,11 +83,38 @@ def draw_streams(
         nonlocal stopped
         if stopped or take(Stream.of(stream), salt):
             stopped = True
-            raise _Stop
+            raise _Enough
 
     one_stream._hypothesis_internal_add_digest = digest or b""  # type: ignore[attr-defined]
     test = settings(hypothesis.given(stream=events, salt=st.integers(0, 2**64 - 1))(one_stream))
     _run(test, seed)
+
+
+def shares_parts() -> bool:
+    """Whether the keys or values that are drawn just now hang together by `st.shared`, as those of `st.uuids()` do, of
+    which a stream has none twice. Hypothesis has no public way to ask."""
+    return bool(getattr(current_build_context().data, "_shared_strategy_draws", None))
+
+
+def some_values(parts: Parts, seed: int) -> list[Any]:
+    """A few values that the strategy draws; none where values of different streams do not go together."""
+    found: list[Any] = []
+
+    def one_choice(values: tuple[Any, ...]) -> None:
+        found[:] = [] if shares_parts() else values
+
+    settings = hypothesis.settings(
+        max_examples=2,  # of which the first is the simplest
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+        deadline=None,
+        derandomize=False,
+        database=None,
+        verbosity=Verbosity.quiet,
+    )
+    with suppress(UsageError):  # what is hard to draw a dozen times
+        _run(settings(hypothesis.given(values=st.tuples(*[parts.values] * SOME_VALUES))(one_choice)), seed)
+    return found
 
 
 def simpler_values(
@@ -127,7 +162,7 @@ def _simplest(candidates: SearchStrategy[Stream], fails: Callable[[Stream], bool
             raise _Interrupted(outer) from outer
         if failed:
             last[:] = [candidate]
-            raise _Stop
+            raise _Fails
 
     _run(settings(hypothesis.given(candidate=candidates)(one_candidate)), seed)
     return last[0] if last else None
@@ -162,7 +197,7 @@ def _run(test: Callable[[], None], seed: int) -> None:
     try:
         with _without_local_constants():
             test()
-    except _Stop:
+    except (_Fails, _Enough):
         return
     except _Interrupted as interrupted:
         raise interrupted.outer from None

@@ -26,7 +26,7 @@ def fewest_that_hang(subject: Subject, events: Any, kinds: Sequence[FaultKind], 
     def hangs(stream: Stream, faults: Plan) -> bool:
         return hung_under(subject, stream, faults) is not None
 
-    shrinker = shrinker_for(subject, events, kinds, hangs, in_order=False)
+    shrinker = shrinker_for(subject, events, kinds, hangs, in_order=False, seed=q.seed)
     faults, stream = hung.faults or (), hung.stream
     if faults and limit is not None:
         with limit.tighter():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,13 +15,14 @@ from chaoskit.brokers import base_of
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.invariants import final_state
-from chaoskit.search.campaign import UNLIMITED, Campaign, Found, confirm, has_two_values
+from chaoskit.search.campaign import EARLY, FEW, UNLIMITED, Campaign, Found, confirm, has_two_values
 from chaoskit.search.draw import draw_streams, strategy_of
 from chaoskit.search.evidence import ENOUGH_MONOTONOUS, Evidence
 from chaoskit.search.hangs import fewest_that_hang
 from chaoskit.search.minimal import least
 from chaoskit.search.oracle import CheckerFailed, Subject, kept
 from chaoskit.search.plans import Plan
+from chaoskit.search.recombined import Recombined
 from chaoskit.search.verdicts import hung_verdict, violated
 from chaoskit.strategies.streams import parts_of
 from chaoskit.values.duration import shown
@@ -34,6 +36,9 @@ from chaoskit.values.verdict import Verdict
 SCHEDULES_PER_STREAM = 50
 STREAMS_PER_DRAW = 100
 """Streams of one run of Hypothesis, which remembers all that it has drawn: memory stays flat."""
+DRAWN_AT_ONCE = 8
+"""Of those that are recombined. After ten streams Hypothesis changes one a little, again and again, which recombining
+does as well."""
 MOST_POOR_DRAWS = 4
 """How often more streams are drawn where those that were had too few distinct schedules: less than half of what was
 hoped for; or, where time is given, next to none several times in a row."""
@@ -41,6 +46,9 @@ LITERAL_ROUND = 1000
 """Schedules of a literal stream between two looks at the clock."""
 MOST_LABEL_ROUNDS = 4
 """How often the search goes on after a failure that turns out to be across keys."""
+
+Take = Callable[[Stream, int], bool]
+"""Tries a stream with a salt, and says whether the search is over."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -108,7 +116,7 @@ def question(
         events=events,
         kinds=kinds,
         schedules=schedules,
-        streams=1 if literal else streams or -(-schedules // SCHEDULES_PER_STREAM),
+        streams=1 if literal else streams or _streams_for(schedules),
         seed=seed,
         budget=budget,
         patience=patience,
@@ -122,6 +130,12 @@ def question(
         on_failure=on_failure,
         resume_from=tuple(resume_from),
     )
+
+
+def _streams_for(schedules: int) -> int:
+    """How many streams so many schedules are spread over. Where they are few, there are no early streams."""
+    early = EARLY if schedules >= 2 * EARLY * FEW else 0
+    return early + -(-(schedules - early * FEW) // SCHEDULES_PER_STREAM)
 
 
 def kinds_left(
@@ -139,11 +153,12 @@ def investigate(q: Question) -> Verdict:
     """Search until a failure within a partition or key is found or the schedules are used up."""
     campaign = _campaign(q)
     across: Verdict | None = None
+    recombined = _recombined(q)
     try:
         for round_ in range(MOST_LABEL_ROUNDS):
             campaign.found = _found_before(q) if round_ == 0 else None
             if campaign.found is None:
-                _search(q, campaign, round_)
+                _search(q, campaign, recombined, round_)
             if campaign.error is not None:
                 raise campaign.error
             if campaign.found is None:
@@ -239,7 +254,13 @@ def _lost_patience(campaign: Campaign) -> str:
     )
 
 
-def _search(q: Question, campaign: Campaign, round_: int) -> None:
+def _recombined(q: Question) -> Recombined | None:
+    """None for streams that are not those of `events(…)` itself, and where it was said how many Hypothesis draws."""
+    parts = None if isinstance(q.events, Stream) or q.exact_streams else parts_of(q.events)
+    return None if parts is None else Recombined(parts)
+
+
+def _search(q: Question, campaign: Campaign, recombined: Recombined | None, round_: int) -> None:
     def stopped() -> bool:
         return campaign.found is not None or campaign.error is not None
 
@@ -270,13 +291,16 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
         if streams < 1:
             return
         campaign.streams = campaign.streams_done + streams
-        drawn = min(streams, STREAMS_PER_DRAW) + 1  # the first is the simplest, in which little can go wrong
-        seed = derive(q.seed, f"streams {round_} {chunk}")
-        draw_streams(q.events, take, streams=drawn, seed=seed, digest=q.digest)
+        seed, asked = derive(q.seed, f"streams {round_} {chunk}"), min(streams, STREAMS_PER_DRAW)
+        if recombined is None:
+            # One more, as the first is the simplest, in which little can go wrong.
+            draw_streams(q.events, take, streams=asked + 1, seed=seed, digest=q.digest)
+        else:
+            _search_recombined(q, campaign, recombined, try_, asked, seed)
         if chunk == 0 and not stopped():
             _meet_two_values(q, campaign, take, round_)
         chunk += 1
-        new, hoped = campaign.done - done, min(streams, STREAMS_PER_DRAW) * SCHEDULES_PER_STREAM
+        new, hoped = campaign.done - done, min(asked * SCHEDULES_PER_STREAM, q.schedules - done)
         if q.budget is None:
             poor += new < hoped // 2
         else:
@@ -284,7 +308,28 @@ def _search(q: Question, campaign: Campaign, round_: int) -> None:
     campaign.saturated = poor == MOST_POOR_DRAWS
 
 
-def _heedful(campaign: Campaign, look: Callable[[Stream, int], bool]) -> Callable[[Stream, int], bool]:
+def _search_recombined(
+    q: Question,
+    campaign: Campaign,
+    recombined: Recombined,
+    try_: Callable[[Stream, int], bool],
+    streams: int,
+    seed: int,
+) -> None:
+    """On about so many streams: those that Hypothesis draws, a few at once, and those that are put together of them."""
+    take = _heedful(campaign, lambda stream, salt: any(try_(*each) for each in recombined.of(stream, salt)))
+    last = recombined.given + streams
+    for number in itertools.count():
+        given, left = recombined.given, last - recombined.given
+        if left < 1 or campaign.found is not None or campaign.error is not None or not campaign.wants_more:
+            return
+        drawn = min(math.ceil(left / recombined.for_each), DRAWN_AT_ONCE)
+        draw_streams(q.events, take, streams=drawn + 1, seed=derive(seed, str(number)), digest=q.digest)
+        if recombined.given == given:
+            return
+
+
+def _heedful(campaign: Campaign, look: Take) -> Take:
     """An error ends the search as a failure does: Hypothesis would run it again, and may not see it then."""
 
     def take(stream: Stream, salt: int) -> bool:
@@ -311,7 +356,7 @@ def _ask_more(q: Question, campaign: Campaign) -> None:
         raise campaign.error
 
 
-def _meet_two_values(q: Question, campaign: Campaign, take: Callable[[Stream, int], bool], round_: int) -> None:
+def _meet_two_values(q: Question, campaign: Campaign, take: Take, round_: int) -> None:
     """Where the first streams were too few to meet two values under one key, draw on until some do, and run only
     those; or until it seems that the strategy makes none."""
     shown = campaign.evidence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import attrs
@@ -11,7 +12,7 @@ import attrs
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.search.campaign import Found
-from chaoskit.search.draw import simpler_values, simplest_stream
+from chaoskit.search.draw import simpler_values, simplest_stream, some_values
 from chaoskit.search.oracle import CheckerFailed, Subject, kept
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Fails, Shrinker
@@ -41,7 +42,7 @@ class Minimal:
 
 
 def shrinker_for(
-    subject: Subject, events: Any, kinds: Sequence[FaultKind], fails: Fails, *, in_order: bool
+    subject: Subject, events: Any, kinds: Sequence[FaultKind], fails: Fails, *, in_order: bool, seed: int
 ) -> Shrinker:
     """One that keeps to what `events` allows."""
     parts = _parts(events)
@@ -53,6 +54,7 @@ def shrinker_for(
         parts is not None,
         parts.min_size if parts else 1,
         in_order,
+        cache(lambda: some_values(parts, seed) if parts else []),
     )
 
 
@@ -61,7 +63,7 @@ def least(subject: Subject, events: Any, kinds: Sequence[FaultKind], found: Foun
     in_order = not found.faults
     across = not in_order and found.case.explained_by_order(found.run, found.case.likely_orders(found.run))
     fails = _failing_alike(subject, found, across)
-    shrinker = shrinker_for(subject, events, kinds, fails, in_order=in_order)
+    shrinker = shrinker_for(subject, events, kinds, fails, in_order=in_order, seed=seed)
     whole = found.case.model.stream
     stream, faults = shrinker.shrink(whole, found.faults)
     found_faults = shrinker.fewer_faults(whole, found.faults)

@@ -21,6 +21,8 @@ Plan = tuple[Fault, ...]
 
 _SIZES = (1,) * 20 + (2,) * 20 + (3,) * 15 + (4,) * 15 + (8,) * 20 + (16,) * 10
 _SMALL_STREAM = 64
+_BURSTS = 0.3
+"""The share of mixtures that are bursts: what a handler keeps for a key has a limit, which more of the same meets."""
 _MOST_FAILED = 5
 """Failed attempts at one event: a limit of more is reached by DeadLetter and Lose at once."""
 
@@ -84,10 +86,13 @@ class Plans:
             yield tuple(_draw(choice, self._random) for choice in self.choices(position) if choice.kind is kind)
 
     def mixtures(self) -> Iterator[Plan]:
-        """Plans of 1 to 16 faults without end, about half of them on one event."""
+        """Plans of 1 to 16 faults without end, about half of them on one event; and now and then a burst."""
         chance, size = self._random, len(self._ids)
         choices = [self.choices(position) for position in range(size)]
         while True:
+            if chance() < _BURSTS:
+                yield self._burst(int(chance() * size))
+                continue
             focus = choices[int(chance() * size)]
             plan = []
             for _ in range(_SIZES[int(chance() * 100)]):
@@ -95,6 +100,21 @@ class Plans:
                 if options:
                     plan.append(_draw(options[int(chance() * len(options))], chance))
             yield tuple(plan) if len(plan) <= _MOST_FAILED else _fewer_failed(plan)
+
+    def _burst(self, first: int) -> Plan:
+        """One kind of fault at this event and at one to four that follow it under its key."""
+        chance, options = self._random, self.choices(first)
+        if not options:
+            return ()
+        kind = options[int(chance() * len(options))].kind
+        row = itertools.islice(self._row(first), 2 + int(4 * chance()))
+        found = (choice for position in row for choice in self.choices(position) if choice.kind is kind)
+        return tuple(_draw(choice, chance) for choice in found)
+
+    def _row(self, first: int) -> Iterator[int]:
+        """The positions of this event and of those that follow it under its key."""
+        events = self._model.stream.events
+        return (position for position in range(first, len(events)) if events[position].key == events[first].key)
 
 
 def _fewer_failed(plan: Sequence[Fault]) -> Plan:

@@ -6,6 +6,7 @@ The scenario is literal, so every move is a plain edit of it and every answer is
 from __future__ import annotations
 
 import itertools
+import random
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -28,6 +29,11 @@ SCATTERED = 1000
 FEW = 16
 """Events up to which this is tried, and chunks of every size are."""
 
+MOST_VALUES = 8
+"""Values of the stream that was found that are tried in place of what is left."""
+PAIR = 2
+"""Events that are seldom too many. Where more are left, values are drawn for them."""
+
 ALIKE = 600
 """Runs that the search for milder faults may take."""
 
@@ -35,8 +41,8 @@ ALIKE = 600
 @attrs.define
 class Shrinker:
     """`fails` says whether a candidate still fails in the same way. `valid` guards which streams may be tried;
-    `free_values`: the values of a stream do not depend on each other, so that one may stand for another. `in_order`:
-    it fails without any fault, and only events can be less."""
+    `free_values`: the values of a stream do not depend on each other, so that one may stand for another, and those of
+    `more_values`, too. `in_order`: it fails without any fault, and only events can be less."""
 
     broker: Broker
     kinds: Sequence[FaultKind]
@@ -45,11 +51,12 @@ class Shrinker:
     free_values: bool
     min_size: int = 1
     in_order: bool = False
+    more_values: Callable[[], Sequence[object]] = tuple
     tried: int = 0
     _known: dict[object, bool] = attrs.field(factory=dict)
 
     def shrink(self, stream: Stream, faults: Plan) -> tuple[Stream, Plan]:
-        values = [event.value for event in stream.events]
+        values = [event.value for event in stream.events][:MOST_VALUES]
         while True:
             size = _size(stream, faults)
             stream, faults = self._reduce(stream, faults)
@@ -219,10 +226,12 @@ class Shrinker:
                         yield smaller, plan
 
     def _with_other_values(self, stream: Stream, faults: Plan, values: list[object]) -> Iterator[tuple[Stream, Plan]]:
-        """Fewer events with other values of the stream that was found, and a fault of the kinds that failed."""
+        """Fewer events with other values, and a fault of the kinds that failed."""
         kinds = list(dict.fromkeys(map(type, faults)))
         if not self.free_values:
             return
+        if len(stream) > PAIR:
+            values = [*values, *self.more_values()]
         for size in range(max(1, self.min_size), len(stream))[:2]:
             for smaller in _with_other_values(stream, size, values):
                 plans = Plans(self.broker.model(smaller), kinds, 0)
@@ -291,11 +300,14 @@ def _heir(stream: Stream, left: set[EventId], fault: Fault, same_key: bool) -> E
 
 
 def _with_other_values(stream: Stream, size: int, values: list[object]) -> Iterator[Stream]:
-    """Sub-streams of this size with other values of the stream that was found."""
-    for positions in itertools.combinations(range(len(stream)), size):
-        smaller = stream.keep(positions)
-        for chosen in itertools.permutations(values[:8], size):
-            yield smaller.with_values(chosen)
+    """Sub-streams of this size, one for each pattern of keys, with some of these values. They are mixed, because the
+    budget may not do for all, and what they need is mostly had by one in ten."""
+    choices = list(itertools.permutations(values, size))
+    random.Random(size).shuffle(choices)
+    positions = itertools.combinations(range(len(stream)), size)
+    patterns = {tuple(event.key for event in smaller): smaller for smaller in map(stream.keep, positions)}
+    for chosen, smaller in itertools.product(choices, patterns.values()):
+        yield smaller.with_values(chosen)
 
 
 MILD = 16
