@@ -18,7 +18,7 @@ from chaoskit.values.verdict import Verdict
 SLOW = "Where a machine may be so slow: --chaos-limit gives each run more time"
 
 
-def fewest_that_hang(subject: Subject, events: Any, kinds: Sequence[FaultKind], hung: Hung) -> Verdict:
+def fewest_that_hang(subject: Subject, events: Any, kinds: Sequence[FaultKind], hung: Hung, seed: int) -> Verdict:
     """The verdict on a run that did not end. Its scenario is made smaller under a tighter limit, and is a failure only
     if it hangs under the full one, too: once may be the machine's doing."""
     limit = subject.limit
@@ -26,7 +26,7 @@ def fewest_that_hang(subject: Subject, events: Any, kinds: Sequence[FaultKind], 
     def hangs(stream: Stream, faults: Plan) -> bool:
         return hung_under(subject, stream, faults) is not None
 
-    shrinker = shrinker_for(subject, events, kinds, hangs, in_order=False, seed=q.seed)
+    shrinker = shrinker_for(subject, events, kinds, hangs, in_order=False, seed=seed)
     faults, stream = hung.faults or (), hung.stream
     if faults and limit is not None:
         with limit.tighter():

@@ -175,7 +175,7 @@ def investigate(q: Question) -> Verdict:
     except Hung as hung:
         if q.on_failure is not None:
             q.on_failure(hung_verdict(q.subject, hung))
-        fewest = fewest_that_hang(q.subject, q.events, q.kinds, hung)
+        fewest = fewest_that_hang(q.subject, q.events, q.kinds, hung, q.seed)
         return attrs.evolve(fewest, tally=campaign.tally(), seed=q.seed)
     if across is not None and q.across_keys == "violation":
         return attrs.evolve(across, tally=campaign.tally())
