@@ -13,7 +13,7 @@ import pytest
 from chaoskit import Event, Kafka, Redeliver, Stream
 from chaoskit.execution.failures import HungInOrder, where_it_hung
 from chaoskit.execution.limit import Hung, Limit
-from chaoskit.repro.files import read
+from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
 from chaoskit.search.investigate import default_invariants, hung_verdict
 from chaoskit.search.oracle import Subject
