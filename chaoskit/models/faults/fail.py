@@ -12,7 +12,7 @@ from chaoskit.models.log.waiting import NEVER as FOR_GOOD
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, end_lease, whole_batch
-from chaoskit.models.queue.state import LeasedQueue, Note
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import NEVER, GivenBack, HeldLane, Lane, SetAside
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
@@ -120,7 +120,7 @@ def _requeue(state: LeasedQueue, turn: Turn, after: int) -> Caused:
     if len(behind) == len(first):
         behind += takewhile(lambda other: other[0] <= waits, ready)
     state.requeued = waits + REQUEUED
-    state.notes.append(Note("requeued", turn, behind[-1] if behind else None))
+    state.note("requeued", [turn], behind[-1] if behind else None)
     state.back_to_queue([(state.requeued, *next_attempt(turn)[1:])])
     return NOTHING
 

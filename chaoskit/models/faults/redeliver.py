@@ -6,7 +6,7 @@ from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import PendingRestart
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import end_lease, hold_if_full, whole_batch
-from chaoskit.models.queue.state import LeasedQueue, Note
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import PendingRedelivery
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of
@@ -29,7 +29,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Redeliver | Fail | None) -> 
             room = min(room, sum(attempt_of(other) > 1 and state.lane(other) == lane for other in state.todo))
     pending = PendingRedelivery(fault, turn, lane, len(state.history) - 1, members, room)
     state.consumers.moved = True
-    state.notes.append(Note("open", turn))
+    state.note("open", [turn])
     after = RAISED_BEHIND if fault is None else fault.after
     if after == 0:
         return end_lease(state, pending)

@@ -7,7 +7,7 @@ from itertools import islice
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import ZombieOwner
 from chaoskit.models.queue.returns import takes_along
-from chaoskit.models.queue.state import LeasedQueue, Note
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import SecondRelay, ZombieRun
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, handed_to, record_of
@@ -32,7 +32,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
     state.batches.open.pop(state.batch_lane(turn), None)
     for each in held:
         state.hand_over(each)
-    state.notes += [Note("undead", each) for each in held]
+    state.note("undead", held)
     along = takes_along(state, old) if policy.brings == "consumer" or policy.consumers == 1 else []
     state.come_back(sorted([*along, *held]))
     if policy.consumers == 1:

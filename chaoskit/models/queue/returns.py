@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import Leasing
-from chaoskit.models.queue.state import LeasedQueue, Note
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import (
     GivenBack,
     HeldLane,
@@ -216,6 +216,6 @@ def whole_batch(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
             same.append(other)
     state.take(same)
     rest = [handed_to(consumer_of(turn), other) for other in same]
-    state.notes += [Note("held", other, members[0]) for other in rest]
+    state.note("held", rest, members[0])
     state.latest = max([state.latest, *(other[0] for other in rest)])
     return [*members, *rest]

@@ -11,7 +11,7 @@ from chaoskit.models.producer import Hold
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait
-from chaoskit.models.queue.state import LeasedQueue, Note, first_of
+from chaoskit.models.queue.state import LeasedQueue, first_of
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
 from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Overtake, Redeliver, Zombie
@@ -108,7 +108,7 @@ class QueueRun(LeasedQueue):
                 caused = relay.publish_again(self, SecondRelay(turn, copy))
                 break
             self.cause = copy
-            self.notes.append(Note("again", turn))
+            self.note("again", [turn])
             turn = next_attempt(turn)
             refused = bool((yield turn[3]))
             self.history.append(turn)

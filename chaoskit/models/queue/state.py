@@ -36,13 +36,16 @@ AtHandOut = dict[int, list[Hold | Fault]]
 Unsettled = PendingRedelivery | HeldLane | GivenBack
 
 
+Happened = Literal["held", "open", "back", "again", "requeued", "undead"]
+
+
 class Note(NamedTuple):
     """What happened between two steps: a message was `held` (handed over, and not run yet), `open` (run, and not
     settled), given back at once (`again`), or behind all that waits, of which the last is `since` (`requeued`);
     its lease ended (`back`), or ended while its consumer holds it (`undead`).
     `since` is the first of its batch."""
 
-    what: Literal["held", "open", "back", "again", "requeued", "undead"]
+    what: Happened
     turn: Turn
     since: Turn | None = None
 
@@ -52,7 +55,7 @@ class LeasedQueue:
 
     `todo` is what is to be handed out, the next at the end; `history` what was run and by whom, without what zombies
     run; `gone` what was taken out, after how many deliveries and why. `held_lanes` are not handed on: what comes up of
-    them is put aside. `late` are the faults that delay messages, `notes` what happened between the steps.
+    them is put aside. `late` are the faults that delay messages. `notes` is what happened between the steps, where somebody asks.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class LeasedQueue:
         """No lease brings these back."""
         self.gone: list[tuple[int, Turn, Fault]] = []
         self.late: dict[Record, Fault] = {}
-        self.notes: list[Note] = []
+        self.notes: list[Note] | None = None
         self.lane: Callable[[Turn], Lane] = self._lanes()
         self.latest = 0.0
         """The time of the latest message that was handed over without being run, or is gone."""
@@ -110,6 +113,11 @@ class LeasedQueue:
     def tries(self, turn: Turn) -> int:
         return self.batches.tries(turn)
 
+    def note(self, what: Happened, turns: Iterable[Turn], since: Turn | None = None) -> None:
+        """A search makes thousands of runs, and nobody asks for the notes of any but the last."""
+        if self.notes is not None:
+            self.notes += [Note(what, turn, since) for turn in turns]
+
     # What comes back.
 
     def back_to_queue(self, turns: Iterable[Turn]) -> None:
@@ -121,7 +129,7 @@ class LeasedQueue:
         if self.consumers.held_by:
             for turn in turns:
                 self.consumers.held_by.pop(record_of(turn), None)
-        self.notes += [Note("back", turn) for turn in turns]
+        self.note("back", turns)
         self.came_back.update(record_of(turn) for turn in turns)
         self.batches.came_back(turns)
         again = [next_attempt(turn) for turn in turns]
@@ -135,7 +143,7 @@ class LeasedQueue:
         held_by = self.consumers.held_by
         if held_by.get(record_of(turn)) != consumer_of(turn):
             held_by[record_of(turn)] = consumer_of(turn)
-            self.notes.append(Note("held", turn))
+            self.note("held", [turn])
 
     def take(self, turns: Sequence[Turn]) -> None:
         """Take these, which are to be handed out soon, out of what is to be handed out."""

@@ -53,6 +53,7 @@ def spell_queue(
     the window has passed, and a lease (seconds) that runs out when it can. `style`: what a broker tells of its
     settlements.
     """
+    run.notes = []
     happened = list(_happened(run, steps, raised))
     return " ".join(_QueueSpeller(run, unit_of, window, lease, style).words(happened))
 
@@ -79,7 +80,7 @@ def _happened(run: QueueRun, steps: Sequence[Raw], raised: Sequence[int]) -> Ite
 def _between(run: QueueRun, undead: dict[Record, list[int]], restart: _Happened | None = None) -> Iterator[_Happened]:
     """What the run has noted since the last step. A restart stands before the first message that it brings back."""
     notes, run.notes = run.notes, []
-    for note in notes:
+    for note in notes or ():
         if note.what == "undead":
             undead.setdefault(note.turn[1:3], []).append(note.turn[3][1])
         if restart is not None and note.what == "back" and note.turn[3][1] == restart.consumer:
