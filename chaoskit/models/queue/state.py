@@ -55,7 +55,8 @@ class LeasedQueue:
 
     `todo` is what is to be handed out, the next at the end; `history` what was run and by whom, without what zombies
     run; `gone` what was taken out, after how many deliveries and why. `held_lanes` are not handed on: what comes up of
-    them is put aside. `late` are the faults that delay messages. `notes` is what happened between the steps, where somebody asks.
+    them is put aside. `late` are the faults that delay messages. `notes` is what happened between the steps, where
+    somebody asks for it.
     """
 
     def __init__(
