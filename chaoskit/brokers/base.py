@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
 import attrs
 
+from chaoskit.brokers.fields import assignments
 from chaoskit.brokers.wording import NOTHING_PASSES, Cause, Words, sentences
 from chaoskit.models.log.model import LogModel, LogSettings
 from chaoskit.models.log.policy import Reading
@@ -17,80 +18,12 @@ from chaoskit.models.queue.model import QueueModel, QueueSettings
 from chaoskit.models.queue.policy import Leasing
 from chaoskit.models.stored import Growth
 from chaoskit.traces import LogRules, Permitted, QueueRules, judge_log, judge_queue, parse
-from chaoskit.values.errors import StreamError, UsageError, did_you_mean
+from chaoskit.values.errors import StreamError
 from chaoskit.values.event import Event, Stream
 from chaoskit.values.faults import KINDS, Duplicate, Fail, FaultKind, Redeliver, Zombie
 from chaoskit.values.schedule import Schedule, Step
 
-Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
-
-
-def _at_least(least: int) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
-    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if type(value) is not int or value < least:
-            name = f"{type(instance).__name__}({attribute.name}={value!r})"
-            raise UsageError(f"{name}: a whole number, {least} or more, is needed")
-
-    return check
-
-
-positive, not_negative = _at_least(1), _at_least(0)
-
-
-def boolean(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if not isinstance(value, bool):
-        raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): True or False is needed")
-
-
-def text(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if not isinstance(value, str) or not value:
-        raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): a name is needed")
-
-
-def one_of(*known: str) -> Validator:
-    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value not in known:
-            hint = did_you_mean(str(value), known)
-            raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): not known{hint}")
-
-    return check
-
-
-def whole(default: int) -> int:
-    """A setting that is a whole number, 1 or more."""
-    return attrs.field(default=default, validator=positive)
-
-
-def whole_or_none(default: int | None = None) -> int | None:
-    """A setting that is a whole number, 1 or more, or None."""
-    return attrs.field(default=default, validator=attrs.validators.optional(positive))
-
-
-def flag(default: bool = False) -> bool:
-    """A setting that is True or False."""
-    return attrs.field(default=default, validator=boolean)
-
-
-def named(default: str) -> str:
-    """A name, as messages carry it."""
-    return attrs.field(default=default, validator=text)
-
-
-def choice(default: str, *others: str) -> Any:
-    """A setting that is one of these words."""
-    return attrs.field(default=default, validator=one_of(default, *others))
-
-
 NO_GROWTH = "the number of partitions never changes (growth=False); growth=True makes it possible"
-
-
-def without_effect(broker: Settings, settings: Iterable[str], where: str) -> None:
-    """Raise UsageError where one of these settings was given another value, although `where` nothing reads it."""
-    for name in settings:
-        field = attrs.fields_dict(type(broker))[name]
-        value = getattr(broker, name)
-        if value != field.default:
-            raise UsageError(f"{type(broker).__name__}({name}={value!r}): {name} has no effect with {where}")
 
 
 def delivered_once(limit: int | None, setting: str) -> dict[FaultKind, str]:
@@ -140,7 +73,7 @@ class Settings:
     def loses(self) -> str:
         """The settings that lose messages as they are written."""
         values = {name: getattr(self, name) for name in (*self.lossy(), *self.drops())}
-        return ", ".join(f'{k}="{v}"' if isinstance(v, str) else f"{k}={v!r}" for k, v in values.items())
+        return ", ".join(assignments(values))
 
     def kinds(self) -> tuple[FaultKind, ...]:
         """The kinds of fault that the broker can make under these settings."""

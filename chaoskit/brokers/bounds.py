@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import attrs
 
-from chaoskit.brokers.base import Settings, named, one_queue, whole
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import positive_int, resource_name
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -51,12 +52,12 @@ WORDS = Words(
 
 @attrs.frozen(kw_only=True)
 class InOrder(Settings):
-    """A system that delivers each message once, in order. No fault is possible: whatever fails here is wrong already.
+    """A system that delivers each message once, in order.
 
-    `queue`: its name, as messages carry it.
+    No fault is possible: whatever fails here is wrong already.
     """
 
-    queue: str = named("events")
+    queue: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = ("Each message once, in the order in which it was sent.",)
     sources: ClassVar[tuple[str, ...]] = ("by definition",)
@@ -76,13 +77,10 @@ class InOrder(Settings):
 
 @attrs.frozen(kw_only=True)
 class Anything(Settings):
-    """A system of which nothing is known. Messages come in any order, any number of times, or never.
+    """A system of which nothing is known. Messages come in any order, any number of times, or never."""
 
-    `consumers`: that compete. `queue`: its name, as messages carry it.
-    """
-
-    consumers: int = whole(2)
-    queue: str = named("events")
+    consumers: int = positive_int(2, "that compete.")
+    queue: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = ("None: any order, any number of times, or never.",)
     sources: ClassVar[tuple[str, ...]] = ("by definition",)

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, named, not_negative, one_queue, whole, without_effect
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import at_least, boolean, one_of, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -121,26 +122,31 @@ _LATE_ACK: dict[str, Literal["accepted", "refused", "maybe"]] = {"redis": "accep
 
 @attrs.frozen(kw_only=True)
 class Celery(Settings):
-    """A Celery queue and its worker processes.
+    """A Celery queue and its worker processes."""
 
-    `transport`: what carries it: "redis", "amqp" (RabbitMQ), or "sqs" (a standard queue). `acks_late`: acknowledge
-    after the task instead of before. `reject_on_worker_lost`: with `acks_late`, a task whose process was killed goes
-    back to the queue; by default it is acknowledged, and lost. `concurrency`: worker processes. `visibility_timeout`:
-    seconds, after which Redis or SQS hands out again what was not acknowledged; 3600 on Redis, 1800 on SQS; RabbitMQ
-    has none, and waits for the connection. `countdown`: seconds of the longest countdown or ETA: a task waits for it
-    unacknowledged in its worker, so that with more than `visibility_timeout` it is handed out again meanwhile and runs
-    twice, whatever `acks_late` says. `retries`: tasks call retry(), which publishes them again later. `queue`: its
-    name, as messages carry it.
-    """
-
-    transport: Literal["redis", "amqp", "sqs"] = choice("redis", "amqp", "sqs")
-    acks_late: bool = flag()
-    reject_on_worker_lost: bool = flag()
-    concurrency: int = whole(2)
-    visibility_timeout: int = whole(3600)
-    countdown: int = attrs.field(default=0, validator=not_negative)
-    retries: bool = flag(True)
-    queue: str = named("celery")
+    transport: Literal["redis", "amqp", "sqs"] = one_of(
+        ("redis", "amqp", "sqs"), 'what carries it: "redis", "amqp" (RabbitMQ), or "sqs" (a standard queue).'
+    )
+    acks_late: bool = boolean("acknowledge after the task instead of before.")
+    reject_on_worker_lost: bool = boolean(
+        "with `acks_late`, a task whose process was killed goes back to the queue; by default it is acknowledged, and "
+        "lost."
+    )
+    concurrency: int = positive_int(2, "worker processes.")
+    visibility_timeout: int = positive_int(
+        3600,
+        "seconds, after which Redis or SQS hands out again what was not acknowledged; 3600 on Redis, 1800 on SQS; "
+        "RabbitMQ has none, and waits for the connection.",
+    )
+    countdown: int = setting(
+        0,
+        "seconds of the longest countdown or ETA: a task waits for it unacknowledged in its worker, so that with more "
+        "than `visibility_timeout` it is handed out again meanwhile and runs twice, whatever `acks_late` says.",
+        "int",
+        at_least(0),
+    )
+    retries: bool = boolean("tasks call retry(), which publishes them again later.", default=True)
+    queue: str = resource_name("celery")
 
     def __attrs_post_init__(self) -> None:
         if not self.acks_late:

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import attrs
 
-from chaoskit.brokers.base import Settings, flag, key_bytes, named, routing, whole, whole_or_none
+from chaoskit.brokers.base import Settings, key_bytes, routing
+from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -76,25 +77,24 @@ WORDS = Words(
 
 @attrs.frozen(kw_only=True)
 class EventHubs(Settings):
-    """An event hub and the event processors that read it.
+    """An event hub and the event processors that read it."""
 
-    `partitions`: of the hub, at first. `processors`: partition p belongs to processor p % processors.
-    `checkpoint_every`: the processor checkpoints after each k-th event; None: after every event, and now and then a
-    checkpoint is late. `outstanding_sends`: sends that are under way at once; 1 awaits each before the next.
-    `partitions_added`: the hub may grow (premium and dedicated tiers). That adding partitions moves keys is not
-    verified, so it is off. `start_at_latest`: a lost checkpoint starts at the latest event, so that earlier ones are
-    passed over. `dead_letters`: the application sets failed events aside and puts them back later. `event_hub`: its
-    name, as messages carry it.
-    """
-
-    partitions: int = whole(4)
-    processors: int = whole(1)
-    checkpoint_every: int | None = whole_or_none()
-    outstanding_sends: int = whole(5)
-    partitions_added: bool = flag()
-    start_at_latest: bool = flag()
-    dead_letters: bool = flag()
-    event_hub: str = named("events")
+    partitions: int = positive_int(4, "of the hub, at first.")
+    processors: int = positive_int(1, "partition p belongs to processor p % processors.")
+    checkpoint_every: int | None = optional_int(
+        "the processor checkpoints after each k-th event; None: after every event, and now and then a checkpoint is "
+        "late."
+    )
+    outstanding_sends: int = positive_int(5, "sends that are under way at once; 1 awaits each before the next.")
+    partitions_added: bool = boolean(
+        "the hub may grow (premium and dedicated tiers). That adding partitions moves keys is not verified, so it is "
+        "off."
+    )
+    start_at_latest: bool = boolean(
+        "a lost checkpoint starts at the latest event, so that earlier ones are passed over."
+    )
+    dead_letters: bool = boolean("the application sets failed events aside and puts them back later.")
+    event_hub: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "The events of one partition are read in order; between partitions there is no order.",

@@ -7,19 +7,8 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import (
-    Settings,
-    choice,
-    delivered_once,
-    flag,
-    key_bytes,
-    named,
-    one_queue,
-    routing,
-    whole,
-    whole_or_none,
-    without_effect,
-)
+from chaoskit.brokers.base import Settings, delivered_once, key_bytes, one_queue, routing
+from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.partitioners import by_fnv1a_plain
 from chaoskit.models.producer import Home, Producer
@@ -128,36 +117,34 @@ UNACKED = Told(
 
 @attrs.frozen(kw_only=True)
 class JetStream(Settings):
-    """A JetStream stream and one consumer with several subscribers.
+    """A JetStream stream and one consumer with several subscribers."""
 
-    `consumers`: subscribers of the consumer, which compete. `max_ack_pending`: unacknowledged messages of the consumer;
-    1 means one at a time. `ack_wait`: seconds. `max_deliver`: deliveries of a message; -1 is endless. `ack_policy`:
-    with "all" an ack settles all earlier messages, with "none" nothing needs one. `msg_ids`: messages have a
-    Nats-Msg-Id, and what is published again within `duplicate_window` is dropped. `duplicate_window`: seconds.
-    `publish_async_max_pending`: publishes without an ack; 1 waits for each. `partitions`: of a subject mapping with
-    partition(), each with a consumer like this. `growth`: that transform may get more of them. `dead_letters`: the
-    application keeps what reached max_deliver and publishes it again. `max_age`: seconds that the stream keeps a
-    message, delivered or not; None: for ever. `max_msgs`: messages that the stream keeps; of more the oldest are
-    removed, delivered or not (discard="old", the default); None: all. `on_error`: what a subscriber answers when the
-    handler raises: "nak" (it is shown again) or "term" (+TERM: it is never delivered again). `stream`: its name, as
-    messages carry it.
-    """
-
-    consumers: int = whole(2)
-    max_ack_pending: int = whole(1000)
-    ack_wait: int = whole(30)
-    max_deliver: int = attrs.field(default=-1)
-    ack_policy: Literal["explicit", "all", "none"] = choice("explicit", "all", "none")
-    msg_ids: bool = flag(True)
-    duplicate_window: int = whole(120)
-    publish_async_max_pending: int = whole(1)
-    partitions: int = whole(1)
-    growth: bool = flag(True)
-    dead_letters: bool = flag()
-    max_age: int | None = whole_or_none()
-    max_msgs: int | None = whole_or_none()
-    on_error: Literal["nak", "term"] = choice("nak", "term")
-    stream: str = named("events")
+    consumers: int = positive_int(2, "subscribers of the consumer, which compete.")
+    max_ack_pending: int = positive_int(1000, "unacknowledged messages of the consumer; 1 means one at a time.")
+    ack_wait: int = positive_int(30, "seconds.")
+    max_deliver: int = setting(-1, "deliveries of a message; -1 is endless.", "int")
+    ack_policy: Literal["explicit", "all", "none"] = one_of(
+        ("explicit", "all", "none"), 'with "all" an ack settles all earlier messages, with "none" nothing needs one.'
+    )
+    msg_ids: bool = boolean(
+        "messages have a Nats-Msg-Id, and what is published again within `duplicate_window` is dropped.", default=True
+    )
+    duplicate_window: int = positive_int(120, "seconds.")
+    publish_async_max_pending: int = positive_int(1, "publishes without an ack; 1 waits for each.")
+    partitions: int = positive_int(1, "of a subject mapping with partition(), each with a consumer like this.")
+    growth: bool = boolean("that transform may get more of them.", default=True)
+    dead_letters: bool = boolean("the application keeps what reached max_deliver and publishes it again.")
+    max_age: int | None = optional_int("seconds that the stream keeps a message, delivered or not; None: for ever.")
+    max_msgs: int | None = optional_int(
+        'messages that the stream keeps; of more the oldest are removed, delivered or not (discard="old", the '
+        "default); None: all."
+    )
+    on_error: Literal["nak", "term"] = one_of(
+        ("nak", "term"),
+        'what a subscriber answers when the handler raises: "nak" (it is shown again) or "term" (+TERM: it is never '
+        "delivered again).",
+    )
+    stream: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "A consumer hands out new messages in the order of the stream; its subscribers finish them in any order.",

@@ -13,19 +13,8 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import (
-    NO_GROWTH,
-    Settings,
-    choice,
-    delivered_once,
-    flag,
-    key_bytes,
-    one_of,
-    routing,
-    whole,
-    whole_or_none,
-    without_effect,
-)
+from chaoskit.brokers.base import NO_GROWTH, Settings, delivered_once, key_bytes, routing
+from chaoskit.brokers.fields import boolean, described, one_of, optional_int, positive_int, setting, without_effect
 from chaoskit.brokers.kafka_share import share_rules
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.log.model import LogSettings
@@ -199,59 +188,82 @@ PARALLEL = attrs.evolve(
 class Kafka(Settings):
     """A Kafka topic and the consumer group that reads it.
 
-    `partitions`: of the topic, at first. `growth`: partitions may be added to it later. `consumers`: members of the
-    group; partition p belongs to member p % consumers. `group`: who reads: "consumer" (a consumer group), "share" (a
-    share group, KIP-932: no order) or "parallel" (Confluent Parallel Consumer with ordering KEY). `partitioner`: how a
-    key finds its partition: "murmur2" is the Java client's default (also kafka-python and aiokafka); librdkafka's names
-    are known, its default is "consistent_random". `idempotent_producer`: `enable.idempotence`; true by default in Java
-    since 3.0 (KIP-679), false in librdkafka. `max_in_flight`: `max.in.flight.requests.per.connection`; 5 in Java,
-    1,000,000 in librdkafka. An idempotent producer allows 5 at most. `records_per_batch`: records that one batch of a
-    partition holds (`linger.ms`, `batch.size`). `retry_order`: how a failed batch is queued again: "newest_first" as
-    Java does, "sequence" as librdkafka does, which lets one batch more overtake a retry, also where max_in_flight is 1.
-    `commit_every`: the consumer commits after each k-th record; None: after
-    every record, and now and then a commit is late. `on_error`: what the consumer does when the handler raises: "retry"
-    (seek back and show it again), "stop" (the process dies and starts again), "skip" (log and go on: the record is
-    lost), "retry_topic" (publish it to a retry topic and go on, as Spring's @RetryableTopic does). `max_attempts`:
-    before a refused record goes to the dead-letter topic; 10 in Spring Kafka's DefaultErrorHandler. `max_poll_records`:
-    `max.poll.records`; 500 in Java. The search draws no replay longer than one poll. `commit_ahead`: offsets are
-    committed before the handler is done (by an application that hands records to another thread), so that a crash loses
-    records. `auto_commit`: the client commits in the background what it has handed over, so that a crash loses the
-    record in hand, or the rest of a consume(n): the default of confluent-kafka and aiokafka (`enable.auto.commit`,
-    `enable_auto_commit`); the Java client and kafka-python commit within the next poll, which is behind the handler.
-    `auto_offset_reset`: where a partition is read from of which nothing is committed: "earliest", or "latest", the
-    default of every client, with which the first records of a partition that is added later are never read.
-    `application_resends`: the application sends again what an idempotent producer gave up on (`delivery.timeout.ms`),
-    or a new producer session does. `delivery_count_limit`: `group.share.delivery.count.limit` of a share group.
-    `max_record_locks`: `group.share.partition.max.record.locks` of a share group. A share group reads none of
-    `commit_every`, `on_error`, `max_attempts`, `max_poll_records`, `commit_ahead`, `auto_commit` and
-    `auto_offset_reset`, the Parallel Consumer no `commit_every`, `auto_commit` and `auto_offset_reset`.
-    `key_serializer`: from a key to its bytes, for keys that are neither str nor bytes. `topic`: its name, as messages
-    carry it.
-
     Raises UsageError for settings that contradict.
     """
 
-    partitions: int = whole(6)
-    growth: bool = flag(True)
-    consumers: int = whole(1)
-    group: Literal["consumer", "share", "parallel"] = choice("consumer", "share", "parallel")
-    partitioner: str = attrs.field(default="murmur2", validator=one_of(*KAFKA_PARTITIONERS))
-    idempotent_producer: bool = flag(True)
-    max_in_flight: int = whole(5)
-    records_per_batch: int = whole(1)
-    retry_order: str = choice("newest_first", "sequence")
-    commit_every: int | None = whole_or_none()
-    on_error: Literal["retry", "stop", "skip", "retry_topic"] = choice("retry", "stop", "skip", "retry_topic")
-    max_attempts: int = whole(10)
-    max_poll_records: int = whole(500)
-    commit_ahead: bool = flag()
-    auto_commit: bool = flag()
-    auto_offset_reset: Literal["earliest", "latest"] = choice("earliest", "latest")
-    application_resends: bool = flag()
-    delivery_count_limit: int = whole(5)
-    max_record_locks: int = whole(200)
-    key_serializer: Callable[[Any], bytes] | None = None
-    topic: str = "events"
+    partitions: int = positive_int(6, "of the topic, at first.")
+    growth: bool = boolean("partitions may be added to it later.", default=True)
+    consumers: int = positive_int(1, "members of the group; partition p belongs to member p % consumers.")
+    group: Literal["consumer", "share", "parallel"] = one_of(
+        ("consumer", "share", "parallel"),
+        'who reads: "consumer" (a consumer group), "share" (a share group, KIP-932: no order) or "parallel" '
+        "(Confluent Parallel Consumer with ordering KEY).",
+    )
+    partitioner: str = one_of(
+        tuple(KAFKA_PARTITIONERS),
+        'how a key finds its partition: "murmur2" is the Java client\'s default (also kafka-python and aiokafka); '
+        'librdkafka\'s names are known, its default is "consistent_random".',
+    )
+    idempotent_producer: bool = boolean(
+        "`enable.idempotence`; true by default in Java since 3.0 (KIP-679), false in librdkafka.", default=True
+    )
+    max_in_flight: int = positive_int(
+        5,
+        "`max.in.flight.requests.per.connection`; 5 in Java, 1,000,000 in librdkafka. An idempotent producer allows 5 "
+        "at most.",
+    )
+    records_per_batch: int = positive_int(1, "records that one batch of a partition holds (`linger.ms`, `batch.size`).")
+    retry_order: str = one_of(
+        ("newest_first", "sequence"),
+        'how a failed batch is queued again: "newest_first" as Java does, "sequence" as librdkafka does, which lets '
+        "one batch more overtake a retry, also where max_in_flight is 1.",
+    )
+    commit_every: int | None = optional_int(
+        "the consumer commits after each k-th record; None: after every record, and now and then a commit is late."
+    )
+    on_error: Literal["retry", "stop", "skip", "retry_topic"] = one_of(
+        ("retry", "stop", "skip", "retry_topic"),
+        'what the consumer does when the handler raises: "retry" (seek back and show it again), "stop" (the process '
+        'dies and starts again), "skip" (log and go on: the record is lost), "retry_topic" (publish it to a retry '
+        "topic and go on, as Spring's @RetryableTopic does).",
+    )
+    max_attempts: int = positive_int(
+        10, "before a refused record goes to the dead-letter topic; 10 in Spring Kafka's DefaultErrorHandler."
+    )
+    max_poll_records: int = positive_int(
+        500, "`max.poll.records`; 500 in Java. The search draws no replay longer than one poll."
+    )
+    commit_ahead: bool = boolean(
+        "offsets are committed before the handler is done (by an application that hands records to another thread), "
+        "so that a crash loses records."
+    )
+    auto_commit: bool = boolean(
+        "the client commits in the background what it has handed over, so that a crash loses the record in hand, or "
+        "the rest of a consume(n): the default of confluent-kafka and aiokafka (`enable.auto.commit`, "
+        "`enable_auto_commit`); the Java client and kafka-python commit within the next poll, which is behind the "
+        "handler."
+    )
+    auto_offset_reset: Literal["earliest", "latest"] = one_of(
+        ("earliest", "latest"),
+        'where a partition is read from of which nothing is committed: "earliest", or "latest", the default of every '
+        "client, with which the first records of a partition that is added later are never read.",
+    )
+    application_resends: bool = boolean(
+        "the application sends again what an idempotent producer gave up on (`delivery.timeout.ms`), or a new "
+        "producer session does."
+    )
+    delivery_count_limit: int = positive_int(5, "`group.share.delivery.count.limit` of a share group.")
+    max_record_locks: int = positive_int(
+        200,
+        "`group.share.partition.max.record.locks` of a share group. A share group reads none of `commit_every`, "
+        "`on_error`, `max_attempts`, `max_poll_records`, `commit_ahead`, `auto_commit` and `auto_offset_reset`, the "
+        "Parallel Consumer no `commit_every`, `auto_commit` and `auto_offset_reset`.",
+    )
+    key_serializer: Callable[[Any], bytes] | None = attrs.field(
+        default=None,
+        metadata=described("from a key to its bytes, for keys that are neither str nor bytes.", "function or None"),
+    )
+    topic: str = setting("events", "its name, as messages carry it.", "str")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "The records of one partition are read in the order of their offsets; between partitions there is no order.",

@@ -9,17 +9,8 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import (
-    Settings,
-    choice,
-    flag,
-    key_bytes,
-    named,
-    routing,
-    whole,
-    whole_or_none,
-    without_effect,
-)
+from chaoskit.brokers.base import Settings, key_bytes, routing
+from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -123,36 +114,32 @@ LAMBDA = attrs.evolve(
 
 @attrs.frozen(kw_only=True)
 class Kinesis(Settings):
-    """A Kinesis data stream and what reads it.
+    """A Kinesis data stream and what reads it."""
 
-    `shards`: of the stream, at first, of the same size. `growth`: shards may be split and merged. `consumer`: "kcl"
-    (Kinesis Client Library) or "lambda" (an event source mapping). `workers`: of the KCL; shard s belongs to worker s %
-    workers. `checkpoint_every`: the worker checkpoints after each k-th record; None: after every record, and now and
-    then a checkpoint is late. `records_per_put`: of one PutRecords request, of which some may fail and are sent again;
-    at most 500, and 1 means PutRecord. `parent_first`: parents are read to their end before their children, as the KCL
-    does. `start_at_latest`: a lost checkpoint starts at LATEST and passes over records. `dead_letters`: the application
-    sets failed records aside and puts them back later. `batch_size`: records of one invocation of Lambda.
-    `report_batch_item_failures`: Lambda retries from the lowest record that was reported.
-    `bisect_batch_on_function_error`: Lambda halves a batch that failed. `maximum_retry_attempts`: of Lambda, before it
-    skips the batch; -1 is endless. `parallelization_factor`: batches of one shard that Lambda has at a time, 1 to 10;
-    each key stays in order. `stream`: its name, as messages carry it.
-    """
-
-    shards: int = whole(2)
-    growth: bool = flag(True)
-    consumer: Literal["kcl", "lambda"] = choice("kcl", "lambda")
-    workers: int = whole(1)
-    checkpoint_every: int | None = whole_or_none()
-    records_per_put: int = whole(10)
-    parent_first: bool = flag(True)
-    start_at_latest: bool = flag()
-    dead_letters: bool = flag()
-    batch_size: int = whole(100)
-    report_batch_item_failures: bool = flag()
-    bisect_batch_on_function_error: bool = flag()
-    maximum_retry_attempts: int = attrs.field(default=-1)
-    parallelization_factor: int = whole(1)
-    stream: str = named("events")
+    shards: int = positive_int(2, "of the stream, at first, of the same size.")
+    growth: bool = boolean("shards may be split and merged.", default=True)
+    consumer: Literal["kcl", "lambda"] = one_of(
+        ("kcl", "lambda"), '"kcl" (Kinesis Client Library) or "lambda" (an event source mapping).'
+    )
+    workers: int = positive_int(1, "of the KCL; shard s belongs to worker s % workers.")
+    checkpoint_every: int | None = optional_int(
+        "the worker checkpoints after each k-th record; None: after every record, and now and then a checkpoint is "
+        "late."
+    )
+    records_per_put: int = positive_int(
+        10, "of one PutRecords request, of which some may fail and are sent again; at most 500, and 1 means PutRecord."
+    )
+    parent_first: bool = boolean("parents are read to their end before their children, as the KCL does.", default=True)
+    start_at_latest: bool = boolean("a lost checkpoint starts at LATEST and passes over records.")
+    dead_letters: bool = boolean("the application sets failed records aside and puts them back later.")
+    batch_size: int = positive_int(100, "records of one invocation of Lambda.")
+    report_batch_item_failures: bool = boolean("Lambda retries from the lowest record that was reported.")
+    bisect_batch_on_function_error: bool = boolean("Lambda halves a batch that failed.")
+    maximum_retry_attempts: int = setting(-1, "of Lambda, before it skips the batch; -1 is endless.", "int")
+    parallelization_factor: int = positive_int(
+        1, "batches of one shard that Lambda has at a time, 1 to 10; each key stays in order."
+    )
+    stream: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "The records of one shard are read in the order of their sequence numbers; between shards there is no order.",

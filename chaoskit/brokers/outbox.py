@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import NO_GROWTH, Settings, choice, flag, key_bytes, named, one_queue, routing, whole
+from chaoskit.brokers.base import NO_GROWTH, Settings, key_bytes, one_queue, routing
+from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
 from chaoskit.models.partitioners import by_murmur2
 from chaoskit.models.producer import Producer
@@ -129,18 +130,15 @@ BY_XID = attrs.evolve(
 
 @attrs.frozen(kw_only=True)
 class Debezium(Settings):
-    """A Debezium source connector that writes the changes of a table to a Kafka topic.
+    """A Debezium source connector that writes the changes of a table to a Kafka topic."""
 
-    `partitions`: of the topic, whose key is the primary key. `growth`: partitions may be added to it later.
-    `dead_letter_queue`: Kafka Connect's errors.tolerance=all with a dead-letter topic, from which somebody puts records
-    back. `slot_lost`: the replication slot may be lost. `topic`: its name, as messages carry it.
-    """
-
-    partitions: int = whole(6)
-    growth: bool = flag(True)
-    dead_letter_queue: bool = flag()
-    slot_lost: bool = flag()
-    topic: str = named("events")
+    partitions: int = positive_int(6, "of the topic, whose key is the primary key.")
+    growth: bool = boolean("partitions may be added to it later.", default=True)
+    dead_letter_queue: bool = boolean(
+        "Kafka Connect's errors.tolerance=all with a dead-letter topic, from which somebody puts records back."
+    )
+    slot_lost: bool = boolean("the replication slot may be lost.")
+    topic: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "Changes are published in the order of commits; those of one row in one partition.",
@@ -204,24 +202,24 @@ def _placed(event: Event, step: Raw) -> dict[str, Any]:
 
 @attrs.frozen(kw_only=True)
 class Outbox(Settings):
-    """A table of events that a relay polls and publishes in order.
+    """A table of events that a relay polls and publishes in order."""
 
-    `cursor`: how the relay, or whoever subscribes to the table, finds what is new: "flag" selects what is not published
-    yet, by id; "id" selects what is above the last position, and so loses a row whose commit becomes visible later than
-    that of a row with a higher position; "xid" selects what is above the last (xid, id) and was written by a
-    transaction below pg_snapshot_xmin(pg_current_snapshot()), which loses nothing. `batch_size`: rows that are
-    published before they are marked, so that a crash publishes so many again. `relays`: that poll without mutual
-    exclusion. `open_transactions`: that write at the same time, so that ids are not in the order of commits.
-    `dead_letters`: the consumer sets failed messages aside and puts them back later. `queue`: to which the relay
-    publishes, as messages carry it.
-    """
-
-    cursor: Literal["flag", "id", "xid"] = choice("flag", "id", "xid")
-    batch_size: int = whole(100)
-    relays: int = whole(1)
-    open_transactions: int = whole(10)
-    dead_letters: bool = flag()
-    queue: str = named("outbox")
+    cursor: Literal["flag", "id", "xid"] = one_of(
+        ("flag", "id", "xid"),
+        'how the relay, or whoever subscribes to the table, finds what is new: "flag" selects what is not published '
+        'yet, by id; "id" selects what is above the last position, and so loses a row whose commit becomes visible '
+        'later than that of a row with a higher position; "xid" selects what is above the last (xid, id) and was '
+        "written by a transaction below pg_snapshot_xmin(pg_current_snapshot()), which loses nothing.",
+    )
+    batch_size: int = positive_int(
+        100, "rows that are published before they are marked, so that a crash publishes so many again."
+    )
+    relays: int = positive_int(1, "that poll without mutual exclusion.")
+    open_transactions: int = positive_int(
+        10, "that write at the same time, so that ids are not in the order of commits."
+    )
+    dead_letters: bool = boolean("the consumer sets failed messages aside and puts them back later.")
+    queue: str = resource_name("outbox", "to which the relay publishes, as messages carry it.")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "Events are published in the order in which their transactions became visible, which is not that of their ids.",

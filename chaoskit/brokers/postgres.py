@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whole
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -83,18 +84,16 @@ LEASE = attrs.evolve(
 
 @attrs.frozen(kw_only=True)
 class PostgresQueue(Settings):
-    """A queue table and its workers.
+    """A queue table and its workers."""
 
-    `workers`: that compete; each claims one row at a time (LIMIT 1). `style`: "lock" claims and deletes the row in one
-    transaction with the work; "lease" marks it with locked_until, so that a slow worker may be overtaken by another one
-    on the same row. `dead_letters`: failed rows are set aside and inserted again later. `table`: its name, as messages
-    carry it.
-    """
-
-    workers: int = whole(2)
-    style: Literal["lock", "lease"] = choice("lock", "lease")
-    dead_letters: bool = flag()
-    table: str = named("events")
+    workers: int = positive_int(2, "that compete; each claims one row at a time (LIMIT 1).")
+    style: Literal["lock", "lease"] = one_of(
+        ("lock", "lease"),
+        '"lock" claims and deletes the row in one transaction with the work; "lease" marks it with locked_until, so '
+        "that a slow worker may be overtaken by another one on the same row.",
+    )
+    dead_letters: bool = boolean("failed rows are set aside and inserted again later.")
+    table: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "Rows are claimed one by one, in the order asked for among those not locked; workers finish in any order.",

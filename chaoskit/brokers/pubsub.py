@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import attrs
 
-from chaoskit.brokers.base import Settings, flag, named, one_queue, whole, whole_or_none
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -98,23 +99,18 @@ ORDERED = attrs.evolve(
 
 @attrs.frozen(kw_only=True)
 class PubSub(Settings):
-    """A Pub/Sub subscription and the subscribers that pull from it. The key of an event is its ordering key.
+    """A Pub/Sub subscription and the subscribers that pull from it. The key of an event is its ordering key."""
 
-    `ordering`: `enable_message_ordering` of the subscription. `exactly_once`: its `enable_exactly_once_delivery`.
-    `subscribers`: that pull at the same time. `max_delivery_attempts`: of the dead-letter policy, 5 to 100; None: no
-    policy. `ack_deadline`: seconds; the client libraries extend it. `resumes_early`: with ordering the publisher goes
-    on with a key after a failure, before the failed message was published again. `filtered`: the subscription has a
-    filter. `subscription`: its name, as messages carry it.
-    """
-
-    ordering: bool = flag()
-    exactly_once: bool = flag()
-    subscribers: int = whole(2)
-    max_delivery_attempts: int | None = whole_or_none()
-    ack_deadline: int = whole(10)
-    resumes_early: bool = flag()
-    filtered: bool = flag()
-    subscription: str = named("events")
+    ordering: bool = boolean("`enable_message_ordering` of the subscription.")
+    exactly_once: bool = boolean("its `enable_exactly_once_delivery`.")
+    subscribers: int = positive_int(2, "that pull at the same time.")
+    max_delivery_attempts: int | None = optional_int("of the dead-letter policy, 5 to 100; None: no policy.")
+    ack_deadline: int = positive_int(10, "seconds; the client libraries extend it.")
+    resumes_early: bool = boolean(
+        "with ordering the publisher goes on with a key after a failure, before the failed message was published again."
+    )
+    filtered: bool = boolean("the subscription has a filter.")
+    subscription: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "Without ordering keys: no order, at least once.",

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole, whole_or_none
+from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
+from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.partitioners import by_murmur3
 from chaoskit.models.producer import Home, Producer
@@ -121,34 +122,37 @@ LIMITED_OR_EXPIRED = Told(
 
 @attrs.frozen(kw_only=True)
 class RabbitMQ(Settings):
-    """A RabbitMQ queue and its consumers, which acknowledge by hand.
+    """A RabbitMQ queue and its consumers, which acknowledge by hand."""
 
-    `queue_type`: a quorum queue counts and limits deliveries. `consumers`: that compete. `single_active_consumer`: one
-    of them is served, the next one when it fails. `prefetch`: unacknowledged messages of one consumer (basic.qos).
-    `delivery_limit`: redeliveries of a message in a quorum queue; 20 since 4.0. None: no limit (the default of 3.x; -1
-    in 4.x), and then what is given back goes to the back of the queue. `dead_letter_exchange`: rejected messages go
-    there, and somebody publishes them again. `auto_ack`: no acknowledgements, so that a crash loses what
-    was handed over. `outstanding_confirms`: messages that the publisher sends before it has the confirm of the first.
-    `queues`: behind a hash exchange, each with these consumers; a key has its queue until the bindings change.
-    `growth`: queues may be bound to that exchange while there is a backlog. `message_ttl`: milliseconds that a message
-    waits in the queue at most (x-message-ttl): then it is dropped, or goes to the dead-letter exchange if there is one;
-    None: no limit. `max_length`: messages that wait in the queue at most (x-max-length with overflow drop-head): the
-    oldest go the same way; None: no limit. `queue`: its name, as messages carry it.
-    """
-
-    queue_type: Literal["quorum", "classic"] = choice("quorum", "classic")
-    consumers: int = whole(2)
-    single_active_consumer: bool = flag()
-    prefetch: int = whole(10)
-    delivery_limit: int | None = whole_or_none(20)
-    dead_letter_exchange: bool = flag()
-    auto_ack: bool = flag()
-    outstanding_confirms: int = whole(1)
-    queues: int = whole(1)
-    growth: bool = flag(True)
-    message_ttl: int | None = whole_or_none()
-    max_length: int | None = whole_or_none()
-    queue: str = named("events")
+    queue_type: Literal["quorum", "classic"] = one_of(
+        ("quorum", "classic"), "a quorum queue counts and limits deliveries."
+    )
+    consumers: int = positive_int(2, "that compete.")
+    single_active_consumer: bool = boolean("one of them is served, the next one when it fails.")
+    prefetch: int = positive_int(10, "unacknowledged messages of one consumer (basic.qos).")
+    delivery_limit: int | None = optional_int(
+        "redeliveries of a message in a quorum queue; 20 since 4.0. None: no limit (the default of 3.x; -1 in 4.x), "
+        "and then what is given back goes to the back of the queue.",
+        default=20,
+    )
+    dead_letter_exchange: bool = boolean("rejected messages go there, and somebody publishes them again.")
+    auto_ack: bool = boolean("no acknowledgements, so that a crash loses what was handed over.")
+    outstanding_confirms: int = positive_int(
+        1, "messages that the publisher sends before it has the confirm of the first."
+    )
+    queues: int = positive_int(
+        1, "behind a hash exchange, each with these consumers; a key has its queue until the bindings change."
+    )
+    growth: bool = boolean("queues may be bound to that exchange while there is a backlog.", default=True)
+    message_ttl: int | None = optional_int(
+        "milliseconds that a message waits in the queue at most (x-message-ttl): then it is dropped, or goes to the "
+        "dead-letter exchange if there is one; None: no limit."
+    )
+    max_length: int | None = optional_int(
+        "messages that wait in the queue at most (x-max-length with overflow drop-head): the oldest go the same way; "
+        "None: no limit."
+    )
+    queue: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "A queue hands out in the order of publication; with several consumers they finish in any order.",

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 import attrs
 
-from chaoskit.brokers.base import NO_GROWTH, Settings, flag, key_bytes, named, routing, whole, whole_or_none
+from chaoskit.brokers.base import NO_GROWTH, Settings, key_bytes, routing
+from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -78,27 +79,22 @@ WORDS = Words(
 
 @attrs.frozen(kw_only=True)
 class RabbitMQStream(Settings):
-    """A RabbitMQ super stream, with a single active consumer on each partition.
+    """A RabbitMQ super stream, with a single active consumer on each partition."""
 
-    `partitions`: streams of the super stream; 1 is a plain stream, which never has more.
-    `growth`: partitions may be added. `consumers`: partition p belongs to consumer
-    p % consumers. `store_offset_every`: the consumer stores its offset after each k-th message; None: after every
-    message, and now and then one is stored late. `named_producer`: publishing ids, so that the broker drops what it
-    has. `outstanding_confirms`: messages that the publisher sends before it has the confirm of the first; 10,000 in
-    the Java client. `start_at_latest`: a lost offset starts at `next`, so that earlier messages are passed over.
-    `dead_letters`: the application sets failed messages aside and puts them back later. `stream`: its name, as messages
-    carry it.
-    """
-
-    partitions: int = whole(3)
-    growth: bool = flag(True)
-    consumers: int = whole(1)
-    store_offset_every: int | None = whole_or_none()
-    named_producer: bool = flag()
-    outstanding_confirms: int = whole(10_000)
-    start_at_latest: bool = flag()
-    dead_letters: bool = flag()
-    stream: str = named("events")
+    partitions: int = positive_int(3, "streams of the super stream; 1 is a plain stream, which never has more.")
+    growth: bool = boolean("partitions may be added.", default=True)
+    consumers: int = positive_int(1, "partition p belongs to consumer p % consumers.")
+    store_offset_every: int | None = optional_int(
+        "the consumer stores its offset after each k-th message; None: after every message, and now and then one is "
+        "stored late."
+    )
+    named_producer: bool = boolean("publishing ids, so that the broker drops what it has.")
+    outstanding_confirms: int = positive_int(
+        10000, "messages that the publisher sends before it has the confirm of the first; 10,000 in the Java client."
+    )
+    start_at_latest: bool = boolean("a lost offset starts at `next`, so that earlier messages are passed over.")
+    dead_letters: bool = boolean("the application sets failed messages aside and puts them back later.")
+    stream: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "The messages of one stream are read in the order of their offsets; between partitions there is no order.",

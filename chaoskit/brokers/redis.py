@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whole
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -118,20 +119,14 @@ LIST = Words(
 
 @attrs.frozen(kw_only=True)
 class RedisStreams(Settings):
-    """A Redis stream and the consumers of one group.
+    """A Redis stream and the consumers of one group."""
 
-    `consumers`: of the group; an entry goes to whoever asks next. `noack`: XREADGROUP NOACK, so that a crash loses
-    what was handed over. `trims`: MAXLEN or XTRIM may remove entries that were not read. `pipelined_adds`: XADDs that
-    the producer sends before it has the answer to the first. `dead_letters`: the application moves failed entries to
-    another stream and adds them again later. `stream`: its name, as messages carry it.
-    """
-
-    consumers: int = whole(2)
-    noack: bool = flag()
-    trims: bool = flag()
-    pipelined_adds: int = whole(1)
-    dead_letters: bool = flag()
-    stream: str = named("events")
+    consumers: int = positive_int(2, "of the group; an entry goes to whoever asks next.")
+    noack: bool = boolean("XREADGROUP NOACK, so that a crash loses what was handed over.")
+    trims: bool = boolean("MAXLEN or XTRIM may remove entries that were not read.")
+    pipelined_adds: int = positive_int(1, "XADDs that the producer sends before it has the answer to the first.")
+    dead_letters: bool = boolean("the application moves failed entries to another stream and adds them again later.")
+    stream: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "A stream is ordered by ID; each new entry goes to one consumer of the group, in order.",
@@ -209,21 +204,20 @@ def _entry(event: Event, step: Raw) -> dict[str, Any]:
 
 @attrs.frozen(kw_only=True)
 class RedisList(Settings):
-    """A Redis list and the workers that pop from it.
+    """A Redis list and the workers that pop from it."""
 
-    `workers`: that compete. `reliable`: LMOVE to a processing list and LREM when done; else BRPOP, and a crash loses
-    what was popped. `recover_to`: the end to which stale elements of the processing list are pushed: "tail" (behind
-    what waits) or "head" (the next to be popped); there is no such list without `reliable`. `pipelined_pushes`: LPUSHes
-    that the producer sends before it has the answer to the first. `dead_letters`: the application moves failed elements
-    aside and pushes them again later. `list`: its name, as messages carry it.
-    """
-
-    workers: int = whole(2)
-    reliable: bool = flag(True)
-    recover_to: Literal["tail", "head"] = choice("tail", "head")
-    pipelined_pushes: int = whole(1)
-    dead_letters: bool = flag()
-    list: str = named("events")
+    workers: int = positive_int(2, "that compete.")
+    reliable: bool = boolean(
+        "LMOVE to a processing list and LREM when done; else BRPOP, and a crash loses what was popped.", default=True
+    )
+    recover_to: Literal["tail", "head"] = one_of(
+        ("tail", "head"),
+        'the end to which stale elements of the processing list are pushed: "tail" (behind what waits) or "head" (the '
+        "next to be popped); there is no such list without `reliable`.",
+    )
+    pipelined_pushes: int = positive_int(1, "LPUSHes that the producer sends before it has the answer to the first.")
+    dead_letters: bool = boolean("the application moves failed elements aside and pushes them again later.")
+    list: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "Elements are popped in the order in which they were pushed; with several workers they finish in any order.",

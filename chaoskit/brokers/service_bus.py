@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, delivered_once, flag, named, one_queue, whole
+from chaoskit.brokers.base import Settings, delivered_once, one_queue
+from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -96,26 +97,22 @@ SESSIONS = attrs.evolve(
 
 @attrs.frozen(kw_only=True)
 class ServiceBus(Settings):
-    """A Service Bus queue and its receivers. With sessions, the key of an event is its SessionId.
+    """A Service Bus queue and its receivers. With sessions, the key of an event is its SessionId."""
 
-    `sessions`: one receiver holds a session, and gets its messages in order. `receivers`: that compete. `prefetch`:
-    messages of a session that a receiver holds at once. `max_delivery_count`: deliveries, after which a message is
-    dead-lettered. `lock_duration`: seconds. `receive_mode`: with "receive_and_delete" a crash loses what was received.
-    `duplicate_detection`: what has a MessageId of the last `duplicate_detection_window` seconds is dropped.
-    `duplicate_detection_window`: seconds. `concurrent_sends`: sends that are under way at once; 1 awaits each before
-    the next. `queue`: its name, as messages carry it.
-    """
-
-    sessions: bool = flag()
-    receivers: int = whole(2)
-    prefetch: int = whole(10)
-    max_delivery_count: int = whole(10)
-    lock_duration: int = whole(60)
-    receive_mode: Literal["peek_lock", "receive_and_delete"] = choice("peek_lock", "receive_and_delete")
-    duplicate_detection: bool = flag()
-    duplicate_detection_window: int = whole(600)
-    concurrent_sends: int = whole(1)
-    queue: str = named("events")
+    sessions: bool = boolean("one receiver holds a session, and gets its messages in order.")
+    receivers: int = positive_int(2, "that compete.")
+    prefetch: int = positive_int(10, "messages of a session that a receiver holds at once.")
+    max_delivery_count: int = positive_int(10, "deliveries, after which a message is dead-lettered.")
+    lock_duration: int = positive_int(60, "seconds.")
+    receive_mode: Literal["peek_lock", "receive_and_delete"] = one_of(
+        ("peek_lock", "receive_and_delete"), 'with "receive_and_delete" a crash loses what was received.'
+    )
+    duplicate_detection: bool = boolean(
+        "what has a MessageId of the last `duplicate_detection_window` seconds is dropped."
+    )
+    duplicate_detection_window: int = positive_int(600, "seconds.")
+    concurrent_sends: int = positive_int(1, "sends that are under way at once; 1 awaits each before the next.")
+    queue: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "Without sessions: about in order, without a promise; receivers compete.",

@@ -12,17 +12,8 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import (
-    Settings,
-    choice,
-    delivered_once,
-    flag,
-    named,
-    one_queue,
-    whole,
-    whole_or_none,
-    without_effect,
-)
+from chaoskit.brokers.base import Settings, delivered_once, one_queue
+from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, without_effect
 from chaoskit.brokers.sqs_rules import fifo_rules, standard_rules
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
@@ -158,18 +149,15 @@ SOURCES = (
 
 @attrs.frozen(kw_only=True)
 class SqsStandard(Settings):
-    """An SQS standard queue and the consumers that poll it.
+    """An SQS standard queue and the consumers that poll it."""
 
-    `consumers`: that receive at the same time. `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no
-    dead-letter queue. `visibility_timeout`: of a receive, in seconds. `retention_exceeded`: messages may wait longer
-    than MessageRetentionPeriod (4 days by default), and are lost. `queue`: its name, as messages carry it.
-    """
-
-    consumers: int = whole(2)
-    max_receive_count: int | None = whole_or_none()
-    visibility_timeout: int = whole(30)
-    retention_exceeded: bool = flag()
-    queue: str = named("events")
+    consumers: int = positive_int(2, "that receive at the same time.")
+    max_receive_count: int | None = optional_int("`maxReceiveCount` of the redrive policy; None: no dead-letter queue.")
+    visibility_timeout: int = positive_int(30, "of a receive, in seconds.")
+    retention_exceeded: bool = boolean(
+        "messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost."
+    )
+    queue: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "No order: any message may come before any other.",
@@ -223,32 +211,36 @@ def _standard_fields(event: Event, step: Raw) -> dict[str, Any]:
 
 @attrs.frozen(kw_only=True)
 class SqsFifo(Settings):
-    """An SQS FIFO queue and the consumers that poll it. The key of an event is its MessageGroupId.
+    """An SQS FIFO queue and the consumers that poll it. The key of an event is its MessageGroupId."""
 
-    `consumers`: that receive at the same time. `max_number_of_messages`: of one receive; consumers use 10, the most
-    that SQS allows (the API's default is 1). `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no
-    dead-letter queue. `content_based_deduplication`: the SHA-256 of the body is the MessageDeduplicationId; else it is
-    the event's id. `deduplication_scope`: where a deduplication id may not repeat: in the "queue", or in its
-    "messageGroup". `send_batch`: entries of one SendMessageBatch, of which some may fail and be sent again; at most 10.
-    `redrive`: how dead letters come back: by StartMessageMoveTask ("move_task"), or somebody receives and sends them
-    again ("send"), so that one that is sent within 5 minutes with the same deduplication id is dropped.
-    `retention_exceeded`: messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost.
-    `skips_failed`: the consumer goes on after a failed message of a receive and deletes the others, so that the failed
-    one comes back alone and late. `visibility_timeout`: of a receive, in seconds. `queue`: its name, as messages carry
-    it.
-    """
-
-    consumers: int = whole(2)
-    max_number_of_messages: int = whole(10)
-    max_receive_count: int | None = whole_or_none()
-    content_based_deduplication: bool = flag()
-    deduplication_scope: Literal["queue", "messageGroup"] = choice("queue", "messageGroup")
-    send_batch: int = whole(1)
-    redrive: Literal["move_task", "send"] = choice("move_task", "send")
-    retention_exceeded: bool = flag()
-    skips_failed: bool = flag()
-    visibility_timeout: int = whole(30)
-    queue: str = named("events.fifo")
+    consumers: int = positive_int(2, "that receive at the same time.")
+    max_number_of_messages: int = positive_int(
+        10, "of one receive; consumers use 10, the most that SQS allows (the API's default is 1)."
+    )
+    max_receive_count: int | None = optional_int("`maxReceiveCount` of the redrive policy; None: no dead-letter queue.")
+    content_based_deduplication: bool = boolean(
+        "the SHA-256 of the body is the MessageDeduplicationId; else it is the event's id."
+    )
+    deduplication_scope: Literal["queue", "messageGroup"] = one_of(
+        ("queue", "messageGroup"), 'where a deduplication id may not repeat: in the "queue", or in its "messageGroup".'
+    )
+    send_batch: int = positive_int(
+        1, "entries of one SendMessageBatch, of which some may fail and be sent again; at most 10."
+    )
+    redrive: Literal["move_task", "send"] = one_of(
+        ("move_task", "send"),
+        'how dead letters come back: by StartMessageMoveTask ("move_task"), or somebody receives and sends them again '
+        '("send"), so that one that is sent within 5 minutes with the same deduplication id is dropped.',
+    )
+    retention_exceeded: bool = boolean(
+        "messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost."
+    )
+    skips_failed: bool = boolean(
+        "the consumer goes on after a failed message of a receive and deletes the others, so that the failed one "
+        "comes back alone and late."
+    )
+    visibility_timeout: int = positive_int(30, "of a receive, in seconds.")
+    queue: str = resource_name("events.fifo")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "The messages of one MessageGroupId are handed out in order; between groups there is no order.",
@@ -398,22 +390,19 @@ def _content_based(event: Event, step: Raw) -> dict[str, Any]:
 
 @attrs.frozen(kw_only=True)
 class SnsSqs(Settings):
-    """An SQS queue that subscribes to an SNS topic: both standard, or both FIFO.
+    """An SQS queue that subscribes to an SNS topic: both standard, or both FIFO."""
 
-    `fifo`: a FIFO topic and queue: group and deduplication id are passed on, and the topic deduplicates, too.
-    `consumers`: that receive from the queue at the same time. `max_number_of_messages`: of one receive from a FIFO
-    queue. `max_receive_count`: `maxReceiveCount` of the queue's redrive policy; None: no dead-letter queue.
-    `filter_policy`: the subscription filters, so that this queue sees a part of the topic only. `visibility_timeout`:
-    of a receive, in seconds. `queue`: its name, as messages carry it.
-    """
-
-    fifo: bool = flag()
-    consumers: int = whole(2)
-    max_number_of_messages: int = whole(10)
-    max_receive_count: int | None = whole_or_none()
-    filter_policy: bool = flag()
-    visibility_timeout: int = whole(30)
-    queue: str = named("events")
+    fifo: bool = boolean(
+        "a FIFO topic and queue: group and deduplication id are passed on, and the topic deduplicates, too."
+    )
+    consumers: int = positive_int(2, "that receive from the queue at the same time.")
+    max_number_of_messages: int = positive_int(10, "of one receive from a FIFO queue.")
+    max_receive_count: int | None = optional_int(
+        "`maxReceiveCount` of the queue's redrive policy; None: no dead-letter queue."
+    )
+    filter_policy: bool = boolean("the subscription filters, so that this queue sees a part of the topic only.")
+    visibility_timeout: int = positive_int(30, "of a receive, in seconds.")
+    queue: str = resource_name("events")
 
     def __attrs_post_init__(self) -> None:
         if not self.fifo:
@@ -496,27 +485,26 @@ LAMBDA_FIFO = attrs.evolve(
 
 @attrs.frozen(kw_only=True)
 class LambdaSqs(Settings):
-    """A Lambda function whose event source is an SQS queue.
+    """A Lambda function whose event source is an SQS queue."""
 
-    `fifo`: a FIFO queue: one batch of a group at a time. `batch_size`: messages of one invocation, at most; 10 for a
-    FIFO queue, else up to 10,000. `report_batch_item_failures`: the function reports which messages failed
-    (ReportBatchItemFailures), and only those come back; else the whole batch does. `skips_failed`: with such reports
-    from a FIFO queue, the function goes on after a failed message and reports it alone; else it stops there, and
-    reports the rest of the batch as failed, too. `maximum_concurrency`: invocations at the same time.
-    `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no dead-letter queue. `retention_exceeded`:
-    messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost. `visibility_timeout`: of the
-    queue, in seconds; six times the function's timeout is advised. `queue`: its name, as messages carry it.
-    """
-
-    fifo: bool = flag()
-    batch_size: int = whole(10)
-    report_batch_item_failures: bool = flag()
-    skips_failed: bool = flag(True)
-    maximum_concurrency: int = whole(2)
-    max_receive_count: int | None = whole_or_none()
-    retention_exceeded: bool = flag()
-    visibility_timeout: int = whole(30)
-    queue: str = named("events")
+    fifo: bool = boolean("a FIFO queue: one batch of a group at a time.")
+    batch_size: int = positive_int(10, "messages of one invocation, at most; 10 for a FIFO queue, else up to 10,000.")
+    report_batch_item_failures: bool = boolean(
+        "the function reports which messages failed (ReportBatchItemFailures), and only those come back; else the "
+        "whole batch does."
+    )
+    skips_failed: bool = boolean(
+        "with such reports from a FIFO queue, the function goes on after a failed message and reports it alone; else "
+        "it stops there, and reports the rest of the batch as failed, too.",
+        default=True,
+    )
+    maximum_concurrency: int = positive_int(2, "invocations at the same time.")
+    max_receive_count: int | None = optional_int("`maxReceiveCount` of the redrive policy; None: no dead-letter queue.")
+    retention_exceeded: bool = boolean(
+        "messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost."
+    )
+    visibility_timeout: int = positive_int(30, "of the queue, in seconds; six times the function's timeout is advised.")
+    queue: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "A batch that fails comes back whole, with what had succeeded; with partial responses only what was reported.",

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 import attrs
 
-from chaoskit.brokers.base import Settings, flag, named, one_queue, whole
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import boolean, positive_int, resource_name
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -70,15 +71,14 @@ WORDS = Words(
 
 @attrs.frozen(kw_only=True)
 class Webhook(Settings):
-    """A webhook endpoint, and a provider that sends to it and retries.
+    """A webhook endpoint, and a provider that sends to it and retries."""
 
-    `endpoints`: request handlers at the same time. `gives_up`: the endpoint may be down longer than the provider
-    retries (3 days), so that events are lost, or resent by hand later. `endpoint`: its path, as messages carry it.
-    """
-
-    endpoints: int = whole(2)
-    gives_up: bool = flag()
-    endpoint: str = named("/webhook")
+    endpoints: int = positive_int(2, "request handlers at the same time.")
+    gives_up: bool = boolean(
+        "the endpoint may be down longer than the provider retries (3 days), so that events are lost, or resent by "
+        "hand later."
+    )
+    endpoint: str = resource_name("/webhook", "its path, as messages carry it.")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "No order.",
