@@ -66,7 +66,7 @@ def table() -> Iterator[str]:
     for broker in BROKERS.values():
         known = facts(broker)
         cells = {possible.kind: "✔" for possible in known.possible}
-        cells |= {each.kind: ", ".join(map(code, each.allowed_by)) or "✘" for each in known.impossible}
+        cells |= {kind: ", ".join(map(code, why.allowed_by)) or "✘" for kind, why in known.impossible.items()}
         yield row([f"[{known.name}](#{known.name.lower()})", *(cells[kind] for kind in KINDS)])
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
 import attrs
 
 from chaoskit.brokers.fields import assignments
+from chaoskit.brokers.impossible import Impossible
 from chaoskit.brokers.wording import NOTHING_PASSES, Cause, Words, sentences
 from chaoskit.models.log.model import LogModel, LogSettings
 from chaoskit.models.log.policy import Reading
@@ -20,16 +21,8 @@ from chaoskit.models.stored import Growth
 from chaoskit.traces import LogRules, Permitted, QueueRules, judge_log, judge_queue, parse
 from chaoskit.values.errors import StreamError
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import KINDS, Duplicate, Fail, FaultKind, Redeliver, Zombie
+from chaoskit.values.faults import KINDS, Fail, FaultKind
 from chaoskit.values.schedule import Schedule, Step
-
-NO_GROWTH = "the number of partitions never changes (growth=False); growth=True makes it possible"
-
-
-def delivered_once(limit: int | None, setting: str) -> dict[FaultKind, str]:
-    """What is impossible where the limit of deliveries is 1: whatever needs a second one."""
-    why = f"{setting}=1 gives up what was delivered once; {setting}=2 makes it possible"
-    return dict.fromkeys((Duplicate, Redeliver, Zombie), why) if limit == 1 else {}
 
 
 @attrs.frozen
@@ -52,7 +45,7 @@ class Settings:
         """What it can do, as a second reading for `permits`."""
         raise NotImplementedError
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Mapping[FaultKind, Impossible]:
         """The kinds of fault that it cannot make, and which setting would allow them."""
         raise NotImplementedError
 
@@ -81,7 +74,8 @@ class Settings:
         return tuple(kind for kind in KINDS if kind not in impossible)
 
     def why_impossible(self, kind: FaultKind) -> str | None:
-        return self.impossible().get(kind)
+        reason = self.impossible().get(kind)
+        return None if reason is None else str(reason)
 
     def model(self, stream: Stream) -> LogModel | QueueModel:
         stages = _stages(self)

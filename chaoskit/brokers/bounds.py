@@ -8,6 +8,7 @@ import attrs
 
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import positive_int, resource_name
+from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -21,7 +22,6 @@ from chaoskit.values.faults import (
     DeadLetter,
     Duplicate,
     Fail,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -66,8 +66,10 @@ class InOrder(Settings):
     def rules(self) -> QueueRules:
         return QueueRules(broker="InOrder", delivers=_in_order, sends_again=False)
 
-    def impossible(self) -> dict[FaultKind, str]:
-        why = "each message comes once, in order; another broker, such as Anything(), makes it possible"
+    def impossible(self) -> Reasons:
+        why = Impossible(
+            "each message comes once, in order", hint="another broker, such as Anything(), makes it possible"
+        )
         kinds = (Duplicate, Redeliver, DeadLetter, Rehash, BatchSwap, Overtake, Resend, Zombie, Fail, Lose)
         return dict.fromkeys(kinds, why)
 
@@ -89,8 +91,8 @@ class Anything(Settings):
     def rules(self) -> QueueRules:
         return QueueRules(broker="Anything", delivers=_anything, dead="any", loses="anything", send_window=None)
 
-    def impossible(self) -> dict[FaultKind, str]:
-        return {Rehash: "there are no partitions; Overtake makes the same orders"}
+    def impossible(self) -> Reasons:
+        return {Rehash: Impossible("there are no partitions", hint="Overtake makes the same orders")}
 
     def stages(self) -> QueueSettings:
         lends = Leasing(self.consumers, in_order=False, gives_up="dead")

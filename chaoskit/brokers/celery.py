@@ -8,6 +8,7 @@ import attrs
 
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import at_least, boolean, one_of, positive_int, resource_name, setting, without_effect
+from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -217,21 +218,22 @@ class Celery(Settings):
             one_at_a_time=False,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {Rehash: "a queue has no partitions; no setting makes it possible"}
+    def impossible(self) -> Reasons:
+        no: Reasons = {Rehash: Impossible("a queue has no partitions")}
         if self.concurrency == 1 and self.transport != "sqs":
-            no[Overtake] = "one worker process runs the tasks in order; concurrency=2 makes it possible"
+            no[Overtake] = Impossible("one worker process runs the tasks in order", {"concurrency": 2})
         if not self.retries:
-            no[DeadLetter] = "no task calls retry(); retries=True makes it possible"
+            no[DeadLetter] = Impossible("no task calls retry()", {"retries": True})
         if not self.loses:
-            no[Lose] = (
-                "a task whose process is killed goes back to the queue; reject_on_worker_lost=False or acks_late=False "
-                "makes it possible"
+            no[Lose] = Impossible(
+                "a task whose process is killed goes back to the queue",
+                {"reject_on_worker_lost": False, "acks_late": False},
+                "{reject_on_worker_lost} or {acks_late} makes it possible",
             )
         if self._early:
-            never = "a task is acknowledged before it runs; acks_late=True makes it possible"
-            if self.transport == "redis":
-                never += " (and with a countdown longer than visibility_timeout two workers run it)"
+            waits = " (and with a countdown longer than visibility_timeout two workers run it)"
+            hint = "{} makes it possible" + (waits if self.transport == "redis" else "")
+            never = Impossible("a task is acknowledged before it runs", {"acks_late": True}, hint)
             no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
         if self._waits_long:
             no.pop(Zombie, None)

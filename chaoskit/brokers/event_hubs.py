@@ -8,6 +8,7 @@ import attrs
 
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
+from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -20,7 +21,6 @@ from chaoskit.values.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -107,21 +107,21 @@ class EventHubs(Settings):
     )
     words: ClassVar[Words] = WORDS
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    def impossible(self) -> Reasons:
+        no: Reasons = {}
         if self.outstanding_sends == 1:
-            no[BatchSwap] = "each send is awaited before the next; outstanding_sends=5 makes it possible"
+            no[BatchSwap] = Impossible("each send is awaited before the next", {"outstanding_sends": 5})
         if not self.partitions_added:
-            no[Rehash] = "the partition count is fixed; partitions_added=True makes it possible"
+            no[Rehash] = Impossible("the partition count is fixed", {"partitions_added": True})
         if self.partitions == 1:
-            no[Overtake] = "a single partition is read in order; partitions=2 or more makes it possible"
+            no[Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
         if not self.dead_letters:
-            no[DeadLetter] = (
-                "Event Hubs sets nothing aside; dead_letters=True, where the application does, makes it possible"
+            no[DeadLetter] = Impossible(
+                "Event Hubs sets nothing aside", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES
             )
         if not self.start_at_latest:
-            no[Lose] = (
-                "a reader without a checkpoint starts at the earliest event; start_at_latest=True makes it possible"
+            no[Lose] = Impossible(
+                "a reader without a checkpoint starts at the earliest event", {"start_at_latest": True}
             )
         return no
 

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, delivered_once, key_bytes, one_queue, routing
+from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, setting, without_effect
+from chaoskit.brokers.impossible import OR_MORE, Impossible, Reasons, delivered_once
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.partitioners import by_fnv1a_plain
 from chaoskit.models.producer import Home, Producer
@@ -25,7 +26,6 @@ from chaoskit.values.faults import (
     DeadLetter,
     Duplicate,
     Fail,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -225,35 +225,37 @@ class JetStream(Settings):
             loses=", ".join(self._removes) or None,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Reasons:
         no = delivered_once(self.max_deliver, "max_deliver")
         if self.partitions == 1:
-            no[Rehash] = "one consumer takes every subject; partitions=2 or more makes it possible"
+            no[Rehash] = Impossible("one consumer takes every subject", {"partitions": 2}, OR_MORE)
         elif not self.growth:
-            no[Rehash] = "the partition() transform never changes (growth=False); growth=True makes it possible"
+            no[Rehash] = Impossible("the partition() transform never changes (growth=False)", {"growth": True})
         if self._serial and self.partitions == 1:
-            no[Overtake] = (
-                "one message at a time is handled in order; consumers=2 with max_ack_pending=1000 and "
-                'ack_policy="explicit" makes it possible'
+            no[Overtake] = Impossible(
+                "one message at a time is handled in order",
+                {"consumers": 2, "max_ack_pending": 1000, "ack_policy": "explicit"},
             )
         if self.publish_async_max_pending == 1:
-            no[BatchSwap] = "each publish ack is awaited before the next; publish_async_max_pending=2 makes it possible"
+            no[BatchSwap] = Impossible("each publish ack is awaited before the next", {"publish_async_max_pending": 2})
         if not self.dead_letters:
-            no[DeadLetter] = (
-                "JetStream has no dead letters; dead_letters=True with max_deliver=5, where the application keeps "
-                "them, makes it possible"
+            no[DeadLetter] = Impossible(
+                "JetStream has no dead letters",
+                {"dead_letters": True, "max_deliver": 5},
+                "{dead_letters} with {max_deliver}, where the application keeps them, makes it possible",
             )
         if self.ack_policy == "none":
-            never = 'without acks nothing comes again; ack_policy="explicit" makes it possible'
+            never = Impossible("without acks nothing comes again", {"ack_policy": "explicit"})
             no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
-            no[DeadLetter] = (
-                'without acks nothing is given up; ack_policy="explicit" with max_deliver=5 and dead_letters=True '
-                "makes it possible"
+            no[DeadLetter] = Impossible(
+                "without acks nothing is given up", {"ack_policy": "explicit", "max_deliver": 5, "dead_letters": True}
             )
         elif not self._drops and not self._limited:
-            no[Lose] = (
-                'what is not acknowledged comes again; max_deliver=5 without dead_letters, or ack_policy="none", makes '
-                "it possible, and so do max_age=3600 and max_msgs=1000"
+            no[Lose] = Impossible(
+                "what is not acknowledged comes again",
+                {"max_deliver": 5, "ack_policy": "none", "max_age": 3600, "max_msgs": 1000},
+                "{max_deliver} without dead_letters, or {ack_policy}, makes it possible, and so do {max_age} and "
+                "{max_msgs}",
             )
         return no
 

@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import NO_GROWTH, Settings, delivered_once, key_bytes, routing
+from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, described, one_of, optional_int, positive_int, setting, without_effect
+from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons, delivered_once
 from chaoskit.brokers.kafka_share import share_rules
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.log.model import LogSettings
@@ -35,7 +36,6 @@ from chaoskit.values.faults import (
     DeadLetter,
     Duplicate,
     Fail,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -313,21 +313,24 @@ class Kafka(Settings):
             return attrs.evolve(words, told={**words.told, Lose: lost})
         return SHARE if self.group == "share" else PARALLEL
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    def impossible(self) -> Reasons:
+        no: Reasons = {}
         if self.idempotent_producer:
-            no[BatchSwap] = (
-                "an idempotent producer keeps its batches in order; idempotent_producer=False makes it possible"
+            no[BatchSwap] = Impossible(
+                "an idempotent producer keeps its batches in order", {"idempotent_producer": False}
             )
         elif self._under_way == 1:
-            no[BatchSwap] = (
-                "with one batch in flight nothing overtakes a retry of the Java client; max_in_flight=2 or more makes "
-                'it possible, and so does librdkafka (retry_order="sequence")'
+            no[BatchSwap] = Impossible(
+                "with one batch in flight nothing overtakes a retry of the Java client",
+                {"max_in_flight": 2, "retry_order": "sequence"},
+                "{max_in_flight} or more makes it possible, and so does librdkafka ({retry_order})",
             )
         if self.idempotent_producer and not self.application_resends:
-            no[Resend] = (
-                "an idempotent producer's retries are not stored twice; idempotent_producer=False makes it possible, "
-                "or application_resends=True where the application itself sends again"
+            no[Resend] = Impossible(
+                "an idempotent producer's retries are not stored twice",
+                {"idempotent_producer": False, "application_resends": True},
+                "{idempotent_producer} makes it possible, or {application_resends} where the application itself sends "
+                "again",
             )
         if not self.growth:
             no[Rehash] = NO_GROWTH
@@ -346,31 +349,32 @@ class Kafka(Settings):
     def drops(self) -> tuple[str, ...]:
         return ("on_error",) if self.on_error == "skip" else ()
 
-    def _impossible_in_order(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    def _impossible_in_order(self) -> Reasons:
+        no: Reasons = {}
         if self.on_error in ("stop", "skip"):
             why = "the partition waits for its handler" if self.on_error == "stop" else "a refused record is lost"
-            no[DeadLetter] = f'with on_error="{self.on_error}" {why}; on_error="retry" makes it possible'
+            no[DeadLetter] = Impossible(f'with on_error="{self.on_error}" {why}', {"on_error": "retry"})
         if self.partitions == 1 and self.group == "consumer":
-            no[Overtake] = "a single partition is read in order; partitions=2 or more makes it possible"
+            no[Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
         if not self.lossy():
-            no[Lose] = "offsets are committed after the handler is done; commit_ahead=True makes it possible"
+            no[Lose] = Impossible("offsets are committed after the handler is done", {"commit_ahead": True})
             if self.group == "consumer":
-                no[Lose] = (
-                    "offsets are committed after the handler is done; auto_commit=True makes it possible (the default "
-                    "of confluent-kafka and aiokafka, which commit in the background what was handed over), and so do "
-                    'commit_ahead=True and auto_offset_reset="latest" (the default of every client) on a topic that '
-                    "grows"
+                no[Lose] = Impossible(
+                    "offsets are committed after the handler is done",
+                    {"auto_commit": True, "commit_ahead": True, "auto_offset_reset": "latest"},
+                    "{auto_commit} makes it possible (the default of confluent-kafka and aiokafka, which commit in the "
+                    "background what was handed over), and so do {commit_ahead} and {auto_offset_reset} (the default "
+                    "of every client) on a topic that grows",
                 )
         return no
 
-    def _impossible_in_share_group(self) -> dict[FaultKind, str]:
+    def _impossible_in_share_group(self) -> Reasons:
         no = delivered_once(self.delivery_count_limit, "delivery_count_limit") | {
-            DeadLetter: 'a share group has no dead-letter queue: it archives; group="consumer" makes it possible',
-            Rehash: 'a share group keeps no order that growth could break; group="consumer" makes it possible',
+            DeadLetter: Impossible("a share group has no dead-letter queue: it archives", {"group": "consumer"}),
+            Rehash: Impossible("a share group keeps no order that growth could break", {"group": "consumer"}),
         }
         if self.consumers == 1:
-            no[Overtake] = "a single member handles what it acquired in order; consumers=2 or more makes it possible"
+            no[Overtake] = Impossible("a single member handles what it acquired in order", {"consumers": 2}, OR_MORE)
         return no
 
     @property

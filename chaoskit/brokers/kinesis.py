@@ -11,6 +11,7 @@ import attrs
 
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, setting, without_effect
+from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -31,7 +32,6 @@ from chaoskit.values.faults import (
     DeadLetter,
     Duplicate,
     Fail,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -174,44 +174,47 @@ class Kinesis(Settings):
     def words(self) -> Words:  # type: ignore[override]
         return KCL if self.consumer == "kcl" else LAMBDA
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    def impossible(self) -> Reasons:
+        no: Reasons = {}
         if self.records_per_put == 1:
-            no[BatchSwap] = "PutRecord for one record at a time keeps the order; records_per_put=10 makes it possible"
+            no[BatchSwap] = Impossible("PutRecord for one record at a time keeps the order", {"records_per_put": 10})
         if self.parent_first or self.consumer == "lambda":
-            no[Rehash] = (
-                "parents are read to their end before their children, so that a key stays in order; "
-                'consumer="kcl" with parent_first=False makes it possible'
+            no[Rehash] = Impossible(
+                "parents are read to their end before their children, so that a key stays in order",
+                {"consumer": "kcl", "parent_first": False},
             )
         elif not self.growth:
-            no[Rehash] = "the stream is never resharded (growth=False); growth=True makes it possible"
+            no[Rehash] = Impossible("the stream is never resharded (growth=False)", {"growth": True})
         if self.shards == 1 and (self.consumer == "kcl" or self.parallelization_factor == 1):
-            no[Overtake] = "a single shard is read in order; shards=2 or more makes it possible"
-            if self.consumer == "lambda":
-                no[Overtake] += ", and so does parallelization_factor=2"
+            more = {"parallelization_factor": 2} if self.consumer == "lambda" else {}
+            hint = f"{OR_MORE}, and so does {{}}" if more else OR_MORE
+            no[Overtake] = Impossible("a single shard is read in order", {"shards": 2, **more}, hint)
         return no | (self._impossible_with_kcl() if self.consumer == "kcl" else self._impossible_with_lambda())
 
-    def _impossible_with_kcl(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    def _impossible_with_kcl(self) -> Reasons:
+        no: Reasons = {}
         if not self.dead_letters:
-            no[DeadLetter] = (
-                "the KCL sets nothing aside; dead_letters=True, where the application does, makes it possible"
+            no[DeadLetter] = Impossible(
+                "the KCL sets nothing aside", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES
             )
         if not self.start_at_latest:
-            no[Lose] = (
-                "a reader without a checkpoint starts at the oldest record; start_at_latest=True makes it possible"
+            no[Lose] = Impossible(
+                "a reader without a checkpoint starts at the oldest record", {"start_at_latest": True}
             )
         return no
 
-    def _impossible_with_lambda(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {
-            DeadLetter: "a skipped batch leaves metadata only, which nobody can put back; "
-            'consumer="kcl" with dead_letters=True makes it possible',
-            Zombie: "Lambda ends an execution at its timeout, so that no old owner goes on; "
-            'consumer="kcl" makes it possible',
+    def _impossible_with_lambda(self) -> Reasons:
+        no: Reasons = {
+            DeadLetter: Impossible(
+                "a skipped batch leaves metadata only, which nobody can put back",
+                {"consumer": "kcl", "dead_letters": True},
+            ),
+            Zombie: Impossible(
+                "Lambda ends an execution at its timeout, so that no old owner goes on", {"consumer": "kcl"}
+            ),
         }
         if self.maximum_retry_attempts < 0:
-            no[Lose] = "a batch is retried without end; maximum_retry_attempts=2 makes it possible"
+            no[Lose] = Impossible("a batch is retried without end", {"maximum_retry_attempts": 2})
         return no
 
     def lossy(self) -> tuple[str, ...]:

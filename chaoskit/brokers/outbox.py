@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import NO_GROWTH, Settings, key_bytes, one_queue, routing
+from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
+from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
 from chaoskit.models.partitioners import by_murmur2
 from chaoskit.models.producer import Producer
@@ -27,7 +28,6 @@ from chaoskit.values.faults import (
     DeadLetter,
     Duplicate,
     Fail,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -153,21 +153,22 @@ class Debezium(Settings):
     )
     words: ClassVar[Words] = DEBEZIUM
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {
-            Duplicate: "a connector sends again what follows its offset, in order; no setting makes it possible",
-            BatchSwap: "changes are published in the order of commits; no setting makes it possible",
-            Resend: "one change alone is never published again, only all that follow the last flush (Redeliver); "
-            "no setting makes it possible",
+    def impossible(self) -> Reasons:
+        no: Reasons = {
+            Duplicate: Impossible("a connector sends again what follows its offset, in order"),
+            BatchSwap: Impossible("changes are published in the order of commits"),
+            Resend: Impossible(
+                "one change alone is never published again, only all that follow the last flush (Redeliver)"
+            ),
         }
         if not self.growth:
             no[Rehash] = NO_GROWTH
         if self.partitions == 1:
-            no[Overtake] = "a single partition is read in order; partitions=2 or more makes it possible"
+            no[Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
         if not self.dead_letter_queue:
-            no[DeadLetter] = "the connector stops at what fails; dead_letter_queue=True makes it possible"
+            no[DeadLetter] = Impossible("the connector stops at what fails", {"dead_letter_queue": True})
         if not self.slot_lost:
-            no[Lose] = "the replication slot keeps what was not read; slot_lost=True makes it possible"
+            no[Lose] = Impossible("the replication slot keeps what was not read", {"slot_lost": True})
         return no
 
     def lossy(self) -> tuple[str, ...]:
@@ -236,29 +237,29 @@ class Outbox(Settings):
     def words(self) -> Words:  # type: ignore[override]
         return BY_XID if self.cursor == "xid" else OUTBOX
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {
-            Rehash: "an outbox has no partitions; no setting makes it possible",
-            Resend: "a relay publishes again all that it has not marked (Redeliver), not one event alone; no setting "
-            "makes it possible",
+    def impossible(self) -> Reasons:
+        no: Reasons = {
+            Rehash: Impossible("an outbox has no partitions"),
+            Resend: Impossible("a relay publishes again all that it has not marked (Redeliver), not one event alone"),
         }
-        no[Fail] = (
-            "its messages are handled behind the relay, and what fails there is tried again in place; no setting "
-            "makes it possible"
-        )
+        no[Fail] = Impossible("its messages are handled behind the relay, and what fails there is tried again in place")
         if self.open_transactions == 1:
-            no[BatchSwap] = (
-                "one transaction at a time commits in the order of ids; open_transactions=2 makes it possible"
+            no[BatchSwap] = Impossible(
+                "one transaction at a time commits in the order of ids", {"open_transactions": 2}
             )
         if self.cursor == "id":
-            no[BatchSwap] = 'a cursor passes over what becomes visible late; cursor="flag" makes it possible'
+            no[BatchSwap] = Impossible("a cursor passes over what becomes visible late", {"cursor": "flag"})
         if self.relays == 1:
-            no[Overtake] = "one relay publishes in order; relays=2 makes it possible"
+            no[Overtake] = Impossible("one relay publishes in order", {"relays": 2})
         if not self.dead_letters:
-            no[DeadLetter] = "an outbox sets nothing aside; dead_letters=True, where a consumer does, makes it possible"
+            no[DeadLetter] = Impossible(
+                "an outbox sets nothing aside",
+                {"dead_letters": True},
+                "{dead_letters}, where a consumer does, makes it possible",
+            )
         if self.cursor != "id" or self.open_transactions == 1:
-            more = " with open_transactions=2" if self.open_transactions == 1 else ""
-            no[Lose] = f'what is unpublished is found when it becomes visible; cursor="id"{more} makes it possible'
+            more = {"open_transactions": 2} if self.open_transactions == 1 else {}
+            no[Lose] = Impossible("what is unpublished is found when it becomes visible", {"cursor": "id", **more})
         return no
 
     def lossy(self) -> tuple[str, ...]:

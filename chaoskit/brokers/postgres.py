@@ -8,6 +8,7 @@ import attrs
 
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
+from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -19,7 +20,6 @@ from chaoskit.values.faults import (
     DeadLetter,
     Duplicate,
     Fail,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -126,17 +126,17 @@ class PostgresQueue(Settings):
             send_window=None,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {
-            Rehash: "a table has no partitions to move between; no setting makes it possible",
-            Lose: "a row stays until it is deleted; no setting makes it possible",
+    def impossible(self) -> Reasons:
+        no: Reasons = {
+            Rehash: Impossible("a table has no partitions to move between"),
+            Lose: Impossible("a row stays until it is deleted"),
         }
         if self.workers == 1:
-            no[Overtake] = "one worker handles the rows in order; workers=2 makes it possible"
+            no[Overtake] = Impossible("one worker handles the rows in order", {"workers": 2})
         if self.style == "lock":
-            no[Zombie] = 'nobody else can claim a row while its lock is held; style="lease" makes it possible'
+            no[Zombie] = Impossible("nobody else can claim a row while its lock is held", {"style": "lease"})
         if not self.dead_letters:
-            no[DeadLetter] = "failed rows stay in the table; dead_letters=True makes it possible"
+            no[DeadLetter] = Impossible("failed rows stay in the table", {"dead_letters": True})
         return no
 
     def stages(self) -> QueueSettings:

@@ -8,6 +8,7 @@ import attrs
 
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
+from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -20,7 +21,6 @@ from chaoskit.values.faults import (
     DeadLetter,
     Duplicate,
     Fail,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -152,17 +152,18 @@ class PubSub(Settings):
     def words(self) -> Words:  # type: ignore[override]
         return ORDERED if self.ordering else PLAIN
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {Rehash: "a subscription has no partitions; no setting makes it possible"}
+    def impossible(self) -> Reasons:
+        no: Reasons = {Rehash: Impossible("a subscription has no partitions")}
         if self.ordering and not self.resumes_early:
-            no[BatchSwap] = (
-                "the publisher stops a key at a failure until it is published again; resumes_early=True, or "
-                "ordering=False, makes it possible"
+            no[BatchSwap] = Impossible(
+                "the publisher stops a key at a failure until it is published again",
+                {"resumes_early": True, "ordering": False},
+                "{resumes_early}, or {ordering}, makes it possible",
             )
         if self.max_delivery_attempts is None:
-            no[DeadLetter] = "there is no dead-letter policy; max_delivery_attempts=5 makes it possible"
+            no[DeadLetter] = Impossible("there is no dead-letter policy", {"max_delivery_attempts": 5})
         if not self.filtered:
-            no[Lose] = "the subscription has no filter; filtered=True makes it possible"
+            no[Lose] = Impossible("the subscription has no filter", {"filtered": True})
         return no
 
     def lossy(self) -> tuple[str, ...]:

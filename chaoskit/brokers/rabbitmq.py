@@ -9,6 +9,7 @@ import attrs
 
 from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name
+from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.partitioners import by_murmur3
 from chaoskit.models.producer import Home, Producer
@@ -24,7 +25,6 @@ from chaoskit.values.faults import (
     DeadLetter,
     Duplicate,
     Fail,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -213,31 +213,42 @@ class RabbitMQ(Settings):
             send_window=self.outstanding_confirms,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    def impossible(self) -> Reasons:
+        no: Reasons = {}
         if self.queues == 1:
-            no[Rehash] = "one queue takes every key; queues=2 or more, behind a hash exchange, makes it possible"
+            no[Rehash] = Impossible(
+                "one queue takes every key",
+                {"queues": 2},
+                "{queues} or more, behind a hash exchange, makes it possible",
+            )
         elif not self.growth:
-            no[Rehash] = "the bindings of the hash exchange never change (growth=False); growth=True makes it possible"
+            no[Rehash] = Impossible("the bindings of the hash exchange never change (growth=False)", {"growth": True})
         if self._ordered and self.queues == 1:
-            no[Overtake] = (
-                "one consumer at a time handles the queue in order; consumers=2 with single_active_consumer=False "
-                "makes it possible"
+            no[Overtake] = Impossible(
+                "one consumer at a time handles the queue in order", {"consumers": 2, "single_active_consumer": False}
             )
         if self.outstanding_confirms == 1:
-            no[BatchSwap] = "each confirm is awaited before the next message; outstanding_confirms=2 makes it possible"
+            no[BatchSwap] = Impossible("each confirm is awaited before the next message", {"outstanding_confirms": 2})
         if not self.dead_letter_exchange:
-            no[DeadLetter] = "nothing is dead-lettered and published again; dead_letter_exchange=True makes it possible"
+            no[DeadLetter] = Impossible("nothing is dead-lettered and published again", {"dead_letter_exchange": True})
         if self.auto_ack:
-            never = "with auto-ack a message is gone once it was handed over; auto_ack=False makes it possible"
+            never = Impossible("with auto-ack a message is gone once it was handed over", {"auto_ack": False})
             no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
-            no[DeadLetter] = (
-                "with auto-ack nothing is rejected; auto_ack=False with dead_letter_exchange=True makes it possible"
+            no[DeadLetter] = Impossible(
+                "with auto-ack nothing is rejected", {"auto_ack": False, "dead_letter_exchange": True}
             )
         elif self.dead_letter_exchange or not (self._limited or self._expires):
-            no[Lose] = (
-                "what is not acknowledged is kept; auto_ack=True makes it possible, or the delivery limit of "
-                'queue_type="quorum", message_ttl=60000 or max_length=1000 with dead_letter_exchange=False'
+            no[Lose] = Impossible(
+                "what is not acknowledged is kept",
+                {
+                    "auto_ack": True,
+                    "queue_type": "quorum",
+                    "message_ttl": 60000,
+                    "max_length": 1000,
+                    "dead_letter_exchange": False,
+                },
+                "{auto_ack} makes it possible, or the delivery limit of {queue_type}, {message_ttl} or {max_length} "
+                "with {dead_letter_exchange}",
             )
         return no
 

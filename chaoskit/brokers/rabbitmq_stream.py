@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import attrs
 
-from chaoskit.brokers.base import NO_GROWTH, Settings, key_bytes, routing
+from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
+from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -20,7 +21,6 @@ from chaoskit.values.faults import (
     BatchSwap,
     DeadLetter,
     Duplicate,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -107,25 +107,27 @@ class RabbitMQStream(Settings):
     )
     words: ClassVar[Words] = WORDS
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    def impossible(self) -> Reasons:
+        no: Reasons = {}
         if self.named_producer:
-            no[BatchSwap] = "publishing ids only increase; named_producer=False makes it possible"
-            no[Resend] = "the broker drops a publishing id that it has; named_producer=False makes it possible"
+            no[BatchSwap] = Impossible("publishing ids only increase", {"named_producer": False})
+            no[Resend] = Impossible("the broker drops a publishing id that it has", {"named_producer": False})
         elif self.outstanding_confirms == 1:
-            no[BatchSwap] = "each confirm is awaited before the next message; outstanding_confirms=2 makes it possible"
+            no[BatchSwap] = Impossible("each confirm is awaited before the next message", {"outstanding_confirms": 2})
         if self.partitions == 1:
-            no[Rehash] = "a plain stream stays one; partitions=2 or more, a super stream, makes it possible"
+            no[Rehash] = Impossible(
+                "a plain stream stays one", {"partitions": 2}, "{partitions} or more, a super stream, makes it possible"
+            )
         elif not self.growth:
             no[Rehash] = NO_GROWTH
         if self.partitions == 1:
-            no[Overtake] = "a single stream is read in order; partitions=2 or more makes it possible"
+            no[Overtake] = Impossible("a single stream is read in order", {"partitions": 2}, OR_MORE)
         if not self.dead_letters:
-            no[DeadLetter] = (
-                "a stream sets nothing aside; dead_letters=True, where the application does, makes it possible"
+            no[DeadLetter] = Impossible(
+                "a stream sets nothing aside", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES
             )
         if not self.start_at_latest:
-            no[Lose] = "a consumer without an offset starts at `first`; start_at_latest=True makes it possible"
+            no[Lose] = Impossible("a consumer without an offset starts at `first`", {"start_at_latest": True})
         return no
 
     def lossy(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import attrs
 
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
+from chaoskit.brokers.impossible import WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -19,7 +20,6 @@ from chaoskit.values.faults import (
     DeadLetter,
     Duplicate,
     Fail,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -162,24 +162,25 @@ class RedisStreams(Settings):
             send_window=self.pipelined_adds,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {Rehash: "a stream lives in one slot; no setting makes it possible"}
+    def impossible(self) -> Reasons:
+        no: Reasons = {Rehash: Impossible("a stream lives in one slot")}
         if self.consumers == 1:
-            no[Overtake] = "one consumer handles the entries in order; consumers=2 makes it possible"
+            no[Overtake] = Impossible("one consumer handles the entries in order", {"consumers": 2})
         if self.pipelined_adds == 1:
-            no[BatchSwap] = "each XADD is awaited before the next; pipelined_adds=2 makes it possible"
+            no[BatchSwap] = Impossible("each XADD is awaited before the next", {"pipelined_adds": 2})
         if not self.dead_letters:
-            no[DeadLetter] = (
-                "Redis has no dead letters; dead_letters=True, where the application does, makes it possible"
-            )
+            no[DeadLetter] = Impossible("Redis has no dead letters", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES)
         if not self.trims and not self.noack:
-            no[Lose] = "entries stay until they are acknowledged; trims=True or noack=True makes it possible"
+            no[Lose] = Impossible(
+                "entries stay until they are acknowledged",
+                {"trims": True, "noack": True},
+                "{trims} or {noack} makes it possible",
+            )
         if self.noack:
-            never = "with NOACK an entry is never pending; noack=False makes it possible"
+            never = Impossible("with NOACK an entry is never pending", {"noack": False})
             no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
-            no[DeadLetter] = (
-                "with NOACK an entry is gone once it was handed over; noack=False with dead_letters=True makes it "
-                "possible"
+            no[DeadLetter] = Impossible(
+                "with NOACK an entry is gone once it was handed over", {"noack": False, "dead_letters": True}
             )
         return no
 
@@ -243,24 +244,21 @@ class RedisList(Settings):
             send_window=self.pipelined_pushes,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {Rehash: "a list lives in one slot; no setting makes it possible"}
+    def impossible(self) -> Reasons:
+        no: Reasons = {Rehash: Impossible("a list lives in one slot")}
         if self.workers == 1:
-            no[Overtake] = "one worker handles the elements in order; workers=2 makes it possible"
+            no[Overtake] = Impossible("one worker handles the elements in order", {"workers": 2})
         if self.pipelined_pushes == 1:
-            no[BatchSwap] = "each LPUSH is awaited before the next; pipelined_pushes=2 makes it possible"
+            no[BatchSwap] = Impossible("each LPUSH is awaited before the next", {"pipelined_pushes": 2})
         if not self.dead_letters:
-            no[DeadLetter] = (
-                "Redis has no dead letters; dead_letters=True, where the application does, makes it possible"
-            )
+            no[DeadLetter] = Impossible("Redis has no dead letters", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES)
         if self.reliable:
-            no[Lose] = "what is popped stays in the processing list; reliable=False makes it possible"
+            no[Lose] = Impossible("what is popped stays in the processing list", {"reliable": False})
         else:
-            never = "without a processing list what is popped is gone; reliable=True makes it possible"
+            never = Impossible("without a processing list what is popped is gone", {"reliable": True})
             no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
-            no[DeadLetter] = (
-                "without a processing list what is popped is gone; reliable=True with dead_letters=True makes it "
-                "possible"
+            no[DeadLetter] = Impossible(
+                "without a processing list what is popped is gone", {"reliable": True, "dead_letters": True}
             )
         return no
 

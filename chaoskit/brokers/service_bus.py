@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, delivered_once, one_queue
+from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
+from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -19,7 +20,6 @@ from chaoskit.values.faults import (
     DeadLetter,
     Duplicate,
     Fail,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -152,17 +152,17 @@ class ServiceBus(Settings):
         told = Told(resend.happened.replace("{window}", window), resend.ruled_out_by)
         return attrs.evolve(words, told={**words.told, Resend: told})
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Reasons:
         no = delivered_once(self.max_delivery_count, "max_delivery_count")
-        no[Rehash] = "a queue has no partitions that change, and a session stays whole; no setting makes it possible"
+        no[Rehash] = Impossible("a queue has no partitions that change, and a session stays whole")
         if self.receivers == 1 and not self.sessions:
-            no[Overtake] = "one receiver handles the messages in order; receivers=2 makes it possible"
+            no[Overtake] = Impossible("one receiver handles the messages in order", {"receivers": 2})
         if self.concurrent_sends == 1:
-            no[BatchSwap] = "each send is awaited before the next; concurrent_sends=2 makes it possible"
+            no[BatchSwap] = Impossible("each send is awaited before the next", {"concurrent_sends": 2})
         if self.receive_mode == "peek_lock":
-            no[Lose] = 'what is not completed comes again; receive_mode="receive_and_delete" makes it possible'
+            no[Lose] = Impossible("what is not completed comes again", {"receive_mode": "receive_and_delete"})
         else:
-            never = 'what is received is deleted; receive_mode="peek_lock" makes it possible'
+            never = Impossible("what is received is deleted", {"receive_mode": "peek_lock"})
             no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
         return no
 

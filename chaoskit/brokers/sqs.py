@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, delivered_once, one_queue
+from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, without_effect
+from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.sqs_rules import fifo_rules, standard_rules
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
@@ -27,7 +28,6 @@ from chaoskit.values.faults import (
     DeadLetter,
     Duplicate,
     Fail,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -133,9 +133,9 @@ SENT_AGAIN = Told(
     "MessageDeduplicationId of its own for what is sent again",
 )
 
-_NO_DLQ = "without a redrive policy nothing is dead-lettered; max_receive_count=10 makes it possible"
-_NO_RETENTION = "messages are received within MessageRetentionPeriod; retention_exceeded=True makes it possible"
-_NO_GROUPS = "a queue has no partitions that could change; no setting makes it possible"
+_NO_DLQ = Impossible("without a redrive policy nothing is dead-lettered", {"max_receive_count": 10})
+_NO_RETENTION = Impossible("messages are received within MessageRetentionPeriod", {"retention_exceeded": True})
+_NO_GROUPS = Impossible("a queue has no partitions that could change")
 SOURCES = (
     (
         "docs.aws.amazon.com/AWSSimpleQueueService: standard-queues, sqs-visibility-timeout, "
@@ -171,7 +171,7 @@ class SqsStandard(Settings):
         lost = "retention_exceeded=True" if self.retention_exceeded else None
         return standard_rules("SQS", self.max_receive_count, self.visibility_timeout, lost)
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Reasons:
         return _impossible_standard(self.max_receive_count, self.retention_exceeded)
 
     def lossy(self) -> tuple[str, ...]:
@@ -181,7 +181,7 @@ class SqsStandard(Settings):
         return standard_queue(self.queue, self.consumers, self.max_receive_count)
 
 
-def _impossible_standard(max_receive_count: int | None, retention_exceeded: bool) -> dict[FaultKind, str]:
+def _impossible_standard(max_receive_count: int | None, retention_exceeded: bool) -> Reasons:
     no = {Rehash: _NO_GROUPS} | delivered_once(max_receive_count, "max_receive_count")
     if max_receive_count is None:
         no[DeadLetter] = _NO_DLQ
@@ -275,7 +275,7 @@ class SqsFifo(Settings):
             skips_setting="skips_failed=True",
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Reasons:
         return _impossible_fifo(self.max_receive_count, self.send_batch, bool(self.loses))
 
     def lossy(self) -> tuple[str, ...]:
@@ -312,18 +312,24 @@ _FIFO_LOSSES = {
 """How a FIFO queue loses a message, by the setting that makes it so."""
 
 
-def _impossible_fifo(max_receive_count: int | None, send_batch: int, loses: bool) -> dict[FaultKind, str]:
+def _impossible_fifo(max_receive_count: int | None, send_batch: int, loses: bool) -> Reasons:
     no = delivered_once(max_receive_count, "max_receive_count")
-    no[Rehash] = "SQS keeps the order of a group when it splits partitions; no setting makes it possible"
+    no[Rehash] = Impossible("SQS keeps the order of a group when it splits partitions")
     if send_batch == 1:
-        no[BatchSwap] = "one message a request: nothing overtakes a retry; send_batch=10 makes it possible"
+        no[BatchSwap] = Impossible("one message a request: nothing overtakes a retry", {"send_batch": 10})
     if max_receive_count is None:
         no[DeadLetter] = _NO_DLQ
     if not loses:
-        no[Lose] = (
-            "each message has a MessageDeduplicationId of its own, and is received within MessageRetentionPeriod; "
-            "content_based_deduplication=True makes it possible, or retention_exceeded=True, or max_receive_count=3 "
-            'with redrive="send"'
+        no[Lose] = Impossible(
+            "each message has a MessageDeduplicationId of its own, and is received within MessageRetentionPeriod",
+            {
+                "content_based_deduplication": True,
+                "retention_exceeded": True,
+                "max_receive_count": 3,
+                "redrive": "send",
+            },
+            "{content_based_deduplication} makes it possible, or {retention_exceeded}, or {max_receive_count} "
+            "with {redrive}",
         )
     return no
 
@@ -434,14 +440,14 @@ class SnsSqs(Settings):
         )
         return attrs.evolve(words, told={**words.told, Lose: filtered})
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Reasons:
         if self.fifo:
             no = _impossible_fifo(self.max_receive_count, 1, loses=True)
-            no[BatchSwap] = "a FIFO topic keeps the order of a group; fifo=False makes it possible"
+            no[BatchSwap] = Impossible("a FIFO topic keeps the order of a group", {"fifo": False})
         else:
             no = _impossible_standard(self.max_receive_count, True)
         if not self.filter_policy:
-            no[Lose] = "the subscription has no filter policy; filter_policy=True makes it possible"
+            no[Lose] = Impossible("the subscription has no filter policy", {"filter_policy": True})
         return no
 
     def lossy(self) -> tuple[str, ...]:
@@ -534,10 +540,10 @@ class LambdaSqs(Settings):
     def words(self) -> Words:  # type: ignore[override]
         return LAMBDA_FIFO if self.fifo else LAMBDA_STANDARD
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Reasons:
         if self.fifo:
             no = _impossible_fifo(self.max_receive_count, 1, loses=True)
-            no[BatchSwap] = "one message a request keeps the order of a group; fifo=False makes it possible"
+            no[BatchSwap] = Impossible("one message a request keeps the order of a group", {"fifo": False})
             return no if self.retention_exceeded else no | {Lose: _NO_RETENTION}
         return _impossible_standard(self.max_receive_count, self.retention_exceeded)
 

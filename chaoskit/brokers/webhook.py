@@ -8,6 +8,7 @@ import attrs
 
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, positive_int, resource_name
+from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -19,7 +20,6 @@ from chaoskit.values.faults import (
     DeadLetter,
     Duplicate,
     Fail,
-    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -108,14 +108,15 @@ class Webhook(Settings):
             one_at_a_time=False,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {
-            Rehash: "a webhook has no partitions; no setting makes it possible",
-            BatchSwap: "each event has a request of its own, there are no batches: Overtake is one that arrives later; "
-            "no setting makes it possible",
+    def impossible(self) -> Reasons:
+        no: Reasons = {
+            Rehash: Impossible("a webhook has no partitions"),
+            BatchSwap: Impossible(
+                "each event has a request of its own, there are no batches: Overtake is one that arrives later"
+            ),
         }
         if not self.gives_up:
-            why = "the endpoint answers within the 3 days of retries; gives_up=True makes it possible"
+            why = Impossible("the endpoint answers within the 3 days of retries", {"gives_up": True})
             no |= {DeadLetter: why, Lose: why}
         return no
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator, Sequence
 
 import attrs
 
 from chaoskit.brokers.base import Settings
 from chaoskit.brokers.fields import assignments, literal
+from chaoskit.brokers.impossible import Impossible
 from chaoskit.values.event import Event, EventId, Stream
 from chaoskit.values.faults import KINDS, Fault, FaultKind
 from chaoskit.values.schedule import Schedule
@@ -39,17 +39,8 @@ class Possible:
 
 
 @attrs.frozen
-class Impossible:
-    """A kind of fault that it cannot make under its defaults, and which settings would allow it; none if none can."""
-
-    kind: FaultKind
-    why: str
-    allowed_by: tuple[str, ...]
-
-
-@attrs.frozen
 class Facts:
-    """One broker. `summary` is a sentence, `about` what follows it, if anything."""
+    """One broker under its defaults. `summary` is a sentence, `about` what follows it, if anything."""
 
     name: str
     summary: str
@@ -57,19 +48,19 @@ class Facts:
     guarantees: tuple[str, ...]
     settings: tuple[Setting, ...]
     possible: tuple[Possible, ...]
-    impossible: tuple[Impossible, ...]
+    impossible: dict[FaultKind, Impossible]
     sources: tuple[str, ...]
 
     def reasons(self) -> list[tuple[str, tuple[FaultKind, ...]]]:
         """Why something is impossible, each reason once, with the kinds of fault for which it is one."""
         found: dict[str, tuple[FaultKind, ...]] = {}
-        for each in self.impossible:
-            found[each.why] = (*found.get(each.why, ()), each.kind)
+        for kind, reason in self.impossible.items():
+            found[str(reason)] = (*found.get(str(reason), ()), kind)
         return list(found.items())
 
 
 def facts(broker: type[Settings]) -> Facts:
-    """All that is known of a broker under its defaults."""
+    """All that is known of a broker."""
     settings = broker()
     summary, about = _about(broker)
     impossible = settings.impossible()
@@ -80,9 +71,7 @@ def facts(broker: type[Settings]) -> Facts:
         broker.guarantees,
         tuple(_settings(broker)),
         tuple(_possible(settings, kind) for kind in settings.kinds()),
-        tuple(
-            Impossible(kind, impossible[kind], _allowed_by(impossible[kind])) for kind in KINDS if kind in impossible
-        ),
+        {kind: impossible[kind] for kind in KINDS if kind in impossible},
         broker.sources,
     )
 
@@ -108,11 +97,6 @@ def _about(broker: type[Settings]) -> tuple[str, str]:
     """What the class docstring says: its first sentence, and the others."""
     first, _, rest = " ".join((inspect.getdoc(broker) or "").split()).partition(". ")
     return (f"{first}.", rest) if rest else (first, "")
-
-
-def _allowed_by(why: str) -> tuple[str, ...]:
-    """The settings that a reason names as what would allow the fault: those behind its last semicolon."""
-    return tuple(dict.fromkeys(re.findall(r"(\w+)=", why.rpartition(";")[2])))
 
 
 # What can happen, by letting it happen.
