@@ -1,4 +1,4 @@
-"""What every broker's settings have in common, and how a broker is told what it must know of itself."""
+"""What the settings of all brokers have in common, and how keys find their partitions."""
 
 from __future__ import annotations
 
@@ -30,12 +30,16 @@ class Settings:
     """The settings of one system. A broker's file fills in the rest, and reads like a fact sheet.
 
     `guarantees`: what the broker promises about order and repetition, a sentence each. `sources`: where its facts are
-    from. `words`: how it tells what happened.
+    from.
     """
 
     guarantees: ClassVar[tuple[str, ...]]
     sources: ClassVar[tuple[str, ...]]
-    words: ClassVar[Words]
+
+    @property
+    def words(self) -> Words:
+        """How it says what happened."""
+        raise NotImplementedError
 
     def stages(self) -> LogSettings | QueueSettings:
         """How it sends, routes, stores, hands out and settles: what the search runs."""
@@ -87,14 +91,14 @@ class Settings:
     def ruled_out_by(self, kind: FaultKind) -> str:
         if kind is Fail:
             return self._what_keeps_order_at_a_failure()
-        return self.words.of(kind).ruled_out_by
+        return self.words.ruled_out_by(kind)
 
     def _what_keeps_order_at_a_failure(self) -> str:
         """What the model does with a failed attempt decides: it is lost, it is overtaken, or it is not."""
         hands_out = self._handing_out()
         if hands_out.drops_failed:
             return "settings under which what failed is tried again: here it is dropped"
-        return (self.words.of(Fail) if hands_out.passes_failed else NOTHING_PASSES).ruled_out_by
+        return self.words.ruled_out_by(Fail) if hands_out.passes_failed else NOTHING_PASSES.ruled_out_by
 
     @property
     def whole_batch(self) -> str:

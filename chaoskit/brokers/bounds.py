@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
@@ -32,19 +32,20 @@ from chaoskit.values.faults import (
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
-    told={
+    faults={
         Fail: passed_unless("a broker that keeps the order"),
-        Duplicate: Told("{event} came twice in a row", f"a broker that delivers once. {IDEMPOTENT}"),
-        Redeliver: Told("{event} came again{after}", f"a broker that delivers once. {IDEMPOTENT}"),
-        DeadLetter: Told("{event} was set aside before it had any effect{back}", "nobody who puts dead letters back"),
-        Overtake: Told("{over} came before {event}", "a broker that keeps the order"),
-        BatchSwap: Told("sending {at} failed at first, and the retry arrived after {over}", "a producer that waits"),
-        Resend: Told("{at} was sent twice", f"a broker that deduplicates. {IDEMPOTENT}"),
-        Zombie: Told(
+        Duplicate: Wording("{event} came twice in a row", f"a broker that delivers once. {IDEMPOTENT}"),
+        Redeliver: Wording("{event} came again{after}", f"a broker that delivers once. {IDEMPOTENT}"),
+        DeadLetter: Wording(
+            "{event} was set aside before it had any effect{back}", "nobody who puts dead letters back"
+        ),
+        Overtake: Wording("{over} came before {event}", "a broker that keeps the order"),
+        Resend: Wording("{at} was sent twice", f"a broker that deduplicates. {IDEMPOTENT}"),
+        Zombie: Wording(
             "consumer {old} was taken for dead and ran {held} nevertheless, as did consumer {new}",
             "fencing: a version that is compared in the same transaction as the effect",
         ),
-        Lose: Told("{event} was lost", "a broker that keeps what was not handled"),
+        Lose: Wording("{event} was lost", "a broker that keeps what was not handled"),
     },
     no_order="No order is promised.",
 )
@@ -61,7 +62,10 @@ class InOrder(Settings):
 
     guarantees: ClassVar[tuple[str, ...]] = ("Each message once, in the order in which it was sent.",)
     sources: ClassVar[tuple[str, ...]] = ("by definition",)
-    words: ClassVar[Words] = WORDS
+
+    @property
+    def words(self) -> Words:
+        return WORDS
 
     def rules(self) -> QueueRules:
         return QueueRules(broker="InOrder", delivers=_in_order, sends_again=False)
@@ -86,7 +90,10 @@ class Anything(Settings):
 
     guarantees: ClassVar[tuple[str, ...]] = ("None: any order, any number of times, or never.",)
     sources: ClassVar[tuple[str, ...]] = ("by definition",)
-    words: ClassVar[Words] = WORDS
+
+    @property
+    def words(self) -> Words:
+        return WORDS
 
     def rules(self) -> QueueRules:
         return QueueRules(broker="Anything", delivers=_anything, dead="any", loses="anything", send_window=None)

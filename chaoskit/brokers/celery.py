@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import at_least, boolean, one_of, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.impossible import Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
@@ -38,61 +38,61 @@ WORDS = Words(
     set_aside="it went {dead}",
     put_back="published",
     no_order="Celery promises no order: workers prefetch tasks and finish them in any order.",
-    told={
+    faults={
         Fail: passed_unless(""),
-        Duplicate: Told("{event} was restored to the head of the queue and ran again", f"no setting. {IDEMPOTENT}"),
-        Redeliver: Told(
+        Duplicate: Wording("{event} was restored to the head of the queue and ran again", f"no setting. {IDEMPOTENT}"),
+        Redeliver: Wording(
             "{event} was not acknowledged within visibility_timeout and was restored to the queue: it ran again{after}",
             f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{event} failed before it had any effect and called retry(countdown=…); its successors went on{back}",
             "a task without retry (retries=False), or one that waits for its turn (compare `seq`)",
         ),
-        Overtake: Told(
+        Overtake: Wording(
             "worker process {consumer} was slow with {event}: others finished {over} first",
             "one worker with concurrency 1 (concurrency=1), where only a failed attempt is overtaken, or "
             "a queue and a worker for what depends on each other",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "publishing {at} failed at first, and the retry arrived after {over}", "a single publisher that waits"
         ),
-        Resend: Told(
+        Resend: Wording(
             "publishing {at} was retried although it had arrived: a second message with the same task id",
             f"no setting: apply_async(retry=True) is the default. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "visibility_timeout passed while worker {old} still worked: {held} came to worker {new}, too, with "
             "redelivered=True",
             "a visibility_timeout that is longer than any task; acks_late=False",
         ),
-        Lose: Told(
+        Lose: Wording(
             "{event} was acknowledged before it ran, and worker {consumer} was killed: it never ran",
             "acks_late=True with reject_on_worker_lost=True, and an idempotent task",
         ),
     },
 )
 
-LATE = Told(
+LATE = Wording(
     "process {consumer} was killed with {event} before it had any effect, and the worker acknowledged it all the same: "
     "it never ran",
     "reject_on_worker_lost=True, with an idempotent task",
 )
 """A loss where tasks are acknowledged after they ran."""
 
-WAITS = Told(
+WAITS = Wording(
     "{held} waited in worker {old} for a countdown longer than visibility_timeout, was restored to the queue meanwhile "
     "and came to worker {new}, too: both ran it",
     f"a visibility_timeout that is longer than any countdown or ETA (countdown=0). {IDEMPOTENT}",
 )
 
-AMQP: dict[FaultKind, Told] = {
-    Duplicate: Told("{event} was requeued and ran again before anything newer", f"no setting. {IDEMPOTENT}"),
-    Redeliver: Told(
+AMQP: dict[FaultKind, Wording] = {
+    Duplicate: Wording("{event} was requeued and ran again before anything newer", f"no setting. {IDEMPOTENT}"),
+    Redeliver: Wording(
         "worker {consumer} lost its connection before {event} was acknowledged: {again} came again{after}",
         f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}",
     ),
-    Zombie: Told(
+    Zombie: Wording(
         "worker {old} lost its connection, or held a task longer than RabbitMQ's consumer_timeout (30 minutes), and "
         "worked on: {held} came to worker {new}, too",
         "tasks that are shorter than consumer_timeout; worker_cancel_long_running_tasks_on_connection_loss; "
@@ -101,23 +101,23 @@ AMQP: dict[FaultKind, Told] = {
 }
 """What differs on RabbitMQ."""
 
-SQS: dict[FaultKind, Told] = {
-    Duplicate: Told("SQS delivered {event} twice in a row", f"no setting of a standard queue. {IDEMPOTENT}"),
-    Redeliver: Told(
+SQS: dict[FaultKind, Wording] = {
+    Duplicate: Wording("SQS delivered {event} twice in a row", f"no setting of a standard queue. {IDEMPOTENT}"),
+    Redeliver: Wording(
         "{event} was not deleted within visibility_timeout, or SQS delivered it again anyhow: it ran again{after}",
         f"no setting of a standard queue, which delivers at least once, also with acks_late=False. {IDEMPOTENT}",
     ),
-    Overtake: Told(
+    Overtake: Wording(
         "{event} was handed out, or finished, later: {over} went first", "no setting: a standard queue has no order"
     ),
-    Zombie: Told(
+    Zombie: Wording(
         "SQS delivered what worker {old} still worked on: {held} came to worker {new}, too",
         "a visibility_timeout that is longer than any task makes it rarer; a version compared in the transaction",
     ),
 }
 """What differs on a standard queue of SQS."""
 
-_TOLD: dict[str, dict[FaultKind, Told]] = {"redis": {}, "amqp": AMQP, "sqs": SQS}
+_BY_TRANSPORT: dict[str, dict[FaultKind, Wording]] = {"redis": {}, "amqp": AMQP, "sqs": SQS}
 _LATE_ACK: dict[str, Literal["accepted", "refused", "maybe"]] = {"redis": "accepted", "amqp": "refused", "sqs": "maybe"}
 
 
@@ -174,13 +174,11 @@ class Celery(Settings):
     )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
-        told = {**WORDS.told, **_TOLD[self.transport]}
+    def words(self) -> Words:
+        words = WORDS.but(_BY_TRANSPORT[self.transport])
         if self.acks_late:
-            told[Lose] = LATE
-        if self._waits_long and not self.acks_late and self.transport == "redis":
-            told[Zombie] = WAITS
-        return attrs.evolve(WORDS, told=told)
+            return words.but({Lose: LATE})
+        return words.but({Zombie: WAITS}) if self._waits_long and self.transport == "redis" else words
 
     @property
     def _waits_long(self) -> bool:

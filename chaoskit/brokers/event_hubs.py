@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_lookup3
@@ -33,41 +33,36 @@ WORDS = Words(
     lane="partition",
     lanes="partition",
     unit="partition",
+    topic="event hub",
+    routed_by="partition key",
     place="partition {partition}, sequence number {offset}",
     restarts="processor {consumer} restarts",
-    told={
-        Duplicate: Told("the event handler retried {record} itself", f"a handler that does not retry. {IDEMPOTENT}"),
-        Redeliver: Told(
+    faults={
+        Duplicate: Wording("the event handler retried {record} itself", f"a handler that does not retry. {IDEMPOTENT}"),
+        Redeliver: Wording(
             "processor {consumer} restarted before the checkpoint behind {event}: {again} came again",
             f"no setting: what was not checkpointed comes again; checkpoint_every=1 makes it one event. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
-            "{record} failed before it had any effect; the application set it aside and went on{back}",
+        DeadLetter: DEFAULT[DeadLetter].unless(
             "a handler that stops at an event it cannot handle (dead_letters=False)",
         ),
-        Rehash: Told(
-            "the event hub grew from {count} to {to} partitions: {event} of key {key} went to partition {home}{backlog}"
-            "{lag}",
+        Rehash: DEFAULT[Rehash].unless(
             "a partition count that never changes (partitions_added=False)",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "sending {at} failed at first, and the retry landed behind {over}, sent at the same time",
             "awaiting each send before the next of the key (outstanding_sends=1)",
         ),
-        Overtake: Told(
-            "partition {partition} was read late: {over} of other partitions went before {event}",
-            "one partition key for events that depend on each other; nothing orders two partitions",
-        ),
-        Resend: Told(
+        Resend: Wording(
             "the producer got no answer for {at} and sent it again: {record} is another event in the hub",
             f"no setting: Event Hubs does not deduplicate. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "processor {new} claimed the ownership of processor {old} and read from the checkpoint, while processor "
             "{old} still dispatched {held}, which it had read",
             "no setting: whenever processors join or leave. Compare a version in the transaction of the effect",
         ),
-        Lose: Told(
+        Lose: Wording(
             "the checkpoint was lost and the reader started at the latest event: {record} was passed over",
             "a default starting position at the earliest event (start_at_latest=False)",
         ),
@@ -105,7 +100,10 @@ class EventHubs(Settings):
         "learn.microsoft.com/azure/event-hubs: event-hubs-features, event-processor-balance-partition-load",
         "github.com/Azure/azure-sdk-for-net: sdk/eventhub; azure-eventhub 5.15.1 _partition_resolver.py",
     )
-    words: ClassVar[Words] = WORDS
+
+    @property
+    def words(self) -> Words:
+        return WORDS
 
     def impossible(self) -> Reasons:
         no: Reasons = {}

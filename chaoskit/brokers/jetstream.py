@@ -10,7 +10,7 @@ import attrs
 from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.impossible import OR_MORE, Impossible, Reasons, delivered_once
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.partitioners import by_fnv1a_plain
 from chaoskit.models.producer import Home, Producer
 from chaoskit.models.queue.model import QueueSettings, beyond
@@ -26,6 +26,7 @@ from chaoskit.values.faults import (
     DeadLetter,
     Duplicate,
     Fail,
+    FaultKind,
     Lose,
     Overtake,
     Redeliver,
@@ -42,74 +43,64 @@ WORDS = Words(
     dead="to the dead letters",
     put_back="published",
     no_order="The subscribers of one consumer compete: messages are handed out in order, and finished in any order.",
-    told={
+    faults={
         Fail: passed_unless("max_ack_pending=1"),
-        Duplicate: Told(
+        Duplicate: Wording(
             "{event} was nak'ed or not acknowledged, and came again before anything new", f"no setting. {IDEMPOTENT}"
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "the ack wait of {event} ran out: it came again{after}",
             f"no setting: what is not acknowledged within ack_wait comes again; max_ack_pending=1 keeps the order. "
             f"{IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{event} reached max_deliver before it had any effect, and the application kept it{back}",
             "nobody who publishes it again (dead_letters=False): JetStream itself only sends an advisory",
         ),
-        Rehash: Told(
+        Rehash: Wording(
             "the partition() transform grew from {count} to {to}: {event} of key {key} went to partition "
             "{home}{backlog}",
             "a subject mapping that never changes while there is a backlog",
         ),
-        Overtake: Told(
-            "subscriber {consumer} was slow with {event}: others finished {over} first",
+        Overtake: Wording(
+            SLOW,
             "max_ack_pending=1; or consumers=1, where only a failed attempt is overtaken",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "the publish ack of {at} did not come and it was published again behind {over}",
             "waiting for each publish ack (publish_async_max_pending=1), or Nats-Expected-Last-Sequence",
         ),
-        Resend: Told(
+        Resend: Wording(
             "{at} was published again outside of the duplicate window: another message in the stream",
             f"retries within the duplicate window, with the same Nats-Msg-Id. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "the ack wait ran out while subscriber {old} still worked: {held} came to subscriber {new}, and a late ack "
             "of subscriber {old} is accepted",
             "in-progress acks (+WPI) while the handler works; a version compared in the transaction",
         ),
-        Lose: Told(
+        Lose: Wording(
             "{event} reached max_deliver before it had any effect and was dropped from the consumer: only an "
             "advisory tells",
             "max_deliver=-1, which is the default",
         ),
     },
 )
-SERIAL = attrs.evolve(
-    WORDS,
-    no_order="",
-    told={
-        **WORDS.told,
-        Overtake: Told(
-            "partition {partition} was read late: {over} of other partitions went before {event}",
-            "one key for events that depend on each other; nothing orders two partitions",
-        ),
-    },
-)
-UNNAMED = Told(
+SERIAL = WORDS.but({Overtake: DEFAULT[Overtake]}, no_order="")
+UNNAMED = Wording(
     "{at} was published again without a Nats-Msg-Id: another message in the stream",
     f"a Nats-Msg-Id for each message, and retries within the duplicate window (msg_ids=True). {IDEMPOTENT}",
 )
-LIMITS = Told(
+LIMITS = Wording(
     "the limits of the stream (max_age, max_msgs) removed {event} before it was delivered",
     'limits that are larger than any backlog, or discard="new", which refuses the publisher instead '
     "(max_age=None, max_msgs=None)",
 )
-LIMITS_OR_MAX_DELIVER = Told(
+LIMITS_OR_MAX_DELIVER = Wording(
     "{event} reached max_deliver before it had any effect, or the limits of the stream (max_age, max_msgs) removed it",
     "max_deliver=-1, and limits that are larger than any backlog (max_age=None, max_msgs=None)",
 )
-UNACKED = Told(
+UNACKED = Wording(
     "{event} needed no acknowledgement, and subscriber {consumer} died: it is gone",
     'ack_policy="explicit", which is the default',
 )
@@ -169,16 +160,13 @@ class JetStream(Settings):
             )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
-        words = SERIAL if self._serial else WORDS
-        told = dict(words.told)
+    def words(self) -> Words:
+        own: dict[FaultKind, Wording] = {} if self.msg_ids else {Resend: UNNAMED}
         if self.ack_policy == "none":
-            told[Lose] = UNACKED
+            own[Lose] = UNACKED
         elif self._limited:
-            told[Lose] = LIMITS_OR_MAX_DELIVER if self._drops else LIMITS
-        if not self.msg_ids:
-            told[Resend] = UNNAMED
-        return attrs.evolve(words, told=told)
+            own[Lose] = LIMITS_OR_MAX_DELIVER if self._drops else LIMITS
+        return (SERIAL if self._serial else WORDS).but(own)
 
     @property
     def _limited(self) -> bool:

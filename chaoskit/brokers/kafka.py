@@ -17,7 +17,7 @@ from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, described, one_of, optional_int, positive_int, setting, without_effect
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons, delivered_once
 from chaoskit.brokers.kafka_share import share_rules
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import KAFKA_PARTITIONERS
@@ -52,51 +52,48 @@ WORDS = Words(
     place="partition {partition}, offset {offset}",
     dead="to the dead-letter topic",
     skipped="the consumer went on without it",
-    told={
-        Duplicate: Told(
+    faults={
+        Duplicate: Wording(
             "the consumer sought back after a failed commit and was handed {record} again",
             f"no Kafka setting: at-least-once delivery may show a record twice. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "consumer {consumer} restarted before {first} was committed: {again} came again",
             "no Kafka setting: whatever was not committed when a consumer stops comes again. Committing after every "
             f"record (commit_every=1) makes the replay one record long. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{record} used up its attempts before it had any effect and went to the dead-letter topic; its successors "
             "were committed{back}",
             'on_error="stop" lets the partition wait instead of going on without the record. Otherwise nobody may put '
             "dead letters back into the topic, or the handler has to drop or hold back what is out of order (compare "
             "`seq`)",
         ),
-        Rehash: Told(
-            "the topic grew from {count} to {to} partitions: {event} of key {key} went to partition "
-            "{home}{backlog}{lag}",
+        Rehash: DEFAULT[Rehash].unless(
             "a partition count that never changes. To grow, drain the topic first, or move to a new topic; otherwise "
             "the handler has to notice stale events (compare `seq`)",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "the producer's batch with {at} failed{lost}, and its retry landed behind {over} in partition {partition}: "
             "offset {offset}",
             "enable.idempotence=true (idempotent_producer=True), or max.in.flight.requests.per.connection=1",
         ),
-        Overtake: Told(
-            "partition {partition} was read late: {over} of other partitions went before {event}",
+        Overtake: DEFAULT[Overtake].unless(
             "one key for events that depend on each other, so that they share a partition; Kafka orders nothing "
             "between partitions",
         ),
-        Resend: Told(
+        Resend: Wording(
             "the producer got no answer for {at} and sent it again: {again} came once more, from another offset",
             "enable.idempotence=true (idempotent_producer=True) for the retries of the client; what the application "
             "sends again only the handler can notice (remember event ids)",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "consumer {old} exceeded max.poll.interval.ms: its partitions went to consumer {new}, which read from the "
             "commit, while consumer {old} still ran {held}; its own commit was refused",
             "no Kafka setting: a longer max.poll.interval.ms makes it rarer. Fence the old owner (compare a version in "
             "the same transaction as the effect)",
         ),
-        Lose: Told(
+        Lose: Wording(
             "the offset behind {record} was committed before it was handled, and consumer {consumer} died: it is never "
             "delivered",
             "commits after the handler is done (commit_ahead=False)",
@@ -105,82 +102,76 @@ WORDS = Words(
 )
 """Kafka's words for a consumer group."""
 
-AUTO_COMMIT = Told(
+AUTO_COMMIT = Wording(
     "{record} was handed over, the client committed it in the background (enable.auto.commit) before it was handled, "
     "and consumer {consumer} died: it is never delivered",
     "a commit behind the handler: enable.auto.commit=false (auto_commit=False), or in librdkafka's clients "
     "enable.auto.offset.store=false and store_offsets() behind the handler",
 )
-FROM_LATEST = Told(
+FROM_LATEST = Wording(
     "the group learned of partition {partition} only after {record} was in it, and began at its end "
     "(auto.offset.reset=latest): {event} is never delivered",
     'auto.offset.reset=earliest (auto_offset_reset="earliest"), at least while the topic grows',
 )
 
-RETRY_TOPIC = attrs.evolve(
-    WORDS,
-    dead="to the retry topic",
-    set_aside="it was published {dead}",
-    told={
-        **WORDS.told,
+RETRY_TOPIC = WORDS.but(
+    {
         Fail: passed_unless('on_error="retry", which reads a failed record again before the next'),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{record} failed before it had any effect and was published to the retry topic, its offset committed; its "
             "successors went on{back}",
             'on_error="stop" lets the partition wait; blocking retries (on_error="retry") let it wait for '
             "max_attempts. With retry topics Kafka's order is lost",
         ),
     },
+    dead="to the retry topic",
+    set_aside="it was published {dead}",
 )
 
-SHARE = attrs.evolve(
-    WORDS,
-    lanes="consumer",
-    lane="member",
-    restarts="member {consumer} restarts",
-    no_order="A share group promises no order, not even within a key.",
-    told={
-        **WORDS.told,
+SHARE = WORDS.but(
+    {
         Fail: passed_unless('a consumer group (group="consumer"), which reads a failed record again before the next'),
-        Duplicate: Told("{record} was released and acquired again at once", WORDS.told[Duplicate].ruled_out_by),
-        Redeliver: Told(
+        Duplicate: Wording("{record} was released and acquired again at once", WORDS.faults[Duplicate].ruled_out_by),
+        Redeliver: Wording(
             "the acquisition lock of {event} ran out (group.share.record.lock.duration.ms): it was acquired again"
             "{after}",
             "no setting: a record that is not acknowledged in time is acquired again. Make the handler idempotent and "
             'independent of order, or use a consumer group (group="consumer")',
         ),
-        Overtake: Told(
+        Overtake: Wording(
             "a slow member held {event} while {over} went first",
             'a consumer group (group="consumer"), which keeps the order of a partition; or consumers=1, where only a '
             "failed attempt is overtaken",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "the acquisition lock of {record} ran out while member {old} still ran it: member {new} acquired it, and "
             "member {old} ran {held} nevertheless",
             "renewed acknowledgements before the lock runs out; else fence the old member in the transaction",
         ),
-        Lose: Told(
+        Lose: Wording(
             "{record} reached group.share.delivery.count.limit before it had any effect and was archived: it is never "
             "delivered again",
             "a higher group.share.delivery.count.limit (delivery_count_limit); there is no dead-letter queue",
         ),
     },
+    lanes="consumer",
+    lane="member",
+    restarts="member {consumer} restarts",
+    no_order="A share group promises no order, not even within a key.",
 )
 
-PARALLEL = attrs.evolve(
-    WORDS,
-    told={
-        **WORDS.told,
-        Duplicate: Told("the Parallel Consumer retried {record} in place", WORDS.told[Duplicate].ruled_out_by),
-        Redeliver: Told(
+PARALLEL = WORDS.but(
+    {
+        Duplicate: Wording("the Parallel Consumer retried {record} in place", WORDS.faults[Duplicate].ruled_out_by),
+        Redeliver: Wording(
             "consumer {consumer} restarted while {event} was incomplete: only that was replayed{after}",
             f"no setting: what was not completed comes again. {IDEMPOTENT}",
         ),
-        Overtake: Told(
+        Overtake: Wording(
             "the key of {event} was slow: {over} of other keys went first",
             "one key for events that depend on each other; ordering=KEY orders nothing between keys",
         ),
-    },
+    }
 )
 
 
@@ -298,19 +289,19 @@ class Kafka(Settings):
             raise UsageError(f"Kafka(key_serializer={self.key_serializer!r}): a function from key to bytes is needed")
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         words = self._words_of_group
         if self.retry_order == "newest_first":
             return words
-        swapped = attrs.evolve(words.told[BatchSwap], ruled_out_by="enable.idempotence=true (idempotent_producer=True)")
-        return attrs.evolve(words, told={**words.told, BatchSwap: swapped})
+        swapped = words.of(BatchSwap).unless("enable.idempotence=true (idempotent_producer=True)")
+        return words.but({BatchSwap: swapped})
 
     @property
     def _words_of_group(self) -> Words:
         if self.group == "consumer":
             words = RETRY_TOPIC if self.on_error == "retry_topic" else WORDS
-            lost = AUTO_COMMIT if self.auto_commit else WORDS.told[Lose] if self.commit_ahead else FROM_LATEST
-            return attrs.evolve(words, told={**words.told, Lose: lost})
+            lost = AUTO_COMMIT if self.auto_commit else WORDS.faults[Lose] if self.commit_ahead else FROM_LATEST
+            return words.but({Lose: lost})
         return SHARE if self.group == "share" else PARALLEL
 
     def impossible(self) -> Reasons:

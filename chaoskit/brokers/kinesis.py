@@ -12,7 +12,7 @@ import attrs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_md5_range
@@ -45,70 +45,65 @@ KCL = Words(
     lane="shard",
     lanes="partition",
     unit="shard",
+    routed_by="partition key",
     place="shard {partition}, record {offset}",
     restarts="worker {consumer} restarts",
-    told={
-        Duplicate: Told(
+    faults={
+        Duplicate: Wording(
             "the record processor retried {record} itself", f"a processor that does not retry in place. {IDEMPOTENT}"
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "worker {consumer} restarted before it had checkpointed {event}: {again} came again",
             f"no setting: what was not checkpointed comes again; checkpoint_every=1 makes it one record. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{record} used up its attempts before it had any effect; the application set it aside and went on{back}",
             "a processor that stops at a record it cannot handle (dead_letters=False)",
         ),
-        Rehash: Told(
+        Rehash: Wording(
             "the stream was resharded from {count} to {to} shards: {event} of key {key} went to shard {home}{backlog}",
             "reading parents to their end before their children, as the KCL does (parent_first=True)",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "the record of {at} failed in a PutRecords request, and was sent again after {over}",
             "PutRecord for one record at a time (records_per_put=1), or stopping the key until its record is accepted",
         ),
-        Overtake: Told(
-            "shard {partition} was read late: {over} of other shards went before {event}",
-            "one partition key for events that depend on each other; nothing orders two shards",
-        ),
-        Resend: Told(
+        Resend: Wording(
             "the producer got no answer for {at} and put it again: {record} is another record of the same event",
             f"no setting: Kinesis does not deduplicate. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "the lease of worker {old} expired (failoverTimeMillis): worker {new} read on from the checkpoint, while "
             "worker {old} still ran {held}; its own checkpoint was refused (ShutdownException)",
             "no setting: a longer failoverTimeMillis makes it rarer. Compare a version in the transaction of the "
             "effect",
         ),
-        Lose: Told(
+        Lose: Wording(
             "the checkpoint was lost and the iterator started at LATEST: {record} was passed over",
             "TRIM_HORIZON instead of LATEST where there is no checkpoint (start_at_latest=False)",
         ),
     },
 )
 
-LAMBDA = attrs.evolve(
-    KCL,
-    restarts="function {consumer} fails",
-    whole_batch="report_batch_item_failures=True (ReportBatchItemFailures), with a function that returns the first "
-    "record that failed, retries from there on. Else what had succeeded is handled a second time",
-    told={
-        **KCL.told,
+LAMBDA = KCL.but(
+    {
         Fail: passed_unless(
             "a function that stops at the first failed record of a batch, or report_batch_item_failures=False"
         ),
-        Duplicate: Told("the function failed after {event}, a batch by itself, and was invoked again", IDEMPOTENT),
-        Redeliver: Told(
+        Duplicate: Wording("the function failed after {event}, a batch by itself, and was invoked again", IDEMPOTENT),
+        Redeliver: Wording(
             "the function failed at {event}: its batch was retried in place, with {again}",
             f"report_batch_item_failures=True retries from the lowest reported record only. {IDEMPOTENT}",
         ),
-        Lose: Told(
+        Lose: Wording(
             "the batch of {event} used up its retries or grew too old and was skipped: only metadata goes to the "
             "on-failure destination",
             "endless retries (maximum_retry_attempts=-1, which is the default)",
         ),
     },
+    restarts="function {consumer} fails",
+    whole_batch="report_batch_item_failures=True (ReportBatchItemFailures), with a function that returns the first "
+    "record that failed, retries from there on. Else what had succeeded is handled a second time",
 )
 
 
@@ -171,7 +166,7 @@ class Kinesis(Settings):
         without_effect(self, _IDLE[self.consumer], f'consumer="{self.consumer}"')
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         return KCL if self.consumer == "kcl" else LAMBDA
 
     def impossible(self) -> Reasons:

@@ -13,7 +13,7 @@ import attrs
 from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
 from chaoskit.models.partitioners import by_murmur2
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -44,30 +44,24 @@ DEBEZIUM = Words(
     place="partition {partition}, offset {offset}",
     put_back="sent",
     restarts="connector restarts",
-    told={
-        Redeliver: Told(
+    faults={
+        Redeliver: Wording(
             "the connector restarted before its offset was flushed (offset.flush.interval.ms): it published {again} "
             "again",
             f"no setting: a shorter offset.flush.interval.ms makes it shorter. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{record} failed in the sink and went to the dead-letter queue of Kafka Connect{back}",
             "errors.tolerance=none (dead_letter_queue=False), which is the default",
         ),
-        Rehash: Told(
-            "the topic grew from {count} to {to} partitions: {event} of key {key} went to partition "
-            "{home}{backlog}{lag}",
-            "a partition count that never changes",
-        ),
-        Overtake: Told(
-            "partition {partition} was read late: {over} of other partitions went before {event}",
+        Overtake: DEFAULT[Overtake].unless(
             "one key for changes that depend on each other; Kafka orders nothing between partitions",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "a rebalance of Kafka Connect started a second task: both published {held}",
             "exactly.once.source.support=enabled, where the connector supports it; else an idempotent handler",
         ),
-        Lose: Told(
+        Lose: Wording(
             "the replication slot was dropped, or its WAL removed: the change of {event} was never published",
             "max_slot_wal_keep_size that is large enough, and a new snapshot after a lost slot (slot_lost=False)",
         ),
@@ -79,32 +73,31 @@ OUTBOX = Words(
     lanes="partition",
     put_back="published",
     restarts="relay {consumer} restarts",
-    told={
-        Duplicate: Told(
+    faults={
+        Duplicate: Wording(
             "the relay published {event}, crashed before it marked it, and published it again",
             f"no setting of a relay. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "the relay crashed after it had published {event} and before it marked its batch: it published {again} "
             "again",
             f"no setting of a relay; a batch of one (batch_size=1) makes it one message. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
-            "{event} failed before it had any effect; the application set it aside and went on{back}",
+        DeadLetter: DEFAULT[DeadLetter].unless(
             "a consumer that stops at a message it cannot handle (dead_letters=False)",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "the transaction that wrote {at} committed late: {over} went first, with a higher id",
             "writers of one aggregate that wait for each other (a row lock), or ordering by transaction "
             "(xid < pg_snapshot_xmin)",
         ),
-        Overtake: Told(
+        Overtake: Wording(
             "a second relay published {over} while the first one was busy with {event}",
             "one relay at a time (relays=1): an advisory lock",
         ),
-        Resend: Told("{at} was written to the outbox twice", f"a unique key in the outbox table. {IDEMPOTENT}"),
-        Zombie: Told("two relays ran at once and both published {held}", "mutual exclusion of relays, with fencing"),
-        Lose: Told(
+        Resend: Wording("{at} was written to the outbox twice", f"a unique key in the outbox table. {IDEMPOTENT}"),
+        Zombie: Wording("two relays ran at once and both published {held}", "mutual exclusion of relays, with fencing"),
+        Lose: Wording(
             "the transaction that wrote {event} committed after the cursor had passed its id: it was never published",
             'a published flag instead of a cursor (cursor="flag"), or a cursor over transactions that are all finished '
             '(cursor="xid")',
@@ -113,17 +106,15 @@ OUTBOX = Words(
 )
 
 
-BY_XID = attrs.evolve(
-    OUTBOX,
-    told={
-        **OUTBOX.told,
-        BatchSwap: Told(
+BY_XID = OUTBOX.but(
+    {
+        BatchSwap: Wording(
             "the transaction that wrote {at} had a higher id than those of {over}, which were written later and in "
             "transactions that had begun before: they went first",
             "writers of one aggregate that write nothing before they hold its lock; or versions that the consumer "
             "compares",
-        ),
-    },
+        )
+    }
 )
 """Its words with a cursor over transactions."""
 
@@ -151,7 +142,10 @@ class Debezium(Settings):
         "postgresql.org/docs/current: logicaldecoding-explanation",
         "debezium.io/documentation: connectors/postgresql (When things go wrong)",
     )
-    words: ClassVar[Words] = DEBEZIUM
+
+    @property
+    def words(self) -> Words:
+        return DEBEZIUM
 
     def impossible(self) -> Reasons:
         no: Reasons = {
@@ -234,7 +228,7 @@ class Outbox(Settings):
     )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         return BY_XID if self.cursor == "xid" else OUTBOX
 
     def impossible(self) -> Reasons:

@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
@@ -35,31 +35,31 @@ WORDS = Words(
     dead="to the table of failed jobs",
     put_back="inserted",
     no_order="Workers compete: rows are claimed in order, and finished in any order.",
-    told={
+    faults={
         Fail: passed_unless("a rule that skips rows with an earlier unfinished row of the same key"),
-        Duplicate: Told(
+        Duplicate: Wording(
             "the transaction of worker {consumer} was rolled back, and the row of {event} was claimed again",
             f"effects in the same database transaction as the row. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "the transaction of worker {consumer} was rolled back when the handler had done its work: the row of "
             "{event} was claimed again{after}",
             f"effects in the same database transaction as the row. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "the row of {event} used up its attempts before it had any effect and was set aside{back}",
             "nobody who inserts failed rows again (dead_letters=False)",
         ),
-        Overtake: Told(
+        Overtake: Wording(
             "worker {consumer} was slow with the row of {event}: others finished {over} first",
             "workers=1, or a rule that skips rows with an earlier unfinished row of the same key",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "the insert of {at} committed late: {over} went first",
             "writers of one key that wait for each other (a row lock)",
         ),
-        Resend: Told("{at} was inserted twice: another row", f"a unique key of the event's id. {IDEMPOTENT}"),
-        Zombie: Told(
+        Resend: Wording("{at} was inserted twice: another row", f"a unique key of the event's id. {IDEMPOTENT}"),
+        Zombie: Wording(
             "the lease of worker {old} (locked_until) ran out while it still worked: worker {new} claimed the row of "
             "{held}, and worker {old} finished nevertheless",
             'the row lock held until the work is done (style="lock"), or a lease token that the update compares',
@@ -68,16 +68,14 @@ WORDS = Words(
 )
 
 
-LEASE = attrs.evolve(
-    WORDS,
-    told={
-        **WORDS.told,
-        Redeliver: Told(
+LEASE = WORDS.but(
+    {
+        Redeliver: Wording(
             "the lease of worker {consumer} (locked_until) ran out before the row of {event} was marked as done: it "
             "was claimed again{after}",
             f"effects in the same database transaction as the mark. {IDEMPOTENT}",
-        ),
-    },
+        )
+    }
 )
 """Its words with `style="lease"`."""
 
@@ -106,7 +104,7 @@ class PostgresQueue(Settings):
     )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         return LEASE if self.style == "lease" else WORDS
 
     def rules(self) -> QueueRules:

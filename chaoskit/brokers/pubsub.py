@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
@@ -36,64 +36,62 @@ PLAIN = Words(
     dead="to the dead-letter topic",
     put_back="published",
     no_order="Without ordering keys Pub/Sub promises no order, not even between messages of one key.",
-    told={
+    faults={
         Fail: passed_unless(""),
-        Duplicate: Told(
+        Duplicate: Wording(
             "{event} was delivered twice in a row: Pub/Sub delivers at least once",
             f"exactly_once=True makes it rarer: then only an ack that failed brings a message back. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "the ack deadline of {event} ran out: {again} came again{after}",
             f"no setting: what is not acknowledged in time comes again. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{event} reached max_delivery_attempts before it had any effect and went to the dead-letter topic{back}",
             "no dead-letter policy (max_delivery_attempts=None), or nobody who publishes dead letters again",
         ),
-        Overtake: Told(
+        Overtake: Wording(
             "Pub/Sub delivered {over} before {event}",
             "ordering keys (ordering=True) with one key for what depends on each other",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "publishing {at} failed at first, and the retry arrived after {over}",
             "ordering keys, and resume_publish only after the failed message was published again",
         ),
-        Resend: Told(
+        Resend: Wording(
             "the publisher got no answer for {at} and published it again: another message_id",
             f"no setting: exactly-once delivery is about one message_id. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "the ack deadline ran out while subscriber {old} still worked: {held} came to subscriber {new}, and "
             "subscriber {old} finished nevertheless",
             "lease extension by the client library (max_lease_duration), and a version that is compared in the "
             "transaction",
         ),
-        Lose: Told(
+        Lose: Wording(
             "the filter of the subscription dropped {event}", "a subscription without a filter (filtered=False)"
         ),
     },
 )
-ORDERED = attrs.evolve(
-    PLAIN,
-    lanes="key",
-    lane="ordering key",
-    no_order="",
-    told={
-        **PLAIN.told,
+ORDERED = PLAIN.but(
+    {
         Fail: passed_unless(
             "a subscriber that does not go on with a key behind a nack: the client hands out what it has buffered of it"
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "{event} was not acknowledged in time: it came again with all later messages of its ordering key, even "
             "acknowledged ones ({again})",
             f"no setting: with ordering keys a redelivery brings back what follows. {IDEMPOTENT}",
         ),
-        Duplicate: Told("{event} was not acknowledged in time and came again at once", IDEMPOTENT),
-        Overtake: Told(
+        Duplicate: Wording("{event} was not acknowledged in time and came again at once", IDEMPOTENT),
+        Overtake: Wording(
             "the ordering key of {event} was delivered late: {over} of other keys went first",
             "one ordering key for events that depend on each other; Pub/Sub orders nothing between keys",
         ),
     },
+    lanes="key",
+    lane="ordering key",
+    no_order="",
 )
 
 
@@ -149,7 +147,7 @@ class PubSub(Settings):
         )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         return ORDERED if self.ordering else PLAIN
 
     def impossible(self) -> Reasons:

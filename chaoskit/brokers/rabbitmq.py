@@ -10,7 +10,7 @@ import attrs
 from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.partitioners import by_murmur3
 from chaoskit.models.producer import Home, Producer
 from chaoskit.models.queue.model import QueueSettings, beyond
@@ -35,85 +35,81 @@ from chaoskit.values.faults import (
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
+    routed_by="routing key",
     dead="to the dead-letter exchange",
     put_back="published",
     no_order="Competing consumers are handed messages in order, and finish them in any order.",
-    told={
+    faults={
         Fail: passed_unless(
             "prefetch=1 with consumers=1, on a classic queue or with a delivery-limit, so that nothing "
             "waits in a buffer"
         ),
-        Duplicate: Told(
+        Duplicate: Wording(
             "{event} was requeued (basic.nack) and came again before anything newer, with redelivered=true",
             f"no setting: at least once. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "consumer {consumer} lost its channel before {event} was acknowledged: {again} came again, requeued by the "
             "closed channel{after}",
             f"no setting: what is not acknowledged when a channel closes is requeued; prefetch=1 makes it one message. "
             f"{IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{event} was rejected before it had any effect and went to the dead-letter exchange; the queue went "
             "on{back}",
             "no dead-letter exchange (dead_letter_exchange=False), or nobody who publishes dead letters again",
         ),
-        Rehash: Told(
+        Rehash: Wording(
             "a queue was bound to the hash exchange ({count}, then {to}): {event} of key {key} went to queue "
             "{home}{backlog}",
             "bindings of the hash exchange that never change while there is a backlog",
         ),
-        Overtake: Told(
-            "consumer {consumer} was slow with {event}: others finished {over} first",
+        Overtake: Wording(
+            SLOW,
             "a single active consumer (single_active_consumer=True), or consumers=1; a failed attempt is overtaken "
             "there, too, unless prefetch=1",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "{at} was not confirmed and was published again behind {over}",
             "waiting for each publisher confirm before the next message (outstanding_confirms=1)",
         ),
-        Resend: Told(
+        Resend: Wording(
             "the publisher confirm for {at} was lost and it was published again: another message, redelivered=false",
             f"no setting: RabbitMQ does not deduplicate. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "the connection of consumer {old} was lost: {held} went to consumer {new}, while consumer {old} ran on "
             "with what was in its buffer; its acknowledgement failed",
             "no setting: prefetch=1 makes it one message. Compare a version in the same transaction as the effect",
         ),
-        Lose: Told(
+        Lose: Wording(
             "{event} was acknowledged before it was handled (auto-ack), and consumer {consumer} died",
             "manual acknowledgement (auto_ack=False), with a dead-letter exchange for what reaches the delivery-limit",
         ),
     },
 )
-SINGLE = attrs.evolve(
-    WORDS,
-    no_order="",
-    told={
-        **WORDS.told,
+SINGLE = WORDS.but(
+    {
         Fail: passed_unless(
             "prefetch=1, on a classic queue or with a delivery-limit: a single consumer runs what is "
             "in its buffer first"
         ),
-        Overtake: Told(
-            "queue {partition} was read late: {over} of other queues went before {event}",
-            "one routing key for events that depend on each other; nothing orders two queues",
-        ),
+        Overtake: DEFAULT[Overtake],
     },
+    no_order="",
 )
-LIMITED = Told(
+LIMITED = Wording(
     "{event} exceeded the delivery-limit before it had any effect, and there is no dead-letter exchange: it was "
     "dropped",
     "a dead-letter exchange (dead_letter_exchange=True), or a higher delivery-limit",
 )
-EXPIRED = Told(
+EXPIRED = Wording(
     "{event} waited longer than the message TTL, or the queue was longer than its limit (drop-head), and there is no "
     "dead-letter exchange: it was dropped",
     "a dead-letter exchange (dead_letter_exchange=True); no x-message-ttl and x-max-length (message_ttl=None, "
     "max_length=None), or overflow reject-publish",
 )
-LIMITED_OR_EXPIRED = Told(
+LIMITED_OR_EXPIRED = Wording(
     "{event} exceeded the delivery-limit, the message TTL or the length of the queue before it had any effect, and "
     "there is no dead-letter exchange: it was dropped",
     EXPIRED.ruled_out_by,
@@ -171,12 +167,12 @@ class RabbitMQ(Settings):
     )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         words = SINGLE if self._ordered else WORDS
         if self.auto_ack or not (self._limited or self._expires):
             return words
         limited = LIMITED_OR_EXPIRED if self._expires else LIMITED
-        return attrs.evolve(words, told={**words.told, Lose: limited if self._limited else EXPIRED})
+        return words.but({Lose: limited if self._limited else EXPIRED})
 
     @property
     def _expires(self) -> bool:

@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_murmur3
@@ -33,43 +33,35 @@ WORDS = Words(
     lane="partition",
     lanes="partition",
     unit="partition",
+    topic="super stream",
+    routed_by="routing key",
     place="partition {partition}, offset {offset}",
-    told={
-        Duplicate: Told(
+    faults={
+        Duplicate: Wording(
             "the consumer ran its handler again for {record}", f"a handler that does not retry. {IDEMPOTENT}"
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "consumer {consumer} restarted before it had stored the offset of {event}: {again} came again",
             f"no setting: what is behind the stored offset comes again; store_offset_every=1 makes it one message. "
             f"{IDEMPOTENT}",
         ),
-        DeadLetter: Told(
-            "{record} failed before it had any effect; the application set it aside and went on{back}",
-            "a handler that stops at a message it cannot handle (dead_letters=False)",
-        ),
-        Rehash: Told(
-            "the super stream grew from {count} to {to} partitions: {event} of key {key} went to partition "
-            "{home}{backlog}{lag}",
+        Rehash: DEFAULT[Rehash].unless(
             "a number of partitions that never changes",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "the message of {at} was not confirmed and was published again behind {over}",
             "a named producer with publishing ids (named_producer=True), or waiting for each confirm",
         ),
-        Overtake: Told(
-            "partition {partition} was read late: {over} of other partitions went before {event}",
-            "one routing key for events that depend on each other; nothing orders two partitions",
-        ),
-        Resend: Told(
+        Resend: Wording(
             "the confirm for {at} was lost and it was published again: {record} is another message",
             "a named producer with publishing ids (named_producer=True): the broker drops what it has",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "the connection of consumer {old} was lost: consumer {new} became active and read from the stored offset, "
             "while consumer {old} still ran {held}",
             "no setting. Compare a version in the transaction of the effect",
         ),
-        Lose: Told(
+        Lose: Wording(
             "the stored offset was lost and the consumer started at `next`: {record} was passed over",
             "an offset specification of `first` where none is stored (start_at_latest=False)",
         ),
@@ -105,7 +97,10 @@ class RabbitMQStream(Settings):
         "rabbitmq.com/docs: streams, stream-effectively-once-processing",
         "github.com/rabbitmq/rabbitmq-stream-java-client: HashUtils",
     )
-    words: ClassVar[Words] = WORDS
+
+    @property
+    def words(self) -> Words:
+        return WORDS
 
     def impossible(self) -> Reasons:
         no: Reasons = {}

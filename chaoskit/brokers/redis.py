@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import WHERE_THE_APPLICATION_DOES, Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
@@ -33,38 +33,38 @@ STREAM = Words(
     dead="to the dead-letter stream",
     put_back="added",
     no_order="The consumers of a group compete: entries are handed out in order, and finished in any order.",
-    told={
+    faults={
         Fail: passed_unless("a consumer that tries its own pending entries again before it reads new ones"),
-        Duplicate: Told(
+        Duplicate: Wording(
             "consumer {consumer} read {event} again from its pending entries (XREADGROUP … 0)",
             f"no setting: what was not acknowledged (XACK) stays pending. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "{event} was not acknowledged and stayed pending: it was claimed (XAUTOCLAIM) and came again{after}",
             f"no setting: nobody but the application decides when it claims. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{event} used up its attempts before it had any effect; the application moved it to a dead-letter "
             "stream{back}",
             "nobody who adds dead letters again (dead_letters=False)",
         ),
-        Overtake: Told(
-            "consumer {consumer} was slow with {event}: others finished {over} first",
+        Overtake: Wording(
+            SLOW,
             "consumers=1 in the group, where only a failed attempt is overtaken",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "XADD of {at} failed at first, and the retry was added behind {over}",
             "waiting for each XADD before the next (pipelined_adds=1)",
         ),
-        Resend: Told(
+        Resend: Wording(
             "the answer to XADD of {at} was lost and it was added again: an entry with another ID",
             f"explicit IDs: Redis refuses one that it has. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "consumer {new} claimed {held} while consumer {old} still worked; a late XACK is not refused",
             "a min-idle-time that is longer than any run of the handler; a version compared in the transaction",
         ),
-        Lose: Told(
+        Lose: Wording(
             "{event} was trimmed (MAXLEN, XTRIM) before it was read, or read with NOACK by a consumer that died",
             "no trimming below what is pending (trims=False), and XACK after the handler (noack=False)",
         ),
@@ -77,39 +77,39 @@ LIST = Words(
     dead="to the dead-letter list",
     put_back="pushed",
     no_order="The workers of a list compete: elements are popped in order, and finished in any order.",
-    told={
+    faults={
         Fail: passed_unless("a worker that tries again before it pops the next"),
-        Duplicate: Told(
+        Duplicate: Wording(
             "{event} was moved back from the processing list and popped again",
             f"no setting: what is in the processing list is pushed back. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "worker {consumer} died before LREM: {event} was moved back from the processing list and popped "
             "again{after}",
             f"no setting of the reliable pattern. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{event} used up its attempts before it had any effect; the application moved it to another list{back}",
             "nobody who pushes dead letters again (dead_letters=False)",
         ),
-        Overtake: Told(
-            "worker {consumer} was slow with {event}: others finished {over} first",
+        Overtake: Wording(
+            SLOW,
             "workers=1, where only a failed attempt is overtaken",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "LPUSH of {at} failed at first, and the retry was pushed behind {over}",
             "waiting for each LPUSH before the next (pipelined_pushes=1)",
         ),
-        Resend: Told(
+        Resend: Wording(
             "the answer to LPUSH of {at} was lost and it was pushed again",
             f"no setting: a list has no ids. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "the recovery moved {held} back from the processing list while worker {old} still worked: worker {new} "
             "popped the same",
             "a recovery that waits longer than any run of the handler; a version compared in the transaction",
         ),
-        Lose: Told(
+        Lose: Wording(
             "worker {consumer} popped {event} and died: without a processing list it is gone",
             "the reliable pattern, LMOVE to a processing list (reliable=True)",
         ),
@@ -141,7 +141,10 @@ class RedisStreams(Settings):
         "redis.io/docs/latest/commands: xreadgroup, xclaim, xautoclaim, xadd, xtrim",
         "github.com/redis/redis: t_stream.c (xackCommand)",
     )
-    words: ClassVar[Words] = STREAM
+
+    @property
+    def words(self) -> Words:
+        return STREAM
 
     def rules(self) -> QueueRules:
         return QueueRules(
@@ -226,7 +229,10 @@ class RedisList(Settings):
         "An element has no id and no count: it is its payload.",
     )
     sources: ClassVar[tuple[str, ...]] = ("redis.io/docs/latest/commands: lmove (pattern: reliable queue), rpoplpush",)
-    words: ClassVar[Words] = LIST
+
+    @property
+    def words(self) -> Words:
+        return LIST
 
     def rules(self) -> QueueRules:
         return QueueRules(

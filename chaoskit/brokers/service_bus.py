@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
@@ -35,63 +35,61 @@ PLAIN = Words(
     dead="to the dead-letter subqueue",
     put_back="sent",
     no_order="Without sessions receivers compete: messages are handed out about in order, and finished in any order.",
-    told={
+    faults={
         Fail: passed_unless("sessions (sessions=True), in which an abandoned message comes again next"),
-        Duplicate: Told(
+        Duplicate: Wording(
             "{event} was abandoned, or its lock was lost, and it came again at once", f"no setting. {IDEMPOTENT}"
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "the lock of {event} expired before it was completed: it came again near the front{after}",
             f"no setting: a longer lock duration, or its renewal, makes it rarer. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue{back}",
             "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
         ),
-        Overtake: Told(
-            "receiver {consumer} was slow with {event}: others finished {over} first",
+        Overtake: Wording(
+            SLOW,
             "sessions (sessions=True), with one session for what depends on each other",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "sending {at} failed at first, and the retry landed behind {over}, sent at the same time",
             "awaiting each send before the next (concurrent_sends=1), or a transaction",
         ),
-        Resend: Told(
+        Resend: Wording(
             "{at} was sent again{window}: a message with another SequenceNumber",
             f"duplicate detection (duplicate_detection=True), for what is sent again within its window. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "the lock expired while receiver {old} still worked: {held} came to receiver {new}, and receiver {old} "
             "finished nevertheless; its complete was refused (lock lost)",
             "lock renewal while the handler works; a version compared in the same transaction as the effect",
         ),
-        Lose: Told(
+        Lose: Wording(
             "{event} was received in ReceiveAndDelete mode, and receiver {consumer} died",
             'receive_mode="peek_lock", which is the default',
         ),
     },
 )
-SESSIONS = attrs.evolve(
-    PLAIN,
-    lanes="key",
-    lane="session",
-    no_order="",
-    told={
-        **PLAIN.told,
-        Redeliver: Told(
+SESSIONS = PLAIN.but(
+    {
+        Redeliver: Wording(
             "the session lock was lost before {event} was completed: {again} came again, in order",
             f"no setting: what a session had not completed comes again. {IDEMPOTENT}",
         ),
-        Overtake: Told(
+        Overtake: Wording(
             "the session of {event} was accepted late: {over} of other sessions went first",
             "one session for events that depend on each other; nothing orders two sessions",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue; its "
             "session went on{back}",
             "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
         ),
     },
+    lanes="key",
+    lane="session",
+    no_order="",
 )
 
 
@@ -145,12 +143,11 @@ class ServiceBus(Settings):
         )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         words = SESSIONS if self.sessions else PLAIN
         window = " when the duplicate detection window had passed" if self.duplicate_detection else ""
-        resend = words.told[Resend]
-        told = Told(resend.happened.replace("{window}", window), resend.ruled_out_by)
-        return attrs.evolve(words, told={**words.told, Resend: told})
+        resend = words.of(Resend)
+        return words.but({Resend: Wording(resend.happened.replace("{window}", window), resend.ruled_out_by)})
 
     def impossible(self) -> Reasons:
         no = delivered_once(self.max_delivery_count, "max_delivery_count")

@@ -16,7 +16,7 @@ from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, without_effect
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.sqs_rules import fifo_rules, standard_rules
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import Fields, Loses, QueueSettings
 from chaoskit.models.queue.policy import Leasing
@@ -46,34 +46,34 @@ _NO_ORDER = (
 
 STANDARD = Words(
     no_order="A standard queue promises no order, not even between messages of one key.",
-    told={
+    faults={
         Fail: passed_unless(""),
-        Duplicate: Told(
+        Duplicate: Wording(
             "SQS delivered {event} twice in a row: a standard queue may deliver a message more than once",
             f"no setting of a standard queue. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "the visibility timeout of {event} expired before it was deleted: {again} came again{after}",
             f"no setting: a longer VisibilityTimeout makes it rarer. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{event} exceeded maxReceiveCount before it had any effect and went to the dead-letter queue{back}",
             "no redrive (StartMessageMoveTask) of messages whose successors were handled; or a handler that drops or "
             "holds back what is out of order (compare `seq`)",
         ),
-        Overtake: Told("SQS handed out {over} before {event}", _NO_ORDER),
-        BatchSwap: Told("sending {at} failed at first, and the retry arrived after {over}", _NO_ORDER),
-        Resend: Told(
+        Overtake: Wording("SQS handed out {over} before {event}", _NO_ORDER),
+        BatchSwap: DEFAULT[BatchSwap].unless(_NO_ORDER),
+        Resend: Wording(
             "the producer got no answer for {at} and sent it again: a message with another MessageId",
             f"a FIFO queue drops a retry within 5 minutes; a standard queue does not. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "the visibility timeout expired while consumer {old} still worked: {held} came to consumer {new}, and "
             "consumer {old} finished nevertheless",
             "ChangeMessageVisibility while the handler works (a heartbeat), and a version that is compared in the same "
             "transaction as the effect",
         ),
-        Lose: Told(
+        Lose: Wording(
             "{event} was not received within MessageRetentionPeriod: it is gone",
             "a longer MessageRetentionPeriod (up to 14 days) or an alarm on ApproximateAgeOfOldestMessage",
         ),
@@ -83,50 +83,50 @@ STANDARD = Words(
 FIFO = Words(
     lanes="key",
     lane="group",
-    told={
-        **STANDARD.told,
+    faults={
+        **STANDARD.faults,
         Fail: passed_unless(
             "a consumer that stops at a failed message and gives back the rest of its receive (skips_failed=False)"
         ),
-        Duplicate: Told(
+        Duplicate: Wording(
             "the visibility timeout of {event} expired before it was deleted: it came again at once",
             f"no setting: at least once. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        Redeliver: Wording(
             "the visibility timeout of a receive expired before {event} was deleted: {again} came again, in order",
             f"max_number_of_messages=1 brings back one message only. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "{event} exceeded maxReceiveCount before it had any effect and went to the dead-letter queue; its group "
             "went on{back}",
             "no dead-letter queue on a FIFO queue (max_receive_count=None): AWS says so where the order must be exact",
         ),
-        Overtake: Told(
+        Overtake: Wording(
             "the group of {event} was received late: {over} of other groups went first",
             "one MessageGroupId for events that depend on each other; SQS orders nothing between groups",
         ),
-        BatchSwap: Told(
+        BatchSwap: Wording(
             "the entry of {at} in a SendMessageBatch failed, and was sent again after {over}",
             "one message a request (send_batch=1), or sending the rest of a group again, too",
         ),
-        Resend: Told(
+        Resend: Wording(
             "the producer sent {at} again more than 5 minutes later: outside of the deduplication interval it is "
             "another message",
             f"retries within 5 minutes carry the same MessageDeduplicationId and are dropped. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "the visibility timeout expired while consumer {old} still worked: {held} came to consumer {new}, and "
             "consumer {old} finished nevertheless",
             "ChangeMessageVisibility while the handler works (a heartbeat), and stopping when it fails",
         ),
-        Lose: Told(
+        Lose: Wording(
             "{event} has the body of an earlier message, sent within 5 minutes: content-based deduplication dropped it",
             "a MessageDeduplicationId of its own for each message (content_based_deduplication=False)",
         ),
     },
 )
 
-SENT_AGAIN = Told(
+SENT_AGAIN = Wording(
     "{event} exceeded maxReceiveCount before it had any effect, and somebody sent it again from the dead-letter queue "
     "within 5 minutes, with the same MessageDeduplicationId: the queue dropped it",
     'redrive by StartMessageMoveTask (redrive="move_task"), which is exempt from deduplication; or a '
@@ -165,7 +165,10 @@ class SqsStandard(Settings):
         "No deduplication: what the producer sends again is another message.",
     )
     sources: ClassVar[tuple[str, ...]] = SOURCES
-    words: ClassVar[Words] = STANDARD
+
+    @property
+    def words(self) -> Words:
+        return STANDARD
 
     def rules(self) -> QueueRules:
         lost = "retention_exceeded=True" if self.retention_exceeded else None
@@ -252,12 +255,10 @@ class SqsFifo(Settings):
     sources: ClassVar[tuple[str, ...]] = SOURCES
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
-        causes = [_FIFO_LOSSES[name] for name in self.lossy()] or [FIFO.told[Lose]]
+    def words(self) -> Words:
+        causes = [_FIFO_LOSSES[name] for name in self.lossy()] or [FIFO.faults[Lose]]
         how = "; or ".join(cause.happened for cause in causes)
-        return attrs.evolve(
-            FIFO, told={**FIFO.told, Lose: Told(how, "; ".join(cause.ruled_out_by for cause in causes))}
-        )
+        return FIFO.but({Lose: Wording(how, "; ".join(cause.ruled_out_by for cause in causes))})
 
     def __attrs_post_init__(self) -> None:
         for name, value in (("max_number_of_messages", self.max_number_of_messages), ("send_batch", self.send_batch)):
@@ -305,9 +306,9 @@ class SqsFifo(Settings):
 
 
 _FIFO_LOSSES = {
-    "content_based_deduplication": FIFO.told[Lose],
+    "content_based_deduplication": FIFO.faults[Lose],
     "redrive": SENT_AGAIN,
-    "retention_exceeded": STANDARD.told[Lose],
+    "retention_exceeded": STANDARD.faults[Lose],
 }
 """How a FIFO queue loses a message, by the setting that makes it so."""
 
@@ -432,13 +433,13 @@ class SnsSqs(Settings):
         return attrs.evolve(rules, receive=self.max_number_of_messages)
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         words = FIFO if self.fifo else STANDARD
-        filtered = Told(
+        filtered = Wording(
             "the filter policy of the subscription dropped {event}",
             "a subscription without a filter policy (filter_policy=False)",
         )
-        return attrs.evolve(words, told={**words.told, Lose: filtered})
+        return words.but({Lose: filtered})
 
     def impossible(self) -> Reasons:
         if self.fifo:
@@ -467,25 +468,22 @@ class SnsSqs(Settings):
         return standard_queue(self.queue, self.consumers, self.max_receive_count)
 
 
-LAMBDA_STANDARD = attrs.evolve(
-    STANDARD,
-    restarts="function {consumer} fails",
-    whole_batch="report_batch_item_failures=True (ReportBatchItemFailures), with a function that returns which "
-    "messages failed, brings back only those. Else what had succeeded is handled a second time",
-    told={
-        **STANDARD.told,
-        Redeliver: Told(
+LAMBDA_STANDARD = STANDARD.but(
+    {
+        Redeliver: Wording(
             "the function failed at {event}: {again} came back when the visibility timeout of the batch had "
             "expired{after}",
             f"report_batch_item_failures=True brings back only what is reported. {IDEMPOTENT}",
-        ),
+        )
     },
+    restarts="function {consumer} fails",
+    whole_batch="report_batch_item_failures=True (ReportBatchItemFailures), with a function that returns which "
+    "messages failed, brings back only those. Else what had succeeded is handled a second time",
 )
-LAMBDA_FIFO = attrs.evolve(
-    FIFO,
+LAMBDA_FIFO = FIFO.but(
+    {Redeliver: LAMBDA_STANDARD.faults[Redeliver], Lose: STANDARD.faults[Lose]},
     restarts="function {consumer} fails",
     whole_batch=LAMBDA_STANDARD.whole_batch,
-    told={**FIFO.told, Redeliver: LAMBDA_STANDARD.told[Redeliver], Lose: STANDARD.told[Lose]},
 )
 
 
@@ -537,7 +535,7 @@ class LambdaSqs(Settings):
         )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         return LAMBDA_FIFO if self.fifo else LAMBDA_STANDARD
 
     def impossible(self) -> Reasons:

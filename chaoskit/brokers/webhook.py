@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
@@ -36,32 +36,32 @@ WORDS = Words(
     dead="to the failed deliveries",
     put_back="resent by hand",
     no_order="Webhooks promise no order, not even for one object.",
-    told={
+    faults={
         Fail: passed_unless(""),
-        Duplicate: Told("the provider sent {event} twice in a row", f"no setting. {IDEMPOTENT}"),
-        Redeliver: Told(
+        Duplicate: Wording("the provider sent {event} twice in a row", f"no setting. {IDEMPOTENT}"),
+        Redeliver: Wording(
             "the handler had done its work on {event}, but the provider got no 2xx in time (a crash, a slow answer): "
             "it was sent again{after}",
             f"no setting: retries go on for 3 days. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        DeadLetter: Wording(
             "the endpoint failed before {event} had any effect, until the retries were used up{back}",
             "nobody who resends (gives_up=False), or a handler that fetches the present state instead of trusting "
             "order",
         ),
-        Overtake: Told(
+        Overtake: Wording(
             "{event} arrived after {over}: the provider keeps no order between its requests",
             "no setting. Fetch the present state of the object, or compare its version and drop what is older",
         ),
-        Resend: Told(
+        Resend: Wording(
             "the provider made a second event of the same change as {at}",
             "no setting. Identify a change by its object and type, not by the id of the delivery",
         ),
-        Zombie: Told(
+        Zombie: Wording(
             "{held} timed out at the provider and was sent again while the first request still ran",
             "answering at once and working later; a version compared in the same transaction as the effect",
         ),
-        Lose: Told(
+        Lose: Wording(
             "the endpoint was down for more than 3 days: {event} was given up",
             "listing events from the API after an outage (gives_up=False)",
         ),
@@ -92,7 +92,10 @@ class Webhook(Settings):
         "docs.stripe.com/webhooks",
         "github.com/stripe/stripe-cli/issues/418; stripe-python _webhook.py",
     )
-    words: ClassVar[Words] = WORDS
+
+    @property
+    def words(self) -> Words:
+        return WORDS
 
     def rules(self) -> QueueRules:
         return QueueRules(
