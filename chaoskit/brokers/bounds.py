@@ -16,36 +16,25 @@ from chaoskit.models.queue.policy import Leasing
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.traces.queue.state import QueueState, refuse
 from chaoskit.traces.tokens import Batch, Receive, deliveries
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
-    faults={
-        Fail: passed_unless("a broker that keeps the order"),
-        Duplicate: Wording("{event} came twice in a row", f"a broker that delivers once. {IDEMPOTENT}"),
-        Redeliver: Wording("{event} came again{after}", f"a broker that delivers once. {IDEMPOTENT}"),
-        DeadLetter: Wording(
+    wordings={
+        faults.Fail: passed_unless("a broker that keeps the order"),
+        faults.Duplicate: Wording("{event} came twice in a row", f"a broker that delivers once. {IDEMPOTENT}"),
+        faults.Redeliver: Wording("{event} came again{after}", f"a broker that delivers once. {IDEMPOTENT}"),
+        faults.DeadLetter: Wording(
             "{event} was set aside before it had any effect{back}", "nobody who puts dead letters back"
         ),
-        Overtake: Wording("{over} came before {event}", "a broker that keeps the order"),
-        Resend: Wording("{at} was sent twice", f"a broker that deduplicates. {IDEMPOTENT}"),
-        Zombie: Wording(
+        faults.Overtake: Wording("{over} came before {event}", "a broker that keeps the order"),
+        faults.Resend: Wording("{at} was sent twice", f"a broker that deduplicates. {IDEMPOTENT}"),
+        faults.Zombie: Wording(
             "consumer {old} was taken for dead and ran {held} nevertheless, as did consumer {new}",
             "fencing: a version that is compared in the same transaction as the effect",
         ),
-        Lose: Wording("{event} was lost", "a broker that keeps what was not handled"),
+        faults.Lose: Wording("{event} was lost", "a broker that keeps what was not handled"),
     },
     no_order="No order is promised.",
 )
@@ -74,7 +63,18 @@ class InOrder(Settings):
         why = Impossible(
             "each message comes once, in order", hint="another broker, such as Anything(), makes it possible"
         )
-        kinds = (Duplicate, Redeliver, DeadLetter, Rehash, BatchSwap, Overtake, Resend, Zombie, Fail, Lose)
+        kinds = (
+            faults.Duplicate,
+            faults.Redeliver,
+            faults.DeadLetter,
+            faults.Rehash,
+            faults.BatchSwap,
+            faults.Overtake,
+            faults.Resend,
+            faults.Zombie,
+            faults.Fail,
+            faults.Lose,
+        )
         return dict.fromkeys(kinds, why)
 
     def stages(self) -> QueueSettings:
@@ -99,7 +99,7 @@ class Anything(Settings):
         return QueueRules(broker="Anything", delivers=_anything, dead="any", loses="anything", send_window=None)
 
     def impossible(self) -> Reasons:
-        return {Rehash: Impossible("there are no partitions", hint="Overtake makes the same orders")}
+        return {faults.Rehash: Impossible("there are no partitions", hint="Overtake makes the same orders")}
 
     def stages(self) -> QueueSettings:
         lends = Leasing(self.consumers, in_order=False, gives_up="dead")

@@ -15,20 +15,9 @@ from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
 from chaoskit.models.turns import retries_of
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
+from chaoskit.values.faults import FaultKind
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
@@ -38,35 +27,37 @@ WORDS = Words(
     set_aside="it went {dead}",
     put_back="published",
     no_order="Celery promises no order: workers prefetch tasks and finish them in any order.",
-    faults={
-        Fail: passed_unless(""),
-        Duplicate: Wording("{event} was restored to the head of the queue and ran again", f"no setting. {IDEMPOTENT}"),
-        Redeliver: Wording(
+    wordings={
+        faults.Fail: passed_unless(""),
+        faults.Duplicate: Wording(
+            "{event} was restored to the head of the queue and ran again", f"no setting. {IDEMPOTENT}"
+        ),
+        faults.Redeliver: Wording(
             "{event} was not acknowledged within visibility_timeout and was restored to the queue: it ran again{after}",
             f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "{event} failed before it had any effect and called retry(countdown=…); its successors went on{back}",
             "a task without retry (retries=False), or one that waits for its turn (compare `seq`)",
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             "worker process {consumer} was slow with {event}: others finished {over} first",
             "one worker with concurrency 1 (concurrency=1), where only a failed attempt is overtaken, or "
             "a queue and a worker for what depends on each other",
         ),
-        BatchSwap: Wording(
+        faults.BatchSwap: Wording(
             "publishing {at} failed at first, and the retry arrived after {over}", "a single publisher that waits"
         ),
-        Resend: Wording(
+        faults.Resend: Wording(
             "publishing {at} was retried although it had arrived: a second message with the same task id",
             f"no setting: apply_async(retry=True) is the default. {IDEMPOTENT}",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "visibility_timeout passed while worker {old} still worked: {held} came to worker {new}, too, with "
             "redelivered=True",
             "a visibility_timeout that is longer than any task; acks_late=False",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "{event} was acknowledged before it ran, and worker {consumer} was killed: it never ran",
             "acks_late=True with reject_on_worker_lost=True, and an idempotent task",
         ),
@@ -87,12 +78,12 @@ WAITS = Wording(
 )
 
 AMQP: dict[FaultKind, Wording] = {
-    Duplicate: Wording("{event} was requeued and ran again before anything newer", f"no setting. {IDEMPOTENT}"),
-    Redeliver: Wording(
+    faults.Duplicate: Wording("{event} was requeued and ran again before anything newer", f"no setting. {IDEMPOTENT}"),
+    faults.Redeliver: Wording(
         "worker {consumer} lost its connection before {event} was acknowledged: {again} came again{after}",
         f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}",
     ),
-    Zombie: Wording(
+    faults.Zombie: Wording(
         "worker {old} lost its connection, or held a task longer than RabbitMQ's consumer_timeout (30 minutes), and "
         "worked on: {held} came to worker {new}, too",
         "tasks that are shorter than consumer_timeout; worker_cancel_long_running_tasks_on_connection_loss; "
@@ -102,15 +93,15 @@ AMQP: dict[FaultKind, Wording] = {
 """What differs on RabbitMQ."""
 
 SQS: dict[FaultKind, Wording] = {
-    Duplicate: Wording("SQS delivered {event} twice in a row", f"no setting of a standard queue. {IDEMPOTENT}"),
-    Redeliver: Wording(
+    faults.Duplicate: Wording("SQS delivered {event} twice in a row", f"no setting of a standard queue. {IDEMPOTENT}"),
+    faults.Redeliver: Wording(
         "{event} was not deleted within visibility_timeout, or SQS delivered it again anyhow: it ran again{after}",
         f"no setting of a standard queue, which delivers at least once, also with acks_late=False. {IDEMPOTENT}",
     ),
-    Overtake: Wording(
+    faults.Overtake: Wording(
         "{event} was handed out, or finished, later: {over} went first", "no setting: a standard queue has no order"
     ),
-    Zombie: Wording(
+    faults.Zombie: Wording(
         "SQS delivered what worker {old} still worked on: {held} came to worker {new}, too",
         "a visibility_timeout that is longer than any task makes it rarer; a version compared in the transaction",
     ),
@@ -177,8 +168,8 @@ class Celery(Settings):
     def words(self) -> Words:
         words = WORDS.but(_BY_TRANSPORT[self.transport])
         if self.acks_late:
-            return words.but({Lose: LATE})
-        return words.but({Zombie: WAITS}) if self._waits_long and self.transport == "redis" else words
+            return words.but({faults.Lose: LATE})
+        return words.but({faults.Zombie: WAITS}) if self._waits_long and self.transport == "redis" else words
 
     @property
     def _waits_long(self) -> bool:
@@ -217,13 +208,13 @@ class Celery(Settings):
         )
 
     def impossible(self) -> Reasons:
-        no: Reasons = {Rehash: Impossible("a queue has no partitions")}
+        no: Reasons = {faults.Rehash: Impossible("a queue has no partitions")}
         if self.concurrency == 1 and self.transport != "sqs":
-            no[Overtake] = Impossible("one worker process runs the tasks in order", {"concurrency": 2})
+            no[faults.Overtake] = Impossible("one worker process runs the tasks in order", {"concurrency": 2})
         if not self.retries:
-            no[DeadLetter] = Impossible("no task calls retry()", {"retries": True})
+            no[faults.DeadLetter] = Impossible("no task calls retry()", {"retries": True})
         if not self.loses:
-            no[Lose] = Impossible(
+            no[faults.Lose] = Impossible(
                 "a task whose process is killed goes back to the queue",
                 {"reject_on_worker_lost": False, "acks_late": False},
                 "{reject_on_worker_lost} or {acks_late} makes it possible",
@@ -232,9 +223,9 @@ class Celery(Settings):
             waits = " (and with a countdown longer than visibility_timeout two workers run it)"
             hint = "{} makes it possible" + (waits if self.transport == "redis" else "")
             never = Impossible("a task is acknowledged before it runs", {"acks_late": True}, hint)
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
+            no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)
         if self._waits_long:
-            no.pop(Zombie, None)
+            no.pop(faults.Zombie, None)
         return no
 
     def stages(self) -> QueueSettings:

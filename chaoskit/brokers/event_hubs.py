@@ -17,17 +17,7 @@ from chaoskit.models.producer import Producer
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.producer import slots
 from chaoskit.traces.log.rules import LogRules
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
+from chaoskit.values import faults
 
 WORDS = Words(
     lane="partition",
@@ -37,32 +27,32 @@ WORDS = Words(
     routed_by="partition key",
     place="partition {partition}, sequence number {offset}",
     restarts="processor {consumer} restarts",
-    faults={
-        Duplicate: Wording("the event handler retried {record} itself", f"a handler that does not retry. {IDEMPOTENT}"),
-        Redeliver: Wording(
+    wordings={
+        faults.Duplicate: Wording(
+            "the event handler retried {record} itself", f"a handler that does not retry. {IDEMPOTENT}"
+        ),
+        faults.Redeliver: Wording(
             "processor {consumer} restarted before the checkpoint behind {event}: {again} came again",
             f"no setting: what was not checkpointed comes again; checkpoint_every=1 makes it one event. {IDEMPOTENT}",
         ),
-        DeadLetter: DEFAULT[DeadLetter].unless(
-            "a handler that stops at an event it cannot handle (dead_letters=False)",
+        faults.DeadLetter: DEFAULT[faults.DeadLetter].unless(
+            "a handler that stops at an event it cannot handle (dead_letters=False)"
         ),
-        Rehash: DEFAULT[Rehash].unless(
-            "a partition count that never changes (partitions_added=False)",
-        ),
-        BatchSwap: Wording(
+        faults.Rehash: DEFAULT[faults.Rehash].unless("a partition count that never changes (partitions_added=False)"),
+        faults.BatchSwap: Wording(
             "sending {at} failed at first, and the retry landed behind {over}, sent at the same time",
             "awaiting each send before the next of the key (outstanding_sends=1)",
         ),
-        Resend: Wording(
+        faults.Resend: Wording(
             "the producer got no answer for {at} and sent it again: {record} is another event in the hub",
             f"no setting: Event Hubs does not deduplicate. {IDEMPOTENT}",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "processor {new} claimed the ownership of processor {old} and read from the checkpoint, while processor "
             "{old} still dispatched {held}, which it had read",
             "no setting: whenever processors join or leave. Compare a version in the transaction of the effect",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "the checkpoint was lost and the reader started at the latest event: {record} was passed over",
             "a default starting position at the earliest event (start_at_latest=False)",
         ),
@@ -108,17 +98,17 @@ class EventHubs(Settings):
     def impossible(self) -> Reasons:
         no: Reasons = {}
         if self.outstanding_sends == 1:
-            no[BatchSwap] = Impossible("each send is awaited before the next", {"outstanding_sends": 5})
+            no[faults.BatchSwap] = Impossible("each send is awaited before the next", {"outstanding_sends": 5})
         if not self.partitions_added:
-            no[Rehash] = Impossible("the partition count is fixed", {"partitions_added": True})
+            no[faults.Rehash] = Impossible("the partition count is fixed", {"partitions_added": True})
         if self.partitions == 1:
-            no[Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
+            no[faults.Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
         if not self.dead_letters:
-            no[DeadLetter] = Impossible(
+            no[faults.DeadLetter] = Impossible(
                 "Event Hubs sets nothing aside", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES
             )
         if not self.start_at_latest:
-            no[Lose] = Impossible(
+            no[faults.Lose] = Impossible(
                 "a reader without a checkpoint starts at the earliest event", {"start_at_latest": True}
             )
         return no

@@ -19,21 +19,10 @@ from chaoskit.models.stored import Growth
 from chaoskit.traces.queue.capacity import EVERYBODY, unsettled_at
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.traces.queue.state import QueueState
+from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
+from chaoskit.values.faults import FaultKind
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
@@ -43,50 +32,50 @@ WORDS = Words(
     dead="to the dead letters",
     put_back="published",
     no_order="The subscribers of one consumer compete: messages are handed out in order, and finished in any order.",
-    faults={
-        Fail: passed_unless("max_ack_pending=1"),
-        Duplicate: Wording(
+    wordings={
+        faults.Fail: passed_unless("max_ack_pending=1"),
+        faults.Duplicate: Wording(
             "{event} was nak'ed or not acknowledged, and came again before anything new", f"no setting. {IDEMPOTENT}"
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "the ack wait of {event} ran out: it came again{after}",
             f"no setting: what is not acknowledged within ack_wait comes again; max_ack_pending=1 keeps the order. "
             f"{IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "{event} reached max_deliver before it had any effect, and the application kept it{back}",
             "nobody who publishes it again (dead_letters=False): JetStream itself only sends an advisory",
         ),
-        Rehash: Wording(
+        faults.Rehash: Wording(
             "the partition() transform grew from {count} to {to}: {event} of key {key} went to partition "
             "{home}{backlog}",
             "a subject mapping that never changes while there is a backlog",
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             SLOW,
             "max_ack_pending=1; or consumers=1, where only a failed attempt is overtaken",
         ),
-        BatchSwap: Wording(
+        faults.BatchSwap: Wording(
             "the publish ack of {at} did not come and it was published again behind {over}",
             "waiting for each publish ack (publish_async_max_pending=1), or Nats-Expected-Last-Sequence",
         ),
-        Resend: Wording(
+        faults.Resend: Wording(
             "{at} was published again outside of the duplicate window: another message in the stream",
             f"retries within the duplicate window, with the same Nats-Msg-Id. {IDEMPOTENT}",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "the ack wait ran out while subscriber {old} still worked: {held} came to subscriber {new}, and a late ack "
             "of subscriber {old} is accepted",
             "in-progress acks (+WPI) while the handler works; a version compared in the transaction",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "{event} reached max_deliver before it had any effect and was dropped from the consumer: only an "
             "advisory tells",
             "max_deliver=-1, which is the default",
         ),
     },
 )
-SERIAL = WORDS.but({Overtake: DEFAULT[Overtake]}, no_order="")
+SERIAL = WORDS.but({faults.Overtake: DEFAULT[faults.Overtake]}, no_order="")
 UNNAMED = Wording(
     "{at} was published again without a Nats-Msg-Id: another message in the stream",
     f"a Nats-Msg-Id for each message, and retries within the duplicate window (msg_ids=True). {IDEMPOTENT}",
@@ -161,11 +150,11 @@ class JetStream(Settings):
 
     @property
     def words(self) -> Words:
-        own: dict[FaultKind, Wording] = {} if self.msg_ids else {Resend: UNNAMED}
+        own: dict[FaultKind, Wording] = {} if self.msg_ids else {faults.Resend: UNNAMED}
         if self.ack_policy == "none":
-            own[Lose] = UNACKED
+            own[faults.Lose] = UNACKED
         elif self._limited:
-            own[Lose] = LIMITS_OR_MAX_DELIVER if self._drops else LIMITS
+            own[faults.Lose] = LIMITS_OR_MAX_DELIVER if self._drops else LIMITS
         return (SERIAL if self._serial else WORDS).but(own)
 
     @property
@@ -216,30 +205,32 @@ class JetStream(Settings):
     def impossible(self) -> Reasons:
         no = delivered_once(self.max_deliver, "max_deliver")
         if self.partitions == 1:
-            no[Rehash] = Impossible("one consumer takes every subject", {"partitions": 2}, OR_MORE)
+            no[faults.Rehash] = Impossible("one consumer takes every subject", {"partitions": 2}, OR_MORE)
         elif not self.growth:
-            no[Rehash] = Impossible("the partition() transform never changes (growth=False)", {"growth": True})
+            no[faults.Rehash] = Impossible("the partition() transform never changes (growth=False)", {"growth": True})
         if self._serial and self.partitions == 1:
-            no[Overtake] = Impossible(
+            no[faults.Overtake] = Impossible(
                 "one message at a time is handled in order",
                 {"consumers": 2, "max_ack_pending": 1000, "ack_policy": "explicit"},
             )
         if self.publish_async_max_pending == 1:
-            no[BatchSwap] = Impossible("each publish ack is awaited before the next", {"publish_async_max_pending": 2})
+            no[faults.BatchSwap] = Impossible(
+                "each publish ack is awaited before the next", {"publish_async_max_pending": 2}
+            )
         if not self.dead_letters:
-            no[DeadLetter] = Impossible(
+            no[faults.DeadLetter] = Impossible(
                 "JetStream has no dead letters",
                 {"dead_letters": True, "max_deliver": 5},
                 "{dead_letters} with {max_deliver}, where the application keeps them, makes it possible",
             )
         if self.ack_policy == "none":
             never = Impossible("without acks nothing comes again", {"ack_policy": "explicit"})
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
-            no[DeadLetter] = Impossible(
+            no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)
+            no[faults.DeadLetter] = Impossible(
                 "without acks nothing is given up", {"ack_policy": "explicit", "max_deliver": 5, "dead_letters": True}
             )
         elif not self._drops and not self._limited:
-            no[Lose] = Impossible(
+            no[faults.Lose] = Impossible(
                 "what is not acknowledged comes again",
                 {"max_deliver": 5, "ack_policy": "none", "max_age": 3600, "max_msgs": 1000},
                 "{max_deliver} without dead_letters, or {ack_policy}, makes it possible, and so do {max_age} and "

@@ -29,20 +29,9 @@ from chaoskit.traces.log.parallel import ParallelMachine
 from chaoskit.traces.log.producer import exact, resent, window
 from chaoskit.traces.log.rules import LogRules, Writes
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
@@ -52,48 +41,48 @@ WORDS = Words(
     place="partition {partition}, offset {offset}",
     dead="to the dead-letter topic",
     skipped="the consumer went on without it",
-    faults={
-        Duplicate: Wording(
+    wordings={
+        faults.Duplicate: Wording(
             "the consumer sought back after a failed commit and was handed {record} again",
             f"no Kafka setting: at-least-once delivery may show a record twice. {IDEMPOTENT}",
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "consumer {consumer} restarted before {first} was committed: {again} came again",
             "no Kafka setting: whatever was not committed when a consumer stops comes again. Committing after every "
             f"record (commit_every=1) makes the replay one record long. {IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "{record} used up its attempts before it had any effect and went to the dead-letter topic; its successors "
             "were committed{back}",
             'on_error="stop" lets the partition wait instead of going on without the record. Otherwise nobody may put '
             "dead letters back into the topic, or the handler has to drop or hold back what is out of order (compare "
             "`seq`)",
         ),
-        Rehash: DEFAULT[Rehash].unless(
+        faults.Rehash: DEFAULT[faults.Rehash].unless(
             "a partition count that never changes. To grow, drain the topic first, or move to a new topic; otherwise "
             "the handler has to notice stale events (compare `seq`)",
         ),
-        BatchSwap: Wording(
+        faults.BatchSwap: Wording(
             "the producer's batch with {at} failed{lost}, and its retry landed behind {over} in partition {partition}: "
             "offset {offset}",
             "enable.idempotence=true (idempotent_producer=True), or max.in.flight.requests.per.connection=1",
         ),
-        Overtake: DEFAULT[Overtake].unless(
+        faults.Overtake: DEFAULT[faults.Overtake].unless(
             "one key for events that depend on each other, so that they share a partition; Kafka orders nothing "
             "between partitions",
         ),
-        Resend: Wording(
+        faults.Resend: Wording(
             "the producer got no answer for {at} and sent it again: {again} came once more, from another offset",
             "enable.idempotence=true (idempotent_producer=True) for the retries of the client; what the application "
             "sends again only the handler can notice (remember event ids)",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "consumer {old} exceeded max.poll.interval.ms: its partitions went to consumer {new}, which read from the "
             "commit, while consumer {old} still ran {held}; its own commit was refused",
             "no Kafka setting: a longer max.poll.interval.ms makes it rarer. Fence the old owner (compare a version in "
             "the same transaction as the effect)",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "the offset behind {record} was committed before it was handled, and consumer {consumer} died: it is never "
             "delivered",
             "commits after the handler is done (commit_ahead=False)",
@@ -116,8 +105,8 @@ FROM_LATEST = Wording(
 
 RETRY_TOPIC = WORDS.but(
     {
-        Fail: passed_unless('on_error="retry", which reads a failed record again before the next'),
-        DeadLetter: Wording(
+        faults.Fail: passed_unless('on_error="retry", which reads a failed record again before the next'),
+        faults.DeadLetter: Wording(
             "{record} failed before it had any effect and was published to the retry topic, its offset committed; its "
             "successors went on{back}",
             'on_error="stop" lets the partition wait; blocking retries (on_error="retry") let it wait for '
@@ -130,25 +119,29 @@ RETRY_TOPIC = WORDS.but(
 
 SHARE = WORDS.but(
     {
-        Fail: passed_unless('a consumer group (group="consumer"), which reads a failed record again before the next'),
-        Duplicate: Wording("{record} was released and acquired again at once", WORDS.faults[Duplicate].ruled_out_by),
-        Redeliver: Wording(
+        faults.Fail: passed_unless(
+            'a consumer group (group="consumer"), which reads a failed record again before the next'
+        ),
+        faults.Duplicate: Wording(
+            "{record} was released and acquired again at once", WORDS.of(faults.Duplicate).ruled_out_by
+        ),
+        faults.Redeliver: Wording(
             "the acquisition lock of {event} ran out (group.share.record.lock.duration.ms): it was acquired again"
             "{after}",
             "no setting: a record that is not acknowledged in time is acquired again. Make the handler idempotent and "
             'independent of order, or use a consumer group (group="consumer")',
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             "a slow member held {event} while {over} went first",
             'a consumer group (group="consumer"), which keeps the order of a partition; or consumers=1, where only a '
             "failed attempt is overtaken",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "the acquisition lock of {record} ran out while member {old} still ran it: member {new} acquired it, and "
             "member {old} ran {held} nevertheless",
             "renewed acknowledgements before the lock runs out; else fence the old member in the transaction",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "{record} reached group.share.delivery.count.limit before it had any effect and was archived: it is never "
             "delivered again",
             "a higher group.share.delivery.count.limit (delivery_count_limit); there is no dead-letter queue",
@@ -162,12 +155,14 @@ SHARE = WORDS.but(
 
 PARALLEL = WORDS.but(
     {
-        Duplicate: Wording("the Parallel Consumer retried {record} in place", WORDS.faults[Duplicate].ruled_out_by),
-        Redeliver: Wording(
+        faults.Duplicate: Wording(
+            "the Parallel Consumer retried {record} in place", WORDS.of(faults.Duplicate).ruled_out_by
+        ),
+        faults.Redeliver: Wording(
             "consumer {consumer} restarted while {event} was incomplete: only that was replayed{after}",
             f"no setting: what was not completed comes again. {IDEMPOTENT}",
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             "the key of {event} was slow: {over} of other keys went first",
             "one key for events that depend on each other; ordering=KEY orders nothing between keys",
         ),
@@ -293,38 +288,38 @@ class Kafka(Settings):
         words = self._words_of_group
         if self.retry_order == "newest_first":
             return words
-        swapped = words.of(BatchSwap).unless("enable.idempotence=true (idempotent_producer=True)")
-        return words.but({BatchSwap: swapped})
+        swapped = words.of(faults.BatchSwap).unless("enable.idempotence=true (idempotent_producer=True)")
+        return words.but({faults.BatchSwap: swapped})
 
     @property
     def _words_of_group(self) -> Words:
         if self.group == "consumer":
             words = RETRY_TOPIC if self.on_error == "retry_topic" else WORDS
-            lost = AUTO_COMMIT if self.auto_commit else WORDS.faults[Lose] if self.commit_ahead else FROM_LATEST
-            return words.but({Lose: lost})
+            lost = AUTO_COMMIT if self.auto_commit else WORDS.of(faults.Lose) if self.commit_ahead else FROM_LATEST
+            return words.but({faults.Lose: lost})
         return SHARE if self.group == "share" else PARALLEL
 
     def impossible(self) -> Reasons:
         no: Reasons = {}
         if self.idempotent_producer:
-            no[BatchSwap] = Impossible(
+            no[faults.BatchSwap] = Impossible(
                 "an idempotent producer keeps its batches in order", {"idempotent_producer": False}
             )
         elif self._under_way == 1:
-            no[BatchSwap] = Impossible(
+            no[faults.BatchSwap] = Impossible(
                 "with one batch in flight nothing overtakes a retry of the Java client",
                 {"max_in_flight": 2, "retry_order": "sequence"},
                 "{max_in_flight} or more makes it possible, and so does librdkafka ({retry_order})",
             )
         if self.idempotent_producer and not self.application_resends:
-            no[Resend] = Impossible(
+            no[faults.Resend] = Impossible(
                 "an idempotent producer's retries are not stored twice",
                 {"idempotent_producer": False, "application_resends": True},
                 "{idempotent_producer} makes it possible, or {application_resends} where the application itself sends "
                 "again",
             )
         if not self.growth:
-            no[Rehash] = NO_GROWTH
+            no[faults.Rehash] = NO_GROWTH
         return no | (self._impossible_in_share_group() if self.group == "share" else self._impossible_in_order())
 
     def lossy(self) -> tuple[str, ...]:
@@ -344,13 +339,13 @@ class Kafka(Settings):
         no: Reasons = {}
         if self.on_error in ("stop", "skip"):
             why = "the partition waits for its handler" if self.on_error == "stop" else "a refused record is lost"
-            no[DeadLetter] = Impossible(f'with on_error="{self.on_error}" {why}', {"on_error": "retry"})
+            no[faults.DeadLetter] = Impossible(f'with on_error="{self.on_error}" {why}', {"on_error": "retry"})
         if self.partitions == 1 and self.group == "consumer":
-            no[Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
+            no[faults.Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
         if not self.lossy():
-            no[Lose] = Impossible("offsets are committed after the handler is done", {"commit_ahead": True})
+            no[faults.Lose] = Impossible("offsets are committed after the handler is done", {"commit_ahead": True})
             if self.group == "consumer":
-                no[Lose] = Impossible(
+                no[faults.Lose] = Impossible(
                     "offsets are committed after the handler is done",
                     {"auto_commit": True, "commit_ahead": True, "auto_offset_reset": "latest"},
                     "{auto_commit} makes it possible (the default of confluent-kafka and aiokafka, which commit in the "
@@ -361,11 +356,13 @@ class Kafka(Settings):
 
     def _impossible_in_share_group(self) -> Reasons:
         no = delivered_once(self.delivery_count_limit, "delivery_count_limit") | {
-            DeadLetter: Impossible("a share group has no dead-letter queue: it archives", {"group": "consumer"}),
-            Rehash: Impossible("a share group keeps no order that growth could break", {"group": "consumer"}),
+            faults.DeadLetter: Impossible("a share group has no dead-letter queue: it archives", {"group": "consumer"}),
+            faults.Rehash: Impossible("a share group keeps no order that growth could break", {"group": "consumer"}),
         }
         if self.consumers == 1:
-            no[Overtake] = Impossible("a single member handles what it acquired in order", {"consumers": 2}, OR_MORE)
+            no[faults.Overtake] = Impossible(
+                "a single member handles what it acquired in order", {"consumers": 2}, OR_MORE
+            )
         return no
 
     @property

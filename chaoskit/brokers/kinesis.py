@@ -25,20 +25,9 @@ from chaoskit.traces.log.lane import Lane
 from chaoskit.traces.log.producer import requests
 from chaoskit.traces.log.rules import LogRules
 from chaoskit.traces.tokens import Grow, Put, Trace, deliveries
+from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 KCL = Words(
@@ -48,37 +37,37 @@ KCL = Words(
     routed_by="partition key",
     place="shard {partition}, record {offset}",
     restarts="worker {consumer} restarts",
-    faults={
-        Duplicate: Wording(
+    wordings={
+        faults.Duplicate: Wording(
             "the record processor retried {record} itself", f"a processor that does not retry in place. {IDEMPOTENT}"
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "worker {consumer} restarted before it had checkpointed {event}: {again} came again",
             f"no setting: what was not checkpointed comes again; checkpoint_every=1 makes it one record. {IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "{record} used up its attempts before it had any effect; the application set it aside and went on{back}",
             "a processor that stops at a record it cannot handle (dead_letters=False)",
         ),
-        Rehash: Wording(
+        faults.Rehash: Wording(
             "the stream was resharded from {count} to {to} shards: {event} of key {key} went to shard {home}{backlog}",
             "reading parents to their end before their children, as the KCL does (parent_first=True)",
         ),
-        BatchSwap: Wording(
+        faults.BatchSwap: Wording(
             "the record of {at} failed in a PutRecords request, and was sent again after {over}",
             "PutRecord for one record at a time (records_per_put=1), or stopping the key until its record is accepted",
         ),
-        Resend: Wording(
+        faults.Resend: Wording(
             "the producer got no answer for {at} and put it again: {record} is another record of the same event",
             f"no setting: Kinesis does not deduplicate. {IDEMPOTENT}",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "the lease of worker {old} expired (failoverTimeMillis): worker {new} read on from the checkpoint, while "
             "worker {old} still ran {held}; its own checkpoint was refused (ShutdownException)",
             "no setting: a longer failoverTimeMillis makes it rarer. Compare a version in the transaction of the "
             "effect",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "the checkpoint was lost and the iterator started at LATEST: {record} was passed over",
             "TRIM_HORIZON instead of LATEST where there is no checkpoint (start_at_latest=False)",
         ),
@@ -87,15 +76,17 @@ KCL = Words(
 
 LAMBDA = KCL.but(
     {
-        Fail: passed_unless(
+        faults.Fail: passed_unless(
             "a function that stops at the first failed record of a batch, or report_batch_item_failures=False"
         ),
-        Duplicate: Wording("the function failed after {event}, a batch by itself, and was invoked again", IDEMPOTENT),
-        Redeliver: Wording(
+        faults.Duplicate: Wording(
+            "the function failed after {event}, a batch by itself, and was invoked again", IDEMPOTENT
+        ),
+        faults.Redeliver: Wording(
             "the function failed at {event}: its batch was retried in place, with {again}",
             f"report_batch_item_failures=True retries from the lowest reported record only. {IDEMPOTENT}",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "the batch of {event} used up its retries or grew too old and was skipped: only metadata goes to the "
             "on-failure destination",
             "endless retries (maximum_retry_attempts=-1, which is the default)",
@@ -172,44 +163,46 @@ class Kinesis(Settings):
     def impossible(self) -> Reasons:
         no: Reasons = {}
         if self.records_per_put == 1:
-            no[BatchSwap] = Impossible("PutRecord for one record at a time keeps the order", {"records_per_put": 10})
+            no[faults.BatchSwap] = Impossible(
+                "PutRecord for one record at a time keeps the order", {"records_per_put": 10}
+            )
         if self.parent_first or self.consumer == "lambda":
-            no[Rehash] = Impossible(
+            no[faults.Rehash] = Impossible(
                 "parents are read to their end before their children, so that a key stays in order",
                 {"consumer": "kcl", "parent_first": False},
             )
         elif not self.growth:
-            no[Rehash] = Impossible("the stream is never resharded (growth=False)", {"growth": True})
+            no[faults.Rehash] = Impossible("the stream is never resharded (growth=False)", {"growth": True})
         if self.shards == 1 and (self.consumer == "kcl" or self.parallelization_factor == 1):
             more = {"parallelization_factor": 2} if self.consumer == "lambda" else {}
             hint = f"{OR_MORE}, and so does {{}}" if more else OR_MORE
-            no[Overtake] = Impossible("a single shard is read in order", {"shards": 2, **more}, hint)
+            no[faults.Overtake] = Impossible("a single shard is read in order", {"shards": 2, **more}, hint)
         return no | (self._impossible_with_kcl() if self.consumer == "kcl" else self._impossible_with_lambda())
 
     def _impossible_with_kcl(self) -> Reasons:
         no: Reasons = {}
         if not self.dead_letters:
-            no[DeadLetter] = Impossible(
+            no[faults.DeadLetter] = Impossible(
                 "the KCL sets nothing aside", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES
             )
         if not self.start_at_latest:
-            no[Lose] = Impossible(
+            no[faults.Lose] = Impossible(
                 "a reader without a checkpoint starts at the oldest record", {"start_at_latest": True}
             )
         return no
 
     def _impossible_with_lambda(self) -> Reasons:
         no: Reasons = {
-            DeadLetter: Impossible(
+            faults.DeadLetter: Impossible(
                 "a skipped batch leaves metadata only, which nobody can put back",
                 {"consumer": "kcl", "dead_letters": True},
             ),
-            Zombie: Impossible(
+            faults.Zombie: Impossible(
                 "Lambda ends an execution at its timeout, so that no old owner goes on", {"consumer": "kcl"}
             ),
         }
         if self.maximum_retry_attempts < 0:
-            no[Lose] = Impossible("a batch is retried without end", {"maximum_retry_attempts": 2})
+            no[faults.Lose] = Impossible("a batch is retried without end", {"maximum_retry_attempts": 2})
         return no
 
     def lossy(self) -> tuple[str, ...]:

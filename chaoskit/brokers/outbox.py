@@ -22,19 +22,8 @@ from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.relay import capture, relay_by_id, relay_by_visibility, relays_at_once
 from chaoskit.traces.log.rules import LogRules, Writes
 from chaoskit.traces.tokens import natural_key
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 DEBEZIUM = Words(
@@ -44,24 +33,24 @@ DEBEZIUM = Words(
     place="partition {partition}, offset {offset}",
     put_back="sent",
     restarts="connector restarts",
-    faults={
-        Redeliver: Wording(
+    wordings={
+        faults.Redeliver: Wording(
             "the connector restarted before its offset was flushed (offset.flush.interval.ms): it published {again} "
             "again",
             f"no setting: a shorter offset.flush.interval.ms makes it shorter. {IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "{record} failed in the sink and went to the dead-letter queue of Kafka Connect{back}",
             "errors.tolerance=none (dead_letter_queue=False), which is the default",
         ),
-        Overtake: DEFAULT[Overtake].unless(
-            "one key for changes that depend on each other; Kafka orders nothing between partitions",
+        faults.Overtake: DEFAULT[faults.Overtake].unless(
+            "one key for changes that depend on each other; Kafka orders nothing between partitions"
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "a rebalance of Kafka Connect started a second task: both published {held}",
             "exactly.once.source.support=enabled, where the connector supports it; else an idempotent handler",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "the replication slot was dropped, or its WAL removed: the change of {event} was never published",
             "max_slot_wal_keep_size that is large enough, and a new snapshot after a lost slot (slot_lost=False)",
         ),
@@ -73,31 +62,35 @@ OUTBOX = Words(
     lanes="partition",
     put_back="published",
     restarts="relay {consumer} restarts",
-    faults={
-        Duplicate: Wording(
+    wordings={
+        faults.Duplicate: Wording(
             "the relay published {event}, crashed before it marked it, and published it again",
             f"no setting of a relay. {IDEMPOTENT}",
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "the relay crashed after it had published {event} and before it marked its batch: it published {again} "
             "again",
             f"no setting of a relay; a batch of one (batch_size=1) makes it one message. {IDEMPOTENT}",
         ),
-        DeadLetter: DEFAULT[DeadLetter].unless(
-            "a consumer that stops at a message it cannot handle (dead_letters=False)",
+        faults.DeadLetter: DEFAULT[faults.DeadLetter].unless(
+            "a consumer that stops at a message it cannot handle (dead_letters=False)"
         ),
-        BatchSwap: Wording(
+        faults.BatchSwap: Wording(
             "the transaction that wrote {at} committed late: {over} went first, with a higher id",
             "writers of one aggregate that wait for each other (a row lock), or ordering by transaction "
             "(xid < pg_snapshot_xmin)",
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             "a second relay published {over} while the first one was busy with {event}",
             "one relay at a time (relays=1): an advisory lock",
         ),
-        Resend: Wording("{at} was written to the outbox twice", f"a unique key in the outbox table. {IDEMPOTENT}"),
-        Zombie: Wording("two relays ran at once and both published {held}", "mutual exclusion of relays, with fencing"),
-        Lose: Wording(
+        faults.Resend: Wording(
+            "{at} was written to the outbox twice", f"a unique key in the outbox table. {IDEMPOTENT}"
+        ),
+        faults.Zombie: Wording(
+            "two relays ran at once and both published {held}", "mutual exclusion of relays, with fencing"
+        ),
+        faults.Lose: Wording(
             "the transaction that wrote {event} committed after the cursor had passed its id: it was never published",
             'a published flag instead of a cursor (cursor="flag"), or a cursor over transactions that are all finished '
             '(cursor="xid")',
@@ -108,7 +101,7 @@ OUTBOX = Words(
 
 BY_XID = OUTBOX.but(
     {
-        BatchSwap: Wording(
+        faults.BatchSwap: Wording(
             "the transaction that wrote {at} had a higher id than those of {over}, which were written later and in "
             "transactions that had begun before: they went first",
             "writers of one aggregate that write nothing before they hold its lock; or versions that the consumer "
@@ -149,20 +142,20 @@ class Debezium(Settings):
 
     def impossible(self) -> Reasons:
         no: Reasons = {
-            Duplicate: Impossible("a connector sends again what follows its offset, in order"),
-            BatchSwap: Impossible("changes are published in the order of commits"),
-            Resend: Impossible(
+            faults.Duplicate: Impossible("a connector sends again what follows its offset, in order"),
+            faults.BatchSwap: Impossible("changes are published in the order of commits"),
+            faults.Resend: Impossible(
                 "one change alone is never published again, only all that follow the last flush (Redeliver)"
             ),
         }
         if not self.growth:
-            no[Rehash] = NO_GROWTH
+            no[faults.Rehash] = NO_GROWTH
         if self.partitions == 1:
-            no[Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
+            no[faults.Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
         if not self.dead_letter_queue:
-            no[DeadLetter] = Impossible("the connector stops at what fails", {"dead_letter_queue": True})
+            no[faults.DeadLetter] = Impossible("the connector stops at what fails", {"dead_letter_queue": True})
         if not self.slot_lost:
-            no[Lose] = Impossible("the replication slot keeps what was not read", {"slot_lost": True})
+            no[faults.Lose] = Impossible("the replication slot keeps what was not read", {"slot_lost": True})
         return no
 
     def lossy(self) -> tuple[str, ...]:
@@ -233,27 +226,33 @@ class Outbox(Settings):
 
     def impossible(self) -> Reasons:
         no: Reasons = {
-            Rehash: Impossible("an outbox has no partitions"),
-            Resend: Impossible("a relay publishes again all that it has not marked (Redeliver), not one event alone"),
+            faults.Rehash: Impossible("an outbox has no partitions"),
+            faults.Resend: Impossible(
+                "a relay publishes again all that it has not marked (Redeliver), not one event alone"
+            ),
         }
-        no[Fail] = Impossible("its messages are handled behind the relay, and what fails there is tried again in place")
+        no[faults.Fail] = Impossible(
+            "its messages are handled behind the relay, and what fails there is tried again in place"
+        )
         if self.open_transactions == 1:
-            no[BatchSwap] = Impossible(
+            no[faults.BatchSwap] = Impossible(
                 "one transaction at a time commits in the order of ids", {"open_transactions": 2}
             )
         if self.cursor == "id":
-            no[BatchSwap] = Impossible("a cursor passes over what becomes visible late", {"cursor": "flag"})
+            no[faults.BatchSwap] = Impossible("a cursor passes over what becomes visible late", {"cursor": "flag"})
         if self.relays == 1:
-            no[Overtake] = Impossible("one relay publishes in order", {"relays": 2})
+            no[faults.Overtake] = Impossible("one relay publishes in order", {"relays": 2})
         if not self.dead_letters:
-            no[DeadLetter] = Impossible(
+            no[faults.DeadLetter] = Impossible(
                 "an outbox sets nothing aside",
                 {"dead_letters": True},
                 "{dead_letters}, where a consumer does, makes it possible",
             )
         if self.cursor != "id" or self.open_transactions == 1:
             more = {"open_transactions": 2} if self.open_transactions == 1 else {}
-            no[Lose] = Impossible("what is unpublished is found when it becomes visible", {"cursor": "id", **more})
+            no[faults.Lose] = Impossible(
+                "what is unpublished is found when it becomes visible", {"cursor": "id", **more}
+            )
         return no
 
     def lossy(self) -> tuple[str, ...]:

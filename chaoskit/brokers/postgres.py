@@ -14,19 +14,8 @@ from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
@@ -35,31 +24,31 @@ WORDS = Words(
     dead="to the table of failed jobs",
     put_back="inserted",
     no_order="Workers compete: rows are claimed in order, and finished in any order.",
-    faults={
-        Fail: passed_unless("a rule that skips rows with an earlier unfinished row of the same key"),
-        Duplicate: Wording(
+    wordings={
+        faults.Fail: passed_unless("a rule that skips rows with an earlier unfinished row of the same key"),
+        faults.Duplicate: Wording(
             "the transaction of worker {consumer} was rolled back, and the row of {event} was claimed again",
             f"effects in the same database transaction as the row. {IDEMPOTENT}",
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "the transaction of worker {consumer} was rolled back when the handler had done its work: the row of "
             "{event} was claimed again{after}",
             f"effects in the same database transaction as the row. {IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "the row of {event} used up its attempts before it had any effect and was set aside{back}",
             "nobody who inserts failed rows again (dead_letters=False)",
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             "worker {consumer} was slow with the row of {event}: others finished {over} first",
             "workers=1, or a rule that skips rows with an earlier unfinished row of the same key",
         ),
-        BatchSwap: Wording(
+        faults.BatchSwap: Wording(
             "the insert of {at} committed late: {over} went first",
             "writers of one key that wait for each other (a row lock)",
         ),
-        Resend: Wording("{at} was inserted twice: another row", f"a unique key of the event's id. {IDEMPOTENT}"),
-        Zombie: Wording(
+        faults.Resend: Wording("{at} was inserted twice: another row", f"a unique key of the event's id. {IDEMPOTENT}"),
+        faults.Zombie: Wording(
             "the lease of worker {old} (locked_until) ran out while it still worked: worker {new} claimed the row of "
             "{held}, and worker {old} finished nevertheless",
             'the row lock held until the work is done (style="lock"), or a lease token that the update compares',
@@ -70,7 +59,7 @@ WORDS = Words(
 
 LEASE = WORDS.but(
     {
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "the lease of worker {consumer} (locked_until) ran out before the row of {event} was marked as done: it "
             "was claimed again{after}",
             f"effects in the same database transaction as the mark. {IDEMPOTENT}",
@@ -126,15 +115,15 @@ class PostgresQueue(Settings):
 
     def impossible(self) -> Reasons:
         no: Reasons = {
-            Rehash: Impossible("a table has no partitions to move between"),
-            Lose: Impossible("a row stays until it is deleted"),
+            faults.Rehash: Impossible("a table has no partitions to move between"),
+            faults.Lose: Impossible("a row stays until it is deleted"),
         }
         if self.workers == 1:
-            no[Overtake] = Impossible("one worker handles the rows in order", {"workers": 2})
+            no[faults.Overtake] = Impossible("one worker handles the rows in order", {"workers": 2})
         if self.style == "lock":
-            no[Zombie] = Impossible("nobody else can claim a row while its lock is held", {"style": "lease"})
+            no[faults.Zombie] = Impossible("nobody else can claim a row while its lock is held", {"style": "lease"})
         if not self.dead_letters:
-            no[DeadLetter] = Impossible("failed rows stay in the table", {"dead_letters": True})
+            no[faults.DeadLetter] = Impossible("failed rows stay in the table", {"dead_letters": True})
         return no
 
     def stages(self) -> QueueSettings:

@@ -14,20 +14,9 @@ from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 PLAIN = Words(
@@ -36,55 +25,55 @@ PLAIN = Words(
     dead="to the dead-letter topic",
     put_back="published",
     no_order="Without ordering keys Pub/Sub promises no order, not even between messages of one key.",
-    faults={
-        Fail: passed_unless(""),
-        Duplicate: Wording(
+    wordings={
+        faults.Fail: passed_unless(""),
+        faults.Duplicate: Wording(
             "{event} was delivered twice in a row: Pub/Sub delivers at least once",
             f"exactly_once=True makes it rarer: then only an ack that failed brings a message back. {IDEMPOTENT}",
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "the ack deadline of {event} ran out: {again} came again{after}",
             f"no setting: what is not acknowledged in time comes again. {IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "{event} reached max_delivery_attempts before it had any effect and went to the dead-letter topic{back}",
             "no dead-letter policy (max_delivery_attempts=None), or nobody who publishes dead letters again",
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             "Pub/Sub delivered {over} before {event}",
             "ordering keys (ordering=True) with one key for what depends on each other",
         ),
-        BatchSwap: Wording(
+        faults.BatchSwap: Wording(
             "publishing {at} failed at first, and the retry arrived after {over}",
             "ordering keys, and resume_publish only after the failed message was published again",
         ),
-        Resend: Wording(
+        faults.Resend: Wording(
             "the publisher got no answer for {at} and published it again: another message_id",
             f"no setting: exactly-once delivery is about one message_id. {IDEMPOTENT}",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "the ack deadline ran out while subscriber {old} still worked: {held} came to subscriber {new}, and "
             "subscriber {old} finished nevertheless",
             "lease extension by the client library (max_lease_duration), and a version that is compared in the "
             "transaction",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "the filter of the subscription dropped {event}", "a subscription without a filter (filtered=False)"
         ),
     },
 )
 ORDERED = PLAIN.but(
     {
-        Fail: passed_unless(
+        faults.Fail: passed_unless(
             "a subscriber that does not go on with a key behind a nack: the client hands out what it has buffered of it"
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "{event} was not acknowledged in time: it came again with all later messages of its ordering key, even "
             "acknowledged ones ({again})",
             f"no setting: with ordering keys a redelivery brings back what follows. {IDEMPOTENT}",
         ),
-        Duplicate: Wording("{event} was not acknowledged in time and came again at once", IDEMPOTENT),
-        Overtake: Wording(
+        faults.Duplicate: Wording("{event} was not acknowledged in time and came again at once", IDEMPOTENT),
+        faults.Overtake: Wording(
             "the ordering key of {event} was delivered late: {over} of other keys went first",
             "one ordering key for events that depend on each other; Pub/Sub orders nothing between keys",
         ),
@@ -151,17 +140,17 @@ class PubSub(Settings):
         return ORDERED if self.ordering else PLAIN
 
     def impossible(self) -> Reasons:
-        no: Reasons = {Rehash: Impossible("a subscription has no partitions")}
+        no: Reasons = {faults.Rehash: Impossible("a subscription has no partitions")}
         if self.ordering and not self.resumes_early:
-            no[BatchSwap] = Impossible(
+            no[faults.BatchSwap] = Impossible(
                 "the publisher stops a key at a failure until it is published again",
                 {"resumes_early": True, "ordering": False},
                 "{resumes_early}, or {ordering}, makes it possible",
             )
         if self.max_delivery_attempts is None:
-            no[DeadLetter] = Impossible("there is no dead-letter policy", {"max_delivery_attempts": 5})
+            no[faults.DeadLetter] = Impossible("there is no dead-letter policy", {"max_delivery_attempts": 5})
         if not self.filtered:
-            no[Lose] = Impossible("the subscription has no filter", {"filtered": True})
+            no[faults.Lose] = Impossible("the subscription has no filter", {"filtered": True})
         return no
 
     def lossy(self) -> tuple[str, ...]:

@@ -19,19 +19,8 @@ from chaoskit.models.stored import Growth
 from chaoskit.traces.queue.capacity import unsettled_at
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.traces.queue.state import QueueState
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
@@ -39,50 +28,50 @@ WORDS = Words(
     dead="to the dead-letter exchange",
     put_back="published",
     no_order="Competing consumers are handed messages in order, and finish them in any order.",
-    faults={
-        Fail: passed_unless(
+    wordings={
+        faults.Fail: passed_unless(
             "prefetch=1 with consumers=1, on a classic queue or with a delivery-limit, so that nothing "
             "waits in a buffer"
         ),
-        Duplicate: Wording(
+        faults.Duplicate: Wording(
             "{event} was requeued (basic.nack) and came again before anything newer, with redelivered=true",
             f"no setting: at least once. {IDEMPOTENT}",
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "consumer {consumer} lost its channel before {event} was acknowledged: {again} came again, requeued by the "
             "closed channel{after}",
             f"no setting: what is not acknowledged when a channel closes is requeued; prefetch=1 makes it one message. "
             f"{IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "{event} was rejected before it had any effect and went to the dead-letter exchange; the queue went "
             "on{back}",
             "no dead-letter exchange (dead_letter_exchange=False), or nobody who publishes dead letters again",
         ),
-        Rehash: Wording(
+        faults.Rehash: Wording(
             "a queue was bound to the hash exchange ({count}, then {to}): {event} of key {key} went to queue "
             "{home}{backlog}",
             "bindings of the hash exchange that never change while there is a backlog",
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             SLOW,
             "a single active consumer (single_active_consumer=True), or consumers=1; a failed attempt is overtaken "
             "there, too, unless prefetch=1",
         ),
-        BatchSwap: Wording(
+        faults.BatchSwap: Wording(
             "{at} was not confirmed and was published again behind {over}",
             "waiting for each publisher confirm before the next message (outstanding_confirms=1)",
         ),
-        Resend: Wording(
+        faults.Resend: Wording(
             "the publisher confirm for {at} was lost and it was published again: another message, redelivered=false",
             f"no setting: RabbitMQ does not deduplicate. {IDEMPOTENT}",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "the connection of consumer {old} was lost: {held} went to consumer {new}, while consumer {old} ran on "
             "with what was in its buffer; its acknowledgement failed",
             "no setting: prefetch=1 makes it one message. Compare a version in the same transaction as the effect",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "{event} was acknowledged before it was handled (auto-ack), and consumer {consumer} died",
             "manual acknowledgement (auto_ack=False), with a dead-letter exchange for what reaches the delivery-limit",
         ),
@@ -90,11 +79,11 @@ WORDS = Words(
 )
 SINGLE = WORDS.but(
     {
-        Fail: passed_unless(
+        faults.Fail: passed_unless(
             "prefetch=1, on a classic queue or with a delivery-limit: a single consumer runs what is "
             "in its buffer first"
         ),
-        Overtake: DEFAULT[Overtake],
+        faults.Overtake: DEFAULT[faults.Overtake],
     },
     no_order="",
 )
@@ -172,7 +161,7 @@ class RabbitMQ(Settings):
         if self.auto_ack or not (self._limited or self._expires):
             return words
         limited = LIMITED_OR_EXPIRED if self._expires else LIMITED
-        return words.but({Lose: limited if self._limited else EXPIRED})
+        return words.but({faults.Lose: limited if self._limited else EXPIRED})
 
     @property
     def _expires(self) -> bool:
@@ -212,29 +201,35 @@ class RabbitMQ(Settings):
     def impossible(self) -> Reasons:
         no: Reasons = {}
         if self.queues == 1:
-            no[Rehash] = Impossible(
+            no[faults.Rehash] = Impossible(
                 "one queue takes every key",
                 {"queues": 2},
                 "{queues} or more, behind a hash exchange, makes it possible",
             )
         elif not self.growth:
-            no[Rehash] = Impossible("the bindings of the hash exchange never change (growth=False)", {"growth": True})
+            no[faults.Rehash] = Impossible(
+                "the bindings of the hash exchange never change (growth=False)", {"growth": True}
+            )
         if self._ordered and self.queues == 1:
-            no[Overtake] = Impossible(
+            no[faults.Overtake] = Impossible(
                 "one consumer at a time handles the queue in order", {"consumers": 2, "single_active_consumer": False}
             )
         if self.outstanding_confirms == 1:
-            no[BatchSwap] = Impossible("each confirm is awaited before the next message", {"outstanding_confirms": 2})
+            no[faults.BatchSwap] = Impossible(
+                "each confirm is awaited before the next message", {"outstanding_confirms": 2}
+            )
         if not self.dead_letter_exchange:
-            no[DeadLetter] = Impossible("nothing is dead-lettered and published again", {"dead_letter_exchange": True})
+            no[faults.DeadLetter] = Impossible(
+                "nothing is dead-lettered and published again", {"dead_letter_exchange": True}
+            )
         if self.auto_ack:
             never = Impossible("with auto-ack a message is gone once it was handed over", {"auto_ack": False})
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
-            no[DeadLetter] = Impossible(
+            no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)
+            no[faults.DeadLetter] = Impossible(
                 "with auto-ack nothing is rejected", {"auto_ack": False, "dead_letter_exchange": True}
             )
         elif self.dead_letter_exchange or not (self._limited or self._expires):
-            no[Lose] = Impossible(
+            no[faults.Lose] = Impossible(
                 "what is not acknowledged is kept",
                 {
                     "auto_ack": True,

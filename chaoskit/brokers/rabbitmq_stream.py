@@ -17,17 +17,7 @@ from chaoskit.models.producer import Producer
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.producer import exact, slots
 from chaoskit.traces.log.rules import LogRules
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
+from chaoskit.values import faults
 
 WORDS = Words(
     lane="partition",
@@ -36,32 +26,30 @@ WORDS = Words(
     topic="super stream",
     routed_by="routing key",
     place="partition {partition}, offset {offset}",
-    faults={
-        Duplicate: Wording(
+    wordings={
+        faults.Duplicate: Wording(
             "the consumer ran its handler again for {record}", f"a handler that does not retry. {IDEMPOTENT}"
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "consumer {consumer} restarted before it had stored the offset of {event}: {again} came again",
             f"no setting: what is behind the stored offset comes again; store_offset_every=1 makes it one message. "
             f"{IDEMPOTENT}",
         ),
-        Rehash: DEFAULT[Rehash].unless(
-            "a number of partitions that never changes",
-        ),
-        BatchSwap: Wording(
+        faults.Rehash: DEFAULT[faults.Rehash].unless("a number of partitions that never changes"),
+        faults.BatchSwap: Wording(
             "the message of {at} was not confirmed and was published again behind {over}",
             "a named producer with publishing ids (named_producer=True), or waiting for each confirm",
         ),
-        Resend: Wording(
+        faults.Resend: Wording(
             "the confirm for {at} was lost and it was published again: {record} is another message",
             "a named producer with publishing ids (named_producer=True): the broker drops what it has",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "the connection of consumer {old} was lost: consumer {new} became active and read from the stored offset, "
             "while consumer {old} still ran {held}",
             "no setting. Compare a version in the transaction of the effect",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "the stored offset was lost and the consumer started at `next`: {record} was passed over",
             "an offset specification of `first` where none is stored (start_at_latest=False)",
         ),
@@ -105,24 +93,26 @@ class RabbitMQStream(Settings):
     def impossible(self) -> Reasons:
         no: Reasons = {}
         if self.named_producer:
-            no[BatchSwap] = Impossible("publishing ids only increase", {"named_producer": False})
-            no[Resend] = Impossible("the broker drops a publishing id that it has", {"named_producer": False})
+            no[faults.BatchSwap] = Impossible("publishing ids only increase", {"named_producer": False})
+            no[faults.Resend] = Impossible("the broker drops a publishing id that it has", {"named_producer": False})
         elif self.outstanding_confirms == 1:
-            no[BatchSwap] = Impossible("each confirm is awaited before the next message", {"outstanding_confirms": 2})
+            no[faults.BatchSwap] = Impossible(
+                "each confirm is awaited before the next message", {"outstanding_confirms": 2}
+            )
         if self.partitions == 1:
-            no[Rehash] = Impossible(
+            no[faults.Rehash] = Impossible(
                 "a plain stream stays one", {"partitions": 2}, "{partitions} or more, a super stream, makes it possible"
             )
         elif not self.growth:
-            no[Rehash] = NO_GROWTH
+            no[faults.Rehash] = NO_GROWTH
         if self.partitions == 1:
-            no[Overtake] = Impossible("a single stream is read in order", {"partitions": 2}, OR_MORE)
+            no[faults.Overtake] = Impossible("a single stream is read in order", {"partitions": 2}, OR_MORE)
         if not self.dead_letters:
-            no[DeadLetter] = Impossible(
+            no[faults.DeadLetter] = Impossible(
                 "a stream sets nothing aside", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES
             )
         if not self.start_at_latest:
-            no[Lose] = Impossible("a consumer without an offset starts at `first`", {"start_at_latest": True})
+            no[faults.Lose] = Impossible("a consumer without an offset starts at `first`", {"start_at_latest": True})
         return no
 
     def lossy(self) -> tuple[str, ...]:

@@ -14,57 +14,46 @@ from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 STREAM = Words(
     dead="to the dead-letter stream",
     put_back="added",
     no_order="The consumers of a group compete: entries are handed out in order, and finished in any order.",
-    faults={
-        Fail: passed_unless("a consumer that tries its own pending entries again before it reads new ones"),
-        Duplicate: Wording(
+    wordings={
+        faults.Fail: passed_unless("a consumer that tries its own pending entries again before it reads new ones"),
+        faults.Duplicate: Wording(
             "consumer {consumer} read {event} again from its pending entries (XREADGROUP … 0)",
             f"no setting: what was not acknowledged (XACK) stays pending. {IDEMPOTENT}",
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "{event} was not acknowledged and stayed pending: it was claimed (XAUTOCLAIM) and came again{after}",
             f"no setting: nobody but the application decides when it claims. {IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "{event} used up its attempts before it had any effect; the application moved it to a dead-letter "
             "stream{back}",
             "nobody who adds dead letters again (dead_letters=False)",
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             SLOW,
             "consumers=1 in the group, where only a failed attempt is overtaken",
         ),
-        BatchSwap: Wording(
+        faults.BatchSwap: Wording(
             "XADD of {at} failed at first, and the retry was added behind {over}",
             "waiting for each XADD before the next (pipelined_adds=1)",
         ),
-        Resend: Wording(
+        faults.Resend: Wording(
             "the answer to XADD of {at} was lost and it was added again: an entry with another ID",
             f"explicit IDs: Redis refuses one that it has. {IDEMPOTENT}",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "consumer {new} claimed {held} while consumer {old} still worked; a late XACK is not refused",
             "a min-idle-time that is longer than any run of the handler; a version compared in the transaction",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "{event} was trimmed (MAXLEN, XTRIM) before it was read, or read with NOACK by a consumer that died",
             "no trimming below what is pending (trims=False), and XACK after the handler (noack=False)",
         ),
@@ -77,39 +66,39 @@ LIST = Words(
     dead="to the dead-letter list",
     put_back="pushed",
     no_order="The workers of a list compete: elements are popped in order, and finished in any order.",
-    faults={
-        Fail: passed_unless("a worker that tries again before it pops the next"),
-        Duplicate: Wording(
+    wordings={
+        faults.Fail: passed_unless("a worker that tries again before it pops the next"),
+        faults.Duplicate: Wording(
             "{event} was moved back from the processing list and popped again",
             f"no setting: what is in the processing list is pushed back. {IDEMPOTENT}",
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "worker {consumer} died before LREM: {event} was moved back from the processing list and popped "
             "again{after}",
             f"no setting of the reliable pattern. {IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "{event} used up its attempts before it had any effect; the application moved it to another list{back}",
             "nobody who pushes dead letters again (dead_letters=False)",
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             SLOW,
             "workers=1, where only a failed attempt is overtaken",
         ),
-        BatchSwap: Wording(
+        faults.BatchSwap: Wording(
             "LPUSH of {at} failed at first, and the retry was pushed behind {over}",
             "waiting for each LPUSH before the next (pipelined_pushes=1)",
         ),
-        Resend: Wording(
+        faults.Resend: Wording(
             "the answer to LPUSH of {at} was lost and it was pushed again",
             f"no setting: a list has no ids. {IDEMPOTENT}",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "the recovery moved {held} back from the processing list while worker {old} still worked: worker {new} "
             "popped the same",
             "a recovery that waits longer than any run of the handler; a version compared in the transaction",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "worker {consumer} popped {event} and died: without a processing list it is gone",
             "the reliable pattern, LMOVE to a processing list (reliable=True)",
         ),
@@ -166,23 +155,25 @@ class RedisStreams(Settings):
         )
 
     def impossible(self) -> Reasons:
-        no: Reasons = {Rehash: Impossible("a stream lives in one slot")}
+        no: Reasons = {faults.Rehash: Impossible("a stream lives in one slot")}
         if self.consumers == 1:
-            no[Overtake] = Impossible("one consumer handles the entries in order", {"consumers": 2})
+            no[faults.Overtake] = Impossible("one consumer handles the entries in order", {"consumers": 2})
         if self.pipelined_adds == 1:
-            no[BatchSwap] = Impossible("each XADD is awaited before the next", {"pipelined_adds": 2})
+            no[faults.BatchSwap] = Impossible("each XADD is awaited before the next", {"pipelined_adds": 2})
         if not self.dead_letters:
-            no[DeadLetter] = Impossible("Redis has no dead letters", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES)
+            no[faults.DeadLetter] = Impossible(
+                "Redis has no dead letters", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES
+            )
         if not self.trims and not self.noack:
-            no[Lose] = Impossible(
+            no[faults.Lose] = Impossible(
                 "entries stay until they are acknowledged",
                 {"trims": True, "noack": True},
                 "{trims} or {noack} makes it possible",
             )
         if self.noack:
             never = Impossible("with NOACK an entry is never pending", {"noack": False})
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
-            no[DeadLetter] = Impossible(
+            no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)
+            no[faults.DeadLetter] = Impossible(
                 "with NOACK an entry is gone once it was handed over", {"noack": False, "dead_letters": True}
             )
         return no
@@ -251,19 +242,21 @@ class RedisList(Settings):
         )
 
     def impossible(self) -> Reasons:
-        no: Reasons = {Rehash: Impossible("a list lives in one slot")}
+        no: Reasons = {faults.Rehash: Impossible("a list lives in one slot")}
         if self.workers == 1:
-            no[Overtake] = Impossible("one worker handles the elements in order", {"workers": 2})
+            no[faults.Overtake] = Impossible("one worker handles the elements in order", {"workers": 2})
         if self.pipelined_pushes == 1:
-            no[BatchSwap] = Impossible("each LPUSH is awaited before the next", {"pipelined_pushes": 2})
+            no[faults.BatchSwap] = Impossible("each LPUSH is awaited before the next", {"pipelined_pushes": 2})
         if not self.dead_letters:
-            no[DeadLetter] = Impossible("Redis has no dead letters", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES)
+            no[faults.DeadLetter] = Impossible(
+                "Redis has no dead letters", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES
+            )
         if self.reliable:
-            no[Lose] = Impossible("what is popped stays in the processing list", {"reliable": False})
+            no[faults.Lose] = Impossible("what is popped stays in the processing list", {"reliable": False})
         else:
             never = Impossible("without a processing list what is popped is gone", {"reliable": True})
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
-            no[DeadLetter] = Impossible(
+            no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)
+            no[faults.DeadLetter] = Impossible(
                 "without a processing list what is popped is gone", {"reliable": True, "dead_letters": True}
             )
         return no

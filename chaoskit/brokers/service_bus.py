@@ -14,19 +14,8 @@ from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 PLAIN = Words(
@@ -35,37 +24,37 @@ PLAIN = Words(
     dead="to the dead-letter subqueue",
     put_back="sent",
     no_order="Without sessions receivers compete: messages are handed out about in order, and finished in any order.",
-    faults={
-        Fail: passed_unless("sessions (sessions=True), in which an abandoned message comes again next"),
-        Duplicate: Wording(
+    wordings={
+        faults.Fail: passed_unless("sessions (sessions=True), in which an abandoned message comes again next"),
+        faults.Duplicate: Wording(
             "{event} was abandoned, or its lock was lost, and it came again at once", f"no setting. {IDEMPOTENT}"
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "the lock of {event} expired before it was completed: it came again near the front{after}",
             f"no setting: a longer lock duration, or its renewal, makes it rarer. {IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue{back}",
             "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             SLOW,
             "sessions (sessions=True), with one session for what depends on each other",
         ),
-        BatchSwap: Wording(
+        faults.BatchSwap: Wording(
             "sending {at} failed at first, and the retry landed behind {over}, sent at the same time",
             "awaiting each send before the next (concurrent_sends=1), or a transaction",
         ),
-        Resend: Wording(
+        faults.Resend: Wording(
             "{at} was sent again{window}: a message with another SequenceNumber",
             f"duplicate detection (duplicate_detection=True), for what is sent again within its window. {IDEMPOTENT}",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "the lock expired while receiver {old} still worked: {held} came to receiver {new}, and receiver {old} "
             "finished nevertheless; its complete was refused (lock lost)",
             "lock renewal while the handler works; a version compared in the same transaction as the effect",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "{event} was received in ReceiveAndDelete mode, and receiver {consumer} died",
             'receive_mode="peek_lock", which is the default',
         ),
@@ -73,15 +62,15 @@ PLAIN = Words(
 )
 SESSIONS = PLAIN.but(
     {
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "the session lock was lost before {event} was completed: {again} came again, in order",
             f"no setting: what a session had not completed comes again. {IDEMPOTENT}",
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             "the session of {event} was accepted late: {over} of other sessions went first",
             "one session for events that depend on each other; nothing orders two sessions",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue; its "
             "session went on{back}",
             "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
@@ -146,21 +135,21 @@ class ServiceBus(Settings):
     def words(self) -> Words:
         words = SESSIONS if self.sessions else PLAIN
         window = " when the duplicate detection window had passed" if self.duplicate_detection else ""
-        resend = words.of(Resend)
-        return words.but({Resend: Wording(resend.happened.replace("{window}", window), resend.ruled_out_by)})
+        resend = words.of(faults.Resend)
+        return words.but({faults.Resend: Wording(resend.happened.replace("{window}", window), resend.ruled_out_by)})
 
     def impossible(self) -> Reasons:
         no = delivered_once(self.max_delivery_count, "max_delivery_count")
-        no[Rehash] = Impossible("a queue has no partitions that change, and a session stays whole")
+        no[faults.Rehash] = Impossible("a queue has no partitions that change, and a session stays whole")
         if self.receivers == 1 and not self.sessions:
-            no[Overtake] = Impossible("one receiver handles the messages in order", {"receivers": 2})
+            no[faults.Overtake] = Impossible("one receiver handles the messages in order", {"receivers": 2})
         if self.concurrent_sends == 1:
-            no[BatchSwap] = Impossible("each send is awaited before the next", {"concurrent_sends": 2})
+            no[faults.BatchSwap] = Impossible("each send is awaited before the next", {"concurrent_sends": 2})
         if self.receive_mode == "peek_lock":
-            no[Lose] = Impossible("what is not completed comes again", {"receive_mode": "receive_and_delete"})
+            no[faults.Lose] = Impossible("what is not completed comes again", {"receive_mode": "receive_and_delete"})
         else:
             never = Impossible("what is received is deleted", {"receive_mode": "peek_lock"})
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
+            no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie, faults.DeadLetter), never)
         return no
 
     def lossy(self) -> tuple[str, ...]:

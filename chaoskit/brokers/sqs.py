@@ -21,20 +21,9 @@ from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import Fields, Loses, QueueSettings
 from chaoskit.models.queue.policy import Leasing
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 DEDUPLICATION_WINDOW = 300
@@ -46,34 +35,34 @@ _NO_ORDER = (
 
 STANDARD = Words(
     no_order="A standard queue promises no order, not even between messages of one key.",
-    faults={
-        Fail: passed_unless(""),
-        Duplicate: Wording(
+    wordings={
+        faults.Fail: passed_unless(""),
+        faults.Duplicate: Wording(
             "SQS delivered {event} twice in a row: a standard queue may deliver a message more than once",
             f"no setting of a standard queue. {IDEMPOTENT}",
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "the visibility timeout of {event} expired before it was deleted: {again} came again{after}",
             f"no setting: a longer VisibilityTimeout makes it rarer. {IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "{event} exceeded maxReceiveCount before it had any effect and went to the dead-letter queue{back}",
             "no redrive (StartMessageMoveTask) of messages whose successors were handled; or a handler that drops or "
             "holds back what is out of order (compare `seq`)",
         ),
-        Overtake: Wording("SQS handed out {over} before {event}", _NO_ORDER),
-        BatchSwap: DEFAULT[BatchSwap].unless(_NO_ORDER),
-        Resend: Wording(
+        faults.Overtake: Wording("SQS handed out {over} before {event}", _NO_ORDER),
+        faults.BatchSwap: DEFAULT[faults.BatchSwap].unless(_NO_ORDER),
+        faults.Resend: Wording(
             "the producer got no answer for {at} and sent it again: a message with another MessageId",
             f"a FIFO queue drops a retry within 5 minutes; a standard queue does not. {IDEMPOTENT}",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "the visibility timeout expired while consumer {old} still worked: {held} came to consumer {new}, and "
             "consumer {old} finished nevertheless",
             "ChangeMessageVisibility while the handler works (a heartbeat), and a version that is compared in the same "
             "transaction as the effect",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "{event} was not received within MessageRetentionPeriod: it is gone",
             "a longer MessageRetentionPeriod (up to 14 days) or an alarm on ApproximateAgeOfOldestMessage",
         ),
@@ -83,43 +72,40 @@ STANDARD = Words(
 FIFO = Words(
     lanes="key",
     lane="group",
-    faults={
-        **STANDARD.faults,
-        Fail: passed_unless(
+    wordings={
+        faults.Fail: passed_unless(
             "a consumer that stops at a failed message and gives back the rest of its receive (skips_failed=False)"
         ),
-        Duplicate: Wording(
+        faults.Duplicate: Wording(
             "the visibility timeout of {event} expired before it was deleted: it came again at once",
             f"no setting: at least once. {IDEMPOTENT}",
         ),
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "the visibility timeout of a receive expired before {event} was deleted: {again} came again, in order",
             f"max_number_of_messages=1 brings back one message only. {IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "{event} exceeded maxReceiveCount before it had any effect and went to the dead-letter queue; its group "
             "went on{back}",
             "no dead-letter queue on a FIFO queue (max_receive_count=None): AWS says so where the order must be exact",
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             "the group of {event} was received late: {over} of other groups went first",
             "one MessageGroupId for events that depend on each other; SQS orders nothing between groups",
         ),
-        BatchSwap: Wording(
+        faults.BatchSwap: Wording(
             "the entry of {at} in a SendMessageBatch failed, and was sent again after {over}",
             "one message a request (send_batch=1), or sending the rest of a group again, too",
         ),
-        Resend: Wording(
+        faults.Resend: Wording(
             "the producer sent {at} again more than 5 minutes later: outside of the deduplication interval it is "
             "another message",
             f"retries within 5 minutes carry the same MessageDeduplicationId and are dropped. {IDEMPOTENT}",
         ),
-        Zombie: Wording(
-            "the visibility timeout expired while consumer {old} still worked: {held} came to consumer {new}, and "
-            "consumer {old} finished nevertheless",
-            "ChangeMessageVisibility while the handler works (a heartbeat), and stopping when it fails",
+        faults.Zombie: STANDARD.of(faults.Zombie).unless(
+            "ChangeMessageVisibility while the handler works (a heartbeat), and stopping when it fails"
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "{event} has the body of an earlier message, sent within 5 minutes: content-based deduplication dropped it",
             "a MessageDeduplicationId of its own for each message (content_based_deduplication=False)",
         ),
@@ -185,11 +171,11 @@ class SqsStandard(Settings):
 
 
 def _impossible_standard(max_receive_count: int | None, retention_exceeded: bool) -> Reasons:
-    no = {Rehash: _NO_GROUPS} | delivered_once(max_receive_count, "max_receive_count")
+    no = {faults.Rehash: _NO_GROUPS} | delivered_once(max_receive_count, "max_receive_count")
     if max_receive_count is None:
-        no[DeadLetter] = _NO_DLQ
+        no[faults.DeadLetter] = _NO_DLQ
     if not retention_exceeded:
-        no[Lose] = _NO_RETENTION
+        no[faults.Lose] = _NO_RETENTION
     return no
 
 
@@ -256,9 +242,9 @@ class SqsFifo(Settings):
 
     @property
     def words(self) -> Words:
-        causes = [_FIFO_LOSSES[name] for name in self.lossy()] or [FIFO.faults[Lose]]
+        causes = [_FIFO_LOSSES[name] for name in self.lossy()] or [FIFO.of(faults.Lose)]
         how = "; or ".join(cause.happened for cause in causes)
-        return FIFO.but({Lose: Wording(how, "; ".join(cause.ruled_out_by for cause in causes))})
+        return FIFO.but({faults.Lose: Wording(how, "; ".join(cause.ruled_out_by for cause in causes))})
 
     def __attrs_post_init__(self) -> None:
         for name, value in (("max_number_of_messages", self.max_number_of_messages), ("send_batch", self.send_batch)):
@@ -306,22 +292,22 @@ class SqsFifo(Settings):
 
 
 _FIFO_LOSSES = {
-    "content_based_deduplication": FIFO.faults[Lose],
+    "content_based_deduplication": FIFO.of(faults.Lose),
     "redrive": SENT_AGAIN,
-    "retention_exceeded": STANDARD.faults[Lose],
+    "retention_exceeded": STANDARD.of(faults.Lose),
 }
 """How a FIFO queue loses a message, by the setting that makes it so."""
 
 
 def _impossible_fifo(max_receive_count: int | None, send_batch: int, loses: bool) -> Reasons:
     no = delivered_once(max_receive_count, "max_receive_count")
-    no[Rehash] = Impossible("SQS keeps the order of a group when it splits partitions")
+    no[faults.Rehash] = Impossible("SQS keeps the order of a group when it splits partitions")
     if send_batch == 1:
-        no[BatchSwap] = Impossible("one message a request: nothing overtakes a retry", {"send_batch": 10})
+        no[faults.BatchSwap] = Impossible("one message a request: nothing overtakes a retry", {"send_batch": 10})
     if max_receive_count is None:
-        no[DeadLetter] = _NO_DLQ
+        no[faults.DeadLetter] = _NO_DLQ
     if not loses:
-        no[Lose] = Impossible(
+        no[faults.Lose] = Impossible(
             "each message has a MessageDeduplicationId of its own, and is received within MessageRetentionPeriod",
             {
                 "content_based_deduplication": True,
@@ -439,16 +425,16 @@ class SnsSqs(Settings):
             "the filter policy of the subscription dropped {event}",
             "a subscription without a filter policy (filter_policy=False)",
         )
-        return words.but({Lose: filtered})
+        return words.but({faults.Lose: filtered})
 
     def impossible(self) -> Reasons:
         if self.fifo:
             no = _impossible_fifo(self.max_receive_count, 1, loses=True)
-            no[BatchSwap] = Impossible("a FIFO topic keeps the order of a group", {"fifo": False})
+            no[faults.BatchSwap] = Impossible("a FIFO topic keeps the order of a group", {"fifo": False})
         else:
             no = _impossible_standard(self.max_receive_count, True)
         if not self.filter_policy:
-            no[Lose] = Impossible("the subscription has no filter policy", {"filter_policy": True})
+            no[faults.Lose] = Impossible("the subscription has no filter policy", {"filter_policy": True})
         return no
 
     def lossy(self) -> tuple[str, ...]:
@@ -470,7 +456,7 @@ class SnsSqs(Settings):
 
 LAMBDA_STANDARD = STANDARD.but(
     {
-        Redeliver: Wording(
+        faults.Redeliver: Wording(
             "the function failed at {event}: {again} came back when the visibility timeout of the batch had "
             "expired{after}",
             f"report_batch_item_failures=True brings back only what is reported. {IDEMPOTENT}",
@@ -481,7 +467,7 @@ LAMBDA_STANDARD = STANDARD.but(
     "messages failed, brings back only those. Else what had succeeded is handled a second time",
 )
 LAMBDA_FIFO = FIFO.but(
-    {Redeliver: LAMBDA_STANDARD.faults[Redeliver], Lose: STANDARD.faults[Lose]},
+    {faults.Redeliver: LAMBDA_STANDARD.of(faults.Redeliver), faults.Lose: STANDARD.of(faults.Lose)},
     restarts="function {consumer} fails",
     whole_batch=LAMBDA_STANDARD.whole_batch,
 )
@@ -541,8 +527,8 @@ class LambdaSqs(Settings):
     def impossible(self) -> Reasons:
         if self.fifo:
             no = _impossible_fifo(self.max_receive_count, 1, loses=True)
-            no[BatchSwap] = Impossible("one message a request keeps the order of a group", {"fifo": False})
-            return no if self.retention_exceeded else no | {Lose: _NO_RETENTION}
+            no[faults.BatchSwap] = Impossible("one message a request keeps the order of a group", {"fifo": False})
+            return no if self.retention_exceeded else no | {faults.Lose: _NO_RETENTION}
         return _impossible_standard(self.max_receive_count, self.retention_exceeded)
 
     def lossy(self) -> tuple[str, ...]:

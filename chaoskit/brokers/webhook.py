@@ -14,19 +14,8 @@ from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import Leasing
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
@@ -36,32 +25,32 @@ WORDS = Words(
     dead="to the failed deliveries",
     put_back="resent by hand",
     no_order="Webhooks promise no order, not even for one object.",
-    faults={
-        Fail: passed_unless(""),
-        Duplicate: Wording("the provider sent {event} twice in a row", f"no setting. {IDEMPOTENT}"),
-        Redeliver: Wording(
+    wordings={
+        faults.Fail: passed_unless(""),
+        faults.Duplicate: Wording("the provider sent {event} twice in a row", f"no setting. {IDEMPOTENT}"),
+        faults.Redeliver: Wording(
             "the handler had done its work on {event}, but the provider got no 2xx in time (a crash, a slow answer): "
             "it was sent again{after}",
             f"no setting: retries go on for 3 days. {IDEMPOTENT}",
         ),
-        DeadLetter: Wording(
+        faults.DeadLetter: Wording(
             "the endpoint failed before {event} had any effect, until the retries were used up{back}",
             "nobody who resends (gives_up=False), or a handler that fetches the present state instead of trusting "
             "order",
         ),
-        Overtake: Wording(
+        faults.Overtake: Wording(
             "{event} arrived after {over}: the provider keeps no order between its requests",
             "no setting. Fetch the present state of the object, or compare its version and drop what is older",
         ),
-        Resend: Wording(
+        faults.Resend: Wording(
             "the provider made a second event of the same change as {at}",
             "no setting. Identify a change by its object and type, not by the id of the delivery",
         ),
-        Zombie: Wording(
+        faults.Zombie: Wording(
             "{held} timed out at the provider and was sent again while the first request still ran",
             "answering at once and working later; a version compared in the same transaction as the effect",
         ),
-        Lose: Wording(
+        faults.Lose: Wording(
             "the endpoint was down for more than 3 days: {event} was given up",
             "listing events from the API after an outage (gives_up=False)",
         ),
@@ -113,14 +102,14 @@ class Webhook(Settings):
 
     def impossible(self) -> Reasons:
         no: Reasons = {
-            Rehash: Impossible("a webhook has no partitions"),
-            BatchSwap: Impossible(
+            faults.Rehash: Impossible("a webhook has no partitions"),
+            faults.BatchSwap: Impossible(
                 "each event has a request of its own, there are no batches: Overtake is one that arrives later"
             ),
         }
         if not self.gives_up:
             why = Impossible("the endpoint answers within the 3 days of retries", {"gives_up": True})
-            no |= {DeadLetter: why, Lose: why}
+            no |= {faults.DeadLetter: why, faults.Lose: why}
         return no
 
     def lossy(self) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def passed_unless(setting: str) -> Wording:
 
 @attrs.frozen
 class Words:
-    """A broker's words. `faults`: what it says of a kind in its own way, not as `DEFAULT` does.
+    """A broker's words. `wordings`: what it says of a kind in its own way, not as `DEFAULT` does.
 
     `place` is a template of a message's {partition}, {offset} and {attempt}, or empty. `lane` is what a lane of its
     timeline is called, which `lanes` says: the consumer, the partition or queue, or the key. `worker` is what runs a
@@ -63,7 +63,7 @@ class Words:
     which setting brings back that message alone, where its whole batch comes again.
     """
 
-    faults: Mapping[FaultKind, Wording]
+    wordings: Mapping[FaultKind, Wording]
     lane: str = "consumer"
     lanes: Literal["consumer", "partition", "key"] = "consumer"
     worker: str = "consumer"
@@ -82,11 +82,11 @@ class Words:
 
     def of(self, kind: FaultKind) -> Wording:
         """What this broker says of a kind of fault: its own words, or else the kind's."""
-        return self.faults[kind] if kind in self.faults else DEFAULT[kind]
+        return self.wordings[kind] if kind in self.wordings else DEFAULT[kind]
 
-    def but(self, faults: Mapping[FaultKind, Wording], **changes: Any) -> Words:
+    def but(self, wordings: Mapping[FaultKind, Wording], **changes: Any) -> Words:
         """The same words, but for these kinds of fault."""
-        return attrs.evolve(self, faults={**self.faults, **faults}, **changes)
+        return attrs.evolve(self, wordings={**self.wordings, **wordings}, **changes)
 
     def ruled_out_by(self, kind: FaultKind) -> str:
         return self.of(kind).ruled_out_by.format(**self.names)
