@@ -16,7 +16,7 @@ from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import Partitioner
 from chaoskit.models.producer import Home
 from chaoskit.models.queue.model import QueueModel, QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.stored import Growth
 from chaoskit.traces import LogRules, Permitted, QueueRules, judge_log, judge_queue, parse
 from chaoskit.values.errors import StreamError
@@ -61,7 +61,7 @@ class Settings:
         """The names of the settings by which a message is lost whose attempt failed; none where it is tried again."""
         return self.lossy() if self._handing_out().drops_failed else ()
 
-    def _handing_out(self) -> Reading | Leasing:
+    def _handing_out(self) -> Reading | LeasePolicy:
         """How the model hands out, and what it does with a failed attempt."""
         stages = _stages(self)
         return stages.leasing if isinstance(stages, QueueSettings) else stages.reading

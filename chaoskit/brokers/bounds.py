@@ -12,7 +12,7 @@ from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.traces.queue.state import QueueState, refuse
 from chaoskit.traces.tokens import Batch, Receive, deliveries
@@ -78,7 +78,7 @@ class InOrder(Settings):
         return dict.fromkeys(kinds, why)
 
     def stages(self) -> QueueSettings:
-        return QueueSettings(self.queue, Producer(one_queue, 1), Leasing(lock="queue"), _nothing, "application")
+        return QueueSettings(self.queue, Producer(one_queue, 1), LeasePolicy(lock="queue"), _nothing, "application")
 
 
 @attrs.frozen(kw_only=True)
@@ -102,8 +102,8 @@ class Anything(Settings):
         return {faults.Rehash: Impossible("there are no partitions", hint="Overtake makes the same orders")}
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(self.consumers, in_order=False, gives_up="dead")
-        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), lends, _nothing, "application")
+        policy = LeasePolicy(self.consumers, in_order=False, gives_up="dead")
+        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), policy, _nothing, "application")
 
 
 def _nothing(event: Event, step: Raw) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.turns import retries_of
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
@@ -229,7 +229,7 @@ class Celery(Settings):
         return no
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(
+        policy = LeasePolicy(
             self.concurrency,
             in_order=self.transport != "sqs",
             refused="renewed" if self.retries else "lost",
@@ -237,7 +237,7 @@ class Celery(Settings):
             gives_up="dead" if self.retries else "lost",
         )
         fields = _from_sqs if self.transport == "sqs" else _task
-        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), lends, fields, "application")
+        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), policy, fields, "application")
 
 
 def _task(event: Event, step: Raw) -> dict[str, Any]:

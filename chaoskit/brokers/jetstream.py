@@ -14,7 +14,7 @@ from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, 
 from chaoskit.models.partitioners import by_fnv1a_plain
 from chaoskit.models.producer import Home, Producer
 from chaoskit.models.queue.model import QueueSettings, beyond
-from chaoskit.models.queue.policy import UNBOUNDED, Leasing
+from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
 from chaoskit.models.stored import Growth
 from chaoskit.traces.queue.capacity import EVERYBODY, unsettled_at
 from chaoskit.traces.queue.rules import QueueRules
@@ -253,7 +253,7 @@ class JetStream(Settings):
         if self.partitions > 1:
             home, growth = routing(lambda key: key_bytes(self, key), by_fnv1a_plain, self.partitions, grows=self.growth)
         together = self.max_ack_pending == 1 or self.ack_policy == "all"
-        lends = Leasing(
+        policy = LeasePolicy(
             self.consumers,
             lock="queue" if together else "message",
             brings="lane" if together else "message",
@@ -271,7 +271,7 @@ class JetStream(Settings):
         fields = partial(_identified if self.msg_ids else _fields, self.partitions)
         only_more = self.max_msgs is not None and self.max_age is None and not self._drops
         return QueueSettings(
-            self.stream, producer, lends, fields, growth=growth, window=window, lease=self.ack_wait,
+            self.stream, producer, policy, fields, growth=growth, window=window, lease=self.ack_wait,
             loses=beyond(self.max_msgs) if only_more and self.max_msgs else None,
         )  # fmt: skip
 

@@ -23,7 +23,7 @@ from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import KAFKA_PARTITIONERS
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.parallel import ParallelMachine
 from chaoskit.traces.log.producer import exact, resent, window
@@ -429,14 +429,14 @@ class Kafka(Settings):
                 self.topic, producer, self._reading(), self.max_poll_records, growth, stamp="sender", put_back=_put_back
             )
         if self.group == "share":
-            lends = Leasing(
+            policy = LeasePolicy(
                 self.consumers,
                 span=self.max_record_locks,
                 max_attempts=self.delivery_count_limit,
                 gives_up="lost",
             )
-            return QueueSettings(self.topic, producer, lends, _shared, "sender", growth, longest=self.max_record_locks)
-        lends = Leasing(
+            return QueueSettings(self.topic, producer, policy, _shared, "sender", growth, longest=self.max_record_locks)
+        policy = LeasePolicy(
             self.consumers,
             lock="group",
             brings="lane",
@@ -447,7 +447,7 @@ class Kafka(Settings):
             gives_up="never" if self.on_error == "stop" else "dead",
         )
         return QueueSettings(
-            self.topic, producer, lends, _placed, "sender", growth, style="crashed", put_back=_put_back
+            self.topic, producer, policy, _placed, "sender", growth, style="crashed", put_back=_put_back
         )
 
     def key_bytes(self, key: Any) -> bytes | None:

@@ -18,7 +18,7 @@ from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_md5_range
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.log.batches import BatchMachine
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.lane import Lane
@@ -248,7 +248,7 @@ class Kinesis(Settings):
         if self.consumer == "kcl":
             reading = Reading(self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
             return LogSettings(self.stream, producer, reading, 10_000, growth, numbered=True)
-        lends = Leasing(
+        policy = LeasePolicy(
             max(self.shards, self.parallelization_factor),
             lock="group" if self.parallelization_factor > 1 else "queue",
             brings="lane" if self.report_batch_item_failures else "batch",
@@ -258,7 +258,7 @@ class Kinesis(Settings):
             max_attempts=10 if self.maximum_retry_attempts < 0 else self.maximum_retry_attempts + 1,
             gives_up="never" if self.maximum_retry_attempts < 0 else "lost",
         )
-        return QueueSettings(self.stream, producer, lends, _record, growth=growth, style="invoked")
+        return QueueSettings(self.stream, producer, policy, _record, growth=growth, style="invoked")
 
 
 _IDLE = {

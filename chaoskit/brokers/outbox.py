@@ -17,7 +17,7 @@ from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
 from chaoskit.models.partitioners import by_murmur2
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.relay import capture, relay_by_id, relay_by_visibility, relays_at_once
 from chaoskit.traces.log.rules import LogRules, Writes
@@ -178,9 +178,9 @@ class Debezium(Settings):
     def stages(self) -> QueueSettings:
         home, growth = routing(lambda key: key_bytes(self, key), by_murmur2, self.partitions, grows=self.growth)
         gives_up: Literal["dead", "never"] = "dead" if self.dead_letter_queue else "never"
-        lends = Leasing(lock="queue", brings="consumer", renewed=True, gives_up=gives_up)
+        policy = LeasePolicy(lock="queue", brings="consumer", renewed=True, gives_up=gives_up)
         return QueueSettings(
-            self.topic, Producer(home, self.partitions), lends, _placed, "sender", growth, style="relay"
+            self.topic, Producer(home, self.partitions), policy, _placed, "sender", growth, style="relay"
         )
 
 
@@ -281,7 +281,7 @@ class Outbox(Settings):
         )
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(
+        policy = LeasePolicy(
             self.relays,
             lock="queue" if self.relays == 1 else "message",
             brings="consumer",
@@ -291,7 +291,7 @@ class Outbox(Settings):
         )
         producer = Producer(one_queue, 1, max_in_flight=self.open_transactions)
         return QueueSettings(
-            self.queue, producer, lends, _published, "application", longest=self.batch_size, style="relay"
+            self.queue, producer, policy, _published, "application", longest=self.batch_size, style="relay"
         )
 
 

@@ -12,7 +12,7 @@ from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
@@ -127,8 +127,10 @@ class PostgresQueue(Settings):
         return no
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(self.workers, window=1, returns="anywhere", gives_up="dead" if self.dead_letters else "never")
-        return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), lends, _row)
+        policy = LeasePolicy(
+            self.workers, window=1, returns="anywhere", gives_up="dead" if self.dead_letters else "never"
+        )
+        return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), policy, _row)
 
 
 def _row(event: Event, step: Raw) -> dict[str, Any]:

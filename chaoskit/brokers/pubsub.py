@@ -12,7 +12,7 @@ from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
@@ -157,7 +157,7 @@ class PubSub(Settings):
         return ("filtered",) if self.filtered else ()
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(
+        policy = LeasePolicy(
             self.subscribers,
             lock="group" if self.ordering else "message",
             brings="lane" if self.ordering else "message",
@@ -167,7 +167,7 @@ class PubSub(Settings):
             gives_up="never" if self.max_delivery_attempts is None else "dead",
         )
         fields = _counted if self.max_delivery_attempts is not None else _fields
-        return QueueSettings(self.subscription, Producer(one_queue, 1, max_in_flight=10), lends, fields)
+        return QueueSettings(self.subscription, Producer(one_queue, 1, max_in_flight=10), policy, fields)
 
 
 def _fields(event: Event, step: Raw) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, 
 from chaoskit.models.partitioners import by_murmur3
 from chaoskit.models.producer import Home, Producer
 from chaoskit.models.queue.model import QueueSettings, beyond
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.stored import Growth
 from chaoskit.traces.queue.capacity import unsettled_at
 from chaoskit.traces.queue.rules import QueueRules
@@ -259,7 +259,7 @@ class RabbitMQ(Settings):
         if self.queues > 1:
             # The exchange's hash is not portable: what counts is that a key keeps its queue, and that most may move.
             home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.queues, grows=self.growth)
-        lends = Leasing(
+        policy = LeasePolicy(
             self.consumers,
             lock="queue" if self._ordered else "message",
             brings="consumer",
@@ -276,7 +276,7 @@ class RabbitMQ(Settings):
         fields = partial(_quorum if quorum else _classic, self.queue)
         only_more = self.message_ttl is None and not self.auto_ack and not self._limited
         loses = beyond(self.max_length) if self.max_length is not None and only_more else None
-        return QueueSettings(self.queue, producer, lends, fields, "application", growth, loses=loses)
+        return QueueSettings(self.queue, producer, policy, fields, "application", growth, loses=loses)
 
 
 def _classic(queue: str, event: Event, step: Raw, reason: str = "rejected") -> dict[str, Any]:

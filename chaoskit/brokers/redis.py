@@ -12,7 +12,7 @@ from chaoskit.brokers.impossible import WHERE_THE_APPLICATION_DOES, Impossible, 
 from chaoskit.brokers.wording import IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
@@ -182,14 +182,14 @@ class RedisStreams(Settings):
         return tuple(name for name in ("trims", "noack") if getattr(self, name))
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(
+        policy = LeasePolicy(
             self.consumers,
             returns="anywhere",
             refused="lost" if self.noack else "again",
             gives_up="dead" if self.dead_letters else "never",
             trims=self.trims and not self.noack,
         )
-        return QueueSettings(self.stream, Producer(one_queue, 1, max_in_flight=self.pipelined_adds), lends, _entry)
+        return QueueSettings(self.stream, Producer(one_queue, 1, max_in_flight=self.pipelined_adds), policy, _entry)
 
 
 def _entry(event: Event, step: Raw) -> dict[str, Any]:
@@ -265,13 +265,13 @@ class RedisList(Settings):
         return () if self.reliable else ("reliable",)
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(
+        policy = LeasePolicy(
             self.workers,
             refused="again" if self.reliable else "lost",
             gives_up="dead" if self.dead_letters else "never",
         )
         return QueueSettings(
-            self.list, Producer(one_queue, 1, max_in_flight=self.pipelined_pushes), lends, _element, "application"
+            self.list, Producer(one_queue, 1, max_in_flight=self.pipelined_pushes), policy, _element, "application"
         )
 
 

@@ -12,7 +12,7 @@ from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.wording import IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
@@ -157,7 +157,7 @@ class ServiceBus(Settings):
 
     def stages(self) -> QueueSettings:
         deletes = self.receive_mode == "receive_and_delete"
-        lends = Leasing(
+        policy = LeasePolicy(
             self.receivers,
             lock="group" if self.sessions else "message",
             brings="lane" if self.sessions else "message",
@@ -169,7 +169,7 @@ class ServiceBus(Settings):
         producer = Producer(one_queue, 1, max_in_flight=self.concurrent_sends)
         window = self.duplicate_detection_window if self.duplicate_detection else 0
         fields = _in_session if self.sessions else _fields
-        return QueueSettings(self.queue, producer, lends, fields, window=window, lease=self.lock_duration)
+        return QueueSettings(self.queue, producer, policy, fields, window=window, lease=self.lock_duration)
 
 
 def _fields(event: Event, step: Raw) -> dict[str, Any]:

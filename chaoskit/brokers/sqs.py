@@ -19,7 +19,7 @@ from chaoskit.brokers.sqs_rules import fifo_rules, standard_rules
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import Fields, Loses, QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
@@ -181,11 +181,11 @@ def _impossible_standard(max_receive_count: int | None, retention_exceeded: bool
 
 def standard_queue(queue: str, consumers: int, max_receive_count: int | None, **leasing: Any) -> QueueSettings:
     """A standard queue as the models run it."""
-    lends = Leasing(
+    policy = LeasePolicy(
         consumers, in_order=False, max_attempts=max_receive_count or 10, gives_up=_gives_up(max_receive_count)
     )
     return QueueSettings(
-        queue, Producer(one_queue, 1, max_in_flight=10), attrs.evolve(lends, **leasing), _standard_fields
+        queue, Producer(one_queue, 1, max_in_flight=10), attrs.evolve(policy, **leasing), _standard_fields
     )
 
 
@@ -346,13 +346,13 @@ def fifo_queue(
     **leasing: Any,
 ) -> QueueSettings:
     """A FIFO queue as the models run it."""
-    lends = Leasing(
+    policy = LeasePolicy(
         consumers, "group", "lane", receive, max_attempts=max_receive_count or 10, gives_up=_gives_up(max_receive_count)
     )
     return QueueSettings(
         queue,
         Producer(one_queue, 1, max_in_flight=send_batch),
-        attrs.evolve(lends, **leasing),
+        attrs.evolve(policy, **leasing),
         fields or _fifo_fields,
         loses=loses,
         window=DEDUPLICATION_WINDOW,

@@ -12,7 +12,7 @@ from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
@@ -116,8 +116,8 @@ class Webhook(Settings):
         return ("gives_up",) if self.gives_up else ()
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(self.endpoints, in_order=False, window=1, gives_up="dead" if self.gives_up else "never")
-        return QueueSettings(self.endpoint, Producer(one_queue, 1, max_in_flight=10), lends, _request, "application")
+        policy = LeasePolicy(self.endpoints, in_order=False, window=1, gives_up="dead" if self.gives_up else "never")
+        return QueueSettings(self.endpoint, Producer(one_queue, 1, max_in_flight=10), policy, _request, "application")
 
 
 def _request(event: Event, step: Raw) -> dict[str, Any]:
