@@ -79,7 +79,7 @@ class Settings:
 
     def why_impossible(self, kind: FaultKind) -> str | None:
         reason = self.impossible().get(kind)
-        return None if reason is None else str(reason)
+        return None if reason is None else str(reason)  # a user's own class may give a plain sentence
 
     def model(self, stream: Stream) -> LogModel | QueueModel:
         stages = _stages(self)

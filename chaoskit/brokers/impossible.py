@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -17,8 +17,8 @@ WHERE_THE_APPLICATION_DOES = "{}, where the application does, makes it possible"
 class Impossible:
     """Why a kind of fault is impossible, and the settings that allow it; none where none does.
 
-    As text it is a sentence. `hint` is its second half, where it is not simply that these settings, all together, make
-    it possible: a template of them, in their order or by name.
+    As text it is a sentence that ends with a hint: `hint`, a template of these settings in their order or by name, or
+    else that all of them together make it possible.
     """
 
     why: str
@@ -26,10 +26,16 @@ class Impossible:
     hint: str = ""
 
     def __str__(self) -> str:
-        written = dict(zip(self.allowed_by, assignments(self.allowed_by), strict=True))
-        first, *others = written.values() or ["no setting"]
-        together = " with ".join([first, *([" and ".join(others)] if others else [])])
-        return f"{self.why}; {self.hint.format(*written.values(), **written) or f'{together} makes it possible'}"
+        settings = assignments(self.allowed_by)
+        hint = self.hint.format(*settings, **dict(zip(self.allowed_by, settings, strict=True)))
+        return f"{self.why}; {hint or f'{_together(settings)} makes it possible'}"
+
+
+def _together(settings: Sequence[str]) -> str:
+    if not settings:
+        return "no setting"
+    first, *others = settings
+    return f"{first} with {' and '.join(others)}" if others else first
 
 
 Reasons = dict[FaultKind, Impossible]

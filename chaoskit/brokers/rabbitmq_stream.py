@@ -70,7 +70,7 @@ class RabbitMQStream(Settings):
     )
     named_producer: bool = boolean("publishing ids, so that the broker drops what it has.")
     outstanding_confirms: int = positive_int(
-        10000, "messages that the publisher sends before it has the confirm of the first; 10,000 in the Java client."
+        10_000, "messages that the publisher sends before it has the confirm of the first; 10,000 in the Java client."
     )
     start_at_latest: bool = boolean("a lost offset starts at `next`, so that earlier messages are passed over.")
     dead_letters: bool = boolean("the application sets failed messages aside and puts them back later.")

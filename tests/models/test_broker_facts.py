@@ -13,6 +13,7 @@ import pytest
 
 from chaoskit.brokers import BROKERS, Celery, Kafka, Kinesis, RabbitMQ, RabbitMQStream, Settings, SnsSqs
 from chaoskit.brokers.fields import assignments
+from chaoskit.brokers.impossible import Impossible
 from chaoskit.report.broker_facts import EXAMPLE, Facts, facts
 from chaoskit.values.errors import UsageError
 from chaoskit.values.faults import KINDS, BatchSwap, FaultKind, Lose, Rehash
@@ -143,6 +144,38 @@ def makes_possible(settings: Settings, kind: FaultKind, named: Mapping[str, Any]
         if why is None or (steps > 0 and after != settings and makes_possible(after, kind, why.allowed_by, steps - 1)):
             return True
     return False
+
+
+class OurKafka(Kafka):
+    """As somebody writes it who knows that a topic never grows."""
+
+    def impossible(self) -> Any:
+        return {**super().impossible(), Rehash: "ours never grows"}
+
+
+def test_a_class_of_ones_own_may_give_its_reason_as_a_sentence() -> None:
+    """What Kafka itself cannot do stays as it is said."""
+    assert OurKafka().why_impossible(Rehash) == "ours never grows"
+    assert OurKafka().why_impossible(BatchSwap) == Kafka().why_impossible(BatchSwap) is not None
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        (Impossible("it waits"), "it waits; no setting makes it possible"),
+        (Impossible("it waits", {"limit": 2}), "it waits; limit=2 makes it possible"),
+        (
+            Impossible("it waits", {"mode": "fast", "limit": 2, "strict": False}),
+            'it waits; mode="fast" with limit=2 and strict=False makes it possible',
+        ),
+        (
+            Impossible("it waits", {"limit": 2, "mode": "fast"}, "{mode}, or {limit}, does"),
+            'it waits; mode="fast", or limit=2, does',
+        ),
+    ],
+)
+def test_a_reason_is_a_sentence_made_of_its_settings(reason: Impossible, sentence: str) -> None:
+    assert str(reason) == sentence
 
 
 def test_reasons_that_are_the_same_are_told_once() -> None:
