@@ -66,7 +66,7 @@ def table() -> Iterator[str]:
     for broker in BROKERS.values():
         known = facts(broker)
         cells = {possible.kind: "✔" for possible in known.possible}
-        cells |= {each.kind: ", ".join(map(code, each.allowed_by)) or "✘" for each in known.impossible}
+        cells |= {kind: ", ".join(map(code, why.allowed_by)) or "✘" for kind, why in known.impossible.items()}
         yield row([f"[{known.name}](#{known.name.lower()})", *(cells[kind] for kind in KINDS)])
 
 
@@ -89,18 +89,18 @@ def stages() -> Iterator[str]:
         how = broker().stages()
         if not isinstance(how, QueueSettings):
             continue
-        lends = how.leasing
+        policy = how.leasing
         yield row(
             [
                 f"[{name}](#{name.lower()})",
-                str(lends.consumers),
-                IN_ORDER[lends.lock],
-                "in order" if lends.in_order else "in any order",
-                lends.brings,
-                "anew" if lends.renewed else lends.returns,
-                "" if lends.window > 1_000_000 else f"{lends.window:,}",
-                lends.refused,
-                lends.gives_up,
+                str(policy.consumers),
+                IN_ORDER[policy.lock],
+                "in order" if policy.in_order else "in any order",
+                policy.brings,
+                "anew" if policy.renewed else policy.returns,
+                "" if policy.window > 1_000_000 else f"{policy.window:,}",
+                policy.refused,
+                policy.gives_up,
             ]
         )
 

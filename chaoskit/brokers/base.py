@@ -1,102 +1,28 @@
-"""What every broker's settings have in common, and how a broker is told what it must know of itself."""
+"""What the settings of all brokers have in common, and how keys find their partitions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, ClassVar
 
 import attrs
 
+from chaoskit.brokers.fields import assignments
+from chaoskit.brokers.impossible import Impossible
 from chaoskit.brokers.wording import NOTHING_PASSES, Cause, Words, sentences
 from chaoskit.models.log.model import LogModel, LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import Partitioner
 from chaoskit.models.producer import Home
 from chaoskit.models.queue.model import QueueModel, QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.stored import Growth
 from chaoskit.traces import LogRules, Permitted, QueueRules, judge_log, judge_queue, parse
-from chaoskit.values.errors import StreamError, UsageError, did_you_mean
+from chaoskit.values.errors import StreamError
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import KINDS, Duplicate, Fail, FaultKind, Redeliver, Zombie
+from chaoskit.values.faults import KINDS, Fail, FaultKind
 from chaoskit.values.schedule import Schedule, Step
-
-Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
-
-
-def _at_least(least: int) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
-    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if type(value) is not int or value < least:
-            name = f"{type(instance).__name__}({attribute.name}={value!r})"
-            raise UsageError(f"{name}: a whole number, {least} or more, is needed")
-
-    return check
-
-
-positive, not_negative = _at_least(1), _at_least(0)
-
-
-def boolean(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if not isinstance(value, bool):
-        raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): True or False is needed")
-
-
-def text(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    if not isinstance(value, str) or not value:
-        raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): a name is needed")
-
-
-def one_of(*known: str) -> Validator:
-    def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value not in known:
-            hint = did_you_mean(str(value), known)
-            raise UsageError(f"{type(instance).__name__}({attribute.name}={value!r}): not known{hint}")
-
-    return check
-
-
-def whole(default: int) -> int:
-    """A setting that is a whole number, 1 or more."""
-    return attrs.field(default=default, validator=positive)
-
-
-def whole_or_none(default: int | None = None) -> int | None:
-    """A setting that is a whole number, 1 or more, or None."""
-    return attrs.field(default=default, validator=attrs.validators.optional(positive))
-
-
-def flag(default: bool = False) -> bool:
-    """A setting that is True or False."""
-    return attrs.field(default=default, validator=boolean)
-
-
-def named(default: str) -> str:
-    """A name, as messages carry it."""
-    return attrs.field(default=default, validator=text)
-
-
-def choice(default: str, *others: str) -> Any:
-    """A setting that is one of these words."""
-    return attrs.field(default=default, validator=one_of(default, *others))
-
-
-NO_GROWTH = "the number of partitions never changes (growth=False); growth=True makes it possible"
-
-
-def without_effect(broker: Settings, settings: Iterable[str], where: str) -> None:
-    """Raise UsageError where one of these settings was given another value, although `where` nothing reads it."""
-    for name in settings:
-        field = attrs.fields_dict(type(broker))[name]
-        value = getattr(broker, name)
-        if value != field.default:
-            raise UsageError(f"{type(broker).__name__}({name}={value!r}): {name} has no effect with {where}")
-
-
-def delivered_once(limit: int | None, setting: str) -> dict[FaultKind, str]:
-    """What is impossible where the limit of deliveries is 1: whatever needs a second one."""
-    why = f"{setting}=1 gives up what was delivered once; {setting}=2 makes it possible"
-    return dict.fromkeys((Duplicate, Redeliver, Zombie), why) if limit == 1 else {}
 
 
 @attrs.frozen
@@ -104,12 +30,16 @@ class Settings:
     """The settings of one system. A broker's file fills in the rest, and reads like a fact sheet.
 
     `guarantees`: what the broker promises about order and repetition, a sentence each. `sources`: where its facts are
-    from. `words`: how it tells what happened.
+    from.
     """
 
     guarantees: ClassVar[tuple[str, ...]]
     sources: ClassVar[tuple[str, ...]]
-    words: ClassVar[Words]
+
+    @property
+    def words(self) -> Words:
+        """How it says what happened."""
+        raise NotImplementedError
 
     def stages(self) -> LogSettings | QueueSettings:
         """How it sends, routes, stores, hands out and settles: what the search runs."""
@@ -119,7 +49,7 @@ class Settings:
         """What it can do, as a second reading for `permits`."""
         raise NotImplementedError
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Mapping[FaultKind, Impossible]:
         """The kinds of fault that it cannot make, and which setting would allow them."""
         raise NotImplementedError
 
@@ -131,7 +61,7 @@ class Settings:
         """The names of the settings by which a message is lost whose attempt failed; none where it is tried again."""
         return self.lossy() if self._handing_out().drops_failed else ()
 
-    def _handing_out(self) -> Reading | Leasing:
+    def _handing_out(self) -> Reading | LeasePolicy:
         """How the model hands out, and what it does with a failed attempt."""
         stages = _stages(self)
         return stages.leasing if isinstance(stages, QueueSettings) else stages.reading
@@ -140,7 +70,7 @@ class Settings:
     def loses(self) -> str:
         """The settings that lose messages as they are written."""
         values = {name: getattr(self, name) for name in (*self.lossy(), *self.drops())}
-        return ", ".join(f'{k}="{v}"' if isinstance(v, str) else f"{k}={v!r}" for k, v in values.items())
+        return ", ".join(assignments(values))
 
     def kinds(self) -> tuple[FaultKind, ...]:
         """The kinds of fault that the broker can make under these settings."""
@@ -148,7 +78,8 @@ class Settings:
         return tuple(kind for kind in KINDS if kind not in impossible)
 
     def why_impossible(self, kind: FaultKind) -> str | None:
-        return self.impossible().get(kind)
+        reason = self.impossible().get(kind)
+        return None if reason is None else str(reason)  # a user's own class may give a plain sentence
 
     def model(self, stream: Stream) -> LogModel | QueueModel:
         stages = _stages(self)
@@ -160,14 +91,14 @@ class Settings:
     def ruled_out_by(self, kind: FaultKind) -> str:
         if kind is Fail:
             return self._what_keeps_order_at_a_failure()
-        return self.words.of(kind).ruled_out_by
+        return self.words.ruled_out_by(kind)
 
     def _what_keeps_order_at_a_failure(self) -> str:
         """What the model does with a failed attempt decides: it is lost, it is overtaken, or it is not."""
         hands_out = self._handing_out()
         if hands_out.drops_failed:
             return "settings under which what failed is tried again: here it is dropped"
-        return (self.words.of(Fail) if hands_out.passes_failed else NOTHING_PASSES).ruled_out_by
+        return self.words.ruled_out_by(Fail) if hands_out.passes_failed else NOTHING_PASSES.ruled_out_by
 
     @property
     def whole_batch(self) -> str:

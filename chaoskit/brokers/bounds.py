@@ -6,44 +6,35 @@ from typing import Any, ClassVar
 
 import attrs
 
-from chaoskit.brokers.base import Settings, named, one_queue, whole
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import positive_int, resource_name
+from chaoskit.brokers.impossible import Impossible, Reasons
+from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.traces.queue.state import QueueState, refuse
 from chaoskit.traces.tokens import Batch, Receive, deliveries
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
-    told={
-        Fail: passed_unless("a broker that keeps the order"),
-        Duplicate: Told("{event} came twice in a row", f"a broker that delivers once. {IDEMPOTENT}"),
-        Redeliver: Told("{event} came again{after}", f"a broker that delivers once. {IDEMPOTENT}"),
-        DeadLetter: Told("{event} was set aside before it had any effect{back}", "nobody who puts dead letters back"),
-        Overtake: Told("{over} came before {event}", "a broker that keeps the order"),
-        BatchSwap: Told("sending {at} failed at first, and the retry arrived after {over}", "a producer that waits"),
-        Resend: Told("{at} was sent twice", f"a broker that deduplicates. {IDEMPOTENT}"),
-        Zombie: Told(
+    wordings={
+        faults.Fail: passed_unless("a broker that keeps the order"),
+        faults.Duplicate: Wording("{event} came twice in a row", f"a broker that delivers once. {IDEMPOTENT}"),
+        faults.Redeliver: Wording("{event} came again{after}", f"a broker that delivers once. {IDEMPOTENT}"),
+        faults.DeadLetter: Wording(
+            "{event} was set aside before it had any effect{back}", "nobody who puts dead letters back"
+        ),
+        faults.Overtake: Wording("{over} came before {event}", "a broker that keeps the order"),
+        faults.Resend: Wording("{at} was sent twice", f"a broker that deduplicates. {IDEMPOTENT}"),
+        faults.Zombie: Wording(
             "consumer {old} was taken for dead and ran {held} nevertheless, as did consumer {new}",
             "fencing: a version that is compared in the same transaction as the effect",
         ),
-        Lose: Told("{event} was lost", "a broker that keeps what was not handled"),
+        faults.Lose: Wording("{event} was lost", "a broker that keeps what was not handled"),
     },
     no_order="No order is promised.",
 )
@@ -51,52 +42,68 @@ WORDS = Words(
 
 @attrs.frozen(kw_only=True)
 class InOrder(Settings):
-    """A system that delivers each message once, in order. No fault is possible: whatever fails here is wrong already.
+    """A system that delivers each message once, in order.
 
-    `queue`: its name, as messages carry it.
+    No fault is possible: whatever fails here is wrong already.
     """
 
-    queue: str = named("events")
+    queue: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = ("Each message once, in the order in which it was sent.",)
     sources: ClassVar[tuple[str, ...]] = ("by definition",)
-    words: ClassVar[Words] = WORDS
+
+    @property
+    def words(self) -> Words:
+        return WORDS
 
     def rules(self) -> QueueRules:
         return QueueRules(broker="InOrder", delivers=_in_order, sends_again=False)
 
-    def impossible(self) -> dict[FaultKind, str]:
-        why = "each message comes once, in order; another broker, such as Anything(), makes it possible"
-        kinds = (Duplicate, Redeliver, DeadLetter, Rehash, BatchSwap, Overtake, Resend, Zombie, Fail, Lose)
+    def impossible(self) -> Reasons:
+        why = Impossible(
+            "each message comes once, in order", hint="another broker, such as Anything(), makes it possible"
+        )
+        kinds = (
+            faults.Duplicate,
+            faults.Redeliver,
+            faults.DeadLetter,
+            faults.Rehash,
+            faults.BatchSwap,
+            faults.Overtake,
+            faults.Resend,
+            faults.Zombie,
+            faults.Fail,
+            faults.Lose,
+        )
         return dict.fromkeys(kinds, why)
 
     def stages(self) -> QueueSettings:
-        return QueueSettings(self.queue, Producer(one_queue, 1), Leasing(lock="queue"), _nothing, "application")
+        return QueueSettings(self.queue, Producer(one_queue, 1), LeasePolicy(lock="queue"), _nothing, "application")
 
 
 @attrs.frozen(kw_only=True)
 class Anything(Settings):
-    """A system of which nothing is known. Messages come in any order, any number of times, or never.
+    """A system of which nothing is known. Messages come in any order, any number of times, or never."""
 
-    `consumers`: that compete. `queue`: its name, as messages carry it.
-    """
-
-    consumers: int = whole(2)
-    queue: str = named("events")
+    consumers: int = positive_int(2, "that compete.")
+    queue: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = ("None: any order, any number of times, or never.",)
     sources: ClassVar[tuple[str, ...]] = ("by definition",)
-    words: ClassVar[Words] = WORDS
+
+    @property
+    def words(self) -> Words:
+        return WORDS
 
     def rules(self) -> QueueRules:
         return QueueRules(broker="Anything", delivers=_anything, dead="any", loses="anything", send_window=None)
 
-    def impossible(self) -> dict[FaultKind, str]:
-        return {Rehash: "there are no partitions; Overtake makes the same orders"}
+    def impossible(self) -> Reasons:
+        return {faults.Rehash: Impossible("there are no partitions", hint="Overtake makes the same orders")}
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(self.consumers, in_order=False, gives_up="dead")
-        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), lends, _nothing, "application")
+        policy = LeasePolicy(self.consumers, in_order=False, gives_up="dead")
+        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), policy, _nothing, "application")
 
 
 def _nothing(event: Event, step: Raw) -> dict[str, Any]:

@@ -6,27 +6,18 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, named, not_negative, one_queue, whole, without_effect
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import at_least, boolean, one_of, positive_int, resource_name, setting, without_effect
+from chaoskit.brokers.impossible import Impossible, Reasons
+from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.turns import retries_of
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
+from chaoskit.values.faults import FaultKind
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
@@ -36,61 +27,63 @@ WORDS = Words(
     set_aside="it went {dead}",
     put_back="published",
     no_order="Celery promises no order: workers prefetch tasks and finish them in any order.",
-    told={
-        Fail: passed_unless(""),
-        Duplicate: Told("{event} was restored to the head of the queue and ran again", f"no setting. {IDEMPOTENT}"),
-        Redeliver: Told(
+    wordings={
+        faults.Fail: passed_unless(""),
+        faults.Duplicate: Wording(
+            "{event} was restored to the head of the queue and ran again", f"no setting. {IDEMPOTENT}"
+        ),
+        faults.Redeliver: Wording(
             "{event} was not acknowledged within visibility_timeout and was restored to the queue: it ran again{after}",
             f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "{event} failed before it had any effect and called retry(countdown=…); its successors went on{back}",
             "a task without retry (retries=False), or one that waits for its turn (compare `seq`)",
         ),
-        Overtake: Told(
+        faults.Overtake: Wording(
             "worker process {consumer} was slow with {event}: others finished {over} first",
             "one worker with concurrency 1 (concurrency=1), where only a failed attempt is overtaken, or "
             "a queue and a worker for what depends on each other",
         ),
-        BatchSwap: Told(
+        faults.BatchSwap: Wording(
             "publishing {at} failed at first, and the retry arrived after {over}", "a single publisher that waits"
         ),
-        Resend: Told(
+        faults.Resend: Wording(
             "publishing {at} was retried although it had arrived: a second message with the same task id",
             f"no setting: apply_async(retry=True) is the default. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "visibility_timeout passed while worker {old} still worked: {held} came to worker {new}, too, with "
             "redelivered=True",
             "a visibility_timeout that is longer than any task; acks_late=False",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "{event} was acknowledged before it ran, and worker {consumer} was killed: it never ran",
             "acks_late=True with reject_on_worker_lost=True, and an idempotent task",
         ),
     },
 )
 
-LATE = Told(
+LATE = Wording(
     "process {consumer} was killed with {event} before it had any effect, and the worker acknowledged it all the same: "
     "it never ran",
     "reject_on_worker_lost=True, with an idempotent task",
 )
 """A loss where tasks are acknowledged after they ran."""
 
-WAITS = Told(
+WAITS = Wording(
     "{held} waited in worker {old} for a countdown longer than visibility_timeout, was restored to the queue meanwhile "
     "and came to worker {new}, too: both ran it",
     f"a visibility_timeout that is longer than any countdown or ETA (countdown=0). {IDEMPOTENT}",
 )
 
-AMQP: dict[FaultKind, Told] = {
-    Duplicate: Told("{event} was requeued and ran again before anything newer", f"no setting. {IDEMPOTENT}"),
-    Redeliver: Told(
+AMQP: dict[FaultKind, Wording] = {
+    faults.Duplicate: Wording("{event} was requeued and ran again before anything newer", f"no setting. {IDEMPOTENT}"),
+    faults.Redeliver: Wording(
         "worker {consumer} lost its connection before {event} was acknowledged: {again} came again{after}",
         f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}",
     ),
-    Zombie: Told(
+    faults.Zombie: Wording(
         "worker {old} lost its connection, or held a task longer than RabbitMQ's consumer_timeout (30 minutes), and "
         "worked on: {held} came to worker {new}, too",
         "tasks that are shorter than consumer_timeout; worker_cancel_long_running_tasks_on_connection_loss; "
@@ -99,48 +92,53 @@ AMQP: dict[FaultKind, Told] = {
 }
 """What differs on RabbitMQ."""
 
-SQS: dict[FaultKind, Told] = {
-    Duplicate: Told("SQS delivered {event} twice in a row", f"no setting of a standard queue. {IDEMPOTENT}"),
-    Redeliver: Told(
+SQS: dict[FaultKind, Wording] = {
+    faults.Duplicate: Wording("SQS delivered {event} twice in a row", f"no setting of a standard queue. {IDEMPOTENT}"),
+    faults.Redeliver: Wording(
         "{event} was not deleted within visibility_timeout, or SQS delivered it again anyhow: it ran again{after}",
         f"no setting of a standard queue, which delivers at least once, also with acks_late=False. {IDEMPOTENT}",
     ),
-    Overtake: Told(
+    faults.Overtake: Wording(
         "{event} was handed out, or finished, later: {over} went first", "no setting: a standard queue has no order"
     ),
-    Zombie: Told(
+    faults.Zombie: Wording(
         "SQS delivered what worker {old} still worked on: {held} came to worker {new}, too",
         "a visibility_timeout that is longer than any task makes it rarer; a version compared in the transaction",
     ),
 }
 """What differs on a standard queue of SQS."""
 
-_TOLD: dict[str, dict[FaultKind, Told]] = {"redis": {}, "amqp": AMQP, "sqs": SQS}
+_BY_TRANSPORT: dict[str, dict[FaultKind, Wording]] = {"redis": {}, "amqp": AMQP, "sqs": SQS}
 _LATE_ACK: dict[str, Literal["accepted", "refused", "maybe"]] = {"redis": "accepted", "amqp": "refused", "sqs": "maybe"}
 
 
 @attrs.frozen(kw_only=True)
 class Celery(Settings):
-    """A Celery queue and its worker processes.
+    """A Celery queue and its worker processes."""
 
-    `transport`: what carries it: "redis", "amqp" (RabbitMQ), or "sqs" (a standard queue). `acks_late`: acknowledge
-    after the task instead of before. `reject_on_worker_lost`: with `acks_late`, a task whose process was killed goes
-    back to the queue; by default it is acknowledged, and lost. `concurrency`: worker processes. `visibility_timeout`:
-    seconds, after which Redis or SQS hands out again what was not acknowledged; 3600 on Redis, 1800 on SQS; RabbitMQ
-    has none, and waits for the connection. `countdown`: seconds of the longest countdown or ETA: a task waits for it
-    unacknowledged in its worker, so that with more than `visibility_timeout` it is handed out again meanwhile and runs
-    twice, whatever `acks_late` says. `retries`: tasks call retry(), which publishes them again later. `queue`: its
-    name, as messages carry it.
-    """
-
-    transport: Literal["redis", "amqp", "sqs"] = choice("redis", "amqp", "sqs")
-    acks_late: bool = flag()
-    reject_on_worker_lost: bool = flag()
-    concurrency: int = whole(2)
-    visibility_timeout: int = whole(3600)
-    countdown: int = attrs.field(default=0, validator=not_negative)
-    retries: bool = flag(True)
-    queue: str = named("celery")
+    transport: Literal["redis", "amqp", "sqs"] = one_of(
+        ("redis", "amqp", "sqs"), 'what carries it: "redis", "amqp" (RabbitMQ), or "sqs" (a standard queue).'
+    )
+    acks_late: bool = boolean("acknowledge after the task instead of before.")
+    reject_on_worker_lost: bool = boolean(
+        "with `acks_late`, a task whose process was killed goes back to the queue; by default it is acknowledged, and "
+        "lost."
+    )
+    concurrency: int = positive_int(2, "worker processes.")
+    visibility_timeout: int = positive_int(
+        3600,
+        "seconds, after which Redis or SQS hands out again what was not acknowledged; 3600 on Redis, 1800 on SQS; "
+        "RabbitMQ has none, and waits for the connection.",
+    )
+    countdown: int = setting(
+        0,
+        "seconds of the longest countdown or ETA: a task waits for it unacknowledged in its worker, so that with more "
+        "than `visibility_timeout` it is handed out again meanwhile and runs twice, whatever `acks_late` says.",
+        "int",
+        at_least(0),
+    )
+    retries: bool = boolean("tasks call retry(), which publishes them again later.", default=True)
+    queue: str = resource_name("celery")
 
     def __attrs_post_init__(self) -> None:
         if not self.acks_late:
@@ -167,13 +165,11 @@ class Celery(Settings):
     )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
-        told = {**WORDS.told, **_TOLD[self.transport]}
+    def words(self) -> Words:
+        words = WORDS.but(_BY_TRANSPORT[self.transport])
         if self.acks_late:
-            told[Lose] = LATE
-        if self._waits_long and not self.acks_late and self.transport == "redis":
-            told[Zombie] = WAITS
-        return attrs.evolve(WORDS, told=told)
+            return words.but({faults.Lose: LATE})
+        return words.but({faults.Zombie: WAITS}) if self._waits_long and self.transport == "redis" else words
 
     @property
     def _waits_long(self) -> bool:
@@ -211,28 +207,29 @@ class Celery(Settings):
             one_at_a_time=False,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {Rehash: "a queue has no partitions; no setting makes it possible"}
+    def impossible(self) -> Reasons:
+        no: Reasons = {faults.Rehash: Impossible("a queue has no partitions")}
         if self.concurrency == 1 and self.transport != "sqs":
-            no[Overtake] = "one worker process runs the tasks in order; concurrency=2 makes it possible"
+            no[faults.Overtake] = Impossible("one worker process runs the tasks in order", {"concurrency": 2})
         if not self.retries:
-            no[DeadLetter] = "no task calls retry(); retries=True makes it possible"
+            no[faults.DeadLetter] = Impossible("no task calls retry()", {"retries": True})
         if not self.loses:
-            no[Lose] = (
-                "a task whose process is killed goes back to the queue; reject_on_worker_lost=False or acks_late=False "
-                "makes it possible"
+            no[faults.Lose] = Impossible(
+                "a task whose process is killed goes back to the queue",
+                {"reject_on_worker_lost": False, "acks_late": False},
+                "{reject_on_worker_lost} or {acks_late} makes it possible",
             )
         if self._early:
-            never = "a task is acknowledged before it runs; acks_late=True makes it possible"
-            if self.transport == "redis":
-                never += " (and with a countdown longer than visibility_timeout two workers run it)"
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
+            waits = " (and with a countdown longer than visibility_timeout two workers run it)"
+            hint = "{} makes it possible" + (waits if self.transport == "redis" else "")
+            never = Impossible("a task is acknowledged before it runs", {"acks_late": True}, hint)
+            no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)
         if self._waits_long:
-            no.pop(Zombie, None)
+            no.pop(faults.Zombie, None)
         return no
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(
+        policy = LeasePolicy(
             self.concurrency,
             in_order=self.transport != "sqs",
             refused="renewed" if self.retries else "lost",
@@ -240,7 +237,7 @@ class Celery(Settings):
             gives_up="dead" if self.retries else "lost",
         )
         fields = _from_sqs if self.transport == "sqs" else _task
-        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), lends, fields, "application")
+        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), policy, fields, "application")
 
 
 def _task(event: Event, step: Raw) -> dict[str, Any]:

@@ -6,8 +6,10 @@ from typing import ClassVar
 
 import attrs
 
-from chaoskit.brokers.base import Settings, flag, key_bytes, named, routing, whole, whole_or_none
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
+from chaoskit.brokers.base import Settings, key_bytes, routing
+from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
+from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_lookup3
@@ -15,58 +17,42 @@ from chaoskit.models.producer import Producer
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.producer import slots
 from chaoskit.traces.log.rules import LogRules
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
+from chaoskit.values import faults
 
 WORDS = Words(
     lane="partition",
     lanes="partition",
     unit="partition",
+    topic="event hub",
+    routed_by="partition key",
     place="partition {partition}, sequence number {offset}",
     restarts="processor {consumer} restarts",
-    told={
-        Duplicate: Told("the event handler retried {record} itself", f"a handler that does not retry. {IDEMPOTENT}"),
-        Redeliver: Told(
+    wordings={
+        faults.Duplicate: Wording(
+            "the event handler retried {record} itself", f"a handler that does not retry. {IDEMPOTENT}"
+        ),
+        faults.Redeliver: Wording(
             "processor {consumer} restarted before the checkpoint behind {event}: {again} came again",
             f"no setting: what was not checkpointed comes again; checkpoint_every=1 makes it one event. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
-            "{record} failed before it had any effect; the application set it aside and went on{back}",
-            "a handler that stops at an event it cannot handle (dead_letters=False)",
+        faults.DeadLetter: DEFAULT[faults.DeadLetter].unless(
+            "a handler that stops at an event it cannot handle (dead_letters=False)"
         ),
-        Rehash: Told(
-            "the event hub grew from {count} to {to} partitions: {event} of key {key} went to partition {home}{backlog}"
-            "{lag}",
-            "a partition count that never changes (partitions_added=False)",
-        ),
-        BatchSwap: Told(
+        faults.Rehash: DEFAULT[faults.Rehash].unless("a partition count that never changes (partitions_added=False)"),
+        faults.BatchSwap: Wording(
             "sending {at} failed at first, and the retry landed behind {over}, sent at the same time",
             "awaiting each send before the next of the key (outstanding_sends=1)",
         ),
-        Overtake: Told(
-            "partition {partition} was read late: {over} of other partitions went before {event}",
-            "one partition key for events that depend on each other; nothing orders two partitions",
-        ),
-        Resend: Told(
+        faults.Resend: Wording(
             "the producer got no answer for {at} and sent it again: {record} is another event in the hub",
             f"no setting: Event Hubs does not deduplicate. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "processor {new} claimed the ownership of processor {old} and read from the checkpoint, while processor "
             "{old} still dispatched {held}, which it had read",
             "no setting: whenever processors join or leave. Compare a version in the transaction of the effect",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "the checkpoint was lost and the reader started at the latest event: {record} was passed over",
             "a default starting position at the earliest event (start_at_latest=False)",
         ),
@@ -76,25 +62,24 @@ WORDS = Words(
 
 @attrs.frozen(kw_only=True)
 class EventHubs(Settings):
-    """An event hub and the event processors that read it.
+    """An event hub and the event processors that read it."""
 
-    `partitions`: of the hub, at first. `processors`: partition p belongs to processor p % processors.
-    `checkpoint_every`: the processor checkpoints after each k-th event; None: after every event, and now and then a
-    checkpoint is late. `outstanding_sends`: sends that are under way at once; 1 awaits each before the next.
-    `partitions_added`: the hub may grow (premium and dedicated tiers). That adding partitions moves keys is not
-    verified, so it is off. `start_at_latest`: a lost checkpoint starts at the latest event, so that earlier ones are
-    passed over. `dead_letters`: the application sets failed events aside and puts them back later. `event_hub`: its
-    name, as messages carry it.
-    """
-
-    partitions: int = whole(4)
-    processors: int = whole(1)
-    checkpoint_every: int | None = whole_or_none()
-    outstanding_sends: int = whole(5)
-    partitions_added: bool = flag()
-    start_at_latest: bool = flag()
-    dead_letters: bool = flag()
-    event_hub: str = named("events")
+    partitions: int = positive_int(4, "of the hub, at first.")
+    processors: int = positive_int(1, "partition p belongs to processor p % processors.")
+    checkpoint_every: int | None = optional_int(
+        "the processor checkpoints after each k-th event; None: after every event, and now and then a checkpoint is "
+        "late."
+    )
+    outstanding_sends: int = positive_int(5, "sends that are under way at once; 1 awaits each before the next.")
+    partitions_added: bool = boolean(
+        "the hub may grow (premium and dedicated tiers). That adding partitions moves keys is not verified, so it is "
+        "off."
+    )
+    start_at_latest: bool = boolean(
+        "a lost checkpoint starts at the latest event, so that earlier ones are passed over."
+    )
+    dead_letters: bool = boolean("the application sets failed events aside and puts them back later.")
+    event_hub: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "The events of one partition are read in order; between partitions there is no order.",
@@ -105,23 +90,26 @@ class EventHubs(Settings):
         "learn.microsoft.com/azure/event-hubs: event-hubs-features, event-processor-balance-partition-load",
         "github.com/Azure/azure-sdk-for-net: sdk/eventhub; azure-eventhub 5.15.1 _partition_resolver.py",
     )
-    words: ClassVar[Words] = WORDS
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    @property
+    def words(self) -> Words:
+        return WORDS
+
+    def impossible(self) -> Reasons:
+        no: Reasons = {}
         if self.outstanding_sends == 1:
-            no[BatchSwap] = "each send is awaited before the next; outstanding_sends=5 makes it possible"
+            no[faults.BatchSwap] = Impossible("each send is awaited before the next", {"outstanding_sends": 5})
         if not self.partitions_added:
-            no[Rehash] = "the partition count is fixed; partitions_added=True makes it possible"
+            no[faults.Rehash] = Impossible("the partition count is fixed", {"partitions_added": True})
         if self.partitions == 1:
-            no[Overtake] = "a single partition is read in order; partitions=2 or more makes it possible"
+            no[faults.Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
         if not self.dead_letters:
-            no[DeadLetter] = (
-                "Event Hubs sets nothing aside; dead_letters=True, where the application does, makes it possible"
+            no[faults.DeadLetter] = Impossible(
+                "Event Hubs sets nothing aside", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES
             )
         if not self.start_at_latest:
-            no[Lose] = (
-                "a reader without a checkpoint starts at the earliest event; start_at_latest=True makes it possible"
+            no[faults.Lose] = Impossible(
+                "a reader without a checkpoint starts at the earliest event", {"start_at_latest": True}
             )
         return no
 

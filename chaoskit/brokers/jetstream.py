@@ -7,43 +7,22 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import (
-    Settings,
-    choice,
-    delivered_once,
-    flag,
-    key_bytes,
-    named,
-    one_queue,
-    routing,
-    whole,
-    whole_or_none,
-    without_effect,
-)
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
+from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, setting, without_effect
+from chaoskit.brokers.impossible import OR_MORE, Impossible, Reasons, delivered_once
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.partitioners import by_fnv1a_plain
 from chaoskit.models.producer import Home, Producer
 from chaoskit.models.queue.model import QueueSettings, beyond
-from chaoskit.models.queue.policy import UNBOUNDED, Leasing
+from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
 from chaoskit.models.stored import Growth
 from chaoskit.traces.queue.capacity import EVERYBODY, unsettled_at
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.traces.queue.state import QueueState
+from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
+from chaoskit.values.faults import FaultKind
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
@@ -53,74 +32,64 @@ WORDS = Words(
     dead="to the dead letters",
     put_back="published",
     no_order="The subscribers of one consumer compete: messages are handed out in order, and finished in any order.",
-    told={
-        Fail: passed_unless("max_ack_pending=1"),
-        Duplicate: Told(
+    wordings={
+        faults.Fail: passed_unless("max_ack_pending=1"),
+        faults.Duplicate: Wording(
             "{event} was nak'ed or not acknowledged, and came again before anything new", f"no setting. {IDEMPOTENT}"
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "the ack wait of {event} ran out: it came again{after}",
             f"no setting: what is not acknowledged within ack_wait comes again; max_ack_pending=1 keeps the order. "
             f"{IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "{event} reached max_deliver before it had any effect, and the application kept it{back}",
             "nobody who publishes it again (dead_letters=False): JetStream itself only sends an advisory",
         ),
-        Rehash: Told(
+        faults.Rehash: Wording(
             "the partition() transform grew from {count} to {to}: {event} of key {key} went to partition "
             "{home}{backlog}",
             "a subject mapping that never changes while there is a backlog",
         ),
-        Overtake: Told(
-            "subscriber {consumer} was slow with {event}: others finished {over} first",
+        faults.Overtake: Wording(
+            SLOW,
             "max_ack_pending=1; or consumers=1, where only a failed attempt is overtaken",
         ),
-        BatchSwap: Told(
+        faults.BatchSwap: Wording(
             "the publish ack of {at} did not come and it was published again behind {over}",
             "waiting for each publish ack (publish_async_max_pending=1), or Nats-Expected-Last-Sequence",
         ),
-        Resend: Told(
+        faults.Resend: Wording(
             "{at} was published again outside of the duplicate window: another message in the stream",
             f"retries within the duplicate window, with the same Nats-Msg-Id. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "the ack wait ran out while subscriber {old} still worked: {held} came to subscriber {new}, and a late ack "
             "of subscriber {old} is accepted",
             "in-progress acks (+WPI) while the handler works; a version compared in the transaction",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "{event} reached max_deliver before it had any effect and was dropped from the consumer: only an "
             "advisory tells",
             "max_deliver=-1, which is the default",
         ),
     },
 )
-SERIAL = attrs.evolve(
-    WORDS,
-    no_order="",
-    told={
-        **WORDS.told,
-        Overtake: Told(
-            "partition {partition} was read late: {over} of other partitions went before {event}",
-            "one key for events that depend on each other; nothing orders two partitions",
-        ),
-    },
-)
-UNNAMED = Told(
+SERIAL = WORDS.but({faults.Overtake: DEFAULT[faults.Overtake]}, no_order="")
+UNNAMED = Wording(
     "{at} was published again without a Nats-Msg-Id: another message in the stream",
     f"a Nats-Msg-Id for each message, and retries within the duplicate window (msg_ids=True). {IDEMPOTENT}",
 )
-LIMITS = Told(
+LIMITS = Wording(
     "the limits of the stream (max_age, max_msgs) removed {event} before it was delivered",
     'limits that are larger than any backlog, or discard="new", which refuses the publisher instead '
     "(max_age=None, max_msgs=None)",
 )
-LIMITS_OR_MAX_DELIVER = Told(
+LIMITS_OR_MAX_DELIVER = Wording(
     "{event} reached max_deliver before it had any effect, or the limits of the stream (max_age, max_msgs) removed it",
     "max_deliver=-1, and limits that are larger than any backlog (max_age=None, max_msgs=None)",
 )
-UNACKED = Told(
+UNACKED = Wording(
     "{event} needed no acknowledgement, and subscriber {consumer} died: it is gone",
     'ack_policy="explicit", which is the default',
 )
@@ -128,36 +97,34 @@ UNACKED = Told(
 
 @attrs.frozen(kw_only=True)
 class JetStream(Settings):
-    """A JetStream stream and one consumer with several subscribers.
+    """A JetStream stream and one consumer with several subscribers."""
 
-    `consumers`: subscribers of the consumer, which compete. `max_ack_pending`: unacknowledged messages of the consumer;
-    1 means one at a time. `ack_wait`: seconds. `max_deliver`: deliveries of a message; -1 is endless. `ack_policy`:
-    with "all" an ack settles all earlier messages, with "none" nothing needs one. `msg_ids`: messages have a
-    Nats-Msg-Id, and what is published again within `duplicate_window` is dropped. `duplicate_window`: seconds.
-    `publish_async_max_pending`: publishes without an ack; 1 waits for each. `partitions`: of a subject mapping with
-    partition(), each with a consumer like this. `growth`: that transform may get more of them. `dead_letters`: the
-    application keeps what reached max_deliver and publishes it again. `max_age`: seconds that the stream keeps a
-    message, delivered or not; None: for ever. `max_msgs`: messages that the stream keeps; of more the oldest are
-    removed, delivered or not (discard="old", the default); None: all. `on_error`: what a subscriber answers when the
-    handler raises: "nak" (it is shown again) or "term" (+TERM: it is never delivered again). `stream`: its name, as
-    messages carry it.
-    """
-
-    consumers: int = whole(2)
-    max_ack_pending: int = whole(1000)
-    ack_wait: int = whole(30)
-    max_deliver: int = attrs.field(default=-1)
-    ack_policy: Literal["explicit", "all", "none"] = choice("explicit", "all", "none")
-    msg_ids: bool = flag(True)
-    duplicate_window: int = whole(120)
-    publish_async_max_pending: int = whole(1)
-    partitions: int = whole(1)
-    growth: bool = flag(True)
-    dead_letters: bool = flag()
-    max_age: int | None = whole_or_none()
-    max_msgs: int | None = whole_or_none()
-    on_error: Literal["nak", "term"] = choice("nak", "term")
-    stream: str = named("events")
+    consumers: int = positive_int(2, "subscribers of the consumer, which compete.")
+    max_ack_pending: int = positive_int(1000, "unacknowledged messages of the consumer; 1 means one at a time.")
+    ack_wait: int = positive_int(30, "seconds.")
+    max_deliver: int = setting(-1, "deliveries of a message; -1 is endless.", "int")
+    ack_policy: Literal["explicit", "all", "none"] = one_of(
+        ("explicit", "all", "none"), 'with "all" an ack settles all earlier messages, with "none" nothing needs one.'
+    )
+    msg_ids: bool = boolean(
+        "messages have a Nats-Msg-Id, and what is published again within `duplicate_window` is dropped.", default=True
+    )
+    duplicate_window: int = positive_int(120, "seconds.")
+    publish_async_max_pending: int = positive_int(1, "publishes without an ack; 1 waits for each.")
+    partitions: int = positive_int(1, "of a subject mapping with partition(), each with a consumer like this.")
+    growth: bool = boolean("that transform may get more of them.", default=True)
+    dead_letters: bool = boolean("the application keeps what reached max_deliver and publishes it again.")
+    max_age: int | None = optional_int("seconds that the stream keeps a message, delivered or not; None: for ever.")
+    max_msgs: int | None = optional_int(
+        'messages that the stream keeps; of more the oldest are removed, delivered or not (discard="old", the '
+        "default); None: all."
+    )
+    on_error: Literal["nak", "term"] = one_of(
+        ("nak", "term"),
+        'what a subscriber answers when the handler raises: "nak" (it is shown again) or "term" (+TERM: it is never '
+        "delivered again).",
+    )
+    stream: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "A consumer hands out new messages in the order of the stream; its subscribers finish them in any order.",
@@ -182,16 +149,13 @@ class JetStream(Settings):
             )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
-        words = SERIAL if self._serial else WORDS
-        told = dict(words.told)
+    def words(self) -> Words:
+        own: dict[FaultKind, Wording] = {} if self.msg_ids else {faults.Resend: UNNAMED}
         if self.ack_policy == "none":
-            told[Lose] = UNACKED
+            own[faults.Lose] = UNACKED
         elif self._limited:
-            told[Lose] = LIMITS_OR_MAX_DELIVER if self._drops else LIMITS
-        if not self.msg_ids:
-            told[Resend] = UNNAMED
-        return attrs.evolve(words, told=told)
+            own[faults.Lose] = LIMITS_OR_MAX_DELIVER if self._drops else LIMITS
+        return (SERIAL if self._serial else WORDS).but(own)
 
     @property
     def _limited(self) -> bool:
@@ -238,35 +202,39 @@ class JetStream(Settings):
             loses=", ".join(self._removes) or None,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Reasons:
         no = delivered_once(self.max_deliver, "max_deliver")
         if self.partitions == 1:
-            no[Rehash] = "one consumer takes every subject; partitions=2 or more makes it possible"
+            no[faults.Rehash] = Impossible("one consumer takes every subject", {"partitions": 2}, OR_MORE)
         elif not self.growth:
-            no[Rehash] = "the partition() transform never changes (growth=False); growth=True makes it possible"
+            no[faults.Rehash] = Impossible("the partition() transform never changes (growth=False)", {"growth": True})
         if self._serial and self.partitions == 1:
-            no[Overtake] = (
-                "one message at a time is handled in order; consumers=2 with max_ack_pending=1000 and "
-                'ack_policy="explicit" makes it possible'
+            no[faults.Overtake] = Impossible(
+                "one message at a time is handled in order",
+                {"consumers": 2, "max_ack_pending": 1000, "ack_policy": "explicit"},
             )
         if self.publish_async_max_pending == 1:
-            no[BatchSwap] = "each publish ack is awaited before the next; publish_async_max_pending=2 makes it possible"
+            no[faults.BatchSwap] = Impossible(
+                "each publish ack is awaited before the next", {"publish_async_max_pending": 2}
+            )
         if not self.dead_letters:
-            no[DeadLetter] = (
-                "JetStream has no dead letters; dead_letters=True with max_deliver=5, where the application keeps "
-                "them, makes it possible"
+            no[faults.DeadLetter] = Impossible(
+                "JetStream has no dead letters",
+                {"dead_letters": True, "max_deliver": 5},
+                "{dead_letters} with {max_deliver}, where the application keeps them, makes it possible",
             )
         if self.ack_policy == "none":
-            never = 'without acks nothing comes again; ack_policy="explicit" makes it possible'
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
-            no[DeadLetter] = (
-                'without acks nothing is given up; ack_policy="explicit" with max_deliver=5 and dead_letters=True '
-                "makes it possible"
+            never = Impossible("without acks nothing comes again", {"ack_policy": "explicit"})
+            no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)
+            no[faults.DeadLetter] = Impossible(
+                "without acks nothing is given up", {"ack_policy": "explicit", "max_deliver": 5, "dead_letters": True}
             )
         elif not self._drops and not self._limited:
-            no[Lose] = (
-                'what is not acknowledged comes again; max_deliver=5 without dead_letters, or ack_policy="none", makes '
-                "it possible, and so do max_age=3600 and max_msgs=1000"
+            no[faults.Lose] = Impossible(
+                "what is not acknowledged comes again",
+                {"max_deliver": 5, "ack_policy": "none", "max_age": 3600, "max_msgs": 1000},
+                "{max_deliver} without dead_letters, or {ack_policy}, makes it possible, and so do {max_age} and "
+                "{max_msgs}",
             )
         return no
 
@@ -285,7 +253,7 @@ class JetStream(Settings):
         if self.partitions > 1:
             home, growth = routing(lambda key: key_bytes(self, key), by_fnv1a_plain, self.partitions, grows=self.growth)
         together = self.max_ack_pending == 1 or self.ack_policy == "all"
-        lends = Leasing(
+        policy = LeasePolicy(
             self.consumers,
             lock="queue" if together else "message",
             brings="lane" if together else "message",
@@ -303,7 +271,7 @@ class JetStream(Settings):
         fields = partial(_identified if self.msg_ids else _fields, self.partitions)
         only_more = self.max_msgs is not None and self.max_age is None and not self._drops
         return QueueSettings(
-            self.stream, producer, lends, fields, growth=growth, window=window, lease=self.ack_wait,
+            self.stream, producer, policy, fields, growth=growth, window=window, lease=self.ack_wait,
             loses=beyond(self.max_msgs) if only_more and self.max_msgs else None,
         )  # fmt: skip
 

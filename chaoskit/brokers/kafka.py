@@ -13,47 +13,25 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import (
-    NO_GROWTH,
-    Settings,
-    choice,
-    delivered_once,
-    flag,
-    key_bytes,
-    one_of,
-    routing,
-    whole,
-    whole_or_none,
-    without_effect,
-)
+from chaoskit.brokers.base import Settings, key_bytes, routing
+from chaoskit.brokers.fields import boolean, described, one_of, optional_int, positive_int, setting, without_effect
+from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons, delivered_once
 from chaoskit.brokers.kafka_share import share_rules
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import KAFKA_PARTITIONERS
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.parallel import ParallelMachine
 from chaoskit.traces.log.producer import exact, resent, window
 from chaoskit.traces.log.rules import LogRules, Writes
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
@@ -63,51 +41,48 @@ WORDS = Words(
     place="partition {partition}, offset {offset}",
     dead="to the dead-letter topic",
     skipped="the consumer went on without it",
-    told={
-        Duplicate: Told(
+    wordings={
+        faults.Duplicate: Wording(
             "the consumer sought back after a failed commit and was handed {record} again",
             f"no Kafka setting: at-least-once delivery may show a record twice. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "consumer {consumer} restarted before {first} was committed: {again} came again",
             "no Kafka setting: whatever was not committed when a consumer stops comes again. Committing after every "
             f"record (commit_every=1) makes the replay one record long. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "{record} used up its attempts before it had any effect and went to the dead-letter topic; its successors "
             "were committed{back}",
             'on_error="stop" lets the partition wait instead of going on without the record. Otherwise nobody may put '
             "dead letters back into the topic, or the handler has to drop or hold back what is out of order (compare "
             "`seq`)",
         ),
-        Rehash: Told(
-            "the topic grew from {count} to {to} partitions: {event} of key {key} went to partition "
-            "{home}{backlog}{lag}",
+        faults.Rehash: DEFAULT[faults.Rehash].unless(
             "a partition count that never changes. To grow, drain the topic first, or move to a new topic; otherwise "
             "the handler has to notice stale events (compare `seq`)",
         ),
-        BatchSwap: Told(
+        faults.BatchSwap: Wording(
             "the producer's batch with {at} failed{lost}, and its retry landed behind {over} in partition {partition}: "
             "offset {offset}",
             "enable.idempotence=true (idempotent_producer=True), or max.in.flight.requests.per.connection=1",
         ),
-        Overtake: Told(
-            "partition {partition} was read late: {over} of other partitions went before {event}",
+        faults.Overtake: DEFAULT[faults.Overtake].unless(
             "one key for events that depend on each other, so that they share a partition; Kafka orders nothing "
             "between partitions",
         ),
-        Resend: Told(
+        faults.Resend: Wording(
             "the producer got no answer for {at} and sent it again: {again} came once more, from another offset",
             "enable.idempotence=true (idempotent_producer=True) for the retries of the client; what the application "
             "sends again only the handler can notice (remember event ids)",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "consumer {old} exceeded max.poll.interval.ms: its partitions went to consumer {new}, which read from the "
             "commit, while consumer {old} still ran {held}; its own commit was refused",
             "no Kafka setting: a longer max.poll.interval.ms makes it rarer. Fence the old owner (compare a version in "
             "the same transaction as the effect)",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "the offset behind {record} was committed before it was handled, and consumer {consumer} died: it is never "
             "delivered",
             "commits after the handler is done (commit_ahead=False)",
@@ -116,82 +91,82 @@ WORDS = Words(
 )
 """Kafka's words for a consumer group."""
 
-AUTO_COMMIT = Told(
+AUTO_COMMIT = Wording(
     "{record} was handed over, the client committed it in the background (enable.auto.commit) before it was handled, "
     "and consumer {consumer} died: it is never delivered",
     "a commit behind the handler: enable.auto.commit=false (auto_commit=False), or in librdkafka's clients "
     "enable.auto.offset.store=false and store_offsets() behind the handler",
 )
-FROM_LATEST = Told(
+FROM_LATEST = Wording(
     "the group learned of partition {partition} only after {record} was in it, and began at its end "
     "(auto.offset.reset=latest): {event} is never delivered",
     'auto.offset.reset=earliest (auto_offset_reset="earliest"), at least while the topic grows',
 )
 
-RETRY_TOPIC = attrs.evolve(
-    WORDS,
-    dead="to the retry topic",
-    set_aside="it was published {dead}",
-    told={
-        **WORDS.told,
-        Fail: passed_unless('on_error="retry", which reads a failed record again before the next'),
-        DeadLetter: Told(
+RETRY_TOPIC = WORDS.but(
+    {
+        faults.Fail: passed_unless('on_error="retry", which reads a failed record again before the next'),
+        faults.DeadLetter: Wording(
             "{record} failed before it had any effect and was published to the retry topic, its offset committed; its "
             "successors went on{back}",
             'on_error="stop" lets the partition wait; blocking retries (on_error="retry") let it wait for '
             "max_attempts. With retry topics Kafka's order is lost",
         ),
     },
+    dead="to the retry topic",
+    set_aside="it was published {dead}",
 )
 
-SHARE = attrs.evolve(
-    WORDS,
-    lanes="consumer",
-    lane="member",
-    restarts="member {consumer} restarts",
-    no_order="A share group promises no order, not even within a key.",
-    told={
-        **WORDS.told,
-        Fail: passed_unless('a consumer group (group="consumer"), which reads a failed record again before the next'),
-        Duplicate: Told("{record} was released and acquired again at once", WORDS.told[Duplicate].ruled_out_by),
-        Redeliver: Told(
+SHARE = WORDS.but(
+    {
+        faults.Fail: passed_unless(
+            'a consumer group (group="consumer"), which reads a failed record again before the next'
+        ),
+        faults.Duplicate: Wording(
+            "{record} was released and acquired again at once", WORDS.of(faults.Duplicate).ruled_out_by
+        ),
+        faults.Redeliver: Wording(
             "the acquisition lock of {event} ran out (group.share.record.lock.duration.ms): it was acquired again"
             "{after}",
             "no setting: a record that is not acknowledged in time is acquired again. Make the handler idempotent and "
             'independent of order, or use a consumer group (group="consumer")',
         ),
-        Overtake: Told(
+        faults.Overtake: Wording(
             "a slow member held {event} while {over} went first",
             'a consumer group (group="consumer"), which keeps the order of a partition; or consumers=1, where only a '
             "failed attempt is overtaken",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "the acquisition lock of {record} ran out while member {old} still ran it: member {new} acquired it, and "
             "member {old} ran {held} nevertheless",
             "renewed acknowledgements before the lock runs out; else fence the old member in the transaction",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "{record} reached group.share.delivery.count.limit before it had any effect and was archived: it is never "
             "delivered again",
             "a higher group.share.delivery.count.limit (delivery_count_limit); there is no dead-letter queue",
         ),
     },
+    lanes="consumer",
+    lane="member",
+    restarts="member {consumer} restarts",
+    no_order="A share group promises no order, not even within a key.",
 )
 
-PARALLEL = attrs.evolve(
-    WORDS,
-    told={
-        **WORDS.told,
-        Duplicate: Told("the Parallel Consumer retried {record} in place", WORDS.told[Duplicate].ruled_out_by),
-        Redeliver: Told(
+PARALLEL = WORDS.but(
+    {
+        faults.Duplicate: Wording(
+            "the Parallel Consumer retried {record} in place", WORDS.of(faults.Duplicate).ruled_out_by
+        ),
+        faults.Redeliver: Wording(
             "consumer {consumer} restarted while {event} was incomplete: only that was replayed{after}",
             f"no setting: what was not completed comes again. {IDEMPOTENT}",
         ),
-        Overtake: Told(
+        faults.Overtake: Wording(
             "the key of {event} was slow: {over} of other keys went first",
             "one key for events that depend on each other; ordering=KEY orders nothing between keys",
         ),
-    },
+    }
 )
 
 
@@ -199,59 +174,82 @@ PARALLEL = attrs.evolve(
 class Kafka(Settings):
     """A Kafka topic and the consumer group that reads it.
 
-    `partitions`: of the topic, at first. `growth`: partitions may be added to it later. `consumers`: members of the
-    group; partition p belongs to member p % consumers. `group`: who reads: "consumer" (a consumer group), "share" (a
-    share group, KIP-932: no order) or "parallel" (Confluent Parallel Consumer with ordering KEY). `partitioner`: how a
-    key finds its partition: "murmur2" is the Java client's default (also kafka-python and aiokafka); librdkafka's names
-    are known, its default is "consistent_random". `idempotent_producer`: `enable.idempotence`; true by default in Java
-    since 3.0 (KIP-679), false in librdkafka. `max_in_flight`: `max.in.flight.requests.per.connection`; 5 in Java,
-    1,000,000 in librdkafka. An idempotent producer allows 5 at most. `records_per_batch`: records that one batch of a
-    partition holds (`linger.ms`, `batch.size`). `retry_order`: how a failed batch is queued again: "newest_first" as
-    Java does, "sequence" as librdkafka does, which lets one batch more overtake a retry, also where max_in_flight is 1.
-    `commit_every`: the consumer commits after each k-th record; None: after
-    every record, and now and then a commit is late. `on_error`: what the consumer does when the handler raises: "retry"
-    (seek back and show it again), "stop" (the process dies and starts again), "skip" (log and go on: the record is
-    lost), "retry_topic" (publish it to a retry topic and go on, as Spring's @RetryableTopic does). `max_attempts`:
-    before a refused record goes to the dead-letter topic; 10 in Spring Kafka's DefaultErrorHandler. `max_poll_records`:
-    `max.poll.records`; 500 in Java. The search draws no replay longer than one poll. `commit_ahead`: offsets are
-    committed before the handler is done (by an application that hands records to another thread), so that a crash loses
-    records. `auto_commit`: the client commits in the background what it has handed over, so that a crash loses the
-    record in hand, or the rest of a consume(n): the default of confluent-kafka and aiokafka (`enable.auto.commit`,
-    `enable_auto_commit`); the Java client and kafka-python commit within the next poll, which is behind the handler.
-    `auto_offset_reset`: where a partition is read from of which nothing is committed: "earliest", or "latest", the
-    default of every client, with which the first records of a partition that is added later are never read.
-    `application_resends`: the application sends again what an idempotent producer gave up on (`delivery.timeout.ms`),
-    or a new producer session does. `delivery_count_limit`: `group.share.delivery.count.limit` of a share group.
-    `max_record_locks`: `group.share.partition.max.record.locks` of a share group. A share group reads none of
-    `commit_every`, `on_error`, `max_attempts`, `max_poll_records`, `commit_ahead`, `auto_commit` and
-    `auto_offset_reset`, the Parallel Consumer no `commit_every`, `auto_commit` and `auto_offset_reset`.
-    `key_serializer`: from a key to its bytes, for keys that are neither str nor bytes. `topic`: its name, as messages
-    carry it.
-
     Raises UsageError for settings that contradict.
     """
 
-    partitions: int = whole(6)
-    growth: bool = flag(True)
-    consumers: int = whole(1)
-    group: Literal["consumer", "share", "parallel"] = choice("consumer", "share", "parallel")
-    partitioner: str = attrs.field(default="murmur2", validator=one_of(*KAFKA_PARTITIONERS))
-    idempotent_producer: bool = flag(True)
-    max_in_flight: int = whole(5)
-    records_per_batch: int = whole(1)
-    retry_order: str = choice("newest_first", "sequence")
-    commit_every: int | None = whole_or_none()
-    on_error: Literal["retry", "stop", "skip", "retry_topic"] = choice("retry", "stop", "skip", "retry_topic")
-    max_attempts: int = whole(10)
-    max_poll_records: int = whole(500)
-    commit_ahead: bool = flag()
-    auto_commit: bool = flag()
-    auto_offset_reset: Literal["earliest", "latest"] = choice("earliest", "latest")
-    application_resends: bool = flag()
-    delivery_count_limit: int = whole(5)
-    max_record_locks: int = whole(200)
-    key_serializer: Callable[[Any], bytes] | None = None
-    topic: str = "events"
+    partitions: int = positive_int(6, "of the topic, at first.")
+    growth: bool = boolean("partitions may be added to it later.", default=True)
+    consumers: int = positive_int(1, "members of the group; partition p belongs to member p % consumers.")
+    group: Literal["consumer", "share", "parallel"] = one_of(
+        ("consumer", "share", "parallel"),
+        'who reads: "consumer" (a consumer group), "share" (a share group, KIP-932: no order) or "parallel" '
+        "(Confluent Parallel Consumer with ordering KEY).",
+    )
+    partitioner: str = one_of(
+        tuple(KAFKA_PARTITIONERS),
+        'how a key finds its partition: "murmur2" is the Java client\'s default (also kafka-python and aiokafka); '
+        'librdkafka\'s names are known, its default is "consistent_random".',
+    )
+    idempotent_producer: bool = boolean(
+        "`enable.idempotence`; true by default in Java since 3.0 (KIP-679), false in librdkafka.", default=True
+    )
+    max_in_flight: int = positive_int(
+        5,
+        "`max.in.flight.requests.per.connection`; 5 in Java, 1,000,000 in librdkafka. An idempotent producer allows 5 "
+        "at most.",
+    )
+    records_per_batch: int = positive_int(1, "records that one batch of a partition holds (`linger.ms`, `batch.size`).")
+    retry_order: str = one_of(
+        ("newest_first", "sequence"),
+        'how a failed batch is queued again: "newest_first" as Java does, "sequence" as librdkafka does, which lets '
+        "one batch more overtake a retry, also where max_in_flight is 1.",
+    )
+    commit_every: int | None = optional_int(
+        "the consumer commits after each k-th record; None: after every record, and now and then a commit is late."
+    )
+    on_error: Literal["retry", "stop", "skip", "retry_topic"] = one_of(
+        ("retry", "stop", "skip", "retry_topic"),
+        'what the consumer does when the handler raises: "retry" (seek back and show it again), "stop" (the process '
+        'dies and starts again), "skip" (log and go on: the record is lost), "retry_topic" (publish it to a retry '
+        "topic and go on, as Spring's @RetryableTopic does).",
+    )
+    max_attempts: int = positive_int(
+        10, "before a refused record goes to the dead-letter topic; 10 in Spring Kafka's DefaultErrorHandler."
+    )
+    max_poll_records: int = positive_int(
+        500, "`max.poll.records`; 500 in Java. The search draws no replay longer than one poll."
+    )
+    commit_ahead: bool = boolean(
+        "offsets are committed before the handler is done (by an application that hands records to another thread), "
+        "so that a crash loses records."
+    )
+    auto_commit: bool = boolean(
+        "the client commits in the background what it has handed over, so that a crash loses the record in hand, or "
+        "the rest of a consume(n): the default of confluent-kafka and aiokafka (`enable.auto.commit`, "
+        "`enable_auto_commit`); the Java client and kafka-python commit within the next poll, which is behind the "
+        "handler."
+    )
+    auto_offset_reset: Literal["earliest", "latest"] = one_of(
+        ("earliest", "latest"),
+        'where a partition is read from of which nothing is committed: "earliest", or "latest", the default of every '
+        "client, with which the first records of a partition that is added later are never read.",
+    )
+    application_resends: bool = boolean(
+        "the application sends again what an idempotent producer gave up on (`delivery.timeout.ms`), or a new "
+        "producer session does."
+    )
+    delivery_count_limit: int = positive_int(5, "`group.share.delivery.count.limit` of a share group.")
+    max_record_locks: int = positive_int(
+        200,
+        "`group.share.partition.max.record.locks` of a share group. A share group reads none of `commit_every`, "
+        "`on_error`, `max_attempts`, `max_poll_records`, `commit_ahead`, `auto_commit` and `auto_offset_reset`, the "
+        "Parallel Consumer no `commit_every`, `auto_commit` and `auto_offset_reset`.",
+    )
+    key_serializer: Callable[[Any], bytes] | None = attrs.field(
+        default=None,
+        metadata=described("from a key to its bytes, for keys that are neither str nor bytes.", "function or None"),
+    )
+    topic: str = setting("events", "its name, as messages carry it.", "str")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "The records of one partition are read in the order of their offsets; between partitions there is no order.",
@@ -286,39 +284,42 @@ class Kafka(Settings):
             raise UsageError(f"Kafka(key_serializer={self.key_serializer!r}): a function from key to bytes is needed")
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         words = self._words_of_group
         if self.retry_order == "newest_first":
             return words
-        swapped = attrs.evolve(words.told[BatchSwap], ruled_out_by="enable.idempotence=true (idempotent_producer=True)")
-        return attrs.evolve(words, told={**words.told, BatchSwap: swapped})
+        swapped = words.of(faults.BatchSwap).unless("enable.idempotence=true (idempotent_producer=True)")
+        return words.but({faults.BatchSwap: swapped})
 
     @property
     def _words_of_group(self) -> Words:
         if self.group == "consumer":
             words = RETRY_TOPIC if self.on_error == "retry_topic" else WORDS
-            lost = AUTO_COMMIT if self.auto_commit else WORDS.told[Lose] if self.commit_ahead else FROM_LATEST
-            return attrs.evolve(words, told={**words.told, Lose: lost})
+            lost = AUTO_COMMIT if self.auto_commit else WORDS.of(faults.Lose) if self.commit_ahead else FROM_LATEST
+            return words.but({faults.Lose: lost})
         return SHARE if self.group == "share" else PARALLEL
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    def impossible(self) -> Reasons:
+        no: Reasons = {}
         if self.idempotent_producer:
-            no[BatchSwap] = (
-                "an idempotent producer keeps its batches in order; idempotent_producer=False makes it possible"
+            no[faults.BatchSwap] = Impossible(
+                "an idempotent producer keeps its batches in order", {"idempotent_producer": False}
             )
         elif self._under_way == 1:
-            no[BatchSwap] = (
-                "with one batch in flight nothing overtakes a retry of the Java client; max_in_flight=2 or more makes "
-                'it possible, and so does librdkafka (retry_order="sequence")'
+            no[faults.BatchSwap] = Impossible(
+                "with one batch in flight nothing overtakes a retry of the Java client",
+                {"max_in_flight": 2, "retry_order": "sequence"},
+                "{max_in_flight} or more makes it possible, and so does librdkafka ({retry_order})",
             )
         if self.idempotent_producer and not self.application_resends:
-            no[Resend] = (
-                "an idempotent producer's retries are not stored twice; idempotent_producer=False makes it possible, "
-                "or application_resends=True where the application itself sends again"
+            no[faults.Resend] = Impossible(
+                "an idempotent producer's retries are not stored twice",
+                {"idempotent_producer": False, "application_resends": True},
+                "{idempotent_producer} makes it possible, or {application_resends} where the application itself sends "
+                "again",
             )
         if not self.growth:
-            no[Rehash] = NO_GROWTH
+            no[faults.Rehash] = NO_GROWTH
         return no | (self._impossible_in_share_group() if self.group == "share" else self._impossible_in_order())
 
     def lossy(self) -> tuple[str, ...]:
@@ -334,31 +335,34 @@ class Kafka(Settings):
     def drops(self) -> tuple[str, ...]:
         return ("on_error",) if self.on_error == "skip" else ()
 
-    def _impossible_in_order(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    def _impossible_in_order(self) -> Reasons:
+        no: Reasons = {}
         if self.on_error in ("stop", "skip"):
             why = "the partition waits for its handler" if self.on_error == "stop" else "a refused record is lost"
-            no[DeadLetter] = f'with on_error="{self.on_error}" {why}; on_error="retry" makes it possible'
+            no[faults.DeadLetter] = Impossible(f'with on_error="{self.on_error}" {why}', {"on_error": "retry"})
         if self.partitions == 1 and self.group == "consumer":
-            no[Overtake] = "a single partition is read in order; partitions=2 or more makes it possible"
+            no[faults.Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
         if not self.lossy():
-            no[Lose] = "offsets are committed after the handler is done; commit_ahead=True makes it possible"
+            no[faults.Lose] = Impossible("offsets are committed after the handler is done", {"commit_ahead": True})
             if self.group == "consumer":
-                no[Lose] = (
-                    "offsets are committed after the handler is done; auto_commit=True makes it possible (the default "
-                    "of confluent-kafka and aiokafka, which commit in the background what was handed over), and so do "
-                    'commit_ahead=True and auto_offset_reset="latest" (the default of every client) on a topic that '
-                    "grows"
+                no[faults.Lose] = Impossible(
+                    "offsets are committed after the handler is done",
+                    {"auto_commit": True, "commit_ahead": True, "auto_offset_reset": "latest"},
+                    "{auto_commit} makes it possible (the default of confluent-kafka and aiokafka, which commit in the "
+                    "background what was handed over), and so do {commit_ahead} and {auto_offset_reset} (the default "
+                    "of every client) on a topic that grows",
                 )
         return no
 
-    def _impossible_in_share_group(self) -> dict[FaultKind, str]:
+    def _impossible_in_share_group(self) -> Reasons:
         no = delivered_once(self.delivery_count_limit, "delivery_count_limit") | {
-            DeadLetter: 'a share group has no dead-letter queue: it archives; group="consumer" makes it possible',
-            Rehash: 'a share group keeps no order that growth could break; group="consumer" makes it possible',
+            faults.DeadLetter: Impossible("a share group has no dead-letter queue: it archives", {"group": "consumer"}),
+            faults.Rehash: Impossible("a share group keeps no order that growth could break", {"group": "consumer"}),
         }
         if self.consumers == 1:
-            no[Overtake] = "a single member handles what it acquired in order; consumers=2 or more makes it possible"
+            no[faults.Overtake] = Impossible(
+                "a single member handles what it acquired in order", {"consumers": 2}, OR_MORE
+            )
         return no
 
     @property
@@ -425,14 +429,14 @@ class Kafka(Settings):
                 self.topic, producer, self._reading(), self.max_poll_records, growth, stamp="sender", put_back=_put_back
             )
         if self.group == "share":
-            lends = Leasing(
+            policy = LeasePolicy(
                 self.consumers,
                 span=self.max_record_locks,
                 max_attempts=self.delivery_count_limit,
                 gives_up="lost",
             )
-            return QueueSettings(self.topic, producer, lends, _shared, "sender", growth, longest=self.max_record_locks)
-        lends = Leasing(
+            return QueueSettings(self.topic, producer, policy, _shared, "sender", growth, longest=self.max_record_locks)
+        policy = LeasePolicy(
             self.consumers,
             lock="group",
             brings="lane",
@@ -443,7 +447,7 @@ class Kafka(Settings):
             gives_up="never" if self.on_error == "stop" else "dead",
         )
         return QueueSettings(
-            self.topic, producer, lends, _placed, "sender", growth, style="crashed", put_back=_put_back
+            self.topic, producer, policy, _placed, "sender", growth, style="crashed", put_back=_put_back
         )
 
     def key_bytes(self, key: Any) -> bytes | None:

@@ -9,150 +9,123 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import (
-    Settings,
-    choice,
-    flag,
-    key_bytes,
-    named,
-    routing,
-    whole,
-    whole_or_none,
-    without_effect,
-)
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.base import Settings, key_bytes, routing
+from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, setting, without_effect
+from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
+from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_md5_range
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.log.batches import BatchMachine
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.lane import Lane
 from chaoskit.traces.log.producer import requests
 from chaoskit.traces.log.rules import LogRules
 from chaoskit.traces.tokens import Grow, Put, Trace, deliveries
+from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 KCL = Words(
     lane="shard",
     lanes="partition",
     unit="shard",
+    routed_by="partition key",
     place="shard {partition}, record {offset}",
     restarts="worker {consumer} restarts",
-    told={
-        Duplicate: Told(
+    wordings={
+        faults.Duplicate: Wording(
             "the record processor retried {record} itself", f"a processor that does not retry in place. {IDEMPOTENT}"
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "worker {consumer} restarted before it had checkpointed {event}: {again} came again",
             f"no setting: what was not checkpointed comes again; checkpoint_every=1 makes it one record. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "{record} used up its attempts before it had any effect; the application set it aside and went on{back}",
             "a processor that stops at a record it cannot handle (dead_letters=False)",
         ),
-        Rehash: Told(
+        faults.Rehash: Wording(
             "the stream was resharded from {count} to {to} shards: {event} of key {key} went to shard {home}{backlog}",
             "reading parents to their end before their children, as the KCL does (parent_first=True)",
         ),
-        BatchSwap: Told(
+        faults.BatchSwap: Wording(
             "the record of {at} failed in a PutRecords request, and was sent again after {over}",
             "PutRecord for one record at a time (records_per_put=1), or stopping the key until its record is accepted",
         ),
-        Overtake: Told(
-            "shard {partition} was read late: {over} of other shards went before {event}",
-            "one partition key for events that depend on each other; nothing orders two shards",
-        ),
-        Resend: Told(
+        faults.Resend: Wording(
             "the producer got no answer for {at} and put it again: {record} is another record of the same event",
             f"no setting: Kinesis does not deduplicate. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "the lease of worker {old} expired (failoverTimeMillis): worker {new} read on from the checkpoint, while "
             "worker {old} still ran {held}; its own checkpoint was refused (ShutdownException)",
             "no setting: a longer failoverTimeMillis makes it rarer. Compare a version in the transaction of the "
             "effect",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "the checkpoint was lost and the iterator started at LATEST: {record} was passed over",
             "TRIM_HORIZON instead of LATEST where there is no checkpoint (start_at_latest=False)",
         ),
     },
 )
 
-LAMBDA = attrs.evolve(
-    KCL,
-    restarts="function {consumer} fails",
-    whole_batch="report_batch_item_failures=True (ReportBatchItemFailures), with a function that returns the first "
-    "record that failed, retries from there on. Else what had succeeded is handled a second time",
-    told={
-        **KCL.told,
-        Fail: passed_unless(
+LAMBDA = KCL.but(
+    {
+        faults.Fail: passed_unless(
             "a function that stops at the first failed record of a batch, or report_batch_item_failures=False"
         ),
-        Duplicate: Told("the function failed after {event}, a batch by itself, and was invoked again", IDEMPOTENT),
-        Redeliver: Told(
+        faults.Duplicate: Wording(
+            "the function failed after {event}, a batch by itself, and was invoked again", IDEMPOTENT
+        ),
+        faults.Redeliver: Wording(
             "the function failed at {event}: its batch was retried in place, with {again}",
             f"report_batch_item_failures=True retries from the lowest reported record only. {IDEMPOTENT}",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "the batch of {event} used up its retries or grew too old and was skipped: only metadata goes to the "
             "on-failure destination",
             "endless retries (maximum_retry_attempts=-1, which is the default)",
         ),
     },
+    restarts="function {consumer} fails",
+    whole_batch="report_batch_item_failures=True (ReportBatchItemFailures), with a function that returns the first "
+    "record that failed, retries from there on. Else what had succeeded is handled a second time",
 )
 
 
 @attrs.frozen(kw_only=True)
 class Kinesis(Settings):
-    """A Kinesis data stream and what reads it.
+    """A Kinesis data stream and what reads it."""
 
-    `shards`: of the stream, at first, of the same size. `growth`: shards may be split and merged. `consumer`: "kcl"
-    (Kinesis Client Library) or "lambda" (an event source mapping). `workers`: of the KCL; shard s belongs to worker s %
-    workers. `checkpoint_every`: the worker checkpoints after each k-th record; None: after every record, and now and
-    then a checkpoint is late. `records_per_put`: of one PutRecords request, of which some may fail and are sent again;
-    at most 500, and 1 means PutRecord. `parent_first`: parents are read to their end before their children, as the KCL
-    does. `start_at_latest`: a lost checkpoint starts at LATEST and passes over records. `dead_letters`: the application
-    sets failed records aside and puts them back later. `batch_size`: records of one invocation of Lambda.
-    `report_batch_item_failures`: Lambda retries from the lowest record that was reported.
-    `bisect_batch_on_function_error`: Lambda halves a batch that failed. `maximum_retry_attempts`: of Lambda, before it
-    skips the batch; -1 is endless. `parallelization_factor`: batches of one shard that Lambda has at a time, 1 to 10;
-    each key stays in order. `stream`: its name, as messages carry it.
-    """
-
-    shards: int = whole(2)
-    growth: bool = flag(True)
-    consumer: Literal["kcl", "lambda"] = choice("kcl", "lambda")
-    workers: int = whole(1)
-    checkpoint_every: int | None = whole_or_none()
-    records_per_put: int = whole(10)
-    parent_first: bool = flag(True)
-    start_at_latest: bool = flag()
-    dead_letters: bool = flag()
-    batch_size: int = whole(100)
-    report_batch_item_failures: bool = flag()
-    bisect_batch_on_function_error: bool = flag()
-    maximum_retry_attempts: int = attrs.field(default=-1)
-    parallelization_factor: int = whole(1)
-    stream: str = named("events")
+    shards: int = positive_int(2, "of the stream, at first, of the same size.")
+    growth: bool = boolean("shards may be split and merged.", default=True)
+    consumer: Literal["kcl", "lambda"] = one_of(
+        ("kcl", "lambda"), '"kcl" (Kinesis Client Library) or "lambda" (an event source mapping).'
+    )
+    workers: int = positive_int(1, "of the KCL; shard s belongs to worker s % workers.")
+    checkpoint_every: int | None = optional_int(
+        "the worker checkpoints after each k-th record; None: after every record, and now and then a checkpoint is "
+        "late."
+    )
+    records_per_put: int = positive_int(
+        10, "of one PutRecords request, of which some may fail and are sent again; at most 500, and 1 means PutRecord."
+    )
+    parent_first: bool = boolean("parents are read to their end before their children, as the KCL does.", default=True)
+    start_at_latest: bool = boolean("a lost checkpoint starts at LATEST and passes over records.")
+    dead_letters: bool = boolean("the application sets failed records aside and puts them back later.")
+    batch_size: int = positive_int(100, "records of one invocation of Lambda.")
+    report_batch_item_failures: bool = boolean("Lambda retries from the lowest record that was reported.")
+    bisect_batch_on_function_error: bool = boolean("Lambda halves a batch that failed.")
+    maximum_retry_attempts: int = setting(-1, "of Lambda, before it skips the batch; -1 is endless.", "int")
+    parallelization_factor: int = positive_int(
+        1, "batches of one shard that Lambda has at a time, 1 to 10; each key stays in order."
+    )
+    stream: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "The records of one shard are read in the order of their sequence numbers; between shards there is no order.",
@@ -184,47 +157,52 @@ class Kinesis(Settings):
         without_effect(self, _IDLE[self.consumer], f'consumer="{self.consumer}"')
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         return KCL if self.consumer == "kcl" else LAMBDA
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    def impossible(self) -> Reasons:
+        no: Reasons = {}
         if self.records_per_put == 1:
-            no[BatchSwap] = "PutRecord for one record at a time keeps the order; records_per_put=10 makes it possible"
+            no[faults.BatchSwap] = Impossible(
+                "PutRecord for one record at a time keeps the order", {"records_per_put": 10}
+            )
         if self.parent_first or self.consumer == "lambda":
-            no[Rehash] = (
-                "parents are read to their end before their children, so that a key stays in order; "
-                'consumer="kcl" with parent_first=False makes it possible'
+            no[faults.Rehash] = Impossible(
+                "parents are read to their end before their children, so that a key stays in order",
+                {"consumer": "kcl", "parent_first": False},
             )
         elif not self.growth:
-            no[Rehash] = "the stream is never resharded (growth=False); growth=True makes it possible"
+            no[faults.Rehash] = Impossible("the stream is never resharded (growth=False)", {"growth": True})
         if self.shards == 1 and (self.consumer == "kcl" or self.parallelization_factor == 1):
-            no[Overtake] = "a single shard is read in order; shards=2 or more makes it possible"
-            if self.consumer == "lambda":
-                no[Overtake] += ", and so does parallelization_factor=2"
+            more = {"parallelization_factor": 2} if self.consumer == "lambda" else {}
+            hint = f"{OR_MORE}, and so does {{}}" if more else OR_MORE
+            no[faults.Overtake] = Impossible("a single shard is read in order", {"shards": 2, **more}, hint)
         return no | (self._impossible_with_kcl() if self.consumer == "kcl" else self._impossible_with_lambda())
 
-    def _impossible_with_kcl(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    def _impossible_with_kcl(self) -> Reasons:
+        no: Reasons = {}
         if not self.dead_letters:
-            no[DeadLetter] = (
-                "the KCL sets nothing aside; dead_letters=True, where the application does, makes it possible"
+            no[faults.DeadLetter] = Impossible(
+                "the KCL sets nothing aside", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES
             )
         if not self.start_at_latest:
-            no[Lose] = (
-                "a reader without a checkpoint starts at the oldest record; start_at_latest=True makes it possible"
+            no[faults.Lose] = Impossible(
+                "a reader without a checkpoint starts at the oldest record", {"start_at_latest": True}
             )
         return no
 
-    def _impossible_with_lambda(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {
-            DeadLetter: "a skipped batch leaves metadata only, which nobody can put back; "
-            'consumer="kcl" with dead_letters=True makes it possible',
-            Zombie: "Lambda ends an execution at its timeout, so that no old owner goes on; "
-            'consumer="kcl" makes it possible',
+    def _impossible_with_lambda(self) -> Reasons:
+        no: Reasons = {
+            faults.DeadLetter: Impossible(
+                "a skipped batch leaves metadata only, which nobody can put back",
+                {"consumer": "kcl", "dead_letters": True},
+            ),
+            faults.Zombie: Impossible(
+                "Lambda ends an execution at its timeout, so that no old owner goes on", {"consumer": "kcl"}
+            ),
         }
         if self.maximum_retry_attempts < 0:
-            no[Lose] = "a batch is retried without end; maximum_retry_attempts=2 makes it possible"
+            no[faults.Lose] = Impossible("a batch is retried without end", {"maximum_retry_attempts": 2})
         return no
 
     def lossy(self) -> tuple[str, ...]:
@@ -270,7 +248,7 @@ class Kinesis(Settings):
         if self.consumer == "kcl":
             reading = Reading(self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
             return LogSettings(self.stream, producer, reading, 10_000, growth, numbered=True)
-        lends = Leasing(
+        policy = LeasePolicy(
             max(self.shards, self.parallelization_factor),
             lock="group" if self.parallelization_factor > 1 else "queue",
             brings="lane" if self.report_batch_item_failures else "batch",
@@ -280,7 +258,7 @@ class Kinesis(Settings):
             max_attempts=10 if self.maximum_retry_attempts < 0 else self.maximum_retry_attempts + 1,
             gives_up="never" if self.maximum_retry_attempts < 0 else "lost",
         )
-        return QueueSettings(self.stream, producer, lends, _record, growth=growth, style="invoked")
+        return QueueSettings(self.stream, producer, policy, _record, growth=growth, style="invoked")
 
 
 _IDLE = {

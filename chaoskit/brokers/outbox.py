@@ -10,30 +10,20 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import NO_GROWTH, Settings, choice, flag, key_bytes, named, one_queue, routing, whole
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
+from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
+from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
+from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
 from chaoskit.models.partitioners import by_murmur2
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.relay import capture, relay_by_id, relay_by_visibility, relays_at_once
 from chaoskit.traces.log.rules import LogRules, Writes
 from chaoskit.traces.tokens import natural_key
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 DEBEZIUM = Words(
@@ -43,30 +33,24 @@ DEBEZIUM = Words(
     place="partition {partition}, offset {offset}",
     put_back="sent",
     restarts="connector restarts",
-    told={
-        Redeliver: Told(
+    wordings={
+        faults.Redeliver: Wording(
             "the connector restarted before its offset was flushed (offset.flush.interval.ms): it published {again} "
             "again",
             f"no setting: a shorter offset.flush.interval.ms makes it shorter. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "{record} failed in the sink and went to the dead-letter queue of Kafka Connect{back}",
             "errors.tolerance=none (dead_letter_queue=False), which is the default",
         ),
-        Rehash: Told(
-            "the topic grew from {count} to {to} partitions: {event} of key {key} went to partition "
-            "{home}{backlog}{lag}",
-            "a partition count that never changes",
+        faults.Overtake: DEFAULT[faults.Overtake].unless(
+            "one key for changes that depend on each other; Kafka orders nothing between partitions"
         ),
-        Overtake: Told(
-            "partition {partition} was read late: {over} of other partitions went before {event}",
-            "one key for changes that depend on each other; Kafka orders nothing between partitions",
-        ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "a rebalance of Kafka Connect started a second task: both published {held}",
             "exactly.once.source.support=enabled, where the connector supports it; else an idempotent handler",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "the replication slot was dropped, or its WAL removed: the change of {event} was never published",
             "max_slot_wal_keep_size that is large enough, and a new snapshot after a lost slot (slot_lost=False)",
         ),
@@ -78,32 +62,35 @@ OUTBOX = Words(
     lanes="partition",
     put_back="published",
     restarts="relay {consumer} restarts",
-    told={
-        Duplicate: Told(
+    wordings={
+        faults.Duplicate: Wording(
             "the relay published {event}, crashed before it marked it, and published it again",
             f"no setting of a relay. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "the relay crashed after it had published {event} and before it marked its batch: it published {again} "
             "again",
             f"no setting of a relay; a batch of one (batch_size=1) makes it one message. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
-            "{event} failed before it had any effect; the application set it aside and went on{back}",
-            "a consumer that stops at a message it cannot handle (dead_letters=False)",
+        faults.DeadLetter: DEFAULT[faults.DeadLetter].unless(
+            "a consumer that stops at a message it cannot handle (dead_letters=False)"
         ),
-        BatchSwap: Told(
+        faults.BatchSwap: Wording(
             "the transaction that wrote {at} committed late: {over} went first, with a higher id",
             "writers of one aggregate that wait for each other (a row lock), or ordering by transaction "
             "(xid < pg_snapshot_xmin)",
         ),
-        Overtake: Told(
+        faults.Overtake: Wording(
             "a second relay published {over} while the first one was busy with {event}",
             "one relay at a time (relays=1): an advisory lock",
         ),
-        Resend: Told("{at} was written to the outbox twice", f"a unique key in the outbox table. {IDEMPOTENT}"),
-        Zombie: Told("two relays ran at once and both published {held}", "mutual exclusion of relays, with fencing"),
-        Lose: Told(
+        faults.Resend: Wording(
+            "{at} was written to the outbox twice", f"a unique key in the outbox table. {IDEMPOTENT}"
+        ),
+        faults.Zombie: Wording(
+            "two relays ran at once and both published {held}", "mutual exclusion of relays, with fencing"
+        ),
+        faults.Lose: Wording(
             "the transaction that wrote {event} committed after the cursor had passed its id: it was never published",
             'a published flag instead of a cursor (cursor="flag"), or a cursor over transactions that are all finished '
             '(cursor="xid")',
@@ -112,35 +99,30 @@ OUTBOX = Words(
 )
 
 
-BY_XID = attrs.evolve(
-    OUTBOX,
-    told={
-        **OUTBOX.told,
-        BatchSwap: Told(
+BY_XID = OUTBOX.but(
+    {
+        faults.BatchSwap: Wording(
             "the transaction that wrote {at} had a higher id than those of {over}, which were written later and in "
             "transactions that had begun before: they went first",
             "writers of one aggregate that write nothing before they hold its lock; or versions that the consumer "
             "compares",
-        ),
-    },
+        )
+    }
 )
 """Its words with a cursor over transactions."""
 
 
 @attrs.frozen(kw_only=True)
 class Debezium(Settings):
-    """A Debezium source connector that writes the changes of a table to a Kafka topic.
+    """A Debezium source connector that writes the changes of a table to a Kafka topic."""
 
-    `partitions`: of the topic, whose key is the primary key. `growth`: partitions may be added to it later.
-    `dead_letter_queue`: Kafka Connect's errors.tolerance=all with a dead-letter topic, from which somebody puts records
-    back. `slot_lost`: the replication slot may be lost. `topic`: its name, as messages carry it.
-    """
-
-    partitions: int = whole(6)
-    growth: bool = flag(True)
-    dead_letter_queue: bool = flag()
-    slot_lost: bool = flag()
-    topic: str = named("events")
+    partitions: int = positive_int(6, "of the topic, whose key is the primary key.")
+    growth: bool = boolean("partitions may be added to it later.", default=True)
+    dead_letter_queue: bool = boolean(
+        "Kafka Connect's errors.tolerance=all with a dead-letter topic, from which somebody puts records back."
+    )
+    slot_lost: bool = boolean("the replication slot may be lost.")
+    topic: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "Changes are published in the order of commits; those of one row in one partition.",
@@ -153,23 +135,27 @@ class Debezium(Settings):
         "postgresql.org/docs/current: logicaldecoding-explanation",
         "debezium.io/documentation: connectors/postgresql (When things go wrong)",
     )
-    words: ClassVar[Words] = DEBEZIUM
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {
-            Duplicate: "a connector sends again what follows its offset, in order; no setting makes it possible",
-            BatchSwap: "changes are published in the order of commits; no setting makes it possible",
-            Resend: "one change alone is never published again, only all that follow the last flush (Redeliver); "
-            "no setting makes it possible",
+    @property
+    def words(self) -> Words:
+        return DEBEZIUM
+
+    def impossible(self) -> Reasons:
+        no: Reasons = {
+            faults.Duplicate: Impossible("a connector sends again what follows its offset, in order"),
+            faults.BatchSwap: Impossible("changes are published in the order of commits"),
+            faults.Resend: Impossible(
+                "one change alone is never published again, only all that follow the last flush (Redeliver)"
+            ),
         }
         if not self.growth:
-            no[Rehash] = NO_GROWTH
+            no[faults.Rehash] = NO_GROWTH
         if self.partitions == 1:
-            no[Overtake] = "a single partition is read in order; partitions=2 or more makes it possible"
+            no[faults.Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
         if not self.dead_letter_queue:
-            no[DeadLetter] = "the connector stops at what fails; dead_letter_queue=True makes it possible"
+            no[faults.DeadLetter] = Impossible("the connector stops at what fails", {"dead_letter_queue": True})
         if not self.slot_lost:
-            no[Lose] = "the replication slot keeps what was not read; slot_lost=True makes it possible"
+            no[faults.Lose] = Impossible("the replication slot keeps what was not read", {"slot_lost": True})
         return no
 
     def lossy(self) -> tuple[str, ...]:
@@ -192,9 +178,9 @@ class Debezium(Settings):
     def stages(self) -> QueueSettings:
         home, growth = routing(lambda key: key_bytes(self, key), by_murmur2, self.partitions, grows=self.growth)
         gives_up: Literal["dead", "never"] = "dead" if self.dead_letter_queue else "never"
-        lends = Leasing(lock="queue", brings="consumer", renewed=True, gives_up=gives_up)
+        policy = LeasePolicy(lock="queue", brings="consumer", renewed=True, gives_up=gives_up)
         return QueueSettings(
-            self.topic, Producer(home, self.partitions), lends, _placed, "sender", growth, style="relay"
+            self.topic, Producer(home, self.partitions), policy, _placed, "sender", growth, style="relay"
         )
 
 
@@ -204,24 +190,24 @@ def _placed(event: Event, step: Raw) -> dict[str, Any]:
 
 @attrs.frozen(kw_only=True)
 class Outbox(Settings):
-    """A table of events that a relay polls and publishes in order.
+    """A table of events that a relay polls and publishes in order."""
 
-    `cursor`: how the relay, or whoever subscribes to the table, finds what is new: "flag" selects what is not published
-    yet, by id; "id" selects what is above the last position, and so loses a row whose commit becomes visible later than
-    that of a row with a higher position; "xid" selects what is above the last (xid, id) and was written by a
-    transaction below pg_snapshot_xmin(pg_current_snapshot()), which loses nothing. `batch_size`: rows that are
-    published before they are marked, so that a crash publishes so many again. `relays`: that poll without mutual
-    exclusion. `open_transactions`: that write at the same time, so that ids are not in the order of commits.
-    `dead_letters`: the consumer sets failed messages aside and puts them back later. `queue`: to which the relay
-    publishes, as messages carry it.
-    """
-
-    cursor: Literal["flag", "id", "xid"] = choice("flag", "id", "xid")
-    batch_size: int = whole(100)
-    relays: int = whole(1)
-    open_transactions: int = whole(10)
-    dead_letters: bool = flag()
-    queue: str = named("outbox")
+    cursor: Literal["flag", "id", "xid"] = one_of(
+        ("flag", "id", "xid"),
+        'how the relay, or whoever subscribes to the table, finds what is new: "flag" selects what is not published '
+        'yet, by id; "id" selects what is above the last position, and so loses a row whose commit becomes visible '
+        'later than that of a row with a higher position; "xid" selects what is above the last (xid, id) and was '
+        "written by a transaction below pg_snapshot_xmin(pg_current_snapshot()), which loses nothing.",
+    )
+    batch_size: int = positive_int(
+        100, "rows that are published before they are marked, so that a crash publishes so many again."
+    )
+    relays: int = positive_int(1, "that poll without mutual exclusion.")
+    open_transactions: int = positive_int(
+        10, "that write at the same time, so that ids are not in the order of commits."
+    )
+    dead_letters: bool = boolean("the consumer sets failed messages aside and puts them back later.")
+    queue: str = resource_name("outbox", "to which the relay publishes, as messages carry it.")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "Events are published in the order in which their transactions became visible, which is not that of their ids.",
@@ -235,32 +221,38 @@ class Outbox(Settings):
     )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         return BY_XID if self.cursor == "xid" else OUTBOX
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {
-            Rehash: "an outbox has no partitions; no setting makes it possible",
-            Resend: "a relay publishes again all that it has not marked (Redeliver), not one event alone; no setting "
-            "makes it possible",
+    def impossible(self) -> Reasons:
+        no: Reasons = {
+            faults.Rehash: Impossible("an outbox has no partitions"),
+            faults.Resend: Impossible(
+                "a relay publishes again all that it has not marked (Redeliver), not one event alone"
+            ),
         }
-        no[Fail] = (
-            "its messages are handled behind the relay, and what fails there is tried again in place; no setting "
-            "makes it possible"
+        no[faults.Fail] = Impossible(
+            "its messages are handled behind the relay, and what fails there is tried again in place"
         )
         if self.open_transactions == 1:
-            no[BatchSwap] = (
-                "one transaction at a time commits in the order of ids; open_transactions=2 makes it possible"
+            no[faults.BatchSwap] = Impossible(
+                "one transaction at a time commits in the order of ids", {"open_transactions": 2}
             )
         if self.cursor == "id":
-            no[BatchSwap] = 'a cursor passes over what becomes visible late; cursor="flag" makes it possible'
+            no[faults.BatchSwap] = Impossible("a cursor passes over what becomes visible late", {"cursor": "flag"})
         if self.relays == 1:
-            no[Overtake] = "one relay publishes in order; relays=2 makes it possible"
+            no[faults.Overtake] = Impossible("one relay publishes in order", {"relays": 2})
         if not self.dead_letters:
-            no[DeadLetter] = "an outbox sets nothing aside; dead_letters=True, where a consumer does, makes it possible"
+            no[faults.DeadLetter] = Impossible(
+                "an outbox sets nothing aside",
+                {"dead_letters": True},
+                "{dead_letters}, where a consumer does, makes it possible",
+            )
         if self.cursor != "id" or self.open_transactions == 1:
-            more = " with open_transactions=2" if self.open_transactions == 1 else ""
-            no[Lose] = f'what is unpublished is found when it becomes visible; cursor="id"{more} makes it possible'
+            more = {"open_transactions": 2} if self.open_transactions == 1 else {}
+            no[faults.Lose] = Impossible(
+                "what is unpublished is found when it becomes visible", {"cursor": "id", **more}
+            )
         return no
 
     def lossy(self) -> tuple[str, ...]:
@@ -289,7 +281,7 @@ class Outbox(Settings):
         )
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(
+        policy = LeasePolicy(
             self.relays,
             lock="queue" if self.relays == 1 else "message",
             brings="consumer",
@@ -299,7 +291,7 @@ class Outbox(Settings):
         )
         producer = Producer(one_queue, 1, max_in_flight=self.open_transactions)
         return QueueSettings(
-            self.queue, producer, lends, _published, "application", longest=self.batch_size, style="relay"
+            self.queue, producer, policy, _published, "application", longest=self.batch_size, style="relay"
         )
 
 

@@ -6,26 +6,16 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whole
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
+from chaoskit.brokers.impossible import Impossible, Reasons
+from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
@@ -34,31 +24,31 @@ WORDS = Words(
     dead="to the table of failed jobs",
     put_back="inserted",
     no_order="Workers compete: rows are claimed in order, and finished in any order.",
-    told={
-        Fail: passed_unless("a rule that skips rows with an earlier unfinished row of the same key"),
-        Duplicate: Told(
+    wordings={
+        faults.Fail: passed_unless("a rule that skips rows with an earlier unfinished row of the same key"),
+        faults.Duplicate: Wording(
             "the transaction of worker {consumer} was rolled back, and the row of {event} was claimed again",
             f"effects in the same database transaction as the row. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "the transaction of worker {consumer} was rolled back when the handler had done its work: the row of "
             "{event} was claimed again{after}",
             f"effects in the same database transaction as the row. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "the row of {event} used up its attempts before it had any effect and was set aside{back}",
             "nobody who inserts failed rows again (dead_letters=False)",
         ),
-        Overtake: Told(
+        faults.Overtake: Wording(
             "worker {consumer} was slow with the row of {event}: others finished {over} first",
             "workers=1, or a rule that skips rows with an earlier unfinished row of the same key",
         ),
-        BatchSwap: Told(
+        faults.BatchSwap: Wording(
             "the insert of {at} committed late: {over} went first",
             "writers of one key that wait for each other (a row lock)",
         ),
-        Resend: Told("{at} was inserted twice: another row", f"a unique key of the event's id. {IDEMPOTENT}"),
-        Zombie: Told(
+        faults.Resend: Wording("{at} was inserted twice: another row", f"a unique key of the event's id. {IDEMPOTENT}"),
+        faults.Zombie: Wording(
             "the lease of worker {old} (locked_until) ran out while it still worked: worker {new} claimed the row of "
             "{held}, and worker {old} finished nevertheless",
             'the row lock held until the work is done (style="lock"), or a lease token that the update compares',
@@ -67,34 +57,30 @@ WORDS = Words(
 )
 
 
-LEASE = attrs.evolve(
-    WORDS,
-    told={
-        **WORDS.told,
-        Redeliver: Told(
+LEASE = WORDS.but(
+    {
+        faults.Redeliver: Wording(
             "the lease of worker {consumer} (locked_until) ran out before the row of {event} was marked as done: it "
             "was claimed again{after}",
             f"effects in the same database transaction as the mark. {IDEMPOTENT}",
-        ),
-    },
+        )
+    }
 )
 """Its words with `style="lease"`."""
 
 
 @attrs.frozen(kw_only=True)
 class PostgresQueue(Settings):
-    """A queue table and its workers.
+    """A queue table and its workers."""
 
-    `workers`: that compete; each claims one row at a time (LIMIT 1). `style`: "lock" claims and deletes the row in one
-    transaction with the work; "lease" marks it with locked_until, so that a slow worker may be overtaken by another one
-    on the same row. `dead_letters`: failed rows are set aside and inserted again later. `table`: its name, as messages
-    carry it.
-    """
-
-    workers: int = whole(2)
-    style: Literal["lock", "lease"] = choice("lock", "lease")
-    dead_letters: bool = flag()
-    table: str = named("events")
+    workers: int = positive_int(2, "that compete; each claims one row at a time (LIMIT 1).")
+    style: Literal["lock", "lease"] = one_of(
+        ("lock", "lease"),
+        '"lock" claims and deletes the row in one transaction with the work; "lease" marks it with locked_until, so '
+        "that a slow worker may be overtaken by another one on the same row.",
+    )
+    dead_letters: bool = boolean("failed rows are set aside and inserted again later.")
+    table: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "Rows are claimed one by one, in the order asked for among those not locked; workers finish in any order.",
@@ -107,7 +93,7 @@ class PostgresQueue(Settings):
     )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         return LEASE if self.style == "lease" else WORDS
 
     def rules(self) -> QueueRules:
@@ -127,22 +113,24 @@ class PostgresQueue(Settings):
             send_window=None,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {
-            Rehash: "a table has no partitions to move between; no setting makes it possible",
-            Lose: "a row stays until it is deleted; no setting makes it possible",
+    def impossible(self) -> Reasons:
+        no: Reasons = {
+            faults.Rehash: Impossible("a table has no partitions to move between"),
+            faults.Lose: Impossible("a row stays until it is deleted"),
         }
         if self.workers == 1:
-            no[Overtake] = "one worker handles the rows in order; workers=2 makes it possible"
+            no[faults.Overtake] = Impossible("one worker handles the rows in order", {"workers": 2})
         if self.style == "lock":
-            no[Zombie] = 'nobody else can claim a row while its lock is held; style="lease" makes it possible'
+            no[faults.Zombie] = Impossible("nobody else can claim a row while its lock is held", {"style": "lease"})
         if not self.dead_letters:
-            no[DeadLetter] = "failed rows stay in the table; dead_letters=True makes it possible"
+            no[faults.DeadLetter] = Impossible("failed rows stay in the table", {"dead_letters": True})
         return no
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(self.workers, window=1, returns="anywhere", gives_up="dead" if self.dead_letters else "never")
-        return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), lends, _row)
+        policy = LeasePolicy(
+            self.workers, window=1, returns="anywhere", gives_up="dead" if self.dead_letters else "never"
+        )
+        return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), policy, _row)
 
 
 def _row(event: Event, step: Raw) -> dict[str, Any]:

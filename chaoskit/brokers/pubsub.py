@@ -6,27 +6,17 @@ from typing import Any, ClassVar
 
 import attrs
 
-from chaoskit.brokers.base import Settings, flag, named, one_queue, whole, whole_or_none
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
+from chaoskit.brokers.impossible import Impossible, Reasons
+from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 PLAIN = Words(
@@ -35,86 +25,79 @@ PLAIN = Words(
     dead="to the dead-letter topic",
     put_back="published",
     no_order="Without ordering keys Pub/Sub promises no order, not even between messages of one key.",
-    told={
-        Fail: passed_unless(""),
-        Duplicate: Told(
+    wordings={
+        faults.Fail: passed_unless(""),
+        faults.Duplicate: Wording(
             "{event} was delivered twice in a row: Pub/Sub delivers at least once",
             f"exactly_once=True makes it rarer: then only an ack that failed brings a message back. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "the ack deadline of {event} ran out: {again} came again{after}",
             f"no setting: what is not acknowledged in time comes again. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "{event} reached max_delivery_attempts before it had any effect and went to the dead-letter topic{back}",
             "no dead-letter policy (max_delivery_attempts=None), or nobody who publishes dead letters again",
         ),
-        Overtake: Told(
+        faults.Overtake: Wording(
             "Pub/Sub delivered {over} before {event}",
             "ordering keys (ordering=True) with one key for what depends on each other",
         ),
-        BatchSwap: Told(
+        faults.BatchSwap: Wording(
             "publishing {at} failed at first, and the retry arrived after {over}",
             "ordering keys, and resume_publish only after the failed message was published again",
         ),
-        Resend: Told(
+        faults.Resend: Wording(
             "the publisher got no answer for {at} and published it again: another message_id",
             f"no setting: exactly-once delivery is about one message_id. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "the ack deadline ran out while subscriber {old} still worked: {held} came to subscriber {new}, and "
             "subscriber {old} finished nevertheless",
             "lease extension by the client library (max_lease_duration), and a version that is compared in the "
             "transaction",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "the filter of the subscription dropped {event}", "a subscription without a filter (filtered=False)"
         ),
     },
 )
-ORDERED = attrs.evolve(
-    PLAIN,
-    lanes="key",
-    lane="ordering key",
-    no_order="",
-    told={
-        **PLAIN.told,
-        Fail: passed_unless(
+ORDERED = PLAIN.but(
+    {
+        faults.Fail: passed_unless(
             "a subscriber that does not go on with a key behind a nack: the client hands out what it has buffered of it"
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "{event} was not acknowledged in time: it came again with all later messages of its ordering key, even "
             "acknowledged ones ({again})",
             f"no setting: with ordering keys a redelivery brings back what follows. {IDEMPOTENT}",
         ),
-        Duplicate: Told("{event} was not acknowledged in time and came again at once", IDEMPOTENT),
-        Overtake: Told(
+        faults.Duplicate: Wording("{event} was not acknowledged in time and came again at once", IDEMPOTENT),
+        faults.Overtake: Wording(
             "the ordering key of {event} was delivered late: {over} of other keys went first",
             "one ordering key for events that depend on each other; Pub/Sub orders nothing between keys",
         ),
     },
+    lanes="key",
+    lane="ordering key",
+    no_order="",
 )
 
 
 @attrs.frozen(kw_only=True)
 class PubSub(Settings):
-    """A Pub/Sub subscription and the subscribers that pull from it. The key of an event is its ordering key.
+    """A Pub/Sub subscription and the subscribers that pull from it. The key of an event is its ordering key."""
 
-    `ordering`: `enable_message_ordering` of the subscription. `exactly_once`: its `enable_exactly_once_delivery`.
-    `subscribers`: that pull at the same time. `max_delivery_attempts`: of the dead-letter policy, 5 to 100; None: no
-    policy. `ack_deadline`: seconds; the client libraries extend it. `resumes_early`: with ordering the publisher goes
-    on with a key after a failure, before the failed message was published again. `filtered`: the subscription has a
-    filter. `subscription`: its name, as messages carry it.
-    """
-
-    ordering: bool = flag()
-    exactly_once: bool = flag()
-    subscribers: int = whole(2)
-    max_delivery_attempts: int | None = whole_or_none()
-    ack_deadline: int = whole(10)
-    resumes_early: bool = flag()
-    filtered: bool = flag()
-    subscription: str = named("events")
+    ordering: bool = boolean("`enable_message_ordering` of the subscription.")
+    exactly_once: bool = boolean("its `enable_exactly_once_delivery`.")
+    subscribers: int = positive_int(2, "that pull at the same time.")
+    max_delivery_attempts: int | None = optional_int("of the dead-letter policy, 5 to 100; None: no policy.")
+    ack_deadline: int = positive_int(10, "seconds; the client libraries extend it.")
+    resumes_early: bool = boolean(
+        "with ordering the publisher goes on with a key after a failure, before the failed message was published again."
+    )
+    filtered: bool = boolean("the subscription has a filter.")
+    subscription: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "Without ordering keys: no order, at least once.",
@@ -153,27 +136,28 @@ class PubSub(Settings):
         )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         return ORDERED if self.ordering else PLAIN
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {Rehash: "a subscription has no partitions; no setting makes it possible"}
+    def impossible(self) -> Reasons:
+        no: Reasons = {faults.Rehash: Impossible("a subscription has no partitions")}
         if self.ordering and not self.resumes_early:
-            no[BatchSwap] = (
-                "the publisher stops a key at a failure until it is published again; resumes_early=True, or "
-                "ordering=False, makes it possible"
+            no[faults.BatchSwap] = Impossible(
+                "the publisher stops a key at a failure until it is published again",
+                {"resumes_early": True, "ordering": False},
+                "{resumes_early}, or {ordering}, makes it possible",
             )
         if self.max_delivery_attempts is None:
-            no[DeadLetter] = "there is no dead-letter policy; max_delivery_attempts=5 makes it possible"
+            no[faults.DeadLetter] = Impossible("there is no dead-letter policy", {"max_delivery_attempts": 5})
         if not self.filtered:
-            no[Lose] = "the subscription has no filter; filtered=True makes it possible"
+            no[faults.Lose] = Impossible("the subscription has no filter", {"filtered": True})
         return no
 
     def lossy(self) -> tuple[str, ...]:
         return ("filtered",) if self.filtered else ()
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(
+        policy = LeasePolicy(
             self.subscribers,
             lock="group" if self.ordering else "message",
             brings="lane" if self.ordering else "message",
@@ -183,7 +167,7 @@ class PubSub(Settings):
             gives_up="never" if self.max_delivery_attempts is None else "dead",
         )
         fields = _counted if self.max_delivery_attempts is not None else _fields
-        return QueueSettings(self.subscription, Producer(one_queue, 1, max_in_flight=10), lends, fields)
+        return QueueSettings(self.subscription, Producer(one_queue, 1, max_in_flight=10), policy, fields)
 
 
 def _fields(event: Event, step: Raw) -> dict[str, Any]:

@@ -7,112 +7,98 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, key_bytes, named, one_queue, routing, whole, whole_or_none
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
+from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name
+from chaoskit.brokers.impossible import Impossible, Reasons
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.partitioners import by_murmur3
 from chaoskit.models.producer import Home, Producer
 from chaoskit.models.queue.model import QueueSettings, beyond
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.stored import Growth
 from chaoskit.traces.queue.capacity import unsettled_at
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.traces.queue.state import QueueState
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
+    routed_by="routing key",
     dead="to the dead-letter exchange",
     put_back="published",
     no_order="Competing consumers are handed messages in order, and finish them in any order.",
-    told={
-        Fail: passed_unless(
+    wordings={
+        faults.Fail: passed_unless(
             "prefetch=1 with consumers=1, on a classic queue or with a delivery-limit, so that nothing "
             "waits in a buffer"
         ),
-        Duplicate: Told(
+        faults.Duplicate: Wording(
             "{event} was requeued (basic.nack) and came again before anything newer, with redelivered=true",
             f"no setting: at least once. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "consumer {consumer} lost its channel before {event} was acknowledged: {again} came again, requeued by the "
             "closed channel{after}",
             f"no setting: what is not acknowledged when a channel closes is requeued; prefetch=1 makes it one message. "
             f"{IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "{event} was rejected before it had any effect and went to the dead-letter exchange; the queue went "
             "on{back}",
             "no dead-letter exchange (dead_letter_exchange=False), or nobody who publishes dead letters again",
         ),
-        Rehash: Told(
+        faults.Rehash: Wording(
             "a queue was bound to the hash exchange ({count}, then {to}): {event} of key {key} went to queue "
             "{home}{backlog}",
             "bindings of the hash exchange that never change while there is a backlog",
         ),
-        Overtake: Told(
-            "consumer {consumer} was slow with {event}: others finished {over} first",
+        faults.Overtake: Wording(
+            SLOW,
             "a single active consumer (single_active_consumer=True), or consumers=1; a failed attempt is overtaken "
             "there, too, unless prefetch=1",
         ),
-        BatchSwap: Told(
+        faults.BatchSwap: Wording(
             "{at} was not confirmed and was published again behind {over}",
             "waiting for each publisher confirm before the next message (outstanding_confirms=1)",
         ),
-        Resend: Told(
+        faults.Resend: Wording(
             "the publisher confirm for {at} was lost and it was published again: another message, redelivered=false",
             f"no setting: RabbitMQ does not deduplicate. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "the connection of consumer {old} was lost: {held} went to consumer {new}, while consumer {old} ran on "
             "with what was in its buffer; its acknowledgement failed",
             "no setting: prefetch=1 makes it one message. Compare a version in the same transaction as the effect",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "{event} was acknowledged before it was handled (auto-ack), and consumer {consumer} died",
             "manual acknowledgement (auto_ack=False), with a dead-letter exchange for what reaches the delivery-limit",
         ),
     },
 )
-SINGLE = attrs.evolve(
-    WORDS,
-    no_order="",
-    told={
-        **WORDS.told,
-        Fail: passed_unless(
+SINGLE = WORDS.but(
+    {
+        faults.Fail: passed_unless(
             "prefetch=1, on a classic queue or with a delivery-limit: a single consumer runs what is "
             "in its buffer first"
         ),
-        Overtake: Told(
-            "queue {partition} was read late: {over} of other queues went before {event}",
-            "one routing key for events that depend on each other; nothing orders two queues",
-        ),
+        faults.Overtake: DEFAULT[faults.Overtake],
     },
+    no_order="",
 )
-LIMITED = Told(
+LIMITED = Wording(
     "{event} exceeded the delivery-limit before it had any effect, and there is no dead-letter exchange: it was "
     "dropped",
     "a dead-letter exchange (dead_letter_exchange=True), or a higher delivery-limit",
 )
-EXPIRED = Told(
+EXPIRED = Wording(
     "{event} waited longer than the message TTL, or the queue was longer than its limit (drop-head), and there is no "
     "dead-letter exchange: it was dropped",
     "a dead-letter exchange (dead_letter_exchange=True); no x-message-ttl and x-max-length (message_ttl=None, "
     "max_length=None), or overflow reject-publish",
 )
-LIMITED_OR_EXPIRED = Told(
+LIMITED_OR_EXPIRED = Wording(
     "{event} exceeded the delivery-limit, the message TTL or the length of the queue before it had any effect, and "
     "there is no dead-letter exchange: it was dropped",
     EXPIRED.ruled_out_by,
@@ -121,34 +107,37 @@ LIMITED_OR_EXPIRED = Told(
 
 @attrs.frozen(kw_only=True)
 class RabbitMQ(Settings):
-    """A RabbitMQ queue and its consumers, which acknowledge by hand.
+    """A RabbitMQ queue and its consumers, which acknowledge by hand."""
 
-    `queue_type`: a quorum queue counts and limits deliveries. `consumers`: that compete. `single_active_consumer`: one
-    of them is served, the next one when it fails. `prefetch`: unacknowledged messages of one consumer (basic.qos).
-    `delivery_limit`: redeliveries of a message in a quorum queue; 20 since 4.0. None: no limit (the default of 3.x; -1
-    in 4.x), and then what is given back goes to the back of the queue. `dead_letter_exchange`: rejected messages go
-    there, and somebody publishes them again. `auto_ack`: no acknowledgements, so that a crash loses what
-    was handed over. `outstanding_confirms`: messages that the publisher sends before it has the confirm of the first.
-    `queues`: behind a hash exchange, each with these consumers; a key has its queue until the bindings change.
-    `growth`: queues may be bound to that exchange while there is a backlog. `message_ttl`: milliseconds that a message
-    waits in the queue at most (x-message-ttl): then it is dropped, or goes to the dead-letter exchange if there is one;
-    None: no limit. `max_length`: messages that wait in the queue at most (x-max-length with overflow drop-head): the
-    oldest go the same way; None: no limit. `queue`: its name, as messages carry it.
-    """
-
-    queue_type: Literal["quorum", "classic"] = choice("quorum", "classic")
-    consumers: int = whole(2)
-    single_active_consumer: bool = flag()
-    prefetch: int = whole(10)
-    delivery_limit: int | None = whole_or_none(20)
-    dead_letter_exchange: bool = flag()
-    auto_ack: bool = flag()
-    outstanding_confirms: int = whole(1)
-    queues: int = whole(1)
-    growth: bool = flag(True)
-    message_ttl: int | None = whole_or_none()
-    max_length: int | None = whole_or_none()
-    queue: str = named("events")
+    queue_type: Literal["quorum", "classic"] = one_of(
+        ("quorum", "classic"), "a quorum queue counts and limits deliveries."
+    )
+    consumers: int = positive_int(2, "that compete.")
+    single_active_consumer: bool = boolean("one of them is served, the next one when it fails.")
+    prefetch: int = positive_int(10, "unacknowledged messages of one consumer (basic.qos).")
+    delivery_limit: int | None = optional_int(
+        "redeliveries of a message in a quorum queue; 20 since 4.0. None: no limit (the default of 3.x; -1 in 4.x), "
+        "and then what is given back goes to the back of the queue.",
+        default=20,
+    )
+    dead_letter_exchange: bool = boolean("rejected messages go there, and somebody publishes them again.")
+    auto_ack: bool = boolean("no acknowledgements, so that a crash loses what was handed over.")
+    outstanding_confirms: int = positive_int(
+        1, "messages that the publisher sends before it has the confirm of the first."
+    )
+    queues: int = positive_int(
+        1, "behind a hash exchange, each with these consumers; a key has its queue until the bindings change."
+    )
+    growth: bool = boolean("queues may be bound to that exchange while there is a backlog.", default=True)
+    message_ttl: int | None = optional_int(
+        "milliseconds that a message waits in the queue at most (x-message-ttl): then it is dropped, or goes to the "
+        "dead-letter exchange if there is one; None: no limit."
+    )
+    max_length: int | None = optional_int(
+        "messages that wait in the queue at most (x-max-length with overflow drop-head): the oldest go the same way; "
+        "None: no limit."
+    )
+    queue: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "A queue hands out in the order of publication; with several consumers they finish in any order.",
@@ -167,12 +156,12 @@ class RabbitMQ(Settings):
     )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         words = SINGLE if self._ordered else WORDS
         if self.auto_ack or not (self._limited or self._expires):
             return words
         limited = LIMITED_OR_EXPIRED if self._expires else LIMITED
-        return attrs.evolve(words, told={**words.told, Lose: limited if self._limited else EXPIRED})
+        return words.but({faults.Lose: limited if self._limited else EXPIRED})
 
     @property
     def _expires(self) -> bool:
@@ -209,31 +198,48 @@ class RabbitMQ(Settings):
             send_window=self.outstanding_confirms,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    def impossible(self) -> Reasons:
+        no: Reasons = {}
         if self.queues == 1:
-            no[Rehash] = "one queue takes every key; queues=2 or more, behind a hash exchange, makes it possible"
+            no[faults.Rehash] = Impossible(
+                "one queue takes every key",
+                {"queues": 2},
+                "{queues} or more, behind a hash exchange, makes it possible",
+            )
         elif not self.growth:
-            no[Rehash] = "the bindings of the hash exchange never change (growth=False); growth=True makes it possible"
+            no[faults.Rehash] = Impossible(
+                "the bindings of the hash exchange never change (growth=False)", {"growth": True}
+            )
         if self._ordered and self.queues == 1:
-            no[Overtake] = (
-                "one consumer at a time handles the queue in order; consumers=2 with single_active_consumer=False "
-                "makes it possible"
+            no[faults.Overtake] = Impossible(
+                "one consumer at a time handles the queue in order", {"consumers": 2, "single_active_consumer": False}
             )
         if self.outstanding_confirms == 1:
-            no[BatchSwap] = "each confirm is awaited before the next message; outstanding_confirms=2 makes it possible"
+            no[faults.BatchSwap] = Impossible(
+                "each confirm is awaited before the next message", {"outstanding_confirms": 2}
+            )
         if not self.dead_letter_exchange:
-            no[DeadLetter] = "nothing is dead-lettered and published again; dead_letter_exchange=True makes it possible"
+            no[faults.DeadLetter] = Impossible(
+                "nothing is dead-lettered and published again", {"dead_letter_exchange": True}
+            )
         if self.auto_ack:
-            never = "with auto-ack a message is gone once it was handed over; auto_ack=False makes it possible"
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
-            no[DeadLetter] = (
-                "with auto-ack nothing is rejected; auto_ack=False with dead_letter_exchange=True makes it possible"
+            never = Impossible("with auto-ack a message is gone once it was handed over", {"auto_ack": False})
+            no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)
+            no[faults.DeadLetter] = Impossible(
+                "with auto-ack nothing is rejected", {"auto_ack": False, "dead_letter_exchange": True}
             )
         elif self.dead_letter_exchange or not (self._limited or self._expires):
-            no[Lose] = (
-                "what is not acknowledged is kept; auto_ack=True makes it possible, or the delivery limit of "
-                'queue_type="quorum", message_ttl=60000 or max_length=1000 with dead_letter_exchange=False'
+            no[faults.Lose] = Impossible(
+                "what is not acknowledged is kept",
+                {
+                    "auto_ack": True,
+                    "queue_type": "quorum",
+                    "message_ttl": 60000,
+                    "max_length": 1000,
+                    "dead_letter_exchange": False,
+                },
+                "{auto_ack} makes it possible, or the delivery limit of {queue_type}, {message_ttl} or {max_length} "
+                "with {dead_letter_exchange}",
             )
         return no
 
@@ -253,7 +259,7 @@ class RabbitMQ(Settings):
         if self.queues > 1:
             # The exchange's hash is not portable: what counts is that a key keeps its queue, and that most may move.
             home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.queues, grows=self.growth)
-        lends = Leasing(
+        policy = LeasePolicy(
             self.consumers,
             lock="queue" if self._ordered else "message",
             brings="consumer",
@@ -270,7 +276,7 @@ class RabbitMQ(Settings):
         fields = partial(_quorum if quorum else _classic, self.queue)
         only_more = self.message_ttl is None and not self.auto_ack and not self._limited
         loses = beyond(self.max_length) if self.max_length is not None and only_more else None
-        return QueueSettings(self.queue, producer, lends, fields, "application", growth, loses=loses)
+        return QueueSettings(self.queue, producer, policy, fields, "application", growth, loses=loses)
 
 
 def _classic(queue: str, event: Event, step: Raw, reason: str = "rejected") -> dict[str, Any]:

@@ -6,8 +6,10 @@ from typing import ClassVar
 
 import attrs
 
-from chaoskit.brokers.base import NO_GROWTH, Settings, flag, key_bytes, named, routing, whole, whole_or_none
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words
+from chaoskit.brokers.base import Settings, key_bytes, routing
+from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
+from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_murmur3
@@ -15,60 +17,39 @@ from chaoskit.models.producer import Producer
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.producer import exact, slots
 from chaoskit.traces.log.rules import LogRules
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
+from chaoskit.values import faults
 
 WORDS = Words(
     lane="partition",
     lanes="partition",
     unit="partition",
+    topic="super stream",
+    routed_by="routing key",
     place="partition {partition}, offset {offset}",
-    told={
-        Duplicate: Told(
+    wordings={
+        faults.Duplicate: Wording(
             "the consumer ran its handler again for {record}", f"a handler that does not retry. {IDEMPOTENT}"
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "consumer {consumer} restarted before it had stored the offset of {event}: {again} came again",
             f"no setting: what is behind the stored offset comes again; store_offset_every=1 makes it one message. "
             f"{IDEMPOTENT}",
         ),
-        DeadLetter: Told(
-            "{record} failed before it had any effect; the application set it aside and went on{back}",
-            "a handler that stops at a message it cannot handle (dead_letters=False)",
-        ),
-        Rehash: Told(
-            "the super stream grew from {count} to {to} partitions: {event} of key {key} went to partition "
-            "{home}{backlog}{lag}",
-            "a number of partitions that never changes",
-        ),
-        BatchSwap: Told(
+        faults.Rehash: DEFAULT[faults.Rehash].unless("a number of partitions that never changes"),
+        faults.BatchSwap: Wording(
             "the message of {at} was not confirmed and was published again behind {over}",
             "a named producer with publishing ids (named_producer=True), or waiting for each confirm",
         ),
-        Overtake: Told(
-            "partition {partition} was read late: {over} of other partitions went before {event}",
-            "one routing key for events that depend on each other; nothing orders two partitions",
-        ),
-        Resend: Told(
+        faults.Resend: Wording(
             "the confirm for {at} was lost and it was published again: {record} is another message",
             "a named producer with publishing ids (named_producer=True): the broker drops what it has",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "the connection of consumer {old} was lost: consumer {new} became active and read from the stored offset, "
             "while consumer {old} still ran {held}",
             "no setting. Compare a version in the transaction of the effect",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "the stored offset was lost and the consumer started at `next`: {record} was passed over",
             "an offset specification of `first` where none is stored (start_at_latest=False)",
         ),
@@ -78,27 +59,22 @@ WORDS = Words(
 
 @attrs.frozen(kw_only=True)
 class RabbitMQStream(Settings):
-    """A RabbitMQ super stream, with a single active consumer on each partition.
+    """A RabbitMQ super stream, with a single active consumer on each partition."""
 
-    `partitions`: streams of the super stream; 1 is a plain stream, which never has more.
-    `growth`: partitions may be added. `consumers`: partition p belongs to consumer
-    p % consumers. `store_offset_every`: the consumer stores its offset after each k-th message; None: after every
-    message, and now and then one is stored late. `named_producer`: publishing ids, so that the broker drops what it
-    has. `outstanding_confirms`: messages that the publisher sends before it has the confirm of the first; 10,000 in
-    the Java client. `start_at_latest`: a lost offset starts at `next`, so that earlier messages are passed over.
-    `dead_letters`: the application sets failed messages aside and puts them back later. `stream`: its name, as messages
-    carry it.
-    """
-
-    partitions: int = whole(3)
-    growth: bool = flag(True)
-    consumers: int = whole(1)
-    store_offset_every: int | None = whole_or_none()
-    named_producer: bool = flag()
-    outstanding_confirms: int = whole(10_000)
-    start_at_latest: bool = flag()
-    dead_letters: bool = flag()
-    stream: str = named("events")
+    partitions: int = positive_int(3, "streams of the super stream; 1 is a plain stream, which never has more.")
+    growth: bool = boolean("partitions may be added.", default=True)
+    consumers: int = positive_int(1, "partition p belongs to consumer p % consumers.")
+    store_offset_every: int | None = optional_int(
+        "the consumer stores its offset after each k-th message; None: after every message, and now and then one is "
+        "stored late."
+    )
+    named_producer: bool = boolean("publishing ids, so that the broker drops what it has.")
+    outstanding_confirms: int = positive_int(
+        10_000, "messages that the publisher sends before it has the confirm of the first; 10,000 in the Java client."
+    )
+    start_at_latest: bool = boolean("a lost offset starts at `next`, so that earlier messages are passed over.")
+    dead_letters: bool = boolean("the application sets failed messages aside and puts them back later.")
+    stream: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "The messages of one stream are read in the order of their offsets; between partitions there is no order.",
@@ -109,27 +85,34 @@ class RabbitMQStream(Settings):
         "rabbitmq.com/docs: streams, stream-effectively-once-processing",
         "github.com/rabbitmq/rabbitmq-stream-java-client: HashUtils",
     )
-    words: ClassVar[Words] = WORDS
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {}
+    @property
+    def words(self) -> Words:
+        return WORDS
+
+    def impossible(self) -> Reasons:
+        no: Reasons = {}
         if self.named_producer:
-            no[BatchSwap] = "publishing ids only increase; named_producer=False makes it possible"
-            no[Resend] = "the broker drops a publishing id that it has; named_producer=False makes it possible"
+            no[faults.BatchSwap] = Impossible("publishing ids only increase", {"named_producer": False})
+            no[faults.Resend] = Impossible("the broker drops a publishing id that it has", {"named_producer": False})
         elif self.outstanding_confirms == 1:
-            no[BatchSwap] = "each confirm is awaited before the next message; outstanding_confirms=2 makes it possible"
+            no[faults.BatchSwap] = Impossible(
+                "each confirm is awaited before the next message", {"outstanding_confirms": 2}
+            )
         if self.partitions == 1:
-            no[Rehash] = "a plain stream stays one; partitions=2 or more, a super stream, makes it possible"
+            no[faults.Rehash] = Impossible(
+                "a plain stream stays one", {"partitions": 2}, "{partitions} or more, a super stream, makes it possible"
+            )
         elif not self.growth:
-            no[Rehash] = NO_GROWTH
+            no[faults.Rehash] = NO_GROWTH
         if self.partitions == 1:
-            no[Overtake] = "a single stream is read in order; partitions=2 or more makes it possible"
+            no[faults.Overtake] = Impossible("a single stream is read in order", {"partitions": 2}, OR_MORE)
         if not self.dead_letters:
-            no[DeadLetter] = (
-                "a stream sets nothing aside; dead_letters=True, where the application does, makes it possible"
+            no[faults.DeadLetter] = Impossible(
+                "a stream sets nothing aside", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES
             )
         if not self.start_at_latest:
-            no[Lose] = "a consumer without an offset starts at `first`; start_at_latest=True makes it possible"
+            no[faults.Lose] = Impossible("a consumer without an offset starts at `first`", {"start_at_latest": True})
         return no
 
     def lossy(self) -> tuple[str, ...]:

@@ -6,64 +6,54 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, flag, named, one_queue, whole
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
+from chaoskit.brokers.impossible import WHERE_THE_APPLICATION_DOES, Impossible, Reasons
+from chaoskit.brokers.wording import IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 STREAM = Words(
     dead="to the dead-letter stream",
     put_back="added",
     no_order="The consumers of a group compete: entries are handed out in order, and finished in any order.",
-    told={
-        Fail: passed_unless("a consumer that tries its own pending entries again before it reads new ones"),
-        Duplicate: Told(
+    wordings={
+        faults.Fail: passed_unless("a consumer that tries its own pending entries again before it reads new ones"),
+        faults.Duplicate: Wording(
             "consumer {consumer} read {event} again from its pending entries (XREADGROUP … 0)",
             f"no setting: what was not acknowledged (XACK) stays pending. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "{event} was not acknowledged and stayed pending: it was claimed (XAUTOCLAIM) and came again{after}",
             f"no setting: nobody but the application decides when it claims. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "{event} used up its attempts before it had any effect; the application moved it to a dead-letter "
             "stream{back}",
             "nobody who adds dead letters again (dead_letters=False)",
         ),
-        Overtake: Told(
-            "consumer {consumer} was slow with {event}: others finished {over} first",
+        faults.Overtake: Wording(
+            SLOW,
             "consumers=1 in the group, where only a failed attempt is overtaken",
         ),
-        BatchSwap: Told(
+        faults.BatchSwap: Wording(
             "XADD of {at} failed at first, and the retry was added behind {over}",
             "waiting for each XADD before the next (pipelined_adds=1)",
         ),
-        Resend: Told(
+        faults.Resend: Wording(
             "the answer to XADD of {at} was lost and it was added again: an entry with another ID",
             f"explicit IDs: Redis refuses one that it has. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "consumer {new} claimed {held} while consumer {old} still worked; a late XACK is not refused",
             "a min-idle-time that is longer than any run of the handler; a version compared in the transaction",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "{event} was trimmed (MAXLEN, XTRIM) before it was read, or read with NOACK by a consumer that died",
             "no trimming below what is pending (trims=False), and XACK after the handler (noack=False)",
         ),
@@ -76,39 +66,39 @@ LIST = Words(
     dead="to the dead-letter list",
     put_back="pushed",
     no_order="The workers of a list compete: elements are popped in order, and finished in any order.",
-    told={
-        Fail: passed_unless("a worker that tries again before it pops the next"),
-        Duplicate: Told(
+    wordings={
+        faults.Fail: passed_unless("a worker that tries again before it pops the next"),
+        faults.Duplicate: Wording(
             "{event} was moved back from the processing list and popped again",
             f"no setting: what is in the processing list is pushed back. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "worker {consumer} died before LREM: {event} was moved back from the processing list and popped "
             "again{after}",
             f"no setting of the reliable pattern. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "{event} used up its attempts before it had any effect; the application moved it to another list{back}",
             "nobody who pushes dead letters again (dead_letters=False)",
         ),
-        Overtake: Told(
-            "worker {consumer} was slow with {event}: others finished {over} first",
+        faults.Overtake: Wording(
+            SLOW,
             "workers=1, where only a failed attempt is overtaken",
         ),
-        BatchSwap: Told(
+        faults.BatchSwap: Wording(
             "LPUSH of {at} failed at first, and the retry was pushed behind {over}",
             "waiting for each LPUSH before the next (pipelined_pushes=1)",
         ),
-        Resend: Told(
+        faults.Resend: Wording(
             "the answer to LPUSH of {at} was lost and it was pushed again",
             f"no setting: a list has no ids. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "the recovery moved {held} back from the processing list while worker {old} still worked: worker {new} "
             "popped the same",
             "a recovery that waits longer than any run of the handler; a version compared in the transaction",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "worker {consumer} popped {event} and died: without a processing list it is gone",
             "the reliable pattern, LMOVE to a processing list (reliable=True)",
         ),
@@ -118,20 +108,14 @@ LIST = Words(
 
 @attrs.frozen(kw_only=True)
 class RedisStreams(Settings):
-    """A Redis stream and the consumers of one group.
+    """A Redis stream and the consumers of one group."""
 
-    `consumers`: of the group; an entry goes to whoever asks next. `noack`: XREADGROUP NOACK, so that a crash loses
-    what was handed over. `trims`: MAXLEN or XTRIM may remove entries that were not read. `pipelined_adds`: XADDs that
-    the producer sends before it has the answer to the first. `dead_letters`: the application moves failed entries to
-    another stream and adds them again later. `stream`: its name, as messages carry it.
-    """
-
-    consumers: int = whole(2)
-    noack: bool = flag()
-    trims: bool = flag()
-    pipelined_adds: int = whole(1)
-    dead_letters: bool = flag()
-    stream: str = named("events")
+    consumers: int = positive_int(2, "of the group; an entry goes to whoever asks next.")
+    noack: bool = boolean("XREADGROUP NOACK, so that a crash loses what was handed over.")
+    trims: bool = boolean("MAXLEN or XTRIM may remove entries that were not read.")
+    pipelined_adds: int = positive_int(1, "XADDs that the producer sends before it has the answer to the first.")
+    dead_letters: bool = boolean("the application moves failed entries to another stream and adds them again later.")
+    stream: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "A stream is ordered by ID; each new entry goes to one consumer of the group, in order.",
@@ -146,7 +130,10 @@ class RedisStreams(Settings):
         "redis.io/docs/latest/commands: xreadgroup, xclaim, xautoclaim, xadd, xtrim",
         "github.com/redis/redis: t_stream.c (xackCommand)",
     )
-    words: ClassVar[Words] = STREAM
+
+    @property
+    def words(self) -> Words:
+        return STREAM
 
     def rules(self) -> QueueRules:
         return QueueRules(
@@ -167,24 +154,27 @@ class RedisStreams(Settings):
             send_window=self.pipelined_adds,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {Rehash: "a stream lives in one slot; no setting makes it possible"}
+    def impossible(self) -> Reasons:
+        no: Reasons = {faults.Rehash: Impossible("a stream lives in one slot")}
         if self.consumers == 1:
-            no[Overtake] = "one consumer handles the entries in order; consumers=2 makes it possible"
+            no[faults.Overtake] = Impossible("one consumer handles the entries in order", {"consumers": 2})
         if self.pipelined_adds == 1:
-            no[BatchSwap] = "each XADD is awaited before the next; pipelined_adds=2 makes it possible"
+            no[faults.BatchSwap] = Impossible("each XADD is awaited before the next", {"pipelined_adds": 2})
         if not self.dead_letters:
-            no[DeadLetter] = (
-                "Redis has no dead letters; dead_letters=True, where the application does, makes it possible"
+            no[faults.DeadLetter] = Impossible(
+                "Redis has no dead letters", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES
             )
         if not self.trims and not self.noack:
-            no[Lose] = "entries stay until they are acknowledged; trims=True or noack=True makes it possible"
+            no[faults.Lose] = Impossible(
+                "entries stay until they are acknowledged",
+                {"trims": True, "noack": True},
+                "{trims} or {noack} makes it possible",
+            )
         if self.noack:
-            never = "with NOACK an entry is never pending; noack=False makes it possible"
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
-            no[DeadLetter] = (
-                "with NOACK an entry is gone once it was handed over; noack=False with dead_letters=True makes it "
-                "possible"
+            never = Impossible("with NOACK an entry is never pending", {"noack": False})
+            no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)
+            no[faults.DeadLetter] = Impossible(
+                "with NOACK an entry is gone once it was handed over", {"noack": False, "dead_letters": True}
             )
         return no
 
@@ -192,14 +182,14 @@ class RedisStreams(Settings):
         return tuple(name for name in ("trims", "noack") if getattr(self, name))
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(
+        policy = LeasePolicy(
             self.consumers,
             returns="anywhere",
             refused="lost" if self.noack else "again",
             gives_up="dead" if self.dead_letters else "never",
             trims=self.trims and not self.noack,
         )
-        return QueueSettings(self.stream, Producer(one_queue, 1, max_in_flight=self.pipelined_adds), lends, _entry)
+        return QueueSettings(self.stream, Producer(one_queue, 1, max_in_flight=self.pipelined_adds), policy, _entry)
 
 
 def _entry(event: Event, step: Raw) -> dict[str, Any]:
@@ -209,21 +199,20 @@ def _entry(event: Event, step: Raw) -> dict[str, Any]:
 
 @attrs.frozen(kw_only=True)
 class RedisList(Settings):
-    """A Redis list and the workers that pop from it.
+    """A Redis list and the workers that pop from it."""
 
-    `workers`: that compete. `reliable`: LMOVE to a processing list and LREM when done; else BRPOP, and a crash loses
-    what was popped. `recover_to`: the end to which stale elements of the processing list are pushed: "tail" (behind
-    what waits) or "head" (the next to be popped); there is no such list without `reliable`. `pipelined_pushes`: LPUSHes
-    that the producer sends before it has the answer to the first. `dead_letters`: the application moves failed elements
-    aside and pushes them again later. `list`: its name, as messages carry it.
-    """
-
-    workers: int = whole(2)
-    reliable: bool = flag(True)
-    recover_to: Literal["tail", "head"] = choice("tail", "head")
-    pipelined_pushes: int = whole(1)
-    dead_letters: bool = flag()
-    list: str = named("events")
+    workers: int = positive_int(2, "that compete.")
+    reliable: bool = boolean(
+        "LMOVE to a processing list and LREM when done; else BRPOP, and a crash loses what was popped.", default=True
+    )
+    recover_to: Literal["tail", "head"] = one_of(
+        ("tail", "head"),
+        'the end to which stale elements of the processing list are pushed: "tail" (behind what waits) or "head" (the '
+        "next to be popped); there is no such list without `reliable`.",
+    )
+    pipelined_pushes: int = positive_int(1, "LPUSHes that the producer sends before it has the answer to the first.")
+    dead_letters: bool = boolean("the application moves failed elements aside and pushes them again later.")
+    list: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "Elements are popped in the order in which they were pushed; with several workers they finish in any order.",
@@ -231,7 +220,10 @@ class RedisList(Settings):
         "An element has no id and no count: it is its payload.",
     )
     sources: ClassVar[tuple[str, ...]] = ("redis.io/docs/latest/commands: lmove (pattern: reliable queue), rpoplpush",)
-    words: ClassVar[Words] = LIST
+
+    @property
+    def words(self) -> Words:
+        return LIST
 
     def rules(self) -> QueueRules:
         return QueueRules(
@@ -249,24 +241,23 @@ class RedisList(Settings):
             send_window=self.pipelined_pushes,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {Rehash: "a list lives in one slot; no setting makes it possible"}
+    def impossible(self) -> Reasons:
+        no: Reasons = {faults.Rehash: Impossible("a list lives in one slot")}
         if self.workers == 1:
-            no[Overtake] = "one worker handles the elements in order; workers=2 makes it possible"
+            no[faults.Overtake] = Impossible("one worker handles the elements in order", {"workers": 2})
         if self.pipelined_pushes == 1:
-            no[BatchSwap] = "each LPUSH is awaited before the next; pipelined_pushes=2 makes it possible"
+            no[faults.BatchSwap] = Impossible("each LPUSH is awaited before the next", {"pipelined_pushes": 2})
         if not self.dead_letters:
-            no[DeadLetter] = (
-                "Redis has no dead letters; dead_letters=True, where the application does, makes it possible"
+            no[faults.DeadLetter] = Impossible(
+                "Redis has no dead letters", {"dead_letters": True}, WHERE_THE_APPLICATION_DOES
             )
         if self.reliable:
-            no[Lose] = "what is popped stays in the processing list; reliable=False makes it possible"
+            no[faults.Lose] = Impossible("what is popped stays in the processing list", {"reliable": False})
         else:
-            never = "without a processing list what is popped is gone; reliable=True makes it possible"
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie), never)
-            no[DeadLetter] = (
-                "without a processing list what is popped is gone; reliable=True with dead_letters=True makes it "
-                "possible"
+            never = Impossible("without a processing list what is popped is gone", {"reliable": True})
+            no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)
+            no[faults.DeadLetter] = Impossible(
+                "without a processing list what is popped is gone", {"reliable": True, "dead_letters": True}
             )
         return no
 
@@ -274,13 +265,13 @@ class RedisList(Settings):
         return () if self.reliable else ("reliable",)
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(
+        policy = LeasePolicy(
             self.workers,
             refused="again" if self.reliable else "lost",
             gives_up="dead" if self.dead_letters else "never",
         )
         return QueueSettings(
-            self.list, Producer(one_queue, 1, max_in_flight=self.pipelined_pushes), lends, _element, "application"
+            self.list, Producer(one_queue, 1, max_in_flight=self.pipelined_pushes), policy, _element, "application"
         )
 
 

@@ -6,26 +6,16 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import Settings, choice, delivered_once, flag, named, one_queue, whole
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
+from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
+from chaoskit.brokers.wording import IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 PLAIN = Words(
@@ -34,88 +24,82 @@ PLAIN = Words(
     dead="to the dead-letter subqueue",
     put_back="sent",
     no_order="Without sessions receivers compete: messages are handed out about in order, and finished in any order.",
-    told={
-        Fail: passed_unless("sessions (sessions=True), in which an abandoned message comes again next"),
-        Duplicate: Told(
+    wordings={
+        faults.Fail: passed_unless("sessions (sessions=True), in which an abandoned message comes again next"),
+        faults.Duplicate: Wording(
             "{event} was abandoned, or its lock was lost, and it came again at once", f"no setting. {IDEMPOTENT}"
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "the lock of {event} expired before it was completed: it came again near the front{after}",
             f"no setting: a longer lock duration, or its renewal, makes it rarer. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue{back}",
             "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
         ),
-        Overtake: Told(
-            "receiver {consumer} was slow with {event}: others finished {over} first",
+        faults.Overtake: Wording(
+            SLOW,
             "sessions (sessions=True), with one session for what depends on each other",
         ),
-        BatchSwap: Told(
+        faults.BatchSwap: Wording(
             "sending {at} failed at first, and the retry landed behind {over}, sent at the same time",
             "awaiting each send before the next (concurrent_sends=1), or a transaction",
         ),
-        Resend: Told(
+        faults.Resend: Wording(
             "{at} was sent again{window}: a message with another SequenceNumber",
             f"duplicate detection (duplicate_detection=True), for what is sent again within its window. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "the lock expired while receiver {old} still worked: {held} came to receiver {new}, and receiver {old} "
             "finished nevertheless; its complete was refused (lock lost)",
             "lock renewal while the handler works; a version compared in the same transaction as the effect",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "{event} was received in ReceiveAndDelete mode, and receiver {consumer} died",
             'receive_mode="peek_lock", which is the default',
         ),
     },
 )
-SESSIONS = attrs.evolve(
-    PLAIN,
-    lanes="key",
-    lane="session",
-    no_order="",
-    told={
-        **PLAIN.told,
-        Redeliver: Told(
+SESSIONS = PLAIN.but(
+    {
+        faults.Redeliver: Wording(
             "the session lock was lost before {event} was completed: {again} came again, in order",
             f"no setting: what a session had not completed comes again. {IDEMPOTENT}",
         ),
-        Overtake: Told(
+        faults.Overtake: Wording(
             "the session of {event} was accepted late: {over} of other sessions went first",
             "one session for events that depend on each other; nothing orders two sessions",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue; its "
             "session went on{back}",
             "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
         ),
     },
+    lanes="key",
+    lane="session",
+    no_order="",
 )
 
 
 @attrs.frozen(kw_only=True)
 class ServiceBus(Settings):
-    """A Service Bus queue and its receivers. With sessions, the key of an event is its SessionId.
+    """A Service Bus queue and its receivers. With sessions, the key of an event is its SessionId."""
 
-    `sessions`: one receiver holds a session, and gets its messages in order. `receivers`: that compete. `prefetch`:
-    messages of a session that a receiver holds at once. `max_delivery_count`: deliveries, after which a message is
-    dead-lettered. `lock_duration`: seconds. `receive_mode`: with "receive_and_delete" a crash loses what was received.
-    `duplicate_detection`: what has a MessageId of the last `duplicate_detection_window` seconds is dropped.
-    `duplicate_detection_window`: seconds. `concurrent_sends`: sends that are under way at once; 1 awaits each before
-    the next. `queue`: its name, as messages carry it.
-    """
-
-    sessions: bool = flag()
-    receivers: int = whole(2)
-    prefetch: int = whole(10)
-    max_delivery_count: int = whole(10)
-    lock_duration: int = whole(60)
-    receive_mode: Literal["peek_lock", "receive_and_delete"] = choice("peek_lock", "receive_and_delete")
-    duplicate_detection: bool = flag()
-    duplicate_detection_window: int = whole(600)
-    concurrent_sends: int = whole(1)
-    queue: str = named("events")
+    sessions: bool = boolean("one receiver holds a session, and gets its messages in order.")
+    receivers: int = positive_int(2, "that compete.")
+    prefetch: int = positive_int(10, "messages of a session that a receiver holds at once.")
+    max_delivery_count: int = positive_int(10, "deliveries, after which a message is dead-lettered.")
+    lock_duration: int = positive_int(60, "seconds.")
+    receive_mode: Literal["peek_lock", "receive_and_delete"] = one_of(
+        ("peek_lock", "receive_and_delete"), 'with "receive_and_delete" a crash loses what was received.'
+    )
+    duplicate_detection: bool = boolean(
+        "what has a MessageId of the last `duplicate_detection_window` seconds is dropped."
+    )
+    duplicate_detection_window: int = positive_int(600, "seconds.")
+    concurrent_sends: int = positive_int(1, "sends that are under way at once; 1 awaits each before the next.")
+    queue: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "Without sessions: about in order, without a promise; receivers compete.",
@@ -148,25 +132,24 @@ class ServiceBus(Settings):
         )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         words = SESSIONS if self.sessions else PLAIN
         window = " when the duplicate detection window had passed" if self.duplicate_detection else ""
-        resend = words.told[Resend]
-        told = Told(resend.happened.replace("{window}", window), resend.ruled_out_by)
-        return attrs.evolve(words, told={**words.told, Resend: told})
+        resend = words.of(faults.Resend)
+        return words.but({faults.Resend: Wording(resend.happened.replace("{window}", window), resend.ruled_out_by)})
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Reasons:
         no = delivered_once(self.max_delivery_count, "max_delivery_count")
-        no[Rehash] = "a queue has no partitions that change, and a session stays whole; no setting makes it possible"
+        no[faults.Rehash] = Impossible("a queue has no partitions that change, and a session stays whole")
         if self.receivers == 1 and not self.sessions:
-            no[Overtake] = "one receiver handles the messages in order; receivers=2 makes it possible"
+            no[faults.Overtake] = Impossible("one receiver handles the messages in order", {"receivers": 2})
         if self.concurrent_sends == 1:
-            no[BatchSwap] = "each send is awaited before the next; concurrent_sends=2 makes it possible"
+            no[faults.BatchSwap] = Impossible("each send is awaited before the next", {"concurrent_sends": 2})
         if self.receive_mode == "peek_lock":
-            no[Lose] = 'what is not completed comes again; receive_mode="receive_and_delete" makes it possible'
+            no[faults.Lose] = Impossible("what is not completed comes again", {"receive_mode": "receive_and_delete"})
         else:
-            never = 'what is received is deleted; receive_mode="peek_lock" makes it possible'
-            no |= dict.fromkeys((Duplicate, Redeliver, Zombie, DeadLetter), never)
+            never = Impossible("what is received is deleted", {"receive_mode": "peek_lock"})
+            no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie, faults.DeadLetter), never)
         return no
 
     def lossy(self) -> tuple[str, ...]:
@@ -174,7 +157,7 @@ class ServiceBus(Settings):
 
     def stages(self) -> QueueSettings:
         deletes = self.receive_mode == "receive_and_delete"
-        lends = Leasing(
+        policy = LeasePolicy(
             self.receivers,
             lock="group" if self.sessions else "message",
             brings="lane" if self.sessions else "message",
@@ -186,7 +169,7 @@ class ServiceBus(Settings):
         producer = Producer(one_queue, 1, max_in_flight=self.concurrent_sends)
         window = self.duplicate_detection_window if self.duplicate_detection else 0
         fields = _in_session if self.sessions else _fields
-        return QueueSettings(self.queue, producer, lends, fields, window=window, lease=self.lock_duration)
+        return QueueSettings(self.queue, producer, policy, fields, window=window, lease=self.lock_duration)
 
 
 def _fields(event: Event, step: Raw) -> dict[str, Any]:

@@ -12,38 +12,18 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
-from chaoskit.brokers.base import (
-    Settings,
-    choice,
-    delivered_once,
-    flag,
-    named,
-    one_queue,
-    whole,
-    whole_or_none,
-    without_effect,
-)
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, without_effect
+from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.sqs_rules import fifo_rules, standard_rules
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import Fields, Loses, QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 DEDUPLICATION_WINDOW = 300
@@ -55,34 +35,34 @@ _NO_ORDER = (
 
 STANDARD = Words(
     no_order="A standard queue promises no order, not even between messages of one key.",
-    told={
-        Fail: passed_unless(""),
-        Duplicate: Told(
+    wordings={
+        faults.Fail: passed_unless(""),
+        faults.Duplicate: Wording(
             "SQS delivered {event} twice in a row: a standard queue may deliver a message more than once",
             f"no setting of a standard queue. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "the visibility timeout of {event} expired before it was deleted: {again} came again{after}",
             f"no setting: a longer VisibilityTimeout makes it rarer. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "{event} exceeded maxReceiveCount before it had any effect and went to the dead-letter queue{back}",
             "no redrive (StartMessageMoveTask) of messages whose successors were handled; or a handler that drops or "
             "holds back what is out of order (compare `seq`)",
         ),
-        Overtake: Told("SQS handed out {over} before {event}", _NO_ORDER),
-        BatchSwap: Told("sending {at} failed at first, and the retry arrived after {over}", _NO_ORDER),
-        Resend: Told(
+        faults.Overtake: Wording("SQS handed out {over} before {event}", _NO_ORDER),
+        faults.BatchSwap: DEFAULT[faults.BatchSwap].unless(_NO_ORDER),
+        faults.Resend: Wording(
             "the producer got no answer for {at} and sent it again: a message with another MessageId",
             f"a FIFO queue drops a retry within 5 minutes; a standard queue does not. {IDEMPOTENT}",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "the visibility timeout expired while consumer {old} still worked: {held} came to consumer {new}, and "
             "consumer {old} finished nevertheless",
             "ChangeMessageVisibility while the handler works (a heartbeat), and a version that is compared in the same "
             "transaction as the effect",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "{event} was not received within MessageRetentionPeriod: it is gone",
             "a longer MessageRetentionPeriod (up to 14 days) or an alarm on ApproximateAgeOfOldestMessage",
         ),
@@ -92,59 +72,56 @@ STANDARD = Words(
 FIFO = Words(
     lanes="key",
     lane="group",
-    told={
-        **STANDARD.told,
-        Fail: passed_unless(
+    wordings={
+        faults.Fail: passed_unless(
             "a consumer that stops at a failed message and gives back the rest of its receive (skips_failed=False)"
         ),
-        Duplicate: Told(
+        faults.Duplicate: Wording(
             "the visibility timeout of {event} expired before it was deleted: it came again at once",
             f"no setting: at least once. {IDEMPOTENT}",
         ),
-        Redeliver: Told(
+        faults.Redeliver: Wording(
             "the visibility timeout of a receive expired before {event} was deleted: {again} came again, in order",
             f"max_number_of_messages=1 brings back one message only. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "{event} exceeded maxReceiveCount before it had any effect and went to the dead-letter queue; its group "
             "went on{back}",
             "no dead-letter queue on a FIFO queue (max_receive_count=None): AWS says so where the order must be exact",
         ),
-        Overtake: Told(
+        faults.Overtake: Wording(
             "the group of {event} was received late: {over} of other groups went first",
             "one MessageGroupId for events that depend on each other; SQS orders nothing between groups",
         ),
-        BatchSwap: Told(
+        faults.BatchSwap: Wording(
             "the entry of {at} in a SendMessageBatch failed, and was sent again after {over}",
             "one message a request (send_batch=1), or sending the rest of a group again, too",
         ),
-        Resend: Told(
+        faults.Resend: Wording(
             "the producer sent {at} again more than 5 minutes later: outside of the deduplication interval it is "
             "another message",
             f"retries within 5 minutes carry the same MessageDeduplicationId and are dropped. {IDEMPOTENT}",
         ),
-        Zombie: Told(
-            "the visibility timeout expired while consumer {old} still worked: {held} came to consumer {new}, and "
-            "consumer {old} finished nevertheless",
-            "ChangeMessageVisibility while the handler works (a heartbeat), and stopping when it fails",
+        faults.Zombie: STANDARD.of(faults.Zombie).unless(
+            "ChangeMessageVisibility while the handler works (a heartbeat), and stopping when it fails"
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "{event} has the body of an earlier message, sent within 5 minutes: content-based deduplication dropped it",
             "a MessageDeduplicationId of its own for each message (content_based_deduplication=False)",
         ),
     },
 )
 
-SENT_AGAIN = Told(
+SENT_AGAIN = Wording(
     "{event} exceeded maxReceiveCount before it had any effect, and somebody sent it again from the dead-letter queue "
     "within 5 minutes, with the same MessageDeduplicationId: the queue dropped it",
     'redrive by StartMessageMoveTask (redrive="move_task"), which is exempt from deduplication; or a '
     "MessageDeduplicationId of its own for what is sent again",
 )
 
-_NO_DLQ = "without a redrive policy nothing is dead-lettered; max_receive_count=10 makes it possible"
-_NO_RETENTION = "messages are received within MessageRetentionPeriod; retention_exceeded=True makes it possible"
-_NO_GROUPS = "a queue has no partitions that could change; no setting makes it possible"
+_NO_DLQ = Impossible("without a redrive policy nothing is dead-lettered", {"max_receive_count": 10})
+_NO_RETENTION = Impossible("messages are received within MessageRetentionPeriod", {"retention_exceeded": True})
+_NO_GROUPS = Impossible("a queue has no partitions that could change")
 SOURCES = (
     (
         "docs.aws.amazon.com/AWSSimpleQueueService: standard-queues, sqs-visibility-timeout, "
@@ -158,18 +135,15 @@ SOURCES = (
 
 @attrs.frozen(kw_only=True)
 class SqsStandard(Settings):
-    """An SQS standard queue and the consumers that poll it.
+    """An SQS standard queue and the consumers that poll it."""
 
-    `consumers`: that receive at the same time. `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no
-    dead-letter queue. `visibility_timeout`: of a receive, in seconds. `retention_exceeded`: messages may wait longer
-    than MessageRetentionPeriod (4 days by default), and are lost. `queue`: its name, as messages carry it.
-    """
-
-    consumers: int = whole(2)
-    max_receive_count: int | None = whole_or_none()
-    visibility_timeout: int = whole(30)
-    retention_exceeded: bool = flag()
-    queue: str = named("events")
+    consumers: int = positive_int(2, "that receive at the same time.")
+    max_receive_count: int | None = optional_int("`maxReceiveCount` of the redrive policy; None: no dead-letter queue.")
+    visibility_timeout: int = positive_int(30, "of a receive, in seconds.")
+    retention_exceeded: bool = boolean(
+        "messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost."
+    )
+    queue: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "No order: any message may come before any other.",
@@ -177,13 +151,16 @@ class SqsStandard(Settings):
         "No deduplication: what the producer sends again is another message.",
     )
     sources: ClassVar[tuple[str, ...]] = SOURCES
-    words: ClassVar[Words] = STANDARD
+
+    @property
+    def words(self) -> Words:
+        return STANDARD
 
     def rules(self) -> QueueRules:
         lost = "retention_exceeded=True" if self.retention_exceeded else None
         return standard_rules("SQS", self.max_receive_count, self.visibility_timeout, lost)
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Reasons:
         return _impossible_standard(self.max_receive_count, self.retention_exceeded)
 
     def lossy(self) -> tuple[str, ...]:
@@ -193,22 +170,22 @@ class SqsStandard(Settings):
         return standard_queue(self.queue, self.consumers, self.max_receive_count)
 
 
-def _impossible_standard(max_receive_count: int | None, retention_exceeded: bool) -> dict[FaultKind, str]:
-    no = {Rehash: _NO_GROUPS} | delivered_once(max_receive_count, "max_receive_count")
+def _impossible_standard(max_receive_count: int | None, retention_exceeded: bool) -> Reasons:
+    no = {faults.Rehash: _NO_GROUPS} | delivered_once(max_receive_count, "max_receive_count")
     if max_receive_count is None:
-        no[DeadLetter] = _NO_DLQ
+        no[faults.DeadLetter] = _NO_DLQ
     if not retention_exceeded:
-        no[Lose] = _NO_RETENTION
+        no[faults.Lose] = _NO_RETENTION
     return no
 
 
 def standard_queue(queue: str, consumers: int, max_receive_count: int | None, **leasing: Any) -> QueueSettings:
     """A standard queue as the models run it."""
-    lends = Leasing(
+    policy = LeasePolicy(
         consumers, in_order=False, max_attempts=max_receive_count or 10, gives_up=_gives_up(max_receive_count)
     )
     return QueueSettings(
-        queue, Producer(one_queue, 1, max_in_flight=10), attrs.evolve(lends, **leasing), _standard_fields
+        queue, Producer(one_queue, 1, max_in_flight=10), attrs.evolve(policy, **leasing), _standard_fields
     )
 
 
@@ -223,32 +200,36 @@ def _standard_fields(event: Event, step: Raw) -> dict[str, Any]:
 
 @attrs.frozen(kw_only=True)
 class SqsFifo(Settings):
-    """An SQS FIFO queue and the consumers that poll it. The key of an event is its MessageGroupId.
+    """An SQS FIFO queue and the consumers that poll it. The key of an event is its MessageGroupId."""
 
-    `consumers`: that receive at the same time. `max_number_of_messages`: of one receive; consumers use 10, the most
-    that SQS allows (the API's default is 1). `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no
-    dead-letter queue. `content_based_deduplication`: the SHA-256 of the body is the MessageDeduplicationId; else it is
-    the event's id. `deduplication_scope`: where a deduplication id may not repeat: in the "queue", or in its
-    "messageGroup". `send_batch`: entries of one SendMessageBatch, of which some may fail and be sent again; at most 10.
-    `redrive`: how dead letters come back: by StartMessageMoveTask ("move_task"), or somebody receives and sends them
-    again ("send"), so that one that is sent within 5 minutes with the same deduplication id is dropped.
-    `retention_exceeded`: messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost.
-    `skips_failed`: the consumer goes on after a failed message of a receive and deletes the others, so that the failed
-    one comes back alone and late. `visibility_timeout`: of a receive, in seconds. `queue`: its name, as messages carry
-    it.
-    """
-
-    consumers: int = whole(2)
-    max_number_of_messages: int = whole(10)
-    max_receive_count: int | None = whole_or_none()
-    content_based_deduplication: bool = flag()
-    deduplication_scope: Literal["queue", "messageGroup"] = choice("queue", "messageGroup")
-    send_batch: int = whole(1)
-    redrive: Literal["move_task", "send"] = choice("move_task", "send")
-    retention_exceeded: bool = flag()
-    skips_failed: bool = flag()
-    visibility_timeout: int = whole(30)
-    queue: str = named("events.fifo")
+    consumers: int = positive_int(2, "that receive at the same time.")
+    max_number_of_messages: int = positive_int(
+        10, "of one receive; consumers use 10, the most that SQS allows (the API's default is 1)."
+    )
+    max_receive_count: int | None = optional_int("`maxReceiveCount` of the redrive policy; None: no dead-letter queue.")
+    content_based_deduplication: bool = boolean(
+        "the SHA-256 of the body is the MessageDeduplicationId; else it is the event's id."
+    )
+    deduplication_scope: Literal["queue", "messageGroup"] = one_of(
+        ("queue", "messageGroup"), 'where a deduplication id may not repeat: in the "queue", or in its "messageGroup".'
+    )
+    send_batch: int = positive_int(
+        1, "entries of one SendMessageBatch, of which some may fail and be sent again; at most 10."
+    )
+    redrive: Literal["move_task", "send"] = one_of(
+        ("move_task", "send"),
+        'how dead letters come back: by StartMessageMoveTask ("move_task"), or somebody receives and sends them again '
+        '("send"), so that one that is sent within 5 minutes with the same deduplication id is dropped.',
+    )
+    retention_exceeded: bool = boolean(
+        "messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost."
+    )
+    skips_failed: bool = boolean(
+        "the consumer goes on after a failed message of a receive and deletes the others, so that the failed one "
+        "comes back alone and late."
+    )
+    visibility_timeout: int = positive_int(30, "of a receive, in seconds.")
+    queue: str = resource_name("events.fifo")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "The messages of one MessageGroupId are handed out in order; between groups there is no order.",
@@ -260,12 +241,10 @@ class SqsFifo(Settings):
     sources: ClassVar[tuple[str, ...]] = SOURCES
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
-        causes = [_FIFO_LOSSES[name] for name in self.lossy()] or [FIFO.told[Lose]]
+    def words(self) -> Words:
+        causes = [_FIFO_LOSSES[name] for name in self.lossy()] or [FIFO.of(faults.Lose)]
         how = "; or ".join(cause.happened for cause in causes)
-        return attrs.evolve(
-            FIFO, told={**FIFO.told, Lose: Told(how, "; ".join(cause.ruled_out_by for cause in causes))}
-        )
+        return FIFO.but({faults.Lose: Wording(how, "; ".join(cause.ruled_out_by for cause in causes))})
 
     def __attrs_post_init__(self) -> None:
         for name, value in (("max_number_of_messages", self.max_number_of_messages), ("send_batch", self.send_batch)):
@@ -283,7 +262,7 @@ class SqsFifo(Settings):
             skips_setting="skips_failed=True",
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Reasons:
         return _impossible_fifo(self.max_receive_count, self.send_batch, bool(self.loses))
 
     def lossy(self) -> tuple[str, ...]:
@@ -313,25 +292,31 @@ class SqsFifo(Settings):
 
 
 _FIFO_LOSSES = {
-    "content_based_deduplication": FIFO.told[Lose],
+    "content_based_deduplication": FIFO.of(faults.Lose),
     "redrive": SENT_AGAIN,
-    "retention_exceeded": STANDARD.told[Lose],
+    "retention_exceeded": STANDARD.of(faults.Lose),
 }
 """How a FIFO queue loses a message, by the setting that makes it so."""
 
 
-def _impossible_fifo(max_receive_count: int | None, send_batch: int, loses: bool) -> dict[FaultKind, str]:
+def _impossible_fifo(max_receive_count: int | None, send_batch: int, loses: bool) -> Reasons:
     no = delivered_once(max_receive_count, "max_receive_count")
-    no[Rehash] = "SQS keeps the order of a group when it splits partitions; no setting makes it possible"
+    no[faults.Rehash] = Impossible("SQS keeps the order of a group when it splits partitions")
     if send_batch == 1:
-        no[BatchSwap] = "one message a request: nothing overtakes a retry; send_batch=10 makes it possible"
+        no[faults.BatchSwap] = Impossible("one message a request: nothing overtakes a retry", {"send_batch": 10})
     if max_receive_count is None:
-        no[DeadLetter] = _NO_DLQ
+        no[faults.DeadLetter] = _NO_DLQ
     if not loses:
-        no[Lose] = (
-            "each message has a MessageDeduplicationId of its own, and is received within MessageRetentionPeriod; "
-            "content_based_deduplication=True makes it possible, or retention_exceeded=True, or max_receive_count=3 "
-            'with redrive="send"'
+        no[faults.Lose] = Impossible(
+            "each message has a MessageDeduplicationId of its own, and is received within MessageRetentionPeriod",
+            {
+                "content_based_deduplication": True,
+                "retention_exceeded": True,
+                "max_receive_count": 3,
+                "redrive": "send",
+            },
+            "{content_based_deduplication} makes it possible, or {retention_exceeded}, or {max_receive_count} "
+            "with {redrive}",
         )
     return no
 
@@ -361,13 +346,13 @@ def fifo_queue(
     **leasing: Any,
 ) -> QueueSettings:
     """A FIFO queue as the models run it."""
-    lends = Leasing(
+    policy = LeasePolicy(
         consumers, "group", "lane", receive, max_attempts=max_receive_count or 10, gives_up=_gives_up(max_receive_count)
     )
     return QueueSettings(
         queue,
         Producer(one_queue, 1, max_in_flight=send_batch),
-        attrs.evolve(lends, **leasing),
+        attrs.evolve(policy, **leasing),
         fields or _fifo_fields,
         loses=loses,
         window=DEDUPLICATION_WINDOW,
@@ -398,22 +383,19 @@ def _content_based(event: Event, step: Raw) -> dict[str, Any]:
 
 @attrs.frozen(kw_only=True)
 class SnsSqs(Settings):
-    """An SQS queue that subscribes to an SNS topic: both standard, or both FIFO.
+    """An SQS queue that subscribes to an SNS topic: both standard, or both FIFO."""
 
-    `fifo`: a FIFO topic and queue: group and deduplication id are passed on, and the topic deduplicates, too.
-    `consumers`: that receive from the queue at the same time. `max_number_of_messages`: of one receive from a FIFO
-    queue. `max_receive_count`: `maxReceiveCount` of the queue's redrive policy; None: no dead-letter queue.
-    `filter_policy`: the subscription filters, so that this queue sees a part of the topic only. `visibility_timeout`:
-    of a receive, in seconds. `queue`: its name, as messages carry it.
-    """
-
-    fifo: bool = flag()
-    consumers: int = whole(2)
-    max_number_of_messages: int = whole(10)
-    max_receive_count: int | None = whole_or_none()
-    filter_policy: bool = flag()
-    visibility_timeout: int = whole(30)
-    queue: str = named("events")
+    fifo: bool = boolean(
+        "a FIFO topic and queue: group and deduplication id are passed on, and the topic deduplicates, too."
+    )
+    consumers: int = positive_int(2, "that receive from the queue at the same time.")
+    max_number_of_messages: int = positive_int(10, "of one receive from a FIFO queue.")
+    max_receive_count: int | None = optional_int(
+        "`maxReceiveCount` of the queue's redrive policy; None: no dead-letter queue."
+    )
+    filter_policy: bool = boolean("the subscription filters, so that this queue sees a part of the topic only.")
+    visibility_timeout: int = positive_int(30, "of a receive, in seconds.")
+    queue: str = resource_name("events")
 
     def __attrs_post_init__(self) -> None:
         if not self.fifo:
@@ -437,22 +419,22 @@ class SnsSqs(Settings):
         return attrs.evolve(rules, receive=self.max_number_of_messages)
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         words = FIFO if self.fifo else STANDARD
-        filtered = Told(
+        filtered = Wording(
             "the filter policy of the subscription dropped {event}",
             "a subscription without a filter policy (filter_policy=False)",
         )
-        return attrs.evolve(words, told={**words.told, Lose: filtered})
+        return words.but({faults.Lose: filtered})
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Reasons:
         if self.fifo:
             no = _impossible_fifo(self.max_receive_count, 1, loses=True)
-            no[BatchSwap] = "a FIFO topic keeps the order of a group; fifo=False makes it possible"
+            no[faults.BatchSwap] = Impossible("a FIFO topic keeps the order of a group", {"fifo": False})
         else:
             no = _impossible_standard(self.max_receive_count, True)
         if not self.filter_policy:
-            no[Lose] = "the subscription has no filter policy; filter_policy=True makes it possible"
+            no[faults.Lose] = Impossible("the subscription has no filter policy", {"filter_policy": True})
         return no
 
     def lossy(self) -> tuple[str, ...]:
@@ -472,51 +454,47 @@ class SnsSqs(Settings):
         return standard_queue(self.queue, self.consumers, self.max_receive_count)
 
 
-LAMBDA_STANDARD = attrs.evolve(
-    STANDARD,
-    restarts="function {consumer} fails",
-    whole_batch="report_batch_item_failures=True (ReportBatchItemFailures), with a function that returns which "
-    "messages failed, brings back only those. Else what had succeeded is handled a second time",
-    told={
-        **STANDARD.told,
-        Redeliver: Told(
+LAMBDA_STANDARD = STANDARD.but(
+    {
+        faults.Redeliver: Wording(
             "the function failed at {event}: {again} came back when the visibility timeout of the batch had "
             "expired{after}",
             f"report_batch_item_failures=True brings back only what is reported. {IDEMPOTENT}",
-        ),
+        )
     },
+    restarts="function {consumer} fails",
+    whole_batch="report_batch_item_failures=True (ReportBatchItemFailures), with a function that returns which "
+    "messages failed, brings back only those. Else what had succeeded is handled a second time",
 )
-LAMBDA_FIFO = attrs.evolve(
-    FIFO,
+LAMBDA_FIFO = FIFO.but(
+    {faults.Redeliver: LAMBDA_STANDARD.of(faults.Redeliver), faults.Lose: STANDARD.of(faults.Lose)},
     restarts="function {consumer} fails",
     whole_batch=LAMBDA_STANDARD.whole_batch,
-    told={**FIFO.told, Redeliver: LAMBDA_STANDARD.told[Redeliver], Lose: STANDARD.told[Lose]},
 )
 
 
 @attrs.frozen(kw_only=True)
 class LambdaSqs(Settings):
-    """A Lambda function whose event source is an SQS queue.
+    """A Lambda function whose event source is an SQS queue."""
 
-    `fifo`: a FIFO queue: one batch of a group at a time. `batch_size`: messages of one invocation, at most; 10 for a
-    FIFO queue, else up to 10,000. `report_batch_item_failures`: the function reports which messages failed
-    (ReportBatchItemFailures), and only those come back; else the whole batch does. `skips_failed`: with such reports
-    from a FIFO queue, the function goes on after a failed message and reports it alone; else it stops there, and
-    reports the rest of the batch as failed, too. `maximum_concurrency`: invocations at the same time.
-    `max_receive_count`: `maxReceiveCount` of the redrive policy; None: no dead-letter queue. `retention_exceeded`:
-    messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost. `visibility_timeout`: of the
-    queue, in seconds; six times the function's timeout is advised. `queue`: its name, as messages carry it.
-    """
-
-    fifo: bool = flag()
-    batch_size: int = whole(10)
-    report_batch_item_failures: bool = flag()
-    skips_failed: bool = flag(True)
-    maximum_concurrency: int = whole(2)
-    max_receive_count: int | None = whole_or_none()
-    retention_exceeded: bool = flag()
-    visibility_timeout: int = whole(30)
-    queue: str = named("events")
+    fifo: bool = boolean("a FIFO queue: one batch of a group at a time.")
+    batch_size: int = positive_int(10, "messages of one invocation, at most; 10 for a FIFO queue, else up to 10,000.")
+    report_batch_item_failures: bool = boolean(
+        "the function reports which messages failed (ReportBatchItemFailures), and only those come back; else the "
+        "whole batch does."
+    )
+    skips_failed: bool = boolean(
+        "with such reports from a FIFO queue, the function goes on after a failed message and reports it alone; else "
+        "it stops there, and reports the rest of the batch as failed, too.",
+        default=True,
+    )
+    maximum_concurrency: int = positive_int(2, "invocations at the same time.")
+    max_receive_count: int | None = optional_int("`maxReceiveCount` of the redrive policy; None: no dead-letter queue.")
+    retention_exceeded: bool = boolean(
+        "messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost."
+    )
+    visibility_timeout: int = positive_int(30, "of the queue, in seconds; six times the function's timeout is advised.")
+    queue: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "A batch that fails comes back whole, with what had succeeded; with partial responses only what was reported.",
@@ -543,14 +521,14 @@ class LambdaSqs(Settings):
         )
 
     @property
-    def words(self) -> Words:  # type: ignore[override]
+    def words(self) -> Words:
         return LAMBDA_FIFO if self.fifo else LAMBDA_STANDARD
 
-    def impossible(self) -> dict[FaultKind, str]:
+    def impossible(self) -> Reasons:
         if self.fifo:
             no = _impossible_fifo(self.max_receive_count, 1, loses=True)
-            no[BatchSwap] = "one message a request keeps the order of a group; fifo=False makes it possible"
-            return no if self.retention_exceeded else no | {Lose: _NO_RETENTION}
+            no[faults.BatchSwap] = Impossible("one message a request keeps the order of a group", {"fifo": False})
+            return no if self.retention_exceeded else no | {faults.Lose: _NO_RETENTION}
         return _impossible_standard(self.max_receive_count, self.retention_exceeded)
 
     def lossy(self) -> tuple[str, ...]:

@@ -6,26 +6,16 @@ from typing import Any, ClassVar
 
 import attrs
 
-from chaoskit.brokers.base import Settings, flag, named, one_queue, whole
-from chaoskit.brokers.wording import IDEMPOTENT, Told, Words, passed_unless
+from chaoskit.brokers.base import Settings, one_queue
+from chaoskit.brokers.fields import boolean, positive_int, resource_name
+from chaoskit.brokers.impossible import Impossible, Reasons
+from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.queue.rules import QueueRules
+from chaoskit.values import faults
 from chaoskit.values.event import Event
-from chaoskit.values.faults import (
-    BatchSwap,
-    DeadLetter,
-    Duplicate,
-    Fail,
-    FaultKind,
-    Lose,
-    Overtake,
-    Redeliver,
-    Rehash,
-    Resend,
-    Zombie,
-)
 from chaoskit.values.schedule import Raw
 
 WORDS = Words(
@@ -35,32 +25,32 @@ WORDS = Words(
     dead="to the failed deliveries",
     put_back="resent by hand",
     no_order="Webhooks promise no order, not even for one object.",
-    told={
-        Fail: passed_unless(""),
-        Duplicate: Told("the provider sent {event} twice in a row", f"no setting. {IDEMPOTENT}"),
-        Redeliver: Told(
+    wordings={
+        faults.Fail: passed_unless(""),
+        faults.Duplicate: Wording("the provider sent {event} twice in a row", f"no setting. {IDEMPOTENT}"),
+        faults.Redeliver: Wording(
             "the handler had done its work on {event}, but the provider got no 2xx in time (a crash, a slow answer): "
             "it was sent again{after}",
             f"no setting: retries go on for 3 days. {IDEMPOTENT}",
         ),
-        DeadLetter: Told(
+        faults.DeadLetter: Wording(
             "the endpoint failed before {event} had any effect, until the retries were used up{back}",
             "nobody who resends (gives_up=False), or a handler that fetches the present state instead of trusting "
             "order",
         ),
-        Overtake: Told(
+        faults.Overtake: Wording(
             "{event} arrived after {over}: the provider keeps no order between its requests",
             "no setting. Fetch the present state of the object, or compare its version and drop what is older",
         ),
-        Resend: Told(
+        faults.Resend: Wording(
             "the provider made a second event of the same change as {at}",
             "no setting. Identify a change by its object and type, not by the id of the delivery",
         ),
-        Zombie: Told(
+        faults.Zombie: Wording(
             "{held} timed out at the provider and was sent again while the first request still ran",
             "answering at once and working later; a version compared in the same transaction as the effect",
         ),
-        Lose: Told(
+        faults.Lose: Wording(
             "the endpoint was down for more than 3 days: {event} was given up",
             "listing events from the API after an outage (gives_up=False)",
         ),
@@ -70,15 +60,14 @@ WORDS = Words(
 
 @attrs.frozen(kw_only=True)
 class Webhook(Settings):
-    """A webhook endpoint, and a provider that sends to it and retries.
+    """A webhook endpoint, and a provider that sends to it and retries."""
 
-    `endpoints`: request handlers at the same time. `gives_up`: the endpoint may be down longer than the provider
-    retries (3 days), so that events are lost, or resent by hand later. `endpoint`: its path, as messages carry it.
-    """
-
-    endpoints: int = whole(2)
-    gives_up: bool = flag()
-    endpoint: str = named("/webhook")
+    endpoints: int = positive_int(2, "request handlers at the same time.")
+    gives_up: bool = boolean(
+        "the endpoint may be down longer than the provider retries (3 days), so that events are lost, or resent by "
+        "hand later."
+    )
+    endpoint: str = resource_name("/webhook", "its path, as messages carry it.")
 
     guarantees: ClassVar[tuple[str, ...]] = (
         "No order.",
@@ -92,7 +81,10 @@ class Webhook(Settings):
         "docs.stripe.com/webhooks",
         "github.com/stripe/stripe-cli/issues/418; stripe-python _webhook.py",
     )
-    words: ClassVar[Words] = WORDS
+
+    @property
+    def words(self) -> Words:
+        return WORDS
 
     def rules(self) -> QueueRules:
         return QueueRules(
@@ -108,23 +100,24 @@ class Webhook(Settings):
             one_at_a_time=False,
         )
 
-    def impossible(self) -> dict[FaultKind, str]:
-        no: dict[FaultKind, str] = {
-            Rehash: "a webhook has no partitions; no setting makes it possible",
-            BatchSwap: "each event has a request of its own, there are no batches: Overtake is one that arrives later; "
-            "no setting makes it possible",
+    def impossible(self) -> Reasons:
+        no: Reasons = {
+            faults.Rehash: Impossible("a webhook has no partitions"),
+            faults.BatchSwap: Impossible(
+                "each event has a request of its own, there are no batches: Overtake is one that arrives later"
+            ),
         }
         if not self.gives_up:
-            why = "the endpoint answers within the 3 days of retries; gives_up=True makes it possible"
-            no |= {DeadLetter: why, Lose: why}
+            why = Impossible("the endpoint answers within the 3 days of retries", {"gives_up": True})
+            no |= {faults.DeadLetter: why, faults.Lose: why}
         return no
 
     def lossy(self) -> tuple[str, ...]:
         return ("gives_up",) if self.gives_up else ()
 
     def stages(self) -> QueueSettings:
-        lends = Leasing(self.endpoints, in_order=False, window=1, gives_up="dead" if self.gives_up else "never")
-        return QueueSettings(self.endpoint, Producer(one_queue, 1, max_in_flight=10), lends, _request, "application")
+        policy = LeasePolicy(self.endpoints, in_order=False, window=1, gives_up="dead" if self.gives_up else "never")
+        return QueueSettings(self.endpoint, Producer(one_queue, 1, max_in_flight=10), policy, _request, "application")
 
 
 def _request(event: Event, step: Raw) -> dict[str, Any]:

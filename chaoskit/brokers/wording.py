@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import attrs
 
@@ -21,47 +21,55 @@ IN_ORDER = (
 
 
 @attrs.frozen
-class Told:
-    """How a broker tells one kind of fault. `happened` is a template, `ruled_out_by` says which setting, or else which
-    habit, keeps it from happening.
+class Wording:
+    """What a broker says of one kind of fault: what happened, and which setting, or else which habit, rules it out.
 
-    Templates may name {event}, {record} (the event and its place), {first} (the offset and partition of what came
-    again first), {again} (what came again), {over} (later events that went first), {after} (what came in between, as
-    a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and {new} (consumers),
-    {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to}, {held}, {fate}
-    (what became of a message whose attempt failed) and {passed} (what went before it meanwhile, as a clause, or
-    nothing).
+    `happened` is a template. It may name {event}, {record} (the event and its place), {first} (the offset and
+    partition of what came again first), {again} (what came again), {over} (later events that went first), {after}
+    (what came in between, as a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and
+    {new} (consumers), {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to},
+    {held}, {fate} (what became of a message whose attempt failed) and {passed} (what went before it meanwhile, as a
+    clause, or nothing). Both may name the broker's {unit}, {lane}, {topic} and {routed_by}.
     """
 
     happened: str
     ruled_out_by: str
 
+    def unless(self, ruled_out_by: str) -> Wording:
+        """The same happens, and something else rules it out."""
+        return Wording(self.happened, ruled_out_by)
+
 
 FAILED = "an attempt to handle {record} failed before it had any effect: {fate}{passed}"
-NOTHING_PASSES = Told(FAILED, "no setting: an attempt can always fail. Nothing of the same order went before it")
+NOTHING_PASSES = Wording(FAILED, "no setting: an attempt can always fail. Nothing of the same order went before it")
 """Where a failed attempt keeps what is in order with it from being handed out."""
 
 
-def passed_unless(setting: str) -> Told:
+def passed_unless(setting: str) -> Wording:
     """A failed attempt that others go before, and the setting with which they do not."""
-    return Told(FAILED, f"{setting}. {IN_ORDER}" if setting else f"no setting: others go on. {IN_ORDER}")
+    return Wording(FAILED, f"{setting}. {IN_ORDER}" if setting else f"no setting: others go on. {IN_ORDER}")
 
 
 @attrs.frozen
 class Words:
-    """A broker's words. `place` is a template of a message's {partition}, {offset} and {attempt}, or empty. `lane` is
-    what a lane of its timeline is called, which `lanes` says: the consumer, the partition or queue, or the key.
-    `worker` is what runs a handler, and `unit` what has a key. `no_order` says that the broker keeps no order within a
-    key, where it does not.
+    """A broker's words. `wordings`: what it says of a kind in its own way, not as `DEFAULT` does.
+
+    `place` is a template of a message's {partition}, {offset} and {attempt}, or empty. `lane` is what a lane of its
+    timeline is called, which `lanes` says: the consumer, the partition or queue, or the key. `worker` is what runs a
+    handler, `unit` what has a key, `topic` what grows by units, and `routed_by` what messages of one unit share.
+    `no_order` says that the broker keeps no order within a key, where it does not.
     `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called.
     `shown_again`, `set_aside` and `skipped` are what becomes of a message whose handler raised; `whole_batch` says
-    which setting brings back that message alone, where its whole batch comes again."""
+    which setting brings back that message alone, where its whole batch comes again.
+    """
 
-    told: Mapping[FaultKind, Told]
+    wordings: Mapping[FaultKind, Wording]
     lane: str = "consumer"
     lanes: Literal["consumer", "partition", "key"] = "consumer"
     worker: str = "consumer"
     unit: str = "queue"
+    topic: str = "topic"
+    routed_by: str = "key"
     place: str = ""
     dead: str = "to the dead-letter queue"
     put_back: str = "put back"
@@ -72,9 +80,21 @@ class Words:
     whole_batch: str = ""
     no_order: str = ""
 
-    def of(self, kind: FaultKind) -> Told:
+    def of(self, kind: FaultKind) -> Wording:
         """What this broker says of a kind of fault: its own words, or else the kind's."""
-        return self.told[kind] if kind in self.told else DEFAULT[kind]
+        return self.wordings[kind] if kind in self.wordings else DEFAULT[kind]
+
+    def but(self, wordings: Mapping[FaultKind, Wording], **changes: Any) -> Words:
+        """The same words, but for these kinds of fault."""
+        return attrs.evolve(self, wordings={**self.wordings, **wordings}, **changes)
+
+    def ruled_out_by(self, kind: FaultKind) -> str:
+        return self.of(kind).ruled_out_by.format(**self.names)
+
+    @property
+    def names(self) -> dict[str, object]:
+        """How the broker calls its parts."""
+        return {"unit": self.unit, "lane": self.lane, "topic": self.topic, "routed_by": self.routed_by}
 
     def record(self, step: Step) -> str:
         place = self.place_of(step)
@@ -84,7 +104,25 @@ class Words:
         return self.place.format(partition=step.partition, offset=step.offset, attempt=step.attempt)
 
 
-DEFAULT: Mapping[FaultKind, Told] = {Fail: NOTHING_PASSES}
+SLOW = "{lane} {consumer} was slow with {event}: others finished {over} first"
+"""An Overtake among consumers that compete."""
+
+DEFAULT: Mapping[FaultKind, Wording] = {
+    Fail: NOTHING_PASSES,
+    DeadLetter: Wording(
+        "{record} failed before it had any effect; the application set it aside and went on{back}",
+        "a handler that stops at a message it cannot handle (dead_letters=False)",
+    ),
+    Rehash: Wording(
+        "the {topic} grew from {count} to {to} {unit}s: {event} of key {key} went to {unit} {home}{backlog}{lag}",
+        "a {unit} count that never changes",
+    ),
+    BatchSwap: Wording("sending {at} failed at first, and the retry arrived after {over}", "a producer that waits"),
+    Overtake: Wording(
+        "{unit} {partition} was read late: {over} of other {unit}s went before {event}",
+        "one {routed_by} for events that depend on each other; nothing orders two {unit}s",
+    ),
+}
 """The words of a kind, for brokers that have none of their own."""
 
 
@@ -96,13 +134,13 @@ def sentences(schedule: Schedule, events: Sequence[Event], words: Words, partiti
     """One sentence for each fault that shows in the schedule, in order of appearance; and for each message that the
     handler refused, however often."""
     found: list[tuple[Cause, str]] = []
-    told: set[Fault] = set()
+    explained: set[Fault] = set()
     refused: set[Place] = set()
     brought = brought_back(schedule.steps)
     for number, step in enumerate(schedule.steps):
         fault = step.fault
-        if fault is not None and fault not in told:
-            told.add(fault)
+        if fault is not None and fault not in explained:
+            explained.add(fault)
             found.append((fault, _sentence(fault, number, schedule.steps, events, words, partitions, brought)))
         if step.raised and place_of(step) not in refused:
             refused.add(place_of(step))
@@ -171,6 +209,7 @@ def _sentence(
     over = [s.event for s in steps[:here] if s.action == "deliver" and order[s.event] > order.get(subject, len(order))]
     key = repr(next(event.key for event in events if event.id == fault.at))
     facts: dict[str, object] = {
+        **words.names,
         "event": subject,
         "at": fault.at,
         "record": words.record(target),

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import attrs
 
 from chaoskit.models.log.policy import Reading
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.stored import Stored
 
 Arguments = tuple[Sequence[int], ...] | None
@@ -37,7 +37,7 @@ class QueueSpace:
     settings can lose the event at this position; `lanes`: what is kept in order with each event."""
 
     stored: Stored
-    policy: Leasing
+    policy: LeasePolicy
     longest: int
     can_lose: Callable[[int], bool]
     lanes: dict[int, list[int]]

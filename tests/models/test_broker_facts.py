@@ -5,14 +5,16 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
 import pytest
 
 from chaoskit.brokers import BROKERS, Celery, Kafka, Kinesis, RabbitMQ, RabbitMQStream, Settings, SnsSqs
-from chaoskit.report.broker_facts import EXAMPLE, Facts, facts, setting_texts
+from chaoskit.brokers.fields import assignments
+from chaoskit.brokers.impossible import Impossible
+from chaoskit.report.broker_facts import EXAMPLE, Facts, facts
 from chaoskit.values.errors import UsageError
 from chaoskit.values.faults import KINDS, BatchSwap, FaultKind, Lose, Rehash
 
@@ -41,11 +43,10 @@ def changed(broker: type[Settings]) -> Iterator[Settings]:
                 continue
 
 
-def test_each_setting_has_a_text_and_each_text_a_setting(broker: type[Settings]) -> None:
-    """The docstring names exactly the settings, each with words about it."""
-    texts = setting_texts(broker)
-    assert set(texts) == {field.name for field in attrs.fields(broker)}
-    assert all(text.endswith(".") and len(text) > 5 for text in texts.values()), texts
+def test_each_setting_has_a_text(broker: type[Settings]) -> None:
+    """Words about it, as a sentence ends."""
+    texts = [setting.text for setting in FACTS[broker.__name__].settings]
+    assert all(text.endswith(".") and len(text) > 5 for text in texts), texts
 
 
 def test_what_a_broker_is_fits_in_a_line(broker: type[Settings]) -> None:
@@ -89,7 +90,7 @@ def test_the_default_is_among_what_is_allowed(broker: type[Settings]) -> None:
 def test_each_kind_of_fault_is_either_possible_or_not(broker: type[Settings]) -> None:
     """Each kind is told once."""
     known = FACTS[broker.__name__]
-    told = [each.kind for each in (*known.possible, *known.impossible)]
+    told = [*(each.kind for each in known.possible), *known.impossible]
     assert sorted(told, key=KINDS.index) == list(KINDS)
 
 
@@ -122,42 +123,59 @@ def _sentences(settings: Settings) -> Iterator[str]:
 
 
 def test_what_is_said_to_make_a_fault_possible_makes_it_possible(broker: type[Settings]) -> None:
-    """Each reason ends with the settings that would allow the fault, or says that none would; and they do."""
+    """Each reason names the settings that would allow the fault, or says that none would; and they do."""
     for settings in changed(broker):
         for kind, why in settings.impossible().items():
-            named = assignments(why)
-            if not named:
-                assert "no setting makes it possible" in why or broker.__name__ in OTHER_WORDS, why
+            assert all(text in str(why) for text in assignments(why.allowed_by)), why
+            if not why.allowed_by:
+                assert "no setting makes it possible" in str(why) or broker.__name__ in OTHER_WORDS, why
                 continue
-            assert makes_possible(settings, kind, named), f"{settings} {kind.__name__}: {why}"
+            assert makes_possible(settings, kind, why.allowed_by), f"{settings} {kind.__name__}: {why}"
 
 
-def assignments(why: str) -> dict[str, Any]:
-    """`send_batch=10` and the like behind the last semicolon."""
-    written = re.findall(r'(\w+)=("\w+"|\w+|-\d+)', why.rpartition(";")[2])
-    return {name: ast.literal_eval(value) for name, value in written}
-
-
-def makes_possible(settings: Settings, kind: FaultKind, named: dict[str, Any], steps: int = 3) -> bool:
+def makes_possible(settings: Settings, kind: FaultKind, named: Mapping[str, Any], steps: int = 3) -> bool:
     """All that is named together, or any of it alone; what it says next is followed, too."""
     for some in (named, *({name: value} for name, value in named.items())):
         try:
             after = attrs.evolve(settings, **some)
         except UsageError:
             continue
-        why = after.why_impossible(kind)
-        if why is None or (
-            steps > 0 and after != settings and makes_possible(after, kind, assignments(why), steps - 1)
-        ):
+        why = after.impossible().get(kind)
+        if why is None or (steps > 0 and after != settings and makes_possible(after, kind, why.allowed_by, steps - 1)):
             return True
     return False
 
 
-def test_a_text_is_found_in_the_middle_of_a_line_and_names_in_backticks_are_no_settings() -> None:
-    """`max.poll.records` and `seq` are names of other things."""
-    texts = setting_texts(Kafka)
-    assert texts["topic"] == "its name, as messages carry it."
-    assert texts["max_poll_records"].startswith("`max.poll.records`; 500 in Java.")
+class OurKafka(Kafka):
+    """As somebody writes it who knows that a topic never grows."""
+
+    def impossible(self) -> Any:
+        return {**super().impossible(), Rehash: "ours never grows"}
+
+
+def test_a_class_of_ones_own_may_give_its_reason_as_a_sentence() -> None:
+    """What Kafka itself cannot do stays as it is said."""
+    assert OurKafka().why_impossible(Rehash) == "ours never grows"
+    assert OurKafka().why_impossible(BatchSwap) == Kafka().why_impossible(BatchSwap) is not None
+
+
+@pytest.mark.parametrize(
+    ("reason", "sentence"),
+    [
+        (Impossible("it waits"), "it waits; no setting makes it possible"),
+        (Impossible("it waits", {"limit": 2}), "it waits; limit=2 makes it possible"),
+        (
+            Impossible("it waits", {"mode": "fast", "limit": 2, "strict": False}),
+            'it waits; mode="fast" with limit=2 and strict=False makes it possible',
+        ),
+        (
+            Impossible("it waits", {"limit": 2, "mode": "fast"}, "{mode}, or {limit}, does"),
+            'it waits; mode="fast", or limit=2, does',
+        ),
+    ],
+)
+def test_a_reason_is_a_sentence_made_of_its_settings(reason: Impossible, sentence: str) -> None:
+    assert str(reason) == sentence
 
 
 def test_reasons_that_are_the_same_are_told_once() -> None:

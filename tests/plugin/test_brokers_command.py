@@ -96,7 +96,7 @@ def test_every_broker_is_told_and_upper_and_lower_case_are_the_same(name: str) -
     assert all(f"\n  {setting.name}={setting.default}   " in text for setting in known.settings)
     assert all(f"\n  {possible.kind.__name__}   e" in text for possible in known.possible)
     told = text[text.index(PARTS[2]) :] if known.impossible else ""
-    assert all(impossible.kind.__name__ in told for impossible in known.impossible)
+    assert all(kind.__name__ in told for kind in known.impossible)
 
 
 def test_two_names_are_one_too_many() -> None:

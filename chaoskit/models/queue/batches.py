@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.queue.waiting import Lane
 from chaoskit.models.turns import Record, Turn, attempt_of, consumer_of, record_of
 
@@ -13,7 +13,7 @@ class Batches:
     """The batch that each lane has open, and the sizes of those that it will open next where one was halved. The lane
     is None where single messages are locked: a batch takes them all."""
 
-    def __init__(self, policy: Leasing) -> None:
+    def __init__(self, policy: LeasePolicy) -> None:
         self._policy = policy
         self.open: dict[Lane, list[Turn]] = {}
         self._halves: dict[Lane, list[int]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaoskit.models.queue.policy import Leasing
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, PendingRedelivery, WaitList, ZombieRun
 from chaoskit.models.turns import Record, Turn, consumer_of, handed_to, record_of
 
@@ -11,7 +11,7 @@ class Consumers:
     """The consumers of one run. `held_by` has who was handed a message and has not run it yet, -1 for one that was
     taken for dead. `moved`: a message is no longer for the consumer that its turn names."""
 
-    def __init__(self, policy: Leasing, waiting: WaitList, held_lanes: dict[Lane, HeldLane], history: list[Turn]):
+    def __init__(self, policy: LeasePolicy, waiting: WaitList, held_lanes: dict[Lane, HeldLane], history: list[Turn]):
         self._policy, self._waiting, self._lanes, self._history = policy, waiting, held_lanes, history
         self.held_by: dict[Record, int] = {}
         self.owner: dict[Lane, int] = {}

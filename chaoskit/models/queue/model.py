@@ -10,7 +10,7 @@ import attrs
 from chaoskit.models.causes import literal
 from chaoskit.models.faults import QUEUE_ARGUMENTS, firing_order
 from chaoskit.models.producer import Headers, Logs, Producer, Stamp, sent_at
-from chaoskit.models.queue.policy import UNBOUNDED, Leasing
+from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
 from chaoskit.models.queue.run import QueueRun
 from chaoskit.models.queue.state import AtHandOut
 from chaoskit.models.queue.trace import Style, spell_queue
@@ -55,7 +55,7 @@ class QueueSettings:
 
     topic: str
     producer: Producer
-    leasing: Leasing
+    leasing: LeasePolicy
     fields: Fields
     stamp: Stamp = "broker"
     growth: Growth | None = None

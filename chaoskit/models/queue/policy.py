@@ -10,7 +10,7 @@ UNBOUNDED = 1 << 60
 
 
 @attrs.frozen
-class Leasing:
+class LeasePolicy:
     """How a queue hands out, takes back and gives up.
 
     `consumers` compete, unless each is `assigned` its queues. `lock`: what is kept in order: a message alone (nothing),

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from chaoskit.models.producer import Hold, Home, Logs
 from chaoskit.models.queue.batches import Batches
 from chaoskit.models.queue.consumers import Consumers
-from chaoskit.models.queue.policy import UNBOUNDED, Leasing
+from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
 from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, PendingRedelivery, WaitList
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import (
@@ -63,7 +63,7 @@ class LeasedQueue:
         self,
         events: Sequence[Event],
         home: Home,
-        policy: Leasing,
+        policy: LeasePolicy,
         logs: Logs,
         turns: list[Turn],
         groups: Sequence[int],
