@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from plugin.projects import HEAD, LONELY, Project, Ran, environment
 
-QUIET = LONELY[2:]  # anyio and Faker; the option of asyncio's stands in each call
+QUIET = LONELY[2:]  # anyio, Faker and Valkey; the option of asyncio's stands in each call
 DUPLICATES = """
 def make(balances):
     seen = set()
