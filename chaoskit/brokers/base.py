@@ -86,7 +86,7 @@ class Settings:
         return LogModel(stream, stages) if isinstance(stages, LogSettings) else QueueModel(stream, stages)
 
     def explain(self, schedule: Schedule, events: Sequence[Event]) -> list[tuple[Cause, str]]:
-        return sentences(schedule, events, self.words, _stages(self).producer.partitions)
+        return sentences(schedule, events, _words(self), _stages(self).producer.partitions)
 
     def ruled_out_by(self, kind: FaultKind) -> str:
         if kind is Fail:
@@ -106,7 +106,7 @@ class Settings:
         return self.words.whole_batch
 
     def lane(self, step: Step, key: Any) -> str | None:
-        words = self.words
+        words = _words(self)
         if words.lanes == "consumer":
             return f"{words.lane} {step.consumer}"
         if step.event is None:
@@ -114,18 +114,17 @@ class Settings:
         return f"{words.lane} {key}" if words.lanes == "key" else f"{words.lane} {step.partition}"
 
     def mark(self, step: Step) -> str:
-        words = self.words
-        return {
-            "restart": words.restarts.format(consumer=step.consumer),
-            "park": words.dead,
-            "put back": words.put_back,
-            "skip": "skipped",
-            "refuse": "refused to the end",
-            "lose": "lost",
-            "wait": "never delivered",
-            "fail": "the attempt fails",
-            "take over": f"{words.worker} {step.consumer} takes over",
-        }.get(step.action, "")
+        words = _words(self)
+        match step.action:
+            case "restart":
+                return words.restarts.format(consumer=step.consumer)
+            case "park":
+                return words.dead
+            case "put back":
+                return words.put_back
+            case "take over":
+                return f"{words.worker} {step.consumer} takes over"
+        return MARKS.get(step.action, "")
 
     @property
     def promises_no_order(self) -> str:
@@ -142,10 +141,26 @@ class Settings:
         return judge_log(rules, read) if isinstance(rules, LogRules) else judge_queue(rules, read)
 
 
+MARKS = {
+    "skip": "skipped",
+    "refuse": "refused to the end",
+    "lose": "lost",
+    "wait": "never delivered",
+    "fail": "the attempt fails",
+}
+"""What a step is called, whatever the broker."""
+
+
 @lru_cache(maxsize=256)
 def _stages(broker: Settings) -> LogSettings | QueueSettings:
     """A search makes thousands of models of one broker: its stages, and their caches, are made once."""
     return broker.stages()
+
+
+@lru_cache(maxsize=256)
+def _words(broker: Settings) -> Words:
+    """A report asks for them at each step, and some brokers make them of their settings."""
+    return broker.words
 
 
 def key_bytes(broker: Any, key: Any) -> bytes | None:

@@ -37,8 +37,11 @@ def judge(machine: Machine[S], words: Iterable[tuple[int, Word]]) -> tuple[int, 
     return None
 
 
-def sort_out(found: Iterable[S | str]) -> tuple[list[S], list[str]]:
+def sort_out(steps: Iterable[S | str]) -> tuple[list[S], list[str]]:
     """The states, each once and in the order in which they were found, and the sentences."""
+    found = list(steps)
+    if len(found) == 1 and not isinstance(found[0], str):
+        return [found[0]], []  # what most words lead to: nothing to compare
     states: dict[S, None] = {}  # no set: its order would choose the sentences that are shown
     against: list[str] = []
     for each in found:

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from plugin.projects import HEAD, LONELY, Project, Ran, environment
 
-QUIET = LONELY[2:]  # anyio and Faker; the option of asyncio's stands in each call
+QUIET = LONELY[2:]  # anyio, Faker and Valkey; the option of asyncio's stands in each call
 DUPLICATES = """
 def make(balances):
     seen = set()
@@ -44,9 +44,23 @@ def handler_test(name: str, twice: str = "pass") -> str:
 COUNTS_TWICE = "balances[message.key] += message.value"
 
 
+FEW = '[Event("alice", 1), Event("alice", 2)], broker=Kafka(partitions=1), faults={Duplicate}'
+
+
+def few(source: str, faults: str = "Duplicate") -> str:
+    """The test with so few schedules that a job is through in a moment, on any machine: what is right has shown
+    everything, and of what is wrong each kind of fault is known to fail. Its job ends by itself, without any --time."""
+    return source.replace("PAYMENTS, broker=Kafka(partitions=6)", FEW.replace("{Duplicate}", f"{{{faults}}}"))
+
+
 def project(root: Path, **tests: str) -> Project:
     """A project with a file for each of these tests: its name, and what its handler does with what it has seen."""
     return Project.at(root, **{f"test_{name}": handler_test(name, twice) for name, twice in tests.items()})
+
+
+def small(root: Path, faults: str = "Duplicate", **tests: str) -> Project:
+    """The same, of tests that have few schedules."""
+    return Project.at(root, **{f"test_{name}": few(handler_test(name, twice), faults) for name, twice in tests.items()})
 
 
 LONGEST = 128

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from fuzz.jobs import COUNTS_TWICE, came_to, fuzz, project, row, total
+from fuzz.jobs import COUNTS_TWICE, FEW, came_to, fuzz, project, row, small, total
 
 from plugin.projects import HEAD, Project, Ran
 
@@ -46,7 +46,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Ran]:
     """One handler that counts twice, one that does not, and a test that is none of ours, on two workers."""
     shop = project(tmp_path_factory.mktemp("job") / "my shop", wrong=COUNTS_TWICE, right="pass")
     shop.write("test_plain.py", "def test_plain():\n    raise SystemExit('plain tests are not run')\n")
-    return shop, fuzz(shop, "--time=8s", "--seed=1", "-n2", enough=_shows_all)
+    return shop, fuzz(shop, "--time=5s", "--seed=1", "-n2", enough=_shows_all)
 
 
 def _shows_all(ran: Ran) -> bool:
@@ -110,9 +110,9 @@ def test_a_second_job_says_what_is_known_and_does_not_look_for_it(ran: tuple[Pro
 
 def test_a_project_whose_runs_end_at_the_first_failure_is_searched_to_the_end_all_the_same(tmp_path: Path) -> None:
     """-x in pytest's configuration is for runs that somebody waits for. Warnings may be errors there."""
-    shop = project(tmp_path / "shop", wrong=COUNTS_TWICE, right="pass")
+    shop = small(tmp_path / "shop", "Duplicate, Redeliver", wrong=COUNTS_TWICE, right="pass")
     shop.write("pytest.ini", "[pytest]\naddopts = -x -p no:cacheprovider\nfilterwarnings = error\n")
-    ran = fuzz(shop, "--time=4s", "--seed=1", "-n1")
+    ran = fuzz(shop, "--seed=1", "-n1")
     assert row(ran, "test_wrong")[0] == "FAILED"
     assert row(ran, "test_right")[0] == "held"
     assert len(shop.repros) > 1, ran.text
@@ -154,10 +154,10 @@ def test_what_has_shown_nothing_is_unknown_and_what_may_be_so_is_skipped(tmp_pat
 
 def test_on_github_a_job_annotates_the_tests_and_writes_its_summary_and_reports(tmp_path: Path) -> None:
     """Each failure at the line of its test, every test in the summary, a page for each failure."""
-    shop = project(tmp_path / "shop", wrong=COUNTS_TWICE, right="pass")
+    shop = small(tmp_path / "shop", "Duplicate, Redeliver", wrong=COUNTS_TWICE, right="pass")
     summary = tmp_path / "summary.md"
     github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": str(shop.root)}
-    ran = fuzz(shop, "--time=4s", "--seed=1", "-n2", "--report=pages", env=github)
+    ran = fuzz(shop, "--seed=1", "-n2", "--report=pages", env=github)
     assert ran.code == 1, ran.text
     annotations = [line for line in ran.out.splitlines() if line.startswith("::error ")]
     assert len(annotations) == len(shop.repros) > 0
@@ -191,9 +191,9 @@ def test_what_cannot_be_done_is_said_with_exit_code_2(tmp_path: Path, arguments:
 
 def test_a_file_that_cannot_be_imported_is_told_and_the_others_are_searched(tmp_path: Path) -> None:
     """It is no reason to try nothing all night, and no reason to call it a success."""
-    shop = project(tmp_path / "shop", right="pass")
+    shop = small(tmp_path / "shop", right="pass")
     shop.write("test_broken.py", "import no_such_module\n")
-    ran = fuzz(shop, "--time=2s", "-n1")
+    ran = fuzz(shop, "-n1")
     assert ran.code == 2, ran.text
     assert "No module named 'no_such_module'" in ran.out
     assert row(ran, "test_right")[0] == "held"
@@ -222,10 +222,11 @@ def test_fixtures_are_made_anew_for_each_slice(tmp_path: Path) -> None:
         test_fresh=HEAD
         + "@pytest.fixture\ndef store(request):\n    with open('made', 'a') as file:\n        file.write('x')\n"
         + "    yield {}\n    with open('gone', 'a') as file:\n        file.write('x')\n\n"
-        + "@chaos(PAYMENTS)\ndef test_fresh(deliver, store):\n    state = {}\n"
+        + f"@chaos({FEW})\n"
+        + "def test_fresh(deliver, store):\n    state = {}\n"
         + "    deliver(lambda m: state.setdefault(m.id, m.value))\n    return state\n",
     )
-    ran = fuzz(shop, "--time=4s", "-n1")
+    ran = fuzz(shop, "-n1")
     assert ran.code == 0, ran.text
     made, gone = ((shop.root / name).read_text() for name in ("made", "gone"))
     assert len(made) == len(gone) > 1
@@ -275,7 +276,8 @@ def test_known(deliver):
 def test_methods_parameters_async_tests_skips_and_xfails_are_what_they_are_in_pytest(tmp_path: Path) -> None:
     """A failure belongs to its parameters; what is skipped or known to fail is neither searched nor held against."""
     shop = Project.at(tmp_path / "shop", test_variety=HEAD + VARIETY)
-    ran = fuzz(shop, "--time=6s", "--seed=1", "-n1")
+    seen = came_to(**{r"method\[right\]": "held", "async": "held", r"method\[wrong.*": "FAILED"})
+    ran = fuzz(shop, "--time=4s", "--seed=1", "-n1", enough=seen)
     assert ran.code == 1, ran.text
     assert row(ran, r"test_method\[right\]")[0] == row(ran, "test_async")[0] == "held"
     assert row(ran, r"test_method\[wrong")[0] == "FAILED"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
-from fuzz.jobs import COUNTS_TWICE, fuzz, project
+from fuzz.jobs import COUNTS_TWICE, fuzz, small
 from fuzz.test_job import UNKNOWN
 
 from plugin.projects import HEAD, Project, Ran
@@ -26,11 +26,11 @@ def test_elsewhere(deliver):
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Ran, list[ElementTree.Element]]:
     """A job of several slices a test, on two workers: one that counts twice, one that does not, one that has shown
     nothing, one that may show nothing, a broken one, a skipped one, and a file that cannot be imported."""
-    shop = project(tmp_path_factory.mktemp("junit") / "shop", wrong=COUNTS_TWICE, right="pass")
+    shop = small(tmp_path_factory.mktemp("junit") / "shop", "Duplicate, Redeliver", wrong=COUNTS_TWICE, right="pass")
     shop.write("test_unknown.py", HEAD + UNKNOWN)
     shop.write("test_broken.py", HEAD + BROKEN)
     shop.write("test_import.py", "import nothing_of_this_name\n")
-    ran = fuzz(shop, "--time=4s", "--seed=1", "-n2", "--continue-on-collection-errors", "--junitxml=out/junit.xml")
+    ran = fuzz(shop, "--time=3s", "--seed=1", "-n2", "--continue-on-collection-errors", "--junitxml=out/junit.xml")
     return shop, ran, list(ElementTree.parse(shop.root / "out/junit.xml").iter("testcase"))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fuzz.jobs import COUNTS_TWICE, fuzz, handler_test, project, start, stop, until
+from fuzz.jobs import COUNTS_TWICE, fuzz, handler_test, project, small, start, stop, until
 from fuzz.servers import valkey
 from hypothesis.database import ExampleDatabase
 
@@ -83,11 +83,11 @@ def test_two_shards_with_one_seed_are_told_apart_in_the_first_line(tmp_path: Pat
 def test_workers_elsewhere_bring_home_what_they_find(tmp_path: Path) -> None:
     """xdist's gateways: the worker has a copy of the project in another directory, as on another host, and the file is
     here in the end."""
-    here = machine(tmp_path, "here", COUNTS_TWICE)
+    here = small(tmp_path / "here" / "shop", wrong=COUNTS_TWICE)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     places = f"--rsyncdir={here.root}", f"--tx=popen//chdir={elsewhere}", str(here.root / "test_wrong.py")
-    ran: Ran = fuzz(here, "--time=3s", "--seed=1", *places)
+    ran: Ran = fuzz(here, "--seed=1", *places)
     assert ran.code == 1, ran.text
     assert list(elsewhere.rglob("*.json")), "the worker did not run elsewhere"
     assert here.repros

@@ -17,11 +17,13 @@ from fuzz.jobs import (
     COUNTS_TWICE,
     came_to,
     end_started,
+    few,
     fuzz,
     handler_test,
     let_children_be_interrupted,
     project,
     row,
+    small,
     start,
     stop,
     until,
@@ -116,7 +118,7 @@ def test_what_was_met_is_there_even_before_it_is_minimal(tmp_path: Path) -> None
 def test_a_handler_that_ends_its_process_is_found_with_the_step_at_which_it_did(tmp_path: Path) -> None:
     """The worker is gone, the schedule is not; the other test is searched to the end; a replay does not die of it."""
     shop = project(tmp_path / "shop", dies="os._exit(7)", right="pass")
-    ran = fuzz(shop, "--time=5s", "--seed=1", "-n2", enough=came_to(dies="FAILED", right="held"))
+    ran = fuzz(shop, "--time=4s", "--seed=1", "-n2", enough=came_to(dies="FAILED", right="held"))
     assert ran.code == 1, ran.text
     assert "the process died in the handler at step " in ran.out
     assert "(exit code 7)" in ran.out
@@ -135,7 +137,7 @@ def test_a_handler_that_ends_its_process_is_found_with_the_step_at_which_it_did(
 
 def test_a_handler_that_ends_its_process_in_order_already_is_an_error(tmp_path: Path) -> None:
     source = handler_test("dies").replace("        seen.add", "        os._exit(3)\n        seen.add")
-    ran = fuzz(Project.at(tmp_path / "shop", test_dies=source), "--time=5s", "-n1", enough=came_to(dies="ERROR"))
+    ran = fuzz(Project.at(tmp_path / "shop", test_dies=source), "-n1")
     assert ran.code == 1, ran.text
     assert row(ran, "test_dies")[0] == "ERROR"
     assert "died in the handler without any fault" in ran.out
@@ -145,8 +147,8 @@ def test_a_worker_that_somebody_kills_is_no_failure_of_the_handler(tmp_path: Pat
     """Out of memory, or by hand: played again the process lives, so it is told and not blamed on the handler."""
     once = "os.path.exists('killed') or (open('killed', 'w').close(), os.kill(os.getpid(), 9))"
     source = handler_test("right").replace("        seen.add", f"        {once}\n        seen.add")
-    shop = Project.at(tmp_path / "shop", test_right=source)
-    ran = fuzz(shop, "--time=4s", "-n2", enough=came_to(right="held"))
+    shop = Project.at(tmp_path / "shop", test_right=few(source))
+    ran = fuzz(shop, "-n2")
     assert ran.code == 0, ran.text
     assert "note  test_right.py::test_right: the process that ran it died" in ran.out
     assert row(ran, "test_right")[0] == "held"
@@ -155,8 +157,8 @@ def test_a_worker_that_somebody_kills_is_no_failure_of_the_handler(tmp_path: Pat
 
 def test_tests_that_die_cost_no_other_test_its_time(tmp_path: Path) -> None:
     """Five of them on one worker, which is replaced each time; the one behind them is searched."""
-    shop = project(tmp_path / "shop", **{f"a{i}": "os._exit(7)" for i in range(5)}, z="pass")
-    ran = fuzz(shop, "--time=32s", "--seed=1", "-n1", enough=came_to(z="held", **{f"a{i}": "FAILED" for i in range(5)}))
+    shop = small(tmp_path / "shop", **{f"a{i}": "os._exit(7)" for i in range(5)}, z="pass")
+    ran = fuzz(shop, "--seed=1", "-n1")
     assert ran.code == 1, ran.text
     assert [row(ran, f"test_a{i}")[0] for i in range(5)] == ["FAILED"] * 5
     assert row(ran, "test_z")[0] == "held"
@@ -174,8 +176,8 @@ def test_what_dies_outside_of_a_run_is_not_held_against_a_schedule_and_is_no_suc
 
 def test_code_that_never_comes_back_to_python_ends_its_worker_and_not_the_job(tmp_path: Path) -> None:
     """Nothing can be raised there: after twice the limit the process goes, and the job does not."""
-    shop = project(tmp_path / "shop", stuck="sum(range(10**15))", right="pass")
-    ran = fuzz(shop, "--time=8s", "--seed=1", "--limit=1s", "-n2", enough=came_to(stuck="FAILED", right="held"))
+    shop = small(tmp_path / "shop", stuck="sum(range(10**15))", right="pass")
+    ran = fuzz(shop, "--seed=1", "--limit=1s", "-n2")
     assert ran.code == 1, ran.text
     assert row(ran, "test_right")[0] == "held"
     assert "test_stuck: the process that ran it died" in ran.out or row(ran, "test_stuck")[0] == "FAILED"
@@ -201,21 +203,20 @@ def test_a_handler_that_hangs_is_found_with_the_step_at_which_it_does(tmp_path: 
     """One that waits for ever for what it has seen already is shrunk to one event that comes twice, also one that
     swallows whatever it is told; and the job goes on."""
     deaf = DEAF.replace("\n", "\n            ")
-    shop = project(tmp_path / "shop", hangs="time.sleep(1000)", deaf=deaf, right="pass")
-    found = came_to(hangs="FAILED", deaf="FAILED", right="held")
-    ran = fuzz(shop, "--time=8s", "--seed=1", "--limit=1s", "-n2", enough=found)
+    shop = small(tmp_path / "shop", hangs="time.sleep(1000)", deaf=deaf, right="pass")
+    ran = fuzz(shop, "--seed=1", "--limit=1s", "-n2")
     assert ran.code == 1, ran.text
     assert ran.out.count("the handler did not return within 1 s: step ") >= 2
     assert ran.out.count("(1 event, 1 fault, minimal)") >= 2
-    assert found(ran)
+    assert came_to(hangs="FAILED", deaf="FAILED", right="held")(ran)
     assert "died" not in ran.out
 
 
 def test_without_a_place_to_save_the_failure_is_printed_with_the_reason(tmp_path: Path) -> None:
     """A file stands where the directory should be, as on a disk that is read-only."""
-    shop = project(tmp_path / "shop", wrong=COUNTS_TWICE)
+    shop = small(tmp_path / "shop", wrong=COUNTS_TWICE)
     shop.write(".chaoskit", "in the way")
-    ran = fuzz(shop, "--time=2s", "--seed=1", "-n1", enough=came_to(wrong="FAILED"))
+    ran = fuzz(shop, "--seed=1", "-n1")
     assert ran.code == 1, ran.text
     ran.assert_in_order("FOUND test_wrong", "What differs", "Replay\n  no repro file: ", "cannot be written: ")
     assert "To replay" not in ran.out
@@ -241,8 +242,8 @@ def test_on_a_full_disk_nothing_is_left_half_written(tmp_path: Path) -> None:
 
 def test_two_jobs_in_one_directory_do_each_other_no_harm(tmp_path: Path) -> None:
     """Each says what it found; a failure that both find is one whole file."""
-    shop = project(tmp_path / "shop", wrong=COUNTS_TWICE)
-    jobs = [start(shop, "--time=3s", "--seed=1", "-n1") for _ in range(2)]
+    shop = small(tmp_path / "shop", "Duplicate, Redeliver", wrong=COUNTS_TWICE)
+    jobs = [start(shop, "--seed=1", "-n1") for _ in range(2)]
     said = [job.communicate(timeout=100)[0] for job in jobs]
     assert [job.returncode for job in jobs] == [1, 1], said
     assert all("FOUND" in text and "Traceback" not in text for text in said)
@@ -261,10 +262,10 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path: Path) -> None:
 
 def test_redis_that_goes_away_in_the_middle_costs_no_failure_and_is_told(tmp_path: Path) -> None:
     """The server dies after the first failure: what is found behind it is printed and saved all the same."""
-    shop = project(tmp_path / "shop", wrong=COUNTS_TWICE)
+    shop = small(tmp_path / "shop", "Duplicate, Redeliver, Zombie", wrong=COUNTS_TWICE)
     (tmp_path / "data").mkdir()
     with valkey(tmp_path / "data") as server:
-        job = start(shop, "--time=8s", "--seed=1", "-n1", f"--corpus={server.url}")
+        job = start(shop, "--seed=1", "-n1", f"--corpus={server.url}")
         before = until(job, "chaoskit replay")
         server.stop()
         after, _ = job.communicate(timeout=100)

@@ -95,15 +95,18 @@ def begins(broker: Settings, numbers: Sequence[int], most: int = 3) -> tuple[Fau
     such were found. All sets of two are tried, and of these the best with more."""
     pairs = _beginnings(broker, max(3, *numbers), min(2, most))
     alike = {faults: _alike_until(seen, numbers) for faults, seen in pairs.items()}
-    for count in range(2, most + 1):
-        found = next((faults for faults, length in alike.items() if length == len(numbers)), None)
-        if found is not None or count == most:
-            return found
+    found = next((faults for faults, length in alike.items() if length == len(numbers)), None)
+    if found is not None or most <= 2:
+        return found
+    stream = _numbered(max(3, *numbers))
+    model, singles = broker.model(stream), list(_singles(broker, stream))
+    for _ in range(2, most):
         best = sorted(alike, key=lambda faults: (-alike[faults], len(faults)))[:WIDE]
-        stream = _numbered(max(3, *numbers))
-        model, singles = broker.model(stream), list(_singles(broker, stream))
-        longer = [(*faults, fault) for faults in best for fault in singles]
-        alike = {faults: _alike_until(_seen(model.play(faults)), numbers) for faults in longer}
+        alike = {}
+        for faults in ((*some, fault) for some in best for fault in singles):
+            alike[faults] = _alike_until(_seen(model.play(faults)), numbers)
+            if alike[faults] == len(numbers):
+                return faults
     return None
 
 
@@ -117,17 +120,22 @@ def _beginnings(broker: Settings, size: int, most: int) -> dict[tuple[Fault, ...
     stream = _numbered(size)
     model, singles = broker.model(stream), list(_singles(broker, stream))
     sets = [some for count in range(most + 1) for some in combinations_with_replacement(singles, count)]
-    return {faults: _seen(model.play(faults)) for faults in sets}
+    return {faults: tuple(_seen(model.play(faults))) for faults in sets}
 
 
 def _numbered(size: int) -> Stream:
     return Stream.of([Event("a", number) for number in range(1, size + 1)])
 
 
-def _seen(steps: Iterable[Raw]) -> tuple[int, ...]:
-    return tuple(step[2] + 1 for step in steps if step[0] == Do.DELIVER)
+def _seen(steps: Iterable[Raw]) -> Iterator[int]:
+    return (step[2] + 1 for step in steps if step[0] == Do.DELIVER)
 
 
-def _alike_until(seen: Sequence[int], numbers: Sequence[int]) -> int:
-    pairs = enumerate(zip(seen, numbers, strict=False))
-    return next((n for n, (a, b) in pairs if a != b), min(len(seen), len(numbers)))
+def _alike_until(seen: Iterable[int], numbers: Sequence[int]) -> int:
+    """How many are alike. What is seen behind the first that is not is not even played."""
+    alike = 0
+    for wanted, one in zip(numbers, seen, strict=False):
+        if one != wanted:
+            break
+        alike += 1
+    return alike

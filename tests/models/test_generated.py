@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from random import Random
 
 import pytest
@@ -43,6 +44,16 @@ def played(broker: Settings, stream: Stream, faults: tuple[Fault, ...]) -> str:
     return model.trace(faults, list(model.play(faults)), ())
 
 
+def assert_permitted(broker: Settings, traces: Iterable[tuple[tuple[Fault, ...], str]]) -> None:
+    """A trace that was judged before, made by other faults or of other values, is not judged again."""
+    judged = set()
+    for faults, trace in traces:
+        if trace not in judged:
+            judged.add(trace)
+            answer = broker.permits(trace) if trace else True
+            assert answer, f"{faults}\n{trace}\n{answer}"
+
+
 def refusing(
     broker: Settings, stream: Stream, faults: tuple[Fault, ...], refuses: Callable[[int], bool]
 ) -> tuple[list[Raw], set[int]]:
@@ -65,10 +76,8 @@ def refusing(
 def test_what_is_generated_is_permitted(name: str) -> None:
     """Each trace, with all its commits and settlements, is one that the broker's judge can make."""
     broker, random = SYSTEMS[name], Random(f"generated {name}")
-    for (stream, faults), _ in zip(scenarios(broker, random), range(SCENARIOS), strict=False):
-        trace = played(broker, stream, faults)
-        answer = broker.permits(trace) if trace else True
-        assert answer, f"{faults}\n{trace}\n{answer}"
+    drawn = itertools.islice(scenarios(broker, random), SCENARIOS)
+    assert_permitted(broker, ((faults, played(broker, stream, faults)) for stream, faults in drawn))
 
 
 @pytest.mark.parametrize("name", [name for name in SYSTEMS if name != "InOrder"])

@@ -62,7 +62,7 @@ def test_wallet(deliver):
     return balances
 """
 
-LONELY = ("-p", "no:asyncio", "-p", "no:anyio", "-p", "no:faker")
+LONELY = ("-p", "no:asyncio", "-p", "no:anyio", "-p", "no:faker", "-p", "no:valkey")
 """What a project without other plugins asks for. Runs start sooner, too."""
 
 PARALLEL = ("-n", "2")
@@ -155,6 +155,7 @@ class Project:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+        shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)  # it goes by the second and the length alone
         return path
 
     def copy(self, root: Path) -> Project:
@@ -192,8 +193,10 @@ class Project:
 
 
 def environment() -> dict[str, str]:
-    """Ours, without what the outer pytest and a colourful terminal left there."""
+    """Ours, without what the outer pytest and a colourful terminal left there. Bytecode is kept: to compile chaoskit
+    and Hypothesis again would be half of each run."""
     dropped = (
+        "PYTHONDONTWRITEBYTECODE",
         "PYTEST_",
         "FORCE_COLOR",
         "NO_COLOR",

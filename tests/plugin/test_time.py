@@ -42,13 +42,20 @@ def schedules(text: str) -> int:
     return int(found[1].replace(",", ""))
 
 
+def searched(text: str) -> float:
+    """The seconds that are told. How many more than asked for they are is the machine's affair."""
+    found = re.search(r"searched for ([\d.]+) s\b", text)
+    assert found is not None, text
+    return float(found[1])
+
+
 @pytest.mark.parametrize("mode", [(), PARALLEL], ids=["alone", "xdist"])
 def test_a_longer_time_tries_more_whatever_the_decorator_says(wallet: Project, mode: tuple[str, ...]) -> None:
     """The time counts, not the thousand schedules; and it is told."""
     wallet.write("handlers.py", FIXED)
     short, long = (wallet.pytest(f"--chaos-time={time}", "--chaos-seed=1", *mode) for time in ("0.2s", "4s"))
     assert short.code == long.code == 0, short.text + long.text
-    assert "searched for 4." in long.out, long.text
+    assert 4 <= searched(long.out) < 60
     assert schedules(long.out) > 2 * schedules(short.out) > 0
     assert schedules(long.out) > 1000
 
@@ -97,7 +104,7 @@ def test_a_clock_that_jumps_changes_nothing(wallet: Project) -> None:
     )
     ran = wallet.pytest("--chaos-time=0.5s", "--chaos-seed=1")
     assert ran.code == 0, ran.text
-    assert "searched for 0." in ran.out
+    assert 0.5 <= searched(ran.out) < 60
 
 
 PATIENCE = """
