@@ -32,6 +32,7 @@ _AGAIN = 0.05
 _MOST_THROWS = 1000
 """How often a coroutine is interrupted that awaits something else each time."""
 
+_OUTER = "_of_outer_alarm"
 _SOON = 1e-4
 """Seconds: a timer that is set to none at all never rings."""
 
@@ -73,6 +74,12 @@ class Hung(BaseException):
         self._limit.swallowed(sys._getframe().f_back)
 
 
+def is_of_outer_alarm(error: BaseException) -> bool:
+    """Whether an alarm raised this that somebody else had set, such as pytest-timeout: it ends the test, wherever in
+    the test it rings."""
+    return _OUTER in error.__dict__
+
+
 @attrs.define
 class _Alarm:
     """An alarm that somebody had set before, such as pytest-timeout: it rings when it was to ring."""
@@ -99,7 +106,11 @@ class _Alarm:
         __tracebackhide__ = True
         assert self.at is not None
         self.at = self.at + self.interval if self.interval else None
-        self.handler(number, frame)
+        try:
+            self.handler(number, frame)
+        except BaseException as error:
+            error.__dict__[_OUTER] = True
+            raise
 
     def put_back(self) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)

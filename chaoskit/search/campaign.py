@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import attrs
 
 from chaoskit.execution.failures import HungInOrder, ReferenceRefused
-from chaoskit.execution.limit import Hung
+from chaoskit.execution.limit import Hung, is_of_outer_alarm
 from chaoskit.execution.script import PASS_THROUGH, Run
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.fresh import fresh_state
@@ -411,7 +411,9 @@ def _tried(case: Case) -> Any:
         return snapshot(case.in_order().outcome.state)
     except (KeyboardInterrupt, SystemExit, GeneratorExit, Hung, HungInOrder, StaleState):
         raise
-    except BaseException:  # noqa: BLE001 - as pytest.fail and assume of a test to which half a stream is none
+    except BaseException as error:
+        if is_of_outer_alarm(error):
+            raise
         return _RAISED
 
 

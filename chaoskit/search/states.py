@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import attrs
 
 from chaoskit.execution.failures import HungInOrder
-from chaoskit.execution.limit import Hung
+from chaoskit.execution.limit import Hung, is_of_outer_alarm
 from chaoskit.execution.script import Run
 from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.values.event import EventId
@@ -66,7 +66,9 @@ def _tried(look: Callable[[], Seen]) -> Seen | None:
         return look()
     except (KeyboardInterrupt, SystemExit, GeneratorExit, *HANGS):
         raise
-    except BaseException:  # noqa: BLE001 - the reason above
+    except BaseException as error:
+        if is_of_outer_alarm(error):
+            raise
         return None
 
 

@@ -100,7 +100,7 @@ class Ran:
     def assert_quiet_about_us(self) -> None:
         """No traceback leads through chaoskit."""
         assert "Traceback" not in self.text, self.text
-        assert not re.search(r"chaoskit[/\\]\w+\.py:\d+", self.text), self.text
+        assert not re.search(r"chaoskit[/\\][\w/\\]+\.py:\d+", self.text), self.text
 
     def said_of(self) -> dict[str, str]:
         """What the section "chaoskit" of pytest's summary says, by node id: each id with its lines below it."""

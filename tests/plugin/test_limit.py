@@ -204,10 +204,18 @@ def test_a_timeout_of_pytest_timeout_ends_the_test_as_that_means_it_to(wallet: P
     assert "WrappedBaseException" not in ran.text
     if method == "signal":
         assert "Failed: Timeout (>1.5s) from pytest-timeout." in ran.out
-        assert "watch.py" not in ran.out
+        assert "limit.py" not in ran.out
     else:
         assert "+ Timeout +" in ran.text
     assert wallet.repros == []
+
+
+def test_a_timeout_ends_a_test_that_it_meets_before_the_first_schedule(wallet: Project) -> None:
+    """There a failure of the test's own is none: it is tried on half a stream, which may mean nothing to it."""
+    wallet.write("test_wallet.py", HEAD + SLOW.replace("time.sleep(0.01)", "time.sleep(0.4)"))
+    ran = wallet.pytest("--timeout=1", "--timeout-method=signal")
+    assert "Failed: Timeout (>1.0s) from pytest-timeout." in ran.out
+    assert ran.code == 1, ran.text
 
 
 def test_a_limit_holds_beside_an_outer_timeout_that_is_longer(wallet: Project) -> None:
