@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from warehouse.stock import Stock
 
 ARTICLES = [f"article {number}" for number in range(1, 13)]
-MOVEMENTS = events(st.integers(-50, 50), keys=st.sampled_from(ARTICLES), max_size=18)
+MOVEMENTS = events(st.integers(-999, 999).filter(bool), keys=st.sampled_from(ARTICLES), max_size=18)
 
 
 @chaos(MOVEMENTS, broker=SqsFifo(max_receive_count=5))

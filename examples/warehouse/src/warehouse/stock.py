@@ -13,10 +13,6 @@ SCHEMA = (
     "CREATE TABLE missing (article TEXT, number INTEGER, PRIMARY KEY (article, number)) WITHOUT ROWID",
 )
 
-MOST_MISSING = 2
-"""Numbers of one article. A scanner that loses what it has sent would let the table grow for ever, so the oldest are
-given up. Now and then a message is in the dead-letter queue, but hardly more than one of an article."""
-
 
 class Stock:
     def __init__(self, db: sqlite3.Connection) -> None:
@@ -33,6 +29,7 @@ class Stock:
                     " SET newest = max(newest, excluded.newest), pieces = pieces + excluded.pieces",
                     (article, number, pieces),
                 )
+                self._forget_what_is_sold_out(article)
 
     def _is_open(self, article: str, number: int) -> bool:
         """Whether this movement was not booked yet; it counts as booked from now on."""
@@ -42,17 +39,16 @@ class Stock:
             missing = (article, number)
             return self.db.execute("DELETE FROM missing WHERE article = ? AND number = ?", missing).rowcount > 0
         gap = [(article, below) for below in range(newest + 1, number)]
-        self.db.executemany("INSERT INTO missing VALUES (?, ?)", gap)
-        if gap:
-            self._give_up_oldest(article)
+        self.db.executemany("INSERT OR IGNORE INTO missing VALUES (?, ?)", gap)
         return True
 
-    def _give_up_oldest(self, article: str) -> None:
+    def _forget_what_is_sold_out(self, article: str) -> None:
+        """Most articles are sold once and never come again: a row for each of them would be kept for ever."""
         self.db.execute(
-            "DELETE FROM missing WHERE article = ?1 AND number NOT IN"
-            " (SELECT number FROM missing WHERE article = ?1 ORDER BY number DESC LIMIT ?2)",
-            (article, MOST_MISSING),
+            "DELETE FROM stock WHERE article = ?1 AND pieces = 0"
+            " AND NOT EXISTS (SELECT * FROM missing WHERE article = ?1)",
+            (article,),
         )
 
     def pieces(self) -> dict[str, int]:
-        return dict(self.db.execute("SELECT article, pieces FROM stock"))
+        return dict(self.db.execute("SELECT article, pieces FROM stock WHERE pieces != 0"))

@@ -1,8 +1,8 @@
 """How many pieces of each article there are, from a FIFO queue with one message group for each article.
 
 A scanner numbers the movements of an article 1, 2, 3, …. A movement counts once, however often it comes, and late ones
-count too: below the newest number of an article only those are open that are missing. Nothing is given up: what stays
-missing is told to people.
+count too: below the newest number of an article only those are open that are missing. An article that is sold out keeps
+its row, which knows the newest number.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ SCHEMA = (
     "CREATE TABLE stock (article TEXT PRIMARY KEY, newest INTEGER NOT NULL, pieces INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE missing (article TEXT, number INTEGER, PRIMARY KEY (article, number)) WITHOUT ROWID",
 )
-
-ALARM = 100
-"""Missing numbers of one article, from which on somebody has to look at its scanner and at the dead-letter queue."""
 
 
 class Stock:
@@ -46,9 +43,4 @@ class Stock:
         return True
 
     def pieces(self) -> dict[str, int]:
-        return dict(self.db.execute("SELECT article, pieces FROM stock"))
-
-    def to_look_at(self) -> list[str]:
-        """The articles of which so much is missing that it will not come by itself."""
-        counted = "SELECT article FROM missing GROUP BY article HAVING count(*) >= ?"
-        return [article for (article,) in self.db.execute(counted, (ALARM,))]
+        return dict(self.db.execute("SELECT article, pieces FROM stock WHERE pieces != 0"))
