@@ -50,7 +50,7 @@ class Refusals:
         left = frozenset(self._waiting)
         if not self._round and left not in self._rounds:
             self._rounds.add(left)
-            self._round = sorted(left, key=_position, reverse=True)
+            self._round = sorted(self._waiting, key=_position, reverse=True)
         return self._waiting.pop(self._round.pop()) if self._round else None
 
     def end(self, history: Iterable[Turn], behind: Iterable[Turn]) -> list[tuple[Raw, Fault | None]] | None:

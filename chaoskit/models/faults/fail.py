@@ -93,6 +93,7 @@ def _shown_again(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
         return _requeue(state, turn, after)
     if after and not policy.keeps_lane:
         state.waiting.add(GivenBack(turns), after)
+        state.consumers.moved = True  # who holds it may have no room for more
         return NOTHING
     state.come_back(turns)
     if after:

@@ -31,7 +31,7 @@ class Consumers:
         if self.held_by and self.held_by.get(record_of(turn)) == turn[3][1]:
             return turn
         if not (self.held_by or self._replaced or self._waiting.pending or self.busy()):
-            if not owner:
+            if not owner and not self._waiting.all and not self._lanes:
                 self.moved = False  # all is as in the beginning, until something waits again
                 return turn
             if lock == "message" and lane not in owner:
@@ -78,9 +78,9 @@ class Consumers:
             for pending in self._waiting.pending:
                 if (consumer := consumer_of(pending.turn)) not in busy and self.is_full(consumer):
                     busy.add(consumer)
-            if self._lanes:
-                kept = [consumer_of(held.kept) for held in self._lanes.values() if held.kept is not None]
-                busy.update(consumer for consumer in kept if kept.count(consumer) >= self._policy.window)
+            held = [consumer_of(lane.kept) for lane in self._lanes.values() if lane.kept is not None]
+            held += [consumer_of(w.turn) for w in self._waiting.all if isinstance(w, GivenBack)]
+            busy.update(consumer for consumer in held if held.count(consumer) >= self._policy.window)
         if self._one_each:  # it takes nothing else before it has run that
             busy.update(consumer for consumer in self.held_by.values() if consumer >= 0)
         return busy

@@ -164,6 +164,7 @@ class LeasedQueue:
     def release(self, held: HeldLane) -> None:
         """What was put aside of the lane can be handed out again."""
         del self.held_lanes[held.lane]
+        self.waiting.version += 1
         if held.fault is not None and held.turns:
             self.late[record_of(held.turns[0])] = held.fault
         if held.consumer is not None:
