@@ -1,6 +1,7 @@
 """What Hypothesis does here: draw streams and a salt for each; and draw simpler values for a found failure.
 
-It is kept out of the inner loop: one example is one stream, and some fifty schedules are run on it.
+It is kept out of the inner loop: one example is one stream, or several that are put together of it, and some fifty
+schedules are run on each.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ FEW = 16
 
 MOST_VALUES = 8
 """Values of the stream that was found that are tried in place of what is left."""
+FEWER = 2
+"""How many events less that may save at once."""
 PAIR = 2
 """Events that are seldom too many. Where more are left, values are drawn for them."""
 
@@ -232,7 +234,7 @@ class Shrinker:
             return
         if len(stream) > PAIR:
             values = [*values, *self.more_values()]
-        for size in range(max(1, self.min_size), len(stream))[:2]:
+        for size in range(max(1, self.min_size), len(stream))[: -FEWER - 1 : -1]:
             for smaller in _with_other_values(stream, size, values):
                 plans = Plans(self.broker.model(smaller), kinds, 0)
                 for plan in _plans(plans, smaller, kinds, 0 if self.in_order else 1):
