@@ -145,7 +145,7 @@ def test_a_slow_test_ends_after_a_time_that_is_said_and_tells_a_log_how_it_stand
     default, given = said["test_wallet.py::test_default"], said["test_wallet.py::test_given"]
     found = re.search(r"the time ended it: (\d+) of 1,000 schedules in [\d.]+ s\. schedules=, --chaos-", default)
     assert found is not None, ran.text
-    assert schedules(default) == int(found[1]) >= 50
+    assert schedules(default) == int(found[1]) >= 10  # those of a stream
     assert schedules(given) == 90
     assert "the time ended it" not in given
     lines = r"chaoskit: test_wallet.py::test_default: \d+ of 1,000 schedules, [\d.]+ s\n"
