@@ -6,6 +6,7 @@ The scenario is literal, so every move is a plain edit of it and every answer is
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
@@ -301,11 +302,19 @@ def _heir(stream: Stream, left: set[EventId], fault: Fault, same_key: bool) -> E
     return None
 
 
+MOST_CHOICES = 10_000
+"""Ways to give values to the events of a stream that are tried at most."""
+
+
 def _with_other_values(stream: Stream, size: int, values: list[object]) -> Iterator[Stream]:
     """Sub-streams of this size, one for each pattern of keys, with some of these values. They are mixed, because the
     budget may not do for all, and what they need is mostly had by one in ten."""
-    choices = list(itertools.permutations(values, size))
-    random.Random(size).shuffle(choices)
+    chance = random.Random(size)
+    if math.perm(len(values), size) <= MOST_CHOICES:
+        choices = list(itertools.permutations(values, size))
+        chance.shuffle(choices)
+    else:  # of a long stream there are more than memory holds
+        choices = [tuple(chance.sample(values, size)) for _ in range(MOST_CHOICES)]
     positions = itertools.combinations(range(len(stream)), size)
     patterns = {tuple(event.key for event in smaller): smaller for smaller in map(stream.keep, positions)}
     for chosen, smaller in itertools.product(choices, patterns.values()):
