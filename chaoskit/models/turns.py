@@ -20,6 +20,9 @@ Caused = list[tuple[Raw, Fault | None]]
 NOTHING: Caused = []
 """No steps. It is shared, and nobody adds to it."""
 
+NEVER = 1 << 60
+"""More deliveries than any run has."""
+
 _FEW = 64
 """Up to so many turns a sort is faster than a search for each place."""
 
@@ -77,6 +80,21 @@ def put_back(todo: list[Turn], turns: Iterable[Turn]) -> None:
             else:
                 high = middle
         todo.insert(low, turn)
+
+
+class Latest:
+    """The latest time in a history that grows: each turn is looked at once."""
+
+    __slots__ = ("_number", "_time")
+
+    def __init__(self) -> None:
+        self._number, self._time = 0, 0.0
+
+    def of(self, history: list[Turn]) -> float:
+        if self._number < len(history):
+            self._time = max(self._time, max(turn[0] for turn in history[self._number :]))
+            self._number = len(history)
+        return self._time
 
 
 def moved_up(turns: list[Turn], lane: int, offset: int) -> None:

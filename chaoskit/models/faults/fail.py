@@ -8,15 +8,14 @@ from itertools import islice, takewhile
 from chaoskit.models.faults import redeliver
 from chaoskit.models.faults.redeliver import RAISED_BEHIND
 from chaoskit.models.log.state import GroupState
-from chaoskit.models.log.waiting import NEVER as FOR_GOOD
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, end_lease, whole_batch
 from chaoskit.models.queue.state import LeasedQueue
-from chaoskit.models.queue.waiting import NEVER, GivenBack, HeldLane, Lane, SetAside
+from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, SetAside
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
-from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of, next_attempt, record_of, step_as
+from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, consumer_of, next_attempt, record_of, step_as
 from chaoskit.values.faults import Fail
 from chaoskit.values.schedule import FAIL, PARK, REFUSE, SKIP
 
@@ -142,7 +141,7 @@ def _block(state: LeasedQueue, turn: Turn) -> Lane:
     """What was refused keeps its lane until nothing else is left; or, where what comes back is served first, its
     consumer keeps it. Nothing of the queue is handed out where nobody has room for more."""
     held_lanes, held = state.held_lanes, HeldLane(state.lane(turn), [])
-    held.blocked, held.due = True, NEVER
+    held.blocked = True
     if state.policy.lock != "message" or state.policy.returns == "anywhere":
         state.come_back([turn])
     else:
@@ -194,7 +193,7 @@ def _read_again(group: GroupState, turn: Turn, fail: Fail | None, *, for_good: b
     stops = group.reading.on_error == "stop"
     if for_good:
         group.held[lane] = blocked = HeldPartition(lane, group.logs.appended[lane][offset], (), 0)
-        blocked.until = FOR_GOOD
+        blocked.until = NEVER
     elif not stops and any(other[1] != lane for other in reversed(group.todo)):
         if fail is None or fail.after:
             group.hold(lane, offset, (), 1 if fail is None else fail.after)

@@ -73,7 +73,7 @@ def on_log(group: GroupState, turn: Turn, fault: Zombie) -> Caused:
     held = [turn, *(handed_to(old, other) for other in behind)]
     group.todo.append(turn)
     group.restart(old)
-    _, new = group.new_owner(lane)
+    new = group.new_owner(lane)
     owner = ZombieOwner(fault, held)
     group.zombies.append(owner)
     group.is_gone(held)

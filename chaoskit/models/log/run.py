@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
 from chaoskit.models.faults import dead_letter, fail, lose, redeliver, zombie
 from chaoskit.models.log.state import GroupState
-from chaoskit.models.log.waiting import NEVER, HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
+from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.refusals import Refusals
-from chaoskit.models.turns import NOTHING, Caused, Turn
+from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn
 from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Redeliver, Zombie
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import FAIL, Raw
@@ -35,8 +35,10 @@ class GroupRun(GroupState):
         alarms, aside, replaced = self.alarms, self.aside, self.replaced
         while True:
             if not todo:
-                if not (yield from self._goes_on()):
+                caused = self._nothing_to_read()
+                if caused is None:
                     return
+                yield from self._make(caused)
                 continue
             turn = todo.pop()
             lane = turn[1]
@@ -61,14 +63,6 @@ class GroupRun(GroupState):
         for step, self.cause in caused:
             if (yield step):
                 zombie.stops(self, step[1])
-
-    def _goes_on(self) -> Generator[Raw, bool | None, bool]:
-        """What happens where nothing can be read; False: nothing more."""
-        caused = self._nothing_to_read()
-        if caused is None:
-            return False
-        yield from self._make(caused)
-        return True
 
     def _more_than_a_delivery(self, turn: Turn) -> Steps:
         """The turn of a record at which something goes wrong, or after which a hold begins or a commit may be due."""
@@ -122,7 +116,8 @@ class GroupRun(GroupState):
         return self.left(pending) <= 0 and self.history[-1][3][1] == pending.consumer
 
     def _nothing_to_read(self) -> Caused | None:
-        """What happens when no lane can be read: a hold ends, a consumer restarts, a dead letter comes back."""
+        """What happens when no lane can be read: a hold ends, a consumer restarts, a dead letter comes back; None: that
+        was all."""
         held = [held for held in self.held.values() if held.until < NEVER] if self.held else []
         if held:
             self.release(min(held, key=lambda held: (held.appended, held.lane)))

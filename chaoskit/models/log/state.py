@@ -7,10 +7,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from chaoskit.models.log.policy import Reading
-from chaoskit.models.log.waiting import NEVER, Alarms, HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
+from chaoskit.models.log.waiting import Alarms, HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.producer import Hold, Home, Logs
 from chaoskit.models.refusals import Refusals
-from chaoskit.models.turns import NOTHING, Caused, Record, Turn, consumer_of, handed_to, moved_up, put_back, put_back_of
+from chaoskit.models.turns import (
+    NEVER,
+    NOTHING,
+    Caused,
+    Latest,
+    Record,
+    Turn,
+    consumer_of,
+    handed_to,
+    moved_up,
+    put_back,
+    put_back_of,
+)
 from chaoskit.values.event import Event
 from chaoskit.values.faults import Fault
 from chaoskit.values.schedule import DELIVER, PUT_BACK, RESTART, Raw
@@ -36,7 +48,6 @@ class GroupState:
     latest = 0.0
     """The append time of the latest record that is gone, or that a zombie has fetched."""
     refusals: Refusals | None = None
-    _seen = (0, 0.0)
 
     def __init__(
         self,
@@ -63,6 +74,7 @@ class GroupState:
         self.late: dict[Record, Fault] = {}
         self.committed: list[Record] = []
         self._begun = [0] * reading.consumers
+        self._read_last = Latest()
         if reading.commit_every is not None:
             self.touched.update(range(len(events)))
             self._records = [0] * reading.consumers
@@ -74,8 +86,8 @@ class GroupState:
     def owner(self, lane: int) -> int:
         return self.owners[lane % self.reading.consumers]
 
-    def new_owner(self, lane: int) -> tuple[int, int]:
-        """The partitions of the owner of this one go to a new one, which reads from the commit. Both."""
+    def new_owner(self, lane: int) -> int:
+        """The partitions of the owner of this one go to this new one, which reads from the commit."""
         old, new = self.owner(lane), len(self._begun)
         self._begun.append(len(self.history))
         self.replaced[new] = old
@@ -85,7 +97,7 @@ class GroupState:
         for pending in self.pending:
             if pending.consumer == old:
                 pending.consumer = new
-        return old, new
+        return new
 
     def for_its_owner(self, turn: Turn) -> Turn:
         """The record for who owns its partition now."""
@@ -245,11 +257,7 @@ class GroupState:
 
     def now(self) -> int:
         """The latest event that was read, or is gone."""
-        number, time = self._seen
-        if number < len(self.history):
-            time = max(time, max(turn[0] for turn in self.history[number:]))
-            self._seen = len(self.history), time
-        return int(max(self.latest, time))
+        return int(max(self.latest, self._read_last.of(self.history)))
 
     def is_gone(self, turns: Iterable[Turn]) -> None:
         """Nobody else will be shown these, or somebody has fetched them."""

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from heapq import heappop, heappush
 
 from chaoskit.models.producer import Hold
-from chaoskit.models.turns import Turn
+from chaoskit.models.turns import NEVER, Turn
 from chaoskit.values.faults import DeadLetter, Fail, Fault, Redeliver, Zombie
 from chaoskit.values.schedule import Raw
-
-NEVER = 1 << 60
 
 
 class HeldPartition:

@@ -6,7 +6,7 @@ back.
 
 from __future__ import annotations
 
-from chaoskit.models.queue.state import LeasedQueue, positions
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import PendingRedelivery, SecondRelay
 from chaoskit.models.turns import NOTHING, Caused, consumer_of, position_of, sent_anew
 from chaoskit.values.faults import DeadLetter, Zombie
@@ -44,7 +44,7 @@ def _published(state: LeasedQueue) -> list[int]:
     """The events that were published, in the order of the last time: several partitions may be read in another."""
     if len(state.logs.partitions) > 1:
         return list(range(state.now() + 1))
-    published = positions(state.history)
+    published = [position_of(turn) for turn in state.history]
     for before, turn, fault in reversed(state.gone):
         if isinstance(fault, DeadLetter):  # it was published, and its consumer set it aside
             published.insert(before, position_of(turn))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import takewhile
 
 from chaoskit.models.queue import relay
-from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import (
     GivenBack,
@@ -157,7 +156,7 @@ def takes_along(state: LeasedQueue, consumer: int) -> list[Turn]:
 
 def _buffered(state: LeasedQueue, ended: PendingRedelivery, held: int) -> list[Turn]:
     """What came back before and was pushed to the only active consumer again: it comes back with the rest."""
-    policy: LeasePolicy = state.policy
+    policy = state.policy
     if policy.lock != "queue" or policy.returns != "front":
         return []
     served_first = takewhile(lambda turn: turn[0] < 0, reversed(state.todo))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
@@ -16,7 +16,7 @@ from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
 from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Overtake, Redeliver, Zombie
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import FAIL, Raw
+from chaoskit.values.schedule import FAIL
 
 _BEFORE: dict[type, Callable[[LeasedQueue, Turn, Any], Caused]] = {
     Hold: rehash.on_queue,
@@ -45,8 +45,10 @@ class QueueRun(LeasedQueue):
         bounded = min(policy.outstanding, policy.span) < UNBOUNDED
         while True:
             if not todo:
-                if not (yield from self._goes_on()):
+                caused = self._nothing_to_hand_out()
+                if caused is None:
                     return
+                yield from self._make(caused)
                 continue
             turn = todo.pop()
             if held_lanes and (held := self.held(turn)) is not None:
@@ -74,14 +76,6 @@ class QueueRun(LeasedQueue):
     def _make(self, caused: Caused) -> Steps:
         for step, self.cause in caused:
             yield step
-
-    def _goes_on(self) -> Generator[Raw, bool | None, bool]:
-        """What happens where nothing can be handed out; False: nothing more."""
-        caused = self._nothing_to_hand_out()
-        if caused is None:
-            return False
-        yield from self._make(caused)
-        return True
 
     def _goes_wrong(self, turn: Turn) -> Steps:
         """The turn of a message at which something goes wrong, before its delivery, or at it, or after it."""
@@ -155,7 +149,8 @@ class QueueRun(LeasedQueue):
         return min(unsettled, key=first_of) if unsettled else None
 
     def _nothing_to_hand_out(self) -> Caused | None:
-        """A stall ends, a lease ends, a zombie runs on, a dead letter comes back, a refused message is tried again."""
+        """A stall ends, a lease ends, a zombie runs on, a dead letter comes back, a refused message is tried again;
+        None: that was all."""
         if (waiting := self.waiting.first()) is not None:
             return end_wait(self, waiting)
         held = next((held for held in self.held_lanes.values() if not held.blocked), None)

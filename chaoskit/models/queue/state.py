@@ -13,12 +13,12 @@ from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
 from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, PendingRedelivery, WaitList
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import (
+    Latest,
     Record,
     Turn,
     consumer_of,
     moved_up,
     next_attempt,
-    position_of,
     put_back,
     put_back_of,
     record_of,
@@ -34,7 +34,6 @@ AtHandOut = dict[int, list[Hold | Fault]]
 """What goes wrong when an event is handed out, by its position, in the order in which it fires."""
 
 Unsettled = PendingRedelivery | HeldLane | GivenBack
-
 
 Happened = Literal["held", "open", "back", "again", "requeued", "undead"]
 
@@ -97,7 +96,7 @@ class LeasedQueue:
         self.marked = 0
         """The place of the first event that a relay may publish again."""
         self._returned = 0
-        self._seen = (0, 0.0)
+        self._run_last = Latest()
 
     def _lanes(self) -> Callable[[Turn], Lane]:
         groups = self._groups
@@ -218,12 +217,7 @@ class LeasedQueue:
 
     def now(self) -> int:
         """The latest event that was handed out, or is gone."""
-        number, time = self._seen
-        history = self.history
-        if number < len(history):
-            time = max(time, max(turn[0] for turn in history[number:]))
-            self._seen = len(history), time
-        return int(max(self.latest, self.requeued, time))
+        return int(max(self.latest, self.requeued, self._run_last.of(self.history)))
 
     def put_back(self, set_aside: Raw, retries: int, fault: Fault | None) -> tuple[Raw, Fault | None]:
         """Accept the event anew, behind everything that was accepted by now."""
@@ -264,7 +258,3 @@ def first_of(unsettled: Unsettled) -> int:
     if not isinstance(unsettled, HeldLane):
         return unsettled.turn[2]
     return min(turn[2] for turn in [*unsettled.turns, unsettled.kept] if turn is not None)
-
-
-def positions(turns: Iterable[Turn]) -> list[int]:
-    return [position_of(turn) for turn in turns]

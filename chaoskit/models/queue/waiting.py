@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Any
 
-from chaoskit.models.turns import Turn
+from chaoskit.models.turns import NEVER, Turn
 from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Redeliver, Zombie
 from chaoskit.values.schedule import Raw
-
-NEVER = 1 << 60
 
 Lane = Hashable
 """What is kept in order: a message, a group or a queue."""

@@ -33,7 +33,7 @@ def _check_not_due(state: QueueState, earlier: int, at: int) -> None:
     if not state.messages[earlier].sure:
         state.settle(earlier, "it would have come back before a later one if it had been unsettled")
     elif may_leave(state, earlier):
-        state.leave(earlier, "its deliveries are used up")
+        state.leave(earlier)
     else:
         refuse(
             f"a {state.rules.unit} comes back in order, from the first message that is not settled: "
@@ -50,7 +50,7 @@ def _check_not_in_flight(state: QueueState, earlier: int, at: int, consumer: str
         if not together:
             state.settle(earlier)
     elif may_leave(state, earlier):
-        state.leave(earlier, "its deliveries are used up")
+        state.leave(earlier)
     elif not together:
         _refuse_blocked(state, earlier, at)
 
@@ -126,7 +126,7 @@ def check_key_order(state: QueueState, at: int) -> None:
         elif phase == "back" and not state.messages[earlier].sure:
             state.settle(earlier)
         elif phase == "back" and may_leave(state, earlier):
-            state.leave(earlier, "its deliveries are used up")
+            state.leave(earlier)
         elif phase == "back":
             refuse(
                 f"a redelivery of a {state.rules.unit} brings all later messages of it again, in order, even "

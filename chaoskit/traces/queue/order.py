@@ -52,7 +52,7 @@ def _check_returns_first(state: QueueState, at: int, consumer: str) -> None:
         elif not its.sure:
             state.settle(other)  # that it is not here is the proof that it was acknowledged
         elif may_leave(state, other):
-            state.leave(other, "its deliveries are used up")
+            state.leave(other)
         else:
             refuse(
                 f"{state.rules.broker} serves messages that came back before new ones: "

@@ -196,7 +196,7 @@ class QueueState:
     def settle(self, at: int, why: str = "it was acknowledged") -> None:
         self.change(at, phase="done", holder=None, why=why)
 
-    def leave(self, at: int, why: str) -> None:
+    def leave(self, at: int, why: str = "its deliveries are used up") -> None:
         self.change(at, phase="gone", holder=None, why=why)
 
     def same_unit(self, at: int) -> Iterator[int]:
