@@ -74,10 +74,10 @@ class Hung(BaseException):
         self._limit.swallowed(sys._getframe().f_back)
 
 
-def is_of_outer_alarm(error: BaseException) -> bool:
-    """Whether an alarm raised this that somebody else had set, such as pytest-timeout: it ends the test, wherever in
-    the test it rings."""
-    return _OUTER in error.__dict__
+def ends_the_test(error: BaseException) -> bool:
+    """Whether this ends the test, wherever in it it is raised: it ends the process, or an alarm raised it that somebody
+    else had set, such as pytest-timeout. All else may come of a run that means nothing to the test."""
+    return isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)) or _OUTER in error.__dict__
 
 
 @attrs.define

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import attrs
 
 from chaoskit.execution.failures import HungInOrder, ReferenceRefused
-from chaoskit.execution.limit import Hung, is_of_outer_alarm
+from chaoskit.execution.limit import Hung, ends_the_test
 from chaoskit.execution.script import PASS_THROUGH, Run
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.fresh import fresh_state
@@ -151,6 +151,11 @@ class Campaign:
             case = self.subject.on(stream)
             self._leave_out(case, case.reference())
         return shown.sibling_matters or shown.siblings_asked >= MOST_ASKED or self._is_late
+
+    @property
+    def stopped(self) -> bool:
+        """A failure was found, or something that is none of the handler's went wrong."""
+        return self.found is not None or self.error is not None
 
     @property
     def wants_more(self) -> bool:
@@ -409,10 +414,10 @@ def _tried(case: Case) -> Any:
     """The state after an in-order run of a stream that may mean nothing to the test."""
     try:
         return snapshot(case.in_order().outcome.state)
-    except (KeyboardInterrupt, SystemExit, GeneratorExit, Hung, HungInOrder, StaleState):
+    except (Hung, HungInOrder, StaleState):
         raise
-    except BaseException as error:
-        if is_of_outer_alarm(error):
+    except BaseException as error:  # also pytest.fail and assume, of a test to which half a stream is none
+        if ends_the_test(error):
             raise
         return _RAISED
 

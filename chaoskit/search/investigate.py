@@ -261,12 +261,9 @@ def _recombined(q: Question) -> Recombined | None:
 
 
 def _search(q: Question, campaign: Campaign, recombined: Recombined | None, round_: int) -> None:
-    def stopped() -> bool:
-        return campaign.found is not None or campaign.error is not None
-
     def try_(stream: Stream, salt: int) -> bool:
         campaign.try_stream(stream, derive(q.seed, f"plans {salt}"))
-        return stopped()
+        return campaign.stopped
 
     take = _heedful(campaign, try_)
     if round_ == 0:
@@ -283,7 +280,7 @@ def _search(q: Question, campaign: Campaign, recombined: Recombined | None, roun
                 campaign.saturated = True
                 return
     poor = chunk = 0
-    while not stopped() and campaign.wants_more and poor < MOST_POOR_DRAWS:
+    while not campaign.stopped and campaign.wants_more and poor < MOST_POOR_DRAWS:
         done = campaign.done
         streams = campaign.streams - campaign.streams_done
         if not q.exact_streams:
@@ -297,7 +294,7 @@ def _search(q: Question, campaign: Campaign, recombined: Recombined | None, roun
             draw_streams(q.events, take, streams=asked + 1, seed=seed, digest=q.digest)
         else:
             _search_recombined(q, campaign, recombined, try_, asked, seed)
-        if chunk == 0 and not stopped():
+        if chunk == 0 and not campaign.stopped:
             _meet_two_values(q, campaign, take, round_)
         chunk += 1
         new, hoped = campaign.done - done, min(asked * SCHEDULES_PER_STREAM, q.schedules - done)
@@ -321,7 +318,7 @@ def _search_recombined(
     last = recombined.given + streams
     for number in itertools.count():
         given, left = recombined.given, last - recombined.given
-        if left < 1 or campaign.found is not None or campaign.error is not None or not campaign.wants_more:
+        if left < 1 or campaign.stopped or not campaign.wants_more:
             return
         drawn = min(math.ceil(left / recombined.for_each), DRAWN_AT_ONCE)
         draw_streams(q.events, take, streams=drawn + 1, seed=derive(seed, str(number)), digest=q.digest)

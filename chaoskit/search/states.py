@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import attrs
 
 from chaoskit.execution.failures import HungInOrder
-from chaoskit.execution.limit import Hung, is_of_outer_alarm
+from chaoskit.execution.limit import Hung, ends_the_test
 from chaoskit.execution.script import Run
 from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.values.event import EventId
@@ -64,10 +64,10 @@ def _tried(look: Callable[[], Seen]) -> Seen | None:
     which is no Exception; and an invariant, too."""
     try:
         return look()
-    except (KeyboardInterrupt, SystemExit, GeneratorExit, *HANGS):
+    except HANGS:
         raise
-    except BaseException as error:
-        if is_of_outer_alarm(error):
+    except BaseException as error:  # the reason above
+        if ends_the_test(error):
             raise
         return None
 
