@@ -12,7 +12,7 @@ import pytest
 from chaoskit import Event, Stream
 from chaoskit.brokers import JetStream, Kinesis, PubSub, RabbitMQ, Settings, SqsFifo, SqsStandard
 from chaoskit.search.plans import Plans
-from chaoskit.values.faults import Fault
+from chaoskit.values.faults import Fail, Fault, Resend, Zombie
 from chaoskit.values.schedule import Do, Raw
 from models.systems import SYSTEMS
 
@@ -161,3 +161,20 @@ def test_what_is_generated_for_a_handler_that_refuses_for_ever_is_permitted(name
         trace = broker.model(stream).trace(faults[:2], steps, sorted(refused))
         answer = broker.permits(trace)
         assert answer, f"{faults[:2]}\n{trace}\n{answer}"
+
+
+@pytest.mark.parametrize(
+    ("system", "faults", "never"),
+    [
+        ("RabbitMQ, no delivery limit", (Fail("e6", 2), Zombie("e3", 0, 4)), {0, 3}),
+        ("RabbitMQ, classic", (Zombie("e1", 0, 1), Resend("e1", 0)), {0, 2}),
+    ],
+)
+def test_a_consumer_that_holds_a_prefetch_of_refused_messages_is_handed_no_more(
+    system: str, faults: tuple[Fault, ...], never: set[int]
+) -> None:
+    """What it keeps and what it has not given back yet count together. Random scenarios seldom fill it."""
+    broker, stream = SYSTEMS[system], Stream.of([Event("a", number) for number in range(8)])
+    steps, refused = refusing(broker, stream, faults, never.__contains__)
+    answer = broker.permits(broker.model(stream).trace(faults, steps, sorted(refused)))
+    assert answer, answer

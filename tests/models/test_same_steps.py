@@ -11,14 +11,16 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from chaoskit import Event, Stream
+from chaoskit.models.refusals import Refusals
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.values.scenario import Broker, Model
+from chaoskit.values.schedule import Do
 from models.systems import SYSTEMS
 
 WRITTEN = Path(__file__).with_name("same_steps.json")
@@ -36,22 +38,33 @@ def plans(model: Model, broker: Broker, salt: int) -> Iterator[Plan]:
 
 
 def numbers(broker: Broker, most: int) -> Iterator[str]:
-    """Deliveries are refused now and then, so that what follows from a refusal is compared, too."""
+    """Of three plans one has a handler that refuses each fifth delivery, and one a handler that refuses two events for
+    ever, so that what follows from a refusal is compared, too: also second chances, which no order of sets decides."""
     digest = hashlib.sha256()
     models = [broker.model(stream) for stream in (STREAM, ONE_KEY)]
     drawn = [plans(model, broker, salt) for salt, model in enumerate(models)]
     for number in range(1, most + 1):
         model, plan = models[number % 2], next(drawn[number % 2])
-        refused = number % 5 if number % 3 == 0 else None
         digest.update(repr(plan).encode())
-        for step in _steps(model, plan, refused):
+        for step in _steps(model, plan, _refuses(number, len(model.stream))):
             digest.update(repr(step).encode())
         if number in AT:
             yield digest.hexdigest()[:16]
 
 
-def _steps(model: Model, plan: Plan, refused: int | None) -> Iterator[tuple[int, ...]]:
-    """The delivery with the number `refused` is refused, and each fifth one after it."""
+Refuses = Callable[[int, int], bool]
+"""Whether the delivery of this number is refused, of the event at this position."""
+
+
+def _refuses(number: int, events: int) -> Refuses:
+    if number % 3 == 0:
+        return lambda delivery, _: delivery % 5 == number % 5
+    if number % 3 == 1:
+        return lambda _, position: position in (number % events, 3 * number % events)
+    return lambda _, __: False
+
+
+def _steps(model: Model, plan: Plan, refuses: Refuses) -> Iterator[tuple[int, ...]]:
     play, answer, deliveries = model.play(plan), None, 0
     try:
         while True:
@@ -59,7 +72,7 @@ def _steps(model: Model, plan: Plan, refused: int | None) -> Iterator[tuple[int,
             yield tuple(int(part) for part in step)
             answer = None
             if step[0] == 0:
-                answer = True if refused is not None and deliveries % 5 == refused else None
+                answer = refuses(deliveries, step[2]) or None
                 deliveries += 1
     except StopIteration:
         return
@@ -74,6 +87,15 @@ def test_the_steps_are_the_same(system: str) -> None:
 
 def test_every_system_is_written_down() -> None:
     assert json.loads(WRITTEN.read_text(encoding="utf-8")).keys() == {n for n, b in SYSTEMS.items() if b.kinds()}
+
+
+def test_of_several_messages_of_one_event_the_last_that_was_given_up_has_the_next_chance() -> None:
+    """Whatever the order of a set of their lanes is: that of texts is another one in each process."""
+    refusals, lanes = Refusals(), [("queue", number) for number in range(8)]
+    for number, lane in enumerate(lanes):
+        refusals.give_up((0, number), lane, (int(Do.DELIVER), 0, 3, 0, number))
+    chances = [refusals.next_chance() for _ in lanes]
+    assert [chance and chance[0] for chance in chances] == lanes[::-1]
 
 
 if __name__ == "__main__":
