@@ -17,8 +17,9 @@ from chaoskit.repro.location import outside
 from chaoskit.repro.read import Repro, read
 from chaoskit.repro.replay import Answer, play
 from chaoskit.runner import fresh_seed
-from chaoskit.search.investigate import investigate, question
+from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed
+from chaoskit.search.question import SearchSettings, question
 from chaoskit.search.verdicts import run_one
 from chaoskit.values.epoch import checked_epoch, epoch_of
 from chaoskit.values.errors import ReproError, UsageError
@@ -71,12 +72,8 @@ def check(
             faults, without = _kinds(given.options, broker)
         subject = given.subject(broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
-        across_keys = _across_keys(given, across_keys)
-        verdict = investigate(
-            question(
-                subject, events, faults=faults, without=without, schedules=schedules, seed=seed, across_keys=across_keys
-            )
-        )
+        settings = SearchSettings(schedules=schedules, seed=seed, across_keys=_across_keys(given, across_keys))
+        verdict = investigate(question(subject, events, settings, faults=faults, without=without))
     return attrs.evolve(verdict, test=given.name)
 
 

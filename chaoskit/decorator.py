@@ -18,9 +18,10 @@ from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
 from chaoskit.execution.script import RunObserver
 from chaoskit.runner import Runner, SearchOptions, current
-from chaoskit.search.campaign import UNLIMITED
-from chaoskit.search.investigate import default_invariants, derive, investigate, question
+from chaoskit.search.evidence import Evidence
+from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import Subject, poisons
+from chaoskit.search.question import UNLIMITED, SearchSettings, default_invariants, derive, question
 from chaoskit.values.epoch import checked_epoch, epoch_of
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
@@ -155,7 +156,8 @@ def _check(options: ChaosOptions) -> None:
     """Raise UsageError at import, and not when the test runs."""
     subject = BoundTest(lambda deliver: None, False, "", options).subject()
     number = SCHEDULES if options.schedules is None else options.schedules
-    question(subject, options.events, faults=options.faults, schedules=number, seed=0, across_keys=options.across_keys)
+    settings = SearchSettings(schedules=number, seed=0, across_keys=options.across_keys)
+    question(subject, options.events, settings, faults=options.faults)
 
 
 SCHEDULES = 1000
@@ -276,27 +278,24 @@ def _search(wrapper: Any, subject: Subject, fixtures: Iterable[str], runner: Run
     name = runner.test or name_of(wrapper)
     seed, chosen = runner.seed(wrapper._hypothesis_internal_use_seed)
     begins = next(epoch for epoch in (options.epoch, search.epoch, epoch_of(seed)) if epoch is not None)
-    examples = [_literal(example) for example in getattr(wrapper, "hypothesis_explicit_examples", ())]
-    verdict = investigate(
-        question(
-            attrs.evolve(subject, epoch=begins),
-            options.events,
-            faults=options.faults,
-            schedules=search.schedules or (UNLIMITED if search.budget is not None else options.schedules or SCHEDULES),
-            budget=search.budget,
-            patience=None if search.schedules or options.schedules else search.patience,
-            seed=derive(seed, name),
-            streams=_explicit_streams(wrapper),
-            across_keys=options.across_keys,
-            digest=None if chosen else name.encode(),
-            examples=examples,
-            fixtures=[fixture for fixture in fixtures if fixture != "self"],
-            evidence=search.evidence,
-            known=search.known,
-            on_failure=runner.on_failure,
-            resume_from=search.resume_from,
-        )
+    examples = tuple(map(_literal, getattr(wrapper, "hypothesis_explicit_examples", ())))
+    settings = SearchSettings(
+        schedules=search.schedules or (UNLIMITED if search.budget is not None else options.schedules or SCHEDULES),
+        budget=search.budget,
+        patience=None if search.schedules or options.schedules else search.patience,
+        seed=derive(seed, name),  # tests of one run have one seed, and are not to meet the same streams
+        streams=_explicit_streams(wrapper),
+        across_keys=options.across_keys,
+        digest=None if chosen else name.encode(),  # what the database remembers would change what a seed gives
+        examples=examples,
+        fixtures=tuple(fixture for fixture in fixtures if fixture != "self"),
+        evidence=search.evidence or Evidence(),
+        known=tuple(search.known),
+        on_failure=runner.on_failure,
+        resume_from=tuple(search.resume_from),
     )
+    subject = attrs.evolve(subject, epoch=begins)
+    verdict = investigate(question(subject, options.events, settings, faults=options.faults))
     return attrs.evolve(verdict, seed=seed)
 
 

@@ -17,8 +17,8 @@ import attrs
 from chaoskit.execution.limit import Limit
 from chaoskit.execution.script import RunObserver
 from chaoskit.search.evidence import Evidence
-from chaoskit.search.investigate import derive
 from chaoskit.search.oracle import Subject
+from chaoskit.search.question import derive
 from chaoskit.values.clock import today
 from chaoskit.values.epoch import seed_at
 from chaoskit.values.event import Stream

@@ -222,6 +222,10 @@ class RabbitMQ(Settings):
             no[faults.DeadLetter] = Impossible(
                 "nothing is dead-lettered and published again", {"dead_letter_exchange": True}
             )
+        return no | self._impossible_by_acks()
+
+    def _impossible_by_acks(self) -> Reasons:
+        no: Reasons = {}
         if self.auto_ack:
             never = Impossible("with auto-ack a message is gone once it was handed over", {"auto_ack": False})
             no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import attrs
 import cattrs
 
-from chaoskit.search.investigate import derive
+from chaoskit.search.question import derive
 
 SLICE = 5.0
 """Seconds that a worker searches one test before it takes the next."""

@@ -25,8 +25,8 @@ from chaoskit.repro.write import document, failure_name, file_name, file_name_of
 from chaoskit.runner import SearchOptions
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.evidence import Evidence
-from chaoskit.search.investigate import kinds_left
 from chaoskit.search.oracle import Subject
+from chaoskit.search.question import kinds_left
 from chaoskit.values.epoch import epoch_of
 from chaoskit.values.errors import CodecError
 from chaoskit.values.faults import KIND_BY_NAME, FaultKind, Lose

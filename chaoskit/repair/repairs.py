@@ -12,8 +12,9 @@ from chaoskit.execution.script import Move
 from chaoskit.repair.moves import MOVES, Kind
 from chaoskit.repair.recipes import Storage, recipe
 from chaoskit.search.evidence import Evidence
-from chaoskit.search.investigate import Question, investigate
+from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed, Subject
+from chaoskit.search.question import Question, SearchSettings
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import EventId, Message
 from chaoskit.values.faults import FaultKind
@@ -21,16 +22,23 @@ from chaoskit.values.repair import Repair
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.verdict import Verdict
 
+MOST = 1000
+"""Schedules for each move: those of a search where nobody says how many."""
+
 
 def repairs_of(question: Question, verdict: Verdict, storage: Storage) -> tuple[Repair, ...]:
     """Each move, cheapest first, with what a search with it found. Nothing for a verdict that is not violated, and for
     what fails in order already: no delivery is to blame."""
     if verdict.status != "violated" or verdict.scenario is None or not verdict.scenario.faults:
         return ()
-    asked = attrs.evolve(
-        question, subject=attrs.evolve(question.subject, epoch=verdict.scenario.epoch), evidence=Evidence(),
-        budget=None, patience=None, on_failure=None, digest=None, known=(), resume_from=(),
+    given = question.settings
+    settings = SearchSettings(
+        schedules=min(given.schedules, MOST), seed=given.seed, streams=given.streams, across_keys=given.across_keys,
+        examples=given.examples, fixtures=given.fixtures,
     )  # fmt: skip
+    asked = attrs.evolve(
+        question, subject=attrs.evolve(question.subject, epoch=verdict.scenario.epoch), settings=settings
+    )
     return tuple(_tried(asked, verdict, kind, storage) for kind in MOVES if _applies(kind, verdict))
 
 
@@ -73,7 +81,8 @@ def _searched(question: Question, repair: Repair, copies: Copies) -> Repair:
     least, kinds, together = None, question.kinds, list[frozenset[FaultKind]]()
     schedules = 0
     while kinds:
-        found = investigate(attrs.evolve(question, kinds=kinds, known=tuple(together), evidence=Evidence()))
+        settings = attrs.evolve(question.settings, known=tuple(together), evidence=Evidence())
+        found = investigate(attrs.evolve(question, kinds=kinds, settings=settings))
         schedules += found.tally.schedules
         if found.status != "violated" or found.scenario is None:
             status = "violated" if breaks else found.status

@@ -11,8 +11,8 @@ import attrs
 
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import PASS_THROUGH
-from chaoskit.search.campaign import Found
 from chaoskit.search.draw import simpler_values, simplest_stream, some_values
+from chaoskit.search.found import Found
 from chaoskit.search.oracle import CheckerFailed, Subject, kept
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Fails, Shrinker

@@ -13,9 +13,9 @@ from typing import Any
 
 import attrs
 
-from chaoskit.search.campaign import fingerprint, has_two_values
 from chaoskit.search.draw import shares_parts
 from chaoskit.search.evidence import MEMORY
+from chaoskit.search.shape import fingerprint, has_two_values
 from chaoskit.strategies.streams import Parts
 from chaoskit.values.event import Event, Stream
 

@@ -9,8 +9,8 @@ import attrs
 from chaoskit.execution.failures import where_it_hung
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import Run
-from chaoskit.search.campaign import Found, confirm
 from chaoskit.search.damage import damage_of
+from chaoskit.search.found import Found, confirm
 from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.search.plans import Plan
 from chaoskit.search.reads import fields_read
