@@ -85,7 +85,8 @@ class Deliver:
         if self._is_async:
             self._unawaited = self._drive_async(self._calls(handler, spawn))
             return self._unawaited
-        if handler is not None and not self._record_states and not self._script.refusals:
+        records = self._record_states and state is not None
+        if handler is not None and not records and not self._script.refusals:
             return self._straight(handler)
         return self._drive(self._calls(handler, spawn))
 

@@ -18,6 +18,9 @@ be equal by chance. A strategy that hardly ever repeats a key gives fewer."""
 ENOUGH_MONOTONOUS = 50
 """Streams without two values under one key, after which no other is waited for."""
 
+SAME_AFTER_EACH = "the state was the same after every delivery: does state= give what changes?"
+SAME_AT_THE_END = "leaving out any single event never changed the final state: does the test return what changes?"
+
 MEMORY = 1 << 15
 """Schedules that are remembered so as to run none twice; then the memory starts anew and stays flat."""
 
@@ -31,7 +34,9 @@ class Evidence:
     overwrite cannot go wrong, of which there were `monotonous` while no other was met. `siblings`: some stream had two
     events under one key, `two_values`: with two values. `siblings_asked`: in so many streams they were left out one by
     one, `sibling_matters`: this changed what is compared; `event_matters`: leaving out any event did. `distinct` counts
-    schedules across searches, where somebody wants to know. `restarted`: some schedule had a process restart.
+    schedules across searches, where somebody wants to know. `states_given`: there is a state after each delivery, and
+    `state_moved`: it changed, or where there is none the final one did without an event. `restarted`: some schedule had
+    a process restart.
     """
 
     streams: int = 0
@@ -41,6 +46,7 @@ class Evidence:
     effective: set[FaultKind] = attrs.field(factory=set)
     changed: bool = False
     differed: bool = False
+    states_given: bool = False
     state_moved: bool = False
     siblings: bool = False
     two_values: bool = False
@@ -77,8 +83,8 @@ class Evidence:
             reasons.append(self._no_effect(kinds))
         if subject.needs_state:
             reasons += self._state_shows_nothing(1 if literal else ENOUGH_ASKED)
-        if subject.needs_states and not self.state_moved:
-            reasons.append("the state was the same after every delivery: does state= give what changes?")
+        if subject.looks_at_states and not self.state_moved:
+            reasons.append(SAME_AFTER_EACH if self.states_given else SAME_AT_THE_END)
         return reasons
 
     def _no_effect(self, kinds: Sequence[FaultKind]) -> str:

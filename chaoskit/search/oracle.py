@@ -78,15 +78,15 @@ class Subject:
     one_process: bool = False
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
-    needs_states: bool = attrs.field(init=False)
+    looks_at_states: bool = attrs.field(init=False)
 
     @needs_state.default
     def _any_state(self) -> bool:
         return any(invariant.needs_state for invariant in self.invariants)
 
-    @needs_states.default
+    @looks_at_states.default
     def _any_states(self) -> bool:
-        return any(invariant.needs_states for invariant in self.invariants)
+        return any(invariant.needs_states or invariant.takes_states for invariant in self.invariants)
 
     def leaves_out(self, kinds: Collection[FaultKind]) -> str:
         """What has to be said of a pass where these kinds were tried: what it leaves out; empty for nothing."""
@@ -115,16 +115,23 @@ class Subject:
 
     def execute(self, script: Script) -> Run:
         run = self._watched(script)
-        if self.needs_states and not run.has_state and run.outcome.failure is None:
-            raise UsageError(
-                "always(…) looks at the state after each delivery: give it, deliver(handler, state=lambda: …)"
-            )
-        if self.needs_state and run.outcome.state is None and run.outcome.failure is None:
-            raise UsageError(
-                "the test returned None, and final_state compares what it returns. Return the final state "
-                "(`return wallet.balances`), or give it: deliver(handler, state=lambda: …)"
-            )
+        if run.outcome.failure is None:
+            self._must_have_states(run)
         return run
+
+    def _must_have_states(self, run: Run) -> None:
+        for invariant in self.invariants:
+            if invariant.needs_states and not run.has_state:
+                raise UsageError(
+                    f"{invariant.name} looks at the state after each delivery: give it, "
+                    "deliver(handler, state=lambda: …)"
+                )
+            if run.outcome.state is None and (invariant.needs_state or (invariant.takes_states and not run.has_state)):
+                does = "compares what it returns" if invariant.needs_state else "looks at the state"
+                raise UsageError(
+                    f"the test returned None, and {invariant.name} {does}. Return the final state "
+                    "(`return wallet.balances`), or give it: deliver(handler, state=lambda: …)"
+                )
 
     def _run(self, script: Script) -> Run:
         return execute(
@@ -132,7 +139,7 @@ class Subject:
             script,
             forked_before=self.forked_before,
             is_async=self.is_async,
-            record_states=self.needs_states,
+            record_states=self.looks_at_states,
             move=None if self.move is None else self.move(),
             one_process=self.one_process,
         )
@@ -182,7 +189,11 @@ class Subject:
         others, and only what looks at each state by itself is asked."""
         if same_events:
             return bool(self.judge(reference, outcome))
-        each = [invariant for invariant in self.invariants if invariant.needs_states]
+        each = [
+            invariant
+            for invariant in self.invariants
+            if (invariant.needs_states or (invariant.takes_states and outcome.states)) and not invariant.needs_state
+        ]
         return any(self._ask(invariant, reference, outcome) for invariant in each)
 
     def agree(self, reference: Outcome, one: Outcome, two: Outcome) -> bool:

@@ -27,10 +27,19 @@ def note_stream(shown: Evidence, case: Case) -> None:
         shown.siblings = shown.siblings or bool(with_siblings(case.model.stream))
         shown.two_values = has_two_values(case.model.stream)
     states = reference.states
-    if not shown.state_moved:
+    if states and not shown.state_moved:
+        shown.states_given = True
         shown.state_moved = any(not same(states[0], state) for state in states)
+    elif case.subject.looks_at_states and not shown.state_moved:
+        shown.state_moved = _moves_the_end(case, reference)
     if case.subject.needs_state and not shown.sibling_matters:
         leave_out(shown, case)
+
+
+def _moves_the_end(case: Case, whole: Outcome) -> bool:
+    """Whether leaving out some event gives another final state, whatever is said of it."""
+    without = (_left(case, position) for position in _spread(len(case.model.stream)))
+    return any(less is not None and not same(whole.state, less.state) for less in without)
 
 
 def leave_out(shown: Evidence, case: Case) -> None:
@@ -53,16 +62,22 @@ def leave_out(shown: Evidence, case: Case) -> None:
 def _matters(case: Case, position: int, whole: Outcome) -> bool | None:
     """Whether what is compared is another one without this event. None where the test needs the event: that it
     fails shows nothing of its state."""
+    less = _left(case, position)
+    poison = {each.event for each in whole.refused}  # refused in any company
+    if less is None or any(each.event not in poison for each in less.refused):
+        return None
+    return bool(case.subject.judge(whole, less))
+
+
+def _left(case: Case, position: int) -> Outcome | None:
+    """What is left in order without this event. None where the test needs it."""
     try:
         less = case.subject.on(case.model.stream.without(position)).in_order(strict=False).outcome
     except (ChaosError, *PASS_THROUGH):
         raise
     except (Exception, Hung):  # noqa: BLE001 - the body needs that event
         return None
-    poison = {each.event for each in whole.refused}  # refused in any company
-    if less.failure is not None or any(each.event not in poison for each in less.refused):
-        return None
-    return bool(case.subject.judge(whole, less))
+    return None if less.failure is not None else less
 
 
 def _spread(size: int) -> list[int]:
