@@ -35,6 +35,7 @@ _HOMES = {
     "Outcome": "values.outcome",
     "Overtake": "values.faults",
     "Permitted": "traces",
+    "Planted": "values.planted",
     "PostgresQueue": "brokers",
     "PubSub": "brokers",
     "RabbitMQ": "brokers",
@@ -47,6 +48,7 @@ _HOMES = {
     "Resend": "values.faults",
     "Scenario": "values.scenario",
     "Schedule": "values.schedule",
+    "SelfCheck": "values.planted",
     "ServiceBus": "brokers",
     "SnsSqs": "brokers",
     "SqsFifo": "brokers",
@@ -63,6 +65,7 @@ _HOMES = {
     "repairs": "api",
     "replay": "api",
     "run": "api",
+    "self_check": "api",
     "__version__": "version",
 }
 
@@ -94,6 +97,7 @@ if TYPE_CHECKING:
     from chaoskit.api import repairs as repairs
     from chaoskit.api import replay as replay
     from chaoskit.api import run as run
+    from chaoskit.api import self_check as self_check
     from chaoskit.brokers import Anything as Anything
     from chaoskit.brokers import Celery as Celery
     from chaoskit.brokers import Debezium as Debezium
@@ -137,6 +141,8 @@ if TYPE_CHECKING:
     from chaoskit.values.invariant import Invariant as Invariant
     from chaoskit.values.invariant import Violation as Violation
     from chaoskit.values.outcome import Outcome as Outcome
+    from chaoskit.values.planted import Planted as Planted
+    from chaoskit.values.planted import SelfCheck as SelfCheck
     from chaoskit.values.scenario import Scenario as Scenario
     from chaoskit.values.schedule import Schedule as Schedule
     from chaoskit.values.schedule import Step as Step

@@ -63,6 +63,10 @@ class Runner(Protocol):
     def advises(self) -> bool:
         """Which move repairs a failure is tried, too."""
 
+    @property
+    def checks_itself(self) -> bool:
+        """Known bugs are planted, to see which of them a test that holds would have noticed."""
+
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """The seed, and whether somebody chose it. `decorated`: the argument of Hypothesis' @seed."""
 
@@ -93,6 +97,7 @@ class PlainRunner:
     limit: Limit | None = None
     observer: RunObserver | None = None
     advises = False
+    checks_itself = False
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         return (fresh_seed(), False) if decorated is None else (as_seed(decorated), True)

@@ -11,6 +11,7 @@ import attrs
 
 from chaoskit.brokers.wording import IDEMPOTENT, brought_back, names_of, place_of
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
+from chaoskit.report.self_check import self_check_lines
 from chaoskit.report.symptom import Has, advice_on, symptom
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
@@ -243,7 +244,8 @@ def held_lines(verdict: Verdict) -> list[str]:
     if tally.not_tried:
         shown.append(f"never came about: {', '.join(tally.not_tried)}")
     kinds = f" ({'; '.join(shown)})" if shown else ""
-    return [f"held: {tally.schedules:,} schedules of {count(tally.streams, 'stream')}{kinds}", *verdict.notes]
+    shown_by = f"held: {tally.schedules:,} schedules of {count(tally.streams, 'stream')}{kinds}"
+    return [shown_by, *self_check_lines(verdict.self_check), *verdict.notes]
 
 
 def tried(verdict: Verdict) -> str:

@@ -62,7 +62,8 @@ class Subject:
     """What is asked about: the test, the broker, what must hold. `loss`: what becomes of a message that the settings
     lose. `poison`: exceptions that mean "this message can never be handled". `epoch`: when the producer begins.
     `move`: makes what stands between `deliver` and the handler, anew for each run. `key_of`: what the broker is given
-    as the key of an event, where that is not the event's own. `one_process`: no restart costs a handler its memory."""
+    as the key of an event, where that is not the event's own. `one_process`: no restart costs a handler its memory.
+    `bug`: makes such a thing for a run under faults, and only there. `view`: what the invariants are given of a state."""
 
     body: Body
     broker: Broker
@@ -76,6 +77,8 @@ class Subject:
     move: Callable[[], Move] | None = None
     key_of: KeyOf | None = None
     one_process: bool = False
+    bug: Callable[[Script], Move] | None = None
+    view: Callable[[Any], Any] | None = None
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
     looks_at_states: bool = attrs.field(init=False)
@@ -117,7 +120,7 @@ class Subject:
         run = self._watched(script)
         if run.outcome.failure is None:
             self._must_have_states(run)
-        return run
+        return run if self.view is None else _viewed(run, self.view)
 
     def _must_have_states(self, run: Run) -> None:
         for invariant in self.invariants:
@@ -140,9 +143,14 @@ class Subject:
             forked_before=self.forked_before,
             is_async=self.is_async,
             record_states=self.looks_at_states,
-            move=None if self.move is None else self.move(),
+            move=self._move(script),
             one_process=self.one_process,
         )
+
+    def _move(self, script: Script) -> Move | None:
+        if self.bug is not None and script.faults:
+            return self.bug(script)
+        return None if self.move is None else self.move()
 
     def _watched(self, script: Script) -> Run:
         if self.limit is None and self.observer is None:
@@ -218,6 +226,12 @@ class Subject:
 def kept(run: Run) -> Run:
     """The run with a copy of its state, which later runs of the same test do not reach."""
     return attrs.evolve(run, outcome=attrs.evolve(run.outcome, state=snapshot(run.outcome.state)))
+
+
+def _viewed(run: Run, view: Callable[[Any], Any]) -> Run:
+    outcome = run.outcome
+    state = None if outcome.state is None else view(outcome.state)
+    return attrs.evolve(run, outcome=attrs.evolve(outcome, state=state, states=tuple(map(view, outcome.states))))
 
 
 class Case:

@@ -11,6 +11,7 @@ from chaoskit.search.oracle import Case, key_sequences
 from chaoskit.search.plans import Plan
 from chaoskit.search.shape import has_two_values, with_siblings
 from chaoskit.values.errors import ChaosError
+from chaoskit.values.event import Stream
 from chaoskit.values.faults import Fail, FaultKind, Lose, Overtake
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import LOSE, Raw
@@ -38,7 +39,8 @@ def note_stream(shown: Evidence, case: Case) -> None:
 
 def _moves_the_end(case: Case, whole: Outcome) -> bool:
     """Whether leaving out some event gives another final state, whatever is said of it."""
-    without = (_left(case, position) for position in _spread(len(case.model.stream)))
+    stream = case.model.stream
+    without = (_in_order(case, stream.without(position)) for position in _spread(len(stream)))
     return any(less is not None and not same(whole.state, less.state) for less in without)
 
 
@@ -62,17 +64,35 @@ def leave_out(shown: Evidence, case: Case) -> None:
 def _matters(case: Case, position: int, whole: Outcome) -> bool | None:
     """Whether what is compared is another one without this event. None where the test needs the event: that it
     fails shows nothing of its state."""
-    less = _left(case, position)
-    poison = {each.event for each in whole.refused}  # refused in any company
-    if less is None or any(each.event not in poison for each in less.refused):
+    less = _in_order(case, case.model.stream.without(position))
+    if less is None or _refuses_more(whole, less):
         return None
     return bool(case.subject.judge(whole, less))
 
 
-def _left(case: Case, position: int) -> Outcome | None:
-    """What is left in order without this event. None where the test needs it."""
+def _refuses_more(whole: Outcome, less: Outcome) -> bool:
+    poison = {each.event for each in whole.refused}  # refused in any company
+    return any(each.event not in poison for each in less.refused)
+
+
+def value_matters(case: Case) -> bool:
+    """Whether what is compared is another one where an event has the value of another event of its key."""
+    values, whole = [event.value for event in case.model.stream], case.reference()
+    for position in sorted(with_siblings(case.model.stream)):
+        key = case.model.stream[position].key
+        others = (event.value for event in case.model.stream if event.key == key)
+        other = next((value for value in others if not same(value, values[position])), None)
+        changed = case.model.stream.with_values([*values[:position], other, *values[position + 1 :]])
+        told = None if other is None else _in_order(case, changed)
+        if told is not None and not _refuses_more(whole, told) and case.subject.judge(whole, told):
+            return True
+    return False
+
+
+def _in_order(case: Case, stream: Stream) -> Outcome | None:
+    """What comes of a stream that is almost that of the case. None where the test does not take it."""
     try:
-        less = case.subject.on(case.model.stream.without(position)).in_order(strict=False).outcome
+        less = case.subject.on(stream).in_order(strict=False).outcome
     except (ChaosError, *PASS_THROUGH):
         raise
     except (Exception, Hung):  # noqa: BLE001 - the body needs that event

@@ -12,6 +12,7 @@ from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.invariant import Violation
 from chaoskit.values.outcome import Outcome
+from chaoskit.values.planted import SelfCheck
 from chaoskit.values.repair import Clash, Later, Repair
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Schedule
@@ -99,7 +100,8 @@ class Verdict:
     what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
     where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
     `damage`: what became of which events, where runs could tell. `advice` is found when `repairs` or `clashes` are
-    asked for, which runs the test again.
+    asked for, which runs the test again. `self_check`: the known bugs that the test would have noticed; None where
+    nobody has asked.
     """
 
     status: Status
@@ -126,6 +128,7 @@ class Verdict:
     memory_kept: bool | None = None
     read: tuple[str, ...] = ()
     damage: Damage | None = None
+    self_check: SelfCheck | None = None
     advice: Later = attrs.field(factory=Later, repr=False)
 
     @property
