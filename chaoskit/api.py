@@ -1,4 +1,4 @@
-"""What is called from Python: `check`, `repairs`, `run` and `replay`."""
+"""What is called from Python: `check`, `repairs`, `boundary`, `run` and `replay`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import attrs
 from chaoskit.decorator import BoundTest, ChaosOptions, bound
 from chaoskit.execution.deliver import Deliver
 from chaoskit.execution.limit import LIMIT, limited
+from chaoskit.order.boundary import boundary_of
 from chaoskit.repair.recipes import storage_of
 from chaoskit.repair.repairs import advice_on
 from chaoskit.repro.location import outside
@@ -24,6 +25,7 @@ from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed
 from chaoskit.search.question import Question, SearchSettings, question
 from chaoskit.search.verdicts import run_one
+from chaoskit.values.boundary import Boundary
 from chaoskit.values.epoch import checked_epoch, epoch_of
 from chaoskit.values.errors import ReproError, UsageError
 from chaoskit.values.faults import FaultKind
@@ -119,6 +121,36 @@ def repairs(
         test, events, broker, faults=faults, without=without, invariants=invariants, schedules=schedules, seed=seed,
         across_keys=across_keys, loss=loss, poison=poison, limit=limit, epoch=epoch,
     ).repairs  # fmt: skip
+
+
+def boundary(
+    test: Test,
+    events: Any,
+    broker: Broker | None = None,
+    *,
+    invariants: Iterable[Invariant] | None = None,
+    schedules: int = 1000,
+    seed: int | None = None,
+    poison: Iterable[type[Exception]] | None = None,
+    limit: float | None = LIMIT,
+    epoch: float | None = None,
+) -> Boundary:
+    """What has to stay in order for `test`: the finest key by which its messages can be partitioned.
+
+    Tried are the key of the events as it is, each field of their values, nested ones with a path such as
+    "value.account", pairs of these, one key for all, and no order. With each, up to `schedules` orders of the drawn
+    streams are handled that keep the order within a key and no other; every message comes once, and what `broker` can
+    do besides is no part of this question. The other arguments are as `check` takes them.
+
+    Raises UsageError where the test fails in order already, or no stream has two events.
+    """
+    if seed is None:
+        seed = fresh_seed()
+    with bound(test) as given, limited(_seconds(limit)) as armed:
+        subject = given.subject(broker=broker, invariants=invariants, poison=poison, limit=armed)
+        subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
+        found = boundary_of(question(subject, events, SearchSettings(schedules=schedules, seed=seed)))
+    return attrs.evolve(found, test=given.name)
 
 
 def run(

@@ -17,6 +17,7 @@ from chaoskit.execution.event_loop import leaves_no_task, own_loop
 from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
 from chaoskit.execution.script import RunObserver
+from chaoskit.order.boundary import boundary_of
 from chaoskit.repair.recipes import storage_of
 from chaoskit.repair.repairs import advice_on
 from chaoskit.runner import Runner, SearchOptions, current
@@ -279,9 +280,21 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
                 verdict = attrs.evolve(investigate(asked), seed=seed)
             advice = advice_on(asked, verdict, storage_of(wrapper)) if runner.advises else None
             verdict = attrs.evolve(verdict, advice=Later(_too_late, advice))
+            if runner.bounds:
+                verdict = _with_boundary(asked, verdict)
         if verdict.status == "violated":
             _show_output(subject, verdict)
     return attrs.evolve(verdict, test=runner.test or name_of(wrapper))
+
+
+def _with_boundary(asked: Question, verdict: Verdict) -> Verdict:
+    """The verdict, and what has to stay in order, or why that cannot be said."""
+    if verdict.status == "violated" and verdict.scenario is not None and not verdict.scenario.faults:
+        return verdict  # it fails in order, so that no order is right
+    try:
+        return attrs.evolve(verdict, boundary=boundary_of(asked))
+    except UsageError as error:
+        return attrs.evolve(verdict, notes=(*verdict.notes, f"what has to stay in order is not known: {error}"))
 
 
 def _too_late() -> NoReturn:

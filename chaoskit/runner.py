@@ -63,6 +63,10 @@ class Runner(Protocol):
     def advises(self) -> bool:
         """Which move repairs a failure is tried, too."""
 
+    @property
+    def bounds(self) -> bool:
+        """What has to stay in order is asked, too."""
+
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """The seed, and whether somebody chose it. `decorated`: the argument of Hypothesis' @seed."""
 
@@ -92,7 +96,7 @@ class PlainRunner:
     test: str | None = None
     limit: Limit | None = None
     observer: RunObserver | None = None
-    advises = False
+    advises = bounds = False
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         return (fresh_seed(), False) if decorated is None else (as_seed(decorated), True)

@@ -51,6 +51,12 @@ def _add_search_options(group: pytest.OptionGroup) -> None:
         "the gap in seq closes, one key for all. Each is put around the handler and searched again",
     )
     group.addoption(
+        "--chaos-boundary",
+        action="store_true",
+        help="for each chaos test, find what has to stay in order: the finest key (as it is, a field of the value, two "
+        "fields, one for all) under which every order that it permits gives the in-order result",
+    )
+    group.addoption(
         "--chaos-seed",
         metavar="SEED",
         help="seed of every chaos test, mixed with its node id; the same seed, the same result",

@@ -65,6 +65,7 @@ class PytestRunner:
         self._schedules: int | None = item.config.getoption("chaos_schedules")
         given = item.config.getoption("chaos_time")
         self.advises: bool = item.config.getoption("chaos_repair")
+        self.bounds: bool = item.config.getoption("chaos_boundary")
         self._budget = None if given is None else seconds(given)
         self.limit = limit_of(item.config)
         self._evidence = Evidence()

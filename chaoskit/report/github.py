@@ -65,7 +65,8 @@ def entry_of(verdict: Verdict, *, replay: str | None = None) -> ReportEntry:
         tuple(f"{number}. {sentence}." for number, sentence in enumerate(found.sentences, start=1))
         + tuple(f"{line}." for line in found.besides)
         + ((found.label,) if found.label else ())
-        + tuple(repair_lines(verdict)),
+        + tuple(repair_lines(verdict))
+        + found.boundary,
         replay or "",
     )
 

@@ -173,6 +173,9 @@ def _violated(found: Summary, replay: str | None) -> list[Section]:
         sections.append(Section("remedies", "What rules it out", _remedies(found)))
     if found.repairs or found.clashes:
         sections.append(Section("repairs", "What repairs it", "\n".join(_repairs(found))))
+    if found.boundary:
+        lines = [f"{line[0].upper()}{line[1:]}." for line in found.boundary]
+        sections.append(Section("boundary", "What has to stay in order", _paragraphs(lines)))
     if replay:
         body = f'<pre class="command" tabindex="0"><code>{_text(replay)}</code></pre>'
         sections.append(Section("replay", "Replay", body))

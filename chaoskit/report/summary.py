@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from chaoskit.brokers.wording import IDEMPOTENT, brought_back, names_of, place_of
+from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
 from chaoskit.report.symptom import Has, advice_on, symptom
 from chaoskit.report.timeline import Grid, grid
@@ -61,7 +62,8 @@ class Summary:
     what rules each out; `advice` is for the handler, by what its state has. `beside` has the states
     after each step, where there are any. `read`: the fields of values in the order in which the handler reads them
     first. `damage`: what became of which events. `repairs`: the moves that were tried, the one to make first, and
-    `no_repair` where none holds; `clashes`: the events that do not commute."""
+    `no_repair` where none holds; `clashes`: the events that do not commute.
+    `boundary`: what has to stay in order, where that was asked."""
 
     headline: str
     size: str
@@ -81,6 +83,7 @@ class Summary:
     repairs: tuple[RepairText, ...]
     no_repair: str
     clashes: tuple[str, ...]
+    boundary: tuple[str, ...]
 
 
 def summary_of(verdict: Verdict) -> Summary:
@@ -113,6 +116,7 @@ def summary_of(verdict: Verdict) -> Summary:
         repairs=repair_texts(verdict),
         no_repair=no_repair(verdict),
         clashes=clash_texts(verdict),
+        boundary=tuple(boundary_lines(verdict.boundary)),
     )
 
 
@@ -243,7 +247,8 @@ def held_lines(verdict: Verdict) -> list[str]:
     if tally.not_tried:
         shown.append(f"never came about: {', '.join(tally.not_tried)}")
     kinds = f" ({'; '.join(shown)})" if shown else ""
-    return [f"held: {tally.schedules:,} schedules of {count(tally.streams, 'stream')}{kinds}", *verdict.notes]
+    held = f"held: {tally.schedules:,} schedules of {count(tally.streams, 'stream')}{kinds}"
+    return [held, *boundary_lines(verdict.boundary), *verdict.notes]
 
 
 def tried(verdict: Verdict) -> str:

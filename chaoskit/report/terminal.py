@@ -106,6 +106,9 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
     for _, advice in found.advice:
         yield _indented(f"In the handler: {advice}.")
     yield from _repairs(found)
+    if found.boundary:
+        yield _heading("What has to stay in order")
+        yield from (_indented(f"{line[0].upper()}{line[1:]}.") for line in found.boundary)
     if replay:
         yield _heading("Replay")
         yield _uncut(replay, style="bold cyan")

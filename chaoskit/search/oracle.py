@@ -15,7 +15,6 @@ from chaoskit.execution.execute import execute
 from chaoskit.execution.failures import ProcessEnded
 from chaoskit.execution.limit import Hung, Limit
 from chaoskit.execution.script import Mailbox, Move, Run, RunObserver, Script
-from chaoskit.search.rekeyed import KeyOf, Rekeyed, rekeyed
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Stream
@@ -26,6 +25,8 @@ from chaoskit.values.scenario import Broker, Model
 from chaoskit.values.schedule import DELIVER, Raw
 from chaoskit.values.state import snapshot
 from chaoskit.values.verdict import Label, Loss
+
+ModelOf = Callable[[Broker, Stream], Model]
 
 MOST_ORDERS = 1000
 """Fault-free orders that are run to decide a label."""
@@ -61,8 +62,9 @@ def poisons(given: Any) -> tuple[type[Exception], ...]:
 class Subject:
     """What is asked about: the test, the broker, what must hold. `loss`: what becomes of a message that the settings
     lose. `poison`: exceptions that mean "this message can never be handled". `epoch`: when the producer begins.
-    `move`: makes what stands between `deliver` and the handler, anew for each run. `key_of`: what the broker is given
-    as the key of an event, where that is not the event's own. `one_process`: no restart costs a handler its memory."""
+    `move`: makes what stands between `deliver` and the handler, anew for each run. `model_of`: makes the model of a
+    stream where that is not the broker's own, as under other keys. `one_process`: no restart costs a handler its
+    memory."""
 
     body: Body
     broker: Broker
@@ -74,7 +76,7 @@ class Subject:
     poison: tuple[type[Exception], ...] = ()
     epoch: float = EPOCH
     move: Callable[[], Move] | None = None
-    key_of: KeyOf | None = None
+    model_of: ModelOf | None = None
     one_process: bool = False
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
@@ -109,9 +111,7 @@ class Subject:
 
     def model(self, stream: Stream) -> Model:
         """The stream in this broker."""
-        if self.key_of is None:
-            return self.broker.model(stream)
-        return Rekeyed(self.broker.model(rekeyed(stream, self.key_of)), stream)
+        return self.broker.model(stream) if self.model_of is None else self.model_of(self.broker, stream)
 
     def execute(self, script: Script) -> Run:
         run = self._watched(script)
@@ -328,9 +328,9 @@ class Case:
         lanes = self.model.lanes()
         if self.explained_by_order(run, self.likely_orders(run)):
             return "across keys"
-        if _count_orders(lanes) > MOST_ORDERS:
+        if count_orders(lanes) > MOST_ORDERS:
             return "not decided"
-        return "across keys" if any(self._gives(order, run) for order in _orders(lanes)) else "within"
+        return "across keys" if any(self._gives(order, run) for order in orders_of(lanes)) else "within"
 
 
 def _lanes_in_order(lanes: Sequence[Sequence[int]], times: dict[int, int]) -> list[int]:
@@ -341,7 +341,7 @@ def _lanes_in_order(lanes: Sequence[Sequence[int]], times: dict[int, int]) -> li
     return [next(following[lane]) for _, lane in places]
 
 
-def _count_orders(lanes: Sequence[Sequence[int]]) -> int:
+def count_orders(lanes: Sequence[Sequence[int]]) -> int:
     count, total = 1, 0
     for lane in lanes:
         total += len(lane)
@@ -349,7 +349,7 @@ def _count_orders(lanes: Sequence[Sequence[int]]) -> int:
     return count
 
 
-def _orders(lanes: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+def orders_of(lanes: Sequence[Sequence[int]]) -> Iterator[list[int]]:
     """Every interleaving of the lanes."""
     if not any(lanes):
         yield []
@@ -357,7 +357,7 @@ def _orders(lanes: Sequence[Sequence[int]]) -> Iterator[list[int]]:
     for number, lane in enumerate(lanes):
         if lane:
             rest = [*lanes[:number], lane[1:], *lanes[number + 1 :]]
-            for order in _orders(rest):
+            for order in orders_of(rest):
                 yield [lane[0], *order]
 
 

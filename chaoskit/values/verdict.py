@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
+from chaoskit.values.boundary import Boundary
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.invariant import Violation
@@ -98,7 +99,8 @@ class Verdict:
     schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now. `loss` is
     what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
     where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
-    `damage`: what became of which events, where runs could tell. `advice` is found when `repairs` or `clashes` are
+    `damage`: what became of which events, where runs could tell. `boundary`: what has to stay in order,
+    where that was asked, too. `advice` is found when `repairs` or `clashes` are
     asked for, which runs the test again.
     """
 
@@ -126,6 +128,7 @@ class Verdict:
     memory_kept: bool | None = None
     read: tuple[str, ...] = ()
     damage: Damage | None = None
+    boundary: Boundary | None = None
     advice: Later = attrs.field(factory=Later, repr=False)
 
     @property

@@ -1,4 +1,5 @@
-"""`--chaos-repair`: the report of a failure says which move repairs it, run around the user's own handler."""
+"""`--chaos-repair` says which move repairs a failure, run around the user's own handler; `--chaos-boundary` what has to
+stay in order."""
 
 from __future__ import annotations
 
@@ -94,3 +95,22 @@ def test_a_saved_failure_is_asked_as_well(project: Project) -> None:
     assert "nothing was searched" in again.out
     assert "Remember message ids: repairs this delivery" in " ".join(again.out.split())
     assert "What repairs it" not in project.pytest("-k", "points").out
+
+
+def test_a_run_says_what_has_to_stay_in_order(project: Project) -> None:
+    """Of what passes in its line, of what fails in its report, and in the JSON lines of both."""
+    ran = project.pytest("--chaos-boundary", "--chaos-seed=1", "--chaos-report=ordered", "--chaos-repros=none")
+    assert "needs no order: it holds in all" in ran.said_of()["test_wallets.py::test_right"]
+    profile = ran.out[ran.out.index("test_profile does not") :]
+    section = " ".join(profile[profile.index("What has to stay in order") : profile.index("Replay\n")].split())
+    assert "Needs order for each key: with no other it holds in all" in section
+    assert "Order for each key and value is not enough" in section
+    lines, page = told(project.root / "ordered", "profile")
+    (boundary,) = (line for line in lines if line["type"] == "boundary")
+    assert boundary["finest"] == ["key"]
+    candidates = [line for line in lines if line["type"] == "candidate"]
+    assert [line["fields"] for line in candidates if line["status"] == "violated"]
+    assert "What has to stay in order" in page
+    (right,) = (project.root / "ordered").glob("*right*.jsonl")
+    assert '"needs_order": false' in right.read_text()
+    ran.assert_quiet_about_us()
