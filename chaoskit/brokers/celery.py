@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import at_least, boolean, one_of, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.impossible import Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, PUBLISHED_AGAIN, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -19,6 +19,8 @@ from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.schedule import Raw
+
+_ACKS_EARLY = f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}"
 
 WORDS = Words(
     lane="worker",
@@ -34,7 +36,7 @@ WORDS = Words(
         ),
         faults.Redeliver: Wording(
             "{event} was not acknowledged within visibility_timeout and was restored to the queue: it ran again{after}",
-            f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}",
+            _ACKS_EARLY,
         ),
         faults.DeadLetter: Wording(
             "{event} failed before it had any effect and called retry(countdown=…); its successors went on{back}",
@@ -45,9 +47,7 @@ WORDS = Words(
             "one worker with concurrency 1 (concurrency=1), where only a failed attempt is overtaken, or "
             "a queue and a worker for what depends on each other",
         ),
-        faults.BatchSwap: Wording(
-            "publishing {at} failed at first, and the retry arrived after {over}", "a single publisher that waits"
-        ),
+        faults.BatchSwap: Wording(PUBLISHED_AGAIN, "a single publisher that waits"),
         faults.Resend: Wording(
             "publishing {at} was retried although it had arrived: a second message with the same task id",
             f"no setting: apply_async(retry=True) is the default. {IDEMPOTENT}",
@@ -81,7 +81,7 @@ AMQP: dict[FaultKind, Wording] = {
     faults.Duplicate: Wording("{event} was requeued and ran again before anything newer", f"no setting. {IDEMPOTENT}"),
     faults.Redeliver: Wording(
         "worker {consumer} lost its connection before {event} was acknowledged: {again} came again{after}",
-        f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}",
+        _ACKS_EARLY,
     ),
     faults.Zombie: Wording(
         "worker {old} lost its connection, or held a task longer than RabbitMQ's consumer_timeout (30 minutes), and "

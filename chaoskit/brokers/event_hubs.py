@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
-from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SENT_TOGETHER, Wording, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_lookup3
@@ -39,10 +39,7 @@ WORDS = Words(
             "a handler that stops at an event it cannot handle (dead_letters=False)"
         ),
         faults.Rehash: DEFAULT[faults.Rehash].unless("a partition count that never changes (partitions_added=False)"),
-        faults.BatchSwap: Wording(
-            "sending {at} failed at first, and the retry landed behind {over}, sent at the same time",
-            "awaiting each send before the next of the key (outstanding_sends=1)",
-        ),
+        faults.BatchSwap: Wording(SENT_TOGETHER, "awaiting each send before the next of the key (outstanding_sends=1)"),
         faults.Resend: Wording(
             "the producer got no answer for {at} and sent it again: {record} is another event in the hub",
             f"no setting: Event Hubs does not deduplicate. {IDEMPOTENT}",

@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, PUBLISHED_AGAIN, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -44,7 +44,7 @@ PLAIN = Words(
             "ordering keys (ordering=True) with one key for what depends on each other",
         ),
         faults.BatchSwap: Wording(
-            "publishing {at} failed at first, and the retry arrived after {over}",
+            PUBLISHED_AGAIN,
             "ordering keys, and resume_publish only after the failed message was published again",
         ),
         faults.Resend: Wording(

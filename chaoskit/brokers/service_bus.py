@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
-from chaoskit.brokers.wording import IDEMPOTENT, SLOW, Wording, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, SENT_TOGETHER, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -17,6 +17,10 @@ from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+
+_NOT_SENT_AGAIN = (
+    "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)"
+)
 
 PLAIN = Words(
     lane="receiver",
@@ -35,14 +39,14 @@ PLAIN = Words(
         ),
         faults.DeadLetter: Wording(
             "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue{back}",
-            "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
+            _NOT_SENT_AGAIN,
         ),
         faults.Overtake: Wording(
             SLOW,
             "sessions (sessions=True), with one session for what depends on each other",
         ),
         faults.BatchSwap: Wording(
-            "sending {at} failed at first, and the retry landed behind {over}, sent at the same time",
+            SENT_TOGETHER,
             "awaiting each send before the next (concurrent_sends=1), or a transaction",
         ),
         faults.Resend: Wording(
@@ -73,7 +77,7 @@ SESSIONS = PLAIN.but(
         faults.DeadLetter: Wording(
             "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue; its "
             "session went on{back}",
-            "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
+            _NOT_SENT_AGAIN,
         ),
     },
     lanes="key",

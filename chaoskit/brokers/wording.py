@@ -106,6 +106,9 @@ class Words:
 
 SLOW = "{lane} {consumer} was slow with {event}: others finished {over} first"
 """An Overtake among consumers that compete."""
+SENT_TOGETHER = "sending {at} failed at first, and the retry landed behind {over}, sent at the same time"
+PUBLISHED_AGAIN = "publishing {at} failed at first, and the retry arrived after {over}"
+"""A BatchSwap of a producer that does not wait for one message before the next."""
 
 DEFAULT: Mapping[FaultKind, Wording] = {
     Fail: NOTHING_PASSES,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chaoskit.pytest.session import ItemRunner
 
 _RUNNER: pytest.StashKey[ItemRunner] = pytest.StashKey()
-LOG = 120
+LOG = 120  # as in `report.terminal`, which a run without a chaos test does not import
 """Columns where there is no terminal to ask."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaoskit.traces.queue.order import may_leave, may_vanish, return_to_queue
-from chaoskit.traces.queue.state import QueueState, refuse
+from chaoskit.traces.queue.state import BACK_BEFORE_LATER, QueueState, refuse
 from chaoskit.traces.tokens import Receive
 
 
@@ -31,7 +31,7 @@ def _check_was_lost(state: QueueState, earlier: int, at: int) -> None:
 
 def _check_not_due(state: QueueState, earlier: int, at: int) -> None:
     if not state.messages[earlier].sure:
-        state.settle(earlier, "it would have come back before a later one if it had been unsettled")
+        state.settle(earlier, BACK_BEFORE_LATER)
     elif may_leave(state, earlier):
         state.leave(earlier)
     else:

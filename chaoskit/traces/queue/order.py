@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaoskit.traces.queue.capacity import add_span_unseen, check_room, may_be_elsewhere
-from chaoskit.traces.queue.state import HANDED, MessageState, QueueState, refuse
+from chaoskit.traces.queue.state import BACK_BEFORE_LATER, HANDED, MessageState, QueueState, refuse
 
 SERVED_FIRST = frozenset({"place", "front", "head"})
 
@@ -87,7 +87,7 @@ def _check_ahead(state: QueueState, other: int, at: int, consumer: str) -> None:
     if may_be_elsewhere(state, other, consumer):
         state.change(other, not_by=its.not_by | {consumer})
     elif not its.sure:
-        state.settle(other, "it would have come back before a later one if it had been unsettled")
+        state.settle(other, BACK_BEFORE_LATER)
     else:
         how = "to their old place" if state.rules.returns == "place" else "to the front, in the order of their returns"
         refuse(f"messages come back {how}: {state.name(other)} is before {state.name(at)}")

@@ -37,6 +37,9 @@ ANYBODY = "?"
 """In `stale`: some consumer that the trace did not show at the hand-over."""
 
 HANDED: frozenset[Phase] = frozenset({"away", "out", "lost", "back", "done", "gone"})
+BACK_BEFORE_LATER = "it would have come back before a later one if it had been unsettled"
+"""Why a message is taken to be settled, where those of a queue come back in order."""
+
 FILLED = 50
 """Messages filled in between two labels; one is enough to find the gap."""
 
