@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from chaoskit.execution.failures import EndedInOrder, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import PLAIN, remembers, takes_nothing, why_not_done
 from chaoskit.execution.limit import Hung
-from chaoskit.execution.script import PASS_THROUGH, Calls, Delivered, Handler, Run, Script
+from chaoskit.execution.moved import moved
+from chaoskit.execution.script import PASS_THROUGH, Calls, Delivered, Handler, Move, Run, Script
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import EventId
 from chaoskit.values.outcome import Outcome, Raised
@@ -44,8 +45,17 @@ class Deliver:
     _refusals: Sequence[int] = ()
     _at = 0
 
-    def __init__(self, script: Script, is_async: bool, record_states: bool) -> None:
+    def __init__(
+        self,
+        script: Script,
+        is_async: bool,
+        record_states: bool,
+        move: Move | None = None,
+        one_process: bool = False,
+    ) -> None:
         self._script = script
+        self._move = move
+        self._one_process = one_process
         self._is_async = is_async
         self._record_states = record_states
         self._steps = script.steps
@@ -70,6 +80,8 @@ class Deliver:
         self._memory_kept = spawn is None
         self._handler = handler
         self._state = state
+        if self._move is not None and handler is not None:
+            handler = moved(handler, self._move, is_async=self._is_async)
         if self._is_async:
             self._unawaited = self._drive_async(self._calls(handler, spawn))
             return self._unawaited
@@ -143,7 +155,7 @@ class Deliver:
     ) -> Calls:
         """The calls that the schedule asks for, from step `number` on, which was refused already if `error` is given.
         Where a refusal is new, or one that was recorded does not come, the model itself goes on."""
-        script, message = self._script, self._script.mailbox.message
+        script, message, one = self._script, self._script.mailbox.message, self._one_process
         steps, expected = script.steps, script.refusals
         handlers: dict[int, Handler] = {}
         refused: list[int] = []
@@ -156,16 +168,17 @@ class Deliver:
             self._at, self._steps = number, steps
             if step[0] == DELIVER:
                 if error is None:
-                    called = handlers.get(step[1]) or handler
+                    process = 0 if one else step[1]
+                    called = handlers.get(process) or handler
                     if called is None:
-                        called = handlers[step[1]] = self._spawned(spawn)
+                        called = handlers[process] = self._spawned(spawn)
                     error = yield called, message(step)
                 if error is not None:
                     self._refuse(step[2], error)
                     refused.append(number)
                 if self._record_states and self._state is not None:
                     self._states.append(snapshot(self._state()))
-            elif step[0] == RESTART:
+            elif step[0] == RESTART and not one:
                 handlers.pop(step[1], None)
             if later is not None:
                 steps = later.after(steps, number, error is not None)
@@ -183,6 +196,8 @@ class Deliver:
         made: Any = spawn() if spawn is not None else None
         if not callable(made):
             self._misused(f"spawn gave {made!r}, not a handler")
+        if self._move is not None:
+            return moved(made, self._move, is_async=self._is_async)
         return made  # type: ignore[no-any-return]
 
     def _refuse(self, position: int, error: Exception) -> None:

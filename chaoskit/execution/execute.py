@@ -6,18 +6,26 @@ from chaoskit.execution import forks
 from chaoskit.execution.deliver import Body, Deliver
 from chaoskit.execution.failures import HungInOrder
 from chaoskit.execution.limit import Hung
-from chaoskit.execution.script import PASS_THROUGH, Run, Script
+from chaoskit.execution.script import PASS_THROUGH, Move, Run, Script
 from chaoskit.values.errors import ChaosError, UsageError
 
 
 def execute(
-    body: Body, script: Script, *, forked_before: int, is_async: bool = False, record_states: bool = False
+    body: Body,
+    script: Script,
+    *,
+    forked_before: int,
+    is_async: bool = False,
+    record_states: bool = False,
+    move: Move | None = None,
+    one_process: bool = False,
 ) -> Run:
     """Run the test once. What its body raises after the deliveries is part of the outcome, except in order.
 
     `forked_before`: how many children this process had made (`forks.made()`) before the first run of this test.
+    `move` stands between `deliver` and the handler. `one_process`: one handler that `spawn` makes serves them all.
     """
-    deliver, generation = Deliver(script, is_async, record_states), forks.generation()
+    deliver, generation = Deliver(script, is_async, record_states, move, one_process), forks.generation()
     try:
         run = _executed(body, script, deliver)
     except Hung as hung:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Protocol
 from unittest import SkipTest
 
@@ -18,6 +18,10 @@ from chaoskit.values.scenario import Model, Steps
 from chaoskit.values.schedule import DELIVER, Raw
 
 Handler = Callable[[Message], Any]
+
+Move = Callable[[Message], Iterator[Message]]
+"""What stands between a queue and a handler: for each message that comes, those that the handler is given now. What
+stands behind a `yield` is run when the handler has taken that message, and is not where it raised."""
 
 Calls = Generator[tuple[Handler, Message], Exception | None, None]
 """The calls of a run: send the exception that a handler raised, or None."""

@@ -47,7 +47,7 @@ def shrinker_for(
     """One that keeps to what `events` allows."""
     parts = _parts(events)
     return Shrinker(
-        subject.broker,
+        subject.model,
         kinds,
         lambda stream, faults: _quietly(fails, stream, faults),
         parts.allows if parts else lambda stream: True,

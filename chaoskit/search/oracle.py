@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 import attrs
@@ -14,7 +14,8 @@ from chaoskit.execution.deliver import Body
 from chaoskit.execution.execute import execute
 from chaoskit.execution.failures import ProcessEnded
 from chaoskit.execution.limit import Hung, Limit
-from chaoskit.execution.script import Mailbox, Run, RunObserver, Script
+from chaoskit.execution.script import Mailbox, Move, Run, RunObserver, Script
+from chaoskit.search.rekeyed import KeyOf, Rekeyed, rekeyed
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Stream
@@ -59,7 +60,9 @@ def poisons(given: Any) -> tuple[type[Exception], ...]:
 @attrs.frozen
 class Subject:
     """What is asked about: the test, the broker, what must hold. `loss`: what becomes of a message that the settings
-    lose. `poison`: exceptions that mean "this message can never be handled". `epoch`: when the producer begins."""
+    lose. `poison`: exceptions that mean "this message can never be handled". `epoch`: when the producer begins.
+    `move`: makes what stands between `deliver` and the handler, anew for each run. `key_of`: what the broker is given
+    as the key of an event, where that is not the event's own. `one_process`: no restart costs a handler its memory."""
 
     body: Body
     broker: Broker
@@ -70,6 +73,9 @@ class Subject:
     loss: Loss = attrs.field(default="left out", validator=_known_loss)
     poison: tuple[type[Exception], ...] = ()
     epoch: float = EPOCH
+    move: Callable[[], Move] | None = None
+    key_of: KeyOf | None = None
+    one_process: bool = False
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
     needs_states: bool = attrs.field(init=False)
@@ -99,7 +105,13 @@ class Subject:
         return {Lose, Fail} if self.broker.drops() else {Lose}
 
     def on(self, stream: Stream) -> Case:
-        return Case(self, self.broker.model(stream))
+        return Case(self, self.model(stream))
+
+    def model(self, stream: Stream) -> Model:
+        """The stream in this broker."""
+        if self.key_of is None:
+            return self.broker.model(stream)
+        return Rekeyed(self.broker.model(rekeyed(stream, self.key_of)), stream)
 
     def execute(self, script: Script) -> Run:
         run = self._watched(script)
@@ -121,6 +133,8 @@ class Subject:
             forked_before=self.forked_before,
             is_async=self.is_async,
             record_states=self.needs_states,
+            move=None if self.move is None else self.move(),
+            one_process=self.one_process,
         )
 
     def _watched(self, script: Script) -> Run:

@@ -17,7 +17,7 @@ import attrs
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.values.event import EventId, Stream
 from chaoskit.values.faults import KINDS, Fail, Fault, FaultKind, Overtake
-from chaoskit.values.scenario import Broker, Model
+from chaoskit.values.scenario import Model
 from chaoskit.values.schedule import DELIVER, RESTART, TAKE_OVER
 
 Fails = Callable[[Stream, Plan], bool]
@@ -47,7 +47,7 @@ class Shrinker:
     `free_values`: the values of a stream do not depend on each other, so that one may stand for another, and those of
     `more_values`, too. `in_order`: it fails without any fault, and only events can be less."""
 
-    broker: Broker
+    model: Callable[[Stream], Model]
     kinds: Sequence[FaultKind]
     fails: Fails
     valid: Callable[[Stream], bool]
@@ -155,7 +155,7 @@ class Shrinker:
     def _less(self, stream: Stream, faults: Plan) -> Plan:
         """Lower each parameter to the mildest that still fails."""
         positions = {id_: i for i, id_ in enumerate(stream.ids)}
-        model = self.broker.model(stream)
+        model = self.model(stream)
         for number in range(len(faults)):
             fields = [field.name for field in attrs.fields(type(faults[number]))][1:]
             for place, name in enumerate(fields):
@@ -180,7 +180,7 @@ class Shrinker:
         Milder is what has fewer deliveries, then fewer copies, then fewer restarts, then the kinds that are.
         """
         self._known.clear()
-        budget, toll = self.tried + ALIKE, _Toll(self.broker.model(stream))
+        budget, toll = self.tried + ALIKE, _Toll(self.model(stream))
         while True:
             others = sorted(self._substitutes(stream, faults), key=toll.of)
             milder = others[: bisect_left(others, toll.of(faults), key=toll.of)]
@@ -197,7 +197,7 @@ class Shrinker:
 
     def _substitutes(self, stream: Stream, faults: Plan) -> Iterator[Plan]:
         """The plans in which another fault stands for one of these; of two, the mildest in the place of both, too."""
-        plans = Plans(self.broker.model(stream), self.kinds, 0)
+        plans = Plans(self.model(stream), self.kinds, 0)
         singles = list(_plans(plans, stream, self.kinds, 1))
         if len(faults) == 2:
             yield from _plans(plans, stream, self.kinds, 2, most=2)
@@ -225,7 +225,7 @@ class Shrinker:
             for count in self._counts(size < len(stream), faults):
                 for positions in itertools.combinations(range(len(stream)), size):
                     smaller = stream.keep(positions)
-                    for plan in _plans(Plans(self.broker.model(smaller), kinds, 0), smaller, kinds, count):
+                    for plan in _plans(Plans(self.model(smaller), kinds, 0), smaller, kinds, count):
                         yield smaller, plan
 
     def _with_other_values(self, stream: Stream, faults: Plan, values: list[object]) -> Iterator[tuple[Stream, Plan]]:
@@ -237,7 +237,7 @@ class Shrinker:
             values = [*values, *self.more_values()]
         for size in range(max(1, self.min_size), len(stream))[: -FEWER - 1 : -1]:
             for smaller in _with_other_values(stream, size, values):
-                plans = Plans(self.broker.model(smaller), kinds, 0)
+                plans = Plans(self.model(smaller), kinds, 0)
                 for plan in _plans(plans, smaller, kinds, 0 if self.in_order else 1):
                     yield smaller, plan
 

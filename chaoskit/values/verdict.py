@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
-from chaoskit.values.event import Event
+from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.invariant import Violation
 from chaoskit.values.outcome import Outcome
@@ -59,6 +59,31 @@ class States:
     initial: Any = None
 
 
+DamageKind = Literal[
+    "applied twice",
+    "not applied",
+    "applied in the wrong order",
+    "applied to a stale state",
+    "half applied",
+    "depends on another key",
+    "depends on the process's memory",
+    "lost by the settings",
+]
+
+
+@attrs.frozen
+class Damage:
+    """What became of the `events`, as runs have shown: other deliveries that give the same state, or mend it.
+
+    `step` is the number of the delivery, counted from 1, after which the states first part, and `place` the first field
+    in which they do; None and empty where the states along the way are not known."""
+
+    kind: DamageKind
+    events: tuple[EventId, ...] = ()
+    step: int | None = None
+    place: str = ""
+
+
 @attrs.frozen(eq=False)
 class Verdict:
     """The result of `check`, `run` and `replay`.
@@ -72,6 +97,7 @@ class Verdict:
     schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now. `loss` is
     what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
     where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
+    `damage`: what became of which events, where runs could tell.
     """
 
     status: Status
@@ -97,6 +123,7 @@ class Verdict:
     loss: Loss = "left out"
     memory_kept: bool | None = None
     read: tuple[str, ...] = ()
+    damage: Damage | None = None
 
     def save(self, directory: str | Path = ".chaoskit") -> Path:
         """Write the repro file into `directory` (made if it is not there) and give its path.
