@@ -82,6 +82,7 @@ def _check_ahead(state: QueueState, other: int, at: int, consumer: str) -> None:
     its = state.messages[other]
     if its.phase != "back" or _return_order(state, other) >= _return_order(state, at):
         return
+    # It may be acknowledged, or with somebody else in its old place: nothing follows for it.
     if not its.sure and state.rules.returns == "place" and may_be_elsewhere(state, other, consumer):
         return
     if may_be_elsewhere(state, other, consumer):
@@ -98,6 +99,7 @@ def _return_order(state: QueueState, at: int) -> tuple[int, int]:
     its = state.messages[at]
     if state.rules.returns == "place":
         return state.place(at)
+    # What comes back only now, by this delivery, is the last of the returns.
     return (int(its.behind), its.turn) if its.phase == "back" else (0, state.turn + 1)
 
 
