@@ -197,6 +197,7 @@ class Celery(Settings):
             settled="may_return" if self.transport == "sqs" else "final",
             settles="at_hand_over" if self._early and not self._waits_long else "after_run",
             settles_setting="acks_late=False",
+            # acks_on_failure_or_timeout is set by default.
             failure_settles=True,
             late_ack=_LATE_ACK[self.transport],
             dead="any" if self.retries else "never",
@@ -204,6 +205,7 @@ class Celery(Settings):
             loses=self.loses or None,
             send_window=None,
             lease=None if self.transport == "amqp" else self.visibility_timeout,
+            # A worker prefetches for all its processes, and hands a task to whichever is free.
             one_at_a_time=False,
         )
 
@@ -224,6 +226,7 @@ class Celery(Settings):
             hint = "{} makes it possible" + (waits if self.transport == "redis" else "")
             never = Impossible("a task is acknowledged before it runs", {"acks_late": True}, hint)
             no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)
+        # The task is unacknowledged while it waits, whatever acks_late says.
         if self._waits_long:
             no.pop(faults.Zombie, None)
         return no
@@ -231,9 +234,10 @@ class Celery(Settings):
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(
             self.concurrency,
+            # A list of Redis and a queue of RabbitMQ hand out in order, a standard queue of SQS does not.
             in_order=self.transport != "sqs",
             refused="renewed" if self.retries else "lost",
-            max_attempts=4,
+            max_attempts=4,  # max_retries is 3
             gives_up="dead" if self.retries else "lost",
         )
         fields = _from_sqs if self.transport == "sqs" else _task

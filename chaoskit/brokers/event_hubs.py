@@ -121,7 +121,7 @@ class EventHubs(Settings):
             reads=CursorMachine,
             max_attempts=10 if self.dead_letters else None,
             commit_every=self.checkpoint_every,
-            max_poll_records=300,
+            max_poll_records=300,  # what the SDKs prefetch of a partition by default
             poll_word="what it had read",
             start_at_latest=self.start_at_latest,
             dead_letters=self.dead_letters,

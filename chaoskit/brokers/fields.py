@@ -51,6 +51,7 @@ def one_of(words: Sequence[str], text: str) -> Any:
 
 def at_least(least: int) -> Validator:
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        # By the exact type: True is an int, too.
         if type(value) is not int or value < least:
             raise UsageError(f"{_as_given(instance, attribute, value)}: a whole number, {least} or more, is needed")
 

@@ -163,6 +163,7 @@ class Debezium(Settings):
 
     def rules(self) -> LogRules:
         return LogRules(
+            # With a slot that is made anew any changes may be missing, and nothing tells which.
             writes=capture((lambda row, before: True) if self.slot_lost else None),
             order_hint="slot_lost=True",
             reads=CursorMachine,
@@ -260,6 +261,7 @@ class Outbox(Settings):
 
     def _writes(self) -> Writes:
         skips = _became_visible_late if self.cursor == "id" and self.open_transactions > 1 else None
+        # Two that do not exclude each other publish the same rows, in any interleaving.
         if self.relays > 1:
             return relays_at_once(skips)
         if self.cursor == "id":
@@ -287,6 +289,7 @@ class Outbox(Settings):
             brings="consumer",
             renewed=True,
             gives_up="dead" if self.dead_letters else "never",
+            # SELECT … ORDER BY id, or by (xid, id), which is how they were published.
             by_id=self.cursor != "xid",
         )
         producer = Producer(one_queue, 1, max_in_flight=self.open_transactions)

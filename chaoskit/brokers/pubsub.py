@@ -124,13 +124,16 @@ class PubSub(Settings):
             unit="ordering key",
             settled="final" if self.exactly_once else "may_return",
             late_ack="refused" if self.exactly_once else "maybe",
+            # Without a dead-letter policy a message has no delivery_attempt.
             marks=attempts is not None,
             limit=attempts,
             limit_setting=f"max_delivery_attempts={attempts}",
+            # Pub/Sub counts attempts by best effort.
             limit_exact=False,
             dead="never" if attempts is None else "limit",
             dead_setting="max_delivery_attempts=None",
             loses="filtered=True" if self.filtered else None,
+            # After a failure the client refuses more of a key until resume_publish.
             send_window=1 if self.ordering and not self.resumes_early else None,
             lease=self.ack_deadline,
         )
@@ -162,6 +165,7 @@ class PubSub(Settings):
             lock="group" if self.ordering else "message",
             brings="lane" if self.ordering else "message",
             in_order=False,
+            # The client hands out the next one of a key at a nack, too.
             goes_on=True,
             max_attempts=self.max_delivery_attempts or 10,
             gives_up="never" if self.max_delivery_attempts is None else "dead",

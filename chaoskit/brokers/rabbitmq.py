@@ -182,14 +182,18 @@ class RabbitMQ(Settings):
         return QueueRules(
             broker="RabbitMQ",
             order="dispatch",
+            # The next one is promoted only when the active one is gone.
             consumers=1 if self.single_active_consumer or self.consumers == 1 else None,
             prefetch=None if self.auto_ack else self.prefetch,
+            # The broker hands out ahead of the acknowledgements: what lies at a client runs before what comes back.
             buffered_at_return=_buffered,
             returns="front" if quorum else "place",
+            # Without a limit a quorum queue appends what is given back, as if it were new.
             nacked="tail" if quorum and limit is None else None,
             loss="returns",
             settles="at_hand_over" if self.auto_ack else "after_run",
             settles_setting="auto_ack=True",
+            # The limit counts redeliveries: the first delivery is one more.
             limit=limit + 1 if quorum and limit is not None else None,
             limit_setting=f"delivery_limit={limit}",
             dead="any" if self.dead_letter_exchange else "never",
@@ -269,6 +273,7 @@ class RabbitMQ(Settings):
             brings="consumer",
             window=self.prefetch,
             goes_on=True,
+            # It is served first, but not before what lies in the clients' buffers already.
             behind_buffers=not quorum or limit is not None,
             to_the_back=quorum and limit is None,
             returns="front" if quorum else "place",

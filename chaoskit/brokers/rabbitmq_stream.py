@@ -121,6 +121,7 @@ class RabbitMQStream(Settings):
     def rules(self) -> LogRules:
         return LogRules(
             commit_word="stored offset",
+            # A publishing id must increase, so that nothing lands out of order or twice.
             writes=exact() if self.named_producer else slots(self.outstanding_confirms),
             order_hint="named_producer=False" if self.named_producer else "more outstanding_confirms",
             copy_hint="named_producer=False",
@@ -133,7 +134,7 @@ class RabbitMQStream(Settings):
             dead_letters=self.dead_letters,
             dead_hint="dead_letters=True",
             units=self.partitions,
-            grows="up" if self.growth and self.partitions > 1 else "never",
+            grows="up" if self.growth and self.partitions > 1 else "never",  # a plain stream is no super stream
         )
 
     def stages(self) -> LogSettings:

@@ -144,8 +144,10 @@ class RedisStreams(Settings):
             settles="at_hand_over" if self.noack else "after_run",
             settles_setting="noack=True",
             late_ack="accepted",
+            # XACK looks into the pending entries of the group, whoever has them.
             anybody_acks=True,
             comes_back=False,
+            # A consumer that begins reads its own history first (ID 0).
             rereads=True,
             marks=False,
             dead="any" if self.dead_letters else "never",
@@ -194,6 +196,7 @@ class RedisStreams(Settings):
 
 def _entry(event: Event, step: Raw) -> dict[str, Any]:
     """The entry's ID stays on a redelivery and is new when it is added again; the count is not delivered."""
+    # Milliseconds, as XADD makes them: one entry in each.
     return {"message_id": f"{1_700_000_000_000 + step[4]}-0"}
 
 

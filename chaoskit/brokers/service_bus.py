@@ -123,6 +123,7 @@ class ServiceBus(Settings):
             broker="Service Bus",
             order="locked" if self.sessions else "none",
             unit="session" if self.sessions else "queue",
+            # A broken connection drops its locks.
             loss="returns",
             settles="after_run" if self.receive_mode == "peek_lock" else "at_hand_over",
             settles_setting="receive_mode='receive_and_delete'",
@@ -145,6 +146,7 @@ class ServiceBus(Settings):
     def impossible(self) -> Reasons:
         no = delivered_once(self.max_delivery_count, "max_delivery_count")
         no[faults.Rehash] = Impossible("a queue has no partitions that change, and a session stays whole")
+        # With sessions one receiver takes several of them, in whatever order they are accepted.
         if self.receivers == 1 and not self.sessions:
             no[faults.Overtake] = Impossible("one receiver handles the messages in order", {"receivers": 2})
         if self.concurrent_sends == 1:

@@ -175,7 +175,9 @@ def brought_back(steps: Sequence[Step]) -> dict[int, int]:
             refused[place] = latest[step.consumer] = latest[None] = index
         if step.action != "deliver":
             continue
+        # What comes back may come to another consumer: then the latest failure of all is the cause.
         last = latest.get(step.consumer, latest.get(None))
+        # A step of another fault has a sentence of its own.
         by_itself = step.fault is None or isinstance(step.fault, Fail)
         if by_itself and place in refused:
             found[index] = refused[place]
@@ -205,6 +207,7 @@ def _sentence(
     step = steps[number]
     order: dict[EventId | None, int] = {event.id: i for i, event in enumerate(events)}
     again = [s for s in steps[number:] if s.action == "deliver" and s.fault == fault]
+    # A fault may show in another step first, such as a restart before what comes again.
     shown = again[0] if again else step
     target = shown if isinstance(fault, (BatchSwap, Overtake, Resend)) else step
     subject = target.event if target.event is not None else fault.at
@@ -313,6 +316,7 @@ def _refusals(number: int, steps: Sequence[Step], words: Words, brought: Mapping
     raised = [place for place, (_, s) in enumerate(mine) if s.raised]
     fates = [s.action for _, s in mine[raised[-1] + 1 :]]
     then = _fate(["refuse"] if "refuse" in fates else fates, words)
+    # One sentence for all attempts: a message may be refused ten times.
     times = f", {len(raised)} times" if len(raised) > 1 else ""
     errors = list(dict.fromkeys(s.error for _, s in mine if s.error))
     what = f" ({'; '.join(errors[:2])}{'; …' if len(errors) > 2 else ''})" if errors else ""
