@@ -103,6 +103,7 @@ def _property(text: str) -> str:
 
 def summary(entries: Iterable[ReportEntry], most: int = MOST_BYTES) -> str:
     """The table of all tests, and below it each failure, for as long as there is room: `most` bytes of UTF-8."""
+    # Failures first, as what comes last may have no room.
     known = sorted(entries, key=lambda one: (not one.failed, one.test))
     parts = ["## chaoskit\n\n", "| | test | what it has shown |\n|---|---|---|\n"]
     parts += [_table_row(one) for one in known]
@@ -113,7 +114,7 @@ def summary(entries: Iterable[ReportEntry], most: int = MOST_BYTES) -> str:
 def _fitting(parts: Sequence[str], most: int) -> str:
     """Whole rows and whole failures, those that come first; and how many there was no room for."""
     kept: list[str] = []
-    left = most - 100
+    left = most - 100  # for the sentence about those that are left out
     for number, part in enumerate(parts):
         left -= len(part.encode())
         if left < 0:

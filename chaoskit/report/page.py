@@ -95,6 +95,7 @@ def page(verdict: Verdict, *, replay: str | None = None) -> str:
     policy = (
         f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; base-uri 'none'; form-action 'none'"
     )
+    # Headings and ids are ours; every other text goes through `_text`.
     links = [f'<li><a href="#{section.id}">{section.heading}</a></li>' for section in sections]
     contents = f'<nav aria-label="Contents">\n<ul>{"".join(links)}</ul>\n</nav>' if len(links) > 1 else ""
     return SKELETON.substitute(
