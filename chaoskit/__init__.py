@@ -43,6 +43,7 @@ _HOMES = {
     "RedisList": "brokers",
     "RedisStreams": "brokers",
     "Rehash": "values.faults",
+    "Repair": "values.repair",
     "Resend": "values.faults",
     "Scenario": "values.scenario",
     "Schedule": "values.schedule",
@@ -59,6 +60,7 @@ _HOMES = {
     "Zombie": "values.faults",
     "chaos": "decorator",
     "check": "api",
+    "repairs": "api",
     "replay": "api",
     "run": "api",
     "__version__": "version",
@@ -89,6 +91,7 @@ if TYPE_CHECKING:
     from chaoskit import invariants as invariants
     from chaoskit import strategies as strategies
     from chaoskit.api import check as check
+    from chaoskit.api import repairs as repairs
     from chaoskit.api import replay as replay
     from chaoskit.api import run as run
     from chaoskit.brokers import Anything as Anything

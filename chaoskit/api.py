@@ -1,10 +1,11 @@
-"""What is called from Python: `check`, `run` and `replay`."""
+"""What is called from Python: `check`, `repairs`, `run` and `replay`."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,21 @@ import attrs
 from chaoskit.decorator import BoundTest, ChaosOptions, bound
 from chaoskit.execution.deliver import Deliver
 from chaoskit.execution.limit import LIMIT, limited
+from chaoskit.repair.recipes import storage_of
+from chaoskit.repair.repairs import advice_on
 from chaoskit.repro.location import outside
 from chaoskit.repro.read import Repro, read
 from chaoskit.repro.replay import Answer, play
 from chaoskit.runner import fresh_seed
 from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed
-from chaoskit.search.question import SearchSettings, question
+from chaoskit.search.question import Question, SearchSettings, question
 from chaoskit.search.verdicts import run_one
 from chaoskit.values.epoch import checked_epoch, epoch_of
 from chaoskit.values.errors import ReproError, UsageError
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.invariant import Invariant
+from chaoskit.values.repair import Advice, Later, Repair
 from chaoskit.values.scenario import Broker, Scenario
 from chaoskit.values.verdict import Loss, Verdict
 
@@ -73,8 +77,48 @@ def check(
         subject = given.subject(broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         settings = SearchSettings(schedules=schedules, seed=seed, across_keys=_across_keys(given, across_keys))
-        verdict = investigate(question(subject, events, settings, faults=faults, without=without))
-    return attrs.evolve(verdict, test=given.name)
+        asked = question(subject, events, settings, faults=faults, without=without)
+        verdict = attrs.evolve(investigate(asked), test=given.name)
+    if verdict.status != "violated":
+        return verdict
+    return attrs.evolve(verdict, advice=Later(partial(_advice, test, asked, verdict, limit)))
+
+
+def _advice(test: Test, asked: Question, verdict: Verdict, limit: float | None) -> Advice:
+    """Bound again: what runs the coroutines of a test ended with the search."""
+    with bound(test) as given, limited(_seconds(limit)) as armed:
+        subject = attrs.evolve(asked.subject, body=given.body, limit=armed)
+        return advice_on(attrs.evolve(asked, subject=subject), verdict, storage_of(test))
+
+
+def repairs(
+    test: Test,
+    events: Any,
+    broker: Broker | None = None,
+    *,
+    faults: Iterable[FaultKind] | None = None,
+    without: Iterable[FaultKind] | None = None,
+    invariants: Iterable[Invariant] | None = None,
+    schedules: int = 1000,
+    seed: int | None = None,
+    across_keys: str | None = None,
+    loss: Loss | None = None,
+    poison: Iterable[type[Exception]] | None = None,
+    limit: float | None = LIMIT,
+    epoch: float | None = None,
+) -> tuple[Repair, ...]:
+    """Which move repairs `test`: each is put around its handler, and what breaks it is searched again.
+
+    The arguments are those of `check`, which is asked first. Each move runs on the minimal scenario, and where that
+    passes up to `schedules` (at most 1,000) schedules are searched with it. The moves come cheapest first; the first
+    whose status is "held" is the one to make. Empty where the test is not violated, or fails in order already.
+
+    Raises what `check` raises.
+    """
+    return check(
+        test, events, broker, faults=faults, without=without, invariants=invariants, schedules=schedules, seed=seed,
+        across_keys=across_keys, loss=loss, poison=poison, limit=limit, epoch=epoch,
+    ).repairs  # fmt: skip
 
 
 def run(

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import attrs
 import hypothesis
@@ -17,17 +17,20 @@ from chaoskit.execution.event_loop import leaves_no_task, own_loop
 from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
 from chaoskit.execution.script import RunObserver
+from chaoskit.repair.recipes import storage_of
+from chaoskit.repair.repairs import advice_on
 from chaoskit.runner import Runner, SearchOptions, current
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import Subject, poisons
-from chaoskit.search.question import UNLIMITED, SearchSettings, default_invariants, derive, question
+from chaoskit.search.question import UNLIMITED, Question, SearchSettings, default_invariants, derive, question
 from chaoskit.values.epoch import checked_epoch, epoch_of
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.invariant import DIED, ENDED, HANG, Invariant
 from chaoskit.values.names import name_of
+from chaoskit.values.repair import Later
 from chaoskit.values.scenario import Broker, allowed_kinds
 from chaoskit.values.verdict import ChaosFailure, Loss, Verdict
 
@@ -267,13 +270,31 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
         subject = test.subject(limit=runner.limit, observer=runner.observer)
         with quiet(), runner.limited():
             begun = runner.before_search(subject)
-            verdict = begun if isinstance(begun, Verdict) else _search(wrapper, subject, fixtures, runner, begun)
+            if isinstance(begun, Verdict):
+                verdict, search = begun, SearchOptions()
+            else:
+                verdict, search = None, begun
+            asked, seed = _question(wrapper, subject, fixtures, runner, search)
+            if verdict is None:
+                verdict = attrs.evolve(investigate(asked), seed=seed)
+            advice = advice_on(asked, verdict, storage_of(wrapper)) if runner.advises else None
+            verdict = attrs.evolve(verdict, advice=Later(_too_late, advice))
         if verdict.status == "violated":
             _show_output(subject, verdict)
     return attrs.evolve(verdict, test=runner.test or name_of(wrapper))
 
 
-def _search(wrapper: Any, subject: Subject, fixtures: Iterable[str], runner: Runner, search: SearchOptions) -> Verdict:
+def _too_late() -> NoReturn:
+    raise UsageError(
+        "which move repairs this was not asked while the test ran, and its fixtures are gone: run pytest with "
+        "--chaos-repair, or call chaoskit.repairs(test, events, broker)"
+    )
+
+
+def _question(
+    wrapper: Any, subject: Subject, fixtures: Iterable[str], runner: Runner, search: SearchOptions
+) -> tuple[Question, int]:
+    """What is searched, and the seed that finds it again."""
     options: ChaosOptions = wrapper.chaos_options
     name = runner.test or name_of(wrapper)
     seed, chosen = runner.seed(wrapper._hypothesis_internal_use_seed)
@@ -295,8 +316,7 @@ def _search(wrapper: Any, subject: Subject, fixtures: Iterable[str], runner: Run
         resume_from=tuple(search.resume_from),
     )
     subject = attrs.evolve(subject, epoch=begins)
-    verdict = investigate(question(subject, options.events, settings, faults=options.faults))
-    return attrs.evolve(verdict, seed=seed)
+    return question(subject, options.events, settings, faults=options.faults), seed
 
 
 def _literal(example: Any) -> Stream:

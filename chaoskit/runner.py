@@ -59,6 +59,10 @@ class Runner(Protocol):
     @property
     def observer(self) -> RunObserver | None: ...
 
+    @property
+    def advises(self) -> bool:
+        """Which move repairs a failure is tried, too."""
+
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """The seed, and whether somebody chose it. `decorated`: the argument of Hypothesis' @seed."""
 
@@ -88,6 +92,7 @@ class PlainRunner:
     test: str | None = None
     limit: Limit | None = None
     observer: RunObserver | None = None
+    advises = False
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         return (fresh_seed(), False) if decorated is None else (as_seed(decorated), True)

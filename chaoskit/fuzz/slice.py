@@ -72,6 +72,8 @@ class Foreign:
 class SliceRunner:
     """The runner of one slice of one test. Nothing fails or passes here: the job says so in the end."""
 
+    advises = False
+
     def __init__(self, item: pytest.Item, slice_: Slice, memory: Memory) -> None:
         self._item = item
         self._slice = slice_

@@ -45,6 +45,12 @@ def _add_search_options(group: pytest.OptionGroup) -> None:
         "failure (default: 30s)",
     )
     group.addoption(
+        "--chaos-repair",
+        action="store_true",
+        help="for each failure, try which move repairs it: remember message ids, drop stale versions, hold back until "
+        "the gap in seq closes, one key for all. Each is put around the handler and searched again",
+    )
+    group.addoption(
         "--chaos-seed",
         metavar="SEED",
         help="seed of every chaos test, mixed with its node id; the same seed, the same result",

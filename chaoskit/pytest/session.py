@@ -64,6 +64,7 @@ class PytestRunner:
         self.test = item.nodeid
         self._schedules: int | None = item.config.getoption("chaos_schedules")
         given = item.config.getoption("chaos_time")
+        self.advises: bool = item.config.getoption("chaos_repair")
         self._budget = None if given is None else seconds(given)
         self.limit = limit_of(item.config)
         self._evidence = Evidence()

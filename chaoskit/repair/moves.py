@@ -64,11 +64,10 @@ def all_one(event: Any) -> str:
 
 @attrs.frozen
 class Kind:
-    """A move: what to do, in the imperative, and what it takes. `make` is for the consumer's side, `key_of` for the
+    """A move and what it takes. `make` is for the consumer's side, `key_of` for the
     producer's."""
 
     name: MoveName
-    says: str
     needs: str
     make: Callable[[], Move] | None = None
     key_of: KeyOf | None = None
@@ -77,28 +76,24 @@ class Kind:
 MOVES = (
     Kind(
         "ids",
-        "remember message ids",
         "an id from the producer, the same on every copy of a message, and a store for ids that is written in one "
         "transaction with the effect",
         ids,
     ),
     Kind(
         "version",
-        "drop stale versions",
         "a number that the producer counts up for each key, stored beside what it writes; a message that is dropped is "
         "superseded, so each must say all that there is to say of its key",
         version,
     ),
     Kind(
         "resequence",
-        "hold back until the gap in seq closes",
         "a number without gaps that the producer counts up for each key, and a durable store for what is held back. A "
         "message that never comes holds back all behind it: watch how long something waits",
         resequence,
     ),
     Kind(
         "one key",
-        "one key for all messages",
         "all messages under one key, in one partition or group with one consumer at a time: nothing runs in parallel",
         key_of=all_one,
     ),

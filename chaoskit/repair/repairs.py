@@ -9,16 +9,18 @@ import attrs
 
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import Move
+from chaoskit.repair.commuting import clashes_of
 from chaoskit.repair.moves import MOVES, Kind
 from chaoskit.repair.recipes import Storage, recipe
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed, Subject
 from chaoskit.search.question import Question, SearchSettings
+from chaoskit.search.states import HANGS
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import EventId, Message
 from chaoskit.values.faults import FaultKind
-from chaoskit.values.repair import Repair
+from chaoskit.values.repair import Advice, Repair
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.verdict import Verdict
 
@@ -26,11 +28,21 @@ MOST = 1000
 """Schedules for each move: those of a search where nobody says how many."""
 
 
-def repairs_of(question: Question, verdict: Verdict, storage: Storage) -> tuple[Repair, ...]:
-    """Each move, cheapest first, with what a search with it found. Nothing for a verdict that is not violated, and for
-    what fails in order already: no delivery is to blame."""
+def advice_on(question: Question, verdict: Verdict, storage: Storage) -> Advice:
+    """All that can be tried for a failure. Nothing for a verdict that is not violated, and for what fails in order
+    already: no delivery is to blame."""
     if verdict.status != "violated" or verdict.scenario is None or not verdict.scenario.faults:
-        return ()
+        return Advice()
+    try:
+        clashes = clashes_of(question.subject, verdict.scenario.stream)
+    except HANGS:
+        clashes = ()
+    return Advice(repairs_of(question, verdict, storage), clashes)
+
+
+def repairs_of(question: Question, verdict: Verdict, storage: Storage) -> tuple[Repair, ...]:
+    """Each move, cheapest first, with what a search with it found."""
+    assert verdict.scenario is not None
     given = question.settings
     settings = SearchSettings(
         schedules=min(given.schedules, MOST), seed=given.seed, streams=given.streams, across_keys=given.across_keys,
@@ -57,12 +69,13 @@ def _tried(question: Question, verdict: Verdict, kind: Kind, storage: Storage) -
     subject = attrs.evolve(
         question.subject, move=None if kind.make is None else copies.watched(kind.make), key_of=kind.key_of
     )
-    repair = Repair(kind.name, "unknown", needs=kind.needs, code=recipe(kind.name, storage))
+    kinds = tuple(each.__name__ for each in question.kinds)
+    repair = Repair(kind.name, "unknown", kinds=kinds, needs=kind.needs, code=recipe(kind.name, storage))
     assert verdict.scenario is not None
     try:
         if _still_fails(subject, verdict):
-            kinds = dict.fromkeys(type(fault).__name__ for fault in verdict.scenario.faults)
-            return attrs.evolve(repair, status="violated", breaks=tuple(kinds), scenario=verdict.scenario)
+            breaks = dict.fromkeys(type(fault).__name__ for fault in verdict.scenario.faults)
+            return attrs.evolve(repair, status="violated", breaks=tuple(breaks), scenario=verdict.scenario)
         repair = attrs.evolve(repair, repairs_this=True)
         return _searched(attrs.evolve(question, subject=subject), repair, copies)
     except (ChaosError, CheckerFailed, Hung) as error:
@@ -86,6 +99,8 @@ def _searched(question: Question, repair: Repair, copies: Copies) -> Repair:
         schedules += found.tally.schedules
         if found.status != "violated" or found.scenario is None:
             status = "violated" if breaks else found.status
+            if status == "unknown" and question.subject.key_of is not None and not found.tally.effective:
+                status = "held"  # under these keys none of the faults can change what a key sees: that is the repair
             reasons = found.reasons if status == "unknown" else ()
             return _with(repair, status, breaks, least, schedules, copies, reasons)
         least = least or found.scenario

@@ -14,6 +14,7 @@ from typing import Literal
 import attrs
 
 from chaoskit.report.delivery import Delivery
+from chaoskit.report.repairs import repair_lines
 from chaoskit.report.summary import headline, held_lines, summary_of
 from chaoskit.report.terminal import plain
 from chaoskit.report.values import cut, visible
@@ -63,7 +64,8 @@ def entry_of(verdict: Verdict, *, replay: str | None = None) -> ReportEntry:
         cut(plain(Delivery(found.grid, found.read), WIDTH), MOST_OF_TIMELINE),
         tuple(f"{number}. {sentence}." for number, sentence in enumerate(found.sentences, start=1))
         + tuple(f"{line}." for line in found.besides)
-        + ((found.label,) if found.label else ()),
+        + ((found.label,) if found.label else ())
+        + tuple(repair_lines(verdict)),
         replay or "",
     )
 

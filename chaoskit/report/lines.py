@@ -2,7 +2,7 @@
 
 | `type` | fields |
 |---|---|
-| `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker` and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated` |
+| `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker`, `damage` (what became of which events: `kind`, `events`, `step`, `place`) and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated` |
 | `reason` | `text`: why an unknown verdict is unknown |
 | `note` | `text`: what has to be known about a held verdict |
 | `violation` | `invariant`, `message` |
@@ -14,6 +14,8 @@
 | `besides` | `text`: what else steps have done: to the memory of a process, and before the handler raised |
 | `remedy` | `fault` (its kind, or what else happened), `text`: what rules it out |
 | `advice` | `state`: what the final state has, "twice", "missing" or "older"; `text`: what helps in the handler |
+| `repair` | where it was asked for, cheapest move first: `move`, `status`, `breaks` (kinds of fault), `repairs_this` (the minimal delivery passes), `schedules`, `distance`, `text`; of the one to make `needs` and `code`, too |
+| `clash` | two events that do not commute: `events` (their ids), `assigned` (places of the state), `text` |
 | `replay` | `command` |
 
 The lines stand in this order, numbers count from 1. Values and states are written as in repro files: JSON for what JSON
@@ -65,6 +67,8 @@ def _verdict(verdict: Verdict) -> Line:
     line: Line = {"type": "verdict", "status": verdict.status, "test": verdict.test, "headline": headline(verdict)}
     if verdict.status == "violated" and verdict.scenario is not None:
         line |= {"label": verdict.label, "broker": encode_broker(verdict.scenario.broker)}
+        if verdict.damage is not None:
+            line["damage"] = attrs.asdict(verdict.damage)
         if verdict.states is not None and verdict.states.first_difference is not None:
             line["first_difference"] = verdict.states.first_difference
     if verdict.seed is not None:
@@ -99,6 +103,23 @@ def _violated(verdict: Verdict, found: Summary) -> Iterator[Line]:
     yield from ({"type": "besides", "text": text} for text in found.besides)
     yield from ({"type": "remedy", "fault": kind, "text": remedy} for kind, remedy in found.remedies)
     yield from ({"type": "advice", "state": has, "text": text} for has, text in found.advice)
+    yield from _advice(verdict, found)
+
+
+def _advice(verdict: Verdict, found: Summary) -> Iterator[Line]:
+    """Where somebody has asked which move repairs it."""
+    known = verdict.advice.known
+    if known is None:
+        return
+    texts = {text.move: text for text in found.repairs}
+    for repair in known.repairs:
+        text = texts[repair.move]
+        more = {name: value for name in ("needs", "code") if (value := getattr(text, name))}
+        names = ("move", "status", "breaks", "repairs_this", "schedules", "distance")
+        yield {"type": "repair"} | {name: getattr(repair, name) for name in names} | {"text": text.says} | more
+    for clash, said in zip(known.clashes, found.clashes, strict=True):
+        events = [clash.first.id, clash.second.id]
+        yield {"type": "clash", "events": events, "assigned": list(clash.assigned), "text": said}
 
 
 def _step(number: int, step: Step) -> Line:

@@ -172,6 +172,8 @@ def _violated(found: Summary, replay: str | None) -> list[Section]:
     ]
     if found.remedies:
         sections.append(Section("remedies", "What rules it out", _remedies(found)))
+    if found.repairs or found.clashes:
+        sections.append(Section("repairs", "What repairs it", "\n".join(_repairs(found))))
     if replay:
         body = f'<pre class="command" tabindex="0"><code>{_text(replay)}</code></pre>'
         sections.append(Section("replay", "Replay", body))
@@ -331,6 +333,17 @@ def _happened(found: Summary) -> str:
     listed = f'<ol class="told">\n{"".join(items)}\n</ol>\n' if items else ""
     besides = "".join(f'<p class="label">{_text(line)}.</p>' for line in found.besides)
     return listed + besides + (f'<p class="label">{_text(found.label)}</p>' if found.label else "")
+
+
+def _repairs(found: Summary) -> Iterator[str]:
+    yield _paragraphs([line for line in (found.damage and f"{found.damage}.", found.no_repair) if line])
+    items = []
+    for text in found.repairs:
+        code = f'<pre class="command" tabindex="0"><code>{_text(text.code)}</code></pre>' if text.code else ""
+        needs = f" {_text(text.needs)}" if text.needs else ""
+        items.append(f"<li>{_text(text.says)}{needs}{code}</li>")
+    yield f'<ul class="remedies">{"".join(items)}</ul>' if items else ""
+    yield _paragraphs(found.clashes)
 
 
 def _remedies(found: Summary) -> str:

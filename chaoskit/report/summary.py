@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from chaoskit.brokers.wording import IDEMPOTENT, brought_back, names_of, place_of
+from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
 from chaoskit.report.symptom import Has, advice_on, symptom
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
@@ -59,7 +60,8 @@ class Summary:
     `label` says which order is broken, where it is about one. `remedies` are kinds of fault, or what else happened, and
     what rules each out; `advice` is for the handler, by what its state has. `beside` has the states
     after each step, where there are any. `read`: the fields of values in the order in which the handler reads them
-    first."""
+    first. `damage`: what became of which events. `repairs`: the moves that were tried, the one to make first, and
+    `no_repair` where none holds; `clashes`: the events that do not commute."""
 
     headline: str
     size: str
@@ -75,6 +77,10 @@ class Summary:
     advice: tuple[tuple[Has, str], ...]
     beside: tuple[Beside, ...]
     read: tuple[str, ...]
+    damage: str
+    repairs: tuple[RepairText, ...]
+    no_repair: str
+    clashes: tuple[str, ...]
 
 
 def summary_of(verdict: Verdict) -> Summary:
@@ -103,6 +109,10 @@ def summary_of(verdict: Verdict) -> Summary:
         advice=advice,
         beside=tuple(_beside(verdict)),
         read=verdict.read,
+        damage=damage_text(verdict.damage),
+        repairs=repair_texts(verdict),
+        no_repair=no_repair(verdict),
+        clashes=clash_texts(verdict),
     )
 
 

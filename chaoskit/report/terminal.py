@@ -105,9 +105,28 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
         yield _indented(f"{kind}: {remedy}.")
     for _, advice in found.advice:
         yield _indented(f"In the handler: {advice}.")
+    yield from _repairs(found)
     if replay:
         yield _heading("Replay")
         yield _uncut(replay, style="bold cyan")
+
+
+def _repairs(found: Summary) -> Iterator[RenderableType]:
+    """Where somebody has asked for it."""
+    if not (found.repairs or found.clashes):
+        return
+    yield _heading("What repairs it")
+    if found.damage:
+        yield _indented(f"{found.damage}.")
+    if found.no_repair:
+        yield _indented(found.no_repair)
+    for text in found.repairs:
+        yield _indented(text.says)
+        if text.needs:
+            yield Padding(_indented(text.needs), (0, 0, 0, 2))
+        yield from (_uncut(f"    {line}") for line in text.code.splitlines())
+    for clash in found.clashes:
+        yield _indented(clash)
 
 
 def _uncut(line: str, style: str = "") -> Text:

@@ -12,6 +12,7 @@ from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.invariant import Violation
 from chaoskit.values.outcome import Outcome
+from chaoskit.values.repair import Clash, Later, Repair
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Schedule
 from chaoskit.values.texts import for_log
@@ -97,7 +98,8 @@ class Verdict:
     schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now. `loss` is
     what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
     where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
-    `damage`: what became of which events, where runs could tell.
+    `damage`: what became of which events, where runs could tell. `advice` is found when `repairs` or `clashes` are
+    asked for, which runs the test again.
     """
 
     status: Status
@@ -124,6 +126,19 @@ class Verdict:
     memory_kept: bool | None = None
     read: tuple[str, ...] = ()
     damage: Damage | None = None
+    advice: Later = attrs.field(factory=Later, repr=False)
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """The moves of the field, cheapest first, each put around the handler of a violated verdict and searched again.
+        The first with the status "held" is the one to make. Empty for what fails in order, and for a verdict that was
+        read from a file. The first look takes up to four times as long as the search."""
+        return self.advice.ask().repairs
+
+    @property
+    def clashes(self) -> tuple[Clash, ...]:
+        """The events of the minimal scenario that do not commute, two at a time."""
+        return self.advice.ask().clashes
 
     def save(self, directory: str | Path = ".chaoskit") -> Path:
         """Write the repro file into `directory` (made if it is not there) and give its path.
