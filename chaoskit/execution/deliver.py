@@ -184,19 +184,16 @@ class Deliver:
                 if error is not None:
                     self._refuse(step[2], error)
                     refused.append(number)
-                # After a refusal, too: an attempt may have had effects before it failed.
-                if self._record_states and self._state is not None:
+                if self._record_states and self._state is not None:  # after a refusal, too: it may have had effects
                     self._states.append(snapshot(self._state()))
             elif step[0] == RESTART and not one:
                 handlers.pop(step[1], None)
             if later is not None:
                 steps = later.after(steps, number, error is not None)
-            # Until here the handler did what was recorded, so that the steps were right; from here on they are another
-            # run's.
+            # Up to here the recorded steps were right; behind another answer only the model knows what follows.
             elif live is None and (error is not None) != (number in expected):
                 live = script.after(number + 1, [i in refused for i in range(number + 1)])
-                # One list under both names: what the model adds to it is what the loop goes on with.
-                taken = steps = list(steps[: number + 1])
+                taken = steps = list(steps[: number + 1])  # one list: the loop goes on with what the model adds
             number += 1
             if live is not None:
                 taken += _next_step(live, error is not None)
@@ -279,32 +276,20 @@ class Deliver:
         delivered = Delivered(self._script.mailbox.model.stream, self._steps)
         # Without refusals what was lost needs no bookkeeping, and nearly all runs are such.
         if not self._raised:
-            lost = self._lost(set(delivered)) if self._script.loses else ()
+            lost = _lost(delivered, set(delivered)) if self._script.loses else ()
             return Outcome(state, delivered, tuple(self._states), lost=lost, failure=failure)
         last = {raised.event: raised for raised in self._raised}
-        refused = tuple(last[id_] for id_ in Delivered(delivered.stream, self._steps, REFUSE))
+        refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
         events, refusals = delivered.stream.events, set(self._refusals)
         taken = {events[s[2]].id for i, s in enumerate(self._steps) if s[0] == DELIVER and i not in refusals}
         given_up = {raised.event for raised in refused}
-        skipped = set(Delivered(delivered.stream, self._steps, SKIP))
-        dropped = tuple(id_ for id_ in self._lost(taken | given_up) if id_ in last and id_ in skipped)
-        lost = self._lost(taken | given_up | set(dropped))
-        unseen = self._unseen(lost)
+        skipped = set(delivered.of(SKIP))
+        dropped = tuple(id_ for id_ in _lost(delivered, taken | given_up) if id_ in last and id_ in skipped)
+        lost = _lost(delivered, taken | given_up | set(dropped))
+        unseen = _unseen(delivered, lost)
         return Outcome(
             state, delivered, tuple(self._states), tuple(self._raised), refused, lost, unseen, dropped, failure
         )
-
-    def _unseen(self, lost: Collection[EventId]) -> tuple[EventId, ...]:
-        """What was never delivered, as it waits behind what was refused."""
-        stream = self._script.mailbox.model.stream
-        shown = {*Delivered(stream, self._steps), *lost}
-        return tuple(id_ for id_ in dict.fromkeys(Delivered(stream, self._steps, WAIT)) if id_ not in shown)
-
-    def _lost(self, taken: Collection[EventId]) -> tuple[EventId, ...]:
-        """What was skipped or lost, and of which no copy was taken, or refused to its end, otherwise."""
-        stream = self._script.mailbox.model.stream
-        gone = [*Delivered(stream, self._steps, SKIP), *Delivered(stream, self._steps, LOSE)]
-        return tuple(id_ for id_ in dict.fromkeys(gone) if id_ not in taken)
 
     def _not_done(self) -> None:
         if self._unawaited is not None:
@@ -336,6 +321,18 @@ class Deliver:
         played = len(self._steps) if self._done else self._at + 1
         hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
+
+
+def _unseen(delivered: Delivered, lost: Collection[EventId]) -> tuple[EventId, ...]:
+    """What was never delivered, as it waits behind what was refused."""
+    shown = {*delivered, *lost}
+    return tuple(id_ for id_ in dict.fromkeys(delivered.of(WAIT)) if id_ not in shown)
+
+
+def _lost(delivered: Delivered, taken: Collection[EventId]) -> tuple[EventId, ...]:
+    """What was skipped or lost, and of which no copy was taken, or refused to its end, otherwise."""
+    gone = [*delivered.of(SKIP), *delivered.of(LOSE)]
+    return tuple(id_ for id_ in dict.fromkeys(gone) if id_ not in taken)
 
 
 def _is_cancelled_from_outside(end: BaseException) -> bool:

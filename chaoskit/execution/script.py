@@ -139,6 +139,10 @@ class Delivered(Sequence[EventId]):
         self.stream, self._steps, self._do = stream, steps, do
         self._ids: tuple[EventId, ...] | None = None
 
+    def of(self, do: int) -> Delivered:
+        """The same of another kind."""
+        return Delivered(self.stream, self._steps, do)
+
     def _made(self) -> tuple[EventId, ...]:
         if self._ids is None:
             events = self.stream.events
