@@ -169,6 +169,7 @@ class Celery(Settings):
         words = WORDS.but(_BY_TRANSPORT[self.transport])
         if self.acks_late:
             return words.but({faults.Lose: LATE})
+        # SQS has words of its own for it, and RabbitMQ no visibility timeout.
         return words.but({faults.Zombie: WAITS}) if self._waits_long and self.transport == "redis" else words
 
     @property

@@ -174,6 +174,7 @@ class JetStream(Settings):
     @property
     def _removes(self) -> list[str]:
         """The settings that take a message away before it was handled."""
+        # For the sentences of the judge, which name what may have taken a message.
         limits = [self.loses] if self._limited and self.loses else []
         return [*limits, 'on_error="term"'] if self.on_error == "term" else limits
 

@@ -288,6 +288,7 @@ def _record(event: Event, step: Raw) -> dict[str, Any]:
 
 def _parents_first(rules: LogRules, trace: Trace) -> tuple[int, tuple[str, ...]] | None:
     """After a reshard, a child is read only when its parent was read to the end."""
+    # Which shard is whose parent is not in a trace: it is taken from the growth, and from the names.
     grown, before = False, set[str]()
     started: dict[str, str] = {}
     for index, word in enumerate(trace.words):

@@ -158,6 +158,7 @@ class SqsFifo(Settings):
 
     def stages(self) -> QueueSettings:
         by_body = self.content_based_deduplication
+        # With another way to lose as well, any message may be lost, and not only equal ones.
         only_by_body = self.lossy() == ("content_based_deduplication",)
         return fifo_queue(
             self.queue,
@@ -170,6 +171,7 @@ class SqsFifo(Settings):
             _content_based if by_body else _fifo_fields,
             brings="message" if self.skips_failed else "lane",
             goes_on=self.skips_failed,
+            # Retention ends for the oldest first; the other ways take a message from the middle.
             trims=self.lossy() == ("retention_exceeded",),
         )
 

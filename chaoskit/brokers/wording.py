@@ -205,6 +205,7 @@ def _sentence(
     brought: Mapping[int, int],
 ) -> str:
     step = steps[number]
+    # A step without an event, such as a restart, has no place in it.
     order: dict[EventId | None, int] = {event.id: i for i, event in enumerate(events)}
     again = [s for s in steps[number:] if s.action == "deliver" and s.fault == fault]
     # A fault may show in another step first, such as a restart before what comes again.
@@ -212,6 +213,7 @@ def _sentence(
     target = shown if isinstance(fault, (BatchSwap, Overtake, Resend)) else step
     subject = target.event if target.event is not None else fault.at
     here = steps.index(shown) if shown is not step else number
+    # Later events only: what was produced earlier has overtaken nothing.
     over = [s.event for s in steps[:here] if s.action == "deliver" and order[s.event] > order.get(subject, len(order))]
     key = repr(next(event.key for event in events if event.id == fault.at))
     facts: dict[str, object] = {
@@ -289,6 +291,7 @@ def _growth(fault: Rehash, steps: Sequence[Step], partitions: int, key: str, wor
 def _failed(number: int, steps: Sequence[Step], words: Words, brought: Mapping[int, int]) -> dict[str, object]:
     """What became of the message whose attempt failed at this step, and what went before it meanwhile."""
     step, rest = steps[number], steps[number + 1 :]
+    # That it was refused to the end is told as the handler's doing, in a sentence of its own.
     mine = [i for i, s in enumerate(rest) if s.event == step.event and s.action != "refuse"]
     fates = [rest[i].action for i in mine]
     again = next((i for i in mine if rest[i].action in ("deliver", "fail")), len(rest))
@@ -318,6 +321,7 @@ def _refusals(number: int, steps: Sequence[Step], words: Words, brought: Mapping
     then = _fate(["refuse"] if "refuse" in fates else fates, words)
     # One sentence for all attempts: a message may be refused ten times.
     times = f", {len(raised)} times" if len(raised) > 1 else ""
+    # Each once: a handler mostly raises the same, ten times.
     errors = list(dict.fromkeys(s.error for _, s in mine if s.error))
     what = f" ({'; '.join(errors[:2])}{'; …' if len(errors) > 2 else ''})" if errors else ""
     with_it = _came_along({i for i, s in mine if s.raised}, steps, brought)

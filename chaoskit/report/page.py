@@ -17,6 +17,7 @@ import attrs
 from chaoskit.report.picture import picture
 from chaoskit.report.style import PAGE, PICTURE, palette
 from chaoskit.report.summary import (
+    NO_STATES,
     Beside,
     Summary,
     changes,
@@ -247,7 +248,7 @@ def _steps(found: Summary) -> Iterator[str]:
 
 def _caption(found: Summary) -> str:
     if not found.beside:
-        return "The states along the way are not known: the delivery is too long, or the file has none."
+        return NO_STATES
     return "The state after each step, and in order after the furthest event that was handled by then"
 
 
