@@ -135,5 +135,6 @@ class EventHubs(Settings):
             lambda key: key_bytes(self, key), by_lookup3, self.partitions, grows=self.partitions_added
         )
         producer = Producer(home, self.partitions, max_in_flight=self.outstanding_sends)
+        # `resets`: the only loss is that of a checkpoint.
         reading = Reading(self.processors, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
         return LogSettings(self.event_hub, producer, reading, 300, growth, numbered=True)

@@ -95,6 +95,7 @@ class RabbitMQStream(Settings):
         if self.named_producer:
             no[faults.BatchSwap] = Impossible("publishing ids only increase", {"named_producer": False})
             no[faults.Resend] = Impossible("the broker drops a publishing id that it has", {"named_producer": False})
+        # With a name it is the publishing id that decides, however many are outstanding.
         elif self.outstanding_confirms == 1:
             no[faults.BatchSwap] = Impossible(
                 "each confirm is awaited before the next message", {"outstanding_confirms": 2}

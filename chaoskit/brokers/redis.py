@@ -189,6 +189,7 @@ class RedisStreams(Settings):
             returns="anywhere",
             refused="lost" if self.noack else "again",
             gives_up="dead" if self.dead_letters else "never",
+            # XTRIM removes the oldest; what NOACK loses is whatever a dead consumer had.
             trims=self.trims and not self.noack,
         )
         return QueueSettings(self.stream, Producer(one_queue, 1, max_in_flight=self.pipelined_adds), policy, _entry)
@@ -233,6 +234,7 @@ class RedisList(Settings):
             broker="the list",
             order="dispatch",
             consumers=1 if self.workers == 1 else None,
+            # Where the recovery pushes is the application's choice; nothing in Redis decides it.
             returns=self.recover_to,
             settles="after_run" if self.reliable else "at_hand_over",
             settles_setting="reliable=False",
@@ -270,6 +272,7 @@ class RedisList(Settings):
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(
             self.workers,
+            # BRPOP has removed the element already.
             refused="again" if self.reliable else "lost",
             gives_up="dead" if self.dead_letters else "never",
         )

@@ -141,6 +141,7 @@ class ServiceBus(Settings):
         words = SESSIONS if self.sessions else PLAIN
         window = " when the duplicate detection window had passed" if self.duplicate_detection else ""
         resend = words.of(faults.Resend)
+        # Not by `format`: the other places are filled when the sentence is made.
         return words.but({faults.Resend: Wording(resend.happened.replace("{window}", window), resend.ruled_out_by)})
 
     def impossible(self) -> Reasons:

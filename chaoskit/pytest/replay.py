@@ -52,6 +52,7 @@ def replay_with_pytest(repros: Sequence[Repro], directory: Path, rootdir: Path |
     by_root: dict[Path, list[int]] = {}
     for number, repro in enumerate(repros):
         root = (rootdir or root_of(repro.test, directory)).resolve()
+        # Before pytest is started: it would import whatever the file names.
         if why := outside(repro.test, root):
             answers[number] = Answer("CANNOT REPLAY", repro.path, repro.test, why)
         else:
