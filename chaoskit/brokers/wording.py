@@ -205,16 +205,12 @@ def _sentence(
     brought: Mapping[int, int],
 ) -> str:
     step = steps[number]
-    # A step without an event, such as a restart, has no place in it.
-    order: dict[EventId | None, int] = {event.id: i for i, event in enumerate(events)}
     again = [s for s in steps[number:] if s.action == "deliver" and s.fault == fault]
     # A fault may show in another step first, such as a restart before what comes again.
     shown = again[0] if again else step
     target = shown if isinstance(fault, (BatchSwap, Overtake, Resend)) else step
     subject = target.event if target.event is not None else fault.at
     here = steps.index(shown) if shown is not step else number
-    # Later events only: what was produced earlier has overtaken nothing.
-    over = [s.event for s in steps[:here] if s.action == "deliver" and order[s.event] > order.get(subject, len(order))]
     key = repr(next(event.key for event in events if event.id == fault.at))
     facts: dict[str, object] = {
         **words.names,
@@ -223,7 +219,7 @@ def _sentence(
         "record": words.record(target),
         "first": _place_in_words(shown),
         "again": names_of([s.event for s in again] or [fault.at]),
-        "over": names_of(over),
+        "over": names_of(_overtaking(subject, steps[:here], events)),
         "after": _after(fault, here, steps),
         "consumer": step.consumer,
         "partition": target.partition,
@@ -236,6 +232,13 @@ def _sentence(
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
     return words.of(type(fault)).happened.format(**facts)
+
+
+def _overtaking(subject: EventId, before: Sequence[Step], events: Sequence[Event]) -> list[EventId | None]:
+    """What was produced later, and had gone first."""
+    order: dict[EventId | None, int] = {event.id: place for place, event in enumerate(events)}
+    mine = order.get(subject, len(order))
+    return [step.event for step in before if step.action == "deliver" and order[step.event] > mine]
 
 
 def _place_in_words(step: Step) -> str:
