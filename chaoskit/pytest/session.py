@@ -82,6 +82,7 @@ class PytestRunner:
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """--chaos-seed, then @seed, then --hypothesis-seed; else random, or fixed under Hypothesis' CI profile."""
         given = self._config.getoption("chaos_seed")
+        # The most particular first: whoever gives our option wants it for this run.
         for chosen in (given, decorated, self._config.getoption("--hypothesis-seed", None)):
             if chosen is not None:
                 return as_seed(chosen), True
@@ -118,7 +119,9 @@ class PytestRunner:
     def before_search(self, subject: Subject) -> Verdict | SearchOptions:
         if is_replay(self._config):
             return replayed(self._config, self._repros, subject)
+        # What is known to fail costs one run; a search behind it would only find it again.
         failure = self._saved_failure(subject)
+        # The search begins with one failure: shared ones are there next time, too.
         if failure is None and not self._repros.resume_from:
             failure = shared_failure(self._config, self._repros, subject)
         return failure or SearchOptions(
@@ -149,6 +152,7 @@ class PytestRunner:
     def passed(self, verdict: Verdict) -> None:
         self._repros.remove_unshrunk()
         lines = [] if verdict.notes == REPLAYED else held_lines(verdict)
+        # Said once for all tests at the end: many handlers are such.
         if MEMORY_KEPT in lines:
             lines.remove(MEMORY_KEPT)
             self._memory = MEMORY_KEPT
@@ -172,6 +176,7 @@ class PytestRunner:
             share(self._config, verdict, self.test, self._notes)
         replay = self._replay(verdict)
         self._pages = write_reports(self._config, verdict, replay=replay, name=Path(self._saved.path).stem)
+        # Nobody else reads it, and it has the whole report in it.
         self._entry = entry_of(verdict, replay=replay) if on_github() else None
 
     def _replay(self, verdict: Verdict) -> str | None:

@@ -79,6 +79,7 @@ def _verdict(verdict: Verdict) -> Line:
     if verdict.seed is not None:
         line["seed"] = verdict.seed
     line["versions"] = dict(versions() if verdict.versions is None else verdict.versions)
+    # A saved failure was not searched here: zeros would say that nothing was tried.
     return line | (attrs.asdict(verdict.tally) if verdict.tally.schedules else {})
 
 

@@ -17,6 +17,7 @@ import attrs
 from chaoskit.report.picture import picture
 from chaoskit.report.style import PAGE, PICTURE, palette
 from chaoskit.report.summary import (
+    NO_STATES,
     Beside,
     Summary,
     changes,
@@ -95,6 +96,7 @@ def page(verdict: Verdict, *, replay: str | None = None) -> str:
     policy = (
         f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; base-uri 'none'; form-action 'none'"
     )
+    # Headings and ids are ours; every other text goes through `_text`.
     links = [f'<li><a href="#{section.id}">{section.heading}</a></li>' for section in sections]
     contents = f'<nav aria-label="Contents">\n<ul>{"".join(links)}</ul>\n</nav>' if len(links) > 1 else ""
     return SKELETON.substitute(
@@ -249,7 +251,7 @@ def _steps(found: Summary) -> Iterator[str]:
 
 def _caption(found: Summary) -> str:
     if not found.beside:
-        return "The states along the way are not known: the delivery is too long, or the file has none."
+        return NO_STATES
     return "The state after each step, and in order after the furthest event that was handled by then"
 
 

@@ -37,6 +37,7 @@ PART = (
     "The stream is a part of the one that was found ({} of {} events), which may be none by itself. A replay plays the "
     "whole one where the handler refuses the part in order."
 )
+NO_STATES = "The states along the way are not known: the delivery is too long, or the file has none."
 ROUNDING = "Only rounding differs: the sum of floats depends on their order. Use integers or Decimal."
 
 
@@ -94,6 +95,7 @@ def summary_of(verdict: Verdict) -> Summary:
     remarks = [ROUNDING] if found and all(map(only_rounding, found)) else []
     if verdict.found is not None and verdict.is_part:
         remarks.append(PART.format(len(scenario.events), len(verdict.found)))
+    # With differences the message only repeats what the table shows.
     messages = list(dict.fromkeys(v.message for v in verdict.violations if not v.differences))
     sentences = tuple(sentence for _, sentence in scenario.broker.explain(verdict.schedule, scenario.events))
     advice = tuple(_advice(verdict))
@@ -164,6 +166,7 @@ def _ended(verdict: Verdict) -> Iterator[Ended]:
         if step.action == "restart" and (had := tuple(held.pop(step.consumer, {}))):
             again = {s.event for s in steps[number:] if s.action == "deliver"}
             yield Ended(number, had, tuple(event for event in had if event not in again))
+        # What it refused it need not remember.
         elif step.action == "deliver" and not step.raised and step.event is not None:
             held.setdefault(step.consumer, {})[step.event] = None
 
@@ -186,6 +189,7 @@ def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
     assert verdict.scenario is not None
     assert verdict.schedule is not None
     broker = verdict.scenario.broker
+    # Whatever fault was met: it is the order between keys that is not fixed, and that is an Overtake.
     for kind in [Overtake] if verdict.label == "across keys" else _kinds(verdict):
         remedy = broker.ruled_out_by(kind)
         if advised:
@@ -213,6 +217,7 @@ def _advice(verdict: Verdict) -> Iterator[tuple[Has, str]]:
         return
     habit = any(IDEMPOTENT in verdict.scenario.broker.ruled_out_by(kind) for kind in _kinds(verdict))
     ended = list(_ended(verdict))
+    # A handler in whose state something is twice is told so by the remedy: to be idempotent.
     if ended or (habit and shows.has != "twice"):
         yield shows.has, advice_on(shows, [event for one in ended for event in one.gone])
 
@@ -373,6 +378,7 @@ def _tracebacks(outcome: Outcome | None) -> list[str]:
 
 def traceback_of(error: BaseException) -> str:
     """Where the user's code raised this, without our own frame around it."""
+    # The first one is ours, which called the handler.
     frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
     return "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)]).rstrip()
 

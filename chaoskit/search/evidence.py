@@ -56,6 +56,8 @@ class Evidence:
     def remember(self, schedule: int) -> None:
         """The hash of a schedule that is run now."""
         if len(self.seen) >= MEMORY:
+            # All at once: which hashes are the oldest would be one more thing to remember. At worst a schedule is run
+            # twice.
             self.seen.clear()
         self.seen.add(schedule)
         if self.distinct is not None:
@@ -92,6 +94,7 @@ class Evidence:
     def _state_shows_nothing(self, enough: int) -> Iterator[str]:
         """An event that is alone under its key matters even to a state that shows only which keys there are. So the
         others are asked, where there are any."""
+        # It is enough that the state showed it once.
         if self.sibling_matters:
             return
         if self.siblings_asked >= enough:
@@ -116,6 +119,7 @@ class Evidence:
         """What was shown. Of the kinds that `lose` messages nothing was, where what was lost is left out."""
         left_out = self.effective.intersection(lose)
         return Tally(
+            # Where all of them were monotonous, none was counted, and 0 would say that nothing was run.
             streams=self.streams or self.streams_seen,
             schedules=self.schedules,
             deliveries=self.deliveries,

@@ -48,7 +48,9 @@ def investigate(q: Question) -> Verdict:
     across: Verdict | None = None
     recombined = _recombined(q)
     try:
+        # Each round searches on with other seeds: it was a failure across keys that ended the one before.
         for round_ in range(MOST_LABEL_ROUNDS):
+            # It may be across keys; the next round must not find it again.
             campaign.found = _found_before(q) if round_ == 0 else None
             if campaign.found is None:
                 _search(q, campaign, recombined, round_)
@@ -60,7 +62,9 @@ def investigate(q: Question) -> Verdict:
             if verdict.label != "across keys":
                 return verdict
             across = across or verdict
+            # From now on only a failure within a key would say more.
             campaign.ignore_across = True
+        # Else a failure was found, so that the state shows something.
         if across is None:
             _ask_more(q, campaign)
     except CheckerFailed as failed:
@@ -212,8 +216,9 @@ def _search_recombined(
         if left < 1 or campaign.stopped or not campaign.wants_more:
             return
         drawn = min(math.ceil(left / recombined.for_each), DRAWN_AT_ONCE)
+        # One more, as in `_search`.
         draw_streams(q.events, take, streams=drawn + 1, seed=derive(seed, str(number)), digest=q.settings.digest)
-        if recombined.given == given:
+        if recombined.given == given:  # the strategy draws nothing new any more
             return
 
 
@@ -223,6 +228,7 @@ def _heedful(campaign: Campaign, look: Take) -> Take:
     def take(stream: Stream, salt: int) -> bool:
         try:
             return look(stream, salt)
+        # Hypothesis' own, which it has to see.
         except (StopTest, *PASS_THROUGH):
             raise
         except BaseException as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
@@ -271,6 +277,7 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     run = kept(case.run(minimal.faults))
     label = "across keys" if minimal.across else case.label(run)
     verdict = violated(case, minimal.faults, run, label)
+    # With `events(…)` any part of a stream is a stream by itself: the one that was found says nothing more.
     whole = None if parts_of(q.events) else found.case.model.stream.events
     return attrs.evolve(
         verdict,

@@ -154,6 +154,7 @@ class Subject:
 
     def judge(self, reference: Outcome, outcome: Outcome) -> tuple[Violation, ...]:
         """What is violated. Raises CheckerFailed where an invariant raises."""
+        # The usual case, a thousand times a search, without a generator.
         if outcome.failure is None and not outcome.refused and len(self.invariants) == 1:
             return self._ask(self.invariants[0], reference, outcome)
         return tuple(self._judge(reference, outcome))
@@ -216,6 +217,8 @@ class Case:
         self.subject = subject
         self.model = model
         self._mailbox = Mailbox(model, subject.epoch)
+        # One step for each event, of the model's own places: what a message carries in order is what its broker would
+        # give it.
         self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
         self._skips = model.skips_refused
         self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}
@@ -226,6 +229,8 @@ class Case:
     def run(self, faults: Sequence[Fault], steps: Sequence[Raw] | None = None) -> Run:
         script = Script(self._mailbox, self.steps(faults) if steps is None else steps, tuple(faults))
         run = self.subject.execute(script)
+        # The reference of such a run has to be made yet, and that run might change a state that both share; else no
+        # copy is needed.
         return kept(run) if run.outcome.lost or run.outcome.unseen else run
 
     def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
@@ -238,6 +243,7 @@ class Case:
         steps = self._in_order
         if order is not None:
             steps = [steps[position] for position in order]
+        # All at consumer 0: in order there is one process, which never restarts.
         steps = [(DELIVER, 0, *step[2:]) for step in steps]
         retries = None if strict else not (self._skips if skips is None else skips)
         poison = self.subject.poison if strict else ()
@@ -250,6 +256,7 @@ class Case:
         found = self._references.get((lost, skips))
         if found is None:
             ids = self.model.stream.ids
+            # With something lost, what depends on it may be refused rightly: hence not strict.
             order = [i for i in range(len(ids)) if ids[i] not in lost] if lost else None
             outcome = self.in_order(order, strict=not lost, skips=skips).outcome
             found = self._references[lost, skips] = attrs.evolve(outcome, state=snapshot(outcome.state))
@@ -294,11 +301,14 @@ class Case:
             order = [position for position in order if ids[position] not in lost]
         try:
             other = self.in_order(order, strict=False).outcome
+        # That order cannot be run, so it explains nothing.
         except (UsageError, Hung):
             return False
         if bool(run.outcome.refused) != bool(other.refused) or bool(run.outcome.failure) != bool(other.failure):
             return False
+        # The reference below may be run now, over the same state.
         other = attrs.evolve(other, state=snapshot(other.state))
+        # Both raise after their deliveries: there are no states to compare.
         if run.outcome.failure is not None:
             return True
         return self.subject.agree(self.reference(lost), run.outcome, other)
@@ -317,6 +327,8 @@ class Case:
                 last[step[2]] = number
         lost, ids = self._lost(run), self.model.stream.ids
         lanes = [[position for position in lane if ids[position] not in lost] for lane in self.model.lanes()]
+        # By the first where a handler ignores what it knows, by the last where it overwrites: most handlers do one or
+        # the other.
         found = [_lanes_in_order(lanes, times) for times in (first, last)]
         return found[:1] if found[0] == found[1] else found
 
@@ -326,6 +338,7 @@ class Case:
         if self.fails_in_order():
             return None
         lanes = self.model.lanes()
+        # Before the orders are counted: two runs decide most labels, also where there are far too many to try.
         if self.explained_by_order(run, self.likely_orders(run)):
             return "across keys"
         if count_orders(lanes) > MOST_ORDERS:
@@ -335,6 +348,7 @@ class Case:
 
 def _lanes_in_order(lanes: Sequence[Sequence[int]], times: dict[int, int]) -> list[int]:
     """The order that `times` asks for, with each lane's events put into the lane's own order in its places."""
+    # Behind all that was delivered, in the order of production.
     never = len(times) * 1000
     places = sorted((times.get(position, never + position), lane) for lane, log in enumerate(lanes) for position in log)
     following = [iter(log) for log in lanes]

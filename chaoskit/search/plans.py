@@ -19,6 +19,7 @@ from chaoskit.values.scenario import Model
 
 Plan = tuple[Fault, ...]
 
+# A hundred, so that a chance in percent is an index.
 _SIZES = (1,) * 20 + (2,) * 20 + (3,) * 15 + (4,) * 15 + (8,) * 20 + (16,) * 10
 _SMALL_STREAM = 64
 _BURSTS = 0.3
@@ -67,6 +68,7 @@ class Plans:
 
     def every_single(self, most: int) -> list[Plan] | None:
         """Every plan of one fault in salted order, or None where there are more than `most`."""
+        # The choices of every event would have to be made only to count them.
         if len(self._ids) > _SMALL_STREAM:
             return None
         spaces = [choice for position in range(len(self._ids)) for choice in self.choices(position)]
@@ -77,12 +79,14 @@ class Plans:
             for choice in spaces
             for arguments in itertools.product(*choice.ranges)
         ]
+        # Of `random` only the numbers themselves are promised to be the same in every version of Python.
         return sorted(plans, key=lambda _: self._random())
 
     def some_singles(self) -> Iterator[Plan]:
         """Plans of one fault without end, each kind as often as the others."""
         for kind in itertools.cycle(self._kinds):
             position = int(self._random() * len(self._ids))
+            # May be empty, where this kind cannot happen to this event; the search takes that for a miss.
             yield tuple(_draw(choice, self._random) for choice in self.choices(position) if choice.kind is kind)
 
     def mixtures(self) -> Iterator[Plan]:
@@ -96,6 +100,7 @@ class Plans:
             focus = choices[int(chance() * size)]
             plan = []
             for _ in range(_SIZES[int(chance() * 100)]):
+                # Chance alone would hardly ever lay two faults on one event of many.
                 options = focus if chance() < 0.5 else choices[int(chance() * size)]
                 if options:
                     plan.append(_draw(options[int(chance() * len(options))], chance))
@@ -107,6 +112,7 @@ class Plans:
         if not options:
             return ()
         kind = options[int(chance() * len(options))].kind
+        # Two to five, each as likely.
         row = itertools.islice(self._row(first), 2 + int(4 * chance()))
         found = (choice for position in row for choice in self.choices(position) if choice.kind is kind)
         return tuple(_draw(choice, chance) for choice in found)

@@ -123,6 +123,7 @@ def question(
 
 def _streams_for(schedules: int) -> int:
     """How many streams so many schedules are spread over. Where they are few, there are no early streams."""
+    # As many schedules as that are left for the later ones at least.
     early = EARLY if schedules >= 2 * EARLY * FEW else 0
     return early + -(-(schedules - early * FEW) // SCHEDULES_PER_STREAM)
 
@@ -140,6 +141,7 @@ def kinds_left(
 
 def derive(seed: int, what: str) -> int:
     """Another seed from this one, the same on every machine."""
+    # No `hash`, which is another one in each process, and no sum, under which neighbouring seeds would share streams.
     return int.from_bytes(hashlib.sha256(f"{seed}\0{what}".encode()).digest()[:8], "big")
 
 
