@@ -23,7 +23,7 @@ from chaoskit.repro.replay import Answer, play
 from chaoskit.runner import fresh_seed
 from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed
-from chaoskit.search.question import Question, SearchSettings, question
+from chaoskit.search.question import UNLIMITED, Question, SearchSettings, question
 from chaoskit.search.verdicts import run_one
 from chaoskit.values.boundary import Boundary
 from chaoskit.values.epoch import checked_epoch, epoch_of
@@ -52,6 +52,8 @@ def check(
     poison: Iterable[type[Exception]] | None = None,
     limit: float | None = LIMIT,
     epoch: float | None = None,
+    exhaustive: int | None = None,
+    exhaustive_events: int = 4,
 ) -> Verdict:
     """Search for a delivery of `events` that `broker` can make and that `test` does not survive.
 
@@ -63,7 +65,8 @@ def check(
     lose, which is else left out of the comparison. `poison` are the exceptions that mean "this message can never be
     handled". `epoch` is when the producer begins to send, in seconds since 1970: left out, the hour in which the seed
     was drawn, and 14 November 2023 for a seed that somebody chose. A run that takes more than `limit` seconds hangs,
-    which is a failure; None: no limit, and there is none outside of the main thread.
+    which is a failure; None: no limit, and there is none outside of the main thread. `exhaustive`: every schedule of up
+    to so many faults is run, over streams of up to `exhaustive_events` events, and `schedules` does not count.
 
     A test that `@chaos` decorates is taken, too, with its fixtures in a functools.partial: what is left out here is
     then as the decorator says, but for `schedules` and `seed`.
@@ -78,7 +81,11 @@ def check(
             faults, without = _kinds(given.options, broker)
         subject = given.subject(broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
-        settings = SearchSettings(schedules=schedules, seed=seed, across_keys=_across_keys(given, across_keys))
+        settings = SearchSettings(
+            schedules=schedules if exhaustive is None else UNLIMITED, seed=seed,
+            across_keys=_across_keys(given, across_keys),
+            exhaustive=None if exhaustive is None else (exhaustive, exhaustive_events),
+        )  # fmt: skip
         asked = question(subject, events, settings, faults=faults, without=without)
         verdict = attrs.evolve(investigate(asked), test=given.name)
     if verdict.status != "violated":

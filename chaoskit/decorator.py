@@ -314,9 +314,10 @@ def _question(
     begins = next(epoch for epoch in (options.epoch, search.epoch, epoch_of(seed)) if epoch is not None)
     examples = tuple(map(_literal, getattr(wrapper, "hypothesis_explicit_examples", ())))
     settings = SearchSettings(
-        schedules=search.schedules or (UNLIMITED if search.budget is not None else options.schedules or SCHEDULES),
+        schedules=_schedules(options, search),
+        exhaustive=search.exhaustive,
         budget=search.budget,
-        patience=None if search.schedules or options.schedules else search.patience,
+        patience=None if search.schedules or options.schedules or search.exhaustive else search.patience,
         seed=derive(seed, name),  # tests of one run have one seed, and are not to meet the same streams
         streams=_explicit_streams(wrapper),
         across_keys=options.across_keys,
@@ -330,6 +331,12 @@ def _question(
     )
     subject = attrs.evolve(subject, epoch=begins)
     return question(subject, options.events, settings, faults=options.faults), seed
+
+
+def _schedules(options: ChaosOptions, search: SearchOptions) -> int:
+    if search.exhaustive is not None:
+        return UNLIMITED
+    return search.schedules or (UNLIMITED if search.budget is not None else options.schedules or SCHEDULES)
 
 
 def _literal(example: Any) -> Stream:

@@ -35,6 +35,8 @@ class SearchOptions:
     """Seconds for each test."""
     patience: float | None = None
     """Seconds after which no new stream is begun where nobody says how much is to be tried."""
+    exhaustive: tuple[int, int] | None = None
+    """Up to so many faults, over streams of up to so many events: all schedules of these, and no other."""
     epoch: float | None = None
     """When the producer begins to send; None: when the seed was drawn."""
     evidence: Evidence | None = None

@@ -63,6 +63,7 @@ class PytestRunner:
         self._notes: list[str] = []
         self.test = item.nodeid
         self._schedules: int | None = item.config.getoption("chaos_schedules")
+        self._exhaustive = exhaustive_of(item.config)
         given = item.config.getoption("chaos_time")
         self.advises: bool = item.config.getoption("chaos_repair")
         self.bounds: bool = item.config.getoption("chaos_boundary")
@@ -109,7 +110,9 @@ class PytestRunner:
     def _standing(self, elapsed: float) -> str:
         """How the search stands, in a line."""
         tried, time = f"{self._evidence.schedules:,}", shown(elapsed)
-        if self._budget is not None:
+        if self._exhaustive is not None:
+            tried += " distinct"
+        elif self._budget is not None:
             time += f" of {shown(self._budget)}"
         else:
             tried += f" of {self._schedules or self._options.schedules or SCHEDULES:,}"
@@ -128,6 +131,7 @@ class PytestRunner:
             schedules=self._schedules,
             budget=self._budget,
             patience=DEFAULT_TIME,
+            exhaustive=self._exhaustive,
             evidence=self._evidence,
             resume_from=self._repros.resume_from,
         )
@@ -205,6 +209,12 @@ class PytestRunner:
         if self._entry is None and excinfo is not None and report.failed:
             self._entry = ReportEntry(self._item.nodeid, "error", f"{excinfo.type.__name__}: {excinfo.value}")
         return packed(self._entry) if self._entry is not None else ""
+
+
+def exhaustive_of(config: pytest.Config) -> tuple[int, int] | None:
+    """Faults and events of --chaos-exhaustive, as the numbers that a search takes."""
+    faults = config.getoption("chaos_exhaustive")
+    return None if faults is None else (faults, config.getoption("chaos_exhaustive_events"))
 
 
 def options_of(item: pytest.Item) -> ChaosOptions:

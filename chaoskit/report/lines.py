@@ -2,7 +2,7 @@
 
 | `type` | fields |
 |---|---|
-| `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker`, `damage` (what became of which events: `kind`, `events`, `step`, `place`) and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated` |
+| `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker`, `damage` (what became of which events: `kind`, `events`, `step`, `place`) and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated`, `singles_up_to`, `by_kind` (schedules for each kind), `bounds` (`faults`, `events`, `probability`); `exhausted` where every schedule was run (`events`, `faults`, `schedules`, `runs`, `streams`, `independent_keys`, `compared`) |
 | `reason` | `text`: why an unknown verdict is unknown |
 | `note` | `text`: what has to be known about a held verdict |
 | `violation` | `invariant`, `message` |
@@ -80,6 +80,8 @@ def _verdict(verdict: Verdict) -> Line:
         line["seed"] = verdict.seed
     line["versions"] = dict(versions() if verdict.versions is None else verdict.versions)
     # A saved failure was not searched here: zeros would say that nothing was tried.
+    if verdict.exhausted is not None:
+        line["exhausted"] = attrs.asdict(verdict.exhausted)
     return line | (attrs.asdict(verdict.tally) if verdict.tally.schedules else {})
 
 

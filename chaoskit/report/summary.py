@@ -23,7 +23,7 @@ from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import Step, reached
 from chaoskit.values.state import ABSENT, Difference, differences, only_rounding, same
 from chaoskit.values.texts import printed
-from chaoskit.values.verdict import Verdict
+from chaoskit.values.verdict import Exhausted, Tally, Verdict
 
 MOST_DIFFERENCES = 12
 MOST_PLACES = 3
@@ -247,13 +247,44 @@ def held_lines(verdict: Verdict) -> list[str]:
     """What a passing run has shown, and what has to be known about it."""
     tally = verdict.tally
     shown = [", ".join(tally.effective)] if tally.effective else []
-    if tally.all_singles:
+    if tally.all_singles and verdict.exhausted is None:
         shown.append("every schedule with a single fault")
     if tally.not_tried:
         shown.append(f"never came about: {', '.join(tally.not_tried)}")
     kinds = f" ({'; '.join(shown)})" if shown else ""
     held = f"held: {tally.schedules:,} schedules of {count(tally.streams, 'stream')}{kinds}"
-    return [held, *boundary_lines(verdict.boundary), *verdict.notes]
+    if verdict.exhausted is not None:
+        held = f"held: {_all_of(verdict.exhausted)}{kinds}"
+    return [held, *_promises(tally), *boundary_lines(verdict.boundary), *verdict.notes]
+
+
+def _promises(tally: Tally) -> Iterator[str]:
+    """How much of what needs several faults at once was tried, at least."""
+    told = [f"{_NUMBERS[bound.faults]} with at least {bound.probability:.0%}" for bound in tally.bounds]
+    if told:
+        yield (
+            f"given faults at given messages of a stream of up to {tally.bounds[0].events} were tried together: "
+            f"{', '.join(told)} probability"
+        )
+    if tally.singles_up_to and not tally.all_singles:
+        yield f"every single fault was run in a stream of {count(tally.singles_up_to, 'event')}"
+
+
+_NUMBERS = {2: "two", 3: "three"}
+
+
+def _all_of(one: Exhausted) -> str:
+    """What an exhaustive run has shown; and where not each schedule was run, why that is enough."""
+    text = (
+        f"all {one.schedules:,} distinct schedules of up to {count(one.events, 'event')} and "
+        f"{count(one.faults, 'fault')} pass"
+    )
+    if one.runs < one.schedules:
+        text += (
+            f", of which {one.runs:,} were run: the handler's keys do not depend on each other, as {one.compared} "
+            "pairs of schedules showed that differ between keys alone"
+        )
+    return text
 
 
 def tried(verdict: Verdict) -> str:
