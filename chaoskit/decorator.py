@@ -17,6 +17,7 @@ from chaoskit.execution.event_loop import leaves_no_task, own_loop
 from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
 from chaoskit.execution.script import RunObserver
+from chaoskit.order.boundary import boundary_of
 from chaoskit.planted.check import checked
 from chaoskit.repair.recipes import storage_of
 from chaoskit.repair.repairs import advice_on
@@ -281,9 +282,21 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
                 verdict = checked(asked, verdict) if runner.checks_itself else verdict
             advice = advice_on(asked, verdict, storage_of(wrapper)) if runner.advises else None
             verdict = attrs.evolve(verdict, advice=Later(_too_late, advice))
+            if runner.bounds:
+                verdict = _with_boundary(asked, verdict)
         if verdict.status == "violated":
             _show_output(subject, verdict)
     return attrs.evolve(verdict, test=runner.test or name_of(wrapper))
+
+
+def _with_boundary(asked: Question, verdict: Verdict) -> Verdict:
+    """The verdict, and what has to stay in order, or why that cannot be said."""
+    if verdict.status == "violated" and verdict.scenario is not None and not verdict.scenario.faults:
+        return verdict  # it fails in order, so that no order is right
+    try:
+        return attrs.evolve(verdict, boundary=boundary_of(asked))
+    except UsageError as error:
+        return attrs.evolve(verdict, notes=(*verdict.notes, f"what has to stay in order is not known: {error}"))
 
 
 def _too_late() -> NoReturn:
@@ -303,9 +316,10 @@ def _question(
     begins = next(epoch for epoch in (options.epoch, search.epoch, epoch_of(seed)) if epoch is not None)
     examples = tuple(map(_literal, getattr(wrapper, "hypothesis_explicit_examples", ())))
     settings = SearchSettings(
-        schedules=search.schedules or (UNLIMITED if search.budget is not None else options.schedules or SCHEDULES),
+        schedules=_schedules(options, search),
+        exhaustive=search.exhaustive,
         budget=search.budget,
-        patience=None if search.schedules or options.schedules else search.patience,
+        patience=None if search.schedules or options.schedules or search.exhaustive else search.patience,
         seed=derive(seed, name),  # tests of one run have one seed, and are not to meet the same streams
         streams=_explicit_streams(wrapper),
         across_keys=options.across_keys,
@@ -319,6 +333,12 @@ def _question(
     )
     subject = attrs.evolve(subject, epoch=begins)
     return question(subject, options.events, settings, faults=options.faults), seed
+
+
+def _schedules(options: ChaosOptions, search: SearchOptions) -> int:
+    if search.exhaustive is not None:
+        return UNLIMITED
+    return search.schedules or (UNLIMITED if search.budget is not None else options.schedules or SCHEDULES)
 
 
 def _literal(example: Any) -> Stream:

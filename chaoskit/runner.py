@@ -35,6 +35,8 @@ class SearchOptions:
     """Seconds for each test."""
     patience: float | None = None
     """Seconds after which no new stream is begun where nobody says how much is to be tried."""
+    exhaustive: tuple[int, int] | None = None
+    """Up to so many faults, over streams of up to so many events: all schedules of these, and no other."""
     epoch: float | None = None
     """When the producer begins to send; None: when the seed was drawn."""
     evidence: Evidence | None = None
@@ -62,6 +64,10 @@ class Runner(Protocol):
     @property
     def advises(self) -> bool:
         """Which move repairs a failure is tried, too."""
+
+    @property
+    def bounds(self) -> bool:
+        """What has to stay in order is asked, too."""
 
     @property
     def checks_itself(self) -> bool:
@@ -96,8 +102,7 @@ class PlainRunner:
     test: str | None = None
     limit: Limit | None = None
     observer: RunObserver | None = None
-    advises = False
-    checks_itself = False
+    advises = bounds = checks_itself = False
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         return (fresh_seed(), False) if decorated is None else (as_seed(decorated), True)

@@ -133,6 +133,7 @@ class Kafka(Settings):
     )
 
     def __attrs_post_init__(self) -> None:
+        # The broker keeps the last 5 batches of a producer, by which it knows the sequence.
         if self.idempotent_producer and self.max_in_flight > 5:
             raise UsageError(
                 f"Kafka(idempotent_producer=True, max_in_flight={self.max_in_flight}): an idempotent producer has at "
@@ -150,6 +151,7 @@ class Kafka(Settings):
     @property
     def words(self) -> Words:
         words = self._words_of_group
+        # Only in the Java client one request in flight is enough.
         if self.retry_order == "newest_first":
             return words
         swapped = words.of(faults.BatchSwap).unless("enable.idempotence=true (idempotent_producer=True)")
@@ -206,6 +208,7 @@ class Kafka(Settings):
         if self.on_error in ("stop", "skip"):
             why = "the partition waits for its handler" if self.on_error == "stop" else "a refused record is lost"
             no[faults.DeadLetter] = Impossible(f'with on_error="{self.on_error}" {why}', {"on_error": "retry"})
+        # The Parallel Consumer runs the keys of one partition side by side.
         if self.partitions == 1 and self.group == "consumer":
             no[faults.Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
         if not self.lossy():
@@ -244,12 +247,14 @@ class Kafka(Settings):
             reads=ParallelMachine if self.group == "parallel" else CursorMachine,
             on_error=self.on_error,
             max_attempts=self.max_attempts,
+            # For the judge they are one thing: a commit that may be ahead of the handler.
             commit_ahead=self.commit_ahead or self.auto_commit,
             new_units_at_latest=self.auto_offset_reset == "latest",
             ahead_hint="" if self.commit_ahead else "commit_ahead=True",
             commit_every=self.commit_every,
             max_poll_records=self.max_poll_records,
             poll_word=f"max_poll_records={self.max_poll_records}",
+            # A partition that stops has its record still, and one that skips has not kept it.
             dead_letters=self.on_error in ("retry", "retry_topic"),
             dead_hint="on_error='retry' or 'retry_topic'",
             units=self.partitions,
@@ -267,6 +272,7 @@ class Kafka(Settings):
         )
 
     def _reading(self) -> Reading:
+        # The process dies at the record, starts at the commit and meets it again.
         blocks = self.on_error == "stop"
         ahead = self.commit_ahead or self.auto_commit  # then anything can be lost, and not first records only
         new_from = self.partitions if self.auto_offset_reset == "latest" and not ahead else None

@@ -97,6 +97,7 @@ def put_back(topic: str, step: Raw, epoch: float) -> dict[str, Any]:
     tells of the exception. Source: spring-kafka `KafkaHeaders`, `RetryTopicHeaders`."""
     _, _, position, _, _, _, _, retries, partition, offset = step
     sent = int(1000 * (epoch + position)).to_bytes(8)
+    # Of the two only a dead-letter topic says so in the names.
     prefix = "kafka_original-" if retries else "kafka_dlt-original-"
     headers = {
         f"{prefix}topic": topic.encode(),

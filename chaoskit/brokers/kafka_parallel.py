@@ -41,7 +41,9 @@ def parallel_stages(
         consumers,
         lock="group",
         brings="lane",
+        # One record of a key at a time; keys of one partition run side by side.
         window=1,
+        # Each member has its partitions: it is a consumer group underneath.
         assigned=True,
         refused="lost" if on_error == "skip" else "renewed" if on_error == "retry_topic" else "again",
         max_attempts=max_attempts,

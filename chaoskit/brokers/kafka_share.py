@@ -83,6 +83,7 @@ def share_rules(delivery_count_limit: int, max_record_locks: int) -> QueueRules:
     """No order between batches; a record that was never accepted comes back until its deliveries are used up."""
     return QueueRules(
         broker="a share group",
+        # Only within a batch, since any member may acquire what is available.
         order="none",
         unit="partition",
         check_batch=_check_ascending,
@@ -90,6 +91,7 @@ def share_rules(delivery_count_limit: int, max_record_locks: int) -> QueueRules:
         limit=delivery_count_limit,
         limit_setting=f"delivery_count_limit={delivery_count_limit}",
         dead_setting="a share group has no dead letters: what is used up or rejected is dropped",
+        # Where nothing is in order, the order of the sends binds nothing.
         send_window=None,
     )
 
@@ -105,6 +107,7 @@ def _check_record_locks(state: QueueState, at: int, *, most: int) -> None:
     """From the oldest record in flight on, only so many are handed out."""
     for earlier in state.before(at):
         its = state.messages[earlier]
+        # What was run may have been accepted: that it holds the window is not certain.
         if its.phase not in {"new", "back"} and not (its.phase == "out" and its.ran != "ok"):
             continue
         if _distance(state, earlier, at) >= most:
@@ -117,6 +120,7 @@ def _check_record_locks(state: QueueState, at: int, *, most: int) -> None:
 
 def _distance(state: QueueState, first: int, at: int) -> int:
     """How many messages of their unit stand from the first one on before the other."""
+    # Offsets are not shown: without puts the numbers of the payloads stand for them.
     if not state.facts.lists_puts:
         return state.facts.number(at) - state.facts.number(first)
     return sum(state.place(other) >= state.place(first) for other in state.before(at))

@@ -85,8 +85,10 @@ class LambdaSqs(Settings):
             make("Lambda", self.max_receive_count, self.visibility_timeout, lost),
             receive=self.batch_size,
             batch_returns="failed" if self.report_batch_item_failures else "whole",
+            # In a standard queue nothing is behind anything.
             skips_failed=not self.fifo or (self.report_batch_item_failures and self.skips_failed),
             skips_setting="report_batch_item_failures=True with skips_failed=True",
+            # A batch that was throttled counts as received, though no function has seen it.
             limit_exact=False,
         )
 
@@ -107,6 +109,7 @@ class LambdaSqs(Settings):
     def stages(self) -> QueueSettings:
         partial = self.report_batch_item_failures
         if self.fifo:
+            # A function that stops reports the failed message and all behind it: these come back together.
             brings = "batch" if not partial else "message" if self.skips_failed else "lane"
             return fifo_queue(
                 self.queue,

@@ -65,6 +65,7 @@ class SnsSqs(Settings):
 
     def impossible(self) -> Reasons:
         if self.fifo:
+            # What SNS loses is its own: see the filter policy below.
             no = impossible_fifo(self.max_receive_count, 1, loses=True)
             no[faults.BatchSwap] = Impossible("a FIFO topic keeps the order of a group", {"fifo": False})
         else:
@@ -87,4 +88,5 @@ class SnsSqs(Settings):
                 None,
                 self.visibility_timeout,
             )
+        # SNS itself adds nothing that a standard queue would not do already.
         return standard_queue(self.queue, self.consumers, self.max_receive_count)

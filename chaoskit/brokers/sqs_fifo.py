@@ -158,6 +158,7 @@ class SqsFifo(Settings):
 
     def stages(self) -> QueueSettings:
         by_body = self.content_based_deduplication
+        # With another way to lose as well, any message may be lost, and not only equal ones.
         only_by_body = self.lossy() == ("content_based_deduplication",)
         return fifo_queue(
             self.queue,
@@ -170,6 +171,7 @@ class SqsFifo(Settings):
             _content_based if by_body else _fifo_fields,
             brings="message" if self.skips_failed else "lane",
             goes_on=self.skips_failed,
+            # Retention ends for the oldest first; the other ways take a message from the middle.
             trims=self.lossy() == ("retention_exceeded",),
         )
 
@@ -210,6 +212,7 @@ def _deduplicates(content_based: bool, whole_queue: bool) -> Loses | None:
     def loses(stream: Stream, position: int) -> bool:
         event = stream[position]
         return any(
+            # By what the body would be, as values need not be hashable; 1 and True are other bodies.
             repr(earlier.value) == repr(event.value) and (whole_queue or earlier.key == event.key)
             for earlier in stream.events[:position]
         )
@@ -248,6 +251,7 @@ def _fifo_fields(event: Event, step: Raw) -> dict[str, Any]:
     return {
         "message_id": f"message-{step[4]}",
         "sequence": _SEQUENCE + 256 * step[4],
+        # A group is text on the wire, whatever the key was.
         "group": None if event.key is None else str(event.key),
         "deduplication_id": str(event.id),
         "attempt": step[5],
@@ -272,7 +276,8 @@ def fifo_rules(name: str, max_receive_count: int | None, visibility_timeout: int
         unit="message group",
         check_batch=_keeps_groups_together,
         settled="final",
-        late_ack="refused",
+        late_ack="refused",  # the receipt handle has expired, and the delete fails
+        # 5 minutes, fixed; the judge's own figure, and not the models'.
         window=300,
         window_setting="the deduplication interval of 5 minutes",
         send_window=1,

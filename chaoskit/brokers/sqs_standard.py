@@ -121,7 +121,11 @@ def impossible_standard(max_receive_count: int | None, retention_exceeded: bool)
 def standard_queue(queue: str, consumers: int, max_receive_count: int | None, **leasing: Any) -> QueueSettings:
     """A standard queue as the models run it."""
     policy = LeasePolicy(
-        consumers, in_order=False, max_attempts=max_receive_count or 10, gives_up=gives_up(max_receive_count)
+        # Where nothing gives a message up, so many attempts stand for as long as anybody waits.
+        consumers,
+        in_order=False,
+        max_attempts=max_receive_count or 10,
+        gives_up=gives_up(max_receive_count),
     )
     return QueueSettings(
         queue, Producer(one_queue, 1, max_in_flight=10), attrs.evolve(policy, **leasing), _standard_fields
@@ -133,14 +137,15 @@ def standard_rules(name: str, max_receive_count: int | None, visibility_timeout:
     return QueueRules(
         broker=name,
         order="none",
-        receive=10,
-        settled="may_return",
+        receive=10,  # the most that SQS allows
+        settled="may_return",  # a server that missed the delete has it still
         late_ack="maybe",
         limit=max_receive_count,
         limit_setting=f"max_receive_count={max_receive_count}",
         dead="never" if max_receive_count is None else "limit",
         dead_setting="max_receive_count=None",
         loses=lost,
+        # Where nothing is in order, the order of the sends binds nothing.
         send_window=None,
         lease=visibility_timeout,
     )

@@ -31,11 +31,15 @@ def execute(
     except Hung as hung:
         deliver.describe(hung)
         if script.faults is None:
+            # In order nothing may hang, as nothing may raise: no fault is to blame.
             raise HungInOrder(hung) from None
         raise
     finally:
+        # In a `finally`, as the child may come back by an exception, too; and nothing of ours may run in it, such as a
+        # report.
         if forks.generation() != generation:
             forks.leave(on_purpose=deliver.is_ended)
+    # Each run asks: a child of an earlier one may be late.
     if forks.some_came_back(forked_before):
         raise UsageError(
             "the handler forked, and the child came back from it: two processes would go on with the same messages. "

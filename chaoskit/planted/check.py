@@ -154,9 +154,7 @@ def _in_state(question: Question, bug: StateBug, caught: Sequence[HandlerBug], s
     if not acted.once:
         why = "the test gives no state" if bug != "only its length" else "the state has no length"
         return attrs.evolve(planted, status="cannot happen", why=why)
-    if bug == "only its length" and (
-        streams.values_show or any(_is_missed(asked, each, streams) for each in caught)
-    ):
+    if bug == "only its length" and (streams.values_show or any(_is_missed(asked, each, streams) for each in caught)):
         return planted
     return attrs.evolve(planted, status="missed", why="the test would hold all the same")
 

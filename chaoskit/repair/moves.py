@@ -6,12 +6,12 @@ What a move remembers is durable: it outlives the processes of a run, as it woul
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any
 
 import attrs
 
 from chaoskit.execution.script import Move
-from chaoskit.search.rekeyed import KeyOf
+from chaoskit.search.oracle import ModelOf
+from chaoskit.search.rekeyed import one_key
 from chaoskit.values.event import EventId, Message
 from chaoskit.values.repair import MoveName
 
@@ -57,20 +57,15 @@ def resequence() -> Move:
     return move
 
 
-def all_one(event: Any) -> str:
-    """One key for all: the broker keeps everything in one order."""
-    return "all"
-
-
 @attrs.frozen
 class Kind:
-    """A move and what it takes. `make` is for the consumer's side, `key_of` for the
+    """A move and what it takes. `make` is for the consumer's side, `model_of` for the
     producer's."""
 
     name: MoveName
     needs: str
     make: Callable[[], Move] | None = None
-    key_of: KeyOf | None = None
+    model_of: ModelOf | None = None
 
 
 MOVES = (
@@ -95,7 +90,7 @@ MOVES = (
     Kind(
         "one key",
         "all messages under one key, in one partition or group with one consumer at a time: nothing runs in parallel",
-        key_of=all_one,
+        model_of=one_key,
     ),
 )
 """Cheapest first."""

@@ -57,7 +57,7 @@ def repairs_of(question: Question, verdict: Verdict, storage: Storage) -> tuple[
 def _applies(kind: Kind, verdict: Verdict) -> bool:
     """One key for all changes nothing where there is one."""
     assert verdict.scenario is not None
-    return kind.key_of is None or len({_hashable(event.key) for event in verdict.scenario.events}) > 1
+    return kind.model_of is None or len({_hashable(event.key) for event in verdict.scenario.events}) > 1
 
 
 def _hashable(key: Any) -> Hashable:
@@ -67,7 +67,7 @@ def _hashable(key: Any) -> Hashable:
 def _tried(question: Question, verdict: Verdict, kind: Kind, storage: Storage) -> Repair:
     copies = Copies()
     subject = attrs.evolve(
-        question.subject, move=None if kind.make is None else copies.watched(kind.make), key_of=kind.key_of
+        question.subject, move=None if kind.make is None else copies.watched(kind.make), model_of=kind.model_of
     )
     kinds = tuple(each.__name__ for each in question.kinds)
     repair = Repair(kind.name, "unknown", kinds=kinds, needs=kind.needs, code=recipe(kind.name, storage))
@@ -99,7 +99,7 @@ def _searched(question: Question, repair: Repair, copies: Copies) -> Repair:
         schedules += found.tally.schedules
         if found.status != "violated" or found.scenario is None:
             status = "violated" if breaks else found.status
-            if status == "unknown" and question.subject.key_of is not None and not found.tally.effective:
+            if status == "unknown" and question.subject.model_of is not None and not found.tally.effective:
                 status = "held"  # under these keys none of the faults can change what a key sees: that is the repair
             reasons = found.reasons if status == "unknown" else ()
             return _with(repair, status, breaks, least, schedules, copies, reasons)

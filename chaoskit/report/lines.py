@@ -2,7 +2,7 @@
 
 | `type` | fields |
 |---|---|
-| `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker`, `damage` (what became of which events: `kind`, `events`, `step`, `place`) and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated` |
+| `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker`, `damage` (what became of which events: `kind`, `events`, `step`, `place`) and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated`, `singles_up_to`, `by_kind` (schedules for each kind), `bounds` (`faults`, `events`, `probability`); `exhausted` where every schedule was run (`events`, `faults`, `schedules`, `runs`, `streams`, `independent_keys`, `compared`) |
 | `reason` | `text`: why an unknown verdict is unknown |
 | `note` | `text`: what has to be known about a held verdict |
 | `planted` | where a self-check was asked for, known bugs that were planted: `bug`, `place` ("handler", "state"), `status` ("caught", "missed", "no difference", "cannot happen"), `schedules`, `breaks` (the kinds of fault with which it was met), `text`: why it was not caught |
@@ -17,6 +17,8 @@
 | `advice` | `state`: what the final state has, "twice", "missing" or "older"; `text`: what helps in the handler |
 | `repair` | where it was asked for, cheapest move first: `move`, `status`, `breaks` (kinds of fault), `repairs_this` (the minimal delivery passes), `schedules`, `distance`, `text`; of the one to make `needs` and `code`, too |
 | `clash` | two events that do not commute: `events` (their ids), `assigned` (places of the state), `text` |
+| `boundary` | where it was asked for: `finest` (paths of the fields of the finest key that suffices; empty for one key for all, null where no order is needed), `needs_order`, `streams`, `text` |
+| `candidate` | a key that was tried: `fields`, `status`, `keys` (how many a stream had on average), `orders`; of one that breaks `events`, `order` (their ids), `in_order`, `observed` |
 | `replay` | `command` |
 
 The lines stand in this order, numbers count from 1. Values and states are written as in repro files: JSON for what JSON
@@ -32,10 +34,12 @@ from typing import Any
 
 import attrs
 
+from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.summary import Summary, differences_of, headline, summary_of
 from chaoskit.report.timeline import Row
 from chaoskit.report.values import as_json
 from chaoskit.repro.values import encode_broker, versions
+from chaoskit.values.boundary import Boundary
 from chaoskit.values.planted import Planted
 from chaoskit.values.schedule import Step
 from chaoskit.values.state import ABSENT
@@ -62,6 +66,7 @@ def lines(verdict: Verdict, *, replay: str | None = None) -> Iterator[Line]:
     yield from map(_planted, verdict.self_check.planted if verdict.self_check is not None else ())
     if verdict.status == "violated":
         yield from _violated(verdict, summary_of(verdict))
+    yield from _boundary(verdict.boundary)
     if replay:
         yield {"type": "replay", "command": replay}
 
@@ -77,6 +82,9 @@ def _verdict(verdict: Verdict) -> Line:
     if verdict.seed is not None:
         line["seed"] = verdict.seed
     line["versions"] = dict(versions() if verdict.versions is None else verdict.versions)
+    # A saved failure was not searched here: zeros would say that nothing was tried.
+    if verdict.exhausted is not None:
+        line["exhausted"] = attrs.asdict(verdict.exhausted)
     return line | (attrs.asdict(verdict.tally) if verdict.tally.schedules else {})
 
 
@@ -128,6 +136,24 @@ def _advice(verdict: Verdict, found: Summary) -> Iterator[Line]:
     for clash, said in zip(known.clashes, found.clashes, strict=True):
         events = [clash.first.id, clash.second.id]
         yield {"type": "clash", "events": events, "assigned": list(clash.assigned), "text": said}
+
+
+def _boundary(found: Boundary | None) -> Iterator[Line]:
+    """Where somebody has asked what has to stay in order."""
+    if found is None:
+        return
+    text = "; ".join(boundary_lines(found))
+    finest = None if found.finest is None else list(found.finest)
+    line: Line = {"type": "boundary", "finest": finest, "needs_order": found.needs_order, "streams": found.streams}
+    yield line | {"text": text}
+    for each in found.candidates:
+        fields = None if each.fields is None else list(each.fields)
+        line = {"type": "candidate", "fields": fields, "status": each.status, "keys": each.keys, "orders": each.orders}
+        if each.status == "violated":
+            events = [{"id": e.id, "key": as_json(e.key), "value": as_json(e.value)} for e in each.events]
+            line |= {"events": events, "order": list(each.order)}
+            line |= {"in_order": as_json(each.expected), "observed": as_json(each.observed)}
+        yield line
 
 
 def _step(number: int, step: Step) -> Line:

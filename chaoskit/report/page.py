@@ -15,9 +15,10 @@ from string import Template
 import attrs
 
 from chaoskit.report.picture import picture
-from chaoskit.report.style import PAGE, PICTURE, palette
 from chaoskit.report.self_check import self_check_lines
+from chaoskit.report.style import PAGE, PICTURE, palette
 from chaoskit.report.summary import (
+    NO_STATES,
     Beside,
     Summary,
     changes,
@@ -96,6 +97,7 @@ def page(verdict: Verdict, *, replay: str | None = None) -> str:
     policy = (
         f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; base-uri 'none'; form-action 'none'"
     )
+    # Headings and ids are ours; every other text goes through `_text`.
     links = [f'<li><a href="#{section.id}">{section.heading}</a></li>' for section in sections]
     contents = f'<nav aria-label="Contents">\n<ul>{"".join(links)}</ul>\n</nav>' if len(links) > 1 else ""
     return SKELETON.substitute(
@@ -175,6 +177,9 @@ def _violated(found: Summary, replay: str | None) -> list[Section]:
         sections.append(Section("remedies", "What rules it out", _remedies(found)))
     if found.repairs or found.clashes:
         sections.append(Section("repairs", "What repairs it", "\n".join(_repairs(found))))
+    if found.boundary:
+        lines = [f"{line[0].upper()}{line[1:]}." for line in found.boundary]
+        sections.append(Section("boundary", "What has to stay in order", _paragraphs(lines)))
     if replay:
         body = f'<pre class="command" tabindex="0"><code>{_text(replay)}</code></pre>'
         sections.append(Section("replay", "Replay", body))
@@ -248,7 +253,7 @@ def _steps(found: Summary) -> Iterator[str]:
 
 def _caption(found: Summary) -> str:
     if not found.beside:
-        return "The states along the way are not known: the delivery is too long, or the file has none."
+        return NO_STATES
     return "The state after each step, and in order after the furthest event that was handled by then"
 
 

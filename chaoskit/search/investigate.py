@@ -14,6 +14,7 @@ from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.search.campaign import LITERAL_ROUND, Campaign
 from chaoskit.search.draw import draw_streams
 from chaoskit.search.evidence import ENOUGH_MONOTONOUS
+from chaoskit.search.exhaustive import try_all
 from chaoskit.search.found import Found, confirm
 from chaoskit.search.hangs import fewest_that_hang
 from chaoskit.search.minimal import least
@@ -25,7 +26,7 @@ from chaoskit.search.verdicts import hung_verdict, violated
 from chaoskit.strategies.streams import parts_of
 from chaoskit.values.duration import shown
 from chaoskit.values.event import Stream
-from chaoskit.values.verdict import Verdict
+from chaoskit.values.verdict import Exhausted, Verdict
 
 STREAMS_PER_DRAW = 100
 """Streams of one run of Hypothesis, which remembers all that it has drawn: memory stays flat."""
@@ -46,11 +47,16 @@ def investigate(q: Question) -> Verdict:
     """Search until a failure within a partition or key is found or the schedules are used up."""
     campaign = Campaign.of(q)
     across: Verdict | None = None
+    exhausted: Exhausted | None = None
     recombined = _recombined(q)
     try:
+        # Each round searches on with other seeds: it was a failure across keys that ended the one before.
         for round_ in range(MOST_LABEL_ROUNDS):
+            # It may be across keys; the next round must not find it again.
             campaign.found = _found_before(q) if round_ == 0 else None
-            if campaign.found is None:
+            if campaign.found is None and q.settings.exhaustive is not None:
+                exhausted = try_all(q, campaign)
+            elif campaign.found is None:
                 _search(q, campaign, recombined, round_)
             if campaign.error is not None:
                 raise campaign.error
@@ -60,7 +66,9 @@ def investigate(q: Question) -> Verdict:
             if verdict.label != "across keys":
                 return verdict
             across = across or verdict
+            # From now on only a failure within a key would say more.
             campaign.ignore_across = True
+        # Else a failure was found, so that the state shows something.
         if across is None:
             _ask_more(q, campaign)
     except CheckerFailed as failed:
@@ -72,7 +80,7 @@ def investigate(q: Question) -> Verdict:
         return attrs.evolve(fewest, tally=campaign.tally(), seed=q.seed)
     if across is not None and q.settings.across_keys == "violation":
         return attrs.evolve(across, tally=campaign.tally())
-    return _without_failure(q, campaign)
+    return attrs.evolve(_without_failure(q, campaign), exhausted=exhausted)
 
 
 def first_failure(q: Question) -> tuple[Found | None, int]:
@@ -221,8 +229,9 @@ def _search_recombined(
         if left < 1 or campaign.stopped or not campaign.wants_more:
             return
         drawn = min(math.ceil(left / recombined.for_each), DRAWN_AT_ONCE)
+        # One more, as in `_search`.
         draw_streams(q.events, take, streams=drawn + 1, seed=derive(seed, str(number)), digest=q.settings.digest)
-        if recombined.given == given:
+        if recombined.given == given:  # the strategy draws nothing new any more
             return
 
 
@@ -232,6 +241,7 @@ def _heedful(campaign: Campaign, look: Take) -> Take:
     def take(stream: Stream, salt: int) -> bool:
         try:
             return look(stream, salt)
+        # Hypothesis' own, which it has to see.
         except (StopTest, *PASS_THROUGH):
             raise
         except BaseException as error:  # noqa: BLE001 - raised again by the caller, outside of Hypothesis
@@ -280,6 +290,7 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     run = kept(case.run(minimal.faults))
     label = "across keys" if minimal.across else case.label(run)
     verdict = violated(case, minimal.faults, run, label)
+    # With `events(…)` any part of a stream is a stream by itself: the one that was found says nothing more.
     whole = None if parts_of(q.events) else found.case.model.stream.events
     return attrs.evolve(
         verdict,

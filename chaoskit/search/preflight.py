@@ -47,7 +47,7 @@ class Preflight:
         first_empty = self._run_empty(empty)
         first_half = _tried(half)
         in_order = self._in_order(case, 0 if first_half is _RAISED else len(half.model.stream)).outcome
-        first = snapshot(in_order.state)
+        first = snapshot(in_order.state)  # before the next run, which may change the same objects
         second_empty, second_half = self._run_empty(empty), _tried(half)
         again = self._in_order(case, len(stream))
         self.memory_kept = again.remembers
@@ -56,6 +56,7 @@ class Preflight:
         self._must_agree(first, again.outcome.state, "two in-order runs of the same stream")
         if not case.fails_in_order():
             check_calm(case)
+        # Over a state that no stream has moved yet nothing could be kept that shows.
         self._done = first_empty is _RAISED or not self.subject.needs_state or not same(first_empty, first)
 
     def _must_remember_nothing(self, case: Case, reference: Outcome) -> None:
@@ -63,6 +64,7 @@ class Preflight:
         takes what it has already, as an upsert or a maximum does."""
         before, this = self._before, (case, reference)
         self._before = this
+        # Each costs two runs; a store that remembers shows it in the first few streams.
         if before is None or self._ran_again >= MOST_AGAIN:
             return
         self._ran_again += 1
@@ -75,6 +77,7 @@ class Preflight:
         try:
             return case.in_order()
         except ReferenceRefused as refused:
+            # It was never taken before: the user's error, and not one of freshness.
             if refused.event not in case.model.stream.ids[:taken]:
                 raise
             error = refused.__cause__
@@ -97,7 +100,7 @@ class Preflight:
             raise
         except Exception as error:  # noqa: BLE001 - the body is the user's
             note = f"freshness not checked on an empty stream: the test raised {type(error).__name__} there"
-            if note not in self.notes:
+            if note not in self.notes:  # the preflight may be run for several streams
                 self.notes.append(note)
             return _RAISED
 
@@ -136,11 +139,13 @@ def check_calm(case: Case) -> None:
     calm = case.run(())
     if not case.violations(calm):
         return
+    # It differs, but for a reason that can be named.
     if case.subject.poison and calm.outcome.unseen:
         _waits_for_ever(case, calm)
     consumers = len({step[1] for step in calm.steps})
     found = next(differences(case.reference().state, calm.outcome.state), None)
     where = f" at {found.path}: in order {found.expected!r}, now {found.observed!r}" if found else ""
+    # Each consumer is a process of its own: what a handler keeps in memory is in several places.
     if consumers > 1:
         raise StaleState(
             f"differs without any fault: the memory is split over {consumers} consumers{where}. Keep the state "

@@ -44,6 +44,12 @@ def _known_to_us(instance: object, attribute: attrs.Attribute[str], value: objec
         raise UsageError(f"across_keys={value!r}: 'violation' or 'any' is needed")
 
 
+def _two_numbers(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    for number in value or ():
+        if type(number) is not int or number < 1:
+            raise UsageError(f"exhaustive={value!r}: whole numbers of faults and of events, 1 or more, are needed")
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class SearchSettings:
     """How a search goes about it. Raises UsageError for what cannot mean what it says."""
@@ -53,6 +59,8 @@ class SearchSettings:
     seed: int
     streams: int | None = None
     """That Hypothesis draws, where somebody says how many; None: as many as the schedules want."""
+    exhaustive: tuple[int, int] | None = attrs.field(default=None, validator=_two_numbers)
+    """Up to so many faults over streams of up to so many events: every schedule of these, and no other."""
     budget: float | None = None
     """Seconds, in place of a number of schedules unless that is given, too. They end between streams, and not before
     the first that can show something."""
@@ -123,6 +131,7 @@ def question(
 
 def _streams_for(schedules: int) -> int:
     """How many streams so many schedules are spread over. Where they are few, there are no early streams."""
+    # As many schedules as that are left for the later ones at least.
     early = EARLY if schedules >= 2 * EARLY * FEW else 0
     return early + -(-(schedules - early * FEW) // SCHEDULES_PER_STREAM)
 
@@ -140,6 +149,7 @@ def kinds_left(
 
 def derive(seed: int, what: str) -> int:
     """Another seed from this one, the same on every machine."""
+    # No `hash`, which is another one in each process, and no sum, under which neighbouring seeds would share streams.
     return int.from_bytes(hashlib.sha256(f"{seed}\0{what}".encode()).digest()[:8], "big")
 
 

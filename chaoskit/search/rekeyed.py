@@ -10,15 +10,19 @@ import attrs
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Event, Message, Stream
 from chaoskit.values.faults import Fault, FaultKind
-from chaoskit.values.scenario import Model, Steps
+from chaoskit.values.scenario import Broker, Model, Steps
 from chaoskit.values.schedule import Raw, Schedule
 
-KeyOf = Callable[[Event], Any]
+
+def rekeyed(broker: Broker, stream: Stream, keys: Sequence[Any]) -> Model:
+    """The stream in this broker, which is given these keys in place of those of the events."""
+    other = [Event(key, event.value, event.id) for key, event in zip(keys, stream, strict=True)]
+    return Rekeyed(broker.model(Stream.of(other)), stream)
 
 
-def rekeyed(stream: Stream, key_of: KeyOf) -> Stream:
-    """The same events under the keys that their broker is to see."""
-    return Stream.of([Event(key_of(event), event.value, event.id) for event in stream])
+def one_key(broker: Broker, stream: Stream) -> Model:
+    """All under one key: the broker keeps everything in one order."""
+    return rekeyed(broker, stream, ["all"] * len(stream))
 
 
 @attrs.frozen(eq=False)

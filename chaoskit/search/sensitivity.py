@@ -49,10 +49,12 @@ def leave_out(shown: Evidence, case: Case) -> None:
     stream, whole = case.model.stream, case.reference()
     shared, asked = with_siblings(stream), False
     for position in _spread(len(stream)):
+        # That an event without siblings matters is known once it was seen, and each costs a run.
         if position not in shared and shown.event_matters:
             continue
         matters = _matters(case, position, whole)
         shown.event_matters = shown.event_matters or matters is not False
+        # Where the test needs the event nothing was answered.
         if position in shared and matters is not None:
             asked = True
             shown.sibling_matters = matters
@@ -125,6 +127,7 @@ def note_effect(shown: Evidence, kinds: Sequence[FaultKind], case: Case, plan: P
         return
     shown.differed = True
     keys = [event.key for event in case.model.stream.events]
+    # By key, since what happens between keys is no effect of most kinds: it would count any stall.
     if kind in (Overtake, Fail) or key_sequences(steps, keys) != key_sequences(calm, keys):
         shown.changed = True
         shown.effective |= {kind} if kind is not None else set()

@@ -101,6 +101,7 @@ def _run_one(subject: Subject, stream: Stream, faults: Plan) -> Verdict:
     run = kept(case.run(faults, steps))
     violations = case.violations(run)
     if violations:
+        # What is not deterministic must not be said to fail.
         confirm(Found(case, faults, run))
         return violated(case, faults, run, case.label(run))
     shown = Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch)

@@ -33,7 +33,7 @@ class Planted:
     `status` is "caught" (the test would have failed), "missed", "no difference" (what the test compares is the same
     with it, though other values show: right for a sum, which no order changes) or "cannot happen" (nothing in this test
     triggers it). `why` says it in a sentence where it was not caught. `schedules`: distinct ones that were run with it.
-    `breaks`: the kinds of fault of the delivery in which it was met, and `scenario` that delivery, which is not minimal.
+    `breaks`: the kinds of fault of the delivery in which it was met, and `scenario` that delivery, not made minimal.
     """
 
     bug: HandlerBug | StateBug
