@@ -28,6 +28,8 @@ Seen = TypeVar("Seen")
 
 MOST = 400
 """Schedules for each bug. One that can be noticed is, mostly within the first ten."""
+MOST_OF_STATE = 100
+"""Schedules for a bug in the state, which shows by what is seen in order."""
 PATIENCE = 10.0
 """Seconds for each bug, after which no new stream is begun."""
 STREAMS = 20
@@ -63,9 +65,10 @@ def checked(question: Question, verdict: Verdict) -> Verdict:
     verdict = attrs.evolve(verdict, self_check=found)
     if not found.asserts_nothing:
         return verdict
+    missed = [each.bug for each in found.planted if each.place == "handler" and each.status == "missed"]
     reason = (
-        f"the self-check planted bugs around the handler, and the test would have noticed none of them "
-        f"({', '.join(found.missed)}): it asserts nothing of what the handler does. Return what each message changes, "
+        "the self-check planted bugs around the handler, and the test would have noticed none of them "
+        f"({', '.join(missed)}): it asserts nothing of what the handler does. Return what each message changes, "
         "such as balances or rows, and compare it with final_state()"
     )
     return attrs.evolve(verdict, status="unknown", reasons=(*verdict.reasons, reason))
@@ -147,7 +150,8 @@ def _in_state(question: Question, bug: StateBug, caught: Sequence[HandlerBug], s
     acted = Acted()
     planted = Planted(bug, "state", "caught")
     asked = _evolved(question, view=VIEWS[bug](acted))
-    verdict = _tried(partial(investigate, asked))
+    few = attrs.evolve(asked.settings, schedules=min(asked.settings.schedules, MOST_OF_STATE))
+    verdict = _tried(partial(investigate, attrs.evolve(asked, settings=few)))
     if verdict is None or verdict.status != "held":
         return planted if verdict is None else attrs.evolve(planted, schedules=verdict.tally.schedules)
     planted = attrs.evolve(planted, schedules=verdict.tally.schedules)

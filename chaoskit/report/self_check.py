@@ -29,6 +29,11 @@ def self_check_lines(check: SelfCheck | None) -> Iterator[str]:
             yield f"self-check: {says}: {'; '.join(_with_reasons(found))}"
 
 
+def self_check_remarks(check: SelfCheck | None) -> list[str]:
+    """The same as sentences."""
+    return [f"{line[:1].upper()}{line[1:]}." for line in self_check_lines(check)]
+
+
 def _named(bugs: Iterable[Planted]) -> str:
     handler = [each.bug for each in bugs if each.place == "handler"]
     state = [each.bug for each in bugs if each.place == "state"]
