@@ -15,7 +15,7 @@ from chaoskit.decorator import BoundTest, ChaosOptions, bound
 from chaoskit.execution.deliver import Deliver
 from chaoskit.execution.limit import LIMIT, limited
 from chaoskit.order.boundary import boundary_of
-from chaoskit.planted.check import FAILS, fails_by_itself, self_check_of
+from chaoskit.planted.check import self_check_of, why_not
 from chaoskit.repair.recipes import storage_of
 from chaoskit.repair.repairs import advice_on
 from chaoskit.repro.location import outside
@@ -165,7 +165,8 @@ def self_check(
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         settings = SearchSettings(schedules=schedules, seed=seed, across_keys=_across_keys(given, across_keys))
         asked = question(subject, events, settings, faults=faults, without=without)
-        return SelfCheck(reason=FAILS) if fails_by_itself(asked) else self_check_of(asked)
+        reason = why_not(asked)
+        return SelfCheck(reason=reason) if reason else self_check_of(asked)
 
 
 def boundary(

@@ -11,6 +11,7 @@ import copy
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterator
 from typing import Any
+from uuid import UUID
 
 import attrs
 
@@ -166,7 +167,14 @@ class Renumbered:
 
 
 def _other(identity: Any, number: int) -> Any:
-    """One that nothing else has; None stays None."""
+    """One of the same form that nothing else has; None stays None."""
     if isinstance(identity, int):
         return identity + number * FAR
-    return identity if identity is None else f"{identity}~{number}"
+    if identity is None:
+        return None
+    if identity.isdecimal():
+        return str(int(identity) + number * FAR)
+    try:
+        return str(UUID(int=UUID(identity).int ^ number))
+    except ValueError:
+        return f"{identity}~{number}"

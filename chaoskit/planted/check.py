@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import attrs
 
-from chaoskit.execution.limit import ends_the_test
+from chaoskit.execution.limit import Hung, ends_the_test
 from chaoskit.execution.script import Move, Script
 from chaoskit.planted.bugs import BUGS
 from chaoskit.planted.views import VIEWS
@@ -16,6 +16,7 @@ from chaoskit.search.draw import draw_streams
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.found import Found
 from chaoskit.search.investigate import first_failure, investigate
+from chaoskit.search.oracle import CheckerFailed
 from chaoskit.search.question import Question, SearchSettings, derive
 from chaoskit.search.sensitivity import value_matters
 from chaoskit.search.shape import with_siblings
@@ -59,7 +60,7 @@ DROPS: tuple[HandlerBug, ...] = ("drops an effect", "acknowledges first")
 def checked(question: Question, verdict: Verdict) -> Verdict:
     """The verdict of a search, with what its test would have noticed; unknown where that is nothing. In a test that
     fails by itself nothing is planted."""
-    if verdict.status == "violated":
+    if verdict.status == "violated" or (verdict.status == "unknown" and why_not(question)):
         return verdict
     found = self_check_of(question)
     verdict = attrs.evolve(verdict, self_check=found)
@@ -90,11 +91,17 @@ def self_check_of(question: Question) -> SelfCheck:
     return SelfCheck((*handler, *(_in_state(asked, bug, caught, streams) for bug in STATE_BUGS)))
 
 
-def fails_by_itself(question: Question) -> bool:
-    """Whether a search of this size finds a failure without any planted bug."""
+def why_not(question: Question) -> str:
+    """Why nothing is to be planted in a test: a search without any bug finds a failure, or an invariant raises there.
+    Empty where it holds."""
     settings = attrs.evolve(question.settings, schedules=min(question.settings.schedules, MOST), evidence=Evidence())
-    found, _ = first_failure(attrs.evolve(question, settings=settings))
-    return found is not None
+    try:
+        found, _ = first_failure(attrs.evolve(question, settings=settings))
+    except CheckerFailed as failed:
+        return str(failed)
+    except Hung:
+        return FAILS
+    return "" if found is None else FAILS
 
 
 @attrs.define

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import strategies as st
@@ -225,3 +226,57 @@ def test_a_test_that_fails_in_its_own_way_has_noticed() -> None:
     assert "forgets ids" in check.caught
     assert "an error of its own" in of(check, "forgets ids").why
     assert "drops an effect" in check.caught
+
+
+@pytest.mark.parametrize(
+    ("ids", "read"),
+    [
+        (["0190b6c1-6dd0-7000-8000-000000000001", "0190b6c1-6dd0-7000-8000-000000000002"], UUID),
+        (["17", "18"], int),
+        ([17, 18], abs),
+        (["first", "second"], str.encode),
+    ],
+    ids=["uuid", "digits", "numbers", "words"],
+)
+def test_what_looks_new_has_an_id_of_the_same_form(ids: list[Any], read: Callable[[Any], Any]) -> None:
+    """So that a handler which reads it is broken by the bug, and not by an id that nobody makes."""
+    unreadable, more = [], set[Any]()
+
+    def ledger(deliver: Any) -> dict[str, int]:
+        balances: dict[str, int] = {}
+        seen: set[Any] = set()
+
+        def handle(message: Any) -> None:
+            more.add(message.id)
+            try:
+                read(message.id)
+            except (TypeError, ValueError):
+                unreadable.append(message.id)
+            if message.id not in seen:
+                seen.add(message.id)
+                balances[message.key] = balances.get(message.key, 0) + message.value
+
+        deliver(handle)
+        return balances
+
+    stream = [Event("alice", value, id_) for value, id_ in zip([3, 5], ids, strict=True)]
+    assert "forgets ids" in self_check(ledger, stream, KAFKA, seed=1).caught
+    assert not unreadable
+    assert len(more) > len(ids)
+
+
+def test_an_invariant_that_raises_is_the_reason() -> None:
+    """It would raise with every bug, which is no merit of the test."""
+
+    def raises(state: Any) -> bool:
+        raise LookupError("no such account")
+
+    check = self_check(keeps_states, VALUES, KAFKA, invariants=[always(raises)], seed=1)
+    assert check.reason == "the invariant always(raises) raised LookupError: no such account"
+    assert not check.planted
+
+
+def keeps_states(deliver: Any) -> dict[str, int]:
+    rows: dict[str, int] = {}
+    deliver(lambda message: rows.update({message.key: message.seq}), state=lambda: rows)
+    return rows
