@@ -53,7 +53,7 @@ def _numbers() -> SearchStrategy[int]:
 
 @lru_cache(maxsize=1)
 def _faker() -> Faker:
-    from faker import Faker  # here, because it takes a tenth of a second, and few tests ask for a domain
+    from faker import Faker
 
     return Faker("en_US", use_weighting=False)
 
