@@ -173,11 +173,11 @@ def may_vanish(state: QueueState) -> bool:
 def may_leave(state: QueueState, at: int) -> bool:
     """Whether a refused message can have left for the dead letters, or for good, without a word."""
     its = state.messages[at]
-    if state.facts.lists_exits or (its.phase == "out" and its.ran != "failed") or not its.count:
+    if state.facts.lists_exits or (its.phase == "out" and its.ran != "failed") or not its.shown:
         return False
     if state.rules.dead == "any":
         return its.ran == "failed"
-    return state.rules.limit is not None and (its.count >= state.rules.limit or not state.rules.limit_exact)
+    return state.rules.limit is not None and (its.shown >= state.rules.limit or not state.rules.limit_exact)
 
 
 def any_handed_out(state: QueueState) -> bool:
