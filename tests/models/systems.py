@@ -143,3 +143,31 @@ SYSTEMS: dict[str, Settings] = {
     "InOrder": InOrder(),
     "Anything": Anything(),
 }
+
+SOME = (
+    "Kafka, one partition",
+    "Kafka, share group with few locks",
+    "Kinesis, Lambda, partial",
+    "EventHubs",
+    "RabbitMQStream",
+    "SqsStandard",
+    "SqsFifo",
+    "SqsFifo, skips",
+    "LambdaSqs, FIFO",
+    "PubSub, ordered",
+    "RabbitMQ",
+    "RabbitMQ, classic",
+    "RabbitMQ, single active",
+    "RabbitMQ, one consumer",
+    "RedisStreams",
+    "RedisList",
+    "JetStream",
+    "JetStream, one at a time",
+    "ServiceBus",
+    "ServiceBus, sessions",
+    "PostgresQueue",
+    "Celery, acks late",
+    "Webhook",
+)
+"""Of these all that is permitted is compared with all that is made, which takes long: every broker, and the settings
+that make another one of it."""
