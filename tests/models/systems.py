@@ -171,3 +171,10 @@ SOME = (
 )
 """Of these all that is permitted is compared with all that is made, which takes long: every broker, and the settings
 that make another one of it."""
+
+NOT_MADE: dict[str, dict[str, str]] = {
+    "RabbitMQ, classic": {
+        "323": "Overtake(by=3) makes it, and the search draws none that waits for more than there are other messages"
+    },
+}
+"""Of these, what is permitted and not made, and why."""

@@ -14,19 +14,13 @@ import pytest
 from chaoskit import Event, Fail, Overtake, Redeliver, Scenario, Stream
 from chaoskit.brokers import Settings
 from models.made import begins
-from models.systems import SOME, SYSTEMS
+from models.systems import NOT_MADE, SOME, SYSTEMS
 
 MESSAGES, DELIVERIES, FAULTS = 3, 4, 3
 KEPT = 6
 """Ways to write one beginning that are gone on with: by whom, and as which copy."""
 
 Beginning = tuple[int, ...]
-
-NOT_MADE: dict[str, dict[str, str]] = {
-    "RabbitMQ, classic": {
-        "323": "Overtake(by=3) makes it, and the search draws none that waits for more than there are other messages"
-    },
-}
 
 
 def needed(beginning: Beginning) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from chaoskit.models.producer import Hold, Home, Logs
@@ -130,6 +131,8 @@ class LeasedQueue:
             for turn in turns:
                 self.consumers.held_by.pop(record_of(turn), None)
         self.note("back", turns)
+        if self.policy.along is not None:
+            turns = self._with_what_comes_along(turns)
         self.came_back.update(record_of(turn) for turn in turns)
         self.batches.came_back(turns)
         again = [next_attempt(turn) for turn in turns]
@@ -137,6 +140,28 @@ class LeasedQueue:
             again = [(FRONT + self._returned + n, *turn[1:]) for n, turn in enumerate(again)]
             self._returned += len(again)
         self.back_to_queue(again)
+
+    def along(self, turn: Turn) -> list[Turn]:
+        """What was stored as one with this message, and was run."""
+        if self.policy.along is None:
+            return []
+        numbers = self.policy.along(self.logs, turn[1], turn[2])
+        found = {other[2]: other for other in self.history if other[1] == turn[1] and other[2] in numbers}
+        found.pop(turn[2], None)
+        return [other for other in found.values() if record_of(other) not in self.given_up]
+
+    def _with_what_comes_along(self, turns: list[Turn]) -> list[Turn]:
+        """These, and what was stored as one with any of them, but for what is back already. What waits by itself to
+        come back comes now."""
+        found = {record_of(other): other for turn in turns for other in self.along(turn)}
+        found |= {record_of(turn): turn for turn in turns}
+        for waiting in [w for w in self.waiting.of(GivenBack, PendingRedelivery) if record_of(w.turn) in found]:
+            if isinstance(waiting, GivenBack) or self.policy.brings == "message":
+                self.waiting.remove(waiting)
+                self.note("back", [waiting.turn])
+                found[record_of(waiting.turn)] = waiting.turn
+        there = {record_of(turn) for turn in chain(self.todo, *(held.turns for held in self.held_lanes.values()))}
+        return sorted(turn for record, turn in found.items() if record not in there)
 
     def hand_over(self, turn: Turn) -> None:
         """The consumer has it, and does not run it yet."""
