@@ -15,6 +15,7 @@ from chaoskit.brokers.lambda_sqs import LambdaSqs
 from chaoskit.brokers.outbox import Debezium, Outbox
 from chaoskit.brokers.postgres import PostgresQueue
 from chaoskit.brokers.pubsub import PubSub
+from chaoskit.brokers.pulsar import Pulsar
 from chaoskit.brokers.rabbitmq import RabbitMQ
 from chaoskit.brokers.rabbitmq_stream import RabbitMQStream
 from chaoskit.brokers.redis import RedisList, RedisStreams
@@ -37,6 +38,7 @@ __all__ = [
     "Outbox",
     "PostgresQueue",
     "PubSub",
+    "Pulsar",
     "RabbitMQ",
     "RabbitMQStream",
     "RedisList",
@@ -61,6 +63,7 @@ FAMILIES: dict[type[Settings], Family] = {
     SnsSqs: "queues",
     LambdaSqs: "queues",
     PubSub: "queues",
+    Pulsar: "queues",
     RabbitMQ: "queues",
     RedisStreams: "queues",
     RedisList: "queues",
