@@ -10,26 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
-    "BatchSwap": "values.faults",
     "Boundary": "values.boundary",
     "ChaosError": "values.errors",
     "ChaosFailure": "values.verdict",
-    "DeadLetter": "values.faults",
-    "Duplicate": "values.faults",
     "Event": "values.event",
-    "Fail": "values.faults",
     "Fault": "values.faults",
     "ImpossibleFault": "values.errors",
     "Invariant": "values.invariant",
-    "Lose": "values.faults",
     "Message": "values.event",
     "Outcome": "values.outcome",
-    "Overtake": "values.faults",
     "Permitted": "traces",
-    "Redeliver": "values.faults",
-    "Rehash": "values.faults",
     "Repair": "values.repair",
-    "Resend": "values.faults",
     "Scenario": "values.scenario",
     "Schedule": "values.schedule",
     "Step": "values.schedule",
@@ -37,7 +28,6 @@ _HOMES = {
     "UsageError": "values.errors",
     "Verdict": "values.verdict",
     "Violation": "values.invariant",
-    "Zombie": "values.faults",
     "boundary": "api",
     "chaos": "decorator",
     "check": "api",
@@ -55,15 +45,23 @@ def __getattr__(name: str) -> Any:
     if name in _ROOMS:
         return import_module(f"chaoskit.{name}")
     if name == "__all__":
-        value: Any = [*(each for each in _HOMES if each != "__version__"), *_brokers()]
+        value: Any = [*(each for each in _HOMES if each != "__version__"), *_kinds(), *_brokers()]
     elif name in _HOMES:
         value = getattr(import_module(f"chaoskit.{_HOMES[name]}"), name)
-    elif name[:1].isupper() and name in _brokers():  # pytest asks for other names, and pays for no broker
+    elif name[:1].isupper() and name in _kinds():  # pytest asks for other names, and pays for nothing
+        value = _kinds()[name]
+    elif name[:1].isupper() and name in _brokers():
         value = _brokers()[name]
     else:
         raise AttributeError(f"module 'chaoskit' has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+def _kinds() -> dict[str, Any]:
+    """Every kind of fault by its name."""
+    found: dict[str, Any] = import_module("chaoskit.values.faults").KIND_BY_NAME
+    return found
 
 
 def _brokers() -> dict[str, Any]:
@@ -95,17 +93,7 @@ if TYPE_CHECKING:
     from chaoskit.values.event import Event as Event
     from chaoskit.values.event import Message as Message
     from chaoskit.values.event import Stream as Stream
-    from chaoskit.values.faults import BatchSwap as BatchSwap
-    from chaoskit.values.faults import DeadLetter as DeadLetter
-    from chaoskit.values.faults import Duplicate as Duplicate
-    from chaoskit.values.faults import Fail as Fail
-    from chaoskit.values.faults import Fault as Fault
-    from chaoskit.values.faults import Lose as Lose
-    from chaoskit.values.faults import Overtake as Overtake
-    from chaoskit.values.faults import Redeliver as Redeliver
-    from chaoskit.values.faults import Rehash as Rehash
-    from chaoskit.values.faults import Resend as Resend
-    from chaoskit.values.faults import Zombie as Zombie
+    from chaoskit.values.faults import *  # noqa: F403  # and every kind of fault there
     from chaoskit.values.invariant import Invariant as Invariant
     from chaoskit.values.invariant import Violation as Violation
     from chaoskit.values.outcome import Outcome as Outcome

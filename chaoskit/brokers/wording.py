@@ -129,6 +129,10 @@ DEFAULT: Mapping[FaultKind, Wording] = {
 """The words of a kind, for brokers that have none of their own."""
 
 
+UNASKED: Mapping[FaultKind, str] = {}
+"""The kinds that no broker makes unless a setting of its own (`fields.opt_in`) asks for them; and why it does not."""
+
+
 Cause = Fault | Step | None
 """What a sentence is about: a fault, or the first attempt at a message that the handler refused."""
 

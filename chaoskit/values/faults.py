@@ -13,6 +13,20 @@ import attrs
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import EventId
 
+__all__ = [  # what `chaoskit` re-exports
+    "BatchSwap",
+    "DeadLetter",
+    "Duplicate",
+    "Fail",
+    "Fault",
+    "Lose",
+    "Overtake",
+    "Redeliver",
+    "Rehash",
+    "Resend",
+    "Zombie",
+]
+
 
 def _count(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if type(value) is not int or value < 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from chaoskit.models.faults import (
     batch_swap,
@@ -16,8 +17,11 @@ from chaoskit.models.faults import (
     resend,
     zombie,
 )
+from chaoskit.models.log.state import GroupState
 from chaoskit.models.producer import Hold
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
+from chaoskit.models.turns import Caused, Turn
 from chaoskit.values.faults import (
     BatchSwap,
     DeadLetter,
@@ -43,6 +47,24 @@ def firing_order(fault: Hold | Fault) -> tuple[int, Hold | Fault]:
     """A key that sorts what is anchored at one event, and of one kind by its parameters."""
     return _ORDER_OF_KINDS[type(fault)], fault
 
+
+LOG_BEFORE: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {
+    Lose: lose.on_log,
+    DeadLetter: dead_letter.on_log,
+    Zombie: zombie.on_log,
+}
+"""What happens instead of a delivery. `Overtake` holds its partition before, `Fail` is an attempt, and `Duplicate`
+comes again in place."""
+LOG_AFTER: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {Redeliver: redeliver.on_log}
+"""What happens after a delivery, when what follows from it has happened."""
+QUEUE_BEFORE: dict[type, Callable[[LeasedQueue, Turn, Any], Caused]] = {
+    Hold: rehash.on_queue,
+    Overtake: overtake.on_queue,
+    Lose: lose.on_queue,
+    DeadLetter: dead_letter.on_queue,
+    Zombie: zombie.on_queue,
+}
+QUEUE_AFTER: dict[type, Callable[[LeasedQueue, Turn, Any], Caused]] = {Redeliver: redeliver.on_queue}
 
 LOG_ARGUMENTS: dict[FaultKind, Callable[[LogSpace, int], Arguments]] = {
     Rehash: rehash.arguments,
