@@ -36,13 +36,14 @@ AtHandOut = dict[int, list[Hold | Fault]]
 
 Unsettled = PendingRedelivery | HeldLane | GivenBack
 
-Happened = Literal["held", "open", "back", "again", "requeued", "undead"]
+Happened = Literal["held", "open", "back", "again", "requeued", "undead", "jumped"]
 
 
 class Note(NamedTuple):
     """What happened between two steps: a message was `held` (handed over, and not run yet), `open` (run, and not
     settled), given back at once (`again`), or behind all that waits, of which the last is `since` (`requeued`);
-    its lease ended (`back`), or ended while its consumer holds it (`undead`).
+    its lease ended (`back`), or ended while its consumer holds it (`undead`); all from it on is handed out again,
+    though it was settled (`jumped`).
     `since` is the first of its batch."""
 
     what: Happened
@@ -133,6 +134,24 @@ class LeasedQueue:
         self.note("back", turns)
         if self.policy.along is not None:
             turns = self._with_what_comes_along(turns)
+        self._hand_out_again(turns)
+
+    def set_back(self, turn: Turn, back: int) -> list[Turn]:
+        """The position in this queue is set so many messages before this one. What was run from there on, though it was
+        settled, is handed out again; none where something is not settled, which a position cannot say."""
+        if self.unsettled(turn[1]):
+            return []
+        first, most = max(0, turn[2] - back), self.policy.most_deliveries
+        if self.policy.along is not None:
+            first = self.policy.along(self.logs, turn[1], first).start
+        run = {record_of(other): other for other in self.history if other[1] == turn[1] and other[2] >= first}
+        there = {record_of(other) for other in self.todo} | self.given_up
+        again = sorted(o for record, o in run.items() if record not in there and self.tries(o) < most)
+        self.note("jumped", again[:1])
+        self._hand_out_again(again)
+        return again
+
+    def _hand_out_again(self, turns: list[Turn]) -> None:
         self.came_back.update(record_of(turn) for turn in turns)
         self.batches.came_back(turns)
         again = [next_attempt(turn) for turn in turns]

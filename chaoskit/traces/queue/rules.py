@@ -72,6 +72,10 @@ class QueueRules:
     along: Callable[[QueueState, int], list[int]] | None = None
     """The other messages that were stored as one with this one, so that they come back with it, acknowledged or not."""
 
+    resets: Callable[[QueueState, int], list[int]] | None = None
+    """The messages that come again, acknowledged or not, where the position is set back to this one; None: there is
+    none that could be set."""
+
     requested_at_nack: Callable[[QueueState, int], frozenset[int]] | None = None
     """The new messages that consumers have asked for when one is given back, and so get before it."""
 
