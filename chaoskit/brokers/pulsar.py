@@ -13,6 +13,7 @@ from chaoskit.brokers.fields import (
     at_least,
     boolean,
     one_of,
+    opt_in,
     optional_int,
     positive_int,
     resource_name,
@@ -63,6 +64,11 @@ ONE_ACTIVE = Words(
             "the send receipt for {at} was lost with the connection, and the producer sent all that was pending "
             "again: {record} is another entry in the ledger",
             f"deduplication by the broker (deduplication=True, brokerDeduplicationEnabled). {IDEMPOTENT}",
+        ),
+        faults.Rewind: Wording(
+            "the cursor of the subscription was reset to {event} when {at} was acknowledged: {again} came again",
+            "nobody who resets the cursor (reset-cursor, seek) while the effects of the handler are still there. "
+            f"{IDEMPOTENT}",
         ),
         faults.Zombie: Wording(
             "the broker lost the connection of consumer {old} and gave {held} to consumer {new}, while consumer {old} "
@@ -139,6 +145,10 @@ class Pulsar(Settings):
     message_ttl: int | None = optional_int(
         "seconds after which a namespace takes an unacked message for acknowledged (messageTTLInSeconds); None: never."
     )
+    cursor_resets: bool = opt_in(
+        faults.Rewind,
+        "the cursor of the subscription may be set back: pulsar-admin topics reset-cursor, or a consumer's seek().",
+    )
     topic: str = resource_name("events")
 
     guarantees: ClassVar[tuple[str, ...]] = (
@@ -149,7 +159,8 @@ class Pulsar(Settings):
         "A producer that reconnects sends what was pending again, in order; only deduplication drops it.",
     )
     sources: ClassVar[tuple[str, ...]] = (
-        "pulsar.apache.org/docs: concepts-messaging, cookbooks-message-expiry, cookbooks-deduplication",
+        "pulsar.apache.org/docs: concepts-messaging, admin-api-topics (reset-cursor)",
+        "pulsar.apache.org/docs: cookbooks-message-expiry, cookbooks-deduplication",
         "github.com/apache/pulsar: ConsumerConfigurationData, ConsumerImpl, NegativeAcksTracker, JavaStringHash",
         "github.com/apache/pulsar issues 4118 and 15317, PIP-22, PIP-106, PIP-379; pulsar-site pull request 1117",
     )
@@ -256,6 +267,7 @@ class Pulsar(Settings):
             consumers=1 if self._serial or self.subscription_type == "Key_Shared" else None,
             moves_unseen=True,
             along=partial(_stored_with, self.messages_per_batch) if self._whole_entries else None,
+            resets=partial(_from_cursor_on, self.subscription_type) if self.cursor_resets else None,
             at_hand=self.receiver_queue_size + 1,
             at_hand_setting=f"receiver_queue_size={self.receiver_queue_size}",
             buffered_at_return=partial(_buffered, self.receiver_queue_size + 1),
@@ -345,6 +357,14 @@ def _stored_with(size: int, state: QueueState, at: int) -> list[int]:
             entry = []
         entry.append(other)
     return [other for other in entry if other != at]
+
+
+def _from_cursor_on(subscription_type: str, state: QueueState, to: int) -> list[int]:
+    """What is behind a cursor in its partition, whatever its key."""
+    units = [label.unit or "" for label in state.facts.labels]
+    if subscription_type == "Key_Shared":
+        units = [unit.rpartition("g")[0] for unit in units]
+    return [at for at, unit in enumerate(units) if unit == units[to] and state.place(at) >= state.place(to)]
 
 
 def _buffered(most: int, state: QueueState, at: int, holder: str | None, gone: bool) -> frozenset[int]:
