@@ -11,7 +11,21 @@ import pytest
 from hypothesis import strategies as st
 
 import chaoskit
-from chaoskit import Event, Kafka, Pulsar, Redeliver, Rewind, Scenario, SqsFifo, Stream, UsageError, check
+from chaoskit import (
+    Event,
+    EventHubs,
+    Kafka,
+    Kinesis,
+    Pulsar,
+    RabbitMQStream,
+    Redeliver,
+    Rewind,
+    Scenario,
+    SqsFifo,
+    Stream,
+    UsageError,
+    check,
+)
 from chaoskit.brokers import BROKERS, Settings
 from chaoskit.strategies import events
 from chaoskit.values.faults import Fail
@@ -28,6 +42,10 @@ ALL: dict[str, Settings] = {
     "Kafka, commits": Kafka(partitions=2, commit_every=2, consumers=2, offset_resets=True),
     "Kafka, dead letters back": Kafka(partitions=1, on_error="retry_topic", offset_resets=True),
     "Kafka, resends": Kafka(partitions=2, idempotent_producer=False, offset_resets=True),
+    "Kinesis": Kinesis(checkpoint_resets=True),
+    "Kinesis, children first": Kinesis(parent_first=False, checkpoint_resets=True),
+    "EventHubs": EventHubs(checkpoint_resets=True, start_at_latest=True, dead_letters=True, partitions_added=True),
+    "RabbitMQStream": RabbitMQStream(offset_resets=True),
     "Pulsar": Pulsar(cursor_resets=True),
     "Pulsar, Failover": Pulsar(subscription_type="Failover", partitions=2, cursor_resets=True),
     "Pulsar, Shared": Pulsar(subscription_type="Shared", max_redeliver_count=2, cursor_resets=True),
