@@ -105,8 +105,8 @@ def test_a_handler_that_it_breaks_is_found_shrunk_and_replayed(tmp_path: Path, m
     last = verdict.scenario.stream.ids[-1]
     assert (len(verdict.scenario.stream), verdict.scenario.faults) == (2, (Rewind(last, 1),))
     report = verdict.report()
-    assert "was set back to offset 0 of partition 0 when" in report
-    assert "nobody who resets positions" in report
+    assert "the committed offset was set back to offset 0 of partition 0" in report
+    assert "--reset-offsets" in report
     path = verdict.save(tmp_path)
     assert chaoskit.replay(path).status == "violated"
     monkeypatch.setattr(ledger_last_id_only, "test", ledger_durable_ids.test)
