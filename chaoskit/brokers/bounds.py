@@ -63,19 +63,7 @@ class InOrder(Settings):
         why = Impossible(
             "each message comes once, in order", hint="another broker, such as Anything(), makes it possible"
         )
-        kinds = (
-            faults.Duplicate,
-            faults.Redeliver,
-            faults.DeadLetter,
-            faults.Rehash,
-            faults.BatchSwap,
-            faults.Overtake,
-            faults.Resend,
-            faults.Zombie,
-            faults.Fail,
-            faults.Lose,
-        )
-        return dict.fromkeys(kinds, why)
+        return dict.fromkeys(faults.KINDS, why)
 
     def stages(self) -> QueueSettings:
         return QueueSettings(self.queue, Producer(one_queue, 1), LeasePolicy(lock="queue"), _nothing, "application")

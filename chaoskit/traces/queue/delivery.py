@@ -162,7 +162,10 @@ def _swallowed(state: QueueState, at: int, earlier: int) -> str:
 
 def _check_redelivery(state: QueueState, at: int, word: Receive, receive: int) -> None:
     _check_exists(state, at)
-    its, rules = state.messages[at], state.rules
+    rules = state.rules
+    if rules.along is not None and state.messages[at].phase in {"out", "done"}:
+        _come_along(state, at, rules.along(state, at))
+    its = state.messages[at]
     if its.phase == "done":
         _check_may_return(state, at)
     if its.phase == "out":
@@ -186,6 +189,16 @@ def _check_redelivery(state: QueueState, at: int, word: Receive, receive: int) -
         check_room(state, at, word.consumer)
     if its.phase == "out" and its.ran == "held" and its.holder is not None and rules.zombies:
         state.change(at, stale=state.messages[at].stale | {its.holder})
+
+
+def _come_along(state: QueueState, at: int, along: list[int]) -> None:
+    """What was stored as one comes again as one, where any of it was not settled."""
+    for other in along:
+        its = state.messages[other]
+        if its.phase in {"out", "lost"} and state.facts.unacked(its):
+            order.return_to_queue(state, other)
+    if state.messages[at].phase == "out":
+        order.bring_along(state, at)
 
 
 def _return_all_of_holder(state: QueueState, its: MessageState) -> None:
@@ -240,7 +253,7 @@ def _switch_active_consumer(state: QueueState, at: int, consumer: str) -> None:
     before, state.active[queue] = state.active.get(queue), consumer
     if state.rules.consumers != 1 or before in {None, consumer}:
         return
-    if state.facts.lists_kills:
+    if state.facts.lists_kills and not state.rules.moves_unseen:
         refuse(
             f"{before} is the one active consumer: {consumer} gets nothing before {before} is gone (⚡, |move, |evict)"
         )

@@ -17,6 +17,7 @@ from chaoskit.traces.tokens import (
     MessageLabel,
     Move,
     Put,
+    Reset,
     RunOutcome,
     Settle,
     Trace,
@@ -272,6 +273,7 @@ def _labels(trace: Trace) -> list[MessageLabel]:
     found = dict.fromkeys(trace.log or ())
     found |= dict.fromkeys(each.label for word in trace.words for each in deliveries(word))
     found |= dict.fromkeys(word.label for word in trace.words if isinstance(word, Settle | Put))
+    found |= dict.fromkeys(word.to for word in trace.words if isinstance(word, Reset) if word.to is not None)
     sent = {
         (word.label.unit, _row(word.label.name)) for word in trace.words if isinstance(word, Put) if not word.label.copy
     }
