@@ -262,12 +262,10 @@ def held_lines(verdict: Verdict) -> list[str]:
 
 def _promises(tally: Tally) -> Iterator[str]:
     """How much of what needs several faults at once was tried, at least."""
-    told = [f"{_NUMBERS[bound.faults]} with at least {bound.probability:.0%}" for bound in tally.bounds]
+    told = [f"any {_NUMBERS[bound.faults]} given faults with {bound.probability:.0%}" for bound in tally.bounds]
     if told:
-        yield (
-            f"given faults at given messages of a stream of up to {tally.bounds[0].events} were tried together: "
-            f"{', '.join(told)} probability"
-        )
+        events = count(tally.bounds[0].events, "event")
+        yield f"tried together with at least this probability, in streams of up to {events}: {', '.join(told)}"
     if tally.singles_up_to and not tally.all_singles:
         yield f"every single fault was run in a stream of {count(tally.singles_up_to, 'event')}"
 

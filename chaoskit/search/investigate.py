@@ -285,6 +285,9 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     run = confirm(found)
     if q.settings.on_failure is not None:
         q.settings.on_failure(violated(found.case, found.faults, run, None, minimal=False))
+    if not q.settings.minimal:
+        unshrunk = violated(found.case, found.faults, run, None, minimal=False)
+        return attrs.evolve(unshrunk, tally=campaign.tally(), seed=q.seed)
     minimal = least(q.subject, q.events, q.kinds, found, derive(q.seed, "values"))
     case = q.subject.on(minimal.stream)
     run = kept(case.run(minimal.faults))

@@ -77,6 +77,8 @@ class SearchSettings:
     """May be that of an earlier search of the same test."""
     known: tuple[frozenset[FaultKind], ...] = ()
     """Sets of kinds that are known to fail together, which are not tried again."""
+    minimal: bool = True
+    """Whether a failure is made minimal; False: that there is one is enough."""
     on_failure: Callable[[Verdict], None] | None = None
     """Called with a failure before it is made minimal, which may take long."""
     resume_from: tuple[tuple[Stream, Plan], ...] = ()

@@ -69,6 +69,7 @@ LATE = {
     "chaoskit.pytest.plugin": "every pytest run imports it, also one without a chaos test",
     "chaoskit.repro.corpus": "the package redis need not be installed",
     "chaoskit.search.draw": "a part of Hypothesis that is not public and may move",
+    "chaoskit.strategies.domains": "Faker takes as long to import as all of chaoskit, and few tests ask for a domain",
     "chaoskit.traces.log.rules": "see ROUND",
     "chaoskit.traces.queue.rules": "see ROUND",
     "chaoskit.values.verdict": "Verdict.save and Verdict.report, which lead up",
