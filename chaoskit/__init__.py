@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "Anything": "brokers",
     "BatchSwap": "values.faults",
+    "Boundary": "values.boundary",
     "Celery": "brokers",
     "ChaosError": "values.errors",
     "ChaosFailure": "values.verdict",
@@ -43,6 +44,7 @@ _HOMES = {
     "RedisList": "brokers",
     "RedisStreams": "brokers",
     "Rehash": "values.faults",
+    "Repair": "values.repair",
     "Resend": "values.faults",
     "Scenario": "values.scenario",
     "Schedule": "values.schedule",
@@ -57,8 +59,10 @@ _HOMES = {
     "Violation": "values.invariant",
     "Webhook": "brokers",
     "Zombie": "values.faults",
+    "boundary": "api",
     "chaos": "decorator",
     "check": "api",
+    "repairs": "api",
     "replay": "api",
     "run": "api",
     "__version__": "version",
@@ -88,7 +92,9 @@ if TYPE_CHECKING:
     from chaoskit import codec as codec
     from chaoskit import invariants as invariants
     from chaoskit import strategies as strategies
+    from chaoskit.api import boundary as boundary
     from chaoskit.api import check as check
+    from chaoskit.api import repairs as repairs
     from chaoskit.api import replay as replay
     from chaoskit.api import run as run
     from chaoskit.brokers import Anything as Anything
@@ -114,6 +120,7 @@ if TYPE_CHECKING:
     from chaoskit.brokers import Webhook as Webhook
     from chaoskit.decorator import chaos as chaos
     from chaoskit.traces import Permitted as Permitted
+    from chaoskit.values.boundary import Boundary as Boundary
     from chaoskit.values.errors import ChaosError as ChaosError
     from chaoskit.values.errors import ImpossibleFault as ImpossibleFault
     from chaoskit.values.errors import UsageError as UsageError
@@ -134,6 +141,7 @@ if TYPE_CHECKING:
     from chaoskit.values.invariant import Invariant as Invariant
     from chaoskit.values.invariant import Violation as Violation
     from chaoskit.values.outcome import Outcome as Outcome
+    from chaoskit.values.repair import Repair as Repair
     from chaoskit.values.scenario import Scenario as Scenario
     from chaoskit.values.schedule import Schedule as Schedule
     from chaoskit.values.schedule import Step as Step

@@ -1,10 +1,11 @@
-"""What is called from Python: `check`, `run` and `replay`."""
+"""What is called from Python: `check`, `repairs`, `boundary`, `run` and `replay`."""
 
 from __future__ import annotations
 
 import inspect
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,23 @@ import attrs
 from chaoskit.decorator import BoundTest, ChaosOptions, bound
 from chaoskit.execution.deliver import Deliver
 from chaoskit.execution.limit import LIMIT, limited
+from chaoskit.order.boundary import boundary_of
+from chaoskit.repair.recipes import storage_of
+from chaoskit.repair.repairs import advice_on
 from chaoskit.repro.location import outside
 from chaoskit.repro.read import Repro, read
 from chaoskit.repro.replay import Answer, play
 from chaoskit.runner import fresh_seed
-from chaoskit.search.investigate import investigate, question
+from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed
+from chaoskit.search.question import UNLIMITED, Question, SearchSettings, question
 from chaoskit.search.verdicts import run_one
+from chaoskit.values.boundary import Boundary
 from chaoskit.values.epoch import checked_epoch, epoch_of
 from chaoskit.values.errors import ReproError, UsageError
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.invariant import Invariant
+from chaoskit.values.repair import Advice, Later, Repair
 from chaoskit.values.scenario import Broker, Scenario
 from chaoskit.values.verdict import Loss, Verdict
 
@@ -45,6 +52,8 @@ def check(
     poison: Iterable[type[Exception]] | None = None,
     limit: float | None = LIMIT,
     epoch: float | None = None,
+    exhaustive: int | None = None,
+    exhaustive_events: int = 4,
 ) -> Verdict:
     """Search for a delivery of `events` that `broker` can make and that `test` does not survive.
 
@@ -56,7 +65,8 @@ def check(
     lose, which is else left out of the comparison. `poison` are the exceptions that mean "this message can never be
     handled". `epoch` is when the producer begins to send, in seconds since 1970: left out, the hour in which the seed
     was drawn, and 14 November 2023 for a seed that somebody chose. A run that takes more than `limit` seconds hangs,
-    which is a failure; None: no limit, and there is none outside of the main thread.
+    which is a failure; None: no limit, and there is none outside of the main thread. `exhaustive`: every schedule of up
+    to so many faults is run, over streams of up to `exhaustive_events` events, and `schedules` does not count.
 
     A test that `@chaos` decorates is taken, too, with its fixtures in a functools.partial: what is left out here is
     then as the decorator says, but for `schedules` and `seed`.
@@ -71,13 +81,83 @@ def check(
             faults, without = _kinds(given.options, broker)
         subject = given.subject(broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
-        across_keys = _across_keys(given, across_keys)
-        verdict = investigate(
-            question(
-                subject, events, faults=faults, without=without, schedules=schedules, seed=seed, across_keys=across_keys
-            )
-        )
-    return attrs.evolve(verdict, test=given.name)
+        settings = SearchSettings(
+            schedules=schedules if exhaustive is None else UNLIMITED, seed=seed,
+            across_keys=_across_keys(given, across_keys),
+            exhaustive=None if exhaustive is None else (exhaustive, exhaustive_events),
+        )  # fmt: skip
+        asked = question(subject, events, settings, faults=faults, without=without)
+        verdict = attrs.evolve(investigate(asked), test=given.name)
+    if verdict.status != "violated":
+        return verdict
+    return attrs.evolve(verdict, advice=Later(partial(_advice, test, asked, verdict, limit)))
+
+
+def _advice(test: Test, asked: Question, verdict: Verdict, limit: float | None) -> Advice:
+    """Bound again: what runs the coroutines of a test ended with the search."""
+    with bound(test) as given, limited(_seconds(limit)) as armed:
+        subject = attrs.evolve(asked.subject, body=given.body, limit=armed)
+        return advice_on(attrs.evolve(asked, subject=subject), verdict, storage_of(test))
+
+
+def repairs(
+    test: Test,
+    events: Any,
+    broker: Broker | None = None,
+    *,
+    faults: Iterable[FaultKind] | None = None,
+    without: Iterable[FaultKind] | None = None,
+    invariants: Iterable[Invariant] | None = None,
+    schedules: int = 1000,
+    seed: int | None = None,
+    across_keys: str | None = None,
+    loss: Loss | None = None,
+    poison: Iterable[type[Exception]] | None = None,
+    limit: float | None = LIMIT,
+    epoch: float | None = None,
+) -> tuple[Repair, ...]:
+    """Which move repairs `test`: each is put around its handler, and what breaks it is searched again.
+
+    The arguments are those of `check`, which is asked first. Each move runs on the minimal scenario, and where that
+    passes up to `schedules` (at most 1,000) schedules are searched with it. The moves come cheapest first; the first
+    whose status is "held" is the one to make. Empty where the test is not violated, or fails in order already.
+
+    Raises what `check` raises.
+    """
+    return check(
+        test, events, broker, faults=faults, without=without, invariants=invariants, schedules=schedules, seed=seed,
+        across_keys=across_keys, loss=loss, poison=poison, limit=limit, epoch=epoch,
+    ).repairs  # fmt: skip
+
+
+def boundary(
+    test: Test,
+    events: Any,
+    broker: Broker | None = None,
+    *,
+    invariants: Iterable[Invariant] | None = None,
+    schedules: int = 1000,
+    seed: int | None = None,
+    poison: Iterable[type[Exception]] | None = None,
+    limit: float | None = LIMIT,
+    epoch: float | None = None,
+) -> Boundary:
+    """What has to stay in order for `test`: the finest key by which its messages can be partitioned.
+
+    Tried are the key of the events as it is, each field of their values, nested ones with a path such as
+    "value.account", pairs of these, one key for all, and no order. With each, up to `schedules` orders of the drawn
+    streams are handled that keep the order within a key and no other; every message comes once, and what `broker` can
+    do besides is no part of this question. The other arguments are as `check` takes them.
+
+    Raises UsageError where the test fails in order already, or no stream has two events.
+    """
+    if seed is None:
+        seed = fresh_seed()
+    with bound(test) as given, limited(_seconds(limit)) as armed:
+        subject = given.subject(broker=broker, invariants=invariants, poison=poison, limit=armed)
+        subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
+        found = boundary_of(question(subject, events, SearchSettings(schedules=schedules, seed=seed)))
+    return attrs.evolve(found, test=given.name)
 
 
 def run(

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import attrs
 import hypothesis
@@ -17,16 +17,21 @@ from chaoskit.execution.event_loop import leaves_no_task, own_loop
 from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
 from chaoskit.execution.script import RunObserver
+from chaoskit.order.boundary import boundary_of
+from chaoskit.repair.recipes import storage_of
+from chaoskit.repair.repairs import advice_on
 from chaoskit.runner import Runner, SearchOptions, current
-from chaoskit.search.campaign import UNLIMITED
-from chaoskit.search.investigate import default_invariants, derive, investigate, question
+from chaoskit.search.evidence import Evidence
+from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import Subject, poisons
+from chaoskit.search.question import UNLIMITED, Question, SearchSettings, default_invariants, derive, question
 from chaoskit.values.epoch import checked_epoch, epoch_of
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.invariant import DIED, ENDED, HANG, Invariant
 from chaoskit.values.names import name_of
+from chaoskit.values.repair import Later
 from chaoskit.values.scenario import Broker, allowed_kinds
 from chaoskit.values.verdict import ChaosFailure, Loss, Verdict
 
@@ -155,7 +160,8 @@ def _check(options: ChaosOptions) -> None:
     """Raise UsageError at import, and not when the test runs."""
     subject = BoundTest(lambda deliver: None, False, "", options).subject()
     number = SCHEDULES if options.schedules is None else options.schedules
-    question(subject, options.events, faults=options.faults, schedules=number, seed=0, across_keys=options.across_keys)
+    settings = SearchSettings(schedules=number, seed=0, across_keys=options.across_keys)
+    question(subject, options.events, settings, faults=options.faults)
 
 
 SCHEDULES = 1000
@@ -265,39 +271,72 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
         subject = test.subject(limit=runner.limit, observer=runner.observer)
         with quiet(), runner.limited():
             begun = runner.before_search(subject)
-            verdict = begun if isinstance(begun, Verdict) else _search(wrapper, subject, fixtures, runner, begun)
+            if isinstance(begun, Verdict):
+                verdict, search = begun, SearchOptions()
+            else:
+                verdict, search = None, begun
+            asked, seed = _question(wrapper, subject, fixtures, runner, search)
+            if verdict is None:
+                verdict = attrs.evolve(investigate(asked), seed=seed)
+            advice = advice_on(asked, verdict, storage_of(wrapper)) if runner.advises else None
+            verdict = attrs.evolve(verdict, advice=Later(_too_late, advice))
+            if runner.bounds:
+                verdict = _with_boundary(asked, verdict)
         if verdict.status == "violated":
             _show_output(subject, verdict)
     return attrs.evolve(verdict, test=runner.test or name_of(wrapper))
 
 
-def _search(wrapper: Any, subject: Subject, fixtures: Iterable[str], runner: Runner, search: SearchOptions) -> Verdict:
+def _with_boundary(asked: Question, verdict: Verdict) -> Verdict:
+    """The verdict, and what has to stay in order, or why that cannot be said."""
+    if verdict.status == "violated" and verdict.scenario is not None and not verdict.scenario.faults:
+        return verdict  # it fails in order, so that no order is right
+    try:
+        return attrs.evolve(verdict, boundary=boundary_of(asked))
+    except UsageError as error:
+        return attrs.evolve(verdict, notes=(*verdict.notes, f"what has to stay in order is not known: {error}"))
+
+
+def _too_late() -> NoReturn:
+    raise UsageError(
+        "which move repairs this was not asked while the test ran, and its fixtures are gone: run pytest with "
+        "--chaos-repair, or call chaoskit.repairs(test, events, broker)"
+    )
+
+
+def _question(
+    wrapper: Any, subject: Subject, fixtures: Iterable[str], runner: Runner, search: SearchOptions
+) -> tuple[Question, int]:
+    """What is searched, and the seed that finds it again."""
     options: ChaosOptions = wrapper.chaos_options
     name = runner.test or name_of(wrapper)
     seed, chosen = runner.seed(wrapper._hypothesis_internal_use_seed)
     begins = next(epoch for epoch in (options.epoch, search.epoch, epoch_of(seed)) if epoch is not None)
-    examples = [_literal(example) for example in getattr(wrapper, "hypothesis_explicit_examples", ())]
-    verdict = investigate(
-        question(
-            attrs.evolve(subject, epoch=begins),
-            options.events,
-            faults=options.faults,
-            schedules=search.schedules or (UNLIMITED if search.budget is not None else options.schedules or SCHEDULES),
-            budget=search.budget,
-            patience=None if search.schedules or options.schedules else search.patience,
-            seed=derive(seed, name),
-            streams=_explicit_streams(wrapper),
-            across_keys=options.across_keys,
-            digest=None if chosen else name.encode(),
-            examples=examples,
-            fixtures=[fixture for fixture in fixtures if fixture != "self"],
-            evidence=search.evidence,
-            known=search.known,
-            on_failure=runner.on_failure,
-            resume_from=search.resume_from,
-        )
+    examples = tuple(map(_literal, getattr(wrapper, "hypothesis_explicit_examples", ())))
+    settings = SearchSettings(
+        schedules=_schedules(options, search),
+        exhaustive=search.exhaustive,
+        budget=search.budget,
+        patience=None if search.schedules or options.schedules or search.exhaustive else search.patience,
+        seed=derive(seed, name),  # tests of one run have one seed, and are not to meet the same streams
+        streams=_explicit_streams(wrapper),
+        across_keys=options.across_keys,
+        digest=None if chosen else name.encode(),  # what the database remembers would change what a seed gives
+        examples=examples,
+        fixtures=tuple(fixture for fixture in fixtures if fixture != "self"),
+        evidence=search.evidence or Evidence(),
+        known=tuple(search.known),
+        on_failure=runner.on_failure,
+        resume_from=tuple(search.resume_from),
     )
-    return attrs.evolve(verdict, seed=seed)
+    subject = attrs.evolve(subject, epoch=begins)
+    return question(subject, options.events, settings, faults=options.faults), seed
+
+
+def _schedules(options: ChaosOptions, search: SearchOptions) -> int:
+    if search.exhaustive is not None:
+        return UNLIMITED
+    return search.schedules or (UNLIMITED if search.budget is not None else options.schedules or SCHEDULES)
 
 
 def _literal(example: Any) -> Stream:

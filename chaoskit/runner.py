@@ -17,8 +17,8 @@ import attrs
 from chaoskit.execution.limit import Limit
 from chaoskit.execution.script import RunObserver
 from chaoskit.search.evidence import Evidence
-from chaoskit.search.investigate import derive
 from chaoskit.search.oracle import Subject
+from chaoskit.search.question import derive
 from chaoskit.values.clock import today
 from chaoskit.values.epoch import seed_at
 from chaoskit.values.event import Stream
@@ -35,6 +35,8 @@ class SearchOptions:
     """Seconds for each test."""
     patience: float | None = None
     """Seconds after which no new stream is begun where nobody says how much is to be tried."""
+    exhaustive: tuple[int, int] | None = None
+    """Up to so many faults, over streams of up to so many events: all schedules of these, and no other."""
     epoch: float | None = None
     """When the producer begins to send; None: when the seed was drawn."""
     evidence: Evidence | None = None
@@ -58,6 +60,14 @@ class Runner(Protocol):
 
     @property
     def observer(self) -> RunObserver | None: ...
+
+    @property
+    def advises(self) -> bool:
+        """Which move repairs a failure is tried, too."""
+
+    @property
+    def bounds(self) -> bool:
+        """What has to stay in order is asked, too."""
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """The seed, and whether somebody chose it. `decorated`: the argument of Hypothesis' @seed."""
@@ -88,6 +98,7 @@ class PlainRunner:
     test: str | None = None
     limit: Limit | None = None
     observer: RunObserver | None = None
+    advises = bounds = False
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         return (fresh_seed(), False) if decorated is None else (as_seed(decorated), True)

@@ -51,11 +51,13 @@ def _numbers() -> SearchStrategy[int]:
 
 @lru_cache(maxsize=1)
 def _faker() -> Faker:
+    # Nobody needs names as often as they are in life, and without weights they are drawn faster.
     return Faker("en_US", use_weighting=False)
 
 
 def _seeded(number: int) -> Faker:
     faker = _faker()
+    # One Faker for all, seeded anew: to make one takes longer than all that it is asked for.
     faker.seed_instance(number)
     return faker
 
@@ -87,6 +89,7 @@ def _iban(number: int) -> str:
 
 
 def _year() -> tuple[Any, Any]:
+    # Fixed: what is drawn from "this year" would be other values next year.
     return datetime(2025, 1, 1), datetime(2025, 12, 31)
 
 

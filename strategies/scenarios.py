@@ -52,6 +52,7 @@ def _scenarios(
 
 def _faults(stream: Stream, kind: FaultKind, position: int, ranges: tuple[Any, ...]) -> SearchStrategy[Fault]:
     drawn: list[SearchStrategy[int]] = [
+        # Integers shrink to the least, which is the mildest; a sample to the first.
         st.integers(options.start, options.stop - 1) if isinstance(options, range) else st.sampled_from(options)
         for options in ranges
     ]

@@ -58,6 +58,7 @@ def events(
     strategy = _streams(parts)
     if valid is not None:
         strategy = strategy.filter(valid)
+    # `map` and `filter` make new strategies, which have none: then a part of a stream may be none.
     strategy.chaos_parts = parts  # type: ignore[attr-defined]
     return strategy
 

@@ -9,6 +9,7 @@ from chaoskit.brokers.event_hubs import EventHubs
 from chaoskit.brokers.jetstream import JetStream
 from chaoskit.brokers.kafka import Kafka
 from chaoskit.brokers.kinesis import Kinesis
+from chaoskit.brokers.lambda_sqs import LambdaSqs
 from chaoskit.brokers.outbox import Debezium, Outbox
 from chaoskit.brokers.postgres import PostgresQueue
 from chaoskit.brokers.pubsub import PubSub
@@ -16,7 +17,9 @@ from chaoskit.brokers.rabbitmq import RabbitMQ
 from chaoskit.brokers.rabbitmq_stream import RabbitMQStream
 from chaoskit.brokers.redis import RedisList, RedisStreams
 from chaoskit.brokers.service_bus import ServiceBus
-from chaoskit.brokers.sqs import LambdaSqs, SnsSqs, SqsFifo, SqsStandard
+from chaoskit.brokers.sns_sqs import SnsSqs
+from chaoskit.brokers.sqs_fifo import SqsFifo
+from chaoskit.brokers.sqs_standard import SqsStandard
 from chaoskit.brokers.webhook import Webhook
 from chaoskit.values.errors import UsageError
 from chaoskit.values.scenario import Broker

@@ -59,6 +59,7 @@ class Settings:
 
     def drops(self) -> tuple[str, ...]:
         """The names of the settings by which a message is lost whose attempt failed; none where it is tried again."""
+        # A broker that never gives a message again loses it in a crash, too: the same settings are to blame.
         return self.lossy() if self._handing_out().drops_failed else ()
 
     def _handing_out(self) -> Reading | LeasePolicy:
@@ -89,6 +90,7 @@ class Settings:
         return sentences(schedule, events, _words(self), _stages(self).producer.partitions)
 
     def ruled_out_by(self, kind: FaultKind) -> str:
+        # The same words would be wrong under half of the settings of a broker, so the model is asked.
         if kind is Fail:
             return self._what_keeps_order_at_a_failure()
         return self.words.ruled_out_by(kind)
@@ -109,7 +111,7 @@ class Settings:
         words = _words(self)
         if words.lanes == "consumer":
             return f"{words.lane} {step.consumer}"
-        if step.event is None:
+        if step.event is None:  # a restart, of which a lane of keys or partitions shows nothing
             return None
         return f"{words.lane} {key}" if words.lanes == "key" else f"{words.lane} {step.partition}"
 
@@ -205,6 +207,7 @@ def routing(
     def growth(key: Any) -> list[int]:
         """The two least counts that move the key, and twice the count where that moves it."""
         old, doubled = partition(key, partitions), 2 * partitions
+        # Beyond twice the count, too: of few partitions hardly any count below it moves the key.
         moving = [n for n in range(partitions + 1, doubled + 8) if partition(key, n) != old]
         return sorted({*moving[:2], *(n for n in moving if n == doubled)}) if grows else []
 

@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import at_least, boolean, one_of, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.impossible import Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, PUBLISHED_AGAIN, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -19,6 +19,8 @@ from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.schedule import Raw
+
+_ACKS_EARLY = f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}"
 
 WORDS = Words(
     lane="worker",
@@ -34,7 +36,7 @@ WORDS = Words(
         ),
         faults.Redeliver: Wording(
             "{event} was not acknowledged within visibility_timeout and was restored to the queue: it ran again{after}",
-            f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}",
+            _ACKS_EARLY,
         ),
         faults.DeadLetter: Wording(
             "{event} failed before it had any effect and called retry(countdown=…); its successors went on{back}",
@@ -45,9 +47,7 @@ WORDS = Words(
             "one worker with concurrency 1 (concurrency=1), where only a failed attempt is overtaken, or "
             "a queue and a worker for what depends on each other",
         ),
-        faults.BatchSwap: Wording(
-            "publishing {at} failed at first, and the retry arrived after {over}", "a single publisher that waits"
-        ),
+        faults.BatchSwap: Wording(PUBLISHED_AGAIN, "a single publisher that waits"),
         faults.Resend: Wording(
             "publishing {at} was retried although it had arrived: a second message with the same task id",
             f"no setting: apply_async(retry=True) is the default. {IDEMPOTENT}",
@@ -81,7 +81,7 @@ AMQP: dict[FaultKind, Wording] = {
     faults.Duplicate: Wording("{event} was requeued and ran again before anything newer", f"no setting. {IDEMPOTENT}"),
     faults.Redeliver: Wording(
         "worker {consumer} lost its connection before {event} was acknowledged: {again} came again{after}",
-        f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}",
+        _ACKS_EARLY,
     ),
     faults.Zombie: Wording(
         "worker {old} lost its connection, or held a task longer than RabbitMQ's consumer_timeout (30 minutes), and "
@@ -169,6 +169,7 @@ class Celery(Settings):
         words = WORDS.but(_BY_TRANSPORT[self.transport])
         if self.acks_late:
             return words.but({faults.Lose: LATE})
+        # SQS has words of its own for it, and RabbitMQ no visibility timeout.
         return words.but({faults.Zombie: WAITS}) if self._waits_long and self.transport == "redis" else words
 
     @property
@@ -197,6 +198,7 @@ class Celery(Settings):
             settled="may_return" if self.transport == "sqs" else "final",
             settles="at_hand_over" if self._early and not self._waits_long else "after_run",
             settles_setting="acks_late=False",
+            # acks_on_failure_or_timeout is set by default.
             failure_settles=True,
             late_ack=_LATE_ACK[self.transport],
             dead="any" if self.retries else "never",
@@ -204,6 +206,7 @@ class Celery(Settings):
             loses=self.loses or None,
             send_window=None,
             lease=None if self.transport == "amqp" else self.visibility_timeout,
+            # A worker prefetches for all its processes, and hands a task to whichever is free.
             one_at_a_time=False,
         )
 
@@ -224,6 +227,7 @@ class Celery(Settings):
             hint = "{} makes it possible" + (waits if self.transport == "redis" else "")
             never = Impossible("a task is acknowledged before it runs", {"acks_late": True}, hint)
             no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)
+        # The task is unacknowledged while it waits, whatever acks_late says.
         if self._waits_long:
             no.pop(faults.Zombie, None)
         return no
@@ -231,9 +235,10 @@ class Celery(Settings):
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(
             self.concurrency,
+            # A list of Redis and a queue of RabbitMQ hand out in order, a standard queue of SQS does not.
             in_order=self.transport != "sqs",
             refused="renewed" if self.retries else "lost",
-            max_attempts=4,
+            max_attempts=4,  # max_retries is 3
             gives_up="dead" if self.retries else "lost",
         )
         fields = _from_sqs if self.transport == "sqs" else _task

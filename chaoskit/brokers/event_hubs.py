@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
-from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
+from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SENT_TOGETHER, Wording, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_lookup3
@@ -39,10 +39,7 @@ WORDS = Words(
             "a handler that stops at an event it cannot handle (dead_letters=False)"
         ),
         faults.Rehash: DEFAULT[faults.Rehash].unless("a partition count that never changes (partitions_added=False)"),
-        faults.BatchSwap: Wording(
-            "sending {at} failed at first, and the retry landed behind {over}, sent at the same time",
-            "awaiting each send before the next of the key (outstanding_sends=1)",
-        ),
+        faults.BatchSwap: Wording(SENT_TOGETHER, "awaiting each send before the next of the key (outstanding_sends=1)"),
         faults.Resend: Wording(
             "the producer got no answer for {at} and sent it again: {record} is another event in the hub",
             f"no setting: Event Hubs does not deduplicate. {IDEMPOTENT}",
@@ -124,7 +121,7 @@ class EventHubs(Settings):
             reads=CursorMachine,
             max_attempts=10 if self.dead_letters else None,
             commit_every=self.checkpoint_every,
-            max_poll_records=300,
+            max_poll_records=300,  # what the SDKs prefetch of a partition by default
             poll_word="what it had read",
             start_at_latest=self.start_at_latest,
             dead_letters=self.dead_letters,
@@ -138,5 +135,6 @@ class EventHubs(Settings):
             lambda key: key_bytes(self, key), by_lookup3, self.partitions, grows=self.partitions_added
         )
         producer = Producer(home, self.partitions, max_in_flight=self.outstanding_sends)
+        # `resets`: the only loss is that of a checkpoint.
         reading = Reading(self.processors, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
         return LogSettings(self.event_hub, producer, reading, 300, growth, numbered=True)

@@ -51,6 +51,7 @@ def one_of(words: Sequence[str], text: str) -> Any:
 
 def at_least(least: int) -> Validator:
     def check(instance: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+        # By the exact type: True is an int, too.
         if type(value) is not int or value < least:
             raise UsageError(f"{_as_given(instance, attribute, value)}: a whole number, {least} or more, is needed")
 
@@ -76,6 +77,7 @@ def without_effect(broker: Any, settings: Iterable[str], where: str) -> None:
     for each in settings:
         field = attrs.fields_dict(type(broker))[each]
         value = getattr(broker, each)
+        # The default may stand for "not given": attrs does not tell the two apart.
         if value != field.default:
             raise UsageError(f"{_as_given(broker, field, value)}: {each} has no effect with {where}")
 

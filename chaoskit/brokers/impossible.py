@@ -27,6 +27,7 @@ class Impossible:
 
     def __str__(self) -> str:
         settings = assignments(self.allowed_by)
+        # In their order for a hint of one setting, by name where a sentence needs several.
         hint = self.hint.format(*settings, **dict(zip(self.allowed_by, settings, strict=True)))
         return f"{self.why}; {hint or f'{_together(settings)} makes it possible'}"
 

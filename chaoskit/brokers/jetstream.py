@@ -174,6 +174,7 @@ class JetStream(Settings):
     @property
     def _removes(self) -> list[str]:
         """The settings that take a message away before it was handled."""
+        # For the sentences of the judge, which name what may have taken a message.
         limits = [self.loses] if self._limited and self.loses else []
         return [*limits, 'on_error="term"'] if self.on_error == "term" else limits
 
@@ -183,6 +184,7 @@ class JetStream(Settings):
             broker="JetStream",
             order="dispatch",
             consumers=1 if self.consumers == 1 else None,
+            # Without acks nothing is pending.
             outstanding=None if self.ack_policy == "none" else self.max_ack_pending,
             returns="front",
             requested_at_nack=_requested,
@@ -252,6 +254,7 @@ class JetStream(Settings):
         growth: Growth | None = None
         if self.partitions > 1:
             home, growth = routing(lambda key: key_bytes(self, key), by_fnv1a_plain, self.partitions, grows=self.growth)
+        # An ack for all before it makes sense only where one consumer has them in order.
         together = self.max_ack_pending == 1 or self.ack_policy == "all"
         policy = LeasePolicy(
             self.consumers,
@@ -261,9 +264,11 @@ class JetStream(Settings):
             window=self.max_ack_pending,
             outstanding=self.max_ack_pending if not together and self.ack_policy == "explicit" else UNBOUNDED,
             refused="lost" if self.ack_policy == "none" or self.on_error == "term" else "again",
+            # Where nothing is given up, so many stand for as long as anybody waits.
             max_attempts=10 if self.max_deliver < 0 else self.max_deliver,
             gives_up="never" if self.max_deliver < 0 else "dead" if self.dead_letters else "lost",
             counts=self.on_error == "term",
+            # Limits remove the oldest first; what max_deliver drops may be any.
             trims=self._limited and self.ack_policy != "none" and not self._drops,
         )
         producer = Producer(home, self.partitions, max_in_flight=self.publish_async_max_pending)
@@ -278,6 +283,7 @@ class JetStream(Settings):
 
 def _fields(partitions: int, event: Event, step: Raw) -> dict[str, Any]:
     """The stream sequence stays on a redelivery, num_delivered counts. All partitions are subjects of one stream."""
+    # Sequences of a stream grow over all its subjects, as if these were written in turns.
     return {"sequence": partitions * step[4] + step[3] + 1, "attempt": step[5]}
 
 

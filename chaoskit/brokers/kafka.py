@@ -15,15 +15,16 @@ import attrs
 
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, described, one_of, optional_int, positive_int, setting, without_effect
-from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons, delivered_once
-from chaoskit.brokers.kafka_share import share_rules
-from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words, passed_unless
+from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons
+from chaoskit.brokers.kafka_group import AUTO_COMMIT, FROM_LATEST, RETRY_TOPIC, WORDS, put_back
+from chaoskit.brokers.kafka_parallel import PARALLEL, parallel_stages
+from chaoskit.brokers.kafka_share import SHARE, impossible_in_share_group, share_rules, share_stages
+from chaoskit.brokers.wording import Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import KAFKA_PARTITIONERS
-from chaoskit.models.producer import Producer
+from chaoskit.models.producer import Home, Producer
 from chaoskit.models.queue.model import QueueSettings
-from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.parallel import ParallelMachine
 from chaoskit.traces.log.producer import exact, resent, window
@@ -31,143 +32,6 @@ from chaoskit.traces.log.rules import LogRules, Writes
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.errors import StreamError, UsageError
-from chaoskit.values.event import Event
-from chaoskit.values.schedule import Raw
-
-WORDS = Words(
-    lane="partition",
-    lanes="partition",
-    unit="partition",
-    place="partition {partition}, offset {offset}",
-    dead="to the dead-letter topic",
-    skipped="the consumer went on without it",
-    wordings={
-        faults.Duplicate: Wording(
-            "the consumer sought back after a failed commit and was handed {record} again",
-            f"no Kafka setting: at-least-once delivery may show a record twice. {IDEMPOTENT}",
-        ),
-        faults.Redeliver: Wording(
-            "consumer {consumer} restarted before {first} was committed: {again} came again",
-            "no Kafka setting: whatever was not committed when a consumer stops comes again. Committing after every "
-            f"record (commit_every=1) makes the replay one record long. {IDEMPOTENT}",
-        ),
-        faults.DeadLetter: Wording(
-            "{record} used up its attempts before it had any effect and went to the dead-letter topic; its successors "
-            "were committed{back}",
-            'on_error="stop" lets the partition wait instead of going on without the record. Otherwise nobody may put '
-            "dead letters back into the topic, or the handler has to drop or hold back what is out of order (compare "
-            "`seq`)",
-        ),
-        faults.Rehash: DEFAULT[faults.Rehash].unless(
-            "a partition count that never changes. To grow, drain the topic first, or move to a new topic; otherwise "
-            "the handler has to notice stale events (compare `seq`)",
-        ),
-        faults.BatchSwap: Wording(
-            "the producer's batch with {at} failed{lost}, and its retry landed behind {over} in partition {partition}: "
-            "offset {offset}",
-            "enable.idempotence=true (idempotent_producer=True), or max.in.flight.requests.per.connection=1",
-        ),
-        faults.Overtake: DEFAULT[faults.Overtake].unless(
-            "one key for events that depend on each other, so that they share a partition; Kafka orders nothing "
-            "between partitions",
-        ),
-        faults.Resend: Wording(
-            "the producer got no answer for {at} and sent it again: {again} came once more, from another offset",
-            "enable.idempotence=true (idempotent_producer=True) for the retries of the client; what the application "
-            "sends again only the handler can notice (remember event ids)",
-        ),
-        faults.Zombie: Wording(
-            "consumer {old} exceeded max.poll.interval.ms: its partitions went to consumer {new}, which read from the "
-            "commit, while consumer {old} still ran {held}; its own commit was refused",
-            "no Kafka setting: a longer max.poll.interval.ms makes it rarer. Fence the old owner (compare a version in "
-            "the same transaction as the effect)",
-        ),
-        faults.Lose: Wording(
-            "the offset behind {record} was committed before it was handled, and consumer {consumer} died: it is never "
-            "delivered",
-            "commits after the handler is done (commit_ahead=False)",
-        ),
-    },
-)
-"""Kafka's words for a consumer group."""
-
-AUTO_COMMIT = Wording(
-    "{record} was handed over, the client committed it in the background (enable.auto.commit) before it was handled, "
-    "and consumer {consumer} died: it is never delivered",
-    "a commit behind the handler: enable.auto.commit=false (auto_commit=False), or in librdkafka's clients "
-    "enable.auto.offset.store=false and store_offsets() behind the handler",
-)
-FROM_LATEST = Wording(
-    "the group learned of partition {partition} only after {record} was in it, and began at its end "
-    "(auto.offset.reset=latest): {event} is never delivered",
-    'auto.offset.reset=earliest (auto_offset_reset="earliest"), at least while the topic grows',
-)
-
-RETRY_TOPIC = WORDS.but(
-    {
-        faults.Fail: passed_unless('on_error="retry", which reads a failed record again before the next'),
-        faults.DeadLetter: Wording(
-            "{record} failed before it had any effect and was published to the retry topic, its offset committed; its "
-            "successors went on{back}",
-            'on_error="stop" lets the partition wait; blocking retries (on_error="retry") let it wait for '
-            "max_attempts. With retry topics Kafka's order is lost",
-        ),
-    },
-    dead="to the retry topic",
-    set_aside="it was published {dead}",
-)
-
-SHARE = WORDS.but(
-    {
-        faults.Fail: passed_unless(
-            'a consumer group (group="consumer"), which reads a failed record again before the next'
-        ),
-        faults.Duplicate: Wording(
-            "{record} was released and acquired again at once", WORDS.of(faults.Duplicate).ruled_out_by
-        ),
-        faults.Redeliver: Wording(
-            "the acquisition lock of {event} ran out (group.share.record.lock.duration.ms): it was acquired again"
-            "{after}",
-            "no setting: a record that is not acknowledged in time is acquired again. Make the handler idempotent and "
-            'independent of order, or use a consumer group (group="consumer")',
-        ),
-        faults.Overtake: Wording(
-            "a slow member held {event} while {over} went first",
-            'a consumer group (group="consumer"), which keeps the order of a partition; or consumers=1, where only a '
-            "failed attempt is overtaken",
-        ),
-        faults.Zombie: Wording(
-            "the acquisition lock of {record} ran out while member {old} still ran it: member {new} acquired it, and "
-            "member {old} ran {held} nevertheless",
-            "renewed acknowledgements before the lock runs out; else fence the old member in the transaction",
-        ),
-        faults.Lose: Wording(
-            "{record} reached group.share.delivery.count.limit before it had any effect and was archived: it is never "
-            "delivered again",
-            "a higher group.share.delivery.count.limit (delivery_count_limit); there is no dead-letter queue",
-        ),
-    },
-    lanes="consumer",
-    lane="member",
-    restarts="member {consumer} restarts",
-    no_order="A share group promises no order, not even within a key.",
-)
-
-PARALLEL = WORDS.but(
-    {
-        faults.Duplicate: Wording(
-            "the Parallel Consumer retried {record} in place", WORDS.of(faults.Duplicate).ruled_out_by
-        ),
-        faults.Redeliver: Wording(
-            "consumer {consumer} restarted while {event} was incomplete: only that was replayed{after}",
-            f"no setting: what was not completed comes again. {IDEMPOTENT}",
-        ),
-        faults.Overtake: Wording(
-            "the key of {event} was slow: {over} of other keys went first",
-            "one key for events that depend on each other; ordering=KEY orders nothing between keys",
-        ),
-    }
-)
 
 
 @attrs.frozen(kw_only=True)
@@ -269,6 +133,7 @@ class Kafka(Settings):
     )
 
     def __attrs_post_init__(self) -> None:
+        # The broker keeps the last 5 batches of a producer, by which it knows the sequence.
         if self.idempotent_producer and self.max_in_flight > 5:
             raise UsageError(
                 f"Kafka(idempotent_producer=True, max_in_flight={self.max_in_flight}): an idempotent producer has at "
@@ -286,6 +151,7 @@ class Kafka(Settings):
     @property
     def words(self) -> Words:
         words = self._words_of_group
+        # Only in the Java client one request in flight is enough.
         if self.retry_order == "newest_first":
             return words
         swapped = words.of(faults.BatchSwap).unless("enable.idempotence=true (idempotent_producer=True)")
@@ -320,7 +186,9 @@ class Kafka(Settings):
             )
         if not self.growth:
             no[faults.Rehash] = NO_GROWTH
-        return no | (self._impossible_in_share_group() if self.group == "share" else self._impossible_in_order())
+        if self.group == "share":
+            return no | impossible_in_share_group(self.consumers, self.delivery_count_limit)
+        return no | self._impossible_in_order()
 
     def lossy(self) -> tuple[str, ...]:
         if self.group == "share":
@@ -340,6 +208,7 @@ class Kafka(Settings):
         if self.on_error in ("stop", "skip"):
             why = "the partition waits for its handler" if self.on_error == "stop" else "a refused record is lost"
             no[faults.DeadLetter] = Impossible(f'with on_error="{self.on_error}" {why}', {"on_error": "retry"})
+        # The Parallel Consumer runs the keys of one partition side by side.
         if self.partitions == 1 and self.group == "consumer":
             no[faults.Overtake] = Impossible("a single partition is read in order", {"partitions": 2}, OR_MORE)
         if not self.lossy():
@@ -352,17 +221,6 @@ class Kafka(Settings):
                     "background what was handed over), and so do {commit_ahead} and {auto_offset_reset} (the default "
                     "of every client) on a topic that grows",
                 )
-        return no
-
-    def _impossible_in_share_group(self) -> Reasons:
-        no = delivered_once(self.delivery_count_limit, "delivery_count_limit") | {
-            faults.DeadLetter: Impossible("a share group has no dead-letter queue: it archives", {"group": "consumer"}),
-            faults.Rehash: Impossible("a share group keeps no order that growth could break", {"group": "consumer"}),
-        }
-        if self.consumers == 1:
-            no[faults.Overtake] = Impossible(
-                "a single member handles what it acquired in order", {"consumers": 2}, OR_MORE
-            )
         return no
 
     @property
@@ -389,19 +247,32 @@ class Kafka(Settings):
             reads=ParallelMachine if self.group == "parallel" else CursorMachine,
             on_error=self.on_error,
             max_attempts=self.max_attempts,
+            # For the judge they are one thing: a commit that may be ahead of the handler.
             commit_ahead=self.commit_ahead or self.auto_commit,
             new_units_at_latest=self.auto_offset_reset == "latest",
             ahead_hint="" if self.commit_ahead else "commit_ahead=True",
             commit_every=self.commit_every,
             max_poll_records=self.max_poll_records,
             poll_word=f"max_poll_records={self.max_poll_records}",
+            # A partition that stops has its record still, and one that skips has not kept it.
             dead_letters=self.on_error in ("retry", "retry_topic"),
             dead_hint="on_error='retry' or 'retry_topic'",
             units=self.partitions,
             grows="up" if self.growth else "never",
         )
 
+    def _producer(self, home: Home) -> Producer:
+        return Producer(
+            home,
+            self.partitions,
+            self.records_per_batch,
+            self._under_way,
+            self.retry_order == "newest_first",
+            retries_copy=not self.idempotent_producer,
+        )
+
     def _reading(self) -> Reading:
+        # The process dies at the record, starts at the commit and meets it again.
         blocks = self.on_error == "stop"
         ahead = self.commit_ahead or self.auto_commit  # then anything can be lost, and not first records only
         new_from = self.partitions if self.auto_offset_reset == "latest" and not ahead else None
@@ -416,39 +287,16 @@ class Kafka(Settings):
             grows=self.growth,
             spreads=lambda data: spreads_null and (data is None or (data == b"" and not hashes_empty)),
         )
-        producer = Producer(
-            home,
-            self.partitions,
-            self.records_per_batch,
-            self._under_way,
-            self.retry_order == "newest_first",
-            retries_copy=not self.idempotent_producer,
-        )
+        producer = self._producer(home)
         if self.group == "consumer":
             return LogSettings(
-                self.topic, producer, self._reading(), self.max_poll_records, growth, stamp="sender", put_back=_put_back
+                self.topic, producer, self._reading(), self.max_poll_records, growth, stamp="sender", put_back=put_back
             )
         if self.group == "share":
-            policy = LeasePolicy(
-                self.consumers,
-                span=self.max_record_locks,
-                max_attempts=self.delivery_count_limit,
-                gives_up="lost",
+            return share_stages(
+                self.topic, producer, growth, self.consumers, self.delivery_count_limit, self.max_record_locks
             )
-            return QueueSettings(self.topic, producer, policy, _shared, "sender", growth, longest=self.max_record_locks)
-        policy = LeasePolicy(
-            self.consumers,
-            lock="group",
-            brings="lane",
-            window=1,
-            assigned=True,
-            refused="lost" if self.on_error == "skip" else "renewed" if self.on_error == "retry_topic" else "again",
-            max_attempts=self.max_attempts,
-            gives_up="never" if self.on_error == "stop" else "dead",
-        )
-        return QueueSettings(
-            self.topic, producer, policy, _placed, "sender", growth, style="crashed", put_back=_put_back
-        )
+        return parallel_stages(self.topic, producer, growth, self.consumers, self.on_error, self.max_attempts)
 
     def key_bytes(self, key: Any) -> bytes | None:
         if self.key_serializer is not None and key is not None:
@@ -474,29 +322,3 @@ _IDLE = {
     "parallel": ("commit_every", "auto_commit", "auto_offset_reset", *_SHARE_ONLY),
 }
 """Settings that a group does not read."""
-
-
-def _placed(event: Event, step: Raw) -> dict[str, Any]:
-    return {"partition": step[3], "offset": step[4]}
-
-
-def _put_back(topic: str, step: Raw, epoch: float) -> dict[str, Any]:
-    """The headers that Spring adds in a retry topic or dead-letter topic, in its encoding (big-endian), but none that
-    tells of the exception. Source: spring-kafka `KafkaHeaders`, `RetryTopicHeaders`."""
-    _, _, position, _, _, _, _, retries, partition, offset = step
-    sent = int(1000 * (epoch + position)).to_bytes(8)
-    prefix = "kafka_original-" if retries else "kafka_dlt-original-"
-    headers = {
-        f"{prefix}topic": topic.encode(),
-        f"{prefix}partition": partition.to_bytes(4),
-        f"{prefix}offset": offset.to_bytes(8),
-        f"{prefix}timestamp": sent,
-    }
-    if retries:
-        headers |= {"retry_topic-attempts": (retries + 1).to_bytes(4), "retry_topic-original-timestamp": sent}
-    return headers
-
-
-def _shared(event: Event, step: Raw) -> dict[str, Any]:
-    """A share consumer's record carries its delivery count."""
-    return {"partition": step[3], "offset": step[4], "attempt": step[5]}

@@ -166,6 +166,7 @@ class Kinesis(Settings):
             no[faults.BatchSwap] = Impossible(
                 "PutRecord for one record at a time keeps the order", {"records_per_put": 10}
             )
+        # An event source mapping reads parents first by itself.
         if self.parent_first or self.consumer == "lambda":
             no[faults.Rehash] = Impossible(
                 "parents are read to their end before their children, so that a key stays in order",
@@ -228,13 +229,17 @@ class Kinesis(Settings):
             order_hint="" if self.records_per_put > 1 else "records_per_put=10",
             reads=self._invoked if by_lambda else CursorMachine,
             max_attempts=10 if self.dead_letters else None,
+            # The KCL refuses a checkpoint below the one that it has made.
             commits_go_back=False,
             commit_every=self.checkpoint_every,
+            # GetRecords returns 10,000 at most, and the KCL hands them over as they come.
             max_poll_records=self.batch_size if by_lambda else 10_000,
             poll_word="batch_size" if by_lambda else "what was handed to processRecords",
+            # Lambda ends an execution at its timeout.
             zombies=not by_lambda,
             start_at_latest=self.start_at_latest,
             checks=(_parents_first,) if self.parent_first or by_lambda else (),
+            # What Lambda sends to a destination is metadata, without the records.
             dead_letters=self.dead_letters and not by_lambda,
             dead_hint="dead_letters=True with consumer='kcl'",
             units=self.shards,
@@ -249,11 +254,13 @@ class Kinesis(Settings):
             reading = Reading(self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
             return LogSettings(self.stream, producer, reading, 10_000, growth, numbered=True)
         policy = LeasePolicy(
+            # One invocation of a shard at a time, or so many.
             max(self.shards, self.parallelization_factor),
             lock="group" if self.parallelization_factor > 1 else "queue",
             brings="lane" if self.report_batch_item_failures else "batch",
             window=self.batch_size,
             goes_on=self.report_batch_item_failures,
+            # With both, AWS splits at the failure that was reported: then nothing is halved.
             bisects=self.bisect_batch_on_function_error and not self.report_batch_item_failures,
             max_attempts=10 if self.maximum_retry_attempts < 0 else self.maximum_retry_attempts + 1,
             gives_up="never" if self.maximum_retry_attempts < 0 else "lost",
@@ -281,6 +288,7 @@ def _record(event: Event, step: Raw) -> dict[str, Any]:
 
 def _parents_first(rules: LogRules, trace: Trace) -> tuple[int, tuple[str, ...]] | None:
     """After a reshard, a child is read only when its parent was read to the end."""
+    # Which shard is whose parent is not in a trace: it is taken from the growth, and from the names.
     grown, before = False, set[str]()
     started: dict[str, str] = {}
     for index, word in enumerate(trace.words):

@@ -143,6 +143,7 @@ class Debezium(Settings):
     def impossible(self) -> Reasons:
         no: Reasons = {
             faults.Duplicate: Impossible("a connector sends again what follows its offset, in order"),
+            # The log of Postgres has them so, whoever began first.
             faults.BatchSwap: Impossible("changes are published in the order of commits"),
             faults.Resend: Impossible(
                 "one change alone is never published again, only all that follow the last flush (Redeliver)"
@@ -163,6 +164,7 @@ class Debezium(Settings):
 
     def rules(self) -> LogRules:
         return LogRules(
+            # With a slot that is made anew any changes may be missing, and nothing tells which.
             writes=capture((lambda row, before: True) if self.slot_lost else None),
             order_hint="slot_lost=True",
             reads=CursorMachine,
@@ -178,6 +180,7 @@ class Debezium(Settings):
     def stages(self) -> QueueSettings:
         home, growth = routing(lambda key: key_bytes(self, key), by_murmur2, self.partitions, grows=self.growth)
         gives_up: Literal["dead", "never"] = "dead" if self.dead_letter_queue else "never"
+        # `renewed`: a connector writes new records, which Kafka cannot tell from the first ones.
         policy = LeasePolicy(lock="queue", brings="consumer", renewed=True, gives_up=gives_up)
         return QueueSettings(
             self.topic, Producer(home, self.partitions), policy, _placed, "sender", growth, style="relay"
@@ -248,6 +251,7 @@ class Outbox(Settings):
                 {"dead_letters": True},
                 "{dead_letters}, where a consumer does, makes it possible",
             )
+        # One transaction at a time becomes visible in the order of ids.
         if self.cursor != "id" or self.open_transactions == 1:
             more = {"open_transactions": 2} if self.open_transactions == 1 else {}
             no[faults.Lose] = Impossible(
@@ -260,6 +264,7 @@ class Outbox(Settings):
 
     def _writes(self) -> Writes:
         skips = _became_visible_late if self.cursor == "id" and self.open_transactions > 1 else None
+        # Two that do not exclude each other publish the same rows, in any interleaving.
         if self.relays > 1:
             return relays_at_once(skips)
         if self.cursor == "id":
@@ -287,6 +292,7 @@ class Outbox(Settings):
             brings="consumer",
             renewed=True,
             gives_up="dead" if self.dead_letters else "never",
+            # SELECT … ORDER BY id, or by (xid, id), which is how they were published.
             by_id=self.cursor != "xid",
         )
         producer = Producer(one_queue, 1, max_in_flight=self.open_transactions)

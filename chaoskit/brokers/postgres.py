@@ -106,7 +106,9 @@ class PostgresQueue(Settings):
             at_hand_setting="a worker claims one row (LIMIT 1)",
             returns="anywhere",
             loss="returns" if lock else "lease",
+            # Who loses the connection loses the transaction, and so the effects in it.
             zombies=not lock,
+            # The lock ends with the transaction; an UPDATE by id asks nobody whose lease it is.
             late_ack="refused" if lock else "accepted",
             dead="any" if self.dead_letters else "never",
             dead_setting="dead_letters=False",
@@ -128,7 +130,11 @@ class PostgresQueue(Settings):
 
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(
-            self.workers, window=1, returns="anywhere", gives_up="dead" if self.dead_letters else "never"
+            # Claimed one by one; what failed waits for its back-off, behind whatever is there by then.
+            self.workers,
+            window=1,
+            returns="anywhere",
+            gives_up="dead" if self.dead_letters else "never",
         )
         return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), policy, _row)
 

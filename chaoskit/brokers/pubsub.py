@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
-from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, PUBLISHED_AGAIN, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -44,7 +44,7 @@ PLAIN = Words(
             "ordering keys (ordering=True) with one key for what depends on each other",
         ),
         faults.BatchSwap: Wording(
-            "publishing {at} failed at first, and the retry arrived after {over}",
+            PUBLISHED_AGAIN,
             "ordering keys, and resume_publish only after the failed message was published again",
         ),
         faults.Resend: Wording(
@@ -124,13 +124,16 @@ class PubSub(Settings):
             unit="ordering key",
             settled="final" if self.exactly_once else "may_return",
             late_ack="refused" if self.exactly_once else "maybe",
+            # Without a dead-letter policy a message has no delivery_attempt.
             marks=attempts is not None,
             limit=attempts,
             limit_setting=f"max_delivery_attempts={attempts}",
+            # Pub/Sub counts attempts by best effort.
             limit_exact=False,
             dead="never" if attempts is None else "limit",
             dead_setting="max_delivery_attempts=None",
             loses="filtered=True" if self.filtered else None,
+            # After a failure the client refuses more of a key until resume_publish.
             send_window=1 if self.ordering and not self.resumes_early else None,
             lease=self.ack_deadline,
         )
@@ -162,6 +165,7 @@ class PubSub(Settings):
             lock="group" if self.ordering else "message",
             brings="lane" if self.ordering else "message",
             in_order=False,
+            # The client hands out the next one of a key at a nack, too.
             goes_on=True,
             max_attempts=self.max_delivery_attempts or 10,
             gives_up="never" if self.max_delivery_attempts is None else "dead",

@@ -158,6 +158,7 @@ class RabbitMQ(Settings):
     @property
     def words(self) -> Words:
         words = SINGLE if self._ordered else WORDS
+        # With auto-ack a crash is the loss to tell of.
         if self.auto_ack or not (self._limited or self._expires):
             return words
         limited = LIMITED_OR_EXPIRED if self._expires else LIMITED
@@ -182,14 +183,18 @@ class RabbitMQ(Settings):
         return QueueRules(
             broker="RabbitMQ",
             order="dispatch",
+            # The next one is promoted only when the active one is gone.
             consumers=1 if self.single_active_consumer or self.consumers == 1 else None,
             prefetch=None if self.auto_ack else self.prefetch,
+            # The broker hands out ahead of the acknowledgements: what lies at a client runs before what comes back.
             buffered_at_return=_buffered,
             returns="front" if quorum else "place",
+            # Without a limit a quorum queue appends what is given back, as if it were new.
             nacked="tail" if quorum and limit is None else None,
             loss="returns",
             settles="at_hand_over" if self.auto_ack else "after_run",
             settles_setting="auto_ack=True",
+            # The limit counts redeliveries: the first delivery is one more.
             limit=limit + 1 if quorum and limit is not None else None,
             limit_setting=f"delivery_limit={limit}",
             dead="any" if self.dead_letter_exchange else "never",
@@ -222,6 +227,10 @@ class RabbitMQ(Settings):
             no[faults.DeadLetter] = Impossible(
                 "nothing is dead-lettered and published again", {"dead_letter_exchange": True}
             )
+        return no | self._impossible_by_acks()
+
+    def _impossible_by_acks(self) -> Reasons:
+        no: Reasons = {}
         if self.auto_ack:
             never = Impossible("with auto-ack a message is gone once it was handed over", {"auto_ack": False})
             no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.Zombie), never)
@@ -249,6 +258,7 @@ class RabbitMQ(Settings):
         if self.dead_letter_exchange:
             return ()
         limits = [name for name in ("message_ttl", "max_length") if getattr(self, name) is not None]
+        # A limit loses only where nothing takes what reaches it: hence the exchange is named, too.
         limits = ["delivery_limit", *limits] if self._limited else limits
         return (*limits, "dead_letter_exchange") if limits else ()
 
@@ -265,6 +275,7 @@ class RabbitMQ(Settings):
             brings="consumer",
             window=self.prefetch,
             goes_on=True,
+            # It is served first, but not before what lies in the clients' buffers already.
             behind_buffers=not quorum or limit is not None,
             to_the_back=quorum and limit is None,
             returns="front" if quorum else "place",
@@ -274,6 +285,7 @@ class RabbitMQ(Settings):
         )
         producer = Producer(home, self.queues, max_in_flight=self.outstanding_confirms)
         fields = partial(_quorum if quorum else _classic, self.queue)
+        # Otherwise any message may be lost, and not only those that are too many.
         only_more = self.message_ttl is None and not self.auto_ack and not self._limited
         loses = beyond(self.max_length) if self.max_length is not None and only_more else None
         return QueueSettings(self.queue, producer, policy, fields, "application", growth, loses=loses)
@@ -283,7 +295,7 @@ def _classic(queue: str, event: Event, step: Raw, reason: str = "rejected") -> d
     """message_id and timestamp are the application's and stay, also when it is published again; a classic queue has no
     count. What was dead-lettered has an x-death header."""
     headers = {}
-    if len(step) > 6 and step[8] >= 0:
+    if len(step) > 6 and step[8] >= 0:  # it was set aside, and is put back
         headers["x-death"] = [{"count": 1, "reason": reason, "queue": queue, "exchange": "", "routing-keys": [queue]}]
     return {"message_id": str(event.id), "redelivered": step[5] > 1, "headers": headers}
 

@@ -95,6 +95,7 @@ class RabbitMQStream(Settings):
         if self.named_producer:
             no[faults.BatchSwap] = Impossible("publishing ids only increase", {"named_producer": False})
             no[faults.Resend] = Impossible("the broker drops a publishing id that it has", {"named_producer": False})
+        # With a name it is the publishing id that decides, however many are outstanding.
         elif self.outstanding_confirms == 1:
             no[faults.BatchSwap] = Impossible(
                 "each confirm is awaited before the next message", {"outstanding_confirms": 2}
@@ -121,6 +122,7 @@ class RabbitMQStream(Settings):
     def rules(self) -> LogRules:
         return LogRules(
             commit_word="stored offset",
+            # A publishing id must increase, so that nothing lands out of order or twice.
             writes=exact() if self.named_producer else slots(self.outstanding_confirms),
             order_hint="named_producer=False" if self.named_producer else "more outstanding_confirms",
             copy_hint="named_producer=False",
@@ -133,7 +135,7 @@ class RabbitMQStream(Settings):
             dead_letters=self.dead_letters,
             dead_hint="dead_letters=True",
             units=self.partitions,
-            grows="up" if self.growth and self.partitions > 1 else "never",
+            grows="up" if self.growth and self.partitions > 1 else "never",  # a plain stream is no super stream
         )
 
     def stages(self) -> LogSettings:

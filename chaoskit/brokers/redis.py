@@ -144,8 +144,10 @@ class RedisStreams(Settings):
             settles="at_hand_over" if self.noack else "after_run",
             settles_setting="noack=True",
             late_ack="accepted",
+            # XACK looks into the pending entries of the group, whoever has them.
             anybody_acks=True,
             comes_back=False,
+            # A consumer that begins reads its own history first (ID 0).
             rereads=True,
             marks=False,
             dead="any" if self.dead_letters else "never",
@@ -187,6 +189,7 @@ class RedisStreams(Settings):
             returns="anywhere",
             refused="lost" if self.noack else "again",
             gives_up="dead" if self.dead_letters else "never",
+            # XTRIM removes the oldest; what NOACK loses is whatever a dead consumer had.
             trims=self.trims and not self.noack,
         )
         return QueueSettings(self.stream, Producer(one_queue, 1, max_in_flight=self.pipelined_adds), policy, _entry)
@@ -194,6 +197,7 @@ class RedisStreams(Settings):
 
 def _entry(event: Event, step: Raw) -> dict[str, Any]:
     """The entry's ID stays on a redelivery and is new when it is added again; the count is not delivered."""
+    # Milliseconds, as XADD makes them: one entry in each.
     return {"message_id": f"{1_700_000_000_000 + step[4]}-0"}
 
 
@@ -230,6 +234,7 @@ class RedisList(Settings):
             broker="the list",
             order="dispatch",
             consumers=1 if self.workers == 1 else None,
+            # Where the recovery pushes is the application's choice; nothing in Redis decides it.
             returns=self.recover_to,
             settles="after_run" if self.reliable else "at_hand_over",
             settles_setting="reliable=False",
@@ -267,6 +272,7 @@ class RedisList(Settings):
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(
             self.workers,
+            # BRPOP has removed the element already.
             refused="again" if self.reliable else "lost",
             gives_up="dead" if self.dead_letters else "never",
         )

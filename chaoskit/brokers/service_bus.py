@@ -9,7 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
-from chaoskit.brokers.wording import IDEMPOTENT, SLOW, Wording, Words, passed_unless
+from chaoskit.brokers.wording import IDEMPOTENT, SENT_TOGETHER, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -17,6 +17,10 @@ from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+
+_NOT_SENT_AGAIN = (
+    "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)"
+)
 
 PLAIN = Words(
     lane="receiver",
@@ -35,14 +39,14 @@ PLAIN = Words(
         ),
         faults.DeadLetter: Wording(
             "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue{back}",
-            "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
+            _NOT_SENT_AGAIN,
         ),
         faults.Overtake: Wording(
             SLOW,
             "sessions (sessions=True), with one session for what depends on each other",
         ),
         faults.BatchSwap: Wording(
-            "sending {at} failed at first, and the retry landed behind {over}, sent at the same time",
+            SENT_TOGETHER,
             "awaiting each send before the next (concurrent_sends=1), or a transaction",
         ),
         faults.Resend: Wording(
@@ -73,7 +77,7 @@ SESSIONS = PLAIN.but(
         faults.DeadLetter: Wording(
             "{event} exceeded MaxDeliveryCount before it had any effect and went to the dead-letter subqueue; its "
             "session went on{back}",
-            "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)",
+            _NOT_SENT_AGAIN,
         ),
     },
     lanes="key",
@@ -119,6 +123,7 @@ class ServiceBus(Settings):
             broker="Service Bus",
             order="locked" if self.sessions else "none",
             unit="session" if self.sessions else "queue",
+            # A broken connection drops its locks.
             loss="returns",
             settles="after_run" if self.receive_mode == "peek_lock" else "at_hand_over",
             settles_setting="receive_mode='receive_and_delete'",
@@ -136,11 +141,13 @@ class ServiceBus(Settings):
         words = SESSIONS if self.sessions else PLAIN
         window = " when the duplicate detection window had passed" if self.duplicate_detection else ""
         resend = words.of(faults.Resend)
+        # Not by `format`: the other places are filled when the sentence is made.
         return words.but({faults.Resend: Wording(resend.happened.replace("{window}", window), resend.ruled_out_by)})
 
     def impossible(self) -> Reasons:
         no = delivered_once(self.max_delivery_count, "max_delivery_count")
         no[faults.Rehash] = Impossible("a queue has no partitions that change, and a session stays whole")
+        # With sessions one receiver takes several of them, in whatever order they are accepted.
         if self.receivers == 1 and not self.sessions:
             no[faults.Overtake] = Impossible("one receiver handles the messages in order", {"receivers": 2})
         if self.concurrent_sends == 1:

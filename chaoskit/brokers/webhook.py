@@ -90,6 +90,7 @@ class Webhook(Settings):
         return QueueRules(
             broker="the provider",
             order="none",
+            # A provider whose request timed out does not know that it was handled.
             settled="may_return",
             late_ack="maybe",
             marks=False,
@@ -97,6 +98,7 @@ class Webhook(Settings):
             dead_setting="gives_up=False",
             loses="gives_up=True" if self.gives_up else None,
             send_window=None,
+            # Each delivery is a request of its own.
             one_at_a_time=False,
         )
 

@@ -106,6 +106,9 @@ class Words:
 
 SLOW = "{lane} {consumer} was slow with {event}: others finished {over} first"
 """An Overtake among consumers that compete."""
+SENT_TOGETHER = "sending {at} failed at first, and the retry landed behind {over}, sent at the same time"
+PUBLISHED_AGAIN = "publishing {at} failed at first, and the retry arrived after {over}"
+"""A BatchSwap of a producer that does not wait for one message before the next."""
 
 DEFAULT: Mapping[FaultKind, Wording] = {
     Fail: NOTHING_PASSES,
@@ -172,7 +175,9 @@ def brought_back(steps: Sequence[Step]) -> dict[int, int]:
             refused[place] = latest[step.consumer] = latest[None] = index
         if step.action != "deliver":
             continue
+        # What comes back may come to another consumer: then the latest failure of all is the cause.
         last = latest.get(step.consumer, latest.get(None))
+        # A step of another fault has a sentence of its own.
         by_itself = step.fault is None or isinstance(step.fault, Fail)
         if by_itself and place in refused:
             found[index] = refused[place]
@@ -200,13 +205,12 @@ def _sentence(
     brought: Mapping[int, int],
 ) -> str:
     step = steps[number]
-    order: dict[EventId | None, int] = {event.id: i for i, event in enumerate(events)}
     again = [s for s in steps[number:] if s.action == "deliver" and s.fault == fault]
+    # A fault may show in another step first, such as a restart before what comes again.
     shown = again[0] if again else step
     target = shown if isinstance(fault, (BatchSwap, Overtake, Resend)) else step
     subject = target.event if target.event is not None else fault.at
     here = steps.index(shown) if shown is not step else number
-    over = [s.event for s in steps[:here] if s.action == "deliver" and order[s.event] > order.get(subject, len(order))]
     key = repr(next(event.key for event in events if event.id == fault.at))
     facts: dict[str, object] = {
         **words.names,
@@ -215,7 +219,7 @@ def _sentence(
         "record": words.record(target),
         "first": _place_in_words(shown),
         "again": names_of([s.event for s in again] or [fault.at]),
-        "over": names_of(over),
+        "over": names_of(_overtaking(subject, steps[:here], events)),
         "after": _after(fault, here, steps),
         "consumer": step.consumer,
         "partition": target.partition,
@@ -228,6 +232,13 @@ def _sentence(
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
     return words.of(type(fault)).happened.format(**facts)
+
+
+def _overtaking(subject: EventId, before: Sequence[Step], events: Sequence[Event]) -> list[EventId | None]:
+    """What was produced later, and had gone first."""
+    order: dict[EventId | None, int] = {event.id: place for place, event in enumerate(events)}
+    mine = order.get(subject, len(order))
+    return [step.event for step in before if step.action == "deliver" and order[step.event] > mine]
 
 
 def _place_in_words(step: Step) -> str:
@@ -283,6 +294,7 @@ def _growth(fault: Rehash, steps: Sequence[Step], partitions: int, key: str, wor
 def _failed(number: int, steps: Sequence[Step], words: Words, brought: Mapping[int, int]) -> dict[str, object]:
     """What became of the message whose attempt failed at this step, and what went before it meanwhile."""
     step, rest = steps[number], steps[number + 1 :]
+    # That it was refused to the end is told as the handler's doing, in a sentence of its own.
     mine = [i for i, s in enumerate(rest) if s.event == step.event and s.action != "refuse"]
     fates = [rest[i].action for i in mine]
     again = next((i for i in mine if rest[i].action in ("deliver", "fail")), len(rest))
@@ -310,7 +322,9 @@ def _refusals(number: int, steps: Sequence[Step], words: Words, brought: Mapping
     raised = [place for place, (_, s) in enumerate(mine) if s.raised]
     fates = [s.action for _, s in mine[raised[-1] + 1 :]]
     then = _fate(["refuse"] if "refuse" in fates else fates, words)
+    # One sentence for all attempts: a message may be refused ten times.
     times = f", {len(raised)} times" if len(raised) > 1 else ""
+    # Each once: a handler mostly raises the same, ten times.
     errors = list(dict.fromkeys(s.error for _, s in mine if s.error))
     what = f" ({'; '.join(errors[:2])}{'; …' if len(errors) > 2 else ''})" if errors else ""
     with_it = _came_along({i for i, s in mine if s.raised}, steps, brought)

@@ -17,6 +17,7 @@ from chaoskit.commands.console import own_errors
 from chaoskit.fuzz.job import Job
 from chaoskit.fuzz.screen import Screen
 from chaoskit.fuzz.session import Session, run
+from chaoskit.pytest.replay import IMPORTED_ALREADY
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.runner import fresh_seed
 from chaoskit.values.duration import seconds, shown
@@ -119,8 +120,7 @@ def fuzz(
     with own_errors():
         seed = fresh_seed() if seed is None else seed
         options = ["-p", "no:cacheprovider", "--maxfail=0", f"--max-worker-restart={RESTARTS}"]
-        # This process has imported Hypothesis already, which pytest would like to rewrite: no error of the project's.
-        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        options += IMPORTED_ALREADY
         options.append(f"--chaos-limit={limit}")
         if corpus is not None:
             options.append(f"--chaos-corpus={corpus}")

@@ -77,6 +77,7 @@ def _replay(paths: Sequence[Path], rootdir: Path | None) -> int:
     if len(answers) > 1:
         say(", ".join(f"{sum(a.became == b for a in answers)} {b.lower()}" for b in EXIT_CODES
                              if any(a.became == b for a in answers)))  # fmt: skip
+    # The worst of them, so that one file that cannot be replayed is not hidden by those that hold.
     return max(EXIT_CODES[answer.became] for answer in answers)
 
 
@@ -107,6 +108,7 @@ def _write_new(output: Path, source: str, beside: Path) -> None:
     if output.parent.resolve() != beside.parent.resolve():
         raise ReproError(f"the test imports {beside.name} and has to stand beside it; {output} is another directory")
     try:
+        # "x": a test that somebody has written must not be lost, nor between a look and the writing.
         with output.open("x", encoding="utf-8", newline="\n") as file:
             file.write(source)
     except FileExistsError:
@@ -133,6 +135,7 @@ def repro_files(paths: Sequence[Path], unpacked: Path) -> Iterator[tuple[Path, P
 def _each(paths: Sequence[Path], unpacked: Path) -> Iterator[tuple[Path, Path]]:
     for number, path in enumerate(paths):
         if path.is_dir():
+            # Below it only where it has none itself, as an artifact that was unpacked has.
             files = sorted(path.glob("*.json")) or sorted(path.rglob("*.json"))
             if not files:
                 raise click.UsageError(f"{path}: no repro file (*.json) in this directory, or below it")
@@ -152,8 +155,10 @@ def _from_zip(path: Path, directory: Path) -> Iterator[tuple[Path, Path]]:
         with ZipFile(path) as archive, refused_as_one_line():
             members = _members(archive)
             for number, member in enumerate(members):
+                # A name of ours: one in the archive may lead anywhere.
                 file = directory / f"{number}.json"
                 with archive.open(member) as packed:
+                    # Bounded here, too: what the archive says of its sizes need not be true.
                     file.write_bytes(packed.read(bounds.LARGEST_FILE + 1))
                 yield file, path / member.filename
     except (BadZipFile, RuntimeError, NotImplementedError) as error:  # cut off, encrypted, an unknown compression

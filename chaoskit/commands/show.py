@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ import click
 from chaoskit.commands.console import command_to_github, own_errors, say, show_renderable, write_out
 from chaoskit.commands.replay import repro_files
 from chaoskit.report.files import why_not, write
-from chaoskit.report.github import annotation, entry_of, summary
+from chaoskit.report.github import annotation, append_to_step_summary, entry_of
 from chaoskit.report.lines import json_lines
 from chaoskit.report.page import page
 from chaoskit.report.picture import svg
@@ -55,6 +54,7 @@ def show(
 def _show(paths: Sequence[Path], outputs: Mapping[str, Path], github: bool, states: bool) -> int:
     with TemporaryDirectory(prefix="chaoskit-") as unpacked:
         names = dict(repro_files(paths, Path(unpacked)))
+        # A directory is several, also with one file in it: what it gives must not depend on how many there are.
         several = tuple(names) != paths[:1]
         _check(paths, outputs, github or states, several)
         repros, code = [], 0
@@ -106,6 +106,7 @@ def _check(paths: Sequence[Path], outputs: Mapping[str, Path], github: bool, sev
     if len({out.resolve() for out in named}) < len(named):
         raise click.UsageError("two reports cannot be one file")
     for out in named:
+        # Resolved, as two names may be one file.
         if out.resolve() in [path.resolve() for path in paths]:
             raise click.UsageError(f"{out} is the repro file itself; the report needs another name")
         if out.is_dir():
@@ -149,13 +150,7 @@ def _github(repros: Sequence[Repro]) -> int:
     entries = [entry_of(saved_verdict(repro), replay=saved_replay(repro)) for repro in repros]
     for one, repro in zip(entries, repros, strict=True):
         command_to_github(annotation(one, file=repro.test.partition("::")[0]))
-    target = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not target:
-        return 0
-    try:
-        with open(target, "a", encoding="utf-8") as file:
-            file.write(summary(entries))
-    except OSError as error:
-        say(why_not(Path(target), error), err=True)
+    if trouble := append_to_step_summary(entries):
+        say(trouble, err=True)
         return 2
     return 0

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 from chaoskit.execution.failures import EndedInOrder, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import PLAIN, remembers, takes_nothing, why_not_done
 from chaoskit.execution.limit import Hung
-from chaoskit.execution.script import PASS_THROUGH, Calls, Delivered, Handler, Run, Script
+from chaoskit.execution.moved import moved
+from chaoskit.execution.script import PASS_THROUGH, Calls, Delivered, Handler, Move, Run, Script
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import EventId
 from chaoskit.values.outcome import Outcome, Raised
@@ -31,6 +32,7 @@ ENDS = (SystemExit, asyncio.CancelledError)
 class Deliver:
     """The `deliver` of one run. `await` it in an async test."""
 
+    # Attributes of the class, as one `deliver` is made for each run and most of these are never set.
     returned: Any = None
     _called = False
     _done = False
@@ -44,8 +46,17 @@ class Deliver:
     _refusals: Sequence[int] = ()
     _at = 0
 
-    def __init__(self, script: Script, is_async: bool, record_states: bool) -> None:
+    def __init__(
+        self,
+        script: Script,
+        is_async: bool,
+        record_states: bool,
+        move: Move | None = None,
+        one_process: bool = False,
+    ) -> None:
         self._script = script
+        self._move = move
+        self._one_process = one_process
         self._is_async = is_async
         self._record_states = record_states
         self._steps = script.steps
@@ -70,9 +81,14 @@ class Deliver:
         self._memory_kept = spawn is None
         self._handler = handler
         self._state = state
+        if self._move is not None and handler is not None:
+            handler = moved(handler, self._move, is_async=self._is_async)
+        # A coroutine that nobody awaits has run nothing: it is kept so that this can be told from a short schedule.
         if self._is_async:
             self._unawaited = self._drive_async(self._calls(handler, spawn))
             return self._unawaited
+        # Nearly all runs are such: no generator, no state and no refusals to keep make them about as cheap as the
+        # handler.
         if handler is not None and not self._record_states and not self._script.refusals:
             return self._straight(handler)
         return self._drive(self._calls(handler, spawn))
@@ -98,6 +114,7 @@ class Deliver:
             )
 
     def _misused(self, message: str) -> None:
+        # Kept, as a handler or a body that catches everything would swallow it: `outcome` raises it again.
         self._misuse = UsageError(message)
         raise self._misuse
 
@@ -120,10 +137,12 @@ class Deliver:
             self._at = number
             self._end(end)
         except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
+            # Nothing is played twice: the call that was refused is handed on as it is.
             self._drive(self._calls(handler, None, number, refusal))
         self._done = True
 
     def _must_be_done(self, result: Any) -> None:
+        # The set first: a handler mostly returns nothing or something plain, and the rest costs a dozen checks.
         if type(result) not in PLAIN and (why := why_not_done(result)):
             self._misused(why)
 
@@ -132,6 +151,7 @@ class Deliver:
         self._steps = self._steps[: self._at + 1]
         event = self._script.mailbox.model.stream[self._steps[-1][2]]
         if self._script.faults is None:
+            # A body may catch SystemExit, too, and return as if all had been delivered.
             self._misuse = EndedInOrder(event, end)
             raise self._misuse from end
         step = f"step {len(self._steps)}, the delivery of {event.id}"
@@ -143,7 +163,7 @@ class Deliver:
     ) -> Calls:
         """The calls that the schedule asks for, from step `number` on, which was refused already if `error` is given.
         Where a refusal is new, or one that was recorded does not come, the model itself goes on."""
-        script, message = self._script, self._script.mailbox.message
+        script, message, one = self._script, self._script.mailbox.message, self._one_process
         steps, expected = script.steps, script.refusals
         handlers: dict[int, Handler] = {}
         refused: list[int] = []
@@ -156,22 +176,24 @@ class Deliver:
             self._at, self._steps = number, steps
             if step[0] == DELIVER:
                 if error is None:
-                    called = handlers.get(step[1]) or handler
+                    process = 0 if one else step[1]
+                    called = handlers.get(process) or handler
                     if called is None:
-                        called = handlers[step[1]] = self._spawned(spawn)
+                        called = handlers[process] = self._spawned(spawn)
                     error = yield called, message(step)
                 if error is not None:
                     self._refuse(step[2], error)
                     refused.append(number)
-                if self._record_states and self._state is not None:
+                if self._record_states and self._state is not None:  # after a refusal, too: it may have had effects
                     self._states.append(snapshot(self._state()))
-            elif step[0] == RESTART:
+            elif step[0] == RESTART and not one:
                 handlers.pop(step[1], None)
             if later is not None:
                 steps = later.after(steps, number, error is not None)
+            # Up to here the recorded steps were right; behind another answer only the model knows what follows.
             elif live is None and (error is not None) != (number in expected):
                 live = script.after(number + 1, [i in refused for i in range(number + 1)])
-                taken = steps = list(steps[: number + 1])
+                taken = steps = list(steps[: number + 1])  # one list: the loop goes on with what the model adds
             number += 1
             if live is not None:
                 taken += _next_step(live, error is not None)
@@ -183,6 +205,8 @@ class Deliver:
         made: Any = spawn() if spawn is not None else None
         if not callable(made):
             self._misused(f"spawn gave {made!r}, not a handler")
+        if self._move is not None:
+            return moved(made, self._move, is_async=self._is_async)
         return made  # type: ignore[no-any-return]
 
     def _refuse(self, position: int, error: Exception) -> None:
@@ -228,6 +252,7 @@ class Deliver:
             except (UsageError, *PASS_THROUGH):
                 raise
             except ENDS as end:
+                # Not the handler's doing: whoever cancels the test's task waits for it to end.
                 if _is_cancelled_from_outside(end):
                     raise
                 self._end(end)
@@ -237,9 +262,11 @@ class Deliver:
     # Read by `execute`.
 
     def outcome(self, returned: Any, failure: Exception | None) -> Outcome:
+        # Before all else: whatever came of such a run says nothing of the handler.
         if self._misuse is not None:
             raise self._misuse
         if self._ended is not None and self._ended.__cause__ is not None:
+            # Even if the body has swallowed it; and with the place in the handler, not ours.
             failure = self._ended.with_traceback(self._ended.__cause__.__traceback__)
         if not self._done and failure is None:
             self._not_done()
@@ -247,37 +274,26 @@ class Deliver:
         if returned is None and self._state is not None:
             state = self._state()
         delivered = Delivered(self._script.mailbox.model.stream, self._steps)
+        # Without refusals what was lost needs no bookkeeping, and nearly all runs are such.
         if not self._raised:
-            lost = self._lost(set(delivered)) if self._script.loses else ()
+            lost = _lost(delivered, set(delivered)) if self._script.loses else ()
             return Outcome(state, delivered, tuple(self._states), lost=lost, failure=failure)
         last = {raised.event: raised for raised in self._raised}
-        refused = tuple(last[id_] for id_ in Delivered(delivered.stream, self._steps, REFUSE))
+        refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
         events, refusals = delivered.stream.events, set(self._refusals)
         taken = {events[s[2]].id for i, s in enumerate(self._steps) if s[0] == DELIVER and i not in refusals}
         given_up = {raised.event for raised in refused}
-        skipped = set(Delivered(delivered.stream, self._steps, SKIP))
-        dropped = tuple(id_ for id_ in self._lost(taken | given_up) if id_ in last and id_ in skipped)
-        lost = self._lost(taken | given_up | set(dropped))
-        unseen = self._unseen(lost)
+        skipped = set(delivered.of(SKIP))
+        dropped = tuple(id_ for id_ in _lost(delivered, taken | given_up) if id_ in last and id_ in skipped)
+        lost = _lost(delivered, taken | given_up | set(dropped))
+        unseen = _unseen(delivered, lost)
         return Outcome(
             state, delivered, tuple(self._states), tuple(self._raised), refused, lost, unseen, dropped, failure
         )
 
-    def _unseen(self, lost: Collection[EventId]) -> tuple[EventId, ...]:
-        """What was never delivered, as it waits behind what was refused."""
-        stream = self._script.mailbox.model.stream
-        shown = {*Delivered(stream, self._steps), *lost}
-        return tuple(id_ for id_ in dict.fromkeys(Delivered(stream, self._steps, WAIT)) if id_ not in shown)
-
-    def _lost(self, taken: Collection[EventId]) -> tuple[EventId, ...]:
-        """What was skipped or lost, and of which no copy was taken, or refused to its end, otherwise."""
-        stream = self._script.mailbox.model.stream
-        gone = [*Delivered(stream, self._steps, SKIP), *Delivered(stream, self._steps, LOSE)]
-        return tuple(id_ for id_ in dict.fromkeys(gone) if id_ not in taken)
-
     def _not_done(self) -> None:
         if self._unawaited is not None:
-            self._unawaited.close()
+            self._unawaited.close()  # else Python warns of it at some later time, beside another test
             raise UsageError("deliver was not awaited: in an async test write `await deliver(handler)`")
         raise UsageError(
             "the test returned without calling deliver, so no message was delivered. "
@@ -297,6 +313,7 @@ class Deliver:
         """Write into `hung` how far this run came."""
         coroutine = None if self._task is None else self._task.get_coro()
         if inspect.iscoroutine(coroutine):
+            # Before `caught`, which would stop the interruptions that this needs.
             hung.end(coroutine)
         hung.caught()
         hung.stream, hung.faults = self._script.mailbox.model.stream, self._script.faults
@@ -304,6 +321,18 @@ class Deliver:
         played = len(self._steps) if self._done else self._at + 1
         hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
+
+
+def _unseen(delivered: Delivered, lost: Collection[EventId]) -> tuple[EventId, ...]:
+    """What was never delivered, as it waits behind what was refused."""
+    shown = {*delivered, *lost}
+    return tuple(id_ for id_ in dict.fromkeys(delivered.of(WAIT)) if id_ not in shown)
+
+
+def _lost(delivered: Delivered, taken: Collection[EventId]) -> tuple[EventId, ...]:
+    """What was skipped or lost, and of which no copy was taken, or refused to its end, otherwise."""
+    gone = [*delivered.of(SKIP), *delivered.of(LOSE)]
+    return tuple(id_ for id_ in dict.fromkeys(gone) if id_ not in taken)
 
 
 def _is_cancelled_from_outside(end: BaseException) -> bool:
@@ -344,6 +373,7 @@ class _Later:
             self._more = True
         if number + 1 < len(steps) or not self._refused:
             return steps
+        # A round in which nothing was taken would be the same again, for ever.
         again = self._refused if self._more else [(REFUSE, *each[1:]) for each in self._refused]
         self._refused, self._more = [], False
         return [*steps, *again]

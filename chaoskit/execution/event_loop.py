@@ -39,6 +39,7 @@ def leaves_no_task(test: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(test)
     async def inner(*args: Any, **kwargs: Any) -> Any:
+        # What a plugin or a fixture keeps running is none of the handler's.
         before = _tasks()
         returned = await test(*args, **kwargs)
         if left := _tasks() - before:
@@ -75,6 +76,8 @@ class _Loop:
             return self.runner.run(coroutine)
         except Hung as hung:
             hung.caught()
+            # Not `runner.close()`: it cancels the tasks that are left and waits for them, and one that hangs never
+            # ends.
             self.runner.get_loop().close()
             self.runner = asyncio.Runner()
             raise

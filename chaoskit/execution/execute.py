@@ -6,28 +6,40 @@ from chaoskit.execution import forks
 from chaoskit.execution.deliver import Body, Deliver
 from chaoskit.execution.failures import HungInOrder
 from chaoskit.execution.limit import Hung
-from chaoskit.execution.script import PASS_THROUGH, Run, Script
+from chaoskit.execution.script import PASS_THROUGH, Move, Run, Script
 from chaoskit.values.errors import ChaosError, UsageError
 
 
 def execute(
-    body: Body, script: Script, *, forked_before: int, is_async: bool = False, record_states: bool = False
+    body: Body,
+    script: Script,
+    *,
+    forked_before: int,
+    is_async: bool = False,
+    record_states: bool = False,
+    move: Move | None = None,
+    one_process: bool = False,
 ) -> Run:
     """Run the test once. What its body raises after the deliveries is part of the outcome, except in order.
 
     `forked_before`: how many children this process had made (`forks.made()`) before the first run of this test.
+    `move` stands between `deliver` and the handler. `one_process`: one handler that `spawn` makes serves them all.
     """
-    deliver, generation = Deliver(script, is_async, record_states), forks.generation()
+    deliver, generation = Deliver(script, is_async, record_states, move, one_process), forks.generation()
     try:
         run = _executed(body, script, deliver)
     except Hung as hung:
         deliver.describe(hung)
         if script.faults is None:
+            # In order nothing may hang, as nothing may raise: no fault is to blame.
             raise HungInOrder(hung) from None
         raise
     finally:
+        # In a `finally`, as the child may come back by an exception, too; and nothing of ours may run in it, such as a
+        # report.
         if forks.generation() != generation:
             forks.leave(on_purpose=deliver.is_ended)
+    # Each run asks: a child of an earlier one may be late.
     if forks.some_came_back(forked_before):
         raise UsageError(
             "the handler forked, and the child came back from it: two processes would go on with the same messages. "

@@ -31,6 +31,7 @@ def leave(*, on_purpose: bool) -> NoReturn:
     SystemExit, and would have ended by itself."""
     if _shared is not None and not on_purpose:
         _shared[:] = _number.to_bytes(_SIZE, "big")
+    # Not sys.exit: finalizers, buffers and pytest's own exit handlers would run a second time.
     os._exit(0)
 
 
@@ -43,6 +44,7 @@ def some_came_back(made_before: int) -> bool:
 def _before() -> None:
     global _shared, _made
     if _shared is None:
+        # Shared memory: a child that comes back ends by os._exit, and has no other way to tell.
         _shared = mmap.mmap(-1, _SIZE)
     _made += 1
 
@@ -50,6 +52,7 @@ def _before() -> None:
 def _in_child() -> None:
     global _generation, _number
     _generation += 1
+    # A grandchild has its parent's number: to the process of the tests it is the same child that came back.
     _number = _number or _made
 
 

@@ -14,7 +14,7 @@ PLAIN = frozenset({bool, int, float, str, bytes, dict, list, tuple, set})
 def why_not_done(result: Any) -> str | None:
     """Why a handler that returned this has not done its work yet; None where it may have."""
     if inspect.iscoroutine(result):
-        result.close()
+        result.close()  # else Python warns that it was never awaited, after we have said so
         return "the handler is async: make the test `async def` and write `await deliver(handler)`"
     if inspect.isgenerator(result) or inspect.isasyncgen(result):
         name = getattr(result, "__qualname__", "the handler")
@@ -48,6 +48,7 @@ def takes_nothing(function: Any) -> bool:
 def remembers(handler: Any) -> bool:
     """Whether it carries something from call to call that a new process would not have: a bound method, a closure, an
     object that can be called. A plain function has only what lies outside of the test's reach."""
+    # A decorator that wraps is a closure by itself, and says nothing of the handler.
     handler = inspect.unwrap(handler)
     if isinstance(handler, functools.partial):
         return True

@@ -113,6 +113,7 @@ class _Alarm:
             raise
 
     def put_back(self) -> None:
+        # First: an alarm in between would ring for a handler that is not expecting it yet.
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self.handler)
         if self.at is not None:
@@ -151,6 +152,7 @@ class Limit:
     def begins(self) -> None:
         self._runs += 1
         self._since = began = now()
+        # Rarely: what follows are system calls, and a run takes microseconds.
         if began >= self._next:
             self._look_after(began)
 
@@ -165,7 +167,7 @@ class Limit:
         """The run was left: nothing is to be interrupted any more."""
         self._since = None
         interruptions, self._interruptions = self._interruptions, 0
-        if interruptions > 1:
+        if interruptions > 1:  # a single one did not trace, and coverage goes on undisturbed
             sys.settrace(self._tracer)
         if interruptions:
             self._set_timer()
@@ -174,6 +176,7 @@ class Limit:
         self._next = time + min(1.0, self.seconds / _LOOKS)
         if self._outer is not None and signal.getsignal(signal.SIGALRM) == self._look:
             left, _ = signal.getitimer(signal.ITIMER_REAL)
+            # A handler has cancelled the one timer that a process has, or used it up.
             if not left:
                 self._set_timer()
         if self._outer is not None:
@@ -224,6 +227,7 @@ class Limit:
             self._outer.ring(number, frame)
             self._set_timer()
             return
+        # Another run than at the last look, or none: nothing has hung so far.
         if self._since is None or self._runs != self._seen or _is_debugged():
             self._seen, self._looks = self._runs, 0
             self._set_timer()
@@ -231,6 +235,7 @@ class Limit:
         self._looks += 1
         if self._looks >= _LOOKS and not _is_ours(frame):
             self._interrupt(frame)
+        # Once it was interrupted the end of the process is not put off any more.
         elif not self._interruptions:
             self._set_timer()
 
@@ -251,6 +256,7 @@ class Limit:
         for _ in range(_MOST_THROWS):
             if coroutine.cr_frame is None or coroutine.cr_running:
                 return
+            # A new one each time, as its end (`__del__`) is what tells that it was swallowed.
             hung = Hung(self)
             sys.settrace(self._trace)
             try:  # noqa: SIM105 - what a `with` calls would be traced
@@ -288,10 +294,11 @@ def _is_ours(frame: FrameType | None) -> bool:
 def _is_debugged() -> bool:
     """Somebody has stopped the program to look at it."""
     tracer = sys.gettrace()
+    # Coverage traces, too: only the module says who it is.
     module = tracer and (inspect.getmodule(tracer) or inspect.getmodule(type(tracer)))
     if module and any(part.startswith(_DEBUGGERS) for part in module.__name__.split(".")):
         return True
-    monitoring = getattr(sys, "monitoring", None)
+    monitoring = getattr(sys, "monitoring", None)  # since Python 3.12
     return monitoring is not None and monitoring.get_tool(monitoring.DEBUGGER_ID) is not None
 
 
@@ -310,8 +317,9 @@ def why_no_limit() -> str | None:
     """Why a run cannot be stopped here; None where it can."""
     if not hasattr(signal, "setitimer"):
         return "this system has no interval timer"
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():  # Python delivers signals there only
         return "the tests do not run in the main thread"
+    # Whose alarm is set can be rung for them; a handler without a timer is set up for something that we cannot know.
     unused = signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, signal.SIG_IGN)
     if not unused and not signal.getitimer(signal.ITIMER_REAL)[0]:
         return "something else uses the alarm signal"

@@ -16,6 +16,7 @@ def _nowhere() -> TextIO:
     """A whole text file, with `buffer` and `fileno`, that keeps nothing. It stays open: what a handler made of it, such
     as a logger, may be used after the search, too."""
     if not _opened or _opened[-1].closed:
+        # Not StringIO: it has no `buffer` and no `fileno`, which loggers and subprocesses ask for.
         number = os.open(os.devnull, os.O_WRONLY)
         text = open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115 - as said
         _opened[:] = [text]
@@ -30,6 +31,7 @@ def quiet() -> Iterator[None]:
     nowhere = _nowhere()
     with warnings.catch_warnings(), redirect_stdout(nowhere), redirect_stderr(nowhere):
         warnings.showwarning = _drop
+        # All loggers pass here; to disable them would change what a test sees of their levels.
         logging.Logger.handle = _drop  # type: ignore[method-assign]
         try:
             yield

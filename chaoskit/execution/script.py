@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Protocol
 from unittest import SkipTest
 
@@ -18,6 +18,10 @@ from chaoskit.values.scenario import Model, Steps
 from chaoskit.values.schedule import DELIVER, Raw
 
 Handler = Callable[[Message], Any]
+
+Move = Callable[[Message], Iterator[Message]]
+"""What stands between a queue and a handler: for each message that comes, those that the handler is given now. What
+stands behind a `yield` is run when the handler has taken that message, and is not where it raised."""
 
 Calls = Generator[tuple[Handler, Message], Exception | None, None]
 """The calls of a run: send the exception that a handler raised, or None."""
@@ -56,6 +60,8 @@ class Script:
         answer: bool | None = None
         for i in range(number):
             made = play.send(answer)
+            # A saved file may be of another version, whose steps are still good as long as nothing is asked of the
+            # model.
             if tuple(made) != tuple(self.steps[i]):
                 raise UsageError(
                     f"step {i + 1} of the schedule is not what this version of the broker's model makes, and the "
@@ -110,14 +116,17 @@ def _copier_of(event: Event) -> Callable[[Any], Any] | None:
 def copier(value: Any) -> Callable[[Any], Any] | None:
     """How to copy this value for a delivery; None where it is built of immutable types only and can be shared."""
     kind = type(value)
+    # By the exact type: a subclass of int may have attributes that change.
     if kind in _ATOMS:
         return None
     if kind is tuple or kind is frozenset:
         return None if all(copier(item) is None for item in value) else copy.deepcopy
+    # Flat dicts and lists are what most messages are, and their own copy takes a fraction of deepcopy's time.
     if kind is dict and all(copier(item) is None for item in value.values()):
         return dict.copy
     if kind is list and all(copier(item) is None for item in value):
         return list.copy
+    # What deepcopy gives back as it is, it takes for unchangeable, such as a date or an enum.
     return None if copy.deepcopy(value) is value else copy.deepcopy
 
 
@@ -129,6 +138,10 @@ class Delivered(Sequence[EventId]):
     def __init__(self, stream: Stream, steps: Sequence[Raw], do: int = DELIVER) -> None:
         self.stream, self._steps, self._do = stream, steps, do
         self._ids: tuple[EventId, ...] | None = None
+
+    def of(self, do: int) -> Delivered:
+        """The same of another kind."""
+        return Delivered(self.stream, self._steps, do)
 
     def _made(self) -> tuple[EventId, ...]:
         if self._ids is None:

@@ -34,12 +34,14 @@ def finding_of(record: Path, test: str, config: pytest.Config, limit: str | None
     found = last_run(record)
     if found is None or found["test"] != test:
         return "the process that ran it died, and what it was at is not known"
+    # Without faults no delivery is to blame, and a repro file has nothing to show.
     if not found["faults"]:
         return "the process that ran it died in the handler without any fault"
     try:
         name, text = _document(found)
         with TemporaryDirectory(prefix="chaoskit-died-") as scratch:
             repro = parse(text, write(Path(scratch), name, text))
+            # In a process of its own, as this one hands out the job.
             verdict = play_in_subprocess(repro, config.rootpath, limit).verdict
     except ChaosError as error:
         return f"the process that ran it died in the handler; its schedule is not known: {error}"

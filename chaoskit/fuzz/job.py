@@ -7,7 +7,7 @@ from typing import Any, Literal
 import attrs
 import cattrs
 
-from chaoskit.search.investigate import derive
+from chaoskit.search.question import derive
 
 SLICE = 5.0
 """Seconds that a worker searches one test before it takes the next."""
@@ -42,9 +42,10 @@ class Job:
     def slice(self, number: int, tests: int) -> float:
         """Seconds of the slice of this number of a test: the first are short, so that each of the tests comes soon, and
         all are so short that each has some."""
-        length = min(SLICE, FIRST_SLICE * 2.0 ** min(number - 1, 16))
+        length = min(SLICE, FIRST_SLICE * 2.0 ** min(number - 1, 16))  # 16: beyond it the power only overflows
         if self.time is None:
             return length
+        # A quarter of what each test can have, so that none is left without a slice.
         return min(length, max(SHORTEST_SLICE, self.time * self.workers / (4 * max(1, tests))))
 
 

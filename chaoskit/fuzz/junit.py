@@ -34,8 +34,8 @@ class Junit:
         if writer is None:
             return None
         config.pluginmanager.unregister(writer)
-        del config.stash[xml_key]
-        writer.pytest_sessionstart()
+        del config.stash[xml_key]  # else pytest would unregister it once more in the end
+        writer.pytest_sessionstart()  # from which it counts its seconds
         return cls(writer, str(config.getoption("chaos_repros")))
 
     def note(self, report: pytest.TestReport) -> None:
@@ -69,6 +69,7 @@ class Junit:
                 outcome, text = "skipped", (*_line(location), said.shown)
         seconds = self.seconds.get(test.name, 0.0)
         yield pytest.TestReport(test.name, location, {}, outcome, text, "call", duration=seconds)
+        # pytest's writer takes properties, and closes a case, at the teardown.
         yield pytest.TestReport(test.name, location, {}, "passed", None, "teardown", user_properties=properties)
 
 

@@ -38,6 +38,7 @@ class Recorder:
 
     def begins(self, script: Script) -> None:
         model = script.mailbox.model
+        # Some fifty schedules have one stream: it is written once.
         if model is not self._model:
             self._model = model
             self._start = self._stream(model, script.mailbox.epoch)
@@ -51,6 +52,7 @@ class Recorder:
     def _stream(self, model: Model, epoch: float) -> bytes:
         try:
             events = [encode_event(event) for event in model.stream.events]
+        # A value without an encoding cannot be replayed; the search itself says so where it matters.
         except CodecError:
             return b""
         assert self.broker is not None
@@ -61,11 +63,12 @@ class Recorder:
         return json.dumps({**head, **nothing, "violations": violations})[:-1].encode() + b', "faults": '
 
     def _write(self, text: bytes) -> None:
+        # Rather nothing than a part, which would be another scenario.
         if len(text) + _PLACE > SIZE or not self._start:
             text = b""
         self._map[:_PLACE] = bytes(_PLACE)  # nothing, while it is being written
         self._map[_PLACE : _PLACE + len(text)] = text
-        self._map[:_PLACE] = len(text).to_bytes(_PLACE, "big")
+        self._map[:_PLACE] = len(text).to_bytes(_PLACE, "big")  # last: what is there now is whole
 
 
 @lru_cache(maxsize=1 << 14)

@@ -13,6 +13,7 @@ from chaoskit.fuzz.job import Finding
 from chaoskit.fuzz.standing import Searched, Standing
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.github import EntryStatus, ReportEntry
+from chaoskit.search.distinct import KEPT
 from chaoskit.values.duration import shown
 
 EVERY = 10.0
@@ -47,6 +48,7 @@ class Screen:
 
     def progress(self, line: str, elapsed: float) -> None:
         """For a log: this line, if it is some time since the last one."""
+        # Ever more rarely: a night of a line each ten seconds is three thousand lines.
         if self._live is None and elapsed - self._said >= min(RARELY, max(EVERY, elapsed / 10)):
             self._said = elapsed
             self.console.print(Text(line), soft_wrap=True)
@@ -93,7 +95,7 @@ def progress_line(standing: Standing, elapsed: float, time: float | None) -> str
 
 def _about(number: int) -> str:
     """Counted exactly only while there are few."""
-    return f"{number:,}" if number < 4096 else f"about {float(f'{number:.3g}'):,.0f}"
+    return f"{number:,}" if number < KEPT else f"about {float(f'{number:.3g}'):,.0f}"
 
 
 def summary(standing: Standing, errors: dict[str, str], elapsed: float, why: str) -> Iterator[Text | Table]:

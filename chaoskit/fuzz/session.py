@@ -85,9 +85,11 @@ class Session:
         self.config = config
         self.files = frozenset(repro_directory(self.config).glob("*.json"))
         self.junit = Junit.instead_of(config)
+        # A line for each slice would be thousands; the screen says what is new.
         for name in ("terminalreporter", "chaoskit-summary"):
             if (reporter := config.pluginmanager.get_plugin(name)) is not None:
                 config.pluginmanager.unregister(reporter)
+        # pytest says so only when it collects, which is in a worker here.
         for given in [] if config.getoption("pyargs") else config.args:
             if not (config.invocation_params.dir / given.partition("::")[0]).exists():
                 raise pytest.UsageError(f"file or directory not found: {given}")
@@ -130,6 +132,7 @@ class Session:
         self.begin(names)
         place = None if self.is_over else self.standing.next_for(names, MAIN)
         while place is not None:
+            # Asked for before the present one has ended, as with xdist: pytest tears down fixtures by what comes next.
             following = self.standing.next_for(names, MAIN)
             item = session.items[place]
             nextitem = None if following is None else session.items[following]
@@ -218,8 +221,10 @@ class Session:
                 continue
             test = self.standing.tests.get(repro.test)
             text = path.read_text(encoding="utf-8")
+            # The name by which findings are known, wherever the file lies and whatever it is called.
             name = failure_name(file_name_of(repro), text)
             known = test is None or name in test.findings or (path.name.endswith(UNSHRUNK) and test.findings)
+            # A file of no test of this job is somebody else's.
             if test is not None and not known:
                 title = f"{repro.violations[0].get('message', 'it failed')}"
                 finding = Finding(name, text, title, f"{repro.test}: {title}\n{report}", saved=path.name)
@@ -235,6 +240,7 @@ def _reason(report: BaseReport) -> str:
 def run(session: Session, arguments: Sequence[str]) -> int:
     """Run pytest with these arguments as this job. Gives the exit code of the command."""
     output = io.StringIO()
+    # pytest's own words are for the case that it breaks; else the screen has the terminal.
     with session.screen.follows(session.line), contextlib.redirect_stdout(output):
         code = int(pytest.main([*arguments], plugins=[session]))
     standing, interrupted = session.standing, code == pytest.ExitCode.INTERRUPTED
@@ -279,6 +285,7 @@ def _exit_code(session: Session) -> int:
     tests = session.standing.tests.values()
     if any(test.findings or (test.unknown and not test.allowed) or test.ended == "broken" for test in tests):
         return 1
+    # After the failures: something was found out, though not all could be collected.
     if session.errors:
         return 2
     return 0 if all(test.latest or test.ended == "skipped" for test in tests) else 1

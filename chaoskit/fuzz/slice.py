@@ -25,8 +25,8 @@ from chaoskit.repro.write import document, failure_name, file_name, file_name_of
 from chaoskit.runner import SearchOptions
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.evidence import Evidence
-from chaoskit.search.investigate import kinds_left
 from chaoskit.search.oracle import Subject
+from chaoskit.search.question import kinds_left
 from chaoskit.values.epoch import epoch_of
 from chaoskit.values.errors import CodecError
 from chaoskit.values.faults import KIND_BY_NAME, FaultKind, Lose
@@ -72,6 +72,8 @@ class Foreign:
 class SliceRunner:
     """The runner of one slice of one test. Nothing fails or passes here: the job says so in the end."""
 
+    advises = bounds = False
+
     def __init__(self, item: pytest.Item, slice_: Slice, memory: Memory) -> None:
         self._item = item
         self._slice = slice_
@@ -96,12 +98,14 @@ class SliceRunner:
     def before_search(self, subject: Subject) -> Verdict | SearchOptions:
         """Failures that somebody else has found, first; they are not looked for again."""
         if self._item.get_closest_marker("xfail"):
+            # A job would find its failure again and again, and call it new.
             pytest.skip("marked xfail: that it fails is known")
         for foreign in list(self._foreign()):  # read before one is played, which may take its file away
             self._try(foreign, subject)
         known = tuple(self._memory.known.values())
         left = kinds_left(subject.broker, self._options.faults, known)
         self._left_out = subject.leaves_out(left)
+        # The empty set: it fails in order, so that no delivery could pass.
         self._exhausted = not left or frozenset() in known
         if self._exhausted:
             return Verdict("held", test=self.test)
@@ -161,6 +165,7 @@ class SliceRunner:
                 github=packed(entry_of(verdict, replay=file.replay)) if on_github() else "",
             )
         )  # fmt: skip
+        # From the corpus it is there already, and others need not hear of it again.
         if text and source != "corpus" and self._slice.corpus is not None:
             self._slice.corpus.add(self.test, text)
 
@@ -168,6 +173,7 @@ class SliceRunner:
         """The report of a failure, with a line on its page."""
         config = self._item.config
         pages = write_reports(config, verdict, replay=replay, name=Path(saved).stem)
+        # A slice's seed reproduces nothing: what earlier slices have shown is a part of it.
         text = as_text(attrs.evolve(verdict, seed=None), replay=replay, width=width_of(config))
         return f"{headline(verdict)}\n{text}" + (f"\n{pages}\n" if pages else "")
 
@@ -212,6 +218,7 @@ class SliceRunner:
         evidence = self._memory.evidence
         assert evidence.distinct is not None
         failing = {kind for kinds in self._memory.known.values() for kind in kinds}
+        # What the comparison leaves out was not survived.
         survived = evidence.effective - {Lose} if self._left_out else evidence.effective
         effective = tuple(name for name, kind in KIND_BY_NAME.items() if kind in survived | failing)
         return SliceResult(

@@ -70,9 +70,10 @@ class Searched:
 
     def _nothing_new(self) -> bool:
         schedules, distinct = self._history[-1]
-        if schedules < FEWEST:
+        if schedules < FEWEST:  # of few schedules nearly all are new by chance
             return False
         before = [entry for entry in self._history if entry[0] <= schedules * (1 - WINDOW)]
+        # What lies further back is not asked for any more: a job of days keeps its memory flat.
         self._history = before[-1:] + self._history[len(before) :]
         return bool(before) and distinct - before[-1][1] < NEW * (schedules - before[-1][0])
 
@@ -83,6 +84,7 @@ class Searched:
     @property
     def different(self) -> int:
         """Distinct schedules, about."""
+        # It is an estimate above some thousands, and must not claim more than were run.
         return min(self.distinct.estimate, self.schedules)
 
     @property
@@ -108,6 +110,7 @@ class Searched:
             return ()
         if self.uncertain:
             return (self.uncertain,)
+        # One worker that has shown something is enough.
         return min((result.reasons for result in self.latest.values()), key=len)
 
 
@@ -128,6 +131,7 @@ class Standing:
         places = [place for place, test in enumerate(tests) if not test.ended]
         if not places:
             return None
+        # By what this worker had, and not by what all had: so which seeds it tries depends on nobody's speed.
         place = min(places, key=lambda place: (tests[place].given[worker], (place - first) % len(tests)))
         tests[place].given[worker] += 1
         return place

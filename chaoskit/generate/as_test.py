@@ -77,12 +77,15 @@ def regression_test(repro: Repro, root: Path, called: Path) -> str:
         _check_invariants(repro)
     file = root / repro.test.partition("::")[0]
     module = import_name(file, root, settings)
+    # Loaded from its path a module has no package to be relative to.
     if module is None and target.imports_relatively:
         raise ReproError(
             f"{file.name} imports relatively and cannot be imported by its neighbours under --import-mode=importlib: "
             f"add its directory to `pythonpath` of pytest's settings. {BY_HAND}"
         )
+    # Before anything is written: a name of the test's own must not hide one that the source needs.
     names = _names(target, file, root, module)
+    # Classes in the file name their module as it was imported when it was saved; here it has one name.
     renamed = dict.fromkeys(_own_names(file, root, module), module or CHAOS_TESTS)
     roots = [*source_roots(root, settings), package_root(file)]
     values = Values(names, class_finder(file, renamed, roots), renamed)
@@ -130,6 +133,7 @@ def _scenario(repro: Repro) -> Scenario:
             raise ReproError(OTHER_STEPS)
     except UsageError as error:
         raise ReproError(f"{error}. {BY_HAND}") from error
+    # A plain test of it would pass, and guard nothing.
     if scenario.schedule().steps == plain.steps:
         raise ReproError(f"its faults change nothing: it is in-order delivery. {BY_HAND}")
     return scenario

@@ -25,6 +25,7 @@ def limit_of(config: pytest.Config) -> Limit:
 def armed(limit: Limit, notes: list[str], *, is_asked: bool) -> Iterator[bool]:
     """Within this the limit holds, if the answer is yes. If somebody asked for it, the notes say why it does not."""
     why = why_no_limit()
+    # Nobody needs to hear of a default that does not hold.
     if why is not None and is_asked:
         notes.append(f"runs have no limit of time: {why}")
     if why is not None or VARIABLE in os.environ:  # a replay in a process of its own arms its own limit

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from chaoskit.pytest.session import ItemRunner
 
 _RUNNER: pytest.StashKey[ItemRunner] = pytest.StashKey()
-LOG = 120
+LOG = 120  # as in `report.terminal`, which a run without a chaos test does not import
 """Columns where there is no terminal to ask."""
 
 
@@ -33,6 +33,19 @@ def _add_search_options(group: pytest.OptionGroup) -> None:
         "max_examples of a Hypothesis profile does not count)",
     )
     group.addoption(
+        "--chaos-exhaustive",
+        type=_positive,
+        metavar="K",
+        help="run every schedule of up to K faults over short streams, equal ones once, instead of searching",
+    )
+    group.addoption(
+        "--chaos-exhaustive-events",
+        type=_positive,
+        metavar="N",
+        default=4,
+        help="with --chaos-exhaustive: streams of up to N events (default: 4)",
+    )
+    group.addoption(
         "--chaos-time",
         metavar="TIME",
         help="search each chaos test for this long, such as 30s, 5m or 1h30m, instead of for a number of schedules; "
@@ -45,10 +58,31 @@ def _add_search_options(group: pytest.OptionGroup) -> None:
         "failure (default: 30s)",
     )
     group.addoption(
+        "--chaos-repair",
+        action="store_true",
+        help="for each failure, try which move repairs it: remember message ids, drop stale versions, hold back until "
+        "the gap in seq closes, one key for all. Each is put around the handler and searched again",
+    )
+    group.addoption(
+        "--chaos-boundary",
+        action="store_true",
+        help="for each chaos test, find what has to stay in order: the finest key (as it is, a field of the value, two "
+        "fields, one for all) under which every order that it permits gives the in-order result",
+    )
+    group.addoption(
         "--chaos-seed",
         metavar="SEED",
         help="seed of every chaos test, mixed with its node id; the same seed, the same result",
     )
+
+
+def _positive(text: str) -> int:
+    """The number of an option."""
+    from argparse import ArgumentTypeError
+
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r}: a whole number, 1 or more, is needed")
+    return int(text)
 
 
 def _add_file_options(group: pytest.OptionGroup) -> None:
@@ -76,6 +110,7 @@ def _add_file_options(group: pytest.OptionGroup) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
     if config.getoption("chaos_replay"):
+        # Before xdist reads them: a replay has a few tests at most, and its answers go to a plugin of this process.
         for name, value in (("numprocesses", None), ("tx", []), ("dist", "no")):
             if hasattr(config.option, name):
                 setattr(config.option, name, value)
@@ -86,6 +121,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if schedules is not None and schedules < 1:
         raise pytest.UsageError(f"--chaos-schedules={schedules}: a whole number, 1 or more, is needed")
     for option in ("time", "limit"):
+        # Read now, and refused before an hour of tests has run.
         if (given := config.getoption(f"chaos_{option}")) is not None:
             from chaoskit.values.duration import seconds
             from chaoskit.values.errors import UsageError
@@ -103,6 +139,7 @@ def pytest_configure(config: pytest.Config) -> None:
         except UsageError as error:
             raise pytest.UsageError(f"--chaos-corpus: {error}") from None
     config.pluginmanager.register(TerminalSummary(_width(config)), "chaoskit-summary")
+    # By the text and not by `fuzz.worker.INPUT`: that would import the job in every pytest run.
     if "chaoskit_fuzz" in getattr(config, "workerinput", {}):
         from chaoskit.fuzz.worker import work_for_xdist
 
@@ -140,7 +177,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     from chaoskit.pytest.replay_option import is_not_replayed
 
-    return is_not_replayed(config, collection_path) or None
+    return is_not_replayed(config, collection_path) or None  # None leaves it to pytest and to others
 
 
 @pytest.hookimpl(trylast=True)
@@ -205,17 +242,19 @@ class TerminalSummary:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self._said:
             terminalreporter.section("chaoskit")
-        for nodeid, said in sorted(self._said):
+        for nodeid, said in sorted(self._said):  # xdist's workers report in any order
             _write(terminalreporter, nodeid)
             for line in said.splitlines():
                 _write(terminalreporter, f"  {line}")
         for note, tests in self._memory.items():  # the same of every test, so that it is said once
             _write(terminalreporter, f"{note}{self._of_which(tests)}")
+        # Only where chaos tests ran: a run of others has nothing to say of saved files.
         if self._said or self._repros:
             from chaoskit.pytest.saved import idle_repros
 
             for line in idle_repros(terminalreporter.config):
                 _write(terminalreporter, line)
+        # A worker has a reporter, too, and would write the summary twice.
         if self._github and not hasattr(terminalreporter.config, "workerinput"):
             from chaoskit.pytest.reports import append_summary, commands
 

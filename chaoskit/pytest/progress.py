@@ -40,6 +40,7 @@ class Progress:
         if self._reporter is not None and self._reporter.isatty:
             if elapsed >= PATIENCE:
                 self._rewrite(self._line(elapsed))
+        # A log keeps every line, so that there is one now and then only.
         elif time - self._said >= EVERY:
             self._said = time
             self._log(f"{self._line(elapsed)}\n")
@@ -56,6 +57,7 @@ class Progress:
         def write() -> None:
             if not self._is_shown:
                 reporter.ensure_newline()
+            # One less: a full line would wrap, and not be erased.
             width = reporter._tw.fullwidth - 1
             reporter.rewrite(line if len(line) <= width else f"{line[: width - 1]}…", erase=True)
             reporter.flush()
@@ -66,6 +68,7 @@ class Progress:
     def _log(self, line: str) -> None:
         """A worker of xdist says it on its standard error."""
         if self._reporter is None:
+            # The file number, since `sys.stderr` is captured while a test runs.
             os.write(stderr_of(self._config), line.encode())
             return
 

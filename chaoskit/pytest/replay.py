@@ -20,6 +20,10 @@ NOT_COLLECTED = (
     "repro file makes it import another. If the file is one of yours, name it: pytest PATH --chaos-replay=REPRO"
 )
 
+IMPORTED_ALREADY = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+"""For a pytest in a process that has imported Hypothesis, which pytest would like to rewrite: no error of the
+project's."""
+
 
 class Sink:
     """A pytest plugin that collects the answers of a replay."""
@@ -48,6 +52,7 @@ def replay_with_pytest(repros: Sequence[Repro], directory: Path, rootdir: Path |
     by_root: dict[Path, list[int]] = {}
     for number, repro in enumerate(repros):
         root = (rootdir or root_of(repro.test, directory)).resolve()
+        # Before pytest is started: it would import whatever the file names.
         if why := outside(repro.test, root):
             answers[number] = Answer("CANNOT REPLAY", repro.path, repro.test, why)
         else:
@@ -65,8 +70,7 @@ def replay_with_pytest(repros: Sequence[Repro], directory: Path, rootdir: Path |
 
 def _run(repros: Sequence[Repro], root: Path) -> tuple[Sink, int, str]:
     options = [f"--chaos-replay={repro.path.resolve()}" for repro in repros]
-    # This process has imported Hypothesis already, which pytest would like to rewrite: no error of the project's.
-    quiet = ["-q", "-W", "ignore::pytest.PytestAssertRewriteWarning", "--continue-on-collection-errors"]
+    quiet = ["-q", *IMPORTED_ALREADY, "--continue-on-collection-errors"]
     # No file is named: pytest collects what it always does here, and of that the plugin takes what is asked for.
     arguments = [f"--rootdir={root}", *quiet, *options]
     sink, output = Sink(), io.StringIO()

@@ -46,6 +46,7 @@ def prepare_replay(config: pytest.Config) -> None:
                 raise pytest.UsageError(f"--chaos-replay {in_line(str(file))}: {in_line(why)}")
             repros.append(repro)
     config.stash[_REPLAYS] = repros
+    # Whoever names files means those; else it must not depend on where pytest was started.
     if config.args_source != pytest.Config.ArgsSource.ARGS:
         config.args = _collected_here(config)
 
@@ -72,6 +73,7 @@ def select_replayed(config: pytest.Config, items: list[pytest.Item]) -> None:
     deselected = [item for item in items if item not in chosen]
     if deselected:
         config.hook.pytest_deselected(items=deselected)
+    # In place, as pytest goes on with the list that it gave.
     items[:] = chosen
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chaoskit.report.files import why_not, write
-from chaoskit.report.github import ReportEntry, annotation, summary, unpacked
+from chaoskit.report.github import annotation, append_to_step_summary, unpacked
 from chaoskit.report.lines import json_lines
 from chaoskit.report.page import page
 from chaoskit.report.picture import svg
@@ -73,16 +73,8 @@ def commands(config: pytest.Config, found: Sequence[Located]) -> list[str]:
 
 def append_summary(found: Sequence[Located]) -> str:
     """Append to the file that GITHUB_STEP_SUMMARY names, if it does. The answer says what went wrong."""
-    target = os.environ.get("GITHUB_STEP_SUMMARY")
-    if not target:
-        return ""
-    entries: list[ReportEntry] = [unpacked(packed) for _, packed in found]
-    try:
-        with open(target, "a", encoding="utf-8") as file:
-            file.write(summary(entries))
-    except OSError as error:
-        return f"chaoskit: {why_not(Path(target), error)}"
-    return ""
+    trouble = append_to_step_summary(unpacked(packed) for _, packed in found)
+    return f"chaoskit: {trouble}" if trouble else ""
 
 
 def _in_workspace(config: pytest.Config, file: str) -> str:

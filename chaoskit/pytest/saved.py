@@ -61,6 +61,7 @@ class SavedRepros:
 
     def all(self) -> Iterator[Repro]:
         """In the order of their names."""
+        # By name first, which reads no other test's files; two tests may still have one slug.
         for path in sorted(repro_directory(self.config).glob(f"{slug(self.test)}-*.json")):
             if self.left_over is not None and path.name.endswith(UNSHRUNK) and path.name not in self.left_over:
                 continue
@@ -93,6 +94,7 @@ class SavedRepros:
         process, is played like any other file."""
         if not repro.path.name.endswith(UNSHRUNK) or repro.breaks(DIED) or repro.breaks(HANG):
             return False
+        # One in a run: to make each minimal may take as long as a search.
         if self.resume_from:
             return True
         answer, left = self.play(repro, subject), f"{from_here(repro.path)}, left by a run that was stopped,"
@@ -122,14 +124,17 @@ class SavedRepros:
         """Save a failure, unless it is that of the file which was `played`. It is reported also where no file can be
         written."""
         try:
+            # What fails as it was saved has its file already.
             if played is None or played.name.endswith(UNSHRUNK):
                 played = save(verdict, repro_directory(self.config))
+            # Only when the minimal one is on the disk.
             self.remove_unshrunk()
         except CodecError as error:
             return Saved(replay=f"no repro file that can be replayed: {error}")
         except ReproError as error:
             return Saved(replay=f"no repro file: {str(error).removeprefix('no repro file: ')}")
         root = self.config.rootpath
+        # From rootdir, as pytest names tests: xdist's workers and the report may be elsewhere.
         path = str(played.relative_to(root) if played.is_relative_to(root) else played)
         return Saved(path, replay_command(self.config, [path]))
 
@@ -162,6 +167,7 @@ def idle_repros(config: pytest.Config) -> list[str]:
 def _defines(root: Path, test: str) -> bool:
     file, name = root / test.partition("::")[0], test.split("::")[-1].partition("[")[0]
     try:
+        # By its text: to import a file that this run did not collect would run it.
         return re.search(rf"\bdef {re.escape(name)}\b", file.read_text(encoding="utf-8")) is not None
     except (OSError, UnicodeDecodeError):
         return False

@@ -63,7 +63,10 @@ class PytestRunner:
         self._notes: list[str] = []
         self.test = item.nodeid
         self._schedules: int | None = item.config.getoption("chaos_schedules")
+        self._exhaustive = exhaustive_of(item.config)
         given = item.config.getoption("chaos_time")
+        self.advises: bool = item.config.getoption("chaos_repair")
+        self.bounds: bool = item.config.getoption("chaos_boundary")
         self._budget = None if given is None else seconds(given)
         self.limit = limit_of(item.config)
         self._evidence = Evidence()
@@ -80,6 +83,7 @@ class PytestRunner:
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """--chaos-seed, then @seed, then --hypothesis-seed; else random, or fixed under Hypothesis' CI profile."""
         given = self._config.getoption("chaos_seed")
+        # The most particular first: whoever gives our option wants it for this run.
         for chosen in (given, decorated, self._config.getoption("--hypothesis-seed", None)):
             if chosen is not None:
                 return as_seed(chosen), True
@@ -106,7 +110,9 @@ class PytestRunner:
     def _standing(self, elapsed: float) -> str:
         """How the search stands, in a line."""
         tried, time = f"{self._evidence.schedules:,}", shown(elapsed)
-        if self._budget is not None:
+        if self._exhaustive is not None:
+            tried += " distinct"
+        elif self._budget is not None:
             time += f" of {shown(self._budget)}"
         else:
             tried += f" of {self._schedules or self._options.schedules or SCHEDULES:,}"
@@ -116,13 +122,16 @@ class PytestRunner:
     def before_search(self, subject: Subject) -> Verdict | SearchOptions:
         if is_replay(self._config):
             return replayed(self._config, self._repros, subject)
+        # What is known to fail costs one run; a search behind it would only find it again.
         failure = self._saved_failure(subject)
+        # The search begins with one failure: shared ones are there next time, too.
         if failure is None and not self._repros.resume_from:
             failure = shared_failure(self._config, self._repros, subject)
         return failure or SearchOptions(
             schedules=self._schedules,
             budget=self._budget,
             patience=DEFAULT_TIME,
+            exhaustive=self._exhaustive,
             evidence=self._evidence,
             resume_from=self._repros.resume_from,
         )
@@ -147,6 +156,7 @@ class PytestRunner:
     def passed(self, verdict: Verdict) -> None:
         self._repros.remove_unshrunk()
         lines = [] if verdict.notes == REPLAYED else held_lines(verdict)
+        # Said once for all tests at the end: many handlers are such.
         if MEMORY_KEPT in lines:
             lines.remove(MEMORY_KEPT)
             self._memory = MEMORY_KEPT
@@ -170,6 +180,7 @@ class PytestRunner:
             share(self._config, verdict, self.test, self._notes)
         replay = self._replay(verdict)
         self._pages = write_reports(self._config, verdict, replay=replay, name=Path(self._saved.path).stem)
+        # Nobody else reads it, and it has the whole report in it.
         self._entry = entry_of(verdict, replay=replay) if on_github() else None
 
     def _replay(self, verdict: Verdict) -> str | None:
@@ -198,6 +209,12 @@ class PytestRunner:
         if self._entry is None and excinfo is not None and report.failed:
             self._entry = ReportEntry(self._item.nodeid, "error", f"{excinfo.type.__name__}: {excinfo.value}")
         return packed(self._entry) if self._entry is not None else ""
+
+
+def exhaustive_of(config: pytest.Config) -> tuple[int, int] | None:
+    """Faults and events of --chaos-exhaustive, as the numbers that a search takes."""
+    faults = config.getoption("chaos_exhaustive")
+    return None if faults is None else (faults, config.getoption("chaos_exhaustive_events"))
 
 
 def options_of(item: pytest.Item) -> ChaosOptions:

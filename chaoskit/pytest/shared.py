@@ -24,6 +24,7 @@ def shared_corpus(config: pytest.Config) -> Corpus | None:
     if _CORPUS not in config.stash:
         place = config.getoption("chaos_corpus")
         database = database_of(place, config.rootpath)
+        # What is on this machine only would share nothing that the repro files have not got.
         here = place is None and isinstance(database, (DirectoryBasedExampleDatabase, InMemoryExampleDatabase))
         config.stash[_CORPUS] = None if database is None or here else Corpus(database)
     return config.stash[_CORPUS]

@@ -107,6 +107,7 @@ EXAMPLE = Stream.of(Event(key, value) for value, key in enumerate(["alice", "ali
 
 def _possible(broker: Settings, kind: FaultKind) -> Possible:
     for fault, schedule in _runs(broker, kind):
+        # Some faults change nothing in so short a stream at their mildest: a run that shows nothing explains nothing.
         if schedule.delivered != EXAMPLE.ids:
             sentences = [text for cause, text in broker.explain(schedule, EXAMPLE.events) if cause == fault]
             if sentences:
@@ -122,6 +123,7 @@ def _runs(broker: Settings, kind: FaultKind) -> Iterator[tuple[Fault, Schedule]]
         choices = model.arguments(kind, position)
         if choices is None:
             continue
+        # `after` counts what comes in between, without which it would look like a copy.
         chosen = [some[-1] if name == "after" else some[0] for name, some in zip(names, _few(choices), strict=True)]
         fault = kind(id_, *chosen)
         yield fault, model.schedule([fault], list(model.play([fault])), ())

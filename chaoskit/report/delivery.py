@@ -35,6 +35,7 @@ class Delivery:
         room = width - _used(headings, rows)
         events = list({row.event.id: row.event for row in self.grid.rows if row.event is not None}.values())
         whole = {event.id: visible(value_of(event)) for event in events}
+        # Values that are short fit, however little room there is.
         beside = room >= NARROWEST_VALUE or all(len(text) <= room for text in whole.values())
         short = {event.id: _short(event, events, self.read, room) for event in events} if beside else {}
         yield _table(headings, rows, self.grid, short if beside else None)
@@ -49,6 +50,7 @@ def _columns(grid: Grid, width: int) -> tuple[list[str], list[list[str]]]:
     lanes = list(grid.lanes)
     headings = ["", *consumer, *lanes, ""]
     rows = [_cells(row, grid, [_in_lane(row, lane) for lane in range(len(lanes))]) for row in grid.rows]
+    # One lane has no narrower form.
     if _used(headings, rows) <= width or len(lanes) < 2:
         return headings, rows
     headings = ["", *consumer, "where", "what", ""]
@@ -91,6 +93,7 @@ def _short(event: Event, events: Sequence[Event], read: Sequence[str], room: int
     key = f"{event.key!r} " if event.key is not None else ""
     if room - len(key) < NARROWEST_VALUE // 2:
         return cut(whole, room)
+    # What tells this value from the others is what matters of it.
     others = [other.value for other in events if other.id != event.id]
     return cut(visible(key + shortened(event.value, others, read, room - len(key))), room)
 
@@ -108,6 +111,7 @@ def _table(
     for row, cells in zip(grid.rows, rows, strict=True):
         value = [] if short is None else ["" if row.event is None else short[row.event.id]]
         table.add_row(*map(Text, [*cells, *value]))
+    # Said, so that nobody takes the part for the whole.
     if grid.left_out > 0:
         table.add_row("", f"… and {grid.left_out} more steps")
     return table

@@ -7,13 +7,17 @@ of code, where no sign has a meaning.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Literal
 
 import attrs
 
 from chaoskit.report.delivery import Delivery
+from chaoskit.report.files import why_not
+from chaoskit.report.repairs import repair_lines
 from chaoskit.report.summary import headline, held_lines, summary_of
 from chaoskit.report.terminal import plain
 from chaoskit.report.values import cut, visible
@@ -63,7 +67,9 @@ def entry_of(verdict: Verdict, *, replay: str | None = None) -> ReportEntry:
         cut(plain(Delivery(found.grid, found.read), WIDTH), MOST_OF_TIMELINE),
         tuple(f"{number}. {sentence}." for number, sentence in enumerate(found.sentences, start=1))
         + tuple(f"{line}." for line in found.besides)
-        + ((found.label,) if found.label else ()),
+        + ((found.label,) if found.label else ())
+        + tuple(repair_lines(verdict))
+        + found.boundary,
         replay or "",
     )
 
@@ -103,6 +109,7 @@ def _property(text: str) -> str:
 
 def summary(entries: Iterable[ReportEntry], most: int = MOST_BYTES) -> str:
     """The table of all tests, and below it each failure, for as long as there is room: `most` bytes of UTF-8."""
+    # Failures first, as what comes last may have no room.
     known = sorted(entries, key=lambda one: (not one.failed, one.test))
     parts = ["## chaoskit\n\n", "| | test | what it has shown |\n|---|---|---|\n"]
     parts += [_table_row(one) for one in known]
@@ -110,10 +117,23 @@ def summary(entries: Iterable[ReportEntry], most: int = MOST_BYTES) -> str:
     return _fitting(parts, most)
 
 
+def append_to_step_summary(entries: Iterable[ReportEntry]) -> str:
+    """Append to the file that GITHUB_STEP_SUMMARY names, if it does. The answer says what went wrong."""
+    target = os.environ.get("GITHUB_STEP_SUMMARY")
+    if not target:
+        return ""
+    try:
+        with open(target, "a", encoding="utf-8") as file:  # to it: earlier commands of the step have written there
+            file.write(summary(entries))
+    except OSError as error:
+        return why_not(Path(target), error)
+    return ""
+
+
 def _fitting(parts: Sequence[str], most: int) -> str:
     """Whole rows and whole failures, those that come first; and how many there was no room for."""
     kept: list[str] = []
-    left = most - 100
+    left = most - 100  # for the sentence about those that are left out
     for number, part in enumerate(parts):
         left -= len(part.encode())
         if left < 0:

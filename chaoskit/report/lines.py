@@ -2,7 +2,7 @@
 
 | `type` | fields |
 |---|---|
-| `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker` and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated` |
+| `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker`, `damage` (what became of which events: `kind`, `events`, `step`, `place`) and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated`, `singles_up_to`, `by_kind` (schedules for each kind), `bounds` (`faults`, `events`, `probability`); `exhausted` where every schedule was run (`events`, `faults`, `schedules`, `runs`, `streams`, `independent_keys`, `compared`) |
 | `reason` | `text`: why an unknown verdict is unknown |
 | `note` | `text`: what has to be known about a held verdict |
 | `violation` | `invariant`, `message` |
@@ -14,6 +14,10 @@
 | `besides` | `text`: what else steps have done: to the memory of a process, and before the handler raised |
 | `remedy` | `fault` (its kind, or what else happened), `text`: what rules it out |
 | `advice` | `state`: what the final state has, "twice", "missing" or "older"; `text`: what helps in the handler |
+| `repair` | where it was asked for, cheapest move first: `move`, `status`, `breaks` (kinds of fault), `repairs_this` (the minimal delivery passes), `schedules`, `distance`, `text`; of the one to make `needs` and `code`, too |
+| `clash` | two events that do not commute: `events` (their ids), `assigned` (places of the state), `text` |
+| `boundary` | where it was asked for: `finest` (paths of the fields of the finest key that suffices; empty for one key for all, null where no order is needed), `needs_order`, `streams`, `text` |
+| `candidate` | a key that was tried: `fields`, `status`, `keys` (how many a stream had on average), `orders`; of one that breaks `events`, `order` (their ids), `in_order`, `observed` |
 | `replay` | `command` |
 
 The lines stand in this order, numbers count from 1. Values and states are written as in repro files: JSON for what JSON
@@ -29,10 +33,12 @@ from typing import Any
 
 import attrs
 
+from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.summary import Summary, differences_of, headline, summary_of
 from chaoskit.report.timeline import Row
 from chaoskit.report.values import as_json
 from chaoskit.repro.values import encode_broker, versions
+from chaoskit.values.boundary import Boundary
 from chaoskit.values.schedule import Step
 from chaoskit.values.state import ABSENT
 from chaoskit.values.texts import no_command
@@ -57,6 +63,7 @@ def lines(verdict: Verdict, *, replay: str | None = None) -> Iterator[Line]:
     yield from ({"type": "note", "text": note} for note in verdict.notes)
     if verdict.status == "violated":
         yield from _violated(verdict, summary_of(verdict))
+    yield from _boundary(verdict.boundary)
     if replay:
         yield {"type": "replay", "command": replay}
 
@@ -65,11 +72,16 @@ def _verdict(verdict: Verdict) -> Line:
     line: Line = {"type": "verdict", "status": verdict.status, "test": verdict.test, "headline": headline(verdict)}
     if verdict.status == "violated" and verdict.scenario is not None:
         line |= {"label": verdict.label, "broker": encode_broker(verdict.scenario.broker)}
+        if verdict.damage is not None:
+            line["damage"] = attrs.asdict(verdict.damage)
         if verdict.states is not None and verdict.states.first_difference is not None:
             line["first_difference"] = verdict.states.first_difference
     if verdict.seed is not None:
         line["seed"] = verdict.seed
     line["versions"] = dict(versions() if verdict.versions is None else verdict.versions)
+    # A saved failure was not searched here: zeros would say that nothing was tried.
+    if verdict.exhausted is not None:
+        line["exhausted"] = attrs.asdict(verdict.exhausted)
     return line | (attrs.asdict(verdict.tally) if verdict.tally.schedules else {})
 
 
@@ -99,6 +111,41 @@ def _violated(verdict: Verdict, found: Summary) -> Iterator[Line]:
     yield from ({"type": "besides", "text": text} for text in found.besides)
     yield from ({"type": "remedy", "fault": kind, "text": remedy} for kind, remedy in found.remedies)
     yield from ({"type": "advice", "state": has, "text": text} for has, text in found.advice)
+    yield from _advice(verdict, found)
+
+
+def _advice(verdict: Verdict, found: Summary) -> Iterator[Line]:
+    """Where somebody has asked which move repairs it."""
+    known = verdict.advice.known
+    if known is None:
+        return
+    texts = {text.move: text for text in found.repairs}
+    for repair in known.repairs:
+        text = texts[repair.move]
+        more = {name: value for name in ("needs", "code") if (value := getattr(text, name))}
+        names = ("move", "status", "breaks", "repairs_this", "schedules", "distance")
+        yield {"type": "repair"} | {name: getattr(repair, name) for name in names} | {"text": text.says} | more
+    for clash, said in zip(known.clashes, found.clashes, strict=True):
+        events = [clash.first.id, clash.second.id]
+        yield {"type": "clash", "events": events, "assigned": list(clash.assigned), "text": said}
+
+
+def _boundary(found: Boundary | None) -> Iterator[Line]:
+    """Where somebody has asked what has to stay in order."""
+    if found is None:
+        return
+    text = "; ".join(boundary_lines(found))
+    finest = None if found.finest is None else list(found.finest)
+    line: Line = {"type": "boundary", "finest": finest, "needs_order": found.needs_order, "streams": found.streams}
+    yield line | {"text": text}
+    for each in found.candidates:
+        fields = None if each.fields is None else list(each.fields)
+        line = {"type": "candidate", "fields": fields, "status": each.status, "keys": each.keys, "orders": each.orders}
+        if each.status == "violated":
+            events = [{"id": e.id, "key": as_json(e.key), "value": as_json(e.value)} for e in each.events]
+            line |= {"events": events, "order": list(each.order)}
+            line |= {"in_order": as_json(each.expected), "observed": as_json(each.observed)}
+        yield line
 
 
 def _step(number: int, step: Step) -> Line:

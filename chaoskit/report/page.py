@@ -17,6 +17,7 @@ import attrs
 from chaoskit.report.picture import picture
 from chaoskit.report.style import PAGE, PICTURE, palette
 from chaoskit.report.summary import (
+    NO_STATES,
     Beside,
     Summary,
     changes,
@@ -95,6 +96,7 @@ def page(verdict: Verdict, *, replay: str | None = None) -> str:
     policy = (
         f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; base-uri 'none'; form-action 'none'"
     )
+    # Headings and ids are ours; every other text goes through `_text`.
     links = [f'<li><a href="#{section.id}">{section.heading}</a></li>' for section in sections]
     contents = f'<nav aria-label="Contents">\n<ul>{"".join(links)}</ul>\n</nav>' if len(links) > 1 else ""
     return SKELETON.substitute(
@@ -171,6 +173,11 @@ def _violated(found: Summary, replay: str | None) -> list[Section]:
     ]
     if found.remedies:
         sections.append(Section("remedies", "What rules it out", _remedies(found)))
+    if found.repairs or found.clashes:
+        sections.append(Section("repairs", "What repairs it", "\n".join(_repairs(found))))
+    if found.boundary:
+        lines = [f"{line[0].upper()}{line[1:]}." for line in found.boundary]
+        sections.append(Section("boundary", "What has to stay in order", _paragraphs(lines)))
     if replay:
         body = f'<pre class="command" tabindex="0"><code>{_text(replay)}</code></pre>'
         sections.append(Section("replay", "Replay", body))
@@ -244,7 +251,7 @@ def _steps(found: Summary) -> Iterator[str]:
 
 def _caption(found: Summary) -> str:
     if not found.beside:
-        return "The states along the way are not known: the delivery is too long, or the file has none."
+        return NO_STATES
     return "The state after each step, and in order after the furthest event that was handled by then"
 
 
@@ -330,6 +337,17 @@ def _happened(found: Summary) -> str:
     listed = f'<ol class="told">\n{"".join(items)}\n</ol>\n' if items else ""
     besides = "".join(f'<p class="label">{_text(line)}.</p>' for line in found.besides)
     return listed + besides + (f'<p class="label">{_text(found.label)}</p>' if found.label else "")
+
+
+def _repairs(found: Summary) -> Iterator[str]:
+    yield _paragraphs([line for line in (found.damage and f"{found.damage}.", found.no_repair) if line])
+    items = []
+    for text in found.repairs:
+        code = f'<pre class="command" tabindex="0"><code>{_text(text.code)}</code></pre>' if text.code else ""
+        needs = f" {_text(text.needs)}" if text.needs else ""
+        items.append(f"<li>{_text(text.says)}{needs}{code}</li>")
+    yield f'<ul class="remedies">{"".join(items)}</ul>' if items else ""
+    yield _paragraphs(found.clashes)
 
 
 def _remedies(found: Summary) -> str:

@@ -186,6 +186,7 @@ def _said(layout: PictureLayout, row: Row, y: float, first: bool) -> Iterator[st
         yield f'<circle class="badge" cx="{x + 9:g}" cy="{y:g}" r="9"/>'
         yield f'<text class="badge-number" x="{x + 9:g}" y="{y + 4:g}">{row.sentence}</text>'
     if first:
+        # Two lines beside the step share its height.
         lift = 3 if row.mark else -4
         yield f'<text class="first" x="{x + 26:g}" y="{y - lift:g}" font-size="12">first difference</text>'
         y += 12 if row.mark else 0
@@ -202,6 +203,7 @@ def _arrow(layout: PictureLayout, origin: Row, row: Row, places: dict[int, int])
     if start == row.lane:
         x1 = layout.middle(start) + _node_width(origin) / 2
         x2 = layout.middle(start) + _node_width(row) / 2 + 1
+        # Arrows of different lengths do not lie upon each other; after eight rows there is no more room.
         out = max(x1, x2) + 14 + 4 * min(8, places[row.number] - places[origin.number])
         path = f"M{x1:g} {y1:g}C{out:g} {y1:g} {out:g} {y2:g} {x2:g} {y2:g}"
     else:

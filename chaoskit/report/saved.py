@@ -27,6 +27,7 @@ def saved_verdict(repro: Repro) -> Verdict:
     found = _differences(expected, observed)
     messages = [str(violation.get("message", violation["invariant"])) for violation in repro.violations]
     violations = [Violation(str(v["invariant"]), m) for v, m in zip(repro.violations, messages, strict=True)]
+    # A file has no differences of its own: they are those of its two states, and stand with what is violated first.
     if violations and found:
         violations[0] = Violation(violations[0].invariant, violations[0].message, found)
     return Verdict(
@@ -94,6 +95,7 @@ def _shown(encoded: Any) -> Any:
     except CodecError:
         if isinstance(encoded, list):
             return [_shown(each) for each in encoded]
+        # Part by part, so that one value that needs a class leaves the others readable.
         if isinstance(encoded, dict) and not any(key.startswith("$") for key in encoded):
             return {key: _shown(value) for key, value in encoded.items()}
         return Undecoded(encoded)

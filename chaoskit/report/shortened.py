@@ -39,6 +39,7 @@ def shortened(value: Any, others: Sequence[Any], read: Sequence[str], room: int)
         if len(text) > here:
             if found or here < LEAST:
                 continue
+            # Only the first field is cut: one that is whole says more than two that are not.
             text = shortened(field, _fields_of(others, name), (), here)
         found[name] = f"{label}{text}"
         left = here - len(text)
@@ -60,6 +61,7 @@ def parts_of(value: Any) -> ValueParts | None:
         names = [name for name, field in kind.__dataclass_fields__.items() if field.repr]
     elif isinstance(value, tuple) and hasattr(kind, "_fields"):
         names = kind._fields
+    # A field may be unset, in an object that was made without its own __init__.
     there = [name for name in names if hasattr(value, name)]
     return ValueParts(f"{kind.__name__}(", {n: (f"{n}=", getattr(value, n)) for n in there}, ")") if there else None
 

@@ -10,6 +10,8 @@ from typing import Any
 import attrs
 
 from chaoskit.brokers.wording import IDEMPOTENT, brought_back, names_of, place_of
+from chaoskit.report.boundary import boundary_lines
+from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
 from chaoskit.report.symptom import Has, advice_on, symptom
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
@@ -21,7 +23,7 @@ from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import Step, reached
 from chaoskit.values.state import ABSENT, Difference, differences, only_rounding, same
 from chaoskit.values.texts import printed
-from chaoskit.values.verdict import Verdict
+from chaoskit.values.verdict import Exhausted, Tally, Verdict
 
 MOST_DIFFERENCES = 12
 MOST_PLACES = 3
@@ -35,6 +37,7 @@ PART = (
     "The stream is a part of the one that was found ({} of {} events), which may be none by itself. A replay plays the "
     "whole one where the handler refuses the part in order."
 )
+NO_STATES = "The states along the way are not known: the delivery is too long, or the file has none."
 ROUNDING = "Only rounding differs: the sum of floats depends on their order. Use integers or Decimal."
 
 
@@ -59,7 +62,9 @@ class Summary:
     `label` says which order is broken, where it is about one. `remedies` are kinds of fault, or what else happened, and
     what rules each out; `advice` is for the handler, by what its state has. `beside` has the states
     after each step, where there are any. `read`: the fields of values in the order in which the handler reads them
-    first."""
+    first. `damage`: what became of which events. `repairs`: the moves that were tried, the one to make first, and
+    `no_repair` where none holds; `clashes`: the events that do not commute.
+    `boundary`: what has to stay in order, where that was asked."""
 
     headline: str
     size: str
@@ -75,6 +80,11 @@ class Summary:
     advice: tuple[tuple[Has, str], ...]
     beside: tuple[Beside, ...]
     read: tuple[str, ...]
+    damage: str
+    repairs: tuple[RepairText, ...]
+    no_repair: str
+    clashes: tuple[str, ...]
+    boundary: tuple[str, ...]
 
 
 def summary_of(verdict: Verdict) -> Summary:
@@ -85,6 +95,7 @@ def summary_of(verdict: Verdict) -> Summary:
     remarks = [ROUNDING] if found and all(map(only_rounding, found)) else []
     if verdict.found is not None and verdict.is_part:
         remarks.append(PART.format(len(scenario.events), len(verdict.found)))
+    # With differences the message only repeats what the table shows.
     messages = list(dict.fromkeys(v.message for v in verdict.violations if not v.differences))
     sentences = tuple(sentence for _, sentence in scenario.broker.explain(verdict.schedule, scenario.events))
     advice = tuple(_advice(verdict))
@@ -103,6 +114,11 @@ def summary_of(verdict: Verdict) -> Summary:
         advice=advice,
         beside=tuple(_beside(verdict)),
         read=verdict.read,
+        damage=damage_text(verdict.damage),
+        repairs=repair_texts(verdict),
+        no_repair=no_repair(verdict),
+        clashes=clash_texts(verdict),
+        boundary=tuple(boundary_lines(verdict.boundary)),
     )
 
 
@@ -150,6 +166,7 @@ def _ended(verdict: Verdict) -> Iterator[Ended]:
         if step.action == "restart" and (had := tuple(held.pop(step.consumer, {}))):
             again = {s.event for s in steps[number:] if s.action == "deliver"}
             yield Ended(number, had, tuple(event for event in had if event not in again))
+        # What it refused it need not remember.
         elif step.action == "deliver" and not step.raised and step.event is not None:
             held.setdefault(step.consumer, {})[step.event] = None
 
@@ -172,6 +189,7 @@ def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
     assert verdict.scenario is not None
     assert verdict.schedule is not None
     broker = verdict.scenario.broker
+    # Whatever fault was met: it is the order between keys that is not fixed, and that is an Overtake.
     for kind in [Overtake] if verdict.label == "across keys" else _kinds(verdict):
         remedy = broker.ruled_out_by(kind)
         if advised:
@@ -199,6 +217,7 @@ def _advice(verdict: Verdict) -> Iterator[tuple[Has, str]]:
         return
     habit = any(IDEMPOTENT in verdict.scenario.broker.ruled_out_by(kind) for kind in _kinds(verdict))
     ended = list(_ended(verdict))
+    # A handler in whose state something is twice is told so by the remedy: to be idempotent.
     if ended or (habit and shows.has != "twice"):
         yield shows.has, advice_on(shows, [event for one in ended for event in one.gone])
 
@@ -228,12 +247,42 @@ def held_lines(verdict: Verdict) -> list[str]:
     """What a passing run has shown, and what has to be known about it."""
     tally = verdict.tally
     shown = [", ".join(tally.effective)] if tally.effective else []
-    if tally.all_singles:
+    if tally.all_singles and verdict.exhausted is None:
         shown.append("every schedule with a single fault")
     if tally.not_tried:
         shown.append(f"never came about: {', '.join(tally.not_tried)}")
     kinds = f" ({'; '.join(shown)})" if shown else ""
-    return [f"held: {tally.schedules:,} schedules of {count(tally.streams, 'stream')}{kinds}", *verdict.notes]
+    held = f"held: {tally.schedules:,} schedules of {count(tally.streams, 'stream')}{kinds}"
+    if verdict.exhausted is not None:
+        held = f"held: {_all_of(verdict.exhausted)}{kinds}"
+    return [held, *_promises(tally), *boundary_lines(verdict.boundary), *verdict.notes]
+
+
+def _promises(tally: Tally) -> Iterator[str]:
+    """How much of what needs several faults at once was tried, at least."""
+    told = [f"any {_NUMBERS[bound.faults]} given faults with {bound.probability:.0%}" for bound in tally.bounds]
+    if told:
+        events = count(tally.bounds[0].events, "event")
+        yield f"tried together with at least this probability, in streams of up to {events}: {', '.join(told)}"
+    if tally.singles_up_to and not tally.all_singles:
+        yield f"every single fault was run in a stream of {count(tally.singles_up_to, 'event')}"
+
+
+_NUMBERS = {2: "two", 3: "three"}
+
+
+def _all_of(one: Exhausted) -> str:
+    """What an exhaustive run has shown; and where not each schedule was run, why that is enough."""
+    text = (
+        f"all {one.schedules:,} distinct schedules of up to {count(one.events, 'event')} and "
+        f"{count(one.faults, 'fault')} pass"
+    )
+    if one.runs < one.schedules:
+        text += (
+            f", of which {one.runs:,} were run: the handler's keys do not depend on each other, as {one.compared} "
+            "pairs of schedules showed that differ between keys alone"
+        )
+    return text
 
 
 def tried(verdict: Verdict) -> str:
@@ -358,6 +407,7 @@ def _tracebacks(outcome: Outcome | None) -> list[str]:
 
 def traceback_of(error: BaseException) -> str:
     """Where the user's code raised this, without our own frame around it."""
+    # The first one is ours, which called the handler.
     frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
     return "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)]).rstrip()
 

@@ -35,6 +35,7 @@ def symptom(verdict: Verdict) -> Symptom | None:
     for difference in (d for violation in verdict.violations for d in violation.differences):
         found.append(_of_place(difference, verdict.states, ids, steps))
     kinds = {one.has for one in found if one is not None}
+    # Advice that is right for one place and wrong for another is worse than none.
     if len(kinds) != 1 or None in found:
         return None
     events = dict.fromkeys(event for one in found if one is not None for event in one.events)
@@ -47,6 +48,7 @@ def _of_place(
     in_order, observed = _writers(place.path, states, ids, steps)
     more_than_once = tuple(event for event, times in Counter(observed).items() if times > 1)
     never = tuple(event for event in dict.fromkeys(in_order) if event not in observed)
+    # First: what a collection shows needs no states along the way.
     shape = _shape(place.expected, place.observed)
     if shape is not None:
         return Symptom(shape, {"twice": more_than_once, "missing": never}.get(shape, ()))
@@ -66,9 +68,11 @@ def _shape(expected: Any, observed: Any) -> Has | None:
     if isinstance(expected, Mapping) or isinstance(observed, Mapping):
         return None
     if isinstance(expected, (list, tuple, Set)) and isinstance(observed, (list, tuple, Set)):
+        # By their text, as items need not be hashable.
         left, right = Counter(map(repr, expected)), Counter(map(repr, observed))
         fewer, more = left - right, right - left
         if more and not fewer:
+            # Something new is not something twice.
             return "twice" if set(more) <= set(left) else None
         return "missing" if fewer and not more else None if fewer else "older"
     return None

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.delivery import Delivery
-from chaoskit.report.summary import Beside, Summary, found_lines, pair, summary_of, tried
+from chaoskit.report.summary import NO_STATES, Beside, Summary, found_lines, pair, summary_of, tried
 from chaoskit.report.summary import headline as headline
 from chaoskit.report.summary import held_lines as held_lines
 from chaoskit.report.summary import short as short
@@ -48,6 +48,7 @@ def plain(renderable: RenderableType, width: int | None = None) -> str:
     console = HarmlessConsole(
         file=StringIO(), width=width or width_here(), color_system=None, force_terminal=False, highlight=False
     )
+    # Not cropped: a command to copy may be longer than any terminal.
     console.print(renderable, crop=False)
     assert isinstance(console.file, StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().split("\n")).rstrip("\n") + "\n"
@@ -105,9 +106,31 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
         yield _indented(f"{kind}: {remedy}.")
     for _, advice in found.advice:
         yield _indented(f"In the handler: {advice}.")
+    yield from _repairs(found)
+    if found.boundary:
+        yield _heading("What has to stay in order")
+        yield from (_indented(f"{line[0].upper()}{line[1:]}.") for line in found.boundary)
     if replay:
         yield _heading("Replay")
         yield _uncut(replay, style="bold cyan")
+
+
+def _repairs(found: Summary) -> Iterator[RenderableType]:
+    """Where somebody has asked for it."""
+    if not (found.repairs or found.clashes):
+        return
+    yield _heading("What repairs it")
+    if found.damage:
+        yield _indented(f"{found.damage}.")
+    if found.no_repair:
+        yield _indented(found.no_repair)
+    for text in found.repairs:
+        yield _indented(text.says)
+        if text.needs:
+            yield Padding(_indented(text.needs), (0, 0, 0, 2))
+        yield from (_uncut(f"    {line}") for line in text.code.splitlines())
+    for clash in found.clashes:
+        yield _indented(clash)
 
 
 def _uncut(line: str, style: str = "") -> Text:
@@ -138,7 +161,7 @@ def _differences(found: Summary) -> Iterator[RenderableType]:
 def _states(found: Summary) -> Iterator[RenderableType]:
     """One line for each step that is shown. What a file of before does not have cannot be shown."""
     if not found.beside:
-        yield _indented("The states along the way are not known: the delivery is too long, or the file has none.")
+        yield _indented(NO_STATES)
         return
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
     table.add_column("", justify="right", style="dim")

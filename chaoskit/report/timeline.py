@@ -68,6 +68,7 @@ def grid(scenario: Scenario, schedule: Schedule, changed: Sequence[bool | None] 
         if any(first <= number <= last for first, (last, _) in repeats.items()):
             continue
         shown = number
+        # Nobody reads more, and a picture of thousands of steps opens in no browser.
         if len(rows) >= MOST_ROWS:
             break
         rows.append(made.row(number, step))
@@ -170,10 +171,12 @@ def _repeats(steps: Sequence[Step]) -> dict[int, tuple[int, int]]:
     found: dict[int, tuple[int, int]] = {}
     at = 0
     while at < len(steps):
+        # Two where each attempt is followed by what the broker does with it, such as a restart.
         for length in (1, 2):
             block, times = alike[at : at + length], 0
             while alike[(after := at + (times + 1) * length) : after + length] == block:
                 times += 1
+            # Only refusals: other repetitions are what the schedule is about.
             if times >= FOLDED and any(step.raised for step in steps[at : at + length]):
                 found[at + length + 1] = at + (times + 1) * length, times
                 at += (times + 1) * length

@@ -30,6 +30,7 @@ def as_json(value: Any) -> Any:
         return dict(value)
     try:
         return encode(value)
+    # Part by part: one value without an encoding must not take the others with it.
     except CodecError:
         if isinstance(value, dict) and all(type(key) is str and not key.startswith("$") for key in value):
             return {key: as_json(item) for key, item in value.items()}

@@ -36,7 +36,7 @@ def database_of(place: str | None, directory: Path) -> ExampleDatabase | None:
         return found
     scheme = urlsplit(place).scheme
     if scheme in ("redis", "rediss", "valkey", "valkeys"):
-        return _redis(place.replace("valkey", "redis", 1))
+        return _redis(place.replace("valkey", "redis", 1))  # the same protocol; the package redis knows no other name
     if scheme and "://" in place:
         raise UsageError(f"{place!r}: a directory or redis://host:port/0 is needed")
     return _directory(directory / place)
@@ -60,6 +60,7 @@ def _redis(url: str) -> ExampleDatabase:
     except ImportError:
         raise UsageError(f"{url!r} needs the package redis: pip install 'chaoskit[redis]'") from None
     try:
+        # A server that hangs must not cost a worker its slice.
         return RedisExampleDatabase(Redis.from_url(url, socket_timeout=5, socket_connect_timeout=5))
     except ValueError as error:
         raise UsageError(f"{url!r}: {error}") from error
@@ -106,6 +107,7 @@ class Corpus:
             self.notes.append(note)
 
     def add(self, test: str, text: str) -> None:
+        # Kept until it is saved, whether the database answers now or not.
         self._missed.append((test, text))
         self._tell_missed()
 
@@ -153,6 +155,7 @@ def _some(texts: Iterable[bytes]) -> Iterator[bytes]:
         left -= min(len(text), LARGEST_FILE)
         if left < 0:
             return
+        # Empty, so that it counts among what cannot be read, and is told.
         yield text if len(text) <= LARGEST_FILE else b""
 
 

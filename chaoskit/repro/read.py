@@ -149,7 +149,7 @@ def text_in(path: Path) -> str:
         if path.exists() and not path.is_file():
             raise ReproError("not a file")
         with path.open("rb") as file:
-            content = file.read(bounds.LARGEST_FILE + 1)
+            content = file.read(bounds.LARGEST_FILE + 1)  # one more tells that it is larger
         return content.decode()
     except FileNotFoundError:
         raise ReproError("no such file") from None
@@ -161,6 +161,7 @@ def text_in(path: Path) -> str:
 
 def parse(text: str, path: Path) -> Repro:
     """What `read` makes of the text of a file that is called `path`."""
+    # Before anything parses it.
     if len(text) > bounds.LARGEST_FILE:
         raise ReproError(f"larger than {bounds.LARGEST_FILE:,} bytes, which is all that a repro file may have")
     with refused_as_one_line():
@@ -197,6 +198,7 @@ def _said(error: Exception) -> str:
 def _from_document(path: Path, data: Any) -> Repro:
     if not isinstance(data, dict) or "format" not in data:
         raise ReproError('not a repro file: there is no "format"')
+    # A later format may mean something else by the same words: no guess.
     if type(data["format"]) is not int or data["format"] != FORMAT:
         raise ReproError(f"format {data['format']!r} is not known to this version of chaoskit, which reads {FORMAT}")
     missing = [name for name in _REQUIRED if name not in data]
@@ -205,8 +207,10 @@ def _from_document(path: Path, data: Any) -> Repro:
     test = data["test"]
     if not isinstance(test, str) or (test and not _is_test(test)):
         raise ReproError(f'"test" is {test!r}, not a pytest node id such as tests/test_wallet.py::test_wallet')
+    # Before anything is made of it: all that follows costs as much as the file asks for.
     bounds.check(data)
     stamped, keys = _read_events(data["events"], "events")
+    # Events first, as faults and steps name them.
     ids = {event.id for event in stamped}
     faults = tuple(read_fault(fault, ids) for fault in listed(data["faults"], "faults"))
     steps = tuple(read_step(step, ids, faults) for step in listed(data["schedule"], "schedule"))

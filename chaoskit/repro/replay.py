@@ -85,11 +85,13 @@ def _play(repro: Repro, subject: Subject, across_keys: str, faults: Collection[F
 
     subject = attrs.evolve(subject, loss=repro.loss, epoch=repro.epoch)
     try:
+        # Before it is played: it would hold, and be called fixed.
         if reason := _unasked(repro, subject):
             return answer("CANNOT REPLAY", reason)
         if reason := _impossible(repro, subject, faults):
             return answer("NO LONGER POSSIBLE", reason)
         case = subject.on(repro.stream())
+        # No fault is to blame then, and the saved failure cannot be told from this one.
         if repro.faults and case.fails_in_order():
             verdict = attrs.evolve(violated(case, (), kept(case.run(())), None), test=repro.test)
             return answer("CHANGED", "it fails in order already, without any fault", verdict)
@@ -99,6 +101,7 @@ def _play(repro: Repro, subject: Subject, across_keys: str, faults: Collection[F
         if not case.violations(run):
             left_out = subject.leaves_out({type(fault) for fault in repro.faults}) if run.outcome.lost else ""
             return answer("FIXED", left_out, _held(repro, case, run))
+        # Only where it fails: a second run would double the cost of every saved file that holds.
         again, _ = _run(repro, case)
         if again is None or not same(run.outcome.state, again.outcome.state):
             return answer("CANNOT REPLAY", "two runs of it end in different states: a clock, uuid4, or an earlier run")
@@ -113,6 +116,7 @@ def _play(repro: Repro, subject: Subject, across_keys: str, faults: Collection[F
     except (CheckerFailed, ChaosError) as error:
         return answer("CANNOT REPLAY", str(error))
     alike = {v.invariant for v in verdict.violations} == {v["invariant"] for v in repro.violations}
+    # As the file has it: a state need not be decodable.
     alike = alike and lenient(verdict.observed) == repro.observed
     return answer("STILL FAILS" if alike else "CHANGED", "" if alike else "it fails differently now", verdict)
 
@@ -162,6 +166,7 @@ def _impossible(repro: Repro, subject: Subject, faults: Collection[FaultKind] | 
 
 def _run(repro: Repro, case: Case) -> tuple[Run | None, Schedule | None]:
     """The run, and the literal schedule if that is what was followed; no run where nothing would go wrong."""
+    # The literal steps are those of other settings, which this broker might never make.
     if not saved_with(repro, case.subject.broker):
         steps = case.steps(repro.faults)
         return (None if repro.faults and steps == case.steps(()) else kept(case.run(repro.faults, steps))), None

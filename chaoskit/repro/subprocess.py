@@ -44,16 +44,19 @@ def play_in_subprocess(repro: Repro, root: Path, limit: str | None = None) -> An
     file = root / repro.test.partition("::")[0]
     with TemporaryDirectory(prefix="chaoskit-apart-") as directory:
         status = Path(directory) / "status.json"
+        # No cache: it would forget the last failures of the run that is going on.
         arguments = ["-p", "no:cacheprovider", f"--rootdir={root}", f"--chaos-replay={repro.path.resolve()}", str(file)]
         variables = {VARIABLE: str(status), LIMIT_VARIABLE: str(LIMIT if limit is None else seconds(limit))}
         try:
             ran = subprocess.run(
                 [sys.executable, "-m", "pytest", *arguments],
+                # Nobody is there to answer a debugger.
                 cwd=root, env=os.environ | variables, stdin=subprocess.DEVNULL, capture_output=True,
                 timeout=PATIENCE, check=False,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return Answer("CANNOT REPLAY", repro.path, repro.test, f"it did not end within {PATIENCE:g} s")
+        # It is written before the first delivery, so that the test was never called.
         if not status.exists():
             return Answer("CANNOT REPLAY", repro.path, repro.test, "pytest did not come to the test")
         found = json.loads(status.read_text(encoding="utf-8"))
@@ -110,6 +113,7 @@ def play_as_subprocess(
     try:
         with nullcontext() if limit is None else limit.armed():
             answer = play(repro, counted, across_keys=across_keys, faults=faults)
+    # Whatever it is, the process lives: without a word here it would count as dead.
     except BaseException as error:
         file.write(Answer("CANNOT REPLAY", repro.path, repro.test, f"{type(error).__name__}: {error}"))
         raise
@@ -151,6 +155,7 @@ class _CountingDeliver:
     def _counting(self, handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def handle(message: Any) -> Any:
             self._file.delivered += 1
+            # Before the handler is called: behind it there may be no process.
             self._file.write(None)
             return handler(message)
 

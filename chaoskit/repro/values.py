@@ -33,26 +33,32 @@ def versions() -> dict[str, str]:
     return {"chaoskit": __version__, "hypothesis": str(hypothesis.__version__), "python": python}
 
 
+def _event_id(value: Any, _: Any) -> EventId:
+    if isinstance(value, bool) or not isinstance(value, (str, int)):  # True is an int, too
+        raise ValueError(f"{value!r} is not an event id")
+    return value
+
+
+# cattrs would call `int`, and so read 1.5 as 1 and "1" as a number: a file that somebody has edited must not mean
+# something else.
+def _exactly(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise ValueError(f"{value!r} is not {kind.__name__}")
+    return value
+
+
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, omit_if_default=False)
 
-    def identity(value: Any, _: Any) -> EventId:
-        if isinstance(value, bool) or not isinstance(value, (str, int)):
-            raise ValueError(f"{value!r} is not an event id")
-        return value
-
-    def exactly(value: Any, kind: type) -> Any:
-        if type(value) is not kind:
-            raise ValueError(f"{value!r} is not {kind.__name__}")
-        return value
-
     for kind in (int, bool, str):
-        converter.register_structure_hook(kind, exactly)
-    converter.register_structure_hook_func(lambda t: t == EventId, identity)
+        converter.register_structure_hook(kind, _exactly)
+    converter.register_structure_hook_func(lambda t: t == EventId, _event_id)
     converter.register_structure_hook_func(
-        lambda t: t == EventId | None, lambda value, t: None if value is None else identity(value, t)
+        lambda t: t == EventId | None, lambda value, t: None if value is None else _event_id(value, t)
     )
+    # A step has a number there, which `read_step` looks up.
     converter.register_structure_hook_func(lambda t: t == Fault | None, lambda value, _: value)
+    # By a name that a reader of the file understands, and not by which fields there are: several kinds have the same.
     configure_tagged_union(Fault, converter, tag_name="fault")
     converter.register_structure_hook(
         Event,
@@ -108,10 +114,12 @@ def decode_broker(data: Any) -> Broker:
     if kind is None:
         raise ReproError(f"unknown broker {data['kind']!r}{did_you_mean(data['kind'], BROKERS)}")
     known = {field.name for field in attrs.fields(kind)}
+    # A function is not made of its name: that would run whatever a stranger's file names.
     settings = {name: value for name, value in data.items() if name not in ("kind", "key_serializer")}
     for name in settings:
         if name not in known:
             raise ReproError(f"{data['kind']} has no setting {name!r}{did_you_mean(name, known)}")
+    # Before a model is made of them, which looks at each partition.
     bounds.check_settings(settings)
     try:
         return kind(**settings)

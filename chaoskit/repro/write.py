@@ -43,6 +43,7 @@ def document(verdict: Verdict, write_event: Callable[[Event], dict[str, Any]] = 
         "events": [write_event(event) for event in scenario.events],
         "faults": [CONVERTER.unstructure(fault, Fault) for fault in faults],
         "schedule": [encode_step(step, faults) for step in verdict.schedule],
+        # For readers only: what has no encoding is text here, and costs no file.
         "expected": lenient(verdict.expected),
         "observed": lenient(verdict.observed),
         "violations": [{"invariant": v.invariant, "message": v.message} for v in verdict.violations],
@@ -51,7 +52,7 @@ def document(verdict: Verdict, write_event: Callable[[Event], dict[str, Any]] = 
     }
     if verdict.loss != "left out":  # what files of before mean that say nothing
         data["loss"] = verdict.loss
-    if scenario.epoch != EPOCH:
+    if scenario.epoch != EPOCH:  # as files of before have none
         data["epoch"] = scenario.epoch
     if verdict.found is not None:
         data["found"] = [write_event(event) for event in verdict.found]
@@ -82,6 +83,7 @@ def _encode_states(states: States) -> dict[str, Any] | None:
         data["first_difference"] = states.first_difference
     if states.initial is not None:
         data["initial"] = lenient(states.initial)
+    # Left out, and not cut: half of the states would be read as all.
     return data if len(json.dumps(data)) <= MOST_OF_STATES else None
 
 
@@ -197,11 +199,13 @@ def _is_new(path: Path, text: str) -> bool:
     """Write the file, unless there is one."""
     if path.exists():
         return False
+    # In the same directory: a link or a rename does not cross file systems.
     handle, name = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
-        os.chmod(name, 0o644)
+        os.chmod(name, 0o644)  # mkstemp makes it readable for its owner only
+        # A link, since a rename would replace what another process has written in between.
         return _linked(name, path)
     finally:
         Path(name).unlink(missing_ok=True)

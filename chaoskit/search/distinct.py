@@ -52,8 +52,8 @@ class Distinct:
         if value in self._kept:
             return
         self._kept.add(value)
-        self._fresh.append(value)
-        heapq.heappush(self._largest, -value)
+        self._fresh.append(value)  # may be too large by the time it is taken; `take_fresh` leaves it out then
+        heapq.heappush(self._largest, -value)  # heapq has its smallest first
         if len(self._kept) > KEPT:
             self._kept.remove(-heapq.heappop(self._largest))
 

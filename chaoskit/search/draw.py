@@ -28,6 +28,7 @@ VALUE_EXAMPLES = 2000
 """Streams that are drawn to find one that fails with the same faults, before its values are shrunk."""
 
 _QUIET = [
+    # They judge a test by its examples, and here an example is fifty runs of the user's.
     HealthCheck.too_slow,
     HealthCheck.data_too_large,
     HealthCheck.large_base_example,
@@ -69,6 +70,7 @@ def draw_streams(
     """
     settings = hypothesis.settings(
         max_examples=streams,
+        # No shrinking and no explaining: the failure is made minimal by moves of our own, over faults as well.
         phases=(Phase.reuse, Phase.generate),
         suppress_health_check=_QUIET,
         deadline=None,
@@ -86,6 +88,7 @@ def draw_streams(
             stopped = True
             raise _Enough
 
+    # All tests would share the key of this function else, and be shown each other's streams.
     one_stream._hypothesis_internal_add_digest = digest or b""  # type: ignore[attr-defined]
     test = settings(hypothesis.given(stream=events, salt=st.integers(0, 2**64 - 1))(one_stream))
     _run(test, seed)
@@ -179,6 +182,7 @@ def _without_local_constants() -> Iterator[None]:
         "_get_local_constants": lambda found: lambda: type(found())(),
         "CONSTANTS_CACHE": lambda found: type(found)(1024),
     }
+    # Not public: where a version of Hypothesis has not got them, it draws as it likes, which is better than to fail.
     saved = {name: getattr(providers, name) for name in names if hasattr(providers, name)}
     for name, found in saved.items():
         setattr(providers, name, names[name](found))
@@ -194,6 +198,7 @@ def _profile() -> Any:
 
 
 def _run(test: Callable[[], None], seed: int) -> None:
+    # Not `@seed`, which switches the database off, too.
     test._hypothesis_internal_use_seed = seed  # type: ignore[attr-defined]
     try:
         with _without_local_constants():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 import attrs
 
+from chaoskit.search.bounds import bounds_of
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.oracle import Subject
 from chaoskit.values.faults import FaultKind
@@ -31,7 +33,9 @@ class Evidence:
     overwrite cannot go wrong, of which there were `monotonous` while no other was met. `siblings`: some stream had two
     events under one key, `two_values`: with two values. `siblings_asked`: in so many streams they were left out one by
     one, `sibling_matters`: this changed what is compared; `event_matters`: leaving out any event did. `distinct` counts
-    schedules across searches, where somebody wants to know. `restarted`: some schedule had a process restart.
+    schedules across searches, where somebody wants to know. `singles_up_to`: the length of the longest stream of which
+    every single fault was run; `by_kind`: how many schedules had one of a kind; `mixtures`: how many were run of
+    streams of so many events, each of which can have so many kinds. `restarted`: some schedule had a process restart.
     """
 
     streams: int = 0
@@ -49,6 +53,9 @@ class Evidence:
     sibling_matters: bool = False
     event_matters: bool = False
     all_singles: bool = True
+    singles_up_to: int = 0
+    by_kind: Counter[FaultKind] = attrs.field(factory=Counter)
+    mixtures: Counter[tuple[int, int]] = attrs.field(factory=Counter)
     seen: set[int] = attrs.field(factory=set)
     distinct: Distinct | None = None
     restarted: bool = False
@@ -56,6 +63,8 @@ class Evidence:
     def remember(self, schedule: int) -> None:
         """The hash of a schedule that is run now."""
         if len(self.seen) >= MEMORY:
+            # All at once: which hashes are the oldest would be one more thing to remember. At worst a schedule is run
+            # twice.
             self.seen.clear()
         self.seen.add(schedule)
         if self.distinct is not None:
@@ -92,6 +101,7 @@ class Evidence:
     def _state_shows_nothing(self, enough: int) -> Iterator[str]:
         """An event that is alone under its key matters even to a state that shows only which keys there are. So the
         others are asked, where there are any."""
+        # It is enough that the state showed it once.
         if self.sibling_matters:
             return
         if self.siblings_asked >= enough:
@@ -116,6 +126,7 @@ class Evidence:
         """What was shown. Of the kinds that `lose` messages nothing was, where what was lost is left out."""
         left_out = self.effective.intersection(lose)
         return Tally(
+            # Where all of them were monotonous, none was counted, and 0 would say that nothing was run.
             streams=self.streams or self.streams_seen,
             schedules=self.schedules,
             deliveries=self.deliveries,
@@ -123,4 +134,7 @@ class Evidence:
             not_tried=tuple(kind.__name__ for kind in kinds if kind not in self.effective),
             left_out=tuple(kind.__name__ for kind in kinds if kind in left_out),
             all_singles=self.all_singles and self.schedules > 0,
+            singles_up_to=self.singles_up_to,
+            by_kind={kind.__name__: self.by_kind[kind] for kind in kinds if self.by_kind[kind]},
+            bounds=tuple(bounds_of(self.mixtures)),
         )

@@ -28,9 +28,12 @@ def fewest_that_hang(subject: Subject, events: Any, kinds: Sequence[FaultKind], 
 
     shrinker = shrinker_for(subject, events, kinds, hangs, in_order=False, seed=seed)
     faults, stream = hung.faults or (), hung.stream
+    # Without faults there is nothing to take away.
     if faults and limit is not None:
+        # Each candidate that hangs costs the whole limit, and there are dozens.
         with limit.tighter():
             smaller = shrinker.shrink(stream, faults)
+        # Under the tighter limit the smaller one may only have been slow.
         again = hung_under(subject, *smaller) or hung_under(subject, stream, faults)
         if again is None:
             return Verdict("unknown", reasons=(f"{where_it_hung(hung)}; tried again, it did end. {SLOW}",))

@@ -11,8 +11,8 @@ import attrs
 
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import PASS_THROUGH
-from chaoskit.search.campaign import Found
 from chaoskit.search.draw import simpler_values, simplest_stream, some_values
+from chaoskit.search.found import Found
 from chaoskit.search.oracle import CheckerFailed, Subject, kept
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Fails, Shrinker
@@ -47,7 +47,7 @@ def shrinker_for(
     """One that keeps to what `events` allows."""
     parts = _parts(events)
     return Shrinker(
-        subject.broker,
+        subject.model,
         kinds,
         lambda stream, faults: _quietly(fails, stream, faults),
         parts.allows if parts else lambda stream: True,
@@ -61,6 +61,8 @@ def shrinker_for(
 def least(subject: Subject, events: Any, kinds: Sequence[FaultKind], found: Found, seed: int) -> Minimal:
     """The least scenario that breaks the same, `events` being a strategy or the literal stream itself."""
     in_order = not found.faults
+    # Kept through all that follows: a failure within a key must not shrink into one that only the order of keys
+    # explains.
     across = not in_order and found.case.explained_by_order(found.run, found.case.likely_orders(found.run))
     fails = _failing_alike(subject, found, across)
     shrinker = shrinker_for(subject, events, kinds, fails, in_order=in_order, seed=seed)
@@ -73,11 +75,13 @@ def least(subject: Subject, events: Any, kinds: Sequence[FaultKind], found: Foun
         made = _of_the_strategy(events, shrinker, patterns, seed)
         if made is not None:
             stream, faults = made
+        # Of the parts of `events(…)` all that fails in order was tried above already.
         elif not in_order or _parts(events) is None:
             places = [whole.ids.index(id_) for id_ in stream.ids]
             stream = simpler_values(events, stream, places, lambda s: shrinker.fails(s, faults), seed) or stream
     also: tuple[FaultKind, ...] = ()
     if not in_order:
+        # Last: the values decide which faults fail alike.
         faults, also = shrinker.mildest(stream, faults)
     is_part = made is None and _parts(events) is None and len(stream) < len(whole)
     return Minimal(stream, faults, across, also, found_faults, is_part)
@@ -90,11 +94,13 @@ def _parts(events: Any) -> Parts | None:
 def _failing_alike(subject: Subject, found: Found, across: bool) -> Fails:
     """Whether a scenario breaks what was broken, with as many faults to blame."""
     in_order = not found.faults
+    # By the invariant and not by its text, which has values in it that shrink.
     broken = {violation.invariant for violation in found.case.violations(found.run)}
 
     def fails(stream: Stream, faults: Plan) -> bool:
         try:
             case = subject.on(stream)
+            # What fails in order needs no faults, and is another failure than one that does.
             if in_order or case.fails_in_order():
                 return in_order and not broken.isdisjoint(violation.invariant for violation in case.fails_in_order())
             run = kept(case.run(faults))

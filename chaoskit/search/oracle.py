@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Any, get_args
 
 import attrs
@@ -14,7 +14,7 @@ from chaoskit.execution.deliver import Body
 from chaoskit.execution.execute import execute
 from chaoskit.execution.failures import ProcessEnded
 from chaoskit.execution.limit import Hung, Limit
-from chaoskit.execution.script import Mailbox, Run, RunObserver, Script
+from chaoskit.execution.script import Mailbox, Move, Run, RunObserver, Script
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Stream
@@ -25,6 +25,8 @@ from chaoskit.values.scenario import Broker, Model
 from chaoskit.values.schedule import DELIVER, Raw
 from chaoskit.values.state import snapshot
 from chaoskit.values.verdict import Label, Loss
+
+ModelOf = Callable[[Broker, Stream], Model]
 
 MOST_ORDERS = 1000
 """Fault-free orders that are run to decide a label."""
@@ -59,7 +61,10 @@ def poisons(given: Any) -> tuple[type[Exception], ...]:
 @attrs.frozen
 class Subject:
     """What is asked about: the test, the broker, what must hold. `loss`: what becomes of a message that the settings
-    lose. `poison`: exceptions that mean "this message can never be handled". `epoch`: when the producer begins."""
+    lose. `poison`: exceptions that mean "this message can never be handled". `epoch`: when the producer begins.
+    `move`: makes what stands between `deliver` and the handler, anew for each run. `model_of`: makes the model of a
+    stream where that is not the broker's own, as under other keys. `one_process`: no restart costs a handler its
+    memory."""
 
     body: Body
     broker: Broker
@@ -70,6 +75,9 @@ class Subject:
     loss: Loss = attrs.field(default="left out", validator=_known_loss)
     poison: tuple[type[Exception], ...] = ()
     epoch: float = EPOCH
+    move: Callable[[], Move] | None = None
+    model_of: ModelOf | None = None
+    one_process: bool = False
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
     needs_states: bool = attrs.field(init=False)
@@ -99,7 +107,11 @@ class Subject:
         return {Lose, Fail} if self.broker.drops() else {Lose}
 
     def on(self, stream: Stream) -> Case:
-        return Case(self, self.broker.model(stream))
+        return Case(self, self.model(stream))
+
+    def model(self, stream: Stream) -> Model:
+        """The stream in this broker."""
+        return self.broker.model(stream) if self.model_of is None else self.model_of(self.broker, stream)
 
     def execute(self, script: Script) -> Run:
         run = self._watched(script)
@@ -121,6 +133,8 @@ class Subject:
             forked_before=self.forked_before,
             is_async=self.is_async,
             record_states=self.needs_states,
+            move=None if self.move is None else self.move(),
+            one_process=self.one_process,
         )
 
     def _watched(self, script: Script) -> Run:
@@ -140,6 +154,7 @@ class Subject:
 
     def judge(self, reference: Outcome, outcome: Outcome) -> tuple[Violation, ...]:
         """What is violated. Raises CheckerFailed where an invariant raises."""
+        # The usual case, a thousand times a search, without a generator.
         if outcome.failure is None and not outcome.refused and len(self.invariants) == 1:
             return self._ask(self.invariants[0], reference, outcome)
         return tuple(self._judge(reference, outcome))
@@ -202,6 +217,8 @@ class Case:
         self.subject = subject
         self.model = model
         self._mailbox = Mailbox(model, subject.epoch)
+        # One step for each event, of the model's own places: what a message carries in order is what its broker would
+        # give it.
         self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
         self._skips = model.skips_refused
         self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}
@@ -212,6 +229,8 @@ class Case:
     def run(self, faults: Sequence[Fault], steps: Sequence[Raw] | None = None) -> Run:
         script = Script(self._mailbox, self.steps(faults) if steps is None else steps, tuple(faults))
         run = self.subject.execute(script)
+        # The reference of such a run has to be made yet, and that run might change a state that both share; else no
+        # copy is needed.
         return kept(run) if run.outcome.lost or run.outcome.unseen else run
 
     def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
@@ -224,6 +243,7 @@ class Case:
         steps = self._in_order
         if order is not None:
             steps = [steps[position] for position in order]
+        # All at consumer 0: in order there is one process, which never restarts.
         steps = [(DELIVER, 0, *step[2:]) for step in steps]
         retries = None if strict else not (self._skips if skips is None else skips)
         poison = self.subject.poison if strict else ()
@@ -236,6 +256,7 @@ class Case:
         found = self._references.get((lost, skips))
         if found is None:
             ids = self.model.stream.ids
+            # With something lost, what depends on it may be refused rightly: hence not strict.
             order = [i for i in range(len(ids)) if ids[i] not in lost] if lost else None
             outcome = self.in_order(order, strict=not lost, skips=skips).outcome
             found = self._references[lost, skips] = attrs.evolve(outcome, state=snapshot(outcome.state))
@@ -280,11 +301,14 @@ class Case:
             order = [position for position in order if ids[position] not in lost]
         try:
             other = self.in_order(order, strict=False).outcome
+        # That order cannot be run, so it explains nothing.
         except (UsageError, Hung):
             return False
         if bool(run.outcome.refused) != bool(other.refused) or bool(run.outcome.failure) != bool(other.failure):
             return False
+        # The reference below may be run now, over the same state.
         other = attrs.evolve(other, state=snapshot(other.state))
+        # Both raise after their deliveries: there are no states to compare.
         if run.outcome.failure is not None:
             return True
         return self.subject.agree(self.reference(lost), run.outcome, other)
@@ -303,6 +327,8 @@ class Case:
                 last[step[2]] = number
         lost, ids = self._lost(run), self.model.stream.ids
         lanes = [[position for position in lane if ids[position] not in lost] for lane in self.model.lanes()]
+        # By the first where a handler ignores what it knows, by the last where it overwrites: most handlers do one or
+        # the other.
         found = [_lanes_in_order(lanes, times) for times in (first, last)]
         return found[:1] if found[0] == found[1] else found
 
@@ -312,22 +338,24 @@ class Case:
         if self.fails_in_order():
             return None
         lanes = self.model.lanes()
+        # Before the orders are counted: two runs decide most labels, also where there are far too many to try.
         if self.explained_by_order(run, self.likely_orders(run)):
             return "across keys"
-        if _count_orders(lanes) > MOST_ORDERS:
+        if count_orders(lanes) > MOST_ORDERS:
             return "not decided"
-        return "across keys" if any(self._gives(order, run) for order in _orders(lanes)) else "within"
+        return "across keys" if any(self._gives(order, run) for order in orders_of(lanes)) else "within"
 
 
 def _lanes_in_order(lanes: Sequence[Sequence[int]], times: dict[int, int]) -> list[int]:
     """The order that `times` asks for, with each lane's events put into the lane's own order in its places."""
+    # Behind all that was delivered, in the order of production.
     never = len(times) * 1000
     places = sorted((times.get(position, never + position), lane) for lane, log in enumerate(lanes) for position in log)
     following = [iter(log) for log in lanes]
     return [next(following[lane]) for _, lane in places]
 
 
-def _count_orders(lanes: Sequence[Sequence[int]]) -> int:
+def count_orders(lanes: Sequence[Sequence[int]]) -> int:
     count, total = 1, 0
     for lane in lanes:
         total += len(lane)
@@ -335,7 +363,7 @@ def _count_orders(lanes: Sequence[Sequence[int]]) -> int:
     return count
 
 
-def _orders(lanes: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+def orders_of(lanes: Sequence[Sequence[int]]) -> Iterator[list[int]]:
     """Every interleaving of the lanes."""
     if not any(lanes):
         yield []
@@ -343,7 +371,7 @@ def _orders(lanes: Sequence[Sequence[int]]) -> Iterator[list[int]]:
     for number, lane in enumerate(lanes):
         if lane:
             rest = [*lanes[:number], lane[1:], *lanes[number + 1 :]]
-            for order in _orders(rest):
+            for order in orders_of(rest):
                 yield [lane[0], *order]
 
 

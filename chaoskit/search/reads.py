@@ -26,6 +26,7 @@ def fields_read(case: Case) -> tuple[str, ...]:
         return ()
     seen: dict[str, None] = {}
     mailbox = Mailbox(case.model, case.subject.epoch)
+    # Only plain dicts: of a class of the user's own nobody knows what a subclass would break.
     mailbox.message = case.model.mail([_reading(seen) if type(event.value) is dict else None for event in events])
     steps = [(DELIVER, 0, *step[2:]) for step in sorted(case.steps(()), key=lambda step: step[2])]
     try:

@@ -13,9 +13,9 @@ from typing import Any
 
 import attrs
 
-from chaoskit.search.campaign import fingerprint, has_two_values
 from chaoskit.search.draw import shares_parts
 from chaoskit.search.evidence import MEMORY
+from chaoskit.search.shape import fingerprint, has_two_values
 from chaoskit.strategies.streams import Parts
 from chaoskit.values.event import Event, Stream
 
@@ -50,6 +50,7 @@ class Recombined:
         comes from its salt. Of one in which no key has two values nothing is put together: it is the simplest, or keys
         do not repeat in what the strategy draws."""
         is_new = self._is_new(stream)
+        # Hypothesis draws its simplest stream in each of its runs: once is enough.
         if not has_two_values(stream) and self.values and not is_new:
             return
         self.drawn += 1
@@ -83,12 +84,14 @@ class Recombined:
         if len(self.keys) < MOST_KEPT:
             self.keys |= dict.fromkeys(keys)
         self.values += [event.value for event in stream.events]
+        # At least those of the stream just drawn, or a long one could not be put together of them.
         del self.values[: -max(MOST_KEPT, len(keys))]
 
     def _another(self, chance: random.Random) -> Stream:
         """A long one or any, over few keys or many. A value stands in it as often as it was drawn, at most: a strategy
         may give each only once."""
         known, size = list(self.keys), min(self._size(chance), len(self.values))
+        # Mostly few keys: most bugs need several events of one.
         few = chance.sample(known, min(len(known), chance.choice((1, 2, 2, 3, 3, 4, len(known), len(known)))))
         keys = chance.choices(few, k=size)
         counts: Counter[Hashable] = Counter()

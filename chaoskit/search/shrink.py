@@ -17,7 +17,7 @@ import attrs
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.values.event import EventId, Stream
 from chaoskit.values.faults import KINDS, Fail, Fault, FaultKind, Overtake
-from chaoskit.values.scenario import Broker, Model
+from chaoskit.values.scenario import Model
 from chaoskit.values.schedule import DELIVER, RESTART, TAKE_OVER
 
 Fails = Callable[[Stream, Plan], bool]
@@ -47,7 +47,7 @@ class Shrinker:
     `free_values`: the values of a stream do not depend on each other, so that one may stand for another, and those of
     `more_values`, too. `in_order`: it fails without any fault, and only events can be less."""
 
-    broker: Broker
+    model: Callable[[Stream], Model]
     kinds: Sequence[FaultKind]
     fails: Fails
     valid: Callable[[Stream], bool]
@@ -79,6 +79,8 @@ class Shrinker:
     def _try(self, stream: Stream, faults: Plan) -> bool:
         if not faults and not self.in_order:
             return False
+        # By identity: values need not be hashable, and a candidate has the very objects of the streams that are kept
+        # alive here.
         known = (stream.ids, tuple(id(event.value) for event in stream.events), faults)
         if known not in self._known:
             self.tried += 1
@@ -106,11 +108,14 @@ class Shrinker:
         an effect, less than three at once change the failure."""
         chunk = len(stream) // 2
         while chunk >= 1:
+            # From the end: what follows the failure goes first, and cheaply.
             start = len(stream) - chunk
             while start > -chunk:
                 stream, faults = self._without(stream, faults, range(max(start, 0), max(start, 0) + chunk))
                 start -= chunk
+            # Of few events chunks of every size are affordable: halving leaves sizes out.
             chunk = chunk - 1 if len(stream) <= FEW else chunk // 2
+        # Once more: with the events before it gone, the last one may have become idle.
         stream, faults = self._without(stream, faults, range(len(stream) - 1, len(stream)))
         return self._without_scattered(stream, faults)
 
@@ -123,6 +128,7 @@ class Shrinker:
                 stream, faults = self._without(stream, faults, gone)
                 if len(stream) < before or self.tried >= budget:
                     break
+            # After a pair was dropped, another pair may go that could not before.
             size = size + 1 if len(stream) == before else 2
         return stream, faults
 
@@ -155,14 +161,15 @@ class Shrinker:
     def _less(self, stream: Stream, faults: Plan) -> Plan:
         """Lower each parameter to the mildest that still fails."""
         positions = {id_: i for i, id_ in enumerate(stream.ids)}
-        model = self.broker.model(stream)
+        model = self.model(stream)
         for number in range(len(faults)):
-            fields = [field.name for field in attrs.fields(type(faults[number]))][1:]
+            fields = [field.name for field in attrs.fields(type(faults[number]))][1:]  # without `at`
             for place, name in enumerate(fields):
                 fault = faults[number]
                 ranges = model.arguments(type(fault), positions[fault.at])
                 current = getattr(fault, name)
                 options = list(ranges[place]) if ranges else [*range(current)]
+                # From the mildest up, so that the first one that fails is the least.
                 for option in (option for option in options if option < current):
                     lower = (*faults[:number], _with(fault, {name: option}), *faults[number + 1 :])
                     if self._try(stream, lower):
@@ -179,8 +186,9 @@ class Shrinker:
 
         Milder is what has fewer deliveries, then fewer copies, then fewer restarts, then the kinds that are.
         """
+        # Other values may have been drawn since, at the addresses of those that are gone.
         self._known.clear()
-        budget, toll = self.tried + ALIKE, _Toll(self.broker.model(stream))
+        budget, toll = self.tried + ALIKE, _Toll(self.model(stream))
         while True:
             others = sorted(self._substitutes(stream, faults), key=toll.of)
             milder = others[: bisect_left(others, toll.of(faults), key=toll.of)]
@@ -197,7 +205,7 @@ class Shrinker:
 
     def _substitutes(self, stream: Stream, faults: Plan) -> Iterator[Plan]:
         """The plans in which another fault stands for one of these; of two, the mildest in the place of both, too."""
-        plans = Plans(self.broker.model(stream), self.kinds, 0)
+        plans = Plans(self.model(stream), self.kinds, 0)  # the salt counts for chances only, and all of them are listed
         singles = list(_plans(plans, stream, self.kinds, 1))
         if len(faults) == 2:
             yield from _plans(plans, stream, self.kinds, 2, most=2)
@@ -220,12 +228,13 @@ class Shrinker:
     def _smaller(self, stream: Stream, faults: Plan) -> Iterator[tuple[Stream, Plan]]:
         """Fewer events with up to two faults, or as many events with fewer."""
         kinds = [kind for kind in self.kinds if any(type(fault) is kind for fault in faults)]
+        # First the kinds that failed: most often the smaller scenario is one of theirs.
         kinds += [kind for kind in self.kinds if kind not in kinds]
         for size in range(max(1, self.min_size), len(stream) + 1):
             for count in self._counts(size < len(stream), faults):
                 for positions in itertools.combinations(range(len(stream)), size):
                     smaller = stream.keep(positions)
-                    for plan in _plans(Plans(self.broker.model(smaller), kinds, 0), smaller, kinds, count):
+                    for plan in _plans(Plans(self.model(smaller), kinds, 0), smaller, kinds, count):
                         yield smaller, plan
 
     def _with_other_values(self, stream: Stream, faults: Plan, values: list[object]) -> Iterator[tuple[Stream, Plan]]:
@@ -237,7 +246,7 @@ class Shrinker:
             values = [*values, *self.more_values()]
         for size in range(max(1, self.min_size), len(stream))[: -FEWER - 1 : -1]:
             for smaller in _with_other_values(stream, size, values):
-                plans = Plans(self.broker.model(smaller), kinds, 0)
+                plans = Plans(self.model(smaller), kinds, 0)
                 for plan in _plans(plans, smaller, kinds, 0 if self.in_order else 1):
                     yield smaller, plan
 

@@ -35,6 +35,7 @@ def states_of(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule)
     """The states of both runs; None where the schedule is too long, or a beginning of it does not end. Raises nothing:
     what goes wrong in the middle of a run was never asked for."""
     stream = case.model.stream
+    # They differ in length where the schedule is a file's, and the run went another way.
     if max(len(schedule), len(stream)) > MOST_STEPS or len(schedule) != len(run.steps):
         return None
     try:
@@ -46,11 +47,12 @@ def states_of(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule)
 def _taken(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule) -> States:
     stream = case.model.stream
     lost, skips = case.left_out(run)
-    in_order = [_tried(partial(_reference, case, n, lost, skips)) for n in range(1, len(stream))]
+    in_order = [tried(partial(_reference, case, n, lost, skips)) for n in range(1, len(stream))]
+    # Known already: the whole is not run again.
     in_order.append(case.reference(lost, skips=skips))
-    observed = [_tried(partial(_beginning, case, faults, run, n)) for n in range(1, len(schedule))]
+    observed = [tried(partial(_beginning, case, faults, run, n)) for n in range(1, len(schedule))]
     observed.append(run.outcome)
-    before = _tried(partial(_beginning, case, faults, run, 0))
+    before = tried(partial(_beginning, case, faults, run, 0))
     return States(
         in_order=tuple(map(_state, in_order)),
         observed=tuple(map(_state, observed)),
@@ -59,7 +61,7 @@ def _taken(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule) ->
     )
 
 
-def _tried(look: Callable[[], Seen]) -> Seen | None:
+def tried(look: Callable[[], Seen]) -> Seen | None:
     """What it gives, or None. A test may do anything on a beginning for which it was not written, such as pytest.fail,
     which is no Exception; and an invariant, too."""
     try:
@@ -98,10 +100,11 @@ def _first(
     far: Sequence[Reached],
 ) -> int:
     """The number of the first step after which something is violated; after the last one it is."""
+    # The last one is violated anyway, and is what the verdict says.
     for number, (outcome, here) in enumerate(zip(observed[:-1], far, strict=False), start=1):
         reference = in_order[here.events - 1] if here.events else None
         if reference is None or outcome is None or outcome.failure is not None:
             continue
-        if _tried(partial(subject.blames, reference, outcome, same_events=not here.missing)):
+        if tried(partial(subject.blames, reference, outcome, same_events=not here.missing)):
             return number
     return len(observed)

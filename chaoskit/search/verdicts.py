@@ -9,7 +9,8 @@ import attrs
 from chaoskit.execution.failures import where_it_hung
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import Run
-from chaoskit.search.campaign import Found, confirm
+from chaoskit.search.damage import damage_of
+from chaoskit.search.found import Found, confirm
 from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.search.plans import Plan
 from chaoskit.search.reads import fields_read
@@ -41,11 +42,12 @@ def violated(
 ) -> Verdict:
     """The verdict on one failing run, with its literal schedule where that is known already; and with the states along
     the way where nothing smaller is to come."""
-    reference = case.reference_of(run)
+    reference, violations = case.reference_of(run), case.violations(run)
     schedule = with_errors(schedule or case.model.schedule(faults, run.steps, run.refusals), run)
+    states = states_of(case, faults, run, schedule) if minimal else None
     return Verdict(
         "violated",
-        violations=case.violations(run),
+        violations=violations,
         scenario=Scenario(case.model.stream.events, case.subject.broker, faults, epoch=case.subject.epoch),
         schedule=schedule,
         label=label,
@@ -53,10 +55,11 @@ def violated(
         observed=run.outcome.state,
         reference=reference,
         outcome=run.outcome,
-        states=states_of(case, faults, run, schedule) if minimal else None,
+        states=states,
         loss=case.subject.loss,
         memory_kept=run.memory_kept,
         read=fields_read(case) if minimal else (),
+        damage=damage_of(case, faults, run, label, states, schedule) if minimal else None,
     )
 
 
@@ -98,6 +101,7 @@ def _run_one(subject: Subject, stream: Stream, faults: Plan) -> Verdict:
     run = kept(case.run(faults, steps))
     violations = case.violations(run)
     if violations:
+        # What is not deterministic must not be said to fail.
         confirm(Found(case, faults, run))
         return violated(case, faults, run, case.label(run))
     shown = Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch)

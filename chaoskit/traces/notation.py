@@ -69,6 +69,7 @@ MEANT = {
 }
 """Words for the same thing that no spelling is near to."""
 
+# A label of letters alone does not end in r: `ar` would be `a` again.
 LABEL = r"(?:[A-Za-z_]*[0-9]+|[A-Za-z_]*[A-Za-qs-z_])"
 _DELIVERY = re.compile(rf"(?:(?P<unit>[\w.-]+)/)?(?P<name>{LABEL})(?P<copy>'*)(?P<again>r?)(?P<outcome>[!-]?)")
 _JUMBLED = re.compile(rf"(?:(?P<unit>[\w.-]+)/)?(?P<name>{LABEL})(?P<marks>['r!-]+)")
@@ -129,7 +130,7 @@ def spell_trace(trace: Trace) -> str:
     words = [] if trace.log is None else ["log:", *map(str, trace.log), *([";"] if trace.words else [])]
     consumer = "A"
     for word in trace.words:
-        at = getattr(word, "consumer", consumer)
+        at = getattr(word, "consumer", consumer)  # a send or a growth is nobody's, and changes no consumer in force
         words.append(spell(word) if at == consumer else f"{at}:{spell(word)}")
         consumer = at
     return " ".join(words)
@@ -155,11 +156,13 @@ class _Parser:
     """Reads the words from left to right. `at` is the next one, `start` the first one of the word being read."""
 
     def __init__(self, text: str) -> None:
+        # Some keyboards add a variation selector, which nobody sees.
         self.pieces = text.replace("⚡\ufe0f", "⚡").split()
         self.at = 0
         self.start = 0
         self.consumer = "A"
         self.clock = 0.0
+        # Of the whole trace, before any word is read: `|move A>B p1` may come before the first `p1/5`.
         self.units = {match["unit"] for piece in self.pieces if (match := re.search(r"(?P<unit>[\w.-]+)/", piece))}
 
     def trace(self) -> Trace:
@@ -345,7 +348,7 @@ class _Parser:
         refused = value.endswith("!")
         named = value.removesuffix("!")
         unit, slash, name = named.rpartition("/")
-        if name == "end" and (bool(slash) == bool(unit)):
+        if name == "end" and (bool(slash) == bool(unit)):  # `/end` names no unit, and is not read as one
             return Commit(self.text(), self.consumer, None, unit or None, refused)
         label = self.label("c", named)
         return Commit(self.text(), self.consumer, label, label.unit, refused)

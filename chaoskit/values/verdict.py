@@ -8,10 +8,12 @@ from typing import Any, Literal
 
 import attrs
 
-from chaoskit.values.event import Event
+from chaoskit.values.boundary import Boundary
+from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.invariant import Violation
 from chaoskit.values.outcome import Outcome
+from chaoskit.values.repair import Clash, Later, Repair
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Schedule
 from chaoskit.values.texts import for_log
@@ -24,6 +26,16 @@ missing effect is a violation."""
 
 
 @attrs.frozen
+class Bound:
+    """A bug that needs so many given `faults` at once, each of a kind at a message, was met with at least this
+    `probability`, in streams of up to so many `events`."""
+
+    faults: int
+    events: int
+    probability: float
+
+
+@attrs.frozen
 class Tally:
     """What a search tried.
 
@@ -31,7 +43,8 @@ class Tally:
     schedule, changed the order or the number of times in which some key's events were seen; `not_tried`: the others.
     `left_out`: those that came about, of which nothing is said: the comparison was made without what they lost.
     `all_singles`: every schedule with a single fault was run, for every stream. `saturated`: the search ended since it
-    saw nothing new any more.
+    saw nothing new any more. `singles_up_to`: the length of the longest stream for which every single fault was run.
+    `by_kind`: in how many of the schedules a kind was. `bounds`: what the mixtures promise.
     """
 
     streams: int = 0
@@ -42,6 +55,9 @@ class Tally:
     left_out: tuple[str, ...] = ()
     all_singles: bool = False
     saturated: bool = False
+    singles_up_to: int = 0
+    by_kind: Mapping[str, int] = attrs.field(factory=dict)
+    bounds: tuple[Bound, ...] = ()
 
 
 @attrs.frozen(eq=False)
@@ -59,6 +75,47 @@ class States:
     initial: Any = None
 
 
+@attrs.frozen
+class Exhausted:
+    """Every schedule of `streams` of up to so many `events` under up to so many `faults`: how many distinct
+    `schedules` there are, equal ones counted once, and how many `runs` of the test that took. With `independent_keys`
+    of those that show each key the same only one was run; that this is right was seen in so many that were `compared`.
+    """
+
+    events: int
+    faults: int
+    schedules: int
+    runs: int
+    streams: int
+    independent_keys: bool = False
+    compared: int = 0
+
+
+DamageKind = Literal[
+    "applied twice",
+    "not applied",
+    "applied in the wrong order",
+    "applied to a stale state",
+    "half applied",
+    "depends on another key",
+    "depends on the process's memory",
+    "lost by the settings",
+]
+
+
+@attrs.frozen
+class Damage:
+    """What became of the `events`, as runs have shown: other deliveries that give the same state, or mend it.
+
+    `step` is the number of the delivery, counted from 1, after which the states first part, and `place` the first field
+    in which they do; None and empty where the states along the way are not known."""
+
+    kind: DamageKind
+    events: tuple[EventId, ...] = ()
+    step: int | None = None
+    place: str = ""
+
+
 @attrs.frozen(eq=False)
 class Verdict:
     """The result of `check`, `run` and `replay`.
@@ -72,6 +129,10 @@ class Verdict:
     schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now. `loss` is
     what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
     where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
+    `damage`: what became of which events, where runs could tell. `exhausted`: what was tried, where
+    every schedule was. `boundary`: what has to stay in order,
+    where that was asked, too. `advice` is found when `repairs` or `clashes` are
+    asked for, which runs the test again.
     """
 
     status: Status
@@ -97,6 +158,22 @@ class Verdict:
     loss: Loss = "left out"
     memory_kept: bool | None = None
     read: tuple[str, ...] = ()
+    damage: Damage | None = None
+    exhausted: Exhausted | None = None
+    boundary: Boundary | None = None
+    advice: Later = attrs.field(factory=Later, repr=False)
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """The moves of the field, cheapest first, each put around the handler of a violated verdict and searched again.
+        The first with the status "held" is the one to make. Empty for what fails in order, and for a verdict that was
+        read from a file. The first look takes up to four times as long as the search."""
+        return self.advice.ask().repairs
+
+    @property
+    def clashes(self) -> tuple[Clash, ...]:
+        """The events of the minimal scenario that do not commute, two at a time."""
+        return self.advice.ask().clashes
 
     def save(self, directory: str | Path = ".chaoskit") -> Path:
         """Write the repro file into `directory` (made if it is not there) and give its path.

@@ -15,12 +15,15 @@ from chaoskit.brokers.bounds import Anything, InOrder
 from chaoskit.brokers.celery import Celery
 from chaoskit.brokers.jetstream import JetStream
 from chaoskit.brokers.kafka_share import share_rules
+from chaoskit.brokers.lambda_sqs import LambdaSqs
 from chaoskit.brokers.postgres import PostgresQueue
 from chaoskit.brokers.pubsub import PubSub
 from chaoskit.brokers.rabbitmq import RabbitMQ
 from chaoskit.brokers.redis import RedisList, RedisStreams
 from chaoskit.brokers.service_bus import ServiceBus
-from chaoskit.brokers.sqs import LambdaSqs, SnsSqs, SqsFifo, SqsStandard
+from chaoskit.brokers.sns_sqs import SnsSqs
+from chaoskit.brokers.sqs_fifo import SqsFifo
+from chaoskit.brokers.sqs_standard import SqsStandard
 from chaoskit.brokers.webhook import Webhook
 from chaoskit.traces import Permitted, parse
 from chaoskit.traces.notation import spell_trace

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from chaoskit import Duplicate, Kafka, Redeliver
 from chaoskit.invariants import final_state
-from chaoskit.search.investigate import investigate, question
+from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import Subject
+from chaoskit.search.question import SearchSettings, question
 from chaoskit.strategies import events
 from plugin.projects import FIXED, HEAD, LONELY, PARALLEL, WALLET, Project, environment
 
@@ -198,9 +199,8 @@ def test_the_default_time_only_cuts_off_between_streams(most: int) -> None:
 
         subject = Subject(test, Kafka(), (final_state(),))
         events_ = events(st.integers(1, 9), keys=st.sampled_from("ab"))
-        verdict = investigate(
-            question(subject, events_, faults={Duplicate, Redeliver}, schedules=60 * most, seed=most, patience=patience)
-        )
+        settings = SearchSettings(schedules=60 * most, seed=most, patience=patience)
+        verdict = investigate(question(subject, events_, settings, faults={Duplicate, Redeliver}))
         assert verdict.tally.schedules
         return runs
 

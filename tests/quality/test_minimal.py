@@ -27,8 +27,8 @@ from chaoskit import (
 from chaoskit.brokers import Settings
 from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
-from chaoskit.search.investigate import default_invariants
 from chaoskit.search.oracle import Subject
+from chaoskit.search.question import default_invariants
 from chaoskit.strategies import events
 from chaoskit.values.errors import ReproError
 from chaoskit.values.faults import KINDS

@@ -8,8 +8,8 @@ from types import ModuleType
 import pytest
 
 from chaoskit import Event, Kafka, Stream
-from chaoskit.search.investigate import default_invariants
 from chaoskit.search.oracle import Subject
+from chaoskit.search.question import default_invariants
 from chaoskit.values.faults import Fault
 from handlers import name
 from handlers.correct import (

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from chaoskit import DeadLetter, Duplicate, Event, Kafka, Stream, check
-from chaoskit.search.campaign import Found
 from chaoskit.search.draw import draw_streams, some_values
-from chaoskit.search.investigate import default_invariants, investigate, question
+from chaoskit.search.found import Found
+from chaoskit.search.investigate import investigate
 from chaoskit.search.minimal import least
 from chaoskit.search.oracle import Subject, kept
 from chaoskit.search.plans import Plans
+from chaoskit.search.question import SearchSettings, default_invariants, question
 from chaoskit.search.recombined import Recombined
 from chaoskit.strategies import events
 from chaoskit.strategies.streams import parts_of
@@ -68,7 +69,8 @@ def streams_tried(strategy: Any, **asked: Any) -> Counter[tuple[tuple[Any, Any],
         return rows
 
     subject = Spy(test, Kafka(), default_invariants(None))
-    verdict = investigate(question(subject, strategy, faults=None, **{"schedules": 1000, "seed": 1, **asked}))
+    settings = SearchSettings(**{"schedules": 1000, "seed": 1, **asked})
+    verdict = investigate(question(subject, strategy, settings))
     assert verdict.status == "held", verdict.reasons
     assert sum(tried.values()) == verdict.tally.schedules
     return +tried

@@ -27,8 +27,8 @@ from chaoskit.repro import bounds
 from chaoskit.repro.corpus import MOST_ENTRIES, Corpus, _key
 from chaoskit.repro.read import Repro, parse, read
 from chaoskit.repro.replay import Answer, play
-from chaoskit.search.investigate import default_invariants
 from chaoskit.search.oracle import Subject
+from chaoskit.search.question import default_invariants
 from chaoskit.values.errors import ReproError
 from chaoskit.values.texts import for_log, one_line
 from models.systems import SYSTEMS

@@ -144,7 +144,7 @@ def test_a_file_with_another_loss_cannot_be_read(tmp_path: Path) -> None:
 
 
 def _invariants() -> Any:
-    from chaoskit.search.investigate import default_invariants
+    from chaoskit.search.question import default_invariants
 
     return default_invariants(None)
 

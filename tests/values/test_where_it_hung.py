@@ -15,8 +15,9 @@ from chaoskit.execution.failures import HungInOrder, where_it_hung
 from chaoskit.execution.limit import Hung, Limit
 from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
-from chaoskit.search.investigate import default_invariants, hung_verdict
 from chaoskit.search.oracle import Subject
+from chaoskit.search.question import default_invariants
+from chaoskit.search.verdicts import hung_verdict
 from chaoskit.values.schedule import RESTART
 
 STREAM = Stream.of([Event("a", 1), Event("a", 2), Event("a", 3)])

@@ -39,6 +39,7 @@ def set_aside_at(rules: LogRules, trace: Trace) -> dict[RecordId, int]:
     """When each record first set_aside_at its log for the dead letters or for a retry topic, wherever that was."""
     found: dict[RecordId, int] = {}
     failures: dict[RecordId, int] = {}
+    # A retry topic has the record after its first failure.
     limit = 1 if rules.on_error == "retry_topic" else rules.max_attempts
     for index, word in enumerate(trace.words):
         for member in deliveries(word):
@@ -67,6 +68,7 @@ def _copies_of_left(rules: LogRules, trace: Trace, unit: str | None) -> frozense
 def redriven(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[RecordId]:
     """Copies that were put back into the same log, which is no send of its producer."""
     copies = _copies_of_left(rules, trace, unit)
+    # From a retry topic it is read without being in this log again, unless a put says so.
     return copies & _put_here(trace, unit) if rules.on_error == "retry_topic" else copies
 
 
@@ -79,6 +81,7 @@ def redriven_choices(rules: LogRules, trace: Trace, unit: str | None) -> list[fr
     for name in sorted({name for name, _ in every}):
         copies = sorted(record for record in every if record[0] == name)
         times = sum(label.name == name for label in gone)
+        # Most put back first: mostly all of them were, and the first choice that explains the trace ends the search.
         sizes = range(min(times, len(copies)), -1, -1)
         each = chain.from_iterable(combinations(copies, size) for size in sizes)
         ways.append(list(islice(each, MOST_CHOICES)))
@@ -192,6 +195,7 @@ def restarts(rules: LogRules, trace: Trace) -> Refused | None:
 
 def retries(rules: LogRules, trace: Trace) -> Refused | None:
     """A complete trace has seen every retry to its end."""
+    # Only `|end` claims that nothing is still to come.
     if rules.on_error != "retry_topic" or not isinstance(trace.words[-1:] and trace.words[-1], End):
         return None
     last: dict[tuple[str | None, str], bool] = {}
@@ -208,6 +212,7 @@ def retries(rules: LogRules, trace: Trace) -> Refused | None:
 
 def from_end(rules: LogRules, unit: str | None) -> bool:
     """Whether the unit came by growth, and this broker reads such a one from its end."""
+    # p7 is the eighth: units are numbered from 0, and those beyond the first count came by growth.
     number = "" if unit is None else unit[1:]
     return rules.new_units_at_latest and number.isdecimal() and int(number) >= (rules.units or 0)
 
@@ -215,6 +220,7 @@ def from_end(rules: LogRules, unit: str | None) -> bool:
 def first_records(rules: LogRules, trace: Trace) -> Refused | None:
     """A complete trace that lists its puts has read them from the first one on."""
     kinds = {type(word) for word in trace.words}
+    # Each of these may skip the first records, and none needs a word for it.
     if not kinds.issuperset({Put, End}) or Reset in kinds or rules.start_at_latest or rules.commit_ahead:
         return None
     passes_over = rules.writes.passes_over
@@ -231,4 +237,5 @@ def first_records(rules: LogRules, trace: Trace) -> Refused | None:
     return None
 
 
+# All of them are asked, and the earliest word counts: their order chooses only which sentence is first.
 CHECKS: tuple[Check, ...] = (marks, puts, growth, polls, restarts, retries, first_records)

@@ -100,6 +100,7 @@ class BatchMachine:
 
     def whole_batch(self, state: BatchState, places: list[int], failed: int | None) -> Iterator[BatchState]:
         first, last = places[0], places[-1]
+        # A batch is a piece of the shard, without holes.
         if places != [place for place in range(first, last + 1) if place not in self.lane.gone]:
             return
         for now, used in self.starts(state, first):
@@ -109,6 +110,7 @@ class BatchMachine:
     def starts(self, state: BatchState, first: int) -> list[tuple[BatchState, int]]:
         """The states in which a batch may begin here, with the retries it has used."""
         state = self.without_gone(state)
+        # Lambda reads nothing new of a shard while a batch of it is still to be invoked.
         if state.pending:
             return [(state, state.pending[0][2])] if state.pending[0][0] == first else []
         if state.following is None or self.lane.following(state.following) == first:
@@ -147,6 +149,7 @@ class BatchMachine:
     def again(self, start: int, last: int, used: int, *, shorter: bool) -> Iterator[tuple[PendingBatch, ...]]:
         if self.bisects and last > start and not shorter:
             size = last - start + 1
+            # Of an odd number either half may be the larger one.
             for half in {size // 2, (size + 1) // 2}:
                 yield (start, start + half - 1, used), (start + half, last, used)
         elif self.most_retries is None or used < self.most_retries or shorter:
@@ -159,6 +162,7 @@ class BatchMachine:
         if state.open is None or self.lane.following(state.open[1]) != place:
             return
         if place - state.open[0] < self.batch_size:
+            # What is invoked again begins at the first record that failed.
             lowest = state.failed if state.failed is not None else failed
             yield attrs.evolve(state, open=(state.open[0], place + 1), failed=lowest)
 
@@ -175,6 +179,7 @@ class BatchMachine:
         first, behind = state.open
         bare = attrs.evolve(state, open=None, failed=None, used=0)
         if state.failed is None:
+            # A batch that is invoked again ends where it ended before, and so does its success.
             if not state.pending or state.pending[0][1] < behind:
                 yield from self.answered(bare, (first, behind - 1, state.used), None, gives_up=gives_up)
             return

@@ -80,6 +80,7 @@ class CursorMachine:
     def fetched(self, state: CursorState, consumer: str, first: int, stop: int) -> CursorState:
         """The batch in brackets is exactly what the consumer fetched."""
         position = state.position(consumer)
+        # Of one that has lost the unit it is known already where its records end.
         if position is None or position.end is not None:
             return state
         return state.put(consumer, attrs.evolve(position, base=first, stop=stop))
@@ -99,11 +100,14 @@ class CursorMachine:
         if not self.lane.free("process") or state.owner is None:
             return
         position = state.position(consumer)
+        # Whoever owns the unit can only have restarted; anybody else can only have been given it.
         if state.owner != consumer:
             yield evict(self.lane, state, state.owner, consumer)
+            # Or it had owned the unit before the trace began, and runs what it fetched then.
             if position is None and state.first is not None and self.rules.zombies:
                 end = min(state.first + self.rules.max_poll_records, self.lane.written)
                 yield state.put(consumer, Position(None, state.first, state.first, end=end))
+        # One that begins at the commit would do so after a restart, too.
         elif position is not None and position.run is not None:
             yield state.put(consumer, Position())
 
@@ -120,6 +124,7 @@ class CursorMachine:
             return [self.hand_over(state, member.consumer, position, place)]
         if self.lane.following(position.run) == place:
             return self.execute(state, member, position, place, batch)
+        # Within a batch in brackets nothing is handed over a second time: it is what one poll returned.
         if self.seeks_back(state, position, place) and batch is None:
             back = attrs.evolve(position, run=place, got=place)
             return self.execute(state, member, back, place, None)
@@ -131,11 +136,13 @@ class CursorMachine:
         """Where the consumer is when it is handed this place; one that starts does so at the commit."""
         position = state.position(consumer)
         if position is None:
+            # The first one to be seen owns the unit, whoever it was given to before the trace.
             if state.owner is not None:
                 return refusals.not_owner(self.lane, state, consumer)
             state, position = attrs.evolve(state, owner=consumer), Position()
         if position.run is None and position.end is not None:
             low, high = self.lane.following(position.base), self.lane.following(position.got)
+            # It ran nothing while it owned the unit, so that it may have begun anywhere the commit may have been.
             if not low <= place <= min(high, position.end - 1):
                 return refusals.not_owner(self.lane, state, consumer)
             position = resume_as_zombie(self.rules, position, place)
@@ -144,8 +151,10 @@ class CursorMachine:
             if why:
                 return why
             first = place if state.first is None else state.first
+            # That a replay began here pins the commit: a restart from now on begins here at the earliest.
             state = attrs.evolve(state, low=place, high=place, first=first)
             position = Position(place, place, place)
+        # The batch in brackets is used up: what is handed over now is from another fetch, of a size that is not shown.
         elif position.stop is not None and position.end is None and position.run >= position.stop and batch is None:
             position = attrs.evolve(position, stop=None, base=position.run)
         return state, position
@@ -174,10 +183,12 @@ class CursorMachine:
         """The record is done with: the position moves behind it, and a commit may follow."""
         after = attrs.evolve(position, run=place + 1, got=max(position.got, place + 1), failures=0, ran=ran)
         state = state.put(consumer, after)
+        # Of a zombie the broker refuses the commit; and where commits are listed, there is none but those.
         if state.owner != consumer or not self.lane.free("commit"):
             return state
         high = place + 1
         if self.rules.commit_ahead:
+            # Offsets that are stored when a record is handed over may reach all that was fetched.
             high = min(fetched_until(self.rules, after), len(self.lane.layout.entries))
         # One who commits after every so many records has certainly committed those before.
         low = state.low if self.rules.commit_every is None else max(state.low, place + 1 - self.rules.commit_every)
@@ -185,6 +196,7 @@ class CursorMachine:
 
     def fail(self, state: CursorState, consumer: str, position: Position, place: int, batch: int | None) -> CursorMoves:
         rules = self.rules
+        # Not `ran`: a client seeks back to what it has handled, and not to what it has passed over.
         if rules.on_error in ("skip", "retry_topic"):
             return [self.advance(state, consumer, position, place, ran=False)]
         if rules.on_error == "stop":
@@ -224,6 +236,7 @@ class CursorMachine:
 
     def commit(self, state: CursorState, word: Commit) -> CursorState | str:
         position = state.position(word.consumer)
+        # A refused commit changes nothing, and `|c=end` of somebody who reads other units says nothing of this one.
         if word.refused or (word.label is None and word.unit is None and position is None):
             return state
         if (position is not None and position.end is not None) or state.owner not in (None, word.consumer):
@@ -253,9 +266,12 @@ class CursorMachine:
         if word.what != "dead":
             return [refusals.no_settlement(self.rules)]
         found: CursorMoves = []
+        # Who set the record aside may have come by a hand-over that is not shown, as with a delivery.
         for now in (state, *self.hidden(state, word.consumer)):
+            # The name may be left out, and is then that of the last delivery: the owner can be meant, too.
             for consumer in dict.fromkeys((word.consumer, now.owner or word.consumer)):
                 after = self.dead_letter(now, word.label, consumer, place)
+                # Against a hidden hand-over nothing needs to be said: nobody has claimed one.
                 found += [after] if now is state or not isinstance(after, str) else []
         return found
 
@@ -268,6 +284,7 @@ class CursorMachine:
 
     def dead_letter(self, state: CursorState, label: MessageLabel, consumer: str, place: int) -> CursorState | str:
         position = state.position(consumer)
+        # What it held when it lost the unit it sets aside as it runs it: without asking the broker.
         if position is not None and position.end is not None and (position.run is None or place >= position.end):
             return refusals.of_zombie(self.lane, consumer, position)
         if position is None and state.owner not in (None, consumer):

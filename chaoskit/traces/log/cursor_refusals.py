@@ -17,9 +17,10 @@ def hinted(text: str, hint: str, does: str) -> str:
 def not_at_commit(lane: Lane, state: CursorState, place: int) -> str:
     """Why a replay cannot start here, or nothing."""
     low, high = lane.following(state.low), lane.following(state.high)
+    # Where nothing was committed, one that reads from the latest on begins behind whatever is there by then.
     if low <= place <= high or (place >= low and lane.rules.start_at_latest):
         return ""
-    if lane.from_end and state.low == 0:
+    if lane.from_end and state.low == 0:  # it begins at the end of a new unit, wherever that was
         return ""
     commit, named = lane.rules.commit_word, lane.named
     if state.low == state.high:
@@ -61,6 +62,7 @@ def out_of_order(lane: Lane, consumer: str, position: Position, place: int) -> s
     assert position.run is not None
     due, unit, hint = lane.following(position.run), lane.rules.unit_word, lane.rules.order_hint
     named = lane.named
+    # What was never shown is no replay: it must have been written behind what was run.
     if place < due and lane.layout.entries[place].record not in lane.shown:
         text = f"a {unit} is read in order: {named(place)} comes before {named(lane.before(due))}"
         return f"{text}, as it was produced ({hint} writes other orders)" if hint else text

@@ -92,6 +92,7 @@ def _refusal(rules: LogRules, trace: Trace) -> Refusal | None:
     lanes = _by_key(trace) if rules.parallel_keys else trace
     for unit in units_of(lanes):
         answer = _judge_unit(rules, lanes, unit)
+        # A log that cannot be written has no reading: what is said of deliveries would be said of another log.
         if answer is not None and answer.of_log:
             return answer
         if answer is not None:
@@ -104,6 +105,7 @@ def _earliest(found: Sequence[Refusal]) -> Refusal | None:
     """The earliest of them, with the sentences of all that are as early."""
     if not found:
         return None
+    # Units are judged one after another, and the user reads the trace from the left.
     first = min(refusal.index for refusal in found)
     texts = (text for refusal in found if refusal.index == first for text in refusal.texts)
     return Refusal(first, tuple(dict.fromkeys(texts)))
@@ -112,7 +114,7 @@ def _earliest(found: Sequence[Refusal]) -> Refusal | None:
 def _with_units(trace: Trace) -> Trace:
     """The same trace with a unit for each verb that leaves it out."""
     units = [member.label.unit for word in trace.words for member in deliveries(word)]
-    if None in units or not any(units):
+    if None in units or not any(units):  # a trace of one unit, which no word needs to name
         return trace
     return attrs.evolve(trace, words=tuple(_with_unit(trace, word, set(units)) for word in trace.words))
 
@@ -144,6 +146,7 @@ def _by_key(trace: Trace) -> Trace:
     """The same trace with a unit for each key: the letters of a label, or a bare number itself."""
 
     def of_key(label: MessageLabel) -> MessageLabel:
+        # A bare number has nothing in common with another one: it is a key of its own.
         letters = natural_key(label.name)[1] or label.name
         return attrs.evolve(label, unit=f"{label.unit or ''}:{letters}")
 
@@ -180,6 +183,7 @@ def _judge_unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | No
         if answer is None:
             return None
         found.append(answer)
+    # The hypothesis that explains most is the likeliest log, and what is against it says most.
     furthest = max((refusal.index for refusal in found), default=0)
     return _earliest([refusal for refusal in found if refusal.index == furthest])
 
@@ -204,6 +208,7 @@ def _judge_writing(rules: LogRules, trace: Trace, unit: str | None, layout: LogL
     if found is None:
         return None
     item = layout.items[found[0]]
+    # Of a log that is guessed the word is to blame that puts or shows the record.
     if not item.listed:
         return Refusal(min(item.word, len(trace.words) - 1), (found[1],))
     assert trace.log is not None
@@ -236,6 +241,7 @@ def _judge_reading(
         if (label.name, label.copy) not in layout.index
     ]
     if missing:
+        # The words before it are judged all the same: an earlier one may be impossible.
         words = words[: missing[0][0]]
     found = judge(rules.reads(known), known.learn(words))
     if found is not None:
@@ -264,6 +270,7 @@ def _in_unit(word: Word, unit: str | None, retried: frozenset[RecordId]) -> Word
             return word if to.unit == unit else None
         case Commit(unit=named):
             return word if named == unit or (named is None and word.label is None) else None
+        # Without units in the deliveries there is one unit, whatever the verb calls it.
         case Move(unit=named):
             return word if unit is None or named in (None, unit) else None
         case Put() | FailedSend() | Grow() | Time():

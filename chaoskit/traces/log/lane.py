@@ -39,6 +39,7 @@ class Lane:
         What a word says of the log is known before it is judged, and what it shows, afterwards.
         """
         for number, word, here in words:
+            # No reader sees a put, so that there is no word of it `here`; but from it on the record exists.
             if isinstance(word, Put) and word.label.unit == self.unit:
                 self.unput.discard(self.layout.index.get(_record(word.label), -1))
             if here is None:
@@ -54,6 +55,7 @@ class Lane:
             case Kill(consumer=consumer):
                 self.killed.add(consumer)
             case Evict(source=source) | Move(source=source):
+                # It can have read nothing that was accepted later.
                 self.fetched[source] = self.written
 
     def _after(self, word: Word) -> None:

@@ -82,11 +82,13 @@ class LogLayout:
             return self.index[record]
         if label.name in self.points:
             return self.points[label.name]
+        # A commit names a number, and the record of that number may have letters in front: `|c=5` beside e5.
         if label.name.isdigit():
             same = [at for (name, _), at in self.index.items() if natural_key(name)[0] == int(label.name)]
             if same:
                 return min(same)
         known = [natural_key(entry.name) for entry in self.entries if entry.name]
+        # Not in the log as far as it is shown: before all of it, or behind.
         return 0 if known and natural_key(label.name) < min(known) else len(self.entries)
 
     def named(self, place: int) -> str:
@@ -139,7 +141,7 @@ def mentions_of(trace: Trace, unit: str | None, skipped: frozenset[RecordId] = f
         elif isinstance(word, Settle):
             settled.setdefault(record, (number, 0))
         else:
-            points.add(label.name)
+            points.add(label.name)  # a commit or a reset names a place, and the record need not exist
     existing = frozenset({*shown, *put, *settled} - skipped)
     kept = {record: moment for record, moment in shown.items() if record not in skipped}
     accepted = {record: moment for record, moment in put.items() if record not in skipped}
@@ -161,6 +163,7 @@ def numbers_elsewhere(trace: Trace, unit: str | None) -> frozenset[int]:
         if not label.copy:
             firsts.setdefault(label.unit, set()).add(label.name)
     own = firsts.pop(unit, set())
+    # The same number first in two units: each counts for itself, and what is missing here may well be a hole.
     if any(own & others for others in firsts.values()):
         return frozenset()
     return frozenset(natural_key(name)[0] for other, found in names.items() if other != unit for name in found)
@@ -183,6 +186,7 @@ def layouts(
     """
     mentions = mentions_of(trace, unit, retried)
     numbers_of_others = numbers_elsewhere(trace, unit)
+    # A log that is given is not guessed at; no other hypothesis may excuse what contradicts it.
     given = [(label.name, label.copy) for label in trace.log or () if label.unit == unit]
     if given:
         return [_given(given, mentions, numbers_of_others, redriven)]
@@ -231,6 +235,7 @@ def _spell(record: RecordId) -> str:
 def _natural(mentions: Mentions, numbers_of_others: frozenset[int]) -> list[LogEntry]:
     """First copies, holes and named places, in the produced order."""
     firsts: dict[str, RecordId] = {}
+    # The lowest copy of each payload: its first one, where that is shown at all.
     for record in sorted(mentions.existing, key=lambda record: record[1]):
         firsts.setdefault(record[0], record)
     originals = {name for name, record in firsts.items() if record[1] == 0}
@@ -243,6 +248,7 @@ def _natural(mentions: Mentions, numbers_of_others: frozenset[int]) -> list[LogE
         number = natural_key(name)[0]
         if before is not None and number > before + 1 and before > 0:
             started = any(natural_key(other) <= (before, "~") for other in originals)
+            # A hole must be read only between records that are there: the trace may begin behind it, and end before it.
             real = started and natural_key(name) <= last
             entries += [LogEntry(None, real, missing) for missing in _missing(before, number, known)]
         if number:
@@ -340,6 +346,7 @@ def _items(
     """The writes, in log order; of those behind the first `written` ones only the records that were shown or put."""
     count: dict[str, int] = {}
     for number, record in enumerate(index):
+        # What is neither shown nor put may be written later, in whatever place: it constrains no producer.
         if number >= written and record not in mentions.shown and record not in mentions.put:
             continue
         nth = count.get(record[0], 0)

@@ -103,6 +103,8 @@ class ParallelMachine:
         """The delivery as it is, or, only where it cannot be so, after a restart or a hand-over that is not shown."""
         place = self.lane.index(member.label)
         plain, why = sort_out(self.run(state, member, place))
+        # A hidden restart multiplies the states by what was completed since the commit: only where nothing else
+        # explains it.
         if plain or state.owner is None or not self.lane.free("process"):
             return plain or why
         if state.owner == member.consumer:
@@ -110,6 +112,7 @@ class ParallelMachine:
             return found or why
         befores = self.hand_over(state, state.owner, member.consumer, leaves_zombie=True)
         found, against = sort_out(found for now in befores for found in self.run(now, member, place))
+        # One sentence is enough: those of the other maps differ only in what was committed.
         return found or against[-1:] or why
 
     def run(self, state: ParallelState, member: Receive, place: int) -> ParallelMoves:
@@ -136,7 +139,7 @@ class ParallelMachine:
         why = self.why_not_run(state, held, place) or self.why_not_fetched(member, place)
         if why:
             return why
-        if member.outcome != "ok":
+        if member.outcome != "ok":  # its attempts count for nobody: whoever owns the unit begins anew
             return state
         after = held | {place}
         zombies = tuple((name, after if name == member.consumer else old) for name, old in state.zombies)
@@ -165,6 +168,7 @@ class ParallelMachine:
         if place in done and not (state.last == place and self.rules.repeats_in_place):
             return f"{named(place)} is completed in the committed map, and only incomplete records are replayed"
         for earlier in range(place):
+            # Only the same key waits: that is what this consumer is for.
             waits = self.key[earlier] == self.key[place] and earlier not in done | self.lane.gone
             if waits and self.lane.layout.entries[earlier].record is not None:
                 return f"{named(earlier)} has the same key as {named(place)} and comes before it"
@@ -177,8 +181,9 @@ class ParallelMachine:
             return [self.finish(state, place)]
         failures = dict(state.failures)
         failures[place] = failures.get(place, 0) + 1
-        again = attrs.evolve(state, failures=tuple(sorted(failures.items())), last=None)
+        again = attrs.evolve(state, failures=tuple(sorted(failures.items())), last=None)  # sorted: states are compared
         limit = self.rules.max_attempts
+        # Where dead letters are listed, it is set aside by its word and not by its last failure.
         if limit is not None and failures[place] >= limit and self.lane.free("settle"):
             return [again, self.finish(state, place)]
         return [again]
@@ -194,6 +199,7 @@ class ParallelMachine:
         """The owner starts from the committed map: some of what was completed last may be missing in it."""
         kept = [Completed()]
         if self.lane.free("commit"):
+            # The commit was after any of them: what was completed behind it is replayed.
             kept = [Completed(state.tail[:length]) for length in range(len(state.tail) + 1)]
             kept += self.unreported(state.tail)
         maps = dict.fromkeys(state.saved | completed for completed in kept)
@@ -212,7 +218,7 @@ class ParallelMachine:
         return self.restarted(attrs.evolve(state, owner=None, zombies=zombies))
 
     def hand_over(self, state: ParallelState, source: str, target: str, *, leaves_zombie: bool) -> list[ParallelState]:
-        if not state.owned_by(source):
+        if not state.owned_by(source):  # it is the word for another unit
             return [state]
         zombies = tuple(pair for pair in state.zombies if pair[0] not in (source, target))
         if leaves_zombie and self.rules.zombies:
@@ -232,6 +238,7 @@ class ParallelMachine:
             place = self.lane.layout.place(word.label)
             completed = state.done | self.lane.gone
             base = next((p for p in range(self.lane.layout.end) if p not in completed), place)
+            # The trace may begin in the middle of a log: then the records before its first one are not missing.
             if place > base and any(p < base for p in state.done):
                 return f"the base offset is the first record that is not completed, which is {self.lane.named(base)}"
         return attrs.evolve(state, saved=state.done, tail=())

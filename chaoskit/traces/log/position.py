@@ -57,6 +57,7 @@ class CursorState:
         positions = [(name, other) for name, other in self.positions if name != consumer]
         if position is not None:
             positions.append((consumer, position))
+            # States are compared as values: the order in which consumers came must not make two of one.
             positions.sort(key=itemgetter(0))
         # Not attrs.evolve, which takes five times as long: nothing is done as often as this.
         return CursorState(self.owner, self.low, self.high, tuple(positions), self.first, self.died)
@@ -77,6 +78,7 @@ def fetched_until(rules: LogRules, position: Position) -> int:
 def kill(state: CursorState, consumer: str) -> CursorState:
     """The consumer's process is gone: whoever is next starts at the commit."""
     after = state.put(consumer, None)
+    # Only the owner leaves the unit without one; a zombie has lost it already.
     return attrs.evolve(after, owner=None, died=consumer) if state.owner == consumer else after
 
 

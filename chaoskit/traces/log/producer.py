@@ -21,12 +21,13 @@ def first_unwritable(rules: LogRules, items: Sequence[Item], names: dict[int, st
     """The first write that this producer cannot make; `names` spells the ranks."""
     sent = [item for item in items if not item.redriven]
     elsewhere = sorted({item.rank for item in items} - {item.rank for item in sent})
+    # The ranks close up over what this producer did not send, or that would look like holes in its sequence.
     closer = [attrs.evolve(item, rank=item.rank - bisect_left(elsewhere, item.rank)) for item in sent]
     spelled = {rank - bisect_left(elsewhere, rank): name for rank, name in names.items() if rank not in elsewhere}
     found = rules.writes.refuses(rules, closer, spelled)
     if found is None:
         return None
-    return items.index(sent[found[0]]), found[1]
+    return items.index(sent[found[0]]), found[1]  # among all records again
 
 
 def exact() -> Writes:
@@ -50,6 +51,7 @@ def window(in_flight: int, records_per_batch: int, newest_first: bool) -> Writes
 
 def slots(outstanding: int) -> Writes:
     """Sends that are retried one by one, so many outstanding (Event Hubs, stream publishers)."""
+    # Sent again, it is routed again: after a growth its key may have another home.
     return Writes(partial(_slots, outstanding=outstanding), reorders=True, copies_change_unit=True)
 
 
@@ -71,6 +73,7 @@ def _name(rank: int, names: dict[int, str]) -> str:
 
 
 def _exact(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
+    # A trace may begin in the middle of a log.
     following = min((item.rank for item in items), default=0)
     for at, item in enumerate(items):
         if item.nth:
@@ -84,6 +87,7 @@ def _exact(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unw
 
 def _in_batch_order(rules: LogRules, items: Sequence[Item], names: dict[int, str], *, size: int) -> Unwritable | None:
     base = min((item.rank for item in items), default=0)
+    # By copy as well: what is sent again is a batch of its own.
     latest: dict[tuple[int, int], int] = {}
     for at, item in enumerate(items):
         batch = ((item.rank - base) // size, item.nth)
@@ -119,6 +123,7 @@ def _batches(items: Sequence[Item], names: dict[int, str], size: int) -> tuple[l
     for at, item in enumerate(items):
         batch = (item.rank - base) // size
         if not rest:
+            # Only the records that are shown: a trace may begin or end in the middle of a batch.
             rest = list(ranks[batch])
             writes.append(_Write(batch, at))
         if rest[0] != item.rank:
@@ -133,11 +138,13 @@ def _window(
     rules: LogRules, items: Sequence[Item], names: dict[int, str], *, in_flight: int, size: int, newest_first: bool
 ) -> Unwritable | None:
     writes, broken = _batches(items, names, size)
+    # First: how the batches landed is judged up to the record that breaks one.
     found = _too_many_outstanding([write.batch for write in writes], in_flight)
     if found is None:
         return broken
     at = writes[found].at
     here = f"{_name(items[at].rank, names)} cannot land here"
+    # The general sentence would speak of batches that are not in flight.
     if in_flight == 1:
         return at, _hinted(f"{here}: with one batch in flight none overtakes another", rules.order_hint)
     lost = "newest first" if newest_first else "in their order"
@@ -164,6 +171,7 @@ def _requests(rules: LogRules, items: Sequence[Item], names: dict[int, str], *, 
     unwritten = {item.rank for item in items}
     highest = -1
     for at, item in enumerate(items):
+        # The oldest that is still to be written is in the request of now, and so this one is, too.
         lowest = min(unwritten, default=item.rank)
         highest = max(highest, item.rank)
         if item.nth == 0 and highest - lowest >= size:
@@ -185,6 +193,7 @@ def displaced_without_failure(
         if item.nth:
             continue
         name = names.get(item.rank, item.record[0])
+        # Batches, not records; those of its own batch go with it.
         later = {(rank - base) // size for rank in sent if rank > item.rank} - {(item.rank - base) // size}
         if any(rank > item.rank for rank in sent) and not failed[name]:
             return at, f"{name} did not fail (|fail {name}), so nothing that was sent after it lands before it"
@@ -213,6 +222,7 @@ def _too_many_outstanding(order: Sequence[int], most: int) -> int | None:
             return index
         unwritten.discard(sent)
         doubtful.discard(sent)
+        # More copies follow: its answer was lost, and it keeps its place among the outstanding ones.
         if last[sent] > index:
             doubtful.add(sent)
         following = max(following, sent + 1)

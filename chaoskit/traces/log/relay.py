@@ -51,7 +51,9 @@ def _capture(
     if not items:
         return None
     copies = (item.rank for item in items if item.record[1] or every_item)
+    # What is sent again was sent before: the first flush was not behind it.
     first = min([items[0].rank, *copies])
+    # A set here, as no sentence depends on the order of these states.
     states = {_Source(first, first)}
     sent: set[int] = set()
     for at, item in enumerate(items):
@@ -67,6 +69,7 @@ def _send(rules: LogRules, state: _Source, rank: int, sent: set[int]) -> set[_So
     found: set[_Source] = set()
     if state.following <= rank and not _due(rules, state.following, rank, sent):
         found.add(attrs.evolve(state, following=rank + 1))
+    # What either task has sent may come again.
     furthest = max(state.following, state.zombie or 0)
     if state.flushed <= rank < furthest:  # whichever of two tasks flushed last
         found.add(_Source(rank + 1, rank, furthest if rules.zombies else None))
@@ -124,6 +127,7 @@ def _publish_all(
 
 
 def _publish(rules: LogRules, state: _Relay, rank: int, published: list[int], by_id: bool) -> set[_Relay]:
+    # A new row does not wait for a batch that is published again where another relay goes on beside it.
     if rank not in published:
         between = by_id and state.again and rank < state.again[0]
         return {state} if not state.again or between or rules.zombies else set()
@@ -138,7 +142,9 @@ def _publish(rules: LogRules, state: _Relay, rank: int, published: list[int], by
 
 def _again(state: _Relay, rank: int, published: list[int], by_id: bool) -> set[_Relay]:
     found: set[_Relay] = set()
+    # The relay may have marked any of them before it crashed.
     for start in range(state.unmarked, len(published)):
+        # A row that was published twice is one row of the table.
         batch = list(dict.fromkeys(published[start:]))
         batch.sort(key=None if by_id else published.index)
         if batch[0] == rank:

@@ -22,6 +22,7 @@ def check_room(state: QueueState, at: int, consumer: str) -> None:
 
 
 def _check_bound(state: QueueState, at: int, who: str, limit: int) -> None:
+    # Only what certainly takes room: a trace is refused for nothing that may be otherwise.
     held = [other for other in unsettled_at(state, at, who) if other != at]
     if len(held) >= limit:
         refuse(_full_text(state, who, limit, held))
@@ -62,6 +63,7 @@ def _takes_room(state: QueueState, at: int, who: str) -> bool:
         return its.phase == "out" and state.facts.unacked(its) and not _used_up(state, at)
     if its.phase != "out" or its.holder != who:
         return False
+    # Run and perhaps acknowledged: whether it takes room is known only where acknowledgements are listed.
     if its.ran == "ok":
         return state.facts.unacked(its)
     return its.ran == "held" or _keeps_room(state, at, who)
@@ -70,6 +72,7 @@ def _takes_room(state: QueueState, at: int, who: str) -> bool:
 def _keeps_room(state: QueueState, at: int, who: str) -> bool:
     """Whether a failed message certainly takes room at its consumer: it was not given back, or came back at once."""
     its, rules = state.messages[at], state.rules
+    # Then it was not given back, or a |nack would say so
     if state.facts.lists_acks and its.run_at < state.facts.last_listed:
         return True
     alone = {"place": not may_be_elsewhere(state, at, who), "front": rules.consumers == 1 and rules.nacked is None}
@@ -96,6 +99,7 @@ def add_span(state: QueueState, where: Where, start: int, end: int, limit: int, 
         spans.remove(own)
     spans.append((where, start, end))
     mine = [(low, high) for other, low, high in spans if other == where]
+    # The number changes only where one begins, so that no other moment can be the fullest.
     for moment in {low for low, _ in mine if start <= low <= end}:
         if sum(low <= moment <= high for low, high in mine) > limit:
             refuse(_full_text(state, where[1], limit, []))
@@ -105,6 +109,7 @@ def add_span(state: QueueState, where: Where, start: int, end: int, limit: int, 
 def add_span_until_return(state: QueueState, at: int) -> None:
     """`at` comes back, so it was unsettled since its hand-over: at its consumer, and in all."""
     its, rules = state.messages[at], state.rules
+    # A span ends before the word that shows the return: at that word there is room again.
     until = its.until if its.until >= 0 else state.word - 1
     since = its.since if its.since >= 0 else until
     if rules.prefetch is not None and its.holder is not None and its.ran != "failed":

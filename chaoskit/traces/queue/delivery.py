@@ -12,6 +12,7 @@ def deliver(state: QueueState, word: Receive, receive: int) -> None:
     """One delivery; `receive` numbers the batch it is in, 0 outside of brackets."""
     at = state.facts.ids[word.label]
     its = state.messages[at]
+    # A consumer runs what it has: that needs no mark, and for the broker nothing happens.
     if not word.again and word.outcome != "held":
         if its.is_unrun_at(word.consumer):
             _run_held(state, at, word)
@@ -21,6 +22,7 @@ def deliver(state: QueueState, word: Receive, receive: int) -> None:
             return
     # Only what follows is a new hand-over: what a consumer holds or has lost it runs without asking the broker.
     _switch_active_consumer(state, at, word.consumer)
+    # A broker that does not mark a second delivery shows it as a first one: what is known of the message decides.
     if word.again or (not state.rules.marks and (its.count or word.consumer in its.not_by)):
         _check_redelivery(state, at, word, receive)
     else:
@@ -54,7 +56,9 @@ def _run_stale(state: QueueState, at: int, word: Receive) -> None:
 
 
 def _record_run(state: QueueState, at: int, word: Receive) -> None:
+    # To the broker a task that failed is done, where it is acknowledged all the same.
     outcome = "ok" if word.outcome == "failed" and state.rules.failure_settles else word.outcome
+    # Else it was lost or came back in the meantime, and this was the run of an old holder.
     if state.messages[at].phase == "out":
         state.change(at, ran=outcome, run_at=state.word)
     else:
@@ -82,6 +86,7 @@ def _hand_over(state: QueueState, at: int, word: Receive, receive: int) -> None:
 def _free_place(state: QueueState, at: int) -> tuple[int, int]:
     """A copy whose sending is not shown stands behind what was handed out before it."""
     handed = [state.place(other) for other in state.same_unit(at) if state.messages[other].phase != "new"]
+    # Not behind those of unknown place, which are behind everything.
     low = max((place for place in handed if place[0] < 1 << 30), default=(-1, 0))
     return (low[0], low[1] + 1)
 
@@ -140,7 +145,7 @@ def _check_not_swallowed(state: QueueState, at: int) -> None:
     if earlier is None or window is None or not state.facts.lists_times or at in state.facts.puts:
         return
     before = state.messages[earlier]
-    if before.phase == "gone":
+    if before.phase == "gone":  # a redrive, which is exempt from deduplication
         return
     soonest = before.accepted + window
     if state.now < soonest and before.phase not in {"swallowed", "unsent"}:
@@ -175,6 +180,7 @@ def _check_redelivery(state: QueueState, at: int, word: Receive, receive: int) -
         locks.return_later(state, at)
     elif rules.order == "dispatch":
         if its.phase == "lost":
+            # Before the order is checked: the others of them may be due first.
             _return_all_of_holder(state, its)
         order.check_redelivery(state, at, word.consumer)
         check_room(state, at, word.consumer)
@@ -199,6 +205,7 @@ def _check_was_given_up(state: QueueState, at: int, consumer: str) -> None:
     its, rules = state.messages[at], state.rules
     if rules.rereads and its.holder is None and state.died is not None and state.died[0] == consumer:
         return
+    # A failed run gives it back by itself; and where no acknowledgement is listed, a timeout need not be either.
     if rules.settled == "may_return" or its.ran == "failed" or not state.facts.lists_acks:
         return
     refuse(
@@ -212,6 +219,7 @@ def _handed_out_unseen(state: QueueState, at: int, word: Receive) -> None:
     if state.rules.settles == "at_hand_over":
         refuse(f"{state.rules.settles_setting} settles a message when it is handed over: it never comes again")
     known = order.any_handed_out(state)
+    # Whoever died earlier cannot have had it.
     died = state.died is not None and state.died[1] > state.messages[at].put_at
     lost = died or not (state.facts.lists_kills and state.facts.lists_acks)
     one = 1 in {state.rules.receive, state.rules.prefetch, state.rules.outstanding}
@@ -221,6 +229,7 @@ def _handed_out_unseen(state: QueueState, at: int, word: Receive) -> None:
         order.hand_out_unseen(state, at, word.consumer)
     stale = frozenset({ANYBODY}) if state.rules.zombies and not state.killed else frozenset()
     state.change(at, phase="away", stale=stale)
+    # The likeliest holder: what it held counts against its bound until it died.
     if state.died is not None:
         state.change(at, holder=state.died[0], until=state.died[1])
 

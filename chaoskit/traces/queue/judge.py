@@ -39,6 +39,7 @@ def judge_queue(rules: QueueRules, trace: Trace) -> Permitted:
     wrong = None if trace.log is None else _check_log(rules, trace.log)
     if wrong is not None:
         return wrong
+    # First in the order of the numbers: most queues are sent so, and a second reading costs as much again.
     answer = _judge(rules, trace)
     swapped = None if answer else _sent_as_shown(rules, trace)
     if swapped is None or swapped.log is None or _check_log(rules, swapped.log) is not None:
@@ -83,7 +84,7 @@ class QueueMachine:
 
     def step(self, state: QueueState, word: Word) -> Iterator[QueueState | str]:
         for way in self.ways(word):
-            after = state.at_next_word()
+            after = state.at_next_word()  # a way that fails in its middle leaves nothing behind
             try:
                 way(after)
             except NotPossible as why:
@@ -104,6 +105,7 @@ class QueueMachine:
                 counts = [True, False] if what == "ack" and self.rules.late_ack == "maybe" else [True]
                 return [partial(settle, word=word, late_counts=each) for each in counts]
             case Put(label=label):
+                # Without times a send may fall into the deduplication window or not: both are followed.
                 outside = [True, False] if self.rules.window is not None and not self.facts.lists_times else [True]
                 return [partial(put, at=self.facts.ids[label], outside=each) for each in outside]
         return [partial(_other, word=word)]
@@ -131,6 +133,7 @@ def _deliver_all(state: QueueState, word: Receive | Batch) -> None:
         return
     _check_batch(state, word)
     for member in word.members:
+        # The number of the receive is that of its word and one more, since 0 is for what stands outside of brackets.
         deliver(state, member, state.word + 1)
     if state.rules.batch_returns != "each" and any(each.outcome != "ok" for each in word.members):
         _return_failed_batch(state, word)
@@ -159,6 +162,7 @@ def _return_failed_batch(state: QueueState, word: Batch) -> None:
             return_receive(state, at)
         else:
             return_to_queue(state, at)
+        # Nobody is left with it: the function that had the batch has ended.
         state.change(at, stale=its.stale)
 
 
@@ -175,6 +179,7 @@ def _check_log(rules: QueueRules, log: tuple[MessageLabel, ...]) -> Permitted | 
         overtaken = [other for other in log[at + 1 :] if not other.copy and _is_later(label, other)]
         if len(overtaking) >= most:
             return refused(str(label), at, (f"{how}: {label} was sent before {overtaking[0]}",))
+        # One at a time overtakes nothing, which the check before this one says in better words.
         if len(overtaken) >= most > 1:
             return refused(str(label), at, (f"{how}: {overtaken[0]} was sent before {label}",))
     return None

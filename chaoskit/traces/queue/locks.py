@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaoskit.traces.queue.order import may_leave, may_vanish, return_to_queue
-from chaoskit.traces.queue.state import QueueState, refuse
+from chaoskit.traces.queue.state import BACK_BEFORE_LATER, QueueState, refuse
 from chaoskit.traces.tokens import Receive
 
 
@@ -31,7 +31,7 @@ def _check_was_lost(state: QueueState, earlier: int, at: int) -> None:
 
 def _check_not_due(state: QueueState, earlier: int, at: int) -> None:
     if not state.messages[earlier].sure:
-        state.settle(earlier, "it would have come back before a later one if it had been unsettled")
+        state.settle(earlier, BACK_BEFORE_LATER)
     elif may_leave(state, earlier):
         state.leave(earlier)
     else:
@@ -46,6 +46,7 @@ def _check_not_in_flight(state: QueueState, earlier: int, at: int, consumer: str
     together = its.holder == consumer and its.receive == receive and _fit_one_receive(state, earlier, at)
     if state.rules.receive is not None and state.messages[at].put_at > its.since:
         together = False  # it was sent after that receive
+    # It may have been acknowledged: that the unit goes on is the proof, unless both are of one receive.
     if not state.facts.unacked(its):
         if not together:
             state.settle(earlier)
@@ -89,6 +90,7 @@ def _fit_one_receive(state: QueueState, earlier: int, at: int) -> bool:
 
 def return_receive(state: QueueState, at: int) -> None:
     """The receive that holds `at` ran out: it comes back from its first message that is not settled."""
+    # A consumer that goes on may have done what follows the failure before it came back.
     failed = state.messages[at].ran == "failed" and state.rules.skips_failed
     for earlier in state.before(at):
         its = state.messages[earlier]

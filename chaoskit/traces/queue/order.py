@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chaoskit.traces.queue.capacity import add_span_unseen, check_room, may_be_elsewhere
-from chaoskit.traces.queue.state import HANDED, MessageState, QueueState, refuse
+from chaoskit.traces.queue.state import BACK_BEFORE_LATER, HANDED, MessageState, QueueState, refuse
 
 SERVED_FIRST = frozenset({"place", "front", "head"})
 
@@ -82,12 +82,13 @@ def _check_ahead(state: QueueState, other: int, at: int, consumer: str) -> None:
     its = state.messages[other]
     if its.phase != "back" or _return_order(state, other) >= _return_order(state, at):
         return
+    # It may be acknowledged, or with somebody else in its old place: nothing follows for it.
     if not its.sure and state.rules.returns == "place" and may_be_elsewhere(state, other, consumer):
         return
     if may_be_elsewhere(state, other, consumer):
         state.change(other, not_by=its.not_by | {consumer})
     elif not its.sure:
-        state.settle(other, "it would have come back before a later one if it had been unsettled")
+        state.settle(other, BACK_BEFORE_LATER)
     else:
         how = "to their old place" if state.rules.returns == "place" else "to the front, in the order of their returns"
         refuse(f"messages come back {how}: {state.name(other)} is before {state.name(at)}")
@@ -98,6 +99,7 @@ def _return_order(state: QueueState, at: int) -> tuple[int, int]:
     its = state.messages[at]
     if state.rules.returns == "place":
         return state.place(at)
+    # What comes back only now, by this delivery, is the last of the returns.
     return (int(its.behind), its.turn) if its.phase == "back" else (0, state.turn + 1)
 
 

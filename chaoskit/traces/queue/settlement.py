@@ -11,7 +11,7 @@ from chaoskit.traces.tokens import Evict, Kill, Move, Settle
 
 def settle(state: QueueState, word: Settle, *, late_counts: bool) -> None:
     """One settle verb; `late_counts` chooses what a late acknowledgement did where both can be."""
-    if state.rules.delivers is not None:
+    if state.rules.delivers is not None:  # for the two bounds a settlement binds nothing
         return
     at = state.facts.ids[word.label]
     if state.messages[at].phase == "unsent":
@@ -33,7 +33,7 @@ def _ack(state: QueueState, at: int, consumer: str, late_counts: bool) -> None:
     its = state.messages[at]
     if its.phase in {"new", "swallowed"}:
         refuse(f"{state.name(at)} was never handed out, so nobody can acknowledge it")
-    if its.phase in {"done", "gone"}:
+    if its.phase in {"done", "gone"}:  # a second acknowledgement changes nothing, and brokers accept it
         return
     _check_was_handed(state, at, consumer)
     if its.phase == "out" and its.holder == consumer:
@@ -124,8 +124,10 @@ def put(state: QueueState, at: int, *, outside: bool) -> None:
     if state.messages[at].phase != "unsent":
         refuse(f"{state.name(at)} was put already: another send of the payload is `{state.name(at)}'`")
     earlier = state.facts.earlier_copy(at)
+    # The window counts from what was accepted: a send that was swallowed does not prolong it.
     while earlier is not None and state.messages[earlier].phase in {"unsent", "swallowed"}:
         earlier = state.facts.earlier_copy(earlier)
+    # Dead letters that are put back are exempt from deduplication, and the trace does not say which put is one.
     redrive = any(state.messages[other].phase == "gone" for other in state.facts.earlier_copies(at))
     if rules.window is not None and earlier is not None and not redrive:
         age = state.now - state.messages[earlier].accepted

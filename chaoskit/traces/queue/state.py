@@ -37,6 +37,9 @@ ANYBODY = "?"
 """In `stale`: some consumer that the trace did not show at the hand-over."""
 
 HANDED: frozenset[Phase] = frozenset({"away", "out", "lost", "back", "done", "gone"})
+BACK_BEFORE_LATER = "it would have come back before a later one if it had been unsettled"
+"""Why a message is taken to be settled, where those of a queue come back in order."""
+
 FILLED = 50
 """Messages filled in between two labels; one is enough to find the gap."""
 
@@ -176,6 +179,7 @@ class QueueState:
 
     def _known(self) -> tuple[object, ...]:
         active = frozenset(self.active.items())
+        # Without the number of the word: all states of a set have read the same.
         return (tuple(self.messages), self.now, self.turn, self.spans, self.buffered, active, self.killed, self.died)
 
     def __eq__(self, other: object) -> bool:
@@ -232,6 +236,7 @@ def study(rules: QueueRules, trace: Trace) -> TraceFacts:
         labels=labels,
         ids=ids,
         units=tuple(f"{label.unit or ''}/{_row(label.name)}" for label in labels),
+        # A is the consumer in force where a trace names none.
         names=frozenset(consumers | {"A"}),
         puts=frozenset(ids[word.label] for word in trace.words if isinstance(word, Put)),
         deliveries=len(delivered),
@@ -251,6 +256,7 @@ def start(facts: TraceFacts, trace: Trace) -> QueueState:
     rank = {label: at for at, label in enumerate(ranked)}
     messages = []
     for at, label in enumerate(facts.labels):
+        # Where puts are listed, a copy without one was never sent; first copies may have been there before.
         if at in facts.puts or (facts.lists_puts and label.copy):
             messages.append(MessageState(phase="unsent"))
         elif log is not None:
@@ -259,6 +265,7 @@ def start(facts: TraceFacts, trace: Trace) -> QueueState:
                 MessageState(place=place) if place else MessageState(phase="unsent", why="it is not in the log")
             )
         else:
+            # When a copy was sent is not known: it has a place as soon as it is seen.
             messages.append(MessageState(place=None if label.copy else (rank[label], 0)))
     return QueueState(facts, messages)
 
@@ -294,7 +301,8 @@ def _between(labels: Iterable[MessageLabel]) -> Iterator[MessageLabel]:
     for (unit, letters), numbers in rows.items():
         ordered = sorted(numbers)
         for low, high in pairwise(ordered):
-            width = len(numbers[low])
+            width = len(numbers[low])  # e01 and e03 have e02 between them, not e2
+            # Numbers that nobody shows exist all the same: a gap in what was handed out is a gap.
             missing = (n for n in range(low + 1, min(high, low + FILLED + 1)) if n not in elsewhere)
             yield from (MessageLabel(f"{letters}{n:0{width}}", 0, unit) for n in missing)
 

@@ -1,0 +1,1 @@
+"""How much order a handler needs."""

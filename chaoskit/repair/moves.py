@@ -1,0 +1,96 @@
+"""The moves that the field knows, as a few lines each between `deliver` and the handler.
+
+What a move remembers is durable: it outlives the processes of a run, as it would in a database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+
+import attrs
+
+from chaoskit.execution.script import Move
+from chaoskit.search.oracle import ModelOf
+from chaoskit.search.rekeyed import one_key
+from chaoskit.values.event import EventId, Message
+from chaoskit.values.repair import MoveName
+
+
+def ids() -> Move:
+    """Remember the id of each message that was handled, and skip one that is known."""
+    handled: set[EventId] = set()
+
+    def move(message: Message) -> Iterator[Message]:
+        if message.id not in handled:
+            yield message
+            handled.add(message.id)
+
+    return move
+
+
+def version() -> Move:
+    """Remember the highest `seq` of each key, and drop a message that is not above it."""
+    highest: dict[Hashable, int] = {}
+
+    def move(message: Message) -> Iterator[Message]:
+        if message.seq > highest.get(message.key, 0):
+            yield message
+            highest[message.key] = message.seq
+
+    return move
+
+
+def resequence() -> Move:
+    """Hold a message back until all before it under its key have been handled."""
+    handled: dict[Hashable, int] = {}
+    held: dict[tuple[Hashable, int], Message] = {}
+
+    def move(message: Message) -> Iterator[Message]:
+        key = message.key
+        if message.seq > handled.get(key, 0):
+            held.setdefault((key, message.seq), message)
+        while (due := held.get((key, handled.get(key, 0) + 1))) is not None:
+            yield due
+            handled[key] = due.seq
+            del held[key, due.seq]
+
+    return move
+
+
+@attrs.frozen
+class Kind:
+    """A move and what it takes. `make` is for the consumer's side, `model_of` for the
+    producer's."""
+
+    name: MoveName
+    needs: str
+    make: Callable[[], Move] | None = None
+    model_of: ModelOf | None = None
+
+
+MOVES = (
+    Kind(
+        "ids",
+        "an id from the producer, the same on every copy of a message, and a store for ids that is written in one "
+        "transaction with the effect",
+        ids,
+    ),
+    Kind(
+        "version",
+        "a number that the producer counts up for each key, stored beside what it writes; a message that is dropped is "
+        "superseded, so each must say all that there is to say of its key",
+        version,
+    ),
+    Kind(
+        "resequence",
+        "a number without gaps that the producer counts up for each key, and a durable store for what is held back. A "
+        "message that never comes holds back all behind it: watch how long something waits",
+        resequence,
+    ),
+    Kind(
+        "one key",
+        "all messages under one key, in one partition or group with one consumer at a time: nothing runs in parallel",
+        model_of=one_key,
+    ),
+)
+"""Cheapest first."""

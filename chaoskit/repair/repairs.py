@@ -1,0 +1,155 @@
+"""Which move repairs a failure: each is put around the handler, and the search that found it runs again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any
+
+import attrs
+
+from chaoskit.execution.limit import Hung
+from chaoskit.execution.script import Move
+from chaoskit.repair.commuting import clashes_of
+from chaoskit.repair.moves import MOVES, Kind
+from chaoskit.repair.recipes import Storage, recipe
+from chaoskit.search.evidence import Evidence
+from chaoskit.search.investigate import investigate
+from chaoskit.search.oracle import CheckerFailed, Subject
+from chaoskit.search.question import Question, SearchSettings
+from chaoskit.search.states import HANGS
+from chaoskit.values.errors import ChaosError
+from chaoskit.values.event import EventId, Message
+from chaoskit.values.faults import FaultKind
+from chaoskit.values.repair import Advice, Repair
+from chaoskit.values.scenario import Scenario
+from chaoskit.values.verdict import Verdict
+
+MOST = 1000
+"""Schedules for each move: those of a search where nobody says how many."""
+
+
+def advice_on(question: Question, verdict: Verdict, storage: Storage) -> Advice:
+    """All that can be tried for a failure. Nothing for a verdict that is not violated, and for what fails in order
+    already: no delivery is to blame."""
+    if verdict.status != "violated" or verdict.scenario is None or not verdict.scenario.faults:
+        return Advice()
+    try:
+        clashes = clashes_of(question.subject, verdict.scenario.stream)
+    except HANGS:
+        clashes = ()
+    return Advice(repairs_of(question, verdict, storage), clashes)
+
+
+def repairs_of(question: Question, verdict: Verdict, storage: Storage) -> tuple[Repair, ...]:
+    """Each move, cheapest first, with what a search with it found."""
+    assert verdict.scenario is not None
+    given = question.settings
+    settings = SearchSettings(
+        schedules=min(given.schedules, MOST), seed=given.seed, streams=given.streams, across_keys=given.across_keys,
+        examples=given.examples, fixtures=given.fixtures,
+    )  # fmt: skip
+    asked = attrs.evolve(
+        question, subject=attrs.evolve(question.subject, epoch=verdict.scenario.epoch), settings=settings
+    )
+    return tuple(_tried(asked, verdict, kind, storage) for kind in MOVES if _applies(kind, verdict))
+
+
+def _applies(kind: Kind, verdict: Verdict) -> bool:
+    """One key for all changes nothing where there is one."""
+    assert verdict.scenario is not None
+    return kind.model_of is None or len({_hashable(event.key) for event in verdict.scenario.events}) > 1
+
+
+def _hashable(key: Any) -> Hashable:
+    return key if isinstance(key, Hashable) else repr(key)
+
+
+def _tried(question: Question, verdict: Verdict, kind: Kind, storage: Storage) -> Repair:
+    copies = Copies()
+    subject = attrs.evolve(
+        question.subject, move=None if kind.make is None else copies.watched(kind.make), model_of=kind.model_of
+    )
+    kinds = tuple(each.__name__ for each in question.kinds)
+    repair = Repair(kind.name, "unknown", kinds=kinds, needs=kind.needs, code=recipe(kind.name, storage))
+    assert verdict.scenario is not None
+    try:
+        if _still_fails(subject, verdict):
+            breaks = dict.fromkeys(type(fault).__name__ for fault in verdict.scenario.faults)
+            return attrs.evolve(repair, status="violated", breaks=tuple(breaks), scenario=verdict.scenario)
+        repair = attrs.evolve(repair, repairs_this=True)
+        return _searched(attrs.evolve(question, subject=subject), repair, copies)
+    except (ChaosError, CheckerFailed, Hung) as error:
+        return attrs.evolve(repair, reasons=(f"with this move {error}",))
+
+
+def _still_fails(subject: Subject, verdict: Verdict) -> bool:
+    assert verdict.scenario is not None
+    case = subject.on(verdict.scenario.stream)
+    return bool(case.fails_in_order() or case.violations(case.run(verdict.scenario.faults)))
+
+
+def _searched(question: Question, repair: Repair, copies: Copies) -> Repair:
+    """The search with the move in place, again and again without the kinds that break it, until nothing does."""
+    breaks: dict[FaultKind, None] = {}
+    least, kinds, together = None, question.kinds, list[frozenset[FaultKind]]()
+    schedules = 0
+    while kinds:
+        settings = attrs.evolve(question.settings, known=tuple(together), evidence=Evidence())
+        found = investigate(attrs.evolve(question, kinds=kinds, settings=settings))
+        schedules += found.tally.schedules
+        if found.status != "violated" or found.scenario is None:
+            status = "violated" if breaks else found.status
+            if status == "unknown" and question.subject.model_of is not None and not found.tally.effective:
+                status = "held"  # under these keys none of the faults can change what a key sees: that is the repair
+            reasons = found.reasons if status == "unknown" else ()
+            return _with(repair, status, breaks, least, schedules, copies, reasons)
+        least = least or found.scenario
+        broke = frozenset(type(fault) for fault in found.scenario.faults)
+        breaks |= dict.fromkeys(kind for kind in question.kinds if kind in broke)
+        if not broke or broke in together:
+            break
+        together.append(broke)
+        if len(broke) == 1:
+            kinds = tuple(kind for kind in kinds if kind not in broke)
+    return _with(repair, "violated", breaks, least, schedules, copies, ())
+
+
+def _with(
+    repair: Repair,
+    status: Any,
+    breaks: Iterable[FaultKind],
+    least: Scenario | None,
+    schedules: int,
+    copies: Copies,
+    reasons: tuple[str, ...],
+) -> Repair:
+    return attrs.evolve(
+        repair, status=status, breaks=tuple(kind.__name__ for kind in breaks), scenario=least, schedules=schedules,
+        distance=copies.farthest, reasons=reasons,
+    )  # fmt: skip
+
+
+@attrs.define
+class Copies:
+    """How far apart the copies of a message came, in deliveries, over all runs."""
+
+    farthest: int = 0
+
+    def watched(self, make: Callable[[], Move]) -> Callable[[], Move]:
+        """The same move, watched: anew for each run."""
+
+        def made() -> Move:
+            move, last = make(), dict[EventId, int]()
+            number = 0
+
+            def watched(message: Message) -> Iterator[Message]:
+                nonlocal number
+                number += 1
+                if (before := last.get(message.id)) is not None:
+                    self.farthest = max(self.farthest, number - before)
+                last[message.id] = number
+                return move(message)
+
+            return watched
+
+        return made

@@ -1,0 +1,62 @@
+"""A stream whose broker is given other keys than its events have: the handler sees those that it knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import attrs
+
+from chaoskit.values.epoch import EPOCH
+from chaoskit.values.event import Event, Message, Stream
+from chaoskit.values.faults import Fault, FaultKind
+from chaoskit.values.scenario import Broker, Model, Steps
+from chaoskit.values.schedule import Raw, Schedule
+
+
+def rekeyed(broker: Broker, stream: Stream, keys: Sequence[Any]) -> Model:
+    """The stream in this broker, which is given these keys in place of those of the events."""
+    other = [Event(key, event.value, event.id) for key, event in zip(keys, stream, strict=True)]
+    return Rekeyed(broker.model(Stream.of(other)), stream)
+
+
+def one_key(broker: Broker, stream: Stream) -> Model:
+    """All under one key: the broker keeps everything in one order."""
+    return rekeyed(broker, stream, ["all"] * len(stream))
+
+
+@attrs.frozen(eq=False)
+class Rekeyed:
+    """The model of the other keys. Its stream, and what a handler receives, are those of the producer."""
+
+    _model: Model
+    stream: Stream
+
+    @property
+    def skips_refused(self) -> bool:
+        return self._model.skips_refused
+
+    def play(self, faults: Iterable[Fault]) -> Steps:
+        return self._model.play(faults)
+
+    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
+        return self._model.schedule(faults, steps, raised)
+
+    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
+        return self._model.trace(faults, steps, raised)
+
+    def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
+        return self._model.arguments(kind, position)
+
+    def lanes(self) -> list[list[int]]:
+        return self._model.lanes()
+
+    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
+        letter, events = self._model.mail(copiers, epoch), self.stream.events
+
+        def message(step: Raw) -> Message:
+            made, meant = letter(step), events[step[2]]
+            made.key, made.seq = meant.key, meant.seq
+            return made
+
+        return message

@@ -1,0 +1,98 @@
+"""Whether anything that goes wrong could show: does the state notice an event, does a fault change what is seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaoskit.execution.limit import Hung
+from chaoskit.execution.script import PASS_THROUGH
+from chaoskit.search.evidence import Evidence
+from chaoskit.search.oracle import Case, key_sequences
+from chaoskit.search.plans import Plan
+from chaoskit.search.shape import has_two_values, with_siblings
+from chaoskit.values.errors import ChaosError
+from chaoskit.values.faults import Fail, FaultKind, Lose, Overtake
+from chaoskit.values.outcome import Outcome
+from chaoskit.values.schedule import LOSE, Raw
+from chaoskit.values.state import same
+
+MOST_LEFT_OUT = 24
+"""Events of a stream that are left out one by one: each costs a run."""
+
+
+def note_stream(shown: Evidence, case: Case) -> None:
+    """What the stream itself has, and whether the state moves over it."""
+    reference = case.reference()
+    if not shown.two_values:
+        shown.siblings = shown.siblings or bool(with_siblings(case.model.stream))
+        shown.two_values = has_two_values(case.model.stream)
+    states = reference.states
+    if not shown.state_moved:
+        shown.state_moved = any(not same(states[0], state) for state in states)
+    if case.subject.needs_state and not shown.sibling_matters:
+        leave_out(shown, case)
+
+
+def leave_out(shown: Evidence, case: Case) -> None:
+    """Ask what leaving out one event does, until one of those that share their key was seen to matter."""
+    stream, whole = case.model.stream, case.reference()
+    shared, asked = with_siblings(stream), False
+    for position in _spread(len(stream)):
+        # That an event without siblings matters is known once it was seen, and each costs a run.
+        if position not in shared and shown.event_matters:
+            continue
+        matters = _matters(case, position, whole)
+        shown.event_matters = shown.event_matters or matters is not False
+        # Where the test needs the event nothing was answered.
+        if position in shared and matters is not None:
+            asked = True
+            shown.sibling_matters = matters
+        if shown.sibling_matters:
+            break
+    shown.siblings_asked += asked
+
+
+def _matters(case: Case, position: int, whole: Outcome) -> bool | None:
+    """Whether what is compared is another one without this event. None where the test needs the event: that it
+    fails shows nothing of its state."""
+    try:
+        less = case.subject.on(case.model.stream.without(position)).in_order(strict=False).outcome
+    except (ChaosError, *PASS_THROUGH):
+        raise
+    except (Exception, Hung):  # noqa: BLE001 - the body needs that event
+        return None
+    poison = {each.event for each in whole.refused}  # refused in any company
+    if less.failure is not None or any(each.event not in poison for each in less.refused):
+        return None
+    return bool(case.subject.judge(whole, less))
+
+
+def _spread(size: int) -> list[int]:
+    """Positions from the last to the first, spread out where there are many."""
+    return list(range(size - 1, -1, -max(1, -(-size // MOST_LEFT_OUT))))
+
+
+def note_effect(shown: Evidence, kinds: Sequence[FaultKind], case: Case, plan: Plan, steps: Sequence[Raw]) -> None:
+    """A kind has shown something once it alone changed what some key's events were seen as.
+
+    A stall of a lane never does: it changes the order between lanes. Nor does a failed attempt where the broker
+    keeps the order: that nothing overtook is what it shows.
+    """
+    if shown.effective.issuperset(kinds):
+        return
+    tried = {type(fault) for fault in plan}
+    if Lose in tried and any(step[0] == LOSE for step in steps):  # which may take another fault, such as growth
+        shown.differed = shown.changed = True
+        shown.effective.add(Lose)
+    kind = tried.pop() if len(tried) == 1 else None
+    if kind in shown.effective or (kind is None and shown.changed):
+        return
+    calm = case.steps(())
+    if steps == calm:
+        return
+    shown.differed = True
+    keys = [event.key for event in case.model.stream.events]
+    # By key, since what happens between keys is no effect of most kinds: it would count any stall.
+    if kind in (Overtake, Fail) or key_sequences(steps, keys) != key_sequences(calm, keys):
+        shown.changed = True
+        shown.effective |= {kind} if kind is not None else set()
