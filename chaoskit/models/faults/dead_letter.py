@@ -24,7 +24,7 @@ def on_log(group: GroupState, turn: Turn, fault: DeadLetter) -> Caused:
     group.park(ParkedRecord(turn[3], fault, deliveries + fault.after + 1))
     group.parks = [*group.parks, (deliveries, turn)]
     group.is_gone([turn])
-    return [(step_as(PARK, turn), fault), *group.processed(turn[3])]
+    return [(step_as(PARK, turn), fault)]
 
 
 def comes_back(group: GroupState, parked: ParkedRecord) -> tuple[Raw, Fault | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice, takewhile
 
+from chaoskit.models.events import Delayed, HandedBack
 from chaoskit.models.faults import redeliver
 from chaoskit.models.faults.redeliver import RAISED_BEHIND
 from chaoskit.models.log.state import GroupState
@@ -86,7 +87,7 @@ def _shown_again(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
         return NOTHING
     turns = _failed_batch(state, turn) if policy.brings == "batch" else [turn]
     if fail is not None:
-        state.late |= {record_of(each): fail for each in turns}
+        state.tell(Delayed, turns, fail)
     after = _others_first(state, turns, fail)
     if after and policy.to_the_back and policy.one_at_a_time:
         return _requeue(state, turn, after)
@@ -120,7 +121,7 @@ def _requeue(state: LeasedQueue, turn: Turn, after: int) -> Caused:
     if len(behind) == len(first):
         behind += takewhile(lambda other: other[0] <= waits, ready)
     state.requeued = waits + REQUEUED
-    state.note("requeued", [turn], behind[-1] if behind else None)
+    state.tell(HandedBack, [turn], record_of(behind[-1]) if behind else None)
     state.back_to_queue([(state.requeued, *next_attempt(turn)[1:])])
     return NOTHING
 
@@ -165,7 +166,7 @@ def on_log(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
     """The attempt failed: before the handler was called, or because it raised."""
     reading, step = group.reading, turn[3] if fail is None else step_as(FAIL, turn)
     if reading.drops_failed:
-        return [(step_as(SKIP, turn), fail), *group.processed(step)]
+        return [(step_as(SKIP, turn), fail)]
     refusals = group.refusals = group.refusals or Refusals()
     retried = reading.on_error == "retry_topic"
     which = (-1, step[2]) if retried else (step[3], step[4])  # a retry topic's copies count together
@@ -175,14 +176,14 @@ def on_log(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
         refusals.give_up(which, step[3], step)
         return _read_again(group, turn, fail, for_good=True)
     refusals.give_up(which, None, step)
-    return [(step_as(PARK, turn), fail), *group.processed(step)]
+    return [(step_as(PARK, turn), fail)]
 
 
 def _to_retry_topic(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
     """It is published to the retry topic, its offset committed; it comes again after one other delivery at least."""
     after = 0 if fail is None else fail.after
     group.park(ParkedRecord(turn[3], fail, len(group.history) + after + 1))
-    return [(step_as(PARK, turn), fail), *group.processed(turn[3])]
+    return [(step_as(PARK, turn), fail)]
 
 
 def _read_again(group: GroupState, turn: Turn, fail: Fail | None, *, for_good: bool = False) -> Caused:
@@ -197,8 +198,8 @@ def _read_again(group: GroupState, turn: Turn, fail: Fail | None, *, for_good: b
     elif not stops and any(other[1] != lane for other in reversed(group.todo)):
         if fail is None or fail.after:
             group.hold(lane, offset, (), 1 if fail is None else fail.after)
-        if fail is not None:
-            group.late[lane, offset] = fail
+        if fail is not None and group.told is not None:
+            group.told.append(Delayed(turn[3], fail))
     group.todo.append(turn)
     return [(group.restart(consumer_of(turn)), fail)] if stops else []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chaoskit.models.events import LeftOpen
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import PendingRestart
 from chaoskit.models.queue.policy import UNBOUNDED
@@ -29,7 +30,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Redeliver | Fail | None) -> 
             room = min(room, sum(attempt_of(other) > 1 and state.lane(other) == lane for other in state.todo))
     pending = PendingRedelivery(fault, turn, lane, len(state.history) - 1, members, room)
     state.consumers.moved = True
-    state.note("open", [turn])
+    state.tell(LeftOpen, [turn])
     after = RAISED_BEHIND if fault is None else fault.after
     if after == 0:
         return end_lease(state, pending)

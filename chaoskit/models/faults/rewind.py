@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from chaoskit.models.events import Delayed
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
-from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of, record_of
+from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of
 from chaoskit.values.faults import Rewind
 
 
@@ -18,7 +19,7 @@ def on_log(group: GroupState, turn: Turn, fault: Rewind) -> Caused:
 
 def on_queue(state: LeasedQueue, turn: Turn, fault: Rewind) -> Caused:
     """Void while something of the queue is not settled."""
-    state.late |= {record_of(each): fault for each in state.set_back(turn, fault.back)}
+    state.tell(Delayed, state.set_back(turn, fault.back), fault)
     return NOTHING
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from chaoskit.models.events import Delayed, TakenForDead
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import ZombieOwner
 from chaoskit.models.queue.returns import takes_along
@@ -32,12 +33,12 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
     state.batches.open.pop(state.batch_lane(turn), None)
     for each in held:
         state.hand_over(each)
-    state.note("undead", held)
+    state.tell(TakenForDead, held)
     along = takes_along(state, old) if policy.brings == "consumer" or policy.consumers == 1 else []
     state.come_back(sorted([*along, *held]))
     if policy.consumers == 1:
         state.drop_kept(old)
-    state.late |= {record_of(each): fault for each in held}
+    state.tell(Delayed, held, fault)
     state.latest = max([state.latest, *(each[0] for each in held)])
     consumers.held_by.update((record_of(each), -1) for each in held)
     state.waiting.add(ZombieRun(old, held, fault), fault.after + 1)
@@ -74,6 +75,8 @@ def on_log(group: GroupState, turn: Turn, fault: Zombie) -> Caused:
     group.todo.append(turn)
     group.restart(old)
     new = group.new_owner(lane)
+    if group.told is not None:
+        group.told.append(TakenForDead(turn[3]))
     owner = ZombieOwner(fault, held)
     group.zombies.append(owner)
     group.is_gone(held)

@@ -5,25 +5,24 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
+from chaoskit.models.events import StepMade
 from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, dead_letter, fail, zombie
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.refusals import Refusals
-from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn
+from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, step_as
 from chaoskit.values.faults import Duplicate, Fail, Fault
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import FAIL, Raw
+from chaoskit.values.schedule import FAIL, PARK, SKIP, Raw
 
 
 class GroupRun(GroupState):
-    """The run of the group, record by record. `cause` is the fault behind the step that was just made."""
-
-    cause: Fault | None = None
+    """The run of the group, record by record."""
 
     def run(self) -> Steps:
         """The steps. Send True for a delivery that was refused."""
         todo, history, held, touched = self.todo, self.history, self.held, self.touched
-        alarms, aside, replaced = self.alarms, self.aside, self.replaced
+        alarms, aside, replaced, told = self.alarms, self.aside, self.replaced, self.told
         while True:
             if not todo:
                 caused = self._nothing_to_read()
@@ -44,42 +43,56 @@ class GroupRun(GroupState):
             else:
                 refused = yield step
                 history.append(turn)
+                if told is not None:
+                    told.append(StepMade(step, None, bool(refused)))
+                    if not refused:
+                        self.tell_commit(told, step)
                 if refused:
                     yield from self._make(fail.on_log(self, turn, None))
-            if len(history) >= alarms.due:
-                yield from self._make(self._ring())
+            if len(history) >= alarms.due and (caused := self._ring()):
+                yield from self._make(caused)
 
     def _make(self, caused: Caused) -> Steps:
-        """Where the handler raises at one of these steps, it is that of a zombie."""
-        for step, self.cause in caused:
-            if (yield step):
+        """Where the handler raises at one of these steps, it is that of a zombie. What is set aside or skipped is
+        done."""
+        told = self.told
+        for step, fault in caused:
+            refused = yield step
+            if told is not None:
+                told.append(StepMade(step, fault, bool(refused)))
+            if refused:
                 zombie.stops(self, step[1])
+            elif (step[0] == PARK or step[0] == SKIP) and (follows := self.processed(step)):
+                yield from self._make(follows)
 
     def _more_than_a_delivery(self, turn: Turn) -> Steps:
         """The turn of a record at which something goes wrong, or after which a hold begins or a commit may be due."""
-        step, faults = turn[3], self.anchored.get(turn[3][2])
+        step, faults, told = turn[3], self.anchored.get(turn[3][2]), self.told
         first: Any = faults[0] if faults else None
         if faults and type(first) in LOG_BEFORE:
             yield from self._make(LOG_BEFORE[type(first)](self, turn, faults.pop(0)))
             return
         if faults and type(first) is Fail:
-            self.cause = faults.pop(0)
-            yield (FAIL, *step[1:])
+            yield from self._make([(step_as(FAIL, turn), faults.pop(0))])
             self.history.append(turn)
             yield from self._make(fail.on_log(self, turn, first))
             return
-        refused = yield step
-        self.history.append(turn)
-        while faults and not refused and type(faults[0]) is Duplicate:
-            self.cause = faults.pop(0)
+        copy: Fault | None = None
+        while True:
             refused = yield step
+            if told is not None:
+                told.append(StepMade(step, copy, bool(refused)))
             self.history.append(turn)
+            if refused or not faults or type(faults[0]) is not Duplicate:
+                break
+            copy = faults.pop(0)
         if refused:
             yield from self._make(fail.on_log(self, turn, None))
             return
         after = LOG_AFTER.get(type(faults[0])) if faults else None
         caused = after(self, turn, faults.pop(0)) if faults and after is not None else self.processed(step)
-        yield from self._make(caused)
+        if caused:
+            yield from self._make(caused)
 
     def _ring(self) -> Caused:
         """Held partitions go on, one consumer restarts, a zombie runs on, dead letters come back, in this order."""

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
+from chaoskit.models.events import Committed, Delayed, Happened, SetBack
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.log.waiting import Alarms, HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.producer import Hold, Home, Logs
@@ -15,7 +16,6 @@ from chaoskit.models.turns import (
     NOTHING,
     Caused,
     Latest,
-    Record,
     Turn,
     consumer_of,
     handed_to,
@@ -36,9 +36,9 @@ class GroupState:
 
     `todo` is what is still to be read, next at the end: the unread heads in the order of their append times are
     just the unread records in that order. A held partition's records are put `aside` as they come up. `history` is
-    every delivery. `touched` are the positions at which more may happen than a delivery. `late` are the faults that
-    delay records; `pending` the redeliveries that wait; `committed` the k-th records, after which was committed;
-    `replaced` the old owner of each new one.
+    every delivery. `touched` are the positions at which more may happen than a delivery. `pending` are the
+    redeliveries that wait; `replaced` are owners that were taken for dead. `told` is what happens, where somebody
+    listens.
     """
 
     parks: Sequence[tuple[int, Turn]] = ()
@@ -48,7 +48,6 @@ class GroupState:
     latest = 0.0
     """The append time of the latest record that is gone, or that a zombie has fetched."""
     refusals: Refusals | None = None
-    jumped_to: Record | None = None
     """Where the last restart has set the position of a partition, until a trace has said so."""
 
     def __init__(
@@ -60,6 +59,7 @@ class GroupState:
         anchored: AtHead,
         holds: dict[int, list[Hold]],
     ) -> None:
+        self.told: list[Happened] | None = None
         self._events, self._home, self.reading, self.logs = events, home, reading, logs
         self.anchored, self._holds = anchored, holds
         self.todo = logs.in_order(reading.consumers)
@@ -69,12 +69,10 @@ class GroupState:
         self.pending: list[PendingRestart] = []
         self.parked: list[ParkedRecord] = []
         self.zombies: list[ZombieOwner] = []
-        self.replaced: dict[int, int] = {}
+        self.replaced: list[int] = []
         self.owners = list(range(reading.consumers))
         self.held: dict[int, HeldPartition] = {}
         self.aside: dict[int, list[Turn]] = {}
-        self.late: dict[Record, Fault] = {}
-        self.committed: list[Record] = []
         self._begun = [0] * reading.consumers
         self._read_last = Latest()
         if reading.commit_every is not None:
@@ -92,7 +90,7 @@ class GroupState:
         """The partitions of the owner of this one go to this new one, which reads from the commit."""
         old, new = self.owner(lane), len(self._begun)
         self._begun.append(len(self.history))
-        self.replaced[new] = old
+        self.replaced.append(old)
         self.owners[lane % self.reading.consumers] = new
         if self.reading.commit_every is not None:
             self._records.append(0)
@@ -111,19 +109,23 @@ class GroupState:
         """The record is done: the next of its lane becomes head, and a commit may be due."""
         if self._holds:
             self._is_seen(step)
-        every = self.reading.commit_every
-        if every is None:
-            return NOTHING
-        _, consumer, _, lane, offset, *_ = step
-        self._records[consumer] += 1
-        if self._records[consumer] < every:
-            return NOTHING
-        pending = [each for each in self.pending if each.consumer == consumer]
-        if pending:
-            return [self.fire(pending)]
-        self.commit(consumer)
-        self.committed.append((lane, offset))
+        every, consumer = self.reading.commit_every, step[1]
+        if every is not None:
+            self._records[consumer] += 1
+            if self._records[consumer] < every:
+                return NOTHING
+            pending = [each for each in self.pending if each.consumer == consumer]
+            if pending:
+                return [self.fire(pending)]
+            self.commit(consumer)
+        if self.told is not None:
+            self.tell_commit(self.told, step)
         return NOTHING
+
+    def tell_commit(self, told: list[Happened], step: Raw) -> None:
+        """What is done is committed, unless its consumer will read something again."""
+        if all(pending.consumer != step[1] for pending in self.pending):
+            told.append(Committed(step))
 
     def _is_seen(self, step: Raw) -> None:
         self.becomes_head(step[3], step[4] + 1)
@@ -201,7 +203,8 @@ class GroupState:
         put_back(self.todo, again)
         if self._holds:
             self.becomes_head(lane, first)
-        self.jumped_to = lane, first
+        if self.told is not None:
+            self.told.append(SetBack((RESTART, consumer, -1, lane, first)))
         return RESTART, consumer, -1, -1, -1
 
     def _start_of(self, index: int, begun: int) -> int:
@@ -251,8 +254,8 @@ class GroupState:
         del self.held[held.lane]
         waiting = self.aside.pop(held.lane, None)
         if waiting:
-            if held.fault is not None:
-                self.late[held.lane, waiting[0][2]] = held.fault
+            if held.fault is not None and self.told is not None:
+                self.told.append(Delayed(waiting[0][3], held.fault))
             put_back(self.todo, waiting)
 
     # What was set aside, and comes again behind everything.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
+from chaoskit.models.events import Delayed, HandedOver
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import (
@@ -105,7 +106,7 @@ def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
     if policy.brings == "consumer":
         state.drop_kept(consumer_of(ended.turn))
     if ended.fault is not None:
-        state.late |= {record_of(turn): ended.fault for turn in turns}
+        state.tell(Delayed, turns, ended.fault)
     caused: Caused = []
     if ended.dies and not _busy_elsewhere(state, ended):
         caused.append(((RESTART, consumer_of(ended.turn), -1, -1, -1), ended.fault))
@@ -215,6 +216,6 @@ def whole_batch(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
             same.append(other)
     state.take(same)
     rest = [handed_to(consumer_of(turn), other) for other in same]
-    state.note("held", rest, members[0])
+    state.tell(HandedOver, rest, record_of(members[0]))
     state.latest = max([state.latest, *(other[0] for other in rest)])
     return [*members, *rest]

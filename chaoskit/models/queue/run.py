@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
+from chaoskit.models.events import HandedBack, StepMade
 from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, duplicate, fail
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import UNBOUNDED
@@ -13,7 +14,7 @@ from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wai
 from chaoskit.models.queue.state import LeasedQueue, first_of
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
-from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Zombie
+from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Zombie
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import FAIL
 
@@ -22,13 +23,11 @@ _ENDS_LEASES = (DeadLetter, Zombie)
 
 
 class QueueRun(LeasedQueue):
-    """The run of the consumers, message by message. `cause` is the fault behind the step that was just made."""
-
-    cause: Fault | None = None
+    """The run of the consumers, message by message."""
 
     def run(self) -> Steps:
         """The steps. Send True for a delivery that was refused."""
-        policy, waiting, consumers = self.policy, self.waiting, self.consumers
+        policy, waiting, consumers, told = self.policy, self.waiting, self.consumers, self.told
         todo, history, anchored, held_lanes, held_by = (
             self.todo, self.history, self.anchored, self.held_lanes, consumers.held_by
         )  # fmt: skip
@@ -58,6 +57,8 @@ class QueueRun(LeasedQueue):
                 held_by.pop(turn[1:3], None)
             refused = yield turn[3]
             history.append(turn)
+            if told is not None:
+                told.append(StepMade(turn[3], None, bool(refused)))
             waiting.count += 1
             if in_batches:
                 self.batches.join(self.batch_lane(turn), turn, alone=False)
@@ -65,22 +66,28 @@ class QueueRun(LeasedQueue):
                 yield from self._make(self._delivered(turn, bool(refused), None))
 
     def _make(self, caused: Caused) -> Steps:
-        for step, self.cause in caused:
-            yield step
+        told = self.told
+        for step, fault in caused:
+            refused = yield step
+            if told is not None:
+                told.append(StepMade(step, fault, bool(refused)))
 
     def _goes_wrong(self, turn: Turn) -> Steps:
         """The turn of a message at which something goes wrong, before its delivery, or at it, or after it."""
         faults: list[Any] = self.anchored[turn[3][2]]
-        first = faults[0]
+        first, told = faults[0], self.told
         if (before := QUEUE_BEFORE.get(type(first))) is not None:
             yield from self._make(self._instead(turn, before))
             return
         self.consumers.held_by.pop(record_of(turn), None)
         failed: Fail | None = None
         if type(first) is Fail:
-            failed = self.cause = faults.pop(0)
+            failed = faults.pop(0)
             turn = (*turn[:3], step_as(FAIL, turn))
-        refused = bool((yield turn[3])) or failed is not None
+        refused = bool((yield turn[3]))
+        if told is not None:
+            told.append(StepMade(turn[3], failed, refused))
+        refused = refused or failed is not None
         self.history.append(turn)
         self.waiting.count += 1
         caused = NOTHING
@@ -92,10 +99,11 @@ class QueueRun(LeasedQueue):
             if self.policy.renewed:
                 caused = relay.publish_again(self, SecondRelay(turn, copy))
                 break
-            self.cause = copy
-            self.note("again", [turn])
+            self.tell(HandedBack, [turn])
             turn = next_attempt(turn)
             refused = bool((yield turn[3]))
+            if told is not None:
+                told.append(StepMade(turn[3], copy, refused))
             self.history.append(turn)
             copied = not refused and self._comes_at_once(turn)
         yield from self._make([*caused, *self._delivered(turn, refused, failed)])
