@@ -54,6 +54,7 @@ _HOMES = {
     "SqsStandard": "brokers",
     "Step": "values.schedule",
     "Stream": "values.event",
+    "Tolerance": "values.tolerance",
     "UsageError": "values.errors",
     "Verdict": "values.verdict",
     "Violation": "values.invariant",
@@ -65,6 +66,7 @@ _HOMES = {
     "repairs": "api",
     "replay": "api",
     "run": "api",
+    "tolerance": "api",
     "__version__": "version",
 }
 
@@ -97,6 +99,7 @@ if TYPE_CHECKING:
     from chaoskit.api import repairs as repairs
     from chaoskit.api import replay as replay
     from chaoskit.api import run as run
+    from chaoskit.api import tolerance as tolerance
     from chaoskit.brokers import Anything as Anything
     from chaoskit.brokers import Celery as Celery
     from chaoskit.brokers import Debezium as Debezium
@@ -145,6 +148,7 @@ if TYPE_CHECKING:
     from chaoskit.values.scenario import Scenario as Scenario
     from chaoskit.values.schedule import Schedule as Schedule
     from chaoskit.values.schedule import Step as Step
+    from chaoskit.values.tolerance import Tolerance as Tolerance
     from chaoskit.values.verdict import ChaosFailure as ChaosFailure
     from chaoskit.values.verdict import Verdict as Verdict
     from chaoskit.version import __version__ as __version__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from chaoskit.commands.brokers import brokers
+from chaoskit.commands.compare import compare
 from chaoskit.commands.fuzz import fuzz
 from chaoskit.commands.init import init
 from chaoskit.commands.replay import replay
@@ -22,5 +23,5 @@ def main() -> None:
     """
 
 
-for command in (init, fuzz, replay, show, brokers):
+for command in (init, fuzz, replay, show, brokers, compare):
     main.add_command(command)

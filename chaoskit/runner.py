@@ -23,6 +23,7 @@ from chaoskit.values.clock import today
 from chaoskit.values.epoch import seed_at
 from chaoskit.values.event import Stream
 from chaoskit.values.faults import Fault, FaultKind
+from chaoskit.values.scenario import Broker
 from chaoskit.values.verdict import Verdict
 
 
@@ -67,6 +68,14 @@ class Runner(Protocol):
     def bounds(self) -> bool:
         """What has to stay in order is asked, too."""
 
+    @property
+    def tolerates(self) -> Sequence[Broker] | None:
+        """Which kinds of fault it survives is asked, too: on these brokers, or on the test's own where there are none
+        here. None: it is not asked."""
+
+    def asks(self, what: str) -> None:
+        """What is searched next, of a long question."""
+
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """The seed, and whether somebody chose it. `decorated`: the argument of Hypothesis' @seed."""
 
@@ -97,6 +106,10 @@ class PlainRunner:
     limit: Limit | None = None
     observer: RunObserver | None = None
     advises = bounds = False
+    tolerates: Sequence[Broker] | None = None
+
+    def asks(self, what: str) -> None:
+        pass
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         return (fresh_seed(), False) if decorated is None else (as_seed(decorated), True)

@@ -57,6 +57,20 @@ def _add_search_options(group: pytest.OptionGroup) -> None:
         "fields, one for all) under which every order that it permits gives the in-order result",
     )
     group.addoption(
+        "--chaos-tolerance",
+        action="store_true",
+        help="for each chaos test, a table of what it tolerates: each kind of fault that its broker can make is "
+        "searched alone, and then together those that do not break it",
+    )
+    group.addoption(
+        "--chaos-broker",
+        metavar="BROKER",
+        action="append",
+        default=[],
+        help="with --chaos-tolerance: ask this broker in place of the test's own, such as 'RabbitMQ(prefetch=1)'; may "
+        "be given more than once, for several side by side",
+    )
+    group.addoption(
         "--chaos-seed",
         metavar="SEED",
         help="seed of every chaos test, mixed with its node id; the same seed, the same result",
@@ -108,6 +122,8 @@ def pytest_configure(config: pytest.Config) -> None:
                 seconds(given)
             except UsageError as error:
                 raise pytest.UsageError(f"--chaos-{option}: {error}") from None
+    if config.getoption("chaos_broker"):
+        _check_brokers(config)
     if config.getoption("chaos_corpus") is not None:
         from chaoskit.repro.corpus import database_of
         from chaoskit.values.errors import UsageError
@@ -126,6 +142,19 @@ def pytest_configure(config: pytest.Config) -> None:
         from chaoskit.pytest.replay_option import prepare_replay
 
         prepare_replay(config)
+
+
+def _check_brokers(config: pytest.Config) -> None:
+    from chaoskit.brokers.written import broker_of
+    from chaoskit.values.errors import UsageError
+
+    if not config.getoption("chaos_tolerance"):
+        raise pytest.UsageError("--chaos-broker says for which broker --chaos-tolerance asks; give both")
+    for given in config.getoption("chaos_broker"):
+        try:
+            broker_of(given)
+        except UsageError as error:
+            raise pytest.UsageError(f"--chaos-broker: {error}") from None
 
 
 def _width(config: pytest.Config) -> int:

@@ -17,6 +17,7 @@ from chaoskit.values.repair import Clash, Later, Repair
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Schedule
 from chaoskit.values.texts import for_log
+from chaoskit.values.tolerance import Tolerance
 
 Status = Literal["held", "violated", "unknown"]
 Label = Literal["within", "across keys", "not decided"]
@@ -100,8 +101,8 @@ class Verdict:
     what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
     where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
     `damage`: what became of which events, where runs could tell. `boundary`: what has to stay in order,
-    where that was asked, too. `advice` is found when `repairs` or `clashes` are
-    asked for, which runs the test again.
+    where that was asked, too; `tolerance`: which kinds of fault it survives, likewise. `advice` is found when
+    `repairs` or `clashes` are asked for, which runs the test again.
     """
 
     status: Status
@@ -129,6 +130,7 @@ class Verdict:
     read: tuple[str, ...] = ()
     damage: Damage | None = None
     boundary: Boundary | None = None
+    tolerance: Tolerance | None = None
     advice: Later = attrs.field(factory=Later, repr=False)
 
     @property
