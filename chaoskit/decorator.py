@@ -279,7 +279,7 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
         with quiet(), runner.limited():
             begun = runner.before_search(subject)
             if isinstance(begun, Verdict):
-                verdict, search = begun, SearchOptions()
+                verdict, search = begun, runner.wants
             else:
                 verdict, search = None, begun
             asked, seed = _question(wrapper, subject, fixtures, runner, search)

@@ -73,6 +73,10 @@ class Runner(Protocol):
         """Which kinds of fault it survives is asked, too: on these brokers, or on the test's own where there are none
         here. None: it is not asked."""
 
+    @property
+    def wants(self) -> SearchOptions:
+        """How much is searched of what is asked besides, where the verdict is there without a search."""
+
     def asks(self, what: str) -> None:
         """What is searched next, of a long question."""
 
@@ -107,6 +111,7 @@ class PlainRunner:
     observer: RunObserver | None = None
     advises = bounds = False
     tolerates: Sequence[Broker] | None = None
+    wants = SearchOptions()
 
     def asks(self, what: str) -> None:
         pass

@@ -32,6 +32,8 @@ def broker_of(text: str) -> Settings:
         setting = keyword.arg or "**"
         if setting not in known:
             raise UsageError(f"{name} has no setting {setting!r}{did_you_mean(setting, known)}")
+        if setting in settings:
+            raise UsageError(f"{name}({setting}=…) is given twice")
         settings[setting] = _literal(name, setting, keyword.value)
     return kind(**settings)
 

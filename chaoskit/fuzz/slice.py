@@ -75,6 +75,7 @@ class SliceRunner:
 
     advises = bounds = False
     tolerates: Sequence[Broker] | None = None
+    wants = SearchOptions()
 
     def asks(self, what: str) -> None:
         pass

@@ -74,6 +74,7 @@ class PytestRunner:
         self._asking = ""
         """What is searched for the table of tolerance."""
         self._budget = None if given is None else seconds(given)
+        self.wants = SearchOptions(schedules=self._schedules, budget=self._budget, patience=DEFAULT_TIME)
         self.limit = limit_of(item.config)
         self._evidence = Evidence()
         self._repros = SavedRepros(item.config, item.nodeid, self._options, self._notes)
@@ -140,13 +141,7 @@ class PytestRunner:
         # The search begins with one failure: shared ones are there next time, too.
         if failure is None and not self._repros.resume_from:
             failure = shared_failure(self._config, self._repros, subject)
-        return failure or SearchOptions(
-            schedules=self._schedules,
-            budget=self._budget,
-            patience=DEFAULT_TIME,
-            evidence=self._evidence,
-            resume_from=self._repros.resume_from,
-        )
+        return failure or attrs.evolve(self.wants, evidence=self._evidence, resume_from=self._repros.resume_from)
 
     def _saved_failure(self, subject: Subject) -> Verdict | None:
         """The first of the saved files that still fails."""

@@ -42,7 +42,7 @@ def test_it_may_be_written_in_many_ways(text: str, broker: Settings) -> None:
         ("Kafka(6)", "settings are given by name"),
         ("Kafka(**{'partitions': 1})", "has no setting '**'"),
         ("Kafka(partitions=1", "cannot be read as a broker: write it as in Python"),
-        ("Kafka(partitions=1, partitions=2)", "cannot be read as a broker"),
+        ("Kafka(partitions=1, partitions=2)", "Kafka(partitions=…) is given twice"),
         ("", "cannot be read as a broker"),
         ("chaoskit.Kafka()", "is no broker"),
         ("[Kafka()]", "is no broker"),
