@@ -18,8 +18,8 @@ from chaoskit.version import __version__
 def main() -> None:
     """Message handlers under every delivery that their broker can really make.
 
-    Exit codes: 0 held, fixed or no longer possible; 1 violated, still fails, changed or unknown; 2 usage, unreadable
-    or cannot replay; 3 an error of chaoskit itself. Of several files the worst counts.
+    Exit codes: 0 held, fixed or no longer possible; 1 violated, still fails, changed, breaks anew or unknown; 2 usage,
+    unreadable or cannot replay; 3 an error of chaoskit itself. Of several files the worst counts.
     """
 
 

@@ -290,7 +290,7 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
             if runner.bounds:
                 verdict = _with_boundary(asked, verdict)
             if runner.tolerates is not None:
-                verdict = attrs.evolve(verdict, tolerance=_tolerance(wrapper, asked, runner, runner.tolerates))
+                verdict = attrs.evolve(verdict, tolerance=_tolerance(wrapper, asked, seed, runner.tolerates))
         if verdict.status == "violated":
             _show_output(subject, verdict)
     return attrs.evolve(verdict, test=runner.test or name_of(wrapper))
@@ -306,11 +306,12 @@ def _with_boundary(asked: Question, verdict: Verdict) -> Verdict:
         return attrs.evolve(verdict, notes=(*verdict.notes, f"what has to stay in order is not known: {error}"))
 
 
-def _tolerance(wrapper: Any, asked: Question, runner: Runner, brokers: Sequence[Broker]) -> Tolerance:
+def _tolerance(wrapper: Any, asked: Question, seed: int, brokers: Sequence[Broker]) -> Tolerance:
     options: ChaosOptions = wrapper.chaos_options
+    runner = current()
     wanted = kinds_asked(*options.narrowed)
     found = tolerance_of(asked, brokers or (options.broker,), wanted, storage_of(wrapper), runner.asks)
-    return attrs.evolve(found, test=runner.test or name_of(wrapper))
+    return attrs.evolve(found, test=runner.test or name_of(wrapper), seed=seed)
 
 
 def _too_late() -> NoReturn:

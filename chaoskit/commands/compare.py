@@ -108,7 +108,10 @@ def _in_all(tolerances: list[Tolerance], found: Comparison) -> str:
     silent = len(found.errors) + sum(any(column.why for column in each.columns) for each in tolerances)
     tests = len(tolerances) + len(found.errors)
     of = f"{tests} chaos test{'' if tests == 1 else 's'}"
-    return f"{of}: {anew} with something new" + (f", {silent} of which not all can be said" if silent else "")
+    silence = f", {silent} of which not all can be said" if silent else ""
+    seeds = {each.seed for each in tolerances}
+    again = f"; asked with --chaos-seed={seeds.pop()}" if len(seeds) == 1 else ""
+    return f"{of}: {anew} with something new{silence}{again}"
 
 
 def _write(path: Path, text: str) -> None:

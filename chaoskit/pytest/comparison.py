@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from chaoskit.pytest.replay import IMPORTED_ALREADY, last_line, last_words
+from chaoskit.runner import fresh_seed
 from chaoskit.values.tolerance import Tolerance
 
 NOT_SEARCHED = ("not searched: only what it tolerates was asked",)
@@ -21,6 +22,8 @@ class Comparison:
     and of files that cannot be imported. `says` is told what is asked next."""
 
     def __init__(self, says: Callable[[str], None]) -> None:
+        self.seed = fresh_seed()
+        """Of all tests, where nobody has chosen one."""
         self.tolerances: dict[str, Tolerance] = {}
         self.errors: dict[str, str] = {}
         self.broken_files: dict[str, str] = {}

@@ -96,7 +96,8 @@ class PytestRunner:
                 return as_seed(chosen), True
         if hypothesis.settings.default.derandomize:  # type: ignore[union-attr]
             return 0, True
-        return fresh_seed(), False
+        comparison = comparison_of(self._config)
+        return (fresh_seed() if comparison is None else comparison.seed), False
 
     @contextmanager
     def limited(self) -> Iterator[None]:
@@ -175,6 +176,8 @@ class PytestRunner:
             tolerance="" if verdict.tolerance is None else as_markdown(verdict.tolerance),
         )  # fmt: skip
         lines += tolerance_lines(verdict.tolerance, width_of(self._config) - 2)
+        if verdict.tolerance is not None and any(column.breaks for column in verdict.tolerance.columns):
+            lines.append(f"Found with --chaos-seed={verdict.tolerance.seed}")
         if not is_replay(self._config):
             trouble = write_reports(self._config, attrs.evolve(verdict, test=self.test))
             lines += [trouble] if trouble else []

@@ -186,7 +186,7 @@ def test_it_says_what_changes_where_the_handlers_move(project: Project, moved: R
         "test_shop.py::test_moved",
         "new: Overtake breaks it: e",
         "gone: DeadLetter cannot happen: nothing is dead-lettered",
-        "4 chaos tests: 2 with something new, 1 of which not all can be said",
+        "4 chaos tests: 2 with something new, 1 of which not all can be said; asked with --chaos-seed=1",
     )
     assert "test_plain" not in moved.text
     moved.assert_quiet_about_us()
