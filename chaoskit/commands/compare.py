@@ -75,7 +75,7 @@ def compare(brokers: tuple[str, ...], markdown: Path | None, arguments: tuple[st
             raise click.UsageError(why)
         tolerances = list(found.tolerances.values())
         if markdown is None or str(markdown) != "-":
-            show_renderable(told.Compared(tolerances, list(found.errors.items())))
+            show_renderable(told.Compared(tolerances, [*found.errors.items(), *found.skipped.items()]))
             say(_in_all(tolerances, found))
         for file, error in found.broken_files.items():
             say(f"{file} cannot be imported: {error}", err=True)
@@ -90,6 +90,8 @@ def _nothing(found: Comparison) -> str:
         return ""
     if found.broken_files:
         return "; ".join(f"{file} cannot be imported: {error}" for file, error in found.broken_files.items())
+    if found.skipped:
+        return "every chaos test was skipped"
     return "no chaos test was found: name files or directories that have some, as for pytest"
 
 

@@ -18,14 +18,15 @@ NOT_SEARCHED = ("not searched: only what it tolerates was asked",)
 
 
 class Comparison:
-    """A pytest plugin that collects the tables, by the node ids of their tests, and what went wrong instead: of tests,
-    and of files that cannot be imported. `says` is told what is asked next."""
+    """A pytest plugin that collects the tables, by the node ids of their tests, and why there is none instead: of tests
+    that end in an error or are skipped, and of files that cannot be imported. `says` is told what is asked next."""
 
     def __init__(self, says: Callable[[str], None]) -> None:
         self.seed = fresh_seed()
         """Of all tests, where nobody has chosen one."""
         self.tolerances: dict[str, Tolerance] = {}
         self.errors: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
         self.broken_files: dict[str, str] = {}
         self._says = says
 
@@ -49,10 +50,12 @@ class Comparison:
             self.broken_files[report.nodeid] = last_line(report.longreprtext)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.nodeid in self.tolerances:  # it was marked as one that fails, say: its table is there all the same
+            return
         if report.failed:
             self.errors[report.nodeid] = last_line(report.longreprtext)
         elif report.skipped and isinstance(report.longrepr, tuple):
-            self.errors[report.nodeid] = report.longrepr[2]
+            self.skipped[report.nodeid] = report.longrepr[2]
 
 
 def comparison_of(config: pytest.Config) -> Comparison | None:

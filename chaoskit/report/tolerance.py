@@ -19,7 +19,9 @@ from chaoskit.report.console import PROSE
 from chaoskit.report.markdown import code, plain_markdown
 from chaoskit.report.repairs import SAYS
 from chaoskit.report.summary import count
-from chaoskit.report.values import visible
+from chaoskit.report.timeline import value_of
+from chaoskit.report.values import cut, visible
+from chaoskit.values.event import Event
 from chaoskit.values.repair import Repair
 from chaoskit.values.scenario import Broker
 from chaoskit.values.tolerance import Answer, Change, Column, Tolerance, Trial, changes
@@ -36,7 +38,8 @@ KIND_WIDTH = 10
 ANSWER_WIDTH = 19
 """Columns of an answer with its number, at most as a rule."""
 GAP = 2
-BESIDE = " → "
+MOST_OF_VALUE = 60
+"""Letters of a key and a value."""
 
 
 def broker_name(broker: Broker) -> str:
@@ -77,7 +80,7 @@ def told(column: Column) -> Iterator[Told]:
 
 
 def _broken(trial: Trial) -> Told:
-    return Told(trial.named, f" {breaks(trial)}.", tuple(_what_helps(trial)))
+    return Told(trial.named, f" {breaks(trial)}.", tuple(_more(trial)))
 
 
 def breaks(trial: Trial) -> str:
@@ -89,10 +92,17 @@ def breaks(trial: Trial) -> str:
     return f"breaks it{across}: {order} ({size})" if order else f"breaks it{across} ({size})"
 
 
-def _what_helps(trial: Trial) -> Iterator[str]:
+def _more(trial: Trial) -> Iterator[str]:
+    """Its events, what rules it out, and what repairs it."""
+    assert trial.scenario is not None
+    yield f"{'; '.join(_event(event) for event in trial.scenario.events)}."
     for kind, setting in trial.ruled_out_by.items():
         yield f"Ruled out{f' ({kind})' if len(trial.ruled_out_by) > 1 else ''}: {setting}."
     yield f"Repaired: {_repaired(trial.repair)}."
+
+
+def _event(event: Event) -> str:
+    return f"{event.id}: {cut(value_of(event), MOST_OF_VALUE)}"
 
 
 def _repaired(repair: Repair | None) -> str:
@@ -188,7 +198,7 @@ def change_texts(found: Sequence[Change]) -> Iterator[Told]:
     """What is new first, then what is gone, what is the same and what is not known."""
     for change in found:
         if change.became == "new":
-            yield Told(f"new: {change.after.named}", f" {breaks(change.after)}.", tuple(_what_helps(change.after)))
+            yield Told(f"new: {change.after.named}", f" {breaks(change.after)}.", tuple(_more(change.after)))
     for change in found:
         if change.became == "gone":
             yield Told(f"gone: {change.before.named}", f"{_gone(change.after)}.")

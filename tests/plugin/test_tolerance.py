@@ -220,11 +220,31 @@ def database():
 @chaos(PAYMENTS)
 def test_stored(deliver, database):
     return deliver(print)
+
+@pytest.mark.skip(reason="not today")
+@chaos(PAYMENTS)
+def test_skipped(deliver):
+    return deliver(print)
+
+@pytest.mark.xfail(strict=True)
+@chaos(PAYMENTS)
+def test_known_to_fail(deliver):
+    ids = []
+    deliver(lambda message: ids.append(message.id))
+    return sorted(ids)
 """,
     )
-    ran = broken.chaoskit("compare", "--broker=Kafka", "--broker=RabbitMQ")
+    ran = broken.chaoskit("compare", "--broker=Kafka", "--broker=RabbitMQ", "--chaos-schedules=5")
     assert ran.code == 2
-    ran.assert_in_order("test_fixture.py::test_stored", "not known: ConnectionError: no database here", "1 chaos test")
+    ran.assert_in_order(
+        "test_fixture.py::test_known_to_fail",
+        "Duplicate",
+        "test_fixture.py::test_stored",
+        "not known: ConnectionError: no database here",
+        "test_fixture.py::test_skipped",
+        "not known: Skipped: not today",
+        "2 chaos tests",
+    )
     assert "test_import.py cannot be imported: ModuleNotFoundError" in ran.err
     ran.assert_quiet_about_us()
 
