@@ -54,7 +54,7 @@ def _brokers(_: Any, __: Any, given: tuple[str, ...]) -> tuple[str, ...]:
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[PYTEST ARGUMENTS]...")
 def compare(brokers: tuple[str, ...], markdown: Path | None, arguments: tuple[str, ...]) -> None:
-    """Say what changes when the handlers move from one broker to another.
+    """Say what changes when handlers move to another broker.
 
     Each chaos test is asked which kinds of fault it survives on each of the brokers, whichever it names itself: new is
     what breaks it there and did not here, gone the other way round. Its other options hold, and nothing is saved.
