@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import brokers, finding, fuzzing, overhead, scaling, startup, throughput
+from benchmarks import answers, brokers, finding, fuzzing, overhead, scaling, startup, throughput
 from benchmarks.machine import machine
 from benchmarks.measure import COMPILED, Section, say
 
@@ -21,6 +21,7 @@ QUESTIONS: dict[str, Callable[[bool], Section]] = {
     "startup": startup.measure,
     "scaling": scaling.measure,
     "fuzzing": fuzzing.measure,
+    "answers": answers.measure,
 }
 
 

@@ -18,6 +18,7 @@ from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
 from chaoskit.execution.script import RunObserver
 from chaoskit.order.boundary import boundary_of
+from chaoskit.planted.check import checked
 from chaoskit.repair.recipes import storage_of
 from chaoskit.repair.repairs import advice_on
 from chaoskit.repair.tolerance import kinds_asked, tolerance_of
@@ -285,6 +286,7 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
             asked, seed = _question(wrapper, subject, fixtures, runner, search)
             if verdict is None:
                 verdict = attrs.evolve(investigate(asked), seed=seed)
+                verdict = checked(asked, verdict) if runner.checks_itself else verdict
             advice = advice_on(asked, verdict, storage_of(wrapper)) if runner.advises else None
             verdict = attrs.evolve(verdict, advice=Later(_too_late, advice))
             if runner.bounds:
@@ -331,9 +333,10 @@ def _question(
     begins = next(epoch for epoch in (options.epoch, search.epoch, epoch_of(seed)) if epoch is not None)
     examples = tuple(map(_literal, getattr(wrapper, "hypothesis_explicit_examples", ())))
     settings = SearchSettings(
-        schedules=search.schedules or (UNLIMITED if search.budget is not None else options.schedules or SCHEDULES),
+        schedules=_schedules(options, search),
+        exhaustive=search.exhaustive,
         budget=search.budget,
-        patience=None if search.schedules or options.schedules else search.patience,
+        patience=None if search.schedules or options.schedules or search.exhaustive else search.patience,
         seed=derive(seed, name),  # tests of one run have one seed, and are not to meet the same streams
         streams=_explicit_streams(wrapper),
         across_keys=options.across_keys,
@@ -347,6 +350,12 @@ def _question(
     )
     subject = attrs.evolve(subject, epoch=begins)
     return question(subject, options.events, settings, faults=options.faults), seed
+
+
+def _schedules(options: ChaosOptions, search: SearchOptions) -> int:
+    if search.exhaustive is not None:
+        return UNLIMITED
+    return search.schedules or (UNLIMITED if search.budget is not None else options.schedules or SCHEDULES)
 
 
 def _literal(example: Any) -> Stream:

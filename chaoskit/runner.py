@@ -36,6 +36,8 @@ class SearchOptions:
     """Seconds for each test."""
     patience: float | None = None
     """Seconds after which no new stream is begun where nobody says how much is to be tried."""
+    exhaustive: tuple[int, int] | None = None
+    """Up to so many faults, over streams of up to so many events: all schedules of these, and no other."""
     epoch: float | None = None
     """When the producer begins to send; None: when the seed was drawn."""
     evidence: Evidence | None = None
@@ -67,6 +69,10 @@ class Runner(Protocol):
     @property
     def bounds(self) -> bool:
         """What has to stay in order is asked, too."""
+
+    @property
+    def checks_itself(self) -> bool:
+        """Known bugs are planted, to see which of them a test that holds would have noticed."""
 
     @property
     def tolerates(self) -> Sequence[Broker] | None:
@@ -109,7 +115,7 @@ class PlainRunner:
     test: str | None = None
     limit: Limit | None = None
     observer: RunObserver | None = None
-    advises = bounds = False
+    advises = bounds = checks_itself = False
     tolerates: Sequence[Broker] | None = None
     wants = SearchOptions()
 

@@ -1,4 +1,4 @@
-"""Makes the parts of docs/brokers.md that say what each broker can do, from the brokers themselves.
+"""Makes the parts of docs/brokers.md and of the README that are about brokers, from the brokers themselves.
 
 A part stands between `<!-- brokers: NAME -->` and `<!-- end -->`. Without --write it only says whether it is true.
 """
@@ -20,11 +20,12 @@ from chaoskit.brokers import (
     SqsFifo,
     SqsStandard,
 )
+from chaoskit.brokers.systems import FAMILIES
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.report.broker_facts import Facts, as_written, facts
 from chaoskit.values.faults import KINDS
 
-PAGE = Path(__file__).parent / "brokers.md"
+PAGES = (Path(__file__).parent / "brokers.md", Path(__file__).parent.parent / "README.md")
 PART = re.compile(r"<!-- brokers: (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
 
 EXAMPLES: tuple[tuple[Settings, str], ...] = (
@@ -58,6 +59,13 @@ def kinds() -> Iterator[str]:
     for kind in KINDS:
         text = " ".join((kind.__doc__ or "").split())
         yield row([code(kind.__name__), f"{text.partition('. ')[0].rstrip('.')}."])
+
+
+def families() -> Iterator[str]:
+    """The brokers by what they are."""
+    yield from head(["", ""])
+    for family in dict.fromkeys(FAMILIES.values()):
+        yield row([family, ", ".join(code(kind.__name__) for kind, its in FAMILIES.items() if its == family)])
 
 
 def table() -> Iterator[str]:
@@ -150,6 +158,7 @@ def code(text: str) -> str:
 
 
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
+    "families": families,
     "kinds": kinds,
     "table": table,
     "examples": examples,
@@ -159,14 +168,13 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
 
 
 def main() -> int:
-    before = PAGE.read_text(encoding="utf-8")
-    after = with_facts(before)
-    if "--write" in sys.argv:
-        PAGE.write_text(after, encoding="utf-8")
-    elif before != after:
-        print("docs/brokers.md is not what the brokers say today: make docs")
-        return 1
-    return 0
+    old = [page for page in PAGES if with_facts(page.read_text(encoding="utf-8")) != page.read_text(encoding="utf-8")]
+    for page in old:
+        if "--write" in sys.argv:
+            page.write_text(with_facts(page.read_text(encoding="utf-8")), encoding="utf-8")
+        else:
+            print(f"{page.name} is not what the brokers say today: make docs")
+    return int(bool(old) and "--write" not in sys.argv)
 
 
 if __name__ == "__main__":

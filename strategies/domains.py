@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache, lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from faker import Faker
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from chaoskit.strategies.streams import events
 from chaoskit.values.event import Event
+
+if TYPE_CHECKING:
+    from faker import Faker
 
 PEOPLE = 40
 """Different people, merchants and addresses. Each is made once, from its number, so that payloads replay."""
@@ -51,6 +53,8 @@ def _numbers() -> SearchStrategy[int]:
 
 @lru_cache(maxsize=1)
 def _faker() -> Faker:
+    from faker import Faker
+
     # Nobody needs names as often as they are in life, and without weights they are drawn faster.
     return Faker("en_US", use_weighting=False)
 

@@ -38,9 +38,10 @@ def test_the_outputs_in_the_readme_are_those_of_its_commands() -> None:
 
 
 def test_the_page_of_brokers_says_what_the_brokers_say() -> None:
-    """Making docs/brokers.md anew changes nothing."""
-    page = (ROOT / "docs" / "brokers.md").read_text(encoding="utf-8")
-    assert load(ROOT / "docs" / "brokers.py").with_facts(page) == page, "docs/brokers.md is of yesterday: make docs"
+    """Making docs/brokers.md, and the README's table of brokers, anew changes nothing."""
+    made = load(ROOT / "docs" / "brokers.py")
+    for page in (path.read_text(encoding="utf-8") for path in made.PAGES):
+        assert made.with_facts(page) == page, "docs/brokers.md or the README is of yesterday: make docs"
 
 
 def test_the_readme_names_every_broker_and_each_of_kafkas_settings() -> None:

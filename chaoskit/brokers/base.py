@@ -10,7 +10,7 @@ import attrs
 
 from chaoskit.brokers.fields import assignments
 from chaoskit.brokers.impossible import Impossible
-from chaoskit.brokers.wording import NOTHING_PASSES, Cause, Words, sentences
+from chaoskit.brokers.wording import NOTHING_PASSES, UNASKED, Cause, Words, sentences
 from chaoskit.models.log.model import LogModel, LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import Partitioner
@@ -73,13 +73,26 @@ class Settings:
         values = {name: getattr(self, name) for name in (*self.lossy(), *self.drops())}
         return ", ".join(assignments(values))
 
+    def cannot(self) -> Mapping[FaultKind, Impossible]:
+        """What is impossible, with the kinds that it makes only where it is asked to."""
+        return {**self._unasked(), **self.impossible()}
+
+    def _unasked(self) -> Mapping[FaultKind, Impossible]:
+        asks = {field.metadata.get("allows"): field.name for field in attrs.fields(type(self))}
+        allowed = {kind: {asks[kind]: True} if kind in asks else {} for kind in UNASKED}
+        return {
+            kind: Impossible(why, allowed[kind])
+            for kind, why in UNASKED.items()
+            if not (kind in asks and getattr(self, asks[kind]))
+        }
+
     def kinds(self) -> tuple[FaultKind, ...]:
         """The kinds of fault that the broker can make under these settings."""
-        impossible = self.impossible()
+        impossible = self.cannot()
         return tuple(kind for kind in KINDS if kind not in impossible)
 
     def why_impossible(self, kind: FaultKind) -> str | None:
-        reason = self.impossible().get(kind)
+        reason = self.cannot().get(kind)
         return None if reason is None else str(reason)  # a user's own class may give a plain sentence
 
     def model(self, stream: Stream) -> LogModel | QueueModel:

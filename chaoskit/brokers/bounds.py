@@ -63,19 +63,7 @@ class InOrder(Settings):
         why = Impossible(
             "each message comes once, in order", hint="another broker, such as Anything(), makes it possible"
         )
-        kinds = (
-            faults.Duplicate,
-            faults.Redeliver,
-            faults.DeadLetter,
-            faults.Rehash,
-            faults.BatchSwap,
-            faults.Overtake,
-            faults.Resend,
-            faults.Zombie,
-            faults.Fail,
-            faults.Lose,
-        )
-        return dict.fromkeys(kinds, why)
+        return dict.fromkeys(faults.KINDS, why)
 
     def stages(self) -> QueueSettings:
         return QueueSettings(self.queue, Producer(one_queue, 1), LeasePolicy(lock="queue"), _nothing, "application")
@@ -126,13 +114,13 @@ def _in_order(state: QueueState, word: Receive | Batch) -> None:
         later = next(passed, None)
         if later is not None:
             refuse(f"messages are delivered in order: {state.name(later)} is behind {each.label}")
-        state.change(at, phase="done", count=1, ran=each.outcome)
+        state.change(at, phase="done", shown=1, ran=each.outcome)
 
 
 def _anything(state: QueueState, word: Receive | Batch) -> None:
     """Only what was never delivered cannot be delivered again."""
     for each in deliveries(word):
         at = state.facts.ids[each.label]
-        if each.again and not state.messages[at].count:
+        if each.again and not state.messages[at].shown:
             refuse(f"{each.label} is marked as delivered before, but it never was")
-        state.change(at, phase="done", count=state.messages[at].count + 1)
+        state.change(at, phase="done", shown=state.messages[at].shown + 1)

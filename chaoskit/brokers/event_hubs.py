@@ -7,7 +7,7 @@ from typing import ClassVar
 import attrs
 
 from chaoskit.brokers.base import Settings, key_bytes, routing
-from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
+from chaoskit.brokers.fields import boolean, opt_in, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SENT_TOGETHER, Wording, Words
 from chaoskit.models.log.model import LogSettings
@@ -49,6 +49,11 @@ WORDS = Words(
             "{old} still dispatched {held}, which it had read",
             "no setting: whenever processors join or leave. Compare a version in the transaction of the effect",
         ),
+        faults.Rewind: Wording(
+            "the checkpoint was set back to {first} when {at} was done, by an operator or because the checkpoint store "
+            "was lost: {again} came again",
+            f"nobody who deletes or edits checkpoints while the effects of the handler are still there. {IDEMPOTENT}",
+        ),
         faults.Lose: Wording(
             "the checkpoint was lost and the reader started at the latest event: {record} was passed over",
             "a default starting position at the earliest event (start_at_latest=False)",
@@ -74,6 +79,10 @@ class EventHubs(Settings):
     )
     start_at_latest: bool = boolean(
         "a lost checkpoint starts at the latest event, so that earlier ones are passed over."
+    )
+    checkpoint_resets: bool = opt_in(
+        faults.Rewind,
+        "checkpoints may be set back: their store is edited, or lost and reading starts at the earliest event.",
     )
     dead_letters: bool = boolean("the application sets failed events aside and puts them back later.")
     event_hub: str = resource_name("events")

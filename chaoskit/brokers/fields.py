@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import attrs
 
 from chaoskit.values.errors import UsageError, did_you_mean
+from chaoskit.values.faults import FaultKind
 
 T = TypeVar("T")
 Validator = Callable[[Any, "attrs.Attribute[Any]", Any], None]
@@ -33,6 +34,13 @@ def optional_int(text: str, default: int | None = None) -> int | None:
 
 def boolean(text: str, default: bool = False) -> bool:
     return setting(default, text, "True or False", _is_boolean)
+
+
+def opt_in(kind: FaultKind, text: str) -> bool:
+    """Off by default; a kind of fault that no broker makes unless it is asked for."""
+    metadata = {**described(text, "True or False"), "allows": kind}
+    found: bool = attrs.field(default=False, validator=_is_boolean, metadata=metadata)
+    return found
 
 
 def resource_name(default: str, text: str = "its name, as messages carry it.") -> str:

@@ -14,7 +14,16 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from chaoskit.brokers.base import Settings, key_bytes, routing
-from chaoskit.brokers.fields import boolean, described, one_of, optional_int, positive_int, setting, without_effect
+from chaoskit.brokers.fields import (
+    boolean,
+    described,
+    one_of,
+    opt_in,
+    optional_int,
+    positive_int,
+    setting,
+    without_effect,
+)
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons
 from chaoskit.brokers.kafka_group import AUTO_COMMIT, FROM_LATEST, RETRY_TOPIC, WORDS, put_back
 from chaoskit.brokers.kafka_parallel import PARALLEL, parallel_stages
@@ -109,6 +118,11 @@ class Kafka(Settings):
         "`on_error`, `max_attempts`, `max_poll_records`, `commit_ahead`, `auto_commit` and `auto_offset_reset`, the "
         "Parallel Consumer no `commit_every`, `auto_commit` and `auto_offset_reset`.",
     )
+    offset_resets: bool = opt_in(
+        faults.Rewind,
+        "committed offsets may be set back: kafka-consumer-groups --reset-offsets, or they expired "
+        "(offsets.retention.minutes) and auto.offset.reset is earliest.",
+    )
     key_serializer: Callable[[Any], bytes] | None = attrs.field(
         default=None,
         metadata=described("from a key to its bytes, for keys that are neither str nor bytes.", "function or None"),
@@ -124,6 +138,7 @@ class Kafka(Settings):
     )
     sources: ClassVar[tuple[str, ...]] = (
         "kafka.apache.org/documentation: semantics, basic_ops_modify_topic, ProducerConfig, ConsumerConfig",
+        "kafka.apache.org/documentation: basic_ops_consumer_group (--reset-offsets), offsets.retention.minutes",
         "Kafka's RecordAccumulator, Sender, BuiltInPartitioner, ConsumerCoordinator, SharePartition",
         "librdkafka INTRODUCTION.md, CONFIGURATION.md, rdkafka_msg.c",
         "KIP-98, KIP-429, KIP-480, KIP-679, KIP-794, KIP-932",
@@ -186,6 +201,10 @@ class Kafka(Settings):
             )
         if not self.growth:
             no[faults.Rehash] = NO_GROWTH
+        if self.group != "consumer":
+            no[faults.Rewind] = Impossible(
+                "it is modelled for a plain consumer group alone", {"group": "consumer", "offset_resets": True}
+            )
         if self.group == "share":
             return no | impossible_in_share_group(self.consumers, self.delivery_count_limit)
         return no | self._impossible_in_order()
@@ -318,7 +337,8 @@ _IDLE = {
         "commit_ahead",
         "auto_commit",
         "auto_offset_reset",
+        "offset_resets",
     ),
-    "parallel": ("commit_every", "auto_commit", "auto_offset_reset", *_SHARE_ONLY),
+    "parallel": ("commit_every", "auto_commit", "auto_offset_reset", "offset_resets", *_SHARE_ONLY),
 }
 """Settings that a group does not read."""

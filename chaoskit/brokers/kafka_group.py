@@ -20,6 +20,13 @@ WORDS = Words(
             "the consumer sought back after a failed commit and was handed {record} again",
             f"no Kafka setting: at-least-once delivery may show a record twice. {IDEMPOTENT}",
         ),
+        faults.Rewind: Wording(
+            "the committed offset was set back to {first} when {at} was done, by an operator or because it had "
+            "expired: {again} came again",
+            "no group that is empty for longer than offsets.retention.minutes, and nobody who runs "
+            "kafka-consumer-groups --reset-offsets while the effects of the handler are still there. "
+            f"{IDEMPOTENT}",
+        ),
         faults.Redeliver: Wording(
             "consumer {consumer} restarted before {first} was committed: {again} came again",
             "no Kafka setting: whatever was not committed when a consumer stops comes again. Committing after every "

@@ -10,7 +10,16 @@ from typing import Any, ClassVar, Literal
 import attrs
 
 from chaoskit.brokers.base import Settings, key_bytes, routing
-from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, setting, without_effect
+from chaoskit.brokers.fields import (
+    boolean,
+    one_of,
+    opt_in,
+    optional_int,
+    positive_int,
+    resource_name,
+    setting,
+    without_effect,
+)
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.log.model import LogSettings
@@ -67,6 +76,12 @@ KCL = Words(
             "no setting: a longer failoverTimeMillis makes it rarer. Compare a version in the transaction of the "
             "effect",
         ),
+        faults.Rewind: Wording(
+            "the checkpoint was set back to {first} when {at} was done, by an operator or because the lease table was "
+            "lost: {again} came again",
+            "nobody who deletes or edits the lease table while the effects of the handler are still there. "
+            f"{IDEMPOTENT}",
+        ),
         faults.Lose: Wording(
             "the checkpoint was lost and the iterator started at LATEST: {record} was passed over",
             "TRIM_HORIZON instead of LATEST where there is no checkpoint (start_at_latest=False)",
@@ -116,6 +131,10 @@ class Kinesis(Settings):
         10, "of one PutRecords request, of which some may fail and are sent again; at most 500, and 1 means PutRecord."
     )
     parent_first: bool = boolean("parents are read to their end before their children, as the KCL does.", default=True)
+    checkpoint_resets: bool = opt_in(
+        faults.Rewind,
+        "checkpoints may be set back: the lease table is edited, or lost and reading starts at TRIM_HORIZON.",
+    )
     start_at_latest: bool = boolean("a lost checkpoint starts at LATEST and passes over records.")
     dead_letters: bool = boolean("the application sets failed records aside and puts them back later.")
     batch_size: int = positive_int(100, "records of one invocation of Lambda.")
@@ -162,6 +181,10 @@ class Kinesis(Settings):
 
     def impossible(self) -> Reasons:
         no: Reasons = {}
+        if self.consumer == "lambda":
+            no[faults.Rewind] = Impossible(
+                "an event source mapping starts where it was created to", {"consumer": "kcl", "checkpoint_resets": True}
+            )
         if self.records_per_put == 1:
             no[faults.BatchSwap] = Impossible(
                 "PutRecord for one record at a time keeps the order", {"records_per_put": 10}
@@ -276,7 +299,7 @@ _IDLE = {
         "report_batch_item_failures",
         "maximum_retry_attempts",
     ),
-    "lambda": ("workers", "checkpoint_every", "parent_first", "start_at_latest", "dead_letters"),
+    "lambda": ("workers", "checkpoint_every", "parent_first", "start_at_latest", "checkpoint_resets", "dead_letters"),
 }
 """Settings that this consumer does not read."""
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import attrs
 
 from chaoskit.brokers.base import Settings, key_bytes, routing
-from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
+from chaoskit.brokers.fields import boolean, opt_in, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
 from chaoskit.models.log.model import LogSettings
@@ -49,6 +49,12 @@ WORDS = Words(
             "while consumer {old} still ran {held}",
             "no setting. Compare a version in the transaction of the effect",
         ),
+        faults.Rewind: Wording(
+            "the stored offset was set back to {first} when {at} was done, by an operator or because it was lost: "
+            "{again} came again",
+            "nobody who stores an earlier offset or starts under another name while the effects of the handler are "
+            f"still there. {IDEMPOTENT}",
+        ),
         faults.Lose: Wording(
             "the stored offset was lost and the consumer started at `next`: {record} was passed over",
             "an offset specification of `first` where none is stored (start_at_latest=False)",
@@ -73,6 +79,10 @@ class RabbitMQStream(Settings):
         10_000, "messages that the publisher sends before it has the confirm of the first; 10,000 in the Java client."
     )
     start_at_latest: bool = boolean("a lost offset starts at `next`, so that earlier messages are passed over.")
+    offset_resets: bool = opt_in(
+        faults.Rewind,
+        "the stored offset may be set back, or lost with its consumer's name, so that reading starts at `first`.",
+    )
     dead_letters: bool = boolean("the application sets failed messages aside and puts them back later.")
     stream: str = resource_name("events")
 

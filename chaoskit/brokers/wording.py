@@ -8,7 +8,18 @@ from typing import Any, Literal
 import attrs
 
 from chaoskit.values.event import Event, EventId
-from chaoskit.values.faults import BatchSwap, DeadLetter, Fail, Fault, FaultKind, Overtake, Rehash, Resend, Zombie
+from chaoskit.values.faults import (
+    BatchSwap,
+    DeadLetter,
+    Fail,
+    Fault,
+    FaultKind,
+    Overtake,
+    Rehash,
+    Resend,
+    Rewind,
+    Zombie,
+)
 from chaoskit.values.schedule import Schedule, Step
 
 IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
@@ -121,12 +132,23 @@ DEFAULT: Mapping[FaultKind, Wording] = {
         "a {unit} count that never changes",
     ),
     BatchSwap: Wording("sending {at} failed at first, and the retry arrived after {over}", "a producer that waits"),
+    Rewind: Wording(
+        "the committed position was set back to {first} when {at} was done, by an operator or because it was lost: "
+        "{again} came again",
+        f"nobody who resets positions while the handler's effects are still there. {IDEMPOTENT}",
+    ),
     Overtake: Wording(
         "{unit} {partition} was read late: {over} of other {unit}s went before {event}",
         "one {routed_by} for events that depend on each other; nothing orders two {unit}s",
     ),
 }
 """The words of a kind, for brokers that have none of their own."""
+
+
+UNASKED: Mapping[FaultKind, str] = {
+    Rewind: "the position of its consumers is not set back behind what they have settled"
+}
+"""The kinds that no broker makes unless a setting of its own (`fields.opt_in`) asks for them; and why it does not."""
 
 
 Cause = Fault | Step | None

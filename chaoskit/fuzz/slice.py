@@ -73,7 +73,7 @@ class Foreign:
 class SliceRunner:
     """The runner of one slice of one test. Nothing fails or passes here: the job says so in the end."""
 
-    advises = bounds = False
+    advises = bounds = checks_itself = False
     tolerates: Sequence[Broker] | None = None
     wants = SearchOptions()
 

@@ -45,14 +45,10 @@ OTHER_STEPS = (
 )
 
 _SURVIVES: dict[str, str] = {
-    "Duplicate": "a_duplicate",
     "Redeliver": "a_redelivery",
     "DeadLetter": "a_dead_letter",
-    "Rehash": "a_rehash",
     "BatchSwap": "a_batch_swap",
     "Overtake": "being_overtaken",
-    "Resend": "a_resend",
-    "Zombie": "a_zombie",
     "Fail": "a_failed_attempt",
     "Lose": "a_loss",
 }
@@ -279,7 +275,7 @@ def _by_path(file: Path, names: Names) -> str:
 def _test_name(repro: Repro, target: Target) -> str:
     test = target.call.rpartition(".")[2]
     names = [type(fault).__name__ for fault in repro.faults]
-    kinds = dict.fromkeys(_SURVIVES.get(name, name.lower()) for name in names)
+    kinds = dict.fromkeys(_SURVIVES.get(name, f"a_{name.lower()}") for name in names)
     return f"{test if test.startswith('test') else f'test_{test}'}_survives_{'_and_'.join(kinds)}"
 
 

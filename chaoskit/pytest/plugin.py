@@ -33,6 +33,19 @@ def _add_search_options(group: pytest.OptionGroup) -> None:
         "max_examples of a Hypothesis profile does not count)",
     )
     group.addoption(
+        "--chaos-exhaustive",
+        type=_positive,
+        metavar="K",
+        help="run every schedule of up to K faults over short streams, equal ones once, instead of searching",
+    )
+    group.addoption(
+        "--chaos-exhaustive-events",
+        type=_positive,
+        metavar="N",
+        default=4,
+        help="with --chaos-exhaustive: streams of up to N events (default: 4)",
+    )
+    group.addoption(
         "--chaos-time",
         metavar="TIME",
         help="search each chaos test for this long, such as 30s, 5m or 1h30m, instead of for a number of schedules; "
@@ -71,10 +84,25 @@ def _add_search_options(group: pytest.OptionGroup) -> None:
         "be given more than once, for several side by side",
     )
     group.addoption(
+        "--chaos-self-check",
+        action="store_true",
+        help="for each chaos test that holds, plant known bugs around its handler and in the state that it gives, and "
+        "say which of them it would have noticed; one that would have noticed none has shown nothing",
+    )
+    group.addoption(
         "--chaos-seed",
         metavar="SEED",
         help="seed of every chaos test, mixed with its node id; the same seed, the same result",
     )
+
+
+def _positive(text: str) -> int:
+    """The number of an option."""
+    from argparse import ArgumentTypeError
+
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r}: a whole number, 1 or more, is needed")
+    return int(text)
 
 
 def _add_file_options(group: pytest.OptionGroup) -> None:

@@ -67,9 +67,11 @@ class PytestRunner:
         self._notes: list[str] = []
         self.test = item.nodeid
         self._schedules: int | None = item.config.getoption("chaos_schedules")
+        self._exhaustive = exhaustive_of(item.config)
         given = item.config.getoption("chaos_time")
         self.advises: bool = item.config.getoption("chaos_repair")
         self.bounds: bool = item.config.getoption("chaos_boundary")
+        self.checks_itself: bool = item.config.getoption("chaos_self_check")
         self.tolerates = brokers_asked(item.config)
         self._asking = ""
         """What is searched for the table of tolerance."""
@@ -125,7 +127,9 @@ class PytestRunner:
         if self._asking:
             return f"chaoskit: {self.test}: what it tolerates: {self._asking}, {shown(elapsed)}"
         tried, time = f"{self._evidence.schedules:,}", shown(elapsed)
-        if self._budget is not None:
+        if self._exhaustive is not None:
+            tried += " distinct"
+        elif self._budget is not None:
             time += f" of {shown(self._budget)}"
         else:
             tried += f" of {self._schedules or self._options.schedules or SCHEDULES:,}"
@@ -142,7 +146,12 @@ class PytestRunner:
         # The search begins with one failure: shared ones are there next time, too.
         if failure is None and not self._repros.resume_from:
             failure = shared_failure(self._config, self._repros, subject)
-        return failure or attrs.evolve(self.wants, evidence=self._evidence, resume_from=self._repros.resume_from)
+        return failure or attrs.evolve(
+            self.wants,
+            exhaustive=self._exhaustive,
+            evidence=self._evidence,
+            resume_from=self._repros.resume_from,
+        )
 
     def _saved_failure(self, subject: Subject) -> Verdict | None:
         """The first of the saved files that still fails."""
@@ -225,6 +234,12 @@ class PytestRunner:
         if self._entry is None and excinfo is not None and report.failed:
             self._entry = ReportEntry(self._item.nodeid, "error", f"{excinfo.type.__name__}: {excinfo.value}")
         return packed(self._entry) if self._entry is not None else ""
+
+
+def exhaustive_of(config: pytest.Config) -> tuple[int, int] | None:
+    """Faults and events of --chaos-exhaustive, as the numbers that a search takes."""
+    faults = config.getoption("chaos_exhaustive")
+    return None if faults is None else (faults, config.getoption("chaos_exhaustive_events"))
 
 
 def options_of(item: pytest.Item) -> ChaosOptions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import attrs
@@ -21,11 +21,12 @@ from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import EventId, Message
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.repair import Advice, Repair
-from chaoskit.values.scenario import Scenario
 from chaoskit.values.verdict import Verdict
 
 MOST = 1000
 """Schedules for each move: those of a search where nobody says how many."""
+EACH = 150
+"""Schedules for each kind alone, to name all that still break a handler."""
 
 
 def advice_on(question: Question, verdict: Verdict, storage: Storage) -> Advice:
@@ -98,44 +99,27 @@ def _still_fails(subject: Subject, verdict: Verdict) -> bool:
 
 
 def _searched(question: Question, repair: Repair, copies: Copies) -> Repair:
-    """The search with the move in place, again and again without the kinds that break it, until nothing does."""
-    breaks: dict[FaultKind, None] = {}
-    least, kinds, together = None, question.kinds, list[frozenset[FaultKind]]()
-    schedules = 0
-    while kinds:
-        settings = attrs.evolve(question.settings, known=tuple(together), evidence=Evidence())
-        found = investigate(attrs.evolve(question, kinds=kinds, settings=settings))
-        schedules += found.tally.schedules
-        if found.status != "violated" or found.scenario is None:
-            status = "violated" if breaks else found.status
-            if status == "unknown" and question.subject.model_of is not None and not found.tally.effective:
-                status = "held"  # under these keys none of the faults can change what a key sees: that is the repair
-            reasons = found.reasons if status == "unknown" else ()
-            return _with(repair, status, breaks, least, schedules, copies, reasons)
-        least = least or found.scenario
-        broke = frozenset(type(fault) for fault in found.scenario.faults)
-        breaks |= dict.fromkeys(kind for kind in question.kinds if kind in broke)
-        if not broke or broke in together:
-            break
-        together.append(broke)
-        if len(broke) == 1:
-            kinds = tuple(kind for kind in kinds if kind not in broke)
-    return _with(repair, "violated", breaks, least, schedules, copies, ())
-
-
-def _with(
-    repair: Repair,
-    status: Any,
-    breaks: Iterable[FaultKind],
-    least: Scenario | None,
-    schedules: int,
-    copies: Copies,
-    reasons: tuple[str, ...],
-) -> Repair:
+    """The search with the move in place; and where something breaks it still, which kinds do by themselves."""
+    found = investigate(question)
+    if found.status != "violated" or found.scenario is None:
+        status = found.status
+        if status == "unknown" and question.subject.model_of is not None and not found.tally.effective:
+            status = "held"  # under these keys none of the faults can change what a key sees: that is the repair
+        reasons = found.reasons if status == "unknown" else ()
+        schedules, distance = found.tally.schedules, copies.farthest
+        return attrs.evolve(repair, status=status, reasons=reasons, schedules=schedules, distance=distance)
+    broke = {type(fault) for fault in found.scenario.faults}
+    broke |= {kind for kind in question.kinds if kind not in broke and _breaks(question, kind)}
     return attrs.evolve(
-        repair, status=status, breaks=tuple(kind.__name__ for kind in breaks), scenario=least, schedules=schedules,
-        distance=copies.farthest, reasons=reasons,
+        repair, status="violated", breaks=tuple(kind.__name__ for kind in question.kinds if kind in broke),
+        scenario=found.scenario, schedules=found.tally.schedules, distance=copies.farthest,
     )  # fmt: skip
+
+
+def _breaks(question: Question, kind: FaultKind) -> bool:
+    """Whether this kind alone does. How is of no interest any more: nothing is made minimal."""
+    settings = attrs.evolve(question.settings, schedules=EACH, minimal=False, evidence=Evidence())
+    return investigate(attrs.evolve(question, kinds=(kind,), settings=settings)).status == "violated"
 
 
 @attrs.define

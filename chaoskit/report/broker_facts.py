@@ -63,7 +63,7 @@ def facts(broker: type[Settings]) -> Facts:
     """All that is known of a broker."""
     settings = broker()
     summary, about = _about(broker)
-    impossible = settings.impossible()
+    impossible = settings.cannot()
     return Facts(
         broker.__name__,
         summary,

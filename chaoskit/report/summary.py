@@ -12,6 +12,7 @@ import attrs
 from chaoskit.brokers.wording import IDEMPOTENT, brought_back, names_of, place_of
 from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
+from chaoskit.report.self_check import self_check_lines
 from chaoskit.report.symptom import Has, advice_on, symptom
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
@@ -23,7 +24,7 @@ from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import Step, reached
 from chaoskit.values.state import ABSENT, Difference, differences, only_rounding, same
 from chaoskit.values.texts import printed
-from chaoskit.values.verdict import Verdict
+from chaoskit.values.verdict import Exhausted, Tally, Verdict
 
 MOST_DIFFERENCES = 12
 MOST_PLACES = 3
@@ -247,13 +248,43 @@ def held_lines(verdict: Verdict) -> list[str]:
     """What a passing run has shown, and what has to be known about it."""
     tally = verdict.tally
     shown = [", ".join(tally.effective)] if tally.effective else []
-    if tally.all_singles:
+    if tally.all_singles and verdict.exhausted is None:
         shown.append("every schedule with a single fault")
     if tally.not_tried:
         shown.append(f"never came about: {', '.join(tally.not_tried)}")
     kinds = f" ({'; '.join(shown)})" if shown else ""
     held = f"held: {tally.schedules:,} schedules of {count(tally.streams, 'stream')}{kinds}"
-    return [held, *boundary_lines(verdict.boundary), *verdict.notes]
+    if verdict.exhausted is not None:
+        held = f"held: {_all_of(verdict.exhausted)}{kinds}"
+    besides = [*self_check_lines(verdict.self_check), *boundary_lines(verdict.boundary)]
+    return [held, *_promises(tally), *besides, *verdict.notes]
+
+
+def _promises(tally: Tally) -> Iterator[str]:
+    """How much of what needs several faults at once was tried, at least."""
+    told = [f"any {_NUMBERS[bound.faults]} given faults with {bound.probability:.0%}" for bound in tally.bounds]
+    if told:
+        events = count(tally.bounds[0].events, "event")
+        yield f"tried together with at least this probability, in streams of up to {events}: {', '.join(told)}"
+    if tally.singles_up_to and not tally.all_singles:
+        yield f"every single fault was run in a stream of {count(tally.singles_up_to, 'event')}"
+
+
+_NUMBERS = {2: "two", 3: "three"}
+
+
+def _all_of(one: Exhausted) -> str:
+    """What an exhaustive run has shown; and where not each schedule was run, why that is enough."""
+    text = (
+        f"all {one.schedules:,} distinct schedules of up to {count(one.events, 'event')} and "
+        f"{count(one.faults, 'fault')} pass"
+    )
+    if one.runs < one.schedules:
+        text += (
+            f", of which {one.runs:,} were run: the handler's keys do not depend on each other, as {one.compared} "
+            "pairs of schedules showed that differ between keys alone"
+        )
+    return text
 
 
 def tried(verdict: Verdict) -> str:

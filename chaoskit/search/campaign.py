@@ -61,6 +61,8 @@ class Campaign:
     found: Found | None = None
     error: BaseException | None = None
     saturated: bool = False
+    _mixes_since: int = 0
+    """How many schedules were run before the first mixture of this stream."""
 
     @classmethod
     def of(cls, question: Question) -> Campaign:
@@ -81,24 +83,34 @@ class Campaign:
         """Run this stream's share of the schedules. The first failure is kept in `found` and ends the search."""
         if self.found is not None or not self.wants_more or not len(stream):
             return
+        case = self.begin(stream)
+        if case is None:
+            return
+        share, usual = self._take_share(stream)
+        print_ = fingerprint(stream)
+        self.evidence.seen.add(hash((print_, tuple(case.steps(())))))
+        plans = Plans(case.model, self.kinds, salt)
+        singles = plans.every_single(max(1, usual // 2))
+        if singles is not None and share < usual and not self._has_had_singles:
+            share = max(share, len(singles))
+        self._mixes_since = UNLIMITED
+        self._try_plans(case, print_, self._plans(plans, singles, share), share)
+        if self.done > self._mixes_since:
+            self.evidence.mixtures[len(stream), plans.most_kinds] += self.done - self._mixes_since
+
+    def begin(self, stream: Stream) -> Case | None:
+        """The stream in order, and what that shows of the test itself. None where it fails already: that is kept."""
         self.evidence.streams_seen += 1
         case = self.subject.on(stream)
         self.preflight.look_at(case)
         note_stream(self.evidence, case)
         if case.fails_in_order():
             self.found = Found(case, (), kept(case.run(())))
-            return
-        share, usual = self._take_share(stream)
-        print_, calm = fingerprint(stream), case.steps(())
+            return None
         # One consumer delivers this as the reference did; only several can split the memory of a process.
-        if len({step[1] for step in calm}) > 1:
+        if len({step[1] for step in case.steps(())}) > 1:
             check_calm(case)
-        self.evidence.seen.add(hash((print_, tuple(calm))))
-        plans = Plans(case.model, self.kinds, salt)
-        singles = plans.every_single(max(1, usual // 2))
-        if singles is not None and share < usual and not self._has_had_singles:
-            share = max(share, len(singles))
-        self._try_plans(case, print_, self._plans(plans, singles, share), share)
+        return case
 
     def _take_share(self, stream: Stream) -> tuple[int, int]:
         """How many schedules this stream has, and how many it would have if it were none of the early ones."""
@@ -129,7 +141,7 @@ class Campaign:
                 continue
             shown.remember(known)
             share, misses = share - 1, 0
-            if self._fails(case, plan, steps):
+            if self.fails(case, plan, steps):
                 return
 
     def _plans(self, plans: Plans, singles: list[Plan] | None, share: int) -> Iterator[Plan]:
@@ -137,10 +149,12 @@ class Campaign:
             pass
         elif singles is not None:
             yield from singles
+            self.evidence.singles_up_to = max(self.evidence.singles_up_to, plans.events)
         else:
             self.evidence.all_singles = False
             for _, plan in zip(range(int(share * SINGLES)), plans.some_singles(), strict=False):
                 yield plan
+        self._mixes_since = self.done
         yield from plans.mixtures()
 
     def _unknown_part(self, plan: Plan) -> Plan:
@@ -151,11 +165,13 @@ class Campaign:
                 plan = tuple(fault for fault in plan if type(fault) not in last)
         return plan
 
-    def _fails(self, case: Case, plan: Plan, steps: Sequence[Raw]) -> bool:
+    def fails(self, case: Case, plan: Plan, steps: Sequence[Raw]) -> bool:
+        """Run one schedule. A failure is kept in `found`."""
         self.done += 1
         shown = self.evidence
         shown.schedules += 1
         run = case.run(plan, steps)
+        shown.by_kind.update(set(map(type, plan)))
         shown.deliveries += sum(not step[0] for step in steps)
         if not shown.restarted:
             shown.restarted = any(step[0] == RESTART for step in steps)

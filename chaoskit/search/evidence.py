@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 import attrs
 
+from chaoskit.search.bounds import bounds_of
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.oracle import Subject
 from chaoskit.values.faults import FaultKind
@@ -17,6 +19,9 @@ be equal by chance. A strategy that hardly ever repeats a key gives fewer."""
 
 ENOUGH_MONOTONOUS = 50
 """Streams without two values under one key, after which no other is waited for."""
+
+SAME_AFTER_EACH = "the state was the same after every delivery: does state= give what changes?"
+SAME_AT_THE_END = "leaving out any single event never changed the final state: does the test return what changes?"
 
 MEMORY = 1 << 15
 """Schedules that are remembered so as to run none twice; then the memory starts anew and stays flat."""
@@ -31,7 +36,11 @@ class Evidence:
     overwrite cannot go wrong, of which there were `monotonous` while no other was met. `siblings`: some stream had two
     events under one key, `two_values`: with two values. `siblings_asked`: in so many streams they were left out one by
     one, `sibling_matters`: this changed what is compared; `event_matters`: leaving out any event did. `distinct` counts
-    schedules across searches, where somebody wants to know. `restarted`: some schedule had a process restart.
+    schedules across searches, where somebody wants to know. `singles_up_to`: the length of the longest stream of which
+    every single fault was run; `by_kind`: how many schedules had one of a kind; `mixtures`: how many were run of
+    streams of so many events, each of which can have so many kinds. `states_given`:
+    there is a state after each delivery, and `state_moved`: it changed, or where there is none the final one did
+    without an event. `restarted`: some schedule had a process restart.
     """
 
     streams: int = 0
@@ -41,6 +50,7 @@ class Evidence:
     effective: set[FaultKind] = attrs.field(factory=set)
     changed: bool = False
     differed: bool = False
+    states_given: bool = False
     state_moved: bool = False
     siblings: bool = False
     two_values: bool = False
@@ -49,6 +59,9 @@ class Evidence:
     sibling_matters: bool = False
     event_matters: bool = False
     all_singles: bool = True
+    singles_up_to: int = 0
+    by_kind: Counter[FaultKind] = attrs.field(factory=Counter)
+    mixtures: Counter[tuple[int, int]] = attrs.field(factory=Counter)
     seen: set[int] = attrs.field(factory=set)
     distinct: Distinct | None = None
     restarted: bool = False
@@ -79,8 +92,8 @@ class Evidence:
             reasons.append(self._no_effect(kinds))
         if subject.needs_state:
             reasons += self._state_shows_nothing(1 if literal else ENOUGH_ASKED)
-        if subject.needs_states and not self.state_moved:
-            reasons.append("the state was the same after every delivery: does state= give what changes?")
+        if subject.looks_at_states and not self.state_moved:
+            reasons.append(SAME_AFTER_EACH if self.states_given else SAME_AT_THE_END)
         return reasons
 
     def _no_effect(self, kinds: Sequence[FaultKind]) -> str:
@@ -127,4 +140,7 @@ class Evidence:
             not_tried=tuple(kind.__name__ for kind in kinds if kind not in self.effective),
             left_out=tuple(kind.__name__ for kind in kinds if kind in left_out),
             all_singles=self.all_singles and self.schedules > 0,
+            singles_up_to=self.singles_up_to,
+            by_kind={kind.__name__: self.by_kind[kind] for kind in kinds if self.by_kind[kind]},
+            bounds=tuple(bounds_of(self.mixtures)),
         )

@@ -14,6 +14,7 @@ from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.search.campaign import LITERAL_ROUND, Campaign
 from chaoskit.search.draw import draw_streams
 from chaoskit.search.evidence import ENOUGH_MONOTONOUS
+from chaoskit.search.exhaustive import try_all
 from chaoskit.search.found import Found, confirm
 from chaoskit.search.hangs import fewest_that_hang
 from chaoskit.search.minimal import least
@@ -25,7 +26,7 @@ from chaoskit.search.verdicts import hung_verdict, violated
 from chaoskit.strategies.streams import parts_of
 from chaoskit.values.duration import shown
 from chaoskit.values.event import Stream
-from chaoskit.values.verdict import Verdict
+from chaoskit.values.verdict import Exhausted, Verdict
 
 STREAMS_PER_DRAW = 100
 """Streams of one run of Hypothesis, which remembers all that it has drawn: memory stays flat."""
@@ -46,13 +47,16 @@ def investigate(q: Question) -> Verdict:
     """Search until a failure within a partition or key is found or the schedules are used up."""
     campaign = Campaign.of(q)
     across: Verdict | None = None
+    exhausted: Exhausted | None = None
     recombined = _recombined(q)
     try:
         # Each round searches on with other seeds: it was a failure across keys that ended the one before.
         for round_ in range(MOST_LABEL_ROUNDS):
             # It may be across keys; the next round must not find it again.
             campaign.found = _found_before(q) if round_ == 0 else None
-            if campaign.found is None:
+            if campaign.found is None and q.settings.exhaustive is not None:
+                exhausted = try_all(q, campaign)
+            elif campaign.found is None:
                 _search(q, campaign, recombined, round_)
             if campaign.error is not None:
                 raise campaign.error
@@ -76,7 +80,16 @@ def investigate(q: Question) -> Verdict:
         return attrs.evolve(fewest, tally=campaign.tally(), seed=q.seed)
     if across is not None and q.settings.across_keys == "violation":
         return attrs.evolve(across, tally=campaign.tally())
-    return _without_failure(q, campaign)
+    return attrs.evolve(_without_failure(q, campaign), exhausted=exhausted)
+
+
+def first_failure(q: Question) -> tuple[Found | None, int]:
+    """The first failure that a search meets, as it was met, and after how many schedules; None where it meets none."""
+    campaign = Campaign.of(q)
+    _search(q, campaign, _recombined(q), 0)
+    if campaign.error is not None:
+        raise campaign.error
+    return campaign.found, campaign.done
 
 
 def _without_failure(q: Question, campaign: Campaign) -> Verdict:
@@ -272,6 +285,9 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     run = confirm(found)
     if q.settings.on_failure is not None:
         q.settings.on_failure(violated(found.case, found.faults, run, None, minimal=False))
+    if not q.settings.minimal:
+        unshrunk = violated(found.case, found.faults, run, None, minimal=False)
+        return attrs.evolve(unshrunk, tally=campaign.tally(), seed=q.seed)
     minimal = least(q.subject, q.events, q.kinds, found, derive(q.seed, "values"))
     case = q.subject.on(minimal.stream)
     run = kept(case.run(minimal.faults))

@@ -20,10 +20,12 @@ from chaoskit.values.scenario import Model
 Plan = tuple[Fault, ...]
 
 # A hundred, so that a chance in percent is an index.
-_SIZES = (1,) * 20 + (2,) * 20 + (3,) * 15 + (4,) * 15 + (8,) * 20 + (16,) * 10
+SIZES = (1,) * 20 + (2,) * 20 + (3,) * 15 + (4,) * 15 + (8,) * 20 + (16,) * 10
 _SMALL_STREAM = 64
-_BURSTS = 0.3
+BURSTS = 0.3
 """The share of mixtures that are bursts: what a handler keeps for a key has a limit, which more of the same meets."""
+ANYWHERE = 0.5
+"""The share of the faults of a mixture that go to any event; the others all go to one."""
 _MOST_FAILED = 5
 """Failed attempts at one event: a limit of more is reached by DeadLetter and Lose at once."""
 
@@ -74,13 +76,24 @@ class Plans:
         spaces = [choice for position in range(len(self._ids)) for choice in self.choices(position)]
         if sum(math.prod(choice.sizes) for choice in spaces) > most:
             return None
-        plans: list[Plan] = [
-            (_fault(cast(Hashable, choice.kind), choice.at, *arguments),)
-            for choice in spaces
-            for arguments in itertools.product(*choice.ranges)
-        ]
+        plans: list[Plan] = [(fault,) for position in range(len(self._ids)) for fault in self.at(position)]
         # Of `random` only the numbers themselves are promised to be the same in every version of Python.
         return sorted(plans, key=lambda _: self._random())
+
+    def at(self, position: int) -> Iterator[Fault]:
+        """Every single fault at this event."""
+        for choice in self.choices(position):
+            for arguments in itertools.product(*choice.ranges):
+                yield _fault(cast(Hashable, choice.kind), choice.at, *arguments)
+
+    @property
+    def events(self) -> int:
+        return len(self._ids)
+
+    @property
+    def most_kinds(self) -> int:
+        """How many kinds of fault one event can have, at most."""
+        return max((len(self.choices(position)) for position in range(len(self._ids))), default=0)
 
     def some_singles(self) -> Iterator[Plan]:
         """Plans of one fault without end, each kind as often as the others."""
@@ -94,14 +107,14 @@ class Plans:
         chance, size = self._random, len(self._ids)
         choices = [self.choices(position) for position in range(size)]
         while True:
-            if chance() < _BURSTS:
+            if chance() < BURSTS:
                 yield self._burst(int(chance() * size))
                 continue
             focus = choices[int(chance() * size)]
             plan = []
-            for _ in range(_SIZES[int(chance() * 100)]):
+            for _ in range(SIZES[int(chance() * 100)]):
                 # Chance alone would hardly ever lay two faults on one event of many.
-                options = focus if chance() < 0.5 else choices[int(chance() * size)]
+                options = focus if chance() < 1 - ANYWHERE else choices[int(chance() * size)]
                 if options:
                     plan.append(_draw(options[int(chance() * len(options))], chance))
             yield tuple(plan) if len(plan) <= _MOST_FAILED else _fewer_failed(plan)

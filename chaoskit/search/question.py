@@ -44,6 +44,12 @@ def _known_to_us(instance: object, attribute: attrs.Attribute[str], value: objec
         raise UsageError(f"across_keys={value!r}: 'violation' or 'any' is needed")
 
 
+def _two_numbers(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    for number in value or ():
+        if type(number) is not int or number < 1:
+            raise UsageError(f"exhaustive={value!r}: whole numbers of faults and of events, 1 or more, are needed")
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class SearchSettings:
     """How a search goes about it. Raises UsageError for what cannot mean what it says."""
@@ -53,6 +59,8 @@ class SearchSettings:
     seed: int
     streams: int | None = None
     """That Hypothesis draws, where somebody says how many; None: as many as the schedules want."""
+    exhaustive: tuple[int, int] | None = attrs.field(default=None, validator=_two_numbers)
+    """Up to so many faults over streams of up to so many events: every schedule of these, and no other."""
     budget: float | None = None
     """Seconds, in place of a number of schedules unless that is given, too. They end between streams, and not before
     the first that can show something."""
@@ -69,6 +77,8 @@ class SearchSettings:
     """May be that of an earlier search of the same test."""
     known: tuple[frozenset[FaultKind], ...] = ()
     """Sets of kinds that are known to fail together, which are not tried again."""
+    minimal: bool = True
+    """Whether a failure is made minimal; False: that there is one is enough."""
     on_failure: Callable[[Verdict], None] | None = None
     """Called with a failure before it is made minimal, which may take long."""
     resume_from: tuple[tuple[Stream, Plan], ...] = ()

@@ -10,7 +10,8 @@ If a verb of a group occurs, then of that group only what is listed happened; a 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NoReturn
 
 import attrs
@@ -77,6 +78,7 @@ _CONSUMER = re.compile(r"([A-Z][A-Za-z0-9_]*):(.*)", re.DOTALL)
 _SMALL_CONSUMER = re.compile(r"([a-z_][A-Za-z0-9_]*):(.*)", re.DOTALL)
 _HANDOVER = re.compile(r"([A-Z][A-Za-z0-9_]*)>([A-Z][A-Za-z0-9_]*)")
 _UNIT = re.compile(r"[\w.-]+")
+_IN_UNIT = re.compile(r"(?P<unit>[\w.-]+)/")
 _SECONDS = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _UNITS_OF_TIME = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _OUTCOMES: dict[str, RunOutcome] = {"": "ok", "!": "failed", "-": "held"}
@@ -152,6 +154,16 @@ def group_of(word: Word) -> str | None:
     return None
 
 
+@lru_cache(4096)
+def _delivered(piece: str) -> tuple[MessageLabel, bool, RunOutcome] | None:
+    """The label of a delivery, whether it came again, and how it was run; the same few words are in all traces."""
+    match = _DELIVERY.fullmatch(piece)
+    if not match:
+        return None
+    label = MessageLabel(match["name"], len(match["copy"]), match["unit"])
+    return label, bool(match["again"]), _OUTCOMES[match["outcome"]]
+
+
 class _Parser:
     """Reads the words from left to right. `at` is the next one, `start` the first one of the word being read."""
 
@@ -163,7 +175,7 @@ class _Parser:
         self.consumer = "A"
         self.clock = 0.0
         # Of the whole trace, before any word is read: `|move A>B p1` may come before the first `p1/5`.
-        self.units = {match["unit"] for piece in self.pieces if (match := re.search(r"(?P<unit>[\w.-]+)/", piece))}
+        self.units = {match["unit"] for piece in self.pieces if "/" in piece and (match := _IN_UNIT.search(piece))}
 
     def trace(self) -> Trace:
         if not self.pieces:
@@ -221,6 +233,8 @@ class _Parser:
 
     def named(self, piece: str) -> str:
         """The piece without the consumer's name in front of it, which is in force from here."""
+        if ":" not in piece:
+            return piece
         small = _SMALL_CONSUMER.fullmatch(piece)
         if small:
             self.fail(self.small(small[1], small[2]))
@@ -245,16 +259,16 @@ class _Parser:
         return f"a consumer's name starts with a capital letter, such as `{name.capitalize()}:{rest}`"
 
     def text(self) -> str:
-        return " ".join(self.pieces[self.start : self.at])
+        return self.pieces[self.start] if self.at == self.start + 1 else " ".join(self.pieces[self.start : self.at])
 
     def delivery(self, piece: str) -> Receive:
-        match = _DELIVERY.fullmatch(piece)
-        if not match:
+        found = _delivered(piece)
+        if found is None:
             self.fail(self.unreadable(piece))
-        label = MessageLabel(match["name"], len(match["copy"]), match["unit"])
+        label, again, outcome = found
         if label.name == "end":
             self.fail("`end` is no label; `|end` says that the trace is complete")
-        return Receive(self.text(), self.consumer, label, bool(match["again"]), _OUTCOMES[match["outcome"]])
+        return Receive(self.text(), self.consumer, label, again, outcome)
 
     def unreadable(self, piece: str) -> str:
         jumbled = _JUMBLED.fullmatch(piece)
@@ -296,10 +310,8 @@ class _Parser:
         return attrs.evolve(self.delivery(piece), text=piece)
 
     def label_of(self, piece: str) -> MessageLabel | None:
-        match = _DELIVERY.fullmatch(piece)
-        if not match or match["again"] or match["outcome"]:
-            return None
-        return MessageLabel(match["name"], len(match["copy"]), match["unit"])
+        found = _delivered(piece)
+        return found[0] if found is not None and found[1:] == (False, "ok") else None
 
     def verb(self, piece: str) -> Word:
         name, glued, value = piece.partition("=")
@@ -323,19 +335,22 @@ class _Parser:
             self.at += 1
         if name in SETTLEMENTS:
             return Settle(self.text(), self.consumer, SETTLEMENTS[name], self.label(name, value))
-        return self.readers()[name](value)
-
-    def readers(self) -> dict[str, Callable[[str], Word]]:
-        return {
-            "c": self.commit,
-            "put": lambda value: Put(self.text(), self.label("put", value)),
-            "fail": lambda value: FailedSend(self.text(), self.label("fail", value)),
-            "move": self.move,
-            "evict": lambda value: Evict(self.text(), *self.hand_over("evict", value)),
-            "grow": self.grow,
-            "reset": lambda value: Reset(self.text(), None if value == "end" else self.label("reset", value)),
-            "t": self.time,
-        }
+        match name:
+            case "c":
+                return self.commit(value)
+            case "put":
+                return Put(self.text(), self.label("put", value))
+            case "fail":
+                return FailedSend(self.text(), self.label("fail", value))
+            case "move":
+                return self.move(value)
+            case "evict":
+                return Evict(self.text(), *self.hand_over("evict", value))
+            case "grow":
+                return self.grow(value)
+            case "reset":
+                return Reset(self.text(), None if value == "end" else self.label("reset", value))
+        return self.time(value)
 
     def label(self, verb: str, value: str) -> MessageLabel:
         label = self.label_of(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import attrs
@@ -14,7 +15,7 @@ Settlement: TypeAlias = Literal["ack", "nack", "expire", "dead", "drop"]
 QUOTE = "'"
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class MessageLabel:
     """One broker message: `p0/1'` is the first copy of the payload `1`, in the unit `p0`."""
 
@@ -167,6 +168,7 @@ class Trace:
 _NATURAL = re.compile(r"(.*?)([0-9]*)$", re.DOTALL)
 
 
+@lru_cache(4096)
 def natural_key(name: str) -> tuple[int, str]:
     """The place of a label in the produced order: by the number at its end (0 without one), then by its letters."""
     match = _NATURAL.match(name)

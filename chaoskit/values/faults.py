@@ -13,6 +13,21 @@ import attrs
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import EventId
 
+__all__ = [  # what `chaoskit` re-exports
+    "BatchSwap",
+    "DeadLetter",
+    "Duplicate",
+    "Fail",
+    "Fault",
+    "Lose",
+    "Overtake",
+    "Redeliver",
+    "Rehash",
+    "Resend",
+    "Rewind",
+    "Zombie",
+]
+
 
 def _count(instance: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     if type(value) is not int or value < 0:
@@ -124,13 +139,27 @@ class Fail:
 
 
 @attrs.frozen(order=True)
+class Rewind:
+    """When `at` is done, the position is set back to `back` messages before it, though they were settled.
+
+    All from there on is handed out again, in order: an operator has reset the offsets or the cursor, or they were lost
+    and reading starts at the earliest message.
+    """
+
+    at: EventId = attrs.field(validator=_event_id)
+    back: int = attrs.field(default=0, validator=_count)
+
+
+@attrs.frozen(order=True)
 class Lose:
     """The message is never delivered; only where the settings really lose messages."""
 
     at: EventId = attrs.field(validator=_event_id)
 
 
-Fault: TypeAlias = Duplicate | Redeliver | DeadLetter | Rehash | BatchSwap | Overtake | Resend | Zombie | Fail | Lose
+Fault: TypeAlias = (
+    Duplicate | Redeliver | DeadLetter | Rehash | BatchSwap | Overtake | Resend | Zombie | Fail | Rewind | Lose
+)
 FaultKind: TypeAlias = (
     type[Duplicate]
     | type[Redeliver]
@@ -141,11 +170,12 @@ FaultKind: TypeAlias = (
     | type[Resend]
     | type[Zombie]
     | type[Fail]
+    | type[Rewind]
     | type[Lose]
 )
 
 KINDS: tuple[FaultKind, ...] = (
-    Duplicate, Redeliver, DeadLetter, Rehash, BatchSwap, Overtake, Resend, Zombie, Fail, Lose
+    Duplicate, Redeliver, DeadLetter, Rehash, BatchSwap, Overtake, Resend, Zombie, Fail, Rewind, Lose
 )  # fmt: skip
 """From the mildest on. Of kinds that fail alike, with as many deliveries, copies and restarts, the first is shown; but
 `Overtake`, in which nothing fails, and `Fail`, the most common failure, before all others."""

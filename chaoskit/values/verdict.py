@@ -13,6 +13,7 @@ from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.invariant import Violation
 from chaoskit.values.outcome import Outcome
+from chaoskit.values.planted import SelfCheck
 from chaoskit.values.repair import Clash, Later, Repair
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Schedule
@@ -27,6 +28,16 @@ missing effect is a violation."""
 
 
 @attrs.frozen
+class Bound:
+    """A bug that needs so many given `faults` at once, each of a kind at a message, was met with at least this
+    `probability`, in streams of up to so many `events`."""
+
+    faults: int
+    events: int
+    probability: float
+
+
+@attrs.frozen
 class Tally:
     """What a search tried.
 
@@ -34,7 +45,8 @@ class Tally:
     schedule, changed the order or the number of times in which some key's events were seen; `not_tried`: the others.
     `left_out`: those that came about, of which nothing is said: the comparison was made without what they lost.
     `all_singles`: every schedule with a single fault was run, for every stream. `saturated`: the search ended since it
-    saw nothing new any more.
+    saw nothing new any more. `singles_up_to`: the length of the longest stream for which every single fault was run.
+    `by_kind`: in how many of the schedules a kind was. `bounds`: what the mixtures promise.
     """
 
     streams: int = 0
@@ -45,6 +57,9 @@ class Tally:
     left_out: tuple[str, ...] = ()
     all_singles: bool = False
     saturated: bool = False
+    singles_up_to: int = 0
+    by_kind: Mapping[str, int] = attrs.field(factory=dict)
+    bounds: tuple[Bound, ...] = ()
 
 
 @attrs.frozen(eq=False)
@@ -60,6 +75,22 @@ class States:
     observed: tuple[Any, ...]
     first_difference: int | None = None
     initial: Any = None
+
+
+@attrs.frozen
+class Exhausted:
+    """Every schedule of `streams` of up to so many `events` under up to so many `faults`: how many distinct
+    `schedules` there are, equal ones counted once, and how many `runs` of the test that took. With `independent_keys`
+    of those that show each key the same only one was run; that this is right was seen in so many that were `compared`.
+    """
+
+    events: int
+    faults: int
+    schedules: int
+    runs: int
+    streams: int
+    independent_keys: bool = False
+    compared: int = 0
 
 
 DamageKind = Literal[
@@ -100,9 +131,10 @@ class Verdict:
     schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now. `loss` is
     what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
     where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
-    `damage`: what became of which events, where runs could tell. `boundary`: what has to stay in order,
-    where that was asked, too; `tolerance`: which kinds of fault it survives, likewise. `advice` is found when
-    `repairs` or `clashes` are asked for, which runs the test again.
+    `damage`: what became of which events, where runs could tell. `exhausted`: what was tried, where every schedule was.
+    `boundary`: what has to stay in order, `tolerance`: which kinds of fault it survives, and `self_check`: the known
+    bugs that the test would have noticed; None where nobody has asked. `advice` is found when `repairs` or `clashes`
+    are asked for, which runs the test again.
     """
 
     status: Status
@@ -129,8 +161,10 @@ class Verdict:
     memory_kept: bool | None = None
     read: tuple[str, ...] = ()
     damage: Damage | None = None
+    exhausted: Exhausted | None = None
     boundary: Boundary | None = None
     tolerance: Tolerance | None = None
+    self_check: SelfCheck | None = None
     advice: Later = attrs.field(factory=Later, repr=False)
 
     @property

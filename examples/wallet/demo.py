@@ -37,7 +37,7 @@ def demo(directory: Path) -> None:
     test = ["pytest", "-q", "-p", "no:cacheprovider", f"--chaos-seed={SEED}", "test_wallet.py"]
 
     say("1. A wallet service that remembers event ids, so that nothing is booked twice. Is that enough on Kafka?")
-    expect(run(directory, *test), 1, "the bug was not found")
+    expect(run(directory, *test, "--chaos-repair"), 1, "the bug was not found")
 
     (saved,) = (directory / ".chaoskit").glob("*.json")
     say("2. The failure as a file: literal, readable, commit it")
@@ -47,7 +47,7 @@ def demo(directory: Path) -> None:
     say("3. It fails until the handler is right")
     expect(run(directory, "chaoskit", "replay", ".chaoskit"), 1, "the replay did not fail")
 
-    say("4. The repair: book the events of an account in the order of their seq (wallet_repaired.py)")
+    say("4. The repair that held: book the events of an account in the order of their seq (wallet_repaired.py)")
     shutil.copy(directory / "wallet_repaired.py", directory / "wallet.py")
     expect(run(directory, "chaoskit", "replay", ".chaoskit"), 0, "the replay did not say FIXED")
 

@@ -15,6 +15,7 @@ from chaoskit.brokers import (
     Outbox,
     PostgresQueue,
     PubSub,
+    Pulsar,
     RabbitMQ,
     RabbitMQStream,
     RedisList,
@@ -94,6 +95,17 @@ SYSTEMS: dict[str, Settings] = {
     "PubSub": PubSub(),
     "PubSub, ordered": PubSub(ordering=True, max_delivery_attempts=5),
     "PubSub, exactly once": PubSub(exactly_once=True),
+    "Pulsar": Pulsar(),
+    "Pulsar, Failover": Pulsar(subscription_type="Failover", partitions=3),
+    "Pulsar, Shared": Pulsar(subscription_type="Shared"),
+    "Pulsar, Shared, ack timeout": Pulsar(subscription_type="Shared", consumers=3, ack_timeout=30, deduplication=True),
+    "Pulsar, Shared, dead letters": Pulsar(subscription_type="Shared", max_redeliver_count=2, receiver_queue_size=2),
+    "Pulsar, Shared, retry letters": Pulsar(subscription_type="Shared", on_error="reconsume_later"),
+    "Pulsar, Key_Shared": Pulsar(subscription_type="Key_Shared", max_redeliver_count=2),
+    "Pulsar, Key_Shared, partitions": Pulsar(subscription_type="Key_Shared", partitions=2, ack_timeout=30),
+    "Pulsar, TTL": Pulsar(message_ttl=3600, receiver_queue_size=0),
+    "Pulsar, batches": Pulsar(messages_per_batch=2),
+    "Pulsar, Shared, batches": Pulsar(subscription_type="Shared", consumers=1, messages_per_batch=3),
     "RabbitMQ": RabbitMQ(),
     "RabbitMQ, dead letters": RabbitMQ(dead_letter_exchange=True),
     "RabbitMQ, classic": RabbitMQ(queue_type="classic", prefetch=3),
@@ -143,3 +155,42 @@ SYSTEMS: dict[str, Settings] = {
     "InOrder": InOrder(),
     "Anything": Anything(),
 }
+
+SOME = (
+    "Kafka, one partition",
+    "Kafka, share group with few locks",
+    "Kinesis, Lambda, partial",
+    "EventHubs",
+    "RabbitMQStream",
+    "SqsStandard",
+    "SqsFifo",
+    "SqsFifo, skips",
+    "LambdaSqs, FIFO",
+    "PubSub, ordered",
+    "Pulsar",
+    "Pulsar, Shared",
+    "Pulsar, Key_Shared",
+    "RabbitMQ",
+    "RabbitMQ, classic",
+    "RabbitMQ, single active",
+    "RabbitMQ, one consumer",
+    "RedisStreams",
+    "RedisList",
+    "JetStream",
+    "JetStream, one at a time",
+    "ServiceBus",
+    "ServiceBus, sessions",
+    "PostgresQueue",
+    "Celery, acks late",
+    "Webhook",
+)
+"""Of these all that is permitted is compared with all that is made, which takes long: every broker, and the settings
+that make another one of it."""
+
+NOT_MADE: dict[str, dict[str, str]] = {
+    "RabbitMQ, classic": {
+        "323": "Overtake(by=3) makes it, and the search draws none that waits for more than there are other messages"
+    },
+    "Pulsar, Shared": {"323": "as with RabbitMQ"},
+}
+"""Of these, what is permitted and not made, and why."""

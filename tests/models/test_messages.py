@@ -29,6 +29,7 @@ from chaoskit.brokers import (
     Outbox,
     PostgresQueue,
     PubSub,
+    Pulsar,
     RabbitMQ,
     RabbitMQStream,
     RedisList,
@@ -139,6 +140,14 @@ CARRIED: dict[str, Carried] = {
         PubSub(max_delivery_attempts=5), ("message_id",), GROUPED, ("attempt",)
     ),
     "Pub/Sub, ordered": Carried(PubSub(ordering=True, max_delivery_attempts=5), ("message_id",), GROUPED, ("attempt",)),
+    "Pulsar": Carried(Pulsar(), ("message_id",), LOG, without=("put back",), anew=()),
+    "Pulsar, Key_Shared": Carried(
+        Pulsar(subscription_type="Key_Shared", max_redeliver_count=5),
+        ("message_id",),
+        LOG,
+        ("attempt",),
+        anew=("put back",),
+    ),
     "RabbitMQ, quorum": Carried(
         RabbitMQ(dead_letter_exchange=True),
         (),

@@ -14,46 +14,13 @@ import pytest
 from chaoskit import Event, Fail, Overtake, Redeliver, Scenario, Stream
 from chaoskit.brokers import Settings
 from models.made import begins
-from models.systems import SYSTEMS
+from models.systems import NOT_MADE, SOME, SYSTEMS
 
 MESSAGES, DELIVERIES, FAULTS = 3, 4, 3
 KEPT = 6
 """Ways to write one beginning that are gone on with: by whom, and as which copy."""
 
 Beginning = tuple[int, ...]
-
-SOME = (
-    "Kafka, one partition",
-    "Kafka, share group with few locks",
-    "Kinesis, Lambda, partial",
-    "EventHubs",
-    "RabbitMQStream",
-    "SqsStandard",
-    "SqsFifo",
-    "SqsFifo, skips",
-    "LambdaSqs, FIFO",
-    "PubSub, ordered",
-    "RabbitMQ",
-    "RabbitMQ, classic",
-    "RabbitMQ, single active",
-    "RabbitMQ, one consumer",
-    "RedisStreams",
-    "RedisList",
-    "JetStream",
-    "JetStream, one at a time",
-    "ServiceBus",
-    "ServiceBus, sessions",
-    "PostgresQueue",
-    "Celery, acks late",
-    "Webhook",
-)
-"""Every broker, and the settings that make another one of it."""
-
-NOT_MADE: dict[str, dict[str, str]] = {
-    "RabbitMQ, classic": {
-        "323": "Overtake(by=3) makes it, and the search draws none that waits for more than there are other messages"
-    },
-}
 
 
 def needed(beginning: Beginning) -> int:

@@ -93,6 +93,9 @@ AUTO_MODE = ("-o", "asyncio_mode=auto")
 SCOPE = ("-p", "no:faker", "-o", "asyncio_default_fixture_loop_scope=function")
 NO_ANYIO = (*SCOPE, "-p", "no:anyio")
 
+PLUGINS = {"HYPOTHESIS_NO_PLUGINS": "", "PYTEST_ADDOPTS": ""}
+"""All plugins are there, Trio's for Hypothesis, too."""
+
 PROJECTS = {
     "asyncio-strict": (ASYNCIO + STRICT + BODY, NO_ANYIO, 1),
     "asyncio-strict-xdist": (ASYNCIO + STRICT + BODY, (*NO_ANYIO, *PARALLEL), 1),
@@ -105,7 +108,7 @@ PROJECTS = {
 
 def run(root: Path, source: str, options: tuple[str, ...]) -> tuple[Project, Ran]:
     made = Project.at(root, test_async=HEAD + source)
-    return made, made.run("pytest", "-W", "error", "--chaos-seed=1", *options)
+    return made, made.run("pytest", "-W", "error", "--chaos-seed=1", *options, env=PLUGINS)
 
 
 @pytest.mark.parametrize("name", PROJECTS)
@@ -127,6 +130,6 @@ def test_its_failure_is_saved_and_replayed_in_that_loop(name: str, tmp_path: Pat
     assert failed.out.count("What differs") == count
     assert "Traceback" not in failed.text
     (made.root / "pytest.ini").write_text("[pytest]\naddopts = " + " ".join(options) + "\n")
-    replayed = made.chaoskit("replay", ".chaoskit")
+    replayed = made.chaoskit("replay", ".chaoskit", env=PLUGINS)
     assert replayed.code == 1, replayed.text
     assert replayed.out.count("STILL FAILS  ") == count

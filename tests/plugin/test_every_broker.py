@@ -23,6 +23,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "LambdaSqs()": ("function failed at e", "report_batch_item_failures=True"),
     "PubSub()": ("ack deadline", "not acknowledged in time comes again"),
     "PubSub(ordering=True)": ("ordering key", "brings back what follows"),
+    "Pulsar()": ("cursor of the subscription", "what is unacked when a consumer is gone comes again"),
+    'Pulsar(subscription_type="Key_Shared")': ("what was unacked came again", "no setting"),
     "RabbitMQ()": ("requeued by the closed channel", "prefetch=1"),
     "RedisStreams()": ("XAUTOCLAIM", "decides when it claims"),
     "RedisList()": ("processing list", "reliable pattern"),

@@ -273,7 +273,7 @@ def test_brokers_that_cannot_be_compared_are_a_misuse(arguments: list[str], says
 def test_its_help_says_what_is_compared_and_how_it_ends() -> None:
     said = flat(CliRunner().invoke(main, ["compare", "--help"]).output)
     for part in (
-        "from one broker to another",
+        "when handlers move to another broker",
         "Exit codes: 0 nothing breaks anew",
         "chaoskit compare --broker RabbitMQ",
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from chaoskit.models.faults import (
     batch_swap,
@@ -14,10 +15,14 @@ from chaoskit.models.faults import (
     redeliver,
     rehash,
     resend,
+    rewind,
     zombie,
 )
+from chaoskit.models.log.state import GroupState
 from chaoskit.models.producer import Hold
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
+from chaoskit.models.turns import Caused, Turn
 from chaoskit.values.faults import (
     BatchSwap,
     DeadLetter,
@@ -30,12 +35,13 @@ from chaoskit.values.faults import (
     Redeliver,
     Rehash,
     Resend,
+    Rewind,
     Zombie,
 )
 
-_FIRING = (Overtake, Lose, DeadLetter, Zombie, Fail, Duplicate, Redeliver)
+_FIRING = (Overtake, Lose, DeadLetter, Zombie, Fail, Duplicate, Redeliver, Rewind)
 """What goes wrong with one message, in the order in which it happens: what keeps it from being shown, then attempts
-that fail, then copies, then that it comes back."""
+that fail, then copies, then that it comes back, and that all before it does."""
 _ORDER_OF_KINDS: dict[type, int] = {kind: place for place, kind in enumerate(_FIRING)}
 
 
@@ -43,6 +49,27 @@ def firing_order(fault: Hold | Fault) -> tuple[int, Hold | Fault]:
     """A key that sorts what is anchored at one event, and of one kind by its parameters."""
     return _ORDER_OF_KINDS[type(fault)], fault
 
+
+LOG_BEFORE: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {
+    Lose: lose.on_log,
+    DeadLetter: dead_letter.on_log,
+    Zombie: zombie.on_log,
+}
+"""What happens instead of a delivery. `Overtake` holds its partition before, `Fail` is an attempt, and `Duplicate`
+comes again in place."""
+LOG_AFTER: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {Redeliver: redeliver.on_log, Rewind: rewind.on_log}
+"""What happens after a delivery, when what follows from it has happened."""
+QUEUE_BEFORE: dict[type, Callable[[LeasedQueue, Turn, Any], Caused]] = {
+    Hold: rehash.on_queue,
+    Overtake: overtake.on_queue,
+    Lose: lose.on_queue,
+    DeadLetter: dead_letter.on_queue,
+    Zombie: zombie.on_queue,
+}
+QUEUE_AFTER: dict[type, Callable[[LeasedQueue, Turn, Any], Caused]] = {
+    Redeliver: redeliver.on_queue,
+    Rewind: rewind.on_queue,
+}
 
 LOG_ARGUMENTS: dict[FaultKind, Callable[[LogSpace, int], Arguments]] = {
     Rehash: rehash.arguments,
@@ -55,6 +82,7 @@ LOG_ARGUMENTS: dict[FaultKind, Callable[[LogSpace, int], Arguments]] = {
     Fail: fail.log_arguments,
     Duplicate: duplicate.log_arguments,
     Redeliver: redeliver.log_arguments,
+    Rewind: rewind.log_arguments,
 }
 QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Rehash: rehash.arguments,
@@ -67,4 +95,5 @@ QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Fail: fail.queue_arguments,
     Duplicate: duplicate.queue_arguments,
     Redeliver: redeliver.queue_arguments,
+    Rewind: rewind.queue_arguments,
 }

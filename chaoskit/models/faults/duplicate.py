@@ -21,6 +21,8 @@ def at_once_on_queue(state: LeasedQueue, turn: Turn) -> bool:
         return False
     if todo and todo[-1][0] <= state.requeued:
         return False  # it would go behind these
+    if state.along(turn):
+        return False  # it does not come alone
     if policy.brings == "batch" and attempt_of(turn) > 1 and _comes_in_a_batch(state, turn):
         return False
     return policy.brings == "consumer" or coming_with(state, turn) is None

@@ -41,12 +41,13 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Redeliver | Fail | None) -> 
     return end_lease(state, pending) if full or state.consumers.all_busy else NOTHING
 
 
-def on_log(group: GroupState, turn: Turn, fault: Redeliver) -> None:
+def on_log(group: GroupState, turn: Turn, fault: Redeliver) -> Caused:
     """Its consumer restarts after some more deliveries, and reads again what it has not committed."""
     deliveries = len(group.history)
     pending = PendingRestart(fault, consumer_of(turn), deliveries)
     group.pending.append(pending)
     group.alarms.set(deliveries + fault.after, pending)
+    return group.processed(turn[3])
 
 
 def log_arguments(space: LogSpace, position: int) -> Arguments:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
-from chaoskit.models.faults import dead_letter, fail, lose, redeliver, zombie
+from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, dead_letter, fail, zombie
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn
-from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Redeliver, Zombie
+from chaoskit.values.faults import Duplicate, Fail, Fault
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import FAIL, Raw
-
-_BEFORE: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {
-    Lose: lose.on_log,
-    DeadLetter: dead_letter.on_log,
-    Zombie: zombie.on_log,
-}
-"""What happens instead of a delivery. `Overtake` holds its partition before, `Fail` is an attempt, and `Duplicate` and
-`Redeliver` come after one."""
 
 
 class GroupRun(GroupState):
@@ -68,8 +59,8 @@ class GroupRun(GroupState):
         """The turn of a record at which something goes wrong, or after which a hold begins or a commit may be due."""
         step, faults = turn[3], self.anchored.get(turn[3][2])
         first: Any = faults[0] if faults else None
-        if faults and type(first) in _BEFORE:
-            yield from self._make(_BEFORE[type(first)](self, turn, faults.pop(0)))
+        if faults and type(first) in LOG_BEFORE:
+            yield from self._make(LOG_BEFORE[type(first)](self, turn, faults.pop(0)))
             return
         if faults and type(first) is Fail:
             self.cause = faults.pop(0)
@@ -86,9 +77,9 @@ class GroupRun(GroupState):
         if refused:
             yield from self._make(fail.on_log(self, turn, None))
             return
-        if faults and type(faults[0]) is Redeliver:
-            redeliver.on_log(self, turn, faults.pop(0))  # type: ignore[arg-type]
-        yield from self._make(self.processed(step))
+        after = LOG_AFTER.get(type(faults[0])) if faults else None
+        caused = after(self, turn, faults.pop(0)) if faults and after is not None else self.processed(step)
+        yield from self._make(caused)
 
     def _ring(self) -> Caused:
         """Held partitions go on, one consumer restarts, a zombie runs on, dead letters come back, in this order."""

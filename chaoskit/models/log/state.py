@@ -48,6 +48,8 @@ class GroupState:
     latest = 0.0
     """The append time of the latest record that is gone, or that a zombie has fetched."""
     refusals: Refusals | None = None
+    jumped_to: Record | None = None
+    """Where the last restart has set the position of a partition, until a trace has said so."""
 
     def __init__(
         self,
@@ -180,6 +182,26 @@ class GroupState:
         if self._holds:
             for lane in sorted({turn[1] for turn in again}):
                 self.becomes_head(lane, min(turn[2] for turn in again if turn[1] == lane))
+        return RESTART, consumer, -1, -1, -1
+
+    def set_back(self, turn: Turn, back: int) -> Raw:
+        """The group is stopped with all that it has done committed, and its position in this partition is set so many
+        records before this one, which is done: all from there on is read again, whatever became of it."""
+        _, lane, offset, _ = turn
+        first, consumer = max(0, offset - back), self.owner(lane)
+        read = {other[2]: handed_to(consumer, other) for other in self.history if other[1] == lane}
+        unread = {other[2] for other in self.todo if other[1] == lane}
+        written = (other for other in self.logs.in_order(self.reading.consumers) if other[1] == lane)
+        again = [
+            read[other[2]] if other[2] in read else handed_to(consumer, other)
+            for other in written
+            if first <= other[2] <= offset and other[2] not in unread
+        ]
+        self.commit(consumer)
+        put_back(self.todo, again)
+        if self._holds:
+            self.becomes_head(lane, first)
+        self.jumped_to = lane, first
         return RESTART, consumer, -1, -1, -1
 
     def _start_of(self, index: int, begun: int) -> int:

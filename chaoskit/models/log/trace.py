@@ -80,7 +80,13 @@ class _GroupSpeller:
     def say(self, step: Raw, refused: bool) -> None:
         do, consumer, _, lane, offset, *_ = step
         name = consumer_name(consumer)
-        if do == Do.RESTART and self._resets:
+        if do == Do.RESTART and self._group.jumped_to is not None:
+            lane, offset = self._group.jumped_to
+            self._group.jumped_to = None
+            self._commit(consumer)
+            self.words += [f"{name}:⚡", ("|reset ", lane, offset)]
+            self._position[lane] = self._committed[lane] = offset
+        elif do == Do.RESTART and self._resets:
             self._resets = False
         elif do == Do.RESTART:
             self.words.append(f"{name}:⚡")

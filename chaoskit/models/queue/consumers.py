@@ -37,7 +37,7 @@ class Consumers:
             if lock == "message" and lane not in owner:
                 return turn
         consumer = self.free(owner.get(lane, turn[3][1]))
-        if lock == "queue":
+        if lock == "queue" or (lock == "group" and self._policy.brings == "consumer"):
             if consumer != turn[3][1] or lane in owner:
                 owner[lane] = consumer
         elif lock == "group":  # what is in the same receive is run by the same consumer

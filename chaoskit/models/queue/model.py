@@ -138,7 +138,8 @@ class QueueModel:
         """What a unit of order is called in a trace: a group, a queue of several, or nothing."""
         locked, many = self._settings.leasing.lock == "group", self._settings.producer.partitions > 1
         if self._settings.style == "settled":
-            return f"g{self._groups[position]}/" if locked else f"q{queue}/" if many else ""
+            unit = (f"q{queue}" if many else "") + (f"g{self._groups[position]}" if locked else "")
+            return unit and f"{unit}/"
         many = many or self._settings.growth is not None
         return (f"p{queue}/" if many else "") + (f"k{chr(ord('a') + self._groups[position])}" if locked else "")
 

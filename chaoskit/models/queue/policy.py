@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import attrs
+
+from chaoskit.models.producer import Logs
 
 UNBOUNDED = 1 << 60
 
@@ -33,6 +36,8 @@ class LeasePolicy:
     `by_id`: what a relay publishes again comes in the order in which it was written, else in that in which it was
     published.
     `trims`: what is lost is removed with all that is older, so that nothing older can come again behind it.
+    `along`: from a queue and a number in it to the numbers of all that was stored as one with it, and comes back with
+    it, settled or not.
     `counts`: `max_attempts` bounds deliveries, too, where what was refused does not come again.
     """
 
@@ -55,6 +60,7 @@ class LeasePolicy:
     gives_up: Literal["dead", "lost", "never"] = "never"
     by_id: bool = True
     trims: bool = False
+    along: Callable[[Logs, int, int], range] | None = None
     counts: bool = False
 
     @property

@@ -6,26 +6,17 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
-from chaoskit.models.faults import dead_letter, duplicate, fail, lose, overtake, redeliver, rehash, zombie
-from chaoskit.models.producer import Hold
+from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, duplicate, fail
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait
 from chaoskit.models.queue.state import LeasedQueue, first_of
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
-from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Lose, Overtake, Redeliver, Zombie
+from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Zombie
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import FAIL
 
-_BEFORE: dict[type, Callable[[LeasedQueue, Turn, Any], Caused]] = {
-    Hold: rehash.on_queue,
-    Overtake: overtake.on_queue,
-    Lose: lose.on_queue,
-    DeadLetter: dead_letter.on_queue,
-    Zombie: zombie.on_queue,
-}
-"""What happens instead of a delivery. `Fail` is an attempt, and `Duplicate` and `Redeliver` come after one."""
 _ENDS_LEASES = (DeadLetter, Zombie)
 """What does not befall a message that is about to come back with another one: this comes first."""
 
@@ -81,7 +72,7 @@ class QueueRun(LeasedQueue):
         """The turn of a message at which something goes wrong, before its delivery, or at it, or after it."""
         faults: list[Any] = self.anchored[turn[3][2]]
         first = faults[0]
-        if (before := _BEFORE.get(type(first))) is not None:
+        if (before := QUEUE_BEFORE.get(type(first))) is not None:
             yield from self._make(self._instead(turn, before))
             return
         self.consumers.held_by.pop(record_of(turn), None)
@@ -137,8 +128,9 @@ class QueueRun(LeasedQueue):
                 return caused  # its receive has just ended with another one, or it came back with another one
         if refused:
             return [*caused, *fail.on_queue(self, turn, failed)]
-        if faults and isinstance(faults[0], Redeliver) and self.tries(turn) < self.policy.most_deliveries:
-            return [*caused, *redeliver.on_queue(self, turn, faults.pop(0))]  # type: ignore[arg-type]
+        after = QUEUE_AFTER.get(type(faults[0])) if faults else None
+        if faults and after is not None and self.tries(turn) < self.policy.most_deliveries:
+            return [*caused, *after(self, turn, faults.pop(0))]
         return caused
 
     def _to_make_room(self, turn: Turn) -> Waiting | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Literal, NamedTuple
 
 from chaoskit.models.producer import Hold, Home, Logs
@@ -35,13 +36,14 @@ AtHandOut = dict[int, list[Hold | Fault]]
 
 Unsettled = PendingRedelivery | HeldLane | GivenBack
 
-Happened = Literal["held", "open", "back", "again", "requeued", "undead"]
+Happened = Literal["held", "open", "back", "again", "requeued", "undead", "jumped"]
 
 
 class Note(NamedTuple):
     """What happened between two steps: a message was `held` (handed over, and not run yet), `open` (run, and not
     settled), given back at once (`again`), or behind all that waits, of which the last is `since` (`requeued`);
-    its lease ended (`back`), or ended while its consumer holds it (`undead`).
+    its lease ended (`back`), or ended while its consumer holds it (`undead`); all from it on is handed out again,
+    though it was settled (`jumped`).
     `since` is the first of its batch."""
 
     what: Happened
@@ -130,6 +132,26 @@ class LeasedQueue:
             for turn in turns:
                 self.consumers.held_by.pop(record_of(turn), None)
         self.note("back", turns)
+        if self.policy.along is not None:
+            turns = self._with_what_comes_along(turns)
+        self._hand_out_again(turns)
+
+    def set_back(self, turn: Turn, back: int) -> list[Turn]:
+        """The position in this queue is set so many messages before this one. What was run from there on, though it was
+        settled, is handed out again; none where something is not settled, which a position cannot say."""
+        if self.unsettled(turn[1]):
+            return []
+        first, most = max(0, turn[2] - back), self.policy.most_deliveries
+        if self.policy.along is not None:
+            first = self.policy.along(self.logs, turn[1], first).start
+        run = {record_of(other): other for other in self.history if other[1] == turn[1] and other[2] >= first}
+        there = {record_of(other) for other in self.todo} | self.given_up
+        again = sorted(o for record, o in run.items() if record not in there and self.tries(o) < most)
+        self.note("jumped", again[:1])
+        self._hand_out_again(again)
+        return again
+
+    def _hand_out_again(self, turns: list[Turn]) -> None:
         self.came_back.update(record_of(turn) for turn in turns)
         self.batches.came_back(turns)
         again = [next_attempt(turn) for turn in turns]
@@ -137,6 +159,28 @@ class LeasedQueue:
             again = [(FRONT + self._returned + n, *turn[1:]) for n, turn in enumerate(again)]
             self._returned += len(again)
         self.back_to_queue(again)
+
+    def along(self, turn: Turn) -> list[Turn]:
+        """What was stored as one with this message, and was run."""
+        if self.policy.along is None:
+            return []
+        numbers = self.policy.along(self.logs, turn[1], turn[2])
+        found = {other[2]: other for other in self.history if other[1] == turn[1] and other[2] in numbers}
+        found.pop(turn[2], None)
+        return [other for other in found.values() if record_of(other) not in self.given_up]
+
+    def _with_what_comes_along(self, turns: list[Turn]) -> list[Turn]:
+        """These, and what was stored as one with any of them, but for what is back already. What waits by itself to
+        come back comes now."""
+        found = {record_of(other): other for turn in turns for other in self.along(turn)}
+        found |= {record_of(turn): turn for turn in turns}
+        for waiting in [w for w in self.waiting.of(GivenBack, PendingRedelivery) if record_of(w.turn) in found]:
+            if isinstance(waiting, GivenBack) or self.policy.brings == "message":
+                self.waiting.remove(waiting)
+                self.note("back", [waiting.turn])
+                found[record_of(waiting.turn)] = waiting.turn
+        there = {record_of(turn) for turn in chain(self.todo, *(held.turns for held in self.held_lanes.values()))}
+        return sorted(turn for record, turn in found.items() if record not in there)
 
     def hand_over(self, turn: Turn) -> None:
         """The consumer has it, and does not run it yet."""

@@ -194,6 +194,8 @@ class _QueueSpeller:
             self._said.append(f"{name}: |nack {label}")
         elif each.what == "again":
             self._said.append(f"{name}: |nack {label}")
+        elif each.what == "jumped":
+            self._said.append(f"|reset {label}")
         elif each.what == "back":
             self._holding.discard(each.record)
             self._wait_for_lease(each.record)

@@ -55,13 +55,14 @@ def set_aside_at(rules: LogRules, trace: Trace) -> dict[RecordId, int]:
 
 def _copies_of_left(rules: LogRules, trace: Trace, unit: str | None) -> frozenset[RecordId]:
     """Copies that come back from the dead letters or a retry topic, maybe into another unit."""
-    gone = set_aside_at(rules, trace)
     seen = [(index, member.label) for index, member in _moments(trace, unit)]
     seen += [(index, word.label) for index, word in enumerate(trace.words) if isinstance(word, Put | Settle)]
+    copies = [(index, label) for index, label in seen if label.copy and label.unit == unit]
+    gone = set_aside_at(rules, trace) if copies else {}
     return frozenset(
         (label.name, label.copy)
-        for index, label in seen
-        if label.unit == unit and any(gone.get((label.name, lower), index) < index for lower in range(label.copy))
+        for index, label in copies
+        if any(gone.get((label.name, lower), index) < index for lower in range(label.copy))
     )
 
 

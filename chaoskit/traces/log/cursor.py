@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import attrs
-
 from chaoskit.traces.log import cursor_refusals as refusals
 from chaoskit.traces.log.lane import Lane
 from chaoskit.traces.log.position import CursorState, Position, evict, fetched_until, kill, resume_as_zombie
@@ -83,7 +81,7 @@ class CursorMachine:
         # Of one that has lost the unit it is known already where its records end.
         if position is None or position.end is not None:
             return state
-        return state.put(consumer, attrs.evolve(position, base=first, stop=stop))
+        return state.put(consumer, position._replace(base=first, stop=stop))
 
     def seen_or_unseen(self, state: CursorState, member: Receive, place: int) -> CursorMoves:
         """The delivery as it is, or after something that the trace leaves out."""
@@ -126,7 +124,7 @@ class CursorMachine:
             return self.execute(state, member, position, place, batch)
         # Within a batch in brackets nothing is handed over a second time: it is what one poll returned.
         if self.seeks_back(state, position, place) and batch is None:
-            back = attrs.evolve(position, run=place, got=place)
+            back = position._replace(run=place, got=place)
             return self.execute(state, member, back, place, None)
         return [refusals.out_of_order(self.lane, member.consumer, position, place)]
 
@@ -139,7 +137,8 @@ class CursorMachine:
             # The first one to be seen owns the unit, whoever it was given to before the trace.
             if state.owner is not None:
                 return refusals.not_owner(self.lane, state, consumer)
-            state, position = attrs.evolve(state, owner=consumer), Position()
+            state = CursorState(consumer, state.low, state.high, state.positions, state.first, state.died)
+            position = Position()
         if position.run is None and position.end is not None:
             low, high = self.lane.following(position.base), self.lane.following(position.got)
             # It ran nothing while it owned the unit, so that it may have begun anywhere the commit may have been.
@@ -152,19 +151,19 @@ class CursorMachine:
                 return why
             first = place if state.first is None else state.first
             # That a replay began here pins the commit: a restart from now on begins here at the earliest.
-            state = attrs.evolve(state, low=place, high=place, first=first)
+            state = CursorState(state.owner, place, place, state.positions, first, state.died)
             position = Position(place, place, place)
         # The batch in brackets is used up: what is handed over now is from another fetch, of a size that is not shown.
         elif position.stop is not None and position.end is None and position.run >= position.stop and batch is None:
-            position = attrs.evolve(position, stop=None, base=position.run)
+            position = position._replace(stop=None, base=position.run)
         return state, position
 
     def hand_over(self, state: CursorState, consumer: str, position: Position, place: int) -> CursorState | str:
         if position.end is not None:
             return refusals.of_zombie(self.lane, consumer, position)
         if self.lane.following(position.got) != place:
-            return refusals.out_of_order(self.lane, consumer, attrs.evolve(position, run=position.got), place)
-        return state.put(consumer, attrs.evolve(position, got=place + 1, ran=False))
+            return refusals.out_of_order(self.lane, consumer, position._replace(run=position.got), place)
+        return state.put(consumer, position._replace(got=place + 1, ran=False))
 
     def execute(
         self, state: CursorState, member: Receive, position: Position, place: int, batch: int | None
@@ -181,7 +180,8 @@ class CursorMachine:
         self, state: CursorState, consumer: str, position: Position, place: int, ran: bool = True
     ) -> CursorState:
         """The record is done with: the position moves behind it, and a commit may follow."""
-        after = attrs.evolve(position, run=place + 1, got=max(position.got, place + 1), failures=0, ran=ran)
+        got, base, stop = max(position.got, place + 1), position.base, position.stop
+        after = Position(place + 1, got, base, stop, position.end, position.ends_with_log, 0, ran)
         state = state.put(consumer, after)
         # Of a zombie the broker refuses the commit; and where commits are listed, there is none but those.
         if state.owner != consumer or not self.lane.free("commit"):
@@ -192,7 +192,7 @@ class CursorMachine:
             high = min(fetched_until(self.rules, after), len(self.lane.layout.entries))
         # One who commits after every so many records has certainly committed those before.
         low = state.low if self.rules.commit_every is None else max(state.low, place + 1 - self.rules.commit_every)
-        return attrs.evolve(state, high=max(state.high, high), low=low)
+        return state.committed(low, max(state.high, high))
 
     def fail(self, state: CursorState, consumer: str, position: Position, place: int, batch: int | None) -> CursorMoves:
         rules = self.rules
@@ -203,10 +203,10 @@ class CursorMachine:
             return [kill(state, consumer)]
         failures = position.failures + 1
         got = max(place, position.got if position.end else place)
-        again = attrs.evolve(position, run=place, got=got, failures=failures, ran=False)
+        again = position._replace(run=place, got=got, failures=failures, ran=False)
         found: CursorMoves = [state.put(consumer, again)]
         if batch is not None and state.owner == consumer:  # a client may seek back to the first one of its poll
-            found.append(state.put(consumer, attrs.evolve(again, run=batch, got=batch)))
+            found.append(state.put(consumer, again._replace(run=batch, got=batch)))
         # Where settlements are listed, it is set aside by its word and not by the last failure.
         if rules.max_attempts is not None and failures >= rules.max_attempts and self.lane.free("settle"):
             found.append(self.advance(state, consumer, position, place, ran=False))
@@ -232,7 +232,7 @@ class CursorMachine:
     def move(self, state: CursorState, word: Move) -> CursorState | str:
         if state.owner not in (None, word.source):
             return f"{word.source} does not own the {self.rules.unit_word}: {state.owner} does"
-        return attrs.evolve(state.put(word.source, None), owner=word.target).put(word.target, Position())
+        return state.put(word.source, None)._replace(owner=word.target).put(word.target, Position())
 
     def commit(self, state: CursorState, word: Commit) -> CursorState | str:
         position = state.position(word.consumer)
@@ -244,7 +244,7 @@ class CursorMachine:
         run = state.high if position is None or position.run is None else position.run
         place = run if word.label is None else self.lane.layout.place(word.label)
         why = self.why_no_commit(state, position, place, run)
-        return why or attrs.evolve(state, low=place, high=place)
+        return why or state.committed(place, place)
 
     def why_no_commit(self, state: CursorState, position: Position | None, place: int, run: int) -> str:
         named, commit = self.lane.named, self.rules.commit_word
@@ -279,7 +279,7 @@ class CursorMachine:
         """The record that is retried is gone: what follows it is run."""
         for name, position in state.positions:
             if position.run == place and position.failures:
-                state = state.put(name, attrs.evolve(position, failures=0))
+                state = state.put(name, position._replace(failures=0))
         return state
 
     def dead_letter(self, state: CursorState, label: MessageLabel, consumer: str, place: int) -> CursorState | str:
@@ -293,7 +293,7 @@ class CursorMachine:
             why = refusals.not_at_commit(self.lane, state, place)
             if why:
                 return why
-            state = attrs.evolve(state, owner=consumer, low=place, high=place)
+            state = state._replace(owner=consumer, low=place, high=place)
             position = Position(place, place, place)
         assert position.run is not None
         if self.lane.following(position.run) == place:
@@ -309,10 +309,10 @@ class CursorMachine:
         end = len(self.lane.layout.entries)
         if to is None:
             low = state.furthest if state.owner is not None else state.low
-            state = attrs.evolve(state, low=min(low, end), high=end)
+            state = state._replace(low=min(low, end), high=end)
         else:
             place = self.lane.layout.place(to)
-            state = attrs.evolve(state, low=place, high=place)
+            state = state._replace(low=place, high=place)
         return state if state.owner is None else state.put(state.owner, Position())
 
     def complete(self, state: CursorState) -> CursorState | str:

@@ -191,7 +191,7 @@ def _judge_unit(rules: LogRules, trace: Trace, unit: str | None) -> Refusal | No
 def _judge_writing(rules: LogRules, trace: Trace, unit: str | None, layout: LogLayout) -> Refusal | None:
     # A relay that was evicted can go on beside the new one, and where process verbs are listed, only then.
     listed = "process" in trace.groups and not any(isinstance(word, Evict) for word in trace.words)
-    facts = attrs.evolve(rules, zombies=rules.zombies and not listed)
+    facts = attrs.evolve(rules, zombies=False) if rules.zombies and listed else rules
     failed = [word.label for word in trace.words if isinstance(word, FailedSend)]
     moves = rules.writes.copies_change_unit or rules.writes.any_changes_unit
     moved = _in_several_units(trace) if moves else frozenset()
@@ -200,7 +200,7 @@ def _judge_writing(rules: LogRules, trace: Trace, unit: str | None, layout: LogL
         """Sent again to this unit, and before to another one."""
         return name in moved and (copy > 0 or rules.writes.any_changes_unit)
 
-    items = [attrs.evolve(item, redriven=item.redriven or sent_elsewhere(*item.record)) for item in layout.items]
+    items = [attrs.evolve(item, redriven=True) if sent_elsewhere(*item.record) else item for item in layout.items]
     found = first_unwritable(facts, items, layout.names)
     if found is None and failed:
         names = Counter(label.name for label in failed if label.unit in (None, unit))
@@ -259,8 +259,8 @@ def _named(word: Word) -> Iterator[MessageLabel]:
 def _in_unit(word: Word, unit: str | None, retried: frozenset[RecordId]) -> Word | None:
     """The part of a word that concerns one unit."""
     match word:
-        case Receive():
-            return next(iter(_members([word], unit, retried)), None)
+        case Receive(label=label):
+            return word if label.unit == unit and (label.name, label.copy) not in retried else None
         case Batch(members=members):
             kept = tuple(_members(members, unit, retried))
             return attrs.evolve(word, members=kept) if kept else None

@@ -20,10 +20,12 @@ from chaoskit.traces.log.rules import LogRules, Unwritable, Writes
 def first_unwritable(rules: LogRules, items: Sequence[Item], names: dict[int, str]) -> Unwritable | None:
     """The first write that this producer cannot make; `names` spells the ranks."""
     sent = [item for item in items if not item.redriven]
+    closer, spelled = sent, names
     elsewhere = sorted({item.rank for item in items} - {item.rank for item in sent})
-    # The ranks close up over what this producer did not send, or that would look like holes in its sequence.
-    closer = [attrs.evolve(item, rank=item.rank - bisect_left(elsewhere, item.rank)) for item in sent]
-    spelled = {rank - bisect_left(elsewhere, rank): name for rank, name in names.items() if rank not in elsewhere}
+    if elsewhere:
+        # The ranks close up over what this producer did not send, or that would look like holes in its sequence.
+        closer = [attrs.evolve(item, rank=item.rank - bisect_left(elsewhere, item.rank)) for item in sent]
+        spelled = {rank - bisect_left(elsewhere, rank): name for rank, name in names.items() if rank not in elsewhere}
     found = rules.writes.refuses(rules, closer, spelled)
     if found is None:
         return None

@@ -83,7 +83,7 @@ def _keeps_room(state: QueueState, at: int, who: str) -> bool:
 
 def _used_up(state: QueueState, at: int) -> bool:
     its, limit = state.messages[at], state.rules.limit
-    return its.ran == "failed" and limit is not None and its.count >= limit and not state.facts.lists_exits
+    return its.ran == "failed" and limit is not None and its.shown >= limit and not state.facts.lists_exits
 
 
 def add_span(state: QueueState, where: Where, start: int, end: int, limit: int, *, longer: bool = False) -> None:

@@ -23,7 +23,7 @@ def deliver(state: QueueState, word: Receive, receive: int) -> None:
     # Only what follows is a new hand-over: what a consumer holds or has lost it runs without asking the broker.
     _switch_active_consumer(state, at, word.consumer)
     # A broker that does not mark a second delivery shows it as a first one: what is known of the message decides.
-    if word.again or (not state.rules.marks and (its.count or word.consumer in its.not_by)):
+    if word.again or (not state.rules.marks and (its.shown or word.consumer in its.not_by)):
         _check_redelivery(state, at, word, receive)
     else:
         _check_first_delivery(state, at, word, receive)
@@ -67,11 +67,11 @@ def _record_run(state: QueueState, at: int, word: Receive) -> None:
 
 def _hand_over(state: QueueState, at: int, word: Receive, receive: int) -> None:
     its, rules = state.messages[at], state.rules
-    if rules.limit is not None and rules.limit_exact and its.count >= rules.limit:
+    if rules.limit is not None and rules.limit_exact and its.shown >= rules.limit:
         refuse(f"{state.name(at)} is delivered at most {_times(rules.limit)}: {rules.limit_setting}")
-    changes = {"phase": "out", "holder": word.consumer, "count": its.count + 1, "sure": True, "not_by": frozenset()}
-    state.change(at, **changes, since=state.word, until=-1, taken_at=state.now, receive=receive, ran="held")
-    state.change(at, known=its.known | {word.consumer}, behind=False, away_at=-1)
+    known, times = its.known | {word.consumer}, {"since": state.word, "until": -1, "away_at": -1, "taken_at": state.now}
+    changes = {"phase": "out", "holder": word.consumer, "shown": its.shown + 1, "sure": True, "not_by": frozenset()}
+    state.change(at, **changes, **times, receive=receive, ran="held", known=known, behind=False)
     if its.place is None:
         state.change(at, place=_free_place(state, at))
     if rules.settles == "at_hand_over":
@@ -98,7 +98,7 @@ def _times(count: int) -> str:
 def _check_first_delivery(state: QueueState, at: int, word: Receive, receive: int) -> None:
     its = state.messages[at]
     _check_exists(state, at)
-    if its.phase not in {"new", "away"} or its.count:
+    if its.phase not in {"new", "away"} or its.shown:
         _refuse_second_delivery(state, at)
     _check_not_swallowed(state, at)
     if its.place is None:
@@ -162,7 +162,10 @@ def _swallowed(state: QueueState, at: int, earlier: int) -> str:
 
 def _check_redelivery(state: QueueState, at: int, word: Receive, receive: int) -> None:
     _check_exists(state, at)
-    its, rules = state.messages[at], state.rules
+    rules = state.rules
+    if rules.along is not None and state.messages[at].phase in {"out", "done"}:
+        _come_along(state, at, rules.along(state, at))
+    its = state.messages[at]
     if its.phase == "done":
         _check_may_return(state, at)
     if its.phase == "out":
@@ -186,6 +189,16 @@ def _check_redelivery(state: QueueState, at: int, word: Receive, receive: int) -
         check_room(state, at, word.consumer)
     if its.phase == "out" and its.ran == "held" and its.holder is not None and rules.zombies:
         state.change(at, stale=state.messages[at].stale | {its.holder})
+
+
+def _come_along(state: QueueState, at: int, along: list[int]) -> None:
+    """What was stored as one comes again as one, where any of it was not settled."""
+    for other in along:
+        its = state.messages[other]
+        if its.phase in {"out", "lost"} and state.facts.unacked(its):
+            order.return_to_queue(state, other)
+    if state.messages[at].phase == "out":
+        order.bring_along(state, at)
 
 
 def _return_all_of_holder(state: QueueState, its: MessageState) -> None:
@@ -240,7 +253,7 @@ def _switch_active_consumer(state: QueueState, at: int, consumer: str) -> None:
     before, state.active[queue] = state.active.get(queue), consumer
     if state.rules.consumers != 1 or before in {None, consumer}:
         return
-    if state.facts.lists_kills:
+    if state.facts.lists_kills and not state.rules.moves_unseen:
         refuse(
             f"{before} is the one active consumer: {consumer} gets nothing before {before} is gone (⚡, |move, |evict)"
         )

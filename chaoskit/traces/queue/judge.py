@@ -25,6 +25,7 @@ from chaoskit.traces.tokens import (
     Move,
     Put,
     Receive,
+    Reset,
     Settle,
     Time,
     Trace,
@@ -123,6 +124,11 @@ def _other(state: QueueState, word: Word) -> None:
             pass
         case Time(seconds=seconds):
             state.now = seconds
+        case Reset(to=MessageLabel() as to) if state.rules.resets is not None:
+            for at in state.rules.resets(state, state.facts.ids[to]):
+                if state.messages[at].phase in {"out", "done", "lost"}:
+                    return_to_queue(state, at)
+                    state.change(at, sure=True)
         case _:
             refuse(f"{state.rules.broker} is a queue: it has no offsets and no partitions")
 

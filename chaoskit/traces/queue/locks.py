@@ -84,7 +84,7 @@ def _fit_one_receive(state: QueueState, earlier: int, at: int) -> bool:
     if state.rules.receive is None:
         return True
     since = state.messages[earlier].since
-    later = [o for o in state.same_unit(at) if state.messages[o].since >= since and state.messages[o].count]
+    later = [o for o in state.same_unit(at) if state.messages[o].since >= since and state.messages[o].shown]
     return len(later) + 1 <= state.rules.receive
 
 

@@ -139,6 +139,21 @@ def notice_lost(state: QueueState, consumer: str) -> None:
 def return_to_queue(state: QueueState, at: int, *, nacked: bool = False, noticed: bool = False) -> None:
     """Put a message back into the queue, behind the returns before it; `nacked`: its consumer gave it back;
     `noticed`: the broker sees only now that its consumer was gone."""
+    _return(state, at, nacked=nacked, noticed=noticed)
+    bring_along(state, at)
+
+
+def bring_along(state: QueueState, at: int) -> None:
+    """What was stored as one with a message that comes back does so, too, acknowledged or not."""
+    if state.rules.along is None:
+        return
+    for other in state.rules.along(state, at):
+        if state.messages[other].phase in {"out", "done"}:
+            _return(state, other, nacked=False, noticed=False)
+            state.change(other, sure=True)
+
+
+def _return(state: QueueState, at: int, *, nacked: bool, noticed: bool) -> None:
     its, rules = state.messages[at], state.rules
     behind = "tail" in {rules.returns, rules.nacked if nacked else None}
     state.turn += 1
@@ -173,11 +188,11 @@ def may_vanish(state: QueueState) -> bool:
 def may_leave(state: QueueState, at: int) -> bool:
     """Whether a refused message can have left for the dead letters, or for good, without a word."""
     its = state.messages[at]
-    if state.facts.lists_exits or (its.phase == "out" and its.ran != "failed") or not its.count:
+    if state.facts.lists_exits or (its.phase == "out" and its.ran != "failed") or not its.shown:
         return False
     if state.rules.dead == "any":
         return its.ran == "failed"
-    return state.rules.limit is not None and (its.count >= state.rules.limit or not state.rules.limit_exact)
+    return state.rules.limit is not None and (its.shown >= state.rules.limit or not state.rules.limit_exact)
 
 
 def any_handed_out(state: QueueState) -> bool:

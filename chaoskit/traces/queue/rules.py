@@ -41,6 +41,9 @@ class QueueRules:
     consumers: int | None = None
     """1: one consumer at a time, the next one takes over (single active consumer). None: those that the trace names."""
 
+    moves_unseen: bool = False
+    """That one consumer can be followed by another one without a word: it lost its connection for this unit alone."""
+
     receive: int | None = None
     """The most messages of one receive or batch."""
 
@@ -65,6 +68,13 @@ class QueueRules:
     buffered_at_return: Callable[[QueueState, int, str | None, bool], frozenset[int]] | None = None
     """The new messages that lie in buffers of clients when a message comes back, and so run before it; given the
     message, its holder, and whether that one is gone."""
+
+    along: Callable[[QueueState, int], list[int]] | None = None
+    """The other messages that were stored as one with this one, so that they come back with it, acknowledged or not."""
+
+    resets: Callable[[QueueState, int], list[int]] | None = None
+    """The messages that come again, acknowledged or not, where the position is set back to this one; None: there is
+    none that could be set."""
 
     requested_at_nack: Callable[[QueueState, int], frozenset[int]] | None = None
     """The new messages that consumers have asked for when one is given back, and so get before it."""

@@ -1,14 +1,15 @@
 """`--chaos-repair` says which move repairs a failure, run around the user's own handler; `--chaos-boundary` what has to
-stay in order."""
+stay in order; `--chaos-exhaustive` proves a pass."""
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from plugin.projects import BUGGY, HEAD, MODES, Project, mode_name
+from plugin.projects import BUGGY, HEAD, PARALLEL, Project, Ran
 
 WALLETS = """
 import sqlite3
@@ -45,10 +46,21 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project.at(tmp_path_factory.mktemp("repair"), handlers=BUGGY, test_wallets=HEAD + WALLETS)
 
 
-@pytest.mark.parametrize("mode", MODES, ids=mode_name)
-def test_a_failure_ends_with_the_move_that_repairs_it(project: Project, mode: tuple[str, ...]) -> None:
-    """In one process and over workers: the cheapest move that holds first, with code for where the state lives."""
-    ran = project.pytest("--chaos-repair", "--chaos-seed=1", "--chaos-report=pages", *mode)
+@pytest.fixture(scope="module")
+def repaired(project: Project) -> Ran:
+    return project.pytest("--chaos-repair", "--chaos-seed=1", "--chaos-report=pages")
+
+
+def test_a_failure_ends_with_the_move_that_repairs_it(repaired: Ran) -> None:
+    """The cheapest move that holds first, with code for where the state lives."""
+    assert_says_what_repairs(repaired)
+
+
+def test_workers_say_the_same(project: Project) -> None:
+    assert_says_what_repairs(project.pytest("--chaos-repair", "--chaos-seed=1", "--chaos-repros=over", *PARALLEL))
+
+
+def assert_says_what_repairs(ran: Ran) -> None:
     assert ran.code == 1
     points, profile = (
         ran.out[ran.out.index("test_points does not") :],
@@ -67,8 +79,9 @@ def test_a_failure_ends_with_the_move_that_repairs_it(project: Project, mode: tu
     assert "What repairs it" not in ran.said_of()["test_wallets.py::test_right"]
 
 
-def test_the_other_reports_say_it_too(project: Project) -> None:
+def test_the_other_reports_say_it_too(project: Project, repaired: Ran) -> None:
     """The page and the JSON lines of the same run."""
+    assert repaired.code == 1
     lines, page = told(project.root / "pages", "profile")
     repairs = {line["move"]: line for line in lines if line["type"] == "repair"}
     assert repairs["version"]["status"] == "held"
@@ -89,8 +102,9 @@ def told(pages: Path, name: str) -> tuple[list[dict[str, object]], str]:
     return [json.loads(line) for line in lines.read_text().splitlines()], page.read_text()
 
 
-def test_a_saved_failure_is_asked_as_well(project: Project) -> None:
+def test_a_saved_failure_is_asked_as_well(project: Project, repaired: Ran) -> None:
     """What is played from its file, and not searched, has a repair; and nobody who has not asked pays for it."""
+    assert repaired.code == 1
     again = project.pytest("--chaos-repair", "-k", "points")
     assert "nothing was searched" in again.out
     assert "Remember message ids: repairs this delivery" in " ".join(again.out.split())
@@ -114,3 +128,18 @@ def test_a_run_says_what_has_to_stay_in_order(project: Project) -> None:
     (right,) = (project.root / "ordered").glob("*right*.jsonl")
     assert '"needs_order": false' in right.read_text()
     ran.assert_quiet_about_us()
+
+
+def test_every_schedule_of_short_streams_is_run(project: Project) -> None:
+    """The line of a pass says what all of them were; a failure is saved as any other; 0 is none."""
+    ran = project.pytest("--chaos-exhaustive=1", "--chaos-exhaustive-events=3", "--chaos-repros=all")
+    line = ran.said_of()["test_wallets.py::test_right"]
+    assert re.match(r"held: all [0-9,]+ distinct schedules of up to 3 events and 1 fault pass", line)
+    assert "test_points does not survive" in ran.out
+    assert list((project.root / "all").glob("*points*.json"))
+    assert ran.code == 1
+    ran.assert_quiet_about_us()
+    wrong = project.pytest("--chaos-exhaustive=0")
+    assert wrong.code == 4
+    assert "invalid _positive value" not in wrong.text
+    assert "--chaos-exhaustive" in wrong.text
