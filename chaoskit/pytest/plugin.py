@@ -280,7 +280,7 @@ class TerminalSummary:
         for nodeid, said in sorted(self._said):  # xdist's workers report in any order
             _write(terminalreporter, nodeid)
             for line in said.splitlines():
-                _write(terminalreporter, f"  {line}")
+                _write(terminalreporter, f"  {line}".rstrip())
         for note, tests in self._memory.items():  # the same of every test, so that it is said once
             _write(terminalreporter, f"{note}{self._of_which(tests)}")
         # Only where chaos tests ran: a run of others has nothing to say of saved files.
