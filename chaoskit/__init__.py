@@ -27,6 +27,7 @@ _HOMES = {
     "SelfCheck": "values.planted",
     "Step": "values.schedule",
     "Stream": "values.event",
+    "Tolerance": "values.tolerance",
     "UsageError": "values.errors",
     "Verdict": "values.verdict",
     "Violation": "values.invariant",
@@ -37,6 +38,7 @@ _HOMES = {
     "replay": "api",
     "run": "api",
     "self_check": "api",
+    "tolerance": "api",
     "__version__": "version",
 }
 
@@ -87,6 +89,7 @@ if TYPE_CHECKING:
     from chaoskit.api import replay as replay
     from chaoskit.api import run as run
     from chaoskit.api import self_check as self_check
+    from chaoskit.api import tolerance as tolerance
     from chaoskit.brokers.systems import *  # noqa: F403  # every broker is named there, and nowhere else
     from chaoskit.decorator import chaos as chaos
     from chaoskit.traces import Permitted as Permitted
@@ -107,6 +110,7 @@ if TYPE_CHECKING:
     from chaoskit.values.scenario import Scenario as Scenario
     from chaoskit.values.schedule import Schedule as Schedule
     from chaoskit.values.schedule import Step as Step
+    from chaoskit.values.tolerance import Tolerance as Tolerance
     from chaoskit.values.verdict import ChaosFailure as ChaosFailure
     from chaoskit.values.verdict import Verdict as Verdict
     from chaoskit.version import __version__ as __version__

@@ -70,6 +70,20 @@ def _add_search_options(group: pytest.OptionGroup) -> None:
         "fields, one for all) under which every order that it permits gives the in-order result",
     )
     group.addoption(
+        "--chaos-tolerance",
+        action="store_true",
+        help="for each chaos test, a table of what it tolerates: each kind of fault that its broker can make is "
+        "searched alone, and then together those that do not break it",
+    )
+    group.addoption(
+        "--chaos-broker",
+        metavar="BROKER",
+        action="append",
+        default=[],
+        help="with --chaos-tolerance: ask this broker in place of the test's own, such as 'RabbitMQ(prefetch=1)'; may "
+        "be given more than once, for several side by side",
+    )
+    group.addoption(
         "--chaos-self-check",
         action="store_true",
         help="for each chaos test that holds, plant known bugs around its handler and in the state that it gives, and "
@@ -136,6 +150,8 @@ def pytest_configure(config: pytest.Config) -> None:
                 seconds(given)
             except UsageError as error:
                 raise pytest.UsageError(f"--chaos-{option}: {error}") from None
+    if config.getoption("chaos_broker"):
+        _check_brokers(config)
     if config.getoption("chaos_corpus") is not None:
         from chaoskit.repro.corpus import database_of
         from chaoskit.values.errors import UsageError
@@ -154,6 +170,19 @@ def pytest_configure(config: pytest.Config) -> None:
         from chaoskit.pytest.replay_option import prepare_replay
 
         prepare_replay(config)
+
+
+def _check_brokers(config: pytest.Config) -> None:
+    from chaoskit.brokers.written import broker_of
+    from chaoskit.values.errors import UsageError
+
+    if not config.getoption("chaos_tolerance"):
+        raise pytest.UsageError("--chaos-broker says for which broker --chaos-tolerance asks; give both")
+    for given in config.getoption("chaos_broker"):
+        try:
+            broker_of(given)
+        except UsageError as error:
+            raise pytest.UsageError(f"--chaos-broker: {error}") from None
 
 
 def _width(config: pytest.Config) -> int:
@@ -251,7 +280,7 @@ class TerminalSummary:
         for nodeid, said in sorted(self._said):  # xdist's workers report in any order
             _write(terminalreporter, nodeid)
             for line in said.splitlines():
-                _write(terminalreporter, f"  {line}")
+                _write(terminalreporter, f"  {line}".rstrip())
         for note, tests in self._memory.items():  # the same of every test, so that it is said once
             _write(terminalreporter, f"{note}{self._of_which(tests)}")
         # Only where chaos tests ran: a run of others has nothing to say of saved files.

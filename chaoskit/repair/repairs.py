@@ -43,16 +43,25 @@ def advice_on(question: Question, verdict: Verdict, storage: Storage) -> Advice:
 
 def repairs_of(question: Question, verdict: Verdict, storage: Storage) -> tuple[Repair, ...]:
     """Each move, cheapest first, with what a search with it found."""
+    return tuple(_each(question, verdict, storage))
+
+
+def cheapest_repair(question: Question, verdict: Verdict, storage: Storage) -> Repair | None:
+    """The first move that holds; those that cost more are not tried. None where none does."""
+    return next((repair for repair in _each(question, verdict, storage) if repair.status == "held"), None)
+
+
+def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Repair]:
     assert verdict.scenario is not None
     given = question.settings
     settings = SearchSettings(
         schedules=min(given.schedules, MOST), seed=given.seed, streams=given.streams, across_keys=given.across_keys,
-        examples=given.examples, fixtures=given.fixtures,
+        examples=given.examples, fixtures=given.fixtures, patience=given.patience,
     )  # fmt: skip
     asked = attrs.evolve(
         question, subject=attrs.evolve(question.subject, epoch=verdict.scenario.epoch), settings=settings
     )
-    return tuple(_tried(asked, verdict, kind, storage) for kind in MOVES if _applies(kind, verdict))
+    return (_tried(asked, verdict, kind, storage) for kind in MOVES if _applies(kind, verdict))
 
 
 def _applies(kind: Kind, verdict: Verdict) -> bool:

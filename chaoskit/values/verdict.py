@@ -18,6 +18,7 @@ from chaoskit.values.repair import Clash, Later, Repair
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Schedule
 from chaoskit.values.texts import for_log
+from chaoskit.values.tolerance import Tolerance
 
 Status = Literal["held", "violated", "unknown"]
 Label = Literal["within", "across keys", "not decided"]
@@ -131,8 +132,9 @@ class Verdict:
     what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
     where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
     `damage`: what became of which events, where runs could tell. `exhausted`: what was tried, where every schedule was.
-    `boundary`: what has to stay in order, and `self_check`: the known bugs that the test would have noticed; None where
-    nobody has asked. `advice` is found when `repairs` or `clashes` are asked for, which runs the test again.
+    `boundary`: what has to stay in order, `tolerance`: which kinds of fault it survives, and `self_check`: the known
+    bugs that the test would have noticed; None where nobody has asked. `advice` is found when `repairs` or `clashes`
+    are asked for, which runs the test again.
     """
 
     status: Status
@@ -161,6 +163,7 @@ class Verdict:
     damage: Damage | None = None
     exhausted: Exhausted | None = None
     boundary: Boundary | None = None
+    tolerance: Tolerance | None = None
     self_check: SelfCheck | None = None
     advice: Later = attrs.field(factory=Later, repr=False)
 
