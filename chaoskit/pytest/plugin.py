@@ -21,6 +21,7 @@ LOG = 120  # as in `report.terminal`, which a run without a chaos test does not 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaoskit", "chaoskit: message handlers under every possible delivery")
     _add_search_options(group)
+    _add_question_options(group)
     _add_file_options(group)
 
 
@@ -58,6 +59,15 @@ def _add_search_options(group: pytest.OptionGroup) -> None:
         "failure (default: 30s)",
     )
     group.addoption(
+        "--chaos-seed",
+        metavar="SEED",
+        help="seed of every chaos test, mixed with its node id; the same seed, the same result",
+    )
+
+
+def _add_question_options(group: pytest.OptionGroup) -> None:
+    """What can be asked of each chaos test besides whether it holds."""
+    group.addoption(
         "--chaos-repair",
         action="store_true",
         help="for each failure, try which move repairs it: remember message ids, drop stale versions, hold back until "
@@ -88,11 +98,6 @@ def _add_search_options(group: pytest.OptionGroup) -> None:
         action="store_true",
         help="for each chaos test that holds, plant known bugs around its handler and in the state that it gives, and "
         "say which of them it would have noticed; one that would have noticed none has shown nothing",
-    )
-    group.addoption(
-        "--chaos-seed",
-        metavar="SEED",
-        help="seed of every chaos test, mixed with its node id; the same seed, the same result",
     )
 
 

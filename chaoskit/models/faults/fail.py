@@ -16,7 +16,7 @@ from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, SetAside
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
-from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, consumer_of, next_attempt, record_of, step_as
+from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, consumer_of, next_attempt, put_back, record_of, step_as
 from chaoskit.values.faults import Fail
 from chaoskit.values.schedule import FAIL, PARK, REFUSE, SKIP
 
@@ -122,7 +122,7 @@ def _requeue(state: LeasedQueue, turn: Turn, after: int) -> Caused:
         behind += takewhile(lambda other: other[0] <= waits, ready)
     state.requeued = waits + REQUEUED
     state.tell(HandedBack, [turn], record_of(behind[-1]) if behind else None)
-    state.back_to_queue([(state.requeued, *next_attempt(turn)[1:])])
+    put_back(state.todo, [(state.requeued, *next_attempt(turn)[1:])])
     return NOTHING
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from chaoskit.models.events import Committed, Delayed, Happened, SetBack
+from chaoskit.models.events import Committed, Delayed, Happened
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.log.waiting import Alarms, HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.producer import Hold, Home, Logs
@@ -184,27 +184,6 @@ class GroupState:
         if self._holds:
             for lane in sorted({turn[1] for turn in again}):
                 self.becomes_head(lane, min(turn[2] for turn in again if turn[1] == lane))
-        return RESTART, consumer, -1, -1, -1
-
-    def set_back(self, turn: Turn, back: int) -> Raw:
-        """The group is stopped with all that it has done committed, and its position in this partition is set so many
-        records before this one, which is done: all from there on is read again, whatever became of it."""
-        _, lane, offset, _ = turn
-        first, consumer = max(0, offset - back), self.owner(lane)
-        read = {other[2]: handed_to(consumer, other) for other in self.history if other[1] == lane}
-        unread = {other[2] for other in self.todo if other[1] == lane}
-        written = (other for other in self.logs.in_order(self.reading.consumers) if other[1] == lane)
-        again = [
-            read[other[2]] if other[2] in read else handed_to(consumer, other)
-            for other in written
-            if first <= other[2] <= offset and other[2] not in unread
-        ]
-        self.commit(consumer)
-        put_back(self.todo, again)
-        if self._holds:
-            self.becomes_head(lane, first)
-        if self.told is not None:
-            self.told.append(SetBack((RESTART, consumer, -1, lane, first)))
         return RESTART, consumer, -1, -1, -1
 
     def _start_of(self, index: int, begun: int) -> int:

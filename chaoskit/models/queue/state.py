@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
-from chaoskit.models.events import CameBack, Delayed, HandedOver, Happened, SetBack
+from chaoskit.models.events import CameBack, Delayed, HandedOver, Happened
 from chaoskit.models.producer import Hold, Home, Logs
 from chaoskit.models.queue.batches import Batches
 from chaoskit.models.queue.consumers import Consumers
@@ -106,9 +106,6 @@ class LeasedQueue:
 
     # What comes back.
 
-    def back_to_queue(self, turns: Iterable[Turn]) -> None:
-        put_back(self.todo, turns)
-
     def come_back(self, turns: Iterable[Turn]) -> None:
         """Leases ended: the messages are to be handed out once more."""
         turns = list(turns)
@@ -118,31 +115,17 @@ class LeasedQueue:
         self.tell(CameBack, turns)
         if self.policy.along is not None:
             turns = self._with_what_comes_along(turns)
-        self._hand_out_again(turns)
+        self.hand_out_again(turns)
 
-    def set_back(self, turn: Turn, back: int) -> list[Turn]:
-        """The position in this queue is set so many messages before this one. What was run from there on, though it was
-        settled, is handed out again; none where something is not settled, which a position cannot say."""
-        if self.unsettled(turn[1]):
-            return []
-        first, most = max(0, turn[2] - back), self.policy.most_deliveries
-        if self.policy.along is not None:
-            first = self.policy.along(self.logs, turn[1], first).start
-        run = {record_of(other): other for other in self.history if other[1] == turn[1] and other[2] >= first}
-        there = {record_of(other) for other in self.todo} | self.given_up
-        again = sorted(o for record, o in run.items() if record not in there and self.tries(o) < most)
-        self.tell(SetBack, again[:1])
-        self._hand_out_again(again)
-        return again
-
-    def _hand_out_again(self, turns: list[Turn]) -> None:
+    def hand_out_again(self, turns: list[Turn]) -> None:
+        """Each once more, and counted."""
         self.came_back.update(record_of(turn) for turn in turns)
         self.batches.came_back(turns)
         again = [next_attempt(turn) for turn in turns]
         if self.policy.returns == "front":
             again = [(FRONT + self._returned + n, *turn[1:]) for n, turn in enumerate(again)]
             self._returned += len(again)
-        self.back_to_queue(again)
+        put_back(self.todo, again)
 
     def along(self, turn: Turn) -> list[Turn]:
         """What was stored as one with this message, and was run."""
@@ -196,14 +179,14 @@ class LeasedQueue:
             self.tell(Delayed, held.turns[:1], held.fault)
         if held.consumer is not None:
             self.consumers.owns(held.lane, held.consumer)  # it has had it all the time
-        self.back_to_queue(held.turns)
+        put_back(self.todo, held.turns)
 
     def release_if_full(self, lane: Lane) -> None:
         """A receive that was full has ended, and its lane goes on."""
         held = self.held_lanes.get(lane)
         if held is not None and held.fault is None and held not in self.waiting.all:
             del self.held_lanes[lane]
-            self.back_to_queue(held.turns)
+            put_back(self.todo, held.turns)
 
     def unblock(self, held: HeldLane) -> None:
         if held.kept is not None:
@@ -263,7 +246,7 @@ class LeasedQueue:
             moved_up(turns, lane, number)
         taker = {"message": position, "group": self._groups[position], "queue": lane}[self.policy.taken_by]
         step: Raw = (DELIVER, taker % self.policy.consumers, position, lane, number, 1, *copy[1:])
-        self.back_to_queue([(time, lane, number, step)])
+        put_back(self.todo, [(time, lane, number, step)])
         return (PUT_BACK, *step[1:])
 
     def begin_delivery(self) -> None:
