@@ -9,6 +9,7 @@ import attrs
 
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import Move
+from chaoskit.order.boundary import boundary_of
 from chaoskit.repair.commuting import clashes_of
 from chaoskit.repair.moves import MOVES, Kind
 from chaoskit.repair.recipes import Storage, recipe
@@ -17,6 +18,7 @@ from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed, Subject
 from chaoskit.search.question import Question, SearchSettings
 from chaoskit.search.states import HANGS
+from chaoskit.values.boundary import Boundary
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import EventId, Message
 from chaoskit.values.faults import FaultKind
@@ -38,7 +40,19 @@ def advice_on(question: Question, verdict: Verdict, storage: Storage) -> Advice:
         clashes = clashes_of(question.subject, verdict.scenario.stream)
     except HANGS:
         clashes = ()
-    return Advice(repairs_of(question, verdict, storage), clashes)
+    repairs = repairs_of(question, verdict, storage)
+    best = next((repair.move for repair in repairs if repair.status == "held"), None)
+    keys = {_hashable(event.key) for event in verdict.scenario.events}
+    asked = best in (None, "one key") and len(keys) > 1
+    return Advice(repairs, clashes, _boundary(question) if asked else None)
+
+
+def _boundary(question: Question) -> Boundary | None:
+    """Which other key would do, where no move within the present one does; None where that cannot be said."""
+    try:
+        return boundary_of(question)
+    except (ChaosError, CheckerFailed, *HANGS):
+        return None
 
 
 def repairs_of(question: Question, verdict: Verdict, storage: Storage) -> tuple[Repair, ...]:

@@ -71,7 +71,7 @@ def lines(verdict: Verdict, *, replay: str | None = None) -> Iterator[Line]:
     yield from map(_planted, verdict.self_check.planted if verdict.self_check is not None else ())
     if verdict.status == "violated":
         yield from _violated(verdict, summary_of(verdict))
-    yield from _boundary(verdict.boundary)
+    yield from _boundary(verdict.needed_order)
     yield from _tolerance(verdict.tolerance)
     if replay:
         yield {"type": "replay", "command": replay}

@@ -175,6 +175,13 @@ class Verdict:
         return self.advice.ask().repairs
 
     @property
+    def needed_order(self) -> Boundary | None:
+        """What has to stay in order, where that is known by now: it was asked for, or no move within a key holds."""
+        if self.boundary is not None or self.advice.known is None:
+            return self.boundary
+        return self.advice.known.boundary
+
+    @property
     def clashes(self) -> tuple[Clash, ...]:
         """The events of the minimal scenario that do not commute, two at a time."""
         return self.advice.ask().clashes
