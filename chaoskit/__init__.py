@@ -18,6 +18,7 @@ _HOMES = {
     "ImpossibleFault": "values.errors",
     "Invariant": "values.invariant",
     "Message": "values.event",
+    "OrderingCost": "throughput.cost",
     "Outcome": "values.outcome",
     "Permitted": "traces",
     "Planted": "values.planted",
@@ -34,6 +35,7 @@ _HOMES = {
     "boundary": "api",
     "chaos": "decorator",
     "check": "api",
+    "ordering_cost": "throughput.measure",
     "repairs": "api",
     "replay": "api",
     "run": "api",
@@ -92,6 +94,8 @@ if TYPE_CHECKING:
     from chaoskit.api import tolerance as tolerance
     from chaoskit.brokers.systems import *  # noqa: F403  # every broker is named there, and nowhere else
     from chaoskit.decorator import chaos as chaos
+    from chaoskit.throughput.cost import OrderingCost as OrderingCost
+    from chaoskit.throughput.measure import ordering_cost as ordering_cost
     from chaoskit.traces import Permitted as Permitted
     from chaoskit.values.boundary import Boundary as Boundary
     from chaoskit.values.errors import ChaosError as ChaosError

@@ -8,6 +8,7 @@ from chaoskit.commands.brokers import brokers
 from chaoskit.commands.compare import compare
 from chaoskit.commands.fuzz import fuzz
 from chaoskit.commands.init import init
+from chaoskit.commands.order import order
 from chaoskit.commands.replay import replay
 from chaoskit.commands.show import show
 from chaoskit.version import __version__
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for command in (init, fuzz, replay, show, brokers, compare):
+for command in (init, fuzz, replay, show, brokers, compare, order):
     main.add_command(command)
