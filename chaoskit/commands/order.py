@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import click
@@ -10,7 +11,7 @@ import click
 from chaoskit.brokers.written import broker_of
 from chaoskit.commands.console import own_errors, say, write_out
 from chaoskit.report.files import why_not, write
-from chaoskit.report.ordering import ordering_data, ordering_svg
+from chaoskit.report.ordering import ordering_data, ordering_page, ordering_svg
 from chaoskit.throughput.cost import OrderingCost
 from chaoskit.throughput.measure import ordering_cost
 from chaoskit.throughput.recorded import recorded
@@ -42,6 +43,7 @@ STANDARD_OUTPUT = Path("-")
     help="Messages a second that arrive at random: their mean wait is simulated, too.",
 )
 @click.option("--svg", metavar="OUT", type=click.Path(path_type=Path), help="Write the plot as a picture.")
+@click.option("--page", metavar="OUT", type=click.Path(path_type=Path), help="Write both as a page of HTML.")
 @click.option("--json", "json_", metavar="OUT", type=click.Path(path_type=Path), help="Write all of it as JSON.")
 def order(
     path: Path,
@@ -51,6 +53,7 @@ def order(
     key: str,
     arrivals: float | None,
     svg: Path | None,
+    page: Path | None,
     json_: Path | None,
 ) -> None:
     """Say what total order, order per key and no order cost on a recorded stream.
@@ -59,7 +62,7 @@ def order(
     or how many messages each key had, with the columns key and count (.csv). The answer is how much can run at once,
     how hot the hottest key is, the messages a second that 1, 2, 3, ... consumers handle, and where more of them stop
     helping: a simulation with the serialization point of the broker (a partition, a message group, a session).
-    With --svg or --json that is written instead; OUT is a file, which is overwritten, or - for standard output.
+    With --svg, --page or --json that is written instead; OUT is a file, which is overwritten, or - for standard output.
     """
     with own_errors():
         try:
@@ -74,17 +77,17 @@ def order(
         except UsageError as error:
             raise click.UsageError(str(error)) from error
         if found.note:
-            say(found.note, err=svg is not None or json_ is not None)
-        if svg is None and json_ is None:
+            say(found.note, err=(svg, page, json_) != (None, None, None))
+        if svg is page is json_ is None:
             say(str(cost))
-        _write(cost, svg, json_)
+        _write(cost, {ordering_svg: svg, ordering_page: page, _as_json: json_})
 
 
-def _write(cost: OrderingCost, svg: Path | None, json_: Path | None) -> None:
-    if svg is not None and svg == json_:
-        raise click.UsageError("the picture and the JSON cannot be one file")
-    texts = [(svg, ordering_svg), (json_, _as_json)]
-    for out, text in texts:
+def _write(cost: OrderingCost, outs: Mapping[Callable[[OrderingCost], str], Path | None]) -> None:
+    given = [out for out in outs.values() if out is not None]
+    if len(set(given)) < len(given):
+        raise click.UsageError("the picture, the page and the JSON cannot be one file")
+    for text, out in outs.items():
         if out == STANDARD_OUTPUT:
             write_out(text(cost).encode())
         elif out is not None:

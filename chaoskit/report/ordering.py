@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from string import Template
 from typing import Any
 
 import attrs
@@ -47,6 +48,32 @@ def ordering_svg(cost: OrderingCost) -> str:
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
+
+
+_PAGE = Template("""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="chaoskit">
+<title>$title</title>
+</head>
+<body>
+<main>
+<h1>$title</h1>
+$plot<pre tabindex="0">$text</pre>
+</main>
+</body>
+</html>
+""")
+
+
+def ordering_page(cost: OrderingCost) -> str:
+    """The plot and the figures as a page of its own, which needs nothing from outside."""
+    title = in_markup(f"What order costs: {summary(cost)[0]}")
+    return _PAGE.substitute(title=title, plot=ordering_svg(cost), text=in_markup(str(cost)))
 
 
 def ordering_data(cost: OrderingCost) -> dict[str, Any]:

@@ -113,6 +113,10 @@ def test_the_plot_and_the_data_are_written_to_files_or_to_standard_output(tmp_pa
     assert data["serialization"]["per_second"] == 300
     assert said(recording, "--svg", "-", "--broker", "SqsFifo") == (tmp_path / "plot.svg").read_text()
     assert json.loads(said(recording, "--json", "-", "--broker", "SqsFifo")) == data
+    page = said(recording, "--page", "-", "--broker", "SqsFifo")
+    assert (tmp_path / "plot.svg").read_text() in page
+    assert "<script" not in page
+    assert "http" not in page.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
 
 
 WRONG: list[tuple[str, str, str]] = [
@@ -154,6 +158,7 @@ def test_options_that_cannot_be_are_refused(tmp_path: Path, recording: Path) -> 
     assert "cannot be read: No such file" in refused(tmp_path / "none.csv")
     assert "cannot be read: Is a directory" in refused(_directory(tmp_path))
     assert "cannot be one file" in refused(recording, "--svg", "-", "--json", "-")
+    assert "cannot be one file" in refused(recording, "--page", "-", "--json", "-")
     assert "cannot be written" in refused(recording, "--svg", str(tmp_path / "no" / "plot.svg"))
 
 
