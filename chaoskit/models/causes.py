@@ -39,6 +39,7 @@ def _with_causes(happened: Iterable[Happened], sent: Logs) -> Iterator[tuple[Ste
             continue
         do, cause, position = event.do, event.fault, event.position
         if do == Do.DELIVER:
+            # Taken in any case: a delay explains one delivery, also where that has a cause of its own.
             delayed = late.pop(record, None)
             cause = cause or delayed
         if do in _AGAIN:
@@ -46,12 +47,15 @@ def _with_causes(happened: Iterable[Happened], sent: Logs) -> Iterator[tuple[Ste
         elif do == Do.PUT_BACK:
             put_back[record] = cause
         elif do in (Do.DELIVER, Do.WAIT) and cause is None:
+            # First: what was seen came back, whatever its producer did.
             if record in seen:
                 cause = restart.get(event.consumer)
+            # What was put back is no copy of the producer's, though its event was shown before.
             elif record not in put_back and position in shown and copies.get(position):
                 cause = copies[position].pop(0)
             else:
                 cause = put_back.get(record) or sent.notes.get(position)
+        # A restart brings back what was parked as much as what was run.
         if event.runs or do == Do.PARK:
             seen.add(record)
             shown.add(position)

@@ -18,6 +18,7 @@ def consumer_name(number: int) -> str:
 
 def label(unit: str, position: int, copy: int) -> str:
     """Events are numbered 1, 2, 3… as they were produced; of several records of one, the later ones have marks."""
+    # chr(39) is an apostrophe, which an f-string cannot quote here before Python 3.12.
     return f"{unit}{position + 1}{chr(39) * copy}"
 
 

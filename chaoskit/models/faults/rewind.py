@@ -24,9 +24,11 @@ def _set_back(group: GroupState, turn: Turn, back: int) -> Raw:
     _, lane, offset, _ = turn
     first, consumer = max(0, offset - back), group.owner(lane)
     read = {other[2]: handed_to(consumer, other) for other in group.history if other[1] == lane}
+    # What is still to be read comes anyway, and must not come twice.
     unread = {other[2] for other in group.todo if other[1] == lane}
     written = (other for other in group.logs.in_order(group.reading.consumers) if other[1] == lane)
     again = [
+        # What was lost or set aside was never run here, and a position knows nothing of that.
         read[other[2]] if other[2] in read else handed_to(consumer, other)
         for other in written
         if first <= other[2] <= offset and other[2] not in unread
@@ -46,6 +48,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Rewind) -> Caused:
         return NOTHING
     first, most = max(0, turn[2] - fault.back), state.policy.most_deliveries
     if state.policy.along is not None:
+        # Pulsar's cursor is set to an entry, and a batch of messages is one entry.
         first = state.policy.along(state.logs, turn[1], first).start
     run = {record_of(other): other for other in state.history if other[1] == turn[1] and other[2] >= first}
     there = {record_of(other) for other in state.todo} | state.given_up

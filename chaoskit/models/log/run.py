@@ -21,6 +21,7 @@ class GroupRun(GroupState):
 
     def run(self) -> Steps:
         """The steps. Send True for a delivery that was refused."""
+        # Locals, because each attribute costs something at every delivery.
         todo, history, held, touched = self.todo, self.history, self.held, self.touched
         alarms, aside, replaced, told = self.alarms, self.aside, self.replaced, self.told
         while True:
@@ -35,6 +36,7 @@ class GroupRun(GroupState):
             if held and lane in held:
                 aside.setdefault(lane, []).append(turn)
                 continue
+            # Turns name their first owner, which is wrong only after one was taken for dead.
             if replaced:
                 turn = self.for_its_owner(turn)
             step = turn[3]
@@ -89,6 +91,7 @@ class GroupRun(GroupState):
         if refused:
             yield from self._make(fail.on_log(self, turn, None))
             return
+        # One for each delivery: the next Redeliver waits for the next one.
         after = LOG_AFTER.get(type(faults[0])) if faults else None
         caused = after(self, turn, faults.pop(0)) if faults and after is not None else self.processed(step)
         if caused:
@@ -99,6 +102,7 @@ class GroupRun(GroupState):
         count, caused, fired = len(self.history), NOTHING, False
         for waiting in self.alarms.ring(count):
             if isinstance(waiting, HeldPartition):
+                # An alarm of an earlier hold, which has ended by now, is void.
                 if self.held.get(waiting.lane) is waiting:
                     self.release(waiting)
             elif isinstance(waiting, ParkedRecord):
@@ -108,7 +112,9 @@ class GroupRun(GroupState):
                 if waiting in self.zombies:
                     caused = [*caused, zombie.runs_on(self, waiting)]
             elif waiting in self.pending:
+                # One restart for each delivery: the others look again at the next one.
                 if fired or not self._is_up(waiting):
+                    # At least one delivery later, or it would ring on the spot.
                     self.alarms.set(count + max(1, self.left(waiting)), waiting)
                 else:
                     fired = True
@@ -122,6 +128,7 @@ class GroupRun(GroupState):
     def _nothing_to_read(self) -> Caused | None:
         """What happens when no lane can be read: a hold ends, a consumer restarts, a dead letter comes back; None: that
         was all."""
+        # Those without an end are blocked by what was refused, which has its chance last of all.
         held = [held for held in self.held.values() if held.until < NEVER] if self.held else []
         if held:
             self.release(min(held, key=lambda held: (held.appended, held.lane)))

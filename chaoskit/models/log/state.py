@@ -76,6 +76,7 @@ class GroupState:
         self._begun = [0] * reading.consumers
         self._read_last = Latest()
         if reading.commit_every is not None:
+            # After any record a commit may be due.
             self.touched.update(range(len(events)))
             self._records = [0] * reading.consumers
         if holds:
@@ -115,6 +116,7 @@ class GroupState:
             if self._records[consumer] < every:
                 return NOTHING
             pending = [each for each in self.pending if each.consumer == consumer]
+            # Right before the commit, as after it nothing would be left to come again.
             if pending:
                 return [self.fire(pending)]
             self.commit(consumer)
@@ -132,6 +134,7 @@ class GroupState:
         for held in self.held.values():
             if held.waiting:
                 held.see(step[2], len(self.history))
+                # Its end is known now, and not before.
                 if not held.waiting:
                     self.alarms.set(held.until, held)
 
@@ -148,6 +151,7 @@ class GroupState:
     def fire(self, pending: Sequence[PendingRestart]) -> tuple[Raw, Fault | None]:
         """The first of these redeliveries happens."""
         first = pending[0]
+        # Of several the next that is up, which is not always the first that was armed.
         if len(pending) > 1:
             several = len(self._begun)
             first = min(pending, key=lambda each: (each.left(self.history, several), each.consumer))
@@ -168,20 +172,24 @@ class GroupState:
             for pending in self.pending:
                 if pending.since < since and pending.consumer == consumer:
                     since = pending.since
+            # `since` counts the delivery itself, whose own place is one less.
             first = self._start_of(min(since - 1, len(history)), begun)
             if first >= begun:
                 begun = first
                 if self.parks:
                     self.parks = [park for park in self.parks if park[0] > first or consumer_of(park[1]) != consumer]
         again = history[begun:]
+        # With one process and nothing refused all of it is its own, and was run.
         if len(self._begun) > 1 or self.refusals:
             again = [turn for turn in again if turn[3][1] == consumer and turn[3][0] == DELIVER]
         if self.parks:
             again += [turn for _, turn in self.parks if consumer_of(turn) == consumer]
+        # A record that was handed over twice in place is read once.
         again = list(dict.fromkeys(again))
         self.commit(consumer)
         put_back(self.todo, again)
         if self._holds:
+            # Sorted, because holds begin here, and steps must not depend on the order of a set.
             for lane in sorted({turn[1] for turn in again}):
                 self.becomes_head(lane, min(turn[2] for turn in again if turn[1] == lane))
         return RESTART, consumer, -1, -1, -1
@@ -203,6 +211,7 @@ class GroupState:
                 if hold.awaits is not None:
                     self.touched.add(hold.awaits)
             lane, offset = self.logs.place(position)
+            # A record that is first has nothing before it whose end could begin the hold.
             if offset == 0:
                 self.becomes_head(lane, 0)
             else:
@@ -226,6 +235,7 @@ class GroupState:
         """The lane is not read before its `holds` have ended, or so many deliveries of `others`."""
         held = HeldPartition(lane, self.logs.appended[lane][offset], holds, len(self.history) + others)
         self.held[lane] = held
+        # One that awaits an event has its alarm set when that was seen.
         if not held.waiting:
             self.alarms.set(held.until, held)
 
@@ -246,6 +256,7 @@ class GroupState:
     def put_back(self, parked: Raw, retries: int, fault: Fault | None) -> tuple[Raw, Fault | None]:
         """Append the event anew, behind everything that was appended by now; what comes later moves up by one."""
         position, now = parked[2], self.now()
+        # Behind the event of now, and before the next one.
         appended = now + 0.5
         lane = self._home(self._events[position].key, position, self.logs.counts[now])
         offset = bisect_right(self.logs.appended[lane], appended)
@@ -255,6 +266,7 @@ class GroupState:
             moved_up(self.aside[lane], lane, offset)
         step: Raw = (DELIVER, self.owner(lane), position, lane, offset, *put_back_of(parked, now, retries))
         put_back(self.todo, [(appended, lane, offset, step)])
+        # A hold of this event that is still to come begins behind the record that is before it now.
         if offset and self._holds.get(position):
             self.touched.add(self.logs.partitions[lane][offset - 1])
         return (PUT_BACK, *step[1:]), fault

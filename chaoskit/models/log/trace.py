@@ -117,6 +117,7 @@ class _GroupSpeller:
         raised = "!" if made.failed else ""
         self.words.append(f"{consumer_name(consumer)}:{self._labels[record]}{self._again(record)}{raised}")
         if not made.late:
+            # A failed attempt leaves the position where it was.
             self._reads_on(consumer, record[0], record[1] + (not made.failed))
 
     def _again(self, record: Record) -> str:
@@ -135,6 +136,7 @@ class _GroupSpeller:
     def _take_over(self, new: int, lane: int) -> None:
         old = self._dead
         self.words.append(f"|evict {consumer_name(old)}>{consumer_name(new)}")
+        # It may have been taken for dead before it ran anything of this partition.
         self._owner.setdefault(lane, old)
         self._rewind(old)
         self._owner = {at: new if owner == old else owner for at, owner in self._owner.items()}
@@ -143,6 +145,7 @@ class _GroupSpeller:
         """Everything up to this record was accepted by now; the topic may have grown for it."""
         for number in range(self._sent.get(lane, 0), offset + 1):
             position, label = self._logs.partitions[lane][number], self._labels[lane, number]
+            # A copy tells nothing of growth: its event's count is that of its first sending.
             if (count := self._logs.counts[position]) > self._count and not label.endswith("'"):
                 self._count = count
                 self.words.append(f"|grow {count}")
