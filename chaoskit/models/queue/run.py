@@ -28,10 +28,12 @@ class QueueRun(LeasedQueue):
     def run(self) -> Steps:
         """The steps. Send True for a delivery that was refused."""
         policy, waiting, consumers, told = self.policy, self.waiting, self.consumers, self.told
+        # Locals, because each attribute costs something at every delivery.
         todo, history, anchored, held_lanes, held_by = (
             self.todo, self.history, self.anchored, self.held_lanes, consumers.held_by
         )  # fmt: skip
         in_batches, lane = policy.brings == "batch", self.lane
+        # Asked once: most queues have no such bounds.
         bounded = min(policy.outstanding, policy.span) < UNBOUNDED
         while True:
             if not todo:
@@ -44,6 +46,7 @@ class QueueRun(LeasedQueue):
             if held_lanes and (held := self.held(turn)) is not None:
                 held.turns.append(turn)
                 continue
+            # Only a first delivery takes up room: to the broker, what comes back has never been settled.
             if bounded and waiting.all and turn[3][5] == 1 and (late := self._to_make_room(turn)) is not None:
                 todo.append(turn)
                 yield from self._make(end_wait(self, late))
@@ -54,7 +57,7 @@ class QueueRun(LeasedQueue):
                 yield from self._goes_wrong(turn)
                 continue
             if held_by:
-                held_by.pop(turn[1:3], None)
+                held_by.pop(turn[1:3], None)  # turn[1:3] is record_of without its call
             refused = yield turn[3]
             history.append(turn)
             if told is not None:
@@ -62,6 +65,7 @@ class QueueRun(LeasedQueue):
             waiting.count += 1
             if in_batches:
                 self.batches.join(self.batch_lane(turn), turn, alone=False)
+            # Where nothing waits, nothing follows from a delivery.
             if refused or waiting.all:
                 yield from self._make(self._delivered(turn, bool(refused), None))
 
@@ -96,6 +100,7 @@ class QueueRun(LeasedQueue):
             self.batches.join(self.batch_lane(turn), turn, alone=copied)
         while copied:
             copy = faults.pop(0)
+            # A relay hands nothing out twice: it publishes again, as new messages.
             if self.policy.renewed:
                 caused = relay.publish_again(self, SecondRelay(turn, copy))
                 break
@@ -117,6 +122,7 @@ class QueueRun(LeasedQueue):
             if (pending := coming_with(self, turn, taken_over=taken_over)) is not None:
                 self.todo.append(turn)
                 return end_lease(self, pending)
+        # Only now: what came first left the fault for the next turn of this message.
         del faults[0]
         return before(self, turn, fault)
 
@@ -153,6 +159,7 @@ class QueueRun(LeasedQueue):
         None: that was all."""
         if (waiting := self.waiting.first()) is not None:
             return end_wait(self, waiting)
+        # A receive that is full has no count of its own to wait for.
         held = next((held for held in self.held_lanes.values() if not held.blocked), None)
         if held is not None:
             self.release(held)

@@ -67,10 +67,11 @@ class LeasedQueue:
         self.given_up: set[Record] = set()
         """No lease brings these back."""
         self.gone: list[tuple[int, Turn, Fault]] = []
+        # Chosen once, because every turn is asked for its lane.
         self.lane: Callable[[Turn], Lane] = self._lanes()
         self.latest = 0.0
         """The time of the latest message that was handed over without being run, or is gone."""
-        self.requeued = -1.0
+        self.requeued = -1.0  # before all times
         """The place in the order of arrival up to which all is known to wait, because a message was requeued behind
         it."""
         self.came_back: set[Record] = set()
@@ -160,6 +161,7 @@ class LeasedQueue:
         """Take these, which are to be handed out soon, out of what is to be handed out."""
         todo = self.todo
         for turn in turns:
+            # From the end, where what comes soon is.
             place = len(todo) - 1
             while todo[place] != turn:
                 place -= 1
@@ -184,6 +186,7 @@ class LeasedQueue:
     def release_if_full(self, lane: Lane) -> None:
         """A receive that was full has ended, and its lane goes on."""
         held = self.held_lanes.get(lane)
+        # Stalls of a fault, and those after a failed attempt, end by their own count.
         if held is not None and held.fault is None and held not in self.waiting.all:
             del self.held_lanes[lane]
             put_back(self.todo, held.turns)
@@ -205,6 +208,7 @@ class LeasedQueue:
     def room(self, turn: Turn) -> int:
         """How many messages may be handed out, from this one of its queue on, before another one is settled."""
         outstanding, span = self.policy.outstanding, self.policy.span
+        # First, because counting is dear and hardly any queue has these bounds.
         if outstanding == UNBOUNDED == span:
             return UNBOUNDED
         unsettled = self.unsettled(turn[1])
@@ -245,6 +249,7 @@ class LeasedQueue:
         for turns in (self.todo, *(held.turns for held in self.held_lanes.values())):
             moved_up(turns, lane, number)
         taker = {"message": position, "group": self._groups[position], "queue": lane}[self.policy.taken_by]
+        # The first of `copy` is the count that a log has not; a queue's begins at 1.
         step: Raw = (DELIVER, taker % self.policy.consumers, position, lane, number, 1, *copy[1:])
         put_back(self.todo, [(time, lane, number, step)])
         return (PUT_BACK, *step[1:])
@@ -261,6 +266,7 @@ class LeasedQueue:
 
     def has_other_lanes(self, lanes: set[Lane]) -> bool:
         """Whether anything that is to be handed out is of no such lane."""
+        # From the end, where the next one mostly tells.
         return any(self.lane(other) not in lanes for other in reversed(self.todo))
 
 

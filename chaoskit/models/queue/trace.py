@@ -77,6 +77,7 @@ class _Sends:
 
     def __init__(self, logs: Logs, unit_of: UnitOf, window: int) -> None:
         self.said: list[str] = []
+        # So that the first send is at 0.
         self.now = -1.0
         self.window = window
         self._logs, self._unit_of = logs, unit_of
@@ -104,6 +105,7 @@ class _Sends:
 
     def _time_of_send(self, label: str, copy: int, put_back: bool) -> None:
         """A copy is sent again when the window has passed; a dead letter that is put back is no such copy."""
+        # The copy before has one mark less.
         earlier = self._accepted.get(label[:-1], self.now) if copy else self.now
         self.wait_until(max(self.now + 1, earlier + self.window + 1 if copy and not put_back else 0))
         self._accepted[label] = self.now
