@@ -87,6 +87,7 @@ class _On:
             for kind in possible:
                 trials[kind] = self._alone(kind, len(possible))
             mixtures = self._mixtures(trials, possible)
+            # With no kind to search, no search has run the test yet.
             if not possible:
                 self._must_hold_in_order()
         except _FailsInOrder as error:
@@ -123,6 +124,7 @@ class _On:
             broke = {type(fault) for fault in verdict.scenario.faults} if verdict.scenario is not None else set()
             if len(broke) != 1:
                 return self._trial(MIXTURES, asked, verdict)
+            # One kind was enough: it goes to that row, and the others are mixed without it.
             (kind,) = broke
             trials[kind] = self._trial(kind.__name__, self._question((kind,), len(possible)), verdict)
 
@@ -158,6 +160,7 @@ class _On:
         settings = SearchSettings(
             schedules=min(given.schedules, MOST), seed=given.seed, streams=given.streams,
             across_keys=given.across_keys, examples=given.examples, fixtures=given.fixtures,
+            # One more than the kinds, for the mixtures.
             patience=None if given.patience is None else given.patience / (rows + 1),
         )  # fmt: skip
         subject = attrs.evolve(self.question.subject, broker=self.broker)
@@ -166,6 +169,7 @@ class _On:
     def _found(self, asked: Question) -> Verdict:
         try:
             verdict = investigate(asked)
+        # Before the clause below: here the test's own error is told, and not ours.
         except ReferenceRefused as error:
             raise _FailsInOrder(self._in_order(error.__cause__ or error) or str(error)) from error
         except PASS_THROUGH:
@@ -217,6 +221,7 @@ class _On:
             draw_streams(events, take, streams=PROBED, seed=derive(self.question.seed, "in order"), digest=None)
         if not raised:
             return ""
+        # What stopped the search, if anything did: it is what the user would have seen.
         first = error or raised[0]
         what = "it fails in order already" if first is None else f"it raises {_told(first)} in order"
         if not reads.missing:
@@ -255,6 +260,7 @@ class _Reads:
                 return value
 
         def move(message: Message) -> Iterator[Message]:
+            # Only of the last message, which is the one at which it failed.
             missing.clear()
             yield Watched(**{field.name: getattr(message, field.name) for field in attrs.fields(Message)})
 
