@@ -160,6 +160,7 @@ def carry_out(found: InitPlan) -> None:
         try:
             if change.kind == "create":
                 path.parent.mkdir(parents=True, exist_ok=True)
+                # "x" fails where a file has come in between, and leaves that one as it is.
                 with path.open("x", encoding="utf-8", newline="\n") as file:
                     file.write(change.text)
             elif change.kind == "append":
@@ -170,6 +171,7 @@ def carry_out(found: InitPlan) -> None:
 
 def _append(path: Path, text: str) -> None:
     before = path.read_bytes()
+    # As bytes, so that the lines that are there keep their ends, and the new ones get the same.
     end = b"\r\n" if b"\r\n" in before else b"\n"
     gap = b"" if not before or before.endswith(b"\n") else end
     with path.open("ab") as file:
