@@ -129,7 +129,7 @@ def what_happened(run: ModelRun, steps: Sequence[Raw], raised: Sequence[int]) ->
     """What this run tells while it makes these steps. `raised` are the numbers of the deliveries that were refused."""
     run.told = told = list[Happened]()
     play, refused = run.run(), set(raised)
-    # Before its first step a generator takes None alone.
+    # Before its first step a generator accepts nothing but None.
     answer: bool | None = None
     for number, expected in enumerate(steps):
         assert play.send(answer) == tuple(expected), "the model made another step"

@@ -184,7 +184,7 @@ class Producer:
         for position, partition in enumerate(routes):
             partitions[partition].append(position)
         logs = self._sent(partitions, routes, counts, swaps) if swaps else Logs(partitions, partitions, counts)
-        # Behind the batches, whose order says where a later time falls in a log.
+        # After the batches, whose order decides where a later time falls in a log.
         if resends:
             logs = self._sent_again(logs, homes, resends)
         if old_homes:
@@ -226,7 +226,7 @@ class Producer:
     def _sent_again(self, logs: Logs, homes: Homes, resends: Sequence[tuple[int, Resend]]) -> Logs:
         """The application sends events again, `after` events later, or at the end."""
         last = len(logs.counts) - 1
-        # By when they are sent, as each insertion moves up what lies behind it.
+        # In the order of sending, as each insertion moves up what lies behind it.
         for sent, position, fault in sorted((min(last, p + fault.after), p, fault) for p, fault in resends):
             # Routed anew: by then the topic may have grown.
             lane, time = homes.at(logs.counts[sent])[position], sent + 0.5
@@ -266,7 +266,7 @@ def _route(
             followers = homes.followers(position)
             lagging = {later: old for later, old in lagging.items() if later != position and later not in followers}
             lagging.update((later, before[later]) for later in followers[: fault.lag])
-    # Last, as each growth has routed all that comes after it.
+    # Last, because each growth above reroutes all later events.
     for later, old in lagging.items():
         routes[later] = old
     return routes, counts, old_homes
@@ -284,7 +284,7 @@ def _failing(batches: list[list[int]], swaps: Sequence[tuple[int, BatchSwap | Re
     batch_of = {position: number for number, batch in enumerate(batches) for position in batch}
     failing: Failing = {}
     for position, fault in swaps:
-        # The others are of other partitions.
+        # The others belong to other partitions.
         if position in batch_of:
             failing.setdefault(batch_of[position], []).append(fault)
     return failing
@@ -307,7 +307,7 @@ def send(
     queue = list(range(len(batches)))
     in_flight: list[int] = []
     accepted: list[int] = []
-    # Copied, because `failing` is read once more when it is told what moved a batch.
+    # Copied, because the caller reads `failing` once more, for what moved a batch.
     left = {batch: list(faults) for batch, faults in failing.items()}
     while queue or in_flight:
         if not in_flight:
@@ -319,10 +319,10 @@ def send(
             continue
         fault = faults.pop(0)
         behind = fault.after if isinstance(fault, Resend) else fault.over + 1
-        # The oldest has a place in the window itself.
+        # The oldest batch itself takes up one place in the window.
         while queue and len(in_flight) - 1 < min(behind, max_in_flight - 1):
             in_flight.append(queue.pop(0))
-        # A broken connection takes every request on it along; an error answers one alone.
+        # Losing the connection fails every request on it; an error answers only one.
         returning = in_flight if isinstance(fault, Resend) or fault.lost else [oldest]
         if isinstance(fault, Resend):
             accepted += in_flight

@@ -35,10 +35,10 @@ class Refusals:
     def give_up(self, message: Hashable, lane: Hashable, step: Raw) -> None:
         """It waits from here on. Of several messages of one event in one lane, or set aside, one is enough. What failed
         before the handler was called is always tried once more."""
-        # The handler has not seen it, so that no earlier round tells what it makes of it.
+        # The handler has not seen it, so that earlier rounds say nothing about it.
         if step[0] == FAIL:
             self._rounds.clear()
-        # Whoever tries it again has all attempts to spend.
+        # A second chance has all its attempts again.
         self._attempts[message] = 0
         self._waiting[step[2], lane] = lane, step
 

@@ -20,7 +20,7 @@ class Stored:
         self.stream = stream
         self.position: dict[EventId, int] = {id_: i for i, id_ in enumerate(stream.ids)}
         self.homes = Homes(stream.events, producer.home)
-        # Once for all plans: most of them change nothing about how the stream is sent.
+        # Once for all plans, most of which change nothing about how the stream is sent.
         self.calm = producer.write(self.homes)
         self.producer, self._growth = producer, growth
         self._lane_of = {i: p for p, log in enumerate(self.calm.partitions) for i in log}

@@ -67,7 +67,7 @@ def next_attempt(turn: Turn) -> Turn:
 def put_back(todo: list[Turn], turns: Iterable[Turn]) -> None:
     """Put turns among those that are still to be handed out, the next of which is at the end."""
     turns = list(turns)
-    # A list that is all but sorted is what Python's sort is quick with, so many at once are left to it.
+    # Python's sort is quick with a list that is almost sorted, so many at once are left to it.
     if len(todo) < _FEW or len(turns) > 8:
         todo += turns
         todo.sort(reverse=True)

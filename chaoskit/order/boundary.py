@@ -87,7 +87,7 @@ def _streams(question: Question) -> list[Stream]:
         found.extend(each for each, _ in made if len(each) > 1)
         return len(found) >= STREAMS
 
-    # A draw is dear, and after ten of them Hypothesis changes one only a little, again and again.
+    # A draw is expensive, and after ten of them Hypothesis changes one only a little, again and again.
     drawn = STREAMS if recombined is None else DRAWN
     # One more, as the first is the simplest, in which little can go wrong.
     draw_streams(question.events, take, streams=drawn + 1, seed=derive(question.seed, "boundary"), digest=None)

@@ -78,6 +78,7 @@ def acknowledges_first(script: Script, acts: Acts, shared: bool) -> Move:
 
 def applies_after_failing(script: Script, acts: Acts, shared: bool) -> Move:
     """An attempt that failed has had its effect, so that what comes again is added to it."""
+    # Nothing is dropped here, so that no event of a key has to be spared.
     failing, given, done = _hit(script, FAILING, shared=False), Renumbered(), set[EventId]()
 
     def move(message: Message) -> Iterator[Message]:

@@ -9,5 +9,5 @@ def arguments(space: LogSpace | QueueSpace, position: int) -> Arguments:
     producer, behind = space.stored.producer, space.stored.batches_behind(position)
     if behind == 0:
         return None
-    # In the order of sequences nothing in flight changes places, so that a lost connection would do the same.
+    # Where sequences give the order, all that a lost connection returns keeps its own: nothing would be swapped.
     return range(min(behind, producer.max_in_flight - 1)), range(2 if producer.newest_first else 1)

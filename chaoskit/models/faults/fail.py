@@ -32,7 +32,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
     if policy.bisects and _in_a_batch(state, turn):
         return _shown_again(state, turn, fail)  # halving a batch is no retry
     which = (-1, turn[3][2]) if policy.refused == "renewed" else record_of(turn)
-    # Two limits: it may have been delivered often before anybody refused it.
+    # Two limits, as it may have been delivered many times before anybody refused it.
     attempts = state.refusals.attempt(which)
     if attempts < policy.max_attempts and state.tries(turn) < policy.most_deliveries:
         return _sent_again(state, turn, fail) if policy.refused == "renewed" else _shown_again(state, turn, fail)
@@ -84,7 +84,7 @@ def _shown_again(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
         if not state.is_back(turn):
             state.come_back([turn])
         return caused
-    # Of a receive it alone stays unsettled, and comes back when its lease ends, as with a Redeliver.
+    # Of its receive only the failed message stays unsettled: it comes back when its lease ends, like a Redeliver.
     if policy.goes_on and policy.lock != "message" and policy.brings != "consumer":
         if state.ended is None or state.ended != state.lane(turn):
             return redeliver.on_queue(state, turn, fail)
@@ -223,7 +223,7 @@ def _marked_refused(group: GroupState, turn: Turn, refused: Turn) -> None:
     """No restart brings it back: it is shown again anyway."""
     history = group.history
     copy = len(history) - 1
-    # Several, if it was duplicated in place: with the attempt that failed none of them is done.
+    # Several, if it was duplicated in place: once an attempt failed, none of them is done.
     while copy >= 0 and history[copy] in (turn, refused):
         history[copy] = refused
         copy -= 1

@@ -43,7 +43,7 @@ def on_log(group: GroupState, turn: Turn, fault: Lose) -> Caused:
 def _passed_over(group: GroupState, turn: Turn, fault: Lose, new_from: int) -> Caused:
     """The group learns of a new partition, and begins at its end. Void but for the first records of such a one."""
     _, lane, offset, _ = turn
-    # The group begins at the end once, so that what it misses is a stretch from the very first record on.
+    # The group begins at the end only once: what it misses is one stretch, from the first record on.
     if lane < new_from or offset != group.passed.get(lane, 0):
         group.todo.append(turn)
         return NOTHING

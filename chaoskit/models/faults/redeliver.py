@@ -49,7 +49,7 @@ def on_log(group: GroupState, turn: Turn, fault: Redeliver) -> Caused:
     """Its consumer restarts after some more deliveries, and reads again what it has not committed."""
     deliveries = len(group.history)
     pending = PendingRestart(fault, consumer_of(turn), deliveries)
-    # Before the record is processed, because it keeps back the commit of that.
+    # Before the record is processed, because it holds back that commit.
     group.pending.append(pending)
     group.alarms.set(deliveries + fault.after, pending)
     return group.processed(turn[3])

@@ -87,7 +87,7 @@ class LogModel:
                 value = copied(value)
             sequence = offset if numbered else None
             headers, sent = {}, epoch + position
-            # Only copies are so long, as a log counts no attempts.
+            # Only copies are this long, as a log counts no attempts.
             if len(step) > 5:
                 sent = sent_at(step, stamp, retries_copy, epoch)
                 headers = put_back(topic, step, epoch) if put_back is not None and step[8] >= 0 else {}

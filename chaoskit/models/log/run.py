@@ -21,7 +21,7 @@ class GroupRun(GroupState):
 
     def run(self) -> Steps:
         """The steps. Send True for a delivery that was refused."""
-        # Locals, because each attribute costs something at every delivery.
+        # Locals, because looking up attributes costs at every delivery.
         todo, history, held, touched = self.todo, self.history, self.held, self.touched
         alarms, aside, replaced, told = self.alarms, self.aside, self.replaced, self.told
         while True:

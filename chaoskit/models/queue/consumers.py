@@ -70,7 +70,7 @@ class Consumers:
         # How full a prefetch is changes with each delivery, but only while something in it is not settled.
         fills = self._fills and self._waiting.pending
         now = len(self._history) if fills else -1
-        # Who holds a message changes with no new version.
+        # With one message each, `held_by` decides, too, and that changes without a new version.
         if self._one_each or self._busy_at != self._waiting.version or self._filled_at != now:
             self._busy, self._busy_at, self._filled_at = self._all_busy(), self._waiting.version, now
         return self._busy

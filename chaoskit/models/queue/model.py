@@ -75,7 +75,7 @@ class QueueModel:
         self._settings = settings
         self._stored = Stored(stream, settings.producer, settings.growth)
         self._groups = _groups(stream)
-        # Once for all plans, of which each takes a copy.
+        # Made once: each plan takes a copy.
         self._calm = self._turns(self._stored.calm)
         lanes = {i: lane for lane in self._locked_lanes() for i in lane}
         self._space = QueueSpace(self._stored, settings.leasing, settings.longest, self._can_lose, lanes)

@@ -61,7 +61,7 @@ def _awaits_copies(state: LeasedQueue) -> bool:
     published = set(_published(state))
     waiting = [*state.todo, *(turn for held in state.held_lanes.values() for turn in held.turns)]
     single = len(state.logs.partitions) == 1
-    # With several partitions an event counts as published before it is read: only half a time tells a copy.
+    # With several partitions an event counts as published before it is read: only half a time shows a copy.
     return any(position_of(turn) in published and (single or turn[0] % 1) for turn in waiting)
 
 

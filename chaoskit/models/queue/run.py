@@ -28,7 +28,7 @@ class QueueRun(LeasedQueue):
     def run(self) -> Steps:
         """The steps. Send True for a delivery that was refused."""
         policy, waiting, consumers, told = self.policy, self.waiting, self.consumers, self.told
-        # Locals, because each attribute costs something at every delivery.
+        # Locals, because looking up attributes costs at every delivery.
         todo, history, anchored, held_lanes, held_by = (
             self.todo, self.history, self.anchored, self.held_lanes, consumers.held_by
         )  # fmt: skip

@@ -161,7 +161,7 @@ class LeasedQueue:
         """Take these, which are to be handed out soon, out of what is to be handed out."""
         todo = self.todo
         for turn in turns:
-            # From the end, where what comes soon is.
+            # From the end: these come soon, and so stand near it.
             place = len(todo) - 1
             while todo[place] != turn:
                 place -= 1
@@ -208,7 +208,7 @@ class LeasedQueue:
     def room(self, turn: Turn) -> int:
         """How many messages may be handed out, from this one of its queue on, before another one is settled."""
         outstanding, span = self.policy.outstanding, self.policy.span
-        # First, because counting is dear and hardly any queue has these bounds.
+        # First, because counting is expensive and hardly any queue has these bounds.
         if outstanding == UNBOUNDED == span:
             return UNBOUNDED
         unsettled = self.unsettled(turn[1])
@@ -266,7 +266,7 @@ class LeasedQueue:
 
     def has_other_lanes(self, lanes: set[Lane]) -> bool:
         """Whether anything that is to be handed out is of no such lane."""
-        # From the end, where the next one mostly tells.
+        # From the end: the next one usually decides it.
         return any(self.lane(other) not in lanes for other in reversed(self.todo))
 
 
