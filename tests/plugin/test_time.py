@@ -113,7 +113,7 @@ import chaoskit.pytest.session, chaoskit.pytest.progress
 
 assert chaoskit.pytest.session.DEFAULT_TIME == 60
 assert chaoskit.pytest.progress.EVERY == 30
-chaoskit.pytest.session.DEFAULT_TIME = 1.0
+chaoskit.pytest.session.DEFAULT_TIME = 2.5  # how it stands is asked about once a second
 chaoskit.pytest.progress.EVERY = 0.3
 chaoskit.pytest.progress.PATIENCE = 0.3
 """
@@ -135,7 +135,7 @@ def test_{name}(deliver):
 def test_a_slow_test_ends_after_a_time_that_is_said_and_tells_a_log_how_it_stands(
     wallet: Project, mode: tuple[str, ...]
 ) -> None:
-    """A minute, here a second; between streams. A number that somebody gave is run to its end."""
+    """A minute, here 2.5 seconds; between streams. A number that somebody gave is run to its end."""
     wallet.write("handlers.py", FIXED)
     wallet.write("conftest.py", PATIENCE)
     given = SLOW.format(name="given", more=", schedules=90")
