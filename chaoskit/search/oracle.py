@@ -173,7 +173,10 @@ class Subject:
             if isinstance(failure, ProcessEnded):
                 yield Violation(ENDED, str(failure))
                 return
-            yield Violation("test body", f"the test raised {type(failure).__name__} after the deliveries: {failure}")
+            where = "after the deliveries"
+            if outcome.failed_at is not None:
+                where = f"after step {outcome.failed_at}, the delivery of {outcome.delivered[-1]}"
+            yield Violation("test body", f"the test raised {type(failure).__name__} {where}: {failure}")
             return
         for invariant in self.invariants:
             yield from self._ask(invariant, reference, outcome)
@@ -221,13 +224,15 @@ class Case:
         # give it.
         self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
         self._skips = model.skips_refused
+        self._leaves_out = subject.loss == "left out"
         self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}
 
     def steps(self, faults: Sequence[Fault]) -> list[Raw]:
         return list(self.model.play(faults))
 
     def run(self, faults: Sequence[Fault], steps: Sequence[Raw] | None = None) -> Run:
-        script = Script(self._mailbox, self.steps(faults) if steps is None else steps, tuple(faults))
+        played = self.steps(faults) if steps is None else steps
+        script = Script(self._mailbox, played, tuple(faults), leaves_out=self._leaves_out)
         run = self.subject.execute(script)
         # The reference of such a run has to be made yet, and that run might change a state that both share; else no
         # copy is needed.
@@ -235,7 +240,9 @@ class Case:
 
     def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
         """Run recorded steps."""
-        return kept(self.subject.execute(Script(self._mailbox, steps, tuple(faults), refusals)))
+        return kept(
+            self.subject.execute(Script(self._mailbox, steps, tuple(faults), refusals, leaves_out=self._leaves_out))
+        )
 
     def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True, skips: bool | None = None) -> Run:
         """Each event once, in produce order or in `order`, in one process. With `strict` a refusal is an error, but for
