@@ -23,9 +23,11 @@ _HOMES = {
     "Message": "values.event",
     "Outcome": "values.outcome",
     "Permitted": "traces",
+    "Planted": "values.planted",
     "Repair": "values.repair",
     "Scenario": "values.scenario",
     "Schedule": "values.schedule",
+    "SelfCheck": "values.planted",
     "Step": "values.schedule",
     "Stream": "values.event",
     "UsageError": "values.errors",
@@ -37,6 +39,7 @@ _HOMES = {
     "repairs": "api",
     "replay": "api",
     "run": "api",
+    "self_check": "api",
     "__version__": "version",
 }
 
@@ -86,6 +89,7 @@ if TYPE_CHECKING:
     from chaoskit.api import repairs as repairs
     from chaoskit.api import replay as replay
     from chaoskit.api import run as run
+    from chaoskit.api import self_check as self_check
     from chaoskit.brokers.systems import *  # noqa: F403  # every broker is named there, and nowhere else
     from chaoskit.decorator import chaos as chaos
     from chaoskit.execution.deliveries import Delivery as Delivery
@@ -103,6 +107,8 @@ if TYPE_CHECKING:
     from chaoskit.values.invariant import Violation as Violation
     from chaoskit.values.outcome import Effect as Effect
     from chaoskit.values.outcome import Outcome as Outcome
+    from chaoskit.values.planted import Planted as Planted
+    from chaoskit.values.planted import SelfCheck as SelfCheck
     from chaoskit.values.repair import Repair as Repair
     from chaoskit.values.scenario import Scenario as Scenario
     from chaoskit.values.schedule import Schedule as Schedule

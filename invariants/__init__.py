@@ -4,6 +4,19 @@ from __future__ import annotations
 
 from chaoskit.invariants.errors import no_error
 from chaoskit.invariants.final import final_state
-from chaoskit.invariants.steps import always
+from chaoskit.invariants.lost import no_lost_event
+from chaoskit.invariants.measures import bounded, conserved, monotonic
+from chaoskit.invariants.same_events import converges
+from chaoskit.invariants.steps import always, never
 
-__all__ = ["always", "final_state", "no_error"]
+__all__ = [
+    "always",
+    "bounded",
+    "conserved",
+    "converges",
+    "final_state",
+    "monotonic",
+    "never",
+    "no_error",
+    "no_lost_event",
+]

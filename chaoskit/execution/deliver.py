@@ -100,7 +100,8 @@ class Deliver:
             return self._unawaited
         # Nearly all runs are such: no generator, no state and no refusals to keep make them about as cheap as the
         # handler.
-        if self._handler is not None and not self._record_states and not self._script.refusals:
+        records = self._record_states and state is not None
+        if self._handler is not None and not records and not self._script.refusals:
             return self._straight(self._handler)
         return through(self._played(self._calls(self._handler)))
 

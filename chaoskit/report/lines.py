@@ -5,6 +5,7 @@
 | `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker`, `damage` (what became of which events: `kind`, `events`, `step`, `place`) and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated`, `singles_up_to`, `by_kind` (schedules for each kind), `bounds` (`faults`, `events`, `probability`); `exhausted` where every schedule was run (`events`, `faults`, `schedules`, `runs`, `streams`, `independent_keys`, `compared`) |
 | `reason` | `text`: why an unknown verdict is unknown |
 | `note` | `text`: what has to be known about a held verdict |
+| `planted` | where a self-check was asked for, known bugs that were planted: `bug`, `place` ("handler", "state"), `status` ("caught", "missed", "no difference", "cannot happen"), `schedules`, `breaks` (the kinds of fault with which it was met), `text`: why it was not caught |
 | `violation` | `invariant`, `message` |
 | `difference` | `path`, `in_order`, `observed`; one of the two is not there where that state has no such place |
 | `event` | `id`, `key`, `seq`, `value`, and `state`: in order, after this event |
@@ -39,6 +40,7 @@ from chaoskit.report.timeline import Row
 from chaoskit.report.values import as_json
 from chaoskit.repro.values import encode_broker, versions
 from chaoskit.values.boundary import Boundary
+from chaoskit.values.planted import Planted
 from chaoskit.values.schedule import Step
 from chaoskit.values.state import ABSENT
 from chaoskit.values.texts import no_command
@@ -61,6 +63,7 @@ def lines(verdict: Verdict, *, replay: str | None = None) -> Iterator[Line]:
     yield _verdict(verdict)
     yield from ({"type": "reason", "text": reason} for reason in verdict.reasons)
     yield from ({"type": "note", "text": note} for note in verdict.notes)
+    yield from map(_planted, verdict.self_check.planted if verdict.self_check is not None else ())
     if verdict.status == "violated":
         yield from _violated(verdict, summary_of(verdict))
     yield from _boundary(verdict.boundary)
@@ -83,6 +86,11 @@ def _verdict(verdict: Verdict) -> Line:
     if verdict.exhausted is not None:
         line["exhausted"] = attrs.asdict(verdict.exhausted)
     return line | (attrs.asdict(verdict.tally) if verdict.tally.schedules else {})
+
+
+def _planted(planted: Planted) -> Line:
+    names = ("bug", "place", "status", "schedules", "breaks")
+    return {"type": "planted"} | {name: getattr(planted, name) for name in names} | {"text": planted.why}
 
 
 def _violated(verdict: Verdict, found: Summary) -> Iterator[Line]:

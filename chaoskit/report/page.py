@@ -15,6 +15,7 @@ from string import Template
 import attrs
 
 from chaoskit.report.picture import picture
+from chaoskit.report.self_check import self_check_remarks
 from chaoskit.report.style import PAGE, PICTURE, palette
 from chaoskit.report.summary import (
     NO_STATES,
@@ -155,6 +156,7 @@ def _plain(verdict: Verdict) -> list[Section]:
         return [Section("shown", "What it has shown", _paragraphs(held_lines(verdict)))]
     reasons = "".join(f"<li>{_with_code(reason)}</li>" for reason in verdict.reasons)
     lines = [f"Tried: {tried(verdict)}."] if tried(verdict) else []
+    lines += self_check_remarks(verdict.self_check)
     hint = 'If that is all that can be shown here, say why: chaos(…, allow_unknown="why") skips visibly.'
     body = f'<ul class="remedies">{reasons}</ul>\n{_paragraphs([*lines, hint])}'
     return [Section("why", "Why it does not pass", body)]

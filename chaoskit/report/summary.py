@@ -12,6 +12,7 @@ import attrs
 from chaoskit.brokers.wording import IDEMPOTENT, brought_back, names_of, place_of
 from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
+from chaoskit.report.self_check import self_check_lines
 from chaoskit.report.symptom import Has, advice_on, symptom
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
@@ -255,7 +256,8 @@ def held_lines(verdict: Verdict) -> list[str]:
     held = f"held: {tally.schedules:,} schedules of {count(tally.streams, 'stream')}{kinds}"
     if verdict.exhausted is not None:
         held = f"held: {_all_of(verdict.exhausted)}{kinds}"
-    return [held, *_promises(tally), *boundary_lines(verdict.boundary), *verdict.notes]
+    besides = [*self_check_lines(verdict.self_check), *boundary_lines(verdict.boundary)]
+    return [held, *_promises(tally), *besides, *verdict.notes]
 
 
 def _promises(tally: Tally) -> Iterator[str]:

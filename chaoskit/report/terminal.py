@@ -14,6 +14,7 @@ from rich.text import Text
 
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.delivery import Delivery
+from chaoskit.report.self_check import self_check_remarks
 from chaoskit.report.summary import NO_STATES, Beside, Summary, found_lines, pair, summary_of, tried
 from chaoskit.report.summary import headline as headline
 from chaoskit.report.summary import held_lines as held_lines
@@ -81,6 +82,7 @@ def _unknown(verdict: Verdict) -> Iterator[RenderableType]:
         yield _indented(f"- {reason}")
     if shown := tried(verdict):
         yield _indented(f"Tried: {shown}.")
+    yield from map(_indented, self_check_remarks(verdict.self_check))
     yield Text('If that is all that can be shown here, say why: chaos(..., allow_unknown="why") skips visibly.')
 
 

@@ -64,7 +64,8 @@ class Subject:
     lose. `poison`: exceptions that mean "this message can never be handled". `epoch`: when the producer begins.
     `move`: makes what stands between `deliver` and the handler, anew for each run. `model_of`: makes the model of a
     stream where that is not the broker's own, as under other keys. `one_process`: no restart costs a handler its
-    memory."""
+    memory. `bug`: makes what stands there in a run under faults, and only there. `view`: what the invariants are given
+    of a state."""
 
     body: Body
     broker: Broker
@@ -78,17 +79,19 @@ class Subject:
     move: Callable[[], Move] | None = None
     model_of: ModelOf | None = None
     one_process: bool = False
+    bug: Callable[[Script], Move] | None = None
+    view: Callable[[Any], Any] | None = None
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
-    needs_states: bool = attrs.field(init=False)
+    looks_at_states: bool = attrs.field(init=False)
 
     @needs_state.default
     def _any_state(self) -> bool:
         return any(invariant.needs_state for invariant in self.invariants)
 
-    @needs_states.default
+    @looks_at_states.default
     def _any_states(self) -> bool:
-        return any(invariant.needs_states for invariant in self.invariants)
+        return any(invariant.needs_states or invariant.takes_states for invariant in self.invariants)
 
     def leaves_out(self, kinds: Collection[FaultKind]) -> str:
         """What has to be said of a pass where these kinds were tried: what it leaves out; empty for nothing."""
@@ -115,16 +118,23 @@ class Subject:
 
     def execute(self, script: Script) -> Run:
         run = self._watched(script)
-        if self.needs_states and not run.has_state and run.outcome.failure is None:
-            raise UsageError(
-                "always(…) looks at the state after each delivery: give it, deliver(handler, state=lambda: …)"
-            )
-        if self.needs_state and run.outcome.state is None and run.outcome.failure is None:
-            raise UsageError(
-                "the test returned None, and final_state compares what it returns. Return the final state "
-                "(`return wallet.balances`), or give it: deliver(handler, state=lambda: …)"
-            )
-        return run
+        if run.outcome.failure is None and (run.outcome.state is None or self.looks_at_states):
+            self._must_have_states(run)
+        return run if self.view is None else _viewed(run, self.view)
+
+    def _must_have_states(self, run: Run) -> None:
+        for invariant in self.invariants:
+            if invariant.needs_states and not run.has_state:
+                raise UsageError(
+                    f"{invariant.name} looks at the state after each delivery: give it, "
+                    "deliver(handler, state=lambda: …)"
+                )
+            if run.outcome.state is None and (invariant.needs_state or (invariant.takes_states and not run.has_state)):
+                does = "compares what it returns" if invariant.needs_state else "looks at the state"
+                raise UsageError(
+                    f"the test returned None, and {invariant.name} {does}. Return the final state "
+                    "(`return wallet.balances`), or give it: deliver(handler, state=lambda: …)"
+                )
 
     def _run(self, script: Script) -> Run:
         return execute(
@@ -132,10 +142,15 @@ class Subject:
             script,
             forked_before=self.forked_before,
             is_async=self.is_async,
-            record_states=self.needs_states,
-            move=None if self.move is None else self.move(),
+            record_states=self.looks_at_states,
+            move=self._move(script),
             one_process=self.one_process,
         )
+
+    def _move(self, script: Script) -> Move | None:
+        if self.bug is not None and script.faults:
+            return self.bug(script)
+        return None if self.move is None else self.move()
 
     def _watched(self, script: Script) -> Run:
         if self.limit is None and self.observer is None:
@@ -186,7 +201,11 @@ class Subject:
         others, and only what looks at each state by itself is asked."""
         if same_events:
             return bool(self.judge(reference, outcome))
-        each = [invariant for invariant in self.invariants if invariant.needs_states]
+        each = [
+            invariant
+            for invariant in self.invariants
+            if (invariant.needs_states or (invariant.takes_states and outcome.states)) and not invariant.needs_state
+        ]
         return any(self._ask(invariant, reference, outcome) for invariant in each)
 
     def agree(self, reference: Outcome, one: Outcome, two: Outcome) -> bool:
@@ -211,6 +230,12 @@ class Subject:
 def kept(run: Run) -> Run:
     """The run with a copy of its state, which later runs of the same test do not reach."""
     return attrs.evolve(run, outcome=attrs.evolve(run.outcome, state=snapshot(run.outcome.state)))
+
+
+def _viewed(run: Run, view: Callable[[Any], Any]) -> Run:
+    outcome = run.outcome
+    state = None if outcome.state is None else view(outcome.state)
+    return attrs.evolve(run, outcome=attrs.evolve(outcome, state=state, states=tuple(map(view, outcome.states))))
 
 
 class Case:

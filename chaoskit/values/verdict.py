@@ -13,6 +13,7 @@ from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.invariant import Violation
 from chaoskit.values.outcome import Outcome
+from chaoskit.values.planted import SelfCheck
 from chaoskit.values.repair import Clash, Later, Repair
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Schedule
@@ -129,10 +130,9 @@ class Verdict:
     schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now. `loss` is
     what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
     where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
-    `damage`: what became of which events, where runs could tell. `exhausted`: what was tried, where
-    every schedule was. `boundary`: what has to stay in order,
-    where that was asked, too. `advice` is found when `repairs` or `clashes` are
-    asked for, which runs the test again.
+    `damage`: what became of which events, where runs could tell. `exhausted`: what was tried, where every schedule was.
+    `boundary`: what has to stay in order, and `self_check`: the known bugs that the test would have noticed; None where
+    nobody has asked. `advice` is found when `repairs` or `clashes` are asked for, which runs the test again.
     """
 
     status: Status
@@ -161,6 +161,7 @@ class Verdict:
     damage: Damage | None = None
     exhausted: Exhausted | None = None
     boundary: Boundary | None = None
+    self_check: SelfCheck | None = None
     advice: Later = attrs.field(factory=Later, repr=False)
 
     @property
