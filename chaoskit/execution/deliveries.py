@@ -13,8 +13,8 @@ from chaoskit.values.event import EventId, Message
 
 @attrs.frozen(eq=False)
 class Delivery:
-    """What was delivered just now. `number` counts the deliveries of this run from 1. `message` is what the handler got,
-    as it left it. `error` is what it raised; None where it took the message."""
+    """What was delivered just now. `number` counts the deliveries of this run from 1. `message` is what the handler
+    got, as it left it. `error` is what it raised; None where it took the message."""
 
     number: int
     message: Message

@@ -94,18 +94,9 @@ class Processes:
         self._running[number] = _Process(handler, made, awaits)
 
     def _checked(self, given: Any, gave: str) -> Handler:
-        if callable(given):
-            return self._moved(given)
-        if inspect.iscoroutine(given):
-            given.close()  # else Python warns that it was never awaited, after we have said so
-            self._misused(
-                f"{gave} a coroutine, not a handler. What is awaited when a process starts stands in an async context "
-                "manager: `@contextlib.asynccontextmanager` above `async def`, and `yield` the handler"
-            )
-        if inspect.isgenerator(given) or inspect.isasyncgen(given):
-            name = "contextmanager" if inspect.isgenerator(given) else "asynccontextmanager"
-            self._misused(f"{gave} a generator, not a handler: put `@contextlib.{name}` above its function")
-        self._misused(f"{gave} {given!r}, not a handler")
+        if not callable(given):
+            self._misused(f"{gave} {_no_handler(given)}")
+        return self._moved(given)
 
     async def die(self, number: int) -> None:
         """The process ends without a word. Its context manager is left with Died, so that what was open is closed; what
@@ -141,3 +132,17 @@ class Processes:
         finally:
             if self._running:
                 await self.abandon()
+
+
+def _no_handler(given: Any) -> str:
+    """What was given instead of a handler, and what to do."""
+    if inspect.iscoroutine(given):
+        given.close()  # else Python warns that it was never awaited, after we have said so
+        return (
+            "a coroutine, not a handler. What is awaited when a process starts stands in an async context manager: "
+            "`@contextlib.asynccontextmanager` above `async def`, and `yield` the handler"
+        )
+    if inspect.isgenerator(given) or inspect.isasyncgen(given):
+        name = "contextmanager" if inspect.isgenerator(given) else "asynccontextmanager"
+        return f"a generator, not a handler: put `@contextlib.{name}` above its function"
+    return f"{given!r}, not a handler"

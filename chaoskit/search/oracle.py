@@ -84,6 +84,7 @@ class Subject:
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
     looks_at_states: bool = attrs.field(init=False)
+    needs_effects: bool = attrs.field(init=False)
 
     @needs_state.default
     def _any_state(self) -> bool:
@@ -92,6 +93,10 @@ class Subject:
     @looks_at_states.default
     def _any_states(self) -> bool:
         return any(invariant.needs_states or invariant.takes_states for invariant in self.invariants)
+
+    @needs_effects.default
+    def _any_effects(self) -> bool:
+        return any(invariant.needs_effects for invariant in self.invariants)
 
     def leaves_out(self, kinds: Collection[FaultKind]) -> str:
         """What has to be said of a pass where these kinds were tried: what it leaves out; empty for nothing."""
