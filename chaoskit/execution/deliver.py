@@ -199,7 +199,7 @@ class Deliver:
                 "one: deliver(spawn=make_handler)"
             )
 
-    def _misused(self, message: str) -> None:
+    def _misused(self, message: str) -> NoReturn:
         # Kept, as a handler or a body that catches everything would swallow it: `outcome` raises it again.
         self._misuse = UsageError(message)
         raise self._misuse
