@@ -130,7 +130,7 @@ class Deliver:
         What the settings lose unseen is not among them where it is left out of the comparison, too. Values are copies.
         Raises UsageError where nothing is being delivered.
         """
-        if not self._called or (self._done and not (self._processes and self._processes.running)):
+        if not self._called or (self._done and not (self._processes and self._processes.handlers)):
             self._misused(
                 "deliver.sent() was called outside of a delivery: ask in the handler, or in what it calls, what the "
                 "producer has sent by then"
@@ -268,9 +268,9 @@ class Deliver:
                     called = handler
                     if processes is not None:
                         process = 0 if one else step[1]
-                        if processes.handler(process) is None:
+                        if process not in processes.handlers:
                             yield partial(processes.begin, process)
-                        called = processes.handler(process)
+                        called = processes.handlers[process]
                     assert called is not None
                     error = yield called, message(step)
                 if error is not None:
@@ -315,17 +315,17 @@ class Deliver:
         if self._is_async:
             self._task = current_task()
         error: Exception | None = None
-        delivery: tuple[Message, Exception | None] | None = None
+        message: Message | None = None
         while True:
             try:
                 call = calls.send(error)
             except StopIteration:
                 return None
-            error = None
             if call is None:
-                assert delivery is not None
+                assert message is not None
                 self._number += 1
-                return Delivery(self._number, *delivery)
+                return Delivery(self._number, message, error)
+            error = None
             if not isinstance(call, tuple):
                 await self._change(call)
                 continue
@@ -342,7 +342,6 @@ class Deliver:
                 self._end_unless_cancelled(end)
             except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
                 error = refusal
-            delivery = message, error
 
     async def _change(self, change: Change) -> None:
         try:
