@@ -240,12 +240,14 @@ class Deliver:
     def _end(self, end: BaseException) -> NoReturn:
         """The handler ended its consumer. The run ends here, too."""
         self._steps = self._steps[: self._at + 1]
-        event = self._script.mailbox.model.stream[self._steps[-1][2]]
+        last = self._steps[-1]
+        event = self._script.mailbox.model.stream[last[2]]
         if self._script.faults is None:
             # A body may catch SystemExit, too, and return as if all had been delivered.
             self._misuse = EndedInOrder(event, end)
             raise self._misuse from end
-        step = "the clean stop" if self._done else f"step {len(self._steps)}, the delivery of {event.id}"
+        step = f"the delivery of {event.id}" if last[0] == DELIVER else "the start of a process"
+        step = "the clean stop" if self._done else f"step {len(self._steps)}, {step}"
         self._ended = ProcessEnded(f"the handler ended its {ending(end)}: {step}")
         raise self._ended from end
 
@@ -282,6 +284,8 @@ class Deliver:
                     yield None
             elif step[0] == RESTART and processes is not None and not one:
                 yield partial(processes.die, step[1])
+                # At once, and not with its next message: there may be none, and it may have left work behind.
+                yield partial(processes.begin, step[1])
             if later is not None:
                 steps = later.after(steps, number, error is not None)
             # Up to here the recorded steps were right; behind another answer only the model knows what follows.

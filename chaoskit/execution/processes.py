@@ -78,10 +78,15 @@ class Processes:
         return hasattr(kind, "__aenter__") and (self._is_async or not hasattr(kind, "__enter__"))
 
     async def _leave(self, number: int, error: BaseException | None = None) -> None:
-        self.handlers.pop(number, None)
-        if number not in self._managers:
-            return
-        manager = self._managers.pop(number)
+        manager = self._managers.pop(number, None)
+        try:
+            if manager is not None:
+                await self._exit(manager, error)
+        finally:
+            # Not before: in a clean stop it still works.
+            self.handlers.pop(number, None)
+
+    async def _exit(self, manager: Any, error: BaseException | None) -> None:
         kind = type(manager)
         details = (None, None, None) if error is None else (type(error), error, error.__traceback__)
         if self._awaits(kind):
