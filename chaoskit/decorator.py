@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
@@ -21,6 +21,7 @@ from chaoskit.order.boundary import boundary_of
 from chaoskit.planted.check import checked
 from chaoskit.repair.recipes import storage_of
 from chaoskit.repair.repairs import advice_on
+from chaoskit.repair.tolerance import kinds_asked, tolerance_of
 from chaoskit.runner import Runner, SearchOptions, current
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.investigate import investigate
@@ -34,6 +35,7 @@ from chaoskit.values.invariant import DIED, ENDED, HANG, Invariant
 from chaoskit.values.names import name_of
 from chaoskit.values.repair import Later
 from chaoskit.values.scenario import Broker, allowed_kinds
+from chaoskit.values.tolerance import Tolerance
 from chaoskit.values.verdict import ChaosFailure, Loss, Verdict
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -54,6 +56,11 @@ class ChaosOptions:
     loss: Loss = "left out"
     poison: tuple[type[Exception], ...] = ()
     epoch: float | None = None
+
+    @property
+    def narrowed(self) -> tuple[frozenset[FaultKind] | None, frozenset[FaultKind] | None]:
+        """`faults` and `without` for another broker: there, without some means all but these, too."""
+        return (self.faults, None) if self.without is None else (None, self.without)
 
 
 @attrs.frozen(eq=False)
@@ -273,7 +280,7 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
         with quiet(), runner.limited():
             begun = runner.before_search(subject)
             if isinstance(begun, Verdict):
-                verdict, search = begun, SearchOptions()
+                verdict, search = begun, runner.wants
             else:
                 verdict, search = None, begun
             asked, seed = _question(wrapper, subject, fixtures, runner, search)
@@ -284,6 +291,8 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
             verdict = attrs.evolve(verdict, advice=Later(_too_late, advice))
             if runner.bounds:
                 verdict = _with_boundary(asked, verdict)
+            if runner.tolerates is not None:
+                verdict = attrs.evolve(verdict, tolerance=_tolerance(wrapper, asked, seed, runner.tolerates))
         if verdict.status == "violated":
             _show_output(subject, verdict)
     return attrs.evolve(verdict, test=runner.test or name_of(wrapper))
@@ -297,6 +306,14 @@ def _with_boundary(asked: Question, verdict: Verdict) -> Verdict:
         return attrs.evolve(verdict, boundary=boundary_of(asked))
     except UsageError as error:
         return attrs.evolve(verdict, notes=(*verdict.notes, f"what has to stay in order is not known: {error}"))
+
+
+def _tolerance(wrapper: Any, asked: Question, seed: int, brokers: Sequence[Broker]) -> Tolerance:
+    options: ChaosOptions = wrapper.chaos_options
+    runner = current()
+    wanted = kinds_asked(*options.narrowed)
+    found = tolerance_of(asked, brokers or (options.broker,), wanted, storage_of(wrapper), runner.asks)
+    return attrs.evolve(found, test=runner.test or name_of(wrapper), seed=seed)
 
 
 def _too_late() -> NoReturn:

@@ -35,10 +35,12 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-def test_the_outputs_in_the_readme_are_those_of_its_commands() -> None:
-    """Running the README's example gives the README."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert load(ROOT / "docs" / "outputs.py").with_outputs(readme) == readme
+@pytest.mark.parametrize("page", ["README.md", "docs/order.md"])
+def test_the_outputs_in_a_page_are_those_of_its_commands(page: str) -> None:
+    """Running the examples of the README gives the README, and no page with outputs is left out."""
+    outputs, text = load(ROOT / "docs" / "outputs.py"), (ROOT / page).read_text(encoding="utf-8")
+    assert ROOT / page in outputs.PAGES
+    assert outputs.with_outputs(text) == text
 
 
 def test_the_page_of_brokers_says_what_the_brokers_say() -> None:
