@@ -19,7 +19,7 @@ from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Stream
 from chaoskit.values.faults import Fail, Fault, FaultKind, Lose
-from chaoskit.values.invariant import ENDED, Invariant, Violation
+from chaoskit.values.invariant import BODY, ENDED, Invariant, Violation
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Broker, Model
 from chaoskit.values.schedule import DELIVER, Raw
@@ -196,7 +196,7 @@ class Subject:
             where = "after the deliveries"
             if outcome.failed_at is not None:
                 where = f"after step {outcome.failed_at}, the delivery of {outcome.delivered[-1]}"
-            yield Violation("test body", f"the test raised {type(failure).__name__} {where}: {failure}")
+            yield Violation(BODY, f"the test raised {type(failure).__name__} {where}: {failure}")
             return
         for invariant in self.invariants:
             yield from self._ask(invariant, reference, outcome)
