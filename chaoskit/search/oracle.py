@@ -214,9 +214,10 @@ class Subject:
         return any(self._ask(invariant, reference, outcome) for invariant in each)
 
     def agree(self, reference: Outcome, one: Outcome, two: Outcome) -> bool:
-        """Whether two outcomes are the same to every invariant: equal where states are compared, else blamed alike."""
+        """Whether two outcomes are the same to every invariant: equal where states or effects are compared, else blamed
+        alike."""
         for invariant in self.invariants:
-            if invariant.needs_state:
+            if invariant.needs_state or invariant.needs_effects:
                 if self._ask(invariant, two, one):
                     return False
             elif bool(self._ask(invariant, reference, one)) != bool(self._ask(invariant, reference, two)):
