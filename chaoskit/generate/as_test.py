@@ -153,18 +153,21 @@ def _makes_the_steps(repro: Repro, scenario: Scenario) -> bool:
     """Whether the broker's model makes these steps where the handler refuses what it refused then; or begins with
     them, where the run ended in the middle."""
     steps, refusals = repro.raw_steps()
-    # For a schedule without any step.
-    number = -1
     play = scenario.broker.model(scenario.stream).play(scenario.faults)
     answer: bool | None = None
+    for number, step in enumerate(steps):
+        try:
+            made = play.send(answer)
+        except StopIteration:  # the file has more
+            return False
+        if tuple(made) != step:
+            return False
+        answer = number in refusals
     try:
-        for number, step in enumerate(steps):
-            if tuple(play.send(answer)) != step:
-                return False
-            answer = number in refusals
         play.send(answer)
     except StopIteration:
-        return number == len(steps) - 1
+        return True
+    # The model has more: only a run that ended in the middle has not come to it.
     return repro.breaks(BODY) or repro.breaks(ENDED)
 
 
