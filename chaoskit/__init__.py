@@ -13,6 +13,9 @@ _HOMES = {
     "Boundary": "values.boundary",
     "ChaosError": "values.errors",
     "ChaosFailure": "values.verdict",
+    "Delivery": "execution.deliveries",
+    "Died": "values.errors",
+    "Effect": "values.outcome",
     "Event": "values.event",
     "Fault": "values.faults",
     "ImpossibleFault": "values.errors",
@@ -94,11 +97,13 @@ if TYPE_CHECKING:
     from chaoskit.api import tolerance as tolerance
     from chaoskit.brokers.systems import *  # noqa: F403  # every broker is named there, and nowhere else
     from chaoskit.decorator import chaos as chaos
+    from chaoskit.execution.deliveries import Delivery as Delivery
     from chaoskit.throughput.cost import OrderingCost as OrderingCost
     from chaoskit.throughput.measure import ordering_cost as ordering_cost
     from chaoskit.traces import Permitted as Permitted
     from chaoskit.values.boundary import Boundary as Boundary
     from chaoskit.values.errors import ChaosError as ChaosError
+    from chaoskit.values.errors import Died as Died
     from chaoskit.values.errors import ImpossibleFault as ImpossibleFault
     from chaoskit.values.errors import UsageError as UsageError
     from chaoskit.values.event import Event as Event
@@ -107,6 +112,7 @@ if TYPE_CHECKING:
     from chaoskit.values.faults import *  # noqa: F403  # and every kind of fault there
     from chaoskit.values.invariant import Invariant as Invariant
     from chaoskit.values.invariant import Violation as Violation
+    from chaoskit.values.outcome import Effect as Effect
     from chaoskit.values.outcome import Outcome as Outcome
     from chaoskit.values.planted import Planted as Planted
     from chaoskit.values.planted import SelfCheck as SelfCheck

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chaoskit.invariants.effects import effects_at_least_once, effects_exactly_once
 from chaoskit.invariants.errors import no_error
 from chaoskit.invariants.final import final_state
 from chaoskit.invariants.lost import no_lost_event
@@ -14,6 +15,8 @@ __all__ = [
     "bounded",
     "conserved",
     "converges",
+    "effects_at_least_once",
+    "effects_exactly_once",
     "final_state",
     "monotonic",
     "never",

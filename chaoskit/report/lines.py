@@ -8,6 +8,7 @@
 | `planted` | where a self-check was asked for, known bugs that were planted: `bug`, `place` ("handler", "state"), `status` ("caught", "missed", "no difference", "cannot happen"), `schedules`, `breaks` (the kinds of fault with which it was met), `text`: why it was not caught |
 | `violation` | `invariant`, `message` |
 | `difference` | `path`, `in_order`, `observed`; one of the two is not there where that state has no such place |
+| `effect` | what left and no rollback takes back, each time: `run` ("in order", "observed"), `name`, and where they apply `key`, `value`, `event` (at whose delivery) and `step` (its number) |
 | `event` | `id`, `key`, `seq`, `value`, and `state`: in order, after this event |
 | `fault` | `number`, `fault` (its kind), `at` and its parameters |
 | `step` | `number`, `action`, `consumer`, and where they apply `event`, `partition`, `offset`, `attempt`, `raised`, `error` (what the handler raised), `lane`, `mark`, `fault` and `sentence` (numbers), `from` (the number of the step from which it comes again), `state`: after this step |
@@ -43,6 +44,7 @@ from chaoskit.report.tolerance import broker_name
 from chaoskit.report.values import as_json
 from chaoskit.repro.values import encode_broker, versions
 from chaoskit.values.boundary import Boundary
+from chaoskit.values.outcome import Effect
 from chaoskit.values.planted import Planted
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Step
@@ -108,6 +110,8 @@ def _violated(verdict: Verdict, found: Summary) -> Iterator[Line]:
         both = {"in_order": difference.expected, "observed": difference.observed}
         there = {name: as_json(value) for name, value in both.items() if value is not ABSENT}
         yield {"type": "difference", "path": difference.path, **there}
+    for run, effects in (("in order", verdict.expected_effects), ("observed", verdict.observed_effects)):
+        yield from (_effect(run, effect) for effect in effects)
     states = verdict.states.in_order if verdict.states is not None else [None] * len(verdict.scenario.events)
     for event, state in zip(verdict.scenario.events, states, strict=True):
         line = {"type": "event", "id": event.id, "key": as_json(event.key), "seq": event.seq}
@@ -126,6 +130,12 @@ def _violated(verdict: Verdict, found: Summary) -> Iterator[Line]:
     yield from ({"type": "remedy", "fault": kind, "text": remedy} for kind, remedy in found.remedies)
     yield from ({"type": "advice", "state": has, "text": text} for has, text in found.advice)
     yield from _advice(verdict, found)
+
+
+def _effect(run: str, effect: Effect) -> Line:
+    line: Line = {"type": "effect", "run": run, "name": effect.name}
+    line |= {name: as_json(value) for name in ("key", "value") if (value := getattr(effect, name)) is not None}
+    return line | {name: value for name in ("event", "step") if (value := getattr(effect, name)) is not None}
 
 
 def _advice(verdict: Verdict, found: Summary) -> Iterator[Line]:

@@ -41,6 +41,7 @@ class Evidence:
     streams of so many events, each of which can have so many kinds. `states_given`:
     there is a state after each delivery, and `state_moved`: it changed, or where there is none the final one did
     without an event. `restarted`: some schedule had a process restart.
+    `effects_seen`: in order `deliver.effect(…)` was called.
     """
 
     streams: int = 0
@@ -65,6 +66,7 @@ class Evidence:
     seen: set[int] = attrs.field(factory=set)
     distinct: Distinct | None = None
     restarted: bool = False
+    effects_seen: bool = False
 
     def remember(self, schedule: int) -> None:
         """The hash of a schedule that is run now."""
@@ -94,6 +96,8 @@ class Evidence:
             reasons += self._state_shows_nothing(1 if literal else ENOUGH_ASKED)
         if subject.looks_at_states and not self.state_moved:
             reasons.append(SAME_AFTER_EACH if self.states_given else SAME_AT_THE_END)
+        if subject.needs_effects and not self.effects_seen:
+            reasons.append("in order no effect was recorded: call deliver.effect(name, value) where something leaves")
         return reasons
 
     def _no_effect(self, kinds: Sequence[FaultKind]) -> str:

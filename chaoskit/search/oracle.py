@@ -19,7 +19,7 @@ from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Stream
 from chaoskit.values.faults import Fail, Fault, FaultKind, Lose
-from chaoskit.values.invariant import ENDED, Invariant, Violation
+from chaoskit.values.invariant import BODY, ENDED, Invariant, Violation
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Broker, Model
 from chaoskit.values.schedule import DELIVER, Raw
@@ -84,6 +84,7 @@ class Subject:
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
     looks_at_states: bool = attrs.field(init=False)
+    needs_effects: bool = attrs.field(init=False)
 
     @needs_state.default
     def _any_state(self) -> bool:
@@ -92,6 +93,10 @@ class Subject:
     @looks_at_states.default
     def _any_states(self) -> bool:
         return any(invariant.needs_states or invariant.takes_states for invariant in self.invariants)
+
+    @needs_effects.default
+    def _any_effects(self) -> bool:
+        return any(invariant.needs_effects for invariant in self.invariants)
 
     def leaves_out(self, kinds: Collection[FaultKind]) -> str:
         """What has to be said of a pass where these kinds were tried: what it leaves out; empty for nothing."""
@@ -188,7 +193,10 @@ class Subject:
             if isinstance(failure, ProcessEnded):
                 yield Violation(ENDED, str(failure))
                 return
-            yield Violation("test body", f"the test raised {type(failure).__name__} after the deliveries: {failure}")
+            where = "after the deliveries"
+            if outcome.failed_at is not None:
+                where = f"after step {outcome.failed_at}, the delivery of {outcome.delivered[-1]}"
+            yield Violation(BODY, f"the test raised {type(failure).__name__} {where}: {failure}")
             return
         for invariant in self.invariants:
             yield from self._ask(invariant, reference, outcome)
@@ -206,9 +214,10 @@ class Subject:
         return any(self._ask(invariant, reference, outcome) for invariant in each)
 
     def agree(self, reference: Outcome, one: Outcome, two: Outcome) -> bool:
-        """Whether two outcomes are the same to every invariant: equal where states are compared, else blamed alike."""
+        """Whether two outcomes are the same to every invariant: equal where states or effects are compared, else blamed
+        alike."""
         for invariant in self.invariants:
-            if invariant.needs_state:
+            if invariant.needs_state or invariant.needs_effects:
                 if self._ask(invariant, two, one):
                     return False
             elif bool(self._ask(invariant, reference, one)) != bool(self._ask(invariant, reference, two)):
@@ -246,13 +255,15 @@ class Case:
         # give it.
         self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
         self._skips = model.skips_refused
+        self._leaves_out = subject.loss == "left out"
         self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}
 
     def steps(self, faults: Sequence[Fault]) -> list[Raw]:
         return list(self.model.play(faults))
 
     def run(self, faults: Sequence[Fault], steps: Sequence[Raw] | None = None) -> Run:
-        script = Script(self._mailbox, self.steps(faults) if steps is None else steps, tuple(faults))
+        played = self.steps(faults) if steps is None else steps
+        script = Script(self._mailbox, played, tuple(faults), leaves_out=self._leaves_out)
         run = self.subject.execute(script)
         # The reference of such a run has to be made yet, and that run might change a state that both share; else no
         # copy is needed.
@@ -260,7 +271,9 @@ class Case:
 
     def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
         """Run recorded steps."""
-        return kept(self.subject.execute(Script(self._mailbox, steps, tuple(faults), refusals)))
+        return kept(
+            self.subject.execute(Script(self._mailbox, steps, tuple(faults), refusals, leaves_out=self._leaves_out))
+        )
 
     def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True, skips: bool | None = None) -> Run:
         """Each event once, in produce order or in `order`, in one process. With `strict` a refusal is an error, but for

@@ -27,6 +27,7 @@ def note_stream(shown: Evidence, case: Case) -> None:
     if not shown.two_values:
         shown.siblings = shown.siblings or bool(with_siblings(case.model.stream))
         shown.two_values = has_two_values(case.model.stream)
+    shown.effects_seen = shown.effects_seen or bool(reference.effects)
     states = reference.states
     if states and not shown.state_moved:
         shown.states_given = True

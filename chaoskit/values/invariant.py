@@ -26,7 +26,8 @@ class Invariant:
     `check(reference, outcome)` yields violations, none when it holds. `needs_state`: the final state is asked
     for, and compared with that of another run. `needs_states`: the state after each delivery is asked for,
     `deliver(…, state=…)` must be given. `takes_states`: it is looked at where it is given, and else the final state,
-    which must be there then.
+    which must be there then. `needs_effects`: what `deliver.effect(…)` records is compared, and a search in which
+    nothing is recorded in order has shown nothing.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Invariant:
     needs_state: bool = False
     needs_states: bool = False
     takes_states: bool = False
+    needs_effects: bool = False
 
 
 HANG = "hang"
@@ -44,3 +46,6 @@ DIED = "process died"
 
 ENDED = "process ended"
 """What is violated by a handler that ends its process by raising, with SystemExit."""
+
+BODY = "test body"
+"""What is violated by a test that raises, after the deliveries or between two of them."""

@@ -12,7 +12,7 @@ from chaoskit.values.boundary import Boundary
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.invariant import Violation
-from chaoskit.values.outcome import Outcome
+from chaoskit.values.outcome import Effect, Outcome
 from chaoskit.values.planted import SelfCheck
 from chaoskit.values.repair import Clash, Later, Repair
 from chaoskit.values.scenario import Scenario
@@ -134,7 +134,8 @@ class Verdict:
     `damage`: what became of which events, where runs could tell. `exhausted`: what was tried, where every schedule was.
     `boundary`: what has to stay in order, `tolerance`: which kinds of fault it survives, and `self_check`: the known
     bugs that the test would have noticed; None where nobody has asked. `advice` is found when `repairs` or `clashes`
-    are asked for, which runs the test again.
+    are asked for, which runs the test again. `expected_effects` and `observed_effects` are those that
+    `deliver.effect(…)` recorded in the two runs.
     """
 
     status: Status
@@ -145,6 +146,8 @@ class Verdict:
     label: Label | None = None
     expected: Any = None
     observed: Any = None
+    expected_effects: tuple[Effect, ...] = ()
+    observed_effects: tuple[Effect, ...] = ()
     reference: Outcome | None = None
     outcome: Outcome | None = None
     found: tuple[Event, ...] | None = None
