@@ -28,6 +28,7 @@ _HOMES = {
     "UsageError": "values.errors",
     "Verdict": "values.verdict",
     "Violation": "values.invariant",
+    "atomic": "execution.stepping",
     "boundary": "api",
     "chaos": "decorator",
     "check": "api",
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from chaoskit.api import run as run
     from chaoskit.brokers.systems import *  # noqa: F403  # every broker is named there, and nowhere else
     from chaoskit.decorator import chaos as chaos
+    from chaoskit.execution.stepping import atomic as atomic
     from chaoskit.traces import Permitted as Permitted
     from chaoskit.values.boundary import Boundary as Boundary
     from chaoskit.values.errors import ChaosError as ChaosError

@@ -16,6 +16,7 @@ from chaoskit.execution.deliver import Body, Deliver
 from chaoskit.execution.event_loop import leaves_no_task, own_loop
 from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
+from chaoskit.execution.points import Points, checked_points
 from chaoskit.execution.script import RunObserver
 from chaoskit.order.boundary import boundary_of
 from chaoskit.repair.recipes import storage_of
@@ -53,6 +54,7 @@ class ChaosOptions:
     loss: Loss = "left out"
     poison: tuple[type[Exception], ...] = ()
     epoch: float | None = None
+    points: Points = None
 
 
 @attrs.frozen(eq=False)
@@ -71,6 +73,7 @@ class BoundTest:
         invariants: Iterable[Invariant] | None = None,
         loss: Loss | None = None,
         poison: Iterable[type[Exception]] | None = None,
+        points: Iterable[str] | str | None = None,
         limit: Limit | None = None,
         observer: RunObserver | None = None,
     ) -> Subject:
@@ -85,6 +88,7 @@ class BoundTest:
             observer,
             options.loss if loss is None else loss,
             options.poison if poison is None else poisons(poison),
+            points=options.points if points is None else checked_points(points),
         )
 
 
@@ -111,6 +115,7 @@ def chaos(
     loss: Loss = "left out",
     poison: Iterable[type[Exception]] = (),
     epoch: float | None = None,
+    points: Iterable[str] | str | None = None,
 ) -> Callable[[Decorated], Decorated]:
     """Run the decorated test under every kind of delivery that `broker` can make.
 
@@ -124,6 +129,8 @@ def chaos(
     never be handled: it refuses it in order, too, the broker gives it up by its rule, and its effect is expected
     nowhere. `epoch` is when the producer begins to send, in seconds since 1970, as `message.timestamp` says: left out,
     the hour in which the seed was drawn, and 14 November 2023 for a seed that somebody chose. A repro file has it.
+    `points` are the packages in which a process can die inside the handler, beside the user's own code:
+    `points=("shop",)`; with `points="named"` only at `deliver.point(…)`.
 
     `max_examples` and `deadline` of a Hypothesis profile change nothing here: they are meant for examples, and one run
     of a chaos test is a schedule. `schedules`, --chaos-schedules and --chaos-time say how much is tried;
@@ -146,7 +153,7 @@ def chaos(
     options = ChaosOptions(
         events=events, broker=broker, faults=kinds, without=left_out, invariants=default_invariants(invariants),
         schedules=schedules, allow_unknown=allow_unknown, across_keys=across_keys, loss=loss, poison=poisons(poison),
-        epoch=checked_epoch(epoch),
+        epoch=checked_epoch(epoch), points=checked_points(points),
     )  # fmt: skip
     _check(options)
 

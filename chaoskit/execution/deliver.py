@@ -12,6 +12,7 @@ from chaoskit.execution.handlers import PLAIN, remembers, takes_nothing, why_not
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.moved import moved
 from chaoskit.execution.script import PASS_THROUGH, Calls, Delivered, Handler, Move, Run, Script
+from chaoskit.execution.stepping import name_point
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import EventId
 from chaoskit.values.outcome import Outcome, Raised
@@ -92,6 +93,10 @@ class Deliver:
         if handler is not None and not self._record_states and not self._script.refusals:
             return self._straight(handler)
         return self._drive(self._calls(handler, spawn))
+
+    def point(self, name: str) -> None:
+        """A point at which the process can die: `deliver.point("charged")` in code that chaoskit does not step into."""
+        name_point(name)
 
     def _check(self, handler: object, spawn: object, state: object) -> None:
         if self._called:

@@ -14,6 +14,7 @@ from chaoskit.execution.deliver import Body
 from chaoskit.execution.execute import execute
 from chaoskit.execution.failures import ProcessEnded
 from chaoskit.execution.limit import Hung, Limit
+from chaoskit.execution.points import Points, checked_points
 from chaoskit.execution.script import Mailbox, Move, Run, RunObserver, Script
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
@@ -64,7 +65,7 @@ class Subject:
     lose. `poison`: exceptions that mean "this message can never be handled". `epoch`: when the producer begins.
     `move`: makes what stands between `deliver` and the handler, anew for each run. `model_of`: makes the model of a
     stream where that is not the broker's own, as under other keys. `one_process`: no restart costs a handler its
-    memory."""
+    memory. `points`: what is stepped into to let a process die inside."""
 
     body: Body
     broker: Broker
@@ -78,6 +79,7 @@ class Subject:
     move: Callable[[], Move] | None = None
     model_of: ModelOf | None = None
     one_process: bool = False
+    points: Points = attrs.field(default=None, converter=checked_points)
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
     needs_states: bool = attrs.field(init=False)
