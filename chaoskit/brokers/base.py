@@ -21,7 +21,7 @@ from chaoskit.models.stored import Growth
 from chaoskit.traces import LogRules, Permitted, QueueRules, judge_log, judge_queue, parse
 from chaoskit.values.errors import StreamError
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import KINDS, Fail, FaultKind
+from chaoskit.values.faults import KINDS, Crash, Fail, FaultKind, Redeliver
 from chaoskit.values.schedule import Schedule, Step
 
 
@@ -75,7 +75,10 @@ class Settings:
 
     def cannot(self) -> Mapping[FaultKind, Impossible]:
         """What is impossible, with the kinds that it makes only where it is asked to."""
-        return {**self._unasked(), **self.impossible()}
+        impossible = self.impossible()
+        # A process can die anywhere; but where nothing comes again, what it had is gone, as `Lose` has it.
+        dies: dict[FaultKind, Impossible] = {Crash: impossible[Redeliver]} if Redeliver in impossible else {}
+        return {**self._unasked(), **dies, **impossible}
 
     def _unasked(self) -> Mapping[FaultKind, Impossible]:
         asks = {field.metadata.get("allows"): field.name for field in attrs.fields(type(self))}

@@ -11,7 +11,7 @@ from chaoskit.models.turns import Record
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import Do, Raw, Schedule, from_raw
+from chaoskit.values.schedule import Do, Raw, Schedule, from_raw, what_of
 
 _AGAIN = {Do.RESTART, Do.TAKE_OVER}
 
@@ -64,7 +64,8 @@ def _causes(steps: Sequence[Raw], noted: Sequence[Fault | None], logs: Logs) -> 
     seen: set[Record] = set()
     put_back: dict[Record, Fault | None] = {}
     restart: dict[int, Fault | None] = {}
-    for number, (do, consumer, position, partition, offset, *_) in enumerate(steps):
+    for number, (_, consumer, position, partition, offset, *_) in enumerate(steps):
+        do = what_of(steps[number])
         cause = noted[number]
         record = (partition, offset)
         if do in _AGAIN:
@@ -76,7 +77,7 @@ def _causes(steps: Sequence[Raw], noted: Sequence[Fault | None], logs: Logs) -> 
             if record not in seen and record not in put_back and position in shown and copies.get(position):
                 first = copies[position].pop(0)
             cause = restart.get(consumer) if record in seen else first
-        if do in (Do.DELIVER, Do.FAIL, Do.PARK):
+        if do in (Do.DELIVER, Do.FAIL, Do.PARK, Do.DIE):
             seen.add(record)
             shown.add(position)
         causes.append(cause)

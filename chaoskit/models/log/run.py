@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
-from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, dead_letter, fail, zombie
+from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, crash, dead_letter, fail, zombie
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn
-from chaoskit.values.faults import Duplicate, Fail, Fault
+from chaoskit.values.faults import Crash, Duplicate, Fail, Fault
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import FAIL, Raw
+from chaoskit.values.schedule import FAIL, Raw, dying
 
 
 class GroupRun(GroupState):
@@ -67,6 +67,13 @@ class GroupRun(GroupState):
             yield (FAIL, *step[1:])
             self.history.append(turn)
             yield from self._make(fail.on_log(self, turn, first))
+            return
+        if faults and type(first) is Crash:
+            self.cause = faults.pop(0)
+            refused = yield (dying(first.point), *step[1:])
+            self.history.append(turn)
+            # Void where the handler raised before it came so far.
+            yield from self._make(fail.on_log(self, turn, None) if refused else crash.on_log(self, turn, first))
             return
         refused = yield step
         self.history.append(turn)

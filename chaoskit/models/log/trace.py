@@ -9,7 +9,7 @@ from chaoskit.models.log.run import GroupRun
 from chaoskit.models.producer import Logs
 from chaoskit.models.queue.trace import consumer_name
 from chaoskit.models.turns import Record
-from chaoskit.values.schedule import Do, Raw
+from chaoskit.values.schedule import Do, Raw, what_of
 
 
 def spell_log(group: GroupRun, steps: Sequence[Raw], raised: Sequence[int]) -> str:
@@ -78,7 +78,7 @@ class _GroupSpeller:
         return f"{verb}{self._labels.get((lane, offset), f'p{lane}/end')}"
 
     def say(self, step: Raw, refused: bool) -> None:
-        do, consumer, _, lane, offset, *_ = step
+        do, (consumer, _, lane, offset, *_) = what_of(step), step[1:]
         name = consumer_name(consumer)
         if do == Do.RESTART and self._group.jumped_to is not None:
             lane, offset = self._group.jumped_to
@@ -95,7 +95,7 @@ class _GroupSpeller:
             self._take_over(consumer, lane)
         elif do == Do.PUT_BACK:
             self._send_up_to(lane, offset)
-        elif do in (Do.DELIVER, Do.FAIL):
+        elif do in (Do.DELIVER, Do.FAIL, Do.DIE):
             self._deliver(name, consumer, (lane, offset), refused or do == Do.FAIL)
         elif do == Do.LOSE and self._group.reading.new_from is not None:
             self._send_up_to(lane, offset)  # the group begins behind it, without a word
@@ -111,8 +111,9 @@ class _GroupSpeller:
 
     def fetched(self, old: int, steps: Sequence[Raw]) -> None:
         """What a consumer runs after it has lost its partitions was accepted before that."""
-        for do, consumer, _, lane, offset, *_ in steps:
-            if do in (Do.DELIVER, Do.FAIL) and consumer == old:
+        for step in steps:
+            consumer, _, lane, offset, *_ = step[1:]
+            if what_of(step) in (Do.DELIVER, Do.FAIL, Do.DIE) and consumer == old:
                 self._send_up_to(lane, offset)
 
     def _lose(self, name: str, consumer: int, lane: int, offset: int) -> None:

@@ -11,7 +11,7 @@ from chaoskit.models.causes import once_more
 from chaoskit.models.queue.run import QueueRun
 from chaoskit.models.queue.state import Note
 from chaoskit.models.turns import Record
-from chaoskit.values.schedule import Do, Raw
+from chaoskit.values.schedule import Do, Raw, what_of
 
 Style = Literal["settled", "crashed", "invoked", "relay"]
 """What a broker tells: each settlement; or crashes; or failed invocations; or what a relay publishes."""
@@ -60,14 +60,19 @@ def spell_queue(
 
 def _happened(run: QueueRun, steps: Sequence[Raw], raised: Sequence[int]) -> Iterator[_Happened]:
     undead: dict[Record, list[int]] = {}
+    died: Record | None = None
     for step, refused in once_more(run, steps, raised):
-        if step[0] == Do.FAIL and run.policy.renewed:
+        if what_of(step) in (Do.FAIL, Do.DIE) and run.policy.renewed:
             continue  # a relay does not learn what its consumers fail at
         if step[0] == Do.RESTART:
-            yield from _between(run, undead, _Happened(Do.RESTART, (-1, -1), -1, step[1]))
+            yield from _between(run, undead, _Happened(Do.RESTART, (-1, -1), -1, step[1]), died)
+            died = None
             continue
         yield from _between(run, undead)
-        do, consumer, position, lane, place, attempt, *_ = step
+        do, (consumer, position, lane, place, attempt, *_) = what_of(step), step[1:]
+        died = None
+        if do == Do.DIE:
+            do, died = Do.DELIVER, (lane, place)
         if do == Do.FAIL:
             do, refused = Do.DELIVER, True
         late = do == Do.DELIVER and consumer in undead.get((lane, place), ())
@@ -77,10 +82,18 @@ def _happened(run: QueueRun, steps: Sequence[Raw], raised: Sequence[int]) -> Ite
     yield from _between(run, undead)
 
 
-def _between(run: QueueRun, undead: dict[Record, list[int]], restart: _Happened | None = None) -> Iterator[_Happened]:
-    """What the run has noted since the last step. A restart stands before the first message that it brings back."""
+def _between(
+    run: QueueRun, undead: dict[Record, list[int]], restart: _Happened | None = None, died: Record | None = None
+) -> Iterator[_Happened]:
+    """What the run has noted since the last step. A restart stands before the first message that it brings back: of a
+    process that `died` at a message, none that came back before that one was left open."""
     notes, run.notes = run.notes, []
     for note in notes or ():
+        if died is not None:
+            if note.what == "open" and note.turn[1:3] == died:
+                died = None
+            yield _noted(note)
+            continue
         if note.what == "undead":
             undead.setdefault(note.turn[1:3], []).append(note.turn[3][1])
         if restart is not None and note.what == "back" and note.turn[3][1] == restart.consumer:
