@@ -13,6 +13,9 @@ _HOMES = {
     "Boundary": "values.boundary",
     "ChaosError": "values.errors",
     "ChaosFailure": "values.verdict",
+    "Delivery": "execution.deliveries",
+    "Died": "values.errors",
+    "Effect": "values.outcome",
     "Event": "values.event",
     "Fault": "values.faults",
     "ImpossibleFault": "values.errors",
@@ -20,9 +23,11 @@ _HOMES = {
     "Message": "values.event",
     "Outcome": "values.outcome",
     "Permitted": "traces",
+    "Planted": "values.planted",
     "Repair": "values.repair",
     "Scenario": "values.scenario",
     "Schedule": "values.schedule",
+    "SelfCheck": "values.planted",
     "Step": "values.schedule",
     "Stream": "values.event",
     "UsageError": "values.errors",
@@ -35,6 +40,7 @@ _HOMES = {
     "repairs": "api",
     "replay": "api",
     "run": "api",
+    "self_check": "api",
     "__version__": "version",
 }
 
@@ -84,12 +90,15 @@ if TYPE_CHECKING:
     from chaoskit.api import repairs as repairs
     from chaoskit.api import replay as replay
     from chaoskit.api import run as run
+    from chaoskit.api import self_check as self_check
     from chaoskit.brokers.systems import *  # noqa: F403  # every broker is named there, and nowhere else
     from chaoskit.decorator import chaos as chaos
+    from chaoskit.execution.deliveries import Delivery as Delivery
     from chaoskit.execution.stepping import atomic as atomic
     from chaoskit.traces import Permitted as Permitted
     from chaoskit.values.boundary import Boundary as Boundary
     from chaoskit.values.errors import ChaosError as ChaosError
+    from chaoskit.values.errors import Died as Died
     from chaoskit.values.errors import ImpossibleFault as ImpossibleFault
     from chaoskit.values.errors import UsageError as UsageError
     from chaoskit.values.event import Event as Event
@@ -98,7 +107,10 @@ if TYPE_CHECKING:
     from chaoskit.values.faults import *  # noqa: F403  # and every kind of fault there
     from chaoskit.values.invariant import Invariant as Invariant
     from chaoskit.values.invariant import Violation as Violation
+    from chaoskit.values.outcome import Effect as Effect
     from chaoskit.values.outcome import Outcome as Outcome
+    from chaoskit.values.planted import Planted as Planted
+    from chaoskit.values.planted import SelfCheck as SelfCheck
     from chaoskit.values.repair import Repair as Repair
     from chaoskit.values.scenario import Scenario as Scenario
     from chaoskit.values.schedule import Schedule as Schedule

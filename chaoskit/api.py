@@ -1,4 +1,4 @@
-"""What is called from Python: `check`, `repairs`, `boundary`, `run` and `replay`."""
+"""What is called from Python: `check`, `repairs`, `self_check`, `boundary`, `run` and `replay`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from chaoskit.decorator import BoundTest, ChaosOptions, bound
 from chaoskit.execution.deliver import Deliver
 from chaoskit.execution.limit import LIMIT, limited
 from chaoskit.order.boundary import boundary_of
+from chaoskit.planted.check import self_check_of, why_not
 from chaoskit.repair.recipes import storage_of
 from chaoskit.repair.repairs import advice_on
 from chaoskit.repro.location import outside
@@ -30,6 +31,7 @@ from chaoskit.values.epoch import checked_epoch, epoch_of
 from chaoskit.values.errors import ReproError, UsageError
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.invariant import Invariant
+from chaoskit.values.planted import SelfCheck
 from chaoskit.values.repair import Advice, Later, Repair
 from chaoskit.values.scenario import Broker, Scenario
 from chaoskit.values.verdict import Loss, Verdict
@@ -134,6 +136,43 @@ def repairs(
         test, events, broker, faults=faults, without=without, invariants=invariants, schedules=schedules, seed=seed,
         across_keys=across_keys, loss=loss, poison=poison, limit=limit, epoch=epoch, points=points,
     ).repairs  # fmt: skip
+
+
+def self_check(
+    test: Test,
+    events: Any,
+    broker: Broker | None = None,
+    *,
+    faults: Iterable[FaultKind] | None = None,
+    without: Iterable[FaultKind] | None = None,
+    invariants: Iterable[Invariant] | None = None,
+    schedules: int = 400,
+    seed: int | None = None,
+    across_keys: str | None = None,
+    loss: Loss | None = None,
+    poison: Iterable[type[Exception]] | None = None,
+    limit: float | None = LIMIT,
+    epoch: float | None = None,
+) -> SelfCheck:
+    """Which known bugs `test` would notice: each is planted around its handler, or in the state that it gives, and what
+    breaks it is searched.
+
+    The arguments are those of `check`; up to `schedules` (at most 400) schedules are searched for each bug. Nothing is
+    planted in a test that fails by itself, and `reason` says so. `asserts_nothing` where the test would notice none.
+
+    Raises what `check` raises for the test as it is.
+    """
+    if seed is None:
+        seed = fresh_seed()
+    with bound(test) as given, limited(_seconds(limit)) as armed:
+        if faults is None and without is None:
+            faults, without = _kinds(given.options, broker)
+        subject = given.subject(broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
+        subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
+        settings = SearchSettings(schedules=schedules, seed=seed, across_keys=_across_keys(given, across_keys))
+        asked = question(subject, events, settings, faults=faults, without=without)
+        reason = why_not(asked)
+        return SelfCheck(reason=reason) if reason else self_check_of(asked)
 
 
 def boundary(

@@ -19,6 +19,7 @@ from chaoskit.execution.output import quiet
 from chaoskit.execution.points import Points, checked_points
 from chaoskit.execution.script import RunObserver
 from chaoskit.order.boundary import boundary_of
+from chaoskit.planted.check import checked
 from chaoskit.repair.recipes import storage_of
 from chaoskit.repair.repairs import advice_on
 from chaoskit.runner import Runner, SearchOptions, current
@@ -285,6 +286,7 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
             asked, seed = _question(wrapper, subject, fixtures, runner, search)
             if verdict is None:
                 verdict = attrs.evolve(investigate(asked), seed=seed)
+                verdict = checked(asked, verdict) if runner.checks_itself else verdict
             advice = advice_on(asked, verdict, storage_of(wrapper)) if runner.advises else None
             verdict = attrs.evolve(verdict, advice=Later(_too_late, advice))
             if runner.bounds:

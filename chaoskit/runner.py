@@ -69,6 +69,10 @@ class Runner(Protocol):
     def bounds(self) -> bool:
         """What has to stay in order is asked, too."""
 
+    @property
+    def checks_itself(self) -> bool:
+        """Known bugs are planted, to see which of them a test that holds would have noticed."""
+
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """The seed, and whether somebody chose it. `decorated`: the argument of Hypothesis' @seed."""
 
@@ -98,7 +102,7 @@ class PlainRunner:
     test: str | None = None
     limit: Limit | None = None
     observer: RunObserver | None = None
-    advises = bounds = False
+    advises = bounds = checks_itself = False
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         return (fresh_seed(), False) if decorated is None else (as_seed(decorated), True)

@@ -63,7 +63,7 @@ def _init(found: InitPlan, handler: str | None, broker: str, yes: bool, dry_run:
         say(f"Nothing was written: there is no terminal to ask in. `{shlex.join(words)}` writes it.")
     elif yes or click.confirm("Write this?"):
         carry_out(found)
-        say(f"Written. Next: pytest {found.test}" if found.test else "Written.")
+        say(f"Written. Next: pytest {found.test} --chaos-self-check" if found.test else "Written.")
     else:
         say("Nothing was written.")
     return 0

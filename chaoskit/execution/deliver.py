@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from functools import partial
+from operator import length_hint
 from typing import Any, NoReturn
 
+from chaoskit.execution.deliveries import Deliveries, Delivery
 from chaoskit.execution.failures import EndedInOrder, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import PLAIN, remembers, takes_nothing, why_not_done
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.moved import moved
-from chaoskit.execution.script import PASS_THROUGH, Calls, Delivered, Handler, Move, Run, Script
+from chaoskit.execution.processes import Processes, Spawn, is_manager, through
+from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script
+from chaoskit.execution.source import sent_by
 from chaoskit.execution.stepping import name_point
-from chaoskit.values.errors import UsageError
-from chaoskit.values.event import EventId
-from chaoskit.values.outcome import Outcome, Raised
+from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
+from chaoskit.values.errors import StaleState, UsageError
+from chaoskit.values.event import Event, EventId, Message
+from chaoskit.values.outcome import Effect, Outcome, Raised
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import DELIVER, LOSE, REFUSE, RESTART, SKIP, WAIT, Raw
 from chaoskit.values.state import snapshot
-
-Spawn = Callable[[], Handler]
-"""What makes the handler of a new process."""
 
 Body = Callable[["Deliver"], Any]
 """The user's test, run once: from `deliver` to what it returns."""
@@ -41,11 +44,22 @@ class Deliver:
     _ended: ProcessEnded | None = None
     _task: asyncio.Task[Any] | None = None
     _memory_kept = False
+    _given: Handler | None = None
     _handler: Handler | None = None
+    """What was given, with the move around it."""
     _state: Callable[[], Any] | None = None
     _unawaited: Coroutine[Any, Any, None] | None = None
+    _processes: Processes | None = None
     _refusals: Sequence[int] = ()
+    _calls_left: Calls | None = None
+    """Of a run that the test goes through step by step."""
+    _number = 0
+    """Of the delivery in such a run."""
+    _paused = False
+    """The test has the word between two deliveries."""
     _at = 0
+    _walk: Iterator[Raw] | None = None
+    """The steps that are left, where the short way is taken: `_at` stands still there."""
 
     def __init__(
         self,
@@ -63,6 +77,7 @@ class Deliver:
         self._steps = script.steps
         self._states: list[Any] = []
         self._raised: list[Raised] = []
+        self._effects: list[Effect] = []
 
     def __call__(
         self,
@@ -74,29 +89,94 @@ class Deliver:
         """Play the schedule: `handler(message)` for each delivery.
 
         `spawn` makes a handler for each consumer process and again after each restart, so that what a process
-        remembers is lost as it would be. `state()` is the state that invariants see after each delivery.
-        Give a handler or `spawn`. Raises UsageError for a second call in one run.
+        remembers is lost as it would be. It is a function that returns the handler, or a context manager (in an async
+        test also an async one) that yields it: entered when a process starts, left when the run is over, before this
+        returns, and left with `chaoskit.Died` where the process dies. `state()` is the state that invariants see after
+        each delivery. Give a handler or `spawn`. Raises UsageError for a second call in one run.
         """
-        self._check(handler, spawn, state)
-        self._called = True
-        self._memory_kept = spawn is None
-        self._handler = handler
-        self._state = state
-        if self._move is not None and handler is not None:
-            handler = moved(handler, self._move, is_async=self._is_async)
+        self._begin(handler, spawn, state)
         # A coroutine that nobody awaits has run nothing: it is kept so that this can be told from a short schedule.
         if self._is_async:
-            self._unawaited = self._drive_async(self._calls(handler, spawn))
+            self._unawaited = self._played(self._calls(self._handler))
             return self._unawaited
         # Nearly all runs are such: no generator, no state and no refusals to keep make them about as cheap as the
         # handler.
-        if handler is not None and not self._record_states and not self._script.refusals:
-            return self._straight(handler)
-        return self._drive(self._calls(handler, spawn))
+        records = self._record_states and state is not None
+        if self._handler is not None and not records and not self._script.refusals:
+            return self._straight(self._handler)
+        return through(self._played(self._calls(self._handler)))
+
+    def steps(
+        self,
+        handler: Handler | None = None,
+        *,
+        spawn: Spawn | None = None,
+        state: Callable[[], Any] | None = None,
+    ) -> Deliveries:
+        """Play the schedule step by step, for asserts between deliveries: `for delivery in deliver.steps(handler)`, in
+        an async test `async for`. It stands in the place of `deliver(…)` and takes what that takes.
+
+        Each delivery says which message it was, its number and what the handler raised. An assert that fails is a
+        violation at this step. Go through all of them: a loop that is left in another way is a UsageError.
+        """
+        self._begin(handler, spawn, state)
+        self._calls_left = self._calls(self._handler)
+        return Deliveries(self._next_delivery, self._is_async, self._misused)
+
+    def sent(self) -> tuple[Event, ...]:
+        """The events that the producer has sent by the time of the present delivery, in the order of the stream, so
+        that a stub can answer as the source would.
+
+        These are all up to the furthest one of which a step so far has told, that it was shown, set aside or put back.
+        What the settings lose unseen is not among them where it is left out of the comparison, too. Values are copies.
+        Raises UsageError where nothing is being delivered.
+        """
+        if not self._called or (self._done and not (self._processes and self._processes.running)):
+            self._misused(
+                "deliver.sent() was called outside of a delivery: ask in the handler, or in what it calls, what the "
+                "producer has sent by then"
+            )
+        return sent_by(self._script, self._steps, self._present())
+
+    def effect(self, name: str, value: Any = None, key: Any = None) -> None:
+        """Record what leaves and no rollback takes back: a mail, a charge, a published message. Call it where that
+        happens, such as in the double of a mail client.
+
+        `effects_exactly_once()` and `effects_at_least_once()` compare names, keys and values with those of in-order
+        delivery. `key` says of what it is, such as an order. Raises UsageError for a name that is none, and for a value
+        that cannot be copied.
+        """
+        if not isinstance(name, str) or not name:
+            self._misused(f"deliver.effect({name!r}): the first argument is what happens, such as 'mail'")
+        try:
+            value, key = snapshot(value), snapshot(key)
+        except StaleState as error:
+            self._misused(f"deliver.effect({name!r}, …): {error}")
+        at, playing = self._present(), self._called and not self._done and bool(self._steps)
+        step = self._steps[at] if playing else None
+        event = self._script.mailbox.model.stream[step[2]].id if step is not None and step[2] >= 0 else None
+        self._effects.append(Effect(name, value, key, event, None if event is None else at + 1))
 
     def point(self, name: str) -> None:
         """A point at which the process can die: `deliver.point("charged")` in code that chaoskit does not step into."""
         name_point(name)
+
+    def _present(self) -> int:
+        """The number of the present step, from 0."""
+        return self._at if self._walk is None else len(self._steps) - length_hint(self._walk) - 1
+
+    def _begin(self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None) -> None:
+        self._check(handler, spawn, state)
+        self._called = True
+        self._memory_kept = spawn is None
+        self._given = handler
+        self._state = state
+        self._handler = None if handler is None else self._moved(handler)
+        if spawn is not None:
+            self._processes = Processes(spawn, self._is_async, self._moved, self._misused)
+
+    def _moved(self, handler: Handler) -> Handler:
+        return handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
 
     def _check(self, handler: object, spawn: object, state: object) -> None:
         if self._called:
@@ -107,6 +187,11 @@ class Deliver:
             return
         if (handler is None) == (spawn is None):
             self._misused("give deliver either a handler, deliver(handler), or a way to make one, deliver(spawn=…)")
+        if is_manager(spawn):
+            self._misused(
+                "spawn takes the function that makes the context manager, as each process needs one of its own: "
+                "deliver(spawn=process), and not deliver(spawn=process())"
+            )
         for name, value in (("handler", handler), ("spawn", spawn), ("state", state)):
             if value is not None and not callable(value):
                 self._misused(
@@ -115,10 +200,11 @@ class Deliver:
                 )
         if spawn is not None and not takes_nothing(spawn):
             self._misused(
-                "spawn takes a function without arguments that returns a handler: deliver(spawn=make_handler)"
+                "spawn takes a function without arguments that returns a handler, or a context manager that yields "
+                "one: deliver(spawn=make_handler)"
             )
 
-    def _misused(self, message: str) -> None:
+    def _misused(self, message: str) -> NoReturn:
         # Kept, as a handler or a body that catches everything would swallow it: `outcome` raises it again.
         self._misuse = UsageError(message)
         raise self._misuse
@@ -126,9 +212,9 @@ class Deliver:
     def _straight(self, handler: Handler) -> None:
         """The short way, for a handler that refuses nothing. At the first refusal the long way takes over."""
         message = self._script.mailbox.message
-        number = 0
+        self._walk = walk = iter(self._steps)
         try:
-            for number, step in enumerate(self._steps):  # noqa: B007 - used where a refusal ends the loop
+            for step in walk:
                 if step[0] == DELIVER:
                     result = handler(message(step))
                     if result is not None:
@@ -136,15 +222,20 @@ class Deliver:
         except (UsageError, *PASS_THROUGH):
             raise
         except Hung:
-            self._at = number
+            self._stand()
             raise
         except ENDS as end:
-            self._at = number
+            self._stand()
             self._end(end)
         except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
+            self._stand()
             # Nothing is played twice: the call that was refused is handed on as it is.
-            self._drive(self._calls(handler, None, number, refusal))
+            through(self._play(self._calls(handler, self._at, refusal)))
         self._done = True
+
+    def _stand(self) -> None:
+        """The short way ends at this step."""
+        self._at, self._walk = self._present(), None
 
     def _must_be_done(self, result: Any) -> None:
         # The set first: a handler mostly returns nothing or something plain, and the rest costs a dozen checks.
@@ -159,18 +250,16 @@ class Deliver:
             # A body may catch SystemExit, too, and return as if all had been delivered.
             self._misuse = EndedInOrder(event, end)
             raise self._misuse from end
-        step = f"step {len(self._steps)}, the delivery of {event.id}"
+        step = "the clean stop" if self._done else f"step {len(self._steps)}, the delivery of {event.id}"
         self._ended = ProcessEnded(f"the handler ended its {ending(end)}: {step}")
         raise self._ended from end
 
-    def _calls(
-        self, handler: Handler | None, spawn: Spawn | None, number: int = 0, error: Exception | None = None
-    ) -> Calls:
+    def _calls(self, handler: Handler | None, number: int = 0, error: Exception | None = None) -> Calls:
         """The calls that the schedule asks for, from step `number` on, which was refused already if `error` is given.
         Where a refusal is new, or one that was recorded does not come, the model itself goes on."""
         script, message, one = self._script, self._script.mailbox.message, self._one_process
         steps, expected = script.steps, script.refusals
-        handlers: dict[int, Handler] = {}
+        processes = self._processes
         refused: list[int] = []
         live: Steps | None = None
         taken: list[Raw] = []
@@ -181,18 +270,23 @@ class Deliver:
             self._at, self._steps = number, steps
             if step[0] == DELIVER:
                 if error is None:
-                    process = 0 if one else step[1]
-                    called = handlers.get(process) or handler
-                    if called is None:
-                        called = handlers[process] = self._spawned(spawn)
+                    called = handler
+                    if processes is not None:
+                        process = 0 if one else step[1]
+                        if processes.handler(process) is None:
+                            yield partial(processes.begin, process)
+                        called = processes.handler(process)
+                    assert called is not None
                     error = yield called, message(step)
                 if error is not None:
                     self._refuse(step[2], error)
                     refused.append(number)
                 if self._record_states and self._state is not None:  # after a refusal, too: it may have had effects
                     self._states.append(snapshot(self._state()))
-            elif step[0] == RESTART and not one:
-                handlers.pop(step[1], None)
+                if self._calls_left is not None:
+                    yield None
+            elif step[0] == RESTART and processes is not None and not one:
+                yield partial(processes.die, step[1])
             if later is not None:
                 steps = later.after(steps, number, error is not None)
             # Up to here the recorded steps were right; behind another answer only the model knows what follows.
@@ -205,14 +299,8 @@ class Deliver:
             error = None
         self._steps, self._refusals = steps, tuple(refused)
         self._done = True
-
-    def _spawned(self, spawn: Spawn | None) -> Handler:
-        made: Any = spawn() if spawn is not None else None
-        if not callable(made):
-            self._misused(f"spawn gave {made!r}, not a handler")
-        if self._move is not None:
-            return moved(made, self._move, is_async=self._is_async)
-        return made  # type: ignore[no-any-return]
+        if processes is not None:
+            yield processes.stop
 
     def _refuse(self, position: int, error: Exception) -> None:
         event = self._script.mailbox.model.stream[position]
@@ -220,49 +308,82 @@ class Deliver:
             raise ReferenceRefused(event, error) from error
         self._raised.append(Raised(event.id, error))
 
-    def _drive(self, calls: Calls) -> None:
-        error: Exception | None = None
-        while True:
-            try:
-                handler, message = calls.send(error)
-            except StopIteration:
-                return
-            error = None
-            try:
-                result = handler(message)
-                if result is not None:
-                    self._must_be_done(result)
-            except (UsageError, *PASS_THROUGH):
-                raise
-            except ENDS as end:
-                self._end(end)
-            except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
-                error = refusal
+    async def _played(self, calls: Calls) -> None:
+        """All of it. In a sync test nothing is awaited here."""
+        try:
+            await self._play(calls)
+        finally:
+            await self._leave()
 
-    async def _drive_async(self, calls: Calls) -> None:
-        self._task = _current_task()
+    async def _play(self, calls: Calls) -> Delivery | None:
+        """Up to the next pause, and what was delivered then; None at the end."""
+        if self._is_async:
+            self._task = current_task()
         error: Exception | None = None
+        delivery: tuple[Message, Exception | None] | None = None
         while True:
             try:
-                handler, message = calls.send(error)
+                call = calls.send(error)
             except StopIteration:
-                return
+                return None
             error = None
+            if call is None:
+                assert delivery is not None
+                self._number += 1
+                return Delivery(self._number, *delivery)
+            if not isinstance(call, tuple):
+                await self._change(call)
+                continue
+            handler, message = call
             try:
                 result = handler(message)
-                if inspect.isawaitable(result):
-                    result = await result
                 if result is not None:
+                    if self._is_async and inspect.isawaitable(result):
+                        result = await result
                     self._must_be_done(result)
             except (UsageError, *PASS_THROUGH):
                 raise
             except ENDS as end:
-                # Not the handler's doing: whoever cancels the test's task waits for it to end.
-                if _is_cancelled_from_outside(end):
-                    raise
-                self._end(end)
+                self._end_unless_cancelled(end)
             except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
                 error = refusal
+            delivery = message, error
+
+    async def _change(self, change: Change) -> None:
+        try:
+            await change()
+        except ENDS as end:
+            self._end_unless_cancelled(end)
+
+    def _end_unless_cancelled(self, end: BaseException) -> NoReturn:
+        # Not the handler's doing: whoever cancels the test's task waits for it to end.
+        if self._is_async and is_cancelled_from_outside(end):
+            raise end
+        self._end(end)
+
+    async def _next_delivery(self) -> Delivery | None:
+        assert self._calls_left is not None
+        self._paused = False
+        try:
+            delivery = await self._play(self._calls_left)
+        except BaseException:
+            await self._leave()
+            raise
+        self._paused = delivery is not None
+        return delivery
+
+    async def _leave(self) -> None:
+        """Leave no process open, where the run is over before its time."""
+        if self._processes is not None:
+            await self._processes.abandon()
+
+    def close(self) -> None:
+        """The test is over. An async one has called `aclose`."""
+        if not self._is_async:
+            through(self._leave())
+
+    async def aclose(self) -> None:
+        await self._leave()
 
     # Read by `execute`.
 
@@ -275,14 +396,19 @@ class Deliver:
             failure = self._ended.with_traceback(self._ended.__cause__.__traceback__)
         if not self._done and failure is None:
             self._not_done()
+        failed_at = None
+        if self._paused and failure is not None:
+            # What the test has not come to was not played.
+            self._steps, failed_at = self._steps[: self._at + 1], self._at + 1
         state = returned
         if returned is None and self._state is not None:
             state = self._state()
         delivered = Delivered(self._script.mailbox.model.stream, self._steps)
+        states, effects = tuple(self._states), tuple(self._effects)
         # Without refusals what was lost needs no bookkeeping, and nearly all runs are such.
         if not self._raised:
             lost = _lost(delivered, set(delivered)) if self._script.loses else ()
-            return Outcome(state, delivered, tuple(self._states), lost=lost, failure=failure)
+            return Outcome(state, delivered, states, lost=lost, failure=failure, failed_at=failed_at, effects=effects)
         last = {raised.event: raised for raised in self._raised}
         refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
         events, refusals = delivered.stream.events, set(self._refusals)
@@ -293,20 +419,25 @@ class Deliver:
         lost = _lost(delivered, taken | given_up | set(dropped))
         unseen = _unseen(delivered, lost)
         return Outcome(
-            state, delivered, tuple(self._states), tuple(self._raised), refused, lost, unseen, dropped, failure
+            state, delivered, states, tuple(self._raised), refused, lost, unseen, dropped, failure, failed_at, effects
         )
 
     def _not_done(self) -> None:
         if self._unawaited is not None:
             self._unawaited.close()  # else Python warns of it at some later time, beside another test
             raise UsageError("deliver was not awaited: in an async test write `await deliver(handler)`")
+        if self._calls_left is not None:
+            raise UsageError(
+                "the test returned before it had gone through all of deliver.steps(…): write "
+                f"`{'async for' if self._is_async else 'for'} delivery in deliver.steps(handler)`, without break"
+            )
         raise UsageError(
             "the test returned without calling deliver, so no message was delivered. "
             "Call deliver(handler) once in its body"
         )
 
     def run(self, outcome: Outcome) -> Run:
-        remembering = self._memory_kept and remembers(self._handler)
+        remembering = self._memory_kept and remembers(self._given)
         return Run(outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering)
 
     @property
@@ -338,21 +469,6 @@ def _lost(delivered: Delivered, taken: Collection[EventId]) -> tuple[EventId, ..
     """What was skipped or lost, and of which no copy was taken, or refused to its end, otherwise."""
     gone = [*delivered.of(SKIP), *delivered.of(LOSE)]
     return tuple(id_ for id_ in dict.fromkeys(gone) if id_ not in taken)
-
-
-def _is_cancelled_from_outside(end: BaseException) -> bool:
-    """Somebody wants the test itself to end, such as a timeout around it."""
-    if not isinstance(end, asyncio.CancelledError):
-        return False
-    task = _current_task()
-    return task is None or task.cancelling() > 0
-
-
-def _current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # another library's loop
-        return None
 
 
 class _Later:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from chaoskit.execution.deliver import Deliver
 from chaoskit.execution.limit import Hung
 from chaoskit.values.errors import UsageError
 
@@ -41,7 +42,12 @@ def leaves_no_task(test: Callable[..., Any]) -> Callable[..., Any]:
     async def inner(*args: Any, **kwargs: Any) -> Any:
         # What a plugin or a fixture keeps running is none of the handler's.
         before = _tasks()
-        returned = await test(*args, **kwargs)
+        try:
+            returned = await test(*args, **kwargs)
+        finally:
+            # Here, as what a process has open can only be closed in the loop of the test.
+            for deliver in (given for given in (*args, *kwargs.values()) if isinstance(given, Deliver)):
+                await deliver.aclose()
         if left := _tasks() - before:
             raise UsageError(
                 f"{_named(left)} still running when the test returned. A message counts as handled as soon as its "

@@ -58,4 +58,6 @@ def _executed(body: Body, script: Script, deliver: Deliver) -> Run:
         if script.faults is None:
             raise
         failure = error
+    finally:
+        deliver.close()
     return deliver.run(deliver.outcome(returned, failure))

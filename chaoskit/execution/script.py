@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
 from typing import Any, Protocol
 from unittest import SkipTest
 
@@ -23,8 +23,12 @@ Move = Callable[[Message], Iterator[Message]]
 """What stands between a queue and a handler: for each message that comes, those that the handler is given now. What
 stands behind a `yield` is run when the handler has taken that message, and is not where it raised."""
 
-Calls = Generator[tuple[Handler, Message], Exception | None, None]
-"""The calls of a run: send the exception that a handler raised, or None."""
+Change = Callable[[], Coroutine[Any, Any, None]]
+"""A process begins or ends."""
+
+Calls = Generator[tuple[Handler, Message] | Change | None, Exception | None, None]
+"""The calls of a run and what happens to processes between them: send the exception that a handler raised, or None.
+None stands behind each delivery of a run that is gone through step by step."""
 
 PASS_THROUGH = (UnsatisfiedAssumption, SkipTest)
 """Exceptions that are addressed to the test runner. pytest.skip, fail and xfail are no Exceptions anyway."""
@@ -47,6 +51,8 @@ class Script:
     anything on; None: ask the model."""
     poison: tuple[type[Exception], ...] = ()
     """In the in-order run, with what the handler may refuse a message: to the end, and at once."""
+    leaves_out: bool = True
+    """What is lost is left out of the comparison, and so counts as never sent."""
 
     @property
     def loses(self) -> bool:
@@ -100,7 +106,13 @@ class Mailbox:
     def __init__(self, model: Model, epoch: float) -> None:
         self.model = model
         self.epoch = epoch
-        self.message = model.mail([_copier_of(event) for event in model.stream.events], epoch)
+        self._copiers = [_copier_of(event) for event in model.stream.events]
+        self.message = model.mail(self._copiers, epoch)
+
+    def event(self, position: int) -> Event:
+        """The event with a value of its own."""
+        event, copy_of = self.model.stream.events[position], self._copiers[position]
+        return event if copy_of is None else attrs.evolve(event, value=copy_of(event.value))
 
 
 _ATOMS = frozenset({int, str, bytes, float, bool, type(None), complex})

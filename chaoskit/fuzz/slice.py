@@ -72,7 +72,7 @@ class Foreign:
 class SliceRunner:
     """The runner of one slice of one test. Nothing fails or passes here: the job says so in the end."""
 
-    advises = bounds = False
+    advises = bounds = checks_itself = False
 
     def __init__(self, item: pytest.Item, slice_: Slice, memory: Memory) -> None:
         self._item = item

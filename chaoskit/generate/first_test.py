@@ -74,6 +74,7 @@ def first_test(handler: FoundHandler, broker: str, root: Path, file: str) -> str
         "",
         *textwrap.wrap(f"A first guess by `chaoskit init`, for you to change.{todo}", WIDTH),
         f"Run it with `pytest {file}`.",
+        "`--chaos-self-check` says which known bugs it would notice, and fails where it would notice none.",
         '"""',
         "",
         imports,

@@ -70,6 +70,12 @@ def _add_search_options(group: pytest.OptionGroup) -> None:
         "fields, one for all) under which every order that it permits gives the in-order result",
     )
     group.addoption(
+        "--chaos-self-check",
+        action="store_true",
+        help="for each chaos test that holds, plant known bugs around its handler and in the state that it gives, and "
+        "say which of them it would have noticed; one that would have noticed none has shown nothing",
+    )
+    group.addoption(
         "--chaos-seed",
         metavar="SEED",
         help="seed of every chaos test, mixed with its node id; the same seed, the same result",

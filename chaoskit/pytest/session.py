@@ -67,6 +67,7 @@ class PytestRunner:
         given = item.config.getoption("chaos_time")
         self.advises: bool = item.config.getoption("chaos_repair")
         self.bounds: bool = item.config.getoption("chaos_boundary")
+        self.checks_itself: bool = item.config.getoption("chaos_self_check")
         self._budget = None if given is None else seconds(given)
         self.limit = limit_of(item.config)
         self._evidence = Evidence()

@@ -5,8 +5,10 @@
 | `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker`, `damage` (what became of which events: `kind`, `events`, `step`, `place`) and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated`, `singles_up_to`, `by_kind` (schedules for each kind), `bounds` (`faults`, `events`, `probability`); `exhausted` where every schedule was run (`events`, `faults`, `schedules`, `runs`, `streams`, `independent_keys`, `compared`) |
 | `reason` | `text`: why an unknown verdict is unknown |
 | `note` | `text`: what has to be known about a held verdict |
+| `planted` | where a self-check was asked for, known bugs that were planted: `bug`, `place` ("handler", "state"), `status` ("caught", "missed", "no difference", "cannot happen"), `schedules`, `breaks` (the kinds of fault with which it was met), `text`: why it was not caught |
 | `violation` | `invariant`, `message` |
 | `difference` | `path`, `in_order`, `observed`; one of the two is not there where that state has no such place |
+| `effect` | what left and no rollback takes back, each time: `run` ("in order", "observed"), `name`, and where they apply `key`, `value`, `event` (at whose delivery) and `step` (its number) |
 | `event` | `id`, `key`, `seq`, `value`, and `state`: in order, after this event |
 | `fault` | `number`, `fault` (its kind), `at` and its parameters |
 | `step` | `number`, `action`, `consumer`, and where they apply `event`, `partition`, `offset`, `attempt`, `raised`, `error` (what the handler raised), `lane`, `mark`, `fault` and `sentence` (numbers), `from` (the number of the step from which it comes again), `state`: after this step |
@@ -39,6 +41,8 @@ from chaoskit.report.timeline import Row
 from chaoskit.report.values import as_json
 from chaoskit.repro.values import encode_broker, versions
 from chaoskit.values.boundary import Boundary
+from chaoskit.values.outcome import Effect
+from chaoskit.values.planted import Planted
 from chaoskit.values.schedule import Step
 from chaoskit.values.state import ABSENT
 from chaoskit.values.texts import no_command
@@ -61,6 +65,7 @@ def lines(verdict: Verdict, *, replay: str | None = None) -> Iterator[Line]:
     yield _verdict(verdict)
     yield from ({"type": "reason", "text": reason} for reason in verdict.reasons)
     yield from ({"type": "note", "text": note} for note in verdict.notes)
+    yield from map(_planted, verdict.self_check.planted if verdict.self_check is not None else ())
     if verdict.status == "violated":
         yield from _violated(verdict, summary_of(verdict))
     yield from _boundary(verdict.boundary)
@@ -85,6 +90,11 @@ def _verdict(verdict: Verdict) -> Line:
     return line | (attrs.asdict(verdict.tally) if verdict.tally.schedules else {})
 
 
+def _planted(planted: Planted) -> Line:
+    names = ("bug", "place", "status", "schedules", "breaks")
+    return {"type": "planted"} | {name: getattr(planted, name) for name in names} | {"text": planted.why}
+
+
 def _violated(verdict: Verdict, found: Summary) -> Iterator[Line]:
     assert verdict.scenario is not None
     assert verdict.schedule is not None
@@ -94,6 +104,8 @@ def _violated(verdict: Verdict, found: Summary) -> Iterator[Line]:
         both = {"in_order": difference.expected, "observed": difference.observed}
         there = {name: as_json(value) for name, value in both.items() if value is not ABSENT}
         yield {"type": "difference", "path": difference.path, **there}
+    for run, effects in (("in order", verdict.expected_effects), ("observed", verdict.observed_effects)):
+        yield from (_effect(run, effect) for effect in effects)
     states = verdict.states.in_order if verdict.states is not None else [None] * len(verdict.scenario.events)
     for event, state in zip(verdict.scenario.events, states, strict=True):
         line = {"type": "event", "id": event.id, "key": as_json(event.key), "seq": event.seq}
@@ -112,6 +124,12 @@ def _violated(verdict: Verdict, found: Summary) -> Iterator[Line]:
     yield from ({"type": "remedy", "fault": kind, "text": remedy} for kind, remedy in found.remedies)
     yield from ({"type": "advice", "state": has, "text": text} for has, text in found.advice)
     yield from _advice(verdict, found)
+
+
+def _effect(run: str, effect: Effect) -> Line:
+    line: Line = {"type": "effect", "run": run, "name": effect.name}
+    line |= {name: as_json(value) for name in ("key", "value") if (value := getattr(effect, name)) is not None}
+    return line | {name: value for name in ("event", "step") if (value := getattr(effect, name)) is not None}
 
 
 def _advice(verdict: Verdict, found: Summary) -> Iterator[Line]:

@@ -14,7 +14,9 @@ from string import Template
 
 import attrs
 
+from chaoskit.report.effects import MOST_ROWS
 from chaoskit.report.picture import picture
+from chaoskit.report.self_check import self_check_remarks
 from chaoskit.report.style import PAGE, PICTURE, palette
 from chaoskit.report.summary import (
     NO_STATES,
@@ -155,6 +157,7 @@ def _plain(verdict: Verdict) -> list[Section]:
         return [Section("shown", "What it has shown", _paragraphs(held_lines(verdict)))]
     reasons = "".join(f"<li>{_with_code(reason)}</li>" for reason in verdict.reasons)
     lines = [f"Tried: {tried(verdict)}."] if tried(verdict) else []
+    lines += self_check_remarks(verdict.self_check)
     hint = 'If that is all that can be shown here, say why: chaos(…, allow_unknown="why") skips visibly.'
     body = f'<ul class="remedies">{reasons}</ul>\n{_paragraphs([*lines, hint])}'
     return [Section("why", "Why it does not pass", body)]
@@ -167,6 +170,7 @@ def _paragraphs(lines: Sequence[str]) -> str:
 def _violated(found: Summary, replay: str | None) -> list[Section]:
     sections = [
         Section("differs", "What differs", "\n".join(_differences(found))),
+        *([Section("effects", "Effects that left", "\n".join(_effects(found)))] if found.effects else []),
         Section("delivery", "The delivery", _figure(found), found.size),
         Section("happened", "What happened", _happened(found)),
         Section("steps", "Step by step", "\n".join(_steps(found))),
@@ -201,6 +205,23 @@ def _differences(found: Summary) -> Iterator[str]:
     yield _paragraphs([*more, *found.remarks])
     for trace in found.tracebacks:
         yield f'<pre class="trace" tabindex="0"><code>{_text(cut(trace, MOST_OF_TRACE))}</code></pre>'
+
+
+def _effects(found: Summary) -> Iterator[str]:
+    yield (
+        '<div class="scroll" role="region" aria-labelledby="effects" tabindex="0">\n<table>\n'
+        "<caption>What no rollback takes back</caption>\n"
+        '<thead><tr><th scope="col">Effect</th><th scope="col">In order</th><th scope="col">Observed</th></tr>'
+        "</thead>\n<tbody>"
+    )
+    for row in found.effects[:MOST_ROWS]:
+        yield (
+            f'<tr><th scope="row" class="place">{_value(row.what)}</th><td class="in-order">{_text(row.in_order)}</td>'
+            f'<td class="observed">{_text(row.observed)}</td></tr>'
+        )
+    yield "</tbody>\n</table>\n</div>"
+    if len(found.effects) > MOST_ROWS:
+        yield _paragraphs([f"and {len(found.effects) - MOST_ROWS} more"])
 
 
 def _difference(difference: Difference) -> str:

@@ -15,6 +15,7 @@ from chaoskit.report.values import Undecoded
 from chaoskit.repro.read import Repro
 from chaoskit.values.errors import CodecError, StaleState
 from chaoskit.values.invariant import Violation
+from chaoskit.values.outcome import Effect
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Schedule
 from chaoskit.values.state import Difference, differences
@@ -43,6 +44,8 @@ def saved_verdict(repro: Repro) -> Verdict:
         label=repro.label if repro.label in get_args(Label) else None,  # type: ignore[arg-type]
         expected=expected,
         observed=observed,
+        expected_effects=_effects(repro, "in_order"),
+        observed_effects=_effects(repro, "observed"),
         test=repro.test,
         states=_states(repro.states),
         versions=repro.versions,
@@ -50,6 +53,11 @@ def saved_verdict(repro: Repro) -> Verdict:
         memory_kept=repro.told.get("memory_kept"),
         read=repro.told.get("read", ()),
     )
+
+
+def _effects(repro: Repro, run: str) -> tuple[Effect, ...]:
+    found: tuple[Effect, ...] = repro.told.get("effects", {}).get(run, ())
+    return tuple(attrs.evolve(each, key=_shown(each.key), value=_shown(each.value)) for each in found)
 
 
 def _schedule(repro: Repro) -> Schedule:

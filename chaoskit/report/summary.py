@@ -11,7 +11,9 @@ import attrs
 
 from chaoskit.brokers.wording import IDEMPOTENT, brought_back, names_of, place_of
 from chaoskit.report.boundary import boundary_lines
+from chaoskit.report.effects import EffectRow, effect_rows
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
+from chaoskit.report.self_check import self_check_lines
 from chaoskit.report.symptom import Has, advice_on, symptom
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
@@ -64,7 +66,7 @@ class Summary:
     after each step, where there are any. `read`: the fields of values in the order in which the handler reads them
     first. `damage`: what became of which events. `repairs`: the moves that were tried, the one to make first, and
     `no_repair` where none holds; `clashes`: the events that do not commute.
-    `boundary`: what has to stay in order, where that was asked."""
+    `boundary`: what has to stay in order, where that was asked. `effects`: what left and no rollback takes back."""
 
     headline: str
     size: str
@@ -85,6 +87,7 @@ class Summary:
     no_repair: str
     clashes: tuple[str, ...]
     boundary: tuple[str, ...]
+    effects: tuple[EffectRow, ...]
 
 
 def summary_of(verdict: Verdict) -> Summary:
@@ -119,6 +122,7 @@ def summary_of(verdict: Verdict) -> Summary:
         no_repair=no_repair(verdict),
         clashes=clash_texts(verdict),
         boundary=tuple(boundary_lines(verdict.boundary)),
+        effects=effect_rows(verdict),
     )
 
 
@@ -255,7 +259,8 @@ def held_lines(verdict: Verdict) -> list[str]:
     held = f"held: {tally.schedules:,} schedules of {count(tally.streams, 'stream')}{kinds}"
     if verdict.exhausted is not None:
         held = f"held: {_all_of(verdict.exhausted)}{kinds}"
-    return [held, *_promises(tally), *boundary_lines(verdict.boundary), *verdict.notes]
+    besides = [*self_check_lines(verdict.self_check), *boundary_lines(verdict.boundary)]
+    return [held, *_promises(tally), *besides, *verdict.notes]
 
 
 def _promises(tally: Tally) -> Iterator[str]:

@@ -14,6 +14,8 @@ from rich.text import Text
 
 from chaoskit.report.console import HarmlessConsole
 from chaoskit.report.delivery import Delivery
+from chaoskit.report.effects import MOST_ROWS
+from chaoskit.report.self_check import self_check_remarks
 from chaoskit.report.summary import NO_STATES, Beside, Summary, found_lines, pair, summary_of, tried
 from chaoskit.report.summary import headline as headline
 from chaoskit.report.summary import held_lines as held_lines
@@ -81,6 +83,7 @@ def _unknown(verdict: Verdict) -> Iterator[RenderableType]:
         yield _indented(f"- {reason}")
     if shown := tried(verdict):
         yield _indented(f"Tried: {shown}.")
+    yield from map(_indented, self_check_remarks(verdict.self_check))
     yield Text('If that is all that can be shown here, say why: chaos(..., allow_unknown="why") skips visibly.')
 
 
@@ -88,6 +91,9 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
     found = summary_of(verdict)
     yield _heading("What differs")
     yield from _differences(found)
+    if found.effects:
+        yield _heading("Effects that left")
+        yield from _effects(found)
     yield _heading(f"The delivery ({found.size})")
     yield _indented_renderable(Delivery(found.grid, found.read))
     if states:
@@ -156,6 +162,17 @@ def _differences(found: Summary) -> Iterator[RenderableType]:
     yield from map(_indented, found.remarks)
     for text in found.tracebacks:
         yield from (_uncut(line) for line in text.splitlines())
+
+
+def _effects(found: Summary) -> Iterator[RenderableType]:
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 3, 0, 0))
+    for column in ("", "in order", "observed"):
+        table.add_column(column, overflow="fold")
+    for row in found.effects[:MOST_ROWS]:
+        table.add_row(*(Text(visible(cell)) for cell in (row.what, row.in_order, row.observed)))
+    yield _indented_renderable(table)
+    if len(found.effects) > MOST_ROWS:
+        yield _indented(f"and {len(found.effects) - MOST_ROWS} more")
 
 
 def _states(found: Summary) -> Iterator[RenderableType]:

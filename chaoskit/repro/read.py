@@ -32,6 +32,7 @@ from chaoskit.values.epoch import EPOCH, is_epoch
 from chaoskit.values.errors import ChaosError, CodecError, ReproError
 from chaoskit.values.event import Event, Stream
 from chaoskit.values.faults import Fault
+from chaoskit.values.outcome import Effect
 from chaoskit.values.scenario import Broker
 from chaoskit.values.schedule import Raw, Step, to_raw
 from chaoskit.values.texts import visible
@@ -299,4 +300,19 @@ def _read_told(data: Any) -> dict[str, Any]:
         "errors": {number: text for number, text in errors.items() if isinstance(text, str)},
         "memory_kept": kept if isinstance(kept, bool) else None,
         "read": tuple(name for name in read if isinstance(name, str)) if isinstance(read, list) else (),
+        "effects": {run: _read_effects(data.get("effects"), run) for run in ("in_order", "observed")},
     }
+
+
+def _read_effects(data: Any, run: str) -> tuple[Effect, ...]:
+    """Their keys and values stay as they are written."""
+    given = data.get(run) if isinstance(data, dict) else None
+    return tuple(
+        Effect(
+            each["name"], each.get("value"), each.get("key"),
+            event if isinstance(event := each.get("event"), (str, int)) else None,
+            step if type(step := each.get("step")) is int else None,
+        )
+        for each in (given if isinstance(given, list) else ())
+        if isinstance(each, dict) and isinstance(each.get("name"), str)
+    )  # fmt: skip

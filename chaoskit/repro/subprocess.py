@@ -7,21 +7,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import attrs
 
-from chaoskit.execution.deliver import Deliver
 from chaoskit.execution.limit import LIMIT, Limit, why_no_limit
 from chaoskit.execution.script import Script
 from chaoskit.repro.read import Repro, with_shown_values
 from chaoskit.repro.replay import Answer, play
 from chaoskit.search.oracle import Subject
 from chaoskit.values.duration import seconds
+from chaoskit.values.event import Message
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.invariant import DIED, Violation
 from chaoskit.values.scenario import Scenario
@@ -104,12 +103,15 @@ def play_as_subprocess(
     process."""
     file = _StatusFile(status)
 
-    def body(deliver: Deliver) -> Any:
-        return subject.body(_CountingDeliver(deliver, file))  # type: ignore[arg-type]
+    def counting(message: Message) -> Iterator[Message]:
+        file.delivered += 1
+        # Before the handler is called: behind it there may be no process.
+        file.write(None)
+        yield message
 
     file.write(None)
     limit = None if why_no_limit() else Limit(float(os.environ[LIMIT_VARIABLE]), hard=True)
-    counted = attrs.evolve(subject, body=body, observer=file, limit=limit)
+    counted = attrs.evolve(subject, move=lambda: counting, observer=file, limit=limit)
     try:
         with nullcontext() if limit is None else limit.armed():
             answer = play(repro, counted, across_keys=across_keys, faults=faults)
@@ -138,25 +140,3 @@ class _StatusFile:
         became, reason = (None, "") if answer is None else (answer.became, answer.reason)
         data = {"delivered": self.delivered, "became": became, "reason": reason}
         self.path.write_text(json.dumps(data), encoding="utf-8")
-
-
-class _CountingDeliver:
-    """A `deliver` that counts each delivery before it is made."""
-
-    def __init__(self, deliver: Deliver, file: _StatusFile) -> None:
-        self._deliver, self._file = deliver, file
-        self.returned: Any = None
-
-    def __call__(self, handler: Any = None, *, spawn: Any = None, state: Any = None) -> Any:
-        handler = handler if handler is None or not callable(handler) else self._counting(handler)
-        spawned = spawn if spawn is None or not callable(spawn) else lambda: self._counting(spawn())
-        return self._deliver(handler, spawn=spawned, state=state)
-
-    def _counting(self, handler: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        def handle(message: Any) -> Any:
-            self._file.delivered += 1
-            # Before the handler is called: behind it there may be no process.
-            self._file.write(None)
-            return handler(message)
-
-        return handle

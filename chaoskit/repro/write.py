@@ -21,6 +21,7 @@ from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import CodecError, ReproError
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import Fault
+from chaoskit.values.outcome import Effect
 from chaoskit.values.verdict import States, Verdict
 
 MOST_OF_STATES = 256 * 1024
@@ -66,11 +67,22 @@ def document(verdict: Verdict, write_event: Callable[[Event], dict[str, Any]] = 
 
 def _told(verdict: Verdict) -> dict[str, Any]:
     """What a report says besides: with what the handler raised, by the number of the step, whether its memory survived
-    restarts, and which fields it read first."""
+    restarts, which fields it read first, and the effects that left."""
     assert verdict.schedule is not None
     errors = {str(number): step.error for number, step in enumerate(verdict.schedule, start=1) if step.error}
-    found = {"errors": errors, "memory_kept": verdict.memory_kept, "read": list(verdict.read)}
+    effects = {
+        run: [_encode_effect(effect) for effect in given]
+        for run, given in (("in_order", verdict.expected_effects), ("observed", verdict.observed_effects))
+        if given
+    }
+    found = {"errors": errors, "effects": effects, "memory_kept": verdict.memory_kept, "read": list(verdict.read)}
     return {name: value for name, value in found.items() if value not in ({}, None, [])}
+
+
+def _encode_effect(effect: Effect) -> dict[str, Any]:
+    data = {"name": effect.name, "key": lenient(effect.key), "value": lenient(effect.value)}
+    data |= {"event": effect.event, "step": effect.step}
+    return {name: value for name, value in data.items() if value is not None}
 
 
 def _encode_states(states: States) -> dict[str, Any] | None:

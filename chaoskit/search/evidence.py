@@ -20,6 +20,9 @@ be equal by chance. A strategy that hardly ever repeats a key gives fewer."""
 ENOUGH_MONOTONOUS = 50
 """Streams without two values under one key, after which no other is waited for."""
 
+SAME_AFTER_EACH = "the state was the same after every delivery: does state= give what changes?"
+SAME_AT_THE_END = "leaving out any single event never changed the final state: does the test return what changes?"
+
 MEMORY = 1 << 15
 """Schedules that are remembered so as to run none twice; then the memory starts anew and stays flat."""
 
@@ -35,7 +38,10 @@ class Evidence:
     one, `sibling_matters`: this changed what is compared; `event_matters`: leaving out any event did. `distinct` counts
     schedules across searches, where somebody wants to know. `singles_up_to`: the length of the longest stream of which
     every single fault was run; `by_kind`: how many schedules had one of a kind; `mixtures`: how many were run of
-    streams of so many events, each of which can have so many kinds. `restarted`: some schedule had a process restart.
+    streams of so many events, each of which can have so many kinds. `states_given`:
+    there is a state after each delivery, and `state_moved`: it changed, or where there is none the final one did
+    without an event. `restarted`: some schedule had a process restart.
+    `effects_seen`: in order `deliver.effect(…)` was called.
     """
 
     streams: int = 0
@@ -45,6 +51,7 @@ class Evidence:
     effective: set[FaultKind] = attrs.field(factory=set)
     changed: bool = False
     differed: bool = False
+    states_given: bool = False
     state_moved: bool = False
     siblings: bool = False
     two_values: bool = False
@@ -59,6 +66,7 @@ class Evidence:
     seen: set[int] = attrs.field(factory=set)
     distinct: Distinct | None = None
     restarted: bool = False
+    effects_seen: bool = False
 
     def remember(self, schedule: int) -> None:
         """The hash of a schedule that is run now."""
@@ -86,8 +94,10 @@ class Evidence:
             reasons.append(self._no_effect(kinds))
         if subject.needs_state:
             reasons += self._state_shows_nothing(1 if literal else ENOUGH_ASKED)
-        if subject.needs_states and not self.state_moved:
-            reasons.append("the state was the same after every delivery: does state= give what changes?")
+        if subject.looks_at_states and not self.state_moved:
+            reasons.append(SAME_AFTER_EACH if self.states_given else SAME_AT_THE_END)
+        if subject.needs_effects and not self.effects_seen:
+            reasons.append("in order no effect was recorded: call deliver.effect(name, value) where something leaves")
         return reasons
 
     def _no_effect(self, kinds: Sequence[FaultKind]) -> str:

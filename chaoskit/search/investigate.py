@@ -83,6 +83,15 @@ def investigate(q: Question) -> Verdict:
     return attrs.evolve(_without_failure(q, campaign), exhausted=exhausted)
 
 
+def first_failure(q: Question) -> tuple[Found | None, int]:
+    """The first failure that a search meets, as it was met, and after how many schedules; None where it meets none."""
+    campaign = Campaign.of(q)
+    _search(q, campaign, _recombined(q), 0)
+    if campaign.error is not None:
+        raise campaign.error
+    return campaign.found, campaign.done
+
+
 def _without_failure(q: Question, campaign: Campaign) -> Verdict:
     reasons, notes = campaign.unknown(), _notes(q, campaign)
     if reasons and campaign.lost_patience:

@@ -65,7 +65,8 @@ class Subject:
     lose. `poison`: exceptions that mean "this message can never be handled". `epoch`: when the producer begins.
     `move`: makes what stands between `deliver` and the handler, anew for each run. `model_of`: makes the model of a
     stream where that is not the broker's own, as under other keys. `one_process`: no restart costs a handler its
-    memory. `points`: what is stepped into to let a process die inside."""
+    memory. `bug`: makes what stands there in a run under faults, and only there. `view`: what the invariants are given
+    of a state. `points`: what is stepped into to let a process die inside."""
 
     body: Body
     broker: Broker
@@ -79,18 +80,25 @@ class Subject:
     move: Callable[[], Move] | None = None
     model_of: ModelOf | None = None
     one_process: bool = False
+    bug: Callable[[Script], Move] | None = None
+    view: Callable[[Any], Any] | None = None
     points: Points = attrs.field(default=None, converter=checked_points)
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
-    needs_states: bool = attrs.field(init=False)
+    looks_at_states: bool = attrs.field(init=False)
+    needs_effects: bool = attrs.field(init=False)
 
     @needs_state.default
     def _any_state(self) -> bool:
         return any(invariant.needs_state for invariant in self.invariants)
 
-    @needs_states.default
+    @looks_at_states.default
     def _any_states(self) -> bool:
-        return any(invariant.needs_states for invariant in self.invariants)
+        return any(invariant.needs_states or invariant.takes_states for invariant in self.invariants)
+
+    @needs_effects.default
+    def _any_effects(self) -> bool:
+        return any(invariant.needs_effects for invariant in self.invariants)
 
     def leaves_out(self, kinds: Collection[FaultKind]) -> str:
         """What has to be said of a pass where these kinds were tried: what it leaves out; empty for nothing."""
@@ -117,16 +125,23 @@ class Subject:
 
     def execute(self, script: Script) -> Run:
         run = self._watched(script)
-        if self.needs_states and not run.has_state and run.outcome.failure is None:
-            raise UsageError(
-                "always(…) looks at the state after each delivery: give it, deliver(handler, state=lambda: …)"
-            )
-        if self.needs_state and run.outcome.state is None and run.outcome.failure is None:
-            raise UsageError(
-                "the test returned None, and final_state compares what it returns. Return the final state "
-                "(`return wallet.balances`), or give it: deliver(handler, state=lambda: …)"
-            )
-        return run
+        if run.outcome.failure is None and (run.outcome.state is None or self.looks_at_states):
+            self._must_have_states(run)
+        return run if self.view is None else _viewed(run, self.view)
+
+    def _must_have_states(self, run: Run) -> None:
+        for invariant in self.invariants:
+            if invariant.needs_states and not run.has_state:
+                raise UsageError(
+                    f"{invariant.name} looks at the state after each delivery: give it, "
+                    "deliver(handler, state=lambda: …)"
+                )
+            if run.outcome.state is None and (invariant.needs_state or (invariant.takes_states and not run.has_state)):
+                does = "compares what it returns" if invariant.needs_state else "looks at the state"
+                raise UsageError(
+                    f"the test returned None, and {invariant.name} {does}. Return the final state "
+                    "(`return wallet.balances`), or give it: deliver(handler, state=lambda: …)"
+                )
 
     def _run(self, script: Script) -> Run:
         return execute(
@@ -134,10 +149,15 @@ class Subject:
             script,
             forked_before=self.forked_before,
             is_async=self.is_async,
-            record_states=self.needs_states,
-            move=None if self.move is None else self.move(),
+            record_states=self.looks_at_states,
+            move=self._move(script),
             one_process=self.one_process,
         )
+
+    def _move(self, script: Script) -> Move | None:
+        if self.bug is not None and script.faults:
+            return self.bug(script)
+        return None if self.move is None else self.move()
 
     def _watched(self, script: Script) -> Run:
         if self.limit is None and self.observer is None:
@@ -175,7 +195,10 @@ class Subject:
             if isinstance(failure, ProcessEnded):
                 yield Violation(ENDED, str(failure))
                 return
-            yield Violation("test body", f"the test raised {type(failure).__name__} after the deliveries: {failure}")
+            where = "after the deliveries"
+            if outcome.failed_at is not None:
+                where = f"after step {outcome.failed_at}, the delivery of {outcome.delivered[-1]}"
+            yield Violation("test body", f"the test raised {type(failure).__name__} {where}: {failure}")
             return
         for invariant in self.invariants:
             yield from self._ask(invariant, reference, outcome)
@@ -185,7 +208,11 @@ class Subject:
         others, and only what looks at each state by itself is asked."""
         if same_events:
             return bool(self.judge(reference, outcome))
-        each = [invariant for invariant in self.invariants if invariant.needs_states]
+        each = [
+            invariant
+            for invariant in self.invariants
+            if (invariant.needs_states or (invariant.takes_states and outcome.states)) and not invariant.needs_state
+        ]
         return any(self._ask(invariant, reference, outcome) for invariant in each)
 
     def agree(self, reference: Outcome, one: Outcome, two: Outcome) -> bool:
@@ -212,6 +239,12 @@ def kept(run: Run) -> Run:
     return attrs.evolve(run, outcome=attrs.evolve(run.outcome, state=snapshot(run.outcome.state)))
 
 
+def _viewed(run: Run, view: Callable[[Any], Any]) -> Run:
+    outcome = run.outcome
+    state = None if outcome.state is None else view(outcome.state)
+    return attrs.evolve(run, outcome=attrs.evolve(outcome, state=state, states=tuple(map(view, outcome.states))))
+
+
 class Case:
     """The subject on one stream. The reference is run once."""
 
@@ -223,13 +256,15 @@ class Case:
         # give it.
         self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
         self._skips = model.skips_refused
+        self._leaves_out = subject.loss == "left out"
         self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}
 
     def steps(self, faults: Sequence[Fault]) -> list[Raw]:
         return list(self.model.play(faults))
 
     def run(self, faults: Sequence[Fault], steps: Sequence[Raw] | None = None) -> Run:
-        script = Script(self._mailbox, self.steps(faults) if steps is None else steps, tuple(faults))
+        played = self.steps(faults) if steps is None else steps
+        script = Script(self._mailbox, played, tuple(faults), leaves_out=self._leaves_out)
         run = self.subject.execute(script)
         # The reference of such a run has to be made yet, and that run might change a state that both share; else no
         # copy is needed.
@@ -237,7 +272,9 @@ class Case:
 
     def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
         """Run recorded steps."""
-        return kept(self.subject.execute(Script(self._mailbox, steps, tuple(faults), refusals)))
+        return kept(
+            self.subject.execute(Script(self._mailbox, steps, tuple(faults), refusals, leaves_out=self._leaves_out))
+        )
 
     def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True, skips: bool | None = None) -> Run:
         """Each event once, in produce order or in `order`, in one process. With `strict` a refusal is an error, but for

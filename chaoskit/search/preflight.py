@@ -54,6 +54,9 @@ class Preflight:
         self._must_agree(first_empty, second_empty, "two runs over no events")
         self._must_agree(first_half, second_half, "two in-order runs of one stream, with a longer one between,")
         self._must_agree(first, again.outcome.state, "two in-order runs of the same stream")
+        if self.subject.needs_effects:
+            what = "the effects of two in-order runs of the same stream"
+            self._must_agree(_recorded(in_order), _recorded(again.outcome), what, "effects")
         if not case.fails_in_order():
             check_calm(case)
         # Over a state that no stream has moved yet nothing could be kept that shows.
@@ -104,19 +107,23 @@ class Preflight:
                 self.notes.append(note)
             return _RAISED
 
-    def _must_agree(self, first: Any, second: Any, what: str) -> None:
+    def _must_agree(self, first: Any, second: Any, what: str, path: str = "state") -> None:
         if first is _RAISED or second is _RAISED or same(first, second):
             return
-        difference = next(differences(first, second))
+        difference = next(differences(first, second, path))
         then = f"{difference.observed!r}"
         if difference.beside:
             then += f" (the == of {difference.beside} does not look there: chaoskit does)"
         raise StaleState(
             f"state of an earlier run is still there, or cannot be compared: {what} differ at {difference.path}: "
             f"first {difference.expected!r}, then {then}. {self._afresh()}{fresh_state()} A clock, uuid4 or an "
-            "object without __eq__ in the state differs too: leave it out, or project it away with "
-            "final_state(project=…)"
+            f"object without __eq__ in the {path} differs too: leave it out"
+            f"{', or project it away with final_state(project=…)' if path == 'state' else ''}"
         )
+
+
+def _recorded(outcome: Outcome) -> list[dict[str, Any]]:
+    return [{"name": each.name, "key": each.key, "value": each.value} for each in outcome.effects]
 
 
 _RAISED = object()

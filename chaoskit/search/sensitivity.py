@@ -11,6 +11,7 @@ from chaoskit.search.oracle import Case, key_sequences
 from chaoskit.search.plans import Plan
 from chaoskit.search.shape import has_two_values, with_siblings
 from chaoskit.values.errors import ChaosError
+from chaoskit.values.event import Stream
 from chaoskit.values.faults import Fail, FaultKind, Lose, Overtake
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import LOSE, Raw
@@ -26,11 +27,22 @@ def note_stream(shown: Evidence, case: Case) -> None:
     if not shown.two_values:
         shown.siblings = shown.siblings or bool(with_siblings(case.model.stream))
         shown.two_values = has_two_values(case.model.stream)
+    shown.effects_seen = shown.effects_seen or bool(reference.effects)
     states = reference.states
-    if not shown.state_moved:
+    if states and not shown.state_moved:
+        shown.states_given = True
         shown.state_moved = any(not same(states[0], state) for state in states)
+    elif case.subject.looks_at_states and not shown.state_moved:
+        shown.state_moved = _moves_the_end(case, reference)
     if case.subject.needs_state and not shown.sibling_matters:
         leave_out(shown, case)
+
+
+def _moves_the_end(case: Case, whole: Outcome) -> bool:
+    """Whether leaving out some event gives another final state, whatever is said of it."""
+    stream = case.model.stream
+    without = (_in_order(case, stream.without(position)) for position in _spread(len(stream)))
+    return any(less is not None and not same(whole.state, less.state) for less in without)
 
 
 def leave_out(shown: Evidence, case: Case) -> None:
@@ -55,16 +67,40 @@ def leave_out(shown: Evidence, case: Case) -> None:
 def _matters(case: Case, position: int, whole: Outcome) -> bool | None:
     """Whether what is compared is another one without this event. None where the test needs the event: that it
     fails shows nothing of its state."""
+    less = _in_order(case, case.model.stream.without(position))
+    if less is None or _refuses_more(whole, less):
+        return None
+    return bool(case.subject.judge(whole, less))
+
+
+def _refuses_more(whole: Outcome, less: Outcome) -> bool:
+    poison = {each.event for each in whole.refused}  # refused in any company
+    return any(each.event not in poison for each in less.refused)
+
+
+def value_matters(case: Case) -> bool:
+    """Whether what is compared is another one where an event has the value of another event of its key."""
+    values, whole = [event.value for event in case.model.stream], case.reference()
+    for position in sorted(with_siblings(case.model.stream)):
+        key = case.model.stream[position].key
+        others = (event.value for event in case.model.stream if event.key == key)
+        other = next((value for value in others if not same(value, values[position])), None)
+        changed = case.model.stream.with_values([*values[:position], other, *values[position + 1 :]])
+        told = None if other is None else _in_order(case, changed)
+        if told is not None and not _refuses_more(whole, told) and case.subject.judge(whole, told):
+            return True
+    return False
+
+
+def _in_order(case: Case, stream: Stream) -> Outcome | None:
+    """What comes of a stream that is almost that of the case. None where the test does not take it."""
     try:
-        less = case.subject.on(case.model.stream.without(position)).in_order(strict=False).outcome
+        less = case.subject.on(stream).in_order(strict=False).outcome
     except (ChaosError, *PASS_THROUGH):
         raise
     except (Exception, Hung):  # noqa: BLE001 - the body needs that event
         return None
-    poison = {each.event for each in whole.refused}  # refused in any company
-    if less.failure is not None or any(each.event not in poison for each in less.refused):
-        return None
-    return bool(case.subject.judge(whole, less))
+    return None if less.failure is not None else less
 
 
 def _spread(size: int) -> list[int]:

@@ -53,6 +53,8 @@ def violated(
         label=label,
         expected=reference.state,
         observed=run.outcome.state,
+        expected_effects=reference.effects,
+        observed_effects=run.outcome.effects,
         reference=reference,
         outcome=run.outcome,
         states=states,
@@ -115,6 +117,8 @@ def _run_one(subject: Subject, stream: Stream, faults: Plan) -> Verdict:
         schedule=case.model.schedule(faults, run.steps, run.refusals),
         expected=case.reference().state,
         observed=run.outcome.state,
+        expected_effects=case.reference().effects,
+        observed_effects=run.outcome.effects,
         reference=case.reference(),
         outcome=run.outcome,
     )

@@ -44,6 +44,15 @@ class ReproError(ChaosError):
         super().__init__(one_line(reason))
 
 
+class Died(BaseException):
+    """Raised in the context manager of `deliver(spawn=…)` where its consumer process dies: `with` and `finally` close
+    what a system closes by itself, such as a connection, whose transaction is then rolled back. A handler never sees
+    it. It is no Exception, so that nothing takes it for an error that it can handle."""
+
+    def __init__(self) -> None:
+        super().__init__("the consumer process died")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` for the nearest known name, or the list of them."""
     names = sorted(known)

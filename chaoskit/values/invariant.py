@@ -24,13 +24,18 @@ class Invariant:
     """A check of an outcome against the in-order reference.
 
     `check(reference, outcome)` yields violations, none when it holds. `needs_state`: the final state is asked
-    for. `needs_states`: the state after each delivery is asked for, `deliver(…, state=…)` must be given.
+    for, and compared with that of another run. `needs_states`: the state after each delivery is asked for,
+    `deliver(…, state=…)` must be given. `takes_states`: it is looked at where it is given, and else the final state,
+    which must be there then. `needs_effects`: what `deliver.effect(…)` records is compared, and a search in which
+    nothing is recorded in order has shown nothing.
     """
 
     name: str
     check: Callable[[Outcome, Outcome], Iterable[Violation]]
     needs_state: bool = False
     needs_states: bool = False
+    takes_states: bool = False
+    needs_effects: bool = False
 
 
 HANG = "hang"

@@ -19,6 +19,22 @@ class Raised:
 
 
 @attrs.frozen(eq=False)
+class Effect:
+    """What `deliver.effect(…)` was told: that something left, which no rollback takes back.
+
+    `value` is a copy. `key` says of what it is, such as an order; None where nobody said. `event` is the event that
+    was delivered then, and `step` the number of that step, counted from 1; None for both outside of a delivery, as in
+    the clean stop.
+    """
+
+    name: str
+    value: Any = None
+    key: Any = None
+    event: EventId | None = None
+    step: int | None = None
+
+
+@attrs.frozen(eq=False)
 class Outcome:
     """The result of one run of the test under one schedule.
 
@@ -28,7 +44,9 @@ class Outcome:
     `refused`: the last error of each event that was refused to the end, `lost`: ids of which the handler saw
     nothing, `unseen`: ids that were never delivered, because they wait behind what was refused, `dropped`: ids that the
     handler refused and the broker then gave up.
-    `failure`: what the test's own body raised after the deliveries.
+    `failure`: what the test's own body raised after the deliveries, or between two of them: then `failed_at` is the
+    number of the last step that was played, counted from 1. `effects`: what `deliver.effect(…)` recorded, in the order
+    in which it was called.
     """
 
     state: Any
@@ -40,3 +58,5 @@ class Outcome:
     unseen: tuple[EventId, ...] = ()
     dropped: tuple[EventId, ...] = ()
     failure: Exception | None = None
+    failed_at: int | None = None
+    effects: tuple[Effect, ...] = ()

@@ -12,7 +12,8 @@ from chaoskit.values.boundary import Boundary
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.invariant import Violation
-from chaoskit.values.outcome import Outcome
+from chaoskit.values.outcome import Effect, Outcome
+from chaoskit.values.planted import SelfCheck
 from chaoskit.values.repair import Clash, Later, Repair
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Schedule
@@ -129,10 +130,11 @@ class Verdict:
     schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now. `loss` is
     what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
     where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
-    `damage`: what became of which events, where runs could tell. `exhausted`: what was tried, where
-    every schedule was. `boundary`: what has to stay in order,
-    where that was asked, too. `advice` is found when `repairs` or `clashes` are
-    asked for, which runs the test again.
+    `damage`: what became of which events, where runs could tell. `exhausted`: what was tried, where every schedule was.
+    `boundary`: what has to stay in order, and `self_check`: the known bugs that the test would have noticed; None where
+    nobody has asked. `advice` is found when `repairs` or `clashes` are asked for, which runs the test again.
+    `expected_effects` and `observed_effects` are those that `deliver.effect(…)` recorded in the
+    two runs.
     """
 
     status: Status
@@ -143,6 +145,8 @@ class Verdict:
     label: Label | None = None
     expected: Any = None
     observed: Any = None
+    expected_effects: tuple[Effect, ...] = ()
+    observed_effects: tuple[Effect, ...] = ()
     reference: Outcome | None = None
     outcome: Outcome | None = None
     found: tuple[Event, ...] | None = None
@@ -161,6 +165,7 @@ class Verdict:
     damage: Damage | None = None
     exhausted: Exhausted | None = None
     boundary: Boundary | None = None
+    self_check: SelfCheck | None = None
     advice: Later = attrs.field(factory=Later, repr=False)
 
     @property

@@ -140,7 +140,7 @@ def test_what_is_shown_is_what_is_written_and_it_runs(name: str, tmp_path: Path)
 
     written = project.chaoskit("init", case.handler, "--yes")
     assert written.code == 0, written.text
-    assert f"Written. Next: pytest {case.test}" in written.out
+    assert f"Written. Next: pytest {case.test} --chaos-self-check" in written.out
     after = contents(project)
     assert set(after) == set(before) | created
     for path, text in before.items():
@@ -316,7 +316,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, dict[str, s
     for handler in (*FINDS, *MARKED, "process_returns"):
         ran = project.chaoskit("init", f"shop.many:{handler}", "--yes", env={"READING": "1"})
         assert ran.code == 0, ran.text
-        tests[handler] = ran.out.rpartition("Next: pytest ")[2].strip()
+        tests[handler] = ran.out.rpartition("Next: pytest ")[2].split()[0]
     return project, tests
 
 

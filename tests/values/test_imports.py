@@ -30,7 +30,7 @@ FLOORS: list[set[str]] = [
     {"chaoskit.codec", "chaoskit.invariants", "chaoskit.strategies", "chaoskit.traces", "chaoskit.models"},
     {"chaoskit.brokers", "chaoskit.execution"},
     {"chaoskit.search"},
-    {"chaoskit.order", "chaoskit.repair"},
+    {"chaoskit.order", "chaoskit.planted", "chaoskit.repair"},
     {"chaoskit.repro"},
     {"chaoskit.report"},
     {"chaoskit.generate", "chaoskit.runner"},

@@ -1,0 +1,21 @@
+"""The task of an async test."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+
+def is_cancelled_from_outside(end: BaseException) -> bool:
+    """Somebody wants the test itself to end, such as a timeout around it."""
+    if not isinstance(end, asyncio.CancelledError):
+        return False
+    task = current_task()
+    return task is None or task.cancelling() > 0
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # another library's loop
+        return None
