@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from operator import length_hint
+from types import MappingProxyType
 from typing import Any, NoReturn
+
+import attrs
 
 from chaoskit.execution.deliveries import Deliveries, Delivery
 from chaoskit.execution.failures import EndedInOrder, ProcessEnded, ReferenceRefused, ending
@@ -17,17 +20,20 @@ from chaoskit.execution.moved import moved
 from chaoskit.execution.processes import Processes, Spawn, is_manager, through
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script
 from chaoskit.execution.source import sent_by
-from chaoskit.execution.stepping import name_point
+from chaoskit.execution.stepping import Death, name_point
+from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
 from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.event import Event, EventId, Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import DELIVER, LOSE, REFUSE, RESTART, SKIP, WAIT, Raw
+from chaoskit.values.schedule import DELIVER, DIE, LOSE, REFUSE, RESTART, SKIP, WAIT, Raw, point_of, what_of
 from chaoskit.values.state import snapshot
 
 Body = Callable[["Deliver"], Any]
 """The user's test, run once: from `deliver` to what it returns."""
+
+WHAT_DIES = "Crash has to know what dies with the process: give deliver(spawn=make_handler)"
 
 ENDS = (SystemExit, asyncio.CancelledError)
 """What ends a consumer that does not catch it: its process, or its task."""
@@ -49,7 +55,8 @@ class Deliver:
     """What was given, with the move around it."""
     _state: Callable[[], Any] | None = None
     _unawaited: Coroutine[Any, Any, None] | None = None
-    _processes: Processes | None = None
+    _processes: Processes | ThreadedProcesses | None = None
+    _deaths: Mapping[int, Death] = MappingProxyType({})
     _refusals: Sequence[int] = ()
     _calls_left: Calls | None = None
     """Of a run that the test goes through step by step."""
@@ -172,7 +179,12 @@ class Deliver:
         self._given = handler
         self._state = state
         self._handler = None if handler is None else self._moved(handler)
-        if spawn is not None:
+        if self._script.is_inside:
+            if spawn is None:
+                self._misused(WHAT_DIES)
+            self._deaths = {}
+            self._processes = ThreadedProcesses(spawn, self._is_async, self._moved, self._misused, self._script.points)
+        elif spawn is not None:
             self._processes = Processes(spawn, self._is_async, self._moved, self._misused)
 
     def _moved(self, handler: Handler) -> Handler:
@@ -268,14 +280,14 @@ class Deliver:
         while number < len(steps):
             step = steps[number]
             self._at, self._steps = number, steps
-            if step[0] == DELIVER:
+            if step[0] == DELIVER or what_of(step) == DIE:
                 if error is None:
                     called = handler
                     if processes is not None:
                         process = 0 if one else step[1]
                         if processes.handler(process) is None:
                             yield partial(processes.begin, process)
-                        called = processes.handler(process)
+                        called = self._called_for(step, processes, process)
                     assert called is not None
                     error = yield called, message(step)
                 if error is not None:
@@ -301,6 +313,18 @@ class Deliver:
         self._done = True
         if processes is not None:
             yield processes.stop
+
+    def _called_for(self, step: Raw, processes: Processes | ThreadedProcesses, number: int) -> Handler | None:
+        """The handler of this process, or what calls it where more happens than that."""
+        if isinstance(processes, ThreadedProcesses):
+            if self._script.counted is not None:
+                return processes.counting(number, self._script.counted.setdefault(step[2], []))
+            if what_of(step) == DIE:
+                return processes.dying(number, point_of(step), self._died)
+        return processes.handler(number)
+
+    def _died(self, death: Death) -> None:
+        self._deaths = {**self._deaths, self._at: death}
 
     def _refuse(self, position: int, error: Exception) -> None:
         event = self._script.mailbox.model.stream[position]
@@ -382,6 +406,11 @@ class Deliver:
         if not self._is_async:
             through(self._leave())
 
+    def sweep(self) -> None:
+        """Nothing of this run is asked any more."""
+        if isinstance(self._processes, ThreadedProcesses):
+            self._processes.sweep()
+
     async def aclose(self) -> None:
         await self._leave()
 
@@ -438,7 +467,12 @@ class Deliver:
 
     def run(self, outcome: Outcome) -> Run:
         remembering = self._memory_kept and remembers(self._given)
-        return Run(outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering)
+        if self._deaths:  # before the frames of the dead are unwound
+            outcome = attrs.evolve(outcome, state=snapshot(outcome.state))
+        return Run(
+            outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,
+            self._deaths,
+        )  # fmt: skip
 
     @property
     def is_ended(self) -> bool:

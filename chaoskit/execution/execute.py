@@ -51,13 +51,16 @@ def execute(
 def _executed(body: Body, script: Script, deliver: Deliver) -> Run:
     returned, failure = None, None
     try:
-        returned = body(deliver)
-    except (ChaosError, *PASS_THROUGH):
-        raise
-    except Exception as error:
-        if script.faults is None:
+        try:
+            returned = body(deliver)
+        except (ChaosError, *PASS_THROUGH):
             raise
-        failure = error
+        except Exception as error:
+            if script.faults is None:
+                raise
+            failure = error
+        finally:
+            deliver.close()
+        return deliver.run(deliver.outcome(returned, failure))
     finally:
-        deliver.close()
-    return deliver.run(deliver.outcome(returned, failure))
+        deliver.sweep()

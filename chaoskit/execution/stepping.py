@@ -10,12 +10,33 @@ from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 from typing import Any, TypeVar
 
+import attrs
+
 from chaoskit.execution.points import Place, Territory, effects, place_of
 
 Called = TypeVar("Called", bound=Callable[..., Any])
 
 Passed = tuple[CodeType, int] | str
 """A point: an instruction of the user's code, or the name that `deliver.point` was given."""
+
+
+@attrs.frozen(eq=False)
+class Death:
+    """A process died after these points: before the last of them where it was in the middle of its handler (`inside`),
+    else when all was done."""
+
+    passed: tuple[Passed, ...]
+    inside: bool
+
+    @property
+    def happened(self) -> tuple[Passed, ...]:
+        return self.passed[:-1] if self.inside else self.passed
+
+    @property
+    def before(self) -> Passed | None:
+        """What was to come next."""
+        return self.passed[-1] if self.inside else None
+
 
 _this = threading.local()
 _tables: dict[CodeType, frozenset[int]] = {}
