@@ -244,7 +244,7 @@ def run(
 
 def _kinds(options: ChaosOptions, broker: Broker | None) -> tuple[Any, Any]:
     """`faults` and `without` of a decorated test. Without some means all but these of another broker, too."""
-    return (options.faults, None) if broker is None or options.without is None else (None, options.without)
+    return (options.faults, None) if options.without is None else (None, options.without)
 
 
 def _epoch(test: BoundTest, asked: float | None, seed: int) -> float:

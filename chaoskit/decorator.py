@@ -57,6 +57,11 @@ class ChaosOptions:
     epoch: float | None = None
     points: Points = None
 
+    @property
+    def kinds(self) -> dict[str, frozenset[FaultKind] | None]:
+        """The kinds that were asked for by name, or those that are left out."""
+        return {"faults": self.faults} if self.without is None else {"without": self.without}
+
 
 @attrs.frozen(eq=False)
 class BoundTest:
@@ -169,7 +174,7 @@ def _check(options: ChaosOptions) -> None:
     subject = BoundTest(lambda deliver: None, False, "", options).subject()
     number = SCHEDULES if options.schedules is None else options.schedules
     settings = SearchSettings(schedules=number, seed=0, across_keys=options.across_keys)
-    question(subject, options.events, settings, faults=options.faults)
+    question(subject, options.events, settings, **options.kinds)
 
 
 SCHEDULES = 1000
@@ -339,7 +344,7 @@ def _question(
         resume_from=tuple(search.resume_from),
     )
     subject = attrs.evolve(subject, epoch=begins)
-    return question(subject, options.events, settings, faults=options.faults), seed
+    return question(subject, options.events, settings, **options.kinds), seed
 
 
 def _schedules(options: ChaosOptions, search: SearchOptions) -> int:

@@ -63,7 +63,7 @@ class InOrder(Settings):
         why = Impossible(
             "each message comes once, in order", hint="another broker, such as Anything(), makes it possible"
         )
-        return dict.fromkeys(faults.KINDS, why)
+        return dict.fromkeys((*faults.KINDS, *faults.INSIDE), why)
 
     def stages(self) -> QueueSettings:
         return QueueSettings(self.queue, Producer(one_queue, 1), LeasePolicy(lock="queue"), _nothing, "application")

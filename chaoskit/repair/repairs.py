@@ -19,7 +19,7 @@ from chaoskit.search.question import Question, SearchSettings
 from chaoskit.search.states import HANGS
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import EventId, Message
-from chaoskit.values.faults import FaultKind
+from chaoskit.values.faults import INSIDE, FaultKind
 from chaoskit.values.repair import Advice, Repair
 from chaoskit.values.verdict import Verdict
 
@@ -44,6 +44,10 @@ def advice_on(question: Question, verdict: Verdict, storage: Storage) -> Advice:
 def repairs_of(question: Question, verdict: Verdict, storage: Storage) -> tuple[Repair, ...]:
     """Each move, cheapest first, with what a search with it found."""
     assert verdict.scenario is not None
+    # A move around the handler is not one with its effects: of a death between the two it would say nothing true.
+    if not set(INSIDE).isdisjoint(map(type, verdict.scenario.faults)):
+        return ()
+    question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind not in INSIDE))
     given = question.settings
     settings = SearchSettings(
         schedules=min(given.schedules, MOST), seed=given.seed, streams=given.streams, across_keys=given.across_keys,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 from hypothesis.errors import StopTest
@@ -17,6 +17,7 @@ from chaoskit.search.evidence import ENOUGH_MONOTONOUS
 from chaoskit.search.exhaustive import try_all
 from chaoskit.search.found import Found, confirm
 from chaoskit.search.hangs import fewest_that_hang
+from chaoskit.search.inside import NO_POINTS
 from chaoskit.search.minimal import least
 from chaoskit.search.oracle import CheckerFailed, kept
 from chaoskit.search.question import SCHEDULES_PER_STREAM, Question, derive
@@ -76,7 +77,7 @@ def investigate(q: Question) -> Verdict:
     except Hung as hung:
         if q.settings.on_failure is not None:
             q.settings.on_failure(hung_verdict(q.subject, hung))
-        fewest = fewest_that_hang(q.subject, q.events, q.kinds, hung, q.seed)
+        fewest = fewest_that_hang(q.subject, q.events, campaign.kinds, hung, q.seed)
         return attrs.evolve(fewest, tally=campaign.tally(), seed=q.seed)
     if across is not None and q.settings.across_keys == "violation":
         return attrs.evolve(across, tally=campaign.tally())
@@ -116,7 +117,8 @@ def _found_before(q: Question) -> Found | None:
 
 
 MEMORY_KEPT = (
-    "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would lose it as a restart does"
+    "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would lose it as a restart does, "
+    "and a process could die in the middle of its work (Crash)"
 )
 
 
@@ -135,7 +137,20 @@ def _notes(q: Question, campaign: Campaign) -> list[str]:
         notes.append(left_out)
     if campaign.preflight.memory_kept and campaign.evidence.restarted:
         notes.append(MEMORY_KEPT)
+    notes += _of_the_inside(campaign)
     return notes
+
+
+def _of_the_inside(campaign: Campaign) -> Iterator[str]:
+    """Where processes died inside the handler, or why none did."""
+    shown = campaign.evidence
+    if shown.points:
+        yield (
+            f"processes died inside the handler before {len(shown.reached & shown.points):,} of its "
+            f"{len(shown.points):,} effects (Crash)"
+        )
+    elif campaign.why_not_inside == NO_POINTS:
+        yield f"no process died inside the handler (Crash): {NO_POINTS}"
 
 
 def _lost_patience(campaign: Campaign) -> str:
@@ -288,7 +303,7 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     if not q.settings.minimal:
         unshrunk = violated(found.case, found.faults, run, None, minimal=False)
         return attrs.evolve(unshrunk, tally=campaign.tally(), seed=q.seed)
-    minimal = least(q.subject, q.events, q.kinds, found, derive(q.seed, "values"))
+    minimal = least(q.subject, q.events, campaign.kinds, found, derive(q.seed, "values"))
     case = q.subject.on(minimal.stream)
     run = kept(case.run(minimal.faults))
     label = "across keys" if minimal.across else case.label(run)

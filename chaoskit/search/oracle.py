@@ -16,6 +16,7 @@ from chaoskit.execution.failures import ProcessEnded
 from chaoskit.execution.limit import Hung, Limit
 from chaoskit.execution.points import Points, checked_points
 from chaoskit.execution.script import Mailbox, Move, Run, RunObserver, Script
+from chaoskit.execution.stepping import Passed
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Stream
@@ -23,7 +24,7 @@ from chaoskit.values.faults import Fail, Fault, FaultKind, Lose
 from chaoskit.values.invariant import ENDED, Invariant, Violation
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Broker, Model
-from chaoskit.values.schedule import DELIVER, Raw
+from chaoskit.values.schedule import DELIVER, DIE, Raw, what_of
 from chaoskit.values.state import snapshot
 from chaoskit.values.verdict import Label, Loss
 
@@ -257,6 +258,8 @@ class Case:
         self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
         self._skips = model.skips_refused
         self._leaves_out = subject.loss == "left out"
+        self.points: dict[int, tuple[int, ...]] = {}
+        """At which of its effects a process may die, by the position of the event, where they were counted."""
         self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}
 
     def steps(self, faults: Sequence[Fault]) -> list[Raw]:
@@ -264,7 +267,7 @@ class Case:
 
     def run(self, faults: Sequence[Fault], steps: Sequence[Raw] | None = None) -> Run:
         played = self.steps(faults) if steps is None else steps
-        script = Script(self._mailbox, played, tuple(faults), leaves_out=self._leaves_out)
+        script = Script(self._mailbox, played, tuple(faults), leaves_out=self._leaves_out, points=self.subject.points)
         run = self.subject.execute(script)
         # The reference of such a run has to be made yet, and that run might change a state that both share; else no
         # copy is needed.
@@ -273,7 +276,16 @@ class Case:
     def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
         """Run recorded steps."""
         return kept(
-            self.subject.execute(Script(self._mailbox, steps, tuple(faults), refusals, leaves_out=self._leaves_out))
+            self.subject.execute(
+                Script(
+                    self._mailbox,
+                    steps,
+                    tuple(faults),
+                    refusals,
+                    leaves_out=self._leaves_out,
+                    points=self.subject.points,
+                )  # fmt: skip
+            )
         )
 
     def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True, skips: bool | None = None) -> Run:
@@ -288,6 +300,13 @@ class Case:
         poison = self.subject.poison if strict else ()
         return self.subject.execute(
             Script(self._mailbox, steps, None if strict else (), retries=retries, poison=poison)
+        )
+
+    def counted(self, passed: dict[int, list[Passed]]) -> Run:
+        """In order, in a process that is a thread, and stepped through: `passed` are the points of each event then."""
+        steps = [(DELIVER, 0, *step[2:]) for step in self._in_order]
+        return self.subject.execute(
+            Script(self._mailbox, steps, poison=self.subject.poison, points=self.subject.points, counted=passed)
         )
 
     def reference(self, lost: tuple[EventId, ...] = (), *, skips: bool | None = None) -> Outcome:
@@ -426,6 +445,6 @@ def key_sequences(steps: Sequence[Raw], keys: Sequence[Hashable]) -> dict[Hashab
     """For each key the positions of its events as the handler saw them."""
     seen: dict[Hashable, list[int]] = {}
     for step in steps:
-        if step[0] == DELIVER:
+        if step[0] == DELIVER or what_of(step) == DIE:
             seen.setdefault(keys[step[2]], []).append(step[2])
     return seen
