@@ -167,6 +167,7 @@ MARKS = {
     "lose": "lost",
     "wait": "never delivered",
     "fail": "the attempt fails",
+    "die": "the process dies",
 }
 """What a step is called, whatever the broker."""
 

@@ -21,8 +21,8 @@ from chaoskit.execution.processes import Processes, Spawn, is_manager, through
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script
 from chaoskit.execution.source import sent_by
 from chaoskit.execution.stepping import Death, name_point
-from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
+from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.event import Event, EventId, Message
 from chaoskit.values.outcome import Effect, Outcome, Raised

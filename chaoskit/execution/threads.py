@@ -1,8 +1,8 @@
 """Consumer processes that can die inside the handler. Each is a thread of its own, and one of them runs at a time.
 
-A process that dies is a thread that is never resumed: nothing of the handler runs any more, as in production, while what
-its context manager has open is closed in its thread. When the run is over and its state was copied, the frames of the
-dead are unwound, so that nothing is left.
+A process that dies is a thread that is never resumed: nothing of the handler runs any more, as in production, while
+what its context manager has open is closed in its thread. When the run is over and its state was copied, the frames of
+the dead are unwound, so that nothing is left.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class ProcessThread:
                     runner.run(self._serve())
             else:
                 through(self._serve())
-        except BaseException:  # noqa: BLE001 - it was unwound, and whatever its frames raise is nobody's concern
+        except BaseException:  # it was unwound, and whatever its frames raise is nobody's concern
             if not self._is_unwound:
                 raise
 

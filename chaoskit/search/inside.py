@@ -7,7 +7,6 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 
 from chaoskit.execution.failures import ReferenceRefused
-from chaoskit.execution.script import Script
 from chaoskit.execution.stepping import Passed
 from chaoskit.search.oracle import Case, kept
 from chaoskit.search.plans import Plan, Plans, draw
@@ -93,6 +92,6 @@ def candidates(passed: Sequence[Passed]) -> tuple[int, ...]:
 
 
 NO_POINTS = (
-    "the handler has no point at which a process could die inside it: it is written in C, lies in a package that is not "
-    'stepped into, or hides below a decorator. Name the package, points=("shop",), or call deliver.point("name")'
+    "the handler has no point at which a process could die inside it: it is written in C, or lies in a package that is "
+    'not stepped into, or hides below a decorator. Name the package, points=("shop",), or call deliver.point("name")'
 )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import attrs
 from hypothesis.errors import StopTest
 
+from chaoskit.execution.deliver import WHAT_DIES
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.search.campaign import LITERAL_ROUND, Campaign
@@ -117,9 +118,10 @@ def _found_before(q: Question) -> Found | None:
 
 
 MEMORY_KEPT = (
-    "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would lose it as a restart does, "
-    "and a process could die in the middle of its work (Crash)"
+    "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would let processes die inside it "
+    "(Crash), and lose it as a restart does"
 )
+NOT_INSIDE = "no process died inside the handler (Crash): deliver(spawn=make_handler) says what dies with one"
 
 
 def _notes(q: Question, campaign: Campaign) -> list[str]:
@@ -149,6 +151,8 @@ def _of_the_inside(campaign: Campaign) -> Iterator[str]:
             f"processes died inside the handler before {len(shown.reached & shown.points):,} of its "
             f"{len(shown.points):,} effects (Crash)"
         )
+    elif campaign.why_not_inside == WHAT_DIES and not (campaign.preflight.memory_kept and shown.restarted):
+        yield NOT_INSIDE
     elif campaign.why_not_inside == NO_POINTS:
         yield f"no process died inside the handler (Crash): {NO_POINTS}"
 

@@ -275,18 +275,10 @@ class Case:
 
     def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
         """Run recorded steps."""
-        return kept(
-            self.subject.execute(
-                Script(
-                    self._mailbox,
-                    steps,
-                    tuple(faults),
-                    refusals,
-                    leaves_out=self._leaves_out,
-                    points=self.subject.points,
-                )  # fmt: skip
-            )
+        script = Script(
+            self._mailbox, steps, tuple(faults), refusals, leaves_out=self._leaves_out, points=self.subject.points
         )
+        return kept(self.subject.execute(script))
 
     def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True, skips: bool | None = None) -> Run:
         """Each event once, in produce order or in `order`, in one process. With `strict` a refusal is an error, but for

@@ -93,6 +93,16 @@ class Copy:
 
 
 @attrs.frozen
+class DiedAt:
+    """Where a process died inside the handler: the `place` (a file and a line), what was to come next there (`before`),
+    both empty where all was done; and what had happened by then, in its order."""
+
+    place: str = ""
+    before: str = ""
+    happened: tuple[str, ...] = ()
+
+
+@attrs.frozen
 class Step:
     """One thing that happens to a consumer.
 
@@ -102,8 +112,8 @@ class Step:
     `skip`: refused, and the consumer goes on without it. `refuse`: refused to the end. `lose`: gone for good, unseen.
     `fail`: an attempt that failed before it had any effect; the handler was not called.
     `die`: the message goes to the handler, and the process dies after `point` of its effects, or after all of them;
-    `raised` says that the handler refused it before that, and nothing died. Information only is `where` that was: the
-    file, the line and what was to come next.
+    `raised` says that the handler refused it before that, and nothing died. `died` says where that was, as information:
+    reports show it, and a replay follows the number.
     `wait`: it stands behind what was refused to the end, and is never delivered.
     `take over`: this consumer goes on from what was settled, because the broker takes the owner of the message for
     dead.
@@ -124,7 +134,7 @@ class Step:
     copy: Copy | None = None
     error: str | None = attrs.field(default=None, eq=False)
     point: int | None = None
-    where: str | None = attrs.field(default=None, eq=False)
+    died: DiedAt | None = attrs.field(default=None, eq=False)
 
 
 def to_raw(step: Step, positions: Mapping[EventId, int]) -> Raw:

@@ -51,7 +51,7 @@ class PendingRedelivery(Waiting):
 
     @property
     def dies(self) -> bool:
-        """Its consumer is gone when it comes back; where the attempt failed it is not, and a Crash has taken it before."""
+        """Its consumer dies when it comes back; where the attempt failed it does not, and a Crash has killed it."""
         return isinstance(self.fault, Redeliver)
 
 
