@@ -138,7 +138,7 @@ class Deliver:
         What the settings lose unseen is not among them where it is left out of the comparison, too. Values are copies.
         Raises UsageError where nothing is being delivered.
         """
-        if not self._called or (self._done and not (self._processes and self._processes.running)):
+        if not self._called or (self._done and not (self._processes and self._processes.handlers)):
             self._misused(
                 "deliver.sent() was called outside of a delivery: ask in the handler, or in what it calls, what the "
                 "producer has sent by then"
@@ -257,12 +257,14 @@ class Deliver:
     def _end(self, end: BaseException) -> NoReturn:
         """The handler ended its consumer. The run ends here, too."""
         self._steps = self._steps[: self._at + 1]
-        event = self._script.mailbox.model.stream[self._steps[-1][2]]
+        last = self._steps[-1]
+        event = self._script.mailbox.model.stream[last[2]]
         if self._script.faults is None:
             # A body may catch SystemExit, too, and return as if all had been delivered.
             self._misuse = EndedInOrder(event, end)
             raise self._misuse from end
-        step = "the clean stop" if self._done else f"step {len(self._steps)}, the delivery of {event.id}"
+        step = f"the delivery of {event.id}" if last[0] == DELIVER else "the start of a process"
+        step = "the clean stop" if self._done else f"step {len(self._steps)}, {step}"
         self._ended = ProcessEnded(f"the handler ended its {ending(end)}: {step}")
         raise self._ended from end
 
@@ -285,7 +287,7 @@ class Deliver:
                     called = handler
                     if processes is not None:
                         process = 0 if one else step[1]
-                        if processes.handler(process) is None:
+                        if process not in processes.handlers:
                             yield partial(processes.begin, process)
                         called = self._called_for(step, processes, process)
                     assert called is not None
@@ -299,6 +301,8 @@ class Deliver:
                     yield None
             elif step[0] == RESTART and processes is not None and not one:
                 yield partial(processes.die, step[1])
+                # At once, and not with its next message: there may be none, and it may have left work behind.
+                yield partial(processes.begin, step[1])
             if later is not None:
                 steps = later.after(steps, number, error is not None)
             # Up to here the recorded steps were right; behind another answer only the model knows what follows.
@@ -314,14 +318,14 @@ class Deliver:
         if processes is not None:
             yield processes.stop
 
-    def _called_for(self, step: Raw, processes: Processes | ThreadedProcesses, number: int) -> Handler | None:
+    def _called_for(self, step: Raw, processes: Processes | ThreadedProcesses, number: int) -> Handler:
         """The handler of this process, or what calls it where more happens than that."""
         if isinstance(processes, ThreadedProcesses):
             if self._script.counted is not None:
                 return processes.counting(number, self._script.counted.setdefault(step[2], []))
             if what_of(step) == DIE:
                 return processes.dying(number, point_of(step), self._died)
-        return processes.handler(number)
+        return processes.handlers[number]
 
     def _died(self, death: Death) -> None:
         self._deaths = {**self._deaths, self._at: death}
@@ -344,17 +348,17 @@ class Deliver:
         if self._is_async:
             self._task = current_task()
         error: Exception | None = None
-        delivery: tuple[Message, Exception | None] | None = None
+        message: Message | None = None
         while True:
             try:
                 call = calls.send(error)
             except StopIteration:
                 return None
-            error = None
             if call is None:
-                assert delivery is not None
+                assert message is not None
                 self._number += 1
-                return Delivery(self._number, *delivery)
+                return Delivery(self._number, message, error)
+            error = None
             if not isinstance(call, tuple):
                 await self._change(call)
                 continue
@@ -371,7 +375,6 @@ class Deliver:
                 self._end_unless_cancelled(end)
             except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
                 error = refusal
-            delivery = message, error
 
     async def _change(self, change: Change) -> None:
         try:

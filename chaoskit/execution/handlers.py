@@ -36,6 +36,11 @@ def _a(result: Any) -> str:
 
 
 def takes_nothing(function: Any) -> bool:
+    # The usual case, once a run: it costs a hundredth of the rest. Attributes may say that it stands for another.
+    if inspect.isfunction(function) and not function.__dict__:
+        code = function.__code__
+        if not code.co_argcount and not code.co_kwonlyargcount:
+            return True
     try:
         inspect.signature(function).bind()
     except TypeError:

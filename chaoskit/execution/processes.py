@@ -6,8 +6,6 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
-import attrs
-
 from chaoskit.execution import forks
 from chaoskit.execution.limit import Hung, ends_the_test
 from chaoskit.execution.script import Handler
@@ -34,78 +32,73 @@ def is_manager(given: object) -> bool:
     return hasattr(type(given), "__enter__") or hasattr(type(given), "__aenter__")
 
 
-@attrs.frozen(eq=False)
-class _Process:
-    """`manager`: what was entered to get the `handler`; None where `spawn` gave the handler itself."""
-
-    handler: Handler
-    manager: Any = None
-    awaits: bool = False
-
-    async def leave(self, error: BaseException | None = None) -> None:
-        if self.manager is None:
-            return
-        details = (None, None, None) if error is None else (type(error), error, error.__traceback__)
-        if self.awaits:
-            await type(self.manager).__aexit__(self.manager, *details)
-        else:
-            type(self.manager).__exit__(self.manager, *details)
-
-
 class Processes:
-    """`misused` raises the UsageError for what `spawn` must not give. `moved` is put around each handler."""
+    """Those that run now: the `handlers` of each, by the number of its consumer. `misused` raises the UsageError for
+    what `spawn` must not give. `moved` puts the move around a handler."""
 
     def __init__(
         self, spawn: Spawn, is_async: bool, moved: Callable[[Handler], Handler], misused: Callable[[str], NoReturn]
     ) -> None:
+        self.handlers: dict[int, Handler] = {}
+        self._managers: dict[int, Any] = {}
+        """What was entered to get a handler, and has to be left."""
         self._spawn = spawn
         self._is_async = is_async
         self._moved = moved
         self._misused = misused
-        self._running: dict[int, _Process] = {}
         self._generation = forks.generation()
-
-    @property
-    def running(self) -> bool:
-        """Some process has begun and has not ended."""
-        return bool(self._running)
-
-    def handler(self, number: int) -> Handler | None:
-        """That of the process with this number; None where there is no such process, or none any more."""
-        process = self._running.get(number)
-        return None if process is None else process.handler
 
     async def begin(self, number: int) -> None:
         """Start a process. What `spawn` raises is raised."""
         made = self._spawn()
-        if not is_manager(made):
-            self._running[number] = _Process(self._checked(made, "spawn gave"))
-            return
-        # One that can be used either way, such as a client, is meant in the way of the test.
-        awaits = hasattr(type(made), "__aenter__") and (self._is_async or not hasattr(type(made), "__enter__"))
-        if awaits and not self._is_async:
+        if is_manager(made):
+            handler, gave = await self._entered(number, made), "the context manager of spawn gave"
+        else:
+            handler, gave = made, "spawn gave"
+        if not callable(handler):
+            self._misused(f"{gave} {_no_handler(handler)}")
+        self.handlers[number] = self._moved(handler)
+
+    async def _entered(self, number: int, manager: Any) -> Any:
+        kind = type(manager)
+        if not self._awaits(kind):
+            given = kind.__enter__(manager)
+        elif self._is_async:
+            given = await kind.__aenter__(manager)
+        else:
             self._misused(
                 "spawn gave an async context manager: make the test `async def` and write `await deliver(spawn=…)`"
             )
-        given = await type(made).__aenter__(made) if awaits else type(made).__enter__(made)
-        # Before it is looked at: it was entered, and has to be left whatever it gave.
-        self._running[number] = _Process(given, made, awaits)
-        handler = self._checked(given, "the context manager of spawn gave")
-        self._running[number] = _Process(handler, made, awaits)
+        # Whatever it gave: it was entered, and has to be left.
+        self._managers[number] = manager
+        return given
 
-    def _checked(self, given: Any, gave: str) -> Handler:
-        if not callable(given):
-            self._misused(f"{gave} {_no_handler(given)}")
-        return self._moved(given)
+    def _awaits(self, kind: type) -> bool:
+        """One that can be used either way, such as a client, is meant in the way of the test."""
+        return hasattr(kind, "__aenter__") and (self._is_async or not hasattr(kind, "__enter__"))
+
+    async def _leave(self, number: int, error: BaseException | None = None) -> None:
+        manager = self._managers.pop(number, None)
+        try:
+            if manager is not None:
+                await self._exit(manager, error)
+        finally:
+            # Not before: in a clean stop it still works.
+            self.handlers.pop(number, None)
+
+    async def _exit(self, manager: Any, error: BaseException | None) -> None:
+        kind = type(manager)
+        details = (None, None, None) if error is None else (type(error), error, error.__traceback__)
+        if self._awaits(kind):
+            await kind.__aexit__(manager, *details)
+        else:
+            kind.__exit__(manager, *details)
 
     async def die(self, number: int) -> None:
         """The process ends without a word. Its context manager is left with Died, so that what was open is closed; what
         that raises is nobody's concern, as a real death runs no code at all."""
-        process = self._running.pop(number, None)
-        if process is None:
-            return
         try:
-            await process.leave(Died())
+            await self._leave(number, Died())
         except BaseException as error:
             if self._is_for_us(error):
                 raise
@@ -118,20 +111,19 @@ class Processes:
 
     async def stop(self) -> None:
         """The clean stop, in the order in which they began. What it raises is raised."""
-        while self._running:
-            await self._running.pop(next(iter(self._running))).leave()
+        for number in list(self.handlers):
+            await self._leave(number)
 
     async def abandon(self) -> None:
-        """The run is over before its time: leave nothing open."""
+        """The run is over, perhaps before its time: leave nothing open."""
         # What a child has open is its parent's.
-        if forks.generation() != self._generation:
+        if not self._managers or forks.generation() != self._generation:
             return
         try:
-            while self._running:
-                await self.die(next(iter(self._running)))
+            for number in list(self._managers):
+                await self.die(number)
         finally:
-            if self._running:
-                await self.abandon()
+            await self.abandon()
 
 
 def _no_handler(given: Any) -> str:

@@ -186,20 +186,13 @@ class ThreadedProcesses:
     ) -> None:
         self._spawn, self._is_async, self._moved, self._misused = spawn, is_async, moved, misused
         self._points = points
+        self.handlers: dict[int, Handler] = {}
+        """What handles a message in the thread of the process with this number."""
         self._running: dict[int, ProcessThread] = {}
         self._dead: list[ProcessThread] = []
 
-    @property
-    def running(self) -> bool:
-        return bool(self._running)
-
-    def handler(self, number: int) -> Handler | None:
-        """Handles a message in the thread of this process; None where there is no such process."""
-        thread = self._running.get(number)
-        return None if thread is None else partial(self._handled, thread)
-
     def counting(self, number: int, passed: list[Passed]) -> Handler:
-        """The same, and adds the points that were passed."""
+        """As the handler of this process, and adds the points that were passed."""
         thread = self._running[number]
 
         def handle(message: Message) -> None:
@@ -214,7 +207,7 @@ class ThreadedProcesses:
         def handle(message: Message) -> None:
             thread.do(partial(thread.die, self._handler_of(thread), message, self._points, after))
             assert thread.death is not None
-            del self._running[number]
+            del self._running[number], self.handlers[number]
             if thread.death.inside:
                 self._dead.append(thread)
             else:
@@ -228,38 +221,37 @@ class ThreadedProcesses:
 
     @staticmethod
     def _handler_of(thread: ProcessThread) -> Handler:
-        handler = thread.process.handler(0)
-        assert handler is not None
-        return handler
+        return thread.process.handlers[0]
 
     async def begin(self, number: int) -> None:
         thread = self._running[number] = ProcessThread(self._processes, self._is_async)
         thread.do(partial(thread.process.begin, 0))
+        self.handlers[number] = partial(self._handled, thread)
 
     def _processes(self, take: Callable[[Handler], Handler]) -> Processes:
         return Processes(self._spawn, self._is_async, lambda handler: self._moved(take(handler)), self._misused)
 
     async def die(self, number: int) -> None:
-        thread = self._running.pop(number, None)
-        if thread is not None:
-            try:
-                thread.do(partial(thread.process.die, 0))
-            finally:
-                thread.end()
+        if number in self._running:
+            self._end(number, partial(self._running[number].process.die, 0))
 
     async def stop(self) -> None:
-        while self._running:
-            thread = self._running.pop(next(iter(self._running)))
-            try:
-                thread.do(thread.process.stop)
-            finally:
-                thread.end()
+        for number in list(self._running):
+            self._end(number, self._running[number].process.stop)
 
     async def abandon(self) -> None:
-        while self._running:
-            thread = self._running.pop(next(iter(self._running)))
-            if not thread.is_busy:  # else it hangs
-                thread.do(thread.process.abandon)
+        for number in list(self._running):
+            self._end(number, self._running[number].process.abandon)
+
+    def _end(self, number: int, last: Job) -> None:
+        """The last that this process does. One that hangs does not come to it."""
+        thread = self._running[number]
+        try:
+            if not thread.is_busy:
+                thread.do(last)
+        finally:
+            del self._running[number]
+            self.handlers.pop(number, None)
             thread.end()
 
     def sweep(self) -> None:

@@ -68,7 +68,7 @@ def in_spawn(deliver: Any) -> Any:
         (at_once, "the test did not end within 0.2 s: before `deliver`"),
         (afterwards, "the test did not end within 0.2 s: after the deliveries"),
         (in_the_handler, "the handler did not return within 0.2 s: step 2, the delivery of e2"),
-        (in_spawn, "the handler did not return within 0.2 s: step 5, the delivery of e3"),
+        (in_spawn, "the test did not end within 0.2 s: at step 4"),
     ],
 )
 def test_where_a_run_hangs_is_told(limit: Limit, test: Any, said: str) -> None:
