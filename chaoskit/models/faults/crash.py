@@ -26,7 +26,7 @@ def can_die(state: LeasedQueue, turn: Turn) -> bool:
     has more than this message, which would have to come back by itself."""
     if state.policy.renewed:
         return True
-    consumer, lane = consumer_of(turn), state.lane(turn)
+    consumer, lane = consumer_of(turn), state.batch_lane(turn)
     if state.tries(turn) >= state.policy.most_deliveries or has_more(state, consumer, lane):
         return False
     return all(waiting.consumer != consumer for waiting in state.waiting.of(HeldLane, ZombieRun))
