@@ -76,8 +76,11 @@ class Settings:
     def cannot(self) -> Mapping[FaultKind, Impossible]:
         """What is impossible, with the kinds that it makes only where it is asked to."""
         impossible = self.impossible()
-        # A process can die anywhere; but where nothing comes again, what it had is gone, as `Lose` has it.
-        dies: dict[FaultKind, Impossible] = {Crash: impossible[Redeliver]} if Redeliver in impossible else {}
+        # What a dying process had comes again, or is gone where it was settled first.
+        hands_out = self._handing_out()
+        settles_first = isinstance(hands_out, LeasePolicy) and hands_out.settles_first
+        comes_again = Redeliver not in impossible or settles_first
+        dies: dict[FaultKind, Impossible] = {} if comes_again else {Crash: impossible[Redeliver]}
         return {**self._unasked(), **dies, **impossible}
 
     def _unasked(self) -> Mapping[FaultKind, Impossible]:

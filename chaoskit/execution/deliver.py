@@ -440,7 +440,10 @@ class Deliver:
         # Without refusals what was lost needs no bookkeeping, and nearly all runs are such.
         if not self._raised:
             lost = _lost(delivered, set(delivered)) if self._script.loses else ()
-            return Outcome(state, delivered, states, lost=lost, failure=failure, failed_at=failed_at, effects=effects)
+            return Outcome(
+                state, delivered, states, lost=lost, failure=failure, failed_at=failed_at, effects=effects,
+                half_done=self._half_done(),
+            )  # fmt: skip
         last = {raised.event: raised for raised in self._raised}
         refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
         events, refusals = delivered.stream.events, set(self._refusals)
@@ -451,8 +454,18 @@ class Deliver:
         lost = _lost(delivered, taken | given_up | set(dropped))
         unseen = _unseen(delivered, lost)
         return Outcome(
-            state, delivered, states, tuple(self._raised), refused, lost, unseen, dropped, failure, failed_at, effects
-        )
+            state, delivered, states, tuple(self._raised), refused, lost, unseen, dropped, failure, failed_at, effects,
+            self._half_done(),
+        )  # fmt: skip
+
+    def _half_done(self) -> tuple[EventId, ...]:
+        """What a process died at, and nobody took after it."""
+        events = self._script.mailbox.model.stream.events
+        refused = set(self._refusals)
+        taken = [-1 if n in refused or step[0] != DELIVER else step[2] for n, step in enumerate(self._steps)]
+        died = dict.fromkeys(self._steps[number][2] for number in self._deaths)
+        last = {self._steps[number][2]: number for number in self._deaths}
+        return tuple(events[position].id for position in died if position not in taken[last[position] :])
 
     def _not_done(self) -> None:
         if self._unawaited is not None:

@@ -20,7 +20,7 @@ from chaoskit.execution.stepping import Passed
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Stream
-from chaoskit.values.faults import Fail, Fault, FaultKind, Lose
+from chaoskit.values.faults import Crash, Fail, Fault, FaultKind, Lose
 from chaoskit.values.invariant import ENDED, Invariant, Violation
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Broker, Model
@@ -32,6 +32,10 @@ ModelOf = Callable[[Broker, Stream], Model]
 
 MOST_ORDERS = 1000
 """Fault-free orders that are run to decide a label."""
+
+
+MOST_HALF_DONE = 4
+"""Messages that were gone with their processes, each of which may have been done or not."""
 
 
 class CheckerFailed(Exception):
@@ -104,7 +108,7 @@ class Subject:
     def leaves_out(self, kinds: Collection[FaultKind]) -> str:
         """What has to be said of a pass where these kinds were tried: what it leaves out; empty for nothing."""
         named = self.broker.loses
-        if self.loss == "violation" or not (Lose in kinds or (Fail in kinds and named)):
+        if self.loss == "violation" or not (Lose in kinds or (named and not {Fail, Crash}.isdisjoint(kinds))):
             return ""
         by = f" ({named})" if named else ""
         return (
@@ -331,7 +335,21 @@ class Case:
         return lost, None
 
     def violations(self, run: Run) -> tuple[Violation, ...]:
-        return self.subject.judge(self.reference_of(run), run.outcome)
+        found = self.subject.judge(self.reference_of(run), run.outcome)
+        return () if found and self._is_right_without(run) else found
+
+    def _is_right_without(self, run: Run) -> bool:
+        """Whether the result is right for somebody who never got what was settled before a process died at it. Whole or
+        not at all: anything between is half done."""
+        half_done = run.outcome.half_done[:MOST_HALF_DONE]
+        if not half_done or self.subject.loss == "violation":
+            return False
+        lost, skips = self.left_out(run)
+        return any(
+            not self.subject.judge(self.reference((*lost, *gone), skips=skips), run.outcome)
+            for count in range(1, len(half_done) + 1)
+            for gone in itertools.combinations(half_done, count)
+        )
 
     def fails_in_order(self) -> tuple[Violation, ...]:
         """What is violated although every message comes once and in order. What is compared with that never is."""

@@ -137,7 +137,7 @@ def in_sqlite(path: Path, *, one_transaction: bool) -> Test:
                     if db.execute("SELECT 1 FROM seen WHERE id = ?", (message.id,)).fetchone():
                         return
                     db.execute(
-                        "INSERT INTO balances VALUES (?, ?) ON CONFLICT DO UPDATE SET amount = amount + excluded.amount",
+                        "INSERT INTO balances VALUES (?, ?) ON CONFLICT DO UPDATE SET amount = amount + ?2",
                         (message.key, message.value),
                     )
                     if not one_transaction:

@@ -29,6 +29,7 @@ from inside.subjects import (
 import chaoskit
 from chaoskit import (
     Anything,
+    Celery,
     Crash,
     Event,
     ImpossibleFault,
@@ -125,6 +126,47 @@ def test_nothing_is_left_of_a_thousand_deaths(tmp_path: Path) -> None:
     verdict = chaoskit.check(test, PAYMENTS, Kafka(), faults={Crash}, seed=2, schedules=1000)
     assert verdict.tally.schedules == 1000
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == (files, threads)
+
+
+# Where a message is acknowledged before it is handled.
+
+
+AT_HAND_OVER = (RabbitMQ(consumers=1, auto_ack=True), Celery(concurrency=1))
+
+
+@pytest.mark.parametrize("broker", AT_HAND_OVER, ids=lambda broker: type(broker).__name__)
+def test_what_was_acknowledged_first_may_be_gone_whole_but_not_half(broker: Any) -> None:
+    """Nobody shows it again, so that only two changes that belong together can be half done."""
+    whole = chaoskit.check(over(both_at_once), PAYMENTS, broker, faults={Crash}, seed=1, schedules=600)
+    assert whole.status == "held", whole.report()
+    assert any("without what was lost" in note for note in whole.notes)
+    for seed in SEEDS:
+        half = chaoskit.check(debit_then_credit, PAYMENTS, broker, faults={Crash}, seed=seed, schedules=300)
+        assert half.status == "violated"
+        assert half.scenario is not None
+        assert (len(half.scenario.events), [type(fault) for fault in half.scenario.faults]) == (1, [Crash])
+
+
+def debit_then_credit(deliver: Any) -> dict[str, int]:
+    bank, customers = Store(), Store()
+
+    def make() -> Callable[[Message], None]:
+        def handle(message: Message) -> None:
+            bank.add(message)
+            customers.add(message)
+
+        return handle
+
+    deliver(spawn=make)
+    ids = {**{f"bank {key}": value for key, value in bank.balances.items()}, **customers.balances}
+    return {key: value for key, value in ids.items() if value}
+
+
+def test_with_a_loss_that_counts_it_must_not_be_gone() -> None:
+    verdict = chaoskit.check(
+        over(both_at_once), PAYMENTS, AT_HAND_OVER[0], faults={Crash}, loss="violation", seed=1, schedules=200
+    )
+    assert verdict.status == "violated"
 
 
 # Where it happened.

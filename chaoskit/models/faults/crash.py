@@ -26,6 +26,8 @@ def can_die(state: LeasedQueue, turn: Turn) -> bool:
     has more than this message, which would have to come back by itself."""
     if state.policy.renewed:
         return True
+    if state.policy.settles_first:
+        return not has_more(state, consumer_of(turn), state.batch_lane(turn))
     consumer, lane = consumer_of(turn), state.batch_lane(turn)
     if state.tries(turn) >= state.policy.most_deliveries or has_more(state, consumer, lane):
         return False
@@ -39,6 +41,8 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
         state.come_back([turn])
         return NOTHING
     died: Caused = [((RESTART, consumer_of(turn), -1, -1, -1), fault)]
+    if policy.settles_first:
+        return died
     lane, members, room = state.lane(turn), [turn], UNBOUNDED
     if state.ended is not None and state.ended == lane:  # what it was received with has just come back
         state.note("open", [turn])
@@ -74,6 +78,6 @@ def log_arguments(space: LogSpace, position: int) -> Arguments:
 
 
 def queue_arguments(space: QueueSpace, position: int) -> Arguments:
-    if space.policy.renewed or is_noticed(space.policy):
+    if space.policy.renewed or space.policy.settles_first or is_noticed(space.policy):
         return range(1), range(1)
     return range(1), range(max(1, min(space.size, space.longest)))

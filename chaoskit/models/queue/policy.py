@@ -39,6 +39,7 @@ class LeasePolicy:
     `along`: from a queue and a number in it to the numbers of all that was stored as one with it, and comes back with
     it, settled or not.
     `notices`: the broker sees that a consumer is gone, and hands out at once what it held.
+    `settles_first`: a message is settled before it is run, so that what a consumer dies with is gone.
     `counts`: `max_attempts` bounds deliveries, too, where what was refused does not come again.
     """
 
@@ -64,6 +65,7 @@ class LeasePolicy:
     along: Callable[[Logs, int, int], range] | None = None
     counts: bool = False
     notices: bool = False
+    settles_first: bool = False
 
     @property
     def taken_by(self) -> Literal["message", "group", "queue"]:
