@@ -21,6 +21,7 @@ _HOMES = {
     "ImpossibleFault": "values.errors",
     "Invariant": "values.invariant",
     "Message": "values.event",
+    "OrderingCost": "throughput.cost",
     "Outcome": "values.outcome",
     "Permitted": "traces",
     "Planted": "values.planted",
@@ -30,6 +31,7 @@ _HOMES = {
     "SelfCheck": "values.planted",
     "Step": "values.schedule",
     "Stream": "values.event",
+    "Tolerance": "values.tolerance",
     "UsageError": "values.errors",
     "Verdict": "values.verdict",
     "Violation": "values.invariant",
@@ -37,10 +39,12 @@ _HOMES = {
     "boundary": "api",
     "chaos": "decorator",
     "check": "api",
+    "ordering_cost": "throughput.measure",
     "repairs": "api",
     "replay": "api",
     "run": "api",
     "self_check": "api",
+    "tolerance": "api",
     "__version__": "version",
 }
 
@@ -91,10 +95,13 @@ if TYPE_CHECKING:
     from chaoskit.api import replay as replay
     from chaoskit.api import run as run
     from chaoskit.api import self_check as self_check
+    from chaoskit.api import tolerance as tolerance
     from chaoskit.brokers.systems import *  # noqa: F403  # every broker is named there, and nowhere else
     from chaoskit.decorator import chaos as chaos
     from chaoskit.execution.deliveries import Delivery as Delivery
     from chaoskit.execution.stepping import atomic as atomic
+    from chaoskit.throughput.cost import OrderingCost as OrderingCost
+    from chaoskit.throughput.measure import ordering_cost as ordering_cost
     from chaoskit.traces import Permitted as Permitted
     from chaoskit.values.boundary import Boundary as Boundary
     from chaoskit.values.errors import ChaosError as ChaosError
@@ -115,6 +122,7 @@ if TYPE_CHECKING:
     from chaoskit.values.scenario import Scenario as Scenario
     from chaoskit.values.schedule import Schedule as Schedule
     from chaoskit.values.schedule import Step as Step
+    from chaoskit.values.tolerance import Tolerance as Tolerance
     from chaoskit.values.verdict import ChaosFailure as ChaosFailure
     from chaoskit.values.verdict import Verdict as Verdict
     from chaoskit.version import __version__ as __version__

@@ -1,4 +1,4 @@
-"""What is called from Python: `check`, `repairs`, `self_check`, `boundary`, `run` and `replay`."""
+"""What is called from Python: `check`, `repairs`, `self_check`, `boundary`, `tolerance`, `run` and `replay`."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from chaoskit.order.boundary import boundary_of
 from chaoskit.planted.check import self_check_of, why_not
 from chaoskit.repair.recipes import storage_of
 from chaoskit.repair.repairs import advice_on
+from chaoskit.repair.tolerance import kinds_asked, tolerance_of
 from chaoskit.repro.location import outside
 from chaoskit.repro.read import Repro, read
 from chaoskit.repro.replay import Answer, play
@@ -34,6 +35,7 @@ from chaoskit.values.invariant import Invariant
 from chaoskit.values.planted import SelfCheck
 from chaoskit.values.repair import Advice, Later, Repair
 from chaoskit.values.scenario import Broker, Scenario
+from chaoskit.values.tolerance import Tolerance
 from chaoskit.values.verdict import Loss, Verdict
 
 Test = Callable[[Deliver], Any]
@@ -205,6 +207,49 @@ def boundary(
     return attrs.evolve(found, test=given.name)
 
 
+def tolerance(
+    test: Test,
+    events: Any,
+    brokers: Iterable[Broker] | Broker | None = None,
+    *,
+    faults: Iterable[FaultKind] | None = None,
+    without: Iterable[FaultKind] | None = None,
+    invariants: Iterable[Invariant] | None = None,
+    schedules: int = 1000,
+    seed: int | None = None,
+    across_keys: str | None = None,
+    loss: Loss | None = None,
+    poison: Iterable[type[Exception]] | None = None,
+    limit: float | None = LIMIT,
+    epoch: float | None = None,
+) -> Tolerance:
+    """Which kinds of fault `test` survives, on each of these brokers: it survives, it breaks, the broker cannot make
+    it, or it was not exercised, which says nothing.
+
+    Each kind that a broker can make is searched alone, and then together those that do not break it, with up to
+    `schedules` (at most 1,000) distinct schedules each. What breaks it comes with the least delivery, with what rules
+    it out, and with the cheapest move that repairs it. `brokers` may be one; left out, it is that of a test that
+    `@chaos` decorates, or Kafka(). `faults` and `without` narrow the kinds for all of them: one that a broker cannot
+    make is no error here. The other arguments are as `check` takes them.
+
+    Where the test fails in order on a broker, as it reads what that one does not carry, its column says so. Raises
+    UsageError for what cannot mean what it says.
+    """
+    if seed is None:
+        seed = fresh_seed()
+    with bound(test) as given, limited(_seconds(limit)) as armed:
+        if faults is None and without is None:
+            faults, without = given.options.narrowed
+        asked = [given.options.broker] if brokers is None else brokers
+        several = list(asked) if isinstance(asked, Iterable) else [asked]
+        subject = given.subject(invariants=invariants, loss=loss, poison=poison, limit=armed)
+        subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
+        settings = SearchSettings(schedules=schedules, seed=seed, across_keys=_across_keys(given, across_keys))
+        question_ = question(subject, events, settings)
+        found = tolerance_of(question_, several, kinds_asked(faults, without), storage_of(test))
+    return attrs.evolve(found, test=given.name)
+
+
 def run(
     test: Test,
     scenario: Scenario,
@@ -244,7 +289,7 @@ def run(
 
 def _kinds(options: ChaosOptions, broker: Broker | None) -> tuple[Any, Any]:
     """`faults` and `without` of a decorated test. Without some means all but these of another broker, too."""
-    return (options.faults, None) if options.without is None else (None, options.without)
+    return options.narrowed
 
 
 def _epoch(test: BoundTest, asked: float | None, seed: int) -> float:

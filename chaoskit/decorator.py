@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn, TypeVar
 
@@ -22,6 +22,7 @@ from chaoskit.order.boundary import boundary_of
 from chaoskit.planted.check import checked
 from chaoskit.repair.recipes import storage_of
 from chaoskit.repair.repairs import advice_on
+from chaoskit.repair.tolerance import kinds_asked, tolerance_of
 from chaoskit.runner import Runner, SearchOptions, current
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.investigate import investigate
@@ -35,6 +36,7 @@ from chaoskit.values.invariant import DIED, ENDED, HANG, Invariant
 from chaoskit.values.names import name_of
 from chaoskit.values.repair import Later
 from chaoskit.values.scenario import Broker, allowed_kinds
+from chaoskit.values.tolerance import Tolerance
 from chaoskit.values.verdict import ChaosFailure, Loss, Verdict
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -58,9 +60,9 @@ class ChaosOptions:
     points: Points = None
 
     @property
-    def kinds(self) -> dict[str, frozenset[FaultKind] | None]:
-        """The kinds that were asked for by name, or those that are left out."""
-        return {"faults": self.faults} if self.without is None else {"without": self.without}
+    def narrowed(self) -> tuple[frozenset[FaultKind] | None, frozenset[FaultKind] | None]:
+        """`faults` and `without` as they were given: of another broker without some means all but these, too."""
+        return (self.faults, None) if self.without is None else (None, self.without)
 
 
 @attrs.frozen(eq=False)
@@ -174,7 +176,8 @@ def _check(options: ChaosOptions) -> None:
     subject = BoundTest(lambda deliver: None, False, "", options).subject()
     number = SCHEDULES if options.schedules is None else options.schedules
     settings = SearchSettings(schedules=number, seed=0, across_keys=options.across_keys)
-    question(subject, options.events, settings, **options.kinds)
+    faults, without = options.narrowed
+    question(subject, options.events, settings, faults=faults, without=without)
 
 
 SCHEDULES = 1000
@@ -285,7 +288,7 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
         with quiet(), runner.limited():
             begun = runner.before_search(subject)
             if isinstance(begun, Verdict):
-                verdict, search = begun, SearchOptions()
+                verdict, search = begun, runner.wants
             else:
                 verdict, search = None, begun
             asked, seed = _question(wrapper, subject, fixtures, runner, search)
@@ -296,6 +299,8 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
             verdict = attrs.evolve(verdict, advice=Later(_too_late, advice))
             if runner.bounds:
                 verdict = _with_boundary(asked, verdict)
+            if runner.tolerates is not None:
+                verdict = attrs.evolve(verdict, tolerance=_tolerance(wrapper, asked, seed, runner.tolerates))
         if verdict.status == "violated":
             _show_output(subject, verdict)
     return attrs.evolve(verdict, test=runner.test or name_of(wrapper))
@@ -309,6 +314,14 @@ def _with_boundary(asked: Question, verdict: Verdict) -> Verdict:
         return attrs.evolve(verdict, boundary=boundary_of(asked))
     except UsageError as error:
         return attrs.evolve(verdict, notes=(*verdict.notes, f"what has to stay in order is not known: {error}"))
+
+
+def _tolerance(wrapper: Any, asked: Question, seed: int, brokers: Sequence[Broker]) -> Tolerance:
+    options: ChaosOptions = wrapper.chaos_options
+    runner = current()
+    wanted = kinds_asked(*options.narrowed)
+    found = tolerance_of(asked, brokers or (options.broker,), wanted, storage_of(wrapper), runner.asks)
+    return attrs.evolve(found, test=runner.test or name_of(wrapper), seed=seed)
 
 
 def _too_late() -> NoReturn:
@@ -344,7 +357,8 @@ def _question(
         resume_from=tuple(search.resume_from),
     )
     subject = attrs.evolve(subject, epoch=begins)
-    return question(subject, options.events, settings, **options.kinds), seed
+    faults, without = options.narrowed
+    return question(subject, options.events, settings, faults=faults, without=without), seed
 
 
 def _schedules(options: ChaosOptions, search: SearchOptions) -> int:

@@ -23,6 +23,7 @@ from chaoskit.values.clock import today
 from chaoskit.values.epoch import seed_at
 from chaoskit.values.event import Stream
 from chaoskit.values.faults import Fault, FaultKind
+from chaoskit.values.scenario import Broker
 from chaoskit.values.verdict import Verdict
 
 
@@ -73,6 +74,18 @@ class Runner(Protocol):
     def checks_itself(self) -> bool:
         """Known bugs are planted, to see which of them a test that holds would have noticed."""
 
+    @property
+    def tolerates(self) -> Sequence[Broker] | None:
+        """Which kinds of fault it survives is asked, too: on these brokers, or on the test's own where there are none
+        here. None: it is not asked."""
+
+    @property
+    def wants(self) -> SearchOptions:
+        """How much is searched of what is asked besides, where the verdict is there without a search."""
+
+    def asks(self, what: str) -> None:
+        """What is searched next, of a long question."""
+
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """The seed, and whether somebody chose it. `decorated`: the argument of Hypothesis' @seed."""
 
@@ -103,6 +116,11 @@ class PlainRunner:
     limit: Limit | None = None
     observer: RunObserver | None = None
     advises = bounds = checks_itself = False
+    tolerates: Sequence[Broker] | None = None
+    wants = SearchOptions()
+
+    def asks(self, what: str) -> None:
+        pass
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         return (fresh_seed(), False) if decorated is None else (as_seed(decorated), True)

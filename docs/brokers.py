@@ -13,13 +13,20 @@ from pathlib import Path
 from chaoskit.brokers import (
     BROKERS,
     InOrder,
+    JetStream,
     Kafka,
+    Kinesis,
+    LambdaSqs,
     PubSub,
+    Pulsar,
     RabbitMQ,
+    ServiceBus,
     Settings,
+    SnsSqs,
     SqsFifo,
     SqsStandard,
 )
+from chaoskit.brokers.fields import assignments
 from chaoskit.brokers.systems import FAMILIES
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.report.broker_facts import Facts, as_written, facts
@@ -113,6 +120,40 @@ def stages() -> Iterator[str]:
         )
 
 
+SERIALIZATION: tuple[Settings, ...] = (
+    Kafka(group="share"),
+    Kafka(group="parallel"),
+    Kinesis(consumer="lambda", parallelization_factor=4),
+    Pulsar(subscription_type="Failover", partitions=6),
+    Pulsar(subscription_type="Shared"),
+    Pulsar(subscription_type="Key_Shared"),
+    SqsFifo(send_batch=10),
+    SnsSqs(fifo=True),
+    LambdaSqs(fifo=True),
+    PubSub(ordering=True),
+    RabbitMQ(queues=6, single_active_consumer=True),
+    JetStream(partitions=6, max_ack_pending=1),
+    ServiceBus(sessions=True),
+)
+"""Settings under which a broker has another serialization point than by default."""
+
+
+def serialization() -> Iterator[str]:
+    """What each broker handles one message at a time."""
+    yield from head(["", "one at a time", "so that", "order per key", "total order"])
+    of_a_kind = (broker for kind in BROKERS.values() for broker in (kind(), *_variants(kind)))
+    for broker in of_a_kind:
+        at = broker.serialization
+        per_key = "✔" if at.keeps_keys else ", ".join(map(code, assignments(at.allowed_by))) or at.instead
+        total = "✘" if at.why_not_total else "one consumer" if at.unit == "queue" else f"one {at.name}"
+        why = ". ".join(filter(None, (at.fact, at.quota)))
+        yield row([code(as_written(broker)), at.lane, why, f"with {at.takes}" if at.takes else per_key, total])
+
+
+def _variants(kind: type[Settings]) -> list[Settings]:
+    return [broker for broker in SERIALIZATION if type(broker) is kind]
+
+
 def sections() -> Iterator[str]:
     """All about each broker."""
     yield ""
@@ -163,6 +204,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "table": table,
     "examples": examples,
     "stages": stages,
+    "serialization": serialization,
     "sections": sections,
 }
 

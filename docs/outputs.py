@@ -1,29 +1,31 @@
-"""Makes the outputs that the README shows, by running what it shows.
+"""Makes the outputs that the README and other pages show, by running what they show.
 
 `<!-- file: NAME -->` before a block writes it to a file; `from: A to: B` puts it in place of the lines of that file
 from the first that starts with A to the one before the next that starts with B. `<!-- run: COMMAND -->` before a block
-runs the command and puts its output into the block. Without --write it only says whether the README is true.
+runs the command and puts its output into the block. Without --write it only says whether the pages are true.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-README = Path(__file__).parent.parent / "README.md"
+DOCS = Path(__file__).parent
+PAGES = (DOCS.parent / "README.md", DOCS / "order.md")
 BLOCK = re.compile(r"<!-- (file|run): (.+?) -->\n```(\w+)\n(.*?)```\n", re.DOTALL)
 
 
 HIDDEN = ("CI", "BUILD_NUMBER", "PYTEST_", "PYTHONPATH", "HYPOTHESIS_", "GITHUB_", "TF_BUILD")
-"""Where these are set pytest and Hypothesis behave as on a CI machine; the README shows a desk."""
+"""Where these are set pytest and Hypothesis behave as on a CI machine; the pages show a desk."""
 
 
 def with_outputs(text: str) -> str:
-    """The README with the outputs of today."""
+    """The page with the outputs of today."""
     with tempfile.TemporaryDirectory() as temporary:
         directory = Path(temporary)
         (directory / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
@@ -55,8 +57,10 @@ def run(directory: Path, command: str) -> str:
     options = ["-p", "no:cacheprovider", "-p", "no:randomly"] if command.startswith("pytest") else []
     environment = {name: value for name, value in os.environ.items() if not name.startswith(HIDDEN)}
     environment |= {"COLUMNS": "100", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore", "NO_COLOR": "1"}
+    program, *arguments = shlex.split(command)
+    start = [] if program == "python" else ["-m", program]
     done = subprocess.run(
-        [sys.executable, "-m", *command.split(), *options],
+        [sys.executable, *start, *arguments, *options],
         cwd=directory,
         env=environment,
         stdout=subprocess.PIPE,
@@ -68,14 +72,16 @@ def run(directory: Path, command: str) -> str:
 
 
 def main() -> int:
-    before = README.read_text(encoding="utf-8")
-    after = with_outputs(before)
-    if "--write" in sys.argv:
-        README.write_text(after, encoding="utf-8")
-    elif before != after:
-        print("the README's outputs are not those of today: make docs")
-        return 1
-    return 0
+    wrong = 0
+    for page in PAGES:
+        before = page.read_text(encoding="utf-8")
+        after = with_outputs(before)
+        if "--write" in sys.argv:
+            page.write_text(after, encoding="utf-8")
+        elif before != after:
+            print(f"the outputs in {page.name} are not those of today: make docs")
+            wrong = 1
+    return wrong
 
 
 if __name__ == "__main__":

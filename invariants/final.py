@@ -39,6 +39,7 @@ def _by_key(expected: Any, observed: Any) -> Iterator[Violation]:
     for state in (expected, observed):
         if not isinstance(state, Mapping):
             raise UsageError(f"final_state(by_key=True) needs a mapping from key to state, got {type(state).__name__}")
+    # In the order of the states: keys need not sort, and a set of them would have a hash's order.
     for key in [*expected, *(key for key in observed if key not in expected)]:
         left, right = expected.get(key, ABSENT), observed.get(key, ABSENT)
         if not same(left, right):

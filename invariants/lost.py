@@ -34,6 +34,7 @@ def no_lost_event(handled: Ids | None = None) -> Invariant:
     title = "no_lost_event" if handled is None else titled("no_lost_event", handled)
 
     def check(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
+        # Grows below, so that each event is told once.
         expected = {refused.event for refused in reference.refused}
         for why, ids in _gone(reference, outcome).items():
             for event in ids:
@@ -54,6 +55,7 @@ def _gone(reference: Outcome, outcome: Outcome) -> dict[str, Iterable[EventId]]:
     """Ids, by what became of them."""
     delivered = set(outcome.delivered)
     return {
+        # The first that applies is told: what was lost, given up or kept waiting was never delivered, either.
         "was lost: it was never delivered": outcome.lost,
         "was given up after the handler refused it": outcome.dropped,
         "waits for ever behind what was refused": outcome.unseen,

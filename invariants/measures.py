@@ -32,6 +32,7 @@ def conserved(measure: Measure, name: str | None = None) -> Invariant:
     title = name or titled("conserved", measure)
 
     def check(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
+        # Like is compared with like: states along the way with the first of them, a final one with the final one.
         first = next(iter(reference.states or outcome.states), None) if outcome.states else reference.state
         for where, state in seen(outcome):
             expected, observed = given(measure, first), given(measure, state)
@@ -61,6 +62,7 @@ def monotonic(measure: Measure, name: str | None = None) -> Invariant:
     def check(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
         measured = [(where, _ordered(measure, state)) for where, state in seen(outcome)]
         for (_, before), (where, after) in pairwise(measured):
+            # Not `before > after`, which is false of two sets of which neither contains the other.
             if not before <= after:
                 yield Violation(title, f"{title} does not hold {where}: it goes from {before!r} to {after!r}")
                 return

@@ -59,6 +59,7 @@ def seen(outcome: Outcome) -> Iterator[tuple[str, Any]]:
     if outcome.states:
         for number, (event, state) in enumerate(zip(outcome.delivered, outcome.states, strict=True), start=1):
             yield f"after delivery {number} ({event})", state
+    # Where nothing came, the state is none that a delivery has made.
     elif outcome.delivered:
         yield "at the end", outcome.state
 
@@ -73,6 +74,7 @@ def given(function: Callable[[Any], Any], state: Any) -> Any:
 
 def titled(what: str, function: Any, *more: object) -> str:
     """`never(overdrawn)`. Raises UsageError for what is no function of the state."""
+    # A coroutine is true, whatever would come of it.
     if not callable(function) or inspect.iscoroutinefunction(function):
         raise UsageError(f"{what}({function!r}): a function of the state is needed, and not one that is awaited")
     return f"{what}({', '.join([_name(function), *map(str, more)])})"

@@ -26,6 +26,7 @@ def wallet(*, accounts: int = 2, min_size: int = 1, max_size: int = 12) -> Searc
     10,000), `currency`, `counterparty`, `reference` and `booked_at` (ISO 8601). Shrinks to small credits.
     """
     return events(
+        # "credit" first, because that is what shrinking ends at.
         st.builds(_payment, st.sampled_from(["credit", "debit"]), st.integers(1, 10_000), _numbers()),
         st.integers(0, accounts - 1).map(_iban),
         min_size=min_size,

@@ -44,6 +44,7 @@ def _scenarios(
         for position in range(len(stream))
         if (ranges := model.arguments(kind, position)) is not None
     ]
+    # `sampled_from` takes nothing empty.
     if not possible:
         return Scenario(stream.events, broker, ())
     fault = st.sampled_from(range(len(possible))).flatmap(lambda i: _faults(stream, *possible[i]))

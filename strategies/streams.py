@@ -49,6 +49,7 @@ def events(
             raise UsageError(
                 f"events({name}={given!r}): a Hypothesis strategy is needed, such as st.sampled_from([...])"
             )
+    # By the exact type: True is an int, too.
     if type(min_size) is not int or type(max_size) is not int or not 1 <= min_size <= max_size:
         raise UsageError(
             f"events(min_size={min_size!r}, max_size={max_size!r}): whole numbers with 1 <= min_size <= max_size "

@@ -6,17 +6,21 @@ import importlib.util
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import attrs
+import pytest
 from hypothesis import strategies as st
 
-from chaoskit import Duplicate, Event, Redeliver, check
+from chaoskit import Duplicate, Event, Redeliver, chaos, check
 from chaoskit.brokers import BROKERS, Kafka
 from chaoskit.execution.deliver import Deliver
+from chaoskit.invariants import effects_exactly_once, final_state
 from chaoskit.report.broker_facts import facts
+from chaoskit.strategies import events
 from chaoskit.values.event import Message
 
 ROOT = Path(__file__).parent.parent
@@ -31,10 +35,12 @@ def load(path: Path) -> ModuleType:
     return module
 
 
-def test_the_outputs_in_the_readme_are_those_of_its_commands() -> None:
-    """Running the README's example gives the README."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert load(ROOT / "docs" / "outputs.py").with_outputs(readme) == readme
+@pytest.mark.parametrize("page", ["README.md", "docs/order.md"])
+def test_the_outputs_in_a_page_are_those_of_its_commands(page: str) -> None:
+    """Running the examples of the README gives the README, and no page with outputs is left out."""
+    outputs, text = load(ROOT / "docs" / "outputs.py"), (ROOT / page).read_text(encoding="utf-8")
+    assert ROOT / page in outputs.PAGES
+    assert outputs.with_outputs(text) == text
 
 
 def test_the_page_of_brokers_says_what_the_brokers_say() -> None:
@@ -85,6 +91,35 @@ def test_the_readmes_dependent_stream_can_be_handled_in_order() -> None:
     kinds = {Duplicate, Redeliver}
     verdict = check(charged, names["subscriptions"](), Kafka(), faults=kinds, seed=1, schedules=100)
     assert verdict.status == "held", verdict.report()
+
+
+INSIDE = {
+    "buffer": ("test_ledger", "violated"),
+    "fetch": ("test_profile", "held"),
+    "mail": ("test_orders", "violated"),
+    "steps": ("test_versions", "violated"),
+}
+"""The examples of docs/inside.md, and what it says of each."""
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_the_examples_inside_a_handler_do_what_the_page_says(name: str) -> None:
+    """Each of its tests, searched as it stands there."""
+    page = (ROOT / "docs" / "inside.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r"<!-- block: (\w+) -->\n```python\n(.*?)```", page, re.DOTALL))
+    assert blocks.keys() == INSIDE.keys()
+    payments = events(st.integers(1, 9), keys=st.sampled_from(["alice", "bob"]))
+    names: dict[str, Any] = {
+        "chaos": chaos, "Kafka": Kafka, "payments": payments, "contextmanager": contextmanager,
+        "final_state": final_state, "effects_exactly_once": effects_exactly_once,
+    }  # fmt: skip
+    exec(blocks[name], names)
+    test, status = INSIDE[name]
+    verdict = check(names[test], payments, seed=1, schedules=300)
+    assert verdict.status == status, verdict.report()
+    if name == "mail":
+        assert "mail of 'e7' ('thanks for 1') took place twice, in order once" in page
+        assert verdict.violations[0].message.endswith("('thanks for 1') took place twice, in order once")
 
 
 def test_the_documents_lead_somewhere() -> None:

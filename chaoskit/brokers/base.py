@@ -10,6 +10,7 @@ import attrs
 
 from chaoskit.brokers.fields import assignments
 from chaoskit.brokers.impossible import Impossible
+from chaoskit.brokers.serialization import Serialization
 from chaoskit.brokers.wording import NOTHING_PASSES, UNASKED, Cause, Words, sentences
 from chaoskit.models.log.model import LogModel, LogSettings
 from chaoskit.models.log.policy import Reading
@@ -39,6 +40,11 @@ class Settings:
     @property
     def words(self) -> Words:
         """How it says what happened."""
+        raise NotImplementedError
+
+    @property
+    def serialization(self) -> Serialization:
+        """What it handles one message at a time, and so how many consumers can help."""
         raise NotImplementedError
 
     def stages(self) -> LogSettings | QueueSettings:
@@ -91,6 +97,16 @@ class Settings:
             for kind, why in UNASKED.items()
             if not (kind in asks and getattr(self, asks[kind]))
         }
+
+    @property
+    def partitions_at_first(self) -> int:
+        """How many partitions, shards or queues the producer spreads its keys over; 1 where there is one queue."""
+        return _stages(self).producer.partitions
+
+    def home(self, key: Any, position: int, partitions: int) -> int:
+        """Which of so many partitions the event at this position has, by its key. Raises StreamError for a key that
+        cannot be written."""
+        return _stages(self).producer.home(key, position, partitions)
 
     def kinds(self) -> tuple[FaultKind, ...]:
         """The kinds of fault that the broker can make under these settings."""
@@ -162,6 +178,13 @@ class Settings:
         rules = self.rules()
         read = parse(trace)
         return judge_log(rules, read) if isinstance(rules, LogRules) else judge_queue(rules, read)
+
+
+def as_written(broker: Settings) -> str:
+    """A broker as one would write it: `Kafka(group="share")`."""
+    fields = attrs.fields(type(broker))
+    changed = {f.name: value for f in fields if (value := getattr(broker, f.name)) != f.default}
+    return f"{type(broker).__name__}({', '.join(assignments(changed))})"
 
 
 MARKS = {

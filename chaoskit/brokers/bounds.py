@@ -9,6 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
+from chaoskit.brokers.serialization import Serialization, partitions, unordered
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -65,6 +66,10 @@ class InOrder(Settings):
         )
         return dict.fromkeys((*faults.KINDS, *faults.INSIDE), why)
 
+    @property
+    def serialization(self) -> Serialization:
+        return partitions("queue", "one message at a time, in the order in which they were sent", "by definition")
+
     def stages(self) -> QueueSettings:
         return QueueSettings(self.queue, Producer(one_queue, 1), LeasePolicy(lock="queue"), _nothing, "application")
 
@@ -88,6 +93,10 @@ class Anything(Settings):
 
     def impossible(self) -> Reasons:
         return {faults.Rehash: Impossible("there are no partitions", hint="Overtake makes the same orders")}
+
+    @property
+    def serialization(self) -> Serialization:
+        return unordered("message", "no order is promised", "by definition", "no setting would keep it")
 
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(self.consumers, in_order=False, gives_up="dead")

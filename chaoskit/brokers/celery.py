@@ -9,6 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import at_least, boolean, one_of, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.impossible import Impossible, Reasons
+from chaoskit.brokers.serialization import Serialization, unordered
 from chaoskit.brokers.wording import IDEMPOTENT, PUBLISHED_AGAIN, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -231,6 +232,15 @@ class Celery(Settings):
         if self._waits_long:
             no.pop(faults.Zombie, None)
         return no
+
+    @property
+    def serialization(self) -> Serialization:
+        return unordered(
+            "task",
+            "Celery promises no order",
+            "docs.celeryq.dev: userguide/tasks",
+            "a queue for each hash of the key, with one worker process each, comes near it where nothing is retried",
+        )
 
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(

@@ -9,6 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, opt_in, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
+from chaoskit.brokers.serialization import Serialization, partitions
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SENT_TOGETHER, Wording, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -137,6 +138,14 @@ class EventHubs(Settings):
             dead_hint="dead_letters=True",
             units=self.partitions,
             grows="up" if self.partitions_added else "never",
+        )
+
+    @property
+    def serialization(self) -> Serialization:
+        return partitions(
+            "partition",
+            "a partition is owned by one processor at a time, which gets its events in order",
+            "learn.microsoft.com/azure/event-hubs: event-processor-balance-partition-load",
         )
 
     def stages(self) -> LogSettings:

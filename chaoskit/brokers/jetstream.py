@@ -10,6 +10,7 @@ import attrs
 from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.impossible import OR_MORE, Impossible, Reasons, delivered_once
+from chaoskit.brokers.serialization import Serialization, competing, partitions
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.partitioners import by_fnv1a_plain
 from chaoskit.models.producer import Home, Producer
@@ -248,6 +249,24 @@ class JetStream(Settings):
             return ("ack_policy",)
         limits = [name for name in ("max_age", "max_msgs") if getattr(self, name) is not None]
         return (*(["max_deliver"] if self._drops else []), *limits)
+
+    @property
+    def serialization(self) -> Serialization:
+        if self.partitions > 1 and self.max_ack_pending == 1:
+            return partitions(
+                "partition",
+                "partition() keeps a key in one subject, whose consumer has one message unacknowledged at a time",
+                "docs.nats.io: subject_mapping, jetstream/consumers (MaxAckPending)",
+                owned=False,
+                competes=True,
+            )
+        return competing(
+            "stream",
+            "the subscribers of a consumer compete, and finish in any order",
+            "docs.nats.io: jetstream/consumers",
+            partitions=6,
+            max_ack_pending=1,
+        )
 
     def stages(self) -> QueueSettings:
         home: Home = one_queue

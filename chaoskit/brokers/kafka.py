@@ -25,9 +25,10 @@ from chaoskit.brokers.fields import (
     without_effect,
 )
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons
-from chaoskit.brokers.kafka_group import AUTO_COMMIT, FROM_LATEST, RETRY_TOPIC, WORDS, put_back
-from chaoskit.brokers.kafka_parallel import PARALLEL, parallel_stages
-from chaoskit.brokers.kafka_share import SHARE, impossible_in_share_group, share_rules, share_stages
+from chaoskit.brokers.kafka_group import AUTO_COMMIT, FROM_LATEST, PARTITIONS, RETRY_TOPIC, WORDS, put_back
+from chaoskit.brokers.kafka_parallel import PARALLEL, PARALLEL_KEYS, parallel_stages
+from chaoskit.brokers.kafka_share import SHARE, SHARED, impossible_in_share_group, share_rules, share_stages
+from chaoskit.brokers.serialization import Serialization
 from chaoskit.brokers.wording import Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -296,6 +297,10 @@ class Kafka(Settings):
         ahead = self.commit_ahead or self.auto_commit  # then anything can be lost, and not first records only
         new_from = self.partitions if self.auto_offset_reset == "latest" and not ahead else None
         return Reading(self.consumers, self.commit_every, self.on_error, self.max_attempts, blocks, new_from=new_from)
+
+    @property
+    def serialization(self) -> Serialization:
+        return {"consumer": PARTITIONS, "share": SHARED, "parallel": PARALLEL_KEYS}[self.group]
 
     def stages(self) -> LogSettings | QueueSettings:
         hash_, spreads_null, hashes_empty = KAFKA_PARTITIONERS[self.partitioner]

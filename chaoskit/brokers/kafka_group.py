@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from chaoskit.brokers.serialization import partitions
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.values import faults
 from chaoskit.values.schedule import Raw
+
+PARTITIONS = partitions(
+    "partition",
+    "a partition is read by one member of the group, in the order of its offsets",
+    "kafka.apache.org/documentation: intro_consumers, semantics",
+)
 
 WORDS = Words(
     lane="partition",

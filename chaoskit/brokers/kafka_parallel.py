@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from chaoskit.brokers.kafka_group import WORDS, put_back
+from chaoskit.brokers.serialization import keys
 from chaoskit.brokers.wording import IDEMPOTENT, Wording
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -13,6 +14,12 @@ from chaoskit.models.stored import Growth
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+
+PARALLEL_KEYS = keys(
+    "key",
+    "with ordering KEY no two records of one key are under way at a time, and keys of one partition are side by side",
+    "github.com/confluentinc/parallel-consumer: README, Ordering Guarantees",
+)
 
 PARALLEL = WORDS.but(
     {

@@ -7,6 +7,7 @@ from typing import Any
 
 from chaoskit.brokers.impossible import OR_MORE, Impossible, Reasons, delivered_once
 from chaoskit.brokers.kafka_group import WORDS
+from chaoskit.brokers.serialization import unordered
 from chaoskit.brokers.wording import Wording, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -18,6 +19,13 @@ from chaoskit.traces.tokens import Batch, natural_key
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+
+SHARED = unordered(
+    "record",
+    "any member of a share group may acquire any available record of a partition",
+    "KIP-932; Kafka's SharePartition",
+    group="consumer",
+)
 
 SHARE = WORDS.but(
     {

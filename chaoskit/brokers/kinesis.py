@@ -21,6 +21,7 @@ from chaoskit.brokers.fields import (
     without_effect,
 )
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
+from chaoskit.brokers.serialization import Serialization, partitions
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -268,6 +269,23 @@ class Kinesis(Settings):
             units=self.shards,
             grows="any" if self.growth else "never",
             parallel_keys=by_lambda and self.parallelization_factor > 1,
+        )
+
+    @property
+    def serialization(self) -> Serialization:
+        if self.consumer == "kcl":
+            return partitions(
+                "shard",
+                "a shard is leased to one worker, which reads it in the order of its sequence numbers",
+                "github.com/awslabs/amazon-kinesis-client: LeaseManagementConfig",
+            )
+        return partitions(
+            "shard",
+            f"{self.parallelization_factor} {'batch' if self.parallelization_factor == 1 else 'batches'} of a shard at "
+            "a time (ParallelizationFactor), and of a partition key one",
+            "docs.aws.amazon.com/lambda: with-kinesis",
+            owned=False,
+            slices=self.parallelization_factor,
         )
 
     def stages(self) -> LogSettings | QueueSettings:

@@ -9,11 +9,13 @@ import attrs
 from chaoskit.brokers.base import Settings
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
-from chaoskit.brokers.sqs_fifo import FIFO, fifo_queue, fifo_rules, impossible_fifo
+from chaoskit.brokers.serialization import Serialization
+from chaoskit.brokers.sqs_fifo import FIFO, fifo_groups, fifo_queue, fifo_rules, impossible_fifo
 from chaoskit.brokers.sqs_standard import (
     NO_RETENTION,
     SOURCES,
     STANDARD,
+    STANDARD_QUEUE,
     impossible_standard,
     standard_queue,
     standard_rules,
@@ -105,6 +107,12 @@ class LambdaSqs(Settings):
 
     def lossy(self) -> tuple[str, ...]:
         return ("retention_exceeded",) if self.retention_exceeded else ()
+
+    @property
+    def serialization(self) -> Serialization:
+        if self.fifo:
+            return fifo_groups(self.batch_size)
+        return attrs.evolve(STANDARD_QUEUE, allowed_by={"fifo": True})
 
     def stages(self) -> QueueSettings:
         partial = self.report_batch_item_failures

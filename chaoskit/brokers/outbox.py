@@ -13,6 +13,7 @@ import attrs
 from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons
+from chaoskit.brokers.serialization import Serialization, competing, partitions
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
 from chaoskit.models.partitioners import by_murmur2
 from chaoskit.models.producer import Producer
@@ -177,6 +178,14 @@ class Debezium(Settings):
             grows="up" if self.growth else "never",
         )
 
+    @property
+    def serialization(self) -> Serialization:
+        return partitions(
+            "partition",
+            "changes of one row go to one partition of the topic, which one member of the group reads in order",
+            "debezium.io/documentation: connectors/postgresql; kafka.apache.org/documentation: intro_consumers",
+        )
+
     def stages(self) -> QueueSettings:
         home, growth = routing(lambda key: key_bytes(self, key), by_murmur2, self.partitions, grows=self.growth)
         gives_up: Literal["dead", "never"] = "dead" if self.dead_letter_queue else "never"
@@ -284,6 +293,10 @@ class Outbox(Settings):
             max_attempts=10 if self.dead_letters else None,
             grows="never",
         )
+
+    @property
+    def serialization(self) -> Serialization:
+        return competing("outbox", "a relay publishes row after row, and consumers behind it compete", self.sources[0])
 
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(

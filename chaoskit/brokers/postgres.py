@@ -9,6 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
+from chaoskit.brokers.serialization import Serialization, keys
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -127,6 +128,16 @@ class PostgresQueue(Settings):
         if not self.dead_letters:
             no[faults.DeadLetter] = Impossible("failed rows stay in the table", {"dead_letters": True})
         return no
+
+    @property
+    def serialization(self) -> Serialization:
+        return keys(
+            "row lock",
+            "a row is locked while a worker has it (SKIP LOCKED), which by itself orders nothing between two rows",
+            "postgresql.org/docs/current: sql-select; procrastinate: lock; graphile-worker: queue_name",
+            takes="a claim that passes over a key of which an earlier row is not finished (procrastinate's lock, "
+            "graphile-worker's queue_name)",
+        )
 
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(

@@ -9,6 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
+from chaoskit.brokers.serialization import Serialization, keys, unordered
 from chaoskit.brokers.wording import IDEMPOTENT, PUBLISHED_AGAIN, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -158,6 +159,21 @@ class PubSub(Settings):
 
     def lossy(self) -> tuple[str, ...]:
         return ("filtered",) if self.filtered else ()
+
+    @property
+    def serialization(self) -> Serialization:
+        if self.ordering:
+            return keys(
+                "ordering key",
+                "the client hands out one message of an ordering key at a time",
+                "google-cloud-pubsub: messages_on_hold.py",
+            )
+        return unordered(
+            "message",
+            "without ordering keys there is no order",
+            "cloud.google.com/pubsub/docs: ordering",
+            ordering=True,
+        )
 
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(

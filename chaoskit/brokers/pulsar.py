@@ -21,6 +21,7 @@ from chaoskit.brokers.fields import (
     without_effect,
 )
 from chaoskit.brokers.impossible import NO_GROWTH, Impossible, Reasons
+from chaoskit.brokers.serialization import Serialization, competing, keys, partitions
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Home, Logs, Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -105,6 +106,22 @@ TIMED_OUT = Wording(
     f"{IDEMPOTENT}",
 )
 RECONSUMED = passed_unless("negative acknowledgements with a consumer that stops there")
+
+
+_TYPES = "pulsar.apache.org/docs: concepts-messaging (subscription types)"
+SERIALIZATION = {
+    "Exclusive": attrs.evolve(
+        partitions("subscription", "one consumer has all partitions, in order", _TYPES), sole=True
+    ),
+    "Failover": partitions("partition", "each partition has one consumer at a time, which gets it in order", _TYPES),
+    "Shared": competing(
+        "subscription",
+        "consumers take turns, and finish in any order",
+        _TYPES,
+        subscription_type="Key_Shared",
+    ),
+    "Key_Shared": keys("key", "the messages of a key go to one consumer, in order", f"{_TYPES}; PIP-379"),
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -285,6 +302,10 @@ class Pulsar(Settings):
             send_window=1,
             lease=self.ack_timeout,
         )
+
+    @property
+    def serialization(self) -> Serialization:
+        return SERIALIZATION[self.subscription_type]
 
     def stages(self) -> QueueSettings:
         home: Home = one_queue

@@ -10,6 +10,7 @@ import attrs
 from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
+from chaoskit.brokers.serialization import Serialization, competing, partitions
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.partitioners import by_murmur3
 from chaoskit.models.producer import Home, Producer
@@ -261,6 +262,23 @@ class RabbitMQ(Settings):
         # A limit loses only where nothing takes what reaches it: hence the exchange is named, too.
         limits = ["delivery_limit", *limits] if self._limited else limits
         return (*limits, "dead_letter_exchange") if limits else ()
+
+    @property
+    def serialization(self) -> Serialization:
+        if self.queues > 1 and self.single_active_consumer:
+            return partitions(
+                "queue",
+                "a hash exchange keeps a key in one queue, which a single active consumer reads in order",
+                "rabbitmq.com/docs: consumers (single active consumer), modulus-hash-exchange",
+                competes=True,
+            )
+        return competing(
+            "queue",
+            "the consumers of a queue compete, and finish in any order",
+            "rabbitmq.com/docs: semantics, consumers",
+            queues=6,
+            single_active_consumer=True,
+        )
 
     def stages(self) -> QueueSettings:
         quorum, limit = self.queue_type == "quorum", self.delivery_limit

@@ -9,6 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, opt_in, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
+from chaoskit.brokers.serialization import Serialization, partitions
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -146,6 +147,12 @@ class RabbitMQStream(Settings):
             dead_hint="dead_letters=True",
             units=self.partitions,
             grows="up" if self.growth and self.partitions > 1 else "never",  # a plain stream is no super stream
+        )
+
+    @property
+    def serialization(self) -> Serialization:
+        return partitions(
+            "partition", "each partition of a super stream has a single active consumer", "rabbitmq.com/docs: streams"
         )
 
     def stages(self) -> LogSettings:

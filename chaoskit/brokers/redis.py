@@ -9,6 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import WHERE_THE_APPLICATION_DOES, Impossible, Reasons
+from chaoskit.brokers.serialization import Serialization, competing
 from chaoskit.brokers.wording import IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -183,6 +184,14 @@ class RedisStreams(Settings):
     def lossy(self) -> tuple[str, ...]:
         return tuple(name for name in ("trims", "noack") if getattr(self, name))
 
+    @property
+    def serialization(self) -> Serialization:
+        return competing(
+            "stream",
+            "an entry goes to whoever of the group asks next, and consumers finish in any order",
+            "redis.io/docs/latest/commands: xreadgroup",
+        )
+
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(
             self.consumers,
@@ -269,6 +278,12 @@ class RedisList(Settings):
 
     def lossy(self) -> tuple[str, ...]:
         return () if self.reliable else ("reliable",)
+
+    @property
+    def serialization(self) -> Serialization:
+        return competing(
+            "list", "workers pop in order, and finish in any order", "redis.io/docs/latest/commands: lmove"
+        )
 
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(

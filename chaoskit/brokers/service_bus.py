@@ -9,6 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
+from chaoskit.brokers.serialization import Serialization, keys, unordered
 from chaoskit.brokers.wording import IDEMPOTENT, SENT_TOGETHER, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -161,6 +162,21 @@ class ServiceBus(Settings):
 
     def lossy(self) -> tuple[str, ...]:
         return ("receive_mode",) if self.receive_mode == "receive_and_delete" else ()
+
+    @property
+    def serialization(self) -> Serialization:
+        if self.sessions:
+            return keys(
+                "session",
+                "one receiver holds a session, and gets its messages in order",
+                "learn.microsoft.com/azure/service-bus-messaging: message-sessions",
+            )
+        return unordered(
+            "message",
+            "without sessions receivers compete, and the order is not promised",
+            "learn.microsoft.com/azure/service-bus-messaging: message-sessions",
+            sessions=True,
+        )
 
     def stages(self) -> QueueSettings:
         deletes = self.receive_mode == "receive_and_delete"

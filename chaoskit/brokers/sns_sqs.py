@@ -9,8 +9,16 @@ import attrs
 from chaoskit.brokers.base import Settings
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name, without_effect
 from chaoskit.brokers.impossible import Impossible, Reasons
-from chaoskit.brokers.sqs_fifo import FIFO, fifo_queue, fifo_rules, impossible_fifo
-from chaoskit.brokers.sqs_standard import SOURCES, STANDARD, impossible_standard, standard_queue, standard_rules
+from chaoskit.brokers.serialization import Serialization
+from chaoskit.brokers.sqs_fifo import FIFO, fifo_groups, fifo_queue, fifo_rules, impossible_fifo
+from chaoskit.brokers.sqs_standard import (
+    SOURCES,
+    STANDARD,
+    STANDARD_QUEUE,
+    impossible_standard,
+    standard_queue,
+    standard_rules,
+)
 from chaoskit.brokers.wording import Wording, Words
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.traces.queue.rules import QueueRules
@@ -76,6 +84,12 @@ class SnsSqs(Settings):
 
     def lossy(self) -> tuple[str, ...]:
         return ("filter_policy",) if self.filter_policy else ()
+
+    @property
+    def serialization(self) -> Serialization:
+        if self.fifo:
+            return fifo_groups(self.max_number_of_messages)
+        return attrs.evolve(STANDARD_QUEUE, allowed_by={"fifo": True})
 
     def stages(self) -> QueueSettings:
         if self.fifo:

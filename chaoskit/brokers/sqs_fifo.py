@@ -14,6 +14,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, without_effect
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
+from chaoskit.brokers.serialization import Serialization, keys
 from chaoskit.brokers.sqs_standard import NO_DLQ, SOURCES, STANDARD, gives_up, standard_rules
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
@@ -156,6 +157,10 @@ class SqsFifo(Settings):
         }
         return tuple(name for name, is_set in set_so.items() if is_set)
 
+    @property
+    def serialization(self) -> Serialization:
+        return fifo_groups(min(self.max_number_of_messages, self.send_batch))
+
     def stages(self) -> QueueSettings:
         by_body = self.content_based_deduplication
         # With another way to lose as well, any message may be lost, and not only equal ones.
@@ -182,6 +187,23 @@ _FIFO_LOSSES = {
     "retention_exceeded": STANDARD.of(faults.Lose),
 }
 """How a FIFO queue loses a message, by the setting that makes it so."""
+
+
+CALLS_PER_SECOND = 300
+"""Of each action (SendMessage, ReceiveMessage, DeleteMessage) on a FIFO queue without high throughput."""
+
+
+def fifo_groups(batch: int) -> Serialization:
+    """The message groups of a FIFO queue of which so many messages go into one request, at most 10."""
+    per_second = CALLS_PER_SECOND * batch
+    return keys(
+        "message group",
+        "while messages of a group are in flight nothing more of it is handed out",
+        "docs.aws.amazon.com/AWSSimpleQueueService: FIFO-queues-understanding-logic, quotas-messages",
+        per_second=per_second,
+        quota=f"{CALLS_PER_SECOND} calls a second of each action without high throughput: {per_second:,} messages a "
+        f"second with {'one message' if batch == 1 else f'{batch} messages'} a request",
+    )
 
 
 def impossible_fifo(max_receive_count: int | None, send_batch: int, loses: bool) -> Reasons:

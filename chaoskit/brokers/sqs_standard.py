@@ -9,6 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
+from chaoskit.brokers.serialization import Serialization, unordered
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -71,6 +72,13 @@ SOURCES = (
     "github.com/localstack/localstack: test_sqs.py (behaviour validated against AWS)",
 )
 
+STANDARD_QUEUE = unordered(
+    "message",
+    "a standard queue keeps no order",
+    "docs.aws.amazon.com/AWSSimpleQueueService: standard-queues",
+    "a FIFO queue (SqsFifo) keeps that of a message group",
+)
+
 
 @attrs.frozen(kw_only=True)
 class SqsStandard(Settings):
@@ -104,6 +112,10 @@ class SqsStandard(Settings):
 
     def lossy(self) -> tuple[str, ...]:
         return ("retention_exceeded",) if self.retention_exceeded else ()
+
+    @property
+    def serialization(self) -> Serialization:
+        return STANDARD_QUEUE
 
     def stages(self) -> QueueSettings:
         return standard_queue(self.queue, self.consumers, self.max_receive_count)

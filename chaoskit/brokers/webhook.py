@@ -9,6 +9,7 @@ import attrs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
+from chaoskit.brokers.serialization import Serialization, unordered
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -116,6 +117,16 @@ class Webhook(Settings):
 
     def lossy(self) -> tuple[str, ...]:
         return ("gives_up",) if self.gives_up else ()
+
+    @property
+    def serialization(self) -> Serialization:
+        return unordered(
+            "request",
+            "each event is a request of its own, and none waits for another",
+            "docs.stripe.com/webhooks",
+            "a queue behind the endpoint cannot bring back the order of what arrives in any order; a version that is "
+            "compared can",
+        )
 
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(self.endpoints, in_order=False, window=1, gives_up="dead" if self.gives_up else "never")

@@ -10,7 +10,7 @@ import click
 
 from chaoskit.brokers import BROKERS
 from chaoskit.commands.console import own_errors, say
-from chaoskit.generate.plan import Change, InitPlan, carry_out, plan, repository
+from chaoskit.generate.plan import Edit, InitPlan, carry_out, plan, repository
 from chaoskit.values.errors import UsageError, did_you_mean
 
 
@@ -72,7 +72,7 @@ def _init(found: InitPlan, handler: str | None, broker: str, yes: bool, dry_run:
 _WORDS = {"create": "create  {}", "append": "append  {}", "keep": "keep    {} (is there, and stays as it is)"}
 
 
-def _show(change: Change, *, with_text: bool) -> None:
+def _show(change: Edit, *, with_text: bool) -> None:
     say(_WORDS[change.kind].format(change.path))
     for line in change.text.splitlines() if with_text else ():
         say(f"    | {line}".rstrip())

@@ -17,7 +17,7 @@ class Delivery:
     got, as it left it. `error` is what it raised; None where it took the message."""
 
     number: int
-    message: Message
+    message: Message = attrs.field(repr=lambda message: str(message.id))  # pytest prints it with each assert
     error: Exception | None = None
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,6 +30,7 @@ from chaoskit.search.question import kinds_left
 from chaoskit.values.epoch import epoch_of
 from chaoskit.values.errors import CodecError
 from chaoskit.values.faults import INSIDE, KIND_BY_NAME, FaultKind, Lose
+from chaoskit.values.scenario import Broker
 from chaoskit.values.verdict import ChaosFailure, Verdict
 
 ATTRIBUTE = "chaoskit_result"
@@ -73,6 +74,11 @@ class SliceRunner:
     """The runner of one slice of one test. Nothing fails or passes here: the job says so in the end."""
 
     advises = bounds = checks_itself = False
+    tolerates: Sequence[Broker] | None = None
+    wants = SearchOptions()
+
+    def asks(self, what: str) -> None:
+        pass
 
     def __init__(self, item: pytest.Item, slice_: Slice, memory: Memory) -> None:
         self._item = item

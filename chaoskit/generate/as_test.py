@@ -152,6 +152,7 @@ def _has_serializer(path: Path) -> bool:
 def _makes_the_steps(repro: Repro, scenario: Scenario) -> bool:
     """Whether the broker's model makes these steps where the handler refuses what it refused then."""
     steps, refusals = repro.raw_steps()
+    # For a schedule without any step.
     number = -1
     play = scenario.broker.model(scenario.stream).play(scenario.faults)
     answer: bool | None = None
@@ -238,6 +239,7 @@ def _assembled(
     assert verdict.schedule is not None
     ids = {str(event.id) for event in repro.events}
     told = [said for _, said in repro.broker.explain(verdict.schedule, repro.events)]
+    # An id at the beginning stays as it is spelled.
     sentences = [_sentence(said if said.split()[0] in ids else said[0].upper() + said[1:]) for said in told]
     marks = list(target.marks)
     if target.used:

@@ -101,6 +101,7 @@ def _look_at(handler: FoundHandler, broker: str, root: Path) -> _Found:
     module_state = state_of_module(handler, reads.functions)
     on_instance = handler.kind is not None and not handler.is_static
     of_class = state_of_class(handler.kind) if on_instance and handler.kind else OfClass((), ())
+    # What the instance keeps is state enough, and made anew with it.
     if of_class.attributes:
         module_state = {}
     module = handler.module.rpartition(".")[2]
@@ -115,6 +116,7 @@ def _look_at(handler: FoundHandler, broker: str, root: Path) -> _Found:
         None,
         functools.partial(is_own, root),
     )
+    # Before the handler's names are written: these two are to stand plain in any test.
     for of, each in (("chaoskit", "chaos"), ("chaoskit.strategies", "events")):
         names.reserve(of, each)
     roles = roles_of(reads, broker)

@@ -130,6 +130,7 @@ def _decorated(function: Function, imports: set[str], needed: Sequence[str]) -> 
             return f"a Celery task{why}{shown}"
         if name.endswith("_trigger"):
             return "an Azure function" + shown
+        # Also where the module imports no framework by name: its app may be made elsewhere.
         if name == "subscriber" and called is not None:
             return "a subscriber of a framework, such as FastStream" + shown
         if name in _METHODS and called is not None and _is_path(called):
@@ -195,12 +196,14 @@ def _of_request(function: Function, imports: set[str], needed: Sequence[str]) ->
 
 def _polls(function: Function, needed: Sequence[str]) -> str:
     """A loop that fetches its messages from something that is called like a consumer, or that takes nothing at all."""
+    # Whoever is handed a message does not fetch it.
     if {*needed} & {*NAMES_OF_MESSAGES}:
         return ""
     for node in ast.walk(function):
         if isinstance(node, ast.While):
             for call in _calls(node):
                 name = _last(call.func)
+                # `get` with an argument is a dict's.
                 fetches = name in _POLLS or (name in ("get", "get_nowait") and not call.args)
                 if fetches and (not needed or _is_consumer(call.func)):
                     return _as_loop(call)

@@ -127,6 +127,7 @@ def _named(tree: ast.Module, name: str, shown: str) -> tuple[Function, ast.Class
         return functions[name]
     of_class = [known for known in functions if known.startswith(f"{name}.")]
     likely = [known for known in of_class if LIKE_A_HANDLER.fullmatch(known.partition(".")[2])]
+    # A class stands for its only method that is called like a handler.
     if len(likely) == 1:
         return functions[likely[0]]
     if of_class:
@@ -171,6 +172,7 @@ def sources(root: Path) -> Iterator[Path]:
     """The repository's own modules, without tests and what is installed, at most MOST_FILES of them."""
     count = 0
     for directory, folders, files in os.walk(root):
+        # In place, which is how `os.walk` is kept out of a folder; sorted, as a disk has no order.
         folders[:] = sorted(
             name
             for name in folders

@@ -22,7 +22,7 @@ Kind = Literal["create", "append", "keep"]
 
 
 @attrs.frozen
-class Change:
+class Edit:
     """`text`: what the new file holds, or what comes to the end of the one that is there; empty where it is kept."""
 
     kind: Kind
@@ -33,7 +33,7 @@ class Change:
 @attrs.frozen
 class InitPlan:
     root: Path
-    changes: tuple[Change, ...]
+    changes: tuple[Edit, ...]
     notes: tuple[str, ...] = ()
     test: str = ""
     """The chaos test's file, from the root; empty where no handler was named."""
@@ -56,7 +56,7 @@ def plan(root: Path, here: Path, asked: str | None, broker: str) -> InitPlan:
     Raises UsageError where the handler is not found.
     """
     settings = pytest_settings(root)
-    changes: list[Change] = []
+    changes: list[Edit] = []
     notes: list[str] = []
     test = ""
     if asked is not None:
@@ -74,8 +74,8 @@ def plan(root: Path, here: Path, asked: str | None, broker: str) -> InitPlan:
     return InitPlan(root, tuple(changes), tuple(notes), test)
 
 
-def _created(root: Path, path: str, text: str) -> Change:
-    return Change("keep", path) if (root / path).exists() else Change("create", path, text)
+def _created(root: Path, path: str, text: str) -> Edit:
+    return Edit("keep", path) if (root / path).exists() else Edit("create", path, text)
 
 
 def _directory(root: Path, settings: PytestSettings) -> str:
@@ -100,13 +100,13 @@ def _name_a_handler(root: Path, settings: PytestSettings) -> str:
 
 def _importable(
     root: Path, test: Path, handler: FoundHandler, settings: PytestSettings
-) -> tuple[list[Change], list[str]]:
+) -> tuple[list[Edit], list[str]]:
     """What lets the test import the handler's module: nothing, pytest's settings, or what the user has to do."""
     path = handler.base.relative_to(root).as_posix() if handler.base.is_relative_to(root) else str(handler.base)
     if _is_on_the_path(root, test, handler, settings):
         return [], []
     if settings.file is None:
-        return [Change("create", "pytest.ini", f"[pytest]\npythonpath = {path}\n")], []
+        return [Edit("create", "pytest.ini", f"[pytest]\npythonpath = {path}\n")], []
     installed = ", unless it is installed already: python -m pip install -e ." if is_installable(root) else ""
     line = f'pythonpath = ["{path}"]' if settings.file.endswith(".toml") else f"pythonpath = {path}"
     kept = f" (it has: {', '.join(settings.paths)})" if settings.paths else ""
@@ -124,14 +124,14 @@ def _is_on_the_path(root: Path, test: Path, handler: FoundHandler, settings: Pyt
 # Ignore rules.
 
 
-def _ignored(root: Path) -> Change:
+def _ignored(root: Path) -> Edit:
     file = root / ".gitignore"
     rules = _rules(root)
     missing = [line for line in IGNORED if not {line, line.rstrip("/")} & {rule.lstrip("/*") for rule in rules}]
     if not missing:
-        return Change("keep", ".gitignore")
+        return Edit("keep", ".gitignore")
     text = "".join(f"{line}\n" for line in missing)
-    return Change("append" if file.exists() else "create", ".gitignore", text)
+    return Edit("append" if file.exists() else "create", ".gitignore", text)
 
 
 def _rules(root: Path) -> list[str]:
@@ -160,6 +160,7 @@ def carry_out(found: InitPlan) -> None:
         try:
             if change.kind == "create":
                 path.parent.mkdir(parents=True, exist_ok=True)
+                # "x" fails where a file has come in between, and leaves that one as it is.
                 with path.open("x", encoding="utf-8", newline="\n") as file:
                     file.write(change.text)
             elif change.kind == "append":
@@ -170,6 +171,7 @@ def carry_out(found: InitPlan) -> None:
 
 def _append(path: Path, text: str) -> None:
     before = path.read_bytes()
+    # As bytes, so that the lines that are there keep their ends, and the new ones get the same.
     end = b"\r\n" if b"\r\n" in before else b"\n"
     gap = b"" if not before or before.endswith(b"\n") else end
     with path.open("ab") as file:

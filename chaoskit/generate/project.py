@@ -35,6 +35,7 @@ _SECTIONS = {"pytest.ini": "pytest", ".pytest.ini": "pytest", "tox.ini": "pytest
 
 def pytest_settings(root: Path) -> PytestSettings:
     """Read as pytest reads it: the first of its files that speaks of it."""
+    # pytest's own order, in which an earlier file hides the later ones.
     for name in ("pytest.toml", ".pytest.toml", *_INI, "pyproject.toml", "tox.ini", "setup.cfg"):
         table = _table(root / name)
         if table is not None:
@@ -51,12 +52,14 @@ def _table(path: Path) -> Mapping[str, Any] | None:
         tool = data.get("tool", {}).get("pytest", {})
         ini: Mapping[str, Any] | None = tool.get("ini_options")
         return ini if ini is not None else tool or None
+    # To pytest a `%` is itself, and a key that stands twice is no reason to read nothing.
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     with contextlib.suppress(configparser.Error, UnicodeDecodeError):
         parser.read(path, encoding="utf-8")
     section = _SECTIONS[path.name]
     if parser.has_section(section):
         return dict(parser[section])
+    # An empty pytest.ini ends pytest's search, too; other files do only with their section.
     return {} if path.name in _INI and path.is_file() else None
 
 
@@ -147,6 +150,7 @@ def parse(file: Path) -> ast.Module | None:
     """The file's syntax; None where it cannot be read as Python."""
     try:
         return ast.parse(file.read_bytes(), filename=file.name)
+    # ValueError for null bytes, RecursionError for what is nested too deep.
     except (OSError, SyntaxError, ValueError, RecursionError):
         return None
 
@@ -172,6 +176,7 @@ def _follow(tree: ast.Module, name: str, is_package: bool, roots: list[Path], tr
     waiting = list(_imported(tree, name, is_package))
     while waiting:
         module = waiting.pop()
+        # What comes with Python has no classes of the user's.
         if module in trees or module.partition(".")[0] in sys.stdlib_module_names:
             continue
         path = module_file(module, roots)
@@ -197,6 +202,7 @@ def _imported(tree: ast.Module, name: str, is_package: bool) -> Iterator[str]:
 def _surely(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
     """Statements that run whenever a module is imported: none in functions, none under a condition."""
     for node in body:
+        # Of a `try` the body alone: its handlers run only where that failed.
         if isinstance(node, (ast.Try, ast.With)):
             yield from _surely(node.body)
         else:

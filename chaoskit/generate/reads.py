@@ -117,6 +117,7 @@ def reads_of(handler: FoundHandler) -> Reads:
     _HandlerVisitor(handler, reads).read(handler.function, known)
     raises = any(isinstance(node, ast.Raise) for function in reads.functions for node in ast.walk(function))
     for seen in reads.places.values():
+        # Something has to fail the comparison, too, unless the handler may refuse it.
         if len(seen.strings) == 1 and not raises:
             seen.strings.append("something else")
         if len(seen.numbers) == 1 and not raises:
@@ -155,9 +156,11 @@ class _HandlerVisitor(ast.NodeVisitor):
         self._known: dict[str, ValuePath] = {}
 
     def read(self, function: Function, known: dict[str, ValuePath]) -> None:
+        # Functions may call each other in a circle.
         if function in self._reads.functions:
             return
         self._reads.functions.append(function)
+        # Names are the function's own: those of its caller come back behind it.
         before, self._known = self._known, known
         for statement in function.body:
             self.visit(statement)
@@ -226,6 +229,7 @@ class _HandlerVisitor(ast.NodeVisitor):
     # What is done with it.
 
     def visit(self, node: ast.AST) -> None:
+        # For what it notes on the way; most nodes are asked for no more.
         self.place(node)
         super().visit(node)
 

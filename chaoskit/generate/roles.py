@@ -92,6 +92,7 @@ def roles_of(reads: Reads, broker: str) -> Roles:
     """Ids are the producer's, and stay the same on every delivery; what is looked up by belongs to the key, whose order
     the broker keeps; and what `broker` stamps is said by its own messages."""
     leaves = {place: seen for place, seen in reads.places.items() if place and ITEM not in place}
+    # What only leads to other fields has no role of its own.
     leaves = {place: seen for place, seen in leaves.items() if not reads.below(place)}
     names = _stamped(reads, leaves, broker)
     message = _message_of(broker)
@@ -120,6 +121,7 @@ def _own(reads: Reads, leaves: dict[FieldPath, FieldUse]) -> dict[FieldPath, str
         elif _counts(place, seen):
             own[place] = "message.seq"
         elif not (seen.strings or seen.number or seen.numbers) and _may_be_key(place, seen):
+            # The likeliest is the least: looked up by, then named like a key, then not deep inside.
             keys.append((not seen.index, _plain(place[-1]) not in _KEYS, len(place), place))
     if keys and not reads.uses_key:
         own[min(keys)[3]] = "message.key"
@@ -158,11 +160,13 @@ def _stamped(reads: Reads, leaves: dict[FieldPath, FieldUse], broker: str) -> di
     if reads.whole or reads.is_json:
         return {}
     is_record = _is_record(reads)
+    # "e1" is the event's own id, which an application has put there itself.
     stamps_ids = _message_of(broker).message_id not in (None, "e1")
     found = {}
     for place in leaves:
         name = _STAMPED.get(_plain(place[-1]), "")
         inside = len(place) == 2 and is_record and place[0] in _INSIDE_OF_RECORDS
+        # Deeper inside it is the producer's value, whatever it is called.
         if not name or not (len(place) == 1 or inside):
             continue
         if name == "event_id" and not (is_record or place[0] in _SPELLED_BY_BROKERS):

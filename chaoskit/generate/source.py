@@ -72,6 +72,7 @@ def laid_out(code: Code, *, indent: int = 0, before: str = "", after: str = "", 
     if isinstance(code, str) or (not _spreads(code) and len(one) <= width):
         return one
     inner = ", ".join(map(flat, code.items))
+    # Not a tuple, which ruff and black break one item a line at once.
     is_call = code.close.startswith(")") and code.open != "(" and not code.open.endswith(("=(", " ("))
     if is_call and not _spreads(code) and indent + 4 + len(inner) <= width:
         lines = [f"{blanks}    {inner}"]
@@ -88,6 +89,7 @@ def quoted(value: str | bytes) -> str:
     """The literal of a text or of bytes, in double quotes where that needs no more escapes."""
     written = repr(value)
     prefix, quote, body = written[: written.index(written[-1])], written[-1], written[:-1].lstrip("b")[1:]
+    # As ruff and black do: double quotes, unless these would need more escapes than the others.
     if quote == "'" and body.count('"') <= body.count("\\'"):
         body = body.replace("\\'", "'").replace('"', '\\"')
         quote = '"'
@@ -167,10 +169,12 @@ class Names:
 
 
 def _from_import(module: str, names: Sequence[str]) -> str:
+    # Constants, classes, functions, as ruff's isort has them by default.
     ordered = sorted(names, key=lambda name: (not name.isupper(), name[0].islower(), name))
     line = f"from {module} import {', '.join(ordered)}"
     return line if len(line) <= WIDTH else laid_out(call("", ordered, spread=True), before=f"from {module} import ")
 
 
 def _import_order(line: str) -> tuple[bool, str]:
+    # Plain imports before `from` ones, as ruff's isort has them by default.
     return line.startswith("from "), line.split()[1]

@@ -43,6 +43,7 @@ def state_of_class(kind: ast.ClassDef) -> OfClass:
                 if "ClassVar" in ast.unparse(node.annotation):
                     continue
                 if node.value is None:
+                    # attrs takes a private field under its name without the underscore.
                     needs.append(node.target.id.lstrip("_"))
                 elif _is_plain(node.value):
                     made.append(node.target.id)
@@ -115,6 +116,7 @@ def _changed_by(function: Function) -> list[str]:
     """The names of the module that it sets, or whose contents it changes."""
     local = {each.arg for each in ast.walk(function) if isinstance(each, ast.arg)}
     declared = {name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names}
+    # To assign to a name makes it the function's own, unless it is declared global.
     local |= {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     local -= declared
     found = list(declared)

@@ -75,6 +75,7 @@ def with_ties(place: FieldPath, source: str, reads: Reads, roles: Roles, names: 
     rest = [source] if left else []
     if reads.is_object_at(place):
         kind = names.name("types", "SimpleNamespace")
+        # Else a name would be given twice, or could not be written before a `=`.
         if not {*left} & {*said} and all(map(is_name, said)):
             return call(kind, [f"**{each}" for each in rest], said)
         return call(kind, [_merged(rest, said, before="**")])

@@ -48,6 +48,7 @@ def target_of(test: str, root: Path) -> Target:
     function = path[-1]
     assert isinstance(function, Function)
     parameters = _parameters(function)
+    # Without `self`.
     if classes:
         parameters = parameters[1:]
     decorated = any(last_name(decorator) == "chaos" for decorator in function.decorator_list)
@@ -57,6 +58,7 @@ def target_of(test: str, root: Path) -> Target:
     fixtures = tuple(parameter for parameter in parameters if parameter not in {"deliver", *arguments})
     used = tuple(dict.fromkeys(name for node in (tree, *path) for name in _used(node)))
     known = _fixtures_around(tree, root, Path(file))
+    # pytest gives the case's value to all who take that fixture, which a plain call could not.
     for argument in [each for each in arguments if each in known]:
         raise ReproError(f"{argument} is a fixture, too, which the case [{case} takes the place of. {BY_HAND}")
     needed = _closure([*fixtures, *used, *_autouse(known, tree)], known)
@@ -188,6 +190,7 @@ def _used(node: ast.AST) -> Iterator[str]:
             yield from (a.value for a in mark.args if isinstance(a, ast.Constant) and isinstance(a.value, str))
 
 
+# How a test is run and reported, which is another matter for a plain one; `usefixtures` is written anew.
 _NOT_KEPT = frozenset({"anyio", "asyncio", "flaky", "parametrize", "skip", "trio", "usefixtures", "xfail"})
 
 

@@ -20,6 +20,7 @@ _M32 = 0xFFFFFFFF
 def murmur2(data: bytes) -> int:
     """Kafka's murmur2 (seed 0x9747b28c) as an unsigned 32-bit number."""
     m = 0x5BD1E995
+    # Masked, so that products overflow as Java's ints do and shifts are its unsigned ones.
     h = (0x9747B28C ^ len(data)) & _M32
     whole = len(data) & ~3
     for i in range(0, whole, 4):
@@ -27,6 +28,7 @@ def murmur2(data: bytes) -> int:
         k ^= k >> 24
         h = (h * m & _M32) ^ (k * m & _M32)
     if whole != len(data):
+        # Java's switch falls through for the last one to three bytes: together a little-endian number.
         h = (h ^ int.from_bytes(data[whole:], "little")) * m & _M32
     h = (h ^ h >> 13) * m & _M32
     return h ^ h >> 15
@@ -42,6 +44,7 @@ def fnv1a(data: bytes) -> int:
 
 def by_murmur2(key: bytes, partitions: int) -> int:
     """Java's default for records with a key; also kafka-python, aiokafka and librdkafka's murmur2 variants."""
+    # Kafka's `toPositive` clears the sign bit; it does not negate.
     return (murmur2(key) & 0x7FFFFFFF) % partitions
 
 
@@ -53,12 +56,15 @@ def by_crc32(key: bytes, partitions: int) -> int:
 def by_fnv1a(key: bytes, partitions: int) -> int:
     """librdkafka's `fnv1a` and `fnv1a_random`: the hash folded to a non-negative int32."""
     h = fnv1a(key)
+    # The absolute value of a signed number, which librdkafka takes to agree with Sarama.
     return (0x100000000 - h if h & 0x80000000 else h) % partitions
 
 
 def by_md5_range(key: bytes, shards: int) -> int:
     """Kinesis: MD5 of the partition key as a 128-bit number, in the ranges of a stream with uniform shards."""
+    # Python refuses MD5 on FIPS systems, unless it is said that it guards nothing.
     number = int.from_bytes(hashlib.md5(key, usedforsecurity=False).digest(), "big")
+    # The last range has what the division leaves over.
     return min(shards - 1, number // (2**128 // shards))
 
 
@@ -96,10 +102,12 @@ def by_murmur3(key: bytes, partitions: int) -> int:
 def lookup3(data: bytes) -> int:
     """Jenkins' lookup3 as Event Hubs' SDKs fold it: 16 bits, signed."""
     a = b = c = (0xDEADBEEF + len(data)) & _M32
+    # A last block of exactly twelve bytes is left to the final mix.
     while len(data) > 12:
         x, y, z = (int.from_bytes(data[i : i + 4], "little") for i in (0, 4, 8))
         a, b, c = _mix((a + x) & _M32, (b + y) & _M32, (c + z) & _M32)
         data = data[12:]
+    # An empty key is not mixed at all.
     if data:
         data = data.ljust(12, b"\0")
         x, y, z = (int.from_bytes(data[i : i + 4], "little") for i in (0, 4, 8))

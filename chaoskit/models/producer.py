@@ -36,7 +36,10 @@ Headers = Callable[[str, Raw, float], dict[str, Any]]
 
 def sent_at(step: Raw, stamp: Stamp, retries_copy: bool, epoch: float) -> float:
     """The timestamp that the message of this raw step carries."""
+    # Only copies have a seventh entry. A client's own retry is the same record, with its time; what was set aside
+    # (step[8]) is published as a new one.
     same = len(step) < 7 or stamp == "application" or (stamp == "sender" and retries_copy and step[8] < 0)
+    # Events are sent a second apart, and a copy halfway to the next one.
     return epoch + step[2] if same else epoch + step[6] + 0.5
 
 
@@ -65,7 +68,9 @@ class Logs:
     def in_order(self, consumers: int) -> list[Turn]:
         """The deliveries of all records in the order of their append times, the first at the end of the list."""
         if self._order is None:
+            # The same list, where nothing was sent otherwise: then positions are times.
             self._order = self._plain(consumers) if self.appended is self.partitions else self._swapped(consumers)
+        # A copy, as each run takes turns off its end.
         return self._order[:]
 
     def _plain(self, consumers: int) -> list[Turn]:
@@ -75,6 +80,7 @@ class Logs:
             if log:
                 consumer = lane % consumers
                 for offset, position in enumerate(log):
+                    # Each position comes once and knows its place, so that nothing has to be sorted.
                     turns[-1 - position] = position, lane, offset, (0, consumer, position, lane, offset)
         return turns
 
@@ -84,6 +90,7 @@ class Logs:
             seen: set[int] = set()
             for offset, (position, time) in enumerate(zip(log, self.appended[lane], strict=True)):
                 step: Raw = (0, lane % consumers, position, lane, offset)
+                # Times end in a half where the application sent again: the first record may lie in another partition.
                 if position in seen or time % 1:
                     step = (*step, *sent_anew(time))
                 seen.add(position)
@@ -93,6 +100,7 @@ class Logs:
 
     def place(self, position: int) -> tuple[int, int]:
         """The partition and the offset of an event's own record, the first of several."""
+        # All at once, at the first question: most runs have no holds and ask for none.
         if position not in self._places:
             for lane, log in enumerate(self.partitions):
                 for offset, record in enumerate(log):
@@ -102,14 +110,17 @@ class Logs:
     def hold(self, lane: int, position: int, growth: Rehash) -> None:
         """Keep back the last `backlog`+1 records that this partition got before the event that grew the topic."""
         log = self.partitions[lane]
+        # Backlog is counted in events: a second record of one is none of its own.
         older = [offset for offset, record in enumerate(log) if record < position and record not in log[:offset]]
         if older:
             first = older[-(growth.backlog + 1) :][0]
+            # The hold is here, even where a copy of this event lies in another partition.
             self._places[log[first]] = lane, first
             self.holds.setdefault(log[first], []).append(Hold(growth, growth.by, position))
 
     def inserted(self, lane: int, offset: int, position: int, time: float) -> Logs:
         """These logs with one more record; what lies at and behind `offset` moves up."""
+        # The outer lists are copied and the lane is made anew: the calm logs are shared by all runs of a stream.
         partitions, appended = list(self.partitions), list(self.appended)
         partitions[lane] = [*partitions[lane][:offset], position, *partitions[lane][offset:]]
         appended[lane] = [*appended[lane][:offset], time, *appended[lane][offset:]]
@@ -127,6 +138,7 @@ class Homes:
             self._of_key.setdefault(event.key, []).append(position)
 
     def at(self, count: int) -> list[int]:
+        # The same few counts come again in plan after plan.
         if count not in self._at:
             self._at[count] = [self._home(event.key, i, count) for i, event in enumerate(self._events)]
         return self._at[count]
@@ -167,10 +179,12 @@ class Producer:
             resends = [(position, fault) for position, fault in swaps if isinstance(fault, Resend)]
             swaps = [(position, fault) for position, fault in swaps if not isinstance(fault, Resend)]
         routes, counts, old_homes = _route(homes, self.partitions, rehashes)
+        # An empty stream has no counts.
         partitions: list[list[int]] = [[] for _ in range(counts[-1] if counts else self.partitions)]
         for position, partition in enumerate(routes):
             partitions[partition].append(position)
         logs = self._sent(partitions, routes, counts, swaps) if swaps else Logs(partitions, partitions, counts)
+        # After the batches, whose order decides where a later time falls in a log.
         if resends:
             logs = self._sent_again(logs, homes, resends)
         if old_homes:
@@ -190,6 +204,7 @@ class Producer:
         notes: dict[int, Fault] = {}
         copies: dict[int, list[Fault]] = {}
         appended: list[Sequence[float]] = list(partitions)
+        # In any order: no partition depends on another one.
         for partition in {routes[position] for position, _ in swaps}:
             batches = _batches(partitions[partition], self.batch_size)
             failing = _failing(batches, swaps)
@@ -198,6 +213,7 @@ class Producer:
             partitions[partition] = [position for batch in sent for position in batches[batch]]
             appended[partition] = _append_times(partitions[partition])
             for batch in _displaced(sent):
+                # A Resend puts copies behind later batches, but displaces nothing.
                 swap = next((fault for fault in failing.get(batch, ()) if isinstance(fault, BatchSwap)), None)
                 if swap is not None:
                     notes.update(dict.fromkeys(batches[batch], swap))
@@ -210,7 +226,9 @@ class Producer:
     def _sent_again(self, logs: Logs, homes: Homes, resends: Sequence[tuple[int, Resend]]) -> Logs:
         """The application sends events again, `after` events later, or at the end."""
         last = len(logs.counts) - 1
+        # In the order of sending, as each insertion moves up what lies behind it.
         for sent, position, fault in sorted((min(last, p + fault.after), p, fault) for p, fault in resends):
+            # Routed anew: by then the topic may have grown.
             lane, time = homes.at(logs.counts[sent])[position], sent + 0.5
             grown = logs.inserted(lane, bisect_right(logs.appended[lane], time), position, time)
             grown.notes, grown.copies = logs.notes, logs.copies
@@ -232,19 +250,23 @@ def _route(
     old_homes: dict[int, int] = {}
     if not rehashes:
         return routes, counts, old_homes
+    # `homes` keeps its list for other plans.
     routes = routes[:]
     lagging: dict[int, int] = {}
     for position, fault in rehashes:
         before = homes.at(count)
+        # Partitions are added to a topic, never taken away.
         count = max(count, fault.to)
         after = homes.at(count)
         routes[position:] = after[position:]
         counts[position:] = [count] * (size - position)
+        # Without a key it is spread anyway, and has no home that could move.
         if homes.has_key(position) and before[position] != after[position]:
             old_homes[position] = before[position]
             followers = homes.followers(position)
             lagging = {later: old for later, old in lagging.items() if later != position and later not in followers}
             lagging.update((later, before[later]) for later in followers[: fault.lag])
+    # Last, because each growth above reroutes all later events.
     for later, old in lagging.items():
         routes[later] = old
     return routes, counts, old_homes
@@ -262,6 +284,7 @@ def _failing(batches: list[list[int]], swaps: Sequence[tuple[int, BatchSwap | Re
     batch_of = {position: number for number, batch in enumerate(batches) for position in batch}
     failing: Failing = {}
     for position, fault in swaps:
+        # The others belong to other partitions.
         if position in batch_of:
             failing.setdefault(batch_of[position], []).append(fault)
     return failing
@@ -284,6 +307,7 @@ def send(
     queue = list(range(len(batches)))
     in_flight: list[int] = []
     accepted: list[int] = []
+    # Copied, because the caller reads `failing` once more, for what moved a batch.
     left = {batch: list(faults) for batch, faults in failing.items()}
     while queue or in_flight:
         if not in_flight:
@@ -295,14 +319,17 @@ def send(
             continue
         fault = faults.pop(0)
         behind = fault.after if isinstance(fault, Resend) else fault.over + 1
+        # The oldest batch itself takes up one place in the window.
         while queue and len(in_flight) - 1 < min(behind, max_in_flight - 1):
             in_flight.append(queue.pop(0))
+        # Losing the connection fails every request on it; an error answers only one.
         returning = in_flight if isinstance(fault, Resend) or fault.lost else [oldest]
         if isinstance(fault, Resend):
             accepted += in_flight
             for batch in in_flight:
                 again.setdefault(batch, []).append(fault)
         in_flight = [batch for batch in in_flight if batch not in returning]
+        # Each in turn to the head, so that the newest ends up first.
         queue[:0] = reversed(returning)
         if not newest_first:
             queue.sort()

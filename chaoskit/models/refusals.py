@@ -35,8 +35,10 @@ class Refusals:
     def give_up(self, message: Hashable, lane: Hashable, step: Raw) -> None:
         """It waits from here on. Of several messages of one event in one lane, or set aside, one is enough. What failed
         before the handler was called is always tried once more."""
+        # The handler has not seen it, so that earlier rounds say nothing about it.
         if step[0] == FAIL:
             self._rounds.clear()
+        # A second chance has all its attempts again.
         self._attempts[message] = 0
         self._waiting[step[2], lane] = lane, step
 
@@ -47,10 +49,11 @@ class Refusals:
 
     def next_chance(self) -> Chance | None:
         """What is tried again; None: another round would bring nothing on."""
+        # As a set: the same ones in another order have brought nothing on.
         left = frozenset(self._waiting)
         if not self._round and left not in self._rounds:
             self._rounds.add(left)
-            self._round = sorted(self._waiting, key=_position, reverse=True)
+            self._round = sorted(self._waiting, key=_position, reverse=True)  # taken from the end
         return self._waiting.pop(self._round.pop()) if self._round else None
 
     def end(self, history: Iterable[Turn], behind: Iterable[Turn]) -> list[tuple[Raw, Fault | None]] | None:
@@ -60,6 +63,7 @@ class Refusals:
             return None
         refused = [self._waiting[first][1] for first in sorted(self._waiting, key=_position)]
         self._waiting = {}
+        # A failed attempt has shown the handler nothing.
         seen = {turn[3][2] for turn in history if turn[3][0] != FAIL}
         waiting = [turn[3] for turn in sorted(behind) if turn[3][2] not in seen]
         return [

@@ -20,6 +20,7 @@ class Stored:
         self.stream = stream
         self.position: dict[EventId, int] = {id_: i for i, id_ in enumerate(stream.ids)}
         self.homes = Homes(stream.events, producer.home)
+        # Once for all plans, most of which change nothing about how the stream is sent.
         self.calm = producer.write(self.homes)
         self.producer, self._growth = producer, growth
         self._lane_of = {i: p for p, log in enumerate(self.calm.partitions) for i in log}
@@ -46,11 +47,13 @@ class Stored:
 
     def has_home(self, event: Event) -> bool:
         home, count = self.producer.home, self.producer.partitions
+        # Only what is spread goes by its position, and then neighbours differ.
         return home(event.key, 0, count) == home(event.key, 1, count)
 
     def batches_behind(self, position: int) -> int:
         """How many batches are sent to the partition of this event after its own."""
         size = self.producer.batch_size
+        # Batches are in flight, not records.
         return (len(self.lane(position)) - 1) // size - self.rank[position] // size
 
     def growth(self, position: int) -> Sequence[int]:
@@ -76,4 +79,5 @@ def _sending_order(sent: tuple[int, BatchSwap | Resend]) -> tuple[int, bool, int
     position, fault = sent
     if isinstance(fault, Resend):
         return position, True, fault.after
+    # `over` counts first, then `lost`: the mildest fails the first attempt.
     return position, False, 2 * fault.over + fault.lost

@@ -67,11 +67,13 @@ def next_attempt(turn: Turn) -> Turn:
 def put_back(todo: list[Turn], turns: Iterable[Turn]) -> None:
     """Put turns among those that are still to be handed out, the next of which is at the end."""
     turns = list(turns)
+    # Python's sort is quick with a list that is almost sorted, so many at once are left to it.
     if len(todo) < _FEW or len(turns) > 8:
         todo += turns
         todo.sort(reverse=True)
         return
     for turn in turns:
+        # By hand, because `bisect` knows ascending lists only.
         low, high = 0, len(todo)
         while low < high:
             middle = (low + high) >> 1
@@ -101,6 +103,7 @@ def moved_up(turns: list[Turn], lane: int, offset: int) -> None:
     """A record was inserted: those at and behind its offset move up by one."""
     for i, (time, at, place, step) in enumerate(turns):
         if at == lane and place >= offset:
+            # The raw step names the offset, too.
             turns[i] = time, at, place + 1, (*step[:4], place + 1, *step[5:])
 
 
@@ -110,6 +113,7 @@ def moved_up(turns: list[Turn], lane: int, offset: int) -> None:
 
 def sent_anew(time: float) -> tuple[int, ...]:
     """What a raw step of a copy has more than others: sent again by its producer, and not counted yet."""
+    # The event after which it was sent: times of copies are half an event later.
     return 0, int(time), 0, -1, -1
 
 

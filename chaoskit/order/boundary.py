@@ -51,17 +51,21 @@ def boundary_of(question: Question) -> Boundary:
     """Raises UsageError where the handler fails in order already: then nothing says what order it needs."""
     streams = _streams(question)
     fields: list[Fields | None] = [None, *candidates_of(streams)]
+    # Fine is what parts the events into many keys, whatever it is called.
     keys = {each: _mean_keys(streams, each) for each in fields}
+    # Of two that part them alike, the one with no key at all, and then the one that is shorter to write.
     finest_first = sorted(fields, key=lambda each: (-keys[each], each is not None, fields.index(each)))
     broken: dict[Fields | None, _Broken] = {}
     orders: dict[Fields | None, int] = {}
     for each in finest_first:
         found = _known(broken, each)
+        # Where events may come in any order, no key can make it worse: nothing is searched any more.
         if found is None and not (each is not None and None in orders and None not in broken):
             found, orders[each] = _searched(question, streams, each)
         if found is not None:
             broken[each] = _shrunk(question, each, found)
     holding = [each for each in finest_first if each not in broken and (each is None or each == () or keys[each] > 1)]
+    # There is always one: one key for all permits no other order, and so is never broken.
     finest = holding[0]
     candidates = tuple(
         _candidate(question, each, keys[each], orders.get(each, 0), broken.get(each)) for each in finest_first
@@ -83,6 +87,7 @@ def _streams(question: Question) -> list[Stream]:
         found.extend(each for each, _ in made if len(each) > 1)
         return len(found) >= STREAMS
 
+    # A draw is expensive, and after ten of them Hypothesis changes one only a little, again and again.
     drawn = STREAMS if recombined is None else DRAWN
     # One more, as the first is the simplest, in which little can go wrong.
     draw_streams(question.events, take, streams=drawn + 1, seed=derive(question.seed, "boundary"), digest=None)
@@ -102,6 +107,7 @@ def _known(broken: dict[Fields | None, _Broken], fields: Fields | None) -> _Brok
 
 def _searched(question: Question, streams: Sequence[Stream], fields: Fields | None) -> tuple[_Broken | None, int]:
     """The first order that gives another result, and how many were run."""
+    # Rounded up: each stream has one order at least.
     share, done = -(-question.settings.schedules // len(streams)), 0
     for number, stream in enumerate(streams):
         case = _case(question.subject, stream, fields)
@@ -134,6 +140,7 @@ def _orders(lanes: Sequence[Sequence[int]], chance: random.Random) -> Iterator[O
     for order in made:
         if order in seen:
             misses += 1
+            # Chance meets the same orders again where hardly any are left.
             if misses > ALL and not few:
                 return
             continue
@@ -151,6 +158,7 @@ def _some_orders(lanes: Sequence[Sequence[int]], chance: random.Random) -> Itera
         left = [list(lane) for lane in lanes]
         order: list[int] = []
         while any(left):
+            # By what is left of each: so all the orders are equally likely.
             lane = chance.choices(left, [len(lane) for lane in left])[0]
             order.append(lane.pop(0))
         yield tuple(order)
@@ -180,6 +188,7 @@ def _fails(subject: Subject, fields: Fields | None) -> Callable[[Stream], Order 
         case = _case(subject, stream, fields)
         if len(stream) < 2 or case.fails_in_order():
             return None
+        # The same chance each time: shrinking asks again, and has to get the same answer.
         orders = islice(_orders(lanes_of(stream, fields), random.Random(0)), SOME if len(stream) > 5 else None)
         nearest_first = sorted(orders, key=_inversions)
         return next((order for order in nearest_first if _differs(case, order)), None)
@@ -195,6 +204,7 @@ def _candidate(
     question: Question, fields: Fields | None, keys: float, orders: int, broken: _Broken | None
 ) -> Candidate:
     if broken is None:
+        # A field that is the same in all events parts nothing, so that it was not put to the test.
         held = fields is None or fields == () or keys > 1
         return Candidate(fields, "held" if held else "unknown", keys, orders)
     case = _case(question.subject, broken.stream, fields)

@@ -21,8 +21,10 @@ FOR_EACH_KEY = 4
 def in_own_lanes(fields: Fields | None, broker: Any, stream: Stream) -> Model:
     """The stream partitioned by these fields, no two keys of it together."""
     lanes = lanes_of(stream, fields)
+    # Rounded up to a power of two, so that streams of about the same size share what is remembered.
     wide, labels = _apart(broker, max(2, 1 << (len(lanes) - 1).bit_length()))
     keys = [""] * len(stream)
+    # There are more labels than lanes, mostly.
     for label, lane in zip(labels, lanes, strict=False):
         for position in lane:
             keys[position] = label
@@ -35,6 +37,7 @@ def _apart(broker: Any, count: int) -> tuple[Broker, list[str]]:
     many as it has."""
     wide, labels, taken = _wider(broker, count * FOR_EACH_KEY), list[str](), list[str]()
     number = 0
+    # A broker with one lane for all would be asked for ever.
     while len(labels) < count and number < 100 * count:
         label = f"k{number}"
         number += 1
@@ -48,6 +51,7 @@ def _apart(broker: Any, count: int) -> tuple[Broker, list[str]]:
 
 def _wider(broker: Any, partitions: int) -> Broker:
     names = attrs.fields_dict(type(broker)) if attrs.has(type(broker)) else {}
+    # The labels are text, which the user's own serializer may not take.
     wanted = {"partitions": partitions, "key_serializer": None}
     try:
         found: Broker = attrs.evolve(broker, **{name: value for name, value in wanted.items() if name in names})

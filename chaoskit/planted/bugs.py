@@ -78,10 +78,12 @@ def acknowledges_first(script: Script, acts: Acts, shared: bool) -> Move:
 
 def applies_after_failing(script: Script, acts: Acts, shared: bool) -> Move:
     """An attempt that failed has had its effect, so that what comes again is added to it."""
+    # Nothing is dropped here, so that no event of a key has to be spared.
     failing, given, done = _hit(script, FAILING, shared=False), Renumbered(), set[EventId]()
 
     def move(message: Message) -> Iterator[Message]:
         applied = message.id in failing and message.id not in done
+        # Copied before the handler has it, which may change the value.
         again = attrs.evolve(message, value=copy.deepcopy(message.value)) if applied else message
         yield given.as_it_is(message)
         if applied:
@@ -110,6 +112,7 @@ def _hit(script: Script, kinds: Collection[FaultKind], shared: bool) -> set[Even
     if not shared:
         return hit
     left: dict[Hashable, EventId] = {event.key: event.id for event in reversed(events)}
+    # One that is spared anyway, if the key has any; else its first event is.
     left |= {event.key: event.id for event in events if event.id not in hit}
     return hit - set(left.values())
 
@@ -138,6 +141,7 @@ class Renumbered:
 
     def as_it_is(self, message: Message) -> Message:
         key = message.key
+        # A number is given out once: what was seen keeps it, however many are added later.
         while self.highest[key] < message.seq:
             self.highest[key] += 1
             self.seqs[key, self.highest[key]] = self.highest[key] + self.added[key]

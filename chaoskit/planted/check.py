@@ -119,6 +119,7 @@ class Streams:
         def look(stream: Stream, salt: int) -> bool:
             found.shared = found.shared or bool(with_siblings(stream))
             found.values_show = bool(_tried(lambda: value_matters(question.subject.on(stream))))
+            # True ends the drawing: one that shows it is enough.
             return found.values_show
 
         if question.is_literal:
@@ -159,12 +160,14 @@ def _in_state(question: Question, bug: StateBug, caught: Sequence[HandlerBug], s
     asked = _evolved(question, view=VIEWS[bug](acted))
     few = attrs.evolve(asked.settings, schedules=min(asked.settings.schedules, MOST_OF_STATE))
     verdict = _tried(partial(investigate, attrs.evolve(asked, settings=few)))
+    # A view that breaks the test, or leaves it unknown, is noticed.
     if verdict is None or verdict.status != "held":
         return planted if verdict is None else attrs.evolve(planted, schedules=verdict.tally.schedules)
     planted = attrs.evolve(planted, schedules=verdict.tally.schedules)
     if not acted.once:
         why = "the test gives no state" if bug != "only its length" else "the state has no length"
         return attrs.evolve(planted, status="cannot happen", why=why)
+    # What shows values, or a bug of the handler, and would not by its length: the test is more than that.
     if bug == "only its length" and (streams.values_show or any(_is_missed(asked, each, streams) for each in caught)):
         return planted
     return attrs.evolve(planted, status="missed", why="the test would hold all the same")

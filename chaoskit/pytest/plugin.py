@@ -21,6 +21,7 @@ LOG = 120  # as in `report.terminal`, which a run without a chaos test does not 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("chaoskit", "chaoskit: message handlers under every possible delivery")
     _add_search_options(group)
+    _add_question_options(group)
     _add_file_options(group)
 
 
@@ -58,6 +59,15 @@ def _add_search_options(group: pytest.OptionGroup) -> None:
         "failure (default: 30s)",
     )
     group.addoption(
+        "--chaos-seed",
+        metavar="SEED",
+        help="seed of every chaos test, mixed with its node id; the same seed, the same result",
+    )
+
+
+def _add_question_options(group: pytest.OptionGroup) -> None:
+    """What can be asked of each chaos test besides whether it holds."""
+    group.addoption(
         "--chaos-repair",
         action="store_true",
         help="for each failure, try which move repairs it: remember message ids, drop stale versions, hold back until "
@@ -70,15 +80,24 @@ def _add_search_options(group: pytest.OptionGroup) -> None:
         "fields, one for all) under which every order that it permits gives the in-order result",
     )
     group.addoption(
+        "--chaos-tolerance",
+        action="store_true",
+        help="for each chaos test, a table of what it tolerates: each kind of fault that its broker can make is "
+        "searched alone, and then together those that do not break it",
+    )
+    group.addoption(
+        "--chaos-broker",
+        metavar="BROKER",
+        action="append",
+        default=[],
+        help="with --chaos-tolerance: ask this broker in place of the test's own, such as 'RabbitMQ(prefetch=1)'; may "
+        "be given more than once, for several side by side",
+    )
+    group.addoption(
         "--chaos-self-check",
         action="store_true",
         help="for each chaos test that holds, plant known bugs around its handler and in the state that it gives, and "
         "say which of them it would have noticed; one that would have noticed none has shown nothing",
-    )
-    group.addoption(
-        "--chaos-seed",
-        metavar="SEED",
-        help="seed of every chaos test, mixed with its node id; the same seed, the same result",
     )
 
 
@@ -136,6 +155,8 @@ def pytest_configure(config: pytest.Config) -> None:
                 seconds(given)
             except UsageError as error:
                 raise pytest.UsageError(f"--chaos-{option}: {error}") from None
+    if config.getoption("chaos_broker"):
+        _check_brokers(config)
     if config.getoption("chaos_corpus") is not None:
         from chaoskit.repro.corpus import database_of
         from chaoskit.values.errors import UsageError
@@ -154,6 +175,19 @@ def pytest_configure(config: pytest.Config) -> None:
         from chaoskit.pytest.replay_option import prepare_replay
 
         prepare_replay(config)
+
+
+def _check_brokers(config: pytest.Config) -> None:
+    from chaoskit.brokers.written import broker_of
+    from chaoskit.values.errors import UsageError
+
+    if not config.getoption("chaos_tolerance"):
+        raise pytest.UsageError("--chaos-broker says for which broker --chaos-tolerance asks; give both")
+    for given in config.getoption("chaos_broker"):
+        try:
+            broker_of(given)
+        except UsageError as error:
+            raise pytest.UsageError(f"--chaos-broker: {error}") from None
 
 
 def _width(config: pytest.Config) -> int:
@@ -251,7 +285,7 @@ class TerminalSummary:
         for nodeid, said in sorted(self._said):  # xdist's workers report in any order
             _write(terminalreporter, nodeid)
             for line in said.splitlines():
-                _write(terminalreporter, f"  {line}")
+                _write(terminalreporter, f"  {line}".rstrip())
         for note, tests in self._memory.items():  # the same of every test, so that it is said once
             _write(terminalreporter, f"{note}{self._of_which(tests)}")
         # Only where chaos tests ran: a run of others has nothing to say of saved files.

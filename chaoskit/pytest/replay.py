@@ -34,14 +34,15 @@ class Sink:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.errors[report.nodeid.split("::")[0]] = _last_line(report.longreprtext)
+            self.errors[report.nodeid.split("::")[0]] = last_line(report.longreprtext)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and report.when != "call":
-            self.errors[report.nodeid] = _last_line(report.longreprtext)
+            self.errors[report.nodeid] = last_line(report.longreprtext)
 
 
-def _last_line(text: str) -> str:
+def last_line(text: str) -> str:
+    """Of an error as pytest prints it: what it says."""
     lines = [line.strip() for line in text.splitlines() if line.startswith("E ")] or text.strip().splitlines()
     return lines[-1].removeprefix("E").strip() if lines else "no reason was given"
 
@@ -86,7 +87,7 @@ def _why(repro: Repro, sink: Sink, code: int, output: str) -> str:
             return f"{place}: {error}"
     if code in (0, 1, 5):
         return NOT_COLLECTED.format(test=repro.test)
-    return f"pytest stopped: {_last_words(output) or f'exit code {code}'}"
+    return f"pytest stopped: {last_words(output) or f'exit code {code}'}"
 
 
 _COUNTS = re.compile(r"[=\s]*(\d+ \w+(, )?)+( in [\d.]+s)?[=\s]*|no tests ran.*|[=!]+.*[=!]+")
@@ -96,7 +97,7 @@ _COUNTS = re.compile(r"[=\s]*(\d+ \w+(, )?)+( in [\d.]+s)?[=\s]*|no tests ran.*|
 _ERROR = re.compile(r"E  |ERROR(?!: usage)|INTERNALERROR>|[^ ]*: error: ")
 
 
-def _last_words(output: str) -> str:
+def last_words(output: str) -> str:
     """What pytest said last: errors where there are any, else the last line that says something."""
     lines = [line.strip() for line in output.splitlines() if line.strip() and not _COUNTS.fullmatch(line.strip())]
     errors = [line for line in lines if _ERROR.match(line)]

@@ -13,6 +13,7 @@ from chaoskit.report.github import annotation, append_to_step_summary, unpacked
 from chaoskit.report.lines import json_lines
 from chaoskit.report.page import page
 from chaoskit.report.picture import svg
+from chaoskit.report.tolerance import as_markdown
 from chaoskit.repro.write import file_name, slug
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.names import from_here
@@ -31,7 +32,9 @@ def write_reports(config: pytest.Config, verdict: Verdict, *, replay: str | None
     try:
         directory.mkdir(parents=True, exist_ok=True)
         write(directory / f"{name}.jsonl", json_lines(verdict, replay=replay))
-        if verdict.status == "held":
+        if verdict.tolerance is not None:
+            write(directory / f"{name}.md", as_markdown(verdict.tolerance))
+        elif verdict.status == "held":
             return ""
         if verdict.status == "violated":
             write(directory / f"{name}.svg", svg(verdict))

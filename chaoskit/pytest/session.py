@@ -12,8 +12,10 @@ import hypothesis
 import pytest
 from hypothesis import HealthCheck
 
+from chaoskit.brokers.written import broker_of
 from chaoskit.decorator import SCHEDULES, ChaosOptions
 from chaoskit.execution.script import RunObserver
+from chaoskit.pytest.comparison import NOT_SEARCHED, comparison_of
 from chaoskit.pytest.limits import armed, limit_of
 from chaoskit.pytest.longrepr import longrepr_of
 from chaoskit.pytest.progress import Progress
@@ -22,13 +24,15 @@ from chaoskit.pytest.reports import on_github, write_reports
 from chaoskit.pytest.saved import Saved, SavedRepros, in_words
 from chaoskit.pytest.shared import share, shared_failure
 from chaoskit.report.github import ReportEntry, entry_of, packed
-from chaoskit.report.terminal import as_text, headline, held_lines
+from chaoskit.report.terminal import as_text, headline, held_lines, tolerance_lines
+from chaoskit.report.tolerance import as_markdown
 from chaoskit.runner import Runner, SearchOptions, as_seed, fresh_seed
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.investigate import MEMORY_KEPT
 from chaoskit.search.oracle import Subject
 from chaoskit.values.duration import seconds, shown
 from chaoskit.values.names import from_here
+from chaoskit.values.scenario import Broker
 from chaoskit.values.verdict import Verdict
 
 PROPERTY = "chaoskit"
@@ -68,7 +72,11 @@ class PytestRunner:
         self.advises: bool = item.config.getoption("chaos_repair")
         self.bounds: bool = item.config.getoption("chaos_boundary")
         self.checks_itself: bool = item.config.getoption("chaos_self_check")
+        self.tolerates = brokers_asked(item.config)
+        self._asking = ""
+        """What is searched for the table of tolerance."""
         self._budget = None if given is None else seconds(given)
+        self.wants = SearchOptions(schedules=self._schedules, budget=self._budget, patience=DEFAULT_TIME)
         self.limit = limit_of(item.config)
         self._evidence = Evidence()
         self._repros = SavedRepros(item.config, item.nodeid, self._options, self._notes)
@@ -90,7 +98,8 @@ class PytestRunner:
                 return as_seed(chosen), True
         if hypothesis.settings.default.derandomize:  # type: ignore[union-attr]
             return 0, True
-        return fresh_seed(), False
+        comparison = comparison_of(self._config)
+        return (fresh_seed() if comparison is None else comparison.seed), False
 
     @contextmanager
     def limited(self) -> Iterator[None]:
@@ -108,8 +117,15 @@ class PytestRunner:
                 self.limit.between = None
                 progress.close()
 
+    def asks(self, what: str) -> None:
+        self._asking = what
+        if (comparison := comparison_of(self._config)) is not None:
+            comparison.asks(self.test, what)
+
     def _standing(self, elapsed: float) -> str:
         """How the search stands, in a line."""
+        if self._asking:
+            return f"chaoskit: {self.test}: what it tolerates: {self._asking}, {shown(elapsed)}"
         tried, time = f"{self._evidence.schedules:,}", shown(elapsed)
         if self._exhaustive is not None:
             tried += " distinct"
@@ -123,15 +139,15 @@ class PytestRunner:
     def before_search(self, subject: Subject) -> Verdict | SearchOptions:
         if is_replay(self._config):
             return replayed(self._config, self._repros, subject)
+        if comparison_of(self._config) is not None:
+            return Verdict("held", notes=NOT_SEARCHED)
         # What is known to fail costs one run; a search behind it would only find it again.
         failure = self._saved_failure(subject)
         # The search begins with one failure: shared ones are there next time, too.
         if failure is None and not self._repros.resume_from:
             failure = shared_failure(self._config, self._repros, subject)
-        return failure or SearchOptions(
-            schedules=self._schedules,
-            budget=self._budget,
-            patience=DEFAULT_TIME,
+        return failure or attrs.evolve(
+            self.wants,
             exhaustive=self._exhaustive,
             evidence=self._evidence,
             resume_from=self._repros.resume_from,
@@ -156,13 +172,21 @@ class PytestRunner:
 
     def passed(self, verdict: Verdict) -> None:
         self._repros.remove_unshrunk()
-        lines = [] if verdict.notes == REPLAYED else held_lines(verdict)
+        if (comparison := comparison_of(self._config)) is not None and verdict.tolerance is not None:
+            comparison.tolerances[self.test] = verdict.tolerance
+        lines = [] if verdict.notes in (REPLAYED, NOT_SEARCHED) else held_lines(verdict)
         # Said once for all tests at the end: many handlers are such.
         if MEMORY_KEPT in lines:
             lines.remove(MEMORY_KEPT)
             self._memory = MEMORY_KEPT
         lines += self._notes
-        self._entry = ReportEntry(self._item.nodeid, "held", "; ".join(lines).removeprefix("held: "))
+        self._entry = ReportEntry(
+            self._item.nodeid, "held", "; ".join(lines).removeprefix("held: "),
+            tolerance="" if verdict.tolerance is None else as_markdown(verdict.tolerance),
+        )  # fmt: skip
+        lines += tolerance_lines(verdict.tolerance, width_of(self._config) - 2)
+        if verdict.tolerance is not None and any(column.breaks for column in verdict.tolerance.columns):
+            lines.append(f"Found with --chaos-seed={verdict.tolerance.seed}")
         if not is_replay(self._config):
             trouble = write_reports(self._config, attrs.evolve(verdict, test=self.test))
             lines += [trouble] if trouble else []
@@ -205,7 +229,7 @@ class PytestRunner:
 
     def _for_github(self, report: pytest.TestReport, excinfo: pytest.ExceptionInfo[BaseException] | None) -> str:
         """What GitHub is to show of this test; nothing elsewhere, and where `chaoskit replay` runs this pytest."""
-        if not on_github() or sinks(self._config):
+        if not on_github() or sinks(self._config) or comparison_of(self._config) is not None:
             return ""
         if self._entry is None and excinfo is not None and report.failed:
             self._entry = ReportEntry(self._item.nodeid, "error", f"{excinfo.type.__name__}: {excinfo.value}")
@@ -222,6 +246,13 @@ def options_of(item: pytest.Item) -> ChaosOptions:
     """What `@chaos` was given on this test."""
     options: ChaosOptions = item.obj.chaos_options  # type: ignore[attr-defined]
     return options
+
+
+def brokers_asked(config: pytest.Config) -> tuple[Broker, ...] | None:
+    """For --chaos-tolerance: those of --chaos-broker, none for the test's own. None: it was not asked."""
+    if not config.getoption("chaos_tolerance"):
+        return None
+    return tuple(map(broker_of, config.getoption("chaos_broker")))
 
 
 def width_of(config: pytest.Config) -> int:

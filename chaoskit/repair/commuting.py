@@ -17,11 +17,13 @@ from chaoskit.values.state import Difference, differences, snapshot
 MOST_EVENTS = 6
 """Of longer streams nobody reads all pairs."""
 MOST_DIFFERENCES = 12
+# Not None, which may be a state.
 _NOT_RUN = object()
 
 
 def clashes_of(subject: Subject, stream: Stream) -> tuple[Clash, ...]:
     """Of a minimal scenario: each two neighbours, swapped. What cannot be run in such an order is left out."""
+    # One event has no neighbour.
     if not 2 <= len(stream) <= MOST_EVENTS:
         return ()
     case = subject.on(stream)

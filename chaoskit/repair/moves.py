@@ -23,6 +23,7 @@ def ids() -> Move:
     def move(message: Message) -> Iterator[Message]:
         if message.id not in handled:
             yield message
+            # Behind the yield: what the handler raised at is not handled, and must not be skipped when it comes again.
             handled.add(message.id)
 
     return move
@@ -33,6 +34,7 @@ def version() -> Move:
     highest: dict[Hashable, int] = {}
 
     def move(message: Message) -> Iterator[Message]:
+        # `seq` counts from 1.
         if message.seq > highest.get(message.key, 0):
             yield message
             highest[message.key] = message.seq
@@ -47,6 +49,7 @@ def resequence() -> Move:
 
     def move(message: Message) -> Iterator[Message]:
         key = message.key
+        # What was handled already would be held for ever.
         if message.seq > handled.get(key, 0):
             held.setdefault((key, message.seq), message)
         while (due := held.get((key, handled.get(key, 0) + 1))) is not None:

@@ -90,8 +90,10 @@ def _imported(module: ModuleType | None, deep: int, seen: set[str]) -> Iterator[
     if module is None or deep == 0 or module.__name__ in seen:
         return
     seen.add(module.__name__)
+    # A list, as looking at a lazy value may import something into the module.
     for value in list(vars(module).values()):
         name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+        # Some objects, such as mocks, have every attribute.
         if not isinstance(name, str):
             continue
         yield name.partition(".")[0]

@@ -9,6 +9,7 @@ import attrs
 
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import Move
+from chaoskit.order.boundary import boundary_of
 from chaoskit.repair.commuting import clashes_of
 from chaoskit.repair.moves import MOVES, Kind
 from chaoskit.repair.recipes import Storage, recipe
@@ -17,6 +18,7 @@ from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed, Subject
 from chaoskit.search.question import Question, SearchSettings
 from chaoskit.search.states import HANGS
+from chaoskit.values.boundary import Boundary
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import EventId, Message
 from chaoskit.values.faults import INSIDE, FaultKind
@@ -36,13 +38,36 @@ def advice_on(question: Question, verdict: Verdict, storage: Storage) -> Advice:
         return Advice()
     try:
         clashes = clashes_of(question.subject, verdict.scenario.stream)
+    # What hangs in another order says nothing of that order; the moves are tried all the same.
     except HANGS:
         clashes = ()
-    return Advice(repairs_of(question, verdict, storage), clashes)
+    repairs = repairs_of(question, verdict, storage)
+    best = next((repair.move for repair in repairs if repair.status == "held"), None)
+    keys = {_hashable(event.key) for event in verdict.scenario.events}
+    # One key for all always keeps the order: what is wanted is the key that would be enough.
+    asked = best in (None, "one key") and len(keys) > 1
+    return Advice(repairs, clashes, _boundary(question) if asked else None)
+
+
+def _boundary(question: Question) -> Boundary | None:
+    """Which other key would do, where no move within the present one does; None where that cannot be said."""
+    try:
+        return boundary_of(question)
+    except (ChaosError, CheckerFailed, *HANGS):
+        return None
 
 
 def repairs_of(question: Question, verdict: Verdict, storage: Storage) -> tuple[Repair, ...]:
     """Each move, cheapest first, with what a search with it found."""
+    return tuple(_each(question, verdict, storage))
+
+
+def cheapest_repair(question: Question, verdict: Verdict, storage: Storage) -> Repair | None:
+    """The first move that holds; those that cost more are not tried. None where none does."""
+    return next((repair for repair in _each(question, verdict, storage) if repair.status == "held"), None)
+
+
+def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Repair]:
     assert verdict.scenario is not None
     # A move around the handler is not one with its effects: of a death between the two it would say nothing true.
     if not set(INSIDE).isdisjoint(map(type, verdict.scenario.faults)):
@@ -51,12 +76,13 @@ def repairs_of(question: Question, verdict: Verdict, storage: Storage) -> tuple[
     given = question.settings
     settings = SearchSettings(
         schedules=min(given.schedules, MOST), seed=given.seed, streams=given.streams, across_keys=given.across_keys,
-        examples=given.examples, fixtures=given.fixtures,
+        examples=given.examples, fixtures=given.fixtures, patience=given.patience,
     )  # fmt: skip
+    # At the hour of the failure, as a handler may go by the clock.
     asked = attrs.evolve(
         question, subject=attrs.evolve(question.subject, epoch=verdict.scenario.epoch), settings=settings
     )
-    return tuple(_tried(asked, verdict, kind, storage) for kind in MOVES if _applies(kind, verdict))
+    return (_tried(asked, verdict, kind, storage) for kind in MOVES if _applies(kind, verdict))
 
 
 def _applies(kind: Kind, verdict: Verdict) -> bool:
@@ -66,6 +92,7 @@ def _applies(kind: Kind, verdict: Verdict) -> bool:
 
 
 def _hashable(key: Any) -> Hashable:
+    # Only to count the keys: with a serializer they can be anything.
     return key if isinstance(key, Hashable) else repr(key)
 
 
@@ -78,6 +105,7 @@ def _tried(question: Question, verdict: Verdict, kind: Kind, storage: Storage) -
     repair = Repair(kind.name, "unknown", kinds=kinds, needs=kind.needs, code=recipe(kind.name, storage))
     assert verdict.scenario is not None
     try:
+        # The failure itself first: where it is not repaired, two runs say so, and no search is needed.
         if _still_fails(subject, verdict):
             breaks = dict.fromkeys(type(fault).__name__ for fault in verdict.scenario.faults)
             return attrs.evolve(repair, status="violated", breaks=tuple(breaks), scenario=verdict.scenario)
@@ -103,6 +131,7 @@ def _searched(question: Question, repair: Repair, copies: Copies) -> Repair:
         reasons = found.reasons if status == "unknown" else ()
         schedules, distance = found.tally.schedules, copies.farthest
         return attrs.evolve(repair, status=status, reasons=reasons, schedules=schedules, distance=distance)
+    # The kinds of this failure are known already: only the others are asked one by one.
     broke = {type(fault) for fault in found.scenario.faults}
     broke |= {kind for kind in question.kinds if kind not in broke and _breaks(question, kind)}
     return attrs.evolve(

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from chaoskit.brokers.base import Settings
-from chaoskit.brokers.fields import assignments, literal
+from chaoskit.brokers.base import as_written as as_written
+from chaoskit.brokers.fields import literal
 from chaoskit.brokers.impossible import Impossible
 from chaoskit.values.event import Event, EventId, Stream
 from chaoskit.values.faults import KINDS, Fault, FaultKind
@@ -79,13 +80,6 @@ def facts(broker: type[Settings]) -> Facts:
 def in_one_sentence(broker: type[Settings]) -> str:
     """What the broker is."""
     return _about(broker)[0]
-
-
-def as_written(broker: Settings) -> str:
-    """A broker as one would write it: `Kafka(group="share")`."""
-    fields = attrs.fields(type(broker))
-    changed = {f.name: value for f in fields if (value := getattr(broker, f.name)) != f.default}
-    return f"{type(broker).__name__}({', '.join(assignments(changed))})"
 
 
 def _settings(broker: type[Settings]) -> Iterator[Setting]:

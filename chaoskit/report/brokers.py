@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chaoskit.report.broker_facts import Facts, Possible, Setting
-from chaoskit.report.terminal import PROSE
+from chaoskit.report.console import PROSE
 
 EXAMPLES = "Each as a run of e1 e2 e3 e4, of which e3 has another key. Beside the name: what the handler saw."
 

@@ -10,6 +10,9 @@ from rich.segment import Segment
 
 from chaoskit.values.texts import for_log
 
+PROSE = 100
+"""Sentences that are longer than this are hard to read, however wide the terminal is."""
+
 
 class HarmlessConsole(Console):
     """Of rich, with every text made harmless as it is printed: only the colours and moves of rich itself reach the

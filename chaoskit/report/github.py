@@ -17,9 +17,11 @@ import attrs
 
 from chaoskit.report.delivery import Delivery
 from chaoskit.report.files import why_not
+from chaoskit.report.markdown import code, plain_markdown
 from chaoskit.report.repairs import repair_lines
 from chaoskit.report.summary import headline, held_lines, summary_of
 from chaoskit.report.terminal import plain
+from chaoskit.report.tolerance import as_markdown
 from chaoskit.report.values import cut, visible
 from chaoskit.values.texts import for_log
 from chaoskit.values.verdict import Verdict
@@ -39,7 +41,7 @@ EntryStatus = Literal["held", "violated", "unknown", "error", "skipped"]
 @attrs.frozen
 class ReportEntry:
     """What one chaos test has to say. `shown`: what a passing run has shown, or why it did not pass, in a line;
-    `timeline`, `happened` and `replay` are there for a failure."""
+    `timeline`, `happened` and `replay` are there for a failure. `tolerance`: what it tolerates, as Markdown."""
 
     test: str
     status: EntryStatus
@@ -47,6 +49,7 @@ class ReportEntry:
     timeline: str = ""
     happened: tuple[str, ...] = ()
     replay: str = ""
+    tolerance: str = ""
 
     @property
     def failed(self) -> bool:
@@ -54,6 +57,11 @@ class ReportEntry:
 
 
 def entry_of(verdict: Verdict, *, replay: str | None = None) -> ReportEntry:
+    entry = _entry(verdict, replay)
+    return entry if verdict.tolerance is None else attrs.evolve(entry, tolerance=as_markdown(verdict.tolerance))
+
+
+def _entry(verdict: Verdict, replay: str | None) -> ReportEntry:
     test = verdict.test or "a function without a name"
     if verdict.status == "held":
         return ReportEntry(test, "held", "; ".join(held_lines(verdict)).removeprefix("held: "))
@@ -114,6 +122,7 @@ def summary(entries: Iterable[ReportEntry], most: int = MOST_BYTES) -> str:
     parts = ["## chaoskit\n\n", "| | test | what it has shown |\n|---|---|---|\n"]
     parts += [_table_row(one) for one in known]
     parts += [_failure(one) for one in known if one.failed and (one.timeline or one.replay)]
+    parts += [f"\n{one.tolerance}" for one in known if one.tolerance]
     return _fitting(parts, most)
 
 
@@ -152,32 +161,17 @@ _WORDS: dict[EntryStatus, str] = {
 
 
 def _table_row(one: ReportEntry) -> str:
-    return f"| {_WORDS[one.status]} | {_code(one.test)} | {_plain(cut(one.shown, MOST_OF_SHOWN))} |\n"
+    return f"| {_WORDS[one.status]} | {code(one.test)} | {plain_markdown(cut(one.shown, MOST_OF_SHOWN))} |\n"
 
 
 def _failure(one: ReportEntry) -> str:
-    lines = [f"\n### {_code(one.test)}\n", f"{_plain(one.shown)}\n"]
+    lines = [f"\n### {code(one.test)}\n", f"{plain_markdown(one.shown)}\n"]
     if one.timeline:
         lines.append(_block(one.timeline))
-    lines += [f"{_plain(sentence)}\n" for sentence in one.happened]
+    lines += [f"{plain_markdown(sentence)}\n" for sentence in one.happened]
     if one.replay:
         lines.append(_block(one.replay))
     return "\n".join(lines)
-
-
-def _plain(text: str) -> str:
-    """One line in which every sign that Markdown or GitHub knows is a character reference, which means nothing but
-    itself."""
-    line = " ".join(visible(text).split())
-    return re.sub(_SIGNS, lambda sign: f"&#{ord(sign.group())};", line)
-
-
-_SIGNS = r"""[&<>"'|`*_\[\](){}#+!\\~$@:/.^=-]"""
-"""Also those of which GitHub makes links, mentions and formulas."""
-
-
-def _code(text: str) -> str:
-    return f"<code>{_plain(text)}</code>"
 
 
 def _block(text: str) -> str:

@@ -20,6 +20,8 @@
 | `clash` | two events that do not commute: `events` (their ids), `assigned` (places of the state), `text` |
 | `boundary` | where it was asked for: `finest` (paths of the fields of the finest key that suffices; empty for one key for all, null where no order is needed), `needs_order`, `streams`, `text` |
 | `candidate` | a key that was tried: `fields`, `status`, `keys` (how many a stream had on average), `orders`; of one that breaks `events`, `order` (their ids), `in_order`, `observed` |
+| `tolerance` | where it was asked for, one for each broker: `number`, `broker`, `text` (as one would write it), and `why` nothing could be asked of it, where the test fails in order on it |
+| `trial` | an answer: `broker` (its number), `kind` of fault or "mixtures", `answer` ("survives", "breaks", "cannot happen", "not exercised"), `schedules`; `why` it cannot happen or was not exercised; of one that breaks `label`, `events`, `faults`, `order` (ids as the handler sees them), `ruled_out_by` (by kind), and `repair` (a move; null where none holds) |
 | `replay` | `command` |
 
 The lines stand in this order, numbers count from 1. Values and states are written as in repro files: JSON for what JSON
@@ -38,14 +40,17 @@ import attrs
 from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.summary import Summary, differences_of, headline, summary_of
 from chaoskit.report.timeline import Row
+from chaoskit.report.tolerance import broker_name
 from chaoskit.report.values import as_json
 from chaoskit.repro.values import encode_broker, versions
 from chaoskit.values.boundary import Boundary
 from chaoskit.values.outcome import Effect
 from chaoskit.values.planted import Planted
+from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Step
 from chaoskit.values.state import ABSENT
 from chaoskit.values.texts import no_command
+from chaoskit.values.tolerance import Tolerance, Trial
 from chaoskit.values.verdict import Verdict
 
 Line = dict[str, Any]
@@ -68,7 +73,8 @@ def lines(verdict: Verdict, *, replay: str | None = None) -> Iterator[Line]:
     yield from map(_planted, verdict.self_check.planted if verdict.self_check is not None else ())
     if verdict.status == "violated":
         yield from _violated(verdict, summary_of(verdict))
-    yield from _boundary(verdict.boundary)
+    yield from _boundary(verdict.needed_order)
+    yield from _tolerance(verdict.tolerance)
     if replay:
         yield {"type": "replay", "command": replay}
 
@@ -164,6 +170,28 @@ def _boundary(found: Boundary | None) -> Iterator[Line]:
             line |= {"events": events, "order": list(each.order)}
             line |= {"in_order": as_json(each.expected), "observed": as_json(each.observed)}
         yield line
+
+
+def _tolerance(found: Tolerance | None) -> Iterator[Line]:
+    """Where somebody has asked which kinds of fault it survives."""
+    for number, column in enumerate(() if found is None else found.columns, start=1):
+        line: Line = {"type": "tolerance", "number": number, "broker": encode_broker(column.broker)}
+        yield line | {"text": broker_name(column.broker)} | ({"why": column.why} if column.why else {})
+        for trial in column.trials:
+            line = {"type": "trial", "broker": number, "kind": trial.kind, "answer": trial.answer}
+            line |= {"schedules": trial.schedules} | ({"why": trial.why} if trial.why else {})
+            yield line | (_broken(trial, trial.scenario) if trial.scenario is not None else {})
+
+
+def _broken(trial: Trial, scenario: Scenario) -> Line:
+    return {
+        "label": trial.label,
+        "events": [{"id": e.id, "key": as_json(e.key), "value": as_json(e.value)} for e in scenario.events],
+        "faults": [{**attrs.asdict(fault), "fault": type(fault).__name__} for fault in scenario.faults],
+        "order": list(scenario.schedule().delivered),
+        "ruled_out_by": dict(trial.ruled_out_by),
+        "repair": None if trial.repair is None else trial.repair.move,
+    }
 
 
 def _step(number: int, step: Step) -> Line:

@@ -31,10 +31,12 @@ from chaoskit.report.summary import (
     tried,
 )
 from chaoskit.report.timeline import Grid, Row, value_of
+from chaoskit.report.tolerance import answer_text, broker_name, told
 from chaoskit.report.values import cut, in_markup
 from chaoskit.repro.values import versions
 from chaoskit.values.state import Difference
 from chaoskit.values.texts import printed
+from chaoskit.values.tolerance import Answer, Tolerance
 from chaoskit.values.verdict import Verdict
 
 SHOWN = 120
@@ -94,7 +96,12 @@ $footer
 
 def page(verdict: Verdict, *, replay: str | None = None) -> str:
     """The whole page. `replay` is the command that plays the failure again, or why there is no file."""
-    sections = _violated(summary_of(verdict), replay) if verdict.status == "violated" else _plain(verdict)
+    sections = _violated(summary_of(verdict)) if verdict.status == "violated" else _plain(verdict)
+    if verdict.tolerance is not None:
+        sections.append(Section("tolerance", "What it tolerates", "\n".join(_tolerance(verdict.tolerance))))
+    if verdict.status == "violated" and replay:
+        body = f'<pre class="command" tabindex="0"><code>{_text(replay)}</code></pre>'
+        sections.append(Section("replay", "Replay", body))
     policy = (
         f"default-src 'none'; style-src {_hash(STYLE)}; script-src {_hash(SCRIPT)}; base-uri 'none'; form-action 'none'"
     )
@@ -167,7 +174,7 @@ def _paragraphs(lines: Sequence[str]) -> str:
     return "\n".join(f'<p class="remark">{_text(line)}</p>' for line in lines)
 
 
-def _violated(found: Summary, replay: str | None) -> list[Section]:
+def _violated(found: Summary) -> list[Section]:
     sections = [
         Section("differs", "What differs", "\n".join(_differences(found))),
         *([Section("effects", "Effects that left", "\n".join(_effects(found)))] if found.effects else []),
@@ -182,9 +189,6 @@ def _violated(found: Summary, replay: str | None) -> list[Section]:
     if found.boundary:
         lines = [f"{line[0].upper()}{line[1:]}." for line in found.boundary]
         sections.append(Section("boundary", "What has to stay in order", _paragraphs(lines)))
-    if replay:
-        body = f'<pre class="command" tabindex="0"><code>{_text(replay)}</code></pre>'
-        sections.append(Section("replay", "Replay", body))
     return sections
 
 
@@ -369,6 +373,35 @@ def _repairs(found: Summary) -> Iterator[str]:
         items.append(f"<li>{_text(text.says)}{needs}{code}</li>")
     yield f'<ul class="remedies">{"".join(items)}</ul>' if items else ""
     yield _paragraphs(found.clashes)
+
+
+def _tolerance(tolerance: Tolerance) -> Iterator[str]:
+    names = [_value(broker_name(column.broker)) for column in tolerance.columns]
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("Fault", *names))
+    yield (
+        '<div class="scroll" role="region" aria-labelledby="tolerance" tabindex="0">\n<table>\n'
+        "<caption>Each kind of fault alone, and those together that do not break it alone; in brackets the schedules "
+        f"that were run</caption>\n<thead><tr>{heads}</tr></thead>\n<tbody>"
+    )
+    for kind, trials in tolerance.rows():
+        cells = "".join(f'<td class="{ANSWERS[trial.answer]}">{answer_text(trial)}</td>' for trial in trials)
+        yield f'<tr><th scope="row">{kind}</th>{cells}</tr>'
+    yield "</tbody>\n</table>\n</div>"
+    for name, column in zip(names, tolerance.columns, strict=True):
+        items = []
+        for each in told(column):
+            more = "".join(f'<span class="after">{_with_code(line)}</span>' for line in each.more)
+            items.append(f"<li><strong>{_text(each.kinds)}</strong>{_with_code(each.says)}{more}</li>")
+        yield f'<h3>{name}</h3>\n<ul class="remedies">{"".join(items)}</ul>'
+
+
+ANSWERS: dict[Answer, str] = {
+    "survives": "in-order",
+    "breaks": "observed",
+    "cannot happen": "quiet",
+    "not exercised": "quiet",
+}
+"""The class of a cell, by which it has its colour."""
 
 
 def _remedies(found: Summary) -> str:

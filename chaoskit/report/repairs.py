@@ -23,10 +23,7 @@ SAYS: dict[MoveName, str] = {
     "one key": "One key for all messages",
 }
 
-NONE = (
-    "No move within a key repairs it. What the handler reads of one key is written under another: pytest "
-    "--chaos-boundary says which key holds what must stay in order"
-)
+NONE = "No move within a key repairs it: what the handler reads of one key is written under another"
 NONE_OF_ONE_KEY = "None of these repairs it"
 
 

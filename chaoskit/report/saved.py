@@ -25,7 +25,8 @@ from chaoskit.values.verdict import Label, States, Verdict
 def saved_verdict(repro: Repro) -> Verdict:
     """What the search said when it saved this file."""
     expected, observed = _shown(repro.expected), _shown(repro.observed)
-    found = _differences(expected, observed)
+    # Without a state, as where the test raised, the message says it all.
+    found = _differences(expected, observed) if observed is not None else ()
     messages = [str(violation.get("message", violation["invariant"])) for violation in repro.violations]
     violations = [Violation(str(v["invariant"]), m) for v, m in zip(repro.violations, messages, strict=True)]
     # A file has no differences of its own: they are those of its two states, and stand with what is violated first.

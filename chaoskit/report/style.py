@@ -76,6 +76,7 @@ h1, h2, p, ol, ul, figure, pre, table {{ margin: 0; }}
 h1 {{ font-size: clamp(1.35rem, 1.1rem + 1.2vw, 1.9rem); line-height: 1.25; letter-spacing: -0.01em;
   max-width: 46ch; text-wrap: balance; overflow-wrap: anywhere; }}
 h2 {{ font-size: 1.15rem; line-height: 1.3; margin-bottom: 0.75rem; }}
+h3 {{ font-size: 1rem; margin: 1.25rem 0 0.5rem; }}
 h2 small {{ font-size: 0.85rem; font-weight: 400; color: var(--quiet); margin-left: 0.35rem; }}
 a {{ color: var(--link); text-underline-offset: 0.18em; }}
 :focus-visible {{ outline: 3px solid var(--link); outline-offset: 2px; border-radius: 3px; }}
@@ -123,6 +124,7 @@ tr[data-step]:focus, tr:target {{ background: var(--note-soft); }}
 .whole {{ font-size: 0.82rem; color: var(--quiet); }}
 .flag {{ display: block; color: var(--bad); font-weight: 700; font-size: 0.82rem; margin-bottom: 0.15rem; }}
 .in-order {{ color: var(--good); }}
+.quiet {{ color: var(--quiet); }}
 .observed {{ color: var(--bad); }}
 summary {{ cursor: pointer; }}
 ol.told, ul.remedies {{ padding-left: 1.5rem; max-width: 75ch; }}

@@ -121,7 +121,7 @@ def summary_of(verdict: Verdict) -> Summary:
         repairs=repair_texts(verdict),
         no_repair=no_repair(verdict),
         clashes=clash_texts(verdict),
-        boundary=tuple(boundary_lines(verdict.boundary)),
+        boundary=tuple(boundary_lines(verdict.needed_order)),
         effects=effect_rows(verdict),
     )
 

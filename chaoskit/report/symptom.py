@@ -85,8 +85,13 @@ def _writers(
     if states is None:
         return [], []
     in_order = [ids[n] for n in _changes(path, states.initial, states.in_order)]
-    observed = [steps[n].event for n in _changes(path, states.initial, states.observed)]
-    return in_order, [event for event in observed if event is not None]
+    observed: list[tuple[EventId, int]] = []
+    for step in (steps[n] for n in _changes(path, states.initial, states.observed)):
+        if step.event is not None:
+            observed.append((step.event, step.consumer))
+        else:  # a restart: what its process had only in memory, and would have written in its clean stop, is gone
+            observed = [(event, consumer) for event, consumer in observed if consumer != step.consumer]
+    return in_order, [event for event, _ in observed]
 
 
 def _changes(path: str, before: Any, states: tuple[Any, ...]) -> list[int]:

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from chaoskit.report.console import HarmlessConsole
+from chaoskit.report.console import PROSE, HarmlessConsole
 from chaoskit.report.delivery import Delivery
 from chaoskit.report.effects import MOST_ROWS
 from chaoskit.report.self_check import self_check_remarks
@@ -20,14 +20,14 @@ from chaoskit.report.summary import NO_STATES, Beside, Summary, found_lines, pai
 from chaoskit.report.summary import headline as headline
 from chaoskit.report.summary import held_lines as held_lines
 from chaoskit.report.summary import short as short
+from chaoskit.report.tolerance import TOLERATES, ToleranceTable
 from chaoskit.report.values import visible
+from chaoskit.values.tolerance import Tolerance
 from chaoskit.values.verdict import Verdict
 
 LOG = 120
 """Columns where there is no terminal to ask."""
 NARROWEST = 60
-PROSE = 100
-"""Sentences that are longer than this are hard to read, however wide the terminal is."""
 
 
 def width_here() -> int:
@@ -60,11 +60,10 @@ def report(verdict: Verdict, *, replay: str | None = None, states: bool = False)
     """The report as something rich can print. `replay` is the command that plays the failure again, or why there is
     no file. `states`: with the state after each step."""
     if verdict.status == "unknown":
-        return Group(*_unknown(verdict))
+        return Group(*_unknown(verdict), *_tolerance(verdict.tolerance))
     if verdict.status == "held":
-        return Group(
-            *[Text(line, style="green" if number == 0 else "") for number, line in enumerate(held_lines(verdict))]
-        )
+        lines = [Text(line, style="green" if number == 0 else "") for number, line in enumerate(held_lines(verdict))]
+        return Group(*lines, *_tolerance(verdict.tolerance))
     return Group(*_violated(verdict, replay, states))
 
 
@@ -116,9 +115,22 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
     if found.boundary:
         yield _heading("What has to stay in order")
         yield from (_indented(f"{line[0].upper()}{line[1:]}.") for line in found.boundary)
+    yield from _tolerance(verdict.tolerance)
     if replay:
         yield _heading("Replay")
         yield _uncut(replay, style="bold cyan")
+
+
+def _tolerance(tolerance: Tolerance | None) -> Iterator[RenderableType]:
+    """Where somebody has asked for it."""
+    if tolerance is not None:
+        yield _heading(TOLERATES)
+        yield _indented_renderable(ToleranceTable(tolerance))
+
+
+def tolerance_lines(tolerance: Tolerance | None, width: int) -> list[str]:
+    """The same without colours, for lines that stand under the name of a test that passes."""
+    return plain(Group(*_tolerance(tolerance)), width).strip("\n").splitlines() if tolerance is not None else []
 
 
 def _repairs(found: Summary) -> Iterator[RenderableType]:

@@ -36,6 +36,7 @@ def found_by_one(depth: int, events: int, kinds: int) -> float:
         return 0.0
     hit = ANYWHERE / (events * kinds)
     all_hit = [_all_hit(depth, hit, size) for size in SIZES]
+    # The signs of inclusion and exclusion may leave something just below nothing.
     return max(0.0, (1 - BURSTS) * math.fsum(all_hit) / len(all_hit))
 
 

@@ -31,6 +31,7 @@ def damage_of(
     if not faults or run.outcome.failure is not None:
         return None
     try:
+        # A generator, so that nothing behind the first answer is run.
         told = next(_told(case, faults, run, label, states), None)
     except HANGS:
         return None
@@ -64,6 +65,7 @@ def _told(case: Case, faults: Sequence[Fault], run: Run, label: Label | None, st
 
 def _holds_in_one_process(case: Case, faults: Sequence[Fault], run: Run) -> bool:
     """Whether the same delivery is right where no process ends: then it is what the ended one remembered."""
+    # No process has ended, and it would be the same run once more; or one has in the middle of its work.
     if run.deaths or all(step[0] != RESTART for step in run.steps):
         return False
     undying = attrs.evolve(case.subject, one_process=True).on(case.model.stream)
@@ -83,6 +85,7 @@ def _held_at_restart(case: Case, run: Run) -> tuple[EventId, ...]:
 
 def _changed_and_raised(case: Case, run: Run, states: States) -> tuple[EventId, ...]:
     """The events at whose delivery the handler changed the state before it raised."""
+    # Before step n the state is number n, and after it n + 1.
     ids, befores = case.model.stream.ids, (states.initial, *states.observed)
     changed = [ids[run.steps[n][2]] for n in run.refusals if not _alike(befores[n], befores[n + 1])]
     return tuple(dict.fromkeys(changed))
@@ -105,6 +108,7 @@ def _other_orders(case: Case) -> Iterator[tuple[int, ...]]:
     """All that few events can have."""
     places = range(len(case.model.stream))
     if len(places) <= MOST_EVENTS:
+        # The first is the produced order itself.
         yield from itertools.islice(itertools.permutations(places), 1, None)
 
 
@@ -174,6 +178,7 @@ def _where(case: Case, states: States | None, schedule: Schedule) -> tuple[int |
     if states is None or states.first_difference is None:
         return None, ""
     number = states.first_difference
+    # Differences are numbered as steps are told, from 1.
     events = reached(schedule.steps, case.model.stream.ids)[number - 1].events
     in_order, observed = states.in_order[events - 1] if events else states.initial, states.observed[number - 1]
     if in_order is None or observed is None:

@@ -53,6 +53,7 @@ def try_all(question: Question, campaign: Campaign) -> Exhausted:
         )
     try:
         return _all(question, campaign, streams, _Keys())
+    # From the beginning: schedules that were left out as equal have to be run after all.
     except KeysDepend:
         return _all(question, campaign, streams, None)
 
@@ -77,6 +78,7 @@ def _all(question: Question, campaign: Campaign, streams: Sequence[Stream], keys
 def _all_of(campaign: Campaign, case: Case, faults: int, keys: _Keys | None) -> tuple[int, int]:
     """How many distinct schedules there are, and how many of them were run."""
     print_ = fingerprint(case.model.stream)
+    # What no fault changes is the in-order run, which is none of those that are counted.
     seen = {tuple(case.steps(()))}
     runs = 0
     for plan in every_plan(case.model, campaign.kinds, faults, case.points):
@@ -99,6 +101,7 @@ def every_plan(
     plans = Plans(model, kinds, 0, points)
     singles = [fault for position in range(len(model.stream)) for fault in plans.at(position)]
     for count in range(1, most + 1):
+        # The same fault twice is two of them at one event.
         yield from itertools.combinations_with_replacement(singles, count)
 
 
@@ -119,6 +122,7 @@ class _Keys:
 
     def has(self, print_: int, case: Case, plan: Plan, steps: Sequence[Raw]) -> bool:
         """Whether one that is the same to each key was run. Raises KeysDepend where the two give different results."""
+        # Its hash alone, as there may be millions.
         known = hash((print_, *by_key(case.model.stream, steps)))
         if known not in self._first:
             # Of later ones nothing is compared any more, and none is remembered.
@@ -176,6 +180,7 @@ def _patterns(parts: Parts, question: Question, events: int) -> Iterator[Stream]
     values = _different_first(values)
     for size in range(parts.min_size, min(events, parts.max_size) + 1):
         for pattern in _growing(size, len(keys)):
+            # Few values go round: a stream may have more events than the strategy has values.
             stream = Stream.of([Event(keys[key], values[n % len(values)]) for n, key in enumerate(pattern)])
             if parts.allows(stream):
                 yield stream

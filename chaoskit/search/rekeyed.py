@@ -56,6 +56,7 @@ class Rekeyed:
 
         def message(step: Raw) -> Message:
             made, meant = letter(step), events[step[2]]
+            # `seq`, too, which the broker's stream has counted under its own keys.
             made.key, made.seq = meant.key, meant.seq
             return made
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
+from chaoskit.values.boundary import Boundary
 from chaoskit.values.event import Event
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.state import Difference
@@ -60,10 +61,12 @@ class Clash:
 
 @attrs.frozen(eq=False)
 class Advice:
-    """What was tried for a failure: the moves, cheapest first, and the events that do not commute."""
+    """What was tried for a failure: the moves, cheapest first, the events that do not commute, and, where no move
+    within a key holds, which other key would keep in order what has to stay so."""
 
     repairs: tuple[Repair, ...] = ()
     clashes: tuple[Clash, ...] = ()
+    boundary: Boundary | None = None
 
 
 @attrs.define(eq=False)

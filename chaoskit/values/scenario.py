@@ -148,7 +148,7 @@ def allowed_kinds(
         return _all_but(broker, without)
     if asked is None:
         return all_kinds(broker)
-    kinds = list(_checked(asked, "faults"))
+    kinds = list(checked_kinds(asked, "faults"))
     if not kinds:
         raise UsageError("faults is empty: nothing would go wrong. Leave it out for all that the broker can make")
     for kind in kinds:
@@ -162,7 +162,7 @@ def all_kinds(broker: Broker) -> tuple[FaultKind, ...]:
 
 
 def _all_but(broker: Broker, without: Any) -> tuple[FaultKind, ...]:
-    name, dropped = type(broker).__name__, list(_checked(without, "without"))
+    name, dropped = type(broker).__name__, list(checked_kinds(without, "without"))
     for kind in dropped:
         if reason := broker.why_impossible(kind):
             raise ImpossibleFault(
@@ -174,8 +174,8 @@ def _all_but(broker: Broker, without: Any) -> tuple[FaultKind, ...]:
     return left
 
 
-def _checked(asked: Any, name: str) -> Iterator[FaultKind]:
-    """The kinds in the argument of this name."""
+def checked_kinds(asked: Any, name: str) -> Iterator[FaultKind]:
+    """The kinds in the argument of this name. Raises UsageError for what is no kind of fault."""
     if isinstance(asked, (str, type)) or not isinstance(asked, Iterable):
         raise UsageError(f"{name}={asked!r}: a set of fault kinds is needed, such as {name}={{Duplicate, Redeliver}}")
     for kind in asked:

@@ -18,6 +18,7 @@ from chaoskit.values.repair import Clash, Later, Repair
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Schedule
 from chaoskit.values.texts import for_log
+from chaoskit.values.tolerance import Tolerance
 
 Status = Literal["held", "violated", "unknown"]
 Label = Literal["within", "across keys", "not decided"]
@@ -131,10 +132,10 @@ class Verdict:
     what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
     where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
     `damage`: what became of which events, where runs could tell. `exhausted`: what was tried, where every schedule was.
-    `boundary`: what has to stay in order, and `self_check`: the known bugs that the test would have noticed; None where
-    nobody has asked. `advice` is found when `repairs` or `clashes` are asked for, which runs the test again.
-    `expected_effects` and `observed_effects` are those that `deliver.effect(…)` recorded in the
-    two runs.
+    `boundary`: what has to stay in order, `tolerance`: which kinds of fault it survives, and `self_check`: the known
+    bugs that the test would have noticed; None where nobody has asked. `advice` is found when `repairs` or `clashes`
+    are asked for, which runs the test again. `expected_effects` and `observed_effects` are those that
+    `deliver.effect(…)` recorded in the two runs.
     """
 
     status: Status
@@ -165,6 +166,7 @@ class Verdict:
     damage: Damage | None = None
     exhausted: Exhausted | None = None
     boundary: Boundary | None = None
+    tolerance: Tolerance | None = None
     self_check: SelfCheck | None = None
     advice: Later = attrs.field(factory=Later, repr=False)
 
@@ -174,6 +176,13 @@ class Verdict:
         The first with the status "held" is the one to make. Empty for what fails in order, and for a verdict that was
         read from a file. The first look takes up to four times as long as the search."""
         return self.advice.ask().repairs
+
+    @property
+    def needed_order(self) -> Boundary | None:
+        """What has to stay in order, where that is known by now: it was asked for, or no move within a key holds."""
+        if self.boundary is not None or self.advice.known is None:
+            return self.boundary
+        return self.advice.known.boundary
 
     @property
     def clashes(self) -> tuple[Clash, ...]:

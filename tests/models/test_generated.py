@@ -9,10 +9,10 @@ from random import Random
 
 import pytest
 
-from chaoskit import Event, Stream
+from chaoskit import Event, Scenario, Stream
 from chaoskit.brokers import JetStream, Kinesis, PubSub, RabbitMQ, Settings, SqsFifo, SqsStandard
 from chaoskit.search.plans import Plans
-from chaoskit.values.faults import Fail, Fault, Resend, Zombie
+from chaoskit.values.faults import Fail, Fault, Overtake, Resend, Zombie
 from chaoskit.values.schedule import Do, Raw
 from models.systems import SYSTEMS
 
@@ -178,3 +178,12 @@ def test_a_consumer_that_holds_a_prefetch_of_refused_messages_is_handed_no_more(
     steps, refused = refusing(broker, stream, faults, never.__contains__)
     answer = broker.permits(broker.model(stream).trace(faults, steps, sorted(refused)))
     assert answer, answer
+
+
+def test_what_a_consumer_runs_that_it_has_lost_is_not_what_is_acknowledged() -> None:
+    """B is taken for dead with 4 and 8, is handed 8 once more behind others, and runs it before what it has lost."""
+    faults = [Overtake("e4", 0), Overtake("e8", 4), Overtake("e5", 0), Zombie("e4", 1, 4), Overtake("e6", 0)]
+    scenario = Scenario([Event("a", number) for number in range(8)], RabbitMQ(), faults)
+    *_, held, _, lost = scenario.schedule()
+    assert scenario.trace().endswith("B:8r- B:5 |ack 5 B:6 |ack 6 B:8 |ack 8 B:4 B:8")
+    assert (held.fault, lost.fault) == (Overtake("e8", 4), Zombie("e4", 1, 4))

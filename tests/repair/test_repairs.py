@@ -216,6 +216,36 @@ def test_one_key_for_all_repairs_what_only_the_order_between_keys_breaks() -> No
     ]
 
 
+def test_where_no_move_within_a_key_helps_another_key_is_named() -> None:
+    """An order knows its customer: keyed by that it is behind it, whatever happens between keys."""
+    stream = events(
+        st.fixed_dictionaries({"customer": st.sampled_from(["c1", "c2"]), "kind": st.sampled_from(["new", "order"])}),
+        keys=st.sampled_from(["k1", "k2"]),
+    )
+
+    def orders(deliver: Any) -> dict[str, int]:
+        found: dict[str, int] = {}
+
+        def handle(message: Message) -> None:
+            customer = message.value["customer"]
+            if message.value["kind"] == "new":
+                found.setdefault(customer, 0)
+            elif customer in found:
+                found[customer] += 1
+
+        deliver(handle)
+        return found
+
+    verdict = check(orders, stream, Kafka(), faults={Overtake}, seed=0)
+    assert verdict.needed_order is None
+    assert [repair.move for repair in verdict.repairs if repair.status == "held"] == ["one key"]
+    assert verdict.needed_order is not None
+    assert verdict.needed_order.finest == ("value.customer",)
+    assert "Needs order for each value.customer" in " ".join(verdict.report(width=200).split())
+    alone, _ = tried(points_counter, "Kafka")
+    assert alone.needed_order is None
+
+
 def test_one_key_is_not_tried_where_there_is_one() -> None:
     _, repairs = tried(points_counter, "Kafka")
     assert [repair.move for repair in repairs] == ["ids", "version", "resequence"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chaoskit.models.events import LeftOpen
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import PendingRestart
 from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
@@ -45,7 +46,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
         return died
     lane, members, room = state.lane(turn), [turn], UNBOUNDED
     if state.ended is not None and state.ended == lane:  # what it was received with has just come back
-        state.note("open", [turn])
+        state.tell(LeftOpen, [turn])
         state.come_back([turn])
         return died
     if policy.brings == "batch":
@@ -59,7 +60,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
                 hold_if_full(state, other)
     pending = PendingRedelivery(fault, turn, lane, len(state.history) - 1, members, room)
     state.consumers.moved = True
-    state.note("open", [turn])
+    state.tell(LeftOpen, [turn])
     if fault.after == 0 or is_noticed(policy):
         state.consumers.fails_over(pending)
         return [*died, *end_lease(state, pending)]

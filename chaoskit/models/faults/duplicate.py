@@ -14,9 +14,11 @@ def at_once_on_queue(state: LeasedQueue, turn: Turn) -> bool:
     policy, todo = state.policy, state.todo
     if state.tries(turn) >= policy.most_deliveries:
         return False
+    # A time below zero is one of what came back before, and is served first.
     if policy.returns == "front" and todo and todo[-1][0] < 0:
         return False
     lane = state.batch_lane(turn)
+    # It comes again in a half of its batch, not by itself.
     if state.batches.has_halves(lane):
         return False
     if todo and todo[-1][0] <= state.requeued:
@@ -25,6 +27,7 @@ def at_once_on_queue(state: LeasedQueue, turn: Turn) -> bool:
         return False  # it does not come alone
     if policy.brings == "batch" and attempt_of(turn) > 1 and _comes_in_a_batch(state, turn):
         return False
+    # A nack gives back one message, whatever else its channel holds.
     return policy.brings == "consumer" or coming_with(state, turn) is None
 
 

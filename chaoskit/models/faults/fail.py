@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice, takewhile
 
+from chaoskit.models.events import Delayed, HandedBack
 from chaoskit.models.faults import redeliver
 from chaoskit.models.faults.redeliver import RAISED_BEHIND
 from chaoskit.models.log.state import GroupState
@@ -15,7 +16,7 @@ from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, SetAside
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
-from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, consumer_of, next_attempt, record_of, step_as
+from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, consumer_of, next_attempt, put_back, record_of, step_as
 from chaoskit.values.faults import Fail
 from chaoskit.values.schedule import FAIL, PARK, REFUSE, SKIP
 
@@ -31,6 +32,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
     if policy.bisects and _in_a_batch(state, turn):
         return _shown_again(state, turn, fail)  # halving a batch is no retry
     which = (-1, turn[3][2]) if policy.refused == "renewed" else record_of(turn)
+    # Two limits, as it may have been delivered many times before anybody refused it.
     attempts = state.refusals.attempt(which)
     if attempts < policy.max_attempts and state.tries(turn) < policy.most_deliveries:
         return _sent_again(state, turn, fail) if policy.refused == "renewed" else _shown_again(state, turn, fail)
@@ -50,6 +52,7 @@ def _in_a_batch(state: LeasedQueue, turn: Turn) -> bool:
     lane = state.batch_lane(turn)
     if len(state.batches.open.get(lane, [])) > 1:
         return True
+    # What will be received with it is of its batch, too, though none of it was run yet.
     return state.batches.size(lane) > 1 and any(state.batch_lane(other) == lane for other in reversed(state.todo))
 
 
@@ -57,6 +60,7 @@ def _rest_of_batch(state: LeasedQueue, turn: Turn) -> Caused:
     """The batch failed with a message that is given up: the others come back, or are given up with it where their
     deliveries are used up, too."""
     policy, most = state.policy, state.policy.most_deliveries
+    # Without a limit: those that are used up are in the batch all the same.
     others = [other for other in whole_batch(state, turn, UNBOUNDED) if record_of(other) != record_of(turn)]
     state.come_back(other for other in others if state.tries(other) < most)
     used_up = [other for other in others if state.tries(other) >= most]
@@ -76,9 +80,11 @@ def _shown_again(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
     policy = state.policy
     if (pending := coming_with(state, turn)) is not None:
         caused = end_lease(state, pending)
+        # The lease that has just ended may have brought it along.
         if not state.is_back(turn):
             state.come_back([turn])
         return caused
+    # Of its receive only the failed message stays unsettled: it comes back when its lease ends, like a Redeliver.
     if policy.goes_on and policy.lock != "message" and policy.brings != "consumer":
         if state.ended is None or state.ended != state.lane(turn):
             return redeliver.on_queue(state, turn, fail)
@@ -86,8 +92,9 @@ def _shown_again(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
         return NOTHING
     turns = _failed_batch(state, turn) if policy.brings == "batch" else [turn]
     if fail is not None:
-        state.late |= {record_of(each): fail for each in turns}
+        state.tell(Delayed, turns, fail)
     after = _others_first(state, turns, fail)
+    # Nothing else is out, so that its place behind all that waits is known now.
     if after and policy.to_the_back and policy.one_at_a_time:
         return _requeue(state, turn, after)
     if after and not policy.keeps_lane:
@@ -118,10 +125,11 @@ def _requeue(state: LeasedQueue, turn: Turn, after: int) -> Caused:
     waits = max([state.requeued, turn[0], *(other[0] for other in first)])
     behind = [other for other in first if other[0] <= waits]
     if len(behind) == len(first):
+        # `ready` goes on where `first` has ended.
         behind += takewhile(lambda other: other[0] <= waits, ready)
     state.requeued = waits + REQUEUED
-    state.note("requeued", [turn], behind[-1] if behind else None)
-    state.back_to_queue([(state.requeued, *next_attempt(turn)[1:])])
+    state.tell(HandedBack, [turn], record_of(behind[-1]) if behind else None)
+    put_back(state.todo, [(state.requeued, *next_attempt(turn)[1:])])
     return NOTHING
 
 
@@ -129,9 +137,11 @@ def _others_first(state: LeasedQueue, turns: Sequence[Turn], fail: Fail | None) 
     """How many other deliveries go before what was given back, if there are any."""
     policy = state.policy
     if policy.keeps_lane:
+        # A handler that raised has one other delivery before it is called again, unless what came back is served first.
         after = fail.after if fail is not None else int(policy.returns != "front")
         return after if after and state.has_other_lanes({state.lane(each) for each in turns}) else 0
     mine, held_by = consumer_of(turns[0]), state.consumers.held_by
+    # What it has not given back yet takes up its buffer, and what is in no buffer does not go before.
     room = policy.window - state.consumers.given_back_of(mine) - 1 if policy.behind_buffers else UNBOUNDED
     after = min(RAISED_BEHIND if fail is None else fail.after, policy.most_behind, room)
     return after if any(held_by.get(record_of(other), mine) == mine for other in reversed(state.todo)) else 0
@@ -147,10 +157,13 @@ def _block(state: LeasedQueue, turn: Turn) -> Lane:
     else:
         held.kept, state.consumers.moved = turn, True
     held_lanes[held.lane] = held
+    # What a consumer keeps may have made it full: who is busy is asked anew.
     state.waiting.version += 1
     if held.kept is not None and (state.room(turn) < 1 or state.consumers.all_busy):
         del held_lanes[held.lane]
+        # The name of a whole queue, which is no lane's: these are made of numbers.
         held.lane = ("queue", turn[1])
+        # A stall of growth may have it already, and what blocks it now lasts longer.
         if (other := held_lanes.get(held.lane)) is not None:
             state.waiting.remove(other)
             state.release(other)
@@ -165,7 +178,8 @@ def on_log(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
     """The attempt failed: before the handler was called, or because it raised."""
     reading, step = group.reading, turn[3] if fail is None else step_as(FAIL, turn)
     if reading.drops_failed:
-        return [(step_as(SKIP, turn), fail), *group.processed(step)]
+        return [(step_as(SKIP, turn), fail)]
+    # Made only when something is refused: without one a restart has less to look through.
     refusals = group.refusals = group.refusals or Refusals()
     retried = reading.on_error == "retry_topic"
     which = (-1, step[2]) if retried else (step[3], step[4])  # a retry topic's copies count together
@@ -175,14 +189,14 @@ def on_log(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
         refusals.give_up(which, step[3], step)
         return _read_again(group, turn, fail, for_good=True)
     refusals.give_up(which, None, step)
-    return [(step_as(PARK, turn), fail), *group.processed(step)]
+    return [(step_as(PARK, turn), fail)]
 
 
 def _to_retry_topic(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
     """It is published to the retry topic, its offset committed; it comes again after one other delivery at least."""
     after = 0 if fail is None else fail.after
     group.park(ParkedRecord(turn[3], fail, len(group.history) + after + 1))
-    return [(step_as(PARK, turn), fail), *group.processed(turn[3])]
+    return [(step_as(PARK, turn), fail)]
 
 
 def _read_again(group: GroupState, turn: Turn, fail: Fail | None, *, for_good: bool = False) -> Caused:
@@ -193,12 +207,14 @@ def _read_again(group: GroupState, turn: Turn, fail: Fail | None, *, for_good: b
     stops = group.reading.on_error == "stop"
     if for_good:
         group.held[lane] = blocked = HeldPartition(lane, group.logs.appended[lane][offset], (), 0)
+        # It has no alarm: only a second chance ends this.
         blocked.until = NEVER
+    # A process that stops begins again at the commit, and waits for nobody.
     elif not stops and any(other[1] != lane for other in reversed(group.todo)):
         if fail is None or fail.after:
             group.hold(lane, offset, (), 1 if fail is None else fail.after)
-        if fail is not None:
-            group.late[lane, offset] = fail
+        if fail is not None and group.told is not None:
+            group.told.append(Delayed(turn[3], fail))
     group.todo.append(turn)
     return [(group.restart(consumer_of(turn)), fail)] if stops else []
 
@@ -207,6 +223,7 @@ def _marked_refused(group: GroupState, turn: Turn, refused: Turn) -> None:
     """No restart brings it back: it is shown again anyway."""
     history = group.history
     copy = len(history) - 1
+    # Several, if it was duplicated in place: once an attempt failed, none of them is done.
     while copy >= 0 and history[copy] in (turn, refused):
         history[copy] = refused
         copy -= 1
@@ -217,7 +234,9 @@ def _marked_refused(group: GroupState, turn: Turn, refused: Turn) -> None:
 
 def log_arguments(space: LogSpace, position: int) -> Arguments:
     if space.reading.drops_failed:
+        # What is dropped is not shown again, and waits for nothing.
         return (range(1),)
+    # Its partition stands still behind it, except where it leaves for a retry topic.
     behind = space.size - (1 if space.reading.passes_failed else space.in_lane(position))
     return (range(behind + 1),)
 

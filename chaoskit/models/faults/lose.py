@@ -43,9 +43,11 @@ def on_log(group: GroupState, turn: Turn, fault: Lose) -> Caused:
 def _passed_over(group: GroupState, turn: Turn, fault: Lose, new_from: int) -> Caused:
     """The group learns of a new partition, and begins at its end. Void but for the first records of such a one."""
     _, lane, offset, _ = turn
+    # The group begins at the end only once: what it misses is one stretch, from the first record on.
     if lane < new_from or offset != group.passed.get(lane, 0):
         group.todo.append(turn)
         return NOTHING
+    # A new dict, because the empty one is shared by all runs.
     group.passed = {**group.passed, lane: offset + 1}
     group.is_gone([turn])
     group.becomes_head(lane, offset + 1)
@@ -55,6 +57,7 @@ def _passed_over(group: GroupState, turn: Turn, fault: Lose, new_from: int) -> C
 def log_arguments(space: LogSpace, position: int) -> Arguments:
     if space.reading.new_from is None:
         return ()
+    # Only growth makes partitions that the group does not know yet.
     return None if rehash.arguments(space, position) is None else ()
 
 

@@ -12,6 +12,7 @@ from chaoskit.values.faults import Overtake
 def on_queue(state: LeasedQueue, turn: Turn, fault: Overtake) -> Caused:
     """Void where no other consumer is free, and none that is slow already can hold it, too."""
     policy, consumers, waiting = state.policy, state.consumers, state.waiting
+    # Where a broker hands out in any order nobody needs to hold it: it just comes late.
     consumer = consumer_of(turn) if policy.in_order and policy.lock == "message" else None
     others_first = fault.by + 1
     busy = consumer is not None and len(consumers.busy() | {consumer}) >= policy.consumers
@@ -20,7 +21,9 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Overtake) -> Caused:
         busy, consumer = False, slow.consumer
         turn = handed_to(consumer, turn)
         others_first = max(others_first, waiting.left(slow) + 1)  # it runs what it holds in order
+    # One place is its own; with no other, nobody could run anything before it.
     busy = busy or state.room(turn) < 2
+    # Its last delivery would be used up if its consumer died while it is held: it would be gone, unseen.
     if busy or (policy.brings == "consumer" and attempt_of(turn) >= policy.most_deliveries):
         state.todo.append(turn)
         return NOTHING

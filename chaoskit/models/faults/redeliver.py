@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chaoskit.models.events import LeftOpen
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import PendingRestart
 from chaoskit.models.queue.policy import UNBOUNDED
@@ -28,15 +29,18 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Redeliver | Fail | None) -> 
         if policy.lock == "queue" and attempt_of(turn) > 1:  # what is invoked again is that batch and no more
             room = min(room, sum(attempt_of(other) > 1 and state.lane(other) == lane for other in state.todo))
     pending = PendingRedelivery(fault, turn, lane, len(state.history) - 1, members, room)
+    # From here on each message is asked who takes it: this consumer may be full, or dead.
     state.consumers.moved = True
-    state.note("open", [turn])
+    state.tell(LeftOpen, [turn])
     after = RAISED_BEHIND if fault is None else fault.after
     if after == 0:
         return end_lease(state, pending)
     state.waiting.add(pending, after)
     hold_if_full(state, pending)
+    # What follows is about prefetch, which is counted for a channel.
     if policy.brings != "consumer":
         return NOTHING
+    # A lane has this one consumer; of single messages another one takes the next.
     full = policy.lock != "message" and state.consumers.is_full(pending.turn[3][1])
     return end_lease(state, pending) if full or state.consumers.all_busy else NOTHING
 
@@ -45,6 +49,7 @@ def on_log(group: GroupState, turn: Turn, fault: Redeliver) -> Caused:
     """Its consumer restarts after some more deliveries, and reads again what it has not committed."""
     deliveries = len(group.history)
     pending = PendingRestart(fault, consumer_of(turn), deliveries)
+    # Before the record is processed, because it holds back that commit.
     group.pending.append(pending)
     group.alarms.set(deliveries + fault.after, pending)
     return group.processed(turn[3])

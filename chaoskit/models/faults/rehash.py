@@ -11,6 +11,7 @@ from chaoskit.models.turns import NOTHING, Caused, Turn
 
 def on_queue(state: LeasedQueue, turn: Turn, hold: Hold) -> Caused:
     """The queue is not handed on before the event that moved was delivered."""
+    # The whole queue, whatever its lanes are.
     held = HeldLane(("queue", turn[1]), [turn], hold.fault)
     state.held_lanes[held.lane] = held
     if hold.awaits is None:
@@ -24,6 +25,7 @@ def arguments(space: LogSpace | QueueSpace, position: int) -> Arguments:
     """Also where the old partition has no backlog of its own: another growth may move records there."""
     stored = space.stored
     growth = stored.growth(position)
+    # A single event has none that could go before it.
     if not growth or space.size == 1:
         return None
     lag = len(stored.homes.followers(position))

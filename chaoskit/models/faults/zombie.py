@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from chaoskit.models.events import Delayed, TakenForDead
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import ZombieOwner
 from chaoskit.models.queue.returns import takes_along
@@ -27,17 +28,19 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
         state.todo.append(turn)
         return NOTHING
     old, lane = consumer_of(turn), state.lane(turn)
+    # What it has not given back yet takes up room in its prefetch.
     room = min(state.room(turn), policy.window - consumers.given_back_of(old))
     held = [turn, *_fetched_with(state, turn, max(0, min(fault.holds, room - 1)))]
     state.batches.open.pop(state.batch_lane(turn), None)
     for each in held:
         state.hand_over(each)
-    state.note("undead", held)
+    state.tell(TakenForDead, held)
+    # Its channel is closed, and that gives back what it still had.
     along = takes_along(state, old) if policy.brings == "consumer" or policy.consumers == 1 else []
     state.come_back(sorted([*along, *held]))
     if policy.consumers == 1:
         state.drop_kept(old)
-    state.late |= {record_of(each): fault for each in held}
+    state.tell(Delayed, held, fault)
     state.latest = max([state.latest, *(each[0] for each in held)])
     consumers.held_by.update((record_of(each), -1) for each in held)
     state.waiting.add(ZombieRun(old, held, fault), fault.after + 1)
@@ -60,7 +63,7 @@ def _fetched_with(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
             or state.held(other)
             or attempt_of(other) >= policy.most_deliveries
         ):
-            break
+            break  # a fetch has no holes
         found.append(other)
     state.take(found)
     return [handed_to(consumer_of(turn), other) for other in found]
@@ -71,9 +74,13 @@ def on_log(group: GroupState, turn: Turn, fault: Zombie) -> Caused:
     old, lane = consumer_of(turn), turn[1]
     behind = islice((other for other in reversed(group.todo) if other[1] == lane), fault.holds)
     held = [turn, *(handed_to(old, other) for other in behind)]
+    # It is not done: its new owner reads it, too.
     group.todo.append(turn)
+    # Its step is left out, because no process ends: the old owner runs on.
     group.restart(old)
     new = group.new_owner(lane)
+    if group.told is not None:
+        group.told.append(TakenForDead(turn[3]))
     owner = ZombieOwner(fault, held)
     group.zombies.append(owner)
     group.is_gone(held)

@@ -74,6 +74,7 @@ class LogModel:
         topic, numbered = self._settings.topic, self._settings.numbered
         stamp, put_back = self._settings.stamp, self._settings.put_back
         retries_copy = self._settings.producer.retries_copy
+        # Taken apart once, because `message` is called for each delivery.
         letters = [
             (event.key, event.value, copied, event.id, event.seq)
             for position, (event, copied) in enumerate(zip(self.stream.events, copiers, strict=True))
@@ -86,6 +87,7 @@ class LogModel:
                 value = copied(value)
             sequence = offset if numbered else None
             headers, sent = {}, epoch + position
+            # Only copies are this long, as a log counts no attempts.
             if len(step) > 5:
                 sent = sent_at(step, stamp, retries_copy, epoch)
                 headers = put_back(topic, step, epoch) if put_back is not None and step[8] >= 0 else {}
@@ -119,6 +121,7 @@ class LogModel:
                 anchored[position].sort(key=firing_order)
             else:
                 anchored[position] = [fault]
+        # Mildest first, as one begins each time that the record becomes head.
         for stalls in holds.values():
             if len(stalls) > 1:
                 stalls.sort(key=lambda hold: hold.release)

@@ -5,25 +5,25 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
+from chaoskit.models.events import StepMade
 from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, crash, dead_letter, fail, zombie
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.refusals import Refusals
-from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn
+from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, step_as
 from chaoskit.values.faults import Crash, Duplicate, Fail, Fault
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import FAIL, Raw, dying
+from chaoskit.values.schedule import FAIL, PARK, SKIP, Raw, dying
 
 
 class GroupRun(GroupState):
-    """The run of the group, record by record. `cause` is the fault behind the step that was just made."""
-
-    cause: Fault | None = None
+    """The run of the group, record by record."""
 
     def run(self) -> Steps:
         """The steps. Send True for a delivery that was refused."""
+        # Locals, because looking up attributes costs at every delivery.
         todo, history, held, touched = self.todo, self.history, self.held, self.touched
-        alarms, aside, replaced = self.alarms, self.aside, self.replaced
+        alarms, aside, replaced, told = self.alarms, self.aside, self.replaced, self.told
         while True:
             if not todo:
                 caused = self._nothing_to_read()
@@ -36,6 +36,7 @@ class GroupRun(GroupState):
             if held and lane in held:
                 aside.setdefault(lane, []).append(turn)
                 continue
+            # Turns name their first owner, which is wrong only after one was taken for dead.
             if replaced:
                 turn = self.for_its_owner(turn)
             step = turn[3]
@@ -44,55 +45,74 @@ class GroupRun(GroupState):
             else:
                 refused = yield step
                 history.append(turn)
+                if told is not None:
+                    told.append(StepMade(step, None, bool(refused)))
+                    if not refused:
+                        self.tell_commit(told, step)
                 if refused:
                     yield from self._make(fail.on_log(self, turn, None))
-            if len(history) >= alarms.due:
-                yield from self._make(self._ring())
+            if len(history) >= alarms.due and (caused := self._ring()):
+                yield from self._make(caused)
 
     def _make(self, caused: Caused) -> Steps:
-        """Where the handler raises at one of these steps, it is that of a zombie."""
-        for step, self.cause in caused:
-            if (yield step):
+        """Where the handler raises at one of these steps, it is that of a zombie. What is set aside or skipped is
+        done."""
+        told = self.told
+        for step, fault in caused:
+            refused = yield step
+            if told is not None:
+                told.append(StepMade(step, fault, bool(refused)))
+            if refused:
                 zombie.stops(self, step[1])
+            elif (step[0] == PARK or step[0] == SKIP) and (follows := self.processed(step)):
+                yield from self._make(follows)
 
     def _more_than_a_delivery(self, turn: Turn) -> Steps:
         """The turn of a record at which something goes wrong, or after which a hold begins or a commit may be due."""
-        step, faults = turn[3], self.anchored.get(turn[3][2])
+        step, faults, told = turn[3], self.anchored.get(turn[3][2]), self.told
         first: Any = faults[0] if faults else None
         if faults and type(first) in LOG_BEFORE:
             yield from self._make(LOG_BEFORE[type(first)](self, turn, faults.pop(0)))
             return
         if faults and type(first) is Fail:
-            self.cause = faults.pop(0)
-            yield (FAIL, *step[1:])
+            yield from self._make([(step_as(FAIL, turn), faults.pop(0))])
             self.history.append(turn)
             yield from self._make(fail.on_log(self, turn, first))
             return
         if faults and type(first) is Crash:
-            self.cause = faults.pop(0)
-            refused = yield (dying(first.point), *step[1:])
+            step = (dying(first.point), *step[1:])
+            refused = yield step
+            if told is not None:
+                told.append(StepMade(step, faults[0], bool(refused)))
+            del faults[0]
             self.history.append(turn)
             # Void where the handler raised before it came so far.
             yield from self._make(fail.on_log(self, turn, None) if refused else crash.on_log(self, turn, first))
             return
-        refused = yield step
-        self.history.append(turn)
-        while faults and not refused and type(faults[0]) is Duplicate:
-            self.cause = faults.pop(0)
+        copy: Fault | None = None
+        while True:
             refused = yield step
+            if told is not None:
+                told.append(StepMade(step, copy, bool(refused)))
             self.history.append(turn)
+            if refused or not faults or type(faults[0]) is not Duplicate:
+                break
+            copy = faults.pop(0)
         if refused:
             yield from self._make(fail.on_log(self, turn, None))
             return
+        # One for each delivery: the next Redeliver waits for the next one.
         after = LOG_AFTER.get(type(faults[0])) if faults else None
         caused = after(self, turn, faults.pop(0)) if faults and after is not None else self.processed(step)
-        yield from self._make(caused)
+        if caused:
+            yield from self._make(caused)
 
     def _ring(self) -> Caused:
         """Held partitions go on, one consumer restarts, a zombie runs on, dead letters come back, in this order."""
         count, caused, fired = len(self.history), NOTHING, False
         for waiting in self.alarms.ring(count):
             if isinstance(waiting, HeldPartition):
+                # An alarm of an earlier hold, which has ended by now, is void.
                 if self.held.get(waiting.lane) is waiting:
                     self.release(waiting)
             elif isinstance(waiting, ParkedRecord):
@@ -102,7 +122,9 @@ class GroupRun(GroupState):
                 if waiting in self.zombies:
                     caused = [*caused, zombie.runs_on(self, waiting)]
             elif waiting in self.pending:
+                # One restart for each delivery: the others look again at the next one.
                 if fired or not self._is_up(waiting):
+                    # At least one delivery later, or it would ring on the spot.
                     self.alarms.set(count + max(1, self.left(waiting)), waiting)
                 else:
                     fired = True
@@ -116,6 +138,7 @@ class GroupRun(GroupState):
     def _nothing_to_read(self) -> Caused | None:
         """What happens when no lane can be read: a hold ends, a consumer restarts, a dead letter comes back; None: that
         was all."""
+        # Those without an end are blocked by what was refused, which has its chance last of all.
         held = [held for held in self.held.values() if held.until < NEVER] if self.held else []
         if held:
             self.release(min(held, key=lambda held: (held.appended, held.lane)))

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
+from chaoskit.models.events import Committed, Delayed, Happened
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.log.waiting import Alarms, HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.producer import Hold, Home, Logs
@@ -15,7 +16,6 @@ from chaoskit.models.turns import (
     NOTHING,
     Caused,
     Latest,
-    Record,
     Turn,
     consumer_of,
     handed_to,
@@ -36,9 +36,9 @@ class GroupState:
 
     `todo` is what is still to be read, next at the end: the unread heads in the order of their append times are
     just the unread records in that order. A held partition's records are put `aside` as they come up. `history` is
-    every delivery. `touched` are the positions at which more may happen than a delivery. `late` are the faults that
-    delay records; `pending` the redeliveries that wait; `committed` the k-th records, after which was committed;
-    `replaced` the old owner of each new one.
+    every delivery. `touched` are the positions at which more may happen than a delivery. `pending` are the
+    redeliveries that wait; `replaced` are owners that were taken for dead. `told` is what happens, where somebody
+    listens.
     """
 
     parks: Sequence[tuple[int, Turn]] = ()
@@ -48,7 +48,6 @@ class GroupState:
     latest = 0.0
     """The append time of the latest record that is gone, or that a zombie has fetched."""
     refusals: Refusals | None = None
-    jumped_to: Record | None = None
     """Where the last restart has set the position of a partition, until a trace has said so."""
 
     def __init__(
@@ -60,6 +59,7 @@ class GroupState:
         anchored: AtHead,
         holds: dict[int, list[Hold]],
     ) -> None:
+        self.told: list[Happened] | None = None
         self._events, self._home, self.reading, self.logs = events, home, reading, logs
         self.anchored, self._holds = anchored, holds
         self.todo = logs.in_order(reading.consumers)
@@ -69,15 +69,14 @@ class GroupState:
         self.pending: list[PendingRestart] = []
         self.parked: list[ParkedRecord] = []
         self.zombies: list[ZombieOwner] = []
-        self.replaced: dict[int, int] = {}
+        self.replaced: list[int] = []
         self.owners = list(range(reading.consumers))
         self.held: dict[int, HeldPartition] = {}
         self.aside: dict[int, list[Turn]] = {}
-        self.late: dict[Record, Fault] = {}
-        self.committed: list[Record] = []
         self._begun = [0] * reading.consumers
         self._read_last = Latest()
         if reading.commit_every is not None:
+            # After any record a commit may be due.
             self.touched.update(range(len(events)))
             self._records = [0] * reading.consumers
         if holds:
@@ -92,7 +91,7 @@ class GroupState:
         """The partitions of the owner of this one go to this new one, which reads from the commit."""
         old, new = self.owner(lane), len(self._begun)
         self._begun.append(len(self.history))
-        self.replaced[new] = old
+        self.replaced.append(old)
         self.owners[lane % self.reading.consumers] = new
         if self.reading.commit_every is not None:
             self._records.append(0)
@@ -111,25 +110,31 @@ class GroupState:
         """The record is done: the next of its lane becomes head, and a commit may be due."""
         if self._holds:
             self._is_seen(step)
-        every = self.reading.commit_every
-        if every is None:
-            return NOTHING
-        _, consumer, _, lane, offset, *_ = step
-        self._records[consumer] += 1
-        if self._records[consumer] < every:
-            return NOTHING
-        pending = [each for each in self.pending if each.consumer == consumer]
-        if pending:
-            return [self.fire(pending)]
-        self.commit(consumer)
-        self.committed.append((lane, offset))
+        every, consumer = self.reading.commit_every, step[1]
+        if every is not None:
+            self._records[consumer] += 1
+            if self._records[consumer] < every:
+                return NOTHING
+            pending = [each for each in self.pending if each.consumer == consumer]
+            # Right before the commit, as after it nothing would be left to come again.
+            if pending:
+                return [self.fire(pending)]
+            self.commit(consumer)
+        if self.told is not None:
+            self.tell_commit(self.told, step)
         return NOTHING
+
+    def tell_commit(self, told: list[Happened], step: Raw) -> None:
+        """What is done is committed, unless its consumer will read something again."""
+        if all(pending.consumer != step[1] for pending in self.pending):
+            told.append(Committed(step))
 
     def _is_seen(self, step: Raw) -> None:
         self.becomes_head(step[3], step[4] + 1)
         for held in self.held.values():
             if held.waiting:
                 held.see(step[2], len(self.history))
+                # Its end is known now, and not before.
                 if not held.waiting:
                     self.alarms.set(held.until, held)
 
@@ -146,6 +151,7 @@ class GroupState:
     def fire(self, pending: Sequence[PendingRestart]) -> tuple[Raw, Fault | None]:
         """The first of these redeliveries happens."""
         first = pending[0]
+        # Of several the next that is up, which is not always the first that was armed.
         if len(pending) > 1:
             several = len(self._begun)
             first = min(pending, key=lambda each: (each.left(self.history, several), each.consumer))
@@ -166,42 +172,26 @@ class GroupState:
             for pending in self.pending:
                 if pending.since < since and pending.consumer == consumer:
                     since = pending.since
+            # `since` counts the delivery itself, whose own place is one less.
             first = self._start_of(min(since - 1, len(history)), begun)
             if first >= begun:
                 begun = first
                 if self.parks:
                     self.parks = [park for park in self.parks if park[0] > first or consumer_of(park[1]) != consumer]
         again = history[begun:]
+        # With one process and nothing refused all of it is its own, and was run.
         if len(self._begun) > 1 or self.refusals:
             again = [turn for turn in again if turn[3][1] == consumer and turn[3][0] == DELIVER]
         if self.parks:
             again += [turn for _, turn in self.parks if consumer_of(turn) == consumer]
+        # A record that was handed over twice in place is read once.
         again = list(dict.fromkeys(again))
         self.commit(consumer)
         put_back(self.todo, again)
         if self._holds:
+            # Sorted, because holds begin here, and steps must not depend on the order of a set.
             for lane in sorted({turn[1] for turn in again}):
                 self.becomes_head(lane, min(turn[2] for turn in again if turn[1] == lane))
-        return RESTART, consumer, -1, -1, -1
-
-    def set_back(self, turn: Turn, back: int) -> Raw:
-        """The group is stopped with all that it has done committed, and its position in this partition is set so many
-        records before this one, which is done: all from there on is read again, whatever became of it."""
-        _, lane, offset, _ = turn
-        first, consumer = max(0, offset - back), self.owner(lane)
-        read = {other[2]: handed_to(consumer, other) for other in self.history if other[1] == lane}
-        unread = {other[2] for other in self.todo if other[1] == lane}
-        written = (other for other in self.logs.in_order(self.reading.consumers) if other[1] == lane)
-        again = [
-            read[other[2]] if other[2] in read else handed_to(consumer, other)
-            for other in written
-            if first <= other[2] <= offset and other[2] not in unread
-        ]
-        self.commit(consumer)
-        put_back(self.todo, again)
-        if self._holds:
-            self.becomes_head(lane, first)
-        self.jumped_to = lane, first
         return RESTART, consumer, -1, -1, -1
 
     def _start_of(self, index: int, begun: int) -> int:
@@ -221,6 +211,7 @@ class GroupState:
                 if hold.awaits is not None:
                     self.touched.add(hold.awaits)
             lane, offset = self.logs.place(position)
+            # A record that is first has nothing before it whose end could begin the hold.
             if offset == 0:
                 self.becomes_head(lane, 0)
             else:
@@ -244,6 +235,7 @@ class GroupState:
         """The lane is not read before its `holds` have ended, or so many deliveries of `others`."""
         held = HeldPartition(lane, self.logs.appended[lane][offset], holds, len(self.history) + others)
         self.held[lane] = held
+        # One that awaits an event has its alarm set when that was seen.
         if not held.waiting:
             self.alarms.set(held.until, held)
 
@@ -251,8 +243,8 @@ class GroupState:
         del self.held[held.lane]
         waiting = self.aside.pop(held.lane, None)
         if waiting:
-            if held.fault is not None:
-                self.late[held.lane, waiting[0][2]] = held.fault
+            if held.fault is not None and self.told is not None:
+                self.told.append(Delayed(waiting[0][3], held.fault))
             put_back(self.todo, waiting)
 
     # What was set aside, and comes again behind everything.
@@ -264,6 +256,7 @@ class GroupState:
     def put_back(self, parked: Raw, retries: int, fault: Fault | None) -> tuple[Raw, Fault | None]:
         """Append the event anew, behind everything that was appended by now; what comes later moves up by one."""
         position, now = parked[2], self.now()
+        # Behind the event of now, and before the next one.
         appended = now + 0.5
         lane = self._home(self._events[position].key, position, self.logs.counts[now])
         offset = bisect_right(self.logs.appended[lane], appended)
@@ -273,6 +266,7 @@ class GroupState:
             moved_up(self.aside[lane], lane, offset)
         step: Raw = (DELIVER, self.owner(lane), position, lane, offset, *put_back_of(parked, now, retries))
         put_back(self.todo, [(appended, lane, offset, step)])
+        # A hold of this event that is still to come begins behind the record that is before it now.
         if offset and self._holds.get(position):
             self.touched.add(self.logs.partitions[lane][offset - 1])
         return (PUT_BACK, *step[1:]), fault

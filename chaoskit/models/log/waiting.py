@@ -48,6 +48,7 @@ class PendingRestart:
 
     def left(self, history: Sequence[Turn], consumers: int) -> int:
         """How many deliveries of its consumer are missing."""
+        # All deliveries are its own then, and need not be looked at.
         if consumers == 1:
             return self.fault.after - len(history) + self.since
         return self.fault.after - sum(step[1] == self.consumer for _, _, _, step in history[self.since :])

@@ -23,6 +23,7 @@ class Batches:
         """The message is run in the batch that is open, or in the next one. `alone`: it is all of its batch, which is
         closed."""
         members = self.open.get(lane, [])
+        # One invocation is one consumer's.
         if len(members) >= self.size(lane) or (members and consumer_of(members[-1]) != consumer_of(turn)):
             members = []
             self._halves[lane] = self._halves.get(lane, [])[1:]
@@ -39,10 +40,12 @@ class Batches:
     def halve(self, lane: Lane, size: int) -> None:
         """A batch of this size failed, and comes again in two, before the halves that are left of earlier ones."""
         if self._policy.bisects:
+            # Of a single message there is no first half.
             halves = [half for half in (size // 2, size - size // 2) if half]
             self._halves[lane] = [*halves, *self._halves.get(lane, [])[1:]]
 
     def came_back(self, turns: list[Turn]) -> None:
+        # A batch of one is not halved, and its delivery counts.
         if self._policy.bisects and len(turns) > 1:
             for record in map(record_of, turns):
                 self._halved[record] = self._halved.get(record, 0) + 1

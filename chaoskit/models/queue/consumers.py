@@ -22,6 +22,7 @@ class Consumers:
         self._fills = policy.brings == "consumer" and policy.lock == "message"
         self._one_each = policy.window == 1 and policy.lock == "message"
         self._busy: set[int] = set()
+        # No version and no count, so that the first question finds nothing to reuse.
         self._busy_at = self._filled_at = -1
         self._counted: dict[int, tuple[int, int, int]] = {}
 
@@ -38,6 +39,7 @@ class Consumers:
                 return turn
         consumer = self.free(owner.get(lane, turn[3][1]))
         if lock == "queue" or (lock == "group" and self._policy.brings == "consumer"):
+            # While nobody has taken over, turns name the owner themselves, and `owner` stays empty.
             if consumer != turn[3][1] or lane in owner:
                 owner[lane] = consumer
         elif lock == "group":  # what is in the same receive is run by the same consumer
@@ -54,6 +56,7 @@ class Consumers:
         if mine not in busy:
             return mine
         others = (self.present((consumer + n) % count) for n in range(1, count))
+        # Where nobody is free it stays with its own.
         return next((other for other in others if other not in busy), mine)
 
     def present(self, consumer: int) -> int:
@@ -64,8 +67,10 @@ class Consumers:
 
     def busy(self) -> set[int]:
         """Consumers that cannot take a message now: dead or busy, or full."""
+        # How full a prefetch is changes with each delivery, but only while something in it is not settled.
         fills = self._fills and self._waiting.pending
         now = len(self._history) if fills else -1
+        # With one message each, `held_by` decides, too, and that changes without a new version.
         if self._one_each or self._busy_at != self._waiting.version or self._filled_at != now:
             self._busy, self._busy_at, self._filled_at = self._all_busy(), self._waiting.version, now
         return self._busy
@@ -78,6 +83,7 @@ class Consumers:
             for pending in self._waiting.pending:
                 if (consumer := consumer_of(pending.turn)) not in busy and self.is_full(consumer):
                     busy.add(consumer)
+            # What was refused and kept, or is not given back yet, takes up its prefetch like any other message.
             held = [consumer_of(lane.kept) for lane in self._lanes.values() if lane.kept is not None]
             held += [consumer_of(w.turn) for w in self._waiting.all if isinstance(w, GivenBack)]
             busy.update(consumer for consumer in held if held.count(consumer) >= self._policy.window)
@@ -100,6 +106,7 @@ class Consumers:
         return held >= self._policy.window
 
     def _handed_since(self, since: int, consumer: int) -> int:
+        # Counted on from the last question, which comes with every delivery.
         start, end, handed = self._counted.get(consumer, (-1, 0, 0))
         if start != since:
             end, handed = since, 0

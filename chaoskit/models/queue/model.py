@@ -75,6 +75,7 @@ class QueueModel:
         self._settings = settings
         self._stored = Stored(stream, settings.producer, settings.growth)
         self._groups = _groups(stream)
+        # Made once: each plan takes a copy.
         self._calm = self._turns(self._stored.calm)
         lanes = {i: lane for lane in self._locked_lanes() for i in lane}
         self._space = QueueSpace(self._stored, settings.leasing, settings.longest, self._can_lose, lanes)
@@ -160,6 +161,7 @@ class QueueModel:
             logs = self._stored.written(faults)
             turns = self._turns(logs)
             for position, holds in logs.holds.items():
+                # A stall of growth keeps it from being handed out at all, and so comes before the others.
                 anchored[position] = [*holds, *anchored.get(position, [])]
         leasing, home = self._settings.leasing, self._settings.producer.home
         return QueueRun(self.stream.events, home, leasing, logs, turns[:], self._groups, anchored)
@@ -170,9 +172,11 @@ class QueueModel:
         count = leasing.consumers
         together = leasing.window if leasing.brings == "batch" else 1  # of what one consumer takes at a time
         turns: list[Turn] = []
+        # As for one consumer: who takes a message goes by what is locked, not by the partition.
         for place, (time, lane, number, step) in enumerate(reversed(logs.in_order(1))):
             position = step[2]
             taker = {"message": place // together, "group": groups[position], "queue": lane}[leasing.taken_by]
+            # A queue counts from 1 where a log has nothing, or the 0 of a copy.
             turns.append((time, lane, number, (DELIVER, taker % count, position, lane, number, 1, *step[6:])))
         turns.reverse()
         return turns

@@ -85,7 +85,9 @@ class LeasePolicy:
         if self.to_the_back:
             return UNBOUNDED
         if self.behind_buffers:
+            # All buffers are full of others by then, but for the place that was its own.
             return self.window * (1 if self.lock == "queue" else self.consumers) - 1
+        # It counts itself among those that are out.
         return (self.window if self.lock != "message" else min(self.outstanding, self.span)) - 1
 
     @property

@@ -45,6 +45,7 @@ def _published(state: LeasedQueue) -> list[int]:
     if len(state.logs.partitions) > 1:
         return list(range(state.now() + 1))
     published = [position_of(turn) for turn in state.history]
+    # From the last one, because each insertion moves what lies behind it.
     for before, turn, fault in reversed(state.gone):
         if isinstance(fault, DeadLetter):  # it was published, and its consumer set it aside
             published.insert(before, position_of(turn))
@@ -60,6 +61,7 @@ def _awaits_copies(state: LeasedQueue) -> bool:
     published = set(_published(state))
     waiting = [*state.todo, *(turn for held in state.held_lanes.values() for turn in held.turns)]
     single = len(state.logs.partitions) == 1
+    # With several partitions an event counts as published before it is read: only half a time shows a copy.
     return any(position_of(turn) in published and (single or turn[0] % 1) for turn in waiting)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import takewhile
 
+from chaoskit.models.events import Delayed, HandedOver
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import (
@@ -43,6 +44,7 @@ def count(state: LeasedQueue, turn: Turn) -> Caused:
     due += _overfull(state, turn)
     caused: Caused = []
     for each in in_order(due):
+        # One that ends may have taken others with it.
         if each in waiting.all:
             caused += end_wait(state, each)
     return caused
@@ -85,6 +87,7 @@ def _overfull(state: LeasedQueue, turn: Turn) -> list[Waiting]:
     pending = next((p for p in state.waiting.pending if p.consumer == consumer), None)
     if pending is None or not state.consumers.is_full(consumer):
         return []
+    # A single message may be taken by another consumer; a lane has this one.
     return [pending] if state.policy.lock != "message" or state.consumers.all_busy else []
 
 
@@ -101,12 +104,13 @@ def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
         if other in state.waiting.pending:
             state.waiting.remove(other)
         if other is not ended and isinstance(other.fault, Redeliver):
+            # It came back with another one's lease: the end of its own is still to come.
             state.anchored.setdefault(position_of(other.turn), []).insert(0, other.fault)
     state.release_if_full(ended.lane)
     if policy.brings == "consumer":
         state.drop_kept(consumer_of(ended.turn))
     if ended.fault is not None:
-        state.late |= {record_of(turn): ended.fault for turn in turns}
+        state.tell(Delayed, turns, ended.fault)
     caused: Caused = []
     consumer = consumer_of(ended.turn)
     if ended.dies and consumer != state.arming and not is_busy_elsewhere(state, consumer, ended.lane, ended):
@@ -159,11 +163,13 @@ def takes_along(state: LeasedQueue, consumer: int) -> list[Turn]:
 def _buffered(state: LeasedQueue, ended: PendingRedelivery, held: int) -> list[Turn]:
     """What came back before and was pushed to the only active consumer again: it comes back with the rest."""
     policy = state.policy
+    # A quorum queue with a single active consumer.
     if policy.lock != "queue" or policy.returns != "front":
         return []
     served_first = takewhile(lambda turn: turn[0] < 0, reversed(state.todo))
     again = [turn for turn in served_first if turn[1] == ended.turn[1]]
     most = policy.most_deliveries  # with its last delivery used up it would be gone, unseen
+    # No more than a prefetch is pushed.
     again = list(takewhile(lambda turn: turn[3][5] < most, again))[: max(0, policy.window - held)]
     state.take(again)
     buffered = [handed_to(consumer_of(ended.turn), turn) for turn in again]
@@ -179,6 +185,7 @@ def is_busy_elsewhere(state: LeasedQueue, consumer: int, lane: Lane, ended: Pend
     return any(
         waiting.consumer == consumer
         for waiting in state.waiting.all
+        # What was set aside or given back keeps nobody at work.
         if waiting is not ended and not isinstance(waiting, (SetAside, GivenBack))
     )
 
@@ -219,6 +226,6 @@ def whole_batch(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
             same.append(other)
     state.take(same)
     rest = [handed_to(consumer_of(turn), other) for other in same]
-    state.note("held", rest, members[0])
+    state.tell(HandedOver, rest, record_of(members[0]))
     state.latest = max([state.latest, *(other[0] for other in rest)])
     return [*members, *rest]

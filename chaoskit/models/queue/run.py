@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
+from chaoskit.models.events import HandedBack, StepMade
 from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, crash, duplicate, fail
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import UNBOUNDED
@@ -13,7 +14,7 @@ from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wai
 from chaoskit.models.queue.state import LeasedQueue, first_of
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
-from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Fault, Zombie
+from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Zombie
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import FAIL, dying
 
@@ -22,17 +23,17 @@ _ENDS_LEASES = (DeadLetter, Zombie)
 
 
 class QueueRun(LeasedQueue):
-    """The run of the consumers, message by message. `cause` is the fault behind the step that was just made."""
-
-    cause: Fault | None = None
+    """The run of the consumers, message by message."""
 
     def run(self) -> Steps:
         """The steps. Send True for a delivery that was refused."""
-        policy, waiting, consumers = self.policy, self.waiting, self.consumers
+        policy, waiting, consumers, told = self.policy, self.waiting, self.consumers, self.told
+        # Locals, because looking up attributes costs at every delivery.
         todo, history, anchored, held_lanes, held_by = (
             self.todo, self.history, self.anchored, self.held_lanes, consumers.held_by
         )  # fmt: skip
         in_batches, lane = policy.brings == "batch", self.lane
+        # Asked once: most queues have no such bounds.
         bounded = min(policy.outstanding, policy.span) < UNBOUNDED
         while True:
             if not todo:
@@ -45,6 +46,7 @@ class QueueRun(LeasedQueue):
             if held_lanes and (held := self.held(turn)) is not None:
                 held.turns.append(turn)
                 continue
+            # Only a first delivery takes up room: to the broker, what comes back has never been settled.
             if bounded and waiting.all and turn[3][5] == 1 and (late := self._to_make_room(turn)) is not None:
                 todo.append(turn)
                 yield from self._make(end_wait(self, late))
@@ -55,34 +57,43 @@ class QueueRun(LeasedQueue):
                 yield from self._goes_wrong(turn)
                 continue
             if held_by:
-                held_by.pop(turn[1:3], None)
+                held_by.pop(turn[1:3], None)  # turn[1:3] is record_of without its call
             refused = yield turn[3]
             history.append(turn)
+            if told is not None:
+                told.append(StepMade(turn[3], None, bool(refused)))
             waiting.count += 1
             if in_batches:
                 self.batches.join(self.batch_lane(turn), turn, alone=False)
+            # Where nothing waits, nothing follows from a delivery.
             if refused or waiting.all:
                 yield from self._make(self._delivered(turn, bool(refused), None))
 
     def _make(self, caused: Caused) -> Steps:
-        for step, self.cause in caused:
-            yield step
+        told = self.told
+        for step, fault in caused:
+            refused = yield step
+            if told is not None:
+                told.append(StepMade(step, fault, bool(refused)))
 
     def _goes_wrong(self, turn: Turn) -> Steps:
         """The turn of a message at which something goes wrong, before its delivery, or at it, or after it."""
         faults: list[Any] = self.anchored[turn[3][2]]
-        first = faults[0]
+        first, told = faults[0], self.told
         if (before := QUEUE_BEFORE.get(type(first))) is not None:
             yield from self._make(self._instead(turn, before))
             return
         self.consumers.held_by.pop(record_of(turn), None)
         failed: Fail | None = None
         if type(first) is Fail:
-            failed = self.cause = faults.pop(0)
+            failed = faults.pop(0)
             turn = (*turn[:3], step_as(FAIL, turn))
         died = self._death(turn) if failed is None else None
         step = turn[3] if died is None else (dying(died.point), *turn[3][1:])
-        refused = bool((yield step)) or failed is not None
+        refused = bool((yield step))
+        if told is not None:
+            told.append(StepMade(step, failed or died, refused))
+        refused = refused or failed is not None
         self.history.append(turn)
         self.waiting.count += 1
         caused = NOTHING
@@ -91,13 +102,15 @@ class QueueRun(LeasedQueue):
             self.batches.join(self.batch_lane(turn), turn, alone=copied)
         while copied:
             copy = faults.pop(0)
+            # A relay hands nothing out twice: it publishes again, as new messages.
             if self.policy.renewed:
                 caused = relay.publish_again(self, SecondRelay(turn, copy))
                 break
-            self.cause = copy
-            self.note("again", [turn])
+            self.tell(HandedBack, [turn])
             turn = next_attempt(turn)
             refused = bool((yield turn[3]))
+            if told is not None:
+                told.append(StepMade(turn[3], copy, refused))
             self.history.append(turn)
             copied = not refused and self._comes_at_once(turn)
         yield from self._make([*caused, *self._delivered(turn, refused, failed, None if refused else died)])
@@ -109,10 +122,7 @@ class QueueRun(LeasedQueue):
             return None
         died = faults[0]
         del faults[0]
-        if not crash.can_die(self, turn):
-            return None
-        self.cause = died
-        return died
+        return died if crash.can_die(self, turn) else None
 
     def _instead(self, turn: Turn, before: Callable[[LeasedQueue, Turn, Any], Caused]) -> Caused:
         """What happens instead of this delivery."""
@@ -123,6 +133,7 @@ class QueueRun(LeasedQueue):
             if (pending := coming_with(self, turn, taken_over=taken_over)) is not None:
                 self.todo.append(turn)
                 return end_lease(self, pending)
+        # Only now: what came first left the fault for the next turn of this message.
         del faults[0]
         return before(self, turn, fault)
 
@@ -162,6 +173,7 @@ class QueueRun(LeasedQueue):
         None: that was all."""
         if (waiting := self.waiting.first()) is not None:
             return end_wait(self, waiting)
+        # A receive that is full has no count of its own to wait for.
         held = next((held for held in self.held_lanes.values() if not held.blocked), None)
         if held is not None:
             self.release(held)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import Literal, NamedTuple
 
+from chaoskit.models.events import CameBack, Delayed, HandedOver, Happened
 from chaoskit.models.producer import Hold, Home, Logs
 from chaoskit.models.queue.batches import Batches
 from chaoskit.models.queue.consumers import Consumers
@@ -36,28 +36,13 @@ AtHandOut = dict[int, list[Hold | Fault]]
 
 Unsettled = PendingRedelivery | HeldLane | GivenBack
 
-Happened = Literal["held", "open", "back", "again", "requeued", "undead", "jumped"]
-
-
-class Note(NamedTuple):
-    """What happened between two steps: a message was `held` (handed over, and not run yet), `open` (run, and not
-    settled), given back at once (`again`), or behind all that waits, of which the last is `since` (`requeued`);
-    its lease ended (`back`), or ended while its consumer holds it (`undead`); all from it on is handed out again,
-    though it was settled (`jumped`).
-    `since` is the first of its batch."""
-
-    what: Happened
-    turn: Turn
-    since: Turn | None = None
-
 
 class LeasedQueue:
     """One run of the consumers of one queue, or of several.
 
     `todo` is what is to be handed out, the next at the end; `history` what was run and by whom, without what zombies
     run; `gone` what was taken out, after how many deliveries and why. `held_lanes` are not handed on: what comes up of
-    them is put aside. `late` are the faults that delay messages. `notes` is what happened between the steps, where
-    somebody asks for it.
+    them is put aside. `told` is what happens, where somebody listens.
     """
 
     def __init__(
@@ -70,6 +55,7 @@ class LeasedQueue:
         groups: Sequence[int],
         anchored: AtHandOut,
     ) -> None:
+        self.told: list[Happened] | None = None
         self._events, self._home, self._groups = events, home, groups
         self.policy, self.logs, self.todo, self.anchored = policy, logs, turns, anchored
         self.history: list[Turn] = []
@@ -81,12 +67,11 @@ class LeasedQueue:
         self.given_up: set[Record] = set()
         """No lease brings these back."""
         self.gone: list[tuple[int, Turn, Fault]] = []
-        self.late: dict[Record, Fault] = {}
-        self.notes: list[Note] | None = None
+        # Chosen once, because every turn is asked for its lane.
         self.lane: Callable[[Turn], Lane] = self._lanes()
         self.latest = 0.0
         """The time of the latest message that was handed over without being run, or is gone."""
-        self.requeued = -1.0
+        self.requeued = -1.0  # before all times
         """The place in the order of arrival up to which all is known to wait, because a message was requeued behind
         it."""
         self.came_back: set[Record] = set()
@@ -115,15 +100,12 @@ class LeasedQueue:
     def tries(self, turn: Turn) -> int:
         return self.batches.tries(turn)
 
-    def note(self, what: Happened, turns: Iterable[Turn], since: Turn | None = None) -> None:
-        """A search makes thousands of runs, and nobody asks for the notes of any but the last."""
-        if self.notes is not None:
-            self.notes += [Note(what, turn, since) for turn in turns]
+    def tell(self, kind: Callable[..., Happened], turns: Iterable[Turn], *more: object) -> None:
+        """This happened to these messages."""
+        if self.told is not None:
+            self.told += [kind(turn[3], *more) for turn in turns]
 
     # What comes back.
-
-    def back_to_queue(self, turns: Iterable[Turn]) -> None:
-        put_back(self.todo, turns)
 
     def come_back(self, turns: Iterable[Turn]) -> None:
         """Leases ended: the messages are to be handed out once more."""
@@ -131,34 +113,20 @@ class LeasedQueue:
         if self.consumers.held_by:
             for turn in turns:
                 self.consumers.held_by.pop(record_of(turn), None)
-        self.note("back", turns)
+        self.tell(CameBack, turns)
         if self.policy.along is not None:
             turns = self._with_what_comes_along(turns)
-        self._hand_out_again(turns)
+        self.hand_out_again(turns)
 
-    def set_back(self, turn: Turn, back: int) -> list[Turn]:
-        """The position in this queue is set so many messages before this one. What was run from there on, though it was
-        settled, is handed out again; none where something is not settled, which a position cannot say."""
-        if self.unsettled(turn[1]):
-            return []
-        first, most = max(0, turn[2] - back), self.policy.most_deliveries
-        if self.policy.along is not None:
-            first = self.policy.along(self.logs, turn[1], first).start
-        run = {record_of(other): other for other in self.history if other[1] == turn[1] and other[2] >= first}
-        there = {record_of(other) for other in self.todo} | self.given_up
-        again = sorted(o for record, o in run.items() if record not in there and self.tries(o) < most)
-        self.note("jumped", again[:1])
-        self._hand_out_again(again)
-        return again
-
-    def _hand_out_again(self, turns: list[Turn]) -> None:
+    def hand_out_again(self, turns: list[Turn]) -> None:
+        """Each once more, and counted."""
         self.came_back.update(record_of(turn) for turn in turns)
         self.batches.came_back(turns)
         again = [next_attempt(turn) for turn in turns]
         if self.policy.returns == "front":
             again = [(FRONT + self._returned + n, *turn[1:]) for n, turn in enumerate(again)]
             self._returned += len(again)
-        self.back_to_queue(again)
+        put_back(self.todo, again)
 
     def along(self, turn: Turn) -> list[Turn]:
         """What was stored as one with this message, and was run."""
@@ -177,7 +145,7 @@ class LeasedQueue:
         for waiting in [w for w in self.waiting.of(GivenBack, PendingRedelivery) if record_of(w.turn) in found]:
             if isinstance(waiting, GivenBack) or self.policy.brings == "message":
                 self.waiting.remove(waiting)
-                self.note("back", [waiting.turn])
+                self.tell(CameBack, [waiting.turn])
                 found[record_of(waiting.turn)] = waiting.turn
         there = {record_of(turn) for turn in chain(self.todo, *(held.turns for held in self.held_lanes.values()))}
         return sorted(turn for record, turn in found.items() if record not in there)
@@ -187,12 +155,13 @@ class LeasedQueue:
         held_by = self.consumers.held_by
         if held_by.get(record_of(turn)) != consumer_of(turn):
             held_by[record_of(turn)] = consumer_of(turn)
-            self.note("held", [turn])
+            self.tell(HandedOver, [turn])
 
     def take(self, turns: Sequence[Turn]) -> None:
         """Take these, which are to be handed out soon, out of what is to be handed out."""
         todo = self.todo
         for turn in turns:
+            # From the end: these come soon, and so stand near it.
             place = len(todo) - 1
             while todo[place] != turn:
                 place -= 1
@@ -209,17 +178,18 @@ class LeasedQueue:
         del self.held_lanes[held.lane]
         self.waiting.version += 1
         if held.fault is not None and held.turns:
-            self.late[record_of(held.turns[0])] = held.fault
+            self.tell(Delayed, held.turns[:1], held.fault)
         if held.consumer is not None:
             self.consumers.owns(held.lane, held.consumer)  # it has had it all the time
-        self.back_to_queue(held.turns)
+        put_back(self.todo, held.turns)
 
     def release_if_full(self, lane: Lane) -> None:
         """A receive that was full has ended, and its lane goes on."""
         held = self.held_lanes.get(lane)
+        # Stalls of a fault, and those after a failed attempt, end by their own count.
         if held is not None and held.fault is None and held not in self.waiting.all:
             del self.held_lanes[lane]
-            self.back_to_queue(held.turns)
+            put_back(self.todo, held.turns)
 
     def unblock(self, held: HeldLane) -> None:
         if held.kept is not None:
@@ -238,6 +208,7 @@ class LeasedQueue:
     def room(self, turn: Turn) -> int:
         """How many messages may be handed out, from this one of its queue on, before another one is settled."""
         outstanding, span = self.policy.outstanding, self.policy.span
+        # First, because counting is expensive and hardly any queue has these bounds.
         if outstanding == UNBOUNDED == span:
             return UNBOUNDED
         unsettled = self.unsettled(turn[1])
@@ -278,8 +249,9 @@ class LeasedQueue:
         for turns in (self.todo, *(held.turns for held in self.held_lanes.values())):
             moved_up(turns, lane, number)
         taker = {"message": position, "group": self._groups[position], "queue": lane}[self.policy.taken_by]
+        # The first of `copy` is the count that a log has not; a queue's begins at 1.
         step: Raw = (DELIVER, taker % self.policy.consumers, position, lane, number, 1, *copy[1:])
-        self.back_to_queue([(time, lane, number, step)])
+        put_back(self.todo, [(time, lane, number, step)])
         return (PUT_BACK, *step[1:])
 
     def begin_delivery(self) -> None:
@@ -294,6 +266,7 @@ class LeasedQueue:
 
     def has_other_lanes(self, lanes: set[Lane]) -> bool:
         """Whether anything that is to be handed out is of no such lane."""
+        # From the end: the next one usually decides it.
         return any(self.lane(other) not in lanes for other in reversed(self.todo))
 
 

@@ -108,6 +108,7 @@ class WaitList:
 
     def __init__(self) -> None:
         self.all: list[Waiting] = []
+        # Also in `all`: leases are asked for at every delivery, the rest is not.
         self.pending: list[PendingRedelivery] = []
         self.count, self.next_due, self.version = 0, NEVER, 0
         self._awaited: list[HeldLane] = []
@@ -135,6 +136,7 @@ class WaitList:
         waiting.due = max(waiting.due, self.count + after)
 
     def remove(self, waiting: Waiting) -> None:
+        # `next_due` may be too early now, which costs one look and no more.
         self.all.remove(waiting)
         self.version += 1
         if isinstance(waiting, PendingRedelivery):
