@@ -71,7 +71,7 @@ def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Re
     assert verdict.scenario is not None
     # A move around the handler is not one with its effects: of a death between the two it would say nothing true.
     if not set(INSIDE).isdisjoint(map(type, verdict.scenario.faults)):
-        return ()
+        return iter(())
     question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind not in INSIDE))
     given = question.settings
     settings = SearchSettings(

@@ -162,7 +162,7 @@ class Shrinker:
         """Let a process die when the message is done, wherever that fails alike: what happens inside the handler is
         only shown where it is needed."""
         for number, fault in enumerate(faults):
-            if isinstance(fault, Crash):
+            if isinstance(fault, Crash) and Redeliver in self.kinds:
                 outside = (*faults[:number], Redeliver(fault.at, fault.after), *faults[number + 1 :])
                 if self._try(stream, outside):
                     faults = outside
