@@ -47,21 +47,26 @@ class Stepper:
     number `stop` `stops` is called, which may not return for a long time."""
 
     def __init__(self, territory: Territory, stop: int | None = None, stops: Callable[[], None] | None = None) -> None:
-        self._territory, self._stop, self._stops = territory, stop, stops
+        self.territory, self._stop, self._stops = territory, stop, stops
         self.passed: list[Passed] = []
         self.atomic = 0
-        self._before: Any = None
+        self._tracing: _Traced | _Monitored | None = None
 
     def __enter__(self) -> Stepper:
         _this.stepper = self
-        # Whoever traces this thread already, such as coverage, goes on when we have done.
-        self._before = sys.gettrace()
-        sys.settrace(self._called)
+        tool = _free_tool()
+        self._tracing = _Traced(self) if tool is None else _Monitored(self, tool)
+        self._tracing.begin()
         return self
 
     def __exit__(self, *error: object) -> None:
-        sys.settrace(self._before)
+        self._end()
         _this.stepper = None
+
+    def _end(self) -> None:
+        tracing, self._tracing = self._tracing, None
+        if tracing is not None:
+            tracing.end()
 
     def passes(self, point: Passed) -> None:
         if self.atomic:
@@ -69,26 +74,109 @@ class Stepper:
         self.passed.append(point)
         if self._stop is not None and len(self.passed) > self._stop:
             stops, self._stop = self._stops, None
+            self._end()
             if stops is not None:
                 stops()
 
-    def _called(self, frame: FrameType, event: str, arg: Any) -> Any:
-        code = frame.f_code
-        if self.atomic or not self._territory.has(code, frame.f_globals.get("__name__", "")):
-            return None
+    def effects_of(self, code: CodeType, names: dict[str, Any]) -> frozenset[int]:
+        """The points of this code, none where it is not stepped into."""
+        if self.atomic or not self.territory.has(code, names.get("__name__", "")):
+            return frozenset()
         offsets = _tables.get(code)
         if offsets is None:
-            offsets = _tables[code] = effects(code, frame.f_globals)
+            offsets = _tables[code] = effects(code, names)
+        return offsets
+
+
+class _Traced:
+    """By the trace function of this thread. Whoever traces it already, such as coverage, goes on afterwards."""
+
+    def __init__(self, stepper: Stepper) -> None:
+        self._stepper, self._before = stepper, sys.gettrace()
+
+    def begin(self) -> None:
+        # Python 3.12 traces opcodes only if some frame has asked for them before this.
+        sys._getframe().f_trace_opcodes = True
+        sys.settrace(self._called)
+
+    def end(self) -> None:
+        sys.settrace(self._before)
+
+    def _called(self, frame: FrameType, event: str, arg: Any) -> Any:
+        code = frame.f_code
+        offsets = self._stepper.effects_of(code, frame.f_globals)
         if not offsets:
             return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
 
         def local(frame: FrameType, event: str, arg: Any) -> Any:
             if event == "opcode" and frame.f_lasti in offsets:
-                self.passes((code, frame.f_lasti))
+                self._stepper.passes((code, frame.f_lasti))
             return local
 
+        # In this order: since Python 3.13 opcodes are traced only in a frame that has its trace function already.
+        frame.f_trace, frame.f_trace_opcodes, frame.f_trace_lines = local, True, False
         return local
+
+
+_monitoring: Any = getattr(sys, "monitoring", None)  # since Python 3.12
+_TOOLS = (4, 3)
+"""Of the six ids of tools those that nobody is known to use."""
+_NAME = "chaoskit"
+
+
+def _free_tool() -> int | None:
+    """The id under which this process monitors; None where there is none."""
+    if _monitoring is None:
+        return None
+    for tool in _TOOLS:
+        if _monitoring.get_tool(tool) == _NAME:
+            return tool
+        if _monitoring.get_tool(tool) is None:
+            _monitoring.use_tool_id(tool, _NAME)
+            _monitoring.register_callback(tool, _monitoring.events.PY_START, _started)
+            _monitoring.register_callback(tool, _monitoring.events.PY_RESUME, _started)
+            _monitoring.register_callback(tool, _monitoring.events.INSTRUCTION, _reached)
+            return tool
+    return None
+
+
+class _Monitored:
+    """By events of the interpreter, which cost nothing at what is no effect, in a loop neither."""
+
+    def __init__(self, stepper: Stepper, tool: int) -> None:
+        self._stepper, self._tool = stepper, tool
+        self._codes: set[CodeType] = set()
+
+    def begin(self) -> None:
+        _monitoring.set_events(self._tool, _monitoring.events.PY_START | _monitoring.events.PY_RESUME)
+
+    def end(self) -> None:
+        _monitoring.set_events(self._tool, 0)
+        for code in self._codes:
+            _monitoring.set_local_events(self._tool, code, 0)
+        self._codes.clear()
+
+    def started(self, code: CodeType, names: dict[str, Any]) -> None:
+        if code not in self._codes and self._stepper.effects_of(code, names):
+            self._codes.add(code)
+            _monitoring.set_local_events(self._tool, code, _monitoring.events.INSTRUCTION)
+
+
+def _started(code: CodeType, offset: int) -> None:
+    """A function begins, or goes on, in any thread."""
+    stepper = current()
+    if stepper is not None and isinstance(stepper._tracing, _Monitored):
+        stepper._tracing.started(code, sys._getframe(1).f_globals)
+
+
+def _reached(code: CodeType, offset: int) -> Any:
+    """An instruction is next, in any thread."""
+    if offset not in _tables.get(code, ()):
+        return _monitoring.DISABLE
+    stepper = current()
+    if stepper is not None and isinstance(stepper._tracing, _Monitored):
+        stepper.passes((code, offset))
+    return None
 
 
 def current() -> Stepper | None:

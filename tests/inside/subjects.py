@@ -123,6 +123,9 @@ def prepared(path: Path) -> None:
         db.commit()
 
 
+ADD = "INSERT INTO balances VALUES (?, ?) ON CONFLICT DO UPDATE SET amount = amount + excluded.amount"
+
+
 def in_sqlite(path: Path, *, one_transaction: bool) -> Test:
     def test(deliver: Deliver) -> dict[str, int]:
         with contextlib.closing(connected(path)) as db, db:
@@ -136,10 +139,7 @@ def in_sqlite(path: Path, *, one_transaction: bool) -> Test:
                 def handle(message: Message) -> None:
                     if db.execute("SELECT 1 FROM seen WHERE id = ?", (message.id,)).fetchone():
                         return
-                    db.execute(
-                        "INSERT INTO balances VALUES (?, ?) ON CONFLICT DO UPDATE SET amount = amount + ?2",
-                        (message.key, message.value),
-                    )
+                    db.execute(ADD, (message.key, message.value))
                     if not one_transaction:
                         db.commit()
                     db.execute("INSERT INTO seen VALUES (?)", (message.id,))
