@@ -14,7 +14,7 @@ import attrs
 
 from chaoskit.execution.deliveries import Deliveries, Delivery
 from chaoskit.execution.failures import EndedInOrder, ProcessEnded, ReferenceRefused, ending
-from chaoskit.execution.handlers import PLAIN, remembers, takes_nothing, why_not_done
+from chaoskit.execution.handlers import MANAGERS, PLAIN, remembers, takes_nothing, why_not_done
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.moved import moved
 from chaoskit.execution.processes import Processes, Spawn, is_manager, through
@@ -195,6 +195,8 @@ class Deliver:
             self._misused(
                 "deliver was called a second time in one run of the test. Call it once: it plays the whole schedule"
             )
+        if isinstance(handler, MANAGERS):
+            self._misused("deliver was given a context manager: give its function, deliver(spawn=process)")
         if spawn is None and state is None and callable(handler):
             return
         if (handler is None) == (spawn is None):

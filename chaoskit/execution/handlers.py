@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import functools
 import inspect
 import types
 from typing import Any
+
+MANAGERS = (contextlib.ContextDecorator, contextlib.AsyncContextDecorator)
+"""Context managers of contextlib can be called, too, and do nothing then that anybody would want of a handler."""
 
 PLAIN = frozenset({bool, int, float, str, bytes, dict, list, tuple, set})
 
@@ -21,6 +25,11 @@ def why_not_done(result: Any) -> str | None:
         return (
             f"the handler returned {_a(result)}, {name}, and nothing in it has run: it handles no message. "
             "A `yield` makes a function one: take it out, or call what runs it"
+        )
+    if isinstance(result, MANAGERS):
+        return (
+            "the handler returned a context manager, and nothing in it has run. One that makes a handler is what a "
+            "process begins with: deliver(spawn=process)"
         )
     if isinstance(result, concurrent.futures.Future) or inspect.isawaitable(result):
         return (

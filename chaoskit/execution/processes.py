@@ -110,20 +110,24 @@ class Processes:
         return ends_the_test(error) and not isinstance(error, SystemExit)
 
     async def stop(self) -> None:
-        """The clean stop, in the order in which they began. What it raises is raised."""
-        for number in list(self.handlers):
-            await self._leave(number)
+        """The clean stop, the last one that began first, as nested `with` blocks end. What it raises is raised."""
+        for number in reversed(list(self.handlers)):
+            if not self._is_child():
+                await self._leave(number)
 
     async def abandon(self) -> None:
         """The run is over, perhaps before its time: leave nothing open."""
-        # What a child has open is its parent's.
-        if not self._managers or forks.generation() != self._generation:
+        if not self._managers or self._is_child():
             return
         try:
-            for number in list(self._managers):
+            for number in reversed(list(self._managers)):
                 await self.die(number)
         finally:
             await self.abandon()
+
+    def _is_child(self) -> bool:
+        """The handler forked, and this is the child: what it has open is its parent's."""
+        return forks.generation() != self._generation
 
 
 def _no_handler(given: Any) -> str:

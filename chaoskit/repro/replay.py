@@ -17,7 +17,7 @@ from chaoskit.search.oracle import Case, CheckerFailed, Subject, kept
 from chaoskit.search.verdicts import hung_verdict, violated
 from chaoskit.values.errors import ChaosError, ReproError
 from chaoskit.values.faults import FaultKind
-from chaoskit.values.invariant import DIED, ENDED, HANG
+from chaoskit.values.invariant import BODY, DIED, ENDED, HANG
 from chaoskit.values.schedule import Schedule
 from chaoskit.values.state import same
 from chaoskit.values.texts import one_line
@@ -30,7 +30,7 @@ EXIT_CODES: dict[Became, int] = {
 }  # fmt: skip
 
 
-OURS = {"refused", "test body", HANG, DIED, ENDED}
+OURS = {"refused", BODY, HANG, DIED, ENDED}
 """What can be violated whatever the test asks for."""
 
 
@@ -174,6 +174,10 @@ def _run(repro: Repro, case: Case) -> tuple[Run | None, Schedule | None]:
     if not refusals and (repro.breaks(HANG) or repro.breaks(ENDED)):
         whole = case.steps(repro.faults)  # the file ends with the step that did not; a repaired handler goes on
         steps = whole if whole[: len(steps)] == steps else steps
+    if repro.breaks(BODY):  # the file ends where the test raised, perhaps in the middle; a repaired one goes on
+        whole_run = kept(case.run(repro.faults))
+        if list(whole_run.steps[: len(steps)]) == steps and len(whole_run.steps) > len(steps):
+            return whole_run, None
     run = case.follow(repro.faults, steps, refusals)
     followed = list(run.steps) == steps and frozenset(run.refusals) == refusals
     return run, Schedule(repro.schedule) if followed else None

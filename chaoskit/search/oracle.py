@@ -21,7 +21,7 @@ from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Stream
 from chaoskit.values.faults import Crash, Fail, Fault, FaultKind, Lose
-from chaoskit.values.invariant import ENDED, Invariant, Violation
+from chaoskit.values.invariant import BODY, ENDED, Invariant, Violation
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Broker, Model
 from chaoskit.values.schedule import DELIVER, DIE, Raw, what_of
@@ -203,7 +203,7 @@ class Subject:
             where = "after the deliveries"
             if outcome.failed_at is not None:
                 where = f"after step {outcome.failed_at}, the delivery of {outcome.delivered[-1]}"
-            yield Violation("test body", f"the test raised {type(failure).__name__} {where}: {failure}")
+            yield Violation(BODY, f"the test raised {type(failure).__name__} {where}: {failure}")
             return
         for invariant in self.invariants:
             yield from self._ask(invariant, reference, outcome)
@@ -221,9 +221,10 @@ class Subject:
         return any(self._ask(invariant, reference, outcome) for invariant in each)
 
     def agree(self, reference: Outcome, one: Outcome, two: Outcome) -> bool:
-        """Whether two outcomes are the same to every invariant: equal where states are compared, else blamed alike."""
+        """Whether two outcomes are the same to every invariant: equal where states or effects are compared, else blamed
+        alike."""
         for invariant in self.invariants:
-            if invariant.needs_state:
+            if invariant.needs_state or invariant.needs_effects:
                 if self._ask(invariant, two, one):
                     return False
             elif bool(self._ask(invariant, reference, one)) != bool(self._ask(invariant, reference, two)):

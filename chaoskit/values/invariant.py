@@ -46,3 +46,6 @@ DIED = "process died"
 
 ENDED = "process ended"
 """What is violated by a handler that ends its process by raising, with SystemExit."""
+
+BODY = "test body"
+"""What is violated by a test that raises, after the deliveries or between two of them."""

@@ -441,7 +441,10 @@ CHANGED = {
     "another offset": (
         {"schedule": [REPRO["schedule"][0], REPRO["schedule"][1] | {"offset": 1}]}, "was edited by hand, or made by"
     ),
-    "one step more": ({"schedule": REPRO["schedule"] * 2}, "do not make the steps of its schedule"),
+    "one step more": (
+        {"schedule": [*REPRO["schedule"], REPRO["schedule"][-1]]}, "do not make the steps of its schedule"
+    ),
+    "twice as many": ({"schedule": REPRO["schedule"] * 2}, "do not make the steps of its schedule"),
     "no fault": ({"faults": [], "schedule": REPRO["schedule"][:1]}, "its faults change nothing"),
     "impossible": ({"faults": [{"fault": "BatchSwap", "at": "e1"}]}, "cannot make BatchSwap"),
     "serializer": ({"broker": {"kind": "Kafka", "key_serializer": "to_bytes"}}, "has a key_serializer"),

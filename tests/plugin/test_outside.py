@@ -82,7 +82,12 @@ def test_what_is_wrong_is_found_saved_and_replayed(mode: tuple[str, ...], tmp_pa
     assert (replayed.code, replayed.out.count("STILL FAILS  ")) == (1, len(NAMES)), replayed.text
     shown = project.chaoskit("show", ".chaoskit")
     assert "mail of 'e2': 2   once, at e2   twice, in steps 1 and 2" in shown.out, shown.text
+    (steps,) = [path for path in project.repros if "test-steps" in path.name]
+    written = project.chaoskit("replay", "--as-test", "-o", "test_plain.py", str(steps))
+    assert written.code == 0, written.text
+    assert project.pytest("test_plain.py").code == 1
     project.write("test_shop.py", HEAD + SYNC.replace("BUG = True", "BUG = False"))
+    assert project.pytest("test_plain.py").code == 0
     repaired = project.chaoskit("replay", ".chaoskit")
     assert (repaired.code, repaired.out.count("FIXED  ")) == (0, len(NAMES)), repaired.text
     passed = project.pytest("--chaos-seed=1", *mode)

@@ -249,3 +249,23 @@ def test_without_effects_no_report_names_them() -> None:
     verdict = chaoskit.run(test, TWICE)
     assert verdict.status == "violated"
     assert "Effects" not in verdict.report() + page(verdict)
+
+
+def test_effects_that_another_order_of_keys_gives_too_are_across_keys() -> None:
+    """As with states: only where the very same effects come of an order that no fault makes."""
+
+    def numbers(deliver: Any) -> int:
+        count = [0]
+
+        def handle(message: Any) -> None:
+            count[0] += 1
+            deliver.effect("publish", count[0], key=message.key)
+
+        deliver(handle)
+        return 0
+
+    stream = [Event("a", 1), Event("b", 2)]
+    overtaken = Scenario(stream, Kafka(partitions=6), [chaoskit.Overtake("e1", 0)])
+    assert chaoskit.run(numbers, overtaken, invariants=BOTH).label == "across keys"
+    again = Scenario(stream, Kafka(partitions=6), [chaoskit.Duplicate("e1")])
+    assert chaoskit.run(numbers, again, invariants=BOTH).label == "within"

@@ -184,7 +184,7 @@ def test_a_process_that_died_starts_again_at_once() -> None:
 
 
 def test_each_consumer_has_a_process_of_its_own() -> None:
-    """All of them are left at the end, in the order in which they began."""
+    """All of them are left at the end, the last one first, as nested context managers are."""
     log: list[str] = []
 
     @contextmanager
@@ -203,7 +203,7 @@ def test_each_consumer_has_a_process_of_its_own() -> None:
     chaoskit.run(test, Scenario(stream, Kafka(partitions=3, consumers=3), [chaoskit.Overtake("e1", 0)]))
     begun = [line.split()[1] for line in log if line.startswith("begun")]
     assert len(begun) > 1
-    assert [line for line in log if line.startswith("stopped")] == [f"stopped {number}" for number in begun]
+    assert [line for line in log if line.startswith("stopped")] == [f"stopped {number}" for number in reversed(begun)]
 
 
 def test_the_owner_that_is_taken_for_dead_does_not_die() -> None:
@@ -476,6 +476,21 @@ def test_what_is_no_process_is_an_error_that_says_what_to_do(spawn: Any, says: s
 
     with pytest.raises(UsageError, match=says):
         chaoskit.run(test_async if is_async else test, RESTART)
+
+
+def test_a_context_manager_in_the_place_of_a_handler_is_an_error_that_names_spawn() -> None:
+    """Both can be called, and a call does nothing."""
+
+    @contextmanager
+    def process(message: Any = None) -> Iterator[Any]:
+        yield lambda message: None
+
+    for given, says in (
+        (process(), r"give its function, deliver\(spawn=process\)"),
+        (process, "nothing in it has run"),
+    ):
+        with pytest.raises(UsageError, match=says):
+            chaoskit.run(lambda deliver, given=given: deliver(given), RESTART)
 
 
 def test_an_async_process_needs_an_async_test() -> None:

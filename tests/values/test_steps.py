@@ -7,12 +7,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import strategies as st
 
 import chaoskit
 from chaoskit import DeadLetter, Event, Kafka, Redeliver, Scenario, UsageError
+from chaoskit.decorator import bound
 from chaoskit.invariants import always
+from chaoskit.repro.read import read
+from chaoskit.repro.replay import play
 from chaoskit.strategies import events
 
 STREAM = [Event("a", 1), Event("a", 2), Event("a", 3)]
@@ -93,18 +97,17 @@ def test_an_assert_that_fails_is_a_violation_with_its_step(test: Any) -> None:
 
 
 def test_a_file_of_it_is_played_again(tmp_path: Any) -> None:
-    """It is followed step by step, up to the one that fails."""
-    from chaoskit.decorator import bound
-    from chaoskit.repro.read import read
-    from chaoskit.repro.replay import play
-
-    path = chaoskit.check(goes_back, PAYMENTS, ONE, seed=1).save(tmp_path)
-    with bound(goes_back) as given:
-        answer = play(read(path), given.subject(broker=ONE), across_keys="violation")
-    assert answer.became == "STILL FAILS"
-    with bound(right) as given:
-        answer = play(read(path), given.subject(broker=ONE), across_keys="violation")
-    assert answer.became == "FIXED"
+    """It ends with the step that fails, and a repaired test is given what comes behind it, too."""
+    stream = [Event("a", 1), Event("a", 2), Event("a", 3), Event("a", 4)]
+    verdict = chaoskit.run(goes_back, Scenario(stream, ONE, [Redeliver("e2", 1)]))
+    assert verdict.schedule is not None
+    assert "after step 5, the delivery of e2" in verdict.violations[0].message
+    assert len(verdict.schedule) == 5  # of seven
+    path = attrs.evolve(verdict, test="test_it.py::test_it").save(tmp_path)
+    for test, became in ((goes_back, "STILL FAILS"), (right, "FIXED"), (goes_back_async, "STILL FAILS")):
+        with bound(test) as given:
+            answer = play(read(path), given.subject(broker=ONE))
+        assert (answer.became, answer.reason) == (became, "")
 
 
 def right(deliver: Any) -> dict[Any, int]:

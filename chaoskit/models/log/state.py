@@ -48,7 +48,6 @@ class GroupState:
     latest = 0.0
     """The append time of the latest record that is gone, or that a zombie has fetched."""
     refusals: Refusals | None = None
-    """Where the last restart has set the position of a partition, until a trace has said so."""
 
     def __init__(
         self,
