@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import attrs
 
 from chaoskit.execution.deliveries import Deliveries, Delivery
-from chaoskit.execution.failures import EndedInOrder, ProcessEnded, ReferenceRefused, ending
+from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import MANAGERS, PLAIN, remembers, takes_nothing, why_not_done
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.moved import moved
@@ -34,6 +34,10 @@ Body = Callable[["Deliver"], Any]
 """The user's test, run once: from `deliver` to what it returns."""
 
 WHAT_DIES = "Crash has to know what dies with the process: give deliver(spawn=make_handler)"
+
+NEEDS_ASYNCIO = (
+    "Crash gives each consumer process an event loop of its own, of asyncio: the loop of this test is another library's"
+)
 
 ENDS = (SystemExit, asyncio.CancelledError)
 """What ends a consumer that does not catch it: its process, or its task."""
@@ -182,6 +186,9 @@ class Deliver:
         if self._script.is_inside:
             if spawn is None:
                 self._misused(WHAT_DIES)
+            if self._is_async and not _has_asyncio():
+                self._misuse = NoThreads(NEEDS_ASYNCIO)
+                raise self._misuse
             self._deaths = {}
             self._processes = ThreadedProcesses(spawn, self._is_async, self._moved, self._misused, self._script.points)
         elif spawn is not None:
@@ -411,10 +418,9 @@ class Deliver:
         if not self._is_async:
             through(self._leave())
 
-    def sweep(self) -> None:
-        """Nothing of this run is asked any more."""
-        if isinstance(self._processes, ThreadedProcesses):
-            self._processes.sweep()
+    def sweep(self) -> bool:
+        """Nothing of this run is asked any more. Whether nothing of it is left."""
+        return not isinstance(self._processes, ThreadedProcesses) or self._processes.sweep()
 
     async def aclose(self) -> None:
         await self._leave()
@@ -509,6 +515,14 @@ class Deliver:
         played = len(self._steps) if self._done else self._at + 1
         hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
+
+
+def _has_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _unseen(delivered: Delivered, lost: Collection[EventId]) -> tuple[EventId, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import attrs
+
 from chaoskit.execution import forks
 from chaoskit.execution.deliver import Body, Deliver
 from chaoskit.execution.failures import HungInOrder
@@ -61,6 +63,8 @@ def _executed(body: Body, script: Script, deliver: Deliver) -> Run:
             failure = error
         finally:
             deliver.close()
-        return deliver.run(deliver.outcome(returned, failure))
-    finally:
+        run = deliver.run(deliver.outcome(returned, failure))
+    except BaseException:
         deliver.sweep()
+        raise
+    return run if deliver.sweep() else attrs.evolve(run, is_swept=False)

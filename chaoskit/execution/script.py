@@ -112,6 +112,8 @@ class Run:
     """The handler is one that may have a memory of its own."""
     deaths: Mapping[int, Death] = MappingProxyType({})
     """Where processes died inside the handler, by the number of the step."""
+    is_swept: bool = True
+    """No thread of a dead process is left."""
 
 
 class Mailbox:

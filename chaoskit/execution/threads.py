@@ -83,11 +83,13 @@ class ProcessThread:
             self._go.release()
         self._thread.join(PATIENCE)
 
-    def unwind(self) -> None:
-        """The run is over: the frames of the dead go, and their `finally` finds what they had open closed."""
+    def unwind(self) -> bool:
+        """The run is over: the frames of the dead go, and their `finally` finds what they had open closed. Whether they
+        have gone."""
         self._is_unwound = True
         self._go.release()
         self._thread.join(PATIENCE)
+        return not self._thread.is_alive()
 
     def _interrupt(self) -> None:
         """It hangs: its handler is ended where it is, as soon as it is in Python code."""
@@ -236,11 +238,11 @@ class ThreadedProcesses:
             self._end(number, partial(self._running[number].process.die, 0))
 
     async def stop(self) -> None:
-        for number in list(self._running):
+        for number in reversed(list(self._running)):
             self._end(number, self._running[number].process.stop)
 
     async def abandon(self) -> None:
-        for number in list(self._running):
+        for number in reversed(list(self._running)):
             self._end(number, self._running[number].process.abandon)
 
     def _end(self, number: int, last: Job) -> None:
@@ -254,7 +256,22 @@ class ThreadedProcesses:
             self.handlers.pop(number, None)
             thread.end()
 
-    def sweep(self) -> None:
-        """Unwind the dead, when the state of the run was copied."""
+    def sweep(self) -> bool:
+        """Unwind the dead, when the state of the run was copied. False where a handler does not let itself be unwound,
+        as it swallows every exception in a loop: its thread is left, and of this handler no other is unwound."""
+        gone = True
         while self._dead:
-            self._dead.pop().unwind()
+            thread = self._dead.pop()
+            code = _code_of(thread.handler)
+            if code not in _stubborn and not thread.unwind():
+                _stubborn.add(code)
+            gone = gone and code not in _stubborn
+        return gone
+
+
+_stubborn: set[object] = set()
+
+
+def _code_of(handler: Handler | None) -> object:
+    """The same for each handler that `spawn` makes."""
+    return getattr(handler, "__code__", None) or getattr(getattr(handler, "__func__", None), "__code__", type(handler))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from chaoskit.execution.deliver import WHAT_DIES
+from chaoskit.execution.failures import NoThreads
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.found import Found
 from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, with_inside
@@ -132,10 +133,13 @@ class Campaign:
             return
         why = None if self.preflight.spawns else WHAT_DIES
         if why is None:
-            passed = passed_points(case)
+            try:
+                passed = passed_points(case)
+            except NoThreads as error:
+                why, passed = str(error), {}
             case.points = {position: candidates(each) for position, each in passed.items()}
             self.evidence.points.update(itertools.chain.from_iterable(passed.values()))
-            why = None if self.evidence.points else NO_POINTS
+            why = why or (None if self.evidence.points else NO_POINTS)
         if why is not None and self.asks_inside:
             raise UsageError(why)
         if why is not None:
@@ -210,6 +214,7 @@ class Campaign:
         run = case.run(plan, steps)
         shown.by_kind.update(set(map(type, plan)))
         self._died += not set(INSIDE).isdisjoint(map(type, plan))
+        shown.left_threads = shown.left_threads or not run.is_swept
         shown.reached.update(point for death in run.deaths.values() if (point := death.before) is not None)
         shown.deliveries += sum(not step[0] for step in steps)
         if not shown.restarted:

@@ -42,7 +42,8 @@ class Evidence:
     streams of so many events, each of which can have so many kinds. `states_given`:
     there is a state after each delivery, and `state_moved`: it changed, or where there is none the final one did
     without an event. `restarted`: some schedule had a process restart. `points` are those of
-    the handler, and at those `reached` a process died.
+    the handler, and at those `reached` a process died; `left_threads`: of
+    some of these the thread could not be ended.
     `effects_seen`: in order `deliver.effect(…)` was called.
     """
 
@@ -70,6 +71,7 @@ class Evidence:
     restarted: bool = False
     points: set[Passed] = attrs.field(factory=set)
     reached: set[Passed] = attrs.field(factory=set)
+    left_threads: bool = False
     effects_seen: bool = False
 
     def remember(self, schedule: int) -> None:

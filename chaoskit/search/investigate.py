@@ -18,7 +18,6 @@ from chaoskit.search.evidence import ENOUGH_MONOTONOUS
 from chaoskit.search.exhaustive import try_all
 from chaoskit.search.found import Found, confirm
 from chaoskit.search.hangs import fewest_that_hang
-from chaoskit.search.inside import NO_POINTS
 from chaoskit.search.minimal import least
 from chaoskit.search.oracle import CheckerFailed, kept
 from chaoskit.search.question import SCHEDULES_PER_STREAM, Question, derive
@@ -121,6 +120,10 @@ MEMORY_KEPT = (
     "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would let processes die inside it "
     "(Crash), and lose it as a restart does"
 )
+LEFT_THREADS = (
+    "the handler swallows every exception, BaseException, too, and does not end: threads of processes that died inside "
+    "it are left behind. Catch Exception there"
+)
 NOT_INSIDE = "no process died inside the handler (Crash): deliver(spawn=make_handler) says what dies with one"
 
 
@@ -151,10 +154,12 @@ def _of_the_inside(campaign: Campaign) -> Iterator[str]:
             f"processes died inside the handler before {len(shown.reached & shown.points):,} of its "
             f"{len(shown.points):,} effects (Crash)"
         )
+        if shown.left_threads:
+            yield LEFT_THREADS
     elif campaign.why_not_inside == WHAT_DIES and not (campaign.preflight.memory_kept and shown.restarted):
         yield NOT_INSIDE
-    elif campaign.why_not_inside == NO_POINTS:
-        yield f"no process died inside the handler (Crash): {NO_POINTS}"
+    elif campaign.why_not_inside not in ("", WHAT_DIES):
+        yield f"no process died inside the handler (Crash): {campaign.why_not_inside}"
 
 
 def _lost_patience(campaign: Campaign) -> str:

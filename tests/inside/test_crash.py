@@ -8,6 +8,7 @@ import contextvars
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,9 @@ from chaoskit import (
     SqsStandard,
     UsageError,
 )
+from chaoskit.search.investigate import investigate
+from chaoskit.search.oracle import Subject
+from chaoskit.search.question import SearchSettings, default_invariants, question
 from chaoskit.strategies import events
 
 PAYMENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]), max_size=6)
@@ -350,6 +354,32 @@ def test_what_hangs_in_its_thread_is_ended_there() -> None:
     assert threading.active_count() == before
 
 
+def test_what_swallows_its_own_end_is_waited_for_once_and_that_is_said() -> None:
+    let_go = threading.Event()
+
+    def test(deliver: Any) -> dict[str, int]:
+        store = Store()
+
+        def make() -> Callable[[Message], None]:
+            def handle(message: Message) -> None:
+                try:
+                    store.add_once([message])
+                except BaseException:  # noqa: BLE001 - this is what is tested
+                    let_go.wait()
+
+            return handle
+
+        deliver(spawn=make)
+        return store.balances
+
+    started = time.monotonic()
+    verdict = chaoskit.check(test, ONE, Kafka(partitions=1), faults={Crash}, seed=1, schedules=20)
+    let_go.set()
+    assert verdict.status == "held", verdict.report()
+    assert any("threads of processes that died inside it are left" in note for note in verdict.notes)
+    assert time.monotonic() - started < 10
+
+
 # Misuse.
 
 
@@ -405,3 +435,30 @@ def test_a_handler_without_points_is_named() -> None:
         chaoskit.check(test, PAYMENTS, Kafka(), faults={Crash}, points="named", seed=1, schedules=50)
     verdict = chaoskit.check(test, PAYMENTS, Kafka(), points="named", seed=1, schedules=50)
     assert any(note.startswith("no process died inside the handler (Crash)") for note in verdict.notes)
+
+
+def test_under_trio_it_is_not_tried_and_that_is_said() -> None:
+    """Each process has a loop of its own, and that is asyncio's."""
+    trio = pytest.importorskip("trio", reason="trio is not installed")
+
+    def test(deliver: Any) -> dict[object, int]:
+        rows: dict[object, int] = {}
+
+        async def run() -> None:
+            async def handle(message: Message) -> None:
+                await trio.sleep(0)
+                rows[message.id] = message.value
+
+            await deliver(spawn=lambda: handle)
+
+        trio.run(run)
+        return rows
+
+    broker = Kafka(partitions=1)
+    subject = Subject(test, broker, default_invariants(None), is_async=True)
+    settings = SearchSettings(schedules=60, seed=1)
+    verdict = investigate(question(subject, PAYMENTS, settings))
+    assert verdict.status == "held", verdict.report()
+    assert any("asyncio" in note for note in verdict.notes)
+    with pytest.raises(UsageError, match="another library's"):
+        investigate(question(subject, PAYMENTS, settings, faults={Crash}))
