@@ -12,12 +12,14 @@ import contextvars
 import ctypes
 import inspect
 import threading
+import warnings
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, NoReturn
 
 from chaoskit.execution import forks
 from chaoskit.execution.limit import waits_for_the_handler
+from chaoskit.execution.opened import Socket, close_sqlite, shut_down, sockets, watch_sqlite
 from chaoskit.execution.points import Points, territory_of
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler
@@ -44,6 +46,8 @@ class ProcessThread:
         self._result: Any = None
         self._error: BaseException | None = None
         self._stepper: Stepper | None = None
+        self._open: frozenset[Socket] | None = None
+        """The sockets that were there before it handled the message that it dies at."""
         self.is_busy = False
         self._is_unwound = False
         self._go, self._back = threading.Lock(), threading.Lock()
@@ -100,6 +104,7 @@ class ProcessThread:
     # In its thread.
 
     def _run(self) -> None:
+        watch_sqlite()
         try:
             if self._is_async:
                 with asyncio.Runner() as runner:
@@ -122,6 +127,7 @@ class ProcessThread:
             if forks.generation() != self._generation:  # a child has this thread alone
                 forks.leave(on_purpose=isinstance(self._error, SystemExit))
             if self._is_unwound:
+                self._error = None  # with it go the frames, and all that they hold
                 return
             self._back.release()
 
@@ -141,19 +147,27 @@ class ProcessThread:
     async def die(self, handler: Handler, message: Message, points: Points, after: int) -> None:
         """Handle it, and die after so many effects; or when all is done. What it raises before is raised."""
         assert self.handler is not None
+        self._open = sockets()
         with Stepper(territory_of(self.handler, points), after, self._dies_here) as self._stepper:
             await self.handle(handler, message)
-        await self.process.die(0)
+        await self.ends()
         self.death = Death(tuple(self._stepper.passed), inside=False)
+
+    async def ends(self) -> None:
+        """The process is dead, and nothing that it has opened stays open."""
+        await self.process.die(0)
+        close_sqlite()
+        if self._open is not None:
+            shut_down(sockets() - self._open)
 
     def _dies_here(self) -> None:
         """Called by the stepper, in the middle of the handler."""
         assert self._stepper is not None
         self.death = Death(tuple(self._stepper.passed), inside=True)
         if self._is_async:
-            _run_inside(self.process.die(0))
+            _run_inside(self.ends())
         else:
-            through(self.process.die(0))
+            through(self.ends())
         self._back.release()
         self._go.acquire()
         raise Died
@@ -235,7 +249,7 @@ class ThreadedProcesses:
 
     async def die(self, number: int) -> None:
         if number in self._running:
-            self._end(number, partial(self._running[number].process.die, 0))
+            self._end(number, self._running[number].ends)
 
     async def stop(self) -> None:
         for number in reversed(list(self._running)):
@@ -259,14 +273,21 @@ class ThreadedProcesses:
     def sweep(self) -> bool:
         """Unwind the dead, when the state of the run was copied. False where a handler does not let itself be unwound,
         as it swallows every exception in a loop: its thread is left, and of this handler no other is unwound."""
-        gone = True
-        while self._dead:
-            thread = self._dead.pop()
-            code = _code_of(thread.handler)
-            if code not in _stubborn and not thread.unwind():
-                _stubborn.add(code)
-            gone = gone and code not in _stubborn
-        return gone
+        if not self._dead:
+            return True
+        with warnings.catch_warnings():
+            # The dead have closed nothing, as the dead do not.
+            warnings.simplefilter("ignore", ResourceWarning)
+            gone = [self._is_unwound(thread) for thread in self._dead]
+        self._dead = []
+        return all(gone)
+
+    @staticmethod
+    def _is_unwound(thread: ProcessThread) -> bool:
+        code = _code_of(thread.handler)
+        if code not in _stubborn and not thread.unwind():
+            _stubborn.add(code)
+        return code not in _stubborn
 
 
 _stubborn: set[object] = set()

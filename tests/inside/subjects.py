@@ -152,3 +152,32 @@ def in_sqlite(path: Path, *, one_transaction: bool) -> Test:
             return dict(db.execute("SELECT owner, amount FROM balances"))
 
     return test
+
+
+def opening_its_own(path: Path, *, one_transaction: bool) -> Test:
+    """A connection for each message, as many a handler has it, and no context manager of the process's."""
+
+    def test(deliver: Deliver) -> dict[str, int]:
+        with contextlib.closing(connected(path)) as db, db:
+            db.execute("DELETE FROM seen")
+            db.execute("DELETE FROM balances")
+
+        def make() -> Handle:
+            def handle(message: Message) -> None:
+                with contextlib.closing(sqlite3.connect(path)) as db:
+                    db.execute("PRAGMA synchronous=OFF")
+                    if db.execute("SELECT 1 FROM seen WHERE id = ?", (message.id,)).fetchone():
+                        return
+                    db.execute(ADD, (message.key, message.value))
+                    if not one_transaction:
+                        db.commit()
+                    db.execute("INSERT INTO seen VALUES (?)", (message.id,))
+                    db.commit()
+
+            return handle
+
+        deliver(spawn=make)
+        with contextlib.closing(connected(path)) as db:
+            return dict(db.execute("SELECT owner, amount FROM balances"))
+
+    return test

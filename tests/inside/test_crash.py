@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import os
+import socket
 import sqlite3
 import threading
 import time
@@ -22,6 +23,7 @@ from inside.subjects import (
     buffered,
     in_sqlite,
     mark_before_work,
+    opening_its_own,
     over,
     prepared,
     work_before_mark,
@@ -130,6 +132,42 @@ def test_nothing_is_left_of_a_thousand_deaths(tmp_path: Path) -> None:
     verdict = chaoskit.check(test, PAYMENTS, Kafka(), faults={Crash}, seed=2, schedules=1000)
     assert verdict.tally.schedules == 1000
     assert (len(os.listdir("/proc/self/fd")), threading.active_count()) == (files, threads)
+
+
+@pytest.mark.parametrize("one_transaction", [True, False])
+def test_a_connection_of_the_handlers_own_is_closed_by_the_death(tmp_path: Path, one_transaction: bool) -> None:
+    path = tmp_path / "ledger.db"
+    prepared(path)
+    verdict = chaoskit.check(
+        opening_its_own(path, one_transaction=one_transaction), PAYMENTS, Kafka(), faults={Crash}, seed=1, schedules=150
+    )
+    assert verdict.status == ("held" if one_transaction else "violated"), verdict.report()
+
+
+def test_a_socket_of_the_handlers_own_is_shut_down_by_the_death() -> None:
+    ended: list[bytes] = []
+
+    def test(deliver: Any) -> dict[str, int]:
+        store, peers = Store(), list[socket.socket]()
+
+        def make() -> Callable[[Message], None]:
+            def handle(message: Message) -> None:
+                mine, peer = socket.socketpair()
+                peers.append(peer)
+                store.add_once([message])
+                mine.close()
+
+            return handle
+
+        deliver(spawn=make)
+        for peer in peers:
+            peer.settimeout(1)
+            ended.append(peer.recv(1))
+            peer.close()
+        return store.balances
+
+    assert chaoskit.run(test, Scenario(ONE, Kafka(partitions=1), [Crash("e1", 2)])).status == "held"
+    assert set(ended) == {b""}
 
 
 # Where a message is acknowledged before it is handled.
