@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import inspect
 import signal
 import sys
@@ -301,8 +302,12 @@ def _waits(frame: FrameType | None) -> bool:
 
 
 def _is_ours(frame: FrameType | None) -> bool:
-    """An interruption here would not reach the test, and might break chaoskit itself."""
-    return frame is not None and frame.f_code.co_filename.startswith(_OURS)
+    """An interruption here would not reach the test, and might break chaoskit itself. Nor does what is raised in a
+    callback of the garbage collector, such as Hypothesis has one: Python prints it and goes on."""
+    if frame is None:
+        return False
+    code = frame.f_code
+    return code.co_filename.startswith(_OURS) or any(getattr(each, "__code__", None) is code for each in gc.callbacks)
 
 
 def _is_debugged() -> bool:

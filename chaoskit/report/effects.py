@@ -7,6 +7,7 @@ import attrs
 from chaoskit.brokers.wording import names_of
 from chaoskit.report.values import cut
 from chaoskit.values.effects import Counted, counted
+from chaoskit.values.errors import StaleState
 from chaoskit.values.texts import printed
 from chaoskit.values.verdict import Verdict
 
@@ -24,8 +25,11 @@ class EffectRow:
 
 
 def effect_rows(verdict: Verdict) -> tuple[EffectRow, ...]:
-    """Those that differ first; none where no effect was recorded."""
-    rows = counted(verdict.expected_effects, verdict.observed_effects)
+    """Those that differ first; none where no effect was recorded, or where their values cannot be compared."""
+    try:
+        rows = counted(verdict.expected_effects, verdict.observed_effects)
+    except StaleState:
+        return ()
     rows.sort(key=lambda row: len(row.in_order) == len(row.observed))
     return tuple(map(_row, rows))
 

@@ -269,3 +269,31 @@ def test_effects_that_another_order_of_keys_gives_too_are_across_keys() -> None:
     assert chaoskit.run(numbers, overtaken, invariants=BOTH).label == "across keys"
     again = Scenario(stream, Kafka(partitions=6), [chaoskit.Duplicate("e1")])
     assert chaoskit.run(numbers, again, invariants=BOTH).label == "within"
+
+
+class Unequal:
+    """Its == is neither true nor false."""
+
+    def __eq__(self, other: object) -> bool:
+        raise TypeError("no")
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_a_report_is_written_whatever_the_values_are() -> None:
+    """Where nobody asked for effects they need not be comparable; where somebody did, it is an error."""
+    arrivals: list[Any] = []
+
+    def test(deliver: Any) -> list[Any]:
+        arrivals.clear()
+
+        def handle(message: Any) -> None:
+            arrivals.append(message.id)
+            deliver.effect("mail", Unequal())
+
+        deliver(handle)
+        return arrivals
+
+    assert "What differs" in chaoskit.run(test, TWICE).report()
+    with pytest.raises(StaleState, match="cannot be compared"):
+        chaoskit.run(test, TWICE, invariants=BOTH)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import Any
 import attrs
 import pytest
 
-from chaoskit import Event, Kafka, Redeliver, Stream
+import chaoskit
+from chaoskit import Event, Kafka, Redeliver, Scenario, Stream
 from chaoskit.execution.failures import HungInOrder, where_it_hung
 from chaoskit.execution.limit import Hung, Limit
 from chaoskit.repro.read import read
@@ -129,3 +132,28 @@ def test_in_order_it_is_an_error_that_says_where(limit: Limit) -> None:
     case = Subject(in_the_handler, Kafka(), default_invariants(None), limit=limit).on(STREAM)
     with pytest.raises(HungInOrder, match="step 2, the delivery of e2, although everything came once and in order"):
         case.in_order()
+
+
+def test_nothing_is_raised_in_a_callback_of_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python would print it and go on. Hypothesis has such a callback, which is called wherever the collector runs."""
+    unheard: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unheard.append)
+
+    def callback(phase: str, info: dict[str, int]) -> None:
+        for _ in range(60):
+            pass
+
+    def handle(message: Any) -> None:
+        while True:
+            try:  # noqa: SIM105 - as such handlers do it
+                gc.collect(0)
+            except BaseException:  # noqa: BLE001
+                pass
+
+    gc.callbacks.append(callback)
+    try:
+        with pytest.raises(HungInOrder):
+            chaoskit.run(lambda deliver: deliver(handle), Scenario(STREAM.events, Kafka(partitions=1), []), limit=0.2)
+    finally:
+        gc.callbacks.remove(callback)
+    assert not unheard
