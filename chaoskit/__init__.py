@@ -35,6 +35,7 @@ _HOMES = {
     "UsageError": "values.errors",
     "Verdict": "values.verdict",
     "Violation": "values.invariant",
+    "atomic": "execution.stepping",
     "boundary": "api",
     "chaos": "decorator",
     "check": "api",
@@ -98,6 +99,7 @@ if TYPE_CHECKING:
     from chaoskit.brokers.systems import *  # noqa: F403  # every broker is named there, and nowhere else
     from chaoskit.decorator import chaos as chaos
     from chaoskit.execution.deliveries import Delivery as Delivery
+    from chaoskit.execution.stepping import atomic as atomic
     from chaoskit.throughput.cost import OrderingCost as OrderingCost
     from chaoskit.throughput.measure import ordering_cost as ordering_cost
     from chaoskit.traces import Permitted as Permitted

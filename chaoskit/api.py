@@ -58,6 +58,7 @@ def check(
     epoch: float | None = None,
     exhaustive: int | None = None,
     exhaustive_events: int = 4,
+    points: Iterable[str] | str | None = None,
 ) -> Verdict:
     """Search for a delivery of `events` that `broker` can make and that `test` does not survive.
 
@@ -71,6 +72,8 @@ def check(
     was drawn, and 14 November 2023 for a seed that somebody chose. A run that takes more than `limit` seconds hangs,
     which is a failure; None: no limit, and there is none outside of the main thread. `exhaustive`: every schedule of up
     to so many faults is run, over streams of up to `exhaustive_events` events, and `schedules` does not count.
+    `points` are the packages in which a process can die inside the handler, beside the user's own code; "named": only
+    at `deliver.point(…)`.
 
     A test that `@chaos` decorates is taken, too, with its fixtures in a functools.partial: what is left out here is
     then as the decorator says, but for `schedules` and `seed`.
@@ -83,7 +86,9 @@ def check(
     with bound(test) as given, limited(_seconds(limit)) as armed:
         if faults is None and without is None:
             faults, without = _kinds(given.options, broker)
-        subject = given.subject(broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
+        subject = given.subject(
+            broker=broker, invariants=invariants, loss=loss, poison=poison, points=points, limit=armed
+        )
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         settings = SearchSettings(
             schedules=schedules if exhaustive is None else UNLIMITED, seed=seed,
@@ -119,6 +124,7 @@ def repairs(
     poison: Iterable[type[Exception]] | None = None,
     limit: float | None = LIMIT,
     epoch: float | None = None,
+    points: Iterable[str] | str | None = None,
 ) -> tuple[Repair, ...]:
     """Which move repairs `test`: each is put around its handler, and what breaks it is searched again.
 
@@ -130,7 +136,7 @@ def repairs(
     """
     return check(
         test, events, broker, faults=faults, without=without, invariants=invariants, schedules=schedules, seed=seed,
-        across_keys=across_keys, loss=loss, poison=poison, limit=limit, epoch=epoch,
+        across_keys=across_keys, loss=loss, poison=poison, limit=limit, epoch=epoch, points=points,
     ).repairs  # fmt: skip
 
 
@@ -253,6 +259,7 @@ def run(
     loss: Loss | None = None,
     poison: Iterable[type[Exception]] | None = None,
     limit: float | None = LIMIT,
+    points: Iterable[str] | str | None = None,
 ) -> Verdict:
     """Run `test` under one scenario and compare it with in-order delivery of the same events.
 
@@ -265,7 +272,9 @@ def run(
     if not isinstance(scenario, Scenario):
         raise UsageError(f"run(scenario={scenario!r}): a Scenario(events, broker, faults) is needed")
     with bound(test) as given, limited(_seconds(limit)) as armed:
-        subject = given.subject(broker=scenario.broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
+        subject = given.subject(
+            broker=scenario.broker, invariants=invariants, loss=loss, poison=poison, points=points, limit=armed
+        )
         subject = attrs.evolve(subject, epoch=scenario.epoch)
         across_keys = _across_keys(given, across_keys)
         try:
@@ -279,8 +288,8 @@ def run(
 
 
 def _kinds(options: ChaosOptions, broker: Broker | None) -> tuple[Any, Any]:
-    """`faults` and `without` of a decorated test."""
-    return (options.faults, None) if broker is None else options.narrowed
+    """`faults` and `without` of a decorated test. Without some means all but these of another broker, too."""
+    return options.narrowed
 
 
 def _epoch(test: BoundTest, asked: float | None, seed: int) -> float:

@@ -16,6 +16,7 @@ from chaoskit.execution.deliver import Body, Deliver
 from chaoskit.execution.event_loop import leaves_no_task, own_loop
 from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
+from chaoskit.execution.points import Points, checked_points
 from chaoskit.execution.script import RunObserver
 from chaoskit.order.boundary import boundary_of
 from chaoskit.planted.check import checked
@@ -56,10 +57,11 @@ class ChaosOptions:
     loss: Loss = "left out"
     poison: tuple[type[Exception], ...] = ()
     epoch: float | None = None
+    points: Points = None
 
     @property
     def narrowed(self) -> tuple[frozenset[FaultKind] | None, frozenset[FaultKind] | None]:
-        """`faults` and `without` for another broker: there, without some means all but these, too."""
+        """`faults` and `without` as they were given: of another broker without some means all but these, too."""
         return (self.faults, None) if self.without is None else (None, self.without)
 
 
@@ -79,6 +81,7 @@ class BoundTest:
         invariants: Iterable[Invariant] | None = None,
         loss: Loss | None = None,
         poison: Iterable[type[Exception]] | None = None,
+        points: Iterable[str] | str | None = None,
         limit: Limit | None = None,
         observer: RunObserver | None = None,
     ) -> Subject:
@@ -93,6 +96,7 @@ class BoundTest:
             observer,
             options.loss if loss is None else loss,
             options.poison if poison is None else poisons(poison),
+            points=options.points if points is None else checked_points(points),
         )
 
 
@@ -119,6 +123,7 @@ def chaos(
     loss: Loss = "left out",
     poison: Iterable[type[Exception]] = (),
     epoch: float | None = None,
+    points: Iterable[str] | str | None = None,
 ) -> Callable[[Decorated], Decorated]:
     """Run the decorated test under every kind of delivery that `broker` can make.
 
@@ -132,6 +137,8 @@ def chaos(
     never be handled: it refuses it in order, too, the broker gives it up by its rule, and its effect is expected
     nowhere. `epoch` is when the producer begins to send, in seconds since 1970, as `message.timestamp` says: left out,
     the hour in which the seed was drawn, and 14 November 2023 for a seed that somebody chose. A repro file has it.
+    `points` are the packages in which a process can die inside the handler, beside the user's own code:
+    `points=("shop",)`; with `points="named"` only at `deliver.point(…)`.
 
     `max_examples` and `deadline` of a Hypothesis profile change nothing here: they are meant for examples, and one run
     of a chaos test is a schedule. `schedules`, --chaos-schedules and --chaos-time say how much is tried;
@@ -154,7 +161,7 @@ def chaos(
     options = ChaosOptions(
         events=events, broker=broker, faults=kinds, without=left_out, invariants=default_invariants(invariants),
         schedules=schedules, allow_unknown=allow_unknown, across_keys=across_keys, loss=loss, poison=poisons(poison),
-        epoch=checked_epoch(epoch),
+        epoch=checked_epoch(epoch), points=checked_points(points),
     )  # fmt: skip
     _check(options)
 
@@ -169,7 +176,8 @@ def _check(options: ChaosOptions) -> None:
     subject = BoundTest(lambda deliver: None, False, "", options).subject()
     number = SCHEDULES if options.schedules is None else options.schedules
     settings = SearchSettings(schedules=number, seed=0, across_keys=options.across_keys)
-    question(subject, options.events, settings, faults=options.faults)
+    faults, without = options.narrowed
+    question(subject, options.events, settings, faults=faults, without=without)
 
 
 SCHEDULES = 1000
@@ -349,7 +357,8 @@ def _question(
         resume_from=tuple(search.resume_from),
     )
     subject = attrs.evolve(subject, epoch=begins)
-    return question(subject, options.events, settings, faults=options.faults), seed
+    faults, without = options.narrowed
+    return question(subject, options.events, settings, faults=faults, without=without), seed
 
 
 def _schedules(options: ChaosOptions, search: SearchOptions) -> int:

@@ -25,7 +25,7 @@ def scenarios(
     An ordinary strategy whose values shrink to few events, few faults and mild parameters. Raises ImpossibleFault
     for a kind that the broker cannot make.
     """
-    return _scenarios(events, broker, allowed_kinds(broker, faults), max_faults)
+    return _scenarios(events, broker, broker.kinds() if faults is None else allowed_kinds(broker, faults), max_faults)
 
 
 @st.composite

@@ -15,6 +15,7 @@ import attrs
 import pytest
 from hypothesis import strategies as st
 
+import chaoskit
 from chaoskit import Duplicate, Event, Redeliver, chaos, check
 from chaoskit.brokers import BROKERS, Kafka
 from chaoskit.execution.deliver import Deliver
@@ -95,6 +96,7 @@ def test_the_readmes_dependent_stream_can_be_handled_in_order() -> None:
 
 INSIDE = {
     "buffer": ("test_ledger", "violated"),
+    "halves": ("test_halves", "violated"),
     "fetch": ("test_profile", "held"),
     "mail": ("test_orders", "violated"),
     "steps": ("test_versions", "violated"),
@@ -103,7 +105,7 @@ INSIDE = {
 
 
 @pytest.mark.parametrize("name", INSIDE)
-def test_the_examples_inside_a_handler_do_what_the_page_says(name: str) -> None:
+def test_the_examples_inside_a_handler_do_what_the_page_says(name: str, tmp_path: Path) -> None:
     """Each of its tests, searched as it stands there."""
     page = (ROOT / "docs" / "inside.md").read_text(encoding="utf-8")
     blocks = dict(re.findall(r"<!-- block: (\w+) -->\n```python\n(.*?)```", page, re.DOTALL))
@@ -111,12 +113,18 @@ def test_the_examples_inside_a_handler_do_what_the_page_says(name: str) -> None:
     payments = events(st.integers(1, 9), keys=st.sampled_from(["alice", "bob"]))
     names: dict[str, Any] = {
         "chaos": chaos, "Kafka": Kafka, "payments": payments, "contextmanager": contextmanager,
-        "final_state": final_state, "effects_exactly_once": effects_exactly_once,
+        "final_state": final_state, "effects_exactly_once": effects_exactly_once, "chaoskit": chaoskit,
     }  # fmt: skip
-    exec(blocks[name], names)
+    file = tmp_path / "test_orders.py"  # without a file there is no code of the user's to step into
+    file.write_text(blocks[name], encoding="utf-8")
+    exec(compile(blocks[name], file, "exec"), names)
     test, status = INSIDE[name]
     verdict = check(names[test], payments, seed=1, schedules=300)
     assert verdict.status == status, verdict.report()
+    if name == "halves":
+        told = re.search(r"\*(consumer 0 died[^*]*)\*", page)
+        assert told is not None
+        assert " ".join(told[1].split()) in " ".join(verdict.report().split())
     if name == "mail":
         assert "mail of 'e7' ('thanks for 1') took place twice, in order once" in page
         assert verdict.violations[0].message.endswith("('thanks for 1') took place twice, in order once")

@@ -22,7 +22,7 @@ from chaoskit.models.stored import Growth
 from chaoskit.traces import LogRules, Permitted, QueueRules, judge_log, judge_queue, parse
 from chaoskit.values.errors import StreamError
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import KINDS, Fail, FaultKind
+from chaoskit.values.faults import KINDS, Crash, Fail, FaultKind, Redeliver
 from chaoskit.values.schedule import Schedule, Step
 
 
@@ -81,7 +81,13 @@ class Settings:
 
     def cannot(self) -> Mapping[FaultKind, Impossible]:
         """What is impossible, with the kinds that it makes only where it is asked to."""
-        return {**self._unasked(), **self.impossible()}
+        impossible = self.impossible()
+        # What a dying process had comes again, or is gone where it was settled first.
+        hands_out = self._handing_out()
+        settles_first = isinstance(hands_out, LeasePolicy) and hands_out.settles_first
+        comes_again = Redeliver not in impossible or settles_first
+        dies: dict[FaultKind, Impossible] = {} if comes_again else {Crash: impossible[Redeliver]}
+        return {**self._unasked(), **dies, **impossible}
 
     def _unasked(self) -> Mapping[FaultKind, Impossible]:
         asks = {field.metadata.get("allows"): field.name for field in attrs.fields(type(self))}
@@ -187,6 +193,7 @@ MARKS = {
     "lose": "lost",
     "wait": "never delivered",
     "fail": "the attempt fails",
+    "die": "the process dies",
 }
 """What a step is called, whatever the broker."""
 

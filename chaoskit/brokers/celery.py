@@ -248,6 +248,7 @@ class Celery(Settings):
             # A list of Redis and a queue of RabbitMQ hand out in order, a standard queue of SQS does not.
             in_order=self.transport != "sqs",
             refused="renewed" if self.retries else "lost",
+            settles_first=self._early,
             max_attempts=4,  # max_retries is 3
             gives_up="dead" if self.retries else "lost",
         )

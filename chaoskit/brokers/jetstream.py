@@ -287,6 +287,7 @@ class JetStream(Settings):
             max_attempts=10 if self.max_deliver < 0 else self.max_deliver,
             gives_up="never" if self.max_deliver < 0 else "dead" if self.dead_letters else "lost",
             counts=self.on_error == "term",
+            settles_first=self.ack_policy == "none",
             # Limits remove the oldest first; what max_deliver drops may be any.
             trims=self._limited and self.ack_policy != "none" and not self._drops,
         )

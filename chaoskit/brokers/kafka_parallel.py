@@ -52,6 +52,7 @@ def parallel_stages(
         window=1,
         # Each member has its partitions: it is a consumer group underneath.
         assigned=True,
+        notices=True,
         refused="lost" if on_error == "skip" else "renewed" if on_error == "retry_topic" else "again",
         max_attempts=max_attempts,
         gives_up="never" if on_error == "stop" else "dead",

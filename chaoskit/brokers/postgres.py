@@ -145,6 +145,8 @@ class PostgresQueue(Settings):
             self.workers,
             window=1,
             returns="anywhere",
+            # The row lock is gone with the connection.
+            notices=self.style == "lock",
             gives_up="dead" if self.dead_letters else "never",
         )
         return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), policy, _row)

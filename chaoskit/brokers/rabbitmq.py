@@ -298,6 +298,7 @@ class RabbitMQ(Settings):
             to_the_back=quorum and limit is None,
             returns="front" if quorum else "place",
             refused="lost" if self.auto_ack else "again",
+            settles_first=self.auto_ack,
             max_attempts=limit + 1 if quorum and limit is not None else 10,
             gives_up="dead" if self.dead_letter_exchange else "lost" if self._limited else "never",
         )

@@ -197,6 +197,7 @@ class RedisStreams(Settings):
             self.consumers,
             returns="anywhere",
             refused="lost" if self.noack else "again",
+            settles_first=self.noack,
             gives_up="dead" if self.dead_letters else "never",
             # XTRIM removes the oldest; what NOACK loses is whatever a dead consumer had.
             trims=self.trims and not self.noack,
@@ -289,6 +290,7 @@ class RedisList(Settings):
             self.workers,
             # BRPOP has removed the element already.
             refused="again" if self.reliable else "lost",
+            settles_first=not self.reliable,
             gives_up="dead" if self.dead_letters else "never",
         )
         return QueueSettings(

@@ -186,6 +186,7 @@ class ServiceBus(Settings):
             brings="lane" if self.sessions else "message",
             window=self.prefetch,
             refused="lost" if deletes else "again",
+            settles_first=deletes,
             max_attempts=self.max_delivery_count,
             gives_up="dead",
         )

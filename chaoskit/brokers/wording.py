@@ -10,6 +10,7 @@ import attrs
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import (
     BatchSwap,
+    Crash,
     DeadLetter,
     Fail,
     Fault,
@@ -39,8 +40,9 @@ class Wording:
     partition of what came again first), {again} (what came again), {over} (later events that went first), {after}
     (what came in between, as a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and
     {new} (consumers), {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to},
-    {held}, {fate} (what became of a message whose attempt failed) and {passed} (what went before it meanwhile, as a
-    clause, or nothing). Both may name the broker's {unit}, {lane}, {topic} and {routed_by}.
+    {held}, {fate} (what became of a message whose attempt failed), {passed} (what went before it meanwhile, as a
+    clause, or nothing), {worker} and {died} (how far the handler had come). Both may name the broker's {unit}, {lane},
+    {topic} and {routed_by}.
     """
 
     happened: str
@@ -136,6 +138,11 @@ DEFAULT: Mapping[FaultKind, Wording] = {
         "the committed position was set back to {first} when {at} was done, by an operator or because it was lost: "
         "{again} came again",
         f"nobody who resets positions while the handler's effects are still there. {IDEMPOTENT}",
+    ),
+    Crash: Wording(
+        "{worker} {consumer} died while it handled {record}, {died}: {event} came again{after}",
+        "no setting: a process can die between any two effects. Make the effect and the mark that it is done one "
+        "transaction, or let a unique key refuse the effect the second time",
     ),
     Overtake: Wording(
         "{unit} {partition} was read late: {over} of other {unit}s went before {event}",
@@ -250,6 +257,8 @@ def _sentence(
         **(_failed(number, steps, words, brought) if isinstance(fault, Fail) else {}),
         "lost": " with everything in flight" if isinstance(fault, BatchSwap) and fault.lost else "",
         "key": key,
+        "worker": words.worker,
+        "died": _died(step),
         **_taken_over(fault, step, again),
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
@@ -284,6 +293,18 @@ def _back(fault: Fault, number: int, steps: Sequence[Step], words: Words) -> str
     place = words.place_of(back).replace(", ", " ")
     what = "record" if place else "message"
     return f"; later it was {words.put_back} as a new {what}" + (f", {place}" if place else "")
+
+
+def _died(step: Step) -> str:
+    """How far the handler had come, where the process died inside it."""
+    if step.died is not None and not step.died.before:
+        return "when all was done and nothing was acknowledged"
+    effects = f"after {step.point or 0} effect{'' if step.point == 1 else 's'}"
+    if step.died is None:
+        return effects
+    last = f", the last of them `{step.died.happened[-1]}`," if step.died.happened else ""
+    place = f" ({step.died.place})" if step.died.place else ""
+    return f"{effects}{last} and before `{step.died.before}`{place}"
 
 
 def _taken_over(fault: Fault, step: Step, again: Sequence[Step]) -> dict[str, object]:

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from operator import length_hint
+from types import MappingProxyType
 from typing import Any, NoReturn
 
+import attrs
+
 from chaoskit.execution.deliveries import Deliveries, Delivery
-from chaoskit.execution.failures import EndedInOrder, ProcessEnded, ReferenceRefused, ending
+from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import MANAGERS, PLAIN, remembers, takes_nothing, why_not_done
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.moved import moved
 from chaoskit.execution.processes import Processes, Spawn, is_manager, through
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script
 from chaoskit.execution.source import sent_by
+from chaoskit.execution.stepping import Death, name_point
 from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
+from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.event import Event, EventId, Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import DELIVER, LOSE, REFUSE, RESTART, SKIP, WAIT, Raw
+from chaoskit.values.schedule import DELIVER, DIE, LOSE, REFUSE, RESTART, SKIP, WAIT, Raw, point_of, what_of
 from chaoskit.values.state import snapshot
 
 Body = Callable[["Deliver"], Any]
 """The user's test, run once: from `deliver` to what it returns."""
+
+WHAT_DIES = "Crash has to know what dies with the process: give deliver(spawn=make_handler)"
+
+NEEDS_ASYNCIO = (
+    "Crash gives each consumer process an event loop of its own, of asyncio: the loop of this test is another library's"
+)
 
 ENDS = (SystemExit, asyncio.CancelledError)
 """What ends a consumer that does not catch it: its process, or its task."""
@@ -48,7 +59,8 @@ class Deliver:
     """What was given, with the move around it."""
     _state: Callable[[], Any] | None = None
     _unawaited: Coroutine[Any, Any, None] | None = None
-    _processes: Processes | None = None
+    _processes: Processes | ThreadedProcesses | None = None
+    _deaths: Mapping[int, Death] = MappingProxyType({})
     _refusals: Sequence[int] = ()
     _calls_left: Calls | None = None
     """Of a run that the test goes through step by step."""
@@ -156,6 +168,10 @@ class Deliver:
         event = self._script.mailbox.model.stream[step[2]].id if step is not None and step[2] >= 0 else None
         self._effects.append(Effect(name, value, key, event, None if event is None else at + 1))
 
+    def point(self, name: str) -> None:
+        """A point at which the process can die: `deliver.point("charged")` in code that chaoskit does not step into."""
+        name_point(name)
+
     def _present(self) -> int:
         """The number of the present step, from 0."""
         return self._at if self._walk is None else len(self._steps) - length_hint(self._walk) - 1
@@ -167,7 +183,15 @@ class Deliver:
         self._given = handler
         self._state = state
         self._handler = None if handler is None else self._moved(handler)
-        if spawn is not None:
+        if self._script.is_inside:
+            if spawn is None:
+                self._misused(WHAT_DIES)
+            if self._is_async and not _has_asyncio():
+                self._misuse = NoThreads(NEEDS_ASYNCIO)
+                raise self._misuse
+            self._deaths = {}
+            self._processes = ThreadedProcesses(spawn, self._is_async, self._moved, self._misused, self._script.points)
+        elif spawn is not None:
             self._processes = Processes(spawn, self._is_async, self._moved, self._misused)
 
     def _moved(self, handler: Handler) -> Handler:
@@ -267,14 +291,14 @@ class Deliver:
         while number < len(steps):
             step = steps[number]
             self._at, self._steps = number, steps
-            if step[0] == DELIVER:
+            if step[0] == DELIVER or what_of(step) == DIE:
                 if error is None:
                     called = handler
                     if processes is not None:
                         process = 0 if one else step[1]
                         if process not in processes.handlers:
                             yield partial(processes.begin, process)
-                        called = processes.handlers[process]
+                        called = self._called_for(step, processes, process)
                     assert called is not None
                     error = yield called, message(step)
                 if error is not None:
@@ -302,6 +326,18 @@ class Deliver:
         self._done = True
         if processes is not None:
             yield processes.stop
+
+    def _called_for(self, step: Raw, processes: Processes | ThreadedProcesses, number: int) -> Handler:
+        """The handler of this process, or what calls it where more happens than that."""
+        if isinstance(processes, ThreadedProcesses):
+            if self._script.counted is not None:
+                return processes.counting(number, self._script.counted.setdefault(step[2], []))
+            if what_of(step) == DIE:
+                return processes.dying(number, point_of(step), self._died)
+        return processes.handlers[number]
+
+    def _died(self, death: Death) -> None:
+        self._deaths = {**self._deaths, self._at: death}
 
     def _refuse(self, position: int, error: Exception) -> None:
         event = self._script.mailbox.model.stream[position]
@@ -382,6 +418,10 @@ class Deliver:
         if not self._is_async:
             through(self._leave())
 
+    def sweep(self) -> bool:
+        """Nothing of this run is asked any more. Whether nothing of it is left."""
+        return not isinstance(self._processes, ThreadedProcesses) or self._processes.sweep()
+
     async def aclose(self) -> None:
         await self._leave()
 
@@ -408,7 +448,10 @@ class Deliver:
         # Without refusals what was lost needs no bookkeeping, and nearly all runs are such.
         if not self._raised:
             lost = _lost(delivered, set(delivered)) if self._script.loses else ()
-            return Outcome(state, delivered, states, lost=lost, failure=failure, failed_at=failed_at, effects=effects)
+            return Outcome(
+                state, delivered, states, lost=lost, failure=failure, failed_at=failed_at, effects=effects,
+                half_done=self._half_done(),
+            )  # fmt: skip
         last = {raised.event: raised for raised in self._raised}
         refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
         events, refusals = delivered.stream.events, set(self._refusals)
@@ -419,8 +462,18 @@ class Deliver:
         lost = _lost(delivered, taken | given_up | set(dropped))
         unseen = _unseen(delivered, lost)
         return Outcome(
-            state, delivered, states, tuple(self._raised), refused, lost, unseen, dropped, failure, failed_at, effects
-        )
+            state, delivered, states, tuple(self._raised), refused, lost, unseen, dropped, failure, failed_at, effects,
+            self._half_done(),
+        )  # fmt: skip
+
+    def _half_done(self) -> tuple[EventId, ...]:
+        """What a process died at, and nobody took after it."""
+        events = self._script.mailbox.model.stream.events
+        refused = set(self._refusals)
+        taken = [-1 if n in refused or step[0] != DELIVER else step[2] for n, step in enumerate(self._steps)]
+        died = dict.fromkeys(self._steps[number][2] for number in self._deaths)
+        last = {self._steps[number][2]: number for number in self._deaths}
+        return tuple(events[position].id for position in died if position not in taken[last[position] :])
 
     def _not_done(self) -> None:
         if self._unawaited is not None:
@@ -438,7 +491,12 @@ class Deliver:
 
     def run(self, outcome: Outcome) -> Run:
         remembering = self._memory_kept and remembers(self._given)
-        return Run(outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering)
+        if self._deaths:  # before the frames of the dead are unwound
+            outcome = attrs.evolve(outcome, state=snapshot(outcome.state))
+        return Run(
+            outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,
+            self._deaths,
+        )  # fmt: skip
 
     @property
     def is_ended(self) -> bool:
@@ -457,6 +515,14 @@ class Deliver:
         played = len(self._steps) if self._done else self._at + 1
         hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
+
+
+def _has_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _unseen(delivered: Delivered, lost: Collection[EventId]) -> tuple[EventId, ...]:

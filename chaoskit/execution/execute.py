@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import attrs
+
 from chaoskit.execution import forks
 from chaoskit.execution.deliver import Body, Deliver
 from chaoskit.execution.failures import HungInOrder
@@ -51,13 +53,18 @@ def execute(
 def _executed(body: Body, script: Script, deliver: Deliver) -> Run:
     returned, failure = None, None
     try:
-        returned = body(deliver)
-    except (ChaosError, *PASS_THROUGH):
-        raise
-    except Exception as error:
-        if script.faults is None:
+        try:
+            returned = body(deliver)
+        except (ChaosError, *PASS_THROUGH):
             raise
-        failure = error
-    finally:
-        deliver.close()
-    return deliver.run(deliver.outcome(returned, failure))
+        except Exception as error:
+            if script.faults is None:
+                raise
+            failure = error
+        finally:
+            deliver.close()
+        run = deliver.run(deliver.outcome(returned, failure))
+    except BaseException:
+        deliver.sweep()
+        raise
+    return run if deliver.sweep() else attrs.evolve(run, is_swept=False)

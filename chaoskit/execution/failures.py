@@ -55,6 +55,10 @@ def _fails_elsewhere(error: Exception) -> bool:
     return isinstance(error, OSError) or any(word in name for name in names for word in _FAILURES)
 
 
+class NoThreads(UsageError):
+    """The consumer processes of this test cannot be threads."""
+
+
 class ProcessEnded(Exception):
     """The handler ended its consumer in the middle of a run."""
 

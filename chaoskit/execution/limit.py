@@ -11,8 +11,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import CoroutineType, FrameType
-from typing import Any
+from types import CodeType, CoroutineType, FrameType
+from typing import Any, TypeVar
 
 import attrs
 
@@ -234,7 +234,7 @@ class Limit:
             self._set_timer()
             return
         self._looks += 1
-        if self._looks >= _LOOKS and not _is_ours(frame):
+        if self._looks >= _LOOKS and (_waits(frame) or not _is_ours(frame)):
             self._interrupt(frame)
         # Once it was interrupted the end of the process is not put off any more.
         elif not self._interruptions:
@@ -285,6 +285,20 @@ class Limit:
         or in the `except` of another."""
         if self._interruptions > 1 and frame is not None and not _is_ours(frame):
             self._insist(frame)
+
+
+Waits = TypeVar("Waits", bound=Callable[..., Any])
+_waiting: set[CodeType] = set()
+
+
+def waits_for_the_handler(function: Waits) -> Waits:
+    """This code of ours does nothing but wait for a handler that runs in another thread: it can be interrupted."""
+    _waiting.add(function.__code__)
+    return function
+
+
+def _waits(frame: FrameType | None) -> bool:
+    return frame is not None and frame.f_code in _waiting
 
 
 def _is_ours(frame: FrameType | None) -> bool:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 from unittest import SkipTest
 
 import attrs
 from hypothesis.errors import UnsatisfiedAssumption
 
+from chaoskit.execution.points import Points
+from chaoskit.execution.stepping import Death, Passed
 from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.event import Event, EventId, Message, Stream
-from chaoskit.values.faults import Fail, Fault, Lose
+from chaoskit.values.faults import Crash, Fail, Fault, Lose
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Model, Steps
 from chaoskit.values.schedule import DELIVER, Raw
@@ -51,8 +54,17 @@ class Script:
     anything on; None: ask the model."""
     poison: tuple[type[Exception], ...] = ()
     """In the in-order run, with what the handler may refuse a message: to the end, and at once."""
+    points: Points = None
+    """What is stepped into where a process dies inside the handler."""
+    counted: dict[int, list[Passed]] | None = None
+    """In the in-order run in which points are counted: those of each event, by its position."""
     leaves_out: bool = True
     """What is lost is left out of the comparison, and so counts as never sent."""
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether something happens inside the handler, so that each process has a thread of its own."""
+        return self.counted is not None or Crash in map(type, self.faults or ())
 
     @property
     def loses(self) -> bool:
@@ -98,6 +110,10 @@ class Run:
     """`deliver(…, state=…)` was given."""
     remembers: bool = False
     """The handler is one that may have a memory of its own."""
+    deaths: Mapping[int, Death] = MappingProxyType({})
+    """Where processes died inside the handler, by the number of the step."""
+    is_swept: bool = True
+    """No thread of a dead process is left."""
 
 
 class Mailbox:

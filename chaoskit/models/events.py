@@ -16,7 +16,7 @@ from chaoskit.models.producer import Logs
 from chaoskit.models.turns import Record
 from chaoskit.values.faults import Fault, Zombie
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import Do, Raw
+from chaoskit.values.schedule import Do, Raw, what_of
 
 
 @attrs.frozen
@@ -53,12 +53,12 @@ class StepMade(Happened):
 
     @property
     def do(self) -> int:
-        return self.step[0]
+        return what_of(self.step)
 
     @property
     def runs(self) -> bool:
-        """The message was run, or an attempt to run it failed."""
-        return self.do in (Do.DELIVER, Do.FAIL)
+        """The message was run, whole or up to a death, or an attempt to run it failed."""
+        return self.do in (Do.DELIVER, Do.FAIL, Do.DIE)
 
     @property
     def failed(self) -> bool:

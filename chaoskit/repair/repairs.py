@@ -21,7 +21,7 @@ from chaoskit.search.states import HANGS
 from chaoskit.values.boundary import Boundary
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import EventId, Message
-from chaoskit.values.faults import FaultKind
+from chaoskit.values.faults import INSIDE, FaultKind
 from chaoskit.values.repair import Advice, Repair
 from chaoskit.values.verdict import Verdict
 
@@ -69,6 +69,10 @@ def cheapest_repair(question: Question, verdict: Verdict, storage: Storage) -> R
 
 def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Repair]:
     assert verdict.scenario is not None
+    # A move around the handler is not one with its effects: of a death between the two it would say nothing true.
+    if not set(INSIDE).isdisjoint(map(type, verdict.scenario.faults)):
+        return iter(())
+    question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind not in INSIDE))
     given = question.settings
     settings = SearchSettings(
         schedules=min(given.schedules, MOST), seed=given.seed, streams=given.streams, across_keys=given.across_keys,

@@ -114,7 +114,7 @@ class _Rows:
             mark=self._mark(number, step),
             sentence=self._sentences.get(number),
             origin=self._latest.get(step.event) if step.event is not None and _comes(step) else None,
-            event=self._event(step) if step.action == "deliver" else None,
+            event=self._event(step) if step.action in ("deliver", "die") else None,
         )
         self._seen.add((step.partition, step.offset))
         if step.action in _LEAVES_A_TRACE:
@@ -156,7 +156,7 @@ def _sentences(scenario: Scenario, schedule: Schedule) -> dict[int, int]:
     return {number: sentence for number, sentence in found.items() if sentence is not None}
 
 
-_LEAVES_A_TRACE = ("deliver", "fail", "park", "put back", "skip", "refuse")
+_LEAVES_A_TRACE = ("deliver", "die", "fail", "park", "put back", "skip", "refuse")
 """Steps from which a message can come again."""
 
 
@@ -195,8 +195,8 @@ def _cell(step: Step, numbered: bool) -> str:
     if step.event is None:
         return "·"
     name = f"{step.offset}: " if numbered else ""
-    if step.action == "deliver":
-        return f"{name}{step.event}" + (" raised" if step.raised else "")
+    if step.action in ("deliver", "die"):
+        return f"{name}{step.event}" + (" raised" if step.raised else " dies" if step.action == "die" else "")
     if step.action == "put back":
         return f"{name}({step.event})"
     return "·" if step.action == "take over" else f"{name}[{step.event}]"
@@ -206,6 +206,8 @@ def _mark(what: str, step: Step, again: bool, ran_on: bool) -> str:
     """What stands beside a step. `again`: it was shown before; `ran_on`: by a consumer that was taken for dead."""
     if ran_on:
         what = "runs on"
+    elif step.action == "die" and not step.raised:
+        what = f"dies before {step.died.before}" if step.died is not None and step.died.before else what
     elif step.action == "deliver":
         what = f"again, attempt {step.attempt}" if (step.attempt or 1) > 1 else "again" if again else ""
     if step.fault is None or what:

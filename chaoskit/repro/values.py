@@ -138,13 +138,15 @@ def same_settings(one: Broker, two: Broker) -> bool:
 def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
     """A step as it is written; its fault as a number among these."""
     data: dict[str, Any] = {"action": step.action, "consumer": step.consumer}
-    for name in ("event", "partition", "offset", "attempt"):
+    for name in ("event", "partition", "offset", "attempt", "point"):
         if getattr(step, name) is not None:
             data[name] = getattr(step, name)
     if step.fault is not None:
         data["fault"] = faults.index(step.fault)
     if step.raised:
         data["raised"] = True
+    if step.died is not None:
+        data["died"] = {name: value for name, value in attrs.asdict(step.died).items() if value}
     if step.copy is not None:
         data["copy"] = attrs.asdict(step.copy, filter=lambda _, value: value is not None)
     return data
@@ -190,8 +192,10 @@ def read_step(data: Any, ids: set[EventId], faults: Sequence[Fault]) -> Step:
         raise ReproError(f"a step is a copy that was sent after the event {step.copy.after!r}, which does not exist")
     if step.action in DELIVER_LIKE and (step.event is None or step.partition is None or step.offset is None):
         raise ReproError(f"a step {step.action!r} needs an event, a partition and an offset")
-    if step.consumer < 0 or (step.offset or 0) < 0 or (step.partition or 0) < 0:
-        raise ReproError("a step has a negative consumer, partition or offset")
+    if step.consumer < 0 or (step.offset or 0) < 0 or (step.partition or 0) < 0 or (step.point or 0) < 0:
+        raise ReproError("a step has a negative consumer, partition, offset or point")
+    if (step.point is None) == (step.action == "die"):
+        raise ReproError("a step has a point where the process dies inside the handler, and only there")
     return attrs.evolve(step, fault=None if number is None else faults[number])
 
 

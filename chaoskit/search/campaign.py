@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import attrs
 
+from chaoskit.execution.deliver import WHAT_DIES
+from chaoskit.execution.failures import NoThreads
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.found import Found
+from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, with_inside
 from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.preflight import Preflight, check_calm
@@ -15,8 +19,9 @@ from chaoskit.search.question import EARLY, FEW, SCHEDULES_PER_STREAM, UNLIMITED
 from chaoskit.search.sensitivity import leave_out, note_effect, note_stream
 from chaoskit.search.shape import fingerprint, has_two_values
 from chaoskit.values.clock import now
+from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
-from chaoskit.values.faults import FaultKind
+from chaoskit.values.faults import INSIDE, FaultKind
 from chaoskit.values.schedule import RESTART, Raw
 from chaoskit.values.verdict import Tally
 
@@ -55,12 +60,18 @@ class Campaign:
     most_per_stream: int
     ignore_across: bool
     preflight: Preflight
+    asks_inside: bool = False
+    """A kind that reaches inside the handler was asked for by name."""
     started: float = attrs.field(factory=now)
     streams_done: int = 0
     done: int = 0
     found: Found | None = None
     error: BaseException | None = None
     saturated: bool = False
+    why_not_inside: str = ""
+    """Why no process died inside the handler."""
+    _died: int = 0
+    """How many schedules of this stream had a death inside the handler."""
     _mixes_since: int = 0
     """How many schedules were run before the first mixture of this stream."""
 
@@ -77,6 +88,7 @@ class Campaign:
             most_per_stream=UNLIMITED if settings.budget is None else timed,
             ignore_across=settings.across_keys == "any",
             preflight=Preflight(subject, settings.fixtures),
+            asks_inside=question.asks_inside,
         )
 
     def try_stream(self, stream: Stream, salt: int) -> None:
@@ -89,14 +101,16 @@ class Campaign:
         share, usual = self._take_share(stream)
         print_ = fingerprint(stream)
         self.evidence.seen.add(hash((print_, tuple(case.steps(())))))
-        plans = Plans(case.model, self.kinds, salt)
+        # What dies inside the handler has plans of its own, so that all others are those of a test without `spawn`.
+        plans = Plans(case.model, [kind for kind in self.kinds if kind not in INSIDE], salt)
         singles = plans.every_single(max(1, usual // 2))
         if singles is not None and share < usual and not self._has_had_singles:
             share = max(share, len(singles))
-        self._mixes_since = UNLIMITED
-        self._try_plans(case, print_, self._plans(plans, singles, share), share)
+        self._mixes_since, self._died = UNLIMITED, 0
+        self._try_plans(case, print_, self._all_plans(case, plans, singles, share, salt), share)
         if self.done > self._mixes_since:
-            self.evidence.mixtures[len(stream), plans.most_kinds] += self.done - self._mixes_since
+            mixed = max(0, self.done - self._mixes_since - self._died)
+            self.evidence.mixtures[len(stream), plans.most_kinds] += mixed
 
     def begin(self, stream: Stream) -> Case | None:
         """The stream in order, and what that shows of the test itself. None where it fails already: that is kept."""
@@ -110,7 +124,27 @@ class Campaign:
         # One consumer delivers this as the reference did; only several can split the memory of a process.
         if len({step[1] for step in case.steps(())}) > 1:
             check_calm(case)
+        self._look_inside(case)
         return case
+
+    def _look_inside(self, case: Case) -> None:
+        """Count the points of this stream, where a process may die inside the handler."""
+        if set(INSIDE).isdisjoint(self.kinds):
+            return
+        why = None if self.preflight.spawns else WHAT_DIES
+        if why is None:
+            try:
+                passed = passed_points(case)
+            except NoThreads as error:
+                why, passed = str(error), {}
+            case.points = {position: candidates(each) for position, each in passed.items()}
+            self.evidence.points.update(itertools.chain.from_iterable(passed.values()))
+            why = why or (None if self.evidence.points else NO_POINTS)
+        if why is not None and self.asks_inside:
+            raise UsageError(why)
+        if why is not None:
+            self.why_not_inside = why
+            self.kinds = tuple(kind for kind in self.kinds if kind not in INSIDE)
 
     def _take_share(self, stream: Stream) -> tuple[int, int]:
         """How many schedules this stream has, and how many it would have if it were none of the early ones."""
@@ -144,6 +178,13 @@ class Campaign:
             if self.fails(case, plan, steps):
                 return
 
+    def _all_plans(self, case: Case, plans: Plans, singles: list[Plan] | None, share: int, salt: int) -> Iterator[Plan]:
+        """Of those that die inside the handler a third, where there are any."""
+        if set(INSIDE).isdisjoint(self.kinds):
+            return self._plans(plans, singles, share)
+        inside = inside_plans(case, self.kinds, case.points, salt)
+        return inside if set(INSIDE).issuperset(self.kinds) else with_inside(self._plans(plans, singles, share), inside)
+
     def _plans(self, plans: Plans, singles: list[Plan] | None, share: int) -> Iterator[Plan]:
         if self._has_had_singles:
             pass
@@ -172,6 +213,9 @@ class Campaign:
         shown.schedules += 1
         run = case.run(plan, steps)
         shown.by_kind.update(set(map(type, plan)))
+        self._died += not set(INSIDE).isdisjoint(map(type, plan))
+        shown.left_threads = shown.left_threads or not run.is_swept
+        shown.reached.update(point for death in run.deaths.values() if (point := death.before) is not None)
         shown.deliveries += sum(not step[0] for step in steps)
         if not shown.restarted:
             shown.restarted = any(step[0] == RESTART for step in steps)

@@ -65,8 +65,8 @@ def _told(case: Case, faults: Sequence[Fault], run: Run, label: Label | None, st
 
 def _holds_in_one_process(case: Case, faults: Sequence[Fault], run: Run) -> bool:
     """Whether the same delivery is right where no process ends: then it is what the ended one remembered."""
-    # No process has ended, and it would be the same run once more.
-    if all(step[0] != RESTART for step in run.steps):
+    # No process has ended, and it would be the same run once more; or one has in the middle of its work.
+    if run.deaths or all(step[0] != RESTART for step in run.steps):
         return False
     undying = attrs.evolve(case.subject, one_process=True).on(case.model.stream)
     return bool(tried(lambda: not undying.violations(undying.run(faults))))

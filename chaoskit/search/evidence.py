@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import attrs
 
+from chaoskit.execution.stepping import Passed
 from chaoskit.search.bounds import bounds_of
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.oracle import Subject
@@ -40,7 +41,9 @@ class Evidence:
     every single fault was run; `by_kind`: how many schedules had one of a kind; `mixtures`: how many were run of
     streams of so many events, each of which can have so many kinds. `states_given`:
     there is a state after each delivery, and `state_moved`: it changed, or where there is none the final one did
-    without an event. `restarted`: some schedule had a process restart.
+    without an event. `restarted`: some schedule had a process restart. `points` are those of
+    the handler, and at those `reached` a process died; `left_threads`: of
+    some of these the thread could not be ended.
     `effects_seen`: in order `deliver.effect(…)` was called.
     """
 
@@ -66,6 +69,9 @@ class Evidence:
     seen: set[int] = attrs.field(factory=set)
     distinct: Distinct | None = None
     restarted: bool = False
+    points: set[Passed] = attrs.field(factory=set)
+    reached: set[Passed] = attrs.field(factory=set)
+    left_threads: bool = False
     effects_seen: bool = False
 
     def remember(self, schedule: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -81,7 +81,7 @@ def _all_of(campaign: Campaign, case: Case, faults: int, keys: _Keys | None) -> 
     # What no fault changes is the in-order run, which is none of those that are counted.
     seen = {tuple(case.steps(()))}
     runs = 0
-    for plan in every_plan(case.model, campaign.kinds, faults):
+    for plan in every_plan(case.model, campaign.kinds, faults, case.points):
         steps = case.steps(plan)
         if (schedule := tuple(steps)) in seen:
             continue
@@ -94,9 +94,11 @@ def _all_of(campaign: Campaign, case: Case, faults: int, keys: _Keys | None) -> 
     return len(seen) - 1, runs
 
 
-def every_plan(model: Model, kinds: Sequence[FaultKind], most: int) -> Iterator[Plan]:
+def every_plan(
+    model: Model, kinds: Sequence[FaultKind], most: int, points: Mapping[int, Sequence[int]] | None = None
+) -> Iterator[Plan]:
     """Every plan of one fault, then of two, up to `most`. Which of two faults is named first changes nothing."""
-    plans = Plans(model, kinds, 0)
+    plans = Plans(model, kinds, 0, points)
     singles = [fault for position in range(len(model.stream)) for fault in plans.at(position)]
     for count in range(1, most + 1):
         # The same fault twice is two of them at one event.

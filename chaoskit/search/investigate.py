@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 from hypothesis.errors import StopTest
 
+from chaoskit.execution.deliver import WHAT_DIES
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.search.campaign import LITERAL_ROUND, Campaign
@@ -76,7 +77,7 @@ def investigate(q: Question) -> Verdict:
     except Hung as hung:
         if q.settings.on_failure is not None:
             q.settings.on_failure(hung_verdict(q.subject, hung))
-        fewest = fewest_that_hang(q.subject, q.events, q.kinds, hung, q.seed)
+        fewest = fewest_that_hang(q.subject, q.events, campaign.kinds, hung, q.seed)
         return attrs.evolve(fewest, tally=campaign.tally(), seed=q.seed)
     if across is not None and q.settings.across_keys == "violation":
         return attrs.evolve(across, tally=campaign.tally())
@@ -116,8 +117,14 @@ def _found_before(q: Question) -> Found | None:
 
 
 MEMORY_KEPT = (
-    "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would lose it as a restart does"
+    "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would let processes die inside it "
+    "(Crash), and lose it as a restart does"
 )
+LEFT_THREADS = (
+    "the handler swallows every exception, BaseException, too, and does not end: threads of processes that died inside "
+    "it are left behind. Catch Exception there"
+)
+NOT_INSIDE = "no process died inside the handler (Crash): deliver(spawn=make_handler) says what dies with one"
 
 
 def _notes(q: Question, campaign: Campaign) -> list[str]:
@@ -135,7 +142,24 @@ def _notes(q: Question, campaign: Campaign) -> list[str]:
         notes.append(left_out)
     if campaign.preflight.memory_kept and campaign.evidence.restarted:
         notes.append(MEMORY_KEPT)
+    notes += _of_the_inside(campaign)
     return notes
+
+
+def _of_the_inside(campaign: Campaign) -> Iterator[str]:
+    """Where processes died inside the handler, or why none did."""
+    shown = campaign.evidence
+    if shown.points:
+        yield (
+            f"processes died inside the handler before {len(shown.reached & shown.points):,} of its "
+            f"{len(shown.points):,} effects (Crash)"
+        )
+        if shown.left_threads:
+            yield LEFT_THREADS
+    elif campaign.why_not_inside == WHAT_DIES and not (campaign.preflight.memory_kept and shown.restarted):
+        yield NOT_INSIDE
+    elif campaign.why_not_inside not in ("", WHAT_DIES):
+        yield f"no process died inside the handler (Crash): {campaign.why_not_inside}"
 
 
 def _lost_patience(campaign: Campaign) -> str:
@@ -288,7 +312,7 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     if not q.settings.minimal:
         unshrunk = violated(found.case, found.faults, run, None, minimal=False)
         return attrs.evolve(unshrunk, tally=campaign.tally(), seed=q.seed)
-    minimal = least(q.subject, q.events, q.kinds, found, derive(q.seed, "values"))
+    minimal = least(q.subject, q.events, campaign.kinds, found, derive(q.seed, "values"))
     case = q.subject.on(minimal.stream)
     run = kept(case.run(minimal.faults))
     label = "across keys" if minimal.across else case.label(run)

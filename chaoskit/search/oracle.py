@@ -14,15 +14,17 @@ from chaoskit.execution.deliver import Body
 from chaoskit.execution.execute import execute
 from chaoskit.execution.failures import ProcessEnded
 from chaoskit.execution.limit import Hung, Limit
+from chaoskit.execution.points import Points, checked_points
 from chaoskit.execution.script import Mailbox, Move, Run, RunObserver, Script
+from chaoskit.execution.stepping import Passed
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Stream
-from chaoskit.values.faults import Fail, Fault, FaultKind, Lose
+from chaoskit.values.faults import Crash, Fail, Fault, FaultKind, Lose
 from chaoskit.values.invariant import BODY, ENDED, Invariant, Violation
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Broker, Model
-from chaoskit.values.schedule import DELIVER, Raw
+from chaoskit.values.schedule import DELIVER, DIE, Raw, what_of
 from chaoskit.values.state import snapshot
 from chaoskit.values.verdict import Label, Loss
 
@@ -30,6 +32,10 @@ ModelOf = Callable[[Broker, Stream], Model]
 
 MOST_ORDERS = 1000
 """Fault-free orders that are run to decide a label."""
+
+
+MOST_HALF_DONE = 4
+"""Messages that were gone with their processes, each of which may have been done or not."""
 
 
 class CheckerFailed(Exception):
@@ -65,7 +71,7 @@ class Subject:
     `move`: makes what stands between `deliver` and the handler, anew for each run. `model_of`: makes the model of a
     stream where that is not the broker's own, as under other keys. `one_process`: no restart costs a handler its
     memory. `bug`: makes what stands there in a run under faults, and only there. `view`: what the invariants are given
-    of a state."""
+    of a state. `points`: what is stepped into to let a process die inside."""
 
     body: Body
     broker: Broker
@@ -81,6 +87,7 @@ class Subject:
     one_process: bool = False
     bug: Callable[[Script], Move] | None = None
     view: Callable[[Any], Any] | None = None
+    points: Points = attrs.field(default=None, converter=checked_points)
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
     looks_at_states: bool = attrs.field(init=False)
@@ -101,7 +108,7 @@ class Subject:
     def leaves_out(self, kinds: Collection[FaultKind]) -> str:
         """What has to be said of a pass where these kinds were tried: what it leaves out; empty for nothing."""
         named = self.broker.loses
-        if self.loss == "violation" or not (Lose in kinds or (Fail in kinds and named)):
+        if self.loss == "violation" or not (Lose in kinds or (named and not {Fail, Crash}.isdisjoint(kinds))):
             return ""
         by = f" ({named})" if named else ""
         return (
@@ -256,6 +263,8 @@ class Case:
         self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
         self._skips = model.skips_refused
         self._leaves_out = subject.loss == "left out"
+        self.points: dict[int, tuple[int, ...]] = {}
+        """At which of its effects a process may die, by the position of the event, where they were counted."""
         self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}
 
     def steps(self, faults: Sequence[Fault]) -> list[Raw]:
@@ -263,7 +272,7 @@ class Case:
 
     def run(self, faults: Sequence[Fault], steps: Sequence[Raw] | None = None) -> Run:
         played = self.steps(faults) if steps is None else steps
-        script = Script(self._mailbox, played, tuple(faults), leaves_out=self._leaves_out)
+        script = Script(self._mailbox, played, tuple(faults), leaves_out=self._leaves_out, points=self.subject.points)
         run = self.subject.execute(script)
         # The reference of such a run has to be made yet, and that run might change a state that both share; else no
         # copy is needed.
@@ -271,9 +280,10 @@ class Case:
 
     def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
         """Run recorded steps."""
-        return kept(
-            self.subject.execute(Script(self._mailbox, steps, tuple(faults), refusals, leaves_out=self._leaves_out))
+        script = Script(
+            self._mailbox, steps, tuple(faults), refusals, leaves_out=self._leaves_out, points=self.subject.points
         )
+        return kept(self.subject.execute(script))
 
     def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True, skips: bool | None = None) -> Run:
         """Each event once, in produce order or in `order`, in one process. With `strict` a refusal is an error, but for
@@ -287,6 +297,13 @@ class Case:
         poison = self.subject.poison if strict else ()
         return self.subject.execute(
             Script(self._mailbox, steps, None if strict else (), retries=retries, poison=poison)
+        )
+
+    def counted(self, passed: dict[int, list[Passed]]) -> Run:
+        """In order, in a process that is a thread, and stepped through: `passed` are the points of each event then."""
+        steps = [(DELIVER, 0, *step[2:]) for step in self._in_order]
+        return self.subject.execute(
+            Script(self._mailbox, steps, poison=self.subject.poison, points=self.subject.points, counted=passed)
         )
 
     def reference(self, lost: tuple[EventId, ...] = (), *, skips: bool | None = None) -> Outcome:
@@ -319,7 +336,21 @@ class Case:
         return lost, None
 
     def violations(self, run: Run) -> tuple[Violation, ...]:
-        return self.subject.judge(self.reference_of(run), run.outcome)
+        found = self.subject.judge(self.reference_of(run), run.outcome)
+        return () if found and self._is_right_without(run) else found
+
+    def _is_right_without(self, run: Run) -> bool:
+        """Whether the result is right for somebody who never got what was settled before a process died at it. Whole or
+        not at all: anything between is half done."""
+        half_done = run.outcome.half_done[:MOST_HALF_DONE]
+        if not half_done or self.subject.loss == "violation":
+            return False
+        lost, skips = self.left_out(run)
+        return any(
+            not self.subject.judge(self.reference((*lost, *gone), skips=skips), run.outcome)
+            for count in range(1, len(half_done) + 1)
+            for gone in itertools.combinations(half_done, count)
+        )
 
     def fails_in_order(self) -> tuple[Violation, ...]:
         """What is violated although every message comes once and in order. What is compared with that never is."""
@@ -425,6 +456,6 @@ def key_sequences(steps: Sequence[Raw], keys: Sequence[Hashable]) -> dict[Hashab
     """For each key the positions of its events as the handler saw them."""
     seen: dict[Hashable, list[int]] = {}
     for step in steps:
-        if step[0] == DELIVER:
+        if step[0] == DELIVER or what_of(step) == DIE:
             seen.setdefault(keys[step[2]], []).append(step[2])
     return seen

@@ -9,12 +9,12 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from chaoskit.values.event import EventId
-from chaoskit.values.faults import Fail, Fault, FaultKind
+from chaoskit.values.faults import INSIDE, Fail, Fault, FaultKind
 from chaoskit.values.scenario import Model
 
 Plan = tuple[Fault, ...]
@@ -50,7 +50,11 @@ def _fault(kind: Hashable, at: EventId, *arguments: int) -> Fault:
 class Plans:
     """The plans for one stream. All chance comes from `salt`."""
 
-    def __init__(self, model: Model, kinds: Sequence[FaultKind], salt: int) -> None:
+    def __init__(
+        self, model: Model, kinds: Sequence[FaultKind], salt: int, points: Mapping[int, Sequence[int]] | None = None
+    ) -> None:
+        """`points`: at which of its effects a process may die, by the position of the event."""
+        self._points = points
         self._model = model
         self._kinds = kinds
         self._ids = model.stream.ids
@@ -64,9 +68,16 @@ class Plans:
             found = self._choices[position] = [
                 _Choice(kind, self._ids[position], ranges, tuple(map(len, ranges)))
                 for kind in self._kinds
-                if (ranges := self._model.arguments(kind, position)) is not None and all(ranges)
+                if (ranges := self._arguments(kind, position)) is not None and all(ranges)
             ]
         return found
+
+    def _arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
+        ranges = self._model.arguments(kind, position)
+        # What the handler does the model does not know.
+        if ranges is not None and kind in INSIDE and self._points is not None:
+            return (self._points.get(position, ()), *ranges[1:])
+        return ranges
 
     def every_single(self, most: int) -> list[Plan] | None:
         """Every plan of one fault in salted order, or None where there are more than `most`."""
@@ -100,7 +111,7 @@ class Plans:
         for kind in itertools.cycle(self._kinds):
             position = int(self._random() * len(self._ids))
             # May be empty, where this kind cannot happen to this event; the search takes that for a miss.
-            yield tuple(_draw(choice, self._random) for choice in self.choices(position) if choice.kind is kind)
+            yield tuple(draw(choice, self._random) for choice in self.choices(position) if choice.kind is kind)
 
     def mixtures(self) -> Iterator[Plan]:
         """Plans of 1 to 16 faults without end, about half of them on one event; and now and then a burst."""
@@ -116,7 +127,7 @@ class Plans:
                 # Chance alone would hardly ever lay two faults on one event of many.
                 options = focus if chance() < 1 - ANYWHERE else choices[int(chance() * size)]
                 if options:
-                    plan.append(_draw(options[int(chance() * len(options))], chance))
+                    plan.append(draw(options[int(chance() * len(options))], chance))
             yield tuple(plan) if len(plan) <= _MOST_FAILED else _fewer_failed(plan)
 
     def _burst(self, first: int) -> Plan:
@@ -128,7 +139,7 @@ class Plans:
         # Two to five, each as likely.
         row = itertools.islice(self._row(first), 2 + int(4 * chance()))
         found = (choice for position in row for choice in self.choices(position) if choice.kind is kind)
-        return tuple(_draw(choice, chance) for choice in found)
+        return tuple(draw(choice, chance) for choice in found)
 
     def _row(self, first: int) -> Iterator[int]:
         """The positions of this event and of those that follow it under its key."""
@@ -149,11 +160,14 @@ def _fewer_failed(plan: Sequence[Fault]) -> Plan:
     return tuple(kept)
 
 
-def _draw(choice: _Choice, chance: Callable[[], float]) -> Fault:
-    """Small parameters are likelier than large ones."""
+def draw(choice: _Choice, chance: Callable[[], float]) -> Fault:
+    """Small parameters are likelier than large ones; but each point inside a handler is as likely as the others."""
     at, ranges, sizes = choice.at, choice.ranges, choice.sizes
     kind = cast(Hashable, choice.kind)
     if len(sizes) == 1:
         return _fault(kind, at, ranges[0][int(sizes[0] * chance() * chance())])
+    if choice.kind in INSIDE:
+        point, after = sizes
+        return _fault(kind, at, ranges[0][int(point * chance())], ranges[1][int(after * chance() ** 3)])
     places = [int(size * chance() * chance()) for size in sizes]
     return _fault(kind, at, *[options[i] for options, i in zip(ranges, places, strict=True)])

@@ -29,6 +29,8 @@ class Preflight:
     subject: Subject
     fixtures: Sequence[str]
     memory_kept: bool = False
+    spawns: bool = False
+    """`deliver(spawn=…)` says what dies with a process."""
     notes: list[str] = attrs.field(factory=list)
     _done: bool = False
     _ran_again: int = 0
@@ -50,7 +52,7 @@ class Preflight:
         first = snapshot(in_order.state)  # before the next run, which may change the same objects
         second_empty, second_half = self._run_empty(empty), _tried(half)
         again = self._in_order(case, len(stream))
-        self.memory_kept = again.remembers
+        self.memory_kept, self.spawns = again.remembers, not again.memory_kept
         self._must_agree(first_empty, second_empty, "two runs over no events")
         self._must_agree(first_half, second_half, "two in-order runs of one stream, with a longer one between,")
         self._must_agree(first, again.outcome.state, "two in-order runs of the same stream")

@@ -16,7 +16,7 @@ from chaoskit.search.oracle import Subject
 from chaoskit.search.plans import Plan
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
-from chaoskit.values.faults import FaultKind
+from chaoskit.values.faults import INSIDE, FaultKind
 from chaoskit.values.invariant import Invariant
 from chaoskit.values.scenario import Broker, allowed_kinds
 from chaoskit.values.verdict import Verdict
@@ -95,6 +95,8 @@ class Question:
     kinds: tuple[FaultKind, ...]
     streams: int
     settings: SearchSettings
+    asks_inside: bool = False
+    """A kind that reaches inside the handler was asked for by name."""
 
     @property
     def seed(self) -> int:
@@ -128,7 +130,8 @@ def question(
     kinds = kinds_left(subject.broker, faults, settings.known, without)
     base_of(subject.broker)  # which must be known
     streams = 1 if literal else settings.streams or _streams_for(settings.schedules)
-    return Question(subject, events, kinds, streams, settings)
+    asks_inside = faults is not None and not set(INSIDE).isdisjoint(kinds)
+    return Question(subject, events, kinds, streams, settings, asks_inside)
 
 
 def _streams_for(schedules: int) -> int:

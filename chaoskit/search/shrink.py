@@ -16,9 +16,9 @@ import attrs
 
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.values.event import EventId, Stream
-from chaoskit.values.faults import KINDS, Fail, Fault, FaultKind, Overtake
+from chaoskit.values.faults import INSIDE, KINDS, Crash, Fail, Fault, FaultKind, Overtake, Redeliver
 from chaoskit.values.scenario import Model
-from chaoskit.values.schedule import DELIVER, RESTART, TAKE_OVER
+from chaoskit.values.schedule import DELIVER, DIE, RESTART, TAKE_OVER, what_of
 
 Fails = Callable[[Stream, Plan], bool]
 
@@ -72,7 +72,7 @@ class Shrinker:
             size = _size(stream, faults)
             faults = self._fewer_faults(stream, faults)
             stream, faults = self._fewer_events(stream, faults)
-            faults = self._less(stream, faults)
+            faults = self._less(stream, self._outside(stream, faults))
             if _size(stream, faults) >= size:
                 return stream, faults
 
@@ -158,6 +158,16 @@ class Shrinker:
             yield tuple(moved)
             yield tuple(_sooner(fault, gone) for fault in moved)
 
+    def _outside(self, stream: Stream, faults: Plan) -> Plan:
+        """Let a process die when the message is done, wherever that fails alike: what happens inside the handler is
+        only shown where it is needed."""
+        for number, fault in enumerate(faults):
+            if isinstance(fault, Crash) and Redeliver in self.kinds:
+                outside = (*faults[:number], Redeliver(fault.at, fault.after), *faults[number + 1 :])
+                if self._try(stream, outside):
+                    faults = outside
+        return faults
+
     def _less(self, stream: Stream, faults: Plan) -> Plan:
         """Lower each parameter to the mildest that still fails."""
         positions = {id_: i for i, id_ in enumerate(stream.ids)}
@@ -168,7 +178,8 @@ class Shrinker:
                 fault = faults[number]
                 ranges = model.arguments(type(fault), positions[fault.at])
                 current = getattr(fault, name)
-                options = list(ranges[place]) if ranges else [*range(current)]
+                # How many effects the handler has the model does not know.
+                options = list(ranges[place]) if ranges and name != "point" else [*range(current)]
                 # From the mildest up, so that the first one that fails is the least.
                 for option in (option for option in options if option < current):
                     lower = (*faults[:number], _with(fault, {name: option}), *faults[number + 1 :])
@@ -205,10 +216,11 @@ class Shrinker:
 
     def _substitutes(self, stream: Stream, faults: Plan) -> Iterator[Plan]:
         """The plans in which another fault stands for one of these; of two, the mildest in the place of both, too."""
-        plans = Plans(self.model(stream), self.kinds, 0)  # the salt counts for chances only, and all of them are listed
-        singles = list(_plans(plans, stream, self.kinds, 1))
+        kinds = self._kinds(faults)
+        plans = self._all(stream, kinds, faults)
+        singles = list(_plans(plans, stream, kinds, 1))
         if len(faults) == 2:
-            yield from _plans(plans, stream, self.kinds, 2, most=2)
+            yield from _plans(plans, stream, kinds, 2, most=2)
         for number in range(len(faults)):
             for single in singles:
                 yield (*faults[:number], *single, *faults[number + 1 :])
@@ -227,14 +239,15 @@ class Shrinker:
 
     def _smaller(self, stream: Stream, faults: Plan) -> Iterator[tuple[Stream, Plan]]:
         """Fewer events with up to two faults, or as many events with fewer."""
-        kinds = [kind for kind in self.kinds if any(type(fault) is kind for fault in faults)]
+        left = self._kinds(faults)
+        kinds = [kind for kind in left if any(type(fault) is kind for fault in faults)]
         # First the kinds that failed: most often the smaller scenario is one of theirs.
-        kinds += [kind for kind in self.kinds if kind not in kinds]
+        kinds += [kind for kind in left if kind not in kinds]
         for size in range(max(1, self.min_size), len(stream) + 1):
             for count in self._counts(size < len(stream), faults):
                 for positions in itertools.combinations(range(len(stream)), size):
                     smaller = stream.keep(positions)
-                    for plan in _plans(Plans(self.model(smaller), kinds, 0), smaller, kinds, count):
+                    for plan in _plans(self._all(smaller, kinds, faults), smaller, kinds, count):
                         yield smaller, plan
 
     def _with_other_values(self, stream: Stream, faults: Plan, values: list[object]) -> Iterator[tuple[Stream, Plan]]:
@@ -246,9 +259,20 @@ class Shrinker:
             values = [*values, *self.more_values()]
         for size in range(max(1, self.min_size), len(stream))[: -FEWER - 1 : -1]:
             for smaller in _with_other_values(stream, size, values):
-                plans = Plans(self.model(smaller), kinds, 0)
+                plans = self._all(smaller, kinds, faults)
                 for plan in _plans(plans, smaller, kinds, 0 if self.in_order else 1):
                     yield smaller, plan
+
+    def _kinds(self, faults: Plan) -> list[FaultKind]:
+        """Those that may stand in the place of these: what is outside the handler, and what is inside if they are."""
+        failed = set(map(type, faults))
+        return [kind for kind in self.kinds if kind not in INSIDE or kind in failed]
+
+    def _all(self, stream: Stream, kinds: Sequence[FaultKind], faults: Plan) -> Plans:
+        """All that can go wrong with this stream, at the points at which a process dies in these faults."""
+        died = sorted({fault.point for fault in faults if isinstance(fault, Crash)})
+        points = dict.fromkeys(range(len(stream)), died)
+        return Plans(self.model(stream), kinds, 0, points)  # the salt counts for chances only, and all are listed
 
     def _counts(self, fewer_events: bool, faults: Plan) -> range:
         """How many faults are tried: two where there was one, too, if that saves an event."""
@@ -272,7 +296,7 @@ class _Toll:
 
     def _count(self, plan: Plan) -> tuple[Any, ...]:
         steps, ids = list(self.model.play(plan)), self.model.stream.ids
-        messages = [step[2:5] for step in steps if step[0] == DELIVER]
+        messages = [step[2:5] for step in steps if what_of(step) in (DELIVER, DIE)]
         return (
             len(messages),
             len(set(messages)) - len({event for event, _, _ in messages}),  # events of which there are two messages
@@ -285,11 +309,12 @@ class _Toll:
 
 def _mildness(kind: FaultKind) -> int:
     """Something that is only slow is milder than a failure, and a failed attempt is the mildest of these."""
-    return (Overtake, Fail, *KINDS).index(kind)
+    return (Overtake, Fail, *KINDS, *INSIDE).index(kind)
 
 
-def _size(stream: Stream, faults: Plan) -> tuple[int, int, int]:
-    return len(stream), len(faults), sum(sum(attrs.astuple(fault)[1:]) for fault in faults)
+def _size(stream: Stream, faults: Plan) -> tuple[int, int, int, int]:
+    inside = sum(type(fault) in INSIDE for fault in faults)
+    return len(stream), len(faults), inside, sum(sum(attrs.astuple(fault)[1:]) for fault in faults)
 
 
 def _sooner(fault: Fault, gone: int) -> Fault:

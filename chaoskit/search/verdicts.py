@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import attrs
 
 from chaoskit.execution.failures import where_it_hung
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import Run
+from chaoskit.execution.stepping import Death, shown_place
 from chaoskit.search.damage import damage_of
 from chaoskit.search.found import Found, confirm
 from chaoskit.search.oracle import Case, Subject, kept
@@ -18,7 +20,7 @@ from chaoskit.search.states import states_of
 from chaoskit.values.event import Event, Stream
 from chaoskit.values.invariant import HANG, Violation
 from chaoskit.values.scenario import Scenario
-from chaoskit.values.schedule import Schedule
+from chaoskit.values.schedule import DiedAt, Schedule
 from chaoskit.values.verdict import Label, Verdict
 
 
@@ -43,7 +45,7 @@ def violated(
     """The verdict on one failing run, with its literal schedule where that is known already; and with the states along
     the way where nothing smaller is to come."""
     reference, violations = case.reference_of(run), case.violations(run)
-    schedule = with_errors(schedule or case.model.schedule(faults, run.steps, run.refusals), run)
+    schedule = with_deaths(with_errors(schedule or case.model.schedule(faults, run.steps, run.refusals), run), run)
     states = states_of(case, faults, run, schedule) if minimal else None
     return Verdict(
         "violated",
@@ -73,6 +75,23 @@ def with_errors(schedule: Schedule, run: Run) -> Schedule:
     errors = {number: text_of(each.error) for number, each in zip(run.refusals, raised, strict=True)}
     steps = enumerate(schedule.steps)
     return Schedule(tuple(attrs.evolve(s, error=errors[n]) if n in errors else s for n, s in steps))
+
+
+def with_deaths(schedule: Schedule, run: Run) -> Schedule:
+    """The schedule with where each process died inside the handler."""
+    if not run.deaths:
+        return schedule
+    steps = enumerate(schedule.steps)
+    return Schedule(tuple(attrs.evolve(s, died=died_at(run.deaths[n])) if n in run.deaths else s for n, s in steps))
+
+
+def died_at(death: Death) -> DiedAt:
+    happened = tuple(shown_place(point).expression for point in death.happened)
+    if death.before is None:
+        return DiedAt(happened=happened)
+    place = shown_place(death.before)
+    # The name alone: where the project lies is nobody's concern, and the same failure has the same file everywhere.
+    return DiedAt(f"{Path(place.file).name}:{place.line}" if place.file else "", place.expression, happened)
 
 
 MOST_OF_ERROR = 200

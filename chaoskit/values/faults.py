@@ -15,6 +15,7 @@ from chaoskit.values.event import EventId
 
 __all__ = [  # what `chaoskit` re-exports
     "BatchSwap",
+    "Crash",
     "DeadLetter",
     "Duplicate",
     "Fail",
@@ -157,8 +158,23 @@ class Lose:
     at: EventId = attrs.field(validator=_event_id)
 
 
+@attrs.frozen(order=True)
+class Crash:
+    """The process that handles `at` dies inside the handler, after `point` of its effects.
+
+    An effect is a call, or a statement that stores into something that is not a local name, in the user's own code; a
+    `point` beyond the last one is "all done, and not acknowledged". The message comes back by the broker's rule: at
+    once where the broker sees that the connection is gone, else when its lease runs out, after `after` newer
+    deliveries. Void where the handler raises before it comes so far.
+    """
+
+    at: EventId = attrs.field(validator=_event_id)
+    point: int = attrs.field(default=0, validator=_count)
+    after: int = attrs.field(default=0, validator=_count)
+
+
 Fault: TypeAlias = (
-    Duplicate | Redeliver | DeadLetter | Rehash | BatchSwap | Overtake | Resend | Zombie | Fail | Rewind | Lose
+    Duplicate | Redeliver | DeadLetter | Rehash | BatchSwap | Overtake | Resend | Zombie | Fail | Rewind | Lose | Crash
 )
 FaultKind: TypeAlias = (
     type[Duplicate]
@@ -172,6 +188,7 @@ FaultKind: TypeAlias = (
     | type[Fail]
     | type[Rewind]
     | type[Lose]
+    | type[Crash]
 )
 
 KINDS: tuple[FaultKind, ...] = (
@@ -179,4 +196,6 @@ KINDS: tuple[FaultKind, ...] = (
 )  # fmt: skip
 """From the mildest on. Of kinds that fail alike, with as many deliveries, copies and restarts, the first is shown; but
 `Overtake`, in which nothing fails, and `Fail`, the most common failure, before all others."""
-KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in KINDS}
+INSIDE: tuple[FaultKind, ...] = (Crash,)
+"""Those that reach inside the handler. They are tried where `deliver(spawn=…)` says what dies with a process."""
+KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in (*KINDS, *INSIDE)}

@@ -46,7 +46,7 @@ class Outcome:
     handler refused and the broker then gave up.
     `failure`: what the test's own body raised after the deliveries, or between two of them: then `failed_at` is the
     number of the last step that was played, counted from 1. `effects`: what `deliver.effect(…)` recorded, in the order
-    in which it was called.
+    in which it was called. `half_done`: ids whose process died while it handled them, and that never came again.
     """
 
     state: Any
@@ -60,3 +60,4 @@ class Outcome:
     failure: Exception | None = None
     failed_at: int | None = None
     effects: tuple[Effect, ...] = ()
+    half_done: tuple[EventId, ...] = ()

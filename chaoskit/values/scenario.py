@@ -10,7 +10,7 @@ import attrs
 from chaoskit.values.epoch import EPOCH, checked_epoch
 from chaoskit.values.errors import ImpossibleFault, UsageError, did_you_mean
 from chaoskit.values.event import Event, Message, Stream
-from chaoskit.values.faults import KIND_BY_NAME, Fault, FaultKind
+from chaoskit.values.faults import INSIDE, KIND_BY_NAME, Fault, FaultKind
 from chaoskit.values.schedule import Raw, Schedule, Step
 
 Steps = Generator[Raw, bool | None, None]
@@ -135,7 +135,8 @@ def check_possible(broker: Broker, kind: FaultKind) -> None:
 def allowed_kinds(
     broker: Broker, asked: Iterable[FaultKind] | None, without: Iterable[FaultKind] | None = None
 ) -> tuple[FaultKind, ...]:
-    """The kinds to search: those asked for, in a fixed order, or all that the broker can make, `without` some.
+    """The kinds to search: those asked for, in a fixed order, or all that the broker can make, `without` some; with
+    those that reach inside the handler.
 
     Raises UsageError for what is no kind of fault, ImpossibleFault for one that the broker cannot make.
     """
@@ -146,13 +147,18 @@ def allowed_kinds(
     if without is not None:
         return _all_but(broker, without)
     if asked is None:
-        return broker.kinds()
+        return all_kinds(broker)
     kinds = list(checked_kinds(asked, "faults"))
     if not kinds:
         raise UsageError("faults is empty: nothing would go wrong. Leave it out for all that the broker can make")
     for kind in kinds:
         check_possible(broker, kind)
     return tuple(kind for kind in KIND_BY_NAME.values() if kind in kinds)
+
+
+def all_kinds(broker: Broker) -> tuple[FaultKind, ...]:
+    """The kinds of fault that the broker can make, with those that reach inside the handler."""
+    return (*broker.kinds(), *(kind for kind in INSIDE if broker.why_impossible(kind) is None))
 
 
 def _all_but(broker: Broker, without: Any) -> tuple[FaultKind, ...]:
@@ -162,8 +168,8 @@ def _all_but(broker: Broker, without: Any) -> tuple[FaultKind, ...]:
             raise ImpossibleFault(
                 f"without contains {kind.__name__}, which {name} cannot make anyway: {reason}. Take it out of without"
             )
-    left = tuple(kind for kind in broker.kinds() if kind not in dropped)
-    if not left:
+    left = tuple(kind for kind in all_kinds(broker) if kind not in dropped)
+    if not set(left).difference(INSIDE):
         raise UsageError(f"without leaves nothing that {name} can make: nothing would go wrong")
     return left
 

@@ -11,7 +11,7 @@ import attrs
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
 
-Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait", "fail"]
+Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait", "fail", "die"]
 
 
 class Do(IntEnum):
@@ -27,9 +27,10 @@ class Do(IntEnum):
     TAKE_OVER = 7
     WAIT = 8
     FAIL = 9
+    DIE = 10
 
 
-DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT, FAIL = (int(do) for do in Do)
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT, FAIL, DIE = (int(do) for do in Do)
 """The same as plain numbers: the models make and compare thousands of steps a second."""
 
 ACTIONS: tuple[Action, ...] = (
@@ -43,6 +44,7 @@ ACTIONS: tuple[Action, ...] = (
     "take over",
     "wait",
     "fail",
+    "die",
 )
 assert len(ACTIONS) == len(Do)
 
@@ -59,6 +61,25 @@ the event after which it was sent, how many retries it is, and the partition and
 is one, -1 for none."""
 
 
+_POINT = 4
+"""The bits of what a step does. Above them, of `die`, stands how many effects had happened."""
+
+
+def dying(point: int) -> int:
+    """What a raw step does in which the process dies after so many effects."""
+    return DIE | point << _POINT
+
+
+def what_of(step: Raw) -> int:
+    """What it does, as a `Do`."""
+    return step[0] & (1 << _POINT) - 1
+
+
+def point_of(step: Raw) -> int:
+    """Of a step in which the process dies: after how many effects."""
+    return step[0] >> _POINT
+
+
 @attrs.frozen
 class Copy:
     """A message that was sent anew, `after` this event. Of one that was set aside and put back, `partition` and
@@ -72,6 +93,16 @@ class Copy:
 
 
 @attrs.frozen
+class DiedAt:
+    """Where a process died inside the handler: the `place` (a file and a line), what was to come next there (`before`),
+    both empty where all was done; and what had happened by then, in its order."""
+
+    place: str = ""
+    before: str = ""
+    happened: tuple[str, ...] = ()
+
+
+@attrs.frozen
 class Step:
     """One thing that happens to a consumer.
 
@@ -80,6 +111,9 @@ class Step:
     `park`: the message leaves for the dead-letter topic, unseen or refused; `put back`: it is appended anew.
     `skip`: refused, and the consumer goes on without it. `refuse`: refused to the end. `lose`: gone for good, unseen.
     `fail`: an attempt that failed before it had any effect; the handler was not called.
+    `die`: the message goes to the handler, and the process dies after `point` of its effects, or after all of them;
+    `raised` says that the handler refused it before that, and nothing died. `died` says where that was, as information:
+    reports show it, and a replay follows the number.
     `wait`: it stands behind what was refused to the end, and is never delivered.
     `take over`: this consumer goes on from what was settled, because the broker takes the owner of the message for
     dead.
@@ -99,6 +133,8 @@ class Step:
     attempt: int | None = None
     copy: Copy | None = None
     error: str | None = attrs.field(default=None, eq=False)
+    point: int | None = None
+    died: DiedAt | None = attrs.field(default=None, eq=False)
 
 
 def to_raw(step: Step, positions: Mapping[EventId, int]) -> Raw:
@@ -108,7 +144,8 @@ def to_raw(step: Step, positions: Mapping[EventId, int]) -> Raw:
         return -1 if given is None else given
 
     position = -1 if step.event is None else positions[step.event]
-    raw = (ACTIONS.index(step.action), step.consumer, position, number(step.partition), number(step.offset))
+    do = dying(step.point or 0) if step.action == "die" else ACTIONS.index(step.action)
+    raw = (do, step.consumer, position, number(step.partition), number(step.offset))
     if step.copy is None:
         return raw if step.attempt is None else (*raw, step.attempt)
     copy = step.copy
@@ -122,12 +159,14 @@ def from_raw(raw: Raw, ids: Sequence[EventId], fault: Fault | None, raised: bool
     def number(given: int) -> int | None:
         return None if given < 0 else given
 
-    do, consumer, position, partition, offset = raw[:5]
+    consumer, position, partition, offset = raw[1:5]
+    action = ACTIONS[what_of(raw)]
+    point = point_of(raw) if action == "die" else None
     attempt = raw[5] if len(raw) > 5 and position >= 0 else 0
     copy = Copy(ids[raw[6]], raw[7], number(raw[8]), number(raw[9])) if len(raw) > 6 else None
     event = None if position < 0 else ids[position]
     place = number(partition), number(offset)
-    return Step(ACTIONS[do], consumer, event, *place, fault, raised, attempt or None, copy)
+    return Step(action, consumer, event, *place, fault, raised, attempt or None, copy, point=point)
 
 
 @attrs.frozen

@@ -138,6 +138,12 @@ CASES = [
 ]
 
 
+def _outside(test: Callable[..., Any], events: Any, broker: str) -> Verdict:
+    """Without what happens inside the handler: a move around it is not one with its effects, as its recipe is."""
+    kinds = BROKERS[broker].kinds()
+    return check(test, events, BROKERS[broker], faults=kinds, schedules=SCHEDULES[broker], seed=2)
+
+
 @pytest.mark.parametrize(("handler", "broker"), CASES)
 def test_the_recommended_move_is_the_cheapest_that_suffices(handler: ModuleType, broker: str) -> None:
     """Another program puts the moves around the handler, cheapest first, and searches: the first that is not violated
@@ -149,8 +155,7 @@ def test_the_recommended_move_is_the_cheapest_that_suffices(handler: ModuleType,
     suffices = [
         move
         for move, make in MOVES.items()
-        if check(moved(handler.test, make), handler.EVENTS, BROKERS[broker], schedules=SCHEDULES[broker], seed=2).status
-        == "held"
+        if _outside(moved(handler.test, make), handler.EVENTS, broker).status == "held"
     ]
     named = [repair.move for repair in repairs if repair.status == "held" and repair.move != "one key"]
     assert named == suffices

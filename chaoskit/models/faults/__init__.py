@@ -7,6 +7,7 @@ from typing import Any
 
 from chaoskit.models.faults import (
     batch_swap,
+    crash,
     dead_letter,
     duplicate,
     fail,
@@ -25,6 +26,7 @@ from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import Caused, Turn
 from chaoskit.values.faults import (
     BatchSwap,
+    Crash,
     DeadLetter,
     Duplicate,
     Fail,
@@ -39,9 +41,9 @@ from chaoskit.values.faults import (
     Zombie,
 )
 
-_FIRING = (Overtake, Lose, DeadLetter, Zombie, Fail, Duplicate, Redeliver, Rewind)
+_FIRING = (Overtake, Lose, DeadLetter, Zombie, Fail, Crash, Duplicate, Redeliver, Rewind)
 """What goes wrong with one message, in the order in which it happens: what keeps it from being shown, then attempts
-that fail, then copies, then that it comes back, and that all before it does."""
+that fail or die, then copies, then that it comes back, and that all before it does."""
 _ORDER_OF_KINDS: dict[type, int] = {kind: place for place, kind in enumerate(_FIRING)}
 
 
@@ -55,8 +57,8 @@ LOG_BEFORE: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {
     DeadLetter: dead_letter.on_log,
     Zombie: zombie.on_log,
 }
-"""What happens instead of a delivery. `Overtake` holds its partition before, `Fail` is an attempt, and `Duplicate`
-comes again in place."""
+"""What happens instead of a delivery. `Overtake` holds its partition before, `Fail` and `Crash` are attempts, and
+`Duplicate` comes again in place."""
 LOG_AFTER: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {Redeliver: redeliver.on_log, Rewind: rewind.on_log}
 """What happens after a delivery, when what follows from it has happened."""
 QUEUE_BEFORE: dict[type, Callable[[LeasedQueue, Turn, Any], Caused]] = {
@@ -83,6 +85,7 @@ LOG_ARGUMENTS: dict[FaultKind, Callable[[LogSpace, int], Arguments]] = {
     Duplicate: duplicate.log_arguments,
     Redeliver: redeliver.log_arguments,
     Rewind: rewind.log_arguments,
+    Crash: crash.log_arguments,
 }
 QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Rehash: rehash.arguments,
@@ -96,4 +99,5 @@ QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Duplicate: duplicate.queue_arguments,
     Redeliver: redeliver.queue_arguments,
     Rewind: rewind.queue_arguments,
+    Crash: crash.queue_arguments,
 }

@@ -6,14 +6,14 @@ from itertools import chain
 from typing import Any
 
 from chaoskit.models.events import StepMade
-from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, dead_letter, fail, zombie
+from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, crash, dead_letter, fail, zombie
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, step_as
-from chaoskit.values.faults import Duplicate, Fail, Fault
+from chaoskit.values.faults import Crash, Duplicate, Fail, Fault
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import FAIL, PARK, SKIP, Raw
+from chaoskit.values.schedule import FAIL, PARK, SKIP, Raw, dying
 
 
 class GroupRun(GroupState):
@@ -78,6 +78,16 @@ class GroupRun(GroupState):
             yield from self._make([(step_as(FAIL, turn), faults.pop(0))])
             self.history.append(turn)
             yield from self._make(fail.on_log(self, turn, first))
+            return
+        if faults and type(first) is Crash:
+            step = (dying(first.point), *step[1:])
+            refused = yield step
+            if told is not None:
+                told.append(StepMade(step, faults[0], bool(refused)))
+            del faults[0]
+            self.history.append(turn)
+            # Void where the handler raised before it came so far.
+            yield from self._make(fail.on_log(self, turn, None) if refused else crash.on_log(self, turn, first))
             return
         copy: Fault | None = None
         while True:

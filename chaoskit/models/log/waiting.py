@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 
 from chaoskit.models.producer import Hold
 from chaoskit.models.turns import NEVER, Turn
-from chaoskit.values.faults import DeadLetter, Fail, Fault, Redeliver, Zombie
+from chaoskit.values.faults import Crash, DeadLetter, Fail, Fault, Redeliver, Zombie
 from chaoskit.values.schedule import Raw
 
 
@@ -43,7 +43,7 @@ class PendingRestart:
 
     __slots__ = ("consumer", "fault", "since")
 
-    def __init__(self, fault: Redeliver, consumer: int, since: int) -> None:
+    def __init__(self, fault: Redeliver | Crash, consumer: int, since: int) -> None:
         self.fault, self.consumer, self.since = fault, consumer, since
 
     def left(self, history: Sequence[Turn], consumers: int) -> int:

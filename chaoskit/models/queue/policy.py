@@ -38,6 +38,8 @@ class LeasePolicy:
     `trims`: what is lost is removed with all that is older, so that nothing older can come again behind it.
     `along`: from a queue and a number in it to the numbers of all that was stored as one with it, and comes back with
     it, settled or not.
+    `notices`: the broker sees that a consumer is gone, and hands out at once what it held.
+    `settles_first`: a message is settled before it is run, so that what a consumer dies with is gone.
     `counts`: `max_attempts` bounds deliveries, too, where what was refused does not come again.
     """
 
@@ -62,6 +64,8 @@ class LeasePolicy:
     trims: bool = False
     along: Callable[[Logs, int, int], range] | None = None
     counts: bool = False
+    notices: bool = False
+    settles_first: bool = False
 
     @property
     def taken_by(self) -> Literal["message", "group", "queue"]:

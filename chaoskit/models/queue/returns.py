@@ -10,6 +10,7 @@ from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import (
     GivenBack,
     HeldLane,
+    Lane,
     PendingRedelivery,
     SecondRelay,
     SetAside,
@@ -111,7 +112,8 @@ def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
     if ended.fault is not None:
         state.tell(Delayed, turns, ended.fault)
     caused: Caused = []
-    if ended.dies and not _busy_elsewhere(state, ended):
+    consumer = consumer_of(ended.turn)
+    if ended.dies and consumer != state.arming and not is_busy_elsewhere(state, consumer, ended.lane, ended):
         caused.append(((RESTART, consumer_of(ended.turn), -1, -1, -1), ended.fault))
         state.consumers.fails_over(ended)
     state.come_back(turns)
@@ -176,12 +178,9 @@ def _buffered(state: LeasedQueue, ended: PendingRedelivery, held: int) -> list[T
     return buffered
 
 
-def _busy_elsewhere(state: LeasedQueue, ended: PendingRedelivery) -> bool:
+def is_busy_elsewhere(state: LeasedQueue, consumer: int, lane: Lane, ended: PendingRedelivery) -> bool:
     """The consumer has more to do than this lease: it did not die, its lease ran out."""
-    consumer = consumer_of(ended.turn)
-    if consumer == state.arming or consumer in state.consumers.held_by.values():
-        return True
-    if state.batches.is_of_another(consumer, ended.lane):
+    if has_more(state, consumer, lane):
         return True
     return any(
         waiting.consumer == consumer
@@ -189,6 +188,11 @@ def _busy_elsewhere(state: LeasedQueue, ended: PendingRedelivery) -> bool:
         # What was set aside or given back keeps nobody at work.
         if waiting is not ended and not isinstance(waiting, (SetAside, GivenBack))
     )
+
+
+def has_more(state: LeasedQueue, consumer: int, lane: Lane) -> bool:
+    """Whether the consumer has messages that it has not run yet, or runs a batch of another lane."""
+    return consumer in state.consumers.held_by.values() or state.batches.is_of_another(consumer, lane)
 
 
 def coming_with(state: LeasedQueue, turn: Turn, *, taken_over: bool = False) -> PendingRedelivery | None:

@@ -7,16 +7,16 @@ from itertools import chain
 from typing import Any
 
 from chaoskit.models.events import HandedBack, StepMade
-from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, duplicate, fail
+from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, crash, duplicate, fail
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait
 from chaoskit.models.queue.state import LeasedQueue, first_of
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
-from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Zombie
+from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Zombie
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import FAIL
+from chaoskit.values.schedule import FAIL, dying
 
 _ENDS_LEASES = (DeadLetter, Zombie)
 """What does not befall a message that is about to come back with another one: this comes first."""
@@ -88,14 +88,16 @@ class QueueRun(LeasedQueue):
         if type(first) is Fail:
             failed = faults.pop(0)
             turn = (*turn[:3], step_as(FAIL, turn))
-        refused = bool((yield turn[3]))
+        died = self._death(turn) if failed is None else None
+        step = turn[3] if died is None else (dying(died.point), *turn[3][1:])
+        refused = bool((yield step))
         if told is not None:
-            told.append(StepMade(turn[3], failed, refused))
+            told.append(StepMade(step, failed or died, refused))
         refused = refused or failed is not None
         self.history.append(turn)
         self.waiting.count += 1
         caused = NOTHING
-        copied = not refused and self._comes_at_once(turn)
+        copied = not refused and died is None and self._comes_at_once(turn)
         if self.policy.brings == "batch":
             self.batches.join(self.batch_lane(turn), turn, alone=copied)
         while copied:
@@ -111,7 +113,16 @@ class QueueRun(LeasedQueue):
                 told.append(StepMade(turn[3], copy, refused))
             self.history.append(turn)
             copied = not refused and self._comes_at_once(turn)
-        yield from self._make([*caused, *self._delivered(turn, refused, failed)])
+        yield from self._make([*caused, *self._delivered(turn, refused, failed, None if refused else died)])
+
+    def _death(self, turn: Turn) -> Crash | None:
+        """What kills the consumer inside the handler. Void where the broker could not show the message again."""
+        faults = self.anchored[turn[3][2]]
+        if not faults or not isinstance(faults[0], Crash):
+            return None
+        died = faults[0]
+        del faults[0]
+        return died if crash.can_die(self, turn) else None
 
     def _instead(self, turn: Turn, before: Callable[[LeasedQueue, Turn, Any], Caused]) -> Caused:
         """What happens instead of this delivery."""
@@ -131,15 +142,18 @@ class QueueRun(LeasedQueue):
         faults = self.anchored[turn[3][2]]
         return bool(faults) and isinstance(faults[0], Duplicate) and duplicate.at_once_on_queue(self, turn)
 
-    def _delivered(self, turn: Turn, refused: bool, failed: Fail | None) -> Caused:
+    def _delivered(self, turn: Turn, refused: bool, failed: Fail | None, died: Crash | None = None) -> Caused:
         """What follows from a delivery: what else is due, and then what becomes of the message."""
         faults, caused = self.anchored.get(turn[3][2]), NOTHING
         self.begin_delivery()
         if self.waiting.all:
             self.arming = turn[3][1] if faults and not refused else -1
             caused = count(self, turn)
-            if (self.ended is not None and self.ended == self.lane(turn) and not refused) or self.is_back(turn):
+            done = not refused and died is None
+            if (done and self.ended is not None and self.ended == self.lane(turn)) or self.is_back(turn):
                 return caused  # its receive has just ended with another one, or it came back with another one
+        if died is not None:
+            return [*crash.on_queue(self, turn, died), *caused]
         if refused:
             return [*caused, *fail.on_queue(self, turn, failed)]
         after = QUEUE_AFTER.get(type(faults[0])) if faults else None

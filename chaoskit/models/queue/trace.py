@@ -55,17 +55,27 @@ def spell_queue(
 
 
 def _restarts_first(happened: Iterable[Happened]) -> list[Happened]:
-    """A restart stands before all that comes back of its consumer with it. A run tells a step only when it is made."""
+    """A restart stands before all that comes back of its consumer with it: of a process that died at a message, nothing
+    that came back before that one was left open. A run tells a step only when it is made."""
     events: list[Happened] = []
     last = 0
+    died: Record | None = None
     for event in happened:
         place = len(events)
         if isinstance(event, StepMade):
             if event.do == Do.RESTART:
-                place = next((n for n in range(last, place) if _is_back_of(event.consumer, events[n])), place)
+                begin = last if died is None else _left_open(died, events, last)
+                place = next((n for n in range(begin, place) if _is_back_of(event.consumer, events[n])), place)
+            died = event.record if event.do == Do.DIE and not event.refused else None
             last = len(events) + 1
         events.insert(place, event)
     return events
+
+
+def _left_open(died: Record, events: Sequence[Happened], last: int) -> int:
+    """The place where the message was left open at which a process died."""
+    places = (n for n in range(last, len(events)) if isinstance(events[n], LeftOpen) and events[n].record == died)
+    return next(places, len(events))
 
 
 def _is_back_of(consumer: int, event: Happened) -> bool:

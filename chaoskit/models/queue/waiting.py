@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 from typing import Any
 
 from chaoskit.models.turns import NEVER, Turn
-from chaoskit.values.faults import DeadLetter, Duplicate, Fail, Fault, Redeliver, Zombie
+from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Fault, Redeliver, Zombie
 from chaoskit.values.schedule import Raw
 
 Lane = Hashable
@@ -44,14 +44,14 @@ class PendingRedelivery(Waiting):
     __slots__ = ("consumer", "fault", "lane", "members", "room", "since", "turn")
 
     def __init__(
-        self, fault: Redeliver | Fail | None, turn: Turn, lane: Lane, since: int, members: list[Turn], room: int
+        self, fault: Redeliver | Fail | Crash | None, turn: Turn, lane: Lane, since: int, members: list[Turn], room: int
     ) -> None:
         self.fault, self.turn, self.lane = fault, turn, lane
         self.since, self.members, self.room, self.consumer = since, members, room, turn[3][1]
 
     @property
     def dies(self) -> bool:
-        """Its consumer is gone when it comes back; where the attempt failed it is not."""
+        """Its consumer dies when it comes back; where the attempt failed it does not, and a Crash has killed it."""
         return isinstance(self.fault, Redeliver)
 
 

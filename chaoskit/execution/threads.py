@@ -1,0 +1,298 @@
+"""Consumer processes that can die inside the handler. Each is a thread of its own, and one of them runs at a time.
+
+A process that dies is a thread that is never resumed: nothing of the handler runs any more, as in production, while
+what its context manager has open is closed in its thread. When the run is over and its state was copied, the frames of
+the dead are unwound, so that nothing is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import ctypes
+import inspect
+import threading
+import warnings
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, NoReturn
+
+from chaoskit.execution import forks
+from chaoskit.execution.limit import waits_for_the_handler
+from chaoskit.execution.opened import Socket, close_sqlite, shut_down, sockets, watch_sqlite
+from chaoskit.execution.points import Points, territory_of
+from chaoskit.execution.processes import Processes, Spawn, through
+from chaoskit.execution.script import Handler
+from chaoskit.execution.stepping import Death, Passed, Stepper
+from chaoskit.values.errors import Died
+from chaoskit.values.event import Message
+
+Job = Callable[[], Coroutine[Any, Any, Any]]
+
+PATIENCE = 1.0
+"""Seconds in which a thread has to end when it is unwound. What swallows every exception is left behind."""
+
+
+class ProcessThread:
+    """One process. It has the baton while a job runs; else it waits for the next."""
+
+    def __init__(self, processes: Callable[[Callable[[Handler], Handler]], Processes], is_async: bool) -> None:
+        self._is_async = is_async
+        self.process = processes(self._take)
+        self.handler: Handler | None = None
+        """What `spawn` gave, by which the code is known that is stepped into."""
+        self.death: Death | None = None
+        self._job: Job | None = None
+        self._result: Any = None
+        self._error: BaseException | None = None
+        self._stepper: Stepper | None = None
+        self._open: frozenset[Socket] | None = None
+        """The sockets that were there before it handled the message that it dies at."""
+        self.is_busy = False
+        self._is_unwound = False
+        self._go, self._back = threading.Lock(), threading.Lock()
+        self._go.acquire()
+        self._back.acquire()
+        self._generation = forks.generation()
+        # The test's own, so that what it has set there can be read; thread-locals are as new, as in a new process.
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=context.run, args=(self._run,), name="consumer process", daemon=True)
+        self._thread.start()
+
+    def _take(self, handler: Handler) -> Handler:
+        self.handler = handler
+        return handler
+
+    # What is asked of it.
+
+    @waits_for_the_handler
+    def do(self, job: Job) -> Any:
+        """Run this in its thread, and wait for it. What it raises is raised here."""
+        self._job, self._result, self._error = job, None, None
+        self.is_busy = True
+        self._go.release()
+        self._back.acquire()
+        self.is_busy = False
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+        return self._result
+
+    def end(self) -> None:
+        """It has nothing more to do."""
+        if self.is_busy:
+            self._interrupt()
+        else:
+            self._job = None
+            self._go.release()
+        self._thread.join(PATIENCE)
+
+    def unwind(self) -> bool:
+        """The run is over: the frames of the dead go, and their `finally` finds what they had open closed. Whether they
+        have gone."""
+        self._is_unwound = True
+        self._go.release()
+        self._thread.join(PATIENCE)
+        return not self._thread.is_alive()
+
+    def _interrupt(self) -> None:
+        """It hangs: its handler is ended where it is, as soon as it is in Python code."""
+        self._is_unwound = True
+        if self._thread.ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), ctypes.py_object(Died))
+
+    # In its thread.
+
+    def _run(self) -> None:
+        watch_sqlite()
+        try:
+            if self._is_async:
+                with asyncio.Runner() as runner:
+                    runner.run(self._serve())
+            else:
+                through(self._serve())
+        except BaseException:  # it was unwound, and whatever its frames raise is nobody's concern
+            if not self._is_unwound:
+                raise
+
+    async def _serve(self) -> None:
+        while True:
+            self._go.acquire()
+            if self._job is None:
+                return
+            try:
+                self._result = await self._job()
+            except BaseException as error:  # noqa: BLE001 - raised again by who waits
+                self._error = error
+            if forks.generation() != self._generation:  # a child has this thread alone
+                forks.leave(on_purpose=isinstance(self._error, SystemExit))
+            if self._is_unwound:
+                self._error = None  # with it go the frames, and all that they hold
+                return
+            self._back.release()
+
+    async def handle(self, handler: Handler, message: Message) -> Any:
+        result = handler(message)
+        if self._is_async and inspect.isawaitable(result):
+            result = await result
+        return result
+
+    async def count(self, handler: Handler, message: Message, points: Points) -> list[Passed]:
+        """Handle it, and say which points were passed."""
+        assert self.handler is not None
+        with Stepper(territory_of(self.handler, points)) as stepper:
+            await self.handle(handler, message)
+        return stepper.passed
+
+    async def die(self, handler: Handler, message: Message, points: Points, after: int) -> None:
+        """Handle it, and die after so many effects; or when all is done. What it raises before is raised."""
+        assert self.handler is not None
+        self._open = sockets()
+        with Stepper(territory_of(self.handler, points), after, self._dies_here) as self._stepper:
+            await self.handle(handler, message)
+        await self.ends()
+        self.death = Death(tuple(self._stepper.passed), inside=False)
+
+    async def ends(self) -> None:
+        """The process is dead, and nothing that it has opened stays open."""
+        await self.process.die(0)
+        close_sqlite()
+        if self._open is not None:
+            shut_down(sockets() - self._open)
+
+    def _dies_here(self) -> None:
+        """Called by the stepper, in the middle of the handler."""
+        assert self._stepper is not None
+        self.death = Death(tuple(self._stepper.passed), inside=True)
+        if self._is_async:
+            _run_inside(self.ends())
+        else:
+            through(self.ends())
+        self._back.release()
+        self._go.acquire()
+        raise Died
+
+
+def _run_inside(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Run it to its end in the loop that is running a handler that is stopped, and is never to go on."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    asyncio._set_running_loop(None)
+    if task is not None:
+        asyncio.tasks._leave_task(loop, task)
+    identity, loop._thread_id = loop._thread_id, None  # type: ignore[attr-defined]
+    try:
+        loop.run_until_complete(coroutine)
+    finally:
+        loop._thread_id = identity  # type: ignore[attr-defined]
+        asyncio._set_running_loop(loop)
+        if task is not None:
+            asyncio.tasks._enter_task(loop, task)
+
+
+class ThreadedProcesses:
+    """As `Processes`, for a run in which some process dies inside the handler."""
+
+    def __init__(
+        self,
+        spawn: Spawn,
+        is_async: bool,
+        moved: Callable[[Handler], Handler],
+        misused: Callable[[str], NoReturn],
+        points: Points,
+    ) -> None:
+        self._spawn, self._is_async, self._moved, self._misused = spawn, is_async, moved, misused
+        self._points = points
+        self.handlers: dict[int, Handler] = {}
+        """What handles a message in the thread of the process with this number."""
+        self._running: dict[int, ProcessThread] = {}
+        self._dead: list[ProcessThread] = []
+
+    def counting(self, number: int, passed: list[Passed]) -> Handler:
+        """As the handler of this process, and adds the points that were passed."""
+        thread = self._running[number]
+
+        def handle(message: Message) -> None:
+            passed.extend(thread.do(partial(thread.count, self._handler_of(thread), message, self._points)))
+
+        return handle
+
+    def dying(self, number: int, after: int, died: Callable[[Death], None]) -> Handler:
+        """The same, and the process dies after so many effects. Where the handler raises before that, nothing dies."""
+        thread = self._running[number]
+
+        def handle(message: Message) -> None:
+            thread.do(partial(thread.die, self._handler_of(thread), message, self._points, after))
+            assert thread.death is not None
+            del self._running[number], self.handlers[number]
+            if thread.death.inside:
+                self._dead.append(thread)
+            else:
+                thread.end()
+            died(thread.death)
+
+        return handle
+
+    def _handled(self, thread: ProcessThread, message: Message) -> Any:
+        return thread.do(partial(thread.handle, self._handler_of(thread), message))
+
+    @staticmethod
+    def _handler_of(thread: ProcessThread) -> Handler:
+        return thread.process.handlers[0]
+
+    async def begin(self, number: int) -> None:
+        thread = self._running[number] = ProcessThread(self._processes, self._is_async)
+        thread.do(partial(thread.process.begin, 0))
+        self.handlers[number] = partial(self._handled, thread)
+
+    def _processes(self, take: Callable[[Handler], Handler]) -> Processes:
+        return Processes(self._spawn, self._is_async, lambda handler: self._moved(take(handler)), self._misused)
+
+    async def die(self, number: int) -> None:
+        if number in self._running:
+            self._end(number, self._running[number].ends)
+
+    async def stop(self) -> None:
+        for number in reversed(list(self._running)):
+            self._end(number, self._running[number].process.stop)
+
+    async def abandon(self) -> None:
+        for number in reversed(list(self._running)):
+            self._end(number, self._running[number].process.abandon)
+
+    def _end(self, number: int, last: Job) -> None:
+        """The last that this process does. One that hangs does not come to it."""
+        thread = self._running[number]
+        try:
+            if not thread.is_busy:
+                thread.do(last)
+        finally:
+            del self._running[number]
+            self.handlers.pop(number, None)
+            thread.end()
+
+    def sweep(self) -> bool:
+        """Unwind the dead, when the state of the run was copied. False where a handler does not let itself be unwound,
+        as it swallows every exception in a loop: its thread is left, and of this handler no other is unwound."""
+        if not self._dead:
+            return True
+        with warnings.catch_warnings():
+            # The dead have closed nothing, as the dead do not.
+            warnings.simplefilter("ignore", ResourceWarning)
+            gone = [self._is_unwound(thread) for thread in self._dead]
+        self._dead = []
+        return all(gone)
+
+    @staticmethod
+    def _is_unwound(thread: ProcessThread) -> bool:
+        code = _code_of(thread.handler)
+        if code not in _stubborn and not thread.unwind():
+            _stubborn.add(code)
+        return code not in _stubborn
+
+
+_stubborn: set[object] = set()
+
+
+def _code_of(handler: Handler | None) -> object:
+    """The same for each handler that `spawn` makes."""
+    return getattr(handler, "__code__", None) or getattr(getattr(handler, "__func__", None), "__code__", type(handler))

@@ -1,0 +1,97 @@
+"""What happens inside the handler: how many effects each event has, and the plans in which a process dies at one."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+
+from chaoskit.execution.failures import ReferenceRefused
+from chaoskit.execution.stepping import Passed
+from chaoskit.search.oracle import Case, kept
+from chaoskit.search.plans import Plan, Plans, draw
+from chaoskit.search.question import derive
+from chaoskit.values.errors import UsageError
+from chaoskit.values.faults import INSIDE, FaultKind
+
+MOST_INSIDE = 2
+"""Deaths in one plan: each costs a thread, and no bug is known that needs three."""
+ALONE = 0.5
+"""The share of such plans in which nothing else goes wrong."""
+MOST_BESIDE = 4
+"""Other faults in such a plan."""
+EACH = 3
+"""One schedule of so many is such a plan."""
+
+Points = Mapping[int, Sequence[int]]
+"""The points at which a process may die, by the position of the event."""
+
+
+def with_inside(outside: Iterator[Plan], inside: Iterator[Plan]) -> Iterator[Plan]:
+    """A third of them die inside the handler."""
+    for number, plan in enumerate(outside, start=1):
+        yield plan
+        if number % (EACH - 1) == 0:
+            yield from itertools.islice(inside, 1)
+
+
+def inside_plans(case: Case, kinds: Sequence[FaultKind], points: Points, salt: int) -> Iterator[Plan]:
+    """Plans without end in which one or two processes die, alone or beside other faults."""
+    chance = random.Random(derive(salt, "inside")).random
+    model, size = case.model, len(case.model.stream)
+    outside = Plans(model, [kind for kind in kinds if kind not in INSIDE], derive(salt, "beside")).mixtures()
+    inside = Plans(model, [kind for kind in kinds if kind in INSIDE], salt, points)
+    while True:
+        beside: Plan = () if chance() < ALONE else next(outside)[:MOST_BESIDE]
+        plan = list(beside)
+        for _ in range(1 + int(MOST_INSIDE * chance() * chance())):
+            choices = inside.choices(int(chance() * size))
+            if choices:
+                plan.append(draw(choices[int(chance() * len(choices))], chance))
+        yield tuple(plan)
+
+
+def passed_points(case: Case) -> dict[int, list[Passed]]:
+    """The points that each event passes in order. Raises UsageError where the handler cannot run in a thread."""
+    passed: dict[int, list[Passed]] = {}
+    try:
+        run = kept(case.counted(passed))
+    except ReferenceRefused as refused:
+        error = refused.__cause__
+        raise UsageError(
+            f"a consumer process is a thread of its own, and there the handler raised {type(error).__name__} on event "
+            f"{refused.event!r}: {error}. {MAKE_IT_IN_SPAWN}"
+        ) from error
+    reference = case.reference()
+    if not case.subject.agree(reference, reference, run.outcome):
+        raise UsageError(
+            "a consumer process is a thread of its own, and there the handler gives another state than in the thread "
+            f"of the test. {MAKE_IT_IN_SPAWN}"
+        )
+    return passed
+
+
+MAKE_IT_IN_SPAWN = (
+    "What it uses of a thread or of an event loop, such as a connection or a pool, is made in `spawn`, as a process "
+    "makes its own; or leave the kind out: without={Crash}"
+)
+
+
+def candidates(passed: Sequence[Passed]) -> tuple[int, ...]:
+    """The points that are tried: of each place in the code its first, second and last passing; and the end. Those of
+    a loop that are between do not differ."""
+    times: dict[Passed, int] = {}
+    last: dict[Passed, int] = {}
+    found = {len(passed)}
+    for number, place in enumerate(passed):
+        times[place] = times.get(place, 0) + 1
+        if times[place] <= 2:
+            found.add(number)
+        last[place] = number
+    return tuple(sorted(found | set(last.values())))
+
+
+NO_POINTS = (
+    "the handler has no point at which a process could die inside it: it is written in C, or lies in a package that is "
+    'not stepped into, or hides below a decorator. Name the package, points=("shop",), or call deliver.point("name")'
+)

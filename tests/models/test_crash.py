@@ -1,0 +1,136 @@
+"""What becomes of a message whose process dies: on a log and on a queue, and as the judge of traces reads it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from chaoskit import (
+    Anything,
+    Crash,
+    Event,
+    InOrder,
+    Kafka,
+    PostgresQueue,
+    RabbitMQ,
+    Redeliver,
+    Scenario,
+    SqsFifo,
+    SqsStandard,
+    Stream,
+)
+from chaoskit.brokers.base import Settings
+from chaoskit.search.plans import Plan, Plans
+from chaoskit.values.faults import KINDS
+from chaoskit.values.schedule import Do, Raw, what_of
+from models.systems import SYSTEMS
+
+THREE = [Event("a", i) for i in range(3)]
+STREAM = Stream.of([Event("abc"[(7 * i) % 3], i) for i in range(7)])
+PLANS = 40
+DIES = [name for name, broker in SYSTEMS.items() if broker.why_impossible(Crash) is None]
+
+
+def test_it_is_none_of_the_kinds_of_a_broker_as_it_takes_spawn() -> None:
+    assert Crash not in KINDS
+    assert all(Crash not in broker.kinds() for broker in SYSTEMS.values())
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_it_is_possible_wherever_a_message_comes_again_or_is_settled_first(name: str) -> None:
+    broker = SYSTEMS[name]
+    if name not in FIRST:
+        assert broker.why_impossible(Crash) == broker.why_impossible(Redeliver)
+    else:
+        assert (broker.why_impossible(Crash), bool(broker.why_impossible(Redeliver))) == (None, True)
+
+
+FIRST = [
+    "RabbitMQ, auto-ack", "RedisStreams, NOACK", "RedisList, BRPOP", "JetStream, no acks",
+    "ServiceBus, receive and delete", "Celery", "Celery, RabbitMQ, acks early", "Celery, long countdown",
+]  # fmt: skip
+"""What is settled before it is run is gone with its process."""
+
+
+def test_in_a_system_in_which_nothing_goes_wrong_nothing_dies() -> None:
+    assert "once, in order" in str(InOrder().why_impossible(Crash))
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_what_was_settled_first_is_gone(name: str) -> None:
+    model = SYSTEMS[name].model(STREAM)
+    steps = list(model.play([Crash("e2", 1)]))
+    assert [step[2] for step in steps if what_of(step) == Do.DIE] == [1]
+    assert 1 not in [step[2] for step in steps if what_of(step) == Do.DELIVER]
+
+
+@pytest.mark.parametrize(
+    ("broker", "fault", "said"),
+    [
+        (Kafka(partitions=1), Crash("e2", 1), "deliver e1, die e2, restart, deliver e2, deliver e3"),
+        (
+            Kafka(partitions=1, commit_every=2), Crash("e2", 1),
+            "deliver e1, die e2, restart, deliver e1, deliver e2, deliver e3",
+        ),
+        (SqsStandard(), Crash("e1", 0, 1), "die e1, restart, deliver e2, deliver e1, deliver e3"),
+        (SqsFifo(), Crash("e1", 0, 5), "die e1, restart, deliver e1, deliver e2, deliver e3"),
+        (RabbitMQ(consumers=1), Crash("e1", 3, 7), "die e1, restart, deliver e1, deliver e2, deliver e3"),
+        (PostgresQueue(workers=1), Crash("e1", 3, 7), "die e1, restart, deliver e1, deliver e2, deliver e3"),
+        (Anything(consumers=1), Crash("e3", 2), "deliver e1, deliver e2, die e3, restart, deliver e3"),
+    ],
+)  # fmt: skip
+def test_it_comes_back_by_the_rule_of_its_broker(broker: Settings, fault: Crash, said: str) -> None:
+    steps = Scenario(THREE, broker, [fault]).schedule()
+    assert ", ".join(f"{step.action} {step.event or ''}".strip() for step in steps) == said
+    dies = next(step for step in steps if step.action == "die")
+    assert (dies.point, dies.fault) == (fault.point, fault)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in DIES if name not in FIRST and not name.startswith(("Outbox", "Debezium"))]
+)
+def test_when_all_was_done_it_is_a_redelivery(name: str) -> None:
+    """The same messages come, in the same order, wherever the process can die. Of a relay it is the consumer that dies,
+    and a `Redeliver` is the relay's."""
+    model, died = SYSTEMS[name].model(STREAM), 0
+    for id_ in STREAM.ids:
+        steps = list(model.play([Crash(id_)]))
+        if any(what_of(step) == Do.DIE for step in steps):
+            died += 1
+            assert shown(steps) == shown(list(model.play([Redeliver(id_)]))), (name, id_)
+    assert died
+
+
+def shown(steps: list[Raw]) -> list[int]:
+    return [step[2] for step in steps if what_of(step) in (Do.DELIVER, Do.DIE)]
+
+
+def mixtures(broker: Settings, salt: int) -> Iterator[tuple[Plan, Plan]]:
+    """Plans of other kinds, and the same with a death or two."""
+    chance, model = random.Random(salt), broker.model(STREAM)
+    for plan in Plans(model, broker.kinds(), salt).mixtures():
+        deaths = []
+        for _ in range(chance.choice((1, 1, 2))):
+            position = chance.randrange(len(STREAM))
+            arguments = model.arguments(Crash, position)
+            assert arguments is not None
+            deaths.append(Crash(STREAM.ids[position], chance.randrange(4), chance.choice(arguments[1])))
+        yield plan[:5], (*plan[:5], *deaths)
+
+
+@pytest.mark.parametrize("name", DIES)
+def test_the_judge_permits_every_death_and_what_died_comes_again(name: str) -> None:
+    broker = SYSTEMS[name]
+    model, died = broker.model(STREAM), 0
+    for _, (without, plan) in zip(range(PLANS), mixtures(broker, 1), strict=False):
+        steps = list(model.play(plan))
+        died += sum(what_of(step) == Do.DIE for step in steps)
+        last = {step[2]: what_of(step) for step in steps if what_of(step) in (Do.DELIVER, Do.DIE)}
+        assert name in FIRST or Do.DIE not in last.values(), plan
+        # What the two readings disagree about without any death is none of its.
+        if broker.permits(model.trace(without, list(model.play(without)), ())):
+            permitted = broker.permits(model.trace(plan, steps, ()))
+            assert permitted, f"{plan}\n{permitted}"
+    assert died >= PLANS // 2
