@@ -18,6 +18,7 @@ from chaoskit.brokers.kafka_share import share_rules
 from chaoskit.brokers.lambda_sqs import LambdaSqs
 from chaoskit.brokers.postgres import PostgresQueue
 from chaoskit.brokers.pubsub import PubSub
+from chaoskit.brokers.pulsar import Pulsar
 from chaoskit.brokers.rabbitmq import RabbitMQ
 from chaoskit.brokers.redis import RedisList, RedisStreams
 from chaoskit.brokers.service_bus import ServiceBus
@@ -79,6 +80,9 @@ LEGAL = {
     "acknowledged by who has it again": (STANDARD, "A:1 A:⚡ A: |expire 1 A:1r |ack 1 2"),
     "acknowledged late by who had it": (JetStream(), "A:1- |expire 1 B:1r A:1 A: |ack 1"),
     "XACK of another": (RedisStreams(), "A:1 A:⚡ B: |ack 1 2 |end"),
+    "S a late delete counts": (STANDARD, "A:1- |expire 1 B:1r- A:1 |ack 1 |end"),
+    "S a late delete does not count": (STANDARD, "A:1- |expire 1 B:1r- A:1 |ack 1 |expire 1 B:1r |ack 1 |end"),
+    "G a late ack does not count": (PubSub(), "A:1- |expire 1 B:1r- A:1 |ack 1 |expire 1 B:1r |ack 1 |end"),
     "F-3 slow handler": (SqsFifo(), "A:1- |expire 1 B:1r A:1"),
     "F-4 skipped": (SqsFifo(skips_failed=True), "1! 2 3 1r 4"),
     "F-4 visibility": (VISIBILITY, "A:[1- 2-] |nack 1 B:1r A:2"),
@@ -132,6 +136,7 @@ LEGAL = {
     "Q-8": (RabbitMQ(auto_ack=True), "1 2 ⚡ 4"),
     "Q-8 complete": (RabbitMQ(auto_ack=True), "1 2- 3- ⚡ 4 |end"),
     "Q-9 loss noticed late": (RabbitMQ(), "A:1 A:2 A:3 |ack 1 A:⚡ B:4 B:5 B:6 B:2r B:3r"),
+    "P reset to what was not handed out yet": (Pulsar(cursor_resets=True), "1 2 |reset 3"),
     "Q-10 overtaken": (RabbitMQ(), "A:1- B:2 B:3 B:4 A:1"),
     "Q-10 unseen": (RabbitMQ(), "B:2 A:1"),
     "Q-11 zombie": (RabbitMQ(), "A:1- |evict A>B B:1r A:1"),
@@ -284,6 +289,13 @@ ILLEGAL = {
     "Q-6 never marked": (RabbitMQ(), "1r 2", "1r", "before"),
     "Q-8": (RabbitMQ(auto_ack=True), "1 2 ⚡ 2r", "2r", "auto_ack=True"),
     "Q-8 not shown": (RabbitMQ(auto_ack=True), "1 2 ⚡ 3r", "3r", "auto_ack=True"),
+    "Q-9 all of a lost consumer": (
+        RabbitMQ(consumers=3, prefetch=3),
+        "|put 1 |put 2 |put 3 A:1- A:2- A:3- A:⚡ B:2r- C:3r- |put 4 A:4",
+        "A:4",
+        "1 is due before 4",
+    ),
+    "Q each queue has its own numbers": (RabbitMQ(**SAC, queues=2), "q0/1 q0/2 q0/3 q1/2 q1/4", "q1/4", "q1/3 comes"),
     "Q-10": (RabbitMQ(**ALONE), "1 3 2", "3", "2 comes before 3"),
     "Q-10 both at A": (RabbitMQ(), "A:1 A:3 A:2 B:4", "A:2", "in the order of hand-over"),
     "Q-12 two active": (RabbitMQ(**SAC), "A:1 B:2 A:⚡", "B:2", "one active consumer"),
@@ -294,6 +306,7 @@ ILLEGAL = {
     "X-1 claimed": (RedisStreams(), "1 2 |ack 2 3 ⚡ |expire 1 |expire 3 1r 2r", "2r", "settled"),
     "X-1 somebody else's history": (RedisStreams(), "A:1 2 3 |ack 2 A:⚡ B:1r", "B:1r", "still held"),
     "X-4": (RedisStreams(), "A:1- |expire 1 B:1r A:1 A: |ack 1 B:1r", "B:1r", "settled"),
+    "J a late ack counts": (JetStream(), "A:1- |expire 1 B:1r- A:1 |ack 1 |expire 1 B:1r", "|expire 1", "not held"),
     "X-5 skipped": (RedisStreams(), "1 3", "3", "2 comes before 3"),
     "X-6 NOACK": (RedisStreams(noack=True), "1 2 ⚡ 2r", "2r", "settled"),
     "X list tail": (LIST_TAIL, "1! |put 4 1r 2 3 4", "1r", "tail"),
@@ -313,6 +326,7 @@ ILLEGAL = {
     "B-3": (SESSIONS, AGAIN_10 + "1r!", "1r!", "max_delivery_count=10"),
     "B-3 too soon": (SESSIONS, "1! 1r! 2", "2", "1 is not done"),
     "B-4 order": (SESSIONS, "A:1 A:2 A:3 A:⚡ B:2r B:4", "B:4", "3 is before 4"),
+    "B-4 what failed": (SESSIONS, "1! ⚡ 2", "2", "1 is before 2"),
     "B-6 locked": (SESSIONS, "A:1- B:2", "B:2", "1 blocks 2"),
     "B-7 delete": (ServiceBus(receive_mode="receive_and_delete"), "1 1r", "1r", "settled"),
     "D-1 one worker": (POSTGRES, "1 3 2", "3", "2 comes before 3"),

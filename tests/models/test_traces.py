@@ -16,7 +16,7 @@ import pytest
 from chaoskit.brokers import Kafka
 from chaoskit.values.errors import ImpossibleFault
 from chaoskit.values.event import Event
-from chaoskit.values.faults import BatchSwap, DeadLetter, Duplicate, Fault, Overtake, Redeliver, Rehash
+from chaoskit.values.faults import BatchSwap, DeadLetter, Duplicate, Fault, Overtake, Redeliver, Rehash, Resend
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Do, Raw, Step
 
@@ -388,6 +388,14 @@ def test_rule_5_backlog_counts_one_more_record_than_it_says_and_is_clamped() -> 
     """backlog=0 holds the last record before the event, a backlog beyond the log holds it all."""
     assert ids("MXMMYYM", Rehash(4, 6), partitions=3) == "1 2 4 3 5 6 7"
     assert ids("MXMMYYM", Rehash(4, 6, backlog=9), partitions=3) == "4 1 2 3 5 6 7"
+
+
+def test_rule_5_a_copy_sent_again_to_the_old_partition_is_no_backlog() -> None:
+    """2 has moved to partition 1; what the application sends again when the topic has grown once more is back in
+    partition 0. Still 1 is the last record that lay there before 2, and waits for it."""
+    grown = (Rehash(2, 2), Rehash(3, 3), Resend(2, 1))
+    settings = {"partitions": 1, "idempotent_producer": True, "application_resends": True}
+    assert steps("XMY", *grown, **settings) == "2@1:0 1@0:0 3@1:1 2@0:1"
 
 
 def test_rule_5_a_rehash_is_void_where_the_key_stays() -> None:

@@ -99,6 +99,13 @@ def test_check_holds_a_correct_handler_and_says_what_it_tried() -> None:
     assert "Duplicate" in verdict.tally.effective
 
 
+@pytest.mark.parametrize("seed", [2, 3])
+def test_few_different_streams_have_all_the_schedules_that_were_asked_for(seed: int) -> None:
+    """Fourteen streams are all that the strategy has: more are drawn until nothing new comes."""
+    verdict = check(correct, events(st.booleans(), st.just("a"), min_size=1, max_size=3), schedules=1000, seed=seed)
+    assert (verdict.status, verdict.tally.schedules) == ("held", 1000)
+
+
 def test_a_literal_stream_keeps_its_events() -> None:
     """What is found in a literal list has its ids and values."""
     verdict = check(buggy, LITERAL, seed=1, faults={Redeliver})
