@@ -232,6 +232,36 @@ def test_the_report_names_the_place() -> None:
         in text
     )
     assert "one transaction" in text
+    assert [line.strip() for line in verdict.report().split("Where the process died")[1].splitlines()[1:8]] == [
+        "e1: this had happened,",
+        "store.knows(message)",
+        "store.add(message)",
+        f"and then, instead of this ({died.place}), the process died:",
+        "store.mark(message)",
+        "^^^^^^^^^^^^^^^^^^^",
+        "",
+    ]
+
+
+def test_the_expression_is_underlined_in_its_line() -> None:
+    def test(deliver: Any) -> dict[str, int]:
+        store, tokens = Store(), list[int]()
+
+        def make() -> Callable[[Message], None]:
+            def handle(message: Message) -> None:
+                if message.value and store.knows(message): return  # fmt: skip  # noqa: E701
+                store.add(message)
+                total = 1 + tokens.count(3) + len(tokens); store.mark(message)  # fmt: skip  # noqa: E702
+                tokens.append(total)
+
+            return handle
+
+        deliver(spawn=make)
+        return store.balances
+
+    verdict = chaoskit.run(test, Scenario(ONE, Kafka(partitions=1), [Crash("e1", 3)]))
+    lines = verdict.report().split("the process died:")[1].splitlines()[1:3]
+    assert lines[0][lines[1].index("^") : lines[1].rindex("^") + 1] == "store.mark(message)"
 
 
 def test_a_file_follows_the_number_and_the_place_is_information_only(tmp_path: Path) -> None:
