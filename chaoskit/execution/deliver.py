@@ -446,11 +446,13 @@ class Deliver:
         delivered = Delivered(self._script.mailbox.model.stream, self._steps)
         states, effects = tuple(self._states), tuple(self._effects)
         # Without refusals what was lost needs no bookkeeping, and nearly all runs are such.
+        half_done = self._half_done() if self._deaths else ()
         if not self._raised:
-            lost = _lost(delivered, set(delivered)) if self._script.loses else ()
+            # What a process died at was shown, whatever became of it.
+            lost = _lost(delivered, {*delivered, *half_done}) if self._script.loses else ()
             return Outcome(
                 state, delivered, states, lost=lost, failure=failure, failed_at=failed_at, effects=effects,
-                half_done=self._half_done(),
+                half_done=half_done,
             )  # fmt: skip
         last = {raised.event: raised for raised in self._raised}
         refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
@@ -459,11 +461,11 @@ class Deliver:
         given_up = {raised.event for raised in refused}
         skipped = set(delivered.of(SKIP))
         dropped = tuple(id_ for id_ in _lost(delivered, taken | given_up) if id_ in last and id_ in skipped)
-        lost = _lost(delivered, taken | given_up | set(dropped))
+        lost = _lost(delivered, taken | given_up | {*dropped, *half_done})
         unseen = _unseen(delivered, lost)
         return Outcome(
             state, delivered, states, tuple(self._raised), refused, lost, unseen, dropped, failure, failed_at, effects,
-            self._half_done(),
+            half_done,
         )  # fmt: skip
 
     def _half_done(self) -> tuple[EventId, ...]:
