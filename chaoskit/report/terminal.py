@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chaoskit.report.console import PROSE, HarmlessConsole
-from chaoskit.report.delivery import Delivery
+from chaoskit.report.delivery import DeliveryTable
 from chaoskit.report.effects import MOST_ROWS
 from chaoskit.report.self_check import self_check_remarks
 from chaoskit.report.summary import NO_STATES, Beside, Summary, found_lines, pair, summary_of, tried
@@ -94,7 +94,7 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
         yield _heading("Effects that left")
         yield from _effects(found)
     yield _heading(f"The delivery ({found.size})")
-    yield _indented_renderable(Delivery(found.grid, found.read))
+    yield _indented_renderable(DeliveryTable(found.grid, found.read))
     if states:
         yield _heading("The state after each step")
         yield from _states(found)
