@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from operator import length_hint
 from types import MappingProxyType
@@ -14,20 +14,22 @@ import attrs
 
 from chaoskit.execution.deliveries import Deliveries, Delivery
 from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
-from chaoskit.execution.handlers import MANAGERS, PLAIN, remembers, takes_nothing, why_not_done
+from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.moved import moved
-from chaoskit.execution.processes import Processes, Spawn, is_manager, through
+from chaoskit.execution.processes import Processes, Spawn, through
+from chaoskit.execution.rounds import rounds_of
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script
 from chaoskit.execution.source import sent_by
 from chaoskit.execution.stepping import Death, name_point
 from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
+from chaoskit.execution.told import Played, outcome_of
 from chaoskit.values.errors import StaleState, UsageError
-from chaoskit.values.event import Event, EventId, Message
+from chaoskit.values.event import Event, Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import DELIVER, DIE, LOSE, REFUSE, RESTART, SKIP, WAIT, Raw, point_of, what_of
+from chaoskit.values.schedule import DELIVER, DIE, RESTART, Raw, point_of, what_of
 from chaoskit.values.state import snapshot
 
 Body = Callable[["Deliver"], Any]
@@ -177,7 +179,12 @@ class Deliver:
         return self._at if self._walk is None else len(self._steps) - length_hint(self._walk) - 1
 
     def _begin(self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None) -> None:
-        self._check(handler, spawn, state)
+        if self._called:
+            self._misused(
+                "deliver was called a second time in one run of the test. Call it once: it plays the whole schedule"
+            )
+        if (why := why_not_given(handler, spawn, state)) is not None:
+            self._misused(why)
         self._called = True
         self._memory_kept = spawn is None
         self._given = handler
@@ -196,34 +203,6 @@ class Deliver:
 
     def _moved(self, handler: Handler) -> Handler:
         return handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
-
-    def _check(self, handler: object, spawn: object, state: object) -> None:
-        if self._called:
-            self._misused(
-                "deliver was called a second time in one run of the test. Call it once: it plays the whole schedule"
-            )
-        if isinstance(handler, MANAGERS):
-            self._misused("deliver was given a context manager: give its function, deliver(spawn=process)")
-        if spawn is None and state is None and callable(handler):
-            return
-        if (handler is None) == (spawn is None):
-            self._misused("give deliver either a handler, deliver(handler), or a way to make one, deliver(spawn=…)")
-        if is_manager(spawn):
-            self._misused(
-                "spawn takes the function that makes the context manager, as each process needs one of its own: "
-                "deliver(spawn=process), and not deliver(spawn=process())"
-            )
-        for name, value in (("handler", handler), ("spawn", spawn), ("state", state)):
-            if value is not None and not callable(value):
-                self._misused(
-                    f"deliver({name}={value!r}): a function is needed, got {type(value).__name__}; "
-                    "of an object give the method, deliver(wallet.handle)"
-                )
-        if spawn is not None and not takes_nothing(spawn):
-            self._misused(
-                "spawn takes a function without arguments that returns a handler, or a context manager that yields "
-                "one: deliver(spawn=make_handler)"
-            )
 
     def _misused(self, message: str) -> NoReturn:
         # Kept, as a handler or a body that catches everything would swallow it: `outcome` raises it again.
@@ -286,19 +265,14 @@ class Deliver:
         refused: list[int] = []
         live: Steps | None = None
         taken: list[Raw] = []
-        later = _later(script)
+        rounds = rounds_of(script)
         self._refusals = refused
         while number < len(steps):
             step = steps[number]
             self._at, self._steps = number, steps
             if step[0] == DELIVER or what_of(step) == DIE:
                 if error is None:
-                    called = handler
-                    if processes is not None:
-                        process = 0 if one else step[1]
-                        if process not in processes.handlers:
-                            yield partial(processes.begin, process)
-                        called = self._called_for(step, processes, process)
+                    called = handler if processes is None else (yield from self._begun(step, processes))
                     assert called is not None
                     error = yield called, message(step)
                 if error is not None:
@@ -312,8 +286,8 @@ class Deliver:
                 yield partial(processes.die, step[1])
                 # At once, and not with its next message: there may be none, and it may have left work behind.
                 yield partial(processes.begin, step[1])
-            if later is not None:
-                steps = later.after(steps, number, error is not None)
+            if rounds is not None:
+                steps = rounds.after(steps, number, error is not None)
             # Up to here the recorded steps were right; behind another answer only the model knows what follows.
             elif live is None and (error is not None) != (number in expected):
                 live = script.after(number + 1, [i in refused for i in range(number + 1)])
@@ -327,8 +301,12 @@ class Deliver:
         if processes is not None:
             yield processes.stop
 
-    def _called_for(self, step: Raw, processes: Processes | ThreadedProcesses, number: int) -> Handler:
-        """The handler of this process, or what calls it where more happens than that."""
+    def _begun(self, step: Raw, processes: Processes | ThreadedProcesses) -> Generator[Change, Any, Handler]:
+        """The handler of the process that takes this step, or what calls it where more happens than that. The process
+        begins with its first message."""
+        number = 0 if self._one_process else step[1]
+        if number not in processes.handlers:
+            yield partial(processes.begin, number)
         if isinstance(processes, ThreadedProcesses):
             if self._script.counted is not None:
                 return processes.counting(number, self._script.counted.setdefault(step[2], []))
@@ -350,7 +328,7 @@ class Deliver:
         try:
             await self._play(calls)
         finally:
-            await self._leave()
+            await self.aclose()
 
     async def _play(self, calls: Calls) -> Delivery | None:
         """Up to the next pause, and what was delivered then; None at the end."""
@@ -403,12 +381,12 @@ class Deliver:
         try:
             delivery = await self._play(self._calls_left)
         except BaseException:
-            await self._leave()
+            await self.aclose()
             raise
         self._paused = delivery is not None
         return delivery
 
-    async def _leave(self) -> None:
+    async def aclose(self) -> None:
         """Leave no process open, where the run is over before its time."""
         if self._processes is not None:
             await self._processes.abandon()
@@ -416,14 +394,11 @@ class Deliver:
     def close(self) -> None:
         """The test is over. An async one has called `aclose`."""
         if not self._is_async:
-            through(self._leave())
+            through(self.aclose())
 
     def sweep(self) -> bool:
         """Nothing of this run is asked any more. Whether nothing of it is left."""
         return not isinstance(self._processes, ThreadedProcesses) or self._processes.sweep()
-
-    async def aclose(self) -> None:
-        await self._leave()
 
     # Read by `execute`.
 
@@ -443,39 +418,11 @@ class Deliver:
         state = returned
         if returned is None and self._state is not None:
             state = self._state()
-        delivered = Delivered(self._script.mailbox.model.stream, self._steps)
-        states, effects = tuple(self._states), tuple(self._effects)
-        # Without refusals what was lost needs no bookkeeping, and nearly all runs are such.
-        half_done = self._half_done() if self._deaths else ()
-        if not self._raised:
-            # What a process died at was shown, whatever became of it.
-            lost = _lost(delivered, {*delivered, *half_done}) if self._script.loses else ()
-            return Outcome(
-                state, delivered, states, lost=lost, failure=failure, failed_at=failed_at, effects=effects,
-                half_done=half_done,
-            )  # fmt: skip
-        last = {raised.event: raised for raised in self._raised}
-        refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
-        events, refusals = delivered.stream.events, set(self._refusals)
-        taken = {events[s[2]].id for i, s in enumerate(self._steps) if s[0] == DELIVER and i not in refusals}
-        given_up = {raised.event for raised in refused}
-        skipped = set(delivered.of(SKIP))
-        dropped = tuple(id_ for id_ in _lost(delivered, taken | given_up) if id_ in last and id_ in skipped)
-        lost = _lost(delivered, taken | given_up | {*dropped, *half_done})
-        unseen = _unseen(delivered, lost)
-        return Outcome(
-            state, delivered, states, tuple(self._raised), refused, lost, unseen, dropped, failure, failed_at, effects,
-            half_done,
+        played = Played(
+            Delivered(self._script.mailbox.model.stream, self._steps), self._steps, self._raised, self._refusals,
+            self._deaths, self._states, self._effects, self._script.loses,
         )  # fmt: skip
-
-    def _half_done(self) -> tuple[EventId, ...]:
-        """What a process died at, and nobody took after it."""
-        events = self._script.mailbox.model.stream.events
-        refused = set(self._refusals)
-        taken = [-1 if n in refused or step[0] != DELIVER else step[2] for n, step in enumerate(self._steps)]
-        died = dict.fromkeys(self._steps[number][2] for number in self._deaths)
-        last = {self._steps[number][2]: number for number in self._deaths}
-        return tuple(events[position].id for position in died if position not in taken[last[position] :])
+        return outcome_of(played, state, failure, failed_at)
 
     def _not_done(self) -> None:
         if self._unawaited is not None:
@@ -525,54 +472,6 @@ def _has_asyncio() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _unseen(delivered: Delivered, lost: Collection[EventId]) -> tuple[EventId, ...]:
-    """What was never delivered, as it waits behind what was refused."""
-    shown = {*delivered, *lost}
-    return tuple(id_ for id_ in dict.fromkeys(delivered.of(WAIT)) if id_ not in shown)
-
-
-def _lost(delivered: Delivered, taken: Collection[EventId]) -> tuple[EventId, ...]:
-    """What was skipped or lost, and of which no copy was taken, or refused to its end, otherwise."""
-    gone = [*delivered.of(SKIP), *delivered.of(LOSE)]
-    return tuple(id_ for id_ in dict.fromkeys(gone) if id_ not in taken)
-
-
-class _Later:
-    """What was refused in an order that no model makes: refused to the end `at_once`, or lost, or shown again at the
-    end, round after round, for as long as a round brings anything on."""
-
-    def __init__(self, retries: bool | None, *, at_once: bool = False) -> None:
-        self._retries = retries
-        self._at_once = at_once
-        self._refused: list[Raw] = []
-        self._more = True
-
-    def after(self, steps: Sequence[Raw], number: int, refused: bool) -> Sequence[Raw]:
-        """The steps with what follows from the one of this number."""
-        step = steps[number]
-        if refused and self._at_once:
-            return [*steps[: number + 1], (REFUSE, *step[1:]), *steps[number + 1 :]]
-        if refused and not self._retries:
-            return [*steps[: number + 1], (SKIP, *step[1:]), *steps[number + 1 :]]
-        if refused:
-            self._refused.append(step)
-        elif step[0] == DELIVER:
-            self._more = True
-        if number + 1 < len(steps) or not self._refused:
-            return steps
-        # A round in which nothing was taken would be the same again, for ever.
-        again = self._refused if self._more else [(REFUSE, *each[1:]) for each in self._refused]
-        self._refused, self._more = [], False
-        return [*steps, *again]
-
-
-def _later(script: Script) -> _Later | None:
-    """None where the model says what becomes of a refused message."""
-    if script.retries is None and not script.poison:
-        return None
-    return _Later(script.retries, at_once=bool(script.poison))
 
 
 def _next_step(play: Steps, refused: bool) -> list[Raw]:

@@ -71,3 +71,35 @@ def remembers(handler: Any) -> bool:
     if inspect.isbuiltin(handler) or inspect.ismethod(handler):
         return not isinstance(handler.__self__, (type, types.ModuleType, type(None)))
     return not isinstance(handler, type)
+
+
+def is_manager(given: object) -> bool:
+    """Whether it is a context manager. Those of contextlib can be called, too, as they are decorators."""
+    return hasattr(type(given), "__enter__") or hasattr(type(given), "__aenter__")
+
+
+def why_not_given(handler: object, spawn: object, state: object) -> str | None:
+    """What is wrong with the arguments of `deliver`; None where nothing is."""
+    if isinstance(handler, MANAGERS):
+        return "deliver was given a context manager: give its function, deliver(spawn=process)"
+    if spawn is None and state is None and callable(handler):
+        return None
+    if (handler is None) == (spawn is None):
+        return "give deliver either a handler, deliver(handler), or a way to make one, deliver(spawn=…)"
+    if is_manager(spawn):
+        return (
+            "spawn takes the function that makes the context manager, as each process needs one of its own: "
+            "deliver(spawn=process), and not deliver(spawn=process())"
+        )
+    for name, value in (("handler", handler), ("spawn", spawn), ("state", state)):
+        if value is not None and not callable(value):
+            return (
+                f"deliver({name}={value!r}): a function is needed, got {type(value).__name__}; "
+                "of an object give the method, deliver(wallet.handle)"
+            )
+    if spawn is not None and not takes_nothing(spawn):
+        return (
+            "spawn takes a function without arguments that returns a handler, or a context manager that yields "
+            "one: deliver(spawn=make_handler)"
+        )
+    return None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NoReturn, TypeVar
 
 from chaoskit.execution import forks
+from chaoskit.execution.handlers import is_manager
 from chaoskit.execution.limit import Hung, ends_the_test
 from chaoskit.execution.script import Handler
 from chaoskit.execution.tasks import is_cancelled_from_outside
@@ -25,11 +26,6 @@ def through(coroutine: Coroutine[Any, Any, Result]) -> Result:
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
     raise AssertionError("a sync test waited for something")
-
-
-def is_manager(given: object) -> bool:
-    """Whether it is a context manager. Those of contextlib can be called, too, as they are decorators."""
-    return hasattr(type(given), "__enter__") or hasattr(type(given), "__aenter__")
 
 
 class Processes:

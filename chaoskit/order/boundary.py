@@ -18,7 +18,8 @@ from chaoskit.order.keys import candidates_of, keeps, lanes_of
 from chaoskit.order.lanes import in_own_lanes
 from chaoskit.search.draw import draw_streams, simpler_values
 from chaoskit.search.minimal import shrinker_for
-from chaoskit.search.oracle import Case, Subject, count_orders, orders_of
+from chaoskit.search.oracle import Case, Subject
+from chaoskit.search.orders import count_orders, orders_of
 from chaoskit.search.question import Question, derive
 from chaoskit.search.recombined import Recombined
 from chaoskit.search.states import tried

@@ -22,7 +22,7 @@ GAP = 2
 
 
 @attrs.frozen(eq=False)
-class Delivery:
+class DeliveryTable:
     """For rich: a lane is a column where there is room for all of them, else a word. Values stand beside the steps, cut
     to the fields that matter, and whole below where they were cut."""
 

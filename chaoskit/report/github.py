@@ -15,7 +15,7 @@ from typing import Literal
 
 import attrs
 
-from chaoskit.report.delivery import Delivery
+from chaoskit.report.delivery import DeliveryTable
 from chaoskit.report.files import why_not
 from chaoskit.report.markdown import code, plain_markdown
 from chaoskit.report.repairs import repair_lines
@@ -72,7 +72,7 @@ def _entry(verdict: Verdict, replay: str | None) -> ReportEntry:
         test,
         "violated",
         found.headline,
-        cut(plain(Delivery(found.grid, found.read), WIDTH), MOST_OF_TIMELINE),
+        cut(plain(DeliveryTable(found.grid, found.read), WIDTH), MOST_OF_TIMELINE),
         tuple(f"{number}. {sentence}." for number, sentence in enumerate(found.sentences, start=1))
         + tuple(f"{line}." for line in found.besides)
         + ((found.label,) if found.label else ())

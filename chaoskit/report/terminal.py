@@ -14,7 +14,7 @@ from rich.text import Text
 
 from chaoskit.report.console import PROSE, HarmlessConsole
 from chaoskit.report.deaths import DIED
-from chaoskit.report.delivery import Delivery
+from chaoskit.report.delivery import DeliveryTable
 from chaoskit.report.effects import MOST_ROWS
 from chaoskit.report.self_check import self_check_remarks
 from chaoskit.report.summary import NO_STATES, Beside, Summary, found_lines, pair, summary_of, tried
@@ -95,7 +95,7 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
         yield _heading("Effects that left")
         yield from _effects(found)
     yield _heading(f"The delivery ({found.size})")
-    yield _indented_renderable(Delivery(found.grid, found.read))
+    yield _indented_renderable(DeliveryTable(found.grid, found.read))
     if states:
         yield _heading("The state after each step")
         yield from _states(found)

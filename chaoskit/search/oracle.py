@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Any, get_args
 
@@ -17,6 +16,7 @@ from chaoskit.execution.limit import Hung, Limit
 from chaoskit.execution.points import Points, checked_points
 from chaoskit.execution.script import Mailbox, Move, Run, RunObserver, Script
 from chaoskit.execution.stepping import Passed
+from chaoskit.search.orders import count_orders, lanes_in_order, orders_of
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Stream
@@ -398,7 +398,7 @@ class Case:
         lanes = [[position for position in lane if ids[position] not in lost] for lane in self.model.lanes()]
         # By the first where a handler ignores what it knows, by the last where it overwrites: most handlers do one or
         # the other.
-        found = [_lanes_in_order(lanes, times) for times in (first, last)]
+        found = [lanes_in_order(lanes, times) for times in (first, last)]
         return found[:1] if found[0] == found[1] else found
 
     def label(self, run: Run) -> Label | None:
@@ -413,35 +413,6 @@ class Case:
         if count_orders(lanes) > MOST_ORDERS:
             return "not decided"
         return "across keys" if any(self._gives(order, run) for order in orders_of(lanes)) else "within"
-
-
-def _lanes_in_order(lanes: Sequence[Sequence[int]], times: dict[int, int]) -> list[int]:
-    """The order that `times` asks for, with each lane's events put into the lane's own order in its places."""
-    # Behind all that was delivered, in the order of production.
-    never = len(times) * 1000
-    places = sorted((times.get(position, never + position), lane) for lane, log in enumerate(lanes) for position in log)
-    following = [iter(log) for log in lanes]
-    return [next(following[lane]) for _, lane in places]
-
-
-def count_orders(lanes: Sequence[Sequence[int]]) -> int:
-    count, total = 1, 0
-    for lane in lanes:
-        total += len(lane)
-        count *= math.comb(total, len(lane))
-    return count
-
-
-def orders_of(lanes: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Every interleaving of the lanes."""
-    if not any(lanes):
-        yield []
-        return
-    for number, lane in enumerate(lanes):
-        if lane:
-            rest = [*lanes[:number], lane[1:], *lanes[number + 1 :]]
-            for order in orders_of(rest):
-                yield [lane[0], *order]
 
 
 def differing_step(one: Run, two: Run) -> int | None:

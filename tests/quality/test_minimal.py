@@ -20,6 +20,7 @@ from chaoskit import (
     Redeliver,
     Resend,
     SqsStandard,
+    Stream,
     Verdict,
     Webhook,
     check,
@@ -29,6 +30,7 @@ from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
 from chaoskit.search.oracle import Subject
 from chaoskit.search.question import default_invariants
+from chaoskit.search.shrink import Shrinker
 from chaoskit.strategies import events
 from chaoskit.values.errors import ReproError
 from chaoskit.values.faults import KINDS
@@ -310,6 +312,18 @@ def test_what_still_fails_on_the_whole_stream_is_no_green(tmp_path: Path) -> Non
     assert len(values_of(still.verdict)) == 3
     path.write_text(json.dumps({k: v for k, v in json.loads(path.read_text()).items() if not k.startswith("found")}))
     assert play(read(path), subject(repaired, Kafka())).became == "CANNOT REPLAY"
+
+
+def test_orders_of_values_of_which_not_all_can_be_tried_are_tried_mixed() -> None:
+    """With one event less it fails where 6 or 7 comes first, which stand last among the values."""
+
+    def fails(stream: Stream, _: object) -> bool:
+        values = [event.value for event in stream.events]
+        return values == [1, 2, 3, 4, 5, 6, 7] or (len(values) == 6 and values[0] >= 6 and values[0] > values[1])
+
+    shrinker = Shrinker(Kafka(partitions=1).model, (Duplicate,), fails, lambda _: True, free_values=True)
+    stream, faults = shrinker.shrink(Stream.of([Event("a", value) for value in range(1, 8)]), (Duplicate("e1"),))
+    assert (len(stream), len(faults)) == (6, 1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,76 @@
+"""What a run did, read off its steps: what was taken, refused, lost, left unseen, and done by half."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Sequence
+from typing import Any
+
+import attrs
+
+from chaoskit.execution.script import Delivered
+from chaoskit.values.event import EventId
+from chaoskit.values.outcome import Effect, Outcome, Raised
+from chaoskit.values.schedule import DELIVER, LOSE, REFUSE, SKIP, WAIT, Raw
+
+
+@attrs.frozen(eq=False)
+class Played:
+    """The steps of a run, the numbers of those that were refused, those at which a process died, and what was recorded
+    on the way. `loses`: a fault of it may lose a message."""
+
+    delivered: Delivered
+    steps: Sequence[Raw]
+    raised: Sequence[Raised]
+    refusals: Sequence[int]
+    deaths: Collection[int]
+    states: Sequence[Any]
+    effects: Sequence[Effect]
+    loses: bool
+
+
+def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at: int | None) -> Outcome:
+    delivered = played.delivered
+    states, effects, half_done = tuple(played.states), tuple(played.effects), _half_done(played)
+    # Without refusals what was lost needs no bookkeeping, and nearly all runs are such.
+    if not played.raised:
+        # What a process died at was shown, whatever became of it.
+        lost = _lost(delivered, {*delivered, *half_done}) if played.loses else ()
+        return Outcome(
+            state, delivered, states, lost=lost, failure=failure, failed_at=failed_at, effects=effects,
+            half_done=half_done,
+        )  # fmt: skip
+    last = {raised.event: raised for raised in played.raised}
+    refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
+    events, refusals = delivered.stream.events, set(played.refusals)
+    taken = {events[s[2]].id for i, s in enumerate(played.steps) if s[0] == DELIVER and i not in refusals}
+    given_up = {raised.event for raised in refused}
+    skipped = set(delivered.of(SKIP))
+    dropped = tuple(id_ for id_ in _lost(delivered, taken | given_up) if id_ in last and id_ in skipped)
+    lost = _lost(delivered, taken | given_up | {*dropped, *half_done})
+    unseen = _unseen(delivered, lost)
+    return Outcome(
+        state, delivered, states, tuple(played.raised), refused, lost, unseen, dropped, failure, failed_at, effects,
+        half_done,
+    )  # fmt: skip
+
+
+def _half_done(played: Played) -> tuple[EventId, ...]:
+    """What a process died at, and nobody took after it."""
+    if not played.deaths:
+        return ()
+    events, steps, refused = played.delivered.stream.events, played.steps, set(played.refusals)
+    taken = [-1 if n in refused or step[0] != DELIVER else step[2] for n, step in enumerate(steps)]
+    last = {steps[number][2]: number for number in played.deaths}
+    return tuple(events[position].id for position, number in last.items() if position not in taken[number:])
+
+
+def _unseen(delivered: Delivered, lost: Collection[EventId]) -> tuple[EventId, ...]:
+    """What was never delivered, as it waits behind what was refused."""
+    shown: Container[EventId] = {*delivered, *lost}
+    return tuple(id_ for id_ in dict.fromkeys(delivered.of(WAIT)) if id_ not in shown)
+
+
+def _lost(delivered: Delivered, taken: Collection[EventId]) -> tuple[EventId, ...]:
+    """What was skipped or lost, and of which no copy was taken, or refused to its end, otherwise."""
+    gone = [*delivered.of(SKIP), *delivered.of(LOSE)]
+    return tuple(id_ for id_ in dict.fromkeys(gone) if id_ not in taken)
