@@ -83,11 +83,13 @@ class Settings:
         """What is impossible, with the kinds that it makes only where it is asked to."""
         impossible = self.impossible()
         # What a dying process had comes again, or is gone where it was settled first.
+        if Redeliver in impossible and not self._settles_first():
+            impossible = {Crash: impossible[Redeliver], **impossible}
+        return {**self._unasked(), **impossible}
+
+    def _settles_first(self) -> bool:
         hands_out = self._handing_out()
-        settles_first = isinstance(hands_out, LeasePolicy) and hands_out.settles_first
-        comes_again = Redeliver not in impossible or settles_first
-        dies: dict[FaultKind, Impossible] = {} if comes_again else {Crash: impossible[Redeliver]}
-        return {**self._unasked(), **dies, **impossible}
+        return isinstance(hands_out, LeasePolicy) and hands_out.settles_first
 
     def _unasked(self) -> Mapping[FaultKind, Impossible]:
         asks = {field.metadata.get("allows"): field.name for field in attrs.fields(type(self))}

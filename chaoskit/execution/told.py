@@ -30,13 +30,14 @@ class Played:
 
 def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at: int | None) -> Outcome:
     delivered = played.delivered
-    states, effects = tuple(played.states), tuple(played.effects)
+    states, effects, half_done = tuple(played.states), tuple(played.effects), _half_done(played)
     # Without refusals what was lost needs no bookkeeping, and nearly all runs are such.
     if not played.raised:
-        lost = _lost(delivered, set(delivered)) if played.loses else ()
+        # What a process died at was shown, whatever became of it.
+        lost = _lost(delivered, {*delivered, *half_done}) if played.loses else ()
         return Outcome(
             state, delivered, states, lost=lost, failure=failure, failed_at=failed_at, effects=effects,
-            half_done=_half_done(played),
+            half_done=half_done,
         )  # fmt: skip
     last = {raised.event: raised for raised in played.raised}
     refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
@@ -45,11 +46,11 @@ def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at:
     given_up = {raised.event for raised in refused}
     skipped = set(delivered.of(SKIP))
     dropped = tuple(id_ for id_ in _lost(delivered, taken | given_up) if id_ in last and id_ in skipped)
-    lost = _lost(delivered, taken | given_up | set(dropped))
+    lost = _lost(delivered, taken | given_up | {*dropped, *half_done})
     unseen = _unseen(delivered, lost)
     return Outcome(
         state, delivered, states, tuple(played.raised), refused, lost, unseen, dropped, failure, failed_at, effects,
-        _half_done(played),
+        half_done,
     )  # fmt: skip
 
 

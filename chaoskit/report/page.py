@@ -14,6 +14,7 @@ from string import Template
 
 import attrs
 
+from chaoskit.report.deaths import DIED
 from chaoskit.report.effects import MOST_ROWS
 from chaoskit.report.picture import picture
 from chaoskit.report.self_check import self_check_remarks
@@ -180,6 +181,7 @@ def _violated(found: Summary) -> list[Section]:
         *([Section("effects", "Effects that left", "\n".join(_effects(found)))] if found.effects else []),
         Section("delivery", "The delivery", _figure(found), found.size),
         Section("happened", "What happened", _happened(found)),
+        *([Section("died", DIED, _died(found))] if found.deaths else []),
         Section("steps", "Step by step", "\n".join(_steps(found))),
     ]
     if found.remedies:
@@ -362,6 +364,11 @@ def _happened(found: Summary) -> str:
     listed = f'<ol class="told">\n{"".join(items)}\n</ol>\n' if items else ""
     besides = "".join(f'<p class="label">{_text(line)}.</p>' for line in found.besides)
     return listed + besides + (f'<p class="label">{_text(found.label)}</p>' if found.label else "")
+
+
+def _died(found: Summary) -> str:
+    text = _text("\n".join(found.deaths))
+    return f'<pre class="trace" tabindex="0"><code>{text}</code></pre>'
 
 
 def _repairs(found: Summary) -> Iterator[str]:

@@ -11,6 +11,7 @@ import attrs
 
 from chaoskit.brokers.wording import IDEMPOTENT, brought_back, names_of, place_of
 from chaoskit.report.boundary import boundary_lines
+from chaoskit.report.deaths import death_lines
 from chaoskit.report.effects import EffectRow, effect_rows
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
 from chaoskit.report.self_check import self_check_lines
@@ -66,7 +67,8 @@ class Summary:
     after each step, where there are any. `read`: the fields of values in the order in which the handler reads them
     first. `damage`: what became of which events. `repairs`: the moves that were tried, the one to make first, and
     `no_repair` where none holds; `clashes`: the events that do not commute.
-    `boundary`: what has to stay in order, where that was asked. `effects`: what left and no rollback takes back."""
+    `boundary`: what has to stay in order, where that was asked. `effects`: what left and no rollback takes back.
+    `deaths`: lines that show where processes died inside the handler."""
 
     headline: str
     size: str
@@ -88,6 +90,7 @@ class Summary:
     clashes: tuple[str, ...]
     boundary: tuple[str, ...]
     effects: tuple[EffectRow, ...]
+    deaths: tuple[str, ...]
 
 
 def summary_of(verdict: Verdict) -> Summary:
@@ -123,6 +126,7 @@ def summary_of(verdict: Verdict) -> Summary:
         clashes=clash_texts(verdict),
         boundary=tuple(boundary_lines(verdict.needed_order)),
         effects=effect_rows(verdict),
+        deaths=tuple(death_lines(verdict.schedule)),
     )
 
 

@@ -91,7 +91,10 @@ def died_at(death: Death) -> DiedAt:
         return DiedAt(happened=happened)
     place = shown_place(death.before)
     # The name alone: where the project lies is nobody's concern, and the same failure has the same file everywhere.
-    return DiedAt(f"{Path(place.file).name}:{place.line}" if place.file else "", place.expression, happened)
+    name = f"{Path(place.file).name}:{place.line}" if place.file else ""
+    source = place.text.strip()
+    column = max(0, place.column - (len(place.text) - len(place.text.lstrip())))
+    return DiedAt(name, place.expression, happened, source, column if place.expression != source else 0)
 
 
 MOST_OF_ERROR = 200

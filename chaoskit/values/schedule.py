@@ -95,11 +95,14 @@ class Copy:
 @attrs.frozen
 class DiedAt:
     """Where a process died inside the handler: the `place` (a file and a line), what was to come next there (`before`),
-    both empty where all was done; and what had happened by then, in its order."""
+    both empty where all was done; and what had happened by then, in its order. `source` is the line, in which `before`
+    begins at `column`."""
 
     place: str = ""
     before: str = ""
     happened: tuple[str, ...] = ()
+    source: str = ""
+    column: int = 0
 
 
 @attrs.frozen

@@ -46,6 +46,7 @@ from chaoskit import (
     SqsStandard,
     UsageError,
 )
+from chaoskit.invariants import effects_exactly_once
 from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import Subject
 from chaoskit.search.question import SearchSettings, default_invariants, question
@@ -231,6 +232,36 @@ def test_the_report_names_the_place() -> None:
         in text
     )
     assert "one transaction" in text
+    assert [line.strip() for line in verdict.report().split("Where the process died")[1].splitlines()[1:8]] == [
+        "e1: this had happened,",
+        "store.knows(message)",
+        "store.add(message)",
+        f"and then, instead of this ({died.place}), the process died:",
+        "store.mark(message)",
+        "^^^^^^^^^^^^^^^^^^^",
+        "",
+    ]
+
+
+def test_the_expression_is_underlined_in_its_line() -> None:
+    def test(deliver: Any) -> dict[str, int]:
+        store, tokens = Store(), list[int]()
+
+        def make() -> Callable[[Message], None]:
+            def handle(message: Message) -> None:
+                if message.value and store.knows(message): return  # fmt: skip  # noqa: E701
+                store.add(message)
+                total = 1 + tokens.count(3) + len(tokens); store.mark(message)  # fmt: skip  # noqa: E702
+                tokens.append(total)
+
+            return handle
+
+        deliver(spawn=make)
+        return store.balances
+
+    verdict = chaoskit.run(test, Scenario(ONE, Kafka(partitions=1), [Crash("e1", 3)]))
+    lines = verdict.report().split("the process died:")[1].splitlines()[1:3]
+    assert lines[0][lines[1].index("^") : lines[1].rindex("^") + 1] == "store.mark(message)"
 
 
 def test_a_file_follows_the_number_and_the_place_is_information_only(tmp_path: Path) -> None:
@@ -273,6 +304,66 @@ def test_a_handler_that_refuses_before_the_point_has_refused() -> None:
     assert verdict.schedule is not None
     assert verdict.schedule.steps[0].raised
     assert "restart" not in [step.action for step in verdict.schedule]
+
+
+def test_a_point_that_the_test_names_is_one_more() -> None:
+    def test(deliver: Any) -> dict[str, int]:
+        store = Store()
+
+        def make() -> Callable[[Message], None]:
+            def handle(message: Message) -> None:
+                if not store.knows(message):
+                    store.add(message)
+                    deliver.point("added")
+                    store.mark(message)
+
+            return handle
+
+        deliver(spawn=make)
+        return store.balances
+
+    verdict = chaoskit.check(test, PAYMENTS, Kafka(), points="named", seed=1, schedules=200)
+    assert verdict.scenario is not None
+    (fault,) = verdict.scenario.faults
+    assert isinstance(fault, Crash)
+    assert fault.point == 0
+    assert "before `added`" in " ".join(verdict.report().split())
+
+
+def test_step_by_step_a_death_is_a_delivery_whose_end_nobody_sees() -> None:
+    seen: list[tuple[object, bool]] = []
+
+    def test(deliver: Any) -> dict[str, int]:
+        store = Store()
+        seen.clear()
+        for delivery in deliver.steps(spawn=lambda: both_at_once(store)):
+            seen.append((delivery.id, bool(store.balances)))
+        return store.balances
+
+    assert chaoskit.run(test, Scenario(ONE, Kafka(partitions=1), [Crash("e1", 0)])).status == "held"
+    assert seen == [("e1", False), ("e1", True), ("e2", True)]
+
+
+def test_an_effect_of_a_process_that_died_counts() -> None:
+    def test(deliver: Any) -> dict[str, int]:
+        store = Store()
+
+        def make() -> Callable[[Message], None]:
+            def handle(message: Message) -> None:
+                if not store.knows(message):
+                    deliver.effect("mail", message.value, key=message.id)
+                    store.add_once([message])
+
+            return handle
+
+        deliver(spawn=make)
+        return store.balances
+
+    verdict = chaoskit.check(
+        test, PAYMENTS, Kafka(), faults={Crash}, invariants=[effects_exactly_once()], seed=1, schedules=200
+    )
+    assert verdict.status == "violated"
+    assert "took place twice" in verdict.violations[0].message
 
 
 # What a process is.
