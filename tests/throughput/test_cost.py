@@ -254,7 +254,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("wrong", "error", "says"), WRONG, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("wrong", "error", "says"), WRONG, ids=[says[:40] for _, _, says in WRONG])
 def test_what_cannot_mean_what_it_says_is_refused(wrong: dict[str, Any], error: type[Exception], says: str) -> None:
     """With what was given and what is needed."""
     given: dict[str, Any] = {"events": [Event("a", None)], "broker": Kafka(), "handler_ms": 5, **wrong}
