@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import chaoskit
 from chaoskit.execution.deliver import Deliver
 from chaoskit.values.event import Message
 
@@ -28,6 +29,7 @@ class Ledger:
         self.balances: dict[str, int] = {}
         self.ids: set[object] = set()
 
+    @chaoskit.atomic
     def write(self, batch: list[Message]) -> None:
         for message in batch:
             if message.id not in self.ids:
