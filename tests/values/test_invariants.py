@@ -339,7 +339,7 @@ def test_no_correct_handler_is_flagged(handler: ModuleType, shown: Any) -> None:
     else:
         must += [never(lambda state: "nobody" in state), bounded(len, 2 if handler not in BY_ID else 100)]
     broker = Kafka(partitions=1, idempotent_producer=False)
-    verdict = check(shown(handler.test), handler.EVENTS, broker, invariants=must, seed=1, schedules=150)
+    verdict = check(shown(handler.test), handler.EVENTS, broker, invariants=must, seed=1, schedules=600)
     assert verdict.status == "held", verdict.report()
 
 
