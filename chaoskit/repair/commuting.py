@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from chaoskit.search.oracle import Case, Subject
 from chaoskit.search.states import tried
-from chaoskit.values.errors import StaleState
 from chaoskit.values.event import Stream
 from chaoskit.values.repair import Clash
-from chaoskit.values.state import Difference, differences, snapshot
+from chaoskit.values.state import Difference, parted, snapshot
 
 MOST_EVENTS = 6
 """Of longer streams nobody reads all pairs."""
@@ -64,10 +62,7 @@ def _state(case: Case, order: Sequence[int]) -> Any:
 def _differences(one: Any, two: Any) -> tuple[Difference, ...]:
     if one is _NOT_RUN or two is _NOT_RUN:
         return ()
-    try:
-        return tuple(islice(differences(one, two), MOST_DIFFERENCES))
-    except StaleState:  # parts that cannot be compared
-        return ()
+    return parted(one, two, MOST_DIFFERENCES)
 
 
 def _same(one: Any, two: Any) -> bool:

@@ -13,12 +13,12 @@ from chaoskit.codec import decode_plain
 from chaoskit.report.terminal import report
 from chaoskit.report.values import Undecoded
 from chaoskit.repro.read import Repro
-from chaoskit.values.errors import CodecError, StaleState
+from chaoskit.values.errors import CodecError
 from chaoskit.values.invariant import Violation
 from chaoskit.values.outcome import Effect
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Schedule
-from chaoskit.values.state import Difference, differences
+from chaoskit.values.state import parted
 from chaoskit.values.verdict import Label, States, Verdict
 
 
@@ -26,7 +26,7 @@ def saved_verdict(repro: Repro) -> Verdict:
     """What the search said when it saved this file."""
     expected, observed = _shown(repro.expected), _shown(repro.observed)
     # Without a state, as where the test raised, the message says it all.
-    found = _differences(expected, observed) if observed is not None else ()
+    found = parted(expected, observed) if observed is not None else ()
     messages = [str(violation.get("message", violation["invariant"])) for violation in repro.violations]
     violations = [Violation(str(v["invariant"]), m) for v, m in zip(repro.violations, messages, strict=True)]
     # A file has no differences of its own: they are those of its two states, and stand with what is violated first.
@@ -76,14 +76,6 @@ def saved_replay(repro: Repro) -> str:
     """The command that plays this file again; the whole of a zip file, if it came from one."""
     files = [path for path in (repro.path, *repro.path.parents) if path.is_file()]
     return f"chaoskit replay {shlex.quote(str(files[0] if files else repro.path))}"
-
-
-def _differences(expected: Any, observed: Any) -> tuple[Difference, ...]:
-    """None where a file has what cannot be compared, such as a signaling NaN."""
-    try:
-        return tuple(differences(expected, observed))
-    except StaleState:
-        return ()
 
 
 def _states(states: States | None) -> States | None:

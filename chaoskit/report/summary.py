@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator, Sequence
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -24,7 +24,7 @@ from chaoskit.values.faults import FaultKind, Lose, Overtake
 from chaoskit.values.invariant import DIED
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import Step, reached
-from chaoskit.values.state import ABSENT, Difference, differences, only_rounding, same
+from chaoskit.values.state import ABSENT, Difference, only_rounding, parted, same
 from chaoskit.values.texts import printed
 from chaoskit.values.verdict import Exhausted, Tally, Verdict
 
@@ -351,18 +351,12 @@ def _beside(verdict: Verdict) -> Sequence[Beside]:
 def _places(in_order: Any, observed: Any) -> tuple[Difference, ...]:
     if in_order is None or observed is None:
         return ()
-    try:
-        return tuple(islice(differences(in_order, observed), MOST_PLACES))
-    except StaleState:  # parts that cannot be compared
-        return ()
+    return parted(in_order, observed, MOST_PLACES)
 
 
 def changes(before: Any, after: Any) -> list[str]:
     """What a step has changed in the state, place by place, and how many more places there are."""
-    try:
-        found = list(differences(before, after))
-    except StaleState:  # parts that cannot be compared
-        return []
+    found = parted(before, after)
     lines = [line for each in found[: MOST_PLACES + 1] for line in _change(each)]
     more = len(lines) + len(found[MOST_PLACES + 1 :]) - MOST_PLACES
     return lines if more <= 0 else [*lines[:MOST_PLACES], f"and {more} more"]

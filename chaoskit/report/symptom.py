@@ -12,7 +12,7 @@ from chaoskit.brokers.wording import names_of
 from chaoskit.values.errors import StaleState
 from chaoskit.values.event import EventId
 from chaoskit.values.schedule import Step
-from chaoskit.values.state import ABSENT, Difference, differences
+from chaoskit.values.state import ABSENT, Difference, differences, parted
 from chaoskit.values.verdict import States, Verdict
 
 Has = Literal["twice", "missing", "older"]
@@ -113,10 +113,7 @@ def _below(place: str, above: str) -> bool:
 
 
 def _compared(before: Any, after: Any) -> list[str]:
-    try:
-        return [each.path for each in differences(before, after)]
-    except StaleState:  # parts that cannot be compared
-        return []
+    return [each.path for each in parted(before, after)]
 
 
 def _was_there_before(place: Difference, states: States) -> bool:
@@ -127,10 +124,7 @@ def _was_there_before(place: Difference, states: States) -> bool:
 
 def _same_there(place: Difference, earlier: Any, last: Any) -> bool:
     """Whether `earlier` differs from the last state here just as what was observed does."""
-    try:
-        there = {each.path: each.observed for each in differences(last, earlier)}
-    except StaleState:
-        return False
+    there = {each.path: each.observed for each in parted(last, earlier)}
     return place.path in there and _equal(there[place.path], place.observed)
 
 

@@ -15,7 +15,7 @@ from chaoskit.values.errors import StaleState
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.schedule import DELIVER, RESTART, Schedule, reached
-from chaoskit.values.state import ABSENT, differences, same
+from chaoskit.values.state import ABSENT, differences, parted, same
 from chaoskit.values.verdict import Damage, DamageKind, Label, States
 
 MOST_EVENTS = 4
@@ -183,8 +183,4 @@ def _where(case: Case, states: States | None, schedule: Schedule) -> tuple[int |
     in_order, observed = states.in_order[events - 1] if events else states.initial, states.observed[number - 1]
     if in_order is None or observed is None:
         return number, ""
-    try:
-        found = next(differences(in_order, observed), None)
-    except StaleState:  # parts that cannot be compared
-        found = None
-    return number, "" if found is None else found.path
+    return number, next((each.path for each in parted(in_order, observed, 1)), "")

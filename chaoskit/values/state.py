@@ -9,6 +9,7 @@ from collections import UserList, deque
 from collections.abc import Iterator, Mapping, Set
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -111,6 +112,15 @@ def _are_plain(items: Any) -> bool:
 def differences(expected: Any, observed: Any, path: str = "state") -> Iterator[Difference]:
     """Every place where two states differ, in a fixed order. Raises StaleState for what cannot be compared."""
     yield from _walk(expected, observed, path, frozenset())
+
+
+def parted(expected: Any, observed: Any, most: int | None = None) -> tuple[Difference, ...]:
+    """The places where two states differ, of many the first ones; none where parts of them cannot be compared, of which
+    nothing is said."""
+    try:
+        return tuple(islice(differences(expected, observed), most))
+    except StaleState:
+        return ()
 
 
 def _walk(expected: Any, observed: Any, path: str, above: _Pairs) -> Iterator[Difference]:
