@@ -1,0 +1,39 @@
+"""How a framework's judgement of a message is told to `deliver`: what is raised comes again."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+from chaoskit.values.event import Message
+
+
+class Refused(Exception):
+    """The framework was answered that a message was not handled, without an exception that could be raised again: a
+    status that is not 2xx, an item of `batchItemFailures`, a retry."""
+
+
+class Dropped:
+    """What a framework has given up after one failure, by its own rule, though the broker would show it again.
+
+    The failure is raised all the same, so that the report has its traceback, and in-order delivery stops at it. The
+    showing that the broker's model makes of that is then passed over: the framework never gets it.
+    """
+
+    def __init__(self) -> None:
+        self._again: set[Hashable] = set()
+
+    def passes_over(self, message: Message) -> bool:
+        """Whether this showing comes only of a failure that was final."""
+        if (record := _record(message)) in self._again:
+            self._again.discard(record)
+            return True
+        return False
+
+    def note(self, message: Message) -> None:
+        """This failure of it is final."""
+        self._again.add(_record(message))
+
+
+def _record(message: Message) -> tuple[Any, ...]:
+    return message.topic, message.partition, message.offset, message.message_id, message.id
