@@ -192,7 +192,7 @@ def reported(answer: Any, identifiers: Sequence[str]) -> frozenset[str]:
     names = [item.get("itemIdentifier") if isinstance(item, Mapping) else None for item in failures]
     if unknown := [name for name in names if name not in identifiers]:
         raise Refused(f"batchItemFailures names {unknown[0]!r}, which is not in the batch: the whole batch comes back")
-    return frozenset(names)
+    return frozenset(map(str, names))
 
 
 def _runtime(function: Function) -> Callable[[dict[str, Any]], Any]:
