@@ -1,7 +1,8 @@
 """What providers send beside a webhook's body: ids and signatures, computed for each delivery as they document it.
 
 Sources: docs.stripe.com/webhooks/signature, docs.github.com/webhooks (validating-webhook-deliveries,
-webhook-events-and-payloads), shopify.dev/docs/apps/build/webhooks, api.slack.com (verifying-requests-from-slack, events-api).
+webhook-events-and-payloads), shopify.dev/docs/apps/build/webhooks, api.slack.com (verifying-requests-from-slack,
+events-api).
 """
 
 from __future__ import annotations
