@@ -21,7 +21,8 @@ def task(task: Any, args: Arguments | None = None) -> Callable[[Message], None]:
     `args(message)` is what it is called with, the event's value by default, pickled as Huey does. What it raises is
     raised. It comes again while `retries` are left, or where it asks for it (`RetryTask`,
     `CancelExecution(retry=True)`); else the failure is final, and the task does not run again for it. A task that is
-    cancelled for good is settled. With `deliver(spawn=…)` make it once, outside. Raises UsageError for what cannot be pickled.
+    cancelled for good is settled. With `deliver(spawn=…)` make it once, outside. Raises UsageError for what cannot be
+    pickled.
     """
     exceptions = library("huey.exceptions", "huey")
     dropped = Dropped()
@@ -30,7 +31,7 @@ def task(task: Any, args: Arguments | None = None) -> Callable[[Message], None]:
         if dropped.passes_over(message):
             return
         positional, named = pickled(*arguments_of(message, args), task.func.__name__)
-        left = max(task.retries - retries_of(message), 0)
+        left = max((task.task_class.default_retries or 0) - retries_of(message), 0)
         instance = task.task_class(positional, named, id=message.message_id or str(message.id), retries=left)
         try:
             instance.execute()

@@ -36,9 +36,9 @@ def job(function: Callable[..., Any], args: Arguments | None = None, *, retry: A
         if dropped.passes_over(message):
             return
         positional, named = pickled(*arguments_of(message, args), function.__qualname__)
-        made = Performed.create(
-            function, positional, named, connection=_NoRedis(), id=message.message_id or str(message.id), retry=retry
-        )
+        identity = message.message_id or str(message.id)
+        made = Performed.create(function, positional, named, connection=_NoRedis(), id=identity)
+        made.retries_left = None if retry is None else max(retry.max - retries_of(message), 0)
         made.number_of_retries = retries_of(message)
         try:
             result = made.perform()
@@ -57,3 +57,6 @@ class _NoRedis:
     """What a job is made with that nobody stores."""
 
     connection_pool = None
+
+    def persist(self, key: str) -> None:
+        """RQ 2 lets what it performs not run out."""
