@@ -283,6 +283,8 @@ class Campaign:
 
     def unknown(self) -> list[str]:
         """Why a search without a failure has shown nothing, or less than it was asked for; empty if it has."""
+        if not self.kinds and self.why_not_inside:
+            return [self.why_not_inside]
         return self.evidence.unknown(self.kinds, self.subject, literal=self.literal)
 
     def tally(self) -> Tally:
