@@ -119,8 +119,8 @@ INSIDE_MOVES = (
 
 OUTBOX = Kind(
     "outbox",
-    "a table in the database of the effect into which the transaction writes what is to be sent, a relay that sends it, "
-    "and a receiver that drops what comes twice by its id",
+    "a table in the database of the effect into which the transaction writes what is to be sent, a relay that sends "
+    "it, and a receiver that drops what comes twice by its id",
     named="it changes where the effect leaves, which nothing around the handler can: it is named, and was not run",
 )
 """For what no rollback takes back."""

@@ -24,7 +24,7 @@ from chaoskit.search.states import HANGS
 from chaoskit.values.boundary import Boundary
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import EventId, Message
-from chaoskit.values.faults import INSIDE, FaultKind
+from chaoskit.values.faults import INSIDE, Crash, FaultKind
 from chaoskit.values.repair import Advice, Repair
 from chaoskit.values.verdict import Verdict
 
@@ -75,7 +75,7 @@ def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Re
     if set(INSIDE).isdisjoint(map(type, verdict.scenario.faults)):
         # A move around the handler is not one with its effects: of a death between the two it would say nothing true.
         question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind not in INSIDE))
-        moves = MOVES
+        moves: tuple[Kind, ...] = MOVES
     else:
         moves = _with_effects(verdict) or INSIDE_MOVES
     given = question.settings
@@ -91,8 +91,8 @@ def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Re
 
 
 def _with_effects(verdict: Verdict) -> tuple[Kind, ...]:
-    """The moves for a handler that has effects which leave; nothing for one that has none. A run in which an execution is
-    whole would take back what left with it."""
+    """The moves for a handler that has effects which leave; nothing for one that has none. A run in which an execution
+    is whole would take back what left with it."""
     left = list(dict.fromkeys(effect.name for effect in verdict.expected_effects or ()))
     if not left:
         return ()
@@ -145,7 +145,10 @@ def _still_fails(subject: Subject, verdict: Verdict) -> bool:
 def _whole(faults: Plan) -> Iterator[Plan]:
     """The same, where each process dies before all of its effects, or behind all."""
     return itertools.product(
-        *([attrs.evolve(fault, point=point) for point in WHOLE] if type(fault) in INSIDE else [fault] for fault in faults)
+        *(
+            [attrs.evolve(fault, point=point) for point in WHOLE] if isinstance(fault, Crash) else [fault]
+            for fault in faults
+        )
     )
 
 

@@ -20,7 +20,7 @@ from chaoskit.search.question import Question, SearchSettings, derive
 from chaoskit.search.question import question as question_of
 from chaoskit.values.errors import ChaosError, UsageError
 from chaoskit.values.event import Message, Stream
-from chaoskit.values.faults import ALL_KINDS, INSIDE, FaultKind
+from chaoskit.values.faults import ALL_KINDS, FaultKind
 from chaoskit.values.scenario import Broker, all_kinds, allowed_kinds, checked_kinds
 from chaoskit.values.tolerance import MIXTURES, Column, Tolerance, Trial
 from chaoskit.values.verdict import Verdict

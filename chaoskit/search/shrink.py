@@ -45,8 +45,8 @@ ALIKE = 600
 class Shrinker:
     """`fails` says whether a candidate still fails in the same way. `valid` guards which streams may be tried;
     `free_values`: the values of a stream do not depend on each other, so that one may stand for another, and those of
-    `more_values`, too. `in_order`: it fails without any fault, and only events can be less. `whole`: a process dies before
-    all of its effects, or behind all."""
+    `more_values`, too. `in_order`: it fails without any fault, and only events can be less. `whole`: a process dies
+    before all of its effects, or behind all."""
 
     model: Callable[[Stream], Model]
     kinds: Sequence[FaultKind]

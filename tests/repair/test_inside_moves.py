@@ -23,7 +23,7 @@ def statuses(verdict: Any) -> dict[str, str]:
 @pytest.mark.parametrize("make", [work_before_mark, mark_before_work])
 @pytest.mark.parametrize("broker", [Kafka(), RabbitMQ(), SqsFifo()], ids=lambda broker: type(broker).__name__)
 def test_two_halves_are_repaired_by_one_transaction(make: Any, broker: Any) -> None:
-    """It is run and holds, under all kinds and as many schedules as were asked for, and is what the report says first."""
+    """It holds under all kinds and as many schedules as were asked for, and is what the report says first."""
     verdict = check(over(make), PAYMENTS, broker=broker, schedules=200)
     assert [type(fault) for fault in verdict.scenario.faults] == [Crash]
     repairs = verdict.repairs
