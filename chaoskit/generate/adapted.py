@@ -172,7 +172,8 @@ def _celery(handler: FoundHandler) -> Adapted | None:
         return None
     if len(needed) == 1:
         instead: dict[str, ast.expr] = {needed[0].arg: ast.Name(VALUE, ast.Load())}
-        items, typed = ("{handler}",), {}
+        items: tuple[str, ...] = ("{handler}",)
+        typed: dict[str, ast.expr] = {}
     else:
         load = ast.Load()
         instead = {each.arg: ast.Subscript(ast.Name(VALUE, load), ast.Constant(each.arg), load) for each in needed}

@@ -304,8 +304,8 @@ def _adapted(known: Adapted, found: _Found) -> list[str]:
     if not found.roles.tied:
         if known.is_context:
             return [*lines, *entered, f"    {wait}deliver(handler)  # {HAPPENS}"]
-        delivered = laid_out(call(f"{wait}deliver", [made]), width=WIDTH - 4)
-        return [*lines, *_with_comment(delivered, HAPPENS)]
+        handed = laid_out(call(f"{wait}deliver", [made]), width=WIDTH - 4)
+        return [*lines, *_with_comment(handed, HAPPENS)]
     value = with_ties((), "message.value", found.reads, found.roles, found.names)
     handle_one = [
         f"{'async ' if wait else ''}def handle_one(message):",
