@@ -78,8 +78,8 @@ def test_what_the_page_of_databases_shows_holds(server: Postgres) -> None:
         (block.replace("if new:", "db.execute('COMMIT')\n" + " " * 16 + "if new:"), "violated"),
     ):
         names: dict[str, Any] = {
-            "DSN": server.uri, "psycopg": psycopg, "contextmanager": contextmanager, "payments": PAYMENTS, "Kafka": Kafka,
-            "chaos": lambda *given, **more: lambda test: test,
+            "DSN": server.uri, "psycopg": psycopg, "contextmanager": contextmanager, "payments": PAYMENTS,
+            "Kafka": Kafka, "chaos": lambda *given, **more: lambda test: test,
         }  # fmt: skip
         exec(compile(text, "page", "exec"), names)
         verdict = check(names["test_wallet"], PAYMENTS, broker=Kafka(partitions=1), schedules=40, points=("page",))
