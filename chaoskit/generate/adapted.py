@@ -78,7 +78,7 @@ def adapted(handler: FoundHandler) -> Adapted | None:
     """The adapter of a function that a framework calls; None where there is none for it."""
     if handler.kind is not None:
         return None
-    for recipe in (_celery, _faststream, _web, _lambda):
+    for recipe in (_task, _faststream, _web, _lambda):
         if (found := recipe(handler)) is not None:
             return found
     return None
@@ -159,15 +159,26 @@ def _calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.Call) and last_name(node.func) == name)
 
 
-# Celery.
+# Tasks.
 
 
-def _celery(handler: FoundHandler) -> Adapted | None:
-    decorator = _decorator(handler, frozenset({"task", "shared_task"}))
-    if decorator is None or "celery" not in imported_by(handler.tree):
-        return None
-    given = _keywords(decorator)
-    needed = handler.needed[1 if _is_true(given.get("bind")) else 0 :]
+def _task(handler: FoundHandler) -> Adapted | None:
+    imports = imported_by(handler.tree)
+    for package, (function, names, settings_of) in _TASKS.items():
+        decorator = _decorator(handler, names) if package in imports else None
+        if decorator is not None:
+            given = _keywords(decorator)
+            made = _task_of(handler, handler.needed[1 if _is_true(given.get("bind")) else 0 :], package, function)
+            retry = ast.unparse(given["retry"]) if package == "rq" and "retry" in given else ""
+            options = {"retry": f"{{retry}}{retry.removeprefix('Retry')}"} if retry.startswith("Retry(") else {}
+            settings = settings_of(handler, given)
+            return made and attrs.evolve(
+                made, settings=settings, options=options, names={"retry": ("rq", "Retry")} if options else {}
+            )
+    return None
+
+
+def _task_of(handler: FoundHandler, needed: list[ast.arg], adapter: str, function: str) -> Adapted | None:
     if not needed:
         return None
     if len(needed) == 1:
@@ -181,7 +192,19 @@ def _celery(handler: FoundHandler) -> Adapted | None:
         typed = {each.arg: each.annotation or ast.Constant(None) for each in needed}
     value = _taking_value(handler, handler.function, _Put(lambda node: False, instead))
     kind = _class_of(handler, needed[0].annotation) if len(needed) == 1 else None
-    return Adapted(value, "celery", "task", items, "Celery", _of_celery(handler, given), kind=kind, typed=typed)
+    return Adapted(value, adapter, function, items, "Celery", kind=kind, typed=typed)
+
+
+def _of_dramatiq(handler: FoundHandler, given: Mapping[str, ast.expr]) -> dict[str, str]:
+    return {"acks_late": "True", "reject_on_worker_lost": "True"}
+
+
+def _of_huey(handler: FoundHandler, given: Mapping[str, ast.expr]) -> dict[str, str]:
+    return {} if "retries" in given or "RetryTask" in ast.unparse(handler.tree) else {"retries": "False"}
+
+
+def _of_rq(handler: FoundHandler, given: Mapping[str, ast.expr]) -> dict[str, str]:
+    return {} if "retry" in given else {"retries": "False"}
 
 
 def _of_celery(handler: FoundHandler, given: Mapping[str, ast.expr]) -> dict[str, str]:
@@ -199,6 +222,16 @@ def _of_celery(handler: FoundHandler, given: Mapping[str, ast.expr]) -> dict[str
     if "autoretry_for" not in given and not any(_calls(handler.function, "retry")):
         settings["retries"] = "False"
     return settings
+
+
+_Settings = Callable[[FoundHandler, Mapping[str, ast.expr]], dict[str, str]]
+_TASKS: dict[str, tuple[str, frozenset[str], _Settings]] = {
+    "celery": ("task", frozenset({"task", "shared_task"}), _of_celery),
+    "dramatiq": ("actor", frozenset({"actor"}), _of_dramatiq),
+    "huey": ("task", frozenset({"task", "db_task"}), _of_huey),
+    "rq": ("job", frozenset({"job"}), _of_rq),
+}
+"""By the package: the function of its adapter, its decorators, and what they say of the broker."""
 
 
 # FastStream.
@@ -232,7 +265,7 @@ def _faststream(handler: FoundHandler) -> Adapted | None:
         is_context=True,
         kind=_class_of(handler, first.annotation),
         objects={"broker": owner.id},
-        names={"kind": (f"faststream.{kind}", name)},
+        names={"kind": (f"faststream.{kind}", name)} if is_router else {},
         before=("broker = {kind}()", "broker.include_router({broker})") if is_router else (),
     )
 
@@ -275,7 +308,7 @@ def _web(handler: FoundHandler) -> Adapted | None:
         is_async=is_fastapi,
         kind=None if body is None else _class_of(handler, body.annotation),
         objects={"app": owner.id, **objects},
-        names={"kind": ("flask", "Flask") if is_flask else ("fastapi", "FastAPI")},
+        names={"kind": ("flask", "Flask") if is_flask else ("fastapi", "FastAPI")} if before else {},
         before=before,
     )
 

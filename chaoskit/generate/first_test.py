@@ -295,7 +295,7 @@ def _adapted(known: Adapted, found: _Found) -> list[str]:
     """The lines that put the adapter around the handler and deliver to it."""
     said = {name: _of_module(found, of) for name, of in known.objects.items()}
     said |= {"adapter": found.names.name("chaoskit.adapters", known.adapter), "handler": _callee(found)}
-    said |= {name: found.names.name(*of) for name, of in known.names.items() if known.before}
+    said |= {name: found.names.name(*of) for name, of in known.names.items()}
     given = [item.format_map(said) for item in known.items]
     options: dict[str, Code] = {name: option.format_map(said) for name, option in known.options.items()}
     made, wait = call(f"{said['adapter']}.{known.function}", given, options), "await " if known.is_async else ""

@@ -138,6 +138,42 @@ async def payments(payment: Payment):
     balances[payment.account] = balances.get(payment.account, 0) + payment.amount
 """
 
+DRAMATIQ = """
+import dramatiq
+from dramatiq.brokers.stub import StubBroker
+from dramatiq.middleware import CurrentMessage
+
+broker = StubBroker()
+broker.add_middleware(CurrentMessage())
+balances = {}
+seen = set()
+
+@dramatiq.actor(broker=broker, max_retries=3)
+def charge(account: str, amount: int):
+    task = CurrentMessage.get_current_message()
+    balances[account] = balances.get(account, 0) + amount
+"""
+HUEY = """
+from huey import MemoryHuey
+
+huey = MemoryHuey("shop")
+totals = {}
+
+@huey.task()
+def count(payment):
+    totals[payment["account"]] = totals.get(payment["account"], 0) + payment["amount"]
+"""
+RQ = """
+from rq import Queue, Retry
+from rq.decorators import job
+
+totals = {}
+
+@job("default", connection=None, retry=Retry(max=3))
+def count(account: str, amount: int):
+    totals[account] = totals.get(account, 0) + amount
+"""
+
 ONCE = """    if {id} in seen:
         return {gives}
     seen.add({id})
@@ -173,6 +209,19 @@ REPOSITORIES = {
         "stripe", "webhook", STRIPE, 'emails[customer["id"]] = customer["email"]',
         'emails[customer["id"]] = max(emails.get(customer["id"], ""), customer["email"])',
         ("sign=webhooks.stripe(repo_stripe.endpoint_secret)", "body=webhooks.stripe_event"),
+    ),
+    "dramatiq": Repository(
+        "dramatiq", "charge", DRAMATIQ, "    balances[account] =",
+        ONCE.format(id="task.message_id", gives="None") + "    balances[account] =",
+        ("broker=Celery(acks_late=True, reject_on_worker_lost=True)", "dramatiq.actor("),
+    ),
+    "huey": Repository(
+        "huey", "count", HUEY, 'totals.get(payment["account"], 0) + payment["amount"]',
+        'max(totals.get(payment["account"], 0), payment["amount"])', ("Celery(retries=False)", "huey.task("),
+    ),
+    "rq": Repository(
+        "rq", "count", RQ, "totals.get(account, 0) + amount", "max(totals.get(account, 0), amount)",
+        ("retry=Retry(max=3)", "broker=Celery()"),
     ),
     "fastapi": Repository(
         "fastapi", "payments", FASTAPI, ADDS, ONCE.format(id="payment.payment_id", gives="None") + ADDS,
