@@ -108,8 +108,8 @@ def measure(quick: bool) -> Section:
         Row(name, time / plain, Figure(time, "µs"), Figure(plain, "µs"), "median of 5") for name, time in times.items()
     )
     note = (
-        "CPU time of one delivery through the adapter, for a function that writes one entry of a dict, over that of the "
-        "function called with the value. What is not installed is left out."
+        "CPU time of one delivery through the adapter, for a function that writes one entry of a dict, over that of "
+        "the function called with the value. What is not installed is left out."
     )
     return Section("Time of an adapter for each delivery", "adapter", "plain function", note, rows)
 
