@@ -161,7 +161,8 @@ def _judge(
 ) -> None:
     again = _comes_again(kind, found, error, status)
     if error is not None:
-        if not again:
+        # What is taken off a list is gone by itself.
+        if not again and getattr(found, "list_sub", None) is None:
             dropped.note(message)
         raise error
     if again:

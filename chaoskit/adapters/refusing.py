@@ -21,19 +21,31 @@ class Dropped:
     """
 
     def __init__(self) -> None:
-        self._again: set[Hashable] = set()
+        self._again: dict[Hashable, tuple[int, int] | None] = {}
+        """The records that are to be shown once more, with how often they had been tried."""
 
     def passes_over(self, message: Message) -> bool:
         """Whether this showing comes only of a failure that was final."""
-        if (record := _record(message)) in self._again:
-            self._again.discard(record)
-            return True
-        return False
+        record = _record(message)
+        if record not in self._again:
+            return False
+        before, now = self._again[record], _tried(message)
+        if before is not None and now is not None and now <= before:
+            return False  # a copy, or what was not settled: its framework gets it
+        del self._again[record]
+        return True
 
     def note(self, message: Message) -> None:
         """This failure of it is final."""
-        self._again.add(_record(message))
+        self._again[_record(message)] = _tried(message)
 
 
 def _record(message: Message) -> tuple[Any, ...]:
     return message.topic, message.partition, message.offset, message.message_id, message.id
+
+
+def _tried(message: Message) -> tuple[int, int] | None:
+    """How often it was put back and handed out; None where its broker counts neither."""
+    if "retries" not in message.headers and message.attempt is None:
+        return None
+    return int(message.headers.get("retries", 0)), message.attempt or 1
