@@ -216,7 +216,9 @@ def _run(test: Callable[[], None], seed: int) -> None:
 @st.composite
 def _few_events(draw: st.DrawFn, parts: Parts, most: int) -> Stream:
     """Fewer events are simpler here, which is not so in what `events` draws."""
-    pairs = draw(st.lists(st.tuples(parts.keys, parts.values), min_size=parts.min_size, max_size=most))
+    owners = draw(parts.owners())
+    pair = st.composite(lambda draw: parts.pair(draw, owners))()
+    pairs = draw(st.lists(pair, min_size=parts.min_size, max_size=most))
     stream = Stream.of([Event(key, value) for key, value in pairs])
     hypothesis.assume(parts.allows(stream))
     return stream
@@ -225,15 +227,28 @@ def _few_events(draw: st.DrawFn, parts: Parts, most: int) -> Stream:
 @st.composite
 def _same_shape(draw: st.DrawFn, parts: Parts, stream: Stream) -> Stream:
     """The same ids and the same pattern of keys, with other keys and values."""
-    keys: dict[Any, Any] = {}
+    tie, keys = parts.tie, {}
     for event in stream.events:
-        if event.key not in keys:
-            keys[event.key] = draw(parts.keys.filter(lambda key: key not in keys.values()))
-    candidate = Stream(
-        tuple(Event(keys[event.key], draw(parts.values), event.id, event.seq) for event in stream.events)
-    )
+        if event.key not in keys and (tie is None or tie.put is not None):
+            keys[event.key] = draw(_others(parts, list(keys.values())))
+    drawn = [draw(parts.values) for _ in stream.events]
+    if tie is None:
+        changed = (Event(keys[e.key], value, e.id, e.seq) for e, value in zip(stream.events, drawn, strict=True))
+        candidate = Stream(tuple(changed))
+    else:
+        # Of these values each key is taken.
+        owners = stream.with_values(keys.get(event.key, event.value) for event in stream.events)
+        candidate = parts.with_values(owners, drawn)
     hypothesis.assume(parts.allows(candidate))
     return candidate
+
+
+def _others(parts: Parts, taken: list[Any]) -> SearchStrategy[Any]:
+    """Keys that are not taken; of a tie, values that have other keys than those that are taken."""
+    if parts.tie is None:
+        return parts.keys.filter(lambda key: key not in taken)
+    key_of, known = parts.tie.key, {parts.tie.key(value) for value in taken}
+    return parts.values.filter(lambda value: key_of(value) not in known)
 
 
 @st.composite

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import attrs
@@ -35,7 +36,8 @@ class Recombined:
 
     parts: Parts
     values: list[Any] = attrs.field(factory=list)
-    keys: dict[Hashable, None] = attrs.field(factory=dict)
+    keys: dict[Hashable, Any] = attrs.field(factory=dict)
+    """Each with a value that it came with."""
     drawn: int = 0
     given: int = 0
     _known: set[int] = attrs.field(factory=set)
@@ -68,7 +70,8 @@ class Recombined:
                 yield found, chance.getrandbits(64)
 
     def _will_do(self, stream: Stream) -> bool:
-        return has_two_values(stream) and self.parts.allows(stream) and self._is_new(stream)
+        is_long = len(stream) >= self.parts.min_size
+        return is_long and has_two_values(stream) and self.parts.allows(stream) and self._is_new(stream)
 
     def _is_new(self, stream: Stream) -> bool:
         print_ = fingerprint(stream)
@@ -80,12 +83,12 @@ class Recombined:
         return True
 
     def _keep(self, stream: Stream) -> None:
-        keys = [event.key for event in stream.events]
+        keys = {event.key: event.value for event in stream.events}
         if len(self.keys) < MOST_KEPT:
-            self.keys |= dict.fromkeys(keys)
+            self.keys |= keys
         self.values += [event.value for event in stream.events]
         # At least those of the stream just drawn, or a long one could not be put together of them.
-        del self.values[: -max(MOST_KEPT, len(keys))]
+        del self.values[: -max(MOST_KEPT, len(stream))]
 
     def _another(self, chance: random.Random) -> Stream:
         """A long one or any, over few keys or many. A value stands in it as often as it was drawn, at most: a strategy
@@ -93,13 +96,21 @@ class Recombined:
         known, size = list(self.keys), min(self._size(chance), len(self.values))
         # Mostly few keys: most bugs need several events of one.
         few = chance.sample(known, min(len(known), chance.choice((1, 2, 2, 3, 3, 4, len(known), len(known)))))
-        keys = chance.choices(few, k=size)
         counts: Counter[Hashable] = Counter()
         stream = []
-        for number, (key, value) in enumerate(zip(keys, chance.sample(self.values, size), strict=True), start=1):
+        for number, (key, value) in enumerate(self._pairs(chance, few, size), start=1):
             counts[key] += 1
             stream.append(Event(key, value, f"e{number}", counts[key]))
         return Stream(tuple(stream))
+
+    def _pairs(self, chance: random.Random, few: list[Hashable], size: int) -> Iterable[tuple[Hashable, Any]]:
+        if self.parts.tie is None:
+            keys = chance.choices(few, k=size)
+            return zip(keys, chance.sample(self.values, size), strict=True)
+        # All of them: of a few keys there may be few.
+        values = chance.sample(self.values, len(self.values))
+        owners = [self.keys[key] for key in few]
+        return islice(self.parts.arranged(values, owners, lambda: chance.choice(owners)), size)
 
     def _size(self, chance: random.Random) -> int:
         """Any that is allowed, or, as often, rather a great one: some limits are met only by much under one key."""
