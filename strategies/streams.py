@@ -104,12 +104,7 @@ def events(
     it is true are drawn, and shrinking keeps to them. Raises UsageError for sizes that contradict, and for what gives
     no values or no keys.
     """
-    # By the exact type: True is an int, too.
-    if type(min_size) is not int or type(max_size) is not int or not 1 <= min_size <= max_size:
-        raise UsageError(
-            f"events(min_size={min_size!r}, max_size={max_size!r}): whole numbers with 1 <= min_size <= max_size "
-            "are needed"
-        )
+    checked_sizes("events", min_size, max_size)
     drawn = values_of(values, "events", "values")
     key_strategy, tie = keys_of(keys, "events", drawn, puts=drawn is not values)
     parts = Parts(drawn, key_strategy, min_size, max_size, valid, tie)
@@ -119,6 +114,15 @@ def events(
     # `map` and `filter` make new strategies, which have none: then a part of a stream may be none.
     strategy.chaos_parts = parts  # type: ignore[attr-defined]
     return strategy
+
+
+def checked_sizes(function: str, min_size: int, max_size: int) -> None:
+    # By the exact type: True is an int, too.
+    if type(min_size) is not int or type(max_size) is not int or not 1 <= min_size <= max_size:
+        raise UsageError(
+            f"{function}(min_size={min_size!r}, max_size={max_size!r}): whole numbers with 1 <= min_size <= max_size "
+            "are needed"
+        )
 
 
 def keys_of(

@@ -18,6 +18,7 @@ from hypothesis.control import current_build_context
 from hypothesis.errors import FailedHealthCheck, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
+from chaoskit.strategies.dependent import dependent_of
 from chaoskit.strategies.streams import Parts, parts_of
 from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.event import Event, Stream
@@ -26,6 +27,9 @@ SOME_VALUES = 12
 
 VALUE_EXAMPLES = 2000
 """Streams that are drawn to find one that fails with the same faults, before its values are shrunk."""
+
+FEWER_EXAMPLES = 300
+"""Streams of fewer events that are drawn of what is minimal already, but for those."""
 
 _QUIET = [
     # They judge a test by its examples, and here an example is fifty runs of the user's.
@@ -129,6 +133,8 @@ def simpler_values(
     `places` are the positions of its events in the stream that was drawn, for strategies of which no part can be
     drawn by itself.
     """
+    if dependent := dependent_of(events):
+        return _simplest(dependent.alike(stream), fails, seed)
     parts = parts_of(events)
     candidates = _same_shape(parts, stream) if parts else _same_places(events, stream, places)
     return _simplest(candidates, fails, seed)
@@ -137,16 +143,20 @@ def simpler_values(
 def simplest_stream(
     events: SearchStrategy[Any], most: int, fails: Callable[[Stream], bool], seed: int
 ) -> Stream | None:
-    """The simplest of the strategy's own streams, of up to `most` events where its parts are known, that fails; None if
+    """The simplest of the strategy's own streams, of up to `most` events where it is known what they are made of, that fails; None if
     none was found."""
+    if dependent := dependent_of(events):
+        return _simplest(dependent.few(most), fails, seed, FEWER_EXAMPLES)
     parts = parts_of(events)
     return _simplest(_few_events(parts, most) if parts else events.map(Stream.of), fails, seed)
 
 
-def _simplest(candidates: SearchStrategy[Stream], fails: Callable[[Stream], bool], seed: int) -> Stream | None:
+def _simplest(
+    candidates: SearchStrategy[Stream], fails: Callable[[Stream], bool], seed: int, examples: int = VALUE_EXAMPLES
+) -> Stream | None:
     last: list[Stream] = []
     settings = hypothesis.settings(
-        max_examples=VALUE_EXAMPLES,
+        max_examples=examples,
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
         deadline=None,

@@ -1,7 +1,8 @@
 """More streams of one that Hypothesis drew: its keys and values, and those of earlier ones, put together anew.
 
 A drawn stream costs as much as ten schedules, one that is put together next to nothing. `events(…)` draws each key and
-each value independently, so whatever is put together of them is a stream that it could have drawn.
+each value independently, so whatever is put together of them is a stream that it could have drawn. Where events depend
+on each other, their own strategy says what can be put together.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from itertools import islice
 from typing import Any
 
 import attrs
+from hypothesis.strategies import SearchStrategy
 
 from chaoskit.search.draw import shares_parts
 from chaoskit.search.evidence import MEMORY
 from chaoskit.search.shape import fingerprint, has_two_values
-from chaoskit.strategies.streams import Parts
+from chaoskit.strategies.dependent import Dependent, dependent_of
+from chaoskit.strategies.streams import Parts, parts_of
 from chaoskit.values.event import Event, Stream
 
 FOR_EACH = 4
@@ -34,7 +37,7 @@ MOST_KEPT = 256
 class Recombined:
     """What the parts of `events(…)` gave so far. `drawn` streams have become `given` ones."""
 
-    parts: Parts
+    parts: Parts | Dependent
     values: list[Any] = attrs.field(factory=list)
     keys: dict[Hashable, Any] = attrs.field(factory=dict)
     """Each with a value that it came with."""
@@ -46,6 +49,12 @@ class Recombined:
     def for_each(self) -> float:
         """How many streams become of one that is drawn."""
         return self.given / self.drawn if self.drawn else FOR_EACH
+
+    @classmethod
+    def made_of(cls, events: SearchStrategy[Any]) -> Recombined | None:
+        """None for a strategy of which it is not known what its streams are made of."""
+        parts = parts_of(events) or dependent_of(events)
+        return None if parts is None else cls(parts)
 
     def of(self, stream: Stream, salt: int) -> Iterator[tuple[Stream, int]]:
         """The stream that Hypothesis draws just now, and new ones that are put together, each with a salt. All chance
@@ -83,6 +92,9 @@ class Recombined:
         return True
 
     def _keep(self, stream: Stream) -> None:
+        if not isinstance(self.parts, Parts):
+            self.parts.keep(stream)
+            return
         keys = {event.key: event.value for event in stream.events}
         if len(self.keys) < MOST_KEPT:
             self.keys |= keys
@@ -93,26 +105,31 @@ class Recombined:
     def _another(self, chance: random.Random) -> Stream:
         """A long one or any, over few keys or many. A value stands in it as often as it was drawn, at most: a strategy
         may give each only once."""
-        known, size = list(self.keys), min(self._size(chance), len(self.values))
+        if not isinstance(self.parts, Parts):
+            return self.parts.another(chance)
+        known, size = list(self.keys), min(_size(self.parts, chance), len(self.values))
         # Mostly few keys: most bugs need several events of one.
         few = chance.sample(known, min(len(known), chance.choice((1, 2, 2, 3, 3, 4, len(known), len(known)))))
         counts: Counter[Hashable] = Counter()
         stream = []
-        for number, (key, value) in enumerate(self._pairs(chance, few, size), start=1):
+        for number, (key, value) in enumerate(self._pairs(self.parts, chance, few, size), start=1):
             counts[key] += 1
             stream.append(Event(key, value, f"e{number}", counts[key]))
         return Stream(tuple(stream))
 
-    def _pairs(self, chance: random.Random, few: list[Hashable], size: int) -> Iterable[tuple[Hashable, Any]]:
-        if self.parts.tie is None:
+    def _pairs(
+        self, parts: Parts, chance: random.Random, few: list[Hashable], size: int
+    ) -> Iterable[tuple[Hashable, Any]]:
+        if parts.tie is None:
             keys = chance.choices(few, k=size)
             return zip(keys, chance.sample(self.values, size), strict=True)
         # All of them: of a few keys there may be few.
         values = chance.sample(self.values, len(self.values))
         owners = [self.keys[key] for key in few]
-        return islice(self.parts.arranged(values, owners, lambda: chance.choice(owners)), size)
+        return islice(parts.arranged(values, owners, lambda: chance.choice(owners)), size)
 
-    def _size(self, chance: random.Random) -> int:
-        """Any that is allowed, or, as often, rather a great one: some limits are met only by much under one key."""
-        least, most = self.parts.min_size, self.parts.max_size
-        return most - int((most - least + 1) * chance.random() * chance.choice((chance.random(), 1)))
+
+def _size(parts: Parts, chance: random.Random) -> int:
+    """Any that is allowed, or, as often, rather a great one: some limits are met only by much under one key."""
+    least, most = parts.min_size, parts.max_size
+    return most - int((most - least + 1) * chance.random() * chance.choice((chance.random(), 1)))

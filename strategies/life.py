@@ -1,0 +1,52 @@
+"""The values of one entity so far, as a function of them sees them: it is noted what it looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+import attrs
+
+MISSING = object()
+"""Stands for what is looked for and not there."""
+
+Look = tuple[Any, tuple[Any, ...]]
+"""What was asked for, an index or the length, and what was found."""
+
+
+@attrs.define(eq=False)
+class Life(Sequence[Any]):
+    """The values from the first to the last. With what was looked at it can be said whether the same would have come of
+    other values: where each look finds the same, it would."""
+
+    values: tuple[Any, ...]
+    looks: dict[Any, Look] = attrs.field(factory=dict)
+
+    def __len__(self) -> int:
+        self.looks.setdefault("length", ("length", (len(self.values),)))
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Any]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        self.looks.setdefault(repr(index), (index, found_at(self.values, index)))
+        return self.values[index]
+
+    def would_see(self, looks: Sequence[Look]) -> bool:
+        """Whether these find the same here."""
+        return all(_are_same(found_at(self.values, index), found) for index, found in looks)
+
+
+def found_at(values: tuple[Any, ...], index: Any) -> tuple[Any, ...]:
+    if index == "length":
+        return (len(values),)
+    if isinstance(index, slice):
+        return values[index]
+    return (values[index],) if -len(values) <= index < len(values) else (MISSING,)
+
+
+def _are_same(one: tuple[Any, ...], two: tuple[Any, ...]) -> bool:
+    """By identity: these are the very objects."""
+    return len(one) == len(two) and all(left is right or type(left) is int and left == right for left, right in zip(one, two))
