@@ -85,20 +85,26 @@ def fields_of(kind: Any) -> list[_Field] | None:
         return [_Field(name, held, tuple(limits), optional) for name, held, limits, optional in fields_of_model(kind)]
     if not isinstance(kind, type):
         return None
-    if dataclasses.is_dataclass(kind):
-        given = {each.name: _has_default(each) for each in dataclasses.fields(kind) if each.init}
-    elif attrs.has(kind):
-        given = {each.name: each.default is not attrs.NOTHING for each in attrs.fields(kind) if each.init}
-    elif typing.is_typeddict(kind):
-        given = {name: name not in kind.__required_keys__ for name in _hints(kind)}
-    elif hasattr(kind, "__struct_fields__"):
-        given = dict.fromkeys(kind.__struct_fields__, False)
-    elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        given = {name: name in kind._field_defaults for name in kind._fields}
-    else:
+    given = _fields_given(kind)
+    if given is None:
         return None
     hints = _hints(kind)
     return [_Field(name, hints.get(name, Any), (), optional) for name, optional in given.items()]
+
+
+def _fields_given(kind: Any) -> dict[str, bool] | None:
+    """The names of what it is made of, and whether it does without."""
+    if dataclasses.is_dataclass(kind):
+        return {each.name: _has_default(each) for each in dataclasses.fields(kind) if each.init}
+    if attrs.has(kind):
+        return {each.name: each.default is not attrs.NOTHING for each in attrs.fields(kind) if each.init}
+    if typing.is_typeddict(kind):
+        return {name: name not in kind.__required_keys__ for name in _hints(kind)}
+    if hasattr(kind, "__struct_fields__"):
+        return dict.fromkeys(kind.__struct_fields__, False)
+    if issubclass(kind, tuple) and hasattr(kind, "_fields"):
+        return {name: name in kind._field_defaults for name in kind._fields}
+    return None
 
 
 def _has_default(field: dataclasses.Field[Any]) -> bool:

@@ -135,7 +135,7 @@ class _JsonSchema:
     def _object(self, schema: Mapping[str, Any], depth: int) -> Drawn:
         known = {name: self.of(each, name, depth + 1) for name, each in schema.get("properties", {}).items()}
         further = schema.get("additionalProperties", False)  # what is not named, a handler does not know
-        needed = {name: known[name] if name in known else _JSON for name in schema.get("required", ())}
+        needed = {name: known.get(name, _JSON) for name in schema.get("required", ())}
         others = {name: each for name, each in known.items() if name not in needed and not each.is_empty}
         if known or further is False:
             return dicts(needed, others, known)

@@ -35,18 +35,19 @@ class Life(Sequence[Any]):
         return self.values[index]
 
     def would_see(self, looks: Sequence[Look]) -> bool:
-        """Whether these find the same here."""
-        return all(_are_same(found_at(self.values, index), found) for index, found in looks)
+        """Whether these find the same here: the very objects, and as many of them."""
+        return all(
+            len(self.values) == found[0] if index == "length" else are_same(found_at(self.values, index), found)
+            for index, found in looks
+        )
 
 
-def found_at(values: tuple[Any, ...], index: Any) -> tuple[Any, ...]:
-    if index == "length":
-        return (len(values),)
+def found_at(values: tuple[Any, ...], index: int | slice) -> tuple[Any, ...]:
     if isinstance(index, slice):
         return values[index]
     return (values[index],) if -len(values) <= index < len(values) else (MISSING,)
 
 
-def _are_same(one: tuple[Any, ...], two: tuple[Any, ...]) -> bool:
-    """By identity: these are the very objects."""
-    return len(one) == len(two) and all(left is right or type(left) is int and left == right for left, right in zip(one, two))
+def are_same(one: tuple[Any, ...], two: tuple[Any, ...]) -> bool:
+    """By identity: values need not be comparable, and equal ones may have come about in two ways."""
+    return list(map(id, one)) == list(map(id, two))

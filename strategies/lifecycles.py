@@ -16,7 +16,7 @@ from hypothesis.strategies import SearchStrategy
 
 from chaoskit.strategies.dependent import by_key, interleaved, numbered
 from chaoskit.strategies.kinds import values_of
-from chaoskit.strategies.life import Life, Look
+from chaoskit.strategies.life import Life, Look, are_same
 from chaoskit.strategies.streams import Keys, Valid, checked_sizes, keys_of
 from chaoskit.strategies.ties import Tie
 from chaoskit.values.errors import UsageError
@@ -334,6 +334,4 @@ def _same_looks(one: _Origin, two: _Origin) -> bool:
     if len(one.looks) != len(two.looks):
         return False
     pairs = zip(one.looks, two.looks, strict=True)
-    return all(
-        repr(left[0]) == repr(right[0]) and list(map(id, left[1])) == list(map(id, right[1])) for left, right in pairs
-    )
+    return all(repr(left[0]) == repr(right[0]) and are_same(left[1], right[1]) for left, right in pairs)

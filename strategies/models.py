@@ -12,7 +12,9 @@ from chaoskit.values.errors import UsageError
 
 def is_model(kind: Any) -> bool:
     base = getattr(sys.modules.get("pydantic.main"), "BaseModel", None)
-    return isinstance(base, type) and isinstance(kind, type) and issubclass(kind, base) and hasattr(kind, "model_fields")
+    return (
+        isinstance(base, type) and isinstance(kind, type) and issubclass(kind, base) and hasattr(kind, "model_fields")
+    )
 
 
 def fields_of_model(kind: Any) -> Iterator[tuple[str, Any, list[Any], bool]]:

@@ -150,7 +150,7 @@ def _messages(kind: Any, depth: int) -> Drawn:
     alone = {each.name: _proto_field(kind, each, depth) for each in whole.fields if each.containing_oneof is None}
     parts = [dicts(alone, {})]
     for oneof in whole.oneofs:
-        choices = [_proto_field(kind, each, depth).map(lambda v, name=each.name: {name: v}) for each in oneof.fields]
+        choices = [dicts({each.name: _proto_field(kind, each, depth)}, {}) for each in oneof.fields]
         parts.append(st.one_of([st.just({}), *choices]))
 
     def build(drawn: tuple[dict[str, Any], ...]) -> Any:

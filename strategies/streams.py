@@ -24,8 +24,8 @@ MOST_POOLED = 3
 
 @attrs.frozen(eq=False)
 class Parts:
-    """What a strategy made by `events` consists of, so that a part of a stream can be drawn again. With a `tie` keys are
-    those of the values."""
+    """What a strategy made by `events` consists of, so that a part of a stream can be drawn again. With a `tie` the
+    keys are those of the values."""
 
     values: SearchStrategy[Any]
     keys: SearchStrategy[Any]

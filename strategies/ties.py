@@ -18,8 +18,8 @@ from chaoskit.values.errors import UsageError
 
 @attrs.frozen(eq=False)
 class Tie:
-    """How the key of an event is read from its value. `put(value, field)` gives the value with this field, or None where
-    the two do not go together; without it, a value keeps its own."""
+    """How the key of an event is read from its value. `put(value, field)` gives the value with this field, or None
+    where the two do not go together; without it, a value keeps its own."""
 
     read: Callable[[Any], Any]
     put: Callable[[Any, Any], Any] | None = None

@@ -143,8 +143,8 @@ def simpler_values(
 def simplest_stream(
     events: SearchStrategy[Any], most: int, fails: Callable[[Stream], bool], seed: int
 ) -> Stream | None:
-    """The simplest of the strategy's own streams, of up to `most` events where it is known what they are made of, that fails; None if
-    none was found."""
+    """The simplest of the strategy's own streams that fails, of up to `most` events where it is known what they are
+    made of; None if none was found."""
     if dependent := dependent_of(events):
         return _simplest(dependent.few(most), fails, seed, FEWER_EXAMPLES)
     parts = parts_of(events)
@@ -237,7 +237,7 @@ def _few_events(draw: st.DrawFn, parts: Parts, most: int) -> Stream:
 @st.composite
 def _same_shape(draw: st.DrawFn, parts: Parts, stream: Stream) -> Stream:
     """The same ids and the same pattern of keys, with other keys and values."""
-    tie, keys = parts.tie, {}
+    tie, keys = parts.tie, dict[Any, Any]()
     for event in stream.events:
         if event.key not in keys and (tie is None or tie.put is not None):
             keys[event.key] = draw(_others(parts, list(keys.values())))
