@@ -10,6 +10,7 @@ import collections.abc
 import dataclasses
 import types
 import typing
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -20,7 +21,7 @@ from uuid import UUID
 import attrs
 import hypothesis
 from hypothesis import strategies as st
-from hypothesis.errors import ResolutionFailed
+from hypothesis.errors import InvalidArgument, ResolutionFailed
 from hypothesis.strategies import SearchStrategy
 
 from chaoskit.strategies.limits import Limits, limits_of
@@ -207,9 +208,13 @@ def _plain(kind: Any, name: str, limits: Limits) -> Drawn:
     if kind in _OTHERS:
         return _OTHERS[kind]
     try:
-        drawn = st.from_type(kind)
-        drawn.validate()
-    except (ResolutionFailed, hypothesis.errors.InvalidArgument, TypeError) as error:
+        if typing.get_origin(kind) is collections.abc.Callable:
+            raise ResolutionFailed("no function comes in a message")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of what Hypothesis only guesses
+            drawn = st.from_type(kind)
+            drawn.validate()
+    except (ResolutionFailed, InvalidArgument, TypeError, Warning) as error:
         raise UsageError(
             f"nothing is known of the values of {getattr(kind, '__qualname__', kind)}: give a strategy, such as "
             "st.builds(…), or register one with st.register_type_strategy"

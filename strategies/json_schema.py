@@ -126,7 +126,7 @@ class _JsonSchema:
             "boolean": st.booleans,
             "integer": _limits(schema).integers,
             "number": _limits(schema).floats,
-            "string": lambda: _FORMATS.get(schema.get("format", "")) or texts(name, _limits(schema)),
+            "string": lambda: _strings(schema, name),
         }
         if kind not in simple:
             raise UsageError(f"{kind!r} is no type of a JSON schema")
@@ -155,6 +155,11 @@ _TOLD = ("title", "description", "default", "examples", "$comment", "$schema", "
 """Keywords that limit nothing."""
 
 _JSON = st.none() | st.booleans() | st.integers(-100, 100) | st.text(LETTERS, max_size=MOST_ITEMS)
+
+
+def _strings(schema: Mapping[str, Any], name: str) -> Drawn:
+    known = _FORMATS.get(schema.get("format", ""))
+    return texts(name, _limits(schema)) if known is None else known
 
 
 def _limits(schema: Mapping[str, Any]) -> Limits:

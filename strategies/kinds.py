@@ -7,10 +7,10 @@ from typing import Any
 
 from hypothesis.strategies import SearchStrategy
 
-from chaoskit.strategies.classes import of_type
+from chaoskit.strategies.classes import fields_of, of_type
 from chaoskit.strategies.json_schema import of_json_schema
 from chaoskit.strategies.schemas import is_avro, is_protobuf, of_avro, of_protobuf
-from chaoskit.values.errors import UsageError
+from chaoskit.values.errors import UsageError, did_you_mean
 
 
 def values_of(source: Any, function: str, name: str) -> SearchStrategy[Any]:
@@ -32,3 +32,14 @@ def values_of(source: Any, function: str, name: str) -> SearchStrategy[Any]:
     drawn = of_type(source)
     drawn.validate()  # what it cannot make is told here, and not when it is drawn
     return drawn
+
+
+def must_have_field(source: Any, path: str) -> None:
+    """Raises UsageError for a class that has no such field: it is told before the first stream is drawn."""
+    fields = fields_of(source)
+    names = [each.name for each in fields or ()]
+    name = path.partition(".")[0]
+    if fields is not None and name not in names:
+        raise UsageError(
+            f"{source.__qualname__} has no field {name!r} to take the key from{did_you_mean(name, names)}"
+        )

@@ -9,7 +9,7 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from chaoskit.strategies.kinds import values_of
+from chaoskit.strategies.kinds import must_have_field, values_of
 from chaoskit.strategies.ties import Tie, tie_of
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event, Stream
@@ -106,6 +106,8 @@ def events(
     """
     checked_sizes("events", min_size, max_size)
     drawn = values_of(values, "events", "values")
+    if isinstance(keys, str):
+        must_have_field(values, keys)
     key_strategy, tie = keys_of(keys, "events", drawn, puts=drawn is not values)
     parts = Parts(drawn, key_strategy, min_size, max_size, valid, tie)
     strategy = _streams(parts)
