@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
+import hypothesis
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
@@ -36,6 +37,14 @@ class Parts:
 
     def allows(self, stream: Stream) -> bool:
         return self.valid is None or bool(self.valid(list(stream.events)))
+
+    def few(self, most: int) -> SearchStrategy[Stream]:
+        """Streams of up to `most` events, of which fewer are simpler, which is not so in what `events` draws."""
+        return _few_events(self, most)
+
+    def alike(self, stream: Stream) -> SearchStrategy[Stream]:
+        """The same ids and the same pattern of keys, with other keys and values."""
+        return _same_shape(self, stream)
 
     def owners(self) -> SearchStrategy[list[Any]]:
         """Values of which the keys of a stream are taken; none where each value keeps its own."""
@@ -160,3 +169,39 @@ def _streams(draw: st.DrawFn, parts: Parts) -> list[Event]:
         seq = counts[key] = counts.get(key, 0) + 1
         stream.append(Event(key, value, f"e{number}", seq))
     return stream
+
+
+@st.composite
+def _few_events(draw: st.DrawFn, parts: Parts, most: int) -> Stream:
+    owners = draw(parts.owners())
+    pair = st.composite(lambda draw: parts.pair(draw, owners))()
+    pairs = draw(st.lists(pair, min_size=parts.min_size, max_size=most))
+    stream = Stream.of([Event(key, value) for key, value in pairs])
+    hypothesis.assume(parts.allows(stream))
+    return stream
+
+
+@st.composite
+def _same_shape(draw: st.DrawFn, parts: Parts, stream: Stream) -> Stream:
+    tie, keys = parts.tie, dict[Any, Any]()
+    for event in stream.events:
+        if event.key not in keys and (tie is None or tie.put is not None):
+            keys[event.key] = draw(_others(parts, list(keys.values())))
+    drawn = [draw(parts.values) for _ in stream.events]
+    if tie is None:
+        changed = (Event(keys[e.key], value, e.id, e.seq) for e, value in zip(stream.events, drawn, strict=True))
+        candidate = Stream(tuple(changed))
+    else:
+        # Of these values each key is taken.
+        owners = stream.with_values(keys.get(event.key, event.value) for event in stream.events)
+        candidate = parts.with_values(owners, drawn)
+    hypothesis.assume(parts.allows(candidate))
+    return candidate
+
+
+def _others(parts: Parts, taken: list[Any]) -> SearchStrategy[Any]:
+    """Keys that are not taken; of a tie, values that have other keys than those that are taken."""
+    if parts.tie is None:
+        return parts.keys.filter(lambda key: key not in taken)
+    key_of, known = parts.tie.key, {parts.tie.key(value) for value in taken}
+    return parts.values.filter(lambda value: key_of(value) not in known)

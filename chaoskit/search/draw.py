@@ -21,7 +21,7 @@ from hypothesis.strategies import SearchStrategy
 from chaoskit.strategies.dependent import dependent_of
 from chaoskit.strategies.streams import Parts, parts_of
 from chaoskit.values.errors import StreamError, UsageError
-from chaoskit.values.event import Event, Stream
+from chaoskit.values.event import Stream
 
 SOME_VALUES = 12
 
@@ -134,10 +134,8 @@ def simpler_values(
     `places` are the positions of its events in the stream that was drawn, for strategies of which no part can be
     drawn by itself.
     """
-    if dependent := dependent_of(events):
-        return _simplest(dependent.alike(stream), fails, seed)
-    parts = parts_of(events)
-    candidates = _same_shape(parts, stream) if parts else _same_places(events, stream, places)
+    parts = parts_of(events) or dependent_of(events)
+    candidates = parts.alike(stream) if parts else _same_places(events, stream, places)
     return _simplest(candidates, fails, seed)
 
 
@@ -149,7 +147,7 @@ def simplest_stream(
     if dependent := dependent_of(events):
         return _simplest(dependent.few(most), fails, seed, FEWER_EXAMPLES)
     parts = parts_of(events)
-    return _simplest(_few_events(parts, most) if parts else events.map(Stream.of), fails, seed)
+    return _simplest(parts.few(most) if parts else events.map(Stream.of), fails, seed)
 
 
 def _simplest(
@@ -222,44 +220,6 @@ def _run(test: Callable[[], None], seed: int) -> None:
         raise UsageError(
             f"the events strategy gave no stream, or filters out nearly all of them: {str(error).splitlines()[0]}"
         ) from error
-
-
-@st.composite
-def _few_events(draw: st.DrawFn, parts: Parts, most: int) -> Stream:
-    """Fewer events are simpler here, which is not so in what `events` draws."""
-    owners = draw(parts.owners())
-    pair = st.composite(lambda draw: parts.pair(draw, owners))()
-    pairs = draw(st.lists(pair, min_size=parts.min_size, max_size=most))
-    stream = Stream.of([Event(key, value) for key, value in pairs])
-    hypothesis.assume(parts.allows(stream))
-    return stream
-
-
-@st.composite
-def _same_shape(draw: st.DrawFn, parts: Parts, stream: Stream) -> Stream:
-    """The same ids and the same pattern of keys, with other keys and values."""
-    tie, keys = parts.tie, dict[Any, Any]()
-    for event in stream.events:
-        if event.key not in keys and (tie is None or tie.put is not None):
-            keys[event.key] = draw(_others(parts, list(keys.values())))
-    drawn = [draw(parts.values) for _ in stream.events]
-    if tie is None:
-        changed = (Event(keys[e.key], value, e.id, e.seq) for e, value in zip(stream.events, drawn, strict=True))
-        candidate = Stream(tuple(changed))
-    else:
-        # Of these values each key is taken.
-        owners = stream.with_values(keys.get(event.key, event.value) for event in stream.events)
-        candidate = parts.with_values(owners, drawn)
-    hypothesis.assume(parts.allows(candidate))
-    return candidate
-
-
-def _others(parts: Parts, taken: list[Any]) -> SearchStrategy[Any]:
-    """Keys that are not taken; of a tie, values that have other keys than those that are taken."""
-    if parts.tie is None:
-        return parts.keys.filter(lambda key: key not in taken)
-    key_of, known = parts.tie.key, {parts.tie.key(value) for value in taken}
-    return parts.values.filter(lambda value: key_of(value) not in known)
 
 
 @st.composite
