@@ -25,6 +25,11 @@ def by_topic(handlers: Mapping[Any, Callable[[Message], Any]]) -> Callable[[Mess
     return handle
 
 
+def one_handler(given: Any) -> Any:
+    """Of several the one that takes the messages of all; anything else as it is."""
+    return by_topic(given) if isinstance(given, Mapping) else given
+
+
 def topic_of(stream: Any) -> str | None:
     """The name of a stream: itself where it is one, else that which `chaos({…})` has given to the strategy."""
     return stream if isinstance(stream, str) else getattr(stream, "chaos_topic", None)

@@ -58,6 +58,7 @@ def shrinker_for(
         in_order,
         cache(lambda: some_values(parts, seed) if parts else []),
         parts.remembering().with_values if parts else Stream.with_values,
+        whole=subject.whole,
     )
 
 
