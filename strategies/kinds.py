@@ -40,6 +40,4 @@ def must_have_field(source: Any, path: str) -> None:
     names = [each.name for each in fields or ()]
     name = path.partition(".")[0]
     if fields is not None and name not in names:
-        raise UsageError(
-            f"{source.__qualname__} has no field {name!r} to take the key from{did_you_mean(name, names)}"
-        )
+        raise UsageError(f"{source.__qualname__} has no field {name!r} to take the key from{did_you_mean(name, names)}")

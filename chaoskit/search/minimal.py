@@ -140,9 +140,14 @@ def _of_the_strategy(
     fewer events enough, which is where nothing but the values fails. Where events depend on each other the stream is
     one already, and what is asked is whether fewer are enough.
     """
-    size = len(patterns[-1][0]) if _dependent(events) is None else len(patterns[0][0]) - 1
-    if (_parts(events) is not None and not shrinker.in_order) or size < shrinker.min_size:
+    if _parts(events) is not None and not shrinker.in_order:
         return None
+    size = len(patterns[-1][0])
+    if _dependent(events) is not None:
+        size = len(patterns[0][0]) - 1
+        # The first event of an entity needs no other, and so was tried alone.
+        if size < max(2, shrinker.min_size):
+            return None
     last: list[Plan] = []
     most = shrinker.tried + MOST_RUNS
 
