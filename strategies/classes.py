@@ -1,4 +1,4 @@
-"""Values of the types that a producer has: models of pydantic, dataclasses, attrs classes, structs of msgspec, named
+"""Drawn of the types that a producer has: models of pydantic, dataclasses, attrs classes, structs of msgspec, named
 tuples, TypedDicts, and all that these are made of.
 
 Every field is drawn, those with defaults, too: `default_factory=uuid4` would give another value in each run.
@@ -55,7 +55,7 @@ class _Field:
 
 
 def of_type(kind: Any, name: str = "", metadata: Iterable[Any] = (), depth: int = 0) -> Drawn:
-    """Values of a type. `name` is that of the field: a text that is an id is a readable one. Raises UsageError for a
+    """Drawn of a type. `name` is that of the field: a text that is an id is a readable one. Raises UsageError for a
     type of which nothing can be made."""
     limits = limits_of(metadata)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)

@@ -1,4 +1,4 @@
-"""Values of a JSON schema, as json.loads gives them.
+"""Drawn of a JSON schema, as json.loads gives them.
 
 It reads what schemas of messages have: types, enums, required and further properties, items, bounds, patterns, formats,
 `anyOf`, `oneOf`, `allOf` and references within the schema. Another keyword that limits a value is an error.
@@ -13,13 +13,10 @@ from uuid import UUID
 
 import attrs
 from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 
-from chaoskit.strategies.classes import LETTERS, MOMENTS, MOST_DEEP, MOST_ITEMS, dicts, texts
+from chaoskit.strategies.classes import LETTERS, MOMENTS, MOST_DEEP, MOST_ITEMS, Drawn, dicts, texts
 from chaoskit.strategies.limits import Limits
 from chaoskit.values.errors import UsageError
-
-Drawn = SearchStrategy[Any]
 
 _UNKNOWN = (
     "not", "if", "then", "else", "patternProperties", "propertyNames", "dependentRequired", "dependentSchemas",

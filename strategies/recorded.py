@@ -23,13 +23,13 @@ from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event, Stream
 from chaoskit.values.state import same
 
-Part = str | Callable[[Any], Any]
+From = str | Callable[[Any], Any]
 
 
 def events_from(
     path: str | Path,
-    key: Part,
-    value: Part | type | None = None,
+    key: From,
+    value: From | type | None = None,
     *,
     independent: bool = False,
     min_size: int = 1,
@@ -51,7 +51,7 @@ def events_from(
     """
     checked_sizes("events_from", min_size, max_size)
     file = Path(path) if Path(path).is_absolute() else _directory_of_the_caller() / path
-    recorded = Recorded(_lives(file, key, value), independent, min_size, max_size, valid)
+    recorded = Recording(_lives(file, key, value), independent, min_size, max_size, valid)
     if max(map(len, recorded.lives)) < 1 or sum(map(len, recorded.lives)) < min_size:
         raise UsageError(f"{file}: it has fewer events than min_size={min_size}")
     strategy = recorded.streams()
@@ -66,7 +66,7 @@ def _directory_of_the_caller() -> Path:
     return Path(name).parent if isinstance(name, str) else Path.cwd()
 
 
-def _lives(file: Path, key: Part, value: Part | type | None) -> tuple[tuple[Event, ...], ...]:
+def _lives(file: Path, key: From, value: From | type | None) -> tuple[tuple[Event, ...], ...]:
     """The events of each key, in the order of the file."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
@@ -88,7 +88,7 @@ def _lives(file: Path, key: Part, value: Part | type | None) -> tuple[tuple[Even
     return tuple(tuple(life) for life in by_key(numbered(pairs)).values())
 
 
-def _part(part: Part | type, held: Any) -> Any:
+def _part(part: From | type, held: Any) -> Any:
     if isinstance(part, str):
         return field_of(part.split("."), held)
     if not isinstance(part, type):
@@ -99,7 +99,7 @@ def _part(part: Part | type, held: Any) -> Any:
 
 
 @attrs.frozen(eq=False)
-class Recorded:
+class Recording:
     """The events of each key, and what may become of them."""
 
     lives: tuple[tuple[Event, ...], ...]

@@ -1,4 +1,4 @@
-"""Values of an Avro schema and of a class of protobuf."""
+"""Drawn of an Avro schema and of a class of protobuf."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from uuid import UUID
 
 import attrs
 from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 
-from chaoskit.strategies.classes import LETTERS, MOMENTS, MOST_DEEP, MOST_ITEMS, dicts, texts
+from chaoskit.strategies.classes import LETTERS, MOMENTS, MOST_DEEP, MOST_ITEMS, Drawn, dicts, texts
 from chaoskit.strategies.limits import Limits
 from chaoskit.values.errors import UsageError
-
-Drawn = SearchStrategy[Any]
 
 _AVRO = frozenset({"record", "error", "enum", "fixed", "map", "bytes", "int", "long", "float", "double"})
 """Types that an Avro schema has and a JSON schema has not."""
@@ -32,7 +29,7 @@ def is_avro(schema: Any) -> bool:
 
 
 def of_avro(schema: Any) -> Drawn:
-    """Values of it as fastavro reads them: dicts, with dates, decimals and UUIDs where a logical type says so."""
+    """Drawn of it as fastavro reads them: dicts, with dates, decimals and UUIDs where a logical type says so."""
     plain = schema if isinstance(schema, Mapping) else schema.to_json()
     return _Avro().of(plain, "", "", 0)
 

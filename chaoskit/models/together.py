@@ -12,14 +12,14 @@ from typing import Any
 import attrs
 
 from chaoskit.values.epoch import EPOCH
-from chaoskit.values.event import Event, Message, Stream
+from chaoskit.values.event import Message, Stream
 from chaoskit.values.faults import Fault, FaultKind, Overtake
 from chaoskit.values.scenario import Broker, Model, Steps
 from chaoskit.values.schedule import DELIVER, DIE, Raw, Schedule, Step, what_of
 
 
 @attrs.frozen(eq=False)
-class Part:
+class Branch:
     """One of the streams: its events by their positions in the whole, and the model of its broker; None where it has
     none of the events."""
 
@@ -44,10 +44,10 @@ class TogetherModel:
                 self._inner[position] = inner
         self._position = {id_: position for position, id_ in enumerate(stream.ids)}
 
-    def _part(self, number: int, topic: str, broker: Broker) -> Part:
+    def _part(self, number: int, topic: str, broker: Broker) -> Branch:
         positions = tuple(position for position, owner in enumerate(self._owner) if owner == number)
         events = tuple(self.stream[position] for position in positions)
-        return Part(topic, broker, positions, broker.model(Stream(events)) if events else None)
+        return Branch(topic, broker, positions, broker.model(Stream(events)) if events else None)
 
     @property
     def skips_refused(self) -> bool:
@@ -174,7 +174,7 @@ class TogetherModel:
 
     def _traces(
         self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]
-    ) -> Iterator[tuple[Part, str]]:
+    ) -> Iterator[tuple[Branch, str]]:
         for number, part in enumerate(self.parts):
             if part.model is not None:
                 places = self._places(steps, number)
@@ -216,7 +216,7 @@ class TogetherModel:
 class _Track:
     """One stream in the run of all."""
 
-    def __init__(self, number: int, part: Part, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, number: int, part: Branch, faults: tuple[Fault, ...]) -> None:
         self.number = number
         self._part = part
         self._steps = None if part.model is None else part.model.play(faults)
@@ -259,7 +259,3 @@ def _held(step: Step, held: dict[Any, Fault]) -> Step:
     """The first step of an event at which its stream was held back has that for its cause, where it has no other."""
     fault = held.pop(step.event, None) if step.event is not None else None
     return attrs.evolve(step, fault=fault) if fault is not None and step.fault is None else step
-
-
-def of_topic(events: Iterable[Event], topic: str) -> tuple[Event, ...]:
-    return tuple(event for event in events if event.topic == topic)
