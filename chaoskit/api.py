@@ -166,6 +166,7 @@ def self_check(
 
     Raises what `check` raises for the test as it is.
     """
+    events, broker = several(events, broker)
     if seed is None:
         seed = fresh_seed()
     with bound(test) as given, limited(_seconds(limit)) as armed:
@@ -200,6 +201,7 @@ def boundary(
 
     Raises UsageError where the test fails in order already, or no stream has two events.
     """
+    events, broker = several(events, broker)
     if seed is None:
         seed = fresh_seed()
     with bound(test) as given, limited(_seconds(limit)) as armed:

@@ -18,7 +18,7 @@ from chaoskit.values.scenario import Broker
 
 def several(events: Any, broker: Broker | None) -> tuple[Any, Broker | None]:
     """Of `{orders: Kafka(), payments: Webhook()}` the strategy of all events and the broker of all brokers; anything
-    else as it is. To be called by what the user calls: a stream is named as there. Raises UsageError."""
+    else as it is. A stream is named as where the user calls. Raises UsageError."""
     if not isinstance(events, Mapping):
         return events, broker
     if broker is not None:
@@ -48,8 +48,10 @@ def _topic(broker: Any) -> str | None:
 
 
 def _name_of(stream: Any) -> str | None:
-    """That of the variable which holds it where `chaos` or `check` was called."""
-    frame = sys._getframe(3)
+    """That of the variable which holds it where one of chaoskit's functions was called."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).split(".")[0] == "chaoskit":
+        frame = frame.f_back
     for names in (frame.f_locals, frame.f_globals):
         found = next((name for name, value in names.items() if value is stream), None)
         if found is not None:
