@@ -199,8 +199,8 @@ class Project:
         env: Mapping[str, str] | None = None,
         fresh: bool = False,
     ) -> Ran:
-        """`python -m module …` in this directory, as a user would. It is forked from a process that has imported what it
-        needs, but with an environment of its own, or where it has to be `fresh`."""
+        """`python -m module …` in this directory, as a user would. It is forked from a process that has imported what
+        it needs, but with an environment of its own, or where it has to be `fresh`."""
         if can_fork() and not fresh and module in ("pytest", "chaoskit") and set(env or ()) <= {"PYTEST_ADDOPTS"}:
             return Ran(*warm().run(module, arguments, cwd or self.root, environment() | dict(env or {})))
         done = subprocess.run(
