@@ -9,11 +9,11 @@ from typing import Any
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 
-Arguments = Callable[[Message], Any]
+CalledWith = Callable[[Message], Any]
 """What a task is called with: a tuple of positional arguments, a dict of named ones, or else the one argument."""
 
 
-def arguments_of(message: Message, args: Arguments | None) -> tuple[list[Any], dict[str, Any]]:
+def arguments_of(message: Message, args: CalledWith | None) -> tuple[list[Any], dict[str, Any]]:
     """The arguments of one message; its value as the only one where `args` is None."""
     if args is None:
         return [message.value], {}

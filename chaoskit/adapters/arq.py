@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from chaoskit.adapters.arguments import Arguments, arguments_of, pickled, retries_of
+from chaoskit.adapters.arguments import CalledWith, arguments_of, pickled, retries_of
 from chaoskit.adapters.library import library
-from chaoskit.adapters.refusing import Dropped, Refused
+from chaoskit.adapters.refusing import Dropped, NotHandled
 from chaoskit.values.event import Message
 
 
 def job(
-    function: Any, args: Arguments | None = None, *, ctx: Mapping[str, Any] | None = None, max_tries: int = 5
+    function: Any, args: CalledWith | None = None, *, ctx: Mapping[str, Any] | None = None, max_tries: int = 5
 ) -> Callable[[Message], Awaitable[None]]:
     """A coroutine of a worker, or its `func(…)`: `await deliver(arq.job(charge, ctx={"redis": pool}))`.
 
@@ -49,7 +49,7 @@ def job(
         except (worker.Retry, worker.RetryJob) as asked:
             if tried >= most:
                 dropped.note(message)
-            raise Refused(f"the job asked for a retry: {asked!r}") from asked
+            raise NotHandled(f"the job asked for a retry: {asked!r}") from asked
         except Exception:
             dropped.note(message)
             raise

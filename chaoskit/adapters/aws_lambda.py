@@ -19,12 +19,12 @@ from typing import Any
 import attrs
 
 from chaoskit.adapters.dynamodb import Images, stream_record
-from chaoskit.adapters.refusing import Refused
+from chaoskit.adapters.refusing import NotHandled
 from chaoskit.adapters.serializing import Serializer, raw_text, raw_value
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 
-Function = Callable[[Any, Any], Any]
+LambdaFunction = Callable[[Any, Any], Any]
 """The user's `lambda_handler(event, context)`."""
 Invoked = Callable[[Any], "list[Message]"]
 """From one Message or the list of an invocation to those that failed."""
@@ -54,13 +54,13 @@ class LambdaContext:
 
 
 def sqs(
-    function: Function, *, serializer: Serializer | None = None, report_batch_item_failures: bool = True
+    function: LambdaFunction, *, serializer: Serializer | None = None, report_batch_item_failures: bool = True
 ) -> Invoked:
     """A function whose event source is an SQS queue: `deliver(sqs(lambda_handler))`, with `LambdaSqs(…)`.
 
     `serializer` makes the body of the event's value, JSON by default. `report_batch_item_failures` is that of the event
     source mapping, and of the broker: without it Lambda does not look at what the function returns. Raises what the
-    function raises, and `Refused` for one message that it reports; of a list, those that it reports are returned.
+    function raises, and `NotHandled` for one message that it reports; of a list, those that it reports are returned.
     """
 
     def record(message: Message) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def sqs(
 
 
 def sns_sqs(
-    function: Function, *, serializer: Serializer | None = None, report_batch_item_failures: bool = True
+    function: LambdaFunction, *, serializer: Serializer | None = None, report_batch_item_failures: bool = True
 ) -> Invoked:
     """A function behind an SQS queue that subscribes to an SNS topic: each body is the notification, as JSON.
 
@@ -84,7 +84,7 @@ def sns_sqs(
 
 
 def kinesis(
-    function: Function, *, serializer: Serializer | None = None, report_batch_item_failures: bool = True
+    function: LambdaFunction, *, serializer: Serializer | None = None, report_batch_item_failures: bool = True
 ) -> Invoked:
     """A function that reads a Kinesis stream: `deliver(kinesis(lambda_handler))`, with `Kinesis(consumer="lambda")`.
 
@@ -98,7 +98,7 @@ def kinesis(
 
 
 def dynamodb(
-    function: Function,
+    function: LambdaFunction,
     *,
     keys: str | Sequence[str],
     images: Images | None = None,
@@ -120,7 +120,7 @@ def dynamodb(
 
 
 def eventbridge(
-    function: Function, *, source: str = "events", detail_type: str | Callable[[Message], str] = "event"
+    function: LambdaFunction, *, source: str = "events", detail_type: str | Callable[[Message], str] = "event"
 ) -> Callable[[Message], None]:
     """A function that a rule of EventBridge invokes, one event a time: `detail` is the event's value.
 
@@ -157,7 +157,7 @@ def eventbridge(
 
 
 def _invoked(
-    function: Function, record: Callable[[Message], dict[str, Any]], identify: Callable[[Any], str], reports: bool
+    function: LambdaFunction, record: Callable[[Message], dict[str, Any]], identify: Callable[[Any], str], reports: bool
 ) -> Invoked:
     invoke = _runtime(function)
 
@@ -168,7 +168,7 @@ def _invoked(
         answer = invoke({"Records": records})
         failed = reported(answer, identifiers) if reports else frozenset()
         if failed and isinstance(given, Message):
-            raise Refused(f"the function reported it as failed: {answer}")
+            raise NotHandled(f"the function reported it as failed: {answer}")
         return [message for message, name in zip(messages, identifiers, strict=True) if name in failed]
 
     handle.__wrapped__ = function  # type: ignore[attr-defined]  # the code that a process can die in
@@ -178,24 +178,26 @@ def _invoked(
 def reported(answer: Any, identifiers: Sequence[str]) -> frozenset[str]:
     """Which of the `identifiers` of an invocation come back after this answer, as ReportBatchItemFailures has it.
 
-    Raises `Refused` for an answer that makes all of them come back: one that is no object, that names what was not in
-    the batch, or nothing. Source: docs.aws.amazon.com/lambda, services-sqs-errorhandling.
+    Raises `NotHandled` for an answer that makes all of them come back: one that is no object, that names what was not
+    in the batch, or nothing. Source: docs.aws.amazon.com/lambda, services-sqs-errorhandling.
     """
     if answer is None:
         return frozenset()
     if not isinstance(answer, Mapping):
-        raise Refused(
+        raise NotHandled(
             f"the function returned {answer!r}, which is no partial batch response: the whole batch comes back. "
             "Without ReportBatchItemFailures Lambda does not read it: report_batch_item_failures=False"
         )
     failures = answer.get("batchItemFailures") or ()
     names = [item.get("itemIdentifier") if isinstance(item, Mapping) else None for item in failures]
     if unknown := [name for name in names if name not in identifiers]:
-        raise Refused(f"batchItemFailures names {unknown[0]!r}, which is not in the batch: the whole batch comes back")
+        raise NotHandled(
+            f"batchItemFailures names {unknown[0]!r}, which is not in the batch: the whole batch comes back"
+        )
     return frozenset(map(str, names))
 
 
-def _runtime(function: Function) -> Callable[[dict[str, Any]], Any]:
+def _runtime(function: LambdaFunction) -> Callable[[dict[str, Any]], Any]:
     """What Lambda's runtime does around a function: both ways are JSON."""
     counted = itertools.count(1)
 

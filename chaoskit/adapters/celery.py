@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chaoskit.adapters.arguments import Arguments, arguments_of
+from chaoskit.adapters.arguments import CalledWith, arguments_of
 from chaoskit.adapters.library import library
-from chaoskit.adapters.refusing import Dropped, Refused
+from chaoskit.adapters.refusing import Dropped, NotHandled
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 
 
-def task(task: Any, args: Arguments | None = None) -> Callable[[Message], None]:
+def task(task: Any, args: CalledWith | None = None) -> Callable[[Message], None]:
     """A task, bound or not: `deliver(celery.task(charge, lambda message: (message.key, message.value)))`.
 
     `args(message)` is what it is called with, the event's value by default; it is serialized as the task's messages
@@ -39,10 +39,10 @@ def task(task: Any, args: Arguments | None = None) -> Callable[[Message], None]:
             return
         error = done.info.retval
         if done.info.state == states.RETRY:
-            raise error.exc or Refused(f"the task asked for a retry: {error}")
+            raise error.exc or NotHandled(f"the task asked for a retry: {error}")
         if done.info.state == states.REJECTED:
             if error.requeue:
-                raise Refused(f"the task was rejected, to be queued again: {error.reason}")
+                raise NotHandled(f"the task was rejected, to be queued again: {error.reason}")
             return
         dropped.note(message)
         raise error

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chaoskit.adapters.arguments import Arguments, arguments_of, retries_of
+from chaoskit.adapters.arguments import CalledWith, arguments_of, retries_of
 from chaoskit.adapters.library import library
 from chaoskit.adapters.refusing import Dropped
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 
 
-def actor(actor: Any, args: Arguments | None = None) -> Callable[[Message], None]:
+def actor(actor: Any, args: CalledWith | None = None) -> Callable[[Message], None]:
     """An actor: `deliver(dramatiq.actor(charge, lambda message: (message.key, message.value)))`.
 
     `args(message)` is what it is sent with, the event's value by default, encoded as its messages are. What the actor
@@ -63,7 +63,7 @@ def _middleware(actor: Any) -> list[Any]:
     ]
 
 
-def _sent(actor: Any, message: Message, args: Arguments | None) -> Any:
+def _sent(actor: Any, message: Message, args: CalledWith | None) -> Any:
     positional, named = arguments_of(message, args)
     made = actor.message(*positional, **named).copy(
         message_id=message.message_id or str(message.id),

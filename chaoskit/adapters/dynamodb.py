@@ -10,8 +10,8 @@ from typing import Any
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 
-Item = Mapping[str, Any]
-Images = Callable[[Any], "tuple[Item | None, Item | None]"]
+Image = Mapping[str, Any]
+Images = Callable[[Any], "tuple[Image | None, Image | None]"]
 """From an event's value to the item as it was before and as it is then."""
 
 _FIRST = 111_000_000_000_000_000_000_001
@@ -41,13 +41,13 @@ def stream_record(message: Message, keys: Sequence[str], images: Images | None) 
     }
 
 
-def _event_name(message: Message, old: Item | None, new: Item | None, both: bool) -> str:
+def _event_name(message: Message, old: Image | None, new: Image | None, both: bool) -> str:
     if new is None:
         return "REMOVE"
     return "INSERT" if (old is None if both else message.seq == 1) else "MODIFY"
 
 
-def _key_of(message: Message, key: str, item: Item | None, *, first: bool) -> Any:
+def _key_of(message: Message, key: str, item: Image | None, *, first: bool) -> Any:
     if item is not None and key in item:
         return item[key]
     if first:

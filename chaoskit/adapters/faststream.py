@@ -17,7 +17,7 @@ import attrs
 
 from chaoskit.adapters.faststream_messages import BUILDERS
 from chaoskit.adapters.library import library
-from chaoskit.adapters.refusing import Dropped, Refused
+from chaoskit.adapters.refusing import Dropped, NotHandled
 from chaoskit.adapters.serializing import Headers, Serializer, raw_value
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
@@ -166,7 +166,7 @@ def _judge(
             dropped.note(message)
         raise error
     if again:
-        raise Refused("it was nacked" if status == "NACKED" else "nothing has acknowledged it: ack_policy=MANUAL")
+        raise NotHandled("it was nacked" if status == "NACKED" else "nothing has acknowledged it: ack_policy=MANUAL")
 
 
 def _comes_again(kind: str, found: Any, error: Exception | None, status: str | None) -> bool:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chaoskit.adapters.arguments import Arguments, arguments_of, pickled, retries_of
+from chaoskit.adapters.arguments import CalledWith, arguments_of, pickled, retries_of
 from chaoskit.adapters.library import library
-from chaoskit.adapters.refusing import Dropped, Refused
+from chaoskit.adapters.refusing import Dropped, NotHandled
 from chaoskit.values.event import Message
 
 
-def task(task: Any, args: Arguments | None = None) -> Callable[[Message], None]:
+def task(task: Any, args: CalledWith | None = None) -> Callable[[Message], None]:
     """A task: `deliver(huey.task(charge, lambda message: (message.key, message.value)))`.
 
     `args(message)` is what it is called with, the event's value by default, pickled as Huey does. What it raises is
@@ -36,14 +36,14 @@ def task(task: Any, args: Arguments | None = None) -> Callable[[Message], None]:
         try:
             instance.execute()
         except exceptions.RetryTask as asked:
-            raise Refused(f"the task asked for a retry: {asked!r}") from asked
+            raise NotHandled(f"the task asked for a retry: {asked!r}") from asked
         except exceptions.TaskLockedException:
             _final_unless(left, message, dropped)
             raise
         except exceptions.CancelExecution as cancelled:
             again = left if cancelled.retry is None else cancelled.retry
             if again:
-                raise Refused("the task was cancelled, to be retried") from cancelled
+                raise NotHandled("the task was cancelled, to be retried") from cancelled
         except Exception:
             _final_unless(left, message, dropped)
             raise

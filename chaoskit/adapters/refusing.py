@@ -8,7 +8,7 @@ from typing import Any
 from chaoskit.values.event import Message
 
 
-class Refused(Exception):
+class NotHandled(Exception):
     """The framework was answered that a message was not handled, without an exception that could be raised again: a
     status that is not 2xx, an item of `batchItemFailures`, a retry."""
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from chaoskit.adapters.arguments import Arguments, arguments_of, pickled, retries_of
+from chaoskit.adapters.arguments import CalledWith, arguments_of, pickled, retries_of
 from chaoskit.adapters.library import library
-from chaoskit.adapters.refusing import Dropped, Refused
+from chaoskit.adapters.refusing import Dropped, NotHandled
 from chaoskit.values.event import Message
 
 
-def job(function: Callable[..., Any], args: Arguments | None = None, *, retry: Any = None) -> Callable[[Message], None]:
+def job(
+    function: Callable[..., Any], args: CalledWith | None = None, *, retry: Any = None
+) -> Callable[[Message], None]:
     """The function of a job: `deliver(rq.job(charge, lambda message: (message.key,), retry=Retry(max=3)))`.
 
     `args(message)` is what it is enqueued with, the event's value by default, pickled as RQ does. `get_current_job()`
@@ -47,7 +49,7 @@ def job(function: Callable[..., Any], args: Arguments | None = None, *, retry: A
                 dropped.note(message)
             raise
         if isinstance(result, asks) and retries_of(message) < result.max:
-            raise Refused("the job returned a Retry")
+            raise NotHandled("the job returned a Retry")
 
     handle.__wrapped__ = function  # type: ignore[attr-defined]  # the code that a process can die in
     return handle

@@ -15,7 +15,7 @@ from typing import Any
 
 import attrs
 
-from chaoskit.adapters.refusing import Dropped, Refused
+from chaoskit.adapters.refusing import Dropped, NotHandled
 from chaoskit.adapters.serializing import Headers, Serializer, raw_value
 from chaoskit.adapters.signatures import Sign, github, shopify, slack, slack_event, stripe, stripe_event
 from chaoskit.values.event import Message
@@ -42,7 +42,7 @@ def wsgi(
 
     Each delivery is a POST to `path`, the broker's `endpoint` by default. `body(message)` is what the provider sends of
     an event, its value by default, as JSON or as `serializer` makes it; `sign(message, bytes)` and `headers(message)`
-    give headers. Raises what the application raises, and `Refused` for an answer that is not 2xx.
+    give headers. Raises what the application raises, and `NotHandled` for an answer that is not 2xx.
     """
     answered = _Answered()
 
@@ -112,7 +112,9 @@ class _Answered:
                 self._dropped.note(message)
             raise answer.error
         if not settled:
-            raise Refused(f"HTTP {answer.status}: {answer.text}" if answer.sent else "the application gave no answer")
+            raise NotHandled(
+                f"HTTP {answer.status}: {answer.text}" if answer.sent else "the application gave no answer"
+            )
 
 
 def _request(

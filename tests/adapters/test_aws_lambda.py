@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chaoskit import Duplicate, Event, Kinesis, LambdaSqs, Message, Redeliver, Resend, SnsSqs, UsageError, check
 from chaoskit.adapters import aws_lambda
-from chaoskit.adapters.refusing import Refused
+from chaoskit.adapters.refusing import NotHandled
 from chaoskit.strategies import events
 
 ORDERS = events(st.fixed_dictionaries({"order": st.uuids().map(str), "amount": st.integers(1, 9)}), keys=st.just("ann"))
@@ -136,7 +136,7 @@ def test_an_event_of_eventbridge_has_the_value_as_its_detail() -> None:
 )
 def test_an_answer_that_cannot_be_read_fails_the_whole_batch(answer: Any) -> None:
     """As ReportBatchItemFailures has it; a set is no JSON, which the runtime finds."""
-    with pytest.raises((Refused, TypeError)):
+    with pytest.raises((NotHandled, TypeError)):
         aws_lambda.sqs(lambda event, context: answer)(MESSAGES)
 
 
@@ -150,7 +150,7 @@ def test_an_answer_that_reports_nothing_settles_the_batch(answer: Any) -> None:
 
     assert aws_lambda.sqs(report)(MESSAGES) == MESSAGES[:1]
     assert aws_lambda.sqs(report, report_batch_item_failures=False)(MESSAGES) == []
-    with pytest.raises(Refused, match="reported it as failed"):
+    with pytest.raises(NotHandled, match="reported it as failed"):
         aws_lambda.sqs(report)(MESSAGES[0])
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from chaoskit import Celery, Event, Message, Overtake, UsageError, check
 from chaoskit.adapters import celery as adapter
-from chaoskit.adapters.refusing import Refused
+from chaoskit.adapters.refusing import NotHandled
 
 celery = pytest.importorskip("celery", reason="celery is missing")
 
@@ -67,7 +67,7 @@ def test_a_retry_is_raised_and_published_by_nobody() -> None:
         with pytest.raises(ConnectionError, match="bank"):
             run("retry", retries)
     for how in ("bare", "requeue"):
-        with pytest.raises(Refused):
+        with pytest.raises(NotHandled):
             run(how)
     run("reject")
     run("ignore")

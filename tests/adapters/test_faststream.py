@@ -10,7 +10,7 @@ import pytest
 
 from chaoskit import Event, JetStream, Kafka, Message, Overtake, RabbitMQ, RedisStreams, UsageError, check
 from chaoskit.adapters import faststream as adapter
-from chaoskit.adapters.refusing import Refused
+from chaoskit.adapters.refusing import NotHandled
 
 faststream = pytest.importorskip("faststream", reason="faststream is missing")
 
@@ -143,7 +143,7 @@ async def test_a_subscriber_gets_the_message_of_its_client(kind: str) -> None:
             with pytest.raises(LookupError):
                 await handler(MESSAGE)
         answers[:] = [faststream.exceptions.NackMessage()]
-        with pytest.raises(Refused, match="nacked"):
+        with pytest.raises(NotHandled, match="nacked"):
             await handler(MESSAGE)
     assert len(broker.config.broker_config.broker_middlewares) == before
 
@@ -157,7 +157,7 @@ async def test_who_acknowledges_nothing_is_told() -> None:
 
     broker = subscribed("rabbit", on_order, ack_policy=faststream.AckPolicy.MANUAL)
     async with adapter.subscriber(broker) as handler:
-        with pytest.raises(Refused, match="nothing has acknowledged it"):
+        with pytest.raises(NotHandled, match="nothing has acknowledged it"):
             await handler(MESSAGE)
     with pytest.raises(UsageError, match="has 0 subscribers"):
         async with adapter.subscriber(broker, print):

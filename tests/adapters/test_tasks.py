@@ -9,7 +9,7 @@ import pytest
 
 from chaoskit import Celery, Event, Message, Overtake, UsageError, check
 from chaoskit.adapters import arq, dramatiq, huey, rq
-from chaoskit.adapters.refusing import Refused
+from chaoskit.adapters.refusing import NotHandled
 
 ACCOUNTS = [Event("ann", {"kind": "opened"}), Event("ann", {"kind": "paid", "amount": 5})]
 LATE = Celery(acks_late=True, reject_on_worker_lost=True)
@@ -146,7 +146,7 @@ def test_a_job_knows_itself_and_may_return_a_retry() -> None:
         seen.append(library.get_current_job().id)
         return library.Retry(max=2) if amount else None
 
-    with pytest.raises(Refused, match="returned a Retry"):
+    with pytest.raises(NotHandled, match="returned a Retry"):
         rq.job(charge)(message(1))
     rq.job(charge)(message(0))
     rq.job(charge)(message(1, retries=2))
@@ -166,10 +166,10 @@ def test_a_task_of_huey_may_ask_for_a_retry_or_be_cancelled() -> None:
         raise asks[how]
 
     for how in ("retry", "again"):
-        with pytest.raises(Refused):
+        with pytest.raises(NotHandled):
             task(charge, 0)(message(how))
     task(charge, 0)(message("cancel"))
-    with pytest.raises(Refused):
+    with pytest.raises(NotHandled):
         task(charge, 1)(message("cancel"))
 
 
@@ -188,7 +188,7 @@ async def test_a_job_of_arq_comes_again_only_where_it_says_so() -> None:
 
     handle = arq.job(charge, ctx={"pool": "p"}, max_tries=2)
     for retries in (0, 1):
-        with pytest.raises(Refused, match="asked for a retry"):
+        with pytest.raises(NotHandled, match="asked for a retry"):
             await handle(message("retry", retries))
     await handle(message("retry", 2))
     with pytest.raises(LookupError):

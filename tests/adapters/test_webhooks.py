@@ -13,7 +13,7 @@ import pytest
 
 from chaoskit import Event, Message, Overtake, Resend, Webhook, check
 from chaoskit.adapters import webhooks
-from chaoskit.adapters.refusing import Refused
+from chaoskit.adapters.refusing import NotHandled
 
 SECRET = "whsec_test"
 CUSTOMERS = [
@@ -204,7 +204,7 @@ def test_what_is_not_2xx_comes_again(status: str) -> None:
         start_response(status, [])
         return [b"no\n  way"]
 
-    with pytest.raises(Refused, match=f"HTTP {status[:3]}: no way"):
+    with pytest.raises(NotHandled, match=f"HTTP {status[:3]}: no way"):
         webhooks.wsgi(app)(MESSAGE)
 
 
