@@ -16,6 +16,8 @@ from chaoskit.execution.deliveries import Deliveries, Delivery
 from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.loop_threads import LoopProcesses, is_loop
+from chaoskit.execution.loops import consumer
 from chaoskit.execution.moved import moved
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.rounds import rounds_of
@@ -57,6 +59,7 @@ class Deliver:
     _task: asyncio.Task[Any] | None = None
     _memory_kept = False
     _given: Handler | None = None
+    _spawn: Spawn | None = None
     _handler: Handler | None = None
     """What was given, with the move around it."""
     _state: Callable[[], Any] | None = None
@@ -136,6 +139,8 @@ class Deliver:
         self._calls_left = self._calls(self._handler)
         return Deliveries(self._next_delivery, self._is_async, self._misused)
 
+    consumer = consumer
+
     def sent(self) -> tuple[Event, ...]:
         """The events that the producer has sent by the time of the present delivery, in the order of the stream, so
         that a stub can answer as the source would.
@@ -187,10 +192,15 @@ class Deliver:
             self._misused(why)
         self._called = True
         self._memory_kept = spawn is None
-        self._given = handler
+        self._given, self._spawn = handler, spawn
         self._state = state
         self._handler = None if handler is None else self._moved(handler)
-        if self._script.is_inside:
+        if is_loop(spawn) and not (self._is_async and not _has_asyncio()):
+            assert spawn is not None
+            self._processes = LoopProcesses(
+                spawn, self._is_async, self._moved, self._misused, self._script.points, self._move
+            )
+        elif self._script.is_inside:
             if spawn is None:
                 self._misused(WHAT_DIES)
             if self._is_async and not _has_asyncio():
@@ -440,7 +450,7 @@ class Deliver:
 
     def run(self, outcome: Outcome) -> Run:
         remembering = self._memory_kept and remembers(self._given)
-        if self._deaths:  # before the frames of the dead are unwound
+        if self._deaths or isinstance(self._processes, LoopProcesses):  # before the frames of the dead are unwound
             outcome = attrs.evolve(outcome, state=snapshot(outcome.state))
         return Run(
             outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,

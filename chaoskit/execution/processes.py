@@ -46,7 +46,9 @@ class Processes:
 
     async def begin(self, number: int) -> None:
         """Start a process. What `spawn` raises is raised."""
-        made = self._spawn()
+        await self._begun(number, self._spawn())
+
+    async def _begun(self, number: int, made: Any) -> None:
         if is_manager(made):
             handler, gave = await self._entered(number, made), "the context manager of spawn gave"
         else:

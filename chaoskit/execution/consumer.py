@@ -1,0 +1,105 @@
+"""The consumer object of a run, in the place of a client's own: the user's loop asks it for messages.
+
+Asking again says that what came before is handled. Where nothing is left, a loop is ended as its client ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn, Protocol
+
+from chaoskit.values.event import Message
+
+IDLE = 3
+"""So many times a loop that polls is told that there is nothing, before it is stopped."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Raised by a poll when nothing is left and the loop goes on asking: whoever runs such a loop stops it so."""
+
+
+class StoppedTask(asyncio.CancelledError):
+    """The same in a task."""
+
+
+class Source:
+    """What a consumer object asks for messages. `serializer` and `headers` are for those that hand over bytes."""
+
+    is_over = False
+    """Nothing is left, and the loop is to end."""
+    _idle = 0
+
+    def __init__(self, serializer: Callable[[Any], bytes | str] | None, headers: Callable[[Message], Any] | None) -> None:
+        self.serializer = serializer
+        self._headers = headers
+
+    def take(self) -> Message | None:
+        """The next message, when the one before is handled; None when nothing is left, each time from then on."""
+        raise NotImplementedError
+
+    def poll(self) -> Message | None:
+        """The same for a loop that asks for ever: it hears of nothing a few times and is then stopped."""
+        message = self.take()
+        if message is None:
+            self._idle += 1
+            if self._idle > IDLE:
+                raise Stopped
+        return message
+
+    async def wait(self) -> Message:
+        """The same for a task that waits for a message: its task is cancelled when nothing is left."""
+        message = self.take()
+        if message is None:
+            raise StoppedTask
+        return message
+
+    def headers(self, message: Message) -> Mapping[str, Any]:
+        """Those of the broker, and those that the producer has set."""
+        return {**(self._headers(message) if self._headers is not None else {}), **message.headers}
+
+
+class Kind(Protocol):
+    """What makes a client's consumer: its class, called with the source and with the client's own arguments."""
+
+    def __call__(self, source: Source, /, *args: Any, **config: Any) -> Any: ...
+
+
+class Plain:
+    """A consumer of no library: it gives the messages as a handler gets them, by iteration or by `poll()`."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def poll(self, timeout: float | None = None) -> Message | None:
+        """The next message; None when nothing is left, a few times, and then the loop is stopped."""
+        return self._source.poll()
+
+    async def get(self) -> Message:
+        """The next message; when nothing is left, the task is cancelled."""
+        return await self._source.wait()
+
+    def __iter__(self) -> Plain:
+        return self
+
+    def __next__(self) -> Message:
+        message = self._source.take()
+        if message is None:
+            raise StopIteration
+        return message
+
+    def __aiter__(self) -> Plain:
+        return self
+
+    async def __anext__(self) -> Message:
+        message = self._source.take()
+        if message is None:
+            raise StopAsyncIteration
+        return message
+
+    def close(self) -> None:
+        """It has nothing open."""
+
+
+class Misused(Protocol):
+    def __call__(self, message: str) -> NoReturn: ...

@@ -1,0 +1,148 @@
+"""`deliver.consumer(…)`: the user's own loop, in the test itself or as what `spawn` calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from types import TracebackType
+from typing import Any
+
+from chaoskit.execution.consumer import Kind, Plain, Source, Stopped, StoppedTask
+from chaoskit.execution.failures import ProcessEnded, ReferenceRefused
+from chaoskit.execution.limit import Hung
+from chaoskit.execution.loop_threads import ThreadSource, found_loop, this_thread
+from chaoskit.execution.script import PASS_THROUGH
+from chaoskit.execution.tasks import is_cancelled_from_outside
+from chaoskit.values.errors import UsageError
+from chaoskit.values.event import Message
+
+LEFT = (
+    "the loop ended before all messages were delivered, behind {event}. A consumer goes on until it is stopped; where "
+    "its process ends and is started anew, give deliver(spawn=process), a process being one run of the loop"
+)
+
+
+def consumer(
+    self: Any,
+    kind: Kind | None = None,
+    /,
+    *args: Any,
+    serializer: Callable[[Any], bytes | str] | None = None,
+    headers: Callable[[Message], Mapping[str, Any]] | None = None,
+    state: Callable[[], Any] | None = None,
+    **config: Any,
+) -> Consuming:
+    """The consumer object for a loop of the user's own: `with deliver.consumer(Consumer, {…}) as consumer: run(consumer)`,
+    in an async test `async with`.
+
+    `kind` is the consumer of one of `chaoskit.adapters`, such as `chaoskit.adapters.confluent_kafka.Consumer`, and takes
+    the arguments of the client's own; without one it is a plain consumer with `poll()` and iteration. Where it hands over
+    bytes, `serializer(value)` makes them of the event's value (JSON by default), and `headers(message)` are those that
+    the producer sets.
+
+    In the test itself it stands in the place of `deliver(…)`, plays the whole schedule, and takes `state` as that does.
+    In what is given as `deliver(spawn=process)`, each process is one run of the loop, in a thread of its own.
+
+    When nothing is left, iteration ends; a loop that polls for ever is told a few times that there is nothing, and is
+    then stopped by an exception that this block swallows.
+    """
+    return Consuming(self, kind or Plain, args, config, (serializer, headers), state)
+
+
+class Consuming:
+    """Gives the consumer, and ends the loop."""
+
+    def __init__(
+        self,
+        deliver: Any,
+        kind: Kind,
+        args: tuple[Any, ...],
+        config: Mapping[str, Any],
+        sends: tuple[Any, Any],
+        state: Callable[[], Any] | None,
+    ) -> None:
+        self._deliver, self._state = deliver, state
+        self._kind, self._args, self._config, self._sends = kind, args, config, sends
+        self._source: Source | None = None
+
+    def __enter__(self) -> Any:
+        deliver, thread = self._deliver, this_thread()
+        if thread is not None:
+            if self._state is not None:
+                deliver._misused("deliver.consumer(state=…) in what spawn calls: give it to deliver(spawn=…, state=…)")
+            self._source = ThreadSource(thread, *self._sends)
+        elif deliver._processes is not None and not deliver._done:
+            found_loop(deliver._spawn)
+        else:
+            self._source = InlineSource(deliver, self._state, *self._sends)
+        return self._kind(self._source, *self._args, **self._config)
+
+    async def __aenter__(self) -> Any:
+        return self.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool:
+        source = self._source
+        is_over = source is not None and source.is_over
+        if is_over and _is_the_end(error):
+            error = None
+        if isinstance(source, InlineSource):
+            source.ends(error)
+        return error is None
+
+    async def __aexit__(self, *details: Any) -> bool:
+        return self.__exit__(*details)
+
+
+def _is_the_end(error: BaseException | None) -> bool:
+    """How a loop ends that is stopped."""
+    if isinstance(error, asyncio.CancelledError):
+        return not is_cancelled_from_outside(error)
+    return error is None or isinstance(error, (Stopped, StoppedTask, SystemExit))
+
+
+class InlineSource(Source):
+    """Plays the schedule of a run in which the loop of the test is the handler: memory survives its restarts."""
+
+    def __init__(self, deliver: Any, state: Callable[[], Any] | None, *args: Any) -> None:
+        super().__init__(*args)
+        self._deliver = deliver
+        deliver._begin(self._remembers, None, state)
+        self._messages = self._given()
+
+    def _remembers(self, message: Message) -> None:
+        """Stands for the loop, whose variables may remember anything."""
+
+    def _given(self) -> Iterator[Message]:
+        deliver = self._deliver
+        for call in deliver._calls(self._remembers):
+            if call is not None:
+                message, move = call[1], deliver._move
+                yield from (message,) if move is None else move(message)
+
+    def take(self) -> Message | None:
+        message = next(self._messages, None)
+        self.is_over = message is None
+        return message
+
+    def ends(self, error: BaseException | None) -> None:
+        """The loop has ended, by this error or without one. What it raised while messages are left is raised."""
+        deliver = self._deliver
+        # A loop may know by itself that it has handled the last one.
+        if error is None and not deliver._done:
+            self.take()
+        if deliver._done or isinstance(error, (UsageError, Hung, *PASS_THROUGH)) or deliver._misuse is not None:
+            return
+        event = deliver._script.mailbox.model.stream[deliver._steps[deliver._at][2]]
+        if error is None and deliver._script.faults is None:
+            deliver._misused(LEFT.format(event=event.id))
+        if error is None:
+            deliver._ended = ProcessEnded(f"the loop ended: step {deliver._at + 1}, the delivery of {event.id}")
+            raise deliver._ended
+        if isinstance(error, (SystemExit, asyncio.CancelledError)):
+            deliver._end_unless_cancelled(error)
+        if isinstance(error, Exception) and deliver._script.faults is None:
+            raise ReferenceRefused(event, error) from error
+        # As of a test that goes through its deliveries step by step: behind this one nothing was played.
+        deliver._paused = True
