@@ -26,11 +26,15 @@ class StoppedTask(asyncio.CancelledError):
 class Source:
     """What a consumer object asks for messages. `serializer` and `headers` are for those that hand over bytes."""
 
+    misused: Callable[[str], NoReturn]
+    """Raise a UsageError that no handler can swallow: the consumer is used in a way that it does not model."""
     is_over = False
     """Nothing is left, and the loop is to end."""
     _idle = 0
 
-    def __init__(self, serializer: Callable[[Any], bytes | str] | None, headers: Callable[[Message], Any] | None) -> None:
+    def __init__(
+        self, serializer: Callable[[Any], bytes | str] | None, headers: Callable[[Message], Mapping[str, Any]] | None
+    ) -> None:
         self.serializer = serializer
         self._headers = headers
 
@@ -39,13 +43,17 @@ class Source:
         raise NotImplementedError
 
     def poll(self) -> Message | None:
-        """The same for a loop that asks for ever: it hears of nothing a few times and is then stopped."""
+        """The same for a loop that asks for ever."""
         message = self.take()
         if message is None:
-            self._idle += 1
-            if self._idle > IDLE:
-                raise Stopped
+            self.idle()
         return message
+
+    def idle(self, stop: type[BaseException] = Stopped) -> None:
+        """Nothing is left, and a loop that asks for ever hears of it: a few times, and then it is stopped."""
+        self._idle += 1
+        if self._idle > IDLE:
+            raise stop
 
     async def wait(self) -> Message:
         """The same for a task that waits for a message: its task is cancelled when nothing is left."""
@@ -57,6 +65,10 @@ class Source:
     def headers(self, message: Message) -> Mapping[str, Any]:
         """Those of the broker, and those that the producer has set."""
         return {**(self._headers(message) if self._headers is not None else {}), **message.headers}
+
+    def assigned(self) -> tuple[int, ...]:
+        """The partitions of which messages come to this consumer, in order."""
+        raise NotImplementedError
 
 
 class Kind(Protocol):
@@ -99,7 +111,3 @@ class Plain:
 
     def close(self) -> None:
         """It has nothing open."""
-
-
-class Misused(Protocol):
-    def __call__(self, message: str) -> NoReturn: ...

@@ -11,14 +11,14 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from chaoskit.execution import forks
-from chaoskit.execution.consumer import Source, Stopped, StoppedTask
-from chaoskit.execution.opened import Socket, close_sqlite, shut_down, sockets
+from chaoskit.execution.consumer import Stopped, StoppedTask
+from chaoskit.execution.opened import Socket, sockets
 from chaoskit.execution.points import Points, Territory, territory_at
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler, Move
@@ -74,7 +74,7 @@ class LoopThread(ProcessThread):
     """Nothing is left: the loop is to end by itself."""
     is_over = False
     """The loop has ended, or was left by an exception."""
-    passed: Sequence[Passed] = ()
+    passed: list[Passed]
     """In handling what it was given last."""
     _given: Iterator[Message] = iter(())
     """What is left of that which the loop is to handle now."""
@@ -84,11 +84,16 @@ class LoopThread(ProcessThread):
     """The sockets that it has opened before its first question."""
 
     def __init__(
-        self, spawn: Spawn, processes: Callable[[LoopThread], Processes], is_async: bool, move: Move | None
+        self,
+        number: int,
+        spawn: Spawn,
+        processes: Callable[[LoopThread], Processes],
+        is_async: bool,
+        move: Move | None,
     ) -> None:
-        self._move = move
+        self._move, self.number, self.passed = move, number, []
         super().__init__(lambda take: processes(self), is_async)
-        self.handler = spawn
+        self.handler = cast(Handler, spawn)  # by which it is known again whether its threads can be unwound
 
     @property
     def is_left_as_it_is(self) -> bool:
@@ -103,11 +108,11 @@ class LoopThread(ProcessThread):
         self._given = iter([message] if self._move is None else self._move(message))
         return None
 
-    async def count(self, handler: Handler, message: Message, points: Points) -> Sequence[Passed]:
+    async def count(self, handler: Handler, message: Message, points: Points) -> list[Passed]:
         if not self.has_asked:
             return await super().count(handler, message, points)
         self._stepper = Stepper(self._territory(points))
-        return await self.handle(handler, message)  # type: ignore[no-any-return]  # what passes is known when it asks again
+        return await self.handle(handler, message)  # type: ignore[no-any-return]
 
     async def die(self, handler: Handler, message: Message, points: Points, after: int) -> None:
         if not self.has_asked:
@@ -192,7 +197,7 @@ class LoopThread(ProcessThread):
         stepper, self._stepper = self._stepper, None
         if stepper is not None:
             stepper.__exit__()
-            self.passed = tuple(stepper.passed)
+            self.passed = stepper.passed
 
     def _died_when_done(self) -> None:
         if self._dies and self.death is None:
@@ -215,19 +220,6 @@ def _outside(frame: FrameType | None) -> FrameType | None:
 
 def _asks(message: Message) -> None:
     """Stands for the handler of a loop."""
-
-
-class ThreadSource(Source):
-    """Asks in the thread of a process."""
-
-    def __init__(self, thread: LoopThread, *args: Any) -> None:
-        super().__init__(*args)
-        self._thread = thread
-
-    def take(self) -> Message | None:
-        message = self._thread.ask()
-        self.is_over = message is None
-        return message
 
 
 class LoopProcess(Processes):
@@ -253,12 +245,14 @@ class LoopProcess(Processes):
 class LoopProcesses(ThreadedProcesses):
     """As `ThreadedProcesses`, where `spawn` is one run of a loop."""
 
-    def __init__(self, spawn: Spawn, is_async: bool, moved: Any, misused: Any, points: Points, move: Move | None) -> None:
+    def __init__(
+        self, spawn: Spawn, is_async: bool, moved: Any, misused: Any, points: Points, move: Move | None
+    ) -> None:
         super().__init__(spawn, is_async, moved, misused, points)
         self._move = move
 
     async def begin(self, number: int) -> None:
-        thread = self._running[number] = LoopThread(self._spawn, self._process, self._is_async, self._move)
+        thread = self._running[number] = LoopThread(number, self._spawn, self._process, self._is_async, self._move)
         thread.do(partial(thread.process.begin, 0))
         self.handlers[number] = self._until_it_ends(partial(self._handled, thread))
 

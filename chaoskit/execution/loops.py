@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from chaoskit.execution.consumer import Kind, Plain, Source, Stopped, StoppedTask
 from chaoskit.execution.failures import ProcessEnded, ReferenceRefused
 from chaoskit.execution.limit import Hung
-from chaoskit.execution.loop_threads import ThreadSource, found_loop, this_thread
+from chaoskit.execution.loop_threads import LoopThread, found_loop, this_thread
 from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.execution.tasks import is_cancelled_from_outside
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
+from chaoskit.values.schedule import DELIVER
 
 LEFT = (
     "the loop ended before all messages were delivered, behind {event}. A consumer goes on until it is stopped; where "
@@ -32,13 +33,13 @@ def consumer(
     state: Callable[[], Any] | None = None,
     **config: Any,
 ) -> Consuming:
-    """The consumer object for a loop of the user's own: `with deliver.consumer(Consumer, {…}) as consumer: run(consumer)`,
-    in an async test `async with`.
+    """The consumer object for a loop of the user's own: `with deliver.consumer(Consumer, {…}) as consumer:
+    run(consumer)`, in an async test `async with`.
 
-    `kind` is the consumer of one of `chaoskit.adapters`, such as `chaoskit.adapters.confluent_kafka.Consumer`, and takes
-    the arguments of the client's own; without one it is a plain consumer with `poll()` and iteration. Where it hands over
-    bytes, `serializer(value)` makes them of the event's value (JSON by default), and `headers(message)` are those that
-    the producer sets.
+    `kind` is the consumer of one of `chaoskit.adapters`, such as `chaoskit.adapters.confluent_kafka.Consumer`, and
+    takes the arguments of the client's own; without one it is a plain consumer with `poll()` and iteration. Where it
+    hands over bytes, `serializer(value)` makes them of the event's value (JSON by default), and `headers(message)` are
+    those that the producer sets.
 
     In the test itself it stands in the place of `deliver(…)`, plays the whole schedule, and takes `state` as that does.
     In what is given as `deliver(spawn=process)`, each process is one run of the loop, in a thread of its own.
@@ -70,7 +71,7 @@ class Consuming:
         if thread is not None:
             if self._state is not None:
                 deliver._misused("deliver.consumer(state=…) in what spawn calls: give it to deliver(spawn=…, state=…)")
-            self._source = ThreadSource(thread, *self._sends)
+            self._source = ThreadSource(deliver, thread, *self._sends)
         elif deliver._processes is not None and not deliver._done:
             found_loop(deliver._spawn)
         else:
@@ -102,12 +103,37 @@ def _is_the_end(error: BaseException | None) -> bool:
     return error is None or isinstance(error, (Stopped, StoppedTask, SystemExit))
 
 
-class InlineSource(Source):
-    """Plays the schedule of a run in which the loop of the test is the handler: memory survives its restarts."""
+class _RunSource(Source):
+    """Of one run."""
+
+    def __init__(self, deliver: Any, number: int | None, *args: Any) -> None:
+        super().__init__(*args)
+        self._deliver, self._number = deliver, number
+        self.misused: Callable[[str], NoReturn] = deliver._misused
+
+    def assigned(self) -> tuple[int, ...]:
+        steps = self._deliver._script.steps
+        return tuple(sorted({step[3] for step in steps if step[0] == DELIVER and self._number in (None, step[1])}))
+
+
+class ThreadSource(_RunSource):
+    """Asks in the thread of a process."""
+
+    def __init__(self, deliver: Any, thread: LoopThread, *args: Any) -> None:
+        super().__init__(deliver, thread.number, *args)
+        self._thread = thread
+
+    def take(self) -> Message | None:
+        message = self._thread.ask()
+        self.is_over = message is None
+        return message
+
+
+class InlineSource(_RunSource):
+    """Plays the schedule of a run in which the loop of the test is the handler: its memory survives the restarts."""
 
     def __init__(self, deliver: Any, state: Callable[[], Any] | None, *args: Any) -> None:
-        super().__init__(*args)
-        self._deliver = deliver
+        super().__init__(deliver, None, *args)
         deliver._begin(self._remembers, None, state)
         self._messages = self._given()
 
@@ -129,16 +155,17 @@ class InlineSource(Source):
     def ends(self, error: BaseException | None) -> None:
         """The loop has ended, by this error or without one. What it raised while messages are left is raised."""
         deliver = self._deliver
+        at = deliver._at
         # A loop may know by itself that it has handled the last one.
         if error is None and not deliver._done:
             self.take()
         if deliver._done or isinstance(error, (UsageError, Hung, *PASS_THROUGH)) or deliver._misuse is not None:
             return
-        event = deliver._script.mailbox.model.stream[deliver._steps[deliver._at][2]]
+        event = deliver._script.mailbox.model.stream[deliver._steps[at][2]]
         if error is None and deliver._script.faults is None:
             deliver._misused(LEFT.format(event=event.id))
         if error is None:
-            deliver._ended = ProcessEnded(f"the loop ended: step {deliver._at + 1}, the delivery of {event.id}")
+            deliver._ended = ProcessEnded(f"the loop ended: step {at + 1}, the delivery of {event.id}")
             raise deliver._ended
         if isinstance(error, (SystemExit, asyncio.CancelledError)):
             deliver._end_unless_cancelled(error)
