@@ -23,10 +23,10 @@ def record_of(
     key, value, headers, timestamp = parts(source, message)
     fields: dict[str, Any] = {
         "topic": topic, "partition": message.partition, "leader_epoch": 0, "offset": message.offset,
-        "timestamp": timestamp, "timestamp_type": CREATE_TIME, "key": decoded(key_deserializer, key, topic),
-        "value": decoded(value_deserializer, value, topic), "headers": headers, "checksum": None,
-        "serialized_key_size": size(key),
-        "serialized_value_size": size(value), "serialized_header_size": sum(len(name) + len(data) for name, data in headers) or -1,
+        "timestamp": timestamp, "timestamp_type": CREATE_TIME, "headers": headers, "checksum": None,
+        "key": decoded(key_deserializer, key, topic), "serialized_key_size": size(key),
+        "value": decoded(value_deserializer, value, topic), "serialized_value_size": size(value),
+        "serialized_header_size": sum(len(name) + len(data) for name, data in headers) or -1,
     }  # fmt: skip
     kind = library("kafka.consumer.fetcher", PACKAGE).ConsumerRecord
     return kind(**{name: fields.get(name) for name in kind._fields})

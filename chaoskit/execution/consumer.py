@@ -6,7 +6,7 @@ Asking again says that what came before is handled. Where nothing is left, a loo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NoReturn, Protocol
 
 from chaoskit.values.event import Message
@@ -28,9 +28,19 @@ class Source:
 
     misused: Callable[[str], NoReturn]
     """Raise a UsageError that no handler can swallow: the consumer is used in a way that it does not model."""
+    effect: Callable[..., None]
+    """`deliver.effect`."""
+    refused: Callable[[Exception], None]
+    """A callback has raised, and its client goes on. In order nothing may raise, and this is raised."""
+    settles_by_hand = False
+    """Messages are settled by their verbs, and not by asking for the next one."""
     is_over = False
     """Nothing is left, and the loop is to end."""
     _idle = 0
+    stopped: asyncio.Task[Any] | None = None
+    """The task that was cancelled as nothing is left, or as a callback has failed."""
+    failed: BaseException | None = None
+    """What a callback has raised."""
 
     def __init__(
         self, serializer: Callable[[Any], bytes | str] | None, headers: Callable[[Message], Mapping[str, Any]] | None
@@ -61,6 +71,31 @@ class Source:
         if message is None:
             raise StoppedTask
         return message
+
+    def call_in_a_task(self, callback: Callable[[Message], Awaitable[Any]]) -> None:
+        """Call it with each message, in a task beside the one that calls this, which waits for something else. At the
+        end that task is cancelled, as by whoever stops it; what the callback raises is raised there by `ended`."""
+        waiting = asyncio.current_task()
+        assert waiting is not None
+
+        async def call() -> None:
+            try:
+                while (message := self.take()) is not None:
+                    await callback(message)
+            except BaseException as error:  # noqa: BLE001 - raised again where the consumer is left
+                self.failed = error
+            self.stopped = waiting
+            waiting.cancel()
+
+        self._task = asyncio.create_task(call())
+
+    def ended(self, error: BaseException | None) -> BaseException | None:
+        """What the loop has ended by, without the cancellation that comes from here."""
+        stopped, failed = self.stopped, self.failed
+        self.stopped = self.failed = None
+        if stopped is not None:
+            stopped.uncancel()
+        return failed if failed is not None and isinstance(error, (asyncio.CancelledError, type(None))) else error
 
     def headers(self, message: Message) -> Mapping[str, Any]:
         """Those of the broker, and those that the producer has set."""

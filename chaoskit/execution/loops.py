@@ -84,12 +84,15 @@ class Consuming:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        source = self._source
-        is_over = source is not None and source.is_over
-        if is_over and _is_the_end(error):
-            error = None
-        if isinstance(source, InlineSource):
-            source.ends(error)
+        source, caught = self._source, error
+        if source is not None:
+            error = source.ended(error)
+            if source.is_over and _is_the_end(error):
+                error = None
+            if isinstance(source, InlineSource):
+                source.ends(error)
+        if error is not None and error is not caught:
+            raise error
         return error is None
 
     async def __aexit__(self, *details: Any) -> bool:
@@ -110,6 +113,16 @@ class _RunSource(Source):
         super().__init__(*args)
         self._deliver, self._number = deliver, number
         self.misused: Callable[[str], NoReturn] = deliver._misused
+        self.effect: Callable[..., None] = deliver.effect
+        self.refused: Callable[[Exception], None] = self._refused
+
+    def _refused(self, error: Exception) -> None:
+        deliver = self._deliver
+        if deliver._script.faults is None:
+            deliver._misuse = ReferenceRefused(
+                deliver._script.mailbox.model.stream[deliver._steps[deliver._at][2]], error
+            )
+            raise deliver._misuse from error
 
     def assigned(self) -> tuple[int, ...]:
         steps = self._deliver._script.steps
