@@ -59,10 +59,11 @@ class _Subscription(StandIn):
         reply = f"$JS.ACK.EVENTS.{self._durable}.{message.attempt or 1}.{sequence}.{self._count}.{time}.0"
         self._acks.given(reply, message)
         headers = {name: _text(value) for name, value in self._source.headers(message).items()}
-        headers.setdefault("Nats-Msg-Id", str(message.id))
+        if message.deduplication_id is not None:
+            headers["Nats-Msg-Id"] = message.deduplication_id
         subject = self.subject if "*" not in self.subject and ">" not in self.subject else message.topic or "events"
         return self._library.aio.msg.Msg(
-            _client=self._acks, subject=subject, reply=reply, data=self._bytes(message), headers=headers
+            _client=self._acks, subject=subject, reply=reply, data=self._bytes(message), headers=headers or None
         )
 
     async def unsubscribe(self, limit: int = 0) -> None:
