@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, cast, get_args
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast, get_args
 
 import attrs
 
@@ -20,7 +20,7 @@ class Verbs:
     """What a broker has to settle a message with. `names`: those of its verbs; none where something else settles, which
     `otherwise` says. `late`: whether a settlement still counts when its message was handed to somebody else by then,
     does nothing, or is an error. `up_to`: it settles all that is older in its queue, too. `bound`: what limits how many
-    may be unsettled, as the broker calls it."""
+    may be unsettled, with {} for their number."""
 
     names: tuple[Verb, ...]
     otherwise: str = ""
@@ -105,6 +105,9 @@ class Done:
 DONE = Done()
 
 
+Given = TypeVar("Given", bound="Settleable")
+
+
 class Settlement(Protocol):
     """Who is told how one delivery was settled."""
 
@@ -117,6 +120,10 @@ class Settleable:
 
     __slots__ = ("_settlement",)
     _settlement: Settlement
+
+    def settles_by(self, settlement: Settlement) -> None:
+        """Whoever hands it over is told how it is settled."""
+        self._settlement = settlement
 
     def ack(self) -> Done:
         """It is done, and never comes again."""
@@ -149,9 +156,9 @@ class Settleable:
         return DONE
 
 
-def settled_as(given: Any, message: Any) -> Any:
+def settled_as(given: Given, message: Settleable) -> Given:
     """What was made of a message stands for it, where it is no message of its own."""
     settlement = getattr(message, "_settlement", None)
     if settlement is not None and getattr(given, "_settlement", None) is None:
-        given._settlement = settlement
+        given.settles_by(settlement)
     return given

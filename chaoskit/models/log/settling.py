@@ -25,4 +25,3 @@ def settle(group: GroupState, step: Raw, answer: Settling, *, loses: bool = Fals
         group.parks = [park for park in group.parks if park[1][1] != lane or park[1][2] > offset]
         if group.told is not None:
             group.told.append(CommittedByHand(settled))
-

@@ -9,7 +9,8 @@ from chaoskit.models.turns import NEVER, Record, Turn, consumer_of, handed_to, r
 
 class Consumers:
     """The consumers of one run. `held_by` has who was handed a message and has not run it yet, -1 for one that was
-    taken for dead; `open` what the handler has not settled by itself. `moved`: a message is no longer for the consumer that its turn names."""
+    taken for dead; `open` what a handler that settles by itself has not settled, with its place in the history.
+    `moved`: a message is no longer for the consumer that its turn names."""
 
     def __init__(self, policy: LeasePolicy, waiting: WaitList, held_lanes: dict[Lane, HeldLane], history: list[Turn]):
         self._policy, self._waiting, self._lanes, self._history = policy, waiting, held_lanes, history

@@ -41,8 +41,8 @@ class LeasePolicy:
     `notices`: the broker sees that a consumer is gone, and hands out at once what it held.
     `settles_first`: a message is settled before it is run, so that what a consumer dies with is gone.
     Of a handler that settles by itself: `most_open` is how many messages of a lane it may leave open, where its client
-    hands over less than a window; `up_to`: an acknowledgement is one of all that is older, too; `late_counts`: it counts
-    also where the message was handed to somebody else by then.
+    hands over less than a window; `up_to`: an acknowledgement is one of all that is older, too; `late_counts`: it
+    counts also where the message was handed to somebody else by then.
     `counts`: `max_attempts` bounds deliveries, too, where what was refused does not come again.
     """
 

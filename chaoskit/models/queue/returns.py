@@ -21,7 +21,6 @@ from chaoskit.models.queue.waiting import (
 from chaoskit.models.turns import (
     NOTHING,
     Caused,
-    Record,
     Turn,
     consumer_of,
     handed_to,
@@ -121,9 +120,7 @@ def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
     return caused
 
 
-def _with_what_is_open(
-    state: LeasedQueue, turns: list[Turn], consumer: int, lane: Lane, *, dead: bool
-) -> list[Turn]:
+def _with_what_is_open(state: LeasedQueue, turns: list[Turn], consumer: int, lane: Lane, *, dead: bool) -> list[Turn]:
     """These, and what their consumer has not settled: of all lanes where it is `dead`, else of this one where messages
     come back together."""
     found = {record_of(turn): turn for turn in state.open_of(consumer)} if dead else {}

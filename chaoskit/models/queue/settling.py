@@ -100,5 +100,3 @@ def given_up(state: LeasedQueue, turn: Turn) -> Caused:
         return [(step_as(SKIP, turn), None)]
     state.refusals.give_up(record, None, turn[3])
     return [(step_as(PARK, turn), None)]
-
-
