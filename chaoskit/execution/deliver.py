@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, S
 from functools import partial
 from operator import length_hint
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import attrs
 
@@ -21,16 +21,17 @@ from chaoskit.execution.loops import consumer
 from chaoskit.execution.moved import moved
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.rounds import rounds_of
-from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script
+from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script, next_step
+from chaoskit.execution.settling import Nacked, Settlements, settlements_of
 from chaoskit.execution.source import sent_by
 from chaoskit.execution.stepping import Death, name_point
-from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
+from chaoskit.execution.tasks import current_task, has_asyncio, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, outcome_of
 from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.event import Event, Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
-from chaoskit.values.scenario import Steps
+from chaoskit.values.scenario import Answer, Steps
 from chaoskit.values.schedule import DELIVER, DIE, RESTART, Raw, point_of, what_of
 from chaoskit.values.state import snapshot
 
@@ -65,6 +66,7 @@ class Deliver:
     _state: Callable[[], Any] | None = None
     _unawaited: Coroutine[Any, Any, None] | None = None
     _processes: Processes | ThreadedProcesses | None = None
+    _settling: Settlements | None = None
     _deaths: Mapping[int, Death] = MappingProxyType({})
     _refusals: Sequence[int] = ()
     _calls_left: Calls | None = None
@@ -101,6 +103,7 @@ class Deliver:
         *,
         spawn: Spawn | None = None,
         state: Callable[[], Any] | None = None,
+        settle: Literal["return", "handler"] = "return",
     ) -> Any:
         """Play the schedule: `handler(message)` for each delivery.
 
@@ -108,9 +111,10 @@ class Deliver:
         remembers is lost as it would be. It is a function that returns the handler, or a context manager (in an async
         test also an async one) that yields it: entered when a process starts, left when the run is over, before this
         returns, and left with `chaoskit.Died` where the process dies. `state()` is the state that invariants see after
-        each delivery. Give a handler or `spawn`. Raises UsageError for a second call in one run.
+        each delivery. Give a handler or `spawn`. `settle="handler"`: nothing is settled by returning, but by
+        `message.ack()` and the like (docs/settling.md). Raises UsageError for a second call in one run.
         """
-        self._begin(handler, spawn, state)
+        self._begin(handler, spawn, state, settle)
         # A coroutine that nobody awaits has run nothing: it is kept so that this can be told from a short schedule.
         if self._is_async:
             self._unawaited = self._played(self._calls(self._handler))
@@ -118,7 +122,8 @@ class Deliver:
         # Nearly all runs are such: no generator, no state and no refusals to keep make them about as cheap as the
         # handler.
         records = self._record_states and state is not None
-        if self._handler is not None and not records and not self._script.refusals:
+        plain = not records and not self._script.refusals and self._settling is None
+        if self._handler is not None and plain:
             return self._straight(self._handler)
         return through(self._played(self._calls(self._handler)))
 
@@ -128,6 +133,7 @@ class Deliver:
         *,
         spawn: Spawn | None = None,
         state: Callable[[], Any] | None = None,
+        settle: Literal["return", "handler"] = "return",
     ) -> Deliveries:
         """Play the schedule step by step, for asserts between deliveries: `for delivery in deliver.steps(handler)`, in
         an async test `async for`. It stands in the place of `deliver(…)` and takes what that takes.
@@ -135,7 +141,7 @@ class Deliver:
         Each delivery says which message it was, its number and what the handler raised. An assert that fails is a
         violation at this step. Go through all of them: a loop that is left in another way is a UsageError.
         """
-        self._begin(handler, spawn, state)
+        self._begin(handler, spawn, state, settle)
         self._calls_left = self._calls(self._handler)
         return Deliveries(self._next_delivery, self._is_async, self._misused)
 
@@ -183,13 +189,16 @@ class Deliver:
         """The number of the present step, from 0."""
         return self._at if self._walk is None else len(self._steps) - length_hint(self._walk) - 1
 
-    def _begin(self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None) -> None:
+    def _begin(
+        self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None, settle: str
+    ) -> None:
         if self._called:
             self._misused(
                 "deliver was called a second time in one run of the test. Call it once: it plays the whole schedule"
             )
         if (why := why_not_given(handler, spawn, state)) is not None:
             self._misused(why)
+        self._settling = settlements_of(settle, self._script, self._misused, spawns=spawn is not None)
         self._called = True
         self._memory_kept = spawn is None
         self._given, self._spawn = handler, spawn
@@ -203,7 +212,7 @@ class Deliver:
         elif self._script.is_inside:
             if spawn is None:
                 self._misused(WHAT_DIES)
-            if self._is_async and not _has_asyncio():
+            if self._is_async and not has_asyncio():
                 self._misuse = NoThreads(NEEDS_ASYNCIO)
                 raise self._misuse
             self._deaths = {}
@@ -275,8 +284,11 @@ class Deliver:
         refused: list[int] = []
         live: Steps | None = None
         taken: list[Raw] = []
-        rounds = rounds_of(script)
+        rounds, settling = rounds_of(script, rejects=self._settling is not None), self._settling
         self._refusals = refused
+        if settling is not None and settling.is_live:
+            live = script.after(0, ())
+            steps = taken = next_step(live, None)
         while number < len(steps):
             step = steps[number]
             self._at, self._steps = number, steps
@@ -284,7 +296,9 @@ class Deliver:
                 if error is None:
                     called = handler if processes is None else (yield from self._begun(step, processes))
                     assert called is not None
-                    error = yield called, message(step)
+                    letter = message(step)
+                    error = yield called, letter if settling is None else settling.letter(letter, step, number)
+                    error = error if settling is None else settling.took(number, step, error)
                 if error is not None:
                     self._refuse(step[2], error)
                     refused.append(number)
@@ -296,20 +310,30 @@ class Deliver:
                 yield partial(processes.die, step[1])
                 # At once, and not with its next message: there may be none, and it may have left work behind.
                 yield partial(processes.begin, step[1])
+            answer: Answer = error is not None
+            differs = answer != (number in expected)
+            if settling is not None:
+                differs = settling.differs(number, refused=error is not None)
+                answer = settling.answer(steps, number, refused=error is not None)
             if rounds is not None:
                 steps = rounds.after(steps, number, error is not None)
             # Up to here the recorded steps were right; behind another answer only the model knows what follows.
-            elif live is None and (error is not None) != (number in expected):
-                live = script.after(number + 1, [i in refused for i in range(number + 1)])
+            elif live is None and differs:
+                live = script.after(number + 1, self._answers(steps, number + 1, refused))
                 taken = steps = list(steps[: number + 1])  # one list: the loop goes on with what the model adds
             number += 1
             if live is not None:
-                taken += _next_step(live, error is not None)
+                taken += next_step(live, answer)
             error = None
         self._steps, self._refusals = steps, tuple(refused)
         self._done = True
         if processes is not None:
             yield processes.stop
+
+    def _answers(self, steps: Sequence[Raw], number: int, refused: Sequence[int]) -> list[Answer]:
+        if self._settling is None:
+            return [i in refused for i in range(number)]
+        return [self._settling.answer(steps, i, refused=i in refused) for i in range(number)]
 
     def _begun(self, step: Raw, processes: Processes | ThreadedProcesses) -> Generator[Change, Any, Handler]:
         """The handler of the process that takes this step, or what calls it where more happens than that. The process
@@ -329,7 +353,7 @@ class Deliver:
 
     def _refuse(self, position: int, error: Exception) -> None:
         event = self._script.mailbox.model.stream[position]
-        if self._script.faults is None and not isinstance(error, self._script.poison):
+        if self._script.faults is None and not isinstance(error, (Nacked, *self._script.poison)):
             raise ReferenceRefused(event, error) from error
         self._raised.append(Raised(event.id, error))
 
@@ -408,6 +432,8 @@ class Deliver:
 
     def sweep(self) -> bool:
         """Nothing of this run is asked any more. Whether nothing of it is left."""
+        if self._settling is not None:
+            self._settling.is_over = True
         return not isinstance(self._processes, ThreadedProcesses) or self._processes.sweep()
 
     # Read by `execute`.
@@ -432,7 +458,8 @@ class Deliver:
             Delivered(self._script.mailbox.model.stream, self._steps), self._steps, self._raised, self._refusals,
             self._deaths, self._states, self._effects, self._script.loses,
         )  # fmt: skip
-        return outcome_of(played, state, failure, failed_at)
+        outcome = outcome_of(played, state, failure, failed_at)
+        return outcome if self._settling is None else self._settling.judged(outcome, self._steps, self._refusals)
 
     def _not_done(self) -> None:
         if self._unawaited is not None:
@@ -455,6 +482,7 @@ class Deliver:
         return Run(
             outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,
             self._deaths,
+            *((None, True) if self._settling is None else (self._settling.settles, self._settling.has_settled)),
         )  # fmt: skip
 
     @property
@@ -474,18 +502,4 @@ class Deliver:
         played = len(self._steps) if self._done else self._at + 1
         hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
-
-
-def _has_asyncio() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _next_step(play: Steps, refused: bool) -> list[Raw]:
-    try:
-        return [play.send(refused)]
-    except StopIteration:
-        return []
+        hung.settled = None if self._settling is None else self._settling.settles

@@ -9,10 +9,12 @@ import inspect
 import types
 from typing import Any
 
+from chaoskit.values.settling import Done
+
 MANAGERS = (contextlib.ContextDecorator, contextlib.AsyncContextDecorator)
 """Context managers of contextlib can be called, too, and do nothing then that anybody would want of a handler."""
 
-PLAIN = frozenset({bool, int, float, str, bytes, dict, list, tuple, set})
+PLAIN = frozenset({bool, int, float, str, bytes, dict, list, tuple, set, Done})
 
 
 def why_not_done(result: Any) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from chaoskit.execution.script import Handler, Move
 from chaoskit.values.event import Message
+from chaoskit.values.settling import settled_as
 
 
 def moved(handler: Handler, move: Move, *, is_async: bool) -> Handler:
@@ -18,7 +19,7 @@ def _calling(handler: Handler, move: Move) -> Handler:
     def handle(message: Message) -> Any:
         result = None
         for given in move(message):
-            result = handler(given)
+            result = handler(settled_as(given, message))
         return result
 
     return handle
@@ -28,7 +29,7 @@ def _awaiting(handler: Handler, move: Move) -> Handler:
     async def handle(message: Message) -> Any:
         result = None
         for given in move(message):
-            result = handler(given)
+            result = handler(settled_as(given, message))
             if inspect.isawaitable(result):
                 result = await result
         return result

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 from chaoskit.execution import forks
 from chaoskit.execution.handlers import is_manager
 from chaoskit.execution.limit import Hung, ends_the_test
 from chaoskit.execution.script import Handler
+from chaoskit.execution.settling import unheard
 from chaoskit.execution.tasks import is_cancelled_from_outside
-from chaoskit.values.errors import Died
+from chaoskit.values.errors import Died, NotSettled
 
 Spawn = Callable[[], Any]
 """What makes the handler of a new process, or a context manager that yields it."""
@@ -96,7 +98,8 @@ class Processes:
         """The process ends without a word. Its context manager is left with Died, so that what was open is closed; what
         that raises is nobody's concern, as a real death runs no code at all."""
         try:
-            await self._leave(number, Died())
+            with unheard():
+                await self._leave(number, Died())
         except BaseException as error:
             if self._is_for_us(error):
                 raise
@@ -111,7 +114,8 @@ class Processes:
         """The clean stop, the last one that began first, as nested `with` blocks end. What it raises is raised."""
         for number in reversed(list(self.handlers)):
             if not self._is_child():
-                await self._leave(number)
+                with suppress(NotSettled):  # what it held is somebody else's by now: it ends all the same
+                    await self._leave(number)
 
     async def abandon(self) -> None:
         """The run is over, perhaps before its time: leave nothing open."""

@@ -37,7 +37,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
     state.tell(TakenForDead, held)
     # Its channel is closed, and that gives back what it still had.
     along = takes_along(state, old) if policy.brings == "consumer" or policy.consumers == 1 else []
-    state.come_back(sorted([*along, *held]))
+    state.come_back(sorted([*along, *state.open_of(old), *held]))
     if policy.consumers == 1:
         state.drop_kept(old)
     state.tell(Delayed, held, fault)

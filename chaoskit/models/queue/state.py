@@ -67,6 +67,15 @@ class LeasedQueue:
         self.given_up: set[Record] = set()
         """No lease brings these back."""
         self.gone: list[tuple[int, Turn, Fault]] = []
+        self.own = False
+        """The handler settles by itself."""
+        self.open: dict[Record, tuple[int, Turn]] = {}
+        """What such a handler has not settled, with its place in the history."""
+        self.consumers.open = self.open
+        self.stalled: list[Turn] = []
+        """What nobody can take before something is settled."""
+        self.rejected: set[Record] = set()
+        """What the handler gave up in this delivery."""
         # Chosen once, because every turn is asked for its lane.
         self.lane: Callable[[Turn], Lane] = self._lanes()
         self.latest = 0.0
@@ -120,6 +129,8 @@ class LeasedQueue:
 
     def hand_out_again(self, turns: list[Turn]) -> None:
         """Each once more, and counted."""
+        if self.open or self.stalled:
+            self._close(turns)
         self.came_back.update(record_of(turn) for turn in turns)
         self.batches.came_back(turns)
         again = [next_attempt(turn) for turn in turns]
@@ -127,6 +138,19 @@ class LeasedQueue:
             again = [(FRONT + self._returned + n, *turn[1:]) for n, turn in enumerate(again)]
             self._returned += len(again)
         put_back(self.todo, again)
+
+    def _close(self, turns: Iterable[Turn]) -> None:
+        """These are open no more, and there may be room for what waited for that."""
+        for turn in turns:
+            self.open.pop(record_of(turn), None)
+        self.waiting.version += 1
+        if self.stalled:
+            put_back(self.todo, self.stalled)
+            self.stalled.clear()
+
+    def open_of(self, consumer: int) -> list[Turn]:
+        """What this consumer has not settled, in the order of delivery."""
+        return [turn for _, turn in self.open.values() if consumer_of(turn) == consumer]
 
     def along(self, turn: Turn) -> list[Turn]:
         """What was stored as one with this message, and was run."""
@@ -212,8 +236,9 @@ class LeasedQueue:
         if outstanding == UNBOUNDED == span:
             return UNBOUNDED
         unsettled = self.unsettled(turn[1])
-        first = min((first_of(each) for each in unsettled), default=turn[2])
-        return min(outstanding - len(unsettled), first + span - turn[2])
+        opened = [other[2] for _, other in self.open.values() if other[1] == turn[1]]
+        first = min([*map(first_of, unsettled), *opened], default=turn[2])
+        return min(outstanding - len(unsettled) - len(opened), first + span - turn[2])
 
     def unsettled(self, queue: int) -> list[Unsettled]:
         """What waits, in this queue, to be settled or to come back."""
