@@ -33,7 +33,7 @@ def record_of(
 
 
 class KafkaConsumer(StandIn):
-    """With `enable_auto_commit`, which is the default, a message is committed when the loop asks for the next one;
+    """With `enable_auto_commit`, which is the default, a record is committed when the loop asks for the next one;
     without it by `commit` alone."""
 
     _stands_for = "kafka.KafkaConsumer"

@@ -115,8 +115,12 @@ class Kind(Protocol):
 class Plain:
     """A consumer of no library: it gives the messages as a handler gets them, by iteration or by `poll()`."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, settle: str = "return") -> None:
         self._source = source
+
+    @staticmethod
+    def settles_by_hand(settle: str = "return") -> bool:
+        return settle == "handler"
 
     def poll(self, timeout: float | None = None) -> Message | None:
         """The next message; None when nothing is left, a few times, and then the loop is stopped."""

@@ -16,7 +16,7 @@ from chaoskit.execution.deliveries import Deliveries, Delivery
 from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
 from chaoskit.execution.limit import Hung
-from chaoskit.execution.loop_threads import LoopProcesses, is_loop
+from chaoskit.execution.loop_threads import LoopProcesses, is_loop, settle_of
 from chaoskit.execution.loops import consumer
 from chaoskit.execution.moved import moved
 from chaoskit.execution.processes import Processes, Spawn, through
@@ -198,13 +198,13 @@ class Deliver:
             )
         if (why := why_not_given(handler, spawn, state)) is not None:
             self._misused(why)
-        self._settling = settlements_of(settle, self._script, self._misused, spawns=spawn is not None)
+        self._settling = settlements_of(settle_of(spawn, settle), self._script, self._misused, spawns=spawn is not None)
         self._called = True
         self._memory_kept = spawn is None
         self._given, self._spawn = handler, spawn
         self._state = state
         self._handler = None if handler is None else self._moved(handler)
-        if is_loop(spawn) and not (self._is_async and not _has_asyncio()):
+        if is_loop(spawn) and not (self._is_async and not has_asyncio()):
             assert spawn is not None
             self._processes = LoopProcesses(
                 spawn, self._is_async, self._moved, self._misused, self._script.points, self._move

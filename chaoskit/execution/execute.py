@@ -32,7 +32,7 @@ def execute(
     try:
         try:
             run = _executed(body, script, deliver)
-        except LoopFound:
+        except LoopFound:  # only now is known what `spawn` is, and nothing of this run is asked any more
             deliver = Deliver(script, is_async, record_states, move, one_process)
             run = _executed(body, script, deliver)
     except Hung as hung:

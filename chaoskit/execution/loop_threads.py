@@ -28,8 +28,8 @@ from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
 
 _this = threading.local()
-_loops: set[object] = set()
-"""The code of what was given as `spawn` and has asked for a consumer."""
+_loops: dict[object, bool] = {}
+"""The code of what was given as `spawn` and has asked for a consumer; and whether the user's calls settle messages."""
 
 _OURS = __name__.partition(".")[0] + "."
 
@@ -54,10 +54,20 @@ def is_loop(spawn: Any) -> bool:
     return inspect.iscoroutinefunction(spawn) or code_of(spawn) in _loops
 
 
-def found_loop(spawn: Any) -> NoReturn:
+def found_loop(spawn: Any, by_hand: bool) -> NoReturn:
     """Raise what begins the run anew."""
-    _loops.add(code_of(spawn))
+    _loops[code_of(spawn)] = by_hand
     raise LoopFound
+
+
+def settle_of(spawn: Any, settle: Any) -> Any:
+    """How the messages of this run are settled, where its loop says so and not the test."""
+    return "handler" if spawn is not None and settles_by_hand(spawn) else settle
+
+
+def settles_by_hand(spawn: Any) -> bool:
+    """As its consumer has said in an earlier run."""
+    return _loops.get(code_of(spawn), False)
 
 
 def this_thread() -> LoopThread | None:

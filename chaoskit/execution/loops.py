@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from chaoskit.execution.consumer import Kind, Plain, Source, Stopped, StoppedTask
 from chaoskit.execution.failures import ProcessEnded, ReferenceRefused
 from chaoskit.execution.limit import Hung
-from chaoskit.execution.loop_threads import LoopThread, found_loop, this_thread
+from chaoskit.execution.loop_threads import LoopThread, found_loop, settles_by_hand, this_thread
 from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.execution.tasks import is_cancelled_from_outside
 from chaoskit.values.errors import UsageError
@@ -68,15 +68,33 @@ class Consuming:
 
     def __enter__(self) -> Any:
         deliver, thread = self._deliver, this_thread()
+        by_hand = self._settles_by_hand(thread)
         if thread is not None:
             if self._state is not None:
                 deliver._misused("deliver.consumer(state=…) in what spawn calls: give it to deliver(spawn=…, state=…)")
             self._source = ThreadSource(deliver, thread, *self._sends)
         elif deliver._processes is not None and not deliver._done:
-            found_loop(deliver._spawn)
+            found_loop(deliver._spawn, by_hand)
         else:
-            self._source = InlineSource(deliver, self._state, *self._sends)
+            self._source = InlineSource(deliver, by_hand, self._state, *self._sends)
+        self._source.settles_by_hand = by_hand
         return self._kind(self._source, *self._args, **self._config)
+
+    def _settles_by_hand(self, thread: LoopThread | None) -> bool:
+        """As its consumer says; of one that leaves it open, as the test says."""
+        deliver, says = self._deliver, getattr(self._kind, "settles_by_hand", None)
+        asked = deliver._settling is not None
+        if says is None:
+            return asked
+        by_hand = says(*self._args, **self._config) and bool(deliver._script.mailbox.model.verbs.names)
+        if thread is not None and by_hand != asked:
+            if asked and not settles_by_hand(deliver._spawn):
+                deliver._misused(
+                    'deliver(settle="handler"), and the consumer settles by itself: leave it out, or configure the '
+                    "consumer to leave that to the loop"
+                )
+            found_loop(deliver._spawn, by_hand)
+        return bool(by_hand)
 
     async def __aenter__(self) -> Any:
         return self.__enter__()
@@ -145,9 +163,9 @@ class ThreadSource(_RunSource):
 class InlineSource(_RunSource):
     """Plays the schedule of a run in which the loop of the test is the handler: its memory survives the restarts."""
 
-    def __init__(self, deliver: Any, state: Callable[[], Any] | None, *args: Any) -> None:
+    def __init__(self, deliver: Any, by_hand: bool, state: Callable[[], Any] | None, *args: Any) -> None:
         super().__init__(deliver, None, *args)
-        deliver._begin(self._remembers, None, state)
+        deliver._begin(self._remembers, None, state, "handler" if by_hand else "return")
         self._messages = self._given()
 
     def _remembers(self, message: Message) -> None:
