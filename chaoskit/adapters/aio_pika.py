@@ -72,7 +72,7 @@ class Queue(StandIn):
             except Exception as error:  # noqa: BLE001 - the client logs it and goes on, and the message stays as it is
                 self._source.refused(error)
 
-        self._source.call_in_a_task(called)
+        self._source.call_in_a_task(called, callback)
         return TAG
 
     async def get(self, *, no_ack: bool = False, fail: bool = True, timeout: float | None = 5) -> Any:

@@ -117,7 +117,7 @@ class PushSubscription(_Subscription):
             except Exception as error:  # noqa: BLE001 - the client hands it to its error_cb, and goes on
                 self._source.refused(error)
 
-        self._source.call_in_a_task(called)
+        self._source.call_in_a_task(called, callback)
 
 
 class JetStreamContext(StandIn):

@@ -39,6 +39,8 @@ class Source:
     _idle = 0
     stopped: asyncio.Task[Any] | None = None
     """The task that was cancelled as nothing is left, or as a callback has failed."""
+    callback: Any = None
+    """What is called with each message, where that does not happen below the user's own loop."""
     failed: BaseException | None = None
     """What a callback has raised."""
 
@@ -72,16 +74,17 @@ class Source:
             raise StoppedTask
         return message
 
-    def call_in_a_task(self, callback: Callable[[Message], Awaitable[Any]]) -> None:
-        """Call it with each message, in a task beside the one that calls this, which waits for something else. At the
-        end that task is cancelled, as by whoever stops it; what the callback raises is raised there by `ended`."""
-        waiting = asyncio.current_task()
+    def call_in_a_task(self, call_one: Callable[[Message], Awaitable[Any]], callback: Any) -> None:
+        """Call `call_one`, which calls the user's callback, with each message, in a task beside the one that calls
+        this, which waits for something else. At the end that task is cancelled, as by whoever stops it; what is raised
+        here is raised there by `ended`."""
+        waiting, self.callback = asyncio.current_task(), callback
         assert waiting is not None
 
         async def call() -> None:
             try:
                 while (message := self.take()) is not None:
-                    await callback(message)
+                    await call_one(message)
             except BaseException as error:  # noqa: BLE001 - raised again where the consumer is left
                 self.failed = error
             self.stopped = waiting

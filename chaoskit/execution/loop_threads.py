@@ -19,7 +19,7 @@ from typing import Any, NoReturn, cast
 from chaoskit.execution import forks
 from chaoskit.execution.consumer import Stopped, StoppedTask
 from chaoskit.execution.opened import Socket, sockets
-from chaoskit.execution.points import Points, Territory, territory_at
+from chaoskit.execution.points import Points, Territory, territory_at, territory_of
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler, Move
 from chaoskit.execution.stepping import Death, Passed, Stepper
@@ -86,6 +86,8 @@ class LoopThread(ProcessThread):
     """The loop has ended, or was left by an exception."""
     passed: list[Passed]
     """In handling what it was given last."""
+    callback: Any = None
+    """What handles a message, where that is not called below the user's own loop."""
     _given: Iterator[Message] = iter(())
     """What is left of that which the loop is to handle now."""
     _dies = False
@@ -216,8 +218,8 @@ class LoopThread(ProcessThread):
 
     def _territory(self, points: Points) -> Territory:
         frame = _outside(sys._getframe(1))
-        if frame is None:
-            return territory_at(None, "", points)
+        if frame is None or self.callback is not None:
+            return territory_of(self.callback, points)
         return territory_at(frame.f_code, frame.f_globals.get("__name__", ""), points)
 
 

@@ -155,6 +155,7 @@ class ThreadSource(_RunSource):
         self._thread = thread
 
     def take(self) -> Message | None:
+        self._thread.callback = self.callback
         message = self._thread.ask()
         self.is_over = message is None
         return message
