@@ -30,8 +30,6 @@ class Source:
     """Raise a UsageError that no handler can swallow: the consumer is used in a way that it does not model."""
     effect: Callable[..., None]
     """`deliver.effect`."""
-    refused: Callable[[Exception], None]
-    """A callback has raised, and its client goes on. In order nothing may raise, and this is raised."""
     settles_by_hand = False
     """Messages are settled by their verbs, and not by asking for the next one."""
     is_over = False
@@ -99,6 +97,10 @@ class Source:
         if stopped is not None:
             stopped.uncancel()
         return failed if failed is not None and isinstance(error, (asyncio.CancelledError, type(None))) else error
+
+    def refused(self, error: Exception) -> None:
+        """A callback has raised, and its client goes on with the next message."""
+        raise NotImplementedError
 
     def headers(self, message: Message) -> Mapping[str, Any]:
         """Those of the broker, and those that the producer has set."""

@@ -86,6 +86,8 @@ class LoopThread(ProcessThread):
     """The loop has ended, or was left by an exception."""
     passed: list[Passed]
     """In handling what it was given last."""
+    refusal: Exception | None = None
+    """What the callback has raised, after which its client goes on."""
     callback: Any = None
     """What handles a message, where that is not called below the user's own loop."""
     _given: Iterator[Message] = iter(())
@@ -184,6 +186,7 @@ class LoopThread(ProcessThread):
 
     def _next_given(self) -> Message | None:
         """Do what is asked of this process, until the loop is given something or is to end."""
+        self._error, self.refusal = self.refusal, None
         while True:
             self._result = self.passed
             self._back.release()
@@ -212,6 +215,8 @@ class LoopThread(ProcessThread):
             self.passed = stepper.passed
 
     def _died_when_done(self) -> None:
+        if self.refusal is not None:  # what raises before has refused, and does not die
+            self._dies = False
         if self._dies and self.death is None:
             through(self.ends())
             self.death = Death(tuple(self.passed), inside=False)

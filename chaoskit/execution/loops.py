@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NoReturn
@@ -132,15 +133,6 @@ class _RunSource(Source):
         self._deliver, self._number = deliver, number
         self.misused: Callable[[str], NoReturn] = deliver._misused
         self.effect: Callable[..., None] = deliver.effect
-        self.refused: Callable[[Exception], None] = self._refused
-
-    def _refused(self, error: Exception) -> None:
-        deliver = self._deliver
-        if deliver._script.faults is None:
-            deliver._misuse = ReferenceRefused(
-                deliver._script.mailbox.model.stream[deliver._steps[deliver._at][2]], error
-            )
-            raise deliver._misuse from error
 
     def assigned(self) -> tuple[int, ...]:
         steps = self._deliver._script.steps
@@ -154,6 +146,9 @@ class ThreadSource(_RunSource):
         super().__init__(deliver, thread.number, *args)
         self._thread = thread
 
+    def refused(self, error: Exception) -> None:
+        self._thread.refusal = error
+
     def take(self) -> Message | None:
         self._thread.callback = self.callback
         message = self._thread.ask()
@@ -166,18 +161,24 @@ class InlineSource(_RunSource):
 
     def __init__(self, deliver: Any, by_hand: bool, state: Callable[[], Any] | None, *args: Any) -> None:
         super().__init__(deliver, None, *args)
+        self._refusal: Exception | None = None
         deliver._begin(self._remembers, None, state, "handler" if by_hand else "return")
         self._messages = self._given()
+
+    def refused(self, error: Exception) -> None:
+        self._refusal = error
 
     def _remembers(self, message: Message) -> None:
         """Stands for the loop, whose variables may remember anything."""
 
     def _given(self) -> Iterator[Message]:
-        deliver = self._deliver
-        for call in deliver._calls(self._remembers):
-            if call is not None:
-                message, move = call[1], deliver._move
-                yield from (message,) if move is None else move(message)
+        deliver, error = self._deliver, None
+        calls = deliver._calls(self._remembers)
+        with contextlib.suppress(StopIteration):
+            while True:
+                call = calls.send(error)
+                yield from (call[1],) if deliver._move is None else deliver._move(call[1])
+                error, self._refusal = self._refusal, None
 
     def take(self) -> Message | None:
         message = next(self._messages, None)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 import chaoskit
-from chaoskit import Verdict
+from chaoskit import Event, Scenario, Stream, Verdict
 from chaoskit.strategies import events
 
 payments = events(st.fixed_dictionaries({"amount": st.integers(1, 100)}), keys=st.sampled_from(["alice", "bob"]))
@@ -37,15 +37,17 @@ class Table:
             self.add(key, amount)
 
 
-five = [
-    chaoskit.Event(key, {"amount": amount})
-    for amount, key in enumerate(("alice", "bob", "alice", "alice", "bob"), start=1)
-]
+five = [Event(key, {"amount": amount}) for amount, key in enumerate(("alice", "bob", "alice", "alice", "bob"), start=1)]
 """Some of them, where what is asked is no matter of values."""
 
 
 def check(test: Any, broker: Any, stream: Any = payments, **options: Any) -> Verdict:
     return chaoskit.check(test, stream, broker=broker, **{"schedules": 120, "seed": 1, **options})
+
+
+def run(test: Any, broker: Any) -> None:
+    """Of one message, whatever comes of it."""
+    chaoskit.run(test, Scenario(Stream.of([Event("alice", {"amount": 5}, "e1")]), broker, ()))
 
 
 def client(module: str, package: str) -> Any:

@@ -6,15 +6,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-import chaoskit
-from adapters.streams import Table, check, client, five, ids, kinds
-from chaoskit import Event, Kafka, Redeliver, Scenario, Stream, UsageError
+from adapters.streams import Table, check, client, five, ids, kinds, run
+from chaoskit import Crash, Kafka, Redeliver, UsageError
 from chaoskit.adapters import aiokafka, confluent_kafka, kafka_python
 
 BROKER = Kafka(partitions=2)
@@ -156,6 +156,89 @@ def test_auto_commit_before_the_flush(name: str) -> None:
     assert check(made_of(module, loop, at_once), BROKER, five, schedules=60).status == "held"
 
 
+COMMITS = {
+    "confluent": ("confluent_kafka", "confluent-kafka"),
+    "kafka-python": ("kafka", "kafka-python"),
+    "aiokafka": ("aiokafka", "aiokafka"),
+}
+
+
+def commits_of(module: str, first: bool) -> Any:
+    """A loop that commits by hand, before or behind the flush of two records. It flushes the rest when it is idle, or
+    ends."""
+
+    def rows_of(records: Any) -> list[Any]:
+        parts = [
+            (each.headers(), each.value()) if callable(each.value) else (each.headers, each.value) for each in records
+        ]
+        return [(headers[0][1], "all", json.loads(value)["amount"]) for headers, value in parts]
+
+    def flush(table: Table, held: list[Any]) -> None:
+        for row in rows_of(held):
+            table.add_once(*row)
+        held.clear()
+
+    def loop(consumer: Any, table: Table) -> None:
+        held: list[Any] = []
+        while True:
+            got = consumer.poll(1.0)
+            held.extend([got] if hasattr(got, "error") else itertools.chain(*(got or {}).values()))
+            if held and (not got or len(held) >= 2):
+                if first:
+                    consumer.commit()
+                flush(table, held)
+                if not first:
+                    consumer.commit()
+
+    async def loop_async(consumer: Any, table: Table) -> None:
+        held: list[Any] = []
+        while True:
+            got = await consumer.getmany(timeout_ms=1000)
+            held.extend(itertools.chain(*got.values()))
+            if held and (not got or len(held) >= 2):
+                if first:
+                    await consumer.commit()
+                flush(table, held)
+                if not first:
+                    await consumer.commit()
+
+    def of(deliver: Any) -> Any:
+        if module == "confluent_kafka":
+            return deliver.consumer(confluent_kafka.Consumer, {**AUTO, "enable.auto.commit": False}, headers=ids)
+        kind = aiokafka.AIOKafkaConsumer if module == "aiokafka" else kafka_python.KafkaConsumer
+        return deliver.consumer(kind, "payments", enable_auto_commit=False, headers=ids)
+
+    def test(deliver: Any) -> Any:
+        table = Table()
+
+        def process() -> None:
+            with of(deliver) as consumer:
+                loop(consumer, table)
+
+        deliver(spawn=process)
+        return table.rows
+
+    async def test_async(deliver: Any) -> Any:
+        table = Table()
+
+        async def process() -> None:
+            async with of(deliver) as consumer:
+                await loop_async(consumer, table)
+
+        await deliver(spawn=process)
+        return table.rows
+
+    return test_async if module == "aiokafka" else test
+
+
+@pytest.mark.parametrize("name", COMMITS)
+def test_commit_before_the_flush_and_behind_it(name: str) -> None:
+    module, package = COMMITS[name]
+    client(module, package)
+    assert kinds(check(commits_of(module, first=True), BROKER, five, faults={Crash})) == {"Crash"}
+    assert check(commits_of(module, first=False), BROKER, five, schedules=60).status == "held"
+
+
 # Records.
 
 
@@ -180,8 +263,7 @@ def ours(module: str, loop: Any) -> Any:
             loop(consumer, got)
         return 0
 
-    scenario = Scenario(Stream.of([Event("alice", {"amount": 5}, "e1")]), Kafka(partitions=1), ())
-    chaoskit.run(test, scenario)
+    run(test, Kafka(partitions=1))
     return got[0]
 
 

@@ -13,8 +13,19 @@ from typing import Any
 import attrs
 import pytest
 
-from adapters.streams import Table, check, client, five, ids, kinds
-from chaoskit import Crash, JetStream, PubSub, RabbitMQ, RedisStreams, ServiceBus, SqsStandard
+from adapters.streams import Table, check, client, five, ids, kinds, run
+from chaoskit import (
+    Crash,
+    Event,
+    JetStream,
+    Overtake,
+    PubSub,
+    RabbitMQ,
+    RedisStreams,
+    ServiceBus,
+    SqsStandard,
+    UsageError,
+)  # fmt: skip
 from chaoskit.adapters import aio_pika, azure_servicebus, boto3_sqs, google_pubsub, nats, pika, redis
 
 Handle = Callable[[Callable[[], Any], Any, bytes], Any]
@@ -229,3 +240,112 @@ def test_settled_before_the_work_and_behind_it(case: Case) -> None:
     assert kinds(check(made_of(case, first=True), case.broker, five, faults={Crash})) == {"Crash"}
     verdict = check(made_of(case, first=False), case.broker, five, schedules=60)
     assert verdict.status == "held", verdict.report()
+
+
+# What their users report.
+
+
+def needs_its_predecessor(table: Table, message: Any) -> None:
+    """An update that comes before what it updates is refused."""
+    number, id_ = json.loads(message.body)["number"], message.headers["event-id"]
+    if number > len(table.ids) + 1:
+        raise LookupError(id_)
+    table.add_once(id_, "all", number)
+
+
+@pytest.mark.parametrize(("requeue", "status"), [(False, "violated"), (True, "held")])
+def test_message_process_drops_what_has_failed_unless_it_is_told_to_requeue(requeue: bool, status: str) -> None:
+    """https://github.com/mosquito/aio-pika/issues/157: `async with message.process()` rejects without a requeue."""
+    client("aio_pika", "aio-pika")
+
+    async def test(deliver: Any) -> Any:
+        table = Table()
+
+        async def on_message(message: Any) -> None:
+            async with message.process(requeue=requeue):
+                needs_its_predecessor(table, message)
+
+        async def process() -> None:
+            async with deliver.consumer(aio_pika.Queue, headers=ids) as queue:
+                await queue.consume(on_message)
+                await asyncio.Future()
+
+        await deliver(spawn=process)
+        return table.rows
+
+    numbered = [Event("all", {"number": number}) for number in (1, 2, 3)]
+    assert check(test, RabbitMQ(queue_type="classic", consumers=2), numbered, faults={Overtake}).status == status
+
+
+def test_a_second_ack_closes_the_channel() -> None:
+    library = client("pika", "pika")
+    seen: list[Any] = []
+
+    def test(deliver: Any) -> Any:
+        def callback(ch: Any, method: Any, properties: Any, body: bytes) -> None:
+            ch.basic_ack(method.delivery_tag)
+            with pytest.raises(library.exceptions.ChannelClosedByBroker, match="unknown delivery tag 1") as raised:
+                ch.basic_ack(method.delivery_tag)
+            seen.append((raised.value.reply_code, ch.is_open))
+
+        with deliver.consumer(pika.BlockingConnection) as connection:
+            channel = connection.channel()
+            channel.basic_consume("task_queue", callback)
+            channel.start_consuming()
+        return 0
+
+    run(test, RabbitMQ())
+    assert set(seen) == {(406, False)}
+
+
+def test_who_acknowledges_is_said_to_both() -> None:
+    client("pika", "pika")
+
+    def test(deliver: Any) -> Any:
+        with deliver.consumer(pika.BlockingChannel) as channel:
+            channel.basic_consume("task_queue", print, auto_ack=True)
+        return 0
+
+    with pytest.raises(UsageError, match=r"auto_ack=True \(no_ack\), and the broker is RabbitMQ\(auto_ack=False\)"):
+        check(test, RabbitMQ())
+
+
+@pytest.mark.parametrize("case", [CASES[5], CASES[8]], ids=lambda case: case.loop.__name__)
+def test_what_a_callback_raises_leaves_its_message_unsettled(case: Case) -> None:
+    """nats-py goes on; the future of Pub/Sub raises it, and the process begins anew. Either comes again."""
+    client(case.module, case.package)
+
+    def test(deliver: Any) -> Any:
+        table, tried = Table(), set()
+
+        def handle(settle: Callable[[], Any], id_: Any, body: Any) -> Any:
+            if deliver._script.faults and id_ not in tried:
+                tried.add(id_)
+                raise LookupError(id_)
+            table.add_once(id_, "all", json.loads(body)["amount"])
+            return settle()
+
+        async def handle_async(settle: Callable[[], Any], id_: Any, body: Any) -> None:
+            await handle(settle, id_, body)
+
+        async def process_async() -> None:
+            async with deliver.consumer(case.kind, headers=ids) as consumer:
+                await case.loop(consumer, handle_async)
+
+        def process() -> None:
+            with deliver.consumer(case.kind, headers=ids) as consumer:
+                case.loop(consumer, handle)
+
+        return table, process_async if case.is_async else process
+
+    def sync(deliver: Any) -> Any:
+        table, process = test(deliver)
+        deliver(spawn=process)
+        return table.rows
+
+    async def awaited(deliver: Any) -> Any:
+        table, process = test(deliver)
+        await deliver(spawn=process)
+        return table.rows
+
+    assert check(awaited if case.is_async else sync, case.broker, five, schedules=30).status == "held"
