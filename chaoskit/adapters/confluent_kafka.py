@@ -18,12 +18,41 @@ CREATE_TIME = 1
 
 
 def message_of(source: Source, message: Message, topic: str) -> Any:
-    """A `confluent_kafka.Message`, of the library's own class."""
+    """A `confluent_kafka.Message`, of the library's own class as far as that can be made (since 2.13)."""
     key, value, headers, timestamp = parts(source, message)
-    return library("confluent_kafka", "confluent-kafka").Message(
-        topic=topic, partition=message.partition, offset=message.offset, key=key, value=value,
-        headers=headers or None, timestamp=(CREATE_TIME, timestamp),
-    )  # fmt: skip
+    fields: dict[str, Any] = {
+        "topic": topic, "partition": message.partition, "offset": message.offset, "key": key, "value": value,
+        "headers": headers or None, "timestamp": (CREATE_TIME, timestamp), "leader_epoch": 0,
+    }  # fmt: skip
+    try:
+        return library("confluent_kafka", "confluent-kafka").Message(**fields)
+    except TypeError:
+        return LookAlike(fields)
+
+
+class LookAlike:
+    """In the place of a message of a version whose class nobody can make."""
+
+    def __init__(self, fields: dict[str, Any]) -> None:
+        self._fields = {"error": None, "latency": None, **fields}
+
+    def __len__(self) -> int:
+        return len(self._fields["value"] or b"")
+
+    def __getattr__(self, name: str) -> Any:
+        """Each field is asked for by a call: `message.offset()`."""
+        if name not in self.__dict__.get("_fields", ()):
+            raise AttributeError(name)
+        return lambda: self._fields[name]
+
+    def set_value(self, value: Any) -> None:
+        self._fields["value"] = value
+
+    def set_key(self, key: Any) -> None:
+        self._fields["key"] = key
+
+    def set_headers(self, headers: Any) -> None:
+        self._fields["headers"] = headers
 
 
 class Consumer(StandIn):

@@ -279,8 +279,9 @@ def test_a_message_of_confluent_is_as_the_client_reads_it(address: str) -> None:
     theirs = reader.poll(5)
     reader.close()
     mine = ours("confluent_kafka", lambda consumer, got: (consumer.subscribe(["payments"]), take_one(consumer, got)))
-    assert type(mine) is type(theirs)
-    for name in ("topic", "partition", "offset", "key", "value", "headers", "error", "__len__"):
+    # Up to 2.12 nobody but the client can make one.
+    assert type(mine) in (type(theirs), confluent_kafka.LookAlike)
+    for name in ("topic", "partition", "offset", "key", "value", "headers", "error", "leader_epoch", "__len__"):
         assert getattr(mine, name)() == getattr(theirs, name)(), name
     assert mine.timestamp()[0] == theirs.timestamp()[0] == library.TIMESTAMP_CREATE_TIME
     assert (type(mine.timestamp()[1]), mine.timestamp()[1] % 1000) == (int, 0)
@@ -288,9 +289,9 @@ def test_a_message_of_confluent_is_as_the_client_reads_it(address: str) -> None:
 
 def test_a_record_of_kafka_python_is_as_the_client_reads_it(address: str) -> None:
     library = client("kafka", "kafka-python")
-    reader = library.KafkaConsumer(bootstrap_servers=address, api_version=(2, 0, 0))
+    reader = library.KafkaConsumer(bootstrap_servers=address, api_version=(2, 0, 0), consumer_timeout_ms=5000)
     reader.assign([library.TopicPartition("payments", 0)])
-    reader.seek_to_beginning()
+    reader.seek(library.TopicPartition("payments", 0), 0)
     theirs = next(reader)
     reader.close()
     mine = ours("kafka", lambda consumer, got: got.extend(consumer))
