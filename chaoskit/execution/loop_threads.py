@@ -250,7 +250,8 @@ class LoopProcess(Processes):
         made = await self._thread.begin(self._spawn)
         if self._thread.has_asked:
             return self._thread.passed
-        return await self._begun(number, made)
+        # One that is no loop gives what no handler is, and that is refused where all such things are.
+        return await self._begun(number, self._spawn() if inspect.iscoroutinefunction(self._spawn) else made)
 
     async def stop(self) -> None:
         if self._thread.has_asked:
