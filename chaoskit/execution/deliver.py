@@ -204,7 +204,7 @@ class Deliver:
         self._given, self._spawn = handler, spawn
         self._state = state
         self._handler = None if handler is None else self._moved(handler)
-        if is_loop(spawn) and not (self._is_async and not has_asyncio()):
+        if is_loop(spawn, self._is_async) and (not self._is_async or has_asyncio()):
             assert spawn is not None
             self._processes = LoopProcesses(
                 spawn, self._is_async, self._moved, self._misused, self._script.points, self._move

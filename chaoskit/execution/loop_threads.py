@@ -50,8 +50,9 @@ def code_of(spawn: Any) -> object:
     return getattr(spawn, "__code__", type(spawn))
 
 
-def is_loop(spawn: Any) -> bool:
-    return inspect.iscoroutinefunction(spawn) or code_of(spawn) in _loops
+def is_loop(spawn: Any, is_async: bool) -> bool:
+    """A coroutine function is none that makes a handler; any other is known when it has asked for a consumer."""
+    return (is_async and inspect.iscoroutinefunction(spawn)) or code_of(spawn) in _loops
 
 
 def found_loop(spawn: Any, by_hand: bool) -> NoReturn:
@@ -80,6 +81,8 @@ class LoopThread(ProcessThread):
 
     has_asked = False
     """It is a loop."""
+    has_awaited = False
+    """`spawn` gave a coroutine."""
     is_ending = False
     """Nothing is left: the loop is to end by itself."""
     is_over = False
@@ -151,6 +154,7 @@ class LoopThread(ProcessThread):
         try:
             made = spawn()
             if inspect.iscoroutine(made) and self._is_async:
+                self.has_awaited = True
                 made = await made
         except (Stopped, StoppedTask):
             if not self.is_ending:
@@ -251,7 +255,7 @@ class LoopProcess(Processes):
         if self._thread.has_asked:
             return self._thread.passed
         # One that is no loop gives what no handler is, and that is refused where all such things are.
-        return await self._begun(number, self._spawn() if inspect.iscoroutinefunction(self._spawn) else made)
+        return await self._begun(number, self._spawn() if self._thread.has_awaited else made)
 
     async def stop(self) -> None:
         if self._thread.has_asked:

@@ -11,11 +11,11 @@ from datetime import UTC
 from typing import Any
 
 import pytest
-from fuzz.servers import valkey
 
 from adapters.streams import client, ids, run
 from chaoskit import JetStream, PubSub, RabbitMQ, RedisStreams, ServiceBus, SqsFifo
 from chaoskit.adapters import aio_pika, azure_servicebus, boto3_sqs, google_pubsub, nats, pika, redis
+from fuzz.servers import valkey
 
 
 def first_of(kind: Any, broker: Any, take: Callable[[Any, list[Any]], Any], **config: Any) -> Any:
