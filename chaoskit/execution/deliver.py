@@ -193,7 +193,7 @@ class Deliver:
             )
         if (why := why_not_given(handler, spawn, state)) is not None:
             self._misused(why)
-        self._settling = settlements_of(settle, self._script, self._misused, spawns=spawn is not None)
+        self._settling = settlements_of(settle, self._script, self._misused)
         self._called = True
         self._memory_kept = spawn is None
         self._given = handler
@@ -287,7 +287,7 @@ class Deliver:
                     called = handler if processes is None else (yield from self._begun(step, processes))
                     assert called is not None
                     letter = message(step)
-                    error = yield called, letter if settling is None else settling.letter(letter, step, number)
+                    error = yield called, letter if settling is None else settling.letter(letter, number)
                     error = error if settling is None else settling.took(number, step, error)
                 if error is not None:
                     self._refuse(step[2], error)

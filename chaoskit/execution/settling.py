@@ -38,11 +38,8 @@ def unheard() -> Iterator[None]:
         _this.unheard = False
 
 
-def settlements_of(
-    settle: object, script: Script, misused: Callable[[str], NoReturn], *, spawns: bool
-) -> Settlements | None:
-    """None where returning settles. `spawns`: processes that die lose their memory. Raises UsageError, through
-    `misused`, where nothing can be settled."""
+def settlements_of(settle: object, script: Script, misused: Callable[[str], NoReturn]) -> Settlements | None:
+    """None where returning settles. Raises UsageError, through `misused`, where nothing can be settled."""
     if settle == "return":
         return None
     if settle != "handler":
@@ -50,22 +47,18 @@ def settlements_of(
     verbs = script.mailbox.model.verbs
     if not verbs.names:
         misused(f'deliver(handler, settle="handler"): {verbs.otherwise}')
-    return Settlements(script, verbs, misused, spawns=spawns)
+    return Settlements(script, verbs, misused)
 
 
 class Settlements:
     """`settles` is what was settled in each delivery, by the number of its step."""
 
-    def __init__(self, script: Script, verbs: Verbs, misused: Callable[[str], NoReturn], *, spawns: bool) -> None:
+    def __init__(self, script: Script, verbs: Verbs, misused: Callable[[str], NoReturn]) -> None:
         self._script, self._verbs, self._misused = script, verbs, misused
-        # Without it the handler has what a dead process had, and would settle that.
-        self._spawns = spawns
         self.settles: dict[int, Settles] = {}
         self.is_over = False
         self._now: list[tuple[Verb, int]] = []
         self._done: set[int] = set()
-        self._latest: dict[tuple[int, int], int] = {}
-        """The last delivery of each message."""
 
     @property
     def is_live(self) -> bool:
@@ -76,13 +69,12 @@ class Settlements:
     def has_settled(self) -> bool:
         return bool(self._done)
 
-    def letter(self, message: Message, step: Raw, number: int) -> Message:
-        """The message of this step, which its handler can settle."""
-        self._latest[step[3], step[4]] = number
-        message.settles_by(partial(self._settle, number, (step[3], step[4])))
+    def letter(self, message: Message, number: int) -> Message:
+        """The message of the step with this number, which its handler can settle."""
+        message.settles_by(partial(self._settle, number))
         return message
 
-    def _settle(self, number: int, record: tuple[int, int], verb: Verb) -> None:
+    def _settle(self, number: int, verb: Verb) -> None:
         if self.is_over or getattr(_this, "unheard", False):
             return
         if verb not in self._verbs.names:
@@ -91,9 +83,8 @@ class Settlements:
             self._now.append((verb, number))
             self._done.update((number,) if verb == "commit" else ())
             return
-        late = self._spawns and self._latest[record] != number
-        if self._verbs.late == "error" and (late or number in self._done):
-            raise NotSettled(verb, "it was handed out again by then" if late else "it is settled already")
+        if number in self._done and self._verbs.once:
+            raise NotSettled(verb, "it is settled already")
         if number not in self._done:
             self._done.add(number)
             self._now.append((verb, number))
@@ -162,7 +153,7 @@ class Settlements:
     def _close(self, opened: dict[tuple[int, int], int], steps: Sequence[Raw], settles: Settles) -> None:
         for verb, at in settles:
             lane, offset = steps[at][3], steps[at][4]
-            if verb == "extend" or (opened.get((lane, offset)) != at and self._verbs.late != "accepted"):
+            if verb == "extend" or (opened.get((lane, offset)) != at and not self._verbs.late_counts):
                 continue
             opened.pop((lane, offset), None)
             if verb == "commit" or self._verbs.up_to:  # and all before it

@@ -12,6 +12,8 @@ def at_once_on_queue(state: LeasedQueue, turn: Turn) -> bool:
     """Whether the message can come again at once: nothing before it in its lane is unsettled, and nothing that came
     back before it is to be served."""
     policy, todo = state.policy, state.todo
+    if state.own and policy.brings == "consumer":  # whoever could give it back is the handler, which does so itself
+        return False
     if state.tries(turn) >= policy.most_deliveries:
         return False
     # A time below zero is one of what came back before, and is served first.
