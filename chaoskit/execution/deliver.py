@@ -287,7 +287,7 @@ class Deliver:
                     called = handler if processes is None else (yield from self._begun(step, processes))
                     assert called is not None
                     letter = message(step)
-                    error = yield called, letter if settling is None else settling.letter(letter, number)
+                    error = yield called, letter if settling is None else settling.letter(letter, step, number)
                     error = error if settling is None else settling.took(number, step, error)
                 if error is not None:
                     self._refuse(step[2], error)

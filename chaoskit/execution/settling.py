@@ -15,7 +15,7 @@ from chaoskit.values.errors import NotSettled, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Message
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Answer
-from chaoskit.values.schedule import DELIVER, DIE, FAIL, LOSE, PARK, REFUSE, SKIP, WAIT, Raw, what_of
+from chaoskit.values.schedule import DELIVER, DIE, FAIL, LOSE, PARK, REFUSE, RESTART, SKIP, WAIT, Raw, what_of
 from chaoskit.values.settling import Settles, Verb, Verbs, answer_of
 
 SETTLES = ("return", "handler")
@@ -59,6 +59,8 @@ class Settlements:
         self.is_over = False
         self._now: list[tuple[Verb, int]] = []
         self._done: set[int] = set()
+        self._born: dict[int, int] = {}
+        """The step at which a consumer process began anew."""
 
     @property
     def is_live(self) -> bool:
@@ -69,13 +71,14 @@ class Settlements:
     def has_settled(self) -> bool:
         return bool(self._done)
 
-    def letter(self, message: Message, number: int) -> Message:
-        """The message of the step with this number, which its handler can settle."""
-        message.settles_by(partial(self._settle, number))
+    def letter(self, message: Message, step: Raw, number: int) -> Message:
+        """The message of this step, which its handler can settle."""
+        message.settles_by(partial(self._settle, number, step[1]))
         return message
 
-    def _settle(self, number: int, verb: Verb) -> None:
-        if self.is_over or getattr(_this, "unheard", False):
+    def _settle(self, number: int, consumer: int, verb: Verb) -> None:
+        # A handler without `spawn` has what a dead process had, and nobody else would.
+        if self.is_over or getattr(_this, "unheard", False) or number < self._born.get(consumer, 0):
             return
         if verb not in self._verbs.names:
             self._misused(f"message.{verb}(): this broker has no such verb; {self._verbs.why_not(verb)}")
@@ -112,7 +115,9 @@ class Settlements:
         return refused != (number in self._script.refusals) or self.settles.get(number) != recorded.get(number)
 
     def answer(self, steps: Sequence[Raw], number: int, *, refused: bool) -> Answer:
-        settles = self.settles.get(number)
+        settles, step = self.settles.get(number), steps[number]
+        if step[0] == RESTART or what_of(step) == DIE:
+            self._born[step[1]] = number + 1
         return refused if settles is None else answer_of(steps, number, settles, refused=refused)
 
     # What came of the run.
