@@ -307,6 +307,8 @@ class Kafka(Settings):
     @property
     def _verbs(self) -> Verbs:
         ahead = next((n for n in ("auto_commit", "commit_ahead", "commit_every") if getattr(self, n)), None)
+        if self.on_error == "retry_topic":  # Spring publishes the record, and commits its offset
+            ahead = 'on_error="retry_topic"'
         return COMMITS if ahead is None else verbs.by_itself(ahead)
 
     def stages(self) -> LogSettings | QueueSettings:

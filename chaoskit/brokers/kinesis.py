@@ -294,7 +294,9 @@ class Kinesis(Settings):
         home, growth = routing(lambda key: key_bytes(self, key), by_md5_range, self.shards, grows=self.growth)
         producer = Producer(home, self.shards, max_in_flight=self.records_per_put)
         if self.consumer == "kcl":
-            reading = Reading(self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
+            reading = Reading(
+                self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True, only_forward=True
+            )
             own = COMMITS if self.checkpoint_every is None else verbs.by_itself("checkpoint_every")
             return LogSettings(self.stream, producer, reading, 10_000, growth, numbered=True, verbs=own)
         policy = LeasePolicy(

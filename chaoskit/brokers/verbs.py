@@ -9,17 +9,18 @@ from chaoskit.values.settling import Verbs
 SQS = Verbs(("ack", "nack", "extend"))
 SQS_FIFO = Verbs(("ack", "nack", "extend"), bound="the {} of one receive")
 # An unknown delivery tag closes the channel: PRECONDITION_FAILED (rabbitmq.com/docs: confirms).
-RABBITMQ = Verbs(("ack", "nack", "reject"), late="error", bound="prefetch {}")
+RABBITMQ = Verbs(("ack", "nack", "reject"), once=True, bound="prefetch {}")
 # XACK looks the entry up in the list of the group, whoever has claimed it (redis t_stream.c: xackCommand).
-REDIS_STREAM = Verbs(("ack",), late="accepted")
+REDIS_STREAM = Verbs(("ack",), late_counts=True)
 # LREM removes the element, whoever has put it back.
-REDIS_LIST = Verbs(("ack",), late="accepted")
-# Also a late acknowledgement is one (docs.nats.io: jetstream/consumers).
-JETSTREAM = Verbs(("ack", "nack", "reject", "extend"), late="accepted", bound="max_ack_pending {}")
+REDIS_LIST = Verbs(("ack",), late_counts=True)
+# Also a late acknowledgement is one (docs.nats.io: jetstream/consumers); a second one is MsgAlreadyAckdError in
+# nats-py.
+JETSTREAM = Verbs(("ack", "nack", "reject", "extend"), late_counts=True, once=True, bound="max_ack_pending {}")
 # Behind the deadline it may succeed, and the message may come again (cloud.google.com/pubsub: docs).
 PUBSUB = Verbs(("ack", "nack", "extend"), bound="the {} of an ordering key that its client hands over")
-# MessageLockLost, SessionLockLost (learn.microsoft.com: message-transfers-locks-settlement).
-SERVICE_BUS = Verbs(("ack", "nack", "reject", "extend"), late="error", bound="prefetch {}")
+# MessageAlreadySettled (learn.microsoft.com: message-transfers-locks-settlement).
+SERVICE_BUS = Verbs(("ack", "nack", "reject", "extend"), once=True, bound="prefetch {}")
 PULSAR = Verbs(("ack", "nack"), bound="the {} of its receiver queue")
 # An acknowledgement behind its lock fails, and is an entry of what acknowledge() answers (KIP-932).
 SHARE_GROUP = Verbs(("ack", "nack", "reject"), bound="max_record_locks {}")

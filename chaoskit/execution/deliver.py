@@ -198,7 +198,7 @@ class Deliver:
             )
         if (why := why_not_given(handler, spawn, state)) is not None:
             self._misused(why)
-        self._settling = settlements_of(settle_of(spawn, settle), self._script, self._misused, spawns=spawn is not None)
+        self._settling = settlements_of(settle_of(spawn, settle), self._script, self._misused)
         self._called = True
         self._memory_kept = spawn is None
         self._given, self._spawn = handler, spawn

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
 from chaoskit.execution import forks
@@ -13,7 +12,7 @@ from chaoskit.execution.limit import Hung, ends_the_test
 from chaoskit.execution.script import Handler
 from chaoskit.execution.settling import unheard
 from chaoskit.execution.tasks import is_cancelled_from_outside
-from chaoskit.values.errors import Died, NotSettled
+from chaoskit.values.errors import Died
 
 Spawn = Callable[[], Any]
 """What makes the handler of a new process, or a context manager that yields it."""
@@ -114,8 +113,7 @@ class Processes:
         """The clean stop, the last one that began first, as nested `with` blocks end. What it raises is raised."""
         for number in reversed(list(self.handlers)):
             if not self._is_child():
-                with suppress(NotSettled):  # what it held is somebody else's by now: it ends all the same
-                    await self._leave(number)
+                await self._leave(number)
 
     async def abandon(self) -> None:
         """The run is over, perhaps before its time: leave nothing open."""

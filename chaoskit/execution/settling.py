@@ -15,7 +15,7 @@ from chaoskit.values.errors import NotSettled, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Message
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Answer
-from chaoskit.values.schedule import DELIVER, DIE, FAIL, LOSE, PARK, REFUSE, SKIP, WAIT, Raw, what_of
+from chaoskit.values.schedule import DELIVER, DIE, FAIL, LOSE, PARK, REFUSE, RESTART, SKIP, WAIT, Raw, what_of
 from chaoskit.values.settling import Settles, Verb, Verbs, answer_of
 
 SETTLES = ("return", "handler")
@@ -38,11 +38,8 @@ def unheard() -> Iterator[None]:
         _this.unheard = False
 
 
-def settlements_of(
-    settle: object, script: Script, misused: Callable[[str], NoReturn], *, spawns: bool
-) -> Settlements | None:
-    """None where returning settles. `spawns`: processes that die lose their memory. Raises UsageError, through
-    `misused`, where nothing can be settled."""
+def settlements_of(settle: object, script: Script, misused: Callable[[str], NoReturn]) -> Settlements | None:
+    """None where returning settles. Raises UsageError, through `misused`, where nothing can be settled."""
     if settle == "return":
         return None
     if settle != "handler":
@@ -50,22 +47,20 @@ def settlements_of(
     verbs = script.mailbox.model.verbs
     if not verbs.names:
         misused(f'deliver(handler, settle="handler"): {verbs.otherwise}')
-    return Settlements(script, verbs, misused, spawns=spawns)
+    return Settlements(script, verbs, misused)
 
 
 class Settlements:
     """`settles` is what was settled in each delivery, by the number of its step."""
 
-    def __init__(self, script: Script, verbs: Verbs, misused: Callable[[str], NoReturn], *, spawns: bool) -> None:
+    def __init__(self, script: Script, verbs: Verbs, misused: Callable[[str], NoReturn]) -> None:
         self._script, self._verbs, self._misused = script, verbs, misused
-        # Without it the handler has what a dead process had, and would settle that.
-        self._spawns = spawns
         self.settles: dict[int, Settles] = {}
         self.is_over = False
         self._now: list[tuple[Verb, int]] = []
         self._done: set[int] = set()
-        self._latest: dict[tuple[int, int], int] = {}
-        """The last delivery of each message."""
+        self._born: dict[int, int] = {}
+        """The step at which a consumer process began anew."""
 
     @property
     def is_live(self) -> bool:
@@ -78,12 +73,12 @@ class Settlements:
 
     def letter(self, message: Message, step: Raw, number: int) -> Message:
         """The message of this step, which its handler can settle."""
-        self._latest[step[3], step[4]] = number
-        message.settles_by(partial(self._settle, number, (step[3], step[4])))
+        message.settles_by(partial(self._settle, number, step[1]))
         return message
 
-    def _settle(self, number: int, record: tuple[int, int], verb: Verb) -> None:
-        if self.is_over or getattr(_this, "unheard", False):
+    def _settle(self, number: int, consumer: int, verb: Verb) -> None:
+        # A handler without `spawn` has what a dead process had, and nobody else would.
+        if self.is_over or getattr(_this, "unheard", False) or number < self._born.get(consumer, 0):
             return
         if verb not in self._verbs.names:
             self._misused(f"message.{verb}(): this broker has no such verb; {self._verbs.why_not(verb)}")
@@ -91,9 +86,8 @@ class Settlements:
             self._now.append((verb, number))
             self._done.update((number,) if verb == "commit" else ())
             return
-        late = self._spawns and self._latest[record] != number
-        if self._verbs.late == "error" and (late or number in self._done):
-            raise NotSettled(verb, "it was handed out again by then" if late else "it is settled already")
+        if number in self._done and self._verbs.once:
+            raise NotSettled(verb, "it is settled already")
         if number not in self._done:
             self._done.add(number)
             self._now.append((verb, number))
@@ -121,7 +115,9 @@ class Settlements:
         return refused != (number in self._script.refusals) or self.settles.get(number) != recorded.get(number)
 
     def answer(self, steps: Sequence[Raw], number: int, *, refused: bool) -> Answer:
-        settles = self.settles.get(number)
+        settles, step = self.settles.get(number), steps[number]
+        if step[0] == RESTART or what_of(step) == DIE:
+            self._born[step[1]] = number + 1
         return refused if settles is None else answer_of(steps, number, settles, refused=refused)
 
     # What came of the run.
@@ -162,7 +158,7 @@ class Settlements:
     def _close(self, opened: dict[tuple[int, int], int], steps: Sequence[Raw], settles: Settles) -> None:
         for verb, at in settles:
             lane, offset = steps[at][3], steps[at][4]
-            if verb == "extend" or (opened.get((lane, offset)) != at and self._verbs.late != "accepted"):
+            if verb == "extend" or (opened.get((lane, offset)) != at and not self._verbs.late_counts):
                 continue
             opened.pop((lane, offset), None)
             if verb == "commit" or self._verbs.up_to:  # and all before it

@@ -21,7 +21,10 @@ def settling_violations(reference: Outcome, outcome: Outcome) -> Iterator[Violat
     nobody could take because of what is held."""
     for id_ in outcome.unsettled:
         if id_ not in reference.unsettled:
-            yield Violation(SETTLED, f"{id_} was handled and never acknowledged: it comes again for ever")
+            yield Violation(
+                SETTLED,
+                f"{id_} was handled and never acknowledged: it comes again for ever. Settle it on every way out of the handler",
+            )
     if outcome.stuck:
         ids = ", ".join(map(str, outcome.stuck))
         yield Violation(SETTLED, f"the handler holds {outcome.holds}: nothing more is delivered, and {ids} never came")

@@ -45,8 +45,8 @@ class ReproError(ChaosError):
 
 
 class NotSettled(Exception):
-    """A broker did not take a settlement, such as an acknowledgement of a message whose lease was lost: what its client
-    raises then. A handler may catch it."""
+    """A broker did not take a settlement, as the message is settled already: what its client raises then. A handler
+    may catch it."""
 
     def __init__(self, verb: str, why: str) -> None:
         super().__init__(f"message.{verb}(): {why}")

@@ -18,13 +18,15 @@ Settles: TypeAlias = tuple[tuple[Verb, int], ...]
 @attrs.frozen
 class Verbs:
     """What a broker has to settle a message with. `names`: those of its verbs; none where something else settles, which
-    `otherwise` says. `late`: whether a settlement still counts when its message was handed to somebody else by then,
-    does nothing, or is an error. `up_to`: it settles all that is older in its queue, too. `bound`: what limits how many
-    may be unsettled, with {} for their number."""
+    `otherwise` says. `late_counts`: a settlement counts also where its message was handed out again by then; else it
+    does nothing. `once`: a second one of the same delivery is an error. `up_to`: it settles all that is older in its
+    queue, too. `bound`: what limits how many may be unsettled, with {} for their number.
+    """
 
     names: tuple[Verb, ...]
     otherwise: str = ""
-    late: Literal["accepted", "ignored", "error"] = "ignored"
+    late_counts: bool = False
+    once: bool = False
     up_to: bool = False
     bound: str = ""
 

@@ -32,6 +32,8 @@ def can_die(state: LeasedQueue, turn: Turn) -> bool:
     consumer, lane = consumer_of(turn), state.batch_lane(turn)
     if state.own and state.policy.brings == "consumer" and any(p.consumer == consumer for p in state.waiting.pending):
         return False  # its connection is lost anyway
+    if state.has_last_chances(turn):
+        return False
     if state.tries(turn) >= state.policy.most_deliveries or has_more(state, consumer, lane):
         return False
     return all(waiting.consumer != consumer for waiting in state.waiting.of(HeldLane, ZombieRun))

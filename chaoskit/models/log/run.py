@@ -104,7 +104,7 @@ class GroupRun(GroupState):
                 told.append(StepMade(step, copy, bool(refused)))
             self.history.append(turn)
             if refused is not None and isinstance(refused, Settling):
-                settle(self, step, refused, loses=type(faults[0] if faults else None) is Redeliver)
+                settle(self, step, refused, loses=type(faults[0] if faults else None) in (Duplicate, Redeliver))
             if refused or not faults or type(faults[0]) is not Duplicate:
                 break
             copy = faults.pop(0)

@@ -116,16 +116,13 @@ def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
         caused.append(((RESTART, consumer_of(ended.turn), -1, -1, -1), ended.fault))
         state.consumers.fails_over(ended)
         dead = True
-    state.come_back(_with_what_is_open(state, turns, consumer, ended.lane, dead=dead) if state.open else turns)
+    state.come_back(_with_what_is_open(state, turns, consumer, dead=dead) if state.open else turns)
     return caused
 
 
-def _with_what_is_open(state: LeasedQueue, turns: list[Turn], consumer: int, lane: Lane, *, dead: bool) -> list[Turn]:
-    """These, and what their consumer has not settled: of all lanes where it is `dead`, else of this one where messages
-    come back together."""
+def _with_what_is_open(state: LeasedQueue, turns: list[Turn], consumer: int, *, dead: bool) -> list[Turn]:
+    """These, and what their consumer has not settled, where it is `dead`."""
     found = {record_of(turn): turn for turn in state.open_of(consumer)} if dead else {}
-    if state.policy.brings == "lane":
-        found |= {record_of(turn): turn for _, turn in state.open.values() if state.lane(turn) == lane}
     return sorted((found | {record_of(turn): turn for turn in turns}).values()) if found else turns
 
 

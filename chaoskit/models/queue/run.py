@@ -11,11 +11,11 @@ from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, crash, duplicate, 
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait
-from chaoskit.models.queue.settling import keeps_out, settle, settle_others, stuck
+from chaoskit.models.queue.settling import keeps_out, settle, settle_others, stuck, used_up, with_its_receive
 from chaoskit.models.queue.state import LeasedQueue, first_of
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
-from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Zombie
+from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Redeliver, Zombie
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import FAIL, dying
 from chaoskit.values.settling import Settling
@@ -56,9 +56,12 @@ class QueueRun(LeasedQueue):
                 continue
             if consumers.moved:
                 turn = consumers.taker(turn, lane(turn))
-            if open_ and keeps_out(self, turn):
-                self.stalled.append(turn)
-                continue
+            if open_:
+                if policy.lock == "group":
+                    turn = with_its_receive(self, turn)
+                if keeps_out(self, turn):
+                    self.stalled.append(turn)
+                    continue
             if anchored.get(turn[3][2]):
                 yield from self._goes_wrong(turn)
                 continue
@@ -79,6 +82,8 @@ class QueueRun(LeasedQueue):
 
     def _make(self, caused: Caused) -> Steps:
         told = self.told
+        if self.used_up:
+            caused = [*used_up(self), *caused]
         for step, fault in caused:
             refused = yield step
             if told is not None:
@@ -106,7 +111,7 @@ class QueueRun(LeasedQueue):
         refused = bool(answer) or failed is not None
         self.history.append(turn)
         if answer is not None and isinstance(answer, Settling):
-            settle(self, turn, answer)
+            settle(self, turn, answer, returns=type(faults[0] if faults else None) in (Duplicate, Redeliver))
         self.waiting.count += 1
         caused = NOTHING
         copied = not refused and died is None and self._comes_at_once(turn)
@@ -126,7 +131,7 @@ class QueueRun(LeasedQueue):
                 told.append(StepMade(turn[3], copy, refused))
             self.history.append(turn)
             if answer is not None and isinstance(answer, Settling):
-                settle(self, turn, answer)
+                settle(self, turn, answer, returns=type(faults[0] if faults else None) in (Duplicate, Redeliver))
             copied = not refused and self._comes_at_once(turn)
         yield from self._make([*caused, *self._delivered(turn, refused, failed, None if refused else died)])
 
@@ -172,7 +177,8 @@ class QueueRun(LeasedQueue):
         if refused:
             return [*caused, *fail.on_queue(self, turn, failed)]
         after = QUEUE_AFTER.get(type(faults[0])) if faults else None
-        if faults and after is not None and self.tries(turn) < self.policy.most_deliveries:
+        most = self.policy.most_deliveries
+        if faults and after is not None and self.tries(turn) < most and not self.has_last_chances(turn):
             return [*caused, *after(self, turn, faults.pop(0))]
         return caused
 

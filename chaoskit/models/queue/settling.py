@@ -5,58 +5,75 @@ from __future__ import annotations
 from chaoskit.models.events import LeftOpen, SettledLater
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.state import LeasedQueue
-from chaoskit.models.turns import Caused, Turn, consumer_of, put_back, record_of, step_as
+from chaoskit.models.queue.waiting import ZombieRun
+from chaoskit.models.turns import NOTHING, Caused, Record, Turn, consumer_of, handed_to, put_back, record_of, step_as
 from chaoskit.values.schedule import PARK, SKIP, WAIT, Raw
 from chaoskit.values.settling import Settling
 
 
-def settle(state: LeasedQueue, turn: Turn, answer: Settling) -> None:
-    """What the handler settled in this delivery, which was run just now; what it did not settle is open from here
-    on."""
+def settle(state: LeasedQueue, turn: Turn, answer: Settling, *, returns: bool = False) -> None:
+    """What the handler settled in this delivery, which was run just now; what it did not settle is open from here on.
+    `returns`: it comes back now, whatever is said of it."""
     state.own = True
-    state.open.pop(record_of(turn), None)
-    settle_others(state, turn[3], answer)
-    if answer.refused:
-        if any(verb == "reject" and settled == turn[3] for verb, settled in answer.settled):
-            state.rejected.add(record_of(turn))
-    elif answer.held:
-        state.open[record_of(turn)] = len(state.history) - 1, turn
+    record = record_of(turn)
+    state.open.pop(record, None)
+    if answer.held and not answer.refused:
+        state.open[record] = len(state.history) - 1, turn
+    elif not answer.refused and state.policy.up_to:
+        _all_up_to(state, turn)
+    settle_others(state, turn[3], answer, record if returns else None)
+    if record in state.open:
         state.tell(LeftOpen, [turn])
-    changed(state)
+    if answer.refused and any(verb == "reject" and settled == turn[3] for verb, settled in answer.settled):
+        state.rejected.add(record)
 
 
-def settle_others(state: LeasedQueue, step: Raw, answer: Settling) -> None:
-    """What was delivered before this step."""
+def settle_others(state: LeasedQueue, step: Raw, answer: Settling, returns: Record | None = None) -> None:
+    """What was delivered before this step. What `returns` now, or will, does so whatever is said of it."""
     for verb, settled in answer.settled:
         if verb == "extend" or settled == step:
             continue
         record = settled[3], settled[4]
-        _, found = state.open.get(record, (0, None))
+        index, found = state.open.get(record, (0, None))
         if found is None or found[3] != settled:
-            if verb == "ack" and state.policy.late_counts:
-                _is_done(state, record)
+            will = record == returns or any(record_of(pending.turn) == record for pending in state.waiting.pending)
+            if verb == "ack" and state.policy.late_counts and not will:
+                _is_done(state, record, settled)
             continue
-        # The channel is lost with all that was said on it.
-        if state.policy.brings == "consumer" and any(p.consumer == settled[1] for p in state.waiting.pending):
+        if _is_lost(state, found, index):
             continue
         if verb == "nack":
             state.come_back([found])
             continue
-        for turn in _up_to(state, found) if verb == "ack" and state.policy.up_to else [found]:
-            del state.open[record_of(turn)]
-            state.tell(SettledLater, [turn])
+        state.tell(SettledLater, [found])
+        del state.open[record]
+        if state.policy.up_to:
+            _all_up_to(state, found)
     changed(state)
 
 
-def _up_to(state: LeasedQueue, turn: Turn) -> list[Turn]:
-    """What is open of the queue of this message, up to it."""
-    return [other for _, other in state.open.values() if other[1] == turn[1] and other[2] <= turn[2]]
+def _is_lost(state: LeasedQueue, turn: Turn, index: int) -> bool:
+    """Whether what is said of this message does not arrive: its channel will be lost, or it comes with its lane."""
+    if state.policy.brings == "consumer":
+        return any(pending.consumer == consumer_of(turn) for pending in state.waiting.pending)
+    lane = state.lane(turn)
+    return any(pending.lane == lane and index >= pending.since for pending in state.waiting.pending)
 
 
-def _is_done(state: LeasedQueue, record: tuple[int, int]) -> None:
-    """Whoever has this message now, or will: it is settled."""
-    state.open.pop(record, None)
-    state.todo[:] = [turn for turn in state.todo if record_of(turn) != record]
+def _all_up_to(state: LeasedQueue, turn: Turn) -> None:
+    """What is open of the queue of this message, up to it, is settled with it."""
+    for lane, number in [record for record in state.open if record[0] == turn[1] and record[1] < turn[2]]:
+        del state.open[lane, number]
+
+
+def _is_done(state: LeasedQueue, record: Record, settled: Raw) -> None:
+    """Whoever has this message now, or will: who had it before has settled it."""
+    left = [turn for turn in state.todo if record_of(turn) != record]
+    if state.open.pop(record, None) is None and len(left) == len(state.todo):
+        return
+    state.todo[:] = left
+    if state.told is not None:
+        state.told.append(SettledLater(settled))
 
 
 def changed(state: LeasedQueue) -> None:
@@ -68,27 +85,46 @@ def changed(state: LeasedQueue) -> None:
         state.stalled.clear()
 
 
+def with_its_receive(state: LeasedQueue, turn: Turn) -> Turn:
+    """The message for who has others of its group, which are one receive."""
+    lane = state.lane(turn)
+    return next((handed_to(consumer_of(o), turn) for _, o in state.open.values() if state.lane(o) == lane), turn)
+
+
 def keeps_out(state: LeasedQueue, turn: Turn) -> bool:
     """Whether what is open keeps this message, which is next, from being handed out."""
     policy, consumer = state.policy, consumer_of(turn)
     if policy.brings == "consumer":
-        return state.consumers.is_full(consumer)
+        gone = any(zombie.consumer == consumer for zombie in state.waiting.of(ZombieRun))
+        return gone or state.consumers.is_full(consumer)
     if policy.lock == "message":
         return min(policy.outstanding, policy.span) < UNBOUNDED and turn[3][5] == 1 and state.room(turn) < 1
-    lane = state.lane(turn)
-    begun = [index for index, other in state.open.values() if state.lane(other) == lane]
-    # Of one receive, which has begun with the first of these or before.
-    handed = sum(state.lane(other) == lane for other in state.history[min(begun) :]) if begun else 0
-    return handed >= min(policy.window, policy.most_open)
+    return state.held_open(turn) >= min(policy.window, policy.most_open)
 
 
 def stuck(state: LeasedQueue) -> Caused | None:
-    """Nothing is handed out any more."""
+    """Nothing is handed out any more, unless somebody is free by now."""
     if not state.stalled:
         return None
+    if state.stalled_at != state.waiting.version:
+        state.stalled_at = state.waiting.version
+        put_back(state.todo, state.stalled)
+        state.stalled.clear()
+        return NOTHING
     steps: Caused = [((WAIT, *turn[3][1:]), None) for turn in sorted(state.stalled)]
     state.stalled.clear()
     return steps
+
+
+def used_up(state: LeasedQueue) -> Caused:
+    """What came back with its lane, and had had all its deliveries."""
+    turns, do = state.used_up[:], PARK if state.policy.gives_up == "dead" else SKIP
+    state.used_up.clear()
+    for turn in turns:
+        state.given_up.add(record_of(turn))
+        if do == PARK:
+            state.refusals.give_up(record_of(turn), None, turn[3])
+    return [(step_as(do, turn), None) for turn in turns]
 
 
 def given_up(state: LeasedQueue, turn: Turn) -> Caused:

@@ -170,7 +170,7 @@ class _Settled:
                 sends.said.append(f"{name}: |expire {label}")
             case SettledLater():
                 self._holding.discard(record)
-                sends.said.append(f"|ack {sends.label(record)}")
+                sends.said.append(f"{name}: |ack {sends.label(record)}")
             case SetBack():
                 sends.said.append(f"|reset {sends.label(record)}")
             case HandedBack():
