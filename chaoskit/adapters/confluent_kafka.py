@@ -118,7 +118,7 @@ class Consumer(StandIn):
         return [self._at(each, self._positions.committed(each.partition)) for each in partitions]
 
     def seek(self, partition: Any) -> None:
-        """Only to where it is."""
+        """Back to the record in hand, which is refused by that; or to where it is."""
         self._positions.seek(self._stands_for, partition.partition, partition.offset)
 
     # The group.

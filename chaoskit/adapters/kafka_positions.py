@@ -10,6 +10,10 @@ from chaoskit.execution.consumer import Source
 from chaoskit.values.event import Message
 
 
+class SoughtBack(Exception):
+    """The loop has refused the record in hand, without raising."""
+
+
 class Positions:
     """By partition. `by_hand`: nothing is committed but by a call of the user's."""
 
@@ -18,10 +22,12 @@ class Positions:
         self.topics: tuple[str, ...] = ()
         self._given: dict[int, list[Any]] = {}
         self._committed: dict[int, int] = {}
+        self._in_hand: int | None = None
 
     def take(self) -> Message | None:
         message = self._source.take()
         if message is not None:
+            self._in_hand = message.partition or 0
             self._given.setdefault(message.partition or 0, []).append(message)
         return message
 
@@ -54,12 +60,16 @@ class Positions:
         return {each.partition: int(getattr(at, "offset", at)) for each, at in offsets.items()}
 
     def seek(self, client: str, partition: int, offset: int) -> None:
-        """Only to where it is: raises a UsageError for any other place."""
-        if offset != (self.next(partition) or 0):
+        """To where it is; or back to the record in hand, which is refused by that and comes again. Raises a UsageError
+        for any other place."""
+        position = self.next(partition) or 0
+        if position and offset == position - 1 and self._in_hand == partition:
+            self._source.refused(SoughtBack(f"the loop went back to offset {offset} of partition {partition}"))
+        elif offset != position:
             self._source.misused(
                 f"seek to offset {offset} of partition {partition}: the stand-in for {client} hands out what the "
-                "schedule says. A record that is shown again after a failed attempt is the fault Duplicate; an "
-                "exception that leaves the loop ends its process, and what is not committed comes again"
+                "schedule says. Back to the record in hand is a failed attempt, which comes again; an exception that "
+                "leaves the loop ends its process, and what is not committed comes again"
             )
 
     def commit(self, positions: dict[int, int]) -> None:

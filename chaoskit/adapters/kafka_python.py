@@ -115,7 +115,7 @@ class KafkaConsumer(StandIn):
         return self._positions.next(partition.partition) or 0
 
     def seek(self, partition: Any, offset: int) -> None:
-        """Only to where it is."""
+        """Back to the record in hand, which is refused by that; or to where it is."""
         self._positions.seek(self._stands_for, partition.partition, offset)
 
     # The group.

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from adapters.streams import Table, check, client, five, ids, kinds, run
-from chaoskit import Crash, Kafka, Redeliver, UsageError
+from chaoskit import Crash, Event, Kafka, Overtake, Redeliver, UsageError
 from chaoskit.adapters import aiokafka, confluent_kafka, kafka_python
 
 BROKER = Kafka(partitions=2)
@@ -325,6 +325,34 @@ def test_a_record_of_aiokafka_is_as_the_client_reads_it(address: str) -> None:
 # The rest of a consumer.
 
 
+@pytest.mark.parametrize("back", [True, False])
+def test_a_failed_record_comes_again_if_the_loop_goes_back_to_it(back: bool) -> None:
+    """What swallows an error and goes on has lost the record: the next poll says that it is done."""
+    library = client("kafka", "kafka-python")
+
+    def consume(consumer: Any, table: dict[str, int]) -> None:
+        for record in consumer:
+            number = json.loads(record.value)
+            try:
+                if number > table.get("all", 0) + 1:
+                    raise LookupError(number)
+                table["all"] = max(number, table.get("all", 0))
+            except LookupError:
+                if back:
+                    consumer.seek(library.TopicPartition(record.topic, record.partition), record.offset)
+
+    def test(deliver: Any) -> Any:
+        table: dict[str, int] = {}
+        with deliver.consumer(kafka_python.KafkaConsumer, "payments") as consumer:
+            consume(consumer, table)
+        return table
+
+    # Another partition has what it waits for, or nothing has.
+    numbered = [Event("a", 1), Event("b", 2), Event("a", 3)]
+    verdict = check(test, Kafka(partitions=6), numbered, faults={Overtake})
+    assert verdict.status == ("held" if back else "violated")
+
+
 def test_what_the_schedule_says_cannot_be_sought() -> None:
     client("confluent_kafka", "confluent-kafka")
 
@@ -333,11 +361,11 @@ def test_what_the_schedule_says_cannot_be_sought() -> None:
             for message in iter(lambda: consumer.poll(1.0), None):
                 partition = consumer.position(consumer.assignment())[message.partition()]
                 consumer.seek(partition)
-                partition.offset = 0
+                partition.offset = 7
                 consumer.seek(partition)
         return 1
 
-    with pytest.raises(UsageError, match=r"seek to offset 0 of partition 0: the stand-in for confluent_kafka.Consumer"):
+    with pytest.raises(UsageError, match=r"seek to offset 7 of partition 0: the stand-in for confluent_kafka.Consumer"):
         check(test, Kafka(partitions=1))
 
 
