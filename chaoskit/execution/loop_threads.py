@@ -26,6 +26,7 @@ from chaoskit.execution.stepping import Death, Passed, Stepper
 from chaoskit.execution.threads import Job, ProcessThread, ThreadedProcesses
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
+from chaoskit.values.settling import settled_as
 
 _this = threading.local()
 _loops: dict[object, bool] = {}
@@ -76,6 +77,11 @@ def this_thread() -> LoopThread | None:
     return getattr(_this, "thread", None)
 
 
+def given(message: Message, move: Move | None) -> Iterator[Message]:
+    """What the loop gets of this message, where something stands in between."""
+    return iter([message]) if move is None else (settled_as(each, message) for each in move(message))
+
+
 class LoopThread(ProcessThread):
     """A process that is one run of a loop; or one that handles by a handler, as it turns out."""
 
@@ -122,7 +128,7 @@ class LoopThread(ProcessThread):
     async def handle(self, handler: Handler, message: Message) -> Any:
         if not self.has_asked:
             return await super().handle(handler, message)
-        self._given = iter([message] if self._move is None else self._move(message))
+        self._given = given(message, self._move)
         return None
 
     async def count(self, handler: Handler, message: Message, points: Points) -> list[Passed]:
@@ -210,6 +216,9 @@ class LoopThread(ProcessThread):
                 self._stepper.also(_outside(sys._getframe(1)))
             if message is not None or self.is_ending:
                 return message
+            # What stands in between has kept the message from the loop, or it was asked for something else.
+            self._stepper, self.passed = None, []
+            self._died_when_done()
 
     def _stands(self) -> None:
         """What it was given is handled, and it is stepped through no further."""

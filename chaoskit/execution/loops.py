@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from chaoskit.execution.consumer import Kind, Plain, Source, Stopped, StoppedTask
 from chaoskit.execution.failures import ProcessEnded, ReferenceRefused
 from chaoskit.execution.limit import Hung
-from chaoskit.execution.loop_threads import LoopThread, found_loop, settles_by_hand, this_thread
+from chaoskit.execution.loop_threads import LoopThread, found_loop, given, settles_by_hand, this_thread
 from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.execution.tasks import is_cancelled_from_outside
 from chaoskit.values.errors import UsageError
@@ -177,7 +177,7 @@ class InlineSource(_RunSource):
         with contextlib.suppress(StopIteration):
             while True:
                 call = calls.send(error)
-                yield from (call[1],) if deliver._move is None else deliver._move(call[1])
+                yield from given(call[1], deliver._move)
                 error, self._refusal = self._refusal, None
 
     def take(self) -> Message | None:
