@@ -22,7 +22,7 @@ from chaoskit.execution.moved import moved
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.rounds import rounds_of
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script, next_step
-from chaoskit.execution.settling import Nacked, Settlements, settlements_of
+from chaoskit.execution.settling import Nacked, Settlements, answers, differs, settlements_of
 from chaoskit.execution.source import sent_by
 from chaoskit.execution.stepping import Death, name_point
 from chaoskit.execution.tasks import current_task, has_asyncio, is_cancelled_from_outside
@@ -31,7 +31,7 @@ from chaoskit.execution.told import Played, outcome_of
 from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.event import Event, Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
-from chaoskit.values.scenario import Answer, Steps
+from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import DELIVER, DIE, RESTART, Raw, point_of, what_of
 from chaoskit.values.state import snapshot
 
@@ -39,10 +39,6 @@ Body = Callable[["Deliver"], Any]
 """The user's test, run once: from `deliver` to what it returns."""
 
 WHAT_DIES = "Crash has to know what dies with the process: give deliver(spawn=make_handler)"
-
-NEEDS_ASYNCIO = (
-    "Crash gives each consumer process an event loop of its own, of asyncio: the loop of this test is another library's"
-)
 
 ENDS = (SystemExit, asyncio.CancelledError)
 """What ends a consumer that does not catch it: its process, or its task."""
@@ -122,8 +118,7 @@ class Deliver:
         # Nearly all runs are such: no generator, no state and no refusals to keep make them about as cheap as the
         # handler.
         records = self._record_states and state is not None
-        plain = not records and not self._script.refusals and self._settling is None
-        if self._handler is not None and plain:
+        if self._handler is not None and not (records or self._script.refusals or self._settling):
             return self._straight(self._handler)
         return through(self._played(self._calls(self._handler)))
 
@@ -213,7 +208,7 @@ class Deliver:
             if spawn is None:
                 self._misused(WHAT_DIES)
             if self._is_async and not has_asyncio():
-                self._misuse = NoThreads(NEEDS_ASYNCIO)
+                self._misuse = NoThreads()
                 raise self._misuse
             self._deaths = {}
             self._processes = ThreadedProcesses(spawn, self._is_async, self._moved, self._misused, self._script.points)
@@ -278,13 +273,14 @@ class Deliver:
     def _calls(self, handler: Handler | None, number: int = 0, error: Exception | None = None) -> Calls:
         """The calls that the schedule asks for, from step `number` on, which was refused already if `error` is given.
         Where a refusal is new, or one that was recorded does not come, the model itself goes on."""
-        script, message, one = self._script, self._script.mailbox.message, self._one_process
+        script, settling, one = self._script, self._settling, self._one_process
+        message = script.mailbox.message if settling is None else settling.mail(self._present)
         steps, expected = script.steps, script.refusals
         processes = self._processes
         refused: list[int] = []
         live: Steps | None = None
         taken: list[Raw] = []
-        rounds, settling = rounds_of(script, rejects=self._settling is not None), self._settling
+        rounds = rounds_of(script, rejects=settling is not None)
         self._refusals = refused
         if settling is not None and settling.is_live:
             live = script.after(0, ())
@@ -296,8 +292,7 @@ class Deliver:
                 if error is None:
                     called = handler if processes is None else (yield from self._begun(step, processes))
                     assert called is not None
-                    letter = message(step)
-                    error = yield called, letter if settling is None else settling.letter(letter, step, number)
+                    error = yield called, message(step)
                     error = error if settling is None else settling.took(number, step, error)
                 if error is not None:
                     self._refuse(step[2], error)
@@ -310,30 +305,22 @@ class Deliver:
                 yield partial(processes.die, step[1])
                 # At once, and not with its next message: there may be none, and it may have left work behind.
                 yield partial(processes.begin, step[1])
-            answer: Answer = error is not None
-            differs = answer != (number in expected)
             if settling is not None:
-                differs = settling.differs(number, refused=error is not None)
-                answer = settling.answer(steps, number, refused=error is not None)
+                settling.passed(steps, number)
             if rounds is not None:
                 steps = rounds.after(steps, number, error is not None)
             # Up to here the recorded steps were right; behind another answer only the model knows what follows.
-            elif live is None and differs:
-                live = script.after(number + 1, self._answers(steps, number + 1, refused))
+            elif live is None and differs(settling, number, expected, refused=error is not None):
+                live = script.after(number + 1, answers(settling, steps, number + 1, refused))
                 taken = steps = list(steps[: number + 1])  # one list: the loop goes on with what the model adds
             number += 1
             if live is not None:
-                taken += next_step(live, answer)
+                taken += next_step(live, answers(settling, steps, number, refused, number - 1)[0])
             error = None
         self._steps, self._refusals = steps, tuple(refused)
         self._done = True
         if processes is not None:
             yield processes.stop
-
-    def _answers(self, steps: Sequence[Raw], number: int, refused: Sequence[int]) -> list[Answer]:
-        if self._settling is None:
-            return [i in refused for i in range(number)]
-        return [self._settling.answer(steps, i, refused=i in refused) for i in range(number)]
 
     def _begun(self, step: Raw, processes: Processes | ThreadedProcesses) -> Generator[Change, Any, Handler]:
         """The handler of the process that takes this step, or what calls it where more happens than that. The process

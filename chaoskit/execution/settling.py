@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import NoReturn
@@ -16,7 +16,7 @@ from chaoskit.values.event import EventId, Message
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Answer
 from chaoskit.values.schedule import DELIVER, DIE, FAIL, LOSE, PARK, REFUSE, RESTART, SKIP, WAIT, Raw, what_of
-from chaoskit.values.settling import Settles, Verb, Verbs, answer_of
+from chaoskit.values.settling import Passing, Settles, Verb, Verbs, answer_of
 
 SETTLES = ("return", "handler")
 
@@ -50,6 +50,20 @@ def settlements_of(settle: object, script: Script, misused: Callable[[str], NoRe
     return Settlements(script, verbs, misused)
 
 
+def differs(settling: Settlements | None, number: int, expected: Container[int], *, refused: bool) -> bool:
+    """Whether the handler answered this step otherwise than it was recorded."""
+    return refused != (number in expected) or (settling is not None and not settling.is_as_recorded(number))
+
+
+def answers(
+    settling: Settlements | None, steps: Sequence[Raw], number: int, refused: Container[int], first: int = 0
+) -> list[Answer]:
+    """What the model is told of the steps up to this number, from the first one on."""
+    if settling is None:
+        return [at in refused for at in range(first, number)]
+    return [settling.answer(steps, at, refused=at in refused) for at in range(first, number)]
+
+
 class Settlements:
     """`settles` is what was settled in each delivery, by the number of its step."""
 
@@ -71,14 +85,24 @@ class Settlements:
     def has_settled(self) -> bool:
         return bool(self._done)
 
-    def letter(self, message: Message, step: Raw, number: int) -> Message:
-        """The message of this step, which its handler can settle."""
-        message.settles_by(partial(self._settle, number, step[1]))
-        return message
+    def mail(self, present: Callable[[], int]) -> Callable[[Raw], Message]:
+        """From a delivery to a message that its handler can settle. `present` is the number of the step."""
+        message = self._script.mailbox.message
 
-    def _settle(self, number: int, consumer: int, verb: Verb) -> None:
+        def letter(step: Raw) -> Message:
+            made = message(step)
+            made.settles_by(partial(self._settle, present(), step[1]))
+            return made
+
+        return letter
+
+    def _settle(self, number: int, consumer: int, verb: Verb | Passing) -> None:
         # A handler without `spawn` has what a dead process had, and nobody else would.
         if self.is_over or getattr(_this, "unheard", False) or number < self._born.get(consumer, 0):
+            return
+        if verb == "pass":
+            if number not in self._done:
+                self._now.append((self._verbs.names[0], number))
             return
         if verb not in self._verbs.names:
             self._misused(f"message.{verb}(): this broker has no such verb; {self._verbs.why_not(verb)}")
@@ -109,15 +133,17 @@ class Settlements:
         given = next((verb for verb in ("nack", "reject") if verb in mine), None)
         return None if given is None else Nacked(f"the handler called message.{given}()")
 
-    def differs(self, number: int, *, refused: bool) -> bool:
-        """Whether this is another answer than the one that was recorded."""
-        recorded = self._script.settled or {}
-        return refused != (number in self._script.refusals) or self.settles.get(number) != recorded.get(number)
-
-    def answer(self, steps: Sequence[Raw], number: int, *, refused: bool) -> Answer:
-        settles, step = self.settles.get(number), steps[number]
+    def passed(self, steps: Sequence[Raw], number: int) -> None:
+        """This step is over."""
+        step = steps[number]
         if step[0] == RESTART or what_of(step) == DIE:
             self._born[step[1]] = number + 1
+
+    def is_as_recorded(self, number: int) -> bool:
+        return self.settles.get(number) == (self._script.settled or {}).get(number)
+
+    def answer(self, steps: Sequence[Raw], number: int, *, refused: bool) -> Answer:
+        settles = self.settles.get(number)
         return refused if settles is None else answer_of(steps, number, settles, refused=refused)
 
     # What came of the run.

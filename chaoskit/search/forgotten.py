@@ -23,7 +23,8 @@ def settling_violations(reference: Outcome, outcome: Outcome) -> Iterator[Violat
         if id_ not in reference.unsettled:
             yield Violation(
                 SETTLED,
-                f"{id_} was handled and never acknowledged: it comes again for ever. Settle it on every way out of the handler",
+                f"{id_} was handled and never acknowledged: it comes again for ever. Settle it on every way out of the "
+                "handler",
             )
     if outcome.stuck:
         ids = ", ".join(map(str, outcome.stuck))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast, get_args
 
 import attrs
@@ -10,6 +10,10 @@ import attrs
 from chaoskit.values.errors import UsageError
 
 Verb = Literal["ack", "nack", "reject", "extend", "commit"]
+
+Passing = Literal["pass"]
+"""A message that something in front of the handler kept from it, such as one that came twice: it is settled as by
+returning."""
 
 Settles: TypeAlias = tuple[tuple[Verb, int], ...]
 """What a handler settled in one delivery, in its order: the verb, and the number of the step that delivered it."""
@@ -113,7 +117,7 @@ Given = TypeVar("Given", bound="Settleable")
 class Settlement(Protocol):
     """Who is told how one delivery was settled."""
 
-    def __call__(self, verb: Verb, /) -> None: ...
+    def __call__(self, verb: Verb | Passing, /) -> None: ...
 
 
 class Settleable:
@@ -164,3 +168,10 @@ def settled_as(given: Given, message: Settleable) -> Given:
     if settlement is not None and getattr(given, "_settlement", None) is None:
         given.settles_by(settlement)
     return given
+
+
+def passed_over(message: Settleable, given: Iterable[Settleable]) -> None:
+    """The handler was given these in the place of this message; where it was not among them, it is settled."""
+    settlement = getattr(message, "_settlement", None)
+    if settlement is not None and all(getattr(each, "_settlement", None) is not settlement for each in given):
+        settlement("pass")
