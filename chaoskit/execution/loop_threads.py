@@ -26,7 +26,7 @@ from chaoskit.execution.stepping import Death, Passed, Stepper
 from chaoskit.execution.threads import Job, ProcessThread, ThreadedProcesses
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
-from chaoskit.values.settling import settled_as
+from chaoskit.values.settling import passed_over, settled_as
 
 _this = threading.local()
 _loops: dict[object, bool] = {}
@@ -79,7 +79,14 @@ def this_thread() -> LoopThread | None:
 
 def given(message: Message, move: Move | None) -> Iterator[Message]:
     """What the loop gets of this message, where something stands in between."""
-    return iter([message]) if move is None else (settled_as(each, message) for each in move(message))
+    if move is None:
+        yield message
+        return
+    all_given: list[Message] = []
+    for each in move(message):
+        all_given.append(settled_as(each, message))
+        yield each
+    passed_over(message, all_given)
 
 
 class LoopThread(ProcessThread):
