@@ -76,7 +76,7 @@ class AIOKafkaConsumer(StandIn):
         if record is None:
             self._source.idle(StoppedTask)
             return {}
-        return {self._partition(record.partition): [record]}
+        return {self._library.TopicPartition(record.topic, record.partition): [record]}
 
     def __aiter__(self) -> AIOKafkaConsumer:
         return self
@@ -107,14 +107,14 @@ class AIOKafkaConsumer(StandIn):
         self._positions.commit(self._positions.meant(offsets))
 
     async def committed(self, partition: Any) -> int | None:
-        return self._positions.committed(partition.partition)
+        return self._positions.committed((partition.topic, partition.partition))
 
     async def position(self, partition: Any) -> int:
-        return self._positions.next(partition.partition) or 0
+        return self._positions.next((partition.topic, partition.partition)) or 0
 
     def seek(self, partition: Any, offset: int) -> None:
         """Back to the record in hand, which is refused by that; or to where it is."""
-        self._positions.seek(self._stands_for, partition.partition, offset)
+        self._positions.seek(self._stands_for, (partition.topic, partition.partition), offset)
 
     # The group.
 
@@ -132,13 +132,10 @@ class AIOKafkaConsumer(StandIn):
 
     def assignment(self) -> frozenset[Any]:
         """The partitions of which messages come."""
-        return frozenset(map(self._partition, self._source.assigned()))
+        return frozenset(self._library.TopicPartition(*each) for each in self._positions.assigned())
 
     def pause(self, *partitions: Any) -> None:
         """Nothing comes of it: what is paused may have been fetched already."""
 
     def resume(self, *partitions: Any) -> None:
         """Nothing comes of it."""
-
-    def _partition(self, number: int) -> Any:
-        return self._library.TopicPartition(self._positions.name, number)

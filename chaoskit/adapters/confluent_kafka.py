@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from chaoskit.adapters.kafka_positions import Positions, parts
+from chaoskit.adapters.kafka_positions import Partition, Positions, parts
 from chaoskit.adapters.library import library
 from chaoskit.adapters.stand_in import StandIn
 from chaoskit.execution.consumer import Source
@@ -97,29 +97,29 @@ class Consumer(StandIn):
         """Of this message, of these offsets, or of all that was handed out."""
         positions = self._meant(message, offsets)
         self._positions.commit(positions)
-        return None if asynchronous else [self._partition(number, offset) for number, offset in positions.items()]
+        return None if asynchronous else [self._partition(*each, offset) for each, offset in positions.items()]
 
     def store_offsets(self, message: Any = None, offsets: Sequence[Any] | None = None) -> None:
         """What is stored counts as committed, which the client does in the background."""
         if self._stores_by_hand:
             self._positions.commit(self._meant(message, offsets))
 
-    def _meant(self, message: Any, offsets: Sequence[Any] | None) -> dict[int, int]:
+    def _meant(self, message: Any, offsets: Sequence[Any] | None) -> dict[Partition, int]:
         if message is not None:
-            return {message.partition(): message.offset() + 1}
+            return {(message.topic(), message.partition()): message.offset() + 1}
         if offsets is not None:
-            return {each.partition: each.offset for each in offsets}
+            return {(each.topic, each.partition): each.offset for each in offsets}
         return self._positions.all_next()
 
     def position(self, partitions: Sequence[Any]) -> list[Any]:
-        return [self._at(each, self._positions.next(each.partition)) for each in partitions]
+        return [self._partition(*at, self._positions.next(at)) for at in map(_name, partitions)]
 
     def committed(self, partitions: Sequence[Any], timeout: float = -1) -> list[Any]:
-        return [self._at(each, self._positions.committed(each.partition)) for each in partitions]
+        return [self._partition(*at, self._positions.committed(at)) for at in map(_name, partitions)]
 
     def seek(self, partition: Any) -> None:
         """Back to the record in hand, which is refused by that; or to where it is."""
-        self._positions.seek(self._stands_for, partition.partition, partition.offset)
+        self._positions.seek(self._stands_for, _name(partition), partition.offset)
 
     # The group.
 
@@ -147,7 +147,7 @@ class Consumer(StandIn):
 
     def assignment(self) -> list[Any]:
         """The partitions of which messages come."""
-        return [self._partition(number) for number in self._source.assigned()]
+        return [self._partition(*each) for each in self._positions.assigned()]
 
     def pause(self, partitions: Sequence[Any]) -> None:
         """Nothing comes of it: what is paused may have been fetched already."""
@@ -172,13 +172,14 @@ class Consumer(StandIn):
             if self._on_assign is not None:
                 self._on_assign(self, self.assignment())
 
-    def _partition(self, number: int, offset: int | None = None) -> Any:
-        return self._at(self._library.TopicPartition(self._positions.name, number), offset)
-
-    def _at(self, partition: Any, offset: int | None) -> Any:
+    def _partition(self, topic: str, number: int, offset: int | None = None) -> Any:
         # As the client does, where there is none.
         offset = self._library.OFFSET_INVALID if offset is None else offset
-        return self._library.TopicPartition(partition.topic, partition.partition, offset)
+        return self._library.TopicPartition(topic, number, offset)
+
+
+def _name(partition: Any) -> Partition:
+    return partition.topic, partition.partition
 
 
 def _is_on(config: Mapping[str, Any] | None, name: str) -> bool:

@@ -9,26 +9,29 @@ from chaoskit.adapters.serializing import raw_headers, raw_key, raw_value
 from chaoskit.execution.consumer import Source
 from chaoskit.values.event import Message
 
+Partition = tuple[str, int]
+"""By its topic."""
+
 
 class SoughtBack(Exception):
     """The loop has refused the record in hand, without raising."""
 
 
 class Positions:
-    """By partition. `by_hand`: nothing is committed but by a call of the user's."""
+    """By topic and partition. `by_hand`: nothing is committed but by a call of the user's."""
 
     def __init__(self, source: Source, by_hand: bool) -> None:
         self._source, self._by_hand = source, by_hand
         self.topics: tuple[str, ...] = ()
-        self._given: dict[int, list[Any]] = {}
-        self._committed: dict[int, int] = {}
-        self._in_hand: int | None = None
+        self._given: dict[Partition, list[Any]] = {}
+        self._committed: dict[Partition, int] = {}
+        self._in_hand: Partition | None = None
 
     def take(self) -> Message | None:
         message = self._source.take()
         if message is not None:
-            self._in_hand = message.partition or 0
-            self._given.setdefault(message.partition or 0, []).append(message)
+            self._in_hand = self.topic(message), message.partition or 0
+            self._given.setdefault(self._in_hand, []).append(message)
         return message
 
     def topic(self, message: Message) -> str:
@@ -36,43 +39,43 @@ class Positions:
         one = len(self.topics) == 1 and not self.topics[0].startswith("^")
         return self.topics[0] if one else message.topic or "events"
 
-    @property
-    def name(self) -> str:
-        return self.topics[0] if self.topics else "events"
+    def assigned(self) -> list[Partition]:
+        """The partitions of which messages come, of each topic that is read."""
+        return [(topic, number) for topic in self.topics or ("events",) for number in self._source.assigned()]
 
-    def next(self, partition: int) -> int | None:
+    def next(self, partition: Partition) -> int | None:
         """The offset that is read next; None where nothing of this partition was given."""
         given = self._given.get(partition)
         return None if not given else int(given[-1].offset) + 1
 
-    def committed(self, partition: int) -> int | None:
+    def committed(self, partition: Partition) -> int | None:
         return self._committed.get(partition)
 
-    def all_next(self) -> dict[int, int]:
+    def all_next(self) -> dict[Partition, int]:
         """The positions of all partitions of which something was given."""
         return {partition: int(given[-1].offset) + 1 for partition, given in self._given.items()}
 
-    def meant(self, offsets: Mapping[Any, Any] | None) -> dict[int, int]:
+    def meant(self, offsets: Mapping[Any, Any] | None) -> dict[Partition, int]:
         """By partition, from what is given to `commit`: numbers or OffsetAndMetadata; all that was given where nothing
         is."""
         if offsets is None:
             return self.all_next()
-        return {each.partition: int(getattr(at, "offset", at)) for each, at in offsets.items()}
+        return {(each.topic, each.partition): int(getattr(at, "offset", at)) for each, at in offsets.items()}
 
-    def seek(self, client: str, partition: int, offset: int) -> None:
+    def seek(self, client: str, partition: Partition, offset: int) -> None:
         """To where it is; or back to the record in hand, which is refused by that and comes again. Raises a UsageError
         for any other place."""
         position = self.next(partition) or 0
         if position and offset == position - 1 and self._in_hand == partition:
-            self._source.refused(SoughtBack(f"the loop went back to offset {offset} of partition {partition}"))
+            self._source.refused(SoughtBack(f"the loop went back to offset {offset} of partition {partition[1]}"))
         elif offset != position:
             self._source.misused(
-                f"seek to offset {offset} of partition {partition}: the stand-in for {client} hands out what the "
+                f"seek to offset {offset} of partition {partition[1]}: the stand-in for {client} hands out what the "
                 "schedule says. Back to the record in hand is a failed attempt, which comes again; an exception that "
                 "leaves the loop ends its process, and what is not committed comes again"
             )
 
-    def commit(self, positions: dict[int, int]) -> None:
+    def commit(self, positions: dict[Partition, int]) -> None:
         """Up to these, each the offset that is to be read next."""
         for partition, offset in positions.items():
             before = [message for message in self._given.get(partition, ()) if message.offset < offset]

@@ -76,7 +76,7 @@ class KafkaConsumer(StandIn):
         if record is None:
             self._source.idle()
             return {}
-        return {self._partition(record.partition): [record]}
+        return {self._library.TopicPartition(record.topic, record.partition): [record]}
 
     def _record(self) -> Any:
         message = self._positions.take()
@@ -106,17 +106,19 @@ class KafkaConsumer(StandIn):
         positions = self._positions.meant(offsets)
         self._positions.commit(positions)
         if callback is not None:
-            callback(offsets or {self._partition(number): offset for number, offset in positions.items()}, None)
+            callback(
+                offsets or {self._library.TopicPartition(*each): offset for each, offset in positions.items()}, None
+            )
 
     def committed(self, partition: Any, metadata: bool = False, timeout_ms: int | None = None) -> int | None:
-        return self._positions.committed(partition.partition)
+        return self._positions.committed((partition.topic, partition.partition))
 
     def position(self, partition: Any, timeout_ms: int | None = None) -> int:
-        return self._positions.next(partition.partition) or 0
+        return self._positions.next((partition.topic, partition.partition)) or 0
 
     def seek(self, partition: Any, offset: int) -> None:
         """Back to the record in hand, which is refused by that; or to where it is."""
-        self._positions.seek(self._stands_for, partition.partition, offset)
+        self._positions.seek(self._stands_for, (partition.topic, partition.partition), offset)
 
     # The group.
 
@@ -134,13 +136,10 @@ class KafkaConsumer(StandIn):
 
     def assignment(self) -> set[Any]:
         """The partitions of which messages come."""
-        return set(map(self._partition, self._source.assigned()))
+        return {self._library.TopicPartition(*each) for each in self._positions.assigned()}
 
     def pause(self, *partitions: Any) -> None:
         """Nothing comes of it: what is paused may have been fetched already."""
 
     def resume(self, *partitions: Any) -> None:
         """Nothing comes of it."""
-
-    def _partition(self, number: int) -> Any:
-        return self._library.TopicPartition(self._positions.name, number)
