@@ -156,6 +156,17 @@ def test_auto_commit_before_the_flush(name: str) -> None:
     assert check(made_of(module, loop, at_once), BROKER, five, schedules=60).status == "held"
 
 
+def test_auto_commit_in_the_background_loses_the_record_in_hand() -> None:
+    """confluent-kafka and aiokafka commit what they have handed over, whatever becomes of it; kafka-python within the
+    next poll. https://github.com/confluentinc/librdkafka/issues/1122"""
+    module, package, loop = LOOPS["confluent poll"]
+    client(module, package)
+    test = made_of(module, loop, at_once)
+    in_background = Kafka(partitions=2, auto_commit=True)
+    assert kinds(check(test, in_background, five, loss="violation")) <= {"Lose", "Crash"}
+    assert check(test, BROKER, five, loss="violation", schedules=60).status == "held"
+
+
 COMMITS = {
     "confluent": ("confluent_kafka", "confluent-kafka"),
     "kafka-python": ("kafka", "kafka-python"),

@@ -255,7 +255,7 @@ def needs_its_predecessor(table: Table, message: Any) -> None:
 
 @pytest.mark.parametrize(("requeue", "status"), [(False, "violated"), (True, "held")])
 def test_message_process_drops_what_has_failed_unless_it_is_told_to_requeue(requeue: bool, status: str) -> None:
-    """https://github.com/mosquito/aio-pika/issues/157: `async with message.process()` rejects without a requeue."""
+    """Its documentation says that the message is rejected, which is without a requeue by default."""
     client("aio_pika", "aio-pika")
 
     async def test(deliver: Any) -> Any:
@@ -278,6 +278,7 @@ def test_message_process_drops_what_has_failed_unless_it_is_told_to_requeue(requ
 
 
 def test_a_second_ack_closes_the_channel() -> None:
+    """https://www.rabbitmq.com/docs/confirms, "Double Acking and Unknown Tags"."""
     library = client("pika", "pika")
     seen: list[Any] = []
 
