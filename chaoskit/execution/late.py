@@ -14,7 +14,11 @@ _STAMP: Any = Message.__dict__["timestamp"]
 def stamp_later(message: Message, when: Callable[[], float]) -> None:
     """Its timestamp is what this gives. Hardly a handler reads it, and so it costs nothing else."""
     _STAMP.__set__(message, when)
-    message.__class__ = _Late
+    _becomes(message, _Late)
+
+
+def _becomes(message: Any, kind: type[Message]) -> None:
+    message.__class__ = kind
 
 
 class _Late(Message):
@@ -24,17 +28,17 @@ class _Late(Message):
 
     def _settle(self) -> Message:
         when = _STAMP.__get__(self)
-        self.__class__ = Message  # type: ignore[assignment]
+        _becomes(self, Message)
         self.timestamp = when()
         return self
 
-    @property  # type: ignore[override]
+    @property
     def timestamp(self) -> float:
         return self._settle().timestamp
 
     @timestamp.setter
     def timestamp(self, value: float) -> None:
-        self.__class__ = Message  # type: ignore[assignment]
+        _becomes(self, Message)
         self.timestamp = value
 
     def __repr__(self) -> str:

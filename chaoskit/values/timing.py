@@ -33,5 +33,7 @@ class Timing:
         return None if self.retries is None else self.retries[min(number, len(self.retries)) - 1]
 
 
+USUAL = Timing()
+
 STEP = 0.01
 """Seconds that a message is under way, and that a delivery takes which does not fail."""

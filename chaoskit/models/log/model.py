@@ -29,7 +29,7 @@ from chaoskit.values.faults import (
 )
 from chaoskit.values.scenario import Restamped, Steps
 from chaoskit.values.schedule import Raw, Schedule
-from chaoskit.values.timing import Timing
+from chaoskit.values.timing import USUAL, Timing
 
 
 @attrs.frozen
@@ -50,7 +50,7 @@ class LogSettings:
     numbered: bool = False
     stamp: Stamp = "broker"
     put_back: Headers | None = None
-    timing: Timing = Timing()
+    timing: Timing = USUAL
 
 
 class LogModel:

@@ -30,7 +30,7 @@ from chaoskit.values.faults import (
 )
 from chaoskit.values.scenario import Restamped, Steps
 from chaoskit.values.schedule import DELIVER, Raw, Schedule
-from chaoskit.values.timing import Timing
+from chaoskit.values.timing import USUAL, Timing
 
 Fields = Callable[[Event, Raw], dict[str, Any]]
 """From an event and its delivery to the fields of `Message` that this broker carries."""
@@ -68,7 +68,7 @@ class QueueSettings:
     lease: int = 30
     style: Style = "settled"
     put_back: Headers | None = None
-    timing: Timing = Timing()
+    timing: Timing = USUAL
 
 
 class QueueModel:
