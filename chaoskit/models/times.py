@@ -2,19 +2,30 @@
 
 The producer sends one event a second, whatever happens to the consumers: a wait makes that later events come late.
 What the timers of a broker ask for is waited for, wherever it is. What people do, who put a dead letter back or set a
-position back, takes its days where nothing comes behind it that was sent before; else it was done before that was sent.
+position back, takes its days where all else is handled; else it was done within the second of the last event.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
-from chaoskit.models.events import CameBack, HandedBack, HandedOver, Happened, ModelRun, SetBack, StepMade, TakenForDead
+from chaoskit.models.events import (
+    CameBack,
+    HandedBack,
+    HandedOver,
+    Happened,
+    LeftOpen,
+    ModelRun,
+    SetBack,
+    StepMade,
+    TakenForDead,
+)
 from chaoskit.models.turns import Record
 from chaoskit.values.schedule import PARK, PUT_BACK, RESTART, TAKE_OVER, Do, Raw, what_of
 from chaoskit.values.timing import STEP, Timing
 
 _RUNS = (Do.DELIVER, Do.FAIL, Do.DIE)
+_LEAVES = (Do.PARK, Do.SKIP, Do.LOSE, Do.REFUSE)
 
 
 class Times:
@@ -69,7 +80,10 @@ class _Walk:
     def __init__(self, timing: Timing, epoch: float, last: int, attempts: int) -> None:
         self._timing, self._epoch, self._last, self._attempts = timing, epoch, last, attempts
         self.now = epoch
-        self._furthest = -1
+        self._done: set[int] = set()
+        """The events that were handled, or have left."""
+        self._open: set[Record] = set()
+        """What is about to come: it is not settled, came back, or was put back."""
         self._out: dict[Record, float] = {}
         """When a message was handed out."""
         self._failed: dict[Record, int] = {}
@@ -119,11 +133,17 @@ class _Walk:
         aside = self._aside.get(position, self.now)
         if retries:
             self._wait_until(aside + (self._timing.retry(retries) or 0.0))
-        elif after == self._last and step[8] >= 0:  # not what a relay publishes again
+        elif self._is_quiet and step[8] >= 0:  # not what a relay publishes again
             self._wait_until(aside + self._timing.by_hand)
         # Else the log would be out of the order of its timestamps: the next event was sent within this second.
+        self._open.add((step[3], step[4]))
         if after == self._last:
             self._sent[step[3], step[4]] = self.now
+
+    @property
+    def _is_quiet(self) -> bool:
+        """All is handled that was sent, or was set aside, and nothing is about to come back by itself."""
+        return len(self._done) > self._last and not self._open
 
     def hear(self, event: Happened) -> None:
         """This has happened at the present time, or makes it later."""
@@ -132,15 +152,21 @@ class _Walk:
             case StepMade():
                 self._made(event)
             case HandedOver() | TakenForDead():
-                self._out[record] = self.now
-            case CameBack() | HandedBack() if record not in self._failed:
-                self._wait_until(self._out.get(record, self.now) + self._timing.lease)
-            case SetBack() if self._furthest == self._last:
+                self._out[record] = max(self.now, self.sent(event.step) + STEP)
+            case LeftOpen():
+                self._open.add(record)
+            case CameBack() | HandedBack():
+                self._open.add(record)
+                if record not in self._failed:
+                    self._wait_until(self._out.get(record, self.now) + self._timing.lease)
+            case SetBack() if self._is_quiet:
                 self.now += self._timing.by_hand
 
     def _made(self, made: StepMade) -> None:
         record = made.record
-        self._furthest = max(self._furthest, made.position)
+        if made.do in _LEAVES or (made.runs and not made.failed):
+            self._done.add(made.position)
+            self._open.discard(record)
         if made.runs:
             if not made.late:
                 self._out[record] = self.now
