@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NoReturn
 
+import attrs
+
 from chaoskit.execution.late import stamp_later
 from chaoskit.execution.processes import Processes
-from chaoskit.execution.script import Script
+from chaoskit.execution.script import Mailbox, Script
 from chaoskit.execution.source import sent_by
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.values.event import Event, Message
@@ -26,6 +29,7 @@ class Asked:
     _done: bool
     _processes: Processes | ThreadedProcesses | None
     _clock: Clock | None = None
+    _follow: Callable[[float], None] | None = None
 
     def _present(self) -> int:
         raise NotImplementedError
@@ -82,3 +86,31 @@ class Asked:
 
     def _put_back(self, step: Raw, number: int) -> float:
         return self._its_clock().put_back(step, number, self._steps, self._refusals)
+
+    # Where the clocks of Python follow.
+
+    @property
+    def epoch(self) -> float:
+        """When the producer begins."""
+        return self._script.mailbox.epoch
+
+    def follow(self, move: Callable[[float], None]) -> None:
+        """From here on this is called with the time before each delivery, and before a process begins or ends."""
+        self._follow = move
+        self._script = attrs.evolve(self._script, mailbox=_following(self._script.mailbox, self._moves))
+
+    def _moves(self) -> None:
+        if self._follow is not None:
+            self._follow(self._time())
+
+
+def _following(mailbox: Mailbox, moves: Callable[[], None]) -> Mailbox:
+    """The same mailbox, and time moves before each message that it gives."""
+    found, given = copy.copy(mailbox), mailbox.message
+
+    def message(step: Raw) -> Message:
+        moves()
+        return given(step)
+
+    found.message = message
+    return found

@@ -349,6 +349,7 @@ class Deliver(Asked):
                 error = refusal
 
     async def _change(self, change: Change) -> None:
+        self._moves()
         try:
             await change()
         except ENDS as end:

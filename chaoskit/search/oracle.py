@@ -12,6 +12,7 @@ from chaoskit.execution import forks
 from chaoskit.execution.deliver import Body
 from chaoskit.execution.execute import execute
 from chaoskit.execution.failures import ProcessEnded
+from chaoskit.execution.frozen import frozen
 from chaoskit.execution.limit import Hung, Limit
 from chaoskit.execution.points import Points, checked_points
 from chaoskit.execution.script import Mailbox, Move, Run, RunObserver, Script
@@ -71,7 +72,7 @@ class Subject:
     `move`: makes what stands between `deliver` and the handler, anew for each run. `model_of`: makes the model of a
     stream where that is not the broker's own, as under other keys. `one_process`: no restart costs a handler its
     memory. `bug`: makes what stands there in a run under faults, and only there. `view`: what the invariants are given
-    of a state. `points`: what is stepped into to let a process die inside."""
+    of a state. `points`: what is stepped into to let a process die inside. `freeze_time`: Python's clocks follow."""
 
     body: Body
     broker: Broker
@@ -88,6 +89,7 @@ class Subject:
     bug: Callable[[Script], Move] | None = None
     view: Callable[[Any], Any] | None = None
     points: Points = attrs.field(default=None, converter=checked_points)
+    freeze_time: bool = False
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
     looks_at_states: bool = attrs.field(init=False)
@@ -150,7 +152,7 @@ class Subject:
 
     def _run(self, script: Script) -> Run:
         return execute(
-            self.body,
+            frozen(self.body) if self.freeze_time else self.body,
             script,
             forked_before=self.forked_before,
             is_async=self.is_async,
