@@ -270,8 +270,9 @@ class Kafka(Settings):
 
     @property
     def timing(self) -> Timing:
-        # What the Parallel Consumer holds is its member's: nothing has a lease.
-        return super().timing if self.group == "share" else attrs.evolve(super().timing, lease=0.0)
+        # A share group has its locks; what a consumer of the others has is its member's, and has no lease.
+        others: dict[str, float] = {"silence": 0.0} if self.group == "share" else {"lease": 0.0}
+        return attrs.evolve(super().timing, **others)
 
     def rules(self) -> LogRules | QueueRules:
         if self.group == "share":

@@ -21,11 +21,24 @@ from chaoskit.models.events import (
     TakenForDead,
 )
 from chaoskit.models.turns import Record
-from chaoskit.values.schedule import PARK, PUT_BACK, RESTART, TAKE_OVER, Do, Raw, what_of
+from chaoskit.values.schedule import (
+    DELIVER,
+    DIE,
+    FAIL,
+    LOSE,
+    PARK,
+    PUT_BACK,
+    REFUSE,
+    RESTART,
+    SKIP,
+    TAKE_OVER,
+    Raw,
+    what_of,
+)
 from chaoskit.values.timing import STEP, Timing
 
-_RUNS = (Do.DELIVER, Do.FAIL, Do.DIE)
-_LEAVES = (Do.PARK, Do.SKIP, Do.LOSE, Do.REFUSE)
+_RUNS = frozenset({DELIVER, FAIL, DIE})
+_LEAVES = frozenset({PARK, SKIP, LOSE, REFUSE})
 
 
 class Times:
@@ -56,22 +69,24 @@ class Times:
         return self._walk.sent(step)
 
     def _go_on(self, number: int, steps: Sequence[Raw], refused: Container[int]) -> None:
-        before = StepMade(steps[number - 1], None, number - 1 in refused) if number else None
+        step, walk = steps[number], self._walk
+        raised = number > 0 and number - 1 in refused
         if self._play is None:
-            if before is not None:
-                self._walk.hear(before)
+            if number:
+                walk.hear(StepMade(steps[number - 1], None, raised))
         else:
             try:
-                made = self._play.send(None if before is None else before.refused or None)
+                # Before its first step a generator accepts nothing but None.
+                made = self._play.send(raised or None)
             except StopIteration:
                 made = ()
             for event in self._told[self._heard :]:
-                self._walk.hear(event)
+                walk.hear(event)
             self._heard = len(self._told)
             # A saved file may be of another version, whose steps are good all the same: from here on they speak alone.
-            if tuple(made) != tuple(steps[number]):
+            if made != step and tuple(made) != tuple(step):
                 self._play = None
-        self._begun.append(self._walk.begins(steps[number]))
+        self._begun.append(walk.begins(step))
 
 
 class _Walk:
@@ -96,7 +111,8 @@ class _Walk:
         """When it was put back."""
 
     def _wait_until(self, time: float) -> None:
-        self.now = max(self.now, time)
+        if time > self.now:
+            self.now = time
 
     def sent(self, step: Raw) -> float:
         """The time that the message of this step has in it at the latest."""
@@ -116,7 +132,8 @@ class _Walk:
         if do in _RUNS:
             record = step[3], step[4]
             self._wait_until(self.sent(step) + STEP)
-            self._wait_until(self._due.pop(record, self.now))
+            if self._due:
+                self._wait_until(self._due.pop(record, self.now))
             if len(step) > 6 and step[8] < 0 and self._timing.window:
                 self._wait_until(self._epoch + step[2] + self._timing.window + 1)
         elif do == RESTART:
@@ -147,33 +164,35 @@ class _Walk:
 
     def hear(self, event: Happened) -> None:
         """This has happened at the present time, or makes it later."""
-        record = event.record
-        match event:
-            case StepMade():
-                self._made(event)
-            case HandedOver() | TakenForDead():
-                self._out[record] = max(self.now, self.sent(event.step) + STEP)
-            case LeftOpen():
-                self._open.add(record)
-            case CameBack() | HandedBack():
-                self._open.add(record)
-                if record not in self._failed:
-                    self._wait_until(self._out.get(record, self.now) + self._timing.lease)
-            case SetBack() if self._is_quiet:
-                self.now += self._timing.by_hand
+        kind = type(event)
+        if isinstance(event, StepMade):
+            self._made(event.step, event.refused, event.late)
+        elif kind is HandedOver or kind is TakenForDead:
+            self._out[event.record] = max(self.now, self.sent(event.step) + STEP)
+        elif kind is LeftOpen:
+            self._open.add(event.record)
+        elif kind is CameBack or kind is HandedBack:
+            record = event.record
+            self._open.add(record)
+            if record not in self._failed:
+                self._wait_until(self._out.get(record, self.now) + self._timing.lease)
+        elif kind is SetBack and self._is_quiet:
+            self.now += self._timing.by_hand
 
-    def _made(self, made: StepMade) -> None:
-        record = made.record
-        if made.do in _LEAVES or (made.runs and not made.failed):
-            self._done.add(made.position)
+    def _made(self, step: Raw, refused: bool, late: bool) -> None:
+        do, record = what_of(step), (step[3], step[4])
+        runs, failed = do in _RUNS, refused or do == FAIL
+        if do in _LEAVES or (runs and not failed):
+            self._done.add(step[2])
             self._open.discard(record)
-        if made.runs:
-            if not made.late:
+        if runs:
+            if not late:
                 self._out[record] = self.now
-            self.now += self._timing.attempt if made.failed else STEP
-            self._tried(record, made.failed)
-        elif made.do == PARK:
-            self._aside[made.position] = self.now
+            self.now += self._timing.attempt if failed else STEP
+            if failed or self._failed:
+                self._tried(record, failed)
+        elif do == PARK:
+            self._aside[step[2]] = self.now
 
     def _tried(self, record: Record, failed: bool) -> None:
         if not failed:
