@@ -71,7 +71,9 @@ class EventHubs(Settings):
     partitions: int = positive_int(4, "of the hub, at first.")
     processors: int = positive_int(1, "partition p belongs to processor p % processors.")
     ownership_expiration: int = timed(
-        "silence", 120, "seconds, after which another processor claims the partitions of a silent one."
+        "silence",
+        120,
+        "seconds (PartitionOwnershipExpirationInterval), after which the partitions of a silent processor are claimed.",
     )
     checkpoint_every: int | None = optional_int(
         "the processor checkpoints after each k-th event; None: after every event, and now and then a checkpoint is "

@@ -271,8 +271,8 @@ class Kafka(Settings):
     @property
     def timing(self) -> Timing:
         # A share group has its locks; what a consumer of the others has is its member's, and has no lease.
-        others: dict[str, float] = {"silence": 0.0} if self.group == "share" else {"lease": 0.0}
-        return attrs.evolve(super().timing, **others)
+        timing = super().timing
+        return attrs.evolve(timing, silence=0.0) if self.group == "share" else attrs.evolve(timing, lease=0.0)
 
     def rules(self) -> LogRules | QueueRules:
         if self.group == "share":
