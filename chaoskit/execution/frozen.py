@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any
 
 from chaoskit.execution.deliver import Body, Deliver
@@ -16,11 +17,12 @@ _WAITERS = ("asyncio", "concurrent", "anyio", "trio", "chaoskit", "hypothesis", 
 
 
 def checked_freeze(given: Any) -> bool:
-    """`freeze_time=`. Raises UsageError for what is not True or False, and where time-machine is missing."""
+    """`freeze_time=`. Raises UsageError for what is not True or False, and where time-machine is missing or too old."""
     if not isinstance(given, bool):
         raise UsageError(f"freeze_time={given!r}: True or False is needed")
-    if given:
-        _machine()
+    # Earlier ones stop the monotonic clock for everybody, and with it the timeouts of every loop.
+    if given and _machine() and int(version("time-machine").partition(".")[0]) < 3:
+        raise UsageError("freeze_time=True needs time-machine 3 or newer: pip install 'chaoskit[time]'")
     return given
 
 

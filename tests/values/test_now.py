@@ -312,6 +312,9 @@ def test_a_handler_that_hangs_in_a_time_that_stands_still_is_found() -> None:
 def test_without_the_package_it_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match="freeze_time='yes': True or False"):
         chaoskit.chaos(EVENTS, freeze_time="yes")  # type: ignore[arg-type]
+    monkeypatch.setattr("chaoskit.execution.frozen.version", lambda package: "2.19.0")
+    with pytest.raises(UsageError, match="needs time-machine 3 or newer"):
+        chaoskit.chaos(EVENTS, freeze_time=True)
     monkeypatch.setitem(sys.modules, "time_machine", None)
     with pytest.raises(UsageError, match=r"pip install 'chaoskit\[time\]'"):
         chaoskit.chaos(EVENTS, freeze_time=True)
