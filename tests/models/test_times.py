@@ -38,6 +38,7 @@ from chaoskit.brokers import (
     SqsStandard,
     Webhook,
 )
+from chaoskit.brokers.together import Together
 from chaoskit.execution import forks
 from chaoskit.execution.execute import execute
 from chaoskit.execution.script import Mailbox, Script
@@ -193,3 +194,18 @@ def test_steps_that_no_model_makes_have_a_time() -> None:
     assert times[0] == pytest.approx(STEP)
     assert times[1:] == sorted(times[1:])
     assert times[1] >= 5
+
+
+def test_several_streams_have_one_clock() -> None:
+    """Each with the waits of its own broker."""
+    stream = Stream.of([Event("a", i, topic="ab"[i % 2]) for i in range(6)])
+    broker = Together(topics=("a", "b"), brokers=(SqsStandard(max_receive_count=3), Kafka(partitions=1)))
+    for faults in itertools.islice(plans(broker.model(stream), broker, 7), 40, 100):
+        seen = played(broker, faults, stream, lambda at, message: at % 7 == 3)
+        times = [each.now for each in seen]
+        assert times == sorted(times), faults
+        assert all(each.sent <= each.now for each in seen), faults
+    first, again = (each.now for each in played(broker, (Duplicate("e5"),), stream) if each.id == "e5")
+    assert again - first >= 30
+    letter = played(broker, (DeadLetter("e6"),), stream)[-1]
+    assert letter.sent >= 2 * DAY
