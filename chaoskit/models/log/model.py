@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -29,6 +29,7 @@ from chaoskit.values.faults import (
 )
 from chaoskit.values.scenario import Restamped, Steps
 from chaoskit.values.schedule import Raw, Schedule
+from chaoskit.values.settling import COMMITS, Settles, Verbs
 from chaoskit.values.timing import USUAL, Timing
 
 
@@ -39,6 +40,7 @@ class LogSettings:
     `growth` gives the partition counts to which the topic may grow so that a key moves, the least first.
     `longest_replay` bounds what a search draws, not what the model can do. `numbered`: messages carry the place in the
     log as their `sequence`, too. `stamp`: who writes timestamps. `put_back`: the headers of what was set aside.
+    `verbs`: what a handler can settle with.
     `timing`: how long things take.
     """
 
@@ -50,6 +52,7 @@ class LogSettings:
     numbered: bool = False
     stamp: Stamp = "broker"
     put_back: Headers | None = None
+    verbs: Verbs = COMMITS
     timing: Timing = USUAL
 
 
@@ -65,6 +68,10 @@ class LogModel:
     @property
     def skips_refused(self) -> bool:
         return self._settings.reading.drops_failed
+
+    @property
+    def verbs(self) -> Verbs:
+        return self._settings.verbs
 
     # What a search may choose from.
 
@@ -118,8 +125,14 @@ class LogModel:
         """Stage 1, then stage 2. What each of them does is written down in docs/kafka.md."""
         return self._run(tuple(faults)).run()
 
-    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
-        return spell_log(self._run(faults), steps, raised)
+    def trace(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> str:
+        return spell_log(self._run(faults), steps, raised, settled)
 
     def _run(self, faults: Sequence[Fault]) -> GroupRun:
         anchored: AtHead = {}
@@ -151,5 +164,11 @@ class LogModel:
 
     # The run as literal steps.
 
-    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
-        return literal(self._run(faults), self.stream.ids, steps, raised)
+    def schedule(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> Schedule:
+        return literal(self._run(faults), self.stream.ids, steps, raised, settled)
