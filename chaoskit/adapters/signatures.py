@@ -23,15 +23,15 @@ Named = str | Callable[[Message], str]
 """A text, or a function of the message."""
 
 
-def stripe(secret: str, *, now: Callable[[], float] = time.time) -> Sign:
+def stripe(secret: str, *, now: Callable[[], float] | None = None) -> Sign:
     """`Stripe-Signature`, by the endpoint's `secret` ("whsec_…").
 
-    `now` are seconds since the epoch: a signature is of the time of its delivery, and endpoints refuse one that is
-    older than 5 minutes by their own clock.
+    `now()` are seconds since the epoch, by default those of `time.time`, which may be virtual: a signature is of the
+    time of its delivery, and endpoints refuse one that is older than 5 minutes by their own clock.
     """
 
     def sign(message: Message, body: bytes) -> dict[str, str]:
-        stamp = int(now())
+        stamp = int(time.time() if now is None else now())
         return {
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
             "Stripe-Signature": f"t={stamp},v1={_hmac(secret, f'{stamp}.'.encode() + body).hex()}",
@@ -92,11 +92,11 @@ def shopify(secret: str, topic: Named = "orders/create", *, shop: str = "example
     return sign
 
 
-def slack(secret: str, *, now: Callable[[], float] = time.time) -> Sign:
+def slack(secret: str, *, now: Callable[[], float] | None = None) -> Sign:
     """`X-Slack-Signature`, by the app's signing `secret`. `now` as for Stripe."""
 
     def sign(message: Message, body: bytes) -> dict[str, str]:
-        stamp = int(now())
+        stamp = int(time.time() if now is None else now())
         signed = _hmac(secret, f"v0:{stamp}:".encode() + body)
         return {"X-Slack-Request-Timestamp": str(stamp), "X-Slack-Signature": f"v0={signed.hex()}"}
 

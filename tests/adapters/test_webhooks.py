@@ -254,3 +254,11 @@ def test_a_task_that_fails_behind_the_answer_is_lost() -> None:
     assert found.observed == {"c1": 0}
     held = check(before, stream, Webhook(), schedules=30, seed=1)
     assert held.status == "held", held.report()
+
+
+def test_a_signature_is_of_the_virtual_time_where_clocks_are_virtual() -> None:
+    """Years before this one, by which Stripe's library judges its age, too."""
+    pytest.importorskip("time_machine", reason="time-machine is missing")
+    test = customers(in_flask, fetches=True)
+    held = check(test, CUSTOMERS, Webhook(), faults={Overtake}, schedules=10, seed=1, freeze_time=True)
+    assert held.status == "held", held.report()
