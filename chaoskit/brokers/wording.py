@@ -123,6 +123,14 @@ SENT_TOGETHER = "sending {at} failed at first, and the retry landed behind {over
 PUBLISHED_AGAIN = "publishing {at} failed at first, and the retry arrived after {over}"
 """A BatchSwap of a producer that does not wait for one message before the next."""
 
+CALL_FAILED = Wording(
+    "{failed} while {worker} {consumer} handled {record}, {answered}",
+    "no setting: whatever a handler calls can fail. Let the error out, so that the message comes again, and make all "
+    "that it changes one transaction; what says that it is done belongs into that, and not into a `finally` or an "
+    "`except`",
+)
+"""A `Fail` with a point."""
+
 DEFAULT: Mapping[FaultKind, Wording] = {
     Fail: NOTHING_PASSES,
     DeadLetter: Wording(
@@ -174,7 +182,7 @@ def sentences(schedule: Schedule, events: Sequence[Event], words: Words, partiti
         if fault is not None and fault not in explained:
             explained.add(fault)
             found.append((fault, _sentence(fault, number, schedule.steps, events, words, partitions, brought)))
-        if step.raised and place_of(step) not in refused:
+        if step.raised and not step.point and place_of(step) not in refused:
             refused.add(place_of(step))
             found.append((step, _refusals(number, schedule.steps, words, brought)))
     waiting = [step.event for step in schedule.steps if step.action == "wait"]
@@ -262,7 +270,23 @@ def _sentence(
         **_taken_over(fault, step, again),
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
+    if isinstance(fault, Fail) and fault.point:
+        return CALL_FAILED.happened.format(**facts, failed=_what_failed(step), answered=_answered(step, facts))
     return words.of(type(fault)).happened.format(**facts)
+
+
+def _what_failed(step: Step) -> str:
+    if step.failed is None:
+        return f"call {step.point or 0} of those that can fail was to fail"
+    place = f" ({step.failed.place})" if step.failed.place else ""
+    return f"`{step.failed.expression}`{place} raised {step.failed.error}"
+
+
+def _answered(step: Step, facts: Mapping[str, object]) -> str:
+    """What the handler made of it."""
+    if step.raised:
+        return f"and the handler raised{f' {step.error}' if step.error else ''}: {facts['fate']}{facts['passed']}"
+    return f"and the handler answered as if nothing were: {facts['at']} was settled"
 
 
 def _overtaking(subject: EventId, before: Sequence[Step], events: Sequence[Event]) -> list[EventId | None]:

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import attrs
 
 from chaoskit.execution.deliveries import Deliveries, Delivery
+from chaoskit.execution.failing import around
 from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
 from chaoskit.execution.limit import Hung
@@ -21,7 +22,7 @@ from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.rounds import rounds_of
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script
 from chaoskit.execution.source import sent_by
-from chaoskit.execution.stepping import Death, name_point
+from chaoskit.execution.stepping import Death, Failure, name_point
 from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, outcome_of
@@ -29,7 +30,7 @@ from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.event import Event, Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import DELIVER, DIE, RESTART, Raw, point_of, what_of
+from chaoskit.values.schedule import DELIVER, DIE, RESTART, Raw, is_handed, point_of, what_of
 from chaoskit.values.state import snapshot
 
 Body = Callable[["Deliver"], Any]
@@ -91,6 +92,7 @@ class Deliver:
         self._states: list[Any] = []
         self._raised: list[Raised] = []
         self._effects: list[Effect] = []
+        self._failures: dict[int, Failure] = {}
 
     def __call__(
         self,
@@ -115,7 +117,8 @@ class Deliver:
         # Nearly all runs are such: no generator, no state and no refusals to keep make them about as cheap as the
         # handler.
         records = self._record_states and state is not None
-        if self._handler is not None and not records and not self._script.refusals:
+        plain = not (self._script.refusals or self._script.fails_inside)
+        if self._handler is not None and not records and plain:
             return self._straight(self._handler)
         return through(self._played(self._calls(self._handler)))
 
@@ -251,7 +254,7 @@ class Deliver:
             # A body may catch SystemExit, too, and return as if all had been delivered.
             self._misuse = EndedInOrder(event, end)
             raise self._misuse from end
-        step = f"the delivery of {event.id}" if last[0] == DELIVER else "the start of a process"
+        step = f"the delivery of {event.id}" if what_of(last) == DELIVER else "the start of a process"
         step = "the clean stop" if self._done else f"step {len(self._steps)}, {step}"
         self._ended = ProcessEnded(f"the handler ended its {ending(end)}: {step}")
         raise self._ended from end
@@ -270,11 +273,10 @@ class Deliver:
         while number < len(steps):
             step = steps[number]
             self._at, self._steps = number, steps
-            if step[0] == DELIVER or what_of(step) == DIE:
+            if is_handed(step):
                 if error is None:
-                    called = handler if processes is None else (yield from self._begun(step, processes))
-                    assert called is not None
-                    error = yield called, message(step)
+                    own = self._own(step, handler) if processes is None else None
+                    error = yield own or (yield from self._begun(step, processes)), message(step)
                 if error is not None:
                     self._refuse(step[2], error)
                     refused.append(number)
@@ -312,7 +314,16 @@ class Deliver:
                 return processes.counting(number, self._script.counted.setdefault(step[2], []))
             if what_of(step) == DIE:
                 return processes.dying(number, point_of(step), self._died)
+        if self._script.fails_inside:
+            return processes.around(number, self._around(step))
         return processes.handlers[number]
+
+    def _own(self, step: Raw, handler: Handler | None) -> Handler:
+        assert handler is not None
+        return self._around(step)(handler) if self._script.fails_inside else handler
+
+    def _around(self, step: Raw) -> Callable[[Handler], Handler]:
+        return around(self._script, step, self._is_async, partial(self._failures.__setitem__, self._at))
 
     def _died(self, death: Death) -> None:
         self._deaths = {**self._deaths, self._at: death}
@@ -321,7 +332,7 @@ class Deliver:
         event = self._script.mailbox.model.stream[position]
         if self._script.faults is None and not isinstance(error, self._script.poison):
             raise ReferenceRefused(event, error) from error
-        self._raised.append(Raised(event.id, error))
+        self._raised.append(Raised(event.id, error, self._at in self._failures))
 
     async def _played(self, calls: Calls) -> None:
         """All of it. In a sync test nothing is awaited here."""
@@ -420,7 +431,8 @@ class Deliver:
             state = self._state()
         played = Played(
             Delivered(self._script.mailbox.model.stream, self._steps), self._steps, self._raised, self._refusals,
-            self._deaths, self._states, self._effects, self._script.loses,
+            {*self._deaths, *set(self._failures).intersection(self._refusals)}, self._states, self._effects,
+            self._script.loses,
         )  # fmt: skip
         return outcome_of(played, state, failure, failed_at)
 
@@ -444,7 +456,7 @@ class Deliver:
             outcome = attrs.evolve(outcome, state=snapshot(outcome.state))
         return Run(
             outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,
-            self._deaths,
+            self._deaths, self._failures,
         )  # fmt: skip
 
     @property

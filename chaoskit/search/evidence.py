@@ -44,6 +44,7 @@ class Evidence:
     without an event. `restarted`: some schedule had a process restart. `points` are those of
     the handler, and at those `reached` a process died; `left_threads`: of
     some of these the thread could not be ended.
+    `calls` are those of the handler that can fail, and `failed` those that did.
     `effects_seen`: in order `deliver.effect(…)` was called.
     """
 
@@ -71,6 +72,8 @@ class Evidence:
     restarted: bool = False
     points: set[Passed] = attrs.field(factory=set)
     reached: set[Passed] = attrs.field(factory=set)
+    calls: set[Passed] = attrs.field(factory=set)
+    failed: set[Passed] = attrs.field(factory=set)
     left_threads: bool = False
     effects_seen: bool = False
 

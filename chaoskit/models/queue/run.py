@@ -16,7 +16,7 @@ from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
 from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Zombie
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import FAIL, dying
+from chaoskit.values.schedule import FAIL, dying, failing
 
 _ENDS_LEASES = (DeadLetter, Zombie)
 """What does not befall a message that is about to come back with another one: this comes first."""
@@ -87,13 +87,15 @@ class QueueRun(LeasedQueue):
         failed: Fail | None = None
         if type(first) is Fail:
             failed = faults.pop(0)
-            turn = (*turn[:3], step_as(FAIL, turn))
+            turn = turn if failed.point else (*turn[:3], step_as(FAIL, turn))
         died = self._death(turn) if failed is None else None
         step = turn[3] if died is None else (dying(died.point), *turn[3][1:])
+        if failed is not None and failed.point:
+            step = (failing(failed.point), *turn[3][1:])
         refused = bool((yield step))
         if told is not None:
             told.append(StepMade(step, failed or died, refused))
-        refused = refused or failed is not None
+        refused = refused or (failed is not None and not failed.point)
         self.history.append(turn)
         self.waiting.count += 1
         caused = NOTHING
