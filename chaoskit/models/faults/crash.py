@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chaoskit.models.events import LeftOpen
+from chaoskit.models.faults import fail
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import PendingRestart
 from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
@@ -10,7 +11,7 @@ from chaoskit.models.queue.returns import end_lease, has_more, hold_if_full, who
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane, PendingRedelivery, ZombieRun
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
-from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of
+from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of, record_of
 from chaoskit.values.faults import Crash
 from chaoskit.values.schedule import RESTART
 
@@ -23,14 +24,13 @@ def on_log(group: GroupState, turn: Turn, fault: Crash) -> Caused:
 
 
 def can_die(state: LeasedQueue, turn: Turn) -> bool:
-    """Not on the last delivery that the broker allows, as what comes of that is no redelivery; nor where its consumer
-    has more than this message, which would have to come back by itself."""
+    """Not where its consumer has more than this message, which would have to come back by itself."""
     if state.policy.renewed:
         return True
     if state.policy.settles_first:
         return not has_more(state, consumer_of(turn), state.batch_lane(turn))
     consumer, lane = consumer_of(turn), state.batch_lane(turn)
-    if state.tries(turn) >= state.policy.most_deliveries or has_more(state, consumer, lane):
+    if has_more(state, consumer, lane):
         return False
     return all(waiting.consumer != consumer for waiting in state.waiting.of(HeldLane, ZombieRun))
 
@@ -58,12 +58,15 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
             if other.consumer == consumer_of(turn):
                 other.room = 0
                 hold_if_full(state, other)
+    last = state.tries(turn) >= policy.most_deliveries
+    if last:
+        state.given_up.add(record_of(turn))
     pending = PendingRedelivery(fault, turn, lane, len(state.history) - 1, members, room)
     state.consumers.moved = True
     state.tell(LeftOpen, [turn])
-    if fault.after == 0 or is_noticed(policy):
+    if last or fault.after == 0 or is_noticed(policy):
         state.consumers.fails_over(pending)
-        return [*died, *end_lease(state, pending)]
+        return [*died, *end_lease(state, pending), *(fail.gone(state, turn, fault) if last else NOTHING)]
     state.waiting.add(pending, fault.after)
     hold_if_full(state, pending)
     return died

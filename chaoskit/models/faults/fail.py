@@ -17,7 +17,7 @@ from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, SetAside
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, consumer_of, next_attempt, put_back, record_of, step_as
-from chaoskit.values.faults import Fail
+from chaoskit.values.faults import Crash, Fail
 from chaoskit.values.schedule import FAIL, PARK, REFUSE, SKIP
 
 REQUEUED = 1e-6
@@ -47,6 +47,16 @@ def on_queue(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
         return [(step_as(PARK, turn), fail), *others]
     state.refusals.give_up(which, _block(state, turn), step)
     return others
+
+
+def gone(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
+    """The consumer died at the last delivery that the broker allows: it is set aside, or gone, with what it has done
+    by then."""
+    if state.policy.gives_up == "lost":
+        return [(step_as(SKIP, turn), fault)]
+    which = (-1, turn[3][2]) if state.policy.refused == "renewed" else record_of(turn)
+    state.refusals.give_up(which, None, step_as(FAIL, turn))
+    return [(step_as(PARK, turn), fault)]
 
 
 def is_seen(fail: Fail | None) -> bool:
