@@ -10,7 +10,7 @@ import attrs
 from chaoskit.execution.deliver import WHAT_DIES
 from chaoskit.execution.failures import NoThreads
 from chaoskit.search.evidence import Evidence
-from chaoskit.search.failing import NO_CALLS, NO_SPAWN, calls_of, failing_plans, in_turn, that_fail
+from chaoskit.search.failing import NO_CALLS, NO_SPAWN, calls_of, failing_plans, in_turn, that_fail, with_attempts
 from chaoskit.search.found import Found
 from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, with_inside
 from chaoskit.search.oracle import Case, Subject, kept
@@ -199,6 +199,7 @@ class Campaign:
         dying = None if set(INSIDE).isdisjoint(self.kinds) else inside_plans(case, self.kinds, case.points, salt)
         if dying is None and not case.calls:
             return self._plans(plans, singles, share)
+        dying = None if dying is None else with_attempts(dying, self.kinds, salt)
         inside = in_turn(dying, failing_plans(case, self.kinds, salt) if case.calls else None)
         return inside if set(INSIDE).issuperset(self.kinds) else with_inside(self._plans(plans, singles, share), inside)
 

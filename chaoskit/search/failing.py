@@ -12,7 +12,11 @@ from chaoskit.search.oracle import Case
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.question import derive
 from chaoskit.values.errors import UsageError
-from chaoskit.values.faults import INSIDE, Fail, FaultKind
+from chaoskit.values.faults import INSIDE, Crash, Fail, FaultKind
+
+EARLIER_ATTEMPTS = 0.15
+"""The share of plans with a death in which attempts fail before it."""
+MOST_EARLIER = 4
 
 Calls = Mapping[int, Sequence[int]]
 """The calls that may fail, by their number from 1 and by the position of the event."""
@@ -61,6 +65,18 @@ def failing_plans(case: Case, kinds: Sequence[FaultKind], salt: int) -> Iterator
                 after = ranges[0][int(len(ranges[0]) * chance() ** 3)]
                 plan.append(Fail(model.stream[position].id, after, points[int(chance() * len(points))]))
         yield tuple(plan)
+
+
+def with_attempts(plans: Iterator[Plan], kinds: Sequence[FaultKind], salt: int) -> Iterator[Plan]:
+    """Some of these with attempts that failed before the process dies, so that it is the last that its broker allows:
+    what is done by half then may be left so."""
+    chance = random.Random(derive(salt, "attempts")).random
+    for plan in plans:
+        died = next((fault for fault in plan if isinstance(fault, Crash)), None)
+        if died is None or Fail not in kinds or chance() >= EARLIER_ATTEMPTS:
+            yield plan
+        else:
+            yield (*plan, *[Fail(died.at)] * (1 + int(MOST_EARLIER * chance() ** 2)))
 
 
 def in_turn(one: Iterator[Plan] | None, other: Iterator[Plan] | None) -> Iterator[Plan]:

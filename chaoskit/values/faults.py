@@ -174,7 +174,9 @@ class Crash:
     An effect is a call, or a statement that stores into something that is not a local name, in the user's own code; a
     `point` beyond the last one is "all done, and not acknowledged". The message comes back by the broker's rule: at
     once where the broker sees that the connection is gone, else when its lease runs out, after `after` newer
-    deliveries. Void where the handler raises before it comes so far.
+    deliveries. On a log whose commits may be ahead of the handler it never comes again with an `after` of 1. On the
+    last delivery that its broker allows it goes to the dead letters, or is gone, with what was done by then. Void where
+    the handler raises before it comes so far.
     """
 
     at: EventId = attrs.field(validator=_event_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chaoskit.models.events import LeftOpen
+from chaoskit.models.events import Committed, LeftOpen
 from chaoskit.models.faults import fail
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import PendingRestart
@@ -17,8 +17,16 @@ from chaoskit.values.schedule import RESTART
 
 
 def on_log(group: GroupState, turn: Turn, fault: Crash) -> Caused:
-    """The group sees that its member is gone: what it has not committed is read again, from this record on."""
-    pending = PendingRestart(fault, consumer_of(turn), len(group.history))
+    """The group sees that its member is gone: what it has not committed is read again, from this record on; or from
+    the next one, where this one was committed ahead. That cannot be where a pending redelivery keeps the commit back."""
+    consumer = consumer_of(turn)
+    if group.reading.ahead and fault.after and all(pending.consumer != consumer for pending in group.pending):
+        group.commit(consumer)
+        group.becomes_head(turn[1], turn[2] + 1)
+        if group.told is not None:
+            group.told.append(Committed(turn[3]))
+        return [((RESTART, consumer, -1, -1, -1), fault)]
+    pending = PendingRestart(fault, consumer, len(group.history))
     group.pending.append(pending)
     return [group.fire([pending])]
 
@@ -78,7 +86,7 @@ def is_noticed(policy: LeasePolicy) -> bool:
 
 
 def log_arguments(space: LogSpace, position: int) -> Arguments:
-    return range(1), range(1)
+    return range(1), range(2 if space.reading.ahead else 1)
 
 
 def queue_arguments(space: QueueSpace, position: int) -> Arguments:
