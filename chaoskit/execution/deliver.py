@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import attrs
 
 from chaoskit.execution.deliveries import Deliveries, Delivery
-from chaoskit.execution.failing import around
+from chaoskit.execution.failing import watched
 from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
 from chaoskit.execution.limit import Hung
@@ -25,7 +25,7 @@ from chaoskit.execution.source import sent_by
 from chaoskit.execution.stepping import Death, Failure, name_point
 from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
-from chaoskit.execution.told import Played, outcome_of
+from chaoskit.execution.told import Played, broken_at, outcome_of
 from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.event import Event, Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
@@ -117,8 +117,7 @@ class Deliver:
         # Nearly all runs are such: no generator, no state and no refusals to keep make them about as cheap as the
         # handler.
         records = self._record_states and state is not None
-        plain = not (self._script.refusals or self._script.fails_inside)
-        if self._handler is not None and not records and plain:
+        if self._handler is not None and not (records or self._script.refusals or self._script.fails_inside):
             return self._straight(self._handler)
         return through(self._played(self._calls(self._handler)))
 
@@ -205,7 +204,8 @@ class Deliver:
             self._processes = Processes(spawn, self._is_async, self._moved, self._misused)
 
     def _moved(self, handler: Handler) -> Handler:
-        return handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
+        found = handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
+        return watched(found, self._script, lambda: (self._at, self._steps[self._at]), self._failures, self._is_async)
 
     def _misused(self, message: str) -> NoReturn:
         # Kept, as a handler or a body that catches everything would swallow it: `outcome` raises it again.
@@ -275,8 +275,9 @@ class Deliver:
             self._at, self._steps = number, steps
             if is_handed(step):
                 if error is None:
-                    own = self._own(step, handler) if processes is None else None
-                    error = yield own or (yield from self._begun(step, processes)), message(step)
+                    called = handler if processes is None else (yield from self._begun(step, processes))
+                    assert called is not None
+                    error = yield called, message(step)
                 if error is not None:
                     self._refuse(step[2], error)
                     refused.append(number)
@@ -314,16 +315,7 @@ class Deliver:
                 return processes.counting(number, self._script.counted.setdefault(step[2], []))
             if what_of(step) == DIE:
                 return processes.dying(number, point_of(step), self._died)
-        if self._script.fails_inside:
-            return processes.around(number, self._around(step))
         return processes.handlers[number]
-
-    def _own(self, step: Raw, handler: Handler | None) -> Handler:
-        assert handler is not None
-        return self._around(step)(handler) if self._script.fails_inside else handler
-
-    def _around(self, step: Raw) -> Callable[[Handler], Handler]:
-        return around(self._script, step, self._is_async, partial(self._failures.__setitem__, self._at))
 
     def _died(self, death: Death) -> None:
         self._deaths = {**self._deaths, self._at: death}
@@ -431,8 +423,7 @@ class Deliver:
             state = self._state()
         played = Played(
             Delivered(self._script.mailbox.model.stream, self._steps), self._steps, self._raised, self._refusals,
-            {*self._deaths, *set(self._failures).intersection(self._refusals)}, self._states, self._effects,
-            self._script.loses,
+            broken_at(self._deaths, self._failures, self._refusals), self._states, self._effects, self._script.loses,
         )  # fmt: skip
         return outcome_of(played, state, failure, failed_at)
 

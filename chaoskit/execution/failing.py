@@ -9,10 +9,12 @@ from __future__ import annotations
 import dis
 import inspect
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
+
+import attrs
 
 from chaoskit.execution.points import Territory, territory_of
 from chaoskit.execution.script import FailsWith, Handler, Script
@@ -20,7 +22,7 @@ from chaoskit.execution.stepping import Failure, Passed, watcher
 from chaoskit.execution.talking import ENDS_A_TRANSACTION, can_fail, talks
 from chaoskit.values.errors import Unavailable, UsageError
 from chaoskit.values.event import Message
-from chaoskit.values.schedule import Raw, point_of
+from chaoskit.values.schedule import DELIVER, Raw, point_of, what_of
 
 _CALLS = frozenset(
     {"CALL", "CALL_KW", "CALL_FUNCTION_EX", "PRECALL", "BEFORE_WITH", "BEFORE_ASYNC_WITH", "LOAD_SPECIAL", "SEND"}
@@ -151,47 +153,65 @@ def _module_of(owner: Any) -> str:
 # Around a handler.
 
 
-def around(
-    script: Script, step: Raw, is_async: bool, failed: Callable[[Failure], None]
-) -> Callable[[Handler], Handler]:
-    """What is put around the handler at this step. In the run that counts calls they are noted, and where one of them
-    fails `failed` is told."""
+def watched(
+    handler: Handler,
+    script: Script,
+    present: Callable[[], tuple[int, Raw]],
+    failures: dict[int, Failure],
+    is_async: bool,
+) -> Handler:
+    """The handler, with what counts its calls or lets one fail, where this run has such a step."""
+    if not script.fails_inside:
+        return handler
+    return Watching(script, present, failures, is_async).around(handler)
 
-    def wrap(handler: Handler) -> Handler:
-        watch = Watch(territory_of(handler, script.points), point_of(step), script.fails_with or Unavailable)
 
-        def note() -> None:
+@attrs.frozen(eq=False)
+class Watching:
+    """What is put around the handler of a run in which calls are counted, or one fails. `present` gives the number of
+    the present step, and that step; failures are noted in `failures`, by the number of the step."""
+
+    script: Script
+    present: Callable[[], tuple[int, Raw]]
+    failures: dict[int, Failure]
+    is_async: bool
+
+    def around(self, handler: Handler) -> Handler:
+        handle = self._awaiting(handler) if self.is_async else self._calling(handler)
+        handle.__wrapped__ = handler  # type: ignore[attr-defined]  # whose code it is
+        return handle
+
+    def _calling(self, handler: Handler) -> Handler:
+        def handle(message: Message) -> Any:
+            with self._watched(handler):
+                return handler(message)
+
+        return handle
+
+    def _awaiting(self, handler: Handler) -> Handler:
+        async def handle(message: Message) -> Any:
+            with self._watched(handler):
+                result = handler(message)
+                return (await result) if inspect.isawaitable(result) else result
+
+        return handle
+
+    @contextmanager
+    def _watched(self, handler: Handler) -> Iterator[None]:
+        number, step = self.present()
+        script, point = self.script, point_of(step) if what_of(step) == DELIVER else 0
+        if script.calls is None and not point:
+            yield
+            return
+        watch = Watch(territory_of(handler, script.points), point, script.fails_with or Unavailable)
+        try:
+            with watch:
+                yield
+        finally:
             if script.calls is not None:
                 script.calls.setdefault(step[2], []).extend(watch.passed)
             if watch.failure is not None:
-                failed(watch.failure)
-
-        return _awaiting(handler, watch, note) if is_async else _calling(handler, watch, note)
-
-    return wrap
-
-
-def _calling(handler: Handler, watch: Watch, note: Callable[[], None]) -> Handler:
-    def handle(message: Message) -> Any:
-        try:
-            with watch:
-                return handler(message)
-        finally:
-            note()
-
-    return handle
-
-
-def _awaiting(handler: Handler, watch: Watch, note: Callable[[], None]) -> Handler:
-    async def handle(message: Message) -> Any:
-        try:
-            with watch:
-                result = handler(message)
-                return (await result) if inspect.isawaitable(result) else result
-        finally:
-            note()
-
-    return handle
+                self.failures[number] = watch.failure
 
 
 def checked_fails_with(given: Any) -> FailsWith | None:

@@ -105,10 +105,6 @@ class Processes:
             return True
         return ends_the_test(error) and not isinstance(error, SystemExit)
 
-    def around(self, number: int, wrap: Callable[[Handler], Handler]) -> Handler:
-        """The handler of this process, with something around it where it runs."""
-        return wrap(self.handlers[number])
-
     async def stop(self) -> None:
         """The clean stop, the last one that began first, as nested `with` blocks end. What it raises is raised."""
         for number in reversed(list(self.handlers)):

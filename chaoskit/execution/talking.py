@@ -16,8 +16,8 @@ _STATEMENTS = frozenset(
         "copy_records_to_table", "copy_from", "copy_expert", "fetch", "fetchrow", "fetchval", "fetch_one", "fetch_all",
         "fetch_val", "execute_many", "commit", "flush", "refresh", "merge", "scalar", "scalars", "stream", "first",
         "one", "one_or_none", "all", "get", "get_one", "get_or_none", "count", "exists", "save", "insert",
-        "insert_many", "create", "update", "delete", "get_or_create", "update_or_create", "bulk_create", "bulk_update", "in_bulk",
-        "aget", "acreate", "asave", "adelete", "aupdate", "afirst", "acount", "aexists", "aget_or_create",
+        "insert_many", "create", "update", "delete", "get_or_create", "update_or_create", "bulk_create", "bulk_update",
+        "in_bulk", "aget", "acreate", "asave", "adelete", "aupdate", "afirst", "acount", "aexists", "aget_or_create",
         "aupdate_or_create", "bulk_save_objects", "bulk_insert_mappings", "__exit__",
     }
 )  # fmt: skip

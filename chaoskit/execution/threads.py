@@ -232,11 +232,6 @@ class ThreadedProcesses:
 
         return handle
 
-    def around(self, number: int, wrap: Callable[[Handler], Handler]) -> Handler:
-        """The same, with something around it in the thread of the process."""
-        thread = self._running[number]
-        return lambda message: thread.do(partial(thread.handle, wrap(self._handler_of(thread)), message))
-
     def _handled(self, thread: ProcessThread, message: Message) -> Any:
         return thread.do(partial(thread.handle, self._handler_of(thread), message))
 

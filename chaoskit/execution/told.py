@@ -56,13 +56,18 @@ def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at:
     )  # fmt: skip
 
 
+def broken_at(deaths: Collection[int], failures: Collection[int], refusals: Collection[int]) -> frozenset[int]:
+    """The numbers of the steps at which a process died, or at which a failed call made the handler refuse."""
+    return frozenset(deaths) | frozenset(failures).intersection(refusals)
+
+
 def _half_done(played: Played) -> tuple[EventId, ...]:
     """What a process died at, or a call failed in, and nobody took after it."""
     if not played.broken:
         return ()
     events, steps, refused = played.delivered.stream.events, played.steps, set(played.refusals)
     taken = [-1 if n in refused or what_of(step) != DELIVER else step[2] for n, step in enumerate(steps)]
-    last = {steps[number][2]: number for number in played.broken}
+    last = {steps[number][2]: number for number in sorted(played.broken)}
     return tuple(events[position].id for position, number in last.items() if position not in taken[number:])
 
 

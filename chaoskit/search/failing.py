@@ -35,8 +35,9 @@ def calls_of(case: Case) -> dict[int, list[Passed]]:
     except ReferenceRefused as refused:
         error = refused.__cause__
         raise UsageError(
-            f"the handler raised {type(error).__name__} on event {refused.event!r} when its calls were counted, and not "
-            f"before: {error}. Does it look at the profile function of its thread? Leave the kind out: without={{Fail}}"
+            f"the handler raised {type(error).__name__} on event {refused.event!r} when its calls were counted, and "
+            f"not before: {error}. Does it look at the profile function of its thread? Leave the kind out: "
+            "without={Fail}"
         ) from error
     return calls
 

@@ -125,7 +125,10 @@ LEFT_THREADS = (
     "the handler swallows every exception, BaseException, too, and does not end: threads of processes that died inside "
     "it are left behind. Catch Exception there"
 )
-NOT_INSIDE = "no process died inside the handler (Crash): deliver(spawn=make_handler) says what dies with one"
+NOT_INSIDE = (
+    "no process died inside the handler (Crash), and no call failed there (Fail): deliver(spawn=make_handler) says "
+    "what dies with one"
+)
 
 
 def _notes(q: Question, campaign: Campaign) -> list[str]:
@@ -169,11 +172,11 @@ def _of_calls(campaign: Campaign) -> Iterator[str]:
     shown = campaign.evidence
     if shown.calls:
         yield (
-            f"of the {len(shown.calls):,} calls of the handler that can fail {len(shown.failed & shown.calls):,} failed "
-            "inside it (Fail)"
+            f"calls failed inside the handler at {len(shown.failed & shown.calls):,} of the {len(shown.calls):,} "
+            "places where they can (Fail)"
         )
-    elif campaign.why_no_call_failed == NO_CALLS:
-        yield f"no call failed inside the handler (Fail): {NO_CALLS}"
+    elif campaign.why_no_call_failed == NO_CALLS or (campaign.why_no_call_failed and not campaign.why_not_inside):
+        yield f"no call failed inside the handler (Fail): {campaign.why_no_call_failed}"
 
 
 def _lost_patience(campaign: Campaign) -> str:

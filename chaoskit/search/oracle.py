@@ -286,9 +286,7 @@ class Case:
 
     def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
         """Run recorded steps."""
-        script = Script(
-            self._mailbox, steps, tuple(faults), refusals, leaves_out=self._leaves_out, **self._inside
-        )
+        script = Script(self._mailbox, steps, tuple(faults), refusals, leaves_out=self._leaves_out, **self._inside)
         return kept(self.subject.execute(script))
 
     def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True, skips: bool | None = None) -> Run:

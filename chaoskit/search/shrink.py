@@ -275,7 +275,8 @@ class Shrinker:
         died = sorted({fault.point for fault in faults if isinstance(fault, Crash)})
         failed = sorted({0, *(fault.point for fault in faults if isinstance(fault, Fail))})
         points, calls = (dict.fromkeys(range(len(stream)), each) for each in (died, failed))
-        return Plans(self.model(stream), kinds, 0, points, calls)  # the salt counts for chances only, and all are listed
+        # The salt counts for chances only, and all are listed.
+        return Plans(self.model(stream), kinds, 0, points, calls)
 
     def _counts(self, fewer_events: bool, faults: Plan) -> range:
         """How many faults are tried: two where there was one, too, if that saves an event."""

@@ -211,7 +211,6 @@ INSIDE: tuple[FaultKind, ...] = (Crash,)
 """Those that reach inside the handler. They are tried where `deliver(spawn=…)` says what dies with a process."""
 
 
-
 def reaches_in(fault: Fault) -> bool:
     """Whether it reaches inside the handler."""
     return type(fault) in INSIDE or (type(fault) is Fail and fault.point > 0)

@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 from inside.subjects import Store, over
 
 import chaoskit
-from chaoskit import Celery, Crash, Event, Fail, JetStream, Kafka, Message, RabbitMQ, Redeliver, Scenario, SqsFifo, SqsStandard
+from chaoskit import (
+    Celery,
+    Crash,
+    Event,
+    Fail,
+    JetStream,
+    Kafka,
+    Message,
+    RabbitMQ,
+    Redeliver,
+    Scenario,
+    SqsFifo,
+    SqsStandard,
+)
 from chaoskit.invariants import effects_exactly_once
 from chaoskit.strategies import events
 
@@ -35,7 +48,9 @@ def both_at_once(store: Store) -> Callable[[Message], None]:
     return handle
 
 
-@pytest.mark.parametrize("broker", [JetStream(max_deliver=2), RabbitMQ(delivery_limit=1)], ids=["JetStream", "RabbitMQ"])
+@pytest.mark.parametrize(
+    "broker", [JetStream(max_deliver=2), RabbitMQ(delivery_limit=1)], ids=lambda b: type(b).__name__
+)
 def test_what_is_gone_with_half_its_effects_is_found_and_whole_or_not_at_all_is_right(broker: Any) -> None:
     for seed in range(4):
         half = chaoskit.check(over(set_both), PAYMENTS, broker, seed=seed, schedules=600)

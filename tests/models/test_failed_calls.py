@@ -29,7 +29,7 @@ def played(model: Model, plan: Plan, *, raises: bool) -> tuple[list[Raw], list[i
     try:
         while True:
             steps.append(play.send(answer))
-            answer = raises and is_failing(steps[-1]) or None
+            answer = (raises and is_failing(steps[-1])) or None
             if answer:
                 raised.append(len(steps) - 1)
     except StopIteration:

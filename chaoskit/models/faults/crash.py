@@ -18,7 +18,7 @@ from chaoskit.values.schedule import RESTART
 
 def on_log(group: GroupState, turn: Turn, fault: Crash) -> Caused:
     """The group sees that its member is gone: what it has not committed is read again, from this record on; or from
-    the next one, where this one was committed ahead. That cannot be where a pending redelivery keeps the commit back."""
+    the next one, where this one was committed ahead, and no pending redelivery keeps the commit back."""
     consumer = consumer_of(turn)
     if group.reading.ahead and fault.after and all(pending.consumer != consumer for pending in group.pending):
         group.commit(consumer)
