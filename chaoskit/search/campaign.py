@@ -12,7 +12,7 @@ from chaoskit.execution.failures import NoThreads
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.failing import NO_CALLS, NO_SPAWN, calls_of, failing_plans, in_turn, that_fail, with_attempts
 from chaoskit.search.found import Found
-from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, with_inside
+from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
 from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.preflight import Preflight, check_calm
@@ -141,7 +141,8 @@ class Campaign:
                 passed = passed_points(case)
             except NoThreads as error:
                 why, passed = str(error), {}
-            case.points = {position: candidates(each) for position, each in passed.items()}
+            tried = whole if self.subject.whole else candidates
+            case.points = {position: tried(each) for position, each in passed.items()}
             self.evidence.points.update(itertools.chain.from_iterable(passed.values()))
             why = why or (None if self.evidence.points else NO_POINTS)
         if why is not None and self.asks_inside:
@@ -152,7 +153,7 @@ class Campaign:
 
     def _look_at_calls(self, case: Case) -> None:
         """Count the calls of this stream that can fail inside the handler."""
-        if Fail not in self.kinds:
+        if Fail not in self.kinds or self.subject.whole:  # what is done whole fails whole, as an attempt does
             return
         if not self.preflight.spawns and self.subject.fails_with is None:
             self.why_no_call_failed = NO_SPAWN
@@ -301,6 +302,8 @@ class Campaign:
 
     def unknown(self) -> list[str]:
         """Why a search without a failure has shown nothing, or less than it was asked for; empty if it has."""
+        if not self.kinds and self.why_not_inside:
+            return [self.why_not_inside]
         return self.evidence.unknown(self.kinds, self.subject, literal=self.literal)
 
     def tally(self) -> Tally:

@@ -73,7 +73,7 @@ class Subject:
     stream where that is not the broker's own, as under other keys. `one_process`: no restart costs a handler its
     memory. `bug`: makes what stands there in a run under faults, and only there. `view`: what the invariants are given
     of a state. `points`: what is stepped into to let a process die inside. `fails_with`: makes what a call raises that
-    fails inside."""
+    fails inside. `whole`: what a handler does for a message is done whole or not at all, as in one transaction."""
 
     body: Body
     broker: Broker
@@ -91,6 +91,7 @@ class Subject:
     view: Callable[[Any], Any] | None = None
     points: Points = attrs.field(default=None, converter=checked_points)
     fails_with: FailsWith | None = attrs.field(default=None, converter=checked_fails_with)
+    whole: bool = False
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
     looks_at_states: bool = attrs.field(init=False)

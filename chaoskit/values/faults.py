@@ -209,11 +209,10 @@ KINDS: tuple[FaultKind, ...] = (
 `Overtake`, in which nothing fails, and `Fail`, the most common failure, before all others."""
 INSIDE: tuple[FaultKind, ...] = (Crash,)
 """Those that reach inside the handler. They are tried where `deliver(spawn=…)` says what dies with a process."""
+ALL_KINDS: tuple[FaultKind, ...] = (*KINDS, *INSIDE)
+KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in ALL_KINDS}
 
 
 def reaches_in(fault: Fault) -> bool:
     """Whether it reaches inside the handler."""
     return type(fault) in INSIDE or (type(fault) is Fail and fault.point > 0)
-
-
-KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in (*KINDS, *INSIDE)}
