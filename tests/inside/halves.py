@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from inside.subjects import ADD, connected
 
 import chaoskit
 from chaoskit import Crash, Fail, Message
 from chaoskit.execution.deliver import Deliver
 from chaoskit.invariants import effects_at_least_once, final_state
+from inside.subjects import ADD, connected
 
 Handle = Callable[[Message], None]
 Test = Callable[[Deliver], Any]

@@ -16,8 +16,6 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from inside.halves import PAIRS, Pair, Tables, commits, in_file, over_tables, swallows_the_commit
-from inside.subjects import Store, over, prepared
 
 import chaoskit
 from chaoskit import Crash, Event, Fail, Kafka, Message, RabbitMQ, Scenario, SqsFifo, Unavailable, UsageError
@@ -25,6 +23,8 @@ from chaoskit.invariants import no_error
 from chaoskit.repro.read import read
 from chaoskit.strategies import events
 from chaoskit.values.errors import ReproError
+from inside.halves import PAIRS, Pair, Tables, commits, in_file, over_tables, swallows_the_commit
+from inside.subjects import Store, over, prepared
 
 PAYMENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]), max_size=6)
 ONE = [Event("alice", 10, id="e1"), Event("alice", 5, id="e2")]

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from inside.subjects import Store, over
 
 import chaoskit
 from chaoskit import (
@@ -26,6 +25,7 @@ from chaoskit import (
 )
 from chaoskit.invariants import effects_exactly_once
 from chaoskit.strategies import events
+from inside.subjects import Store, over
 
 PAYMENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]), max_size=6)
 ONE = [Event("alice", 10, id="e1"), Event("alice", 5, id="e2")]
