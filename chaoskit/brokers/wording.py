@@ -285,7 +285,9 @@ def _what_failed(step: Step) -> str:
 def _answered(step: Step, facts: Mapping[str, object]) -> str:
     """What the handler made of it."""
     if step.raised:
-        return f"and the handler raised{f' {step.error}' if step.error else ''}: {facts['fate']}{facts['passed']}"
+        same = step.failed is not None and step.error == step.failed.error
+        what = " it" if same else f" {step.error}" if step.error else ""
+        return f"and the handler raised{what}: {facts['fate']}{facts['passed']}"
     return f"and the handler answered as if nothing were: {facts['at']} was settled"
 
 
