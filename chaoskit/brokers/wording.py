@@ -41,7 +41,8 @@ class Wording:
     (what came in between, as a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and
     {new} (consumers), {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to},
     {held}, {fate} (what became of a message whose attempt failed), {passed} (what went before it meanwhile, as a
-    clause, or nothing), {worker} and {died} (how far the handler had come). Both may name the broker's {unit}, {lane},
+    clause, or nothing), {worker}, {died} (how far the handler had come) and {then} (what
+    became of its message). Both may name the broker's {unit}, {lane},
     {topic} and {routed_by}.
     """
 
@@ -148,7 +149,7 @@ DEFAULT: Mapping[FaultKind, Wording] = {
         f"nobody who resets positions while the handler's effects are still there. {IDEMPOTENT}",
     ),
     Crash: Wording(
-        "{worker} {consumer} died while it handled {record}, {died}: {event} came again{after}",
+        "{worker} {consumer} died while it handled {record}, {died}: {then}",
         "no setting: a process can die between any two effects. Make the effect and the mark that it is done one "
         "transaction, or let a unique key refuse the effect the second time",
     ),
@@ -267,6 +268,7 @@ def _sentence(
         "key": key,
         "worker": words.worker,
         "died": _died(step),
+        "then": _then(number, steps, words, _after(fault, here, steps)),
         **_taken_over(fault, step, again),
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
@@ -331,6 +333,20 @@ def _died(step: Step) -> str:
     last = f", the last of them `{step.died.happened[-1]}`," if step.died.happened else ""
     place = f" ({step.died.place})" if step.died.place else ""
     return f"{effects}{last} and before `{step.died.before}`{place}"
+
+
+def _then(number: int, steps: Sequence[Step], words: Words, after: str) -> str:
+    """What became of the message of this step, at which a process died."""
+    step = steps[number]
+    later = [each for each in steps[number + 1 :] if each.event == step.event]
+    fates = [each.action for each in later]
+    gone = next((place for place, fate in enumerate(fates) if fate in ("park", "skip")), None)
+    # Of two deaths that are the same fault the first is told.
+    if gone is not None and all(each.action == "die" and each.fault == step.fault for each in later[:gone]):
+        again = "it came again, and its process died at its last delivery, too; " if gone else ""
+        back = f"; later it was {words.put_back} as a new message" if "put back" in fates else ""
+        return f"{again}{_fate(fates[gone:], words)}{back}"
+    return f"{step.event} came again{after}" if fates else f"nobody shows {step.event} again"
 
 
 def _taken_over(fault: Fault, step: Step, again: Sequence[Step]) -> dict[str, object]:
