@@ -85,20 +85,16 @@ class Watch:
             return  # another task of the same loop is none of the handler's
         if event == "c_call":
             owner = getattr(arg, "__self__", None)
-            caller, module, name = frame, arg.__module__ or _module_of(owner), arg.__name__
-        elif event == "call" and _begins(frame):
-            code = frame.f_code
-            owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+            module, name = getattr(arg, "__module__", None) or _module_of(owner), getattr(arg, "__name__", "")
+            if can_fail(module, name):
+                self._leaves(frame, name, owner)
+        elif event == "call" and frame.f_back is not None:
+            code, module = frame.f_code, frame.f_globals.get("__name__", "")
             # Django makes the methods of its managers of those of its query sets.
             name = frame.f_locals.get("name", "") if code.co_name == "manager_method" else code.co_name
-            back = frame.f_back
-            if back is None:
-                return
-            caller, module = back, frame.f_globals.get("__name__", "")
-        else:
-            return
-        if can_fail(module, name):
-            self._leaves(caller, name, owner)
+            if can_fail(module, name) and _begins(frame):
+                owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
+                self._leaves(frame.f_back, name, owner)
 
     def _leaves(self, caller: FrameType, name: str, owner: Any) -> None:
         """A call of a library, which is the user's where no such library is between."""

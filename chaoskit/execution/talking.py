@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _DATABASES = frozenset(
     {
         "sqlite3", "aiosqlite", "psycopg", "psycopg2", "psycopg_pool", "asyncpg", "pg8000", "pymysql", "MySQLdb",
@@ -61,6 +63,7 @@ def can_fail(module: str, name: str) -> bool:
     return kind == "service" and name not in _QUIET and (not name.startswith("__") or name in _LOUD)
 
 
+@lru_cache(maxsize=1 << 12)
 def _kind(module: str) -> str:
     parts = module.lstrip("_").split(".")
     for length in range(1, _LONGEST + 1):

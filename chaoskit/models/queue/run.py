@@ -109,7 +109,7 @@ class QueueRun(LeasedQueue):
                 caused = relay.publish_again(self, SecondRelay(turn, copy))
                 break
             self.tell(HandedBack, [turn])
-            turn = next_attempt(turn)
+            turn, failed = next_attempt(turn), None
             refused = bool((yield turn[3]))
             if told is not None:
                 told.append(StepMade(turn[3], copy, refused))
