@@ -69,7 +69,20 @@ def test_wallet(deliver):
     return balances
 """
 
-LONELY = ("-p", "no:asyncio", "-p", "no:anyio", "-p", "no:faker", "-p", "no:valkey", "-p", "no:django")
+LONELY = (
+    "-p",
+    "no:asyncio",
+    "-p",
+    "no:anyio",
+    "-p",
+    "no:faker",
+    "-p",
+    "no:valkey",
+    "-p",
+    "no:django",
+    "-p",
+    "no:pytest_cov",
+)
 """What a project without other plugins asks for. Runs start sooner, too."""
 
 PARALLEL = ("-n", "2")
