@@ -268,7 +268,7 @@ def _sentence(
         "key": key,
         "worker": words.worker,
         "died": _died(step),
-        "then": _then(number, steps, words, _after(fault, here, steps)),
+        "then": _then(number, steps, words, _after(fault, here, steps), again),
         **_taken_over(fault, step, again),
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
@@ -326,7 +326,7 @@ def _back(fault: Fault, number: int, steps: Sequence[Step], words: Words) -> str
 def _died(step: Step) -> str:
     """How far the handler had come, where the process died inside it."""
     if step.died is not None and not step.died.before:
-        return "when all was done and nothing was acknowledged"
+        return "when all was done" + (" and nothing was acknowledged" if step.settled is None else "")
     effects = f"after {step.point or 0} effect{'' if step.point == 1 else 's'}"
     if step.died is None:
         return effects
@@ -335,17 +335,20 @@ def _died(step: Step) -> str:
     return f"{effects}{last} and before `{step.died.before}`{place}"
 
 
-def _then(number: int, steps: Sequence[Step], words: Words, after: str) -> str:
-    """What became of the message of this step, at which a process died."""
+def _then(number: int, steps: Sequence[Step], words: Words, after: str, again: Sequence[Step]) -> str:
+    """What became of the message of this step, at which a process died; of a handler that settles by itself what came
+    back that it had not settled."""
     step = steps[number]
+    if step.settled is not None:
+        return (f"{names_of([s.event for s in again])} came again" if again else "all that it had was settled") + after
     later = [each for each in steps[number + 1 :] if each.event == step.event]
     fates = [each.action for each in later]
     gone = next((place for place, fate in enumerate(fates) if fate in ("park", "skip")), None)
     # Of two deaths that are the same fault the first is told.
     if gone is not None and all(each.action == "die" and each.fault == step.fault for each in later[:gone]):
-        again = "it came again, and its process died at its last delivery, too; " if gone else ""
+        too = "it came again, and its process died at its last delivery, too; " if gone else ""
         back = f"; later it was {words.put_back} as a new message" if "put back" in fates else ""
-        return f"{again}{_fate(fates[gone:], words)}{back}"
+        return f"{too}{_fate(fates[gone:], words)}{back}"
     return f"{step.event} came again{after}" if fates else f"nobody shows {step.event} again"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, S
 from functools import partial
 from operator import length_hint
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import attrs
 
@@ -17,15 +17,19 @@ from chaoskit.execution.failing import watched
 from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.loop_threads import LoopProcesses, is_loop, settle_of
+from chaoskit.execution.loops import consumer
 from chaoskit.execution.moved import moved
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.rounds import rounds_of
-from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script
+from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script, next_step
+from chaoskit.execution.settling import Nacked, Settlements, answers, differs, settlements_of
 from chaoskit.execution.source import sent_by
 from chaoskit.execution.stepping import Death, Failure, name_point
-from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
+from chaoskit.execution.tasks import current_task, has_asyncio, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, broken_at, outcome_of
+from chaoskit.execution.topics import one_handler
 from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.event import Event, Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
@@ -37,10 +41,6 @@ Body = Callable[["Deliver"], Any]
 """The user's test, run once: from `deliver` to what it returns."""
 
 WHAT_DIES = "Crash has to know what dies with the process: give deliver(spawn=make_handler)"
-
-NEEDS_ASYNCIO = (
-    "Crash gives each consumer process an event loop of its own, of asyncio: the loop of this test is another library's"
-)
 
 ENDS = (SystemExit, asyncio.CancelledError)
 """What ends a consumer that does not catch it: its process, or its task."""
@@ -58,11 +58,13 @@ class Deliver:
     _task: asyncio.Task[Any] | None = None
     _memory_kept = False
     _given: Handler | None = None
+    _spawn: Spawn | None = None
     _handler: Handler | None = None
     """What was given, with the move around it."""
     _state: Callable[[], Any] | None = None
     _unawaited: Coroutine[Any, Any, None] | None = None
     _processes: Processes | ThreadedProcesses | None = None
+    _settling: Settlements | None = None
     _deaths: Mapping[int, Death] = MappingProxyType({})
     _refusals: Sequence[int] = ()
     _calls_left: Calls | None = None
@@ -100,6 +102,7 @@ class Deliver:
         *,
         spawn: Spawn | None = None,
         state: Callable[[], Any] | None = None,
+        settle: Literal["return", "handler"] = "return",
     ) -> Any:
         """Play the schedule: `handler(message)` for each delivery.
 
@@ -107,9 +110,10 @@ class Deliver:
         remembers is lost as it would be. It is a function that returns the handler, or a context manager (in an async
         test also an async one) that yields it: entered when a process starts, left when the run is over, before this
         returns, and left with `chaoskit.Died` where the process dies. `state()` is the state that invariants see after
-        each delivery. Give a handler or `spawn`. Raises UsageError for a second call in one run.
+        each delivery. Give a handler or `spawn`. `settle="handler"`: nothing is settled by returning, but by
+        `message.ack()` and the like (docs/settling.md). Raises UsageError for a second call in one run.
         """
-        self._begin(handler, spawn, state)
+        self._begin(handler, spawn, state, settle)
         # A coroutine that nobody awaits has run nothing: it is kept so that this can be told from a short schedule.
         if self._is_async:
             self._unawaited = self._played(self._calls(self._handler))
@@ -117,7 +121,8 @@ class Deliver:
         # Nearly all runs are such: no generator, no state and no refusals to keep make them about as cheap as the
         # handler.
         records = self._record_states and state is not None
-        if self._handler is not None and not (records or self._script.refusals or self._script.fails_inside):
+        inside = self._script.fails_inside
+        if self._handler is not None and not (records or self._script.refusals or self._settling or inside):
             return self._straight(self._handler)
         return through(self._played(self._calls(self._handler)))
 
@@ -127,6 +132,7 @@ class Deliver:
         *,
         spawn: Spawn | None = None,
         state: Callable[[], Any] | None = None,
+        settle: Literal["return", "handler"] = "return",
     ) -> Deliveries:
         """Play the schedule step by step, for asserts between deliveries: `for delivery in deliver.steps(handler)`, in
         an async test `async for`. It stands in the place of `deliver(…)` and takes what that takes.
@@ -134,9 +140,11 @@ class Deliver:
         Each delivery says which message it was, its number and what the handler raised. An assert that fails is a
         violation at this step. Go through all of them: a loop that is left in another way is a UsageError.
         """
-        self._begin(handler, spawn, state)
+        self._begin(handler, spawn, state, settle)
         self._calls_left = self._calls(self._handler)
         return Deliveries(self._next_delivery, self._is_async, self._misused)
+
+    consumer = consumer
 
     def sent(self) -> tuple[Event, ...]:
         """The events that the producer has sent by the time of the present delivery, in the order of the stream, so
@@ -180,23 +188,31 @@ class Deliver:
         """The number of the present step, from 0."""
         return self._at if self._walk is None else len(self._steps) - length_hint(self._walk) - 1
 
-    def _begin(self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None) -> None:
+    def _begin(
+        self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None, settle: str
+    ) -> None:
         if self._called:
             self._misused(
                 "deliver was called a second time in one run of the test. Call it once: it plays the whole schedule"
             )
         if (why := why_not_given(handler, spawn, state)) is not None:
             self._misused(why)
+        self._settling = settlements_of(settle_of(spawn, settle), self._script, self._misused)
         self._called = True
         self._memory_kept = spawn is None
-        self._given = handler
+        self._given, self._spawn = handler, spawn
         self._state = state
         self._handler = None if handler is None else self._moved(handler)
-        if self._script.is_inside:
+        if is_loop(spawn, self._is_async) and (not self._is_async or has_asyncio()):
+            assert spawn is not None
+            self._processes = LoopProcesses(
+                spawn, self._is_async, self._moved, self._misused, self._script.points, self._move
+            )
+        elif self._script.is_inside:
             if spawn is None:
                 self._misused(WHAT_DIES)
-            if self._is_async and not _has_asyncio():
-                self._misuse = NoThreads(NEEDS_ASYNCIO)
+            if self._is_async and not has_asyncio():
+                self._misuse = NoThreads()
                 raise self._misuse
             self._deaths = {}
             self._processes = ThreadedProcesses(spawn, self._is_async, self._moved, self._misused, self._script.points)
@@ -204,6 +220,7 @@ class Deliver:
             self._processes = Processes(spawn, self._is_async, self._moved, self._misused)
 
     def _moved(self, handler: Handler) -> Handler:
+        handler = one_handler(handler)
         found = handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
         return watched(found, self._script, lambda: (self._at, self._steps[self._at]), self._failures, self._is_async)
 
@@ -262,14 +279,18 @@ class Deliver:
     def _calls(self, handler: Handler | None, number: int = 0, error: Exception | None = None) -> Calls:
         """The calls that the schedule asks for, from step `number` on, which was refused already if `error` is given.
         Where a refusal is new, or one that was recorded does not come, the model itself goes on."""
-        script, message, one = self._script, self._script.mailbox.message, self._one_process
+        script, settling, one = self._script, self._settling, self._one_process
+        message = script.mailbox.message if settling is None else settling.mail(self._present)
         steps, expected = script.steps, script.refusals
         processes = self._processes
         refused: list[int] = []
         live: Steps | None = None
         taken: list[Raw] = []
-        rounds = rounds_of(script)
+        rounds = rounds_of(script, rejects=settling is not None)
         self._refusals = refused
+        if settling is not None and settling.is_live:
+            live = script.after(0, ())
+            steps = taken = next_step(live, None)
         while number < len(steps):
             step = steps[number]
             self._at, self._steps = number, steps
@@ -278,6 +299,7 @@ class Deliver:
                     called = handler if processes is None else (yield from self._begun(step, processes))
                     assert called is not None
                     error = yield called, message(step)
+                    error = error if settling is None else settling.took(number, step, error)
                 if error is not None:
                     self._refuse(step[2], error)
                     refused.append(number)
@@ -289,15 +311,17 @@ class Deliver:
                 yield partial(processes.die, step[1])
                 # At once, and not with its next message: there may be none, and it may have left work behind.
                 yield partial(processes.begin, step[1])
+            if settling is not None:
+                settling.passed(steps, number)
             if rounds is not None:
                 steps = rounds.after(steps, number, error is not None)
             # Up to here the recorded steps were right; behind another answer only the model knows what follows.
-            elif live is None and (error is not None) != (number in expected):
-                live = script.after(number + 1, [i in refused for i in range(number + 1)])
+            elif live is None and differs(settling, number, expected, refused=error is not None):
+                live = script.after(number + 1, answers(settling, steps, number + 1, refused))
                 taken = steps = list(steps[: number + 1])  # one list: the loop goes on with what the model adds
             number += 1
             if live is not None:
-                taken += _next_step(live, error is not None)
+                taken += next_step(live, answers(settling, steps, number, refused, number - 1)[0])
             error = None
         self._steps, self._refusals = steps, tuple(refused)
         self._done = True
@@ -322,7 +346,7 @@ class Deliver:
 
     def _refuse(self, position: int, error: Exception) -> None:
         event = self._script.mailbox.model.stream[position]
-        if self._script.faults is None and not isinstance(error, self._script.poison):
+        if self._script.faults is None and not isinstance(error, (Nacked, *self._script.poison)):
             raise ReferenceRefused(event, error) from error
         self._raised.append(Raised(event.id, error, self._at in self._failures))
 
@@ -401,6 +425,8 @@ class Deliver:
 
     def sweep(self) -> bool:
         """Nothing of this run is asked any more. Whether nothing of it is left."""
+        if self._settling is not None:
+            self._settling.is_over = True
         return not isinstance(self._processes, ThreadedProcesses) or self._processes.sweep()
 
     # Read by `execute`.
@@ -425,7 +451,8 @@ class Deliver:
             Delivered(self._script.mailbox.model.stream, self._steps), self._steps, self._raised, self._refusals,
             broken_at(self._deaths, self._failures, self._refusals), self._states, self._effects, self._script.loses,
         )  # fmt: skip
-        return outcome_of(played, state, failure, failed_at)
+        outcome = outcome_of(played, state, failure, failed_at)
+        return outcome if self._settling is None else self._settling.judged(outcome, self._steps, self._refusals)
 
     def _not_done(self) -> None:
         if self._unawaited is not None:
@@ -443,11 +470,12 @@ class Deliver:
 
     def run(self, outcome: Outcome) -> Run:
         remembering = self._memory_kept and remembers(self._given)
-        if self._deaths:  # before the frames of the dead are unwound
+        if self._deaths or isinstance(self._processes, LoopProcesses):  # before the frames of the dead are unwound
             outcome = attrs.evolve(outcome, state=snapshot(outcome.state))
         return Run(
             outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,
-            self._deaths, self._failures,
+            self._deaths, None if self._settling is None else self._settling.settles,
+            self._settling is None or self._settling.has_settled, self._failures,
         )  # fmt: skip
 
     @property
@@ -467,18 +495,4 @@ class Deliver:
         played = len(self._steps) if self._done else self._at + 1
         hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
-
-
-def _has_asyncio() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _next_step(play: Steps, refused: bool) -> list[Raw]:
-    try:
-        return [play.send(refused)]
-    except StopIteration:
-        return []
+        hung.settled = None if self._settling is None else self._settling.settles

@@ -11,6 +11,7 @@ from chaoskit.execution.deliver import WHAT_DIES
 from chaoskit.execution.failures import NoThreads
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.failing import NO_CALLS, NO_SPAWN, calls_of, failing_plans, in_turn, that_fail, with_attempts
+from chaoskit.search.forgotten import why_never
 from chaoskit.search.found import Found
 from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
 from chaoskit.search.oracle import Case, Subject, kept
@@ -236,6 +237,8 @@ class Campaign:
         shown.left_threads = shown.left_threads or not run.is_swept
         shown.reached.update(point for death in run.deaths.values() if (point := death.before) is not None)
         shown.failed.update(failure.at for failure in run.failures.values())
+        if run.settled is not None and (shown.schedules == 1 or shown.never_settled):
+            shown.never_settled = why_never(run, case.model.verbs.names)
         shown.deliveries += sum(what_of(step) == DELIVER for step in steps)
         if not shown.restarted:
             shown.restarted = any(step[0] == RESTART for step in steps)

@@ -18,6 +18,7 @@ class Reading:
     `ahead`: what is handed over may be committed before it is run, so that a death loses it.
     `new_from`: partitions from this number on are new, and the first records of such a one can be lost, as the group
     learns of it late and begins at its end. None: no records are lost so.
+    `only_forward`: where the handler commits, a position that is behind the committed one is not taken.
     """
 
     consumers: int
@@ -28,6 +29,7 @@ class Reading:
     resets: bool = False
     new_from: int | None = None
     ahead: bool = False
+    only_forward: bool = False
 
     @property
     def drops_failed(self) -> bool:
