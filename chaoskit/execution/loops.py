@@ -135,8 +135,8 @@ class _RunSource(Source):
         self.effect: Callable[..., None] = deliver.effect
 
     def assigned(self) -> tuple[int, ...]:
-        steps = self._deliver._script.steps
-        return tuple(sorted({step[3] for step in steps if what_of(step) == DELIVER and self._number in (None, step[1])}))
+        steps = (step for step in self._deliver._script.steps if self._number in (None, step[1]))
+        return tuple(sorted({step[3] for step in steps if what_of(step) == DELIVER}))
 
 
 class ThreadSource(_RunSource):
