@@ -62,6 +62,7 @@ def check(
     exhaustive_events: int = 4,
     points: Iterable[str] | str | None = None,
     fails_with: FailsWith | None = None,
+    freeze_time: bool | None = None,
 ) -> Verdict:
     """Search for a delivery of `events` that `broker` can make and that `test` does not survive.
 
@@ -77,7 +78,8 @@ def check(
     to so many faults is run, over streams of up to `exhaustive_events` events, and `schedules` does not count.
     `points` are the packages in which a process can die inside the handler, beside the user's own code; "named": only
     at `deliver.point(…)`. `fails_with` makes what a call raises that a `Fail` lets fail inside the handler, by itself
-    chaoskit.Unavailable.
+    chaoskit.Unavailable. With `freeze_time=True` the clocks of Python say what `deliver.now()` says while the test runs
+    (needs `chaoskit[time]`).
 
     A test that `@chaos` decorates is taken, too, with its fixtures in a functools.partial: what is left out here is
     then as the decorator says, but for `schedules` and `seed`.
@@ -92,8 +94,8 @@ def check(
         if faults is None and without is None:
             faults, without = _kinds(given.options, broker)
         subject = given.subject(
-            broker=broker, invariants=invariants, loss=loss, poison=poison, points=points, fails_with=fails_with,
-            limit=armed,
+            broker=broker, invariants=invariants, loss=loss, poison=poison, points=points,
+            fails_with=fails_with, limit=armed, freeze_time=freeze_time,
         )  # fmt: skip
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         settings = SearchSettings(
@@ -132,6 +134,7 @@ def repairs(
     epoch: float | None = None,
     points: Iterable[str] | str | None = None,
     fails_with: FailsWith | None = None,
+    freeze_time: bool | None = None,
 ) -> tuple[Repair, ...]:
     """Which move repairs `test`: each is put around its handler, and what breaks it is searched again.
 
@@ -144,7 +147,7 @@ def repairs(
     return check(
         test, events, broker, faults=faults, without=without, invariants=invariants, schedules=schedules, seed=seed,
         across_keys=across_keys, loss=loss, poison=poison, limit=limit, epoch=epoch, points=points,
-        fails_with=fails_with,
+        fails_with=fails_with, freeze_time=freeze_time,
     ).repairs  # fmt: skip
 
 
@@ -163,6 +166,7 @@ def self_check(
     poison: Iterable[type[Exception]] | None = None,
     limit: float | None = LIMIT,
     epoch: float | None = None,
+    freeze_time: bool | None = None,
 ) -> SelfCheck:
     """Which known bugs `test` would notice: each is planted around its handler, or in the state that it gives, and what
     breaks it is searched.
@@ -178,7 +182,9 @@ def self_check(
     with bound(test) as given, limited(_seconds(limit)) as armed:
         if faults is None and without is None:
             faults, without = _kinds(given.options, broker)
-        subject = given.subject(broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
+        subject = given.subject(
+            broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed, freeze_time=freeze_time
+        )
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         settings = SearchSettings(schedules=schedules, seed=seed, across_keys=_across_keys(given, across_keys))
         asked = question(subject, events, settings, faults=faults, without=without)
@@ -271,6 +277,7 @@ def run(
     limit: float | None = LIMIT,
     points: Iterable[str] | str | None = None,
     fails_with: FailsWith | None = None,
+    freeze_time: bool | None = None,
 ) -> Verdict:
     """Run `test` under one scenario and compare it with in-order delivery of the same events.
 
@@ -285,7 +292,7 @@ def run(
     with bound(test) as given, limited(_seconds(limit)) as armed:
         subject = given.subject(
             broker=scenario.broker, invariants=invariants, loss=loss, poison=poison, points=points,
-            fails_with=fails_with, limit=armed,
+            fails_with=fails_with, limit=armed, freeze_time=freeze_time,
         )  # fmt: skip
         subject = attrs.evolve(subject, epoch=scenario.epoch)
         across_keys = _across_keys(given, across_keys)

@@ -15,6 +15,7 @@ from chaoskit.brokers import Kafka
 from chaoskit.execution.deliver import Body, Deliver
 from chaoskit.execution.event_loop import leaves_no_task, own_loop
 from chaoskit.execution.failing import checked_fails_with
+from chaoskit.execution.frozen import checked_freeze
 from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
 from chaoskit.execution.points import Points, checked_points
@@ -61,6 +62,7 @@ class ChaosOptions:
     epoch: float | None = None
     points: Points = None
     fails_with: FailsWith | None = None
+    freeze_time: bool = False
 
     @property
     def narrowed(self) -> tuple[frozenset[FaultKind] | None, frozenset[FaultKind] | None]:
@@ -86,6 +88,7 @@ class BoundTest:
         poison: Iterable[type[Exception]] | None = None,
         points: Iterable[str] | str | None = None,
         fails_with: FailsWith | None = None,
+        freeze_time: bool | None = None,
         limit: Limit | None = None,
         observer: RunObserver | None = None,
     ) -> Subject:
@@ -102,6 +105,7 @@ class BoundTest:
             options.poison if poison is None else poisons(poison),
             points=options.points if points is None else checked_points(points),
             fails_with=options.fails_with if fails_with is None else fails_with,
+            freeze_time=options.freeze_time if freeze_time is None else checked_freeze(freeze_time),
         )
 
 
@@ -130,6 +134,7 @@ def chaos(
     epoch: float | None = None,
     points: Iterable[str] | str | None = None,
     fails_with: FailsWith | None = None,
+    freeze_time: bool = False,
 ) -> Callable[[Decorated], Decorated]:
     """Run the decorated test under every kind of delivery that `broker` can make.
 
@@ -146,7 +151,9 @@ def chaos(
     `points` are the packages in which a process can die inside the handler, beside the user's own code:
     `points=("shop",)`; with `points="named"` only at `deliver.point(…)`.
     `fails_with` is what a call raises that a `Fail` lets fail inside the handler, a class or what makes an exception;
-    left out, chaoskit.Unavailable, and calls fail only where `deliver(spawn=…)` is given.
+    left out, chaoskit.Unavailable, and calls fail only where `deliver(spawn=…)` is given. With `freeze_time=True` the
+    clocks of Python say what `deliver.now()` says while the test runs: `time.time()`, `time.monotonic()`,
+    `datetime.now()` (needs `chaoskit[time]`).
 
     `max_examples` and `deadline` of a Hypothesis profile change nothing here: they are meant for examples, and one run
     of a chaos test is a schedule. `schedules`, --chaos-schedules and --chaos-time say how much is tried;
@@ -170,7 +177,7 @@ def chaos(
     options = ChaosOptions(
         events=events, broker=broker, faults=kinds, without=left_out, invariants=default_invariants(invariants),
         schedules=schedules, allow_unknown=allow_unknown, across_keys=across_keys, loss=loss, poison=poisons(poison),
-        epoch=checked_epoch(epoch), points=checked_points(points),
+        epoch=checked_epoch(epoch), points=checked_points(points), freeze_time=checked_freeze(freeze_time),
         fails_with=checked_fails_with(fails_with),
     )  # fmt: skip
     _check(options)

@@ -13,6 +13,7 @@ from chaoskit.execution.deliver import Body
 from chaoskit.execution.execute import execute
 from chaoskit.execution.failing import checked_fails_with
 from chaoskit.execution.failures import ProcessEnded
+from chaoskit.execution.frozen import frozen
 from chaoskit.execution.limit import Hung, Limit
 from chaoskit.execution.points import Points, checked_points
 from chaoskit.execution.script import FailsWith, Mailbox, Move, Run, RunObserver, Script
@@ -75,7 +76,8 @@ class Subject:
     stream where that is not the broker's own, as under other keys. `one_process`: no restart costs a handler its
     memory. `bug`: makes what stands there in a run under faults, and only there. `view`: what the invariants are given
     of a state. `points`: what is stepped into to let a process die inside. `fails_with`: makes what a call raises that
-    fails inside. `whole`: what a handler does for a message is done whole or not at all, as in one transaction."""
+    fails inside. `whole`: what a handler does for a message is done whole or not at all, as in one transaction.
+    `freeze_time`: Python's clocks follow the run's."""
 
     body: Body
     broker: Broker
@@ -94,6 +96,7 @@ class Subject:
     points: Points = attrs.field(default=None, converter=checked_points)
     fails_with: FailsWith | None = attrs.field(default=None, converter=checked_fails_with)
     whole: bool = False
+    freeze_time: bool = False
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
     looks_at_states: bool = attrs.field(init=False)
@@ -156,7 +159,7 @@ class Subject:
 
     def _run(self, script: Script) -> Run:
         return execute(
-            self.body,
+            frozen(self.body) if self.freeze_time else self.body,
             script,
             forked_before=self.forked_before,
             is_async=self.is_async,
