@@ -33,6 +33,7 @@ _HOMES = {
     "Step": "values.schedule",
     "Stream": "values.event",
     "Tolerance": "values.tolerance",
+    "Unavailable": "values.errors",
     "UsageError": "values.errors",
     "Verdict": "values.verdict",
     "Violation": "values.invariant",
@@ -109,6 +110,7 @@ if TYPE_CHECKING:
     from chaoskit.values.errors import Died as Died
     from chaoskit.values.errors import ImpossibleFault as ImpossibleFault
     from chaoskit.values.errors import NotSettled as NotSettled
+    from chaoskit.values.errors import Unavailable as Unavailable
     from chaoskit.values.errors import UsageError as UsageError
     from chaoskit.values.event import Event as Event
     from chaoskit.values.event import Message as Message

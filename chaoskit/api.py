@@ -14,6 +14,7 @@ import attrs
 from chaoskit.decorator import BoundTest, ChaosOptions, bound
 from chaoskit.execution.deliver import Deliver
 from chaoskit.execution.limit import LIMIT, limited
+from chaoskit.execution.script import FailsWith
 from chaoskit.order.boundary import boundary_of
 from chaoskit.planted.check import self_check_of, why_not
 from chaoskit.repair.recipes import storage_of
@@ -60,6 +61,7 @@ def check(
     exhaustive: int | None = None,
     exhaustive_events: int = 4,
     points: Iterable[str] | str | None = None,
+    fails_with: FailsWith | None = None,
     freeze_time: bool | None = None,
 ) -> Verdict:
     """Search for a delivery of `events` that `broker` can make and that `test` does not survive.
@@ -75,8 +77,9 @@ def check(
     which is a failure; None: no limit, and there is none outside of the main thread. `exhaustive`: every schedule of up
     to so many faults is run, over streams of up to `exhaustive_events` events, and `schedules` does not count.
     `points` are the packages in which a process can die inside the handler, beside the user's own code; "named": only
-    at `deliver.point(…)`. With `freeze_time=True` the clocks of Python say what `deliver.now()` says while the test
-    runs (needs `chaoskit[time]`).
+    at `deliver.point(…)`. `fails_with` makes what a call raises that a `Fail` lets fail inside the handler, by itself
+    chaoskit.Unavailable. With `freeze_time=True` the clocks of Python say what `deliver.now()` says while the test runs
+    (needs `chaoskit[time]`).
 
     A test that `@chaos` decorates is taken, too, with its fixtures in a functools.partial: what is left out here is
     then as the decorator says, but for `schedules` and `seed`.
@@ -91,14 +94,9 @@ def check(
         if faults is None and without is None:
             faults, without = _kinds(given.options, broker)
         subject = given.subject(
-            broker=broker,
-            invariants=invariants,
-            loss=loss,
-            poison=poison,
-            points=points,
-            limit=armed,
-            freeze_time=freeze_time,
-        )
+            broker=broker, invariants=invariants, loss=loss, poison=poison, points=points,
+            fails_with=fails_with, limit=armed, freeze_time=freeze_time,
+        )  # fmt: skip
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         settings = SearchSettings(
             schedules=schedules if exhaustive is None else UNLIMITED, seed=seed,
@@ -135,6 +133,7 @@ def repairs(
     limit: float | None = LIMIT,
     epoch: float | None = None,
     points: Iterable[str] | str | None = None,
+    fails_with: FailsWith | None = None,
     freeze_time: bool | None = None,
 ) -> tuple[Repair, ...]:
     """Which move repairs `test`: each is put around its handler, and what breaks it is searched again.
@@ -148,7 +147,7 @@ def repairs(
     return check(
         test, events, broker, faults=faults, without=without, invariants=invariants, schedules=schedules, seed=seed,
         across_keys=across_keys, loss=loss, poison=poison, limit=limit, epoch=epoch, points=points,
-        freeze_time=freeze_time,
+        fails_with=fails_with, freeze_time=freeze_time,
     ).repairs  # fmt: skip
 
 
@@ -277,6 +276,7 @@ def run(
     poison: Iterable[type[Exception]] | None = None,
     limit: float | None = LIMIT,
     points: Iterable[str] | str | None = None,
+    fails_with: FailsWith | None = None,
     freeze_time: bool | None = None,
 ) -> Verdict:
     """Run `test` under one scenario and compare it with in-order delivery of the same events.
@@ -291,14 +291,9 @@ def run(
         raise UsageError(f"run(scenario={scenario!r}): a Scenario(events, broker, faults) is needed")
     with bound(test) as given, limited(_seconds(limit)) as armed:
         subject = given.subject(
-            broker=scenario.broker,
-            invariants=invariants,
-            loss=loss,
-            poison=poison,
-            points=points,
-            limit=armed,
-            freeze_time=freeze_time,
-        )
+            broker=scenario.broker, invariants=invariants, loss=loss, poison=poison, points=points,
+            fails_with=fails_with, limit=armed, freeze_time=freeze_time,
+        )  # fmt: skip
         subject = attrs.evolve(subject, epoch=scenario.epoch)
         across_keys = _across_keys(given, across_keys)
         try:

@@ -14,11 +14,12 @@ import hypothesis
 from chaoskit.brokers import Kafka
 from chaoskit.execution.deliver import Body, Deliver
 from chaoskit.execution.event_loop import leaves_no_task, own_loop
+from chaoskit.execution.failing import checked_fails_with
 from chaoskit.execution.frozen import checked_freeze
 from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
 from chaoskit.execution.points import Points, checked_points
-from chaoskit.execution.script import RunObserver
+from chaoskit.execution.script import FailsWith, RunObserver
 from chaoskit.order.boundary import boundary_of
 from chaoskit.planted.check import checked
 from chaoskit.repair.recipes import storage_of
@@ -60,6 +61,7 @@ class ChaosOptions:
     poison: tuple[type[Exception], ...] = ()
     epoch: float | None = None
     points: Points = None
+    fails_with: FailsWith | None = None
     freeze_time: bool = False
 
     @property
@@ -85,6 +87,7 @@ class BoundTest:
         loss: Loss | None = None,
         poison: Iterable[type[Exception]] | None = None,
         points: Iterable[str] | str | None = None,
+        fails_with: FailsWith | None = None,
         freeze_time: bool | None = None,
         limit: Limit | None = None,
         observer: RunObserver | None = None,
@@ -101,6 +104,7 @@ class BoundTest:
             options.loss if loss is None else loss,
             options.poison if poison is None else poisons(poison),
             points=options.points if points is None else checked_points(points),
+            fails_with=options.fails_with if fails_with is None else fails_with,
             freeze_time=options.freeze_time if freeze_time is None else checked_freeze(freeze_time),
         )
 
@@ -129,6 +133,7 @@ def chaos(
     poison: Iterable[type[Exception]] = (),
     epoch: float | None = None,
     points: Iterable[str] | str | None = None,
+    fails_with: FailsWith | None = None,
     freeze_time: bool = False,
 ) -> Callable[[Decorated], Decorated]:
     """Run the decorated test under every kind of delivery that `broker` can make.
@@ -144,9 +149,11 @@ def chaos(
     nowhere. `epoch` is when the producer begins to send, in seconds since 1970, as `message.timestamp` says: left out,
     the hour in which the seed was drawn, and 14 November 2023 for a seed that somebody chose. A repro file has it.
     `points` are the packages in which a process can die inside the handler, beside the user's own code:
-    `points=("shop",)`; with `points="named"` only at `deliver.point(…)`. With `freeze_time=True` the clocks of Python
-    say what `deliver.now()` says while the test runs: `time.time()`, `time.monotonic()`, `datetime.now()` (needs
-    `chaoskit[time]`).
+    `points=("shop",)`; with `points="named"` only at `deliver.point(…)`.
+    `fails_with` is what a call raises that a `Fail` lets fail inside the handler, a class or what makes an exception;
+    left out, chaoskit.Unavailable, and calls fail only where `deliver(spawn=…)` is given. With `freeze_time=True` the
+    clocks of Python say what `deliver.now()` says while the test runs: `time.time()`, `time.monotonic()`,
+    `datetime.now()` (needs `chaoskit[time]`).
 
     `max_examples` and `deadline` of a Hypothesis profile change nothing here: they are meant for examples, and one run
     of a chaos test is a schedule. `schedules`, --chaos-schedules and --chaos-time say how much is tried;
@@ -171,6 +178,7 @@ def chaos(
         events=events, broker=broker, faults=kinds, without=left_out, invariants=default_invariants(invariants),
         schedules=schedules, allow_unknown=allow_unknown, across_keys=across_keys, loss=loss, poison=poisons(poison),
         epoch=checked_epoch(epoch), points=checked_points(points), freeze_time=checked_freeze(freeze_time),
+        fails_with=checked_fails_with(fails_with),
     )  # fmt: skip
     _check(options)
 

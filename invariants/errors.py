@@ -18,7 +18,7 @@ def no_error() -> Invariant:
     def check(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
         expected = {refused.event for refused in reference.refused}
         for raised in outcome.raised:
-            if raised.event in expected:
+            if raised.event in expected or raised.by_fault:
                 continue
             error = raised.error
             yield Violation("no_error", f"the handler raised {type(error).__name__} on {raised.event}: {error}")

@@ -97,6 +97,7 @@ def test_the_readmes_dependent_stream_can_be_handled_in_order() -> None:
 INSIDE = {
     "buffer": ("test_ledger", "violated"),
     "halves": ("test_halves", "violated"),
+    "finally": ("test_orders_are_marked", "violated"),
     "fetch": ("test_profile", "held"),
     "forgets": ("test_forgets", "violated"),
     "mail": ("test_orders", "violated"),
@@ -125,6 +126,10 @@ def test_the_examples_inside_a_handler_do_what_the_page_says(name: str, tmp_path
     assert verdict.status == status, verdict.report()
     if name == "halves":
         told = re.search(r"\*(consumer 0 died[^*]*)\*", page)
+        assert told is not None
+        assert " ".join(told[1].split()) in " ".join(verdict.report().split())
+    if name == "finally":
+        told = re.search(r"\*(`orders.save[^*]*)\*", page)
         assert told is not None
         assert " ".join(told[1].split()) in " ".join(verdict.report().split())
     if name == "mail":

@@ -315,7 +315,9 @@ class Kafka(Settings):
         blocks = self.on_error == "stop"
         ahead = self.commit_ahead or self.auto_commit  # then anything can be lost, and not first records only
         new_from = self.partitions if self.auto_offset_reset == "latest" and not ahead else None
-        return Reading(self.consumers, self.commit_every, self.on_error, self.max_attempts, blocks, new_from=new_from)
+        return Reading(
+            self.consumers, self.commit_every, self.on_error, self.max_attempts, blocks, new_from=new_from, ahead=ahead
+        )
 
     @property
     def serialization(self) -> Serialization:

@@ -41,7 +41,8 @@ class Wording:
     (what came in between, as a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and
     {new} (consumers), {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to},
     {held}, {fate} (what became of a message whose attempt failed), {passed} (what went before it meanwhile, as a
-    clause, or nothing), {worker} and {died} (how far the handler had come). Both may name the broker's {unit}, {lane},
+    clause, or nothing), {worker}, {died} (how far the handler had come) and {then} (what
+    became of its message). Both may name the broker's {unit}, {lane},
     {topic} and {routed_by}.
     """
 
@@ -123,6 +124,14 @@ SENT_TOGETHER = "sending {at} failed at first, and the retry landed behind {over
 PUBLISHED_AGAIN = "publishing {at} failed at first, and the retry arrived after {over}"
 """A BatchSwap of a producer that does not wait for one message before the next."""
 
+CALL_FAILED = Wording(
+    "{failed} while {worker} {consumer} handled {record}, {answered}",
+    "no setting: whatever a handler calls can fail. Let the error out, so that the message comes again, and make all "
+    "that it changes one transaction; what says that it is done belongs into that, and not into a `finally` or an "
+    "`except`",
+)
+"""A `Fail` with a point."""
+
 DEFAULT: Mapping[FaultKind, Wording] = {
     Fail: NOTHING_PASSES,
     DeadLetter: Wording(
@@ -140,7 +149,7 @@ DEFAULT: Mapping[FaultKind, Wording] = {
         f"nobody who resets positions while the handler's effects are still there. {IDEMPOTENT}",
     ),
     Crash: Wording(
-        "{worker} {consumer} died while it handled {record}, {died}: {returned}{after}",
+        "{worker} {consumer} died while it handled {record}, {died}: {then}",
         "no setting: a process can die between any two effects. Make the effect and the mark that it is done one "
         "transaction, or let a unique key refuse the effect the second time",
     ),
@@ -174,7 +183,7 @@ def sentences(schedule: Schedule, events: Sequence[Event], words: Words, partiti
         if fault is not None and fault not in explained:
             explained.add(fault)
             found.append((fault, _sentence(fault, number, schedule.steps, events, words, partitions, brought)))
-        if step.raised and place_of(step) not in refused:
+        if step.raised and not step.point and place_of(step) not in refused:
             refused.add(place_of(step))
             found.append((step, _refusals(number, schedule.steps, words, brought)))
     waiting = [step.event for step in schedule.steps if step.action == "wait"]
@@ -259,11 +268,29 @@ def _sentence(
         "key": key,
         "worker": words.worker,
         "died": _died(step),
-        "returned": _returned(step, subject, again),
+        "then": _then(number, steps, words, _after(fault, here, steps), again),
         **_taken_over(fault, step, again),
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
+    if isinstance(fault, Fail) and fault.point:
+        return CALL_FAILED.happened.format(**facts, failed=_what_failed(step), answered=_answered(step, facts))
     return words.of(type(fault)).happened.format(**facts)
+
+
+def _what_failed(step: Step) -> str:
+    if step.failed is None:
+        return f"call {step.point or 0} of those that can fail was to fail"
+    place = f" ({step.failed.place})" if step.failed.place else ""
+    return f"`{step.failed.expression}`{place} raised {step.failed.error}"
+
+
+def _answered(step: Step, facts: Mapping[str, object]) -> str:
+    """What the handler made of it."""
+    if step.raised:
+        same = step.failed is not None and step.error == step.failed.error
+        what = " it" if same else f" {step.error}" if step.error else ""
+        return f"and the handler raised{what}: {facts['fate']}{facts['passed']}"
+    return f"and the handler answered as if nothing were: {facts['at']} was settled"
 
 
 def _overtaking(subject: EventId, before: Sequence[Step], events: Sequence[Event]) -> list[EventId | None]:
@@ -308,11 +335,21 @@ def _died(step: Step) -> str:
     return f"{effects}{last} and before `{step.died.before}`{place}"
 
 
-def _returned(step: Step, event: EventId, again: Sequence[Step]) -> str:
-    """What came back of a process that died; of a handler that settles by itself what it had not settled."""
-    if step.settled is None:
-        return f"{event} came again"
-    return f"{names_of([s.event for s in again])} came again" if again else "all that it had was settled"
+def _then(number: int, steps: Sequence[Step], words: Words, after: str, again: Sequence[Step]) -> str:
+    """What became of the message of this step, at which a process died; of a handler that settles by itself what came
+    back that it had not settled."""
+    step = steps[number]
+    if step.settled is not None:
+        return (f"{names_of([s.event for s in again])} came again" if again else "all that it had was settled") + after
+    later = [each for each in steps[number + 1 :] if each.event == step.event]
+    fates = [each.action for each in later]
+    gone = next((place for place, fate in enumerate(fates) if fate in ("park", "skip")), None)
+    # Of two deaths that are the same fault the first is told.
+    if gone is not None and all(each.action == "die" and each.fault == step.fault for each in later[:gone]):
+        too = "it came again, and its process died at its last delivery, too; " if gone else ""
+        back = f"; later it was {words.put_back} as a new message" if "put back" in fates else ""
+        return f"{too}{_fate(fates[gone:], words)}{back}"
+    return f"{step.event} came again{after}" if fates else f"nobody shows {step.event} again"
 
 
 def _taken_over(fault: Fault, step: Step, again: Sequence[Step]) -> dict[str, object]:

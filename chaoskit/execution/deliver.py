@@ -14,6 +14,7 @@ import attrs
 
 from chaoskit.execution.asked import Asked
 from chaoskit.execution.deliveries import Deliveries, Delivery
+from chaoskit.execution.failing import watched
 from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
 from chaoskit.execution.limit import Hung
@@ -24,16 +25,16 @@ from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.rounds import rounds_of
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script, next_step
 from chaoskit.execution.settling import Nacked, Settlements, answers, differs, settlements_of
-from chaoskit.execution.stepping import Death, name_point
+from chaoskit.execution.stepping import Death, Failure, name_point
 from chaoskit.execution.tasks import current_task, has_asyncio, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
-from chaoskit.execution.told import Played, outcome_of
+from chaoskit.execution.told import Played, broken_at, outcome_of
 from chaoskit.execution.topics import one_handler
 from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.event import Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import DELIVER, DIE, RESTART, Raw, point_of, what_of
+from chaoskit.values.schedule import DELIVER, DIE, RESTART, Raw, is_handed, point_of, what_of
 from chaoskit.values.state import snapshot
 
 Body = Callable[["Deliver"], Any]
@@ -93,6 +94,7 @@ class Deliver(Asked):
         self._states: list[Any] = []
         self._raised: list[Raised] = []
         self._effects: list[Effect] = []
+        self._failures: dict[int, Failure] = {}
 
     def __call__(
         self,
@@ -119,7 +121,8 @@ class Deliver(Asked):
         # Nearly all runs are such: no generator, no state and no refusals to keep make them about as cheap as the
         # handler.
         records = self._record_states and state is not None
-        if self._handler is not None and not (records or self._script.refusals or self._settling):
+        inside = self._script.fails_inside
+        if self._handler is not None and not (records or self._script.refusals or self._settling or inside):
             return self._straight(self._handler)
         return through(self._played(self._calls(self._handler)))
 
@@ -203,7 +206,8 @@ class Deliver(Asked):
 
     def _moved(self, handler: Handler) -> Handler:
         handler = one_handler(handler)
-        return handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
+        found = handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
+        return watched(found, self._script, lambda: (self._at, self._steps[self._at]), self._failures, self._is_async)
 
     def _misused(self, message: str) -> NoReturn:
         # Kept, as a handler or a body that catches everything would swallow it: `outcome` raises it again.
@@ -252,7 +256,7 @@ class Deliver(Asked):
             # A body may catch SystemExit, too, and return as if all had been delivered.
             self._misuse = EndedInOrder(event, end)
             raise self._misuse from end
-        step = f"the delivery of {event.id}" if last[0] == DELIVER else "the start of a process"
+        step = f"the delivery of {event.id}" if what_of(last) == DELIVER else "the start of a process"
         step = "the clean stop" if self._done else f"step {len(self._steps)}, {step}"
         self._ended = ProcessEnded(f"the handler ended its {ending(end)}: {step}")
         raise self._ended from end
@@ -275,7 +279,7 @@ class Deliver(Asked):
         while number < len(steps):
             step = steps[number]
             self._at, self._steps = number, steps
-            if step[0] == DELIVER or what_of(step) == DIE:
+            if is_handed(step):
                 if error is None:
                     called = handler if processes is None else (yield from self._begun(step, processes))
                     assert called is not None
@@ -329,7 +333,7 @@ class Deliver(Asked):
         event = self._script.mailbox.model.stream[position]
         if self._script.faults is None and not isinstance(error, (Nacked, *self._script.poison)):
             raise ReferenceRefused(event, error) from error
-        self._raised.append(Raised(event.id, error))
+        self._raised.append(Raised(event.id, error, self._at in self._failures))
 
     async def _played(self, calls: Calls) -> None:
         """All of it. In a sync test nothing is awaited here."""
@@ -431,7 +435,7 @@ class Deliver(Asked):
             state = self._state()
         played = Played(
             Delivered(self._script.mailbox.model.stream, self._steps), self._steps, self._raised, self._refusals,
-            self._deaths, self._states, self._effects, self._script.loses,
+            broken_at(self._deaths, self._failures, self._refusals), self._states, self._effects, self._script.loses,
         )  # fmt: skip
         outcome = outcome_of(played, state, failure, failed_at)
         return outcome if self._settling is None else self._settling.judged(outcome, self._steps, self._refusals)
@@ -456,8 +460,8 @@ class Deliver(Asked):
             outcome = attrs.evolve(outcome, state=snapshot(outcome.state))
         return Run(
             outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,
-            self._deaths,
-            *((None, True) if self._settling is None else (self._settling.settles, self._settling.has_settled)),
+            self._deaths, None if self._settling is None else self._settling.settles,
+            self._settling is None or self._settling.has_settled, self._failures,
         )  # fmt: skip
 
     @property

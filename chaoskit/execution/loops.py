@@ -16,7 +16,7 @@ from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.execution.tasks import is_cancelled_from_outside
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
-from chaoskit.values.schedule import DELIVER
+from chaoskit.values.schedule import DELIVER, what_of
 
 LEFT = (
     "the loop ended before all messages were delivered, behind {event}. A consumer goes on until it is stopped; where "
@@ -135,8 +135,8 @@ class _RunSource(Source):
         self.effect: Callable[..., None] = deliver.effect
 
     def assigned(self) -> tuple[int, ...]:
-        steps = self._deliver._script.steps
-        return tuple(sorted({step[3] for step in steps if step[0] == DELIVER and self._number in (None, step[1])}))
+        steps = (step for step in self._deliver._script.steps if self._number in (None, step[1]))
+        return tuple(sorted({step[3] for step in steps if what_of(step) == DELIVER}))
 
 
 class ThreadSource(_RunSource):

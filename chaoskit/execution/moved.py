@@ -12,7 +12,9 @@ from chaoskit.values.settling import passed_over, settled_as
 
 def moved(handler: Handler, move: Move, *, is_async: bool) -> Handler:
     """The handler as its consumer would call it behind this move. What the handler raises passes through."""
-    return _awaiting(handler, move) if is_async else _calling(handler, move)
+    handle = _awaiting(handler, move) if is_async else _calling(handler, move)
+    handle.__wrapped__ = handler  # type: ignore[attr-defined]  # whose code it is
+    return handle
 
 
 def _calling(handler: Handler, move: Move) -> Handler:

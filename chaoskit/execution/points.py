@@ -103,7 +103,7 @@ def place_of(code: CodeType, offset: int) -> Place:
     number = code.co_firstlineno if line is None else line
     text = linecache.getline(code.co_filename, number).rstrip("\n")
     # Of a store the point stands before the whole statement.
-    is_call = dis.opname[code.co_code[offset]] in _CALLS
+    is_call = dis.opname[code.co_code[offset]] in (*_CALLS, "PRECALL", "SEND", "LOAD_SPECIAL")
     if column is None or end_column is None or end_line != line or not is_call:
         return Place(code.co_filename, number, text)
     # The compiler counts bytes.

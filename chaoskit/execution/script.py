@@ -12,13 +12,13 @@ import attrs
 from hypothesis.errors import UnsatisfiedAssumption
 
 from chaoskit.execution.points import Points
-from chaoskit.execution.stepping import Death, Passed
+from chaoskit.execution.stepping import Death, Failure, Passed
 from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.event import Event, EventId, Message, Stream
 from chaoskit.values.faults import Crash, Fail, Fault, Lose
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Answer, Model, Restamped, Steps
-from chaoskit.values.schedule import DELIVER, Raw
+from chaoskit.values.schedule import DELIVER, Raw, what_of
 from chaoskit.values.settling import Settles
 
 Handler = Callable[[Message], Any]
@@ -33,6 +33,9 @@ Change = Callable[[], Coroutine[Any, Any, None]]
 Calls = Generator[tuple[Handler, Message] | Change | None, Exception | None, None]
 """The calls of a run and what happens to processes between them: send the exception that a handler raised, or None.
 None stands behind each delivery of a run that is gone through step by step."""
+
+FailsWith = Callable[[], Exception]
+"""What makes the exception with which a call inside the handler fails."""
 
 PASS_THROUGH = (UnsatisfiedAssumption, SkipTest)
 """Exceptions that are addressed to the test runner. pytest.skip, fail and xfail are no Exceptions anyway."""
@@ -59,6 +62,9 @@ class Script:
     """What is stepped into where a process dies inside the handler."""
     counted: dict[int, list[Passed]] | None = None
     """In the in-order run in which points are counted: those of each event, by its position."""
+    calls: dict[int, list[Passed]] | None = None
+    """In the in-order run in which calls are counted that can fail: those of each event, by its position."""
+    fails_with: FailsWith | None = None
     leaves_out: bool = True
     """What is lost is left out of the comparison, and so counts as never sent."""
     settled: Mapping[int, Settles] | None = None
@@ -68,6 +74,11 @@ class Script:
     def is_inside(self) -> bool:
         """Whether something happens inside the handler, so that each process has a thread of its own."""
         return self.counted is not None or Crash in map(type, self.faults or ())
+
+    @property
+    def fails_inside(self) -> bool:
+        """Whether calls inside the handler are counted, or one of them fails."""
+        return self.calls is not None or any(type(fault) is Fail and fault.point for fault in self.faults or ())
 
     @property
     def loses(self) -> bool:
@@ -127,6 +138,8 @@ class Run:
     """What was settled at which step, where the handler does that itself."""
     has_settled: bool = True
     """Something was settled by it."""
+    failures: Mapping[int, Failure] = MappingProxyType({})
+    """Where calls failed inside the handler, by the number of the step."""
     is_swept: bool = True
     """No thread of a dead process is left."""
 
@@ -195,7 +208,7 @@ class Delivered(Sequence[EventId]):
     def _made(self) -> tuple[EventId, ...]:
         if self._ids is None:
             events = self.stream.events
-            self._ids = tuple(events[step[2]].id for step in self._steps if step[0] == self._do)
+            self._ids = tuple(events[step[2]].id for step in self._steps if what_of(step) == self._do)
         return self._ids
 
     def __len__(self) -> int:

@@ -155,7 +155,7 @@ class Settlements:
         opened = self._open(steps, set(refusals))
         held = len(opened)
         self._close(opened, steps, tuple(self._now))  # in the clean stop
-        seen = {step[2] for step in steps if step[0] == DELIVER}
+        seen = {step[2] for step in steps if what_of(step) == DELIVER}
         stuck = tuple(dict.fromkeys(events[s[2]].id for s in steps if s[0] == WAIT and s[2] not in seen))
         holds = f"{held} unacknowledged of {self._verbs.bound.format(held)}" if stuck and held else ""
         if holds and self._script.faults == ():

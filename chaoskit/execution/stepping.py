@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import inspect
 import sys
 import threading
 from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import attrs
 
@@ -38,6 +39,26 @@ class Death:
         return self.passed[-1] if self.inside else None
 
 
+@attrs.frozen(eq=False)
+class Failure:
+    """Where a call failed inside the handler, and with what."""
+
+    at: Passed
+    error: Exception
+
+
+class Watcher(Protocol):
+    """What sees named points and what is atomic, beside the stepper. Each may raise in its place."""
+
+    def named(self, name: str) -> None: ...
+
+    def begins_at_once(self) -> None: ...
+
+    def ends_at_once(self) -> None: ...
+
+
+watcher: contextvars.ContextVar[Watcher | None] = contextvars.ContextVar("watcher", default=None)
+"""Of the handler that runs, and of all that it begins."""
 _this = threading.local()
 _tables: dict[CodeType, frozenset[int]] = {}
 
@@ -202,10 +223,12 @@ def current() -> Stepper | None:
 
 
 def name_point(name: str) -> None:
-    """One more point, where this thread is stepped through."""
-    stepper = current()
+    """One more point, where this thread is stepped through or watched."""
+    stepper, watches = current(), watcher.get()
     if stepper is not None:
         stepper.passes(name)
+    if watches is not None:
+        watches.named(name)
 
 
 def shown_place(point: Passed) -> Place:
@@ -214,7 +237,8 @@ def shown_place(point: Passed) -> Place:
 
 
 class Atomic:
-    """No process dies, and none stops, inside: for what stands for one statement or one transaction.
+    """No process dies, and none stops, inside: for what stands for one statement or one transaction. It can fail, and
+    then nothing of it has happened.
 
     `@chaoskit.atomic` decorates a function or a coroutine function; `with chaoskit.atomic:` is a block.
     """
@@ -237,16 +261,20 @@ class Atomic:
         return called  # type: ignore[return-value]
 
     def __enter__(self) -> None:
-        stepper = current()
+        stepper, watches = current(), watcher.get()
+        if watches is not None:  # first, as it may raise
+            watches.begins_at_once()
         if stepper is not None:
             stepper.atomic += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        stepper = current()
+        stepper, watches = current(), watcher.get()
         if stepper is not None:
             stepper.atomic -= 1
+        if watches is not None:
+            watches.ends_at_once()
 
 
 atomic = Atomic()

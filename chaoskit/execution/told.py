@@ -10,19 +10,20 @@ import attrs
 from chaoskit.execution.script import Delivered
 from chaoskit.values.event import EventId
 from chaoskit.values.outcome import Effect, Outcome, Raised
-from chaoskit.values.schedule import DELIVER, LOSE, REFUSE, SKIP, WAIT, Raw
+from chaoskit.values.schedule import DELIVER, LOSE, REFUSE, SKIP, WAIT, Raw, what_of
 
 
 @attrs.frozen(eq=False)
 class Played:
-    """The steps of a run, the numbers of those that were refused, those at which a process died, and what was recorded
+    """The steps of a run, the numbers of those that were refused, those at which a process died or a call
+    failed that the handler did not take, and what was recorded
     on the way. `loses`: a fault of it may lose a message."""
 
     delivered: Delivered
     steps: Sequence[Raw]
     raised: Sequence[Raised]
     refusals: Sequence[int]
-    deaths: Collection[int]
+    broken: Collection[int]
     states: Sequence[Any]
     effects: Sequence[Effect]
     loses: bool
@@ -42,10 +43,11 @@ def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at:
     last = {raised.event: raised for raised in played.raised}
     refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
     events, refusals = delivered.stream.events, set(played.refusals)
-    taken = {events[s[2]].id for i, s in enumerate(played.steps) if s[0] == DELIVER and i not in refusals}
+    taken = {events[s[2]].id for i, s in enumerate(played.steps) if what_of(s) == DELIVER and i not in refusals}
     given_up = {raised.event for raised in refused}
     skipped = set(delivered.of(SKIP))
-    dropped = tuple(id_ for id_ in _lost(delivered, taken | given_up) if id_ in last and id_ in skipped)
+    gone = _lost(delivered, taken | given_up | set(half_done))
+    dropped = tuple(id_ for id_ in gone if id_ in last and id_ in skipped)
     lost = _lost(delivered, taken | given_up | {*dropped, *half_done})
     unseen = _unseen(delivered, lost)
     return Outcome(
@@ -54,13 +56,18 @@ def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at:
     )  # fmt: skip
 
 
+def broken_at(deaths: Collection[int], failures: Collection[int], refusals: Collection[int]) -> frozenset[int]:
+    """The numbers of the steps at which a process died, or at which a failed call made the handler refuse."""
+    return frozenset(deaths) | frozenset(failures).intersection(refusals)
+
+
 def _half_done(played: Played) -> tuple[EventId, ...]:
-    """What a process died at, and nobody took after it."""
-    if not played.deaths:
+    """What a process died at, or a call failed in, and nobody took after it."""
+    if not played.broken:
         return ()
     events, steps, refused = played.delivered.stream.events, played.steps, set(played.refusals)
-    taken = [-1 if n in refused or step[0] != DELIVER else step[2] for n, step in enumerate(steps)]
-    last = {steps[number][2]: number for number in played.deaths}
+    taken = [-1 if n in refused or what_of(step) != DELIVER else step[2] for n, step in enumerate(steps)]
+    last = {steps[number][2]: number for number in sorted(played.broken)}
     return tuple(events[position].id for position, number in last.items() if position not in taken[number:])
 
 

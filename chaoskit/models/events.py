@@ -63,7 +63,7 @@ class StepMade(Happened):
 
     @property
     def failed(self) -> bool:
-        return self.refused or self.do == Do.FAIL
+        return self.refused or self.do == Do.FAIL  # of a delivery in which a call failed the handler's answer counts
 
     @property
     def late(self) -> bool:

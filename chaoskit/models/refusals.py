@@ -34,8 +34,8 @@ class Refusals:
 
     def give_up(self, message: Hashable, lane: Hashable, step: Raw) -> None:
         """It waits from here on. Of several messages of one event in one lane, or set aside, one is enough. What failed
-        before the handler was called is always tried once more."""
-        # The handler has not seen it, so that earlier rounds say nothing about it.
+        by a fault is always tried once more."""
+        # It was not the handler that refused, so that earlier rounds say nothing about it.
         if step[0] == FAIL:
             self._rounds.clear()
         # A second chance has all its attempts again.

@@ -123,8 +123,9 @@ def _runs(broker: Settings, kind: FaultKind) -> Iterator[tuple[Fault, Schedule]]
         choices = model.arguments(kind, position)
         if choices is None:
             continue
-        # `after` counts what comes in between, without which it would look like a copy.
-        chosen = [some[-1] if name == "after" else some[0] for name, some in zip(names, _few(choices), strict=True)]
+        # `after` counts what comes in between, without which it would look like a copy. Of where a fault reaches inside
+        # the handler the model knows nothing.
+        chosen = [some[-1] if name == "after" else some[0] for name, some in zip(names, _few(choices), strict=False)]
         fault = kind(id_, *chosen)
         yield fault, model.schedule([fault], list(model.play([fault])), ())
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from chaoskit.values.schedule import DiedAt, Schedule
 
 DIED = "Where the process died"
+FAILED = "Where a call failed"
 MOST_HAPPENED = 8
 """Effects that are listed: the last ones before the death."""
 
@@ -28,11 +29,14 @@ def _lines(event: str, died: DiedAt) -> Iterator[str]:
         yield f"and then, instead of this{_at(died)}, the process died:"
     else:
         yield f"{event}: before anything, instead of this{_at(died)}, the process died:"
-    # The expression may be one of several in its line.
-    source = died.source or died.before
-    yield f"    {source}"
-    start = died.column if died.source else 0
-    yield f"    {' ' * start}{'^' * min(len(died.before), len(source) - start)}"
+    yield from underlined(died.source, died.before, died.column)
+
+
+def underlined(source: str, expression: str, column: int) -> Iterator[str]:
+    """The expression in its line, of which it may be one of several."""
+    line, start = source or expression, column if source else 0
+    yield f"    {line}"
+    yield f"    {' ' * start}{'^' * min(len(expression), len(line) - start)}"
 
 
 def _at(died: DiedAt) -> str:

@@ -10,10 +10,11 @@ from typing import Any
 import attrs
 
 from chaoskit.brokers.together import Together
-from chaoskit.brokers.wording import IDEMPOTENT, brought_back, names_of, place_of
+from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, brought_back, names_of, place_of
 from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.deaths import death_lines
 from chaoskit.report.effects import EffectRow, effect_rows
+from chaoskit.report.failures import failure_lines
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
 from chaoskit.report.self_check import self_check_lines
 from chaoskit.report.symptom import Has, advice_on, symptom
@@ -21,7 +22,7 @@ from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
 from chaoskit.values.errors import StaleState
 from chaoskit.values.event import EventId
-from chaoskit.values.faults import FaultKind, Lose, Overtake
+from chaoskit.values.faults import Fail, FaultKind, Lose, Overtake
 from chaoskit.values.invariant import DIED
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import Step, reached
@@ -69,7 +70,7 @@ class Summary:
     first. `damage`: what became of which events. `repairs`: the moves that were tried, the one to make first, and
     `no_repair` where none holds; `clashes`: the events that do not commute.
     `boundary`: what has to stay in order, where that was asked. `effects`: what left and no rollback takes back.
-    `deaths`: lines that show where processes died inside the handler."""
+    `deaths`: lines that show where processes died inside the handler, `failures` which calls failed there."""
 
     headline: str
     size: str
@@ -92,6 +93,7 @@ class Summary:
     boundary: tuple[str, ...]
     effects: tuple[EffectRow, ...]
     deaths: tuple[str, ...]
+    failures: tuple[str, ...]
 
 
 def summary_of(verdict: Verdict) -> Summary:
@@ -128,6 +130,7 @@ def summary_of(verdict: Verdict) -> Summary:
         boundary=tuple(boundary_lines(verdict.needed_order)),
         effects=effect_rows(verdict),
         deaths=tuple(death_lines(verdict.schedule)),
+        failures=tuple(failure_lines(verdict.schedule)),
     )
 
 
@@ -198,9 +201,10 @@ def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
     assert verdict.scenario is not None
     assert verdict.schedule is not None
     broker = verdict.scenario.broker
+    inside = {Fail} if any(isinstance(fault, Fail) and fault.point for fault in verdict.scenario.faults) else set()
     # Whatever fault was met: it is the order between keys that is not fixed, and that is an Overtake.
     for kind in [Overtake] if verdict.label == "across keys" else _kinds(verdict):
-        remedy = broker.ruled_out_by(kind)
+        remedy = CALL_FAILED.ruled_out_by if kind in inside else broker.ruled_out_by(kind)
         if advised:
             remedy = remedy.replace(f". {IDEMPOTENT}", "").replace(IDEMPOTENT, "no setting")
         yield kind.__name__, remedy

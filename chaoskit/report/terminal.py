@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chaoskit.report.console import PROSE, HarmlessConsole
-from chaoskit.report.deaths import DIED
+from chaoskit.report.deaths import DIED, FAILED
 from chaoskit.report.delivery import DeliveryTable
 from chaoskit.report.effects import MOST_ROWS
 from chaoskit.report.self_check import self_check_remarks
@@ -109,6 +109,9 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
     if found.deaths:
         yield _heading(DIED)
         yield from (_uncut(line) for line in found.deaths)
+    if found.failures:
+        yield _heading(FAILED)
+        yield from (_uncut(line) for line in found.failures)
     if found.remedies:
         yield _heading("What rules it out")
     for kind, remedy in found.remedies:

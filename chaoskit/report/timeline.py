@@ -208,6 +208,8 @@ def _mark(what: str, step: Step, again: bool, ran_on: bool) -> str:
         what = "runs on"
     elif step.action == "die" and not step.raised:
         what = f"dies before {step.died.before}" if step.died is not None and step.died.before else what
+    elif step.failed is not None:
+        what = f"{step.failed.expression} fails"
     elif step.action == "deliver":
         what = f"again, attempt {step.attempt}" if (step.attempt or 1) > 1 else "again" if again else ""
     if step.fault is None or what:

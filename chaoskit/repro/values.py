@@ -155,6 +155,8 @@ def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
         data["settled"] = list(step.settled)
     if step.died is not None:
         data["died"] = {name: value for name, value in attrs.asdict(step.died).items() if value}
+    if step.failed is not None:
+        data["failed"] = {name: value for name, value in attrs.asdict(step.failed).items() if value}
     if step.copy is not None:
         data["copy"] = attrs.asdict(step.copy, filter=lambda _, value: value is not None)
     return data
@@ -202,8 +204,8 @@ def read_step(data: Any, ids: set[EventId], faults: Sequence[Fault]) -> Step:
         raise ReproError(f"a step {step.action!r} needs an event, a partition and an offset")
     if step.consumer < 0 or (step.offset or 0) < 0 or (step.partition or 0) < 0 or (step.point or 0) < 0:
         raise ReproError("a step has a negative consumer, partition, offset or point")
-    if (step.point is None) == (step.action == "die"):
-        raise ReproError("a step has a point where the process dies inside the handler, and only there")
+    if (step.point is None) if step.action == "die" else (step.point is not None and step.action != "deliver"):
+        raise ReproError("a step has a point where a process dies or a call fails inside the handler, and only there")
     return attrs.evolve(step, fault=None if number is None else faults[number])
 
 

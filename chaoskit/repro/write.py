@@ -20,7 +20,7 @@ from chaoskit.repro.values import CONVERTER, FORMAT, encode_broker, encode_event
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import CodecError, ReproError
 from chaoskit.values.event import Event, EventId
-from chaoskit.values.faults import Fault
+from chaoskit.values.faults import Fail, Fault, reaches_in
 from chaoskit.values.outcome import Effect
 from chaoskit.values.verdict import States, Verdict
 
@@ -118,7 +118,9 @@ def _name(
     test: str, broker: Mapping[str, Any], ids: Sequence[EventId], keys: Sequence[Any], faults: Sequence[Fault]
 ) -> str:
     positions = {id_: i for i, id_ in enumerate(ids)}
-    plain = [[type(f).__name__, positions[f.at], *attrs.astuple(f)[1:]] for f in faults]
+    # Without the point of an attempt that failed before anything: files of it had their names before there were points.
+    parameters = [attrs.astuple(f)[1 : None if reaches_in(f) or not isinstance(f, Fail) else -1] for f in faults]
+    plain = [[type(f).__name__, positions[f.at], *each] for f, each in zip(faults, parameters, strict=True)]
     identity = json.dumps([test or None, broker, sorted(plain), list(keys)], sort_keys=True)
     return f"{slug(test or 'check')}-{hashlib.sha256(identity.encode()).hexdigest()[:10]}.json"
 

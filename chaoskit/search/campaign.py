@@ -10,6 +10,7 @@ import attrs
 from chaoskit.execution.deliver import WHAT_DIES
 from chaoskit.execution.failures import NoThreads
 from chaoskit.search.evidence import Evidence
+from chaoskit.search.failing import NO_CALLS, NO_SPAWN, calls_of, failing_plans, in_turn, that_fail, with_attempts
 from chaoskit.search.forgotten import why_never
 from chaoskit.search.found import Found
 from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
@@ -22,8 +23,8 @@ from chaoskit.search.shape import fingerprint, has_two_values
 from chaoskit.values.clock import now
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
-from chaoskit.values.faults import INSIDE, FaultKind
-from chaoskit.values.schedule import RESTART, Raw
+from chaoskit.values.faults import INSIDE, Fail, FaultKind, reaches_in
+from chaoskit.values.schedule import DELIVER, RESTART, Raw, what_of
 from chaoskit.values.verdict import Tally
 
 LITERAL_ROUND = 1000
@@ -71,8 +72,10 @@ class Campaign:
     saturated: bool = False
     why_not_inside: str = ""
     """Why no process died inside the handler."""
+    why_no_call_failed: str = ""
+    """Why no call failed inside the handler."""
     _died: int = 0
-    """How many schedules of this stream had a death inside the handler."""
+    """How many schedules of this stream had something go wrong inside the handler."""
     _mixes_since: int = 0
     """How many schedules were run before the first mixture of this stream."""
 
@@ -126,6 +129,7 @@ class Campaign:
         if len({step[1] for step in case.steps(())}) > 1:
             check_calm(case)
         self._look_inside(case)
+        self._look_at_calls(case)
         return case
 
     def _look_inside(self, case: Case) -> None:
@@ -147,6 +151,18 @@ class Campaign:
         if why is not None:
             self.why_not_inside = why
             self.kinds = tuple(kind for kind in self.kinds if kind not in INSIDE)
+
+    def _look_at_calls(self, case: Case) -> None:
+        """Count the calls of this stream that can fail inside the handler."""
+        if Fail not in self.kinds or self.subject.whole:  # what is done whole fails whole, as an attempt does
+            return
+        if not self.preflight.spawns and self.subject.fails_with is None:
+            self.why_no_call_failed = NO_SPAWN
+            return
+        calls = calls_of(case)
+        case.calls = that_fail(calls)
+        self.evidence.calls.update(itertools.chain.from_iterable(calls.values()))
+        self.why_no_call_failed = "" if self.evidence.calls else NO_CALLS
 
     def _take_share(self, stream: Stream) -> tuple[int, int]:
         """How many schedules this stream has, and how many it would have if it were none of the early ones."""
@@ -181,10 +197,12 @@ class Campaign:
                 return
 
     def _all_plans(self, case: Case, plans: Plans, singles: list[Plan] | None, share: int, salt: int) -> Iterator[Plan]:
-        """Of those that die inside the handler a third, where there are any."""
-        if set(INSIDE).isdisjoint(self.kinds):
+        """Of those that die or fail inside the handler a third, where there are any."""
+        dying = None if set(INSIDE).isdisjoint(self.kinds) else inside_plans(case, self.kinds, case.points, salt)
+        if dying is None and not case.calls:
             return self._plans(plans, singles, share)
-        inside = inside_plans(case, self.kinds, case.points, salt)
+        dying = None if dying is None else with_attempts(dying, self.kinds, salt)
+        inside = in_turn(dying, failing_plans(case, self.kinds, salt) if case.calls else None)
         return inside if set(INSIDE).issuperset(self.kinds) else with_inside(self._plans(plans, singles, share), inside)
 
     def _plans(self, plans: Plans, singles: list[Plan] | None, share: int) -> Iterator[Plan]:
@@ -215,12 +233,13 @@ class Campaign:
         shown.schedules += 1
         run = case.run(plan, steps)
         shown.by_kind.update(set(map(type, plan)))
-        self._died += not set(INSIDE).isdisjoint(map(type, plan))
+        self._died += any(map(reaches_in, plan))
         shown.left_threads = shown.left_threads or not run.is_swept
         shown.reached.update(point for death in run.deaths.values() if (point := death.before) is not None)
+        shown.failed.update(failure.at for failure in run.failures.values())
         if run.settled is not None and (shown.schedules == 1 or shown.never_settled):
             shown.never_settled = why_never(run, case.model.verbs.names)
-        shown.deliveries += sum(not step[0] for step in steps)
+        shown.deliveries += sum(what_of(step) == DELIVER for step in steps)
         if not shown.restarted:
             shown.restarted = any(step[0] == RESTART for step in steps)
         note_effect(shown, self.kinds, case, plan, steps)

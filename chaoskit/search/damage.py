@@ -14,7 +14,7 @@ from chaoskit.search.states import HANGS, tried
 from chaoskit.values.errors import StaleState
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
-from chaoskit.values.schedule import DELIVER, RESTART, Schedule, reached
+from chaoskit.values.schedule import DELIVER, RESTART, Schedule, reached, what_of
 from chaoskit.values.state import ABSENT, differences, parted, same
 from chaoskit.values.verdict import Damage, DamageKind, Label, States
 
@@ -76,7 +76,7 @@ def _held_at_restart(case: Case, run: Run) -> tuple[EventId, ...]:
     """What had been handed to the consumers that ended."""
     ids, held, found = case.model.stream.ids, dict[int, dict[EventId, None]](), dict[EventId, None]()
     for step in run.steps:
-        if step[0] == DELIVER:
+        if what_of(step) == DELIVER:
             held.setdefault(step[1], {})[ids[step[2]]] = None
         elif step[0] == RESTART:
             found |= held.pop(step[1], {})
@@ -97,7 +97,7 @@ def _without_effect(case: Case, run: Run, states: States) -> tuple[EventId, ...]
     meant = (states.initial, *states.in_order)
     had = {
         step[2] for number, step in enumerate(run.steps)
-        if step[0] == DELIVER and not _alike(befores[number], befores[number + 1])
+        if what_of(step) == DELIVER and not _alike(befores[number], befores[number + 1])
     }  # fmt: skip
     return tuple(
         id_ for place, id_ in enumerate(ids) if place not in had and not _alike(meant[place], meant[place + 1])
@@ -159,7 +159,7 @@ def _is_nothing(value: object) -> bool:
 
 
 def _more_than_once(case: Case, run: Run) -> tuple[EventId, ...]:
-    delivered, ids = [step[2] for step in run.steps if step[0] == DELIVER], case.model.stream.ids
+    delivered, ids = [step[2] for step in run.steps if what_of(step) == DELIVER], case.model.stream.ids
     return tuple(id_ for place, id_ in enumerate(ids) if delivered.count(place) > 1)
 
 

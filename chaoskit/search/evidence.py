@@ -44,6 +44,7 @@ class Evidence:
     without an event. `restarted`: some schedule had a process restart. `points` are those of
     the handler, and at those `reached` a process died; `left_threads`: of
     some of these the thread could not be ended.
+    `calls` are those of the handler that can fail, and `failed` those that did.
     `never_settled`: what to say where no run has settled anything, though the handler is to do it.
     `effects_seen`: in order `deliver.effect(…)` was called.
     """
@@ -72,6 +73,8 @@ class Evidence:
     restarted: bool = False
     points: set[Passed] = attrs.field(factory=set)
     reached: set[Passed] = attrs.field(factory=set)
+    calls: set[Passed] = attrs.field(factory=set)
+    failed: set[Passed] = attrs.field(factory=set)
     left_threads: bool = False
     effects_seen: bool = False
     never_settled: str = ""

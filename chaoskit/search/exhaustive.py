@@ -22,7 +22,7 @@ from chaoskit.values.event import Event, Stream
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Model
-from chaoskit.values.schedule import DELIVER, RESTART, Raw
+from chaoskit.values.schedule import DELIVER, RESTART, Raw, what_of
 from chaoskit.values.verdict import Exhausted
 
 MOST_PLANS = 20_000_000
@@ -81,7 +81,8 @@ def _all_of(campaign: Campaign, case: Case, faults: int, keys: _Keys | None) -> 
     # What no fault changes is the in-order run, which is none of those that are counted.
     seen = {tuple(case.steps(()))}
     runs = 0
-    for plan in every_plan(case.model, campaign.kinds, faults, case.points):
+    calls = {position: (0, *each) for position, each in case.calls.items()}
+    for plan in every_plan(case.model, campaign.kinds, faults, case.points, calls):
         steps = case.steps(plan)
         if (schedule := tuple(steps)) in seen:
             continue
@@ -95,10 +96,14 @@ def _all_of(campaign: Campaign, case: Case, faults: int, keys: _Keys | None) -> 
 
 
 def every_plan(
-    model: Model, kinds: Sequence[FaultKind], most: int, points: Mapping[int, Sequence[int]] | None = None
+    model: Model,
+    kinds: Sequence[FaultKind],
+    most: int,
+    points: Mapping[int, Sequence[int]] | None = None,
+    calls: Mapping[int, Sequence[int]] | None = None,
 ) -> Iterator[Plan]:
     """Every plan of one fault, then of two, up to `most`. Which of two faults is named first changes nothing."""
-    plans = Plans(model, kinds, 0, points)
+    plans = Plans(model, kinds, 0, points, calls)
     singles = [fault for position in range(len(model.stream)) for fault in plans.at(position)]
     for count in range(1, most + 1):
         # The same fault twice is two of them at one event.
@@ -154,7 +159,7 @@ def by_key(stream: Stream, steps: Sequence[Raw]) -> list[tuple[Hashable, ...]]:
             continue
         key = keys[step[2]]
         seen[key].append(step)
-        if step[0] == DELIVER:
+        if what_of(step) == DELIVER:
             holders[key].add(step[1])
     return [tuple(map(tuple, each)) for each in seen.values()]
 

@@ -16,6 +16,7 @@ from chaoskit.search.campaign import LITERAL_ROUND, Campaign
 from chaoskit.search.draw import draw_streams
 from chaoskit.search.evidence import ENOUGH_MONOTONOUS
 from chaoskit.search.exhaustive import try_all
+from chaoskit.search.failing import NO_CALLS
 from chaoskit.search.found import Found, confirm
 from chaoskit.search.hangs import fewest_that_hang
 from chaoskit.search.minimal import least
@@ -125,7 +126,10 @@ LEFT_THREADS = (
     "the handler swallows every exception, BaseException, too, and does not end: threads of processes that died inside "
     "it are left behind. Catch Exception there"
 )
-NOT_INSIDE = "no process died inside the handler (Crash): deliver(spawn=make_handler) says what dies with one"
+NOT_INSIDE = (
+    "no process died inside the handler (Crash), and no call failed there (Fail): deliver(spawn=make_handler) says "
+    "what dies with one"
+)
 
 
 def _notes(q: Question, campaign: Campaign) -> list[str]:
@@ -144,6 +148,7 @@ def _notes(q: Question, campaign: Campaign) -> list[str]:
     if campaign.preflight.memory_kept and campaign.evidence.restarted:
         notes.append(MEMORY_KEPT)
     notes += _of_the_inside(campaign)
+    notes += _of_calls(campaign)
     return notes
 
 
@@ -161,6 +166,18 @@ def _of_the_inside(campaign: Campaign) -> Iterator[str]:
         yield NOT_INSIDE
     elif campaign.why_not_inside not in ("", WHAT_DIES):
         yield f"no process died inside the handler (Crash): {campaign.why_not_inside}"
+
+
+def _of_calls(campaign: Campaign) -> Iterator[str]:
+    """Which calls failed inside the handler, or why none did."""
+    shown = campaign.evidence
+    if shown.calls:
+        yield (
+            f"calls failed inside the handler at {len(shown.failed & shown.calls):,} of the {len(shown.calls):,} "
+            "places where they can (Fail)"
+        )
+    elif campaign.why_no_call_failed == NO_CALLS or (campaign.why_no_call_failed and not campaign.why_not_inside):
+        yield f"no call failed inside the handler (Fail): {campaign.why_no_call_failed}"
 
 
 def _lost_patience(campaign: Campaign) -> str:

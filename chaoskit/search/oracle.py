@@ -11,11 +11,12 @@ import attrs
 from chaoskit.execution import forks
 from chaoskit.execution.deliver import Body
 from chaoskit.execution.execute import execute
+from chaoskit.execution.failing import checked_fails_with
 from chaoskit.execution.failures import ProcessEnded
 from chaoskit.execution.frozen import frozen
 from chaoskit.execution.limit import Hung, Limit
 from chaoskit.execution.points import Points, checked_points
-from chaoskit.execution.script import Mailbox, Move, Run, RunObserver, Script
+from chaoskit.execution.script import FailsWith, Mailbox, Move, Run, RunObserver, Script
 from chaoskit.execution.stepping import Passed
 from chaoskit.search.forgotten import settling_violations
 from chaoskit.search.orders import count_orders, lanes_in_order, orders_of
@@ -26,7 +27,7 @@ from chaoskit.values.faults import Crash, Fail, Fault, FaultKind, Lose
 from chaoskit.values.invariant import BODY, ENDED, Invariant, Violation
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Broker, Model
-from chaoskit.values.schedule import DELIVER, DIE, Raw, what_of
+from chaoskit.values.schedule import DELIVER, Raw, is_handed, what_of
 from chaoskit.values.settling import Settles
 from chaoskit.values.state import snapshot
 from chaoskit.values.verdict import Label, Loss
@@ -74,8 +75,9 @@ class Subject:
     `move`: makes what stands between `deliver` and the handler, anew for each run. `model_of`: makes the model of a
     stream where that is not the broker's own, as under other keys. `one_process`: no restart costs a handler its
     memory. `bug`: makes what stands there in a run under faults, and only there. `view`: what the invariants are given
-    of a state. `points`: what is stepped into to let a process die inside. `whole`: what a handler does for a
-    message is done whole or not at all, as in one transaction. `freeze_time`: Python's clocks follow the run's."""
+    of a state. `points`: what is stepped into to let a process die inside. `fails_with`: makes what a call raises that
+    fails inside. `whole`: what a handler does for a message is done whole or not at all, as in one transaction.
+    `freeze_time`: Python's clocks follow the run's."""
 
     body: Body
     broker: Broker
@@ -92,6 +94,7 @@ class Subject:
     bug: Callable[[Script], Move] | None = None
     view: Callable[[Any], Any] | None = None
     points: Points = attrs.field(default=None, converter=checked_points)
+    fails_with: FailsWith | None = attrs.field(default=None, converter=checked_fails_with)
     whole: bool = False
     freeze_time: bool = False
     forked_before: int = attrs.field(factory=forks.made)
@@ -270,8 +273,11 @@ class Case:
         self._in_order: list[Raw] = sorted(model.play(()), key=lambda step: step[2])
         self._skips = model.skips_refused
         self._leaves_out = subject.loss == "left out"
+        self._inside: dict[str, Any] = {"points": subject.points, "fails_with": subject.fails_with}
         self.points: dict[int, tuple[int, ...]] = {}
         """At which of its effects a process may die, by the position of the event, where they were counted."""
+        self.calls: dict[int, tuple[int, ...]] = {}
+        """Which of the handler's calls may fail, by the position of the event, where they were counted."""
         self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}
 
     def steps(self, faults: Sequence[Fault]) -> list[Raw]:
@@ -279,7 +285,7 @@ class Case:
 
     def run(self, faults: Sequence[Fault], steps: Sequence[Raw] | None = None) -> Run:
         played = self.steps(faults) if steps is None else steps
-        script = Script(self._mailbox, played, tuple(faults), leaves_out=self._leaves_out, points=self.subject.points)
+        script = Script(self._mailbox, played, tuple(faults), leaves_out=self._leaves_out, **self._inside)
         run = self.subject.execute(script)
         # The reference of such a run has to be made yet, and that run might change a state that both share; else no
         # copy is needed.
@@ -293,15 +299,8 @@ class Case:
         settled: Mapping[int, Settles] | None = None,
     ) -> Run:
         """Run recorded steps. `settled`: what was settled then at each, where the handler does that itself."""
-        script = Script(
-            self._mailbox,
-            steps,
-            tuple(faults),
-            refusals,
-            leaves_out=self._leaves_out,
-            points=self.subject.points,
-            settled=settled,
-        )
+        inside = {**self._inside, "settled": settled}
+        script = Script(self._mailbox, steps, tuple(faults), refusals, leaves_out=self._leaves_out, **inside)
         return kept(self.subject.execute(script))
 
     def in_order(self, order: Sequence[int] | None = None, *, strict: bool = True, skips: bool | None = None) -> Run:
@@ -323,6 +322,13 @@ class Case:
         steps = [(DELIVER, 0, *step[2:]) for step in self._in_order]
         return self.subject.execute(
             Script(self._mailbox, steps, poison=self.subject.poison, points=self.subject.points, counted=passed)
+        )
+
+    def counted_calls(self, calls: dict[int, list[Passed]]) -> Run:
+        """In order, and `calls` are those of each event then that can fail."""
+        steps = [(DELIVER, 0, *step[2:]) for step in self._in_order]
+        return self.subject.execute(
+            Script(self._mailbox, steps, poison=self.subject.poison, points=self.subject.points, calls=calls)
         )
 
     def reference(self, lost: tuple[EventId, ...] = (), *, skips: bool | None = None) -> Outcome:
@@ -412,7 +418,7 @@ class Case:
         first: dict[int, int] = {}
         last: dict[int, int] = {}
         for number, step in enumerate(run.steps):
-            if step[0] == DELIVER:
+            if what_of(step) == DELIVER:
                 first.setdefault(step[2], number)
                 last[step[2]] = number
         lost, ids = self._lost(run), self.model.stream.ids
@@ -448,6 +454,6 @@ def key_sequences(steps: Sequence[Raw], keys: Sequence[Hashable]) -> dict[Hashab
     """For each key the positions of its events as the handler saw them."""
     seen: dict[Hashable, list[int]] = {}
     for step in steps:
-        if step[0] == DELIVER or what_of(step) == DIE:
+        if is_handed(step):
             seen.setdefault(keys[step[2]], []).append(step[2])
     return seen

@@ -51,10 +51,16 @@ class Plans:
     """The plans for one stream. All chance comes from `salt`."""
 
     def __init__(
-        self, model: Model, kinds: Sequence[FaultKind], salt: int, points: Mapping[int, Sequence[int]] | None = None
+        self,
+        model: Model,
+        kinds: Sequence[FaultKind],
+        salt: int,
+        points: Mapping[int, Sequence[int]] | None = None,
+        calls: Mapping[int, Sequence[int]] | None = None,
     ) -> None:
-        """`points`: at which of its effects a process may die, by the position of the event."""
-        self._points = points
+        """`points`: at which of its effects a process may die, by the position of the event; `calls`: which of its
+        calls may fail, 0 for none."""
+        self._points, self._calls = points, calls
         self._model = model
         self._kinds = kinds
         self._ids = model.stream.ids
@@ -77,6 +83,8 @@ class Plans:
         # What the handler does the model does not know.
         if ranges is not None and kind in INSIDE and self._points is not None:
             return (self._points.get(position, ()), *ranges[1:])
+        if ranges is not None and kind is Fail and self._calls is not None:
+            return (*ranges, self._calls.get(position, (0,)))
         return ranges
 
     def every_single(self, most: int) -> list[Plan] | None:

@@ -14,9 +14,10 @@ from typing import Any
 
 import attrs
 
+from chaoskit.search.outside import outside_of
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.values.event import EventId, Stream
-from chaoskit.values.faults import INSIDE, KINDS, Crash, Fail, Fault, FaultKind, Overtake, Redeliver
+from chaoskit.values.faults import INSIDE, KINDS, Crash, Fail, Fault, FaultKind, Overtake, reaches_in
 from chaoskit.values.scenario import Model
 from chaoskit.values.schedule import DELIVER, DIE, RESTART, TAKE_OVER, what_of
 
@@ -162,13 +163,13 @@ class Shrinker:
             yield tuple(_sooner(fault, gone) for fault in moved)
 
     def _outside(self, stream: Stream, faults: Plan) -> Plan:
-        """Let a process die when the message is done, wherever that fails alike: what happens inside the handler is
-        only shown where it is needed."""
+        """What happens inside the handler is only shown where it is needed."""
         for number, fault in enumerate(faults):
-            if isinstance(fault, Crash) and Redeliver in self.kinds:
-                outside = (*faults[:number], Redeliver(fault.at, fault.after), *faults[number + 1 :])
-                if self._try(stream, outside):
-                    faults = outside
+            for other in outside_of(fault, self.kinds):
+                instead = (*faults[:number], other, *faults[number + 1 :])
+                if self._try(stream, instead):
+                    faults = instead
+                    break
         return faults
 
     def _less(self, stream: Stream, faults: Plan) -> Plan:
@@ -275,10 +276,13 @@ class Shrinker:
         return [kind for kind in self.kinds if kind not in INSIDE or kind in failed]
 
     def _all(self, stream: Stream, kinds: Sequence[FaultKind], faults: Plan) -> Plans:
-        """All that can go wrong with this stream, at the points at which a process dies in these faults."""
+        """All that can go wrong with this stream, at the points at which a process dies or a call fails in these
+        faults."""
         died = sorted({fault.point for fault in faults if isinstance(fault, Crash)})
-        points = dict.fromkeys(range(len(stream)), died)
-        return Plans(self.model(stream), kinds, 0, points)  # the salt counts for chances only, and all are listed
+        failed = sorted({0, *(fault.point for fault in faults if isinstance(fault, Fail))})
+        points, calls = (dict.fromkeys(range(len(stream)), each) for each in (died, failed))
+        # The salt counts for chances only, and all are listed.
+        return Plans(self.model(stream), kinds, 0, points, calls)
 
     def _counts(self, fewer_events: bool, faults: Plan) -> range:
         """How many faults are tried: two where there was one, too, if that saves an event."""
@@ -307,19 +311,20 @@ class _Toll:
             len(messages),
             len(set(messages)) - len({event for event, _, _ in messages}),  # events of which there are two messages
             sum(step[0] in (RESTART, TAKE_OVER) for step in steps),
-            sorted(_mildness(type(fault)) for fault in plan),
+            sorted(_mildness(fault) for fault in plan),
             sum(sum(attrs.astuple(fault)[1:]) for fault in plan),
             [(ids.index(fault.at), *attrs.astuple(fault)[1:]) for fault in plan],
         )
 
 
-def _mildness(kind: FaultKind) -> int:
+def _mildness(fault: Fault) -> int:
     """Something that is only slow is milder than a failure, and a failed attempt is the mildest of these."""
-    return (Overtake, Fail, *KINDS, *INSIDE).index(kind)
+    order = (Overtake, Fail, *KINDS, *INSIDE)
+    return len(order) if isinstance(fault, Fail) and fault.point else order.index(type(fault))
 
 
 def _size(stream: Stream, faults: Plan) -> tuple[int, int, int, int]:
-    inside = sum(type(fault) in INSIDE for fault in faults)
+    inside = sum(map(reaches_in, faults))
     return len(stream), len(faults), inside, sum(sum(attrs.astuple(fault)[1:]) for fault in faults)
 
 

@@ -10,7 +10,7 @@ import attrs
 from chaoskit.execution.failures import where_it_hung
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import Run
-from chaoskit.execution.stepping import Death, shown_place
+from chaoskit.execution.stepping import Death, Failure, Passed, shown_place
 from chaoskit.search.damage import damage_of
 from chaoskit.search.found import Found, confirm
 from chaoskit.search.oracle import Case, Subject, kept
@@ -20,7 +20,7 @@ from chaoskit.search.states import states_of
 from chaoskit.values.event import Event, Stream
 from chaoskit.values.invariant import HANG, Violation
 from chaoskit.values.scenario import Scenario
-from chaoskit.values.schedule import DiedAt, Schedule
+from chaoskit.values.schedule import DiedAt, FailedAt, Schedule
 from chaoskit.values.verdict import Label, Verdict
 
 
@@ -45,9 +45,8 @@ def violated(
     """The verdict on one failing run, with its literal schedule where that is known already; and with the states along
     the way where nothing smaller is to come."""
     reference, violations = case.reference_of(run), case.violations(run)
-    schedule = with_deaths(
-        with_errors(schedule or case.model.schedule(faults, run.steps, run.refusals, run.settled), run), run
-    )
+    schedule = with_errors(schedule or case.model.schedule(faults, run.steps, run.refusals, run.settled), run)
+    schedule = with_failures(with_deaths(schedule, run), run)
     states = states_of(case, faults, run, schedule) if minimal else None
     return Verdict(
         "violated",
@@ -87,16 +86,36 @@ def with_deaths(schedule: Schedule, run: Run) -> Schedule:
     return Schedule(tuple(attrs.evolve(s, died=died_at(run.deaths[n])) if n in run.deaths else s for n, s in steps))
 
 
+def with_failures(schedule: Schedule, run: Run) -> Schedule:
+    """The schedule with where each call failed inside the handler."""
+    if not run.failures:
+        return schedule
+    steps = enumerate(schedule.steps)
+    found = {number: failed_at(failure) for number, failure in run.failures.items()}
+    return Schedule(tuple(attrs.evolve(s, failed=found[n]) if n in found else s for n, s in steps))
+
+
+def failed_at(failure: Failure) -> FailedAt:
+    name, expression, source, column = _shown(failure.at)
+    return FailedAt(name, expression, text_of(failure.error), source, column)
+
+
 def died_at(death: Death) -> DiedAt:
     happened = tuple(shown_place(point).expression for point in death.happened)
     if death.before is None:
         return DiedAt(happened=happened)
-    place = shown_place(death.before)
+    name, before, source, column = _shown(death.before)
+    return DiedAt(name, before, happened, source, column)
+
+
+def _shown(point: Passed) -> tuple[str, str, str, int]:
+    """The place, the expression there, its line, and the column in that at which it begins."""
+    place = shown_place(point)
     # The name alone: where the project lies is nobody's concern, and the same failure has the same file everywhere.
     name = f"{Path(place.file).name}:{place.line}" if place.file else ""
     source = place.text.strip()
     column = max(0, place.column - (len(place.text) - len(place.text.lstrip())))
-    return DiedAt(name, place.expression, happened, source, column if place.expression != source else 0)
+    return name, place.expression, source, column if place.expression != source else 0
 
 
 MOST_OF_ERROR = 200

@@ -61,6 +61,14 @@ class Died(BaseException):
         super().__init__("the consumer process died")
 
 
+class Unavailable(Exception):
+    """What a call inside the handler raises that a `Fail` lets fail, unless `fails_with` names something else. It is no
+    ChaosError: to the handler it is an error of what it has called."""
+
+    def __init__(self, what: str = "") -> None:
+        super().__init__(what or "chaoskit let this call fail")
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` for the nearest known name, or the list of them."""
     names = sorted(known)

@@ -126,9 +126,13 @@ class Zombie:
     after: int = attrs.field(default=0, validator=_count)
 
 
-@attrs.frozen(order=True)
+@attrs.frozen(order=True, repr=False)
 class Fail:
     """An attempt to handle `at` fails before it has any effect: the handler is not called.
+
+    With a `point` it is called, and the call of this number that it makes fails, the first being 1, of those that can
+    fail: a database, a service, what `chaoskit.atomic` marks, `deliver.point`. What the handler then raises is a failed
+    attempt; what it swallows is its answer, and the message is settled. Void where it makes fewer such calls.
 
     What follows is the broker's rule for a failed attempt. Where the message is given back while others go on, it is
     shown again after `after` further deliveries, at most as many as the broker and its client allow. Several at one
@@ -137,6 +141,11 @@ class Fail:
 
     at: EventId = attrs.field(validator=_event_id)
     after: int = attrs.field(default=0, validator=_count)
+    point: int = attrs.field(default=0, validator=_count)
+
+    def __repr__(self) -> str:
+        inside = f", point={self.point}" if self.point else ""
+        return f"Fail(at={self.at!r}, after={self.after}{inside})"
 
 
 @attrs.frozen(order=True)
@@ -165,7 +174,9 @@ class Crash:
     An effect is a call, or a statement that stores into something that is not a local name, in the user's own code; a
     `point` beyond the last one is "all done, and not acknowledged". The message comes back by the broker's rule: at
     once where the broker sees that the connection is gone, else when its lease runs out, after `after` newer
-    deliveries. Void where the handler raises before it comes so far.
+    deliveries. On a log whose commits may be ahead of the handler it never comes again with an `after` of 1. On the
+    last delivery that its broker allows it goes to the dead letters, or is gone, with what was done by then. Void where
+    the handler raises before it comes so far.
     """
 
     at: EventId = attrs.field(validator=_event_id)
@@ -200,3 +211,8 @@ INSIDE: tuple[FaultKind, ...] = (Crash,)
 """Those that reach inside the handler. They are tried where `deliver(spawn=…)` says what dies with a process."""
 ALL_KINDS: tuple[FaultKind, ...] = (*KINDS, *INSIDE)
 KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in ALL_KINDS}
+
+
+def reaches_in(fault: Fault) -> bool:
+    """Whether it reaches inside the handler."""
+    return type(fault) in INSIDE or (type(fault) is Fail and fault.point > 0)

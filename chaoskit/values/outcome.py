@@ -12,10 +12,11 @@ from chaoskit.values.event import EventId
 
 @attrs.frozen
 class Raised:
-    """A delivery that the handler refused by raising."""
+    """A delivery that the handler refused by raising. `by_fault`: a fault had let one of its calls fail."""
 
     event: EventId
     error: Exception
+    by_fault: bool = False
 
 
 @attrs.frozen(eq=False)

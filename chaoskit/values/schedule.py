@@ -62,12 +62,23 @@ is one, -1 for none."""
 
 
 _POINT = 4
-"""The bits of what a step does. Above them, of `die`, stands how many effects had happened."""
+"""The bits of what a step does. Above them, of `die`, stands how many effects had happened; of a delivery, which call
+of the handler fails."""
 
 
 def dying(point: int) -> int:
     """What a raw step does in which the process dies after so many effects."""
     return DIE | point << _POINT
+
+
+def failing(point: int) -> int:
+    """What a raw step does in which the handler is called, and the call of this number that it makes fails."""
+    return DELIVER | point << _POINT
+
+
+def is_handed(step: Raw) -> bool:
+    """Whether the handler gets the message, whatever happens inside it."""
+    return step[0] == DELIVER or step[0] == DIE or step[0] >> _POINT > 0
 
 
 def what_of(step: Raw) -> int:
@@ -76,7 +87,7 @@ def what_of(step: Raw) -> int:
 
 
 def point_of(step: Raw) -> int:
-    """Of a step in which the process dies: after how many effects."""
+    """Of a step in which the process dies: after how many effects. Of a delivery: which call fails, 0 for none."""
     return step[0] >> _POINT
 
 
@@ -106,10 +117,24 @@ class DiedAt:
 
 
 @attrs.frozen
+class FailedAt:
+    """Where a call failed inside the handler: the `place` (a file and a line), the `expression` there, and the `error`
+    that it raised. `source` is the line, in which the expression begins at `column`."""
+
+    place: str = ""
+    expression: str = ""
+    error: str = ""
+    source: str = ""
+    column: int = 0
+
+
+@attrs.frozen
 class Step:
     """One thing that happens to a consumer.
 
     `deliver`: the message at `partition`/`offset` goes to the handler; `raised` says that it was refused.
+    With a `point` the call of this number that the handler makes fails, and `failed` says where that was, as
+    information.
     `restart`: the consumer process dies and starts again from its commit.
     `park`: the message leaves for the dead-letter topic, unseen or refused; `put back`: it is appended anew.
     `skip`: refused, and the consumer goes on without it. `refuse`: refused to the end. `lose`: gone for good, unseen.
@@ -139,6 +164,7 @@ class Step:
     error: str | None = attrs.field(default=None, eq=False)
     point: int | None = None
     died: DiedAt | None = attrs.field(default=None, eq=False)
+    failed: FailedAt | None = attrs.field(default=None, eq=False)
     settled: tuple[str, ...] | None = None
 
 
@@ -149,7 +175,8 @@ def to_raw(step: Step, positions: Mapping[EventId, int]) -> Raw:
         return -1 if given is None else given
 
     position = -1 if step.event is None else positions[step.event]
-    do = dying(step.point or 0) if step.action == "die" else ACTIONS.index(step.action)
+    # 0 for all but those that reach inside the handler.
+    do = ACTIONS.index(step.action) | (step.point or 0) << _POINT
     raw = (do, step.consumer, position, number(step.partition), number(step.offset))
     if step.copy is None:
         return raw if step.attempt is None else (*raw, step.attempt)
@@ -166,7 +193,7 @@ def from_raw(raw: Raw, ids: Sequence[EventId], fault: Fault | None, raised: bool
 
     consumer, position, partition, offset = raw[1:5]
     action = ACTIONS[what_of(raw)]
-    point = point_of(raw) if action == "die" else None
+    point = point_of(raw) if action == "die" else point_of(raw) or None
     attempt = raw[5] if len(raw) > 5 and position >= 0 else 0
     copy = Copy(ids[raw[6]], raw[7], number(raw[8]), number(raw[9])) if len(raw) > 6 else None
     event = None if position < 0 else ids[position]

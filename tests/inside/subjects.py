@@ -6,13 +6,14 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import chaoskit
 from chaoskit import Message
 from chaoskit.execution.deliver import Deliver
 
 Handle = Callable[[Message], None]
-Test = Callable[[Deliver], dict[str, int]]
+Test = Callable[[Deliver], dict[Any, Any]]
 
 
 class Store:
@@ -21,6 +22,7 @@ class Store:
     def __init__(self) -> None:
         self.seen: set[object] = set()
         self.balances: dict[str, int] = {}
+        self.rows: dict[object, object] = {}
 
     @chaoskit.atomic
     def knows(self, message: Message) -> bool:
@@ -33,6 +35,16 @@ class Store:
     @chaoskit.atomic
     def add(self, message: Message) -> None:
         self.balances[message.key] = self.balances.get(message.key, 0) + message.value
+
+    @chaoskit.atomic
+    def set_row(self, table: str, message: Message) -> None:
+        self.rows[table, message.id] = message.value
+
+    @chaoskit.atomic
+    def set_rows(self, tables: list[str], message: Message) -> None:
+        """In one transaction."""
+        for table in tables:
+            self.set_row(table, message)
 
     @chaoskit.atomic
     def add_once(self, messages: list[Message]) -> None:
@@ -72,10 +84,10 @@ def both_at_once(store: Store) -> Handle:
 
 
 def over(make: Callable[[Store], Handle]) -> Test:
-    def test(deliver: Deliver) -> dict[str, int]:
+    def test(deliver: Deliver) -> dict[Any, Any]:
         store = Store()
         deliver(spawn=lambda: make(store))
-        return store.balances
+        return store.rows or store.balances
 
     return test
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chaoskit.models.events import LeftOpen
+from chaoskit.models.events import Committed, LeftOpen
+from chaoskit.models.faults import fail
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import PendingRestart
 from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
@@ -16,15 +17,22 @@ from chaoskit.values.schedule import RESTART, Raw
 
 
 def on_log(group: GroupState, turn: Turn, fault: Crash) -> Caused:
-    """The group sees that its member is gone: what it has not committed is read again, from this record on."""
-    pending = PendingRestart(fault, consumer_of(turn), len(group.history))
+    """The group sees that its member is gone: what it has not committed is read again, from this record on; or from
+    the next one, where this one was committed ahead, and no pending redelivery keeps the commit back."""
+    consumer = consumer_of(turn)
+    if group.reading.ahead and fault.after and all(pending.consumer != consumer for pending in group.pending):
+        group.commit(consumer)
+        group.becomes_head(turn[1], turn[2] + 1)
+        if group.told is not None:
+            group.told.append(Committed(turn[3]))
+        return [((RESTART, consumer, -1, -1, -1), fault)]
+    pending = PendingRestart(fault, consumer, len(group.history))
     group.pending.append(pending)
     return [group.fire([pending])]
 
 
 def can_die(state: LeasedQueue, turn: Turn) -> bool:
-    """Not on the last delivery that the broker allows, as what comes of that is no redelivery; nor where its consumer
-    has more than this message, which would have to come back by itself."""
+    """Not where its consumer has more than this message, which would have to come back by itself."""
     if state.policy.renewed:
         return True
     if state.policy.settles_first:
@@ -34,7 +42,7 @@ def can_die(state: LeasedQueue, turn: Turn) -> bool:
         return False  # its connection is lost anyway
     if state.has_last_chances(turn):
         return False
-    if state.tries(turn) >= state.policy.most_deliveries or has_more(state, consumer, lane):
+    if has_more(state, consumer, lane) or (state.own and state.tries(turn) >= state.policy.most_deliveries):
         return False
     return all(waiting.consumer != consumer for waiting in state.waiting.of(HeldLane, ZombieRun))
 
@@ -64,12 +72,15 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
             if other.consumer == consumer_of(turn):
                 other.room = 0
                 hold_if_full(state, other)
+    last = state.tries(turn) >= policy.most_deliveries
+    if last:
+        state.given_up.add(record_of(turn))
     pending = PendingRedelivery(fault, turn, lane, len(state.history) - 1, members, room)
     state.consumers.moved = True
     state.tell(LeftOpen, [turn])
-    if fault.after == 0 or is_noticed(policy):
+    if last or fault.after == 0 or is_noticed(policy):
         state.consumers.fails_over(pending)
-        return [*died, *end_lease(state, pending)]
+        return [*died, *end_lease(state, pending), *(fail.gone(state, turn, fault) if last else NOTHING)]
     state.waiting.add(pending, fault.after)
     hold_if_full(state, pending)
     return died
@@ -102,7 +113,7 @@ def is_noticed(policy: LeasePolicy) -> bool:
 
 
 def log_arguments(space: LogSpace, position: int) -> Arguments:
-    return range(1), range(1)
+    return range(1), range(2 if space.reading.ahead else 1)
 
 
 def queue_arguments(space: QueueSpace, position: int) -> Arguments:

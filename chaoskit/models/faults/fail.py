@@ -18,7 +18,7 @@ from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, SetAside
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, consumer_of, next_attempt, put_back, record_of, step_as
-from chaoskit.values.faults import Fail
+from chaoskit.values.faults import Crash, Fail
 from chaoskit.values.schedule import FAIL, PARK, REFUSE, SKIP
 
 REQUEUED = 1e-6
@@ -40,14 +40,31 @@ def on_queue(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
     if attempts < policy.max_attempts and state.tries(turn) < policy.most_deliveries:
         return _sent_again(state, turn, fail) if policy.refused == "renewed" else _shown_again(state, turn, fail)
     state.given_up.add(record_of(turn))
+    # So that it is tried once more, though the handler has seen it: it was not the handler that failed.
+    step = turn[3] if fail is None else step_as(FAIL, turn)
     others = _rest_of_batch(state, turn) if policy.brings == "batch" else NOTHING
     if policy.gives_up == "lost":
         return [(step_as(SKIP, turn), fail), *others]
     if policy.gives_up == "dead":
-        state.refusals.give_up(which, None, turn[3])
+        state.refusals.give_up(which, None, step)
         return [(step_as(PARK, turn), fail), *others]
-    state.refusals.give_up(which, _block(state, turn), turn[3])
+    state.refusals.give_up(which, _block(state, turn), step)
     return others
+
+
+def gone(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
+    """The consumer died at the last delivery that the broker allows: it is set aside, or gone, with what it has done
+    by then."""
+    if state.policy.gives_up == "lost":
+        return [(step_as(SKIP, turn), fault)]
+    which = (-1, turn[3][2]) if state.policy.refused == "renewed" else record_of(turn)
+    state.refusals.give_up(which, None, step_as(FAIL, turn))
+    return [(step_as(PARK, turn), fault)]
+
+
+def is_seen(fail: Fail | None) -> bool:
+    """Whether the handler was called: it raised by itself, or as a call inside it had failed."""
+    return fail is None or fail.point > 0
 
 
 def _in_a_batch(state: LeasedQueue, turn: Turn) -> bool:
@@ -206,7 +223,7 @@ def _read_again(group: GroupState, turn: Turn, fail: Fail | None, *, for_good: b
     """The record is read again: by a new process, or after some deliveries of other lanes (one, where the handler
     raised) if there are any; or, if it was refused `for_good`, when nothing else can be read."""
     time, lane, offset, _ = turn
-    _marked_refused(group, turn, (time, lane, offset, step_as(REFUSE if fail is None else FAIL, turn)))
+    _marked_refused(group, turn, (time, lane, offset, step_as(REFUSE if is_seen(fail) else FAIL, turn)))
     stops = group.reading.on_error == "stop"
     if for_good:
         group.held[lane] = blocked = HeldPartition(lane, group.logs.appended[lane][offset], (), 0)

@@ -15,6 +15,7 @@ class Reading:
     `on_error`, `max_attempts`: what happens to a record whose handler raises. `blocks`: its partition waits for it
     ever after; else it is set aside after `max_attempts`, and put back when nothing else is left. `resets`: records
     are lost because a lost commit starts at the end of the log, and not because they are committed too early.
+    `ahead`: what is handed over may be committed before it is run, so that a death loses it.
     `new_from`: partitions from this number on are new, and the first records of such a one can be lost, as the group
     learns of it late and begins at its end. None: no records are lost so.
     `only_forward`: where the handler commits, a position that is behind the committed one is not taken.
@@ -27,6 +28,7 @@ class Reading:
     blocks: bool = False
     resets: bool = False
     new_from: int | None = None
+    ahead: bool = False
     only_forward: bool = False
 
     @property

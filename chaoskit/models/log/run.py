@@ -12,9 +12,9 @@ from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, step_as
-from chaoskit.values.faults import Crash, Duplicate, Fail, Fault, Redeliver
+from chaoskit.values.faults import Crash, Duplicate, Fail, Redeliver
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import FAIL, PARK, SKIP, Raw, dying
+from chaoskit.values.schedule import FAIL, PARK, SKIP, Raw, dying, failing
 from chaoskit.values.settling import Settling
 
 
@@ -80,7 +80,7 @@ class GroupRun(GroupState):
         if faults and type(first) in LOG_BEFORE:
             yield from self._make(LOG_BEFORE[type(first)](self, turn, faults.pop(0)))
             return
-        if faults and type(first) is Fail:
+        if faults and type(first) is Fail and not first.point:
             yield from self._make([(step_as(FAIL, turn), faults.pop(0))])
             self.history.append(turn)
             yield from self._make(fail.on_log(self, turn, first))
@@ -97,23 +97,30 @@ class GroupRun(GroupState):
             # Void where the handler raised before it came so far.
             yield from self._make(fail.on_log(self, turn, None) if refused else crash.on_log(self, turn, first))
             return
-        copy: Fault | None = None
+        yield from self._delivers(turn, faults)
+
+    def _delivers(self, turn: Turn, faults: list[Any] | None) -> Steps:
+        """The delivery itself, in which a call may fail, its copies in place, and what follows from it."""
+        step, told, copy, failed = turn[3], self.told, None, None
+        if faults and type(faults[0]) is Fail:
+            copy = failed = faults.pop(0)
+            step = (failing(failed.point), *step[1:])
         while True:
             refused = yield step
             if told is not None:
                 told.append(StepMade(step, copy, bool(refused)))
             self.history.append(turn)
             if refused is not None and isinstance(refused, Settling):
-                settle(self, step, refused, loses=type(faults[0] if faults else None) in (Duplicate, Redeliver))
+                settle(self, turn[3], refused, loses=type(faults[0] if faults else None) in (Duplicate, Redeliver))
             if refused or not faults or type(faults[0]) is not Duplicate:
                 break
-            copy = faults.pop(0)
+            copy, failed, step = faults.pop(0), None, turn[3]
         if refused:
-            yield from self._make(fail.on_log(self, turn, None))
+            yield from self._make(fail.on_log(self, turn, failed))
             return
         # One for each delivery: the next Redeliver waits for the next one.
         after = LOG_AFTER.get(type(faults[0])) if faults else None
-        caused = after(self, turn, faults.pop(0)) if faults and after is not None else self.processed(step)
+        caused = after(self, turn, faults.pop(0)) if faults and after is not None else self.processed(turn[3])
         if caused:
             yield from self._make(caused)
 

@@ -17,7 +17,7 @@ from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
 from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Redeliver, Zombie
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import FAIL, dying
+from chaoskit.values.schedule import FAIL, dying, failing
 from chaoskit.values.settling import Settling
 
 _ENDS_LEASES = (DeadLetter, Zombie)
@@ -102,13 +102,15 @@ class QueueRun(LeasedQueue):
         failed: Fail | None = None
         if type(first) is Fail:
             failed = faults.pop(0)
-            turn = (*turn[:3], step_as(FAIL, turn))
+            turn = turn if failed.point else (*turn[:3], step_as(FAIL, turn))
         died = self._death(turn) if failed is None else None
         step = turn[3] if died is None else (dying(died.point), *turn[3][1:])
+        if failed is not None and failed.point:
+            step = (failing(failed.point), *turn[3][1:])
         answer = yield step
         if told is not None:
             told.append(StepMade(step, failed or died, bool(answer)))
-        refused = bool(answer) or failed is not None
+        refused = bool(answer) or (failed is not None and not failed.point)
         self.history.append(turn)
         if answer is not None and isinstance(answer, Settling):
             settle(self, turn, answer, returns=type(faults[0] if faults else None) in (Duplicate, Redeliver))
@@ -124,7 +126,7 @@ class QueueRun(LeasedQueue):
                 caused = relay.publish_again(self, SecondRelay(turn, copy))
                 break
             self.tell(HandedBack, [turn])
-            turn = next_attempt(turn)
+            turn, failed = next_attempt(turn), None
             answer = yield turn[3]
             refused = bool(answer)
             if told is not None:
