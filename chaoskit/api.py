@@ -26,6 +26,7 @@ from chaoskit.runner import fresh_seed
 from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed
 from chaoskit.search.question import UNLIMITED, Question, SearchSettings, question
+from chaoskit.search.several import several
 from chaoskit.search.verdicts import run_one
 from chaoskit.values.boundary import Boundary
 from chaoskit.values.epoch import checked_epoch, epoch_of
@@ -59,6 +60,7 @@ def check(
     exhaustive: int | None = None,
     exhaustive_events: int = 4,
     points: Iterable[str] | str | None = None,
+    freeze_time: bool | None = None,
 ) -> Verdict:
     """Search for a delivery of `events` that `broker` can make and that `test` does not survive.
 
@@ -73,7 +75,8 @@ def check(
     which is a failure; None: no limit, and there is none outside of the main thread. `exhaustive`: every schedule of up
     to so many faults is run, over streams of up to `exhaustive_events` events, and `schedules` does not count.
     `points` are the packages in which a process can die inside the handler, beside the user's own code; "named": only
-    at `deliver.point(…)`.
+    at `deliver.point(…)`. With `freeze_time=True` the clocks of Python say what `deliver.now()` says while the test
+    runs (needs `chaoskit[time]`).
 
     A test that `@chaos` decorates is taken, too, with its fixtures in a functools.partial: what is left out here is
     then as the decorator says, but for `schedules` and `seed`.
@@ -81,13 +84,20 @@ def check(
     Raises UsageError for what cannot mean what it says, StaleState where runs are not independent,
     NotDeterministic where a schedule has two results.
     """
+    events, broker = several(events, broker)
     if seed is None:
         seed = fresh_seed()
     with bound(test) as given, limited(_seconds(limit)) as armed:
         if faults is None and without is None:
             faults, without = _kinds(given.options, broker)
         subject = given.subject(
-            broker=broker, invariants=invariants, loss=loss, poison=poison, points=points, limit=armed
+            broker=broker,
+            invariants=invariants,
+            loss=loss,
+            poison=poison,
+            points=points,
+            limit=armed,
+            freeze_time=freeze_time,
         )
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         settings = SearchSettings(
@@ -125,6 +135,7 @@ def repairs(
     limit: float | None = LIMIT,
     epoch: float | None = None,
     points: Iterable[str] | str | None = None,
+    freeze_time: bool | None = None,
 ) -> tuple[Repair, ...]:
     """Which move repairs `test`: each is put around its handler, and what breaks it is searched again.
 
@@ -137,6 +148,7 @@ def repairs(
     return check(
         test, events, broker, faults=faults, without=without, invariants=invariants, schedules=schedules, seed=seed,
         across_keys=across_keys, loss=loss, poison=poison, limit=limit, epoch=epoch, points=points,
+        freeze_time=freeze_time,
     ).repairs  # fmt: skip
 
 
@@ -155,6 +167,7 @@ def self_check(
     poison: Iterable[type[Exception]] | None = None,
     limit: float | None = LIMIT,
     epoch: float | None = None,
+    freeze_time: bool | None = None,
 ) -> SelfCheck:
     """Which known bugs `test` would notice: each is planted around its handler, or in the state that it gives, and what
     breaks it is searched.
@@ -164,12 +177,15 @@ def self_check(
 
     Raises what `check` raises for the test as it is.
     """
+    events, broker = several(events, broker)
     if seed is None:
         seed = fresh_seed()
     with bound(test) as given, limited(_seconds(limit)) as armed:
         if faults is None and without is None:
             faults, without = _kinds(given.options, broker)
-        subject = given.subject(broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
+        subject = given.subject(
+            broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed, freeze_time=freeze_time
+        )
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         settings = SearchSettings(schedules=schedules, seed=seed, across_keys=_across_keys(given, across_keys))
         asked = question(subject, events, settings, faults=faults, without=without)
@@ -198,6 +214,7 @@ def boundary(
 
     Raises UsageError where the test fails in order already, or no stream has two events.
     """
+    events, broker = several(events, broker)
     if seed is None:
         seed = fresh_seed()
     with bound(test) as given, limited(_seconds(limit)) as armed:
@@ -260,6 +277,7 @@ def run(
     poison: Iterable[type[Exception]] | None = None,
     limit: float | None = LIMIT,
     points: Iterable[str] | str | None = None,
+    freeze_time: bool | None = None,
 ) -> Verdict:
     """Run `test` under one scenario and compare it with in-order delivery of the same events.
 
@@ -273,7 +291,13 @@ def run(
         raise UsageError(f"run(scenario={scenario!r}): a Scenario(events, broker, faults) is needed")
     with bound(test) as given, limited(_seconds(limit)) as armed:
         subject = given.subject(
-            broker=scenario.broker, invariants=invariants, loss=loss, poison=poison, points=points, limit=armed
+            broker=scenario.broker,
+            invariants=invariants,
+            loss=loss,
+            poison=poison,
+            points=points,
+            limit=armed,
+            freeze_time=freeze_time,
         )
         subject = attrs.evolve(subject, epoch=scenario.epoch)
         across_keys = _across_keys(given, across_keys)

@@ -12,22 +12,25 @@ from typing import Any, Literal, NoReturn
 
 import attrs
 
+from chaoskit.execution.asked import Asked
 from chaoskit.execution.deliveries import Deliveries, Delivery
 from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.loop_threads import LoopProcesses, is_loop, settle_of
+from chaoskit.execution.loops import consumer
 from chaoskit.execution.moved import moved
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.rounds import rounds_of
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script, next_step
 from chaoskit.execution.settling import Nacked, Settlements, answers, differs, settlements_of
-from chaoskit.execution.source import sent_by
 from chaoskit.execution.stepping import Death, name_point
 from chaoskit.execution.tasks import current_task, has_asyncio, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, outcome_of
+from chaoskit.execution.topics import one_handler
 from chaoskit.values.errors import StaleState, UsageError
-from chaoskit.values.event import Event, Message
+from chaoskit.values.event import Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import DELIVER, DIE, RESTART, Raw, point_of, what_of
@@ -42,7 +45,7 @@ ENDS = (SystemExit, asyncio.CancelledError)
 """What ends a consumer that does not catch it: its process, or its task."""
 
 
-class Deliver:
+class Deliver(Asked):
     """The `deliver` of one run. `await` it in an async test."""
 
     # Attributes of the class, as one `deliver` is made for each run and most of these are never set.
@@ -54,6 +57,7 @@ class Deliver:
     _task: asyncio.Task[Any] | None = None
     _memory_kept = False
     _given: Handler | None = None
+    _spawn: Spawn | None = None
     _handler: Handler | None = None
     """What was given, with the move around it."""
     _state: Callable[[], Any] | None = None
@@ -137,20 +141,7 @@ class Deliver:
         self._calls_left = self._calls(self._handler)
         return Deliveries(self._next_delivery, self._is_async, self._misused)
 
-    def sent(self) -> tuple[Event, ...]:
-        """The events that the producer has sent by the time of the present delivery, in the order of the stream, so
-        that a stub can answer as the source would.
-
-        These are all up to the furthest one of which a step so far has told, that it was shown, set aside or put back.
-        What the settings lose unseen is not among them where it is left out of the comparison, too. Values are copies.
-        Raises UsageError where nothing is being delivered.
-        """
-        if not self._called or (self._done and not (self._processes and self._processes.handlers)):
-            self._misused(
-                "deliver.sent() was called outside of a delivery: ask in the handler, or in what it calls, what the "
-                "producer has sent by then"
-            )
-        return sent_by(self._script, self._steps, self._present())
+    consumer = consumer
 
     def effect(self, name: str, value: Any = None, key: Any = None) -> None:
         """Record what leaves and no rollback takes back: a mail, a charge, a published message. Call it where that
@@ -188,13 +179,18 @@ class Deliver:
             )
         if (why := why_not_given(handler, spawn, state)) is not None:
             self._misused(why)
-        self._settling = settlements_of(settle, self._script, self._misused)
+        self._settling = settlements_of(settle_of(spawn, settle), self._script, self._misused)
         self._called = True
         self._memory_kept = spawn is None
-        self._given = handler
+        self._given, self._spawn = handler, spawn
         self._state = state
         self._handler = None if handler is None else self._moved(handler)
-        if self._script.is_inside:
+        if is_loop(spawn, self._is_async) and (not self._is_async or has_asyncio()):
+            assert spawn is not None
+            self._processes = LoopProcesses(
+                spawn, self._is_async, self._moved, self._misused, self._script.points, self._move
+            )
+        elif self._script.is_inside:
             if spawn is None:
                 self._misused(WHAT_DIES)
             if self._is_async and not has_asyncio():
@@ -206,6 +202,7 @@ class Deliver:
             self._processes = Processes(spawn, self._is_async, self._moved, self._misused)
 
     def _moved(self, handler: Handler) -> Handler:
+        handler = one_handler(handler)
         return handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
 
     def _misused(self, message: str) -> NoReturn:
@@ -375,6 +372,7 @@ class Deliver:
                 error = refusal
 
     async def _change(self, change: Change) -> None:
+        self._moves()
         try:
             await change()
         except ENDS as end:
@@ -454,7 +452,7 @@ class Deliver:
 
     def run(self, outcome: Outcome) -> Run:
         remembering = self._memory_kept and remembers(self._given)
-        if self._deaths:  # before the frames of the dead are unwound
+        if self._deaths or isinstance(self._processes, LoopProcesses):  # before the frames of the dead are unwound
             outcome = attrs.evolve(outcome, state=snapshot(outcome.state))
         return Run(
             outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,

@@ -7,8 +7,10 @@ import contextlib
 import functools
 import inspect
 import types
+from collections.abc import Mapping
 from typing import Any
 
+from chaoskit.execution.topics import by_topic, why_no_handlers
 from chaoskit.values.settling import Done
 
 MANAGERS = (contextlib.ContextDecorator, contextlib.AsyncContextDecorator)
@@ -86,6 +88,8 @@ def why_not_given(handler: object, spawn: object, state: object) -> str | None:
         return "deliver was given a context manager: give its function, deliver(spawn=process)"
     if spawn is None and state is None and callable(handler):
         return None
+    if isinstance(handler, Mapping) and spawn is None:
+        return why_no_handlers(handler) or why_not_given(by_topic(handler), spawn, state)
     if (handler is None) == (spawn is None):
         return "give deliver either a handler, deliver(handler), or a way to make one, deliver(spawn=…)"
     if is_manager(spawn):

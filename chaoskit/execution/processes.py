@@ -12,6 +12,7 @@ from chaoskit.execution.limit import Hung, ends_the_test
 from chaoskit.execution.script import Handler
 from chaoskit.execution.settling import unheard
 from chaoskit.execution.tasks import is_cancelled_from_outside
+from chaoskit.execution.topics import one_handler
 from chaoskit.values.errors import Died
 
 Spawn = Callable[[], Any]
@@ -47,11 +48,14 @@ class Processes:
 
     async def begin(self, number: int) -> None:
         """Start a process. What `spawn` raises is raised."""
-        made = self._spawn()
+        await self._begun(number, self._spawn())
+
+    async def _begun(self, number: int, made: Any) -> None:
         if is_manager(made):
             handler, gave = await self._entered(number, made), "the context manager of spawn gave"
         else:
             handler, gave = made, "spawn gave"
+        handler = one_handler(handler)
         if not callable(handler):
             self._misused(f"{gave} {_no_handler(handler)}")
         self.handlers[number] = self._moved(handler)
