@@ -10,7 +10,7 @@ import pytest
 from chaoskit.brokers import Settings
 from chaoskit.search.plans import Plans
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import Fault
+from chaoskit.values.faults import Crash, Fault
 from chaoskit.values.scenario import Answer
 from chaoskit.values.schedule import Do, Raw, what_of
 from chaoskit.values.settling import Settles, answer_of
@@ -71,6 +71,8 @@ def test_what_a_handler_settles_is_permitted(name: str) -> None:
             faults = next(plans.mixtures())[: random.randint(0, 4)]
         else:
             faults = ()
+        if broker.why_impossible(Crash) is None and random.random() < 0.4:
+            faults = (*faults, Crash(random.choice(stream.ids), 1, random.randint(0, 2)))
         steps, refused, settled = driven(broker, stream, faults, random)
         trace = broker.model(stream).trace(faults, steps, sorted(refused), settled)
         answer = broker.permits(trace) if trace else True

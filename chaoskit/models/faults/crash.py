@@ -12,8 +12,8 @@ from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane, Lane, PendingRedelivery, ZombieRun
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of, record_of
-from chaoskit.values.faults import Crash, Fault
-from chaoskit.values.schedule import RESTART, Raw
+from chaoskit.values.faults import Crash
+from chaoskit.values.schedule import RESTART
 
 
 def on_log(group: GroupState, turn: Turn, fault: Crash) -> Caused:
@@ -87,23 +87,33 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
 
 
 def _open_comes_back(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
-    """What the dead consumer had not settled, lane by lane; what it had is gone."""
-    policy, lanes, caused = state.policy, dict[Lane, list[Turn]](), list[tuple[Raw, Fault | None]]()
-    for other in state.open_of(consumer_of(turn)):
-        lane = None if policy.brings == "consumer" else state.lane(other)
-        lanes.setdefault(lane, []).append(other)
-        del state.open[record_of(other)]
+    """What the dead consumer had not settled, lane by lane, or all that its channel had; the rest is gone."""
+    policy, consumer = state.policy, consumer_of(turn)
+    caused: Caused = []
+    if record_of(turn) in state.open:
+        state.tell(LeftOpen, [turn])
     state.consumers.moved = True
-    for members in lanes.values():
-        last = members[-1]
-        pending = PendingRedelivery(fault, last, state.lane(last), len(state.history), members, UNBOUNDED)
+    if policy.lock != "message":  # nobody runs the rest of what it had received
+        for other in state.waiting.pending:
+            if other.consumer == consumer:
+                other.room = 0
+                hold_if_full(state, other)
+    if policy.brings == "consumer":
+        pending = PendingRedelivery(fault, turn, state.lane(turn), len(state.history), state.open_of(consumer), 0)
+        state.consumers.fails_over(pending)
+        return end_lease(state, pending)
+    lanes = dict[Lane, list[Turn]]()
+    for opened in state.open_of(consumer):
+        lanes.setdefault(state.lane(opened), []).append(opened)
+        del state.open[record_of(opened)]
+    for lane, members in lanes.items():
+        room = UNBOUNDED if policy.lock == "message" else 0
+        pending = PendingRedelivery(fault, members[-1], lane, len(state.history), members, room)
         if fault.after == 0 or is_noticed(policy):
-            state.consumers.fails_over(pending)
             caused += end_lease(state, pending)
-            continue
-        pending.room = 0 if policy.lock != "message" else UNBOUNDED
-        state.waiting.add(pending, fault.after)
-        hold_if_full(state, pending)
+        else:
+            state.waiting.add(pending, fault.after)
+            hold_if_full(state, pending)
     return caused
 
 

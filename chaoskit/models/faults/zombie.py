@@ -8,7 +8,7 @@ from chaoskit.models.events import Delayed, TakenForDead
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import ZombieOwner
 from chaoskit.models.queue.returns import takes_along
-from chaoskit.models.queue.state import LeasedQueue
+from chaoskit.models.queue.state import LeasedQueue, first_of
 from chaoskit.models.queue.waiting import SecondRelay, ZombieRun
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, handed_to, record_of
@@ -52,6 +52,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
 def _fetched_with(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
     """The next messages of the lane, or of the queue where nothing keeps an order, handed to the same consumer."""
     policy, lane, found = state.policy, state.lane(turn), list[Turn]()
+    first = min([turn[2], *map(first_of, state.unsettled(turn[1]))]) if state.own else turn[2]
     for other in reversed(state.todo):
         if len(found) == most:
             break
@@ -59,7 +60,7 @@ def _fetched_with(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
             continue
         if (
             record_of(other) in state.consumers.held_by
-            or other[2] - turn[2] >= policy.span
+            or other[2] - first >= policy.span
             or state.held(other)
             or attempt_of(other) >= policy.most_deliveries
         ):

@@ -113,7 +113,8 @@ class QueueRun(LeasedQueue):
         refused = bool(answer) or (failed is not None and not failed.point)
         self.history.append(turn)
         if answer is not None and isinstance(answer, Settling):
-            settle(self, turn, answer, returns=type(faults[0] if faults else None) in (Duplicate, Redeliver))
+            returns = type(faults[0] if faults else None) in (Duplicate, Redeliver)
+            settle(self, turn, answer, returns=returns, dies=died is not None)
         self.waiting.count += 1
         caused = NOTHING
         copied = not refused and died is None and self._comes_at_once(turn)
@@ -173,7 +174,8 @@ class QueueRun(LeasedQueue):
             caused = count(self, turn)
             done = not refused and died is None
             if (done and self.ended is not None and self.ended == self.lane(turn)) or self.is_back(turn):
-                return caused  # its receive has just ended with another one, or it came back with another one
+                # Its receive has just ended with another one, or it came back with another one.
+                return [*caused, *crash.on_queue(self, turn, died)] if died is not None and self.own else caused
         if died is not None:
             return [*crash.on_queue(self, turn, died), *caused]
         if refused:

@@ -11,9 +11,9 @@ from chaoskit.values.schedule import PARK, SKIP, WAIT, Raw
 from chaoskit.values.settling import Settling
 
 
-def settle(state: LeasedQueue, turn: Turn, answer: Settling, *, returns: bool = False) -> None:
+def settle(state: LeasedQueue, turn: Turn, answer: Settling, *, returns: bool = False, dies: bool = False) -> None:
     """What the handler settled in this delivery, which was run just now; what it did not settle is open from here on.
-    `returns`: it comes back now, whatever is said of it."""
+    `returns`: it comes back now, whatever is said of it. `dies`: its consumer did so at it."""
     state.own = True
     record = record_of(turn)
     state.open.pop(record, None)
@@ -22,7 +22,7 @@ def settle(state: LeasedQueue, turn: Turn, answer: Settling, *, returns: bool = 
     elif not answer.refused and state.policy.up_to:
         _all_up_to(state, turn)
     settle_others(state, turn[3], answer, record if returns else None)
-    if record in state.open:
+    if record in state.open and (answer.refused or not dies):
         state.tell(LeftOpen, [turn])
     if answer.refused and any(verb == "reject" and settled == turn[3] for verb, settled in answer.settled):
         state.rejected.add(record)

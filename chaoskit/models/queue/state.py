@@ -305,7 +305,7 @@ class LeasedQueue:
     def accept(self, position: int, lane: int, number: int, time: float, copy: tuple[int, ...]) -> Raw:
         """One more message of this event; what comes later moves up by one."""
         self.logs = self.logs.inserted(lane, number, position, time)
-        for turns in (self.todo, *(held.turns for held in self.held_lanes.values())):
+        for turns in (self.todo, self.stalled, *(held.turns for held in self.held_lanes.values())):
             moved_up(turns, lane, number)
         taker = {"message": position, "group": self._groups[position], "queue": lane}[self.policy.taken_by]
         # The first of `copy` is the count that a log has not; a queue's begins at 1.
