@@ -11,6 +11,7 @@ from chaoskit.brokers.fields import at_least, boolean, one_of, positive_int, res
 from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, unordered
 from chaoskit.brokers.wording import IDEMPOTENT, PUBLISHED_AGAIN, Wording, Words, passed_unless
+from chaoskit.models.handover import Handover
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -253,7 +254,9 @@ class Celery(Settings):
             gives_up="dead" if self.retries else "lost",
         )
         fields = _from_sqs if self.transport == "sqs" else _task
-        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), policy, fields, "application")
+        return QueueSettings(
+            self.queue, Producer(one_queue, 1, max_in_flight=10), policy, fields, "application", handover=Handover(1)
+        )
 
 
 def _task(event: Event, step: Raw) -> dict[str, Any]:

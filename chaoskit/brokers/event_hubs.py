@@ -11,6 +11,7 @@ from chaoskit.brokers.fields import boolean, opt_in, optional_int, positive_int,
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, partitions
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SENT_TOGETHER, Wording, Words
+from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_lookup3
@@ -61,6 +62,10 @@ WORDS = Words(
         ),
     },
 )
+
+
+PARTITION = Handover(one_lane=True, failed="from the lowest")
+"""What comes in one call is of one partition."""
 
 
 @attrs.frozen(kw_only=True)
@@ -155,4 +160,4 @@ class EventHubs(Settings):
         producer = Producer(home, self.partitions, max_in_flight=self.outstanding_sends)
         # `resets`: the only loss is that of a checkpoint.
         reading = Reading(self.processors, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
-        return LogSettings(self.event_hub, producer, reading, 300, growth, numbered=True)
+        return LogSettings(self.event_hub, producer, reading, 300, growth, numbered=True, handover=PARTITION)

@@ -30,6 +30,7 @@ from chaoskit.brokers.kafka_parallel import PARALLEL, PARALLEL_KEYS, parallel_st
 from chaoskit.brokers.kafka_share import SHARE, SHARED, impossible_in_share_group, share_rules, share_stages
 from chaoskit.brokers.serialization import Serialization
 from chaoskit.brokers.wording import Words
+from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import KAFKA_PARTITIONERS
@@ -313,9 +314,13 @@ class Kafka(Settings):
         )
         producer = self._producer(home)
         if self.group == "consumer":
+            # An offset says that all before it is done; what is skipped or sent to a retry topic is so one by one.
+            listed = self.on_error in ("skip", "retry_topic")
+            handover = Handover(self.max_poll_records, failed="listed" if listed else "from the lowest")
             return LogSettings(
-                self.topic, producer, self._reading(), self.max_poll_records, growth, stamp="sender", put_back=put_back
-            )
+                self.topic, producer, self._reading(), self.max_poll_records, growth, stamp="sender", put_back=put_back,
+                handover=handover,
+            )  # fmt: skip
         if self.group == "share":
             return share_stages(
                 self.topic, producer, growth, self.consumers, self.delivery_count_limit, self.max_record_locks

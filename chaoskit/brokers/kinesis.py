@@ -23,6 +23,7 @@ from chaoskit.brokers.fields import (
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, partitions
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
+from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_md5_range
@@ -293,7 +294,10 @@ class Kinesis(Settings):
         producer = Producer(home, self.shards, max_in_flight=self.records_per_put)
         if self.consumer == "kcl":
             reading = Reading(self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
-            return LogSettings(self.stream, producer, reading, 10_000, growth, numbered=True)
+            return LogSettings(
+                self.stream, producer, reading, 10_000, growth, numbered=True,
+                handover=Handover(10_000, one_lane=True, failed="from the lowest"),
+            )  # fmt: skip
         policy = LeasePolicy(
             # One invocation of a shard at a time, or so many.
             max(self.shards, self.parallelization_factor),
@@ -306,7 +310,14 @@ class Kinesis(Settings):
             max_attempts=10 if self.maximum_retry_attempts < 0 else self.maximum_retry_attempts + 1,
             gives_up="never" if self.maximum_retry_attempts < 0 else "lost",
         )
-        return QueueSettings(self.stream, producer, policy, _record, growth=growth, style="invoked")
+        handover = Handover(
+            self.batch_size,
+            one_lane=True,
+            whole=True,
+            failed="from the lowest" if self.report_batch_item_failures else None,
+            again="halves" if policy.bisects else "same",
+        )
+        return QueueSettings(self.stream, producer, policy, _record, growth=growth, style="invoked", handover=handover)
 
 
 _IDLE = {

@@ -11,6 +11,7 @@ from chaoskit.brokers.fields import boolean, opt_in, optional_int, positive_int,
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, partitions
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
+from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_murmur3
@@ -62,6 +63,10 @@ WORDS = Words(
         ),
     },
 )
+
+
+PARTITION = Handover(one_lane=True, failed="from the lowest")
+"""What comes in one call is of one partition."""
 
 
 @attrs.frozen(kw_only=True)
@@ -159,4 +164,4 @@ class RabbitMQStream(Settings):
         home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.partitions, grows=self.growth)
         producer = Producer(home, self.partitions, max_in_flight=self.outstanding_confirms)
         reading = Reading(self.consumers, self.store_offset_every, "retry", 10, not self.dead_letters, resets=True)
-        return LogSettings(self.stream, producer, reading, 10_000, growth)
+        return LogSettings(self.stream, producer, reading, 10_000, growth, handover=PARTITION)

@@ -11,6 +11,7 @@ from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.serialization import Serialization, keys, unordered
 from chaoskit.brokers.wording import IDEMPOTENT, SENT_TOGETHER, SLOW, Wording, Words, passed_unless
+from chaoskit.models.handover import Handover
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -193,7 +194,11 @@ class ServiceBus(Settings):
         producer = Producer(one_queue, 1, max_in_flight=self.concurrent_sends)
         window = self.duplicate_detection_window if self.duplicate_detection else 0
         fields = _in_session if self.sessions else _fields
-        return QueueSettings(self.queue, producer, policy, fields, window=window, lease=self.lock_duration)
+        # A receiver has one session.
+        handover = Handover(one_lane=True, failed="from the lowest") if self.sessions else None
+        return QueueSettings(
+            self.queue, producer, policy, fields, window=window, lease=self.lock_duration, handover=handover
+        )
 
 
 def _fields(event: Event, step: Raw) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.serialization import Serialization, keys
 from chaoskit.brokers.sqs_standard import NO_DLQ, SOURCES, STANDARD, gives_up, standard_rules
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
+from chaoskit.models.handover import Handover
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import Fields, Loses, QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -251,6 +252,7 @@ def fifo_queue(
     loses: Loses | None,
     visibility_timeout: int = 30,
     fields: Fields | None = None,
+    handover: Handover | None = None,
     **leasing: Any,
 ) -> QueueSettings:
     """A FIFO queue as the models run it."""
@@ -265,6 +267,7 @@ def fifo_queue(
         loses=loses,
         window=DEDUPLICATION_WINDOW,
         lease=visibility_timeout,
+        handover=handover,
     )
 
 

@@ -11,6 +11,7 @@ from chaoskit.brokers.fields import boolean, optional_int, positive_int, resourc
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.serialization import Serialization, unordered
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words, passed_unless
+from chaoskit.models.handover import Handover
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -130,7 +131,13 @@ def impossible_standard(max_receive_count: int | None, retention_exceeded: bool)
     return no
 
 
-def standard_queue(queue: str, consumers: int, max_receive_count: int | None, **leasing: Any) -> QueueSettings:
+RECEIVE = Handover(10)
+"""One ReceiveMessage gives 10 messages at most."""
+
+
+def standard_queue(
+    queue: str, consumers: int, max_receive_count: int | None, handover: Handover = RECEIVE, **leasing: Any
+) -> QueueSettings:
     """A standard queue as the models run it."""
     policy = LeasePolicy(
         # Where nothing gives a message up, so many attempts stand for as long as anybody waits.
@@ -140,8 +147,9 @@ def standard_queue(queue: str, consumers: int, max_receive_count: int | None, **
         gives_up=gives_up(max_receive_count),
     )
     return QueueSettings(
-        queue, Producer(one_queue, 1, max_in_flight=10), attrs.evolve(policy, **leasing), _standard_fields
-    )
+        queue, Producer(one_queue, 1, max_in_flight=10), attrs.evolve(policy, **leasing), _standard_fields,
+        handover=handover,
+    )  # fmt: skip
 
 
 def standard_rules(name: str, max_receive_count: int | None, visibility_timeout: int, lost: str | None) -> QueueRules:

@@ -19,6 +19,7 @@ from chaoskit.values.faults import (
     Rehash,
     Resend,
     Rewind,
+    Together,
     Zombie,
 )
 from chaoskit.values.schedule import Schedule, Step
@@ -41,8 +42,8 @@ class Wording:
     (what came in between, as a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and
     {new} (consumers), {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to},
     {held}, {fate} (what became of a message whose attempt failed), {passed} (what went before it meanwhile, as a
-    clause, or nothing), {worker} and {died} (how far the handler had come). Both may name the broker's {unit}, {lane},
-    {topic} and {routed_by}.
+    clause, or nothing), {worker}, {died} (how far the handler had come) and {together} (what came in one call). Both may
+    name the broker's {unit}, {lane}, {topic} and {routed_by}.
     """
 
     happened: str
@@ -143,6 +144,10 @@ DEFAULT: Mapping[FaultKind, Wording] = {
         "{worker} {consumer} died while it handled {record}, {died}: {event} came again{after}",
         "no setting: a process can die between any two effects. Make the effect and the mark that it is done one "
         "transaction, or let a unique key refuse the effect the second time",
+    ),
+    Together: Wording(
+        "{together} came in one call, and the batch ended there",
+        "no setting but batches of one: where a batch ends is decided by what has arrived by then",
     ),
     Overtake: Wording(
         "{unit} {partition} was read late: {over} of other {unit}s went before {event}",
@@ -259,6 +264,7 @@ def _sentence(
         "key": key,
         "worker": words.worker,
         "died": _died(step),
+        "together": names_of([s.event for s in steps[number + 1 : number + 1 + (step.size or 0)]]),
         **_taken_over(fault, step, again),
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 import attrs
 
+from chaoskit.execution.batches import Batching, Singles, batches_of, delivered
 from chaoskit.execution.deliveries import Deliveries, Delivery
 from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
@@ -19,10 +20,10 @@ from chaoskit.execution.limit import Hung
 from chaoskit.execution.moved import moved
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.rounds import rounds_of
-from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script
+from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script, next_step
 from chaoskit.execution.source import sent_by
 from chaoskit.execution.stepping import Death, name_point
-from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
+from chaoskit.execution.tasks import current_task, has_asyncio, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, outcome_of
 from chaoskit.values.errors import StaleState, UsageError
@@ -62,6 +63,9 @@ class Deliver:
     _state: Callable[[], Any] | None = None
     _unawaited: Coroutine[Any, Any, None] | None = None
     _processes: Processes | ThreadedProcesses | None = None
+    _most: int | None = None
+    """Of a handler that takes batches: messages of one call."""
+    _batching: Singles | Batching
     _deaths: Mapping[int, Death] = MappingProxyType({})
     _refusals: Sequence[int] = ()
     _calls_left: Calls | None = None
@@ -88,6 +92,7 @@ class Deliver:
         self._is_async = is_async
         self._record_states = record_states
         self._steps = script.steps
+        self._batching = Singles()
         self._states: list[Any] = []
         self._raised: list[Raised] = []
         self._effects: list[Effect] = []
@@ -98,6 +103,7 @@ class Deliver:
         *,
         spawn: Spawn | None = None,
         state: Callable[[], Any] | None = None,
+        batch: bool | int = False,
     ) -> Any:
         """Play the schedule: `handler(message)` for each delivery.
 
@@ -105,9 +111,10 @@ class Deliver:
         remembers is lost as it would be. It is a function that returns the handler, or a context manager (in an async
         test also an async one) that yields it: entered when a process starts, left when the run is over, before this
         returns, and left with `chaoskit.Died` where the process dies. `state()` is the state that invariants see after
-        each delivery. Give a handler or `spawn`. Raises UsageError for a second call in one run.
+        each delivery. Give a handler or `spawn`. `batch`: the handler takes the list of messages that one poll, receive
+        or invocation gives, up to the broker's own setting, or so many. Raises UsageError for a second call in one run.
         """
-        self._begin(handler, spawn, state)
+        self._begin(handler, spawn, state, batch)
         # A coroutine that nobody awaits has run nothing: it is kept so that this can be told from a short schedule.
         if self._is_async:
             self._unawaited = self._played(self._calls(self._handler))
@@ -115,7 +122,7 @@ class Deliver:
         # Nearly all runs are such: no generator, no state and no refusals to keep make them about as cheap as the
         # handler.
         records = self._record_states and state is not None
-        if self._handler is not None and not records and not self._script.refusals:
+        if self._handler is not None and not records and not self._script.refusals and self._most is None:
             return self._straight(self._handler)
         return through(self._played(self._calls(self._handler)))
 
@@ -125,6 +132,7 @@ class Deliver:
         *,
         spawn: Spawn | None = None,
         state: Callable[[], Any] | None = None,
+        batch: bool | int = False,
     ) -> Deliveries:
         """Play the schedule step by step, for asserts between deliveries: `for delivery in deliver.steps(handler)`, in
         an async test `async for`. It stands in the place of `deliver(…)` and takes what that takes.
@@ -132,7 +140,7 @@ class Deliver:
         Each delivery says which message it was, its number and what the handler raised. An assert that fails is a
         violation at this step. Go through all of them: a loop that is left in another way is a UsageError.
         """
-        self._begin(handler, spawn, state)
+        self._begin(handler, spawn, state, batch)
         self._calls_left = self._calls(self._handler)
         return Deliveries(self._next_delivery, self._is_async, self._misused)
 
@@ -178,7 +186,9 @@ class Deliver:
         """The number of the present step, from 0."""
         return self._at if self._walk is None else len(self._steps) - length_hint(self._walk) - 1
 
-    def _begin(self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None) -> None:
+    def _begin(
+        self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None, batch: bool | int
+    ) -> None:
         if self._called:
             self._misused(
                 "deliver was called a second time in one run of the test. Call it once: it plays the whole schedule"
@@ -189,11 +199,13 @@ class Deliver:
         self._memory_kept = spawn is None
         self._given = handler
         self._state = state
+        if batch is not False:
+            self._most, self._batching = batches_of(batch, self._script, self._move, self._is_async, self._misused)
         self._handler = None if handler is None else self._moved(handler)
         if self._script.is_inside:
             if spawn is None:
                 self._misused(WHAT_DIES)
-            if self._is_async and not _has_asyncio():
+            if self._is_async and not has_asyncio():
                 self._misuse = NoThreads(NEEDS_ASYNCIO)
                 raise self._misuse
             self._deaths = {}
@@ -202,6 +214,8 @@ class Deliver:
             self._processes = Processes(spawn, self._is_async, self._moved, self._misused)
 
     def _moved(self, handler: Handler) -> Handler:
+        if self._most is not None:
+            return self._batching.around(handler)
         return handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
 
     def _misused(self, message: str) -> NoReturn:
@@ -265,19 +279,21 @@ class Deliver:
         refused: list[int] = []
         live: Steps | None = None
         taken: list[Raw] = []
-        rounds = rounds_of(script)
+        rounds, batching = rounds_of(script), self._batching
         self._refusals = refused
         while number < len(steps):
             step = steps[number]
             self._at, self._steps = number, steps
-            if step[0] == DELIVER or what_of(step) == DIE:
+            if batching.waits(number, step):
+                pass
+            elif step[0] == DELIVER or what_of(step) == DIE:
                 if error is None:
                     called = handler if processes is None else (yield from self._begun(step, processes))
                     assert called is not None
-                    error = yield called, message(step)
-                if error is not None:
-                    self._refuse(step[2], error)
-                    refused.append(number)
+                    error = yield called, batching.parcel(message)
+                for number_of, failed, why in () if error is None else batching.failed(error):
+                    self._refuse(failed[2], why)
+                    refused.append(number_of)
                 if self._record_states and self._state is not None:  # after a refusal, too: it may have had effects
                     self._states.append(snapshot(self._state()))
                 if self._calls_left is not None:
@@ -289,12 +305,12 @@ class Deliver:
             if rounds is not None:
                 steps = rounds.after(steps, number, error is not None)
             # Up to here the recorded steps were right; behind another answer only the model knows what follows.
-            elif live is None and (error is not None) != (number in expected):
-                live = script.after(number + 1, [i in refused for i in range(number + 1)])
+            elif batching.is_other(number, refused, expected if live is None else None):
+                live = script.after(number + 1, [i in refused for i in range(number + 1)], steps)
                 taken = steps = list(steps[: number + 1])  # one list: the loop goes on with what the model adds
             number += 1
             if live is not None:
-                taken += _next_step(live, error is not None)
+                taken += next_step(live, number - 1 in refused)
             error = None
         self._steps, self._refusals = steps, tuple(refused)
         self._done = True
@@ -315,7 +331,7 @@ class Deliver:
         return processes.handlers[number]
 
     def _died(self, death: Death) -> None:
-        self._deaths = {**self._deaths, self._at: death}
+        self._deaths = {**self._deaths, **dict.fromkeys(self._batching.numbers, death)}
 
     def _refuse(self, position: int, error: Exception) -> None:
         event = self._script.mailbox.model.stream[position]
@@ -344,7 +360,7 @@ class Deliver:
             if call is None:
                 assert message is not None
                 self._number += 1
-                return Delivery(self._number, message, error)
+                return delivered(self._number, message, error)
             error = None
             if not isinstance(call, tuple):
                 await self._change(call)
@@ -444,7 +460,7 @@ class Deliver:
             outcome = attrs.evolve(outcome, state=snapshot(outcome.state))
         return Run(
             outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,
-            self._deaths,
+            self._deaths, most_together=self._most,
         )  # fmt: skip
 
     @property
@@ -464,18 +480,3 @@ class Deliver:
         played = len(self._steps) if self._done else self._at + 1
         hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
-
-
-def _has_asyncio() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _next_step(play: Steps, refused: bool) -> list[Raw]:
-    try:
-        return [play.send(refused)]
-    except StopIteration:
-        return []

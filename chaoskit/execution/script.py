@@ -71,22 +71,32 @@ class Script:
         """Whether a fault may lose a message."""
         return self.faults is not None and any(type(fault) in (Lose, Fail) for fault in self.faults)
 
-    def after(self, number: int, refused: Sequence[bool]) -> Steps:
-        """The model's own run, advanced past the first `number` steps, whose last one was refused or was not."""
+    def after(self, number: int, refused: Sequence[bool], steps: Sequence[Raw] | None = None) -> Steps:
+        """The model's own run, advanced past the first `number` steps, whose last one was refused or was not. `steps`:
+        those that were made meanwhile, where they are others."""
         assert self.faults is not None
+        recorded = self.steps if steps is None else steps
         play = self.mailbox.model.play(self.faults)
         answer: bool | None = None
         for i in range(number):
             made = play.send(answer)
             # A saved file may be of another version, whose steps are still good as long as nothing is asked of the
             # model.
-            if tuple(made) != tuple(self.steps[i]):
+            if tuple(made) != tuple(recorded[i]):
                 raise UsageError(
                     f"step {i + 1} of the schedule is not what this version of the broker's model makes, and the "
                     "handler now refuses other messages than it did: the run cannot go on"
                 )
             answer = refused[i]
         return play
+
+
+def next_step(play: Steps, refused: bool) -> list[Raw]:
+    """What the model makes behind a step that was refused or was not; nothing at the end."""
+    try:
+        return [play.send(refused)]
+    except StopIteration:
+        return []
 
 
 class RunObserver(Protocol):
@@ -114,6 +124,8 @@ class Run:
     """Where processes died inside the handler, by the number of the step."""
     is_swept: bool = True
     """No thread of a dead process is left."""
+    most_together: int | None = None
+    """The handler takes batches, of so many messages at most."""
 
 
 class Mailbox:

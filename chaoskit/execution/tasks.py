@@ -19,3 +19,12 @@ def current_task() -> asyncio.Task[Any] | None:
         return asyncio.current_task()
     except RuntimeError:  # another library's loop
         return None
+
+
+def has_asyncio() -> bool:
+    """Whether an event loop of asyncio runs here."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

@@ -196,6 +196,8 @@ def read_step(data: Any, ids: set[EventId], faults: Sequence[Fault]) -> Step:
         raise ReproError("a step has a negative consumer, partition, offset or point")
     if (step.point is None) == (step.action == "die"):
         raise ReproError("a step has a point where the process dies inside the handler, and only there")
+    if (step.size is None) == (step.action == "batch") or (step.size or 2) < 2:
+        raise ReproError("a step has a size, 2 or more, before the deliveries of a batch, and only there")
     return attrs.evolve(step, fault=None if number is None else faults[number])
 
 

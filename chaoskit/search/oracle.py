@@ -64,6 +64,13 @@ def poisons(given: Any) -> tuple[type[Exception], ...]:
     return found
 
 
+@attrs.define
+class Batches:
+    """Of a handler that takes batches, what its last run has said: messages of one call; None: it takes single ones."""
+
+    most: int | None = None
+
+
 @attrs.frozen
 class Subject:
     """What is asked about: the test, the broker, what must hold. `loss`: what becomes of a message that the settings
@@ -89,6 +96,7 @@ class Subject:
     view: Callable[[Any], Any] | None = None
     points: Points = attrs.field(default=None, converter=checked_points)
     forked_before: int = attrs.field(factory=forks.made)
+    batches: Batches = attrs.field(factory=Batches, eq=False)
     needs_state: bool = attrs.field(init=False)
     looks_at_states: bool = attrs.field(init=False)
     needs_effects: bool = attrs.field(init=False)
@@ -126,10 +134,14 @@ class Subject:
 
     def model(self, stream: Stream) -> Model:
         """The stream in this broker."""
-        return self.broker.model(stream) if self.model_of is None else self.model_of(self.broker, stream)
+        model = self.broker.model(stream) if self.model_of is None else self.model_of(self.broker, stream)
+        if self.batches.most is not None:
+            model.in_batches(self.batches.most)
+        return model
 
     def execute(self, script: Script) -> Run:
         run = self._watched(script)
+        self.batches.most = run.most_together
         if run.outcome.failure is None and (run.outcome.state is None or self.looks_at_states):
             self._must_have_states(run)
         return run if self.view is None else _viewed(run, self.view)
@@ -271,6 +283,8 @@ class Case:
         return list(self.model.play(faults))
 
     def run(self, faults: Sequence[Fault], steps: Sequence[Raw] | None = None) -> Run:
+        # Whether the handler takes batches is known when it ran, and with it what the broker makes of that.
+        self.reference()
         played = self.steps(faults) if steps is None else steps
         script = Script(self._mailbox, played, tuple(faults), leaves_out=self._leaves_out, points=self.subject.points)
         run = self.subject.execute(script)

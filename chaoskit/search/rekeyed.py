@@ -36,6 +36,13 @@ class Rekeyed:
     def skips_refused(self) -> bool:
         return self._model.skips_refused
 
+    @property
+    def handover(self) -> Any:
+        return self._model.handover
+
+    def in_batches(self, most: int) -> None:
+        self._model.in_batches(most)
+
     def play(self, faults: Iterable[Fault]) -> Steps:
         return self._model.play(faults)
 

@@ -16,7 +16,7 @@ import attrs
 
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.values.event import EventId, Stream
-from chaoskit.values.faults import INSIDE, KINDS, Crash, Fail, Fault, FaultKind, Overtake, Redeliver
+from chaoskit.values.faults import CUTS, INSIDE, KINDS, Crash, Fail, Fault, FaultKind, Overtake, Redeliver
 from chaoskit.values.scenario import Model
 from chaoskit.values.schedule import DELIVER, DIE, RESTART, TAKE_OVER, what_of
 
@@ -308,8 +308,9 @@ class _Toll:
 
 
 def _mildness(kind: FaultKind) -> int:
-    """Something that is only slow is milder than a failure, and a failed attempt is the mildest of these."""
-    return (Overtake, Fail, *KINDS, *INSIDE).index(kind)
+    """Where a batch ends is no failure; something that is only slow is milder than one, and a failed attempt is the
+    mildest of these."""
+    return (*CUTS, Overtake, Fail, *KINDS, *INSIDE).index(kind)
 
 
 def _size(stream: Stream, faults: Plan) -> tuple[int, int, int, int]:

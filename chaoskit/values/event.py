@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from chaoskit.values.errors import StreamError
+from chaoskit.values.errors import StreamError, UsageError
 
 EventId = str | int
 
@@ -132,6 +132,13 @@ def _short(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+REPORTED = "the handler reported it as failed"
+
+
+class MessageFailed(Exception):
+    """A message that a batch handler reported as failed, with the reason that it gave."""
+
+
 @attrs.define(eq=False)
 class Message:
     """What the handler receives: the event, and what its broker says about this delivery.
@@ -160,3 +167,18 @@ class Message:
     sequence: int | None = None
     group: str | None = None
     deduplication_id: str | None = None
+    failing: Any = attrs.field(default=None, repr=False, init=False)
+    """Where a batch handler's call notes what failed, and the place of this message in it."""
+
+    def fail(self, reason: str | Exception | None = None) -> None:
+        """This message of the batch has failed; the others are done. Raises UsageError outside of a batch handler.
+
+        What comes again is the broker's rule. `reason` is shown where the message is refused to the end.
+        """
+        if self.failing is None:
+            raise UsageError(
+                "message.fail() is for a handler that takes batches, deliver(handler, batch=True). One that takes "
+                "single messages raises"
+            )
+        marked, place = self.failing
+        marked[place] = reason if isinstance(reason, Exception) else MessageFailed(reason or REPORTED)

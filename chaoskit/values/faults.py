@@ -26,6 +26,7 @@ __all__ = [  # what `chaoskit` re-exports
     "Rehash",
     "Resend",
     "Rewind",
+    "Together",
     "Zombie",
 ]
 
@@ -173,8 +174,22 @@ class Crash:
     after: int = attrs.field(default=0, validator=_count)
 
 
+@attrs.frozen(order=True)
+class Together:
+    """`at` and the `more`+1 next messages come in one call of a handler that takes batches: one poll, receive, pull or
+    invocation gave them. Without it a message is a batch of its own.
+
+    Where a batch ends is the broker's choice: at its own setting, and before anything that is no delivery to the same
+    consumer. What brings back a message of it finds the whole call unsettled, by the broker's rule.
+    """
+
+    at: EventId = attrs.field(validator=_event_id)
+    more: int = attrs.field(default=0, validator=_count)
+
+
 Fault: TypeAlias = (
     Duplicate | Redeliver | DeadLetter | Rehash | BatchSwap | Overtake | Resend | Zombie | Fail | Rewind | Lose | Crash
+    | Together
 )
 FaultKind: TypeAlias = (
     type[Duplicate]
@@ -189,6 +204,7 @@ FaultKind: TypeAlias = (
     | type[Rewind]
     | type[Lose]
     | type[Crash]
+    | type[Together]
 )
 
 KINDS: tuple[FaultKind, ...] = (
@@ -198,4 +214,6 @@ KINDS: tuple[FaultKind, ...] = (
 `Overtake`, in which nothing fails, and `Fail`, the most common failure, before all others."""
 INSIDE: tuple[FaultKind, ...] = (Crash,)
 """Those that reach inside the handler. They are tried where `deliver(spawn=…)` says what dies with a process."""
-KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in (*KINDS, *INSIDE)}
+CUTS: tuple[FaultKind, ...] = (Together,)
+"""Those that are no failure: where a batch ends. They are tried where `deliver(…, batch=…)` takes batches."""
+KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in (*KINDS, *INSIDE, *CUTS)}

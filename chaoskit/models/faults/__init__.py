@@ -17,6 +17,7 @@ from chaoskit.models.faults import (
     rehash,
     resend,
     rewind,
+    together,
     zombie,
 )
 from chaoskit.models.log.state import GroupState
@@ -38,6 +39,7 @@ from chaoskit.values.faults import (
     Rehash,
     Resend,
     Rewind,
+    Together,
     Zombie,
 )
 
@@ -86,6 +88,7 @@ LOG_ARGUMENTS: dict[FaultKind, Callable[[LogSpace, int], Arguments]] = {
     Redeliver: redeliver.log_arguments,
     Rewind: rewind.log_arguments,
     Crash: crash.log_arguments,
+    Together: together.log_arguments,
 }
 QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Rehash: rehash.arguments,
@@ -100,4 +103,5 @@ QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Redeliver: redeliver.queue_arguments,
     Rewind: rewind.queue_arguments,
     Crash: crash.queue_arguments,
+    Together: together.queue_arguments,
 }
