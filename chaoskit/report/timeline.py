@@ -131,7 +131,8 @@ class _Rows:
             origin=self._latest.get(step.event) if step.event is not None and _comes(step) else None,
             event=self._event(step) if step.action in ("deliver", "die") else None,
         )
-        self._seen.add((step.partition, step.offset))
+        if step.action != "batch":
+            self._seen.add((step.partition, step.offset))
         if step.action in _LEAVES_A_TRACE:
             self._latest[step.event] = number
         return row

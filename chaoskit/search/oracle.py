@@ -283,8 +283,6 @@ class Case:
         return list(self.model.play(faults))
 
     def run(self, faults: Sequence[Fault], steps: Sequence[Raw] | None = None) -> Run:
-        # Whether the handler takes batches is known when it ran, and with it what the broker makes of that.
-        self.reference()
         played = self.steps(faults) if steps is None else steps
         script = Script(self._mailbox, played, tuple(faults), leaves_out=self._leaves_out, points=self.subject.points)
         run = self.subject.execute(script)
