@@ -216,4 +216,5 @@ INSIDE: tuple[FaultKind, ...] = (Crash,)
 """Those that reach inside the handler. They are tried where `deliver(spawn=…)` says what dies with a process."""
 CUTS: tuple[FaultKind, ...] = (Together,)
 """Those that are no failure: where a batch ends. They are tried where `deliver(…, batch=…)` takes batches."""
-KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in (*KINDS, *INSIDE, *CUTS)}
+ALL_KINDS: tuple[FaultKind, ...] = (*KINDS, *INSIDE)
+KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in (*ALL_KINDS, *CUTS)}
