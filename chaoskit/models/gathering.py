@@ -49,6 +49,10 @@ class Gathered(Protocol):
     def room(self, run: Any, step: Raw) -> int:
         """How many messages may be handled from this one on before the consumer commits."""
 
+    @property
+    def paced(self) -> bool:
+        """Whether a run has to be told how much of a lane is received together."""
+
     def received(self, run: Any, most: int) -> None:
         """What is received together from here on is at most so many of its lane."""
 
@@ -77,6 +81,9 @@ class Paced:
         return getattr(self.inner, name)
 
     def run(self) -> Steps:
+        return self._run() if self._model.paced else self.inner.run()
+
+    def _run(self) -> Steps:
         play, answer, most = self.inner.run(), None, self._model.most_together
         for number in count():
             step = _sent(play, answer)
@@ -104,6 +111,9 @@ class _Call:
     death: Crash | None
     comes_again: bool
     fault: Together | None
+    play: Steps
+    """Which has made these deliveries, all of them taken; or is at the first, where the process dies."""
+    step: Raw | None
 
 
 class Gathering:
@@ -167,9 +177,11 @@ class Gathering:
         # What an owner that was taken for dead runs on it has fetched before.
         if size < 2 or self._taken_over:
             return None
-        found, faults, carried = self._ahead(size, only)
+        found, faults, carried, play, following = self._ahead(size, only)
         if len(found) < 2:
             return None
+        if carried is None and not self._model.paced:  # what was played ahead is the run itself
+            return _Call(found, faults, self.windows, None, False, fault, play, following)
         return self._kept_whole(found, faults, carried, fault)
 
     def _asked(self, step: Raw) -> tuple[int, list[Record] | None, Together | None]:
@@ -187,7 +199,7 @@ class Gathering:
 
     def _ahead(
         self, size: int, only: list[Record] | None
-    ) -> tuple[list[Raw], list[Fault], tuple[int, Redeliver | Crash] | None]:
+    ) -> tuple[list[Raw], list[Fault], tuple[int, Redeliver | Crash] | None, Steps, Raw | None]:
         """The deliveries that come next if all are taken. What brings one of them back befalls the call, and not the
         message, and is set aside: one such fault, with the place of its message."""
         faults, carried = list(self.faults), None
@@ -208,7 +220,7 @@ class Gathering:
                 members.append(step)
                 step = _sent(play, False)
             if met is None:
-                return members, faults, carried
+                return members, faults, carried, play, step
             carried = len(members), met
             faults.remove(met)
 
@@ -258,7 +270,7 @@ class Gathering:
             for member in members:
                 fits = fits and step == member
                 step = _sent(play, False) if fits else None
-        return _Call(members, faults, windows, death, carried is not None, cause) if fits else None
+        return _Call(members, faults, windows, death, carried is not None, cause, play, step) if fits else None
 
     def _placed(
         self, members: Sequence[Raw], lanes: Sequence[Hashable], place: int, fault: Redeliver | Crash
@@ -295,8 +307,9 @@ class Gathering:
             inner = number + offset if call.death is None or not offset else None
             flags.append(bool((yield self._make(step, inner))))
         self.faults, self.windows = call.faults, call.windows
-        self._play, self._step = self._advanced(self.faults, self.windows)
+        self._play, self._step = call.play, call.step
         if any(flags):
+            self._play, self._step = self._advanced(self.faults, self.windows)
             self._comes_again([member for member, failed in zip(members, flags, strict=True) if failed])
             yield from self._failed(members, flags, place)
         elif call.death is not None:
@@ -306,8 +319,7 @@ class Gathering:
         else:
             if call.comes_again and self._model.handover.whole:
                 self._comes_again(members)
-            for _ in members:
-                self._take(False)
+            self.answers += [False] * len(members)
 
     def _failed(self, members: Sequence[Raw], flags: Sequence[bool], place: int) -> Steps:
         """The run with the true answers. Where it shows what failed again before the rest of the call, it never came so

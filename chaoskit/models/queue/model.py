@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import attrs
@@ -84,6 +84,8 @@ class QueueModel(InBatches):
         self._calm = self._turns(self._stored.calm)
         lanes = {i: lane for lane in self._locked_lanes() for i in lane}
         self.handover = handover_of(settings)
+        self.paced = settings.leasing.lock != "message" and settings.leasing.brings != "consumer"
+        self._receives: dict[int, LeasePolicy] = {}
         self._space = QueueSpace(
             self._stored, settings.leasing, settings.longest, self._can_lose, lanes, self.handover.most
         )
@@ -171,15 +173,16 @@ class QueueModel(InBatches):
         return None if lock == "message" else (step[3], self._groups[step[2]]) if lock == "group" else step[3]
 
     def received(self, run: QueueRun, most: int) -> None:
-        leasing = _call_by_call(self._settings.leasing)
-        if leasing.lock != "message" and leasing.brings != "consumer":
-            run.policy = _receiving(leasing, min(most, leasing.window))
+        policy = self._receives.get(most)
+        if policy is None:
+            policy = self._receives[most] = _receiving(_call_by_call(self._settings.leasing), most)
+        run.policy = policy
 
     def _run(self, faults: Sequence[Fault], leasing: LeasePolicy | None = None) -> QueueRun:
         anchored: AtHandOut = {}
         in_batches = leasing is not None
         leasing = leasing or self._settings.leasing
-        logs, turns = self._stored.calm, self._turns(self._stored.calm, leasing) if in_batches else self._calm
+        logs, turns = self._stored.calm, self._calm_in_batches if in_batches else self._calm
         sent_otherwise = False
         for fault in faults:
             position = self._stored.position[fault.at]
@@ -198,6 +201,10 @@ class QueueModel(InBatches):
                 anchored[position] = [*holds, *anchored.get(position, [])]
         home = self._settings.producer.home
         return QueueRun(self.stream.events, home, leasing, logs, turns[:], self._groups, anchored)
+
+    @cached_property
+    def _calm_in_batches(self) -> list[Turn]:
+        return self._turns(self._stored.calm, _call_by_call(self._settings.leasing))
 
     def _turns(self, logs: Logs, in_batches: LeasePolicy | None = None) -> list[Turn]:
         """Every message in order of arrival, the first at the end, with the consumer that would take it."""
@@ -243,7 +250,7 @@ def _call_by_call(leasing: LeasePolicy) -> LeasePolicy:
 
 @lru_cache(maxsize=1024)
 def _receiving(leasing: LeasePolicy, most: int) -> LeasePolicy:
-    return attrs.evolve(leasing, window=most)
+    return attrs.evolve(leasing, window=min(most, leasing.window))
 
 
 def _groups(stream: Stream) -> list[int]:
