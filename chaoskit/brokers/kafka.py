@@ -314,9 +314,12 @@ class Kafka(Settings):
         )
         producer = self._producer(home)
         if self.group == "consumer":
-            # An offset says that all before it is done; what is skipped or sent to a retry topic is so one by one.
-            listed = self.on_error in ("skip", "retry_topic")
-            handover = Handover(self.max_poll_records, failed="listed" if listed else "from the lowest")
+            # An offset says that all before it is done, and what is skipped is so record by record. With a retry topic a
+            # listener takes single records, as Spring says of its own.
+            handover = Handover(
+                1 if self.on_error == "retry_topic" else self.max_poll_records,
+                failed="listed" if self.on_error == "skip" else "from the lowest",
+            )
             return LogSettings(
                 self.topic, producer, self._reading(), self.max_poll_records, growth, stamp="sender", put_back=put_back,
                 handover=handover,

@@ -118,7 +118,8 @@ class LambdaSqs(Settings):
     def stages(self) -> QueueSettings:
         partial = self.report_batch_item_failures
         # Of a FIFO queue a function that stops reports all from the failed one on.
-        listed: Literal["listed", "from the lowest"] = "from the lowest" if self.fifo and not self.skips_failed else "listed"
+        stops = self.fifo and not self.skips_failed
+        listed: Literal["listed", "from the lowest"] = "from the lowest" if stops else "listed"
         handover = Handover(self.batch_size, whole=True, failed=listed if partial else None)
         if self.fifo:
             # A function that stops reports the failed message and all behind it: these come back together.

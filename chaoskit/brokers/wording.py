@@ -42,8 +42,8 @@ class Wording:
     (what came in between, as a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and
     {new} (consumers), {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to},
     {held}, {fate} (what became of a message whose attempt failed), {passed} (what went before it meanwhile, as a
-    clause, or nothing), {worker}, {died} (how far the handler had come) and {together} (what came in one call). Both may
-    name the broker's {unit}, {lane}, {topic} and {routed_by}.
+    clause, or nothing), {worker}, {died} (how far the handler had come) and {together} (what came in one call). Both
+    may name the broker's {unit}, {lane}, {topic} and {routed_by}.
     """
 
     happened: str

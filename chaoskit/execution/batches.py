@@ -173,9 +173,9 @@ class Batching(Singles):
         ]
 
     def is_other(self, number: int, refused: Sequence[int], expected: Container[int] | None) -> bool:
-        numbers = self.numbers
-        if self._left or not numbers or numbers[-1] != number:
+        if self._left or not self._open or self._open[-1][0] != number or not (refused or expected):
             return False
+        numbers = self.numbers
         if expected is None:  # it was told that all but the last were taken
             return any(each in refused for each in numbers[:-1])
         return any((each in refused) != (each in expected) for each in numbers)

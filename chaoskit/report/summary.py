@@ -20,7 +20,7 @@ from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
 from chaoskit.values.errors import StaleState
 from chaoskit.values.event import EventId
-from chaoskit.values.faults import CUTS, FaultKind, Lose, Overtake
+from chaoskit.values.faults import FaultKind, Lose, Overtake
 from chaoskit.values.invariant import DIED
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import Step, reached
@@ -246,7 +246,7 @@ def headline(verdict: Verdict) -> str:
     if not verdict.scenario.faults:
         return f"{name} fails in order already, without any fault: {verdict.violations[0].message}"
     kinds = " and ".join(dict.fromkeys(type(fault).__name__ for fault in verdict.scenario.faults))
-    if cut_alone(verdict):
+    if verdict.is_cut_alone:
         return f"{name} depends on where the batch ends: {verdict.violations[0].message}"
     broker = type(verdict.scenario.broker).__name__
     across = " across keys" if verdict.label == "across keys" else ""
@@ -422,10 +422,10 @@ def _also(verdict: Verdict) -> str:
     return f"It fails alike under: {', '.join(verdict.also)}." if verdict.also else ""
 
 
-def cut_alone(verdict: Verdict) -> bool:
-    """Whether nothing makes the difference but where a batch ends."""
-    faults = () if verdict.scenario is None else verdict.scenario.faults
-    return bool(faults) and set(map(type, faults)) <= set(CUTS)
+CUT_ALONE = (
+    "It depends on where the batch ends: nothing else went wrong, and the same messages in the same order, one in each "
+    "call, give the in-order result."
+)
 
 
 def _label(verdict: Verdict) -> str:
@@ -435,11 +435,8 @@ def _label(verdict: Verdict) -> str:
         return ""
     if verdict.loss == "violation" and {type(fault) for fault in verdict.scenario.faults} == {Lose}:
         return "No order is what breaks it: what was lost is missing."
-    if cut_alone(verdict):
-        return (
-            "It depends on where the batch ends: nothing else went wrong, and the same messages in the same order, one "
-            "in each call, give the in-order result."
-        )
+    if verdict.is_cut_alone:
+        return CUT_ALONE
     broker, no_order = type(verdict.scenario.broker).__name__, verdict.scenario.broker.promises_no_order
     if verdict.label == "across keys":
         return (

@@ -65,7 +65,7 @@ def poisons(given: Any) -> tuple[type[Exception], ...]:
 
 
 @attrs.define
-class Batches:
+class InCalls:
     """Of a handler that takes batches, what its last run has said: messages of one call; None: it takes single ones."""
 
     most: int | None = None
@@ -98,7 +98,7 @@ class Subject:
     points: Points = attrs.field(default=None, converter=checked_points)
     whole: bool = False
     forked_before: int = attrs.field(factory=forks.made)
-    batches: Batches = attrs.field(factory=Batches, eq=False)
+    batches: InCalls = attrs.field(factory=InCalls, eq=False)
     needs_state: bool = attrs.field(init=False)
     looks_at_states: bool = attrs.field(init=False)
     needs_effects: bool = attrs.field(init=False)

@@ -46,6 +46,7 @@ def states_of(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule)
 
 def _taken(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule) -> States:
     stream = case.model.stream
+    far = reached(schedule.steps, stream.ids)
     lost, skips = case.left_out(run)
     in_order = [tried(partial(_reference, case, n, lost, skips)) for n in range(1, len(stream))]
     # Known already: the whole is not run again.
@@ -56,7 +57,7 @@ def _taken(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule) ->
     return States(
         in_order=tuple(map(_state, in_order)),
         observed=tuple(map(_state, observed)),
-        first_difference=_first(case.subject, in_order, _calls_only(observed, run), reached(schedule.steps, stream.ids)),
+        first_difference=_first(case.subject, in_order, _calls_only(observed, run), far),
         initial=_state(before),
     )
 

@@ -188,7 +188,18 @@ class Together:
 
 
 Fault: TypeAlias = (
-    Duplicate | Redeliver | DeadLetter | Rehash | BatchSwap | Overtake | Resend | Zombie | Fail | Rewind | Lose | Crash
+    Duplicate
+    | Redeliver
+    | DeadLetter
+    | Rehash
+    | BatchSwap
+    | Overtake
+    | Resend
+    | Zombie
+    | Fail
+    | Rewind
+    | Lose
+    | Crash
     | Together
 )
 FaultKind: TypeAlias = (
