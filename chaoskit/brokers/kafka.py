@@ -314,8 +314,8 @@ class Kafka(Settings):
         )
         producer = self._producer(home)
         if self.group == "consumer":
-            # An offset says that all before it is done, and what is skipped is so record by record. With a retry topic a
-            # listener takes single records, as Spring says of its own.
+            # An offset says that all before it is done, and what is skipped is so record by record. With a retry topic
+            # a listener takes single records, as Spring says of its own.
             handover = Handover(
                 1 if self.on_error == "retry_topic" else self.max_poll_records,
                 failed="listed" if self.on_error == "skip" else "from the lowest",
