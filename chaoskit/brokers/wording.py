@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -174,14 +175,20 @@ def sentences(schedule: Schedule, events: Sequence[Event], words: Words, partiti
     explained: set[Fault] = set()
     refused: set[Place] = set()
     brought = brought_back(schedule.steps)
+    call = range(0)
     for number, step in enumerate(schedule.steps):
+        if step.action == "batch":
+            call = range(number + 1, number + 1 + (step.size or 0))
         fault = step.fault
         if fault is not None and fault not in explained:
             explained.add(fault)
             found.append((fault, _sentence(fault, number, schedule.steps, events, words, partitions, brought)))
         if step.raised and place_of(step) not in refused:
             refused.add(place_of(step))
-            found.append((step, _refusals(number, schedule.steps, words, brought)))
+            # What raised is the call, and of the others in it nothing more is to be said.
+            more = [n for n in call if schedule.steps[n].raised] if number in call else [number]
+            if number == more[0]:
+                found.append((step, _refusals(more, schedule.steps, words, brought)))
     waiting = [step.event for step in schedule.steps if step.action == "wait"]
     if waiting:
         found.append((None, f"{names_of(waiting)} stood behind what was refused, and {_was(waiting)} never delivered"))
@@ -192,8 +199,9 @@ Place = tuple[int | None, int | None]
 
 
 def place_of(step: Step) -> Place:
-    """Where the message of this step is: the same for each delivery of it, another one for a copy."""
-    return step.partition, step.offset
+    """Where the message of this step is: the same for each delivery of it, another one for a copy. That a batch begins
+    is about none."""
+    return (None, None) if step.action == "batch" else (step.partition, step.offset)
 
 
 def brought_back(steps: Sequence[Step]) -> dict[int, int]:
@@ -264,7 +272,7 @@ def _sentence(
         "key": key,
         "worker": words.worker,
         "died": _died(step),
-        "together": names_of([s.event for s in steps[number + 1 : number + 1 + (step.size or 0)]]),
+        "together": _together(steps[number + 1 : number + 1 + (step.size or 0)]),
         **_taken_over(fault, step, again),
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
@@ -299,6 +307,11 @@ def _back(fault: Fault, number: int, steps: Sequence[Step], words: Words) -> str
     place = words.place_of(back).replace(", ", " ")
     what = "record" if place else "message"
     return f"; later it was {words.put_back} as a new {what}" + (f", {place}" if place else "")
+
+
+def _together(members: Sequence[Step]) -> str:
+    times = Counter(member.event for member in members)
+    return names_of([event if count == 1 else f"{event} ({count} messages)" for event, count in times.items()])
 
 
 def _died(step: Step) -> str:
@@ -364,9 +377,10 @@ def _fate(actions: Sequence[str], words: Words) -> str:
     }.get(actions[0] if actions else "", "nothing followed")
 
 
-def _refusals(number: int, steps: Sequence[Step], words: Words, brought: Mapping[int, int]) -> str:
-    """How often the handler raised on the message of this step, with what, and what became of it."""
-    step = steps[number]
+def _refusals(numbers: Sequence[int], steps: Sequence[Step], words: Words, brought: Mapping[int, int]) -> str:
+    """How often the handler raised on the message of the first of these steps, which are of one call, with what, and
+    what became of it."""
+    number, step = numbers[0], steps[numbers[0]]
     mine = [(i, s) for i, s in enumerate(steps) if i >= number and place_of(s) == place_of(step)]
     raised = [place for place, (_, s) in enumerate(mine) if s.raised]
     fates = [s.action for _, s in mine[raised[-1] + 1 :]]
@@ -377,7 +391,11 @@ def _refusals(number: int, steps: Sequence[Step], words: Words, brought: Mapping
     errors = list(dict.fromkeys(s.error for _, s in mine if s.error))
     what = f" ({'; '.join(errors[:2])}{'; …' if len(errors) > 2 else ''})" if errors else ""
     with_it = _came_along({i for i, s in mine if s.raised}, steps, brought)
-    return f"the handler raised on {words.record(step)}{times}{what}: {then}{with_it}"
+    where = words.record(step)
+    if len(numbers) > 1:
+        where = names_of([steps[n].event for n in numbers])
+        then = then.replace("it was", "they were").replace("brings it back", "brings them back")
+    return f"the handler raised on {where}{times}{what}: {then}{with_it}"
 
 
 def _came_along(refusals: set[int], steps: Sequence[Step], brought: Mapping[int, int]) -> str:

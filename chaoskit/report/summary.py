@@ -423,8 +423,8 @@ def _also(verdict: Verdict) -> str:
 
 
 CUT_ALONE = (
-    "It depends on where the batch ends: nothing else went wrong, and the same messages in the same order, one in each "
-    "call, give the in-order result."
+    "It depends on where the batch ends: the same messages in the same order, one in each call, give the in-order "
+    "result."
 )
 
 
