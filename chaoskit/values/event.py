@@ -139,8 +139,31 @@ class MessageFailed(Exception):
     """A message that a batch handler reported as failed, with the reason that it gave."""
 
 
+class InCall:
+    """A message in the call of a handler that takes batches."""
+
+    __slots__ = ("failing",)
+
+    failing: tuple[dict[int, Exception], int]
+    """Where this call notes what has failed, and the place of this message in it. Not set outside of such a call."""
+
+    def fail(self, reason: str | Exception | None = None) -> None:
+        """This message of the batch has failed; the others are done. Raises UsageError outside of a batch handler.
+
+        What comes again is the broker's rule. `reason` is shown where the message is refused to the end.
+        """
+        failing = getattr(self, "failing", None)
+        if failing is None:
+            raise UsageError(
+                "message.fail() is for a handler that takes batches, deliver(handler, batch=True). One that takes "
+                "single messages raises"
+            )
+        marked, place = failing
+        marked[place] = reason if isinstance(reason, Exception) else MessageFailed(reason or REPORTED)
+
+
 @attrs.define(eq=False)
-class Message:
+class Message(InCall):
     """What the handler receives: the event, and what its broker says about this delivery.
 
     Each delivery has a message of its own, decoded anew; changing it harms nobody else. Fields that the broker
@@ -167,18 +190,3 @@ class Message:
     sequence: int | None = None
     group: str | None = None
     deduplication_id: str | None = None
-    failing: Any = attrs.field(default=None, repr=False, init=False)
-    """Where a batch handler's call notes what failed, and the place of this message in it."""
-
-    def fail(self, reason: str | Exception | None = None) -> None:
-        """This message of the batch has failed; the others are done. Raises UsageError outside of a batch handler.
-
-        What comes again is the broker's rule. `reason` is shown where the message is refused to the end.
-        """
-        if self.failing is None:
-            raise UsageError(
-                "message.fail() is for a handler that takes batches, deliver(handler, batch=True). One that takes "
-                "single messages raises"
-            )
-        marked, place = self.failing
-        marked[place] = reason if isinstance(reason, Exception) else MessageFailed(reason or REPORTED)
