@@ -23,7 +23,7 @@ from chaoskit.models.stored import Growth
 from chaoskit.traces import LogRules, Permitted, QueueRules, judge_log, judge_queue, parse
 from chaoskit.values.errors import StreamError
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import KINDS, Crash, Fail, FaultKind, Redeliver, Together
+from chaoskit.values.faults import KINDS, Crash, Fail, FaultKind, Gather, Redeliver
 from chaoskit.values.schedule import Schedule, Step
 
 ONE_BY_ONE = Impossible("its handler gets one message at a time", hint="no setting makes it possible")
@@ -89,7 +89,7 @@ class Settings:
         if Redeliver in impossible and not self._settles_first():
             impossible = {Crash: impossible[Redeliver], **impossible}
         if self._handover().most < 2:
-            impossible = {Together: ONE_BY_ONE, **impossible}
+            impossible = {Gather: ONE_BY_ONE, **impossible}
         return {**self._unasked(), **impossible}
 
     def _handover(self) -> Handover:

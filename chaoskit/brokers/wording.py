@@ -16,11 +16,11 @@ from chaoskit.values.faults import (
     Fail,
     Fault,
     FaultKind,
+    Gather,
     Overtake,
     Rehash,
     Resend,
     Rewind,
-    Together,
     Zombie,
 )
 from chaoskit.values.schedule import Schedule, Step
@@ -146,7 +146,7 @@ DEFAULT: Mapping[FaultKind, Wording] = {
         "no setting: a process can die between any two effects. Make the effect and the mark that it is done one "
         "transaction, or let a unique key refuse the effect the second time",
     ),
-    Together: Wording(
+    Gather: Wording(
         "{together} came in one call, and the batch ended there",
         "no setting but batches of one: where a batch ends is decided by what has arrived by then",
     ),

@@ -68,6 +68,10 @@ def batches_of(
         misused(f"deliver(batch={batch!r}): True, or how many messages a call may have at most, 1 or more")
     if move is not None:
         misused(MOVED)
+    if script.mailbox.model.handover is None:
+        misused(
+            "deliver(…, batch=…) of several streams: what comes in one call is of one broker. Check them one by one"
+        )
     most = ALL if batch is True else batch
     return most, Batching(script, most, is_async, misused)
 
@@ -91,7 +95,7 @@ class Batching(Singles):
             messages: list[Message] = given if isinstance(given, list) else [given]
             marked: dict[int, Exception] = {}
             for place, message in enumerate(messages):
-                message.failing = (marked, place)
+                message.comes_in(marked, place)
             result = handler(messages)  # type: ignore[arg-type]
             if result is None and not marked:
                 return None

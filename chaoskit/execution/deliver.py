@@ -26,6 +26,7 @@ from chaoskit.execution.stepping import Death, name_point
 from chaoskit.execution.tasks import current_task, has_asyncio, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, outcome_of
+from chaoskit.execution.topics import one_handler
 from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.event import Event, Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
@@ -216,6 +217,7 @@ class Deliver:
     def _moved(self, handler: Handler) -> Handler:
         if self._most is not None:
             return self._batching.around(handler)
+        handler = one_handler(handler)
         return handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
 
     def _misused(self, message: str) -> NoReturn:

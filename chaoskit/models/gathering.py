@@ -18,7 +18,7 @@ from chaoskit.models.handover import Handover
 from chaoskit.models.producer import Logs
 from chaoskit.models.turns import Record
 from chaoskit.values.event import EventId
-from chaoskit.values.faults import Crash, Fault, Redeliver, Together
+from chaoskit.values.faults import Crash, Fault, Gather, Redeliver
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import BATCH, DELIVER, DIE, TAKE_OVER, Raw, dying, gathered, what_of
 
@@ -110,7 +110,7 @@ class _Call:
     windows: dict[int, int]
     death: Crash | None
     comes_again: bool
-    fault: Together | None
+    fault: Gather | None
     play: Steps
     """Which has made these deliveries, all of them taken; or is at the first, where the process dies."""
     step: Raw | None
@@ -122,11 +122,11 @@ class Gathering:
 
     def __init__(self, model: Gathered, faults: Sequence[Fault]) -> None:
         self._model = model
-        self.faults: list[Fault] = [fault for fault in faults if not isinstance(fault, Together)]
-        self._wanted: dict[EventId, list[Together]] = {}
-        for fault in sorted(fault for fault in faults if isinstance(fault, Together)):
+        self.faults: list[Fault] = [fault for fault in faults if not isinstance(fault, Gather)]
+        self._wanted: dict[EventId, list[Gather]] = {}
+        for fault in sorted(fault for fault in faults if isinstance(fault, Gather)):
             self._wanted.setdefault(fault.at, []).append(fault)
-        self.made: list[tuple[Raw, int | None, Together | None]] = []
+        self.made: list[tuple[Raw, int | None, Gather | None]] = []
         self.origin: dict[Fault, Fault] = {}
         """Of what stands for a fault that met a message in the middle of a batch."""
         self.answers: list[bool] = []
@@ -161,7 +161,7 @@ class Gathering:
             self._seen.add(step[2])
             self._take(refused)
 
-    def _make(self, step: Raw, number: int | None, fault: Together | None = None) -> Raw:
+    def _make(self, step: Raw, number: int | None, fault: Gather | None = None) -> Raw:
         if self._shown and self._model.counts and step[0] != BATCH and len(step) > 5:
             more = self._shown.get(_message(step), 0)
             step = (*step[:5], step[5] + more, *step[6:])
@@ -184,7 +184,7 @@ class Gathering:
             return _Call(found, faults, self.windows, None, False, fault, play, following)
         return self._kept_whole(found, faults, carried, fault)
 
-    def _asked(self, step: Raw) -> tuple[int, list[Record] | None, Together | None]:
+    def _asked(self, step: Raw) -> tuple[int, list[Record] | None, Gather | None]:
         """How many are to come with this one: what failed together, or what a fault says."""
         record = step[3], step[4]
         for batch in self._again:
@@ -252,7 +252,7 @@ class Gathering:
         members: list[Raw],
         faults: list[Fault],
         carried: tuple[int, Redeliver | Crash] | None,
-        cause: Together | None,
+        cause: Gather | None,
     ) -> _Call | None:
         """The call, if the run makes these deliveries in a row under the faults that befall it."""
         number, lanes = len(self.answers), [self._model.lane_of(member) for member in members]

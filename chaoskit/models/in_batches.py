@@ -12,7 +12,7 @@ from chaoskit.models.causes import literal
 from chaoskit.models.gathering import Gathering, Paced
 from chaoskit.models.handover import ALL, Handover
 from chaoskit.values.event import EventId, Stream
-from chaoskit.values.faults import Fault, Together
+from chaoskit.values.faults import Fault, Gather
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import Raw, Schedule, Step, from_raw
 
@@ -53,11 +53,11 @@ class InBatches:
         """Of a log nothing is received in any other way than it is read."""
 
     def takes_batches(self, faults: Sequence[Fault]) -> bool:
-        return self.most_asked is not None or Together in map(type, faults)
+        return self.most_asked is not None or Gather in map(type, faults)
 
     def play_batches(self, faults: Sequence[Fault]) -> Steps:
         # Calls of one message each, unless a receive has to be told that it is no longer than that.
-        if not self.paced and self.handover.again == "any" and Together not in map(type, faults):
+        if not self.paced and self.handover.again == "any" and Gather not in map(type, faults):
             run: Steps = self.begin(faults).run()
             return run
         return Gathering(self, faults).run()
@@ -71,7 +71,7 @@ class InBatches:
         return Schedule(tuple(self._as_step(each, below, n in raised, played) for n, each in enumerate(made)))
 
     def _as_step(
-        self, made: tuple[Raw, int | None, Together | None], below: Sequence[Step], raised: bool, played: Gathering
+        self, made: tuple[Raw, int | None, Gather | None], below: Sequence[Step], raised: bool, played: Gathering
     ) -> Step:
         step, inner, gathers = made
         found = from_raw(step, self.ids, gathers, raised)

@@ -12,7 +12,7 @@ from chaoskit.brokers.base import as_written as as_written
 from chaoskit.brokers.fields import literal
 from chaoskit.brokers.impossible import Impossible
 from chaoskit.values.event import Event, EventId, Stream
-from chaoskit.values.faults import ALL_KINDS, Fault, FaultKind
+from chaoskit.values.faults import ALL_KINDS, INSIDE, Fault, FaultKind
 from chaoskit.values.scenario import all_kinds
 from chaoskit.values.schedule import Schedule
 
@@ -100,13 +100,18 @@ EXAMPLE = Stream.of(Event(key, value) for value, key in enumerate(["alice", "ali
 """What the examples are runs of: four events, e1 to e4, of which e3 has another key."""
 
 
+HANDED_OUT = ("deliver", "die", "begin")
+"""Steps in which the handler sees the message."""
+
+
 def _possible(broker: Settings, kind: FaultKind) -> Possible:
     for fault, schedule in _runs(broker, kind):
         # Some faults change nothing in so short a stream at their mildest: a run that shows nothing explains nothing.
-        if schedule.delivered != EXAMPLE.ids:
+        seen = tuple(step.event for step in schedule if step.action in HANDED_OUT and step.event is not None)
+        if seen != EXAMPLE.ids or kind in INSIDE:
             sentences = [text for cause, text in broker.explain(schedule, EXAMPLE.events) if cause == fault]
             if sentences:
-                return Possible(kind, sentences[0], schedule.delivered, broker.ruled_out_by(kind))
+                return Possible(kind, sentences[0], seen, broker.ruled_out_by(kind))
     return Possible(kind, "", (), broker.ruled_out_by(kind))
 
 

@@ -15,7 +15,7 @@ MOST = 3
 """Batches of one plan."""
 
 NO_BATCHES = (
-    "Together says which messages come in one call, and the handler takes single ones: give deliver(handler, "
+    "Gather says which messages come in one call, and the handler takes single ones: give deliver(handler, "
     "batch=True) a handler that takes a list"
 )
 

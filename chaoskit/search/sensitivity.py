@@ -12,7 +12,7 @@ from chaoskit.search.plans import Plan
 from chaoskit.search.shape import has_two_values, with_siblings
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import Stream
-from chaoskit.values.faults import Crash, Fail, FaultKind, Lose, Overtake, Together
+from chaoskit.values.faults import Crash, Fail, FaultKind, Gather, Lose, Overtake
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import BATCH, LOSE, Raw, what_of
 from chaoskit.values.state import same
@@ -121,9 +121,9 @@ def note_effect(shown: Evidence, kinds: Sequence[FaultKind], case: Case, plan: P
     if Lose in tried and any(step[0] == LOSE for step in steps):  # which may take another fault, such as growth
         shown.differed = shown.changed = True
         shown.effective.add(Lose)
-    if Together in tried and any(what_of(step) == BATCH for step in steps):
+    if Gather in tried and any(what_of(step) == BATCH for step in steps):
         shown.differed = shown.changed = True
-        shown.effective.add(Together)
+        shown.effective.add(Gather)
     kind = tried.pop() if len(tried) == 1 else None
     if kind in shown.effective or (kind is None and shown.changed):
         return

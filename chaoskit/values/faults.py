@@ -20,13 +20,13 @@ __all__ = [  # what `chaoskit` re-exports
     "Duplicate",
     "Fail",
     "Fault",
+    "Gather",
     "Lose",
     "Overtake",
     "Redeliver",
     "Rehash",
     "Resend",
     "Rewind",
-    "Together",
     "Zombie",
 ]
 
@@ -175,7 +175,7 @@ class Crash:
 
 
 @attrs.frozen(order=True)
-class Together:
+class Gather:
     """`at` and the `more`+1 next messages come in one call of a handler that takes batches: one poll, receive, pull or
     invocation gave them. Without it a message is a batch of its own.
 
@@ -200,7 +200,7 @@ Fault: TypeAlias = (
     | Rewind
     | Lose
     | Crash
-    | Together
+    | Gather
 )
 FaultKind: TypeAlias = (
     type[Duplicate]
@@ -215,7 +215,7 @@ FaultKind: TypeAlias = (
     | type[Rewind]
     | type[Lose]
     | type[Crash]
-    | type[Together]
+    | type[Gather]
 )
 
 KINDS: tuple[FaultKind, ...] = (
@@ -225,7 +225,7 @@ KINDS: tuple[FaultKind, ...] = (
 `Overtake`, in which nothing fails, and `Fail`, the most common failure, before all others."""
 INSIDE: tuple[FaultKind, ...] = (Crash,)
 """Those that reach inside the handler. They are tried where `deliver(spawn=…)` says what dies with a process."""
-CUTS: tuple[FaultKind, ...] = (Together,)
+CUTS: tuple[FaultKind, ...] = (Gather,)
 """Those that are no failure: where a batch ends. They are tried where `deliver(…, batch=…)` takes batches."""
 ALL_KINDS: tuple[FaultKind, ...] = (*KINDS, *INSIDE)
 KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in (*ALL_KINDS, *CUTS)}

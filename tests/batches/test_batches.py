@@ -15,6 +15,7 @@ import chaoskit
 from chaoskit import (
     Crash,
     Event,
+    Gather,
     Kafka,
     Kinesis,
     LambdaSqs,
@@ -22,7 +23,6 @@ from chaoskit import (
     Scenario,
     SqsFifo,
     SqsStandard,
-    Together,
     UsageError,
     chaos,
 )
@@ -115,7 +115,7 @@ def test_what_depends_on_where_the_batch_ends_is_named_so(test: Any, broker: Any
     assert verdict.status == "violated"
     assert verdict.scenario is not None
     first, second = (event.id for event in verdict.scenario.events)
-    assert verdict.scenario.faults == (Together(first, 0),)
+    assert verdict.scenario.faults == (Gather(first, 0),)
     report = verdict.report()
     assert "depends on where the batch ends" in report
     assert f"{first} and {second} came in one call" in report
@@ -126,7 +126,7 @@ def test_what_depends_on_where_the_batch_ends_is_named_so(test: Any, broker: Any
 def test_what_takes_more_than_the_cut_names_both() -> None:
     verdict = chaoskit.check(last_of_each_key, PAYMENTS, broker=SqsStandard(), schedules=600, seed=1)
     assert verdict.scenario is not None
-    assert {type(fault) for fault in verdict.scenario.faults} > {Together}
+    assert {type(fault) for fault in verdict.scenario.faults} > {Gather}
     assert len(verdict.scenario.events) == 2
     assert "depends on where" not in verdict.report()
 
@@ -141,7 +141,7 @@ def test_ids_of_the_last_batch_do_not_do() -> None:
 def test_what_is_right_for_every_batch_holds(test: Any, broker: Any) -> None:
     verdict = chaoskit.check(test, PAYMENTS, broker=broker, schedules=300, seed=1)
     assert verdict.status == "held", verdict.report()
-    assert "Together" in verdict.tally.effective
+    assert "Gather" in verdict.tally.effective
 
 
 def partly(deliver: Any, *, report: bool = True) -> Any:
@@ -173,7 +173,7 @@ def test_a_partial_failure_is_shown_again_and_one_that_is_not_reported_is_lost()
     assert chaoskit.check(silent, PAYMENTS, broker=broker, schedules=300, seed=1).status == "violated"
     with pytest.raises(UsageError, match="report_batch_item_failures=True"):
         chaoskit.run(
-            lambda deliver: deliver(lambda batch: [batch[0]], batch=True), Scenario(TWO, LambdaSqs(), [Together("e1")])
+            lambda deliver: deliver(lambda batch: [batch[0]], batch=True), Scenario(TWO, LambdaSqs(), [Gather("e1")])
         )
 
 
@@ -200,14 +200,14 @@ def test_a_process_that_dies_in_the_middle_of_a_batch_has_settled_none_of_it() -
         deliver(spawn=process, batch=True)
         return sorted(booked)
 
-    dies = Scenario(TWO, Kafka(), [Together("e1"), Crash("e2", 1)])
+    dies = Scenario(TWO, Kafka(), [Gather("e1"), Crash("e2", 1)])
     verdict = chaoskit.run(lambda deliver: ledger(deliver, atomic=False), dies)
     assert (verdict.expected, verdict.observed) == (["e1", "e2"], ["e1", "e1", "e2", "e2"])
     assert chaoskit.run(lambda deliver: ledger(deliver, atomic=True), dies).status != "violated"
 
 
 def test_a_saved_failure_is_replayed_and_says_where_the_batch_ended(tmp_path: Path) -> None:
-    verdict = chaoskit.run(sum_of_the_batch, Scenario(TWO, Kafka(), [Together("e1")]))
+    verdict = chaoskit.run(sum_of_the_batch, Scenario(TWO, Kafka(), [Gather("e1")]))
     assert verdict.schedule is not None
     assert [(step.action, step.size) for step in verdict.schedule] == [
         ("batch", 2), ("deliver", None), ("deliver", None)
@@ -253,7 +253,7 @@ def test_a_test_goes_through_the_calls() -> None:
             runs[-1].append(([message.id for message in delivery.messages], delivery.raised))
         return 0
 
-    chaoskit.run(test, Scenario(TWO, Kafka(), [Together("e1")]))
+    chaoskit.run(test, Scenario(TWO, Kafka(), [Gather("e1")]))
     assert runs[-1] == [(["e1", "e2"], True), (["e1"], False), (["e2"], False)]
 
 
@@ -278,6 +278,6 @@ def test_a_handler_of_single_messages_is_not_asked_where_a_batch_ends() -> None:
         return rows
 
     verdict = chaoskit.check(test, PAYMENTS, broker=Kafka(), schedules=50, seed=1)
-    assert "Together" not in (*verdict.tally.effective, *verdict.tally.not_tried)
+    assert "Gather" not in (*verdict.tally.effective, *verdict.tally.not_tried)
     with pytest.raises(UsageError, match="batch=True"):
-        chaoskit.check(test, PAYMENTS, broker=Kafka(), schedules=50, faults={Together})
+        chaoskit.check(test, PAYMENTS, broker=Kafka(), schedules=50, faults={Gather})

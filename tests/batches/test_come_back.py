@@ -12,6 +12,7 @@ from chaoskit import (
     Crash,
     Duplicate,
     Event,
+    Gather,
     Kafka,
     Kinesis,
     LambdaSqs,
@@ -19,7 +20,6 @@ from chaoskit import (
     Scenario,
     SqsFifo,
     SqsStandard,
-    Together,
 )
 from chaoskit.values.schedule import Schedule
 
@@ -100,7 +100,7 @@ def calls(broker: Any, *faults: Any, first: Fails | None = None, spawn: bool = F
     ],
 )
 def test_what_comes_back_is_the_brokers_rule(broker: Any, first: Fails, expected: str) -> None:
-    assert calls(broker, Together("e1", 1), first=first) == expected
+    assert calls(broker, Gather("e1", 1), first=first) == expected
 
 
 @pytest.mark.parametrize(
@@ -122,11 +122,11 @@ def test_what_comes_back_is_the_brokers_rule(broker: Any, first: Fails, expected
 )
 def test_what_befalls_a_message_befalls_its_call(broker: Any, fault: Any, expected: str) -> None:
     """The commit is for each batch, and no batch reaches over anything that is no delivery to its consumer."""
-    assert calls(broker, Together("e1", 1), fault, spawn=True) == expected
+    assert calls(broker, Gather("e1", 1), fault, spawn=True) == expected
 
 
 def test_a_batch_ends_at_the_brokers_own_setting_and_at_that_of_deliver() -> None:
-    schedule = Scenario(FOUR, Kafka(max_poll_records=3), [Together("e1", 9)]).schedule()
+    schedule = Scenario(FOUR, Kafka(max_poll_records=3), [Gather("e1", 9)]).schedule()
     assert sizes(schedule) == [3]
     runs: list[list[int]] = []
 
@@ -135,14 +135,14 @@ def test_a_batch_ends_at_the_brokers_own_setting_and_at_that_of_deliver() -> Non
         deliver(lambda batch: runs[-1].append(len(batch)), batch=2)
         return 0
 
-    chaoskit.run(test, Scenario(FOUR, Kafka(), [Together("e1", 9), Together("e3")]))
+    chaoskit.run(test, Scenario(FOUR, Kafka(), [Gather("e1", 9), Gather("e3")]))
     assert runs[-1] == [2, 2]
     assert runs[0] == [1, 1, 1, 1]  # in order each message is a batch of its own
 
 
 def test_a_batch_is_of_one_consumer_and_mixes_partitions_only_where_the_broker_does() -> None:
     keys = [Event(key, 0) for key in "abcabc"]
-    whole = [Together("e1", 4)]
+    whole = [Gather("e1", 4)]
     assert sizes(Scenario(keys, Kafka(), whole).schedule()) == [6]
     for broker in (Kafka(partitions=2, consumers=2), Kinesis(consumer="lambda")):
         steps = Scenario(keys, broker, whole).schedule().steps

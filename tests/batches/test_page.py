@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from chaoskit import Event, Kafka, LambdaSqs, Scenario, Together, chaos, check, run
+from chaoskit import Event, Gather, Kafka, LambdaSqs, Scenario, chaos, check, run
 from chaoskit.strategies import events
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "batches.md").read_text(encoding="utf-8")
@@ -34,7 +34,7 @@ def test_the_examples_do_what_the_page_says(block: str, status: str) -> None:
 
 def test_the_report_on_the_page_is_the_one_that_is_printed() -> None:
     stream = [Event("a", 1), Event("a", 2)]
-    report = run(test_of("upsert"), Scenario(stream, Kafka(), [Together("e1")])).report().splitlines()
+    report = run(test_of("upsert"), Scenario(stream, Kafka(), [Gather("e1")])).report().splitlines()
     shown = re.search(r"```text\n(.*?)```", PAGE, re.DOTALL)
     assert shown is not None
     printed = [line.rstrip() for line in report]

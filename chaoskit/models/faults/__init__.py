@@ -11,13 +11,13 @@ from chaoskit.models.faults import (
     dead_letter,
     duplicate,
     fail,
+    gather,
     lose,
     overtake,
     redeliver,
     rehash,
     resend,
     rewind,
-    together,
     zombie,
 )
 from chaoskit.models.log.state import GroupState
@@ -33,13 +33,13 @@ from chaoskit.values.faults import (
     Fail,
     Fault,
     FaultKind,
+    Gather,
     Lose,
     Overtake,
     Redeliver,
     Rehash,
     Resend,
     Rewind,
-    Together,
     Zombie,
 )
 
@@ -88,7 +88,7 @@ LOG_ARGUMENTS: dict[FaultKind, Callable[[LogSpace, int], Arguments]] = {
     Redeliver: redeliver.log_arguments,
     Rewind: rewind.log_arguments,
     Crash: crash.log_arguments,
-    Together: together.log_arguments,
+    Gather: gather.log_arguments,
 }
 QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Rehash: rehash.arguments,
@@ -103,5 +103,5 @@ QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Redeliver: redeliver.queue_arguments,
     Rewind: rewind.queue_arguments,
     Crash: crash.queue_arguments,
-    Together: together.queue_arguments,
+    Gather: gather.queue_arguments,
 }

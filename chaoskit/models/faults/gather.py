@@ -1,4 +1,4 @@
-"""`Together`: a call of a handler that takes batches gets more than one message. It is no fault, but as much the
+"""`Gather`: a call of a handler that takes batches gets more than one message. It is no fault, but as much the
 broker's choice: what joins the deliveries of a run is in `models/gathering.py`."""
 
 from __future__ import annotations
