@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from chaoskit.execution.deliveries import Delivery
@@ -17,6 +17,9 @@ MOVED = (
     "it is asked with something between the queue and the handler, which takes message by message: this is not known "
     "of a handler that takes batches, deliver(handler, batch=…)"
 )
+
+
+SEVERAL = "deliver(…, batch=…) of several streams: what comes in one call is of one broker. Check them one by one"
 
 
 class SomeFailed(Exception):
@@ -69,9 +72,7 @@ def batches_of(
     if move is not None:
         misused(MOVED)
     if script.mailbox.model.handover is None:
-        misused(
-            "deliver(…, batch=…) of several streams: what comes in one call is of one broker. Check them one by one"
-        )
+        misused(SEVERAL)
     most = ALL if batch is True else batch
     return most, Batching(script, most, is_async, misused)
 
@@ -90,6 +91,8 @@ class Batching(Singles):
 
     def around(self, handler: Handler) -> Handler:
         """The handler for messages of which it gets a list: a single one is a batch of its own."""
+        if isinstance(handler, Mapping):
+            self._misused(SEVERAL)
 
         def handle(given: Any) -> Any:
             messages: list[Message] = given if isinstance(given, list) else [given]

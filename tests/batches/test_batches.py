@@ -262,6 +262,7 @@ def test_a_test_goes_through_the_calls() -> None:
     [
         (lambda deliver: deliver(print, batch=0), "batch=0"),
         (lambda deliver: deliver(print, batch="all"), "batch='all'"),
+        (lambda deliver: deliver({"orders": print}, batch=True), "several streams"),
         (lambda deliver: deliver(lambda batch: [1, 2], batch=True), "no message of its batch"),
         (lambda deliver: deliver(lambda message: message.fail()), "deliver\\(handler, batch=True\\)"),
     ],
