@@ -125,6 +125,11 @@ SENT_TOGETHER = "sending {at} failed at first, and the retry landed behind {over
 PUBLISHED_AGAIN = "publishing {at} failed at first, and the retry arrived after {over}"
 """A BatchSwap of a producer that does not wait for one message before the next."""
 
+CUT_ALONE = (
+    "It depends on where the batch ends: the same messages in the same order, one in each call, give the in-order "
+    "result."
+)
+
 DEFAULT: Mapping[FaultKind, Wording] = {
     Fail: NOTHING_PASSES,
     DeadLetter: Wording(

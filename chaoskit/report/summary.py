@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from chaoskit.brokers.together import Together
-from chaoskit.brokers.wording import IDEMPOTENT, brought_back, names_of, place_of
+from chaoskit.brokers.wording import CUT_ALONE, IDEMPOTENT, brought_back, names_of, place_of
 from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.deaths import death_lines
 from chaoskit.report.effects import EffectRow, effect_rows
@@ -421,12 +421,6 @@ def traceback_of(error: BaseException) -> str:
 def _also(verdict: Verdict) -> str:
     """Other kinds of fault that do the same on this stream: what rules out the one that is shown may not help there."""
     return f"It fails alike under: {', '.join(verdict.also)}." if verdict.also else ""
-
-
-CUT_ALONE = (
-    "It depends on where the batch ends: the same messages in the same order, one in each call, give the in-order "
-    "result."
-)
 
 
 def _label(verdict: Verdict) -> str:
