@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import answers, batches, brokers, finding, fuzzing, overhead, scaling, startup, throughput
+from benchmarks import answers, batches, brokers, consumers, finding, fuzzing, overhead, scaling, startup, throughput
 from benchmarks.machine import machine
 from benchmarks.measure import COMPILED, Section, say
 
@@ -23,6 +23,7 @@ QUESTIONS: dict[str, Callable[[bool], Section]] = {
     "fuzzing": fuzzing.measure,
     "answers": answers.measure,
     "batches": batches.measure,
+    "consumers": consumers.measure,
 }
 
 

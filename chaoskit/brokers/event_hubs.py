@@ -6,10 +6,12 @@ from typing import ClassVar
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, opt_in, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, partitions
+from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SENT_TOGETHER, Wording, Words
 from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogSettings
@@ -20,6 +22,7 @@ from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.producer import slots
 from chaoskit.traces.log.rules import LogRules
 from chaoskit.values import faults
+from chaoskit.values.settling import COMMITS
 
 WORDS = Words(
     lane="partition",
@@ -74,6 +77,11 @@ class EventHubs(Settings):
 
     partitions: int = positive_int(4, "of the hub, at first.")
     processors: int = positive_int(1, "partition p belongs to processor p % processors.")
+    ownership_expiration: int = timed(
+        "silence",
+        120,
+        "seconds (PartitionOwnershipExpirationInterval), after which the partitions of a silent processor are claimed.",
+    )
     checkpoint_every: int | None = optional_int(
         "the processor checkpoints after each k-th event; None: after every event, and now and then a checkpoint is "
         "late."
@@ -160,4 +168,5 @@ class EventHubs(Settings):
         producer = Producer(home, self.partitions, max_in_flight=self.outstanding_sends)
         # `resets`: the only loss is that of a checkpoint.
         reading = Reading(self.processors, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
-        return LogSettings(self.event_hub, producer, reading, 300, growth, numbered=True, handover=PARTITION)
+        own = COMMITS if self.checkpoint_every is None else verbs.by_itself("checkpoint_every")
+        return LogSettings(self.event_hub, producer, reading, 300, growth, numbered=True, verbs=own, handover=PARTITION)

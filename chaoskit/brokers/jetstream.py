@@ -7,10 +7,12 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.impossible import OR_MORE, Impossible, Reasons, delivered_once
 from chaoskit.brokers.serialization import Serialization, competing, partitions
+from chaoskit.brokers.timing import GIVEN_BACK, timed
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.partitioners import by_fnv1a_plain
 from chaoskit.models.producer import Home, Producer
@@ -25,6 +27,8 @@ from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.schedule import Raw
+from chaoskit.values.settling import Verbs
+from chaoskit.values.timing import Timing
 
 WORDS = Words(
     unit="partition",
@@ -102,7 +106,7 @@ class JetStream(Settings):
 
     consumers: int = positive_int(2, "subscribers of the consumer, which compete.")
     max_ack_pending: int = positive_int(1000, "unacknowledged messages of the consumer; 1 means one at a time.")
-    ack_wait: int = positive_int(30, "seconds.")
+    ack_wait: int = timed("lease", 30, "seconds.")
     max_deliver: int = setting(-1, "deliveries of a message; -1 is endless.", "int")
     ack_policy: Literal["explicit", "all", "none"] = one_of(
         ("explicit", "all", "none"), 'with "all" an ack settles all earlier messages, with "none" nothing needs one.'
@@ -127,6 +131,7 @@ class JetStream(Settings):
     )
     stream: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = GIVEN_BACK
     guarantees: ClassVar[tuple[str, ...]] = (
         "A consumer hands out new messages in the order of the stream; its subscribers finish them in any order.",
         "What is due again is served before new messages; with max_ack_pending=1 the order is kept.",
@@ -268,6 +273,12 @@ class JetStream(Settings):
             max_ack_pending=1,
         )
 
+    @property
+    def _verbs(self) -> Verbs:
+        if self.ack_policy == "none":
+            return verbs.at_hand_over('ack_policy="none"')
+        return attrs.evolve(verbs.JETSTREAM, up_to=self.ack_policy == "all")
+
     def stages(self) -> QueueSettings:
         home: Home = one_queue
         growth: Growth | None = None
@@ -288,6 +299,8 @@ class JetStream(Settings):
             gives_up="never" if self.max_deliver < 0 else "dead" if self.dead_letters else "lost",
             counts=self.on_error == "term",
             settles_first=self.ack_policy == "none",
+            up_to=self.ack_policy == "all",
+            late_counts=True,
             # Limits remove the oldest first; what max_deliver drops may be any.
             trims=self._limited and self.ack_policy != "none" and not self._drops,
         )
@@ -298,6 +311,7 @@ class JetStream(Settings):
         return QueueSettings(
             self.stream, producer, policy, fields, growth=growth, window=window, lease=self.ack_wait,
             loses=beyond(self.max_msgs) if only_more and self.max_msgs else None,
+            verbs=self._verbs,
         )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import (
     boolean,
@@ -29,6 +30,7 @@ from chaoskit.brokers.kafka_group import AUTO_COMMIT, FROM_LATEST, PARTITIONS, R
 from chaoskit.brokers.kafka_parallel import PARALLEL, PARALLEL_KEYS, parallel_stages
 from chaoskit.brokers.kafka_share import SHARE, SHARED, impossible_in_share_group, share_rules, share_stages
 from chaoskit.brokers.serialization import Serialization
+from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import Words
 from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogSettings
@@ -43,6 +45,8 @@ from chaoskit.traces.log.rules import LogRules, Writes
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.errors import StreamError, UsageError
+from chaoskit.values.settling import COMMITS, Verbs
+from chaoskit.values.timing import Timing
 
 
 @attrs.frozen(kw_only=True)
@@ -113,7 +117,16 @@ class Kafka(Settings):
         "the application sends again what an idempotent producer gave up on (`delivery.timeout.ms`), or a new "
         "producer session does."
     )
+    session_timeout: int = timed(
+        "silence", 45, "seconds (`session.timeout.ms`), after which a member that is not heard is taken for dead."
+    )
+    retry_delay: int = timed(
+        "retries",
+        1,
+        "seconds before a refused record is tried again; 1 in Spring's @Backoff and the Parallel Consumer.",
+    )
     delivery_count_limit: int = positive_int(5, "`group.share.delivery.count.limit` of a share group.")
+    record_lock_duration: int = timed("lease", 30, "seconds (`group.share.record.lock.duration.ms`) of a share group.")
     max_record_locks: int = positive_int(
         200,
         "`group.share.partition.max.record.locks` of a share group. A share group reads none of `commit_every`, "
@@ -258,6 +271,12 @@ class Kafka(Settings):
             return exact()
         return window(self._under_way, self.records_per_batch, self.retry_order == "newest_first")
 
+    @property
+    def timing(self) -> Timing:
+        # A share group has its locks; what a consumer of the others has is its member's, and has no lease.
+        timing = super().timing
+        return attrs.evolve(timing, silence=0.0) if self.group == "share" else attrs.evolve(timing, lease=0.0)
+
     def rules(self) -> LogRules | QueueRules:
         if self.group == "share":
             return share_rules(self.delivery_count_limit, self.max_record_locks)
@@ -303,6 +322,13 @@ class Kafka(Settings):
     def serialization(self) -> Serialization:
         return {"consumer": PARTITIONS, "share": SHARED, "parallel": PARALLEL_KEYS}[self.group]
 
+    @property
+    def _verbs(self) -> Verbs:
+        ahead = next((n for n in ("auto_commit", "commit_ahead", "commit_every") if getattr(self, n)), None)
+        if self.on_error == "retry_topic":  # Spring publishes the record, and commits its offset
+            ahead = 'on_error="retry_topic"'
+        return COMMITS if ahead is None else verbs.by_itself(ahead)
+
     def stages(self) -> LogSettings | QueueSettings:
         hash_, spreads_null, hashes_empty = KAFKA_PARTITIONERS[self.partitioner]
         home, growth = routing(
@@ -322,7 +348,7 @@ class Kafka(Settings):
             )
             return LogSettings(
                 self.topic, producer, self._reading(), self.max_poll_records, growth, stamp="sender", put_back=put_back,
-                handover=handover,
+                verbs=self._verbs, handover=handover,
             )  # fmt: skip
         if self.group == "share":
             return share_stages(

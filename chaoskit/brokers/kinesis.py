@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import (
     boolean,
@@ -22,6 +23,7 @@ from chaoskit.brokers.fields import (
 )
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, partitions
+from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogSettings
@@ -40,7 +42,11 @@ from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.settling import COMMITS
+from chaoskit.values.timing import Timing
 
+SHARD = Handover(10_000, one_lane=True, failed="from the lowest")
+"""`processRecords` gets those of one shard."""
 KCL = Words(
     lane="shard",
     lanes="partition",
@@ -125,6 +131,9 @@ class Kinesis(Settings):
         ("kcl", "lambda"), '"kcl" (Kinesis Client Library) or "lambda" (an event source mapping).'
     )
     workers: int = positive_int(1, "of the KCL; shard s belongs to worker s % workers.")
+    failover_time: int = timed(
+        "silence", 10, "seconds (failoverTimeMillis of the KCL), after which a lease is taken from a silent worker."
+    )
     checkpoint_every: int | None = optional_int(
         "the worker checkpoints after each k-th record; None: after every record, and now and then a checkpoint is "
         "late."
@@ -148,6 +157,7 @@ class Kinesis(Settings):
     )
     stream: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = Timing(lease=1.0)
     guarantees: ClassVar[tuple[str, ...]] = (
         "The records of one shard are read in the order of their sequence numbers; between shards there is no order.",
         "A key keeps its shard until the stream is resharded; the KCL reads parents before their children.",
@@ -293,11 +303,11 @@ class Kinesis(Settings):
         home, growth = routing(lambda key: key_bytes(self, key), by_md5_range, self.shards, grows=self.growth)
         producer = Producer(home, self.shards, max_in_flight=self.records_per_put)
         if self.consumer == "kcl":
-            reading = Reading(self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
-            return LogSettings(
-                self.stream, producer, reading, 10_000, growth, numbered=True,
-                handover=Handover(10_000, one_lane=True, failed="from the lowest"),
-            )  # fmt: skip
+            reading = Reading(
+                self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True, only_forward=True
+            )
+            own = COMMITS if self.checkpoint_every is None else verbs.by_itself("checkpoint_every")
+            return LogSettings(self.stream, producer, reading, 10_000, growth, numbered=True, verbs=own, handover=SHARD)
         policy = LeasePolicy(
             # One invocation of a shard at a time, or so many.
             max(self.shards, self.parallelization_factor),
@@ -317,7 +327,10 @@ class Kinesis(Settings):
             failed="from the lowest" if self.report_batch_item_failures else None,
             again="halves" if policy.bisects else "same",
         )
-        return QueueSettings(self.stream, producer, policy, _record, growth=growth, style="invoked", handover=handover)
+        return QueueSettings(
+            self.stream, producer, policy, _record, growth=growth, style="invoked", verbs=verbs.INVOKED,
+            handover=handover,
+        )  # fmt: skip
 
 
 _IDLE = {

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
@@ -20,12 +21,14 @@ from chaoskit.brokers.sqs_standard import (
     standard_queue,
     standard_rules,
 )
+from chaoskit.brokers.timing import INVISIBLE, timed
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words
 from chaoskit.models.handover import Handover
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
+from chaoskit.values.timing import Timing
 
 LAMBDA_STANDARD = STANDARD.but(
     {
@@ -66,9 +69,12 @@ class LambdaSqs(Settings):
     retention_exceeded: bool = boolean(
         "messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost."
     )
-    visibility_timeout: int = positive_int(30, "of the queue, in seconds; six times the function's timeout is advised.")
+    visibility_timeout: int = timed(
+        "lease", 30, "of the queue, in seconds; six times the function's timeout is advised."
+    )
     queue: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = INVISIBLE
     guarantees: ClassVar[tuple[str, ...]] = (
         "A batch that fails comes back whole, with what had succeeded; with partial responses only what was reported.",
         "FIFO: at most one batch of a message group is in flight, and its messages are in order.",
@@ -116,6 +122,9 @@ class LambdaSqs(Settings):
         return attrs.evolve(STANDARD_QUEUE, allowed_by={"fifo": True})
 
     def stages(self) -> QueueSettings:
+        return attrs.evolve(self._queue(), verbs=verbs.INVOKED)
+
+    def _queue(self) -> QueueSettings:
         partial = self.report_batch_item_failures
         # Of a FIFO queue a function that stops reports all from the failed one on.
         stops = self.fifo and not self.skips_failed

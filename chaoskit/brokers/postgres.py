@@ -6,10 +6,12 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, keys
+from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -18,6 +20,7 @@ from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.timing import Timing
 
 WORDS = Words(
     lane="worker",
@@ -80,6 +83,9 @@ class PostgresQueue(Settings):
         '"lock" claims and deletes the row in one transaction with the work; "lease" marks it with locked_until, so '
         "that a slow worker may be overtaken by another one on the same row.",
     )
+    lease_duration: int = timed(
+        "lease", 30, 'seconds of `locked_until`, the application\'s choice, with style="lease".'
+    )
     dead_letters: bool = boolean("failed rows are set aside and inserted again later.")
     table: str = resource_name("events")
 
@@ -96,6 +102,11 @@ class PostgresQueue(Settings):
     @property
     def words(self) -> Words:
         return LEASE if self.style == "lease" else WORDS
+
+    @property
+    def timing(self) -> Timing:
+        # A lock goes with its connection.
+        return attrs.evolve(super().timing, lease=0.0) if self.style == "lock" else super().timing
 
     def rules(self) -> QueueRules:
         lock = self.style == "lock"
@@ -149,7 +160,7 @@ class PostgresQueue(Settings):
             notices=self.style == "lock",
             gives_up="dead" if self.dead_letters else "never",
         )
-        return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), policy, _row)
+        return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), policy, _row, verbs=verbs.POSTGRES)
 
 
 def _row(event: Event, step: Raw) -> dict[str, Any]:

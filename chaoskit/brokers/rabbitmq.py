@@ -7,10 +7,12 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, competing, partitions
+from chaoskit.brokers.timing import CONNECTED, timed
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.partitioners import by_murmur3
 from chaoskit.models.producer import Home, Producer
@@ -23,6 +25,8 @@ from chaoskit.traces.queue.state import QueueState
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.settling import Verbs
+from chaoskit.values.timing import Timing
 
 WORDS = Words(
     routed_by="routing key",
@@ -116,6 +120,7 @@ class RabbitMQ(Settings):
     consumers: int = positive_int(2, "that compete.")
     single_active_consumer: bool = boolean("one of them is served, the next one when it fails.")
     prefetch: int = positive_int(10, "unacknowledged messages of one consumer (basic.qos).")
+    heartbeat: int = timed("silence", 60, "seconds, after which a connection that is not heard is closed.")
     delivery_limit: int | None = optional_int(
         "redeliveries of a message in a quorum queue; 20 since 4.0. None: no limit (the default of 3.x; -1 in 4.x), "
         "and then what is given back goes to the back of the queue.",
@@ -140,6 +145,7 @@ class RabbitMQ(Settings):
     )
     queue: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = CONNECTED
     guarantees: ClassVar[tuple[str, ...]] = (
         "A queue hands out in the order of publication; with several consumers they finish in any order.",
         "What was not acknowledged when a channel closes comes again, before anything that was never delivered.",
@@ -280,6 +286,10 @@ class RabbitMQ(Settings):
             single_active_consumer=True,
         )
 
+    @property
+    def _verbs(self) -> Verbs:
+        return verbs.at_hand_over("auto_ack=True") if self.auto_ack else verbs.RABBITMQ
+
     def stages(self) -> QueueSettings:
         quorum, limit = self.queue_type == "quorum", self.delivery_limit
         home: Home = one_queue
@@ -307,7 +317,9 @@ class RabbitMQ(Settings):
         # Otherwise any message may be lost, and not only those that are too many.
         only_more = self.message_ttl is None and not self.auto_ack and not self._limited
         loses = beyond(self.max_length) if self.max_length is not None and only_more else None
-        return QueueSettings(self.queue, producer, policy, fields, "application", growth, loses=loses)
+        return QueueSettings(
+            self.queue, producer, policy, fields, "application", growth, loses=loses, verbs=self._verbs
+        )
 
 
 def _classic(queue: str, event: Event, step: Raw, reason: str = "rejected") -> dict[str, Any]:

@@ -6,10 +6,12 @@ from typing import ClassVar
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, opt_in, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, partitions
+from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
 from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogSettings
@@ -20,6 +22,7 @@ from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.producer import exact, slots
 from chaoskit.traces.log.rules import LogRules
 from chaoskit.values import faults
+from chaoskit.values.settling import COMMITS
 
 WORDS = Words(
     lane="partition",
@@ -76,6 +79,7 @@ class RabbitMQStream(Settings):
     partitions: int = positive_int(3, "streams of the super stream; 1 is a plain stream, which never has more.")
     growth: bool = boolean("partitions may be added.", default=True)
     consumers: int = positive_int(1, "partition p belongs to consumer p % consumers.")
+    heartbeat: int = timed("silence", 60, "seconds, after which a connection that is not heard is closed.")
     store_offset_every: int | None = optional_int(
         "the consumer stores its offset after each k-th message; None: after every message, and now and then one is "
         "stored late."
@@ -164,4 +168,5 @@ class RabbitMQStream(Settings):
         home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.partitions, grows=self.growth)
         producer = Producer(home, self.partitions, max_in_flight=self.outstanding_confirms)
         reading = Reading(self.consumers, self.store_offset_every, "retry", 10, not self.dead_letters, resets=True)
-        return LogSettings(self.stream, producer, reading, 10_000, growth, handover=PARTITION)
+        own = COMMITS if self.store_offset_every is None else verbs.by_itself("store_offset_every")
+        return LogSettings(self.stream, producer, reading, 10_000, growth, verbs=own, handover=PARTITION)

@@ -6,10 +6,12 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.serialization import Serialization, keys, unordered
+from chaoskit.brokers.timing import GIVEN_BACK, timed
 from chaoskit.brokers.wording import IDEMPOTENT, SENT_TOGETHER, SLOW, Wording, Words, passed_unless
 from chaoskit.models.handover import Handover
 from chaoskit.models.producer import Producer
@@ -19,6 +21,7 @@ from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.timing import Timing
 
 _NOT_SENT_AGAIN = (
     "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)"
@@ -96,7 +99,7 @@ class ServiceBus(Settings):
     receivers: int = positive_int(2, "that compete.")
     prefetch: int = positive_int(10, "messages of a session that a receiver holds at once.")
     max_delivery_count: int = positive_int(10, "deliveries, after which a message is dead-lettered.")
-    lock_duration: int = positive_int(60, "seconds.")
+    lock_duration: int = timed("lease", 60, "seconds.")
     receive_mode: Literal["peek_lock", "receive_and_delete"] = one_of(
         ("peek_lock", "receive_and_delete"), 'with "receive_and_delete" a crash loses what was received.'
     )
@@ -107,6 +110,7 @@ class ServiceBus(Settings):
     concurrent_sends: int = positive_int(1, "sends that are under way at once; 1 awaits each before the next.")
     queue: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = GIVEN_BACK
     guarantees: ClassVar[tuple[str, ...]] = (
         "Without sessions: about in order, without a promise; receivers compete.",
         "With sessions: one receiver holds a session and gets it in order; what it did not complete comes again.",
@@ -193,11 +197,12 @@ class ServiceBus(Settings):
         )
         producer = Producer(one_queue, 1, max_in_flight=self.concurrent_sends)
         window = self.duplicate_detection_window if self.duplicate_detection else 0
+        own = verbs.at_hand_over('receive_mode="receive_and_delete"') if deletes else verbs.SERVICE_BUS
         fields = _in_session if self.sessions else _fields
         # A receiver has one session.
         handover = Handover(one_lane=True, failed="from the lowest") if self.sessions else None
         return QueueSettings(
-            self.queue, producer, policy, fields, window=window, lease=self.lock_duration, handover=handover
+            self.queue, producer, policy, fields, window=window, lease=self.lock_duration, verbs=own, handover=handover
         )
 
 

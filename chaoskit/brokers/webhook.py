@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
@@ -18,6 +19,7 @@ from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.timing import Timing
 
 WORDS = Words(
     lane="request handler",
@@ -59,6 +61,10 @@ WORDS = Words(
 )
 
 
+TRIES_AGAIN = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
+"""Seconds between the attempts of a provider: the schedule that Standard Webhooks recommends, over more than a day."""
+
+
 @attrs.frozen(kw_only=True)
 class Webhook(Settings):
     """A webhook endpoint, and a provider that sends to it and retries."""
@@ -70,6 +76,7 @@ class Webhook(Settings):
     )
     endpoint: str = resource_name("/webhook", "its path, as messages carry it.")
 
+    usual_timing: ClassVar[Timing] = Timing(lease=TRIES_AGAIN[0], retries=TRIES_AGAIN)
     guarantees: ClassVar[tuple[str, ...]] = (
         "No order.",
         (
@@ -80,6 +87,7 @@ class Webhook(Settings):
     )
     sources: ClassVar[tuple[str, ...]] = (
         "docs.stripe.com/webhooks",
+        "github.com/standard-webhooks/standard-webhooks: the specification (retry schedule)",
         "github.com/stripe/stripe-cli/issues/418; stripe-python _webhook.py",
     )
 
@@ -130,7 +138,14 @@ class Webhook(Settings):
 
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(self.endpoints, in_order=False, window=1, gives_up="dead" if self.gives_up else "never")
-        return QueueSettings(self.endpoint, Producer(one_queue, 1, max_in_flight=10), policy, _request, "application")
+        return QueueSettings(
+            self.endpoint,
+            Producer(one_queue, 1, max_in_flight=10),
+            policy,
+            _request,
+            "application",
+            verbs=verbs.ANSWERED,
+        )
 
 
 def _request(event: Event, step: Raw) -> dict[str, Any]:

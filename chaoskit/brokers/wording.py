@@ -147,7 +147,7 @@ DEFAULT: Mapping[FaultKind, Wording] = {
         f"nobody who resets positions while the handler's effects are still there. {IDEMPOTENT}",
     ),
     Crash: Wording(
-        "{worker} {consumer} died while it handled {record}, {died}: {event} came again{after}",
+        "{worker} {consumer} died while it handled {record}, {died}: {returned}{after}",
         "no setting: a process can die between any two effects. Make the effect and the mark that it is done one "
         "transaction, or let a unique key refuse the effect the second time",
     ),
@@ -278,6 +278,7 @@ def _sentence(
         "worker": words.worker,
         "died": _died(step),
         "together": _together(steps[number + 1 : number + 1 + (step.size or 0)]),
+        "returned": _returned(step, subject, again),
         **_taken_over(fault, step, again),
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
@@ -322,13 +323,20 @@ def _together(members: Sequence[Step]) -> str:
 def _died(step: Step) -> str:
     """How far the handler had come, where the process died inside it."""
     if step.died is not None and not step.died.before:
-        return "when all was done and nothing was acknowledged"
+        return "when all was done" + (" and nothing was acknowledged" if step.settled is None else "")
     effects = f"after {step.point or 0} effect{'' if step.point == 1 else 's'}"
     if step.died is None:
         return effects
     last = f", the last of them `{step.died.happened[-1]}`," if step.died.happened else ""
     place = f" ({step.died.place})" if step.died.place else ""
     return f"{effects}{last} and before `{step.died.before}`{place}"
+
+
+def _returned(step: Step, event: EventId, again: Sequence[Step]) -> str:
+    """What came back of a process that died; of a handler that settles by itself what it had not settled."""
+    if step.settled is None:
+        return f"{event} came again"
+    return f"{names_of([s.event for s in again])} came again" if again else "all that it had was settled"
 
 
 def _taken_over(fault: Fault, step: Step, again: Sequence[Step]) -> dict[str, object]:

@@ -19,6 +19,10 @@ MOVED = (
 )
 
 
+SETTLES_ITSELF = (
+    'deliver(…, batch=…) settles each call when the handler returns: it goes neither with settle="handler" nor with a '
+    "loop over a consumer, which takes its own batches"
+)
 SEVERAL = "deliver(…, batch=…) of several streams: what comes in one call is of one broker. Check them one by one"
 
 
@@ -64,11 +68,20 @@ class Singles:
 
 
 def batches_of(
-    batch: bool | int, script: Script, move: Move | None, is_async: bool, misused: Callable[[str], NoReturn]
+    batch: bool | int,
+    script: Script,
+    move: Move | None,
+    is_async: bool,
+    misused: Callable[[str], NoReturn],
+    *,
+    settles: bool = False,
 ) -> tuple[int, Batching]:
-    """Of `deliver(…, batch=batch)`: how many messages a call may have, and the batches of the run."""
+    """Of `deliver(…, batch=batch)`: how many messages a call may have, and the batches of the run. `settles`: the
+    handler settles by itself, or is a loop that does."""
     if not isinstance(batch, int) or batch < 1:
         misused(f"deliver(batch={batch!r}): True, or how many messages a call may have at most, 1 or more")
+    if settles:
+        misused(SETTLES_ITSELF)
     if move is not None:
         misused(MOVED)
     if script.mailbox.model.handover is None:

@@ -8,27 +8,30 @@ from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, S
 from functools import partial
 from operator import length_hint
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import attrs
 
+from chaoskit.execution.asked import Asked
 from chaoskit.execution.batches import Batching, Singles, batches_of, delivered
 from chaoskit.execution.deliveries import Deliveries, Delivery
 from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.loop_threads import LoopProcesses, is_loop, settle_of
+from chaoskit.execution.loops import consumer
 from chaoskit.execution.moved import moved
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.rounds import rounds_of
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script, next_step
-from chaoskit.execution.source import sent_by
+from chaoskit.execution.settling import Nacked, Settlements, answers, settlements_of
 from chaoskit.execution.stepping import Death, name_point
 from chaoskit.execution.tasks import current_task, has_asyncio, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, outcome_of
 from chaoskit.execution.topics import one_handler
 from chaoskit.values.errors import StaleState, UsageError
-from chaoskit.values.event import Event, Message
+from chaoskit.values.event import Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import DELIVER, DIE, RESTART, Raw, point_of, what_of
@@ -39,15 +42,11 @@ Body = Callable[["Deliver"], Any]
 
 WHAT_DIES = "Crash has to know what dies with the process: give deliver(spawn=make_handler)"
 
-NEEDS_ASYNCIO = (
-    "Crash gives each consumer process an event loop of its own, of asyncio: the loop of this test is another library's"
-)
-
 ENDS = (SystemExit, asyncio.CancelledError)
 """What ends a consumer that does not catch it: its process, or its task."""
 
 
-class Deliver:
+class Deliver(Asked):
     """The `deliver` of one run. `await` it in an async test."""
 
     # Attributes of the class, as one `deliver` is made for each run and most of these are never set.
@@ -59,6 +58,7 @@ class Deliver:
     _task: asyncio.Task[Any] | None = None
     _memory_kept = False
     _given: Handler | None = None
+    _spawn: Spawn | None = None
     _handler: Handler | None = None
     """What was given, with the move around it."""
     _state: Callable[[], Any] | None = None
@@ -67,6 +67,7 @@ class Deliver:
     _most: int | None = None
     """Of a handler that takes batches: messages of one call."""
     _batching: Singles | Batching
+    _settling: Settlements | None = None
     _deaths: Mapping[int, Death] = MappingProxyType({})
     _refusals: Sequence[int] = ()
     _calls_left: Calls | None = None
@@ -105,6 +106,7 @@ class Deliver:
         spawn: Spawn | None = None,
         state: Callable[[], Any] | None = None,
         batch: bool | int = False,
+        settle: Literal["return", "handler"] = "return",
     ) -> Any:
         """Play the schedule: `handler(message)` for each delivery.
 
@@ -112,10 +114,12 @@ class Deliver:
         remembers is lost as it would be. It is a function that returns the handler, or a context manager (in an async
         test also an async one) that yields it: entered when a process starts, left when the run is over, before this
         returns, and left with `chaoskit.Died` where the process dies. `state()` is the state that invariants see after
-        each delivery. Give a handler or `spawn`. `batch`: the handler takes the list of messages that one poll, receive
-        or invocation gives, up to the broker's own setting, or so many. Raises UsageError for a second call in one run.
+        each delivery. Give a handler or `spawn`. `settle="handler"`: nothing is settled by returning, but by
+        `message.ack()` and the like (docs/settling.md). `batch`: the handler takes the list of messages that one poll,
+        receive or invocation gives, up to the broker's own setting, or so many (docs/batches.md). Raises UsageError for
+        a second call in one run.
         """
-        self._begin(handler, spawn, state, batch)
+        self._begin(handler, spawn, state, settle, batch)
         # A coroutine that nobody awaits has run nothing: it is kept so that this can be told from a short schedule.
         if self._is_async:
             self._unawaited = self._played(self._calls(self._handler))
@@ -123,7 +127,7 @@ class Deliver:
         # Nearly all runs are such: no generator, no state and no refusals to keep make them about as cheap as the
         # handler.
         records = self._record_states and state is not None
-        if self._handler is not None and not records and not self._script.refusals and self._most is None:
+        if self._handler is not None and not (records or self._script.refusals or self._settling or self._most):
             return self._straight(self._handler)
         return through(self._played(self._calls(self._handler)))
 
@@ -134,6 +138,7 @@ class Deliver:
         spawn: Spawn | None = None,
         state: Callable[[], Any] | None = None,
         batch: bool | int = False,
+        settle: Literal["return", "handler"] = "return",
     ) -> Deliveries:
         """Play the schedule step by step, for asserts between deliveries: `for delivery in deliver.steps(handler)`, in
         an async test `async for`. It stands in the place of `deliver(…)` and takes what that takes.
@@ -141,24 +146,11 @@ class Deliver:
         Each delivery says which message it was, its number and what the handler raised. An assert that fails is a
         violation at this step. Go through all of them: a loop that is left in another way is a UsageError.
         """
-        self._begin(handler, spawn, state, batch)
+        self._begin(handler, spawn, state, settle, batch)
         self._calls_left = self._calls(self._handler)
         return Deliveries(self._next_delivery, self._is_async, self._misused)
 
-    def sent(self) -> tuple[Event, ...]:
-        """The events that the producer has sent by the time of the present delivery, in the order of the stream, so
-        that a stub can answer as the source would.
-
-        These are all up to the furthest one of which a step so far has told, that it was shown, set aside or put back.
-        What the settings lose unseen is not among them where it is left out of the comparison, too. Values are copies.
-        Raises UsageError where nothing is being delivered.
-        """
-        if not self._called or (self._done and not (self._processes and self._processes.handlers)):
-            self._misused(
-                "deliver.sent() was called outside of a delivery: ask in the handler, or in what it calls, what the "
-                "producer has sent by then"
-            )
-        return sent_by(self._script, self._steps, self._present())
+    consumer = consumer
 
     def effect(self, name: str, value: Any = None, key: Any = None) -> None:
         """Record what leaves and no rollback takes back: a mail, a charge, a published message. Call it where that
@@ -188,7 +180,7 @@ class Deliver:
         return self._at if self._walk is None else len(self._steps) - length_hint(self._walk) - 1
 
     def _begin(
-        self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None, batch: bool | int
+        self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None, settle: str, batch: int
     ) -> None:
         if self._called:
             self._misused(
@@ -196,18 +188,27 @@ class Deliver:
             )
         if (why := why_not_given(handler, spawn, state)) is not None:
             self._misused(why)
+        self._settling = settlements_of(settle_of(spawn, settle), self._script, self._misused)
         self._called = True
         self._memory_kept = spawn is None
-        self._given = handler
+        self._given, self._spawn = handler, spawn
         self._state = state
         if batch is not False:
-            self._most, self._batching = batches_of(batch, self._script, self._move, self._is_async, self._misused)
+            both = settle != "return" or is_loop(spawn, self._is_async)
+            self._most, self._batching = batches_of(
+                batch, self._script, self._move, self._is_async, self._misused, settles=both
+            )
         self._handler = None if handler is None else self._moved(handler)
-        if self._script.is_inside:
+        if is_loop(spawn, self._is_async) and (not self._is_async or has_asyncio()):
+            assert spawn is not None
+            self._processes = LoopProcesses(
+                spawn, self._is_async, self._moved, self._misused, self._script.points, self._move
+            )
+        elif self._script.is_inside:
             if spawn is None:
                 self._misused(WHAT_DIES)
             if self._is_async and not has_asyncio():
-                self._misuse = NoThreads(NEEDS_ASYNCIO)
+                self._misuse = NoThreads()
                 raise self._misuse
             self._deaths = {}
             self._processes = ThreadedProcesses(spawn, self._is_async, self._moved, self._misused, self._script.points)
@@ -275,14 +276,18 @@ class Deliver:
     def _calls(self, handler: Handler | None, number: int = 0, error: Exception | None = None) -> Calls:
         """The calls that the schedule asks for, from step `number` on, which was refused already if `error` is given.
         Where a refusal is new, or one that was recorded does not come, the model itself goes on."""
-        script, message, one = self._script, self._script.mailbox.message, self._one_process
+        script, settling, one = self._script, self._settling, self._one_process
+        message = script.mailbox.message if settling is None else settling.mail(self._present)
         steps, expected = script.steps, script.refusals
         processes = self._processes
         refused: list[int] = []
         live: Steps | None = None
         taken: list[Raw] = []
-        rounds, batching = rounds_of(script), self._batching
+        rounds, batching = rounds_of(script, rejects=settling is not None), self._batching
         self._refusals = refused
+        if settling is not None and settling.is_live:
+            live = script.after(0, ())
+            steps = taken = next_step(live, None)
         while number < len(steps):
             step = steps[number]
             self._at, self._steps = number, steps
@@ -293,6 +298,7 @@ class Deliver:
                     called = handler if processes is None else (yield from self._begun(step, processes))
                     assert called is not None
                     error = yield called, batching.parcel(message)
+                    error = error if settling is None else settling.took(number, step, error)
                 for number_of, failed, why in () if error is None else batching.failed(error):
                     self._refuse(failed[2], why)
                     refused.append(number_of)
@@ -304,15 +310,19 @@ class Deliver:
                 yield partial(processes.die, step[1])
                 # At once, and not with its next message: there may be none, and it may have left work behind.
                 yield partial(processes.begin, step[1])
+            if settling is not None:
+                settling.passed(steps, number)
             if rounds is not None:
                 steps = rounds.after(steps, number, error is not None)
             # Up to here the recorded steps were right; behind another answer only the model knows what follows.
-            elif batching.is_other(number, refused, expected if live is None else None):
-                live = script.after(number + 1, [i in refused for i in range(number + 1)], steps)
+            elif batching.is_other(number, refused, expected if live is None else None) or (
+                live is None and settling is not None and not settling.is_as_recorded(number)
+            ):
+                live = script.after(number + 1, answers(settling, steps, number + 1, refused), steps)
                 taken = steps = list(steps[: number + 1])  # one list: the loop goes on with what the model adds
             number += 1
             if live is not None:
-                taken += next_step(live, number - 1 in refused)
+                taken += next_step(live, answers(settling, steps, number, refused, number - 1)[0])
             error = None
         self._steps, self._refusals = steps, tuple(refused)
         self._done = True
@@ -337,7 +347,7 @@ class Deliver:
 
     def _refuse(self, position: int, error: Exception) -> None:
         event = self._script.mailbox.model.stream[position]
-        if self._script.faults is None and not isinstance(error, self._script.poison):
+        if self._script.faults is None and not isinstance(error, (Nacked, *self._script.poison)):
             raise ReferenceRefused(event, error) from error
         self._raised.append(Raised(event.id, error))
 
@@ -382,6 +392,7 @@ class Deliver:
                 error = refusal
 
     async def _change(self, change: Change) -> None:
+        self._moves()
         try:
             await change()
         except ENDS as end:
@@ -416,6 +427,8 @@ class Deliver:
 
     def sweep(self) -> bool:
         """Nothing of this run is asked any more. Whether nothing of it is left."""
+        if self._settling is not None:
+            self._settling.is_over = True
         return not isinstance(self._processes, ThreadedProcesses) or self._processes.sweep()
 
     # Read by `execute`.
@@ -440,7 +453,8 @@ class Deliver:
             Delivered(self._script.mailbox.model.stream, self._steps), self._steps, self._raised, self._refusals,
             self._deaths, self._states, self._effects, self._script.loses,
         )  # fmt: skip
-        return outcome_of(played, state, failure, failed_at)
+        outcome = outcome_of(played, state, failure, failed_at)
+        return outcome if self._settling is None else self._settling.judged(outcome, self._steps, self._refusals)
 
     def _not_done(self) -> None:
         if self._unawaited is not None:
@@ -458,11 +472,14 @@ class Deliver:
 
     def run(self, outcome: Outcome) -> Run:
         remembering = self._memory_kept and remembers(self._given)
-        if self._deaths:  # before the frames of the dead are unwound
+        if self._deaths or isinstance(self._processes, LoopProcesses):  # before the frames of the dead are unwound
             outcome = attrs.evolve(outcome, state=snapshot(outcome.state))
+        settling = self._settling
+        settled, has_settled = (None, True) if settling is None else (settling.settles, settling.has_settled)
         return Run(
             outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,
-            self._deaths, most_together=self._most,
+            self._deaths,
+settled, has_settled, most_together=self._most,
         )  # fmt: skip
 
     @property
@@ -482,3 +499,4 @@ class Deliver:
         played = len(self._steps) if self._done else self._at + 1
         hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
+        hung.settled = None if self._settling is None else self._settling.settles

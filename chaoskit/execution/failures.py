@@ -58,6 +58,12 @@ def _fails_elsewhere(error: Exception) -> bool:
 class NoThreads(UsageError):
     """The consumer processes of this test cannot be threads."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "Crash gives each consumer process an event loop of its own, of asyncio: the loop of this test is another "
+            "library's"
+        )
+
 
 class ProcessEnded(Exception):
     """The handler ended its consumer in the middle of a run."""

@@ -17,8 +17,9 @@ from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.event import Event, EventId, Message, Stream
 from chaoskit.values.faults import Crash, Fail, Fault, Lose
 from chaoskit.values.outcome import Outcome
-from chaoskit.values.scenario import Model, Steps
+from chaoskit.values.scenario import Answer, Model, Restamped, Steps
 from chaoskit.values.schedule import DELIVER, Raw
+from chaoskit.values.settling import Settles
 
 Handler = Callable[[Message], Any]
 
@@ -60,6 +61,8 @@ class Script:
     """In the in-order run in which points are counted: those of each event, by its position."""
     leaves_out: bool = True
     """What is lost is left out of the comparison, and so counts as never sent."""
+    settled: Mapping[int, Settles] | None = None
+    """What was settled at which step when the steps were recorded, where the handler does that itself."""
 
     @property
     def is_inside(self) -> bool:
@@ -71,13 +74,13 @@ class Script:
         """Whether a fault may lose a message."""
         return self.faults is not None and any(type(fault) in (Lose, Fail) for fault in self.faults)
 
-    def after(self, number: int, refused: Sequence[bool], steps: Sequence[Raw] | None = None) -> Steps:
-        """The model's own run, advanced past the first `number` steps, whose last one was refused or was not. `steps`:
-        those that were made meanwhile, where they are others."""
+    def after(self, number: int, answers: Sequence[Answer], steps: Sequence[Raw] | None = None) -> Steps:
+        """The model's own run, advanced past the first `number` steps, of which the last is still to be answered.
+        `steps`: those that were made meanwhile, where they are others."""
         assert self.faults is not None
         recorded = self.steps if steps is None else steps
         play = self.mailbox.model.play(self.faults)
-        answer: bool | None = None
+        answer: Answer = None
         for i in range(number):
             made = play.send(answer)
             # A saved file may be of another version, whose steps are still good as long as nothing is asked of the
@@ -87,14 +90,14 @@ class Script:
                     f"step {i + 1} of the schedule is not what this version of the broker's model makes, and the "
                     "handler now refuses other messages than it did: the run cannot go on"
                 )
-            answer = refused[i]
+            answer = answers[i]
         return play
 
 
-def next_step(play: Steps, refused: bool) -> list[Raw]:
-    """What the model makes behind a step that was refused or was not; nothing at the end."""
+def next_step(play: Steps, answer: Answer) -> list[Raw]:
+    """The step that a model makes next; none at its end."""
     try:
-        return [play.send(refused)]
+        return [play.send(answer)]
     except StopIteration:
         return []
 
@@ -122,6 +125,10 @@ class Run:
     """The handler is one that may have a memory of its own."""
     deaths: Mapping[int, Death] = MappingProxyType({})
     """Where processes died inside the handler, by the number of the step."""
+    settled: Mapping[int, Settles] | None = None
+    """What was settled at which step, where the handler does that itself."""
+    has_settled: bool = True
+    """Something was settled by it."""
     is_swept: bool = True
     """No thread of a dead process is left."""
     most_together: int | None = None
@@ -135,7 +142,13 @@ class Mailbox:
         self.model = model
         self.epoch = epoch
         self._copiers = [_copier_of(event) for event in model.stream.events]
-        self.message = model.mail(self._copiers, epoch)
+        self.message = model.mail(self._copiers, epoch, self._restamp)
+        self.restamped: Restamped | None = None
+        """What the present run makes of a copy whose timestamp only it knows."""
+
+    def _restamp(self, message: Message, step: Raw) -> None:
+        if self.restamped is not None:
+            self.restamped(message, step)
 
     def event(self, position: int) -> Event:
         """The event with a value of its own."""

@@ -14,17 +14,16 @@ def is_cancelled_from_outside(end: BaseException) -> bool:
     return task is None or task.cancelling() > 0
 
 
-def current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # another library's loop
-        return None
-
-
 def has_asyncio() -> bool:
-    """Whether an event loop of asyncio runs here."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return False
     return True
+
+
+def current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # another library's loop
+        return None

@@ -19,7 +19,7 @@ from chaoskit.models.producer import Logs
 from chaoskit.models.turns import Record
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Crash, Fault, Gather, Redeliver
-from chaoskit.values.scenario import Steps
+from chaoskit.values.scenario import Answer, Steps
 from chaoskit.values.schedule import BATCH, DELIVER, DIE, TAKE_OVER, Raw, dying, gathered, what_of
 
 
@@ -93,7 +93,7 @@ class Paced:
             answer = yield step
 
 
-def _sent(play: Steps, answer: bool | None) -> Raw | None:
+def _sent(play: Steps, answer: Answer) -> Raw | None:
     try:
         return play.send(answer)
     except StopIteration:

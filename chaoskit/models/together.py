@@ -6,16 +6,18 @@ Consumers and partitions are numbered apart: of three streams the second has 1, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
+from chaoskit.models.together_times import TogetherTimes
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Message, Stream
 from chaoskit.values.faults import Fault, FaultKind, Overtake
-from chaoskit.values.scenario import Broker, Model, Steps
+from chaoskit.values.scenario import Answer, Broker, Model, Restamped, Steps
 from chaoskit.values.schedule import DELIVER, DIE, Raw, Schedule, Step, what_of
+from chaoskit.values.settling import Settles, Verbs
 
 
 @attrs.frozen(eq=False)
@@ -59,6 +61,10 @@ class TogetherModel:
     def skips_refused(self) -> bool:
         return any(part.model.skips_refused for part in self.parts if part.model is not None)
 
+    @property
+    def verbs(self) -> Verbs:
+        return Verbs((), "of several streams each message is settled when its handler returns")
+
     # What a search may choose from.
 
     def lanes(self) -> list[list[int]]:
@@ -96,9 +102,28 @@ class TogetherModel:
             return 0
         return max(0, fault.by + 1 - self._beyond(self._position[fault.at]))
 
-    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
+    def times(self, faults: Sequence[Fault] | None, epoch: float) -> TogetherTimes:
+        clocks = [
+            None
+            if part.model is None
+            else part.model.times(None if faults is None else self._own(faults, number), epoch)
+            for number, part in enumerate(self.parts)
+        ]
+        return TogetherTimes(clocks, self._inner_step, epoch)
+
+    def mail(
+        self,
+        copiers: Sequence[Callable[[Any], Any] | None],
+        epoch: float = EPOCH,
+        restamped: Restamped | None = None,
+    ) -> Callable[[Raw], Message]:
+        late: list[Raw] = []
+
+        def is_late(made: Message, step: Raw) -> None:
+            late.append(step)
+
         letters = [
-            None if part.model is None else part.model.mail([copiers[p] for p in part.positions], epoch)
+            None if part.model is None else part.model.mail([copiers[p] for p in part.positions], epoch, is_late)
             for part in self.parts
         ]
 
@@ -111,6 +136,10 @@ class TogetherModel:
             made.topic = self.parts[number].topic
             # The one producer's clock: its events are a second apart, whichever stream they are of.
             made.timestamp += position - self._inner[position]
+            if late:
+                late.clear()
+                if restamped is not None:
+                    restamped(made, step)
             return made
 
         return message
@@ -158,7 +187,13 @@ class TogetherModel:
 
     # The run as literal steps.
 
-    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
+    def schedule(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> Schedule:
         found: dict[int, Step] = {}
         for number, part in enumerate(self.parts):
             if part.model is None:
@@ -174,7 +209,13 @@ class TogetherModel:
     def _places(self, steps: Sequence[Raw], number: int) -> list[int]:
         return [place for place, step in enumerate(steps) if step[1] % len(self.parts) == number]
 
-    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
+    def trace(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> str:
         """One of each stream, behind its name, each on a line of its own."""
         return "\n".join(f"{part.topic}: {text}" for part, text in self._traces(faults, steps, raised))
 
@@ -227,7 +268,7 @@ class _Track:
         self._part = part
         self._steps = None if part.model is None else part.model.play(faults)
         self.head: Raw | None = None
-        self.answer: bool | None = None
+        self.answer: Answer = None
         self.clock = -1
         """The furthest event that it has come to."""
         self.waits_for = 0

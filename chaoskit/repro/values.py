@@ -151,6 +151,8 @@ def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
         data["fault"] = faults.index(step.fault)
     if step.raised:
         data["raised"] = True
+    if step.settled is not None:
+        data["settled"] = list(step.settled)
     if step.died is not None:
         data["died"] = {name: value for name, value in attrs.asdict(step.died).items() if value}
     if step.copy is not None:

@@ -11,6 +11,7 @@ from chaoskit.execution.deliver import WHAT_DIES
 from chaoskit.execution.failures import NoThreads
 from chaoskit.search.batched import NO_BATCHES, in_batches
 from chaoskit.search.evidence import Evidence
+from chaoskit.search.forgotten import why_never
 from chaoskit.search.found import Found
 from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
 from chaoskit.search.oracle import Case, Subject, kept
@@ -233,6 +234,8 @@ class Campaign:
         self._died += not set(INSIDE).isdisjoint(map(type, plan))
         shown.left_threads = shown.left_threads or not run.is_swept
         shown.reached.update(point for death in run.deaths.values() if (point := death.before) is not None)
+        if run.settled is not None and (shown.schedules == 1 or shown.never_settled):
+            shown.never_settled = why_never(run, case.model.verbs.names)
         shown.deliveries += sum(not step[0] for step in steps)
         if not shown.restarted:
             shown.restarted = any(step[0] == RESTART for step in steps)

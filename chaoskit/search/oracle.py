@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import attrs
@@ -12,10 +12,12 @@ from chaoskit.execution import forks
 from chaoskit.execution.deliver import Body
 from chaoskit.execution.execute import execute
 from chaoskit.execution.failures import ProcessEnded
+from chaoskit.execution.frozen import frozen
 from chaoskit.execution.limit import Hung, Limit
 from chaoskit.execution.points import Points, checked_points
 from chaoskit.execution.script import Mailbox, Move, Run, RunObserver, Script
 from chaoskit.execution.stepping import Passed
+from chaoskit.search.forgotten import settling_violations
 from chaoskit.search.orders import count_orders, lanes_in_order, orders_of
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
@@ -25,6 +27,7 @@ from chaoskit.values.invariant import BODY, ENDED, Invariant, Violation
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Broker, Model
 from chaoskit.values.schedule import DELIVER, DIE, Raw, what_of
+from chaoskit.values.settling import Settles
 from chaoskit.values.state import snapshot
 from chaoskit.values.verdict import Label, Loss
 
@@ -79,7 +82,7 @@ class Subject:
     stream where that is not the broker's own, as under other keys. `one_process`: no restart costs a handler its
     memory. `bug`: makes what stands there in a run under faults, and only there. `view`: what the invariants are given
     of a state. `points`: what is stepped into to let a process die inside. `whole`: what a handler does for a
-    message is done whole or not at all, as in one transaction."""
+    message is done whole or not at all, as in one transaction. `freeze_time`: Python's clocks follow the run's."""
 
     body: Body
     broker: Broker
@@ -97,6 +100,7 @@ class Subject:
     view: Callable[[Any], Any] | None = None
     points: Points = attrs.field(default=None, converter=checked_points)
     whole: bool = False
+    freeze_time: bool = False
     forked_before: int = attrs.field(factory=forks.made)
     batches: InCalls = attrs.field(factory=InCalls, eq=False)
     needs_state: bool = attrs.field(init=False)
@@ -164,7 +168,7 @@ class Subject:
 
     def _run(self, script: Script) -> Run:
         return execute(
-            self.body,
+            frozen(self.body) if self.freeze_time else self.body,
             script,
             forked_before=self.forked_before,
             is_async=self.is_async,
@@ -196,7 +200,7 @@ class Subject:
     def judge(self, reference: Outcome, outcome: Outcome) -> tuple[Violation, ...]:
         """What is violated. Raises CheckerFailed where an invariant raises."""
         # The usual case, a thousand times a search, without a generator.
-        if outcome.failure is None and not outcome.refused and len(self.invariants) == 1:
+        if outcome.failure is None and not outcome.refused and not outcome.unsettled and len(self.invariants) == 1:
             return self._ask(self.invariants[0], reference, outcome)
         return tuple(self._judge(reference, outcome))
 
@@ -209,6 +213,7 @@ class Subject:
             yield Violation(
                 "refused", f"the handler refused {refused.event} to the end: {type(error).__name__}: {error}"
             )
+        yield from settling_violations(reference, outcome)
         if outcome.failure is not None:
             failure = outcome.failure
             if isinstance(failure, ProcessEnded):
@@ -292,10 +297,22 @@ class Case:
         # copy is needed.
         return kept(run) if run.outcome.lost or run.outcome.unseen else run
 
-    def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
-        """Run recorded steps."""
+    def follow(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        refusals: frozenset[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> Run:
+        """Run recorded steps. `settled`: what was settled then at each, where the handler does that itself."""
         script = Script(
-            self._mailbox, steps, tuple(faults), refusals, leaves_out=self._leaves_out, points=self.subject.points
+            self._mailbox,
+            steps,
+            tuple(faults),
+            refusals,
+            leaves_out=self._leaves_out,
+            points=self.subject.points,
+            settled=settled,
         )
         return kept(self.subject.execute(script))
 
@@ -388,6 +405,8 @@ class Case:
         except (UsageError, Hung):
             return False
         if bool(run.outcome.refused) != bool(other.refused) or bool(run.outcome.failure) != bool(other.failure):
+            return False
+        if run.outcome.unsettled or run.outcome.stuck:  # which is no matter of order
             return False
         # The reference below may be run now, over the same state.
         other = attrs.evolve(other, state=snapshot(other.state))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -10,8 +10,9 @@ import attrs
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Event, Message, Stream
 from chaoskit.values.faults import Fault, FaultKind
-from chaoskit.values.scenario import Broker, Model, Steps
+from chaoskit.values.scenario import Broker, Clock, Model, Restamped, Steps
 from chaoskit.values.schedule import Raw, Schedule
+from chaoskit.values.settling import Settles, Verbs
 
 
 def rekeyed(broker: Broker, stream: Stream, keys: Sequence[Any]) -> Model:
@@ -43,14 +44,30 @@ class Rekeyed:
     def in_batches(self, most: int) -> None:
         self._model.in_batches(most)
 
+    @property
+    def verbs(self) -> Verbs:
+        return self._model.verbs
+
     def play(self, faults: Iterable[Fault]) -> Steps:
         return self._model.play(faults)
 
-    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
-        return self._model.schedule(faults, steps, raised)
+    def schedule(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> Schedule:
+        return self._model.schedule(faults, steps, raised, settled)
 
-    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
-        return self._model.trace(faults, steps, raised)
+    def trace(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> str:
+        return self._model.trace(faults, steps, raised, settled)
 
     def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
         return self._model.arguments(kind, position)
@@ -58,8 +75,16 @@ class Rekeyed:
     def lanes(self) -> list[list[int]]:
         return self._model.lanes()
 
-    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
-        letter, events = self._model.mail(copiers, epoch), self.stream.events
+    def times(self, faults: Sequence[Fault] | None, epoch: float) -> Clock:
+        return self._model.times(faults, epoch)
+
+    def mail(
+        self,
+        copiers: Sequence[Callable[[Any], Any] | None],
+        epoch: float = EPOCH,
+        restamped: Restamped | None = None,
+    ) -> Callable[[Raw], Message]:
+        letter, events = self._model.mail(copiers, epoch, restamped), self.stream.events
 
         def message(step: Raw) -> Message:
             made, meant = letter(step), events[step[2]]

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from chaoskit.values.errors import StreamError, UsageError
+from chaoskit.values.settling import Settleable
 
 EventId = str | int
 
@@ -147,7 +148,7 @@ class MessageFailed(Exception):
     """A message that a batch handler reported as failed, with the reason that it gave."""
 
 
-class InCall:
+class InCall(Settleable):
     """A message in the call of a handler that takes batches."""
 
     __slots__ = ("failing",)
@@ -185,6 +186,9 @@ class Message(InCall):
     broker adds to what was set aside or retried, as the bytes or values that it writes. `sequence` is the
     broker's number of the message, `group` its message group, session or ordering key, `deduplication_id` what the
     broker compares to drop what was sent twice.
+
+    Under `deliver(handler, settle="handler")` the handler settles it: `ack()`, `nack()`, `reject()`, `extend()`, on
+    logs `commit()`.
     """
 
     key: Any

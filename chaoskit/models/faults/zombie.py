@@ -20,7 +20,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
     """The lease of all that the consumer holds ends; it runs it nevertheless, while others are handed it. Of a relay a
     second one is started beside the first, after `holds` and `after` more."""
     policy, consumers = state.policy, state.consumers
-    if attempt_of(turn) >= policy.most_deliveries:
+    if attempt_of(turn) >= policy.most_deliveries or state.has_last_chances(turn):
         state.todo.append(turn)
         return NOTHING
     if policy.renewed:
@@ -29,7 +29,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
         return NOTHING
     old, lane = consumer_of(turn), state.lane(turn)
     # What it has not given back yet takes up room in its prefetch.
-    room = min(state.room(turn), policy.window - consumers.given_back_of(old))
+    room = min(state.room(turn), policy.window - consumers.given_back_of(old) - state.held_open(turn))
     held = [turn, *_fetched_with(state, turn, max(0, min(fault.holds, room - 1)))]
     state.batches.open.pop(state.batch_lane(turn), None)
     for each in held:
@@ -37,7 +37,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
     state.tell(TakenForDead, held)
     # Its channel is closed, and that gives back what it still had.
     along = takes_along(state, old) if policy.brings == "consumer" or policy.consumers == 1 else []
-    state.come_back(sorted([*along, *held]))
+    state.come_back(sorted([*along, *state.open_of(old), *held]))
     if policy.consumers == 1:
         state.drop_kept(old)
     state.tell(Delayed, held, fault)

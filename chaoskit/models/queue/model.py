@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
 import attrs
 
 from chaoskit.models.causes import literal
+from chaoskit.models.events import what_happened
 from chaoskit.models.faults import QUEUE_ARGUMENTS, firing_order
 from chaoskit.models.handover import Handover
 from chaoskit.models.in_batches import InBatches
-from chaoskit.models.producer import Headers, Logs, Producer, Stamp, sent_at
+from chaoskit.models.producer import Headers, Logs, Producer, Stamp, is_stamped_anew, sent_at
 from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
 from chaoskit.models.queue.run import QueueRun
 from chaoskit.models.queue.state import AtHandOut
 from chaoskit.models.queue.trace import Style, spell_queue
 from chaoskit.models.spaces import Arguments, QueueSpace
 from chaoskit.models.stored import Growth, Stored
+from chaoskit.models.times import Times
 from chaoskit.models.turns import Turn
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Event, Message, Stream
@@ -30,8 +32,10 @@ from chaoskit.values.faults import (
     Rehash,
     Resend,
 )
-from chaoskit.values.scenario import Steps
+from chaoskit.values.scenario import Restamped, Steps
 from chaoskit.values.schedule import DELIVER, Raw, Schedule
+from chaoskit.values.settling import ACKS, Settles, Verbs
+from chaoskit.values.timing import USUAL, Timing
 
 Fields = Callable[[Event, Raw], dict[str, Any]]
 """From an event and its delivery to the fields of `Message` that this broker carries."""
@@ -55,6 +59,8 @@ class QueueSettings:
     all. `window`: seconds in which the broker drops what is sent again; the producer sends one event a second, and what
     it sends again later.
     `style`: what it tells of settlements. `lease`: seconds after which a message that was not settled may come back.
+    `verbs`: what a handler can settle with.
+    `timing`: how long things take.
     """
 
     topic: str
@@ -70,6 +76,8 @@ class QueueSettings:
     style: Style = "settled"
     put_back: Headers | None = None
     handover: Handover | None = None
+    verbs: Verbs = ACKS
+    timing: Timing = USUAL
 
 
 class QueueModel(InBatches):
@@ -94,6 +102,10 @@ class QueueModel(InBatches):
     def skips_refused(self) -> bool:
         return self._settings.leasing.drops_failed
 
+    @property
+    def verbs(self) -> Verbs:
+        return self._settings.verbs
+
     # What a search may choose from.
 
     def lanes(self) -> list[list[int]]:
@@ -116,10 +128,15 @@ class QueueModel(InBatches):
         loses = self._settings.loses
         return loses is None or loses(self.stream, position)
 
-    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
+    def mail(
+        self,
+        copiers: Sequence[Callable[[Any], Any] | None],
+        epoch: float = EPOCH,
+        restamped: Restamped | None = None,
+    ) -> Callable[[Raw], Message]:
         topic, fields, stamp = self._settings.topic, self._settings.fields, self._settings.stamp
         retries_copy, put_back = self._settings.producer.retries_copy, self._settings.put_back
-        letters = list(zip(self.stream.events, copiers, strict=True))
+        letters, last = list(zip(self.stream.events, copiers, strict=True)), len(self.stream) - 1
 
         def message(step: Raw) -> Message:
             event, copied = letters[step[2]]
@@ -128,9 +145,18 @@ class QueueModel(InBatches):
             headers = carried.pop("headers", {})
             if put_back is not None and len(step) > 6 and step[8] >= 0:
                 headers = put_back(topic, step, epoch)
-            return Message(event.key, value, event.id, event.seq, headers, sent, topic, **carried)
+            made = Message(event.key, value, event.id, event.seq, headers, sent, topic, **carried)
+            if restamped is not None and len(step) > 6 and is_stamped_anew(step, stamp, retries_copy, last):
+                restamped(made, step)
+            return made
 
         return message
+
+    def times(self, faults: Sequence[Fault] | None, epoch: float) -> Times:
+        run = None if faults is None else self._run(faults)
+        settings = self._settings
+        timing = attrs.evolve(settings.timing, window=settings.window)
+        return Times(run, timing, epoch, len(self.stream) - 1, settings.leasing.max_attempts)
 
     # The run.
 
@@ -139,18 +165,31 @@ class QueueModel(InBatches):
         faults = tuple(faults)
         return self.play_batches(faults) if self.takes_batches(faults) else self._run(faults).run()
 
-    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
+    def schedule(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> Schedule:
         if self.takes_batches(faults):
             return self.literal_batches(faults, steps, raised)
-        return literal(self._run(faults), self.stream.ids, steps, raised)
+        return literal(self._run(faults), self.stream.ids, steps, raised, settled)
 
-    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
+    def trace(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> str:
         settings = self._settings
         if self.takes_batches(faults):
             run, steps, raised = self.below_batches(faults, steps, raised)
         else:
             run = self._run(faults)
-        return spell_queue(run, steps, raised, self._unit, settings.window, settings.lease, settings.style)
+        happened = what_happened(run, steps, raised, settled)
+        return spell_queue(run, happened, self._unit, settings.window, settings.lease, settings.style)
 
     def _unit(self, queue: int, position: int) -> str:
         """What a unit of order is called in a trace: a group, a queue of several, or nothing."""
