@@ -479,7 +479,7 @@ class Deliver(Asked):
         return Run(
             outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,
             self._deaths,
-settled, has_settled, most_together=self._most,
+            settled, has_settled, most_together=self._most,
         )  # fmt: skip
 
     @property
