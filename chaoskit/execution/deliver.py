@@ -180,7 +180,12 @@ class Deliver(Asked):
         return self._at if self._walk is None else len(self._steps) - length_hint(self._walk) - 1
 
     def _begin(
-        self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None, settle: str, batch: int
+        self,
+        handler: Handler | None,
+        spawn: Spawn | None,
+        state: Callable[[], Any] | None,
+        settle: str,
+        batch: bool | int = False,
     ) -> None:
         if self._called:
             self._misused(
