@@ -9,7 +9,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import answers, batches, brokers, consumers, finding, fuzzing, overhead, scaling, startup, throughput
+from benchmarks import (
+    answers,
+    batches,
+    brokers,
+    consumers,
+    finding,
+    frameworks,
+    fuzzing,
+    overhead,
+    scaling,
+    startup,
+    throughput,
+)
 from benchmarks.machine import machine
 from benchmarks.measure import COMPILED, Section, say
 
@@ -24,6 +36,7 @@ QUESTIONS: dict[str, Callable[[bool], Section]] = {
     "answers": answers.measure,
     "batches": batches.measure,
     "consumers": consumers.measure,
+    "frameworks": frameworks.measure,
 }
 
 
