@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks import (
     answers,
+    batches,
     brokers,
     consumers,
     finding,
@@ -33,6 +34,7 @@ QUESTIONS: dict[str, Callable[[bool], Section]] = {
     "scaling": scaling.measure,
     "fuzzing": fuzzing.measure,
     "answers": answers.measure,
+    "batches": batches.measure,
     "consumers": consumers.measure,
     "frameworks": frameworks.measure,
 }

@@ -140,7 +140,8 @@ def repairs(
 
     The arguments are those of `check`, which is asked first. Each move runs on the minimal scenario, and where that
     passes up to `schedules` (at most 1,000) schedules are searched with it. The moves come cheapest first; the first
-    whose status is "held" is the one to make. Empty where the test is not violated, or fails in order already.
+    whose status is "held" is the one to make. Empty where the test is not violated, fails in order already, or has
+    a handler that takes batches, around which no move can stand.
 
     Raises what `check` raises.
     """

@@ -13,19 +13,22 @@ from chaoskit.brokers.impossible import Impossible
 from chaoskit.brokers.serialization import Serialization
 from chaoskit.brokers.timing import timing_of
 from chaoskit.brokers.wording import NOTHING_PASSES, UNASKED, Cause, Words, sentences
+from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogModel, LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import Partitioner
 from chaoskit.models.producer import Home
-from chaoskit.models.queue.model import QueueModel, QueueSettings
+from chaoskit.models.queue.model import QueueModel, QueueSettings, handover_of
 from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.stored import Growth
 from chaoskit.traces import LogRules, Permitted, QueueRules, judge_log, judge_queue, parse
 from chaoskit.values.errors import StreamError
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import KINDS, Crash, Fail, FaultKind, Redeliver
+from chaoskit.values.faults import KINDS, Crash, Fail, FaultKind, Gather, Redeliver
 from chaoskit.values.schedule import Schedule, Step
 from chaoskit.values.timing import USUAL, Timing
+
+ONE_BY_ONE = Impossible("its handler gets one message at a time", hint="no setting makes it possible")
 
 
 @attrs.frozen
@@ -93,7 +96,13 @@ class Settings:
         # What a dying process had comes again, or is gone where it was settled first.
         if Redeliver in impossible and not self._settles_first():
             impossible = {Crash: impossible[Redeliver], **impossible}
+        if self._handover().most < 2:
+            impossible = {Gather: ONE_BY_ONE, **impossible}
         return {**self._unasked(), **impossible}
+
+    def _handover(self) -> Handover:
+        stages = _stages(self)
+        return handover_of(stages) if isinstance(stages, QueueSettings) else stages.handover
 
     def _settles_first(self) -> bool:
         hands_out = self._handing_out()

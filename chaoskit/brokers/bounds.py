@@ -65,7 +65,7 @@ class InOrder(Settings):
         why = Impossible(
             "each message comes once, in order", hint="another broker, such as Anything(), makes it possible"
         )
-        return dict.fromkeys((*faults.KINDS, *faults.INSIDE), why)
+        return dict.fromkeys((*faults.KINDS, *faults.INSIDE, *faults.CUTS), why)
 
     @property
     def serialization(self) -> Serialization:

@@ -13,6 +13,7 @@ from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, unordered
 from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import IDEMPOTENT, PUBLISHED_AGAIN, Wording, Words, passed_unless
+from chaoskit.models.handover import Handover
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -264,7 +265,13 @@ class Celery(Settings):
         )
         fields = _from_sqs if self.transport == "sqs" else _task
         return QueueSettings(
-            self.queue, Producer(one_queue, 1, max_in_flight=10), policy, fields, "application", verbs=verbs.TASKS
+            self.queue,
+            Producer(one_queue, 1, max_in_flight=10),
+            policy,
+            fields,
+            "application",
+            verbs=verbs.TASKS,
+            handover=Handover(1),
         )
 
 

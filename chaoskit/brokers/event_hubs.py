@@ -13,6 +13,7 @@ from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Imp
 from chaoskit.brokers.serialization import Serialization, partitions
 from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SENT_TOGETHER, Wording, Words
+from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_lookup3
@@ -64,6 +65,10 @@ WORDS = Words(
         ),
     },
 )
+
+
+PARTITION = Handover(one_lane=True, failed="from the lowest")
+"""What comes in one call is of one partition."""
 
 
 @attrs.frozen(kw_only=True)
@@ -164,4 +169,4 @@ class EventHubs(Settings):
         # `resets`: the only loss is that of a checkpoint.
         reading = Reading(self.processors, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
         own = COMMITS if self.checkpoint_every is None else verbs.by_itself("checkpoint_every")
-        return LogSettings(self.event_hub, producer, reading, 300, growth, numbered=True, verbs=own)
+        return LogSettings(self.event_hub, producer, reading, 300, growth, numbered=True, verbs=own, handover=PARTITION)

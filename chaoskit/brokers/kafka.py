@@ -32,6 +32,7 @@ from chaoskit.brokers.kafka_share import SHARE, SHARED, impossible_in_share_grou
 from chaoskit.brokers.serialization import Serialization
 from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import Words
+from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import KAFKA_PARTITIONERS
@@ -341,9 +342,15 @@ class Kafka(Settings):
         )
         producer = self._producer(home)
         if self.group == "consumer":
+            # An offset says that all before it is done, and what is skipped is so record by record. With a retry topic
+            # a listener takes single records, as Spring says of its own.
+            handover = Handover(
+                1 if self.on_error == "retry_topic" else self.max_poll_records,
+                failed="listed" if self.on_error == "skip" else "from the lowest",
+            )
             return LogSettings(
                 self.topic, producer, self._reading(), self.max_poll_records, growth, stamp="sender", put_back=put_back,
-                verbs=self._verbs,
+                verbs=self._verbs, handover=handover,
             )  # fmt: skip
         if self.group == "share":
             return share_stages(

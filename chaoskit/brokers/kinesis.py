@@ -25,6 +25,7 @@ from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Imp
 from chaoskit.brokers.serialization import Serialization, partitions
 from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
+from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_md5_range
@@ -44,6 +45,8 @@ from chaoskit.values.schedule import Raw
 from chaoskit.values.settling import COMMITS
 from chaoskit.values.timing import Timing
 
+SHARD = Handover(10_000, one_lane=True, failed="from the lowest")
+"""`processRecords` gets those of one shard."""
 KCL = Words(
     lane="shard",
     lanes="partition",
@@ -304,7 +307,7 @@ class Kinesis(Settings):
                 self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True, only_forward=True
             )
             own = COMMITS if self.checkpoint_every is None else verbs.by_itself("checkpoint_every")
-            return LogSettings(self.stream, producer, reading, 10_000, growth, numbered=True, verbs=own)
+            return LogSettings(self.stream, producer, reading, 10_000, growth, numbered=True, verbs=own, handover=SHARD)
         policy = LeasePolicy(
             # One invocation of a shard at a time, or so many.
             max(self.shards, self.parallelization_factor),
@@ -317,9 +320,17 @@ class Kinesis(Settings):
             max_attempts=10 if self.maximum_retry_attempts < 0 else self.maximum_retry_attempts + 1,
             gives_up="never" if self.maximum_retry_attempts < 0 else "lost",
         )
-        return QueueSettings(
-            self.stream, producer, policy, _record, growth=growth, style="invoked", verbs=verbs.INVOKED
+        handover = Handover(
+            self.batch_size,
+            one_lane=True,
+            whole=True,
+            failed="from the lowest" if self.report_batch_item_failures else None,
+            again="halves" if policy.bisects else "same",
         )
+        return QueueSettings(
+            self.stream, producer, policy, _record, growth=growth, style="invoked", verbs=verbs.INVOKED,
+            handover=handover,
+        )  # fmt: skip
 
 
 _IDLE = {

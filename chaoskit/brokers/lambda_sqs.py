@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import attrs
 
@@ -23,6 +23,7 @@ from chaoskit.brokers.sqs_standard import (
 )
 from chaoskit.brokers.timing import INVISIBLE, timed
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words
+from chaoskit.models.handover import Handover
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
@@ -125,6 +126,10 @@ class LambdaSqs(Settings):
 
     def _queue(self) -> QueueSettings:
         partial = self.report_batch_item_failures
+        # Of a FIFO queue a function that stops reports all from the failed one on.
+        stops = self.fifo and not self.skips_failed
+        listed: Literal["listed", "from the lowest"] = "from the lowest" if stops else "listed"
+        handover = Handover(self.batch_size, whole=True, failed=listed if partial else None)
         if self.fifo:
             # A function that stops reports the failed message and all behind it: these come back together.
             brings = "batch" if not partial else "message" if self.skips_failed else "lane"
@@ -136,10 +141,12 @@ class LambdaSqs(Settings):
                 1,
                 None,
                 self.visibility_timeout,
+                handover=handover,
                 brings=brings,
                 goes_on=partial and self.skips_failed,
             )
         brings = "message" if partial else "batch"
         return standard_queue(
-            self.queue, self.maximum_concurrency, self.max_receive_count, brings=brings, window=self.batch_size
-        )
+            self.queue, self.maximum_concurrency, self.max_receive_count, handover, brings=brings,
+            window=self.batch_size,
+        )  # fmt: skip

@@ -13,6 +13,7 @@ from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, WHERE_THE_APPLICATIO
 from chaoskit.brokers.serialization import Serialization, partitions
 from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
+from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import by_murmur3
@@ -65,6 +66,10 @@ WORDS = Words(
         ),
     },
 )
+
+
+PARTITION = Handover(one_lane=True, failed="from the lowest")
+"""What comes in one call is of one partition."""
 
 
 @attrs.frozen(kw_only=True)
@@ -164,4 +169,4 @@ class RabbitMQStream(Settings):
         producer = Producer(home, self.partitions, max_in_flight=self.outstanding_confirms)
         reading = Reading(self.consumers, self.store_offset_every, "retry", 10, not self.dead_letters, resets=True)
         own = COMMITS if self.store_offset_every is None else verbs.by_itself("store_offset_every")
-        return LogSettings(self.stream, producer, reading, 10_000, growth, verbs=own)
+        return LogSettings(self.stream, producer, reading, 10_000, growth, verbs=own, handover=PARTITION)

@@ -13,6 +13,7 @@ from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.serialization import Serialization, keys, unordered
 from chaoskit.brokers.timing import GIVEN_BACK, timed
 from chaoskit.brokers.wording import IDEMPOTENT, SENT_TOGETHER, SLOW, Wording, Words, passed_unless
+from chaoskit.models.handover import Handover
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -198,7 +199,11 @@ class ServiceBus(Settings):
         window = self.duplicate_detection_window if self.duplicate_detection else 0
         own = verbs.at_hand_over('receive_mode="receive_and_delete"') if deletes else verbs.SERVICE_BUS
         fields = _in_session if self.sessions else _fields
-        return QueueSettings(self.queue, producer, policy, fields, window=window, lease=self.lock_duration, verbs=own)
+        # A receiver has one session.
+        handover = Handover(one_lane=True, failed="from the lowest") if self.sessions else None
+        return QueueSettings(
+            self.queue, producer, policy, fields, window=window, lease=self.lock_duration, verbs=own, handover=handover
+        )
 
 
 def _fields(event: Event, step: Raw) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from chaoskit.brokers.serialization import Serialization, keys
 from chaoskit.brokers.sqs_standard import NO_DLQ, SOURCES, STANDARD, gives_up, standard_rules
 from chaoskit.brokers.timing import INVISIBLE, timed
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
+from chaoskit.models.handover import Handover
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import Fields, Loses, QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -255,6 +256,7 @@ def fifo_queue(
     loses: Loses | None,
     visibility_timeout: int = 30,
     fields: Fields | None = None,
+    handover: Handover | None = None,
     **leasing: Any,
 ) -> QueueSettings:
     """A FIFO queue as the models run it."""
@@ -269,6 +271,7 @@ def fifo_queue(
         loses=loses,
         window=DEDUPLICATION_WINDOW,
         lease=visibility_timeout,
+        handover=handover,
         verbs=verbs.SQS_FIFO,
     )
 

@@ -13,6 +13,7 @@ from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.serialization import Serialization, unordered
 from chaoskit.brokers.timing import INVISIBLE, timed
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words, passed_unless
+from chaoskit.models.handover import Handover
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.models.queue.policy import LeasePolicy
@@ -134,7 +135,13 @@ def impossible_standard(max_receive_count: int | None, retention_exceeded: bool)
     return no
 
 
-def standard_queue(queue: str, consumers: int, max_receive_count: int | None, **leasing: Any) -> QueueSettings:
+RECEIVE = Handover(10)
+"""One ReceiveMessage gives 10 messages at most."""
+
+
+def standard_queue(
+    queue: str, consumers: int, max_receive_count: int | None, handover: Handover = RECEIVE, **leasing: Any
+) -> QueueSettings:
     """A standard queue as the models run it."""
     policy = LeasePolicy(
         # Where nothing gives a message up, so many attempts stand for as long as anybody waits.
@@ -149,6 +156,7 @@ def standard_queue(queue: str, consumers: int, max_receive_count: int | None, **
         attrs.evolve(policy, **leasing),
         _standard_fields,
         verbs=verbs.SQS,
+        handover=handover,
     )
 
 

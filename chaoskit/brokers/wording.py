@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from chaoskit.values.faults import (
     Fail,
     Fault,
     FaultKind,
+    Gather,
     Overtake,
     Rehash,
     Resend,
@@ -41,9 +43,8 @@ class Wording:
     (what came in between, as a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and
     {new} (consumers), {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to},
     {held}, {fate} (what became of a message whose attempt failed), {passed} (what went before it meanwhile, as a
-    clause, or nothing), {worker}, {died} (how far the handler had come) and {then} (what
-    became of its message). Both may name the broker's {unit}, {lane},
-    {topic} and {routed_by}.
+    clause, or nothing), {worker}, {died} (how far the handler had come), {then} (what became of its message) and
+    {together} (what came in one call). Both may name the broker's {unit}, {lane}, {topic} and {routed_by}.
     """
 
     happened: str
@@ -131,6 +132,10 @@ CALL_FAILED = Wording(
     "`except`",
 )
 """A `Fail` with a point."""
+CUT_ALONE = (
+    "It depends on where the batch ends: the same messages in the same order, one in each call, give the in-order "
+    "result."
+)
 
 DEFAULT: Mapping[FaultKind, Wording] = {
     Fail: NOTHING_PASSES,
@@ -152,6 +157,10 @@ DEFAULT: Mapping[FaultKind, Wording] = {
         "{worker} {consumer} died while it handled {record}, {died}: {then}",
         "no setting: a process can die between any two effects. Make the effect and the mark that it is done one "
         "transaction, or let a unique key refuse the effect the second time",
+    ),
+    Gather: Wording(
+        "{together} came in one call, and the batch ended there",
+        "no setting but batches of one: where a batch ends is decided by what has arrived by then",
     ),
     Overtake: Wording(
         "{unit} {partition} was read late: {over} of other {unit}s went before {event}",
@@ -178,14 +187,20 @@ def sentences(schedule: Schedule, events: Sequence[Event], words: Words, partiti
     explained: set[Fault] = set()
     refused: set[Place] = set()
     brought = brought_back(schedule.steps)
+    call = range(0)
     for number, step in enumerate(schedule.steps):
+        if step.action == "batch":
+            call = range(number + 1, number + 1 + (step.size or 0))
         fault = step.fault
         if fault is not None and fault not in explained:
             explained.add(fault)
             found.append((fault, _sentence(fault, number, schedule.steps, events, words, partitions, brought)))
         if step.raised and not step.point and place_of(step) not in refused:
             refused.add(place_of(step))
-            found.append((step, _refusals(number, schedule.steps, words, brought)))
+            # What raised is the call, and of the others in it nothing more is to be said.
+            more = [n for n in call if schedule.steps[n].raised] if number in call else [number]
+            if number == more[0]:
+                found.append((step, _refusals(more, schedule.steps, words, brought)))
     waiting = [step.event for step in schedule.steps if step.action == "wait"]
     if waiting:
         found.append((None, f"{names_of(waiting)} stood behind what was refused, and {_was(waiting)} never delivered"))
@@ -196,8 +211,9 @@ Place = tuple[int | None, int | None]
 
 
 def place_of(step: Step) -> Place:
-    """Where the message of this step is: the same for each delivery of it, another one for a copy."""
-    return step.partition, step.offset
+    """Where the message of this step is: the same for each delivery of it, another one for a copy. That a batch begins
+    is about none."""
+    return (None, None) if step.action == "batch" else (step.partition, step.offset)
 
 
 def brought_back(steps: Sequence[Step]) -> dict[int, int]:
@@ -269,6 +285,7 @@ def _sentence(
         "worker": words.worker,
         "died": _died(step),
         "then": _then(number, steps, words, _after(fault, here, steps), again),
+        "together": _together(steps[number + 1 : number + 1 + (step.size or 0)]),
         **_taken_over(fault, step, again),
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
@@ -321,6 +338,11 @@ def _back(fault: Fault, number: int, steps: Sequence[Step], words: Words) -> str
     place = words.place_of(back).replace(", ", " ")
     what = "record" if place else "message"
     return f"; later it was {words.put_back} as a new {what}" + (f", {place}" if place else "")
+
+
+def _together(members: Sequence[Step]) -> str:
+    times = Counter(member.event for member in members)
+    return names_of([event if count == 1 else f"{event} ({count} messages)" for event, count in times.items()])
 
 
 def _died(step: Step) -> str:
@@ -403,9 +425,10 @@ def _fate(actions: Sequence[str], words: Words) -> str:
     }.get(actions[0] if actions else "", "nothing followed")
 
 
-def _refusals(number: int, steps: Sequence[Step], words: Words, brought: Mapping[int, int]) -> str:
-    """How often the handler raised on the message of this step, with what, and what became of it."""
-    step = steps[number]
+def _refusals(numbers: Sequence[int], steps: Sequence[Step], words: Words, brought: Mapping[int, int]) -> str:
+    """How often the handler raised on the message of the first of these steps, which are of one call, with what, and
+    what became of it."""
+    number, step = numbers[0], steps[numbers[0]]
     mine = [(i, s) for i, s in enumerate(steps) if i >= number and place_of(s) == place_of(step)]
     raised = [place for place, (_, s) in enumerate(mine) if s.raised]
     fates = [s.action for _, s in mine[raised[-1] + 1 :]]
@@ -416,7 +439,11 @@ def _refusals(number: int, steps: Sequence[Step], words: Words, brought: Mapping
     errors = list(dict.fromkeys(s.error for _, s in mine if s.error))
     what = f" ({'; '.join(errors[:2])}{'; …' if len(errors) > 2 else ''})" if errors else ""
     with_it = _came_along({i for i, s in mine if s.raised}, steps, brought)
-    return f"the handler raised on {words.record(step)}{times}{what}: {then}{with_it}"
+    where = words.record(step)
+    if len(numbers) > 1:
+        where = names_of([steps[n].event for n in numbers])
+        then = then.replace("it was", "they were").replace("brings it back", "brings them back")
+    return f"the handler raised on {where}{times}{what}: {then}{with_it}"
 
 
 def _came_along(refusals: set[int], steps: Sequence[Step], brought: Mapping[int, int]) -> str:

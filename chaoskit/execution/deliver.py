@@ -13,6 +13,7 @@ from typing import Any, Literal, NoReturn
 import attrs
 
 from chaoskit.execution.asked import Asked
+from chaoskit.execution.batches import Batching, Singles, batches_of, delivered
 from chaoskit.execution.deliveries import Deliveries, Delivery
 from chaoskit.execution.failing import watched
 from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
@@ -24,7 +25,7 @@ from chaoskit.execution.moved import moved
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.rounds import rounds_of
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script, next_step
-from chaoskit.execution.settling import Nacked, Settlements, answers, differs, settlements_of
+from chaoskit.execution.settling import Nacked, Settlements, answers, settlements_of
 from chaoskit.execution.stepping import Death, Failure, name_point
 from chaoskit.execution.tasks import current_task, has_asyncio, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
@@ -64,6 +65,9 @@ class Deliver(Asked):
     _state: Callable[[], Any] | None = None
     _unawaited: Coroutine[Any, Any, None] | None = None
     _processes: Processes | ThreadedProcesses | None = None
+    _most: int | None = None
+    """Of a handler that takes batches: messages of one call."""
+    _batching: Singles | Batching
     _settling: Settlements | None = None
     _deaths: Mapping[int, Death] = MappingProxyType({})
     _refusals: Sequence[int] = ()
@@ -91,6 +95,7 @@ class Deliver(Asked):
         self._is_async = is_async
         self._record_states = record_states
         self._steps = script.steps
+        self._batching = Singles()
         self._states: list[Any] = []
         self._raised: list[Raised] = []
         self._effects: list[Effect] = []
@@ -102,6 +107,7 @@ class Deliver(Asked):
         *,
         spawn: Spawn | None = None,
         state: Callable[[], Any] | None = None,
+        batch: bool | int = False,
         settle: Literal["return", "handler"] = "return",
     ) -> Any:
         """Play the schedule: `handler(message)` for each delivery.
@@ -111,9 +117,11 @@ class Deliver(Asked):
         test also an async one) that yields it: entered when a process starts, left when the run is over, before this
         returns, and left with `chaoskit.Died` where the process dies. `state()` is the state that invariants see after
         each delivery. Give a handler or `spawn`. `settle="handler"`: nothing is settled by returning, but by
-        `message.ack()` and the like (docs/settling.md). Raises UsageError for a second call in one run.
+        `message.ack()` and the like (docs/settling.md). `batch`: the handler takes the list of messages that one poll,
+        receive or invocation gives, up to the broker's own setting, or so many (docs/batches.md). Raises UsageError for
+        a second call in one run.
         """
-        self._begin(handler, spawn, state, settle)
+        self._begin(handler, spawn, state, settle, batch)
         # A coroutine that nobody awaits has run nothing: it is kept so that this can be told from a short schedule.
         if self._is_async:
             self._unawaited = self._played(self._calls(self._handler))
@@ -122,7 +130,9 @@ class Deliver(Asked):
         # handler.
         records = self._record_states and state is not None
         inside = self._script.fails_inside
-        if self._handler is not None and not (records or self._script.refusals or self._settling or inside):
+        if self._handler is not None and not (
+            records or self._script.refusals or self._settling or inside or self._most
+        ):
             return self._straight(self._handler)
         return through(self._played(self._calls(self._handler)))
 
@@ -132,6 +142,7 @@ class Deliver(Asked):
         *,
         spawn: Spawn | None = None,
         state: Callable[[], Any] | None = None,
+        batch: bool | int = False,
         settle: Literal["return", "handler"] = "return",
     ) -> Deliveries:
         """Play the schedule step by step, for asserts between deliveries: `for delivery in deliver.steps(handler)`, in
@@ -140,7 +151,7 @@ class Deliver(Asked):
         Each delivery says which message it was, its number and what the handler raised. An assert that fails is a
         violation at this step. Go through all of them: a loop that is left in another way is a UsageError.
         """
-        self._begin(handler, spawn, state, settle)
+        self._begin(handler, spawn, state, settle, batch)
         self._calls_left = self._calls(self._handler)
         return Deliveries(self._next_delivery, self._is_async, self._misused)
 
@@ -174,7 +185,12 @@ class Deliver(Asked):
         return self._at if self._walk is None else len(self._steps) - length_hint(self._walk) - 1
 
     def _begin(
-        self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None, settle: str
+        self,
+        handler: Handler | None,
+        spawn: Spawn | None,
+        state: Callable[[], Any] | None,
+        settle: str,
+        batch: bool | int = False,
     ) -> None:
         if self._called:
             self._misused(
@@ -187,6 +203,11 @@ class Deliver(Asked):
         self._memory_kept = spawn is None
         self._given, self._spawn = handler, spawn
         self._state = state
+        if batch is not False:
+            both = settle != "return" or is_loop(spawn, self._is_async)
+            self._most, self._batching = batches_of(
+                batch, self._script, self._move, self._is_async, self._misused, settles=both
+            )
         self._handler = None if handler is None else self._moved(handler)
         if is_loop(spawn, self._is_async) and (not self._is_async or has_asyncio()):
             assert spawn is not None
@@ -205,6 +226,8 @@ class Deliver(Asked):
             self._processes = Processes(spawn, self._is_async, self._moved, self._misused)
 
     def _moved(self, handler: Handler) -> Handler:
+        if self._most is not None:
+            return self._batching.around(handler)
         handler = one_handler(handler)
         found = handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
         return watched(found, self._script, lambda: (self._at, self._steps[self._at]), self._failures, self._is_async)
@@ -271,7 +294,7 @@ class Deliver(Asked):
         refused: list[int] = []
         live: Steps | None = None
         taken: list[Raw] = []
-        rounds = rounds_of(script, rejects=settling is not None)
+        rounds, batching = rounds_of(script, rejects=settling is not None), self._batching
         self._refusals = refused
         if settling is not None and settling.is_live:
             live = script.after(0, ())
@@ -279,15 +302,17 @@ class Deliver(Asked):
         while number < len(steps):
             step = steps[number]
             self._at, self._steps = number, steps
-            if is_handed(step):
+            if batching.waits(number, step):
+                pass
+            elif is_handed(step):
                 if error is None:
                     called = handler if processes is None else (yield from self._begun(step, processes))
                     assert called is not None
-                    error = yield called, message(step)
+                    error = yield called, batching.parcel(message)
                     error = error if settling is None else settling.took(number, step, error)
-                if error is not None:
-                    self._refuse(step[2], error)
-                    refused.append(number)
+                for number_of, failed, why in () if error is None else batching.failed(error):
+                    self._refuse(failed[2], why)
+                    refused.append(number_of)
                 if self._record_states and self._state is not None:  # after a refusal, too: it may have had effects
                     self._states.append(snapshot(self._state()))
                 if self._calls_left is not None:
@@ -301,8 +326,10 @@ class Deliver(Asked):
             if rounds is not None:
                 steps = rounds.after(steps, number, error is not None)
             # Up to here the recorded steps were right; behind another answer only the model knows what follows.
-            elif live is None and differs(settling, number, expected, refused=error is not None):
-                live = script.after(number + 1, answers(settling, steps, number + 1, refused))
+            elif batching.is_other(number, refused, expected if live is None else None) or (
+                live is None and settling is not None and not settling.is_as_recorded(number)
+            ):
+                live = script.after(number + 1, answers(settling, steps, number + 1, refused), steps)
                 taken = steps = list(steps[: number + 1])  # one list: the loop goes on with what the model adds
             number += 1
             if live is not None:
@@ -327,7 +354,7 @@ class Deliver(Asked):
         return processes.handlers[number]
 
     def _died(self, death: Death) -> None:
-        self._deaths = {**self._deaths, self._at: death}
+        self._deaths = {**self._deaths, **dict.fromkeys(self._batching.numbers, death)}
 
     def _refuse(self, position: int, error: Exception) -> None:
         event = self._script.mailbox.model.stream[position]
@@ -356,7 +383,7 @@ class Deliver(Asked):
             if call is None:
                 assert message is not None
                 self._number += 1
-                return Delivery(self._number, message, error)
+                return delivered(self._number, message, error)
             error = None
             if not isinstance(call, tuple):
                 await self._change(call)
@@ -458,10 +485,11 @@ class Deliver(Asked):
         remembering = self._memory_kept and remembers(self._given)
         if self._deaths or isinstance(self._processes, LoopProcesses):  # before the frames of the dead are unwound
             outcome = attrs.evolve(outcome, state=snapshot(outcome.state))
+        settling = self._settling
+        settled, has_settled = (None, True) if settling is None else (settling.settles, settling.has_settled)
         return Run(
             outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,
-            self._deaths, None if self._settling is None else self._settling.settles,
-            self._settling is None or self._settling.has_settled, self._failures,
+            self._deaths, settled, has_settled, self._failures, most_together=self._most,
         )  # fmt: skip
 
     @property

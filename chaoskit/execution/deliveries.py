@@ -19,6 +19,8 @@ class Delivery:
     number: int
     message: Message = attrs.field(repr=lambda message: str(message.id))  # pytest prints it with each assert
     error: Exception | None = None
+    messages: tuple[Message, ...] = attrs.field(default=(), repr=False)
+    """All that the handler got in this call, where it takes batches; `message` is the first of them."""
 
     @property
     def id(self) -> EventId:

@@ -85,16 +85,18 @@ class Script:
         """Whether a fault may lose a message."""
         return self.faults is not None and any(type(fault) in (Lose, Fail) for fault in self.faults)
 
-    def after(self, number: int, answers: Sequence[Answer]) -> Steps:
-        """The model's own run, advanced past the first `number` steps, of which the last is still to be answered."""
+    def after(self, number: int, answers: Sequence[Answer], steps: Sequence[Raw] | None = None) -> Steps:
+        """The model's own run, advanced past the first `number` steps, of which the last is still to be answered.
+        `steps`: those that were made meanwhile, where they are others."""
         assert self.faults is not None
+        recorded = self.steps if steps is None else steps
         play = self.mailbox.model.play(self.faults)
         answer: Answer = None
         for i in range(number):
             made = play.send(answer)
             # A saved file may be of another version, whose steps are still good as long as nothing is asked of the
             # model.
-            if tuple(made) != tuple(self.steps[i]):
+            if tuple(made) != tuple(recorded[i]):
                 raise UsageError(
                     f"step {i + 1} of the schedule is not what this version of the broker's model makes, and the "
                     "handler now refuses other messages than it did: the run cannot go on"
@@ -142,6 +144,8 @@ class Run:
     """Where calls failed inside the handler, by the number of the step."""
     is_swept: bool = True
     """No thread of a dead process is left."""
+    most_together: int | None = None
+    """The handler takes batches, of so many messages at most."""
 
 
 class Mailbox:

@@ -50,11 +50,6 @@ def settlements_of(settle: object, script: Script, misused: Callable[[str], NoRe
     return Settlements(script, verbs, misused)
 
 
-def differs(settling: Settlements | None, number: int, expected: Container[int], *, refused: bool) -> bool:
-    """Whether the handler answered this step otherwise than it was recorded."""
-    return refused != (number in expected) or (settling is not None and not settling.is_as_recorded(number))
-
-
 def answers(
     settling: Settlements | None, steps: Sequence[Raw], number: int, refused: Container[int], first: int = 0
 ) -> list[Answer]:

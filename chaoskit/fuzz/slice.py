@@ -29,7 +29,7 @@ from chaoskit.search.oracle import Subject
 from chaoskit.search.question import kinds_left
 from chaoskit.values.epoch import epoch_of
 from chaoskit.values.errors import CodecError
-from chaoskit.values.faults import INSIDE, KIND_BY_NAME, FaultKind, Lose
+from chaoskit.values.faults import CUTS, INSIDE, KIND_BY_NAME, FaultKind, Lose
 from chaoskit.values.scenario import Broker
 from chaoskit.values.verdict import ChaosFailure, Verdict
 
@@ -113,7 +113,7 @@ class SliceRunner:
         self._left_out = subject.leaves_out(left)
         # The empty set: it fails in order, so that no delivery could pass.
         # What is inside the handler may be out of reach: alone it counts only where it is asked for by name.
-        left_to_try = left if self._options.faults else tuple(kind for kind in left if kind not in INSIDE)
+        left_to_try = left if self._options.faults else tuple(kind for kind in left if kind not in (*INSIDE, *CUTS))
         self._exhausted = not left_to_try or frozenset() in known
         if self._exhausted:
             return Verdict("held", test=self.test)

@@ -16,11 +16,13 @@ Arguments = tuple[Sequence[int], ...] | None
 
 @attrs.frozen(eq=False)
 class LogSpace:
-    """A stream in a log. `longest_replay` bounds what a search draws, not what the model can do."""
+    """A stream in a log. `longest_replay` bounds what a search draws, not what the model can do. `most_together`:
+    messages that one call may have."""
 
     stored: Stored
     reading: Reading
     longest_replay: int
+    most_together: int = 1
 
     @property
     def size(self) -> int:
@@ -34,13 +36,15 @@ class LogSpace:
 @attrs.frozen(eq=False)
 class QueueSpace:
     """A stream in a queue. `longest`: the most deliveries after which a message comes back; `can_lose`: whether the
-    settings can lose the event at this position; `lanes`: what is kept in order with each event."""
+    settings can lose the event at this position; `lanes`: what is kept in order with each event; `most_together`:
+    messages that one call may have."""
 
     stored: Stored
     policy: LeasePolicy
     longest: int
     can_lose: Callable[[int], bool]
     lanes: dict[int, list[int]]
+    most_together: int = 1
 
     @property
     def size(self) -> int:

@@ -51,6 +51,12 @@ class TogetherModel:
         events = tuple(self.stream[position] for position in positions)
         return Branch(topic, broker, positions, broker.model(Stream(events)) if events else None)
 
+    handover = None
+    """Each of the brokers has a call of its own."""
+
+    def in_batches(self, most: int) -> None:
+        raise NotImplementedError
+
     @property
     def skips_refused(self) -> bool:
         return any(part.model.skips_refused for part in self.parts if part.model is not None)

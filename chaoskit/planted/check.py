@@ -47,6 +47,7 @@ STREAMS = 20
 """That are looked at before anything is planted."""
 
 FAILS = "the test fails without any planted bug: repair that first"
+IN_BATCHES = "nothing was planted: the bugs stand around a handler of single messages, and this one takes batches"
 NO_FAULT = "this broker makes no fault under these settings, so that no bug of a handler can show"
 
 WHY_NOT: dict[HandlerBug, str] = {
@@ -93,6 +94,8 @@ def self_check_of(question: Question) -> SelfCheck:
     """Each bug in turn, those of the handler first. The test itself holds under what is asked."""
     if not question.kinds:
         return SelfCheck(reason=NO_FAULT)
+    if question.subject.batches.most is not None:
+        return SelfCheck(reason=IN_BATCHES)
     given = question.settings
     settings = SearchSettings(
         schedules=min(given.schedules, MOST), patience=PATIENCE, seed=given.seed, streams=given.streams,

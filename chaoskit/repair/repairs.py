@@ -72,6 +72,9 @@ def cheapest_repair(question: Question, verdict: Verdict, storage: Storage) -> R
 
 def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Repair]:
     assert verdict.scenario is not None
+    # No move can stand around a call that has many messages.
+    if question.subject.batches.most is not None:
+        return iter(())
     if set(INSIDE).isdisjoint(map(type, verdict.scenario.faults)):
         # A move around the handler is not one with its effects: of a death between the two it would say nothing true.
         question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind not in INSIDE))

@@ -196,7 +196,7 @@ def _broken(trial: Trial, scenario: Scenario) -> Line:
 
 def _step(number: int, step: Step) -> Line:
     line: Line = {"type": "step", "number": number, "action": step.action, "consumer": step.consumer}
-    for name in ("event", "partition", "offset", "attempt", "error", "point"):
+    for name in ("event", "partition", "offset", "attempt", "error", "point", "size"):
         if getattr(step, name) is not None:
             line[name] = getattr(step, name)
     return line | ({"raised": True} if step.raised else {})

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from chaoskit.brokers.together import Together
-from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, brought_back, names_of, place_of
+from chaoskit.brokers.wording import CALL_FAILED, CUT_ALONE, IDEMPOTENT, brought_back, names_of, place_of
 from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.deaths import death_lines
 from chaoskit.report.effects import EffectRow, effect_rows
@@ -251,6 +251,8 @@ def headline(verdict: Verdict) -> str:
     if not verdict.scenario.faults:
         return f"{name} fails in order already, without any fault: {verdict.violations[0].message}"
     kinds = " and ".join(dict.fromkeys(type(fault).__name__ for fault in verdict.scenario.faults))
+    if verdict.is_cut_alone:
+        return f"{name} depends on where the batch ends: {verdict.violations[0].message}"
     broker = type(verdict.scenario.broker).__name__
     across = " across keys" if verdict.label == "across keys" else ""
     return f"{name} does not survive {kinds}{across}, which {broker} can do: {verdict.violations[0].message}"
@@ -432,6 +434,8 @@ def _label(verdict: Verdict) -> str:
         return ""
     if verdict.loss == "violation" and {type(fault) for fault in verdict.scenario.faults} == {Lose}:
         return "No order is what breaks it: what was lost is missing."
+    if verdict.is_cut_alone:
+        return CUT_ALONE
     broker, no_order = type(verdict.scenario.broker).__name__, verdict.scenario.broker.promises_no_order
     if verdict.label == "across keys":
         if isinstance(verdict.scenario.broker, Together) and verdict.schedule is not None:

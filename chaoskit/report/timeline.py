@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -73,7 +73,22 @@ def grid(scenario: Scenario, schedule: Schedule, changed: Sequence[bool | None] 
             break
         rows.append(made.row(number, step))
     left_out = len(schedule.steps) - shown + 1 if len(rows) >= MOST_ROWS else 0
-    return Grid(tuple(made.lanes), tuple(rows), made.workers, max(0, left_out))
+    return Grid(tuple(made.lanes), tuple(_bracketed(rows)), made.workers, max(0, left_out))
+
+
+def _bracketed(rows: Sequence[Row]) -> Iterator[Row]:
+    """What came in one call stands in brackets, and the step before it in no row of its own."""
+    left, first, sentence = 0, False, None
+    for row in rows:
+        if row.step is not None and row.step.action == "batch":
+            left, first, sentence = row.step.size or 0, True, row.sentence
+            continue
+        if left:
+            left -= 1
+            cell = ("[" if first else "") + row.cell + ("" if left else "]")
+            row = attrs.evolve(row, cell=cell, sentence=row.sentence or (sentence if first else None))
+            first = False
+        yield row
 
 
 class _Rows:
@@ -116,7 +131,8 @@ class _Rows:
             origin=self._latest.get(step.event) if step.event is not None and _comes(step) else None,
             event=self._event(step) if step.action in ("deliver", "die") else None,
         )
-        self._seen.add((step.partition, step.offset))
+        if step.action != "batch":
+            self._seen.add((step.partition, step.offset))
         if step.action in _LEAVES_A_TRACE:
             self._latest[step.event] = number
         return row

@@ -144,7 +144,7 @@ def same_settings(one: Broker, two: Broker) -> bool:
 def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
     """A step as it is written; its fault as a number among these."""
     data: dict[str, Any] = {"action": step.action, "consumer": step.consumer}
-    for name in ("event", "partition", "offset", "attempt", "point"):
+    for name in ("event", "partition", "offset", "attempt", "point", "size"):
         if getattr(step, name) is not None:
             data[name] = getattr(step, name)
     if step.fault is not None:
@@ -206,6 +206,8 @@ def read_step(data: Any, ids: set[EventId], faults: Sequence[Fault]) -> Step:
         raise ReproError("a step has a negative consumer, partition, offset or point")
     if (step.point is None) if step.action == "die" else (step.point is not None and step.action != "deliver"):
         raise ReproError("a step has a point where a process dies or a call fails inside the handler, and only there")
+    if (step.size is None) == (step.action == "batch") or (step.size or 2) < 2:
+        raise ReproError("a step has a size, 2 or more, before the deliveries of a batch, and only there")
     return attrs.evolve(step, fault=None if number is None else faults[number])
 
 

@@ -9,6 +9,7 @@ import attrs
 
 from chaoskit.execution.deliver import WHAT_DIES
 from chaoskit.execution.failures import NoThreads
+from chaoskit.search.batched import NO_BATCHES, in_batches
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.failing import NO_CALLS, NO_SPAWN, calls_of, failing_plans, in_turn, that_fail, with_attempts
 from chaoskit.search.forgotten import why_never
@@ -23,7 +24,7 @@ from chaoskit.search.shape import fingerprint, has_two_values
 from chaoskit.values.clock import now
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
-from chaoskit.values.faults import INSIDE, Fail, FaultKind, reaches_in
+from chaoskit.values.faults import CUTS, INSIDE, Fail, FaultKind, reaches_in
 from chaoskit.values.schedule import DELIVER, RESTART, Raw, what_of
 from chaoskit.values.verdict import Tally
 
@@ -64,6 +65,8 @@ class Campaign:
     preflight: Preflight
     asks_inside: bool = False
     """A kind that reaches inside the handler was asked for by name."""
+    asks_cuts: bool = False
+    """Where a batch ends was asked for by name."""
     started: float = attrs.field(factory=now)
     streams_done: int = 0
     done: int = 0
@@ -93,6 +96,7 @@ class Campaign:
             ignore_across=settings.across_keys == "any",
             preflight=Preflight(subject, settings.fixtures),
             asks_inside=question.asks_inside,
+            asks_cuts=question.asks_cuts,
         )
 
     def try_stream(self, stream: Stream, salt: int) -> None:
@@ -128,9 +132,18 @@ class Campaign:
         # One consumer delivers this as the reference did; only several can split the memory of a process.
         if len({step[1] for step in case.steps(())}) > 1:
             check_calm(case)
+        self._look_at_batches()
         self._look_inside(case)
         self._look_at_calls(case)
         return case
+
+    def _look_at_batches(self) -> None:
+        """Where a batch ends is tried where the handler takes batches."""
+        if self.subject.batches.most is not None or set(CUTS).isdisjoint(self.kinds):
+            return
+        if self.asks_cuts:
+            raise UsageError(NO_BATCHES)
+        self.kinds = tuple(kind for kind in self.kinds if kind not in CUTS)
 
     def _look_inside(self, case: Case) -> None:
         """Count the points of this stream, where a process may die inside the handler."""
@@ -200,12 +213,14 @@ class Campaign:
         """Of those that die or fail inside the handler a third, where there are any."""
         dying = None if set(INSIDE).isdisjoint(self.kinds) else inside_plans(case, self.kinds, case.points, salt)
         if dying is None and not case.calls:
-            return self._plans(plans, singles, share)
+            return self._plans(plans, singles, share, salt)
         dying = None if dying is None else with_attempts(dying, self.kinds, salt)
         inside = in_turn(dying, failing_plans(case, self.kinds, salt) if case.calls else None)
-        return inside if set(INSIDE).issuperset(self.kinds) else with_inside(self._plans(plans, singles, share), inside)
+        if set(INSIDE).issuperset(self.kinds):
+            return inside
+        return with_inside(self._plans(plans, singles, share, salt), inside)
 
-    def _plans(self, plans: Plans, singles: list[Plan] | None, share: int) -> Iterator[Plan]:
+    def _plans(self, plans: Plans, singles: list[Plan] | None, share: int, salt: int) -> Iterator[Plan]:
         if self._has_had_singles:
             pass
         elif singles is not None:
@@ -216,7 +231,8 @@ class Campaign:
             for _, plan in zip(range(int(share * SINGLES)), plans.some_singles(), strict=False):
                 yield plan
         self._mixes_since = self.done
-        yield from plans.mixtures()
+        mixtures = plans.mixtures()
+        yield from mixtures if set(CUTS).isdisjoint(self.kinds) else in_batches(mixtures, plans, salt)
 
     def _unknown_part(self, plan: Plan) -> Plan:
         """The plan without what fails for certain: of each set of kinds that is known to fail, the last is left out."""

@@ -112,6 +112,7 @@ def _found_before(q: Question) -> Found | None:
     """The first of these scenarios that still fails."""
     for stream, faults in q.settings.resume_from:
         case = q.subject.on(stream)
+        case.reference()  # whether the handler takes batches is known when it ran, and with it what the broker makes
         run = kept(case.run(faults))
         if case.violations(run):
             return Found(case, faults, run)

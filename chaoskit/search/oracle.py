@@ -68,6 +68,13 @@ def poisons(given: Any) -> tuple[type[Exception], ...]:
     return found
 
 
+@attrs.define
+class InCalls:
+    """Of a handler that takes batches, what its last run has said: messages of one call; None: it takes single ones."""
+
+    most: int | None = None
+
+
 @attrs.frozen
 class Subject:
     """What is asked about: the test, the broker, what must hold. `loss`: what becomes of a message that the settings
@@ -98,6 +105,7 @@ class Subject:
     whole: bool = False
     freeze_time: bool = False
     forked_before: int = attrs.field(factory=forks.made)
+    batches: InCalls = attrs.field(factory=InCalls, eq=False)
     needs_state: bool = attrs.field(init=False)
     looks_at_states: bool = attrs.field(init=False)
     needs_effects: bool = attrs.field(init=False)
@@ -135,10 +143,14 @@ class Subject:
 
     def model(self, stream: Stream) -> Model:
         """The stream in this broker."""
-        return self.broker.model(stream) if self.model_of is None else self.model_of(self.broker, stream)
+        model = self.broker.model(stream) if self.model_of is None else self.model_of(self.broker, stream)
+        if self.batches.most is not None:
+            model.in_batches(self.batches.most)
+        return model
 
     def execute(self, script: Script) -> Run:
         run = self._watched(script)
+        self.batches.most = run.most_together
         if run.outcome.failure is None and (run.outcome.state is None or self.looks_at_states):
             self._must_have_states(run)
         return run if self.view is None else _viewed(run, self.view)

@@ -16,7 +16,7 @@ from chaoskit.search.oracle import Subject
 from chaoskit.search.plans import Plan
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
-from chaoskit.values.faults import INSIDE, FaultKind
+from chaoskit.values.faults import CUTS, INSIDE, FaultKind
 from chaoskit.values.invariant import Invariant
 from chaoskit.values.scenario import Broker, allowed_kinds
 from chaoskit.values.verdict import Verdict
@@ -97,6 +97,8 @@ class Question:
     settings: SearchSettings
     asks_inside: bool = False
     """A kind that reaches inside the handler was asked for by name."""
+    asks_cuts: bool = False
+    """Where a batch ends was asked for by name."""
 
     @property
     def seed(self) -> int:
@@ -131,7 +133,8 @@ def question(
     base_of(subject.broker)  # which must be known
     streams = 1 if literal else settings.streams or _streams_for(settings.schedules)
     asks_inside = faults is not None and not set(INSIDE).isdisjoint(kinds)
-    return Question(subject, events, kinds, streams, settings, asks_inside)
+    asks_cuts = faults is not None and not set(CUTS).isdisjoint(kinds)
+    return Question(subject, events, kinds, streams, settings, asks_inside, asks_cuts)
 
 
 def _streams_for(schedules: int) -> int:

@@ -38,6 +38,13 @@ class Rekeyed:
         return self._model.skips_refused
 
     @property
+    def handover(self) -> Any:
+        return self._model.handover
+
+    def in_batches(self, most: int) -> None:
+        self._model.in_batches(most)
+
+    @property
     def verbs(self) -> Verbs:
         return self._model.verbs
 

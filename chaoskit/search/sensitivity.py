@@ -12,9 +12,9 @@ from chaoskit.search.plans import Plan
 from chaoskit.search.shape import has_two_values, with_siblings
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import Stream
-from chaoskit.values.faults import Crash, Fail, FaultKind, Lose, Overtake
+from chaoskit.values.faults import Crash, Fail, FaultKind, Gather, Lose, Overtake
 from chaoskit.values.outcome import Outcome
-from chaoskit.values.schedule import LOSE, Raw
+from chaoskit.values.schedule import BATCH, LOSE, Raw, what_of
 from chaoskit.values.state import same
 
 MOST_LEFT_OUT = 24
@@ -112,7 +112,8 @@ def note_effect(shown: Evidence, kinds: Sequence[FaultKind], case: Case, plan: P
     """A kind has shown something once it alone changed what some key's events were seen as.
 
     A stall of a lane never does: it changes the order between lanes. Nor does a failed attempt where the broker
-    keeps the order: that nothing overtook is what it shows. Nor does a death of what was settled before it was run.
+    keeps the order: that nothing overtook is what it shows. Nor does a death of what was settled before it was run. Nor
+    does a batch: that it was one call is what it shows.
     """
     if shown.effective.issuperset(kinds):
         return
@@ -120,6 +121,9 @@ def note_effect(shown: Evidence, kinds: Sequence[FaultKind], case: Case, plan: P
     if Lose in tried and any(step[0] == LOSE for step in steps):  # which may take another fault, such as growth
         shown.differed = shown.changed = True
         shown.effective.add(Lose)
+    if Gather in tried and any(what_of(step) == BATCH for step in steps):
+        shown.differed = shown.changed = True
+        shown.effective.add(Gather)
     kind = tried.pop() if len(tried) == 1 else None
     if kind in shown.effective or (kind is None and shown.changed):
         return

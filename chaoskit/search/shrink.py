@@ -17,7 +17,7 @@ import attrs
 from chaoskit.search.outside import outside_of
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.values.event import EventId, Stream
-from chaoskit.values.faults import INSIDE, KINDS, Crash, Fail, Fault, FaultKind, Overtake, reaches_in
+from chaoskit.values.faults import CUTS, INSIDE, KINDS, Crash, Fail, Fault, FaultKind, Overtake, reaches_in
 from chaoskit.values.scenario import Model
 from chaoskit.values.schedule import DELIVER, DIE, RESTART, TAKE_OVER, what_of
 
@@ -318,8 +318,9 @@ class _Toll:
 
 
 def _mildness(fault: Fault) -> int:
-    """Something that is only slow is milder than a failure, and a failed attempt is the mildest of these."""
-    order = (Overtake, Fail, *KINDS, *INSIDE)
+    """Where a batch ends is no failure; something that is only slow is milder than one, and a failed attempt is the
+    mildest of these."""
+    order = (*CUTS, Overtake, Fail, *KINDS, *INSIDE)
     return len(order) if isinstance(fault, Fail) and fault.point else order.index(type(fault))
 
 

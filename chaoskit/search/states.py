@@ -18,7 +18,7 @@ from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.outcome import Outcome
-from chaoskit.values.schedule import Reached, Schedule, reached
+from chaoskit.values.schedule import BATCH, Reached, Schedule, reached, size_of, what_of
 from chaoskit.values.state import snapshot
 from chaoskit.values.verdict import States
 
@@ -46,6 +46,7 @@ def states_of(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule)
 
 def _taken(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule) -> States:
     stream = case.model.stream
+    far = reached(schedule.steps, stream.ids)
     lost, skips = case.left_out(run)
     in_order = [tried(partial(_reference, case, n, lost, skips)) for n in range(1, len(stream))]
     # Known already: the whole is not run again.
@@ -56,9 +57,19 @@ def _taken(case: Case, faults: Sequence[Fault], run: Run, schedule: Schedule) ->
     return States(
         in_order=tuple(map(_state, in_order)),
         observed=tuple(map(_state, observed)),
-        first_difference=_first(case.subject, in_order, observed, reached(schedule.steps, stream.ids)),
+        first_difference=_first(case.subject, in_order, _calls_only(observed, run), far),
         initial=_state(before),
     )
+
+
+def _calls_only(observed: Sequence[Outcome | None], run: Run) -> list[Outcome | None]:
+    """Without those in the middle of a call that has many messages, of which none is handled yet."""
+    found, until = list(observed), 0
+    for number, step in enumerate(run.steps):
+        until = number + size_of(step) if what_of(step) == BATCH else until
+        if number < until:
+            found[number] = None
+    return found
 
 
 def tried(look: Callable[[], Seen]) -> Seen | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from chaoskit.values.errors import StreamError
+from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.settling import Settleable
 
 EventId = str | int
@@ -141,8 +141,42 @@ def _short(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+REPORTED = "the handler reported it as failed"
+
+
+class MessageFailed(Exception):
+    """A message that a batch handler reported as failed, with the reason that it gave."""
+
+
+class InCall(Settleable):
+    """A message in the call of a handler that takes batches."""
+
+    __slots__ = ("failing",)
+
+    failing: tuple[dict[int, Exception], int]
+    """Where this call notes what has failed, and the place of this message in it. Not set outside of such a call."""
+
+    def comes_in(self, marked: dict[int, Exception], place: int) -> None:
+        """It comes in a call of a handler that takes batches."""
+        self.failing = marked, place
+
+    def fail(self, reason: str | Exception | None = None) -> None:
+        """This message of the batch has failed; the others are done. Raises UsageError outside of a batch handler.
+
+        What comes again is the broker's rule. `reason` is shown where the message is refused to the end.
+        """
+        failing = getattr(self, "failing", None)
+        if failing is None:
+            raise UsageError(
+                "message.fail() is for a handler that takes batches, deliver(handler, batch=True). One that takes "
+                "single messages raises"
+            )
+        marked, place = failing
+        marked[place] = reason if isinstance(reason, Exception) else MessageFailed(reason or REPORTED)
+
+
 @attrs.define(eq=False)
-class Message(Settleable):
+class Message(InCall):
     """What the handler receives: the event, and what its broker says about this delivery.
 
     Each delivery has a message of its own, decoded anew; changing it harms nobody else. Fields that the broker

@@ -20,6 +20,7 @@ __all__ = [  # what `chaoskit` re-exports
     "Duplicate",
     "Fail",
     "Fault",
+    "Gather",
     "Lose",
     "Overtake",
     "Redeliver",
@@ -184,8 +185,33 @@ class Crash:
     after: int = attrs.field(default=0, validator=_count)
 
 
+@attrs.frozen(order=True)
+class Gather:
+    """`at` and the `more`+1 next messages come in one call of a handler that takes batches: one poll, receive, pull or
+    invocation gave them. Without it a message is a batch of its own.
+
+    Where a batch ends is the broker's choice: at its own setting, and before anything that is no delivery to the same
+    consumer. What brings back a message of it finds the whole call unsettled, by the broker's rule.
+    """
+
+    at: EventId = attrs.field(validator=_event_id)
+    more: int = attrs.field(default=0, validator=_count)
+
+
 Fault: TypeAlias = (
-    Duplicate | Redeliver | DeadLetter | Rehash | BatchSwap | Overtake | Resend | Zombie | Fail | Rewind | Lose | Crash
+    Duplicate
+    | Redeliver
+    | DeadLetter
+    | Rehash
+    | BatchSwap
+    | Overtake
+    | Resend
+    | Zombie
+    | Fail
+    | Rewind
+    | Lose
+    | Crash
+    | Gather
 )
 FaultKind: TypeAlias = (
     type[Duplicate]
@@ -200,6 +226,7 @@ FaultKind: TypeAlias = (
     | type[Rewind]
     | type[Lose]
     | type[Crash]
+    | type[Gather]
 )
 
 KINDS: tuple[FaultKind, ...] = (
@@ -209,8 +236,10 @@ KINDS: tuple[FaultKind, ...] = (
 `Overtake`, in which nothing fails, and `Fail`, the most common failure, before all others."""
 INSIDE: tuple[FaultKind, ...] = (Crash,)
 """Those that reach inside the handler. They are tried where `deliver(spawn=…)` says what dies with a process."""
+CUTS: tuple[FaultKind, ...] = (Gather,)
+"""Those that are no failure: where a batch ends. They are tried where `deliver(…, batch=…)` takes batches."""
 ALL_KINDS: tuple[FaultKind, ...] = (*KINDS, *INSIDE)
-KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in ALL_KINDS}
+KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in (*ALL_KINDS, *CUTS)}
 
 
 def reaches_in(fault: Fault) -> bool:

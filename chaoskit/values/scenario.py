@@ -10,7 +10,7 @@ import attrs
 from chaoskit.values.epoch import EPOCH, checked_epoch
 from chaoskit.values.errors import ImpossibleFault, UsageError, did_you_mean
 from chaoskit.values.event import Event, Message, Stream
-from chaoskit.values.faults import INSIDE, KIND_BY_NAME, Fault, FaultKind
+from chaoskit.values.faults import CUTS, INSIDE, KIND_BY_NAME, Fault, FaultKind
 from chaoskit.values.schedule import Raw, Schedule, Step
 from chaoskit.values.settling import Settles, Settling, Verbs
 
@@ -43,6 +43,13 @@ class Model(Protocol):
     @property
     def skips_refused(self) -> bool:
         """A message whose handler raised is lost."""
+
+    @property
+    def handover(self) -> Any:
+        """How messages come in one call of a handler that takes batches."""
+
+    def in_batches(self, most: int) -> None:
+        """The handler takes batches of up to so many messages: each call is one."""
 
     @property
     def verbs(self) -> Verbs:
@@ -178,7 +185,7 @@ def allowed_kinds(
     broker: Broker, asked: Iterable[FaultKind] | None, without: Iterable[FaultKind] | None = None
 ) -> tuple[FaultKind, ...]:
     """The kinds to search: those asked for, in a fixed order, or all that the broker can make, `without` some; with
-    those that reach inside the handler.
+    those that reach inside the handler and those that say where a batch ends.
 
     Raises UsageError for what is no kind of fault, ImpossibleFault for one that the broker cannot make.
     """
@@ -199,8 +206,8 @@ def allowed_kinds(
 
 
 def all_kinds(broker: Broker) -> tuple[FaultKind, ...]:
-    """The kinds of fault that the broker can make, with those that reach inside the handler."""
-    return (*broker.kinds(), *(kind for kind in INSIDE if broker.why_impossible(kind) is None))
+    """The kinds of fault that the broker can make, with those that reach inside the handler, and where a batch ends."""
+    return (*broker.kinds(), *(kind for kind in (*INSIDE, *CUTS) if broker.why_impossible(kind) is None))
 
 
 def _all_but(broker: Broker, without: Any) -> tuple[FaultKind, ...]:
@@ -211,7 +218,7 @@ def _all_but(broker: Broker, without: Any) -> tuple[FaultKind, ...]:
                 f"without contains {kind.__name__}, which {name} cannot make anyway: {reason}. Take it out of without"
             )
     left = tuple(kind for kind in all_kinds(broker) if kind not in dropped)
-    if not set(left).difference(INSIDE):
+    if not set(left).difference(INSIDE, CUTS):
         raise UsageError(f"without leaves nothing that {name} can make: nothing would go wrong")
     return left
 

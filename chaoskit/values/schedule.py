@@ -11,7 +11,9 @@ import attrs
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
 
-Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait", "fail", "die"]
+Action = Literal[
+    "deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait", "fail", "die", "batch"
+]  # fmt: skip
 
 
 class Do(IntEnum):
@@ -28,9 +30,10 @@ class Do(IntEnum):
     WAIT = 8
     FAIL = 9
     DIE = 10
+    BATCH = 11
 
 
-DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT, FAIL, DIE = (int(do) for do in Do)
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT, FAIL, DIE, BATCH = (int(do) for do in Do)
 """The same as plain numbers: the models make and compare thousands of steps a second."""
 
 ACTIONS: tuple[Action, ...] = (
@@ -45,6 +48,7 @@ ACTIONS: tuple[Action, ...] = (
     "wait",
     "fail",
     "die",
+    "batch",
 )
 assert len(ACTIONS) == len(Do)
 
@@ -63,7 +67,7 @@ is one, -1 for none."""
 
 _POINT = 4
 """The bits of what a step does. Above them, of `die`, stands how many effects had happened; of a delivery, which call
-of the handler fails."""
+of the handler fails; and of `batch`, how many deliveries come in one call."""
 
 
 def dying(point: int) -> int:
@@ -78,7 +82,17 @@ def failing(point: int) -> int:
 
 def is_handed(step: Raw) -> bool:
     """Whether the handler gets the message, whatever happens inside it."""
-    return step[0] == DELIVER or step[0] == DIE or step[0] >> _POINT > 0
+    return step[0] == DELIVER or what_of(step) in (DELIVER, DIE)
+
+
+def gathered(size: int) -> int:
+    """What a raw step does before so many deliveries that come in one call."""
+    return BATCH | size << _POINT
+
+
+def size_of(step: Raw) -> int:
+    """Of a step before a batch: how many deliveries it has."""
+    return step[0] >> _POINT
 
 
 def what_of(step: Raw) -> int:
@@ -143,6 +157,8 @@ class Step:
     `raised` says that the handler refused it before that, and nothing died. `died` says where that was, as information:
     reports show it, and a replay follows the number.
     `wait`: it stands behind what was refused to the end, and is never delivered.
+    `batch`: the next `size` deliveries come in one call of a handler that takes batches, the message being the first of
+    them; other deliveries are calls of their own.
     `take over`: this consumer goes on from what was settled, because the broker takes the owner of the message for
     dead.
     `partition` and `offset` are the broker's place for the message: on a queue the queue or group, and the number of
@@ -165,6 +181,7 @@ class Step:
     point: int | None = None
     died: DiedAt | None = attrs.field(default=None, eq=False)
     failed: FailedAt | None = attrs.field(default=None, eq=False)
+    size: int | None = None
     settled: tuple[str, ...] | None = None
 
 
@@ -175,8 +192,8 @@ def to_raw(step: Step, positions: Mapping[EventId, int]) -> Raw:
         return -1 if given is None else given
 
     position = -1 if step.event is None else positions[step.event]
-    # 0 for all but those that reach inside the handler.
-    do = ACTIONS.index(step.action) | (step.point or 0) << _POINT
+    # 0 for all but those that reach inside the handler, and those before a batch.
+    do = ACTIONS.index(step.action) | (step.point or step.size or 0) << _POINT
     raw = (do, step.consumer, position, number(step.partition), number(step.offset))
     if step.copy is None:
         return raw if step.attempt is None else (*raw, step.attempt)
@@ -193,12 +210,13 @@ def from_raw(raw: Raw, ids: Sequence[EventId], fault: Fault | None, raised: bool
 
     consumer, position, partition, offset = raw[1:5]
     action = ACTIONS[what_of(raw)]
-    point = point_of(raw) if action == "die" else point_of(raw) or None
+    point = point_of(raw) if action == "die" else point_of(raw) or None if action == "deliver" else None
+    size = size_of(raw) if action == "batch" else None
     attempt = raw[5] if len(raw) > 5 and position >= 0 else 0
     copy = Copy(ids[raw[6]], raw[7], number(raw[8]), number(raw[9])) if len(raw) > 6 else None
     event = None if position < 0 else ids[position]
     place = number(partition), number(offset)
-    return Step(action, consumer, event, *place, fault, raised, attempt or None, copy, point=point)
+    return Step(action, consumer, event, *place, fault, raised, attempt or None, copy, point=point, size=size)
 
 
 @attrs.frozen

@@ -10,7 +10,7 @@ import attrs
 
 from chaoskit.values.boundary import Boundary
 from chaoskit.values.event import Event, EventId
-from chaoskit.values.faults import Fault
+from chaoskit.values.faults import CUTS, Fault
 from chaoskit.values.invariant import Violation
 from chaoskit.values.outcome import Effect, Outcome
 from chaoskit.values.planted import SelfCheck
@@ -173,9 +173,16 @@ class Verdict:
     @property
     def repairs(self) -> tuple[Repair, ...]:
         """The moves of the field, cheapest first, each put around the handler of a violated verdict and searched again.
-        The first with the status "held" is the one to make. Empty for what fails in order, and for a verdict that was
-        read from a file. The first look takes up to four times as long as the search."""
+        The first with the status "held" is the one to make. Empty for what fails in order, for a handler that takes
+        batches, and for a verdict that was read from a file. The first look takes up to four times as long as the
+        search."""
         return self.advice.ask().repairs
+
+    @property
+    def is_cut_alone(self) -> bool:
+        """Nothing makes the difference but where a batch ends."""
+        faults = () if self.scenario is None else self.scenario.faults
+        return bool(faults) and all(type(fault) in CUTS for fault in faults)
 
     @property
     def needed_order(self) -> Boundary | None:

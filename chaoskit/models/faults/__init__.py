@@ -11,6 +11,7 @@ from chaoskit.models.faults import (
     dead_letter,
     duplicate,
     fail,
+    gather,
     lose,
     overtake,
     redeliver,
@@ -32,6 +33,7 @@ from chaoskit.values.faults import (
     Fail,
     Fault,
     FaultKind,
+    Gather,
     Lose,
     Overtake,
     Redeliver,
@@ -86,6 +88,7 @@ LOG_ARGUMENTS: dict[FaultKind, Callable[[LogSpace, int], Arguments]] = {
     Redeliver: redeliver.log_arguments,
     Rewind: rewind.log_arguments,
     Crash: crash.log_arguments,
+    Gather: gather.log_arguments,
 }
 QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Rehash: rehash.arguments,
@@ -100,4 +103,5 @@ QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Redeliver: redeliver.queue_arguments,
     Rewind: rewind.queue_arguments,
     Crash: crash.queue_arguments,
+    Gather: gather.queue_arguments,
 }

@@ -9,6 +9,8 @@ import attrs
 
 from chaoskit.models.causes import literal
 from chaoskit.models.faults import LOG_ARGUMENTS, firing_order
+from chaoskit.models.handover import Handover
+from chaoskit.models.in_batches import InBatches
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.log.run import GroupRun
 from chaoskit.models.log.state import AtHead
@@ -32,6 +34,9 @@ from chaoskit.values.schedule import Raw, Schedule
 from chaoskit.values.settling import COMMITS, Settles, Verbs
 from chaoskit.values.timing import USUAL, Timing
 
+BY_POSITION = Handover(failed="from the lowest")
+"""An offset says that all before it is done."""
+
 
 @attrs.frozen
 class LogSettings:
@@ -40,6 +45,7 @@ class LogSettings:
     `growth` gives the partition counts to which the topic may grow so that a key moves, the least first.
     `longest_replay` bounds what a search draws, not what the model can do. `numbered`: messages carry the place in the
     log as their `sequence`, too. `stamp`: who writes timestamps. `put_back`: the headers of what was set aside.
+    `handover`: how messages come in one call.
     `verbs`: what a handler can settle with.
     `timing`: how long things take.
     """
@@ -52,18 +58,20 @@ class LogSettings:
     numbered: bool = False
     stamp: Stamp = "broker"
     put_back: Headers | None = None
+    handover: Handover = BY_POSITION
     verbs: Verbs = COMMITS
     timing: Timing = USUAL
 
 
-class LogModel:
+class LogModel(InBatches):
     """One stream in one topic, read by one consumer group."""
 
     def __init__(self, stream: Stream, settings: LogSettings) -> None:
         self.stream = stream
         self._settings = settings
         self._stored = Stored(stream, settings.producer, settings.growth)
-        self._space = LogSpace(self._stored, settings.reading, settings.longest_replay)
+        self.handover = settings.handover
+        self._space = LogSpace(self._stored, settings.reading, settings.longest_replay, self.handover.most)
 
     @property
     def skips_refused(self) -> bool:
@@ -123,7 +131,8 @@ class LogModel:
 
     def play(self, faults: Iterable[Fault]) -> Steps:
         """Stage 1, then stage 2. What each of them does is written down in docs/kafka.md."""
-        return self._run(tuple(faults)).run()
+        faults = tuple(faults)
+        return self.play_batches(faults) if self.takes_batches(faults) else self._run(faults).run()
 
     def trace(
         self,
@@ -132,7 +141,16 @@ class LogModel:
         raised: Sequence[int],
         settled: Mapping[int, Settles] | None = None,
     ) -> str:
+        if self.takes_batches(faults):
+            run, inner, refused = self.below_batches(faults, steps, raised)
+            return spell_log(run, inner, refused)
         return spell_log(self._run(faults), steps, raised, settled)
+
+    def begin(self, faults: Sequence[Fault]) -> GroupRun:
+        return self._run(faults)
+
+    def room(self, run: GroupRun, step: Raw) -> int:
+        return run.until_commit(step[1])
 
     def _run(self, faults: Sequence[Fault]) -> GroupRun:
         anchored: AtHead = {}
@@ -171,4 +189,6 @@ class LogModel:
         raised: Sequence[int],
         settled: Mapping[int, Settles] | None = None,
     ) -> Schedule:
+        if self.takes_batches(faults):
+            return self.literal_batches(faults, steps, raised)
         return literal(self._run(faults), self.stream.ids, steps, raised, settled)

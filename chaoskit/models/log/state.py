@@ -141,6 +141,11 @@ class GroupState:
                 if not held.waiting:
                     self.alarms.set(held.until, held)
 
+    def until_commit(self, consumer: int) -> int:
+        """How many records of this consumer may be done before it commits."""
+        every = self.reading.commit_every
+        return NEVER if every is None else max(1, every - self._records[consumer])
+
     def commit(self, consumer: int) -> None:
         """What the consumer has processed is committed, or was handed over to be read again."""
         self._begun[consumer] = len(self.history)

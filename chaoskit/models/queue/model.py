@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import cached_property, lru_cache
 from typing import Any
 
 import attrs
@@ -10,6 +11,8 @@ import attrs
 from chaoskit.models.causes import literal
 from chaoskit.models.events import what_happened
 from chaoskit.models.faults import QUEUE_ARGUMENTS, firing_order
+from chaoskit.models.handover import Handover
+from chaoskit.models.in_batches import InBatches
 from chaoskit.models.producer import Headers, Logs, Producer, Stamp, is_stamped_anew, sent_at
 from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
 from chaoskit.models.queue.run import QueueRun
@@ -51,6 +54,7 @@ class QueueSettings:
 
     `fields`: what a message carries besides key, value, id, seq and timestamp. `stamp`: who writes the timestamp.
     `put_back`: the headers of what was set aside.
+    `handover`: how messages come in one call; None: as the policy says.
     `longest`: the most deliveries after which a message comes back. `loses`: which events its settings can lose; None:
     all. `window`: seconds in which the broker drops what is sent again; the producer sends one event a second, and what
     it sends again later.
@@ -71,11 +75,12 @@ class QueueSettings:
     lease: int = 30
     style: Style = "settled"
     put_back: Headers | None = None
+    handover: Handover | None = None
     verbs: Verbs = ACKS
     timing: Timing = USUAL
 
 
-class QueueModel:
+class QueueModel(InBatches):
     """One stream in the queues of one broker, and its consumers."""
 
     def __init__(self, stream: Stream, settings: QueueSettings) -> None:
@@ -86,7 +91,12 @@ class QueueModel:
         # Made once: each plan takes a copy.
         self._calm = self._turns(self._stored.calm)
         lanes = {i: lane for lane in self._locked_lanes() for i in lane}
-        self._space = QueueSpace(self._stored, settings.leasing, settings.longest, self._can_lose, lanes)
+        self.handover = handover_of(settings)
+        self.paced = settings.leasing.lock != "message" and settings.leasing.brings != "consumer"
+        self._receives: dict[int, LeasePolicy] = {}
+        self._space = QueueSpace(
+            self._stored, settings.leasing, settings.longest, self._can_lose, lanes, self.handover.most
+        )
 
     @property
     def skips_refused(self) -> bool:
@@ -152,7 +162,8 @@ class QueueModel:
 
     def play(self, faults: Iterable[Fault]) -> Steps:
         """Stage 1, then stage 2. What each of them does is written down in docs/brokers.md."""
-        return self._run(tuple(faults)).run()
+        faults = tuple(faults)
+        return self.play_batches(faults) if self.takes_batches(faults) else self._run(faults).run()
 
     def schedule(
         self,
@@ -161,6 +172,8 @@ class QueueModel:
         raised: Sequence[int],
         settled: Mapping[int, Settles] | None = None,
     ) -> Schedule:
+        if self.takes_batches(faults):
+            return self.literal_batches(faults, steps, raised)
         return literal(self._run(faults), self.stream.ids, steps, raised, settled)
 
     def trace(
@@ -170,7 +183,11 @@ class QueueModel:
         raised: Sequence[int],
         settled: Mapping[int, Settles] | None = None,
     ) -> str:
-        settings, run = self._settings, self._run(faults)
+        settings = self._settings
+        if self.takes_batches(faults):
+            run, steps, raised = self.below_batches(faults, steps, raised)
+        else:
+            run = self._run(faults)
         happened = what_happened(run, steps, raised, settled)
         return spell_queue(run, happened, self._unit, settings.window, settings.lease, settings.style)
 
@@ -183,9 +200,28 @@ class QueueModel:
         many = many or self._settings.growth is not None
         return (f"p{queue}/" if many else "") + (f"k{chr(ord('a') + self._groups[position])}" if locked else "")
 
-    def _run(self, faults: Sequence[Fault]) -> QueueRun:
+    # For a handler that takes batches.
+
+    counts = True
+
+    def begin(self, faults: Sequence[Fault]) -> QueueRun:
+        return self._run(faults, _call_by_call(self._settings.leasing))
+
+    def lane_of(self, step: Raw) -> Hashable:
+        lock = self._settings.leasing.lock
+        return None if lock == "message" else (step[3], self._groups[step[2]]) if lock == "group" else step[3]
+
+    def received(self, run: QueueRun, most: int) -> None:
+        policy = self._receives.get(most)
+        if policy is None:
+            policy = self._receives[most] = _receiving(_call_by_call(self._settings.leasing), most)
+        run.policy = policy
+
+    def _run(self, faults: Sequence[Fault], leasing: LeasePolicy | None = None) -> QueueRun:
         anchored: AtHandOut = {}
-        logs, turns = self._stored.calm, self._calm
+        in_batches = leasing is not None
+        leasing = leasing or self._settings.leasing
+        logs, turns = self._stored.calm, self._calm_in_batches if in_batches else self._calm
         sent_otherwise = False
         for fault in faults:
             position = self._stored.position[fault.at]
@@ -198,18 +234,25 @@ class QueueModel:
                 several.sort(key=firing_order)
         if sent_otherwise:
             logs = self._stored.written(faults)
-            turns = self._turns(logs)
+            turns = self._turns(logs, leasing if in_batches else None)
             for position, holds in logs.holds.items():
                 # A stall of growth keeps it from being handed out at all, and so comes before the others.
                 anchored[position] = [*holds, *anchored.get(position, [])]
-        leasing, home = self._settings.leasing, self._settings.producer.home
+        home = self._settings.producer.home
         return QueueRun(self.stream.events, home, leasing, logs, turns[:], self._groups, anchored)
 
-    def _turns(self, logs: Logs) -> list[Turn]:
+    @cached_property
+    def _calm_in_batches(self) -> list[Turn]:
+        return self._turns(self._stored.calm, _call_by_call(self._settings.leasing))
+
+    def _turns(self, logs: Logs, in_batches: LeasePolicy | None = None) -> list[Turn]:
         """Every message in order of arrival, the first at the end, with the consumer that would take it."""
         leasing, groups = self._settings.leasing, self._groups
         count = leasing.consumers
-        together = leasing.window if leasing.brings == "batch" else 1  # of what one consumer takes at a time
+        # Of what one consumer takes at a time.
+        together = leasing.window if leasing.brings == "batch" else 1
+        if in_batches is not None and leasing.lock == "message":
+            together = min(self.handover.most, RECEIVED)
         turns: list[Turn] = []
         # As for one consumer: who takes a message goes by what is locked, not by the partition.
         for place, (time, lane, number, step) in enumerate(reversed(logs.in_order(1))):
@@ -219,6 +262,34 @@ class QueueModel:
             turns.append((time, lane, number, (DELIVER, taker % count, position, lane, number, 1, *step[6:])))
         turns.reverse()
         return turns
+
+
+RECEIVED = 10
+"""Messages that go to one of several consumers in a row, where a handler takes batches: what one receive gives."""
+
+
+def handover_of(settings: QueueSettings) -> Handover:
+    """How messages come in one call, as far as the policy says so."""
+    leasing, given = settings.leasing, settings.handover
+    found = given or Handover(failed="listed" if leasing.lock == "message" or leasing.goes_on else "from the lowest")
+    # A relay's consumer has a broker of its own, of which nothing is known.
+    bound = 1 if leasing.renewed else min(leasing.window, leasing.outstanding, leasing.span)
+    return attrs.evolve(found, most=min(found.most, bound))
+
+
+@lru_cache(maxsize=256)
+def _call_by_call(leasing: LeasePolicy) -> LeasePolicy:
+    """The policy of a broker each of whose calls is a batch: what belongs together is what came in one call, and not
+    what a broker would have received together with it."""
+    brings = leasing.brings
+    if brings == "batch":
+        brings = "message" if leasing.lock == "message" else "lane"
+    return attrs.evolve(leasing, brings=brings, bisects=False)
+
+
+@lru_cache(maxsize=1024)
+def _receiving(leasing: LeasePolicy, most: int) -> LeasePolicy:
+    return attrs.evolve(leasing, window=min(most, leasing.window))
 
 
 def _groups(stream: Stream) -> list[int]:

@@ -1,0 +1,108 @@
+"""What the two models have in common for a handler that takes batches."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import attrs
+
+from chaoskit.models.causes import literal
+from chaoskit.models.gathering import Gathering, Paced
+from chaoskit.models.handover import ALL, Handover
+from chaoskit.values.event import EventId, Stream
+from chaoskit.values.faults import Fault, Gather
+from chaoskit.values.scenario import Steps
+from chaoskit.values.schedule import Raw, Schedule, Step, from_raw
+
+
+class InBatches:
+    """A model that can be played call by call."""
+
+    stream: Stream
+    handover: Handover
+    counts = False
+    most_asked: int | None = None
+    """Of a handler that takes batches: messages that it wants in one call."""
+
+    def in_batches(self, most: int) -> None:
+        """The handler takes batches of up to so many messages."""
+        self.most_asked = most
+
+    @property
+    def most_together(self) -> int:
+        return min(self.handover.most, ALL if self.most_asked is None else self.most_asked)
+
+    @property
+    def ids(self) -> Sequence[EventId]:
+        return self.stream.ids
+
+    def begin(self, faults: Sequence[Fault]) -> Any:
+        raise NotImplementedError
+
+    def lane_of(self, step: Raw) -> Hashable:
+        return step[3]
+
+    def room(self, run: Any, step: Raw) -> int:
+        return ALL
+
+    paced = False
+
+    def received(self, run: Any, most: int) -> None:
+        """Of a log nothing is received in any other way than it is read."""
+
+    def takes_batches(self, faults: Sequence[Fault]) -> bool:
+        return self.most_asked is not None or Gather in map(type, faults)
+
+    def play_batches(self, faults: Sequence[Fault]) -> Steps:
+        # Calls of one message each, unless a receive has to be told that it is no longer than that.
+        if not self.paced and self.handover.again == "any" and Gather not in map(type, faults):
+            run: Steps = self.begin(faults).run()
+            return run
+        return Gathering(self, faults).run()
+
+    def literal_batches(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
+        """These steps as literal ones, each with the fault that caused it."""
+        played = self._played(faults, steps, raised)
+        run, inner, refused = self._below(played)
+        below = literal(run, self.ids, inner, refused).steps
+        made = played.made[: len(steps)]
+        return Schedule(tuple(self._as_step(each, below, n in raised, played) for n, each in enumerate(made)))
+
+    def _as_step(
+        self, made: tuple[Raw, int | None, Gather | None], below: Sequence[Step], raised: bool, played: Gathering
+    ) -> Step:
+        step, inner, gathers = made
+        found = from_raw(step, self.ids, gathers, raised)
+        if inner is None or inner >= len(below):
+            return found
+        fault = below[inner].fault
+        return attrs.evolve(found, fault=None if fault is None else played.origin.get(fault, fault))
+
+    def below_batches(
+        self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]
+    ) -> tuple[Any, list[Raw], list[int]]:
+        """The run below the batches, its steps and which of them were refused."""
+        return self._below(self._played(faults, steps, raised))
+
+    def _played(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Gathering:
+        played, refused = Gathering(self, faults), set(raised)
+        play, answer = played.run(), None
+        for number, expected in enumerate(steps):
+            assert play.send(answer) == tuple(expected), "the model made another step"
+            answer = number in refused or None
+        # What becomes of the last step is known only when the run goes on.
+        with suppress(StopIteration):
+            play.send(answer)
+        return played
+
+    def _below(self, played: Gathering) -> tuple[Any, list[Raw], list[int]]:
+        def run() -> Any:
+            return Paced(self, played.faults, played.windows)
+
+        play, answer, steps = run().run(), None, list[Raw]()
+        for given in played.answers:
+            steps.append(play.send(answer))
+            answer = given
+        return run(), steps, [number for number, refused in enumerate(played.answers) if refused]

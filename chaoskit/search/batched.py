@@ -1,0 +1,34 @@
+"""Plans for a handler that takes batches: where a batch ends is laid over whatever else goes wrong."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from chaoskit.search.plans import Plan, Plans, draw
+from chaoskit.search.question import derive
+from chaoskit.values.faults import CUTS
+
+EACH = 0.75
+"""The share of the mixtures over which batches are laid."""
+MOST = 3
+"""Batches of one plan."""
+
+NO_BATCHES = (
+    "Gather says which messages come in one call, and the handler takes single ones: give deliver(handler, "
+    "batch=True) a handler that takes a list"
+)
+
+
+def in_batches(mixtures: Iterator[Plan], plans: Plans, salt: int) -> Iterator[Plan]:
+    """The mixtures, three of four of them with one to three batches more, small and large ones alike."""
+    chance = random.Random(derive(salt, "batches")).random
+    for plan in mixtures:
+        if chance() >= EACH:
+            yield plan
+            continue
+        more = []
+        for _ in range(1 + int(MOST * chance())):
+            cuts = [choice for choice in plans.choices(int(plans.events * chance())) if choice.kind in CUTS]
+            more += [draw(choice, chance) for choice in cuts]
+        yield (*plan, *more)
