@@ -10,6 +10,7 @@ import attrs
 
 from chaoskit.brokers.fields import assignments
 from chaoskit.brokers.impossible import Impossible
+from chaoskit.brokers.overlaps import how_to_rule_out, why_no_overlap
 from chaoskit.brokers.serialization import Serialization
 from chaoskit.brokers.wording import NOTHING_PASSES, UNASKED, Cause, Words, sentences
 from chaoskit.models.log.model import LogModel, LogSettings
@@ -22,7 +23,7 @@ from chaoskit.models.stored import Growth
 from chaoskit.traces import LogRules, Permitted, QueueRules, judge_log, judge_queue, parse
 from chaoskit.values.errors import StreamError
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import KINDS, Crash, Fail, FaultKind, Redeliver
+from chaoskit.values.faults import KINDS, Crash, Fail, FaultKind, Overlap, Overtake, Redeliver, Zombie
 from chaoskit.values.schedule import Schedule, Step
 
 
@@ -85,6 +86,8 @@ class Settings:
         # What a dying process had comes again, or is gone where it was settled first.
         if Redeliver in impossible and not self._settles_first():
             impossible = {Crash: impossible[Redeliver], **impossible}
+        if (why := why_no_overlap(self._handing_out(), impossible)) is not None:
+            impossible = {Overlap: why, **impossible}
         return {**self._unasked(), **impossible}
 
     def _settles_first(self) -> bool:
@@ -130,6 +133,9 @@ class Settings:
         # The same words would be wrong under half of the settings of a broker, so the model is asked.
         if kind is Fail:
             return self._what_keeps_order_at_a_failure()
+        if kind is Overlap:
+            words = self.words
+            return how_to_rule_out(self._handing_out(), words.ruled_out_by(Zombie), words.ruled_out_by(Overtake))
         return self.words.ruled_out_by(kind)
 
     def _what_keeps_order_at_a_failure(self) -> str:
@@ -196,6 +202,8 @@ MARKS = {
     "wait": "never delivered",
     "fail": "the attempt fails",
     "die": "the process dies",
+    "begin": "begins, and stops",
+    "go on": "goes on",
 }
 """What a step is called, whatever the broker."""
 

@@ -129,8 +129,10 @@ class LambdaSqs(Settings):
                 self.visibility_timeout,
                 brings=brings,
                 goes_on=partial and self.skips_failed,
+                # A function ends at its timeout, before its messages come back.
+                twice=False,
             )
         brings = "message" if partial else "batch"
         return standard_queue(
-            self.queue, self.maximum_concurrency, self.max_receive_count, brings=brings, window=self.batch_size
+            self.queue, self.maximum_concurrency, self.max_receive_count, brings=brings, window=self.batch_size, twice=False
         )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import attrs
 
+from chaoskit.brokers.overlaps import IN_THE_STATE, meanwhile
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import (
     BatchSwap,
@@ -15,6 +16,7 @@ from chaoskit.values.faults import (
     Fail,
     Fault,
     FaultKind,
+    Overlap,
     Overtake,
     Rehash,
     Resend,
@@ -40,7 +42,7 @@ class Wording:
     partition of what came again first), {again} (what came again), {over} (later events that went first), {after}
     (what came in between, as a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and
     {new} (consumers), {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to},
-    {held}, {fate} (what became of a message whose attempt failed), {passed} (what went before it meanwhile, as a
+    {held}, {meanwhile} (what took place while an execution had stopped), {fate} (what became of a message whose attempt failed), {passed} (what went before it meanwhile, as a
     clause, or nothing), {worker} and {died} (how far the handler had come). Both may name the broker's {unit}, {lane},
     {topic} and {routed_by}.
     """
@@ -143,6 +145,9 @@ DEFAULT: Mapping[FaultKind, Wording] = {
         "{worker} {consumer} died while it handled {record}, {died}: {event} came again{after}",
         "no setting: a process can die between any two effects. Make the effect and the mark that it is done one "
         "transaction, or let a unique key refuse the effect the second time",
+    ),
+    Overlap: Wording(
+        "{worker} {consumer} stopped while it handled {record}, {died}: {meanwhile}, and then it went on", IN_THE_STATE
     ),
     Overtake: Wording(
         "{unit} {partition} was read late: {over} of other {unit}s went before {event}",
@@ -259,6 +264,7 @@ def _sentence(
         "key": key,
         "worker": words.worker,
         "died": _died(step),
+        "meanwhile": _meanwhile(fault, number, steps, words) if isinstance(fault, Overlap) else "",
         **_taken_over(fault, step, again),
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
@@ -296,15 +302,29 @@ def _back(fault: Fault, number: int, steps: Sequence[Step], words: Words) -> str
 
 
 def _died(step: Step) -> str:
-    """How far the handler had come, where the process died inside it."""
-    if step.died is not None and not step.died.before:
+    """How far the handler had come, where it died or stopped inside."""
+    stop = step.died or step.stopped
+    if stop is not None and not stop.before:
         return "when all was done and nothing was acknowledged"
     effects = f"after {step.point or 0} effect{'' if step.point == 1 else 's'}"
-    if step.died is None:
+    if stop is None:
         return effects
-    last = f", the last of them `{step.died.happened[-1]}`," if step.died.happened else ""
-    place = f" ({step.died.place})" if step.died.place else ""
-    return f"{effects}{last} and before `{step.died.before}`{place}"
+    last = f", the last of them `{stop.happened[-1]}`," if stop.happened else ""
+    place = f" ({stop.place})" if stop.place else ""
+    return f"{effects}{last} and before `{stop.before}`{place}"
+
+
+def _meanwhile(fault: Overlap, number: int, steps: Sequence[Step], words: Words) -> str:
+    """What took place between the two parts of an execution: in the words for a `Zombie` where its message was lent
+    again, else what the competing consumers ran."""
+    step, between = steps[number], meanwhile(number, steps)
+    if fault.others:
+        return f"others ran {names_of([each.event for each in between])} meanwhile"
+    new = next((s.consumer for s in steps[number:] if s.action == "take over" and s.fault == fault), step.consumer)
+    facts = {"old": step.consumer, "new": new, "held": step.event, "record": words.record(step), "event": step.event}
+    lent = words.of(Zombie).happened.format(**words.names, **facts)
+    rest = [each.event for each in between if each.event != step.event]
+    return f"{lent}{f', with {names_of(rest)} in between' if rest else ''}"
 
 
 def _taken_over(fault: Fault, step: Step, again: Sequence[Step]) -> dict[str, object]:

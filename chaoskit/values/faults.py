@@ -21,6 +21,7 @@ __all__ = [  # what `chaoskit` re-exports
     "Fail",
     "Fault",
     "Lose",
+    "Overlap",
     "Overtake",
     "Redeliver",
     "Rehash",
@@ -173,8 +174,37 @@ class Crash:
     after: int = attrs.field(default=0, validator=_count)
 
 
+@attrs.frozen(order=True)
+class Overlap:
+    """Two executions at once: that of `at` stops after `point` of its effects while `by`+1 further deliveries run, and
+    then it goes on.
+
+    With `others`=0 its lease or its ownership was lost, and `at` itself comes first to the new owner; with `others`=1
+    nothing was lost, and competing consumers go on with the next messages. Effects are those of `Crash`. One that has
+    fewer runs whole before the others; void where the handler raises before it comes so far, and where the broker does
+    not do it at this message.
+    """
+
+    at: EventId = attrs.field(validator=_event_id)
+    point: int = attrs.field(default=0, validator=_count)
+    by: int = attrs.field(default=0, validator=_count)
+    others: int = attrs.field(default=0, validator=attrs.validators.and_(_count, attrs.validators.le(1)))
+
+
 Fault: TypeAlias = (
-    Duplicate | Redeliver | DeadLetter | Rehash | BatchSwap | Overtake | Resend | Zombie | Fail | Rewind | Lose | Crash
+    Duplicate
+    | Redeliver
+    | DeadLetter
+    | Rehash
+    | BatchSwap
+    | Overtake
+    | Resend
+    | Zombie
+    | Fail
+    | Rewind
+    | Lose
+    | Crash
+    | Overlap
 )
 FaultKind: TypeAlias = (
     type[Duplicate]
@@ -189,6 +219,7 @@ FaultKind: TypeAlias = (
     | type[Rewind]
     | type[Lose]
     | type[Crash]
+    | type[Overlap]
 )
 
 KINDS: tuple[FaultKind, ...] = (
@@ -196,6 +227,6 @@ KINDS: tuple[FaultKind, ...] = (
 )  # fmt: skip
 """From the mildest on. Of kinds that fail alike, with as many deliveries, copies and restarts, the first is shown; but
 `Overtake`, in which nothing fails, and `Fail`, the most common failure, before all others."""
-INSIDE: tuple[FaultKind, ...] = (Crash,)
-"""Those that reach inside the handler. They are tried where `deliver(spawn=…)` says what dies with a process."""
+INSIDE: tuple[FaultKind, ...] = (Crash, Overlap)
+"""Those that reach inside the handler. They are tried where `deliver(spawn=…)` says what a process has for itself."""
 KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in (*KINDS, *INSIDE)}

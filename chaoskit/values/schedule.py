@@ -11,7 +11,9 @@ import attrs
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
 
-Action = Literal["deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait", "fail", "die"]
+Action = Literal[
+    "deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait", "fail", "die", "begin", "go on"
+]
 
 
 class Do(IntEnum):
@@ -28,9 +30,11 @@ class Do(IntEnum):
     WAIT = 8
     FAIL = 9
     DIE = 10
+    BEGIN = 11
+    GO_ON = 12
 
 
-DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT, FAIL, DIE = (int(do) for do in Do)
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT, FAIL, DIE, BEGIN, GO_ON = (int(do) for do in Do)
 """The same as plain numbers: the models make and compare thousands of steps a second."""
 
 ACTIONS: tuple[Action, ...] = (
@@ -45,8 +49,13 @@ ACTIONS: tuple[Action, ...] = (
     "wait",
     "fail",
     "die",
+    "begin",
+    "go on",
 )
 assert len(ACTIONS) == len(Do)
+
+WITH_POINT = frozenset({"die", "begin"})
+"""Actions that take place after so many effects of the handler."""
 
 DELIVER_LIKE = frozenset(ACTIONS) - {"restart"}
 """Actions on a record: these have an event, a partition and an offset."""
@@ -62,12 +71,17 @@ is one, -1 for none."""
 
 
 _POINT = 4
-"""The bits of what a step does. Above them, of `die`, stands how many effects had happened."""
+"""The bits of what a step does. Above them, of `die` and `begin`, stands how many effects had happened."""
 
 
 def dying(point: int) -> int:
     """What a raw step does in which the process dies after so many effects."""
     return DIE | point << _POINT
+
+
+def beginning(point: int) -> int:
+    """What a raw step does in which an execution stops after so many effects, and goes on later."""
+    return BEGIN | point << _POINT
 
 
 def what_of(step: Raw) -> int:
@@ -76,7 +90,7 @@ def what_of(step: Raw) -> int:
 
 
 def point_of(step: Raw) -> int:
-    """Of a step in which the process dies: after how many effects."""
+    """Of a step in which the process dies, or an execution stops: after how many effects."""
     return step[0] >> _POINT
 
 
@@ -106,6 +120,14 @@ class DiedAt:
 
 
 @attrs.frozen
+class StoppedAt(DiedAt):
+    """Where an execution stopped inside the handler, as `DiedAt` says of a death; and what took place from there until
+    it was done: the event, or "" for the one that had stopped, and the expression."""
+
+    beside: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.frozen
 class Step:
     """One thing that happens to a consumer.
 
@@ -117,6 +139,8 @@ class Step:
     `die`: the message goes to the handler, and the process dies after `point` of its effects, or after all of them;
     `raised` says that the handler refused it before that, and nothing died. `died` says where that was, as information:
     reports show it, and a replay follows the number.
+    `begin`: the message goes to the handler, and this execution stops after `point` of its effects, or has run whole
+    where there are fewer; `stopped` says where. `go on`: it runs to its end.
     `wait`: it stands behind what was refused to the end, and is never delivered.
     `take over`: this consumer goes on from what was settled, because the broker takes the owner of the message for
     dead.
@@ -138,6 +162,7 @@ class Step:
     error: str | None = attrs.field(default=None, eq=False)
     point: int | None = None
     died: DiedAt | None = attrs.field(default=None, eq=False)
+    stopped: StoppedAt | None = attrs.field(default=None, eq=False)
 
 
 def to_raw(step: Step, positions: Mapping[EventId, int]) -> Raw:
@@ -147,7 +172,7 @@ def to_raw(step: Step, positions: Mapping[EventId, int]) -> Raw:
         return -1 if given is None else given
 
     position = -1 if step.event is None else positions[step.event]
-    do = dying(step.point or 0) if step.action == "die" else ACTIONS.index(step.action)
+    do = ACTIONS.index(step.action) | (step.point or 0) << _POINT
     raw = (do, step.consumer, position, number(step.partition), number(step.offset))
     if step.copy is None:
         return raw if step.attempt is None else (*raw, step.attempt)
@@ -164,7 +189,7 @@ def from_raw(raw: Raw, ids: Sequence[EventId], fault: Fault | None, raised: bool
 
     consumer, position, partition, offset = raw[1:5]
     action = ACTIONS[what_of(raw)]
-    point = point_of(raw) if action == "die" else None
+    point = point_of(raw) if action in WITH_POINT else None
     attempt = raw[5] if len(raw) > 5 and position >= 0 else 0
     copy = Copy(ids[raw[6]], raw[7], number(raw[8]), number(raw[9])) if len(raw) > 6 else None
     event = None if position < 0 else ids[position]
@@ -187,7 +212,7 @@ class Schedule:
     @property
     def delivered(self) -> tuple[EventId, ...]:
         """The ids in the order in which the handler saw them."""
-        return tuple(s.event for s in self.steps if s.action == "deliver" and s.event is not None)
+        return tuple(s.event for s in self.steps if s.action in ("deliver", "go on") and s.event is not None)
 
 
 @attrs.frozen
@@ -214,4 +239,4 @@ def reached(steps: Sequence[Step], ids: Sequence[EventId]) -> list[Reached]:
 
 
 def _handles(step: Step) -> bool:
-    return step.action == "deliver" and not step.raised
+    return step.action in ("deliver", "go on") and not step.raised

@@ -12,6 +12,7 @@ from chaoskit.models.faults import (
     duplicate,
     fail,
     lose,
+    overlap,
     overtake,
     redeliver,
     rehash,
@@ -33,6 +34,7 @@ from chaoskit.values.faults import (
     Fault,
     FaultKind,
     Lose,
+    Overlap,
     Overtake,
     Redeliver,
     Rehash,
@@ -41,9 +43,9 @@ from chaoskit.values.faults import (
     Zombie,
 )
 
-_FIRING = (Overtake, Lose, DeadLetter, Zombie, Fail, Crash, Duplicate, Redeliver, Rewind)
+_FIRING = (Overtake, Lose, DeadLetter, Zombie, Fail, Crash, Overlap, Duplicate, Redeliver, Rewind)
 """What goes wrong with one message, in the order in which it happens: what keeps it from being shown, then attempts
-that fail or die, then copies, then that it comes back, and that all before it does."""
+that fail, die or stop, then copies, then that it comes back, and that all before it does."""
 _ORDER_OF_KINDS: dict[type, int] = {kind: place for place, kind in enumerate(_FIRING)}
 
 
@@ -57,7 +59,7 @@ LOG_BEFORE: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {
     DeadLetter: dead_letter.on_log,
     Zombie: zombie.on_log,
 }
-"""What happens instead of a delivery. `Overtake` holds its partition before, `Fail` and `Crash` are attempts, and
+"""What happens instead of a delivery. `Overtake` holds its partition before, `Fail`, `Crash` and `Overlap` are attempts, and
 `Duplicate` comes again in place."""
 LOG_AFTER: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {Redeliver: redeliver.on_log, Rewind: rewind.on_log}
 """What happens after a delivery, when what follows from it has happened."""
@@ -86,6 +88,7 @@ LOG_ARGUMENTS: dict[FaultKind, Callable[[LogSpace, int], Arguments]] = {
     Redeliver: redeliver.log_arguments,
     Rewind: rewind.log_arguments,
     Crash: crash.log_arguments,
+    Overlap: overlap.log_arguments,
 }
 QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Rehash: rehash.arguments,
@@ -100,4 +103,5 @@ QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Redeliver: redeliver.queue_arguments,
     Rewind: rewind.queue_arguments,
     Crash: crash.queue_arguments,
+    Overlap: overlap.queue_arguments,
 }

@@ -6,12 +6,12 @@ from itertools import chain
 from typing import Any
 
 from chaoskit.models.events import StepMade
-from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, crash, dead_letter, fail, zombie
+from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, crash, dead_letter, fail, overlap, zombie
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, step_as
-from chaoskit.values.faults import Crash, Duplicate, Fail, Fault
+from chaoskit.values.faults import Crash, Duplicate, Fail, Fault, Overlap
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import FAIL, PARK, SKIP, Raw, dying
 
@@ -88,6 +88,9 @@ class GroupRun(GroupState):
             self.history.append(turn)
             # Void where the handler raised before it came so far.
             yield from self._make(fail.on_log(self, turn, None) if refused else crash.on_log(self, turn, first))
+            return
+        if faults and type(first) is Overlap:
+            yield from self._make((yield from overlap.on_log(self, turn, faults.pop(0))))
             return
         copy: Fault | None = None
         while True:

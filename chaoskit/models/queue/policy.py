@@ -40,6 +40,7 @@ class LeasePolicy:
     it, settled or not.
     `notices`: the broker sees that a consumer is gone, and hands out at once what it held.
     `settles_first`: a message is settled before it is run, so that what a consumer dies with is gone.
+    `twice`: another consumer may be handed a message whose lease ended while the first one still runs it.
     `counts`: `max_attempts` bounds deliveries, too, where what was refused does not come again.
     """
 
@@ -66,6 +67,7 @@ class LeasePolicy:
     counts: bool = False
     notices: bool = False
     settles_first: bool = False
+    twice: bool = attrs.field(default=attrs.Factory(lambda self: not self.settles_first, takes_self=True))
 
     @property
     def taken_by(self) -> Literal["message", "group", "queue"]:

@@ -7,16 +7,16 @@ from itertools import chain
 from typing import Any
 
 from chaoskit.models.events import HandedBack, StepMade
-from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, crash, duplicate, fail
+from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, crash, duplicate, fail, overlap
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait
 from chaoskit.models.queue.state import LeasedQueue, first_of
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
-from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Zombie
+from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Overlap, Zombie
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import FAIL, dying
+from chaoskit.values.schedule import DELIVER, FAIL, dying
 
 _ENDS_LEASES = (DeadLetter, Zombie)
 """What does not befall a message that is about to come back with another one: this comes first."""
@@ -53,6 +53,12 @@ class QueueRun(LeasedQueue):
                 continue
             if consumers.moved:
                 turn = consumers.taker(turn, lane(turn))
+                if turn[3][0] != DELIVER:  # its execution has begun, and goes on
+                    refused = yield turn[3]
+                    if told is not None:
+                        told.append(StepMade(turn[3], None, bool(refused)))
+                    yield from self._make(self._was_run((*turn[:3], step_as(DELIVER, turn)), bool(refused)))
+                    continue
             if anchored.get(turn[3][2]):
                 yield from self._goes_wrong(turn)
                 continue
@@ -82,6 +88,10 @@ class QueueRun(LeasedQueue):
         first, told = faults[0], self.told
         if (before := QUEUE_BEFORE.get(type(first))) is not None:
             yield from self._make(self._instead(turn, before))
+            return
+        if type(first) is Overlap:
+            caused = yield from overlap.on_queue(self, turn)
+            yield from self._make(self._was_run(turn, refused=True) if caused is None else caused)
             return
         self.consumers.held_by.pop(record_of(turn), None)
         failed: Fail | None = None
@@ -114,6 +124,15 @@ class QueueRun(LeasedQueue):
             self.history.append(turn)
             copied = not refused and self._comes_at_once(turn)
         yield from self._make([*caused, *self._delivered(turn, refused, failed, None if refused else died)])
+
+    def _was_run(self, turn: Turn, refused: bool) -> Caused:
+        """What follows from an execution that went on, or that raised before it could stop."""
+        self.consumers.held_by.pop(record_of(turn), None)
+        self.history.append(turn)
+        self.waiting.count += 1
+        if self.policy.brings == "batch":
+            self.batches.join(self.batch_lane(turn), turn, alone=False)
+        return self._delivered(turn, refused, None)
 
     def _death(self, turn: Turn) -> Crash | None:
         """What kills the consumer inside the handler. Void where the broker could not show the message again."""
