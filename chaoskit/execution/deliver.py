@@ -13,7 +13,15 @@ from typing import Any, NoReturn
 import attrs
 
 from chaoskit.execution.deliveries import Deliveries, Delivery
-from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
+from chaoskit.execution.failures import (
+    NEEDS_ASYNCIO,
+    EndedInOrder,
+    NoThreads,
+    ProcessEnded,
+    ReferenceRefused,
+    ending,
+    what_dies,
+)
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.moved import moved
@@ -29,17 +37,11 @@ from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.event import Event, Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import DELIVER, DIE, RESTART, Raw, point_of, what_of
+from chaoskit.values.schedule import BEGIN, DELIVER, INSIDE_STEPS, RESTART, Raw, what_of
 from chaoskit.values.state import snapshot
 
 Body = Callable[["Deliver"], Any]
 """The user's test, run once: from `deliver` to what it returns."""
-
-WHAT_DIES = "Crash has to know what dies with the process: give deliver(spawn=make_handler)"
-
-NEEDS_ASYNCIO = (
-    "Crash gives each consumer process an event loop of its own, of asyncio: the loop of this test is another library's"
-)
 
 ENDS = (SystemExit, asyncio.CancelledError)
 """What ends a consumer that does not catch it: its process, or its task."""
@@ -192,7 +194,7 @@ class Deliver:
         self._handler = None if handler is None else self._moved(handler)
         if self._script.is_inside:
             if spawn is None:
-                self._misused(WHAT_DIES)
+                self._misused(what_dies(map(type, self._script.faults or ())))
             if self._is_async and not _has_asyncio():
                 self._misuse = NoThreads(NEEDS_ASYNCIO)
                 raise self._misuse
@@ -270,7 +272,7 @@ class Deliver:
         while number < len(steps):
             step = steps[number]
             self._at, self._steps = number, steps
-            if step[0] == DELIVER or what_of(step) == DIE:
+            if step[0] == DELIVER or what_of(step) in INSIDE_STEPS:
                 if error is None:
                     called = handler if processes is None else (yield from self._begun(step, processes))
                     assert called is not None
@@ -278,7 +280,8 @@ class Deliver:
                 if error is not None:
                     self._refuse(step[2], error)
                     refused.append(number)
-                if self._record_states and self._state is not None:  # after a refusal, too: it may have had effects
+                # In the middle of an execution there is no state after a delivery.
+                if self._record_states and self._state is not None and what_of(step) != BEGIN:  # after a refusal, too: it may have had effects
                     self._states.append(snapshot(self._state()))
                 if self._calls_left is not None:
                     yield None
@@ -308,10 +311,7 @@ class Deliver:
         if number not in processes.handlers:
             yield partial(processes.begin, number)
         if isinstance(processes, ThreadedProcesses):
-            if self._script.counted is not None:
-                return processes.counting(number, self._script.counted.setdefault(step[2], []))
-            if what_of(step) == DIE:
-                return processes.dying(number, point_of(step), self._died)
+            return processes.takes(number, step, self._script.counted, self._died)
         return processes.handlers[number]
 
     def _died(self, death: Death) -> None:
@@ -464,6 +464,7 @@ class Deliver:
         played = len(self._steps) if self._done else self._at + 1
         hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
+        hung.waits_for_nobody = isinstance(self._processes, ThreadedProcesses) and self._processes.waits_for_nobody
 
 
 def _has_asyncio() -> bool:

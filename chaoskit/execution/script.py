@@ -15,10 +15,10 @@ from chaoskit.execution.points import Points
 from chaoskit.execution.stepping import Death, Passed
 from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.event import Event, EventId, Message, Stream
-from chaoskit.values.faults import Crash, Fail, Fault, Lose
+from chaoskit.values.faults import INSIDE, Fail, Fault, Lose
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Model, Steps
-from chaoskit.values.schedule import DELIVER, Raw
+from chaoskit.values.schedule import DELIVER, GO_ON, Raw
 
 Handler = Callable[[Message], Any]
 
@@ -64,7 +64,7 @@ class Script:
     @property
     def is_inside(self) -> bool:
         """Whether something happens inside the handler, so that each process has a thread of its own."""
-        return self.counted is not None or Crash in map(type, self.faults or ())
+        return self.counted is not None or not set(INSIDE).isdisjoint(map(type, self.faults or ()))
 
     @property
     def loses(self) -> bool:
@@ -174,7 +174,8 @@ class Delivered(Sequence[EventId]):
     def _made(self) -> tuple[EventId, ...]:
         if self._ids is None:
             events = self.stream.events
-            self._ids = tuple(events[step[2]].id for step in self._steps if step[0] == self._do)
+            dos = (DELIVER, GO_ON) if self._do == DELIVER else (self._do,)
+            self._ids = tuple(events[step[2]].id for step in self._steps if step[0] in dos)
         return self._ids
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ import attrs
 from chaoskit.execution.script import Delivered
 from chaoskit.values.event import EventId
 from chaoskit.values.outcome import Effect, Outcome, Raised
-from chaoskit.values.schedule import DELIVER, LOSE, REFUSE, SKIP, WAIT, Raw
+from chaoskit.values.schedule import DELIVER, DIE, GO_ON, LOSE, REFUSE, SKIP, WAIT, Raw, what_of
 
 
 @attrs.frozen(eq=False)
@@ -42,7 +42,7 @@ def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at:
     last = {raised.event: raised for raised in played.raised}
     refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
     events, refusals = delivered.stream.events, set(played.refusals)
-    taken = {events[s[2]].id for i, s in enumerate(played.steps) if s[0] == DELIVER and i not in refusals}
+    taken = {events[s[2]].id for i, s in enumerate(played.steps) if s[0] in (DELIVER, GO_ON) and i not in refusals}
     given_up = {raised.event for raised in refused}
     skipped = set(delivered.of(SKIP))
     dropped = tuple(id_ for id_ in _lost(delivered, taken | given_up) if id_ in last and id_ in skipped)
@@ -59,8 +59,8 @@ def _half_done(played: Played) -> tuple[EventId, ...]:
     if not played.deaths:
         return ()
     events, steps, refused = played.delivered.stream.events, played.steps, set(played.refusals)
-    taken = [-1 if n in refused or step[0] != DELIVER else step[2] for n, step in enumerate(steps)]
-    last = {steps[number][2]: number for number in played.deaths}
+    taken = [-1 if n in refused or step[0] not in (DELIVER, GO_ON) else step[2] for n, step in enumerate(steps)]
+    last = {steps[number][2]: number for number in played.deaths if what_of(steps[number]) == DIE}
     return tuple(events[position].id for position, number in last.items() if position not in taken[number:])
 
 

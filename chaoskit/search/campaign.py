@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from chaoskit.execution.deliver import WHAT_DIES
-from chaoskit.execution.failures import NoThreads
+from chaoskit.execution.failures import NoThreads, what_dies
+from chaoskit.execution.overlap import Stop
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.found import Found
 from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, with_inside
@@ -131,7 +131,7 @@ class Campaign:
         """Count the points of this stream, where a process may die inside the handler."""
         if set(INSIDE).isdisjoint(self.kinds):
             return
-        why = None if self.preflight.spawns else WHAT_DIES
+        why = None if self.preflight.spawns else what_dies(self.kinds)
         if why is None:
             try:
                 passed = passed_points(case)
@@ -215,7 +215,9 @@ class Campaign:
         shown.by_kind.update(set(map(type, plan)))
         self._died += not set(INSIDE).isdisjoint(map(type, plan))
         shown.left_threads = shown.left_threads or not run.is_swept
-        shown.reached.update(point for death in run.deaths.values() if (point := death.before) is not None)
+        for death in run.deaths.values():
+            if death.before is not None:
+                (shown.stopped if isinstance(death, Stop) else shown.reached).add(death.before)
         shown.deliveries += sum(not step[0] for step in steps)
         if not shown.restarted:
             shown.restarted = any(step[0] == RESTART for step in steps)

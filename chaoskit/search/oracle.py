@@ -24,7 +24,7 @@ from chaoskit.values.faults import Crash, Fail, Fault, FaultKind, Lose
 from chaoskit.values.invariant import BODY, ENDED, Invariant, Violation
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Broker, Model
-from chaoskit.values.schedule import DELIVER, DIE, Raw, what_of
+from chaoskit.values.schedule import BEGIN, DELIVER, DIE, GO_ON, Raw, what_of
 from chaoskit.values.state import snapshot
 from chaoskit.values.verdict import Label, Loss
 
@@ -391,7 +391,7 @@ class Case:
         first: dict[int, int] = {}
         last: dict[int, int] = {}
         for number, step in enumerate(run.steps):
-            if step[0] == DELIVER:
+            if step[0] in (DELIVER, GO_ON) or what_of(step) == BEGIN:
                 first.setdefault(step[2], number)
                 last[step[2]] = number
         lost, ids = self._lost(run), self.model.stream.ids
@@ -427,6 +427,6 @@ def key_sequences(steps: Sequence[Raw], keys: Sequence[Hashable]) -> dict[Hashab
     """For each key the positions of its events as the handler saw them."""
     seen: dict[Hashable, list[int]] = {}
     for step in steps:
-        if step[0] == DELIVER or what_of(step) == DIE:
+        if step[0] == DELIVER or what_of(step) in (DIE, BEGIN):
             seen.setdefault(keys[step[2]], []).append(step[2])
     return seen

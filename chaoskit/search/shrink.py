@@ -16,9 +16,9 @@ import attrs
 
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.values.event import EventId, Stream
-from chaoskit.values.faults import INSIDE, KINDS, Crash, Fail, Fault, FaultKind, Overtake, Redeliver
+from chaoskit.values.faults import INSIDE, KINDS, Crash, Fail, Fault, FaultKind, Overlap, Overtake, Redeliver, Zombie
 from chaoskit.values.scenario import Model
-from chaoskit.values.schedule import DELIVER, DIE, RESTART, TAKE_OVER, what_of
+from chaoskit.values.schedule import DELIVER, DIE, GO_ON, RESTART, TAKE_OVER, what_of
 
 Fails = Callable[[Stream, Plan], bool]
 
@@ -159,13 +159,14 @@ class Shrinker:
             yield tuple(_sooner(fault, gone) for fault in moved)
 
     def _outside(self, stream: Stream, faults: Plan) -> Plan:
-        """Let a process die when the message is done, wherever that fails alike: what happens inside the handler is
-        only shown where it is needed."""
+        """Let a process die when the message is done, and an execution stop before it begins, wherever that fails
+        alike: what happens inside the handler is only shown where it is needed."""
         for number, fault in enumerate(faults):
-            if isinstance(fault, Crash) and Redeliver in self.kinds:
-                outside = (*faults[:number], Redeliver(fault.at, fault.after), *faults[number + 1 :])
-                if self._try(stream, outside):
-                    faults = outside
+            outside = _from_outside(fault)
+            if outside is not None and type(outside) in self.kinds:
+                plan = (*faults[:number], outside, *faults[number + 1 :])
+                if self._try(stream, plan):
+                    faults = plan
         return faults
 
     def _less(self, stream: Stream, faults: Plan) -> Plan:
@@ -174,7 +175,8 @@ class Shrinker:
         model = self.model(stream)
         for number in range(len(faults)):
             fields = [field.name for field in attrs.fields(type(faults[number]))][1:]  # without `at`
-            for place, name in enumerate(fields):
+            # Where an execution stops is looked at last.
+            for place, name in list(enumerate(fields))[:: -1 if isinstance(faults[number], Overlap) else 1]:
                 fault = faults[number]
                 ranges = model.arguments(type(fault), positions[fault.at])
                 current = getattr(fault, name)
@@ -269,10 +271,10 @@ class Shrinker:
         return [kind for kind in self.kinds if kind not in INSIDE or kind in failed]
 
     def _all(self, stream: Stream, kinds: Sequence[FaultKind], faults: Plan) -> Plans:
-        """All that can go wrong with this stream, at the points at which a process dies in these faults."""
-        died = sorted({fault.point for fault in faults if isinstance(fault, Crash)})
-        points = dict.fromkeys(range(len(stream)), died)
-        return Plans(self.model(stream), kinds, 0, points)  # the salt counts for chances only, and all are listed
+        """All that can go wrong with this stream, at the points at which a process dies or stops in these faults."""
+        points = dict.fromkeys(range(len(stream)), sorted({f.point for f in faults if isinstance(f, (Crash, Overlap))}))
+        # The salt counts for chances only, and all are listed.
+        return Plans(self.model(stream), kinds, 0, points, with_end=False)
 
     def _counts(self, fewer_events: bool, faults: Plan) -> range:
         """How many faults are tried: two where there was one, too, if that saves an event."""
@@ -296,7 +298,7 @@ class _Toll:
 
     def _count(self, plan: Plan) -> tuple[Any, ...]:
         steps, ids = list(self.model.play(plan)), self.model.stream.ids
-        messages = [step[2:5] for step in steps if what_of(step) in (DELIVER, DIE)]
+        messages = [step[2:5] for step in steps if what_of(step) in (DELIVER, DIE, GO_ON)]
         return (
             len(messages),
             len(set(messages)) - len({event for event, _, _ in messages}),  # events of which there are two messages
@@ -305,6 +307,15 @@ class _Toll:
             sum(sum(attrs.astuple(fault)[1:]) for fault in plan),
             [(ids.index(fault.at), *attrs.astuple(fault)[1:]) for fault in plan],
         )
+
+
+def _from_outside(fault: Fault) -> Fault | None:
+    """What does the same where nothing happens inside the handler."""
+    if isinstance(fault, Crash):
+        return Redeliver(fault.at, fault.after)
+    if isinstance(fault, Overlap):
+        return Overtake(fault.at, fault.by) if fault.others else Zombie(fault.at, 0, fault.by)
+    return None
 
 
 def _mildness(kind: FaultKind) -> int:

@@ -54,6 +54,9 @@ ACTIONS: tuple[Action, ...] = (
 )
 assert len(ACTIONS) == len(Do)
 
+INSIDE_STEPS = frozenset({DIE, BEGIN, GO_ON})
+"""What happens inside the handler, as numbers."""
+
 WITH_POINT = frozenset({"die", "begin"})
 """Actions that take place after so many effects of the handler."""
 

@@ -1,0 +1,182 @@
+"""Executions that stop in the middle and go on later, and what becomes of those that wait for them.
+
+A real lock that a stopped execution holds may block the one that runs now. It gives the baton back: when it has not
+come so far within some patience, those that are stopped run to their end. From there on the blocked one stops at its
+next point, until they have ended; so that of two that run at once only one has effects.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from chaoskit.execution.points import Points, territory_of
+from chaoskit.execution.script import Handler
+from chaoskit.execution.stepping import Death, Passed, Stepper
+from chaoskit.values.clock import now
+from chaoskit.values.event import EventId, Message
+
+if TYPE_CHECKING:
+    from chaoskit.execution.threads import ProcessThread
+
+LEAST_PATIENCE = 0.05
+"""Seconds after which an execution that has not ended counts as blocked, while another one is stopped."""
+MOST_PATIENCE = 0.5
+"""Far below the time after which a driver gives up a lock: SQLite's waits 5 s."""
+SLOWER = 10
+"""So many times as long as the slowest calm delivery is waited for."""
+TO_START = 1.0
+"""Seconds that a new process has: to open a connection takes longer than a lock."""
+
+
+@attrs.frozen(eq=False)
+class Stop(Death):
+    """An execution stopped before the last of these points, and then went on. `beside`: the points that were passed
+    until it was done, each with the event that was handled; None for its own."""
+
+    beside: list[tuple[EventId | None, Passed]] = attrs.field(factory=list)
+
+
+class Watched:
+    """One execution that is stepped through. It stops at the point with the number `stop`, and at any point while the
+    thread is to yield."""
+
+    def __init__(self, thread: ProcessThread, message: Message, switches: Switches, stop: int | None) -> None:
+        self._thread, self._event, self._switches, self._at = thread, message.id, switches, stop
+        self.stop: Stop | None = None
+        """Where it has stopped."""
+
+    async def run(self, handler: Handler, message: Message, points: Points) -> Any:
+        """Handle it, in the thread of its process."""
+        assert self._thread.handler is not None
+        with Stepper(territory_of(self._thread.handler, points), at_each=self.passes) as stepper:
+            self._stepper = stepper
+            return await self._thread.handle(handler, message)
+
+    def passes(self, point: Passed) -> None:
+        for other in self._switches.watched:
+            if other.stop is not None:
+                other.stop.beside.append((None if other is self else self._event, point))
+        if len(self._stepper.passed) - 1 == self._at:
+            self.stop = Stop(tuple(self._stepper.passed), inside=True, beside=[(None, point)])
+            self._thread.pauses(at_its_point=True)
+        elif self._thread.yields:
+            self._thread.pauses()
+
+
+class Switches:
+    """Who has begun and not gone on, of the processes of one run. Each is asked for by the number of its process."""
+
+    def __init__(self, points: Points) -> None:
+        self._points = points
+        self._begun: dict[int, tuple[ProcessThread, Watched]] = {}
+
+    def begin(self, number: int, thread: ProcessThread, handler: Handler, message: Message, point: int) -> Stop | None:
+        """Handle it up to this point. None where it has fewer, and is done. What it raises before is raised."""
+        watched = Watched(thread, message, self, point)
+        self._begun[number] = thread, watched
+        thread.hand_over(lambda: watched.run(handler, message, self._points))
+        self._wait(thread)
+        if watched.stop is None:
+            del self._begun[number]
+            thread.result()
+        return watched.stop
+
+    def go_on(self, number: int) -> Any:
+        """Run it to its end, if it has not come there by now. What it raises is raised."""
+        if number not in self._begun:
+            return None
+        thread, _ = self._begun[number]
+        if thread.is_stopped:
+            self._to_its_end(thread)
+        del self._begun[number]
+        return thread.result()
+
+    def handle(self, number: int, thread: ProcessThread, handler: Handler, message: Message) -> Any:
+        """A whole execution, which is stepped through while another one is stopped."""
+        self.go_on(number)
+        if self._begun:
+            watched = Watched(thread, message, self, None)
+            return self.do(thread, lambda: watched.run(handler, message, self._points))
+        started = now()
+        try:
+            return thread.do(lambda: thread.handle(handler, message))
+        finally:
+            code = code_of(thread.handler)
+            _slowest[code] = max(_slowest.get(code, 0.0), now() - started)
+
+    def do(
+        self, thread: ProcessThread, job: Callable[[], Coroutine[Any, Any, Any]], patience: float | None = None
+    ) -> Any:
+        """As the thread's own `do`; and while another one is stopped this one may be waiting for it."""
+        if not self._begun:
+            return thread.do(job)
+        thread.hand_over(job)
+        self._wait(thread, patience)
+        return thread.result()
+
+    def forget(self, number: int) -> bool:
+        """The process is to end. Whether it is stopped in the middle."""
+        thread, _ = self._begun.pop(number, (None, None))
+        return thread is not None and thread.is_stopped
+
+    @property
+    def watched(self) -> list[Watched]:
+        """The executions that have begun and not gone on."""
+        return [watched for _, watched in self._begun.values()]
+
+    def _wait(self, thread: ProcessThread, patience: float | None = None) -> None:
+        """Until its job is done, or it has stopped at the point where it is to stop."""
+        patience = self._patience(thread) if patience is None else patience
+        while True:
+            while thread.is_busy and not thread.is_back(patience):
+                self._let_others_end(thread)
+            if not thread.is_busy or thread.is_at_its_point:
+                return
+            thread.resume()
+
+    def _let_others_end(self, blocked: ProcessThread) -> None:
+        """It seems to wait for one that is stopped. Once it is free it stops at its next point until they are done."""
+        blocked.yields = True
+        for thread, _ in list(self._begun.values()):
+            if thread is not blocked and thread.is_stopped:
+                self._to_its_end(thread)
+        blocked.yields = False
+
+    def _to_its_end(self, thread: ProcessThread) -> None:
+        thread.resume()
+        self._wait(thread)
+
+    @staticmethod
+    def _patience(thread: ProcessThread) -> float:
+        slowest = _slowest.get(code_of(thread.handler), 0.0)
+        return min(MOST_PATIENCE, max(LEAST_PATIENCE, SLOWER * slowest))
+
+
+_slowest: dict[object, float] = {}
+"""Seconds of the slowest calm delivery, by the code of the handler."""
+
+
+def code_of(handler: Handler | None) -> object:
+    """The same for each handler that `spawn` makes."""
+    return getattr(handler, "__code__", None) or getattr(getattr(handler, "__func__", None), "__code__", type(handler))
+
+
+def stands_still(ident: int | None) -> bool:
+    """Whether this thread waits in a call, and does not work."""
+    frame = sys._current_frames().get(ident or 0)
+    return frame is not None and all(_is_at(ident, frame, frame.f_lasti) for _ in range(_LOOKS))
+
+
+_LOOKS = 20
+_pause = threading.Event()
+
+
+def _is_at(ident: int | None, frame: Any, instruction: int) -> bool:
+    _pause.wait(0.001)
+    again = sys._current_frames().get(ident or 0)
+    return again is frame and again.f_lasti == instruction
