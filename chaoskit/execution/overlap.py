@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import attrs
 
@@ -20,8 +20,7 @@ from chaoskit.execution.stepping import Death, Passed, Stepper
 from chaoskit.values.clock import now
 from chaoskit.values.event import EventId, Message
 
-if TYPE_CHECKING:
-    from chaoskit.execution.threads import ProcessThread
+Job = Callable[[], Coroutine[Any, Any, Any]]
 
 LEAST_PATIENCE = 0.05
 """Seconds after which an execution that has not ended counts as blocked, while another one is stopped."""
@@ -31,6 +30,30 @@ SLOWER = 10
 """So many times as long as the slowest calm delivery is waited for."""
 TO_START = 1.0
 """Seconds that a new process has: to open a connection takes longer than a lock."""
+
+
+class Baton(Protocol):
+    """The thread of a process, which runs while it has the baton."""
+
+    handler: Handler | None
+    is_busy: bool
+    is_stopped: bool
+    is_at_its_point: bool
+    yields: bool
+
+    async def handle(self, handler: Handler, message: Message) -> Any: ...
+
+    def do(self, job: Job) -> Any: ...
+
+    def hand_over(self, job: Job) -> None: ...
+
+    def is_back(self, patience: float) -> bool: ...
+
+    def result(self) -> Any: ...
+
+    def resume(self) -> None: ...
+
+    def pauses(self, *, at_its_point: bool = False) -> None: ...
 
 
 @attrs.frozen(eq=False)
@@ -45,7 +68,7 @@ class Watched:
     """One execution that is stepped through. It stops at the point with the number `stop`, and at any point while the
     thread is to yield."""
 
-    def __init__(self, thread: ProcessThread, message: Message, switches: Switches, stop: int | None) -> None:
+    def __init__(self, thread: Baton, message: Message, switches: Switches, stop: int | None) -> None:
         self._thread, self._event, self._switches, self._at = thread, message.id, switches, stop
         self.stop: Stop | None = None
         """Where it has stopped."""
@@ -58,14 +81,15 @@ class Watched:
             return await self._thread.handle(handler, message)
 
     def passes(self, point: Passed) -> None:
-        for other in self._switches.watched:
-            if other.stop is not None:
-                other.stop.beside.append((None if other is self else self._event, point))
         if len(self._stepper.passed) - 1 == self._at:
-            self.stop = Stop(tuple(self._stepper.passed), inside=True, beside=[(None, point)])
+            self.stop = Stop(tuple(self._stepper.passed), inside=True)
             self._thread.pauses(at_its_point=True)
         elif self._thread.yields:
             self._thread.pauses()
+        # Only now, as it takes place when it goes on.
+        for other in self._switches.watched:
+            if other.stop is not None:
+                other.stop.beside.append((None if other is self else self._event, point))
 
 
 class Switches:
@@ -73,9 +97,9 @@ class Switches:
 
     def __init__(self, points: Points) -> None:
         self._points = points
-        self._begun: dict[int, tuple[ProcessThread, Watched]] = {}
+        self._begun: dict[int, tuple[Baton, Watched]] = {}
 
-    def begin(self, number: int, thread: ProcessThread, handler: Handler, message: Message, point: int) -> Stop | None:
+    def begin(self, number: int, thread: Baton, handler: Handler, message: Message, point: int) -> Stop | None:
         """Handle it up to this point. None where it has fewer, and is done. What it raises before is raised."""
         watched = Watched(thread, message, self, point)
         self._begun[number] = thread, watched
@@ -96,7 +120,7 @@ class Switches:
         del self._begun[number]
         return thread.result()
 
-    def handle(self, number: int, thread: ProcessThread, handler: Handler, message: Message) -> Any:
+    def handle(self, number: int, thread: Baton, handler: Handler, message: Message) -> Any:
         """A whole execution, which is stepped through while another one is stopped."""
         self.go_on(number)
         if self._begun:
@@ -109,9 +133,7 @@ class Switches:
             code = code_of(thread.handler)
             _slowest[code] = max(_slowest.get(code, 0.0), now() - started)
 
-    def do(
-        self, thread: ProcessThread, job: Callable[[], Coroutine[Any, Any, Any]], patience: float | None = None
-    ) -> Any:
+    def do(self, thread: Baton, job: Job, patience: float | None = None) -> Any:
         """As the thread's own `do`; and while another one is stopped this one may be waiting for it."""
         if not self._begun:
             return thread.do(job)
@@ -129,7 +151,7 @@ class Switches:
         """The executions that have begun and not gone on."""
         return [watched for _, watched in self._begun.values()]
 
-    def _wait(self, thread: ProcessThread, patience: float | None = None) -> None:
+    def _wait(self, thread: Baton, patience: float | None = None) -> None:
         """Until its job is done, or it has stopped at the point where it is to stop."""
         patience = self._patience(thread) if patience is None else patience
         while True:
@@ -139,7 +161,7 @@ class Switches:
                 return
             thread.resume()
 
-    def _let_others_end(self, blocked: ProcessThread) -> None:
+    def _let_others_end(self, blocked: Baton) -> None:
         """It seems to wait for one that is stopped. Once it is free it stops at its next point until they are done."""
         blocked.yields = True
         for thread, _ in list(self._begun.values()):
@@ -147,12 +169,12 @@ class Switches:
                 self._to_its_end(thread)
         blocked.yields = False
 
-    def _to_its_end(self, thread: ProcessThread) -> None:
+    def _to_its_end(self, thread: Baton) -> None:
         thread.resume()
         self._wait(thread)
 
     @staticmethod
-    def _patience(thread: ProcessThread) -> float:
+    def _patience(thread: Baton) -> float:
         slowest = _slowest.get(code_of(thread.handler), 0.0)
         return min(MOST_PATIENCE, max(LEAST_PATIENCE, SLOWER * slowest))
 

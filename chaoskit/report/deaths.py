@@ -25,9 +25,14 @@ def _lines(event: str, died: DiedAt) -> Iterator[str]:
         if len(happened) < len(died.happened):
             yield f"    … ({len(died.happened) - len(happened)} more)"
         yield from (f"    {line}" for line in happened)
-        yield f"and then, instead of this{_at(died)}, the process died:"
+        yield f"and then, instead of this{at(died)}, the process died:"
     else:
-        yield f"{event}: before anything, instead of this{_at(died)}, the process died:"
+        yield f"{event}: before anything, instead of this{at(died)}, the process died:"
+    yield from underlined(died)
+
+
+def underlined(died: DiedAt) -> Iterator[str]:
+    """The line of the source, and what was to come next underlined."""
     # The expression may be one of several in its line.
     source = died.source or died.before
     yield f"    {source}"
@@ -35,5 +40,5 @@ def _lines(event: str, died: DiedAt) -> Iterator[str]:
     yield f"    {' ' * start}{'^' * min(len(died.before), len(source) - start)}"
 
 
-def _at(died: DiedAt) -> str:
+def at(died: DiedAt) -> str:
     return f" ({died.place})" if died.place else ""

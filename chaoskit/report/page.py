@@ -16,6 +16,7 @@ import attrs
 
 from chaoskit.report.deaths import DIED
 from chaoskit.report.effects import MOST_ROWS
+from chaoskit.report.overlaps import STOPPED
 from chaoskit.report.picture import picture
 from chaoskit.report.self_check import self_check_remarks
 from chaoskit.report.style import PAGE, PICTURE, palette
@@ -181,7 +182,8 @@ def _violated(found: Summary) -> list[Section]:
         *([Section("effects", "Effects that left", "\n".join(_effects(found)))] if found.effects else []),
         Section("delivery", "The delivery", _figure(found), found.size),
         Section("happened", "What happened", _happened(found)),
-        *([Section("died", DIED, _died(found))] if found.deaths else []),
+        *([Section("died", DIED, _traced(found.deaths))] if found.deaths else []),
+        *([Section("overlaps", STOPPED, _traced(found.overlaps))] if found.overlaps else []),
         Section("steps", "Step by step", "\n".join(_steps(found))),
     ]
     if found.remedies:
@@ -366,8 +368,8 @@ def _happened(found: Summary) -> str:
     return listed + besides + (f'<p class="label">{_text(found.label)}</p>' if found.label else "")
 
 
-def _died(found: Summary) -> str:
-    text = _text("\n".join(found.deaths))
+def _traced(lines: Sequence[str]) -> str:
+    text = _text("\n".join(lines))
     return f'<pre class="trace" tabindex="0"><code>{text}</code></pre>'
 
 

@@ -13,6 +13,7 @@ from chaoskit.brokers.wording import IDEMPOTENT, brought_back, names_of, place_o
 from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.deaths import death_lines
 from chaoskit.report.effects import EffectRow, effect_rows
+from chaoskit.report.overlaps import overlap_lines
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
 from chaoskit.report.self_check import self_check_lines
 from chaoskit.report.symptom import Has, advice_on, symptom
@@ -68,7 +69,8 @@ class Summary:
     first. `damage`: what became of which events. `repairs`: the moves that were tried, the one to make first, and
     `no_repair` where none holds; `clashes`: the events that do not commute.
     `boundary`: what has to stay in order, where that was asked. `effects`: what left and no rollback takes back.
-    `deaths`: lines that show where processes died inside the handler."""
+    `deaths`: lines that show where processes died inside the handler; `overlaps`: where executions stopped in it, and
+    what took place beside them."""
 
     headline: str
     size: str
@@ -91,6 +93,7 @@ class Summary:
     boundary: tuple[str, ...]
     effects: tuple[EffectRow, ...]
     deaths: tuple[str, ...]
+    overlaps: tuple[str, ...]
 
 
 def summary_of(verdict: Verdict) -> Summary:
@@ -127,6 +130,7 @@ def summary_of(verdict: Verdict) -> Summary:
         boundary=tuple(boundary_lines(verdict.needed_order)),
         effects=effect_rows(verdict),
         deaths=tuple(death_lines(verdict.schedule)),
+        overlaps=tuple(overlap_lines(verdict.schedule)),
     )
 
 

@@ -21,7 +21,7 @@ from chaoskit.values.errors import CodecError, ReproError, StreamError, UsageErr
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import KIND_BY_NAME, Fault
 from chaoskit.values.scenario import Broker
-from chaoskit.values.schedule import DELIVER_LIKE, Step
+from chaoskit.values.schedule import DELIVER_LIKE, WITH_POINT, Step
 from chaoskit.version import __version__
 
 FORMAT = 1
@@ -145,8 +145,9 @@ def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
         data["fault"] = faults.index(step.fault)
     if step.raised:
         data["raised"] = True
-    if step.died is not None:
-        data["died"] = {name: value for name, value in attrs.asdict(step.died).items() if value}
+    for name, at in (("died", step.died), ("stopped", step.stopped)):
+        if at is not None:
+            data[name] = {field: value for field, value in attrs.asdict(at).items() if value}
     if step.copy is not None:
         data["copy"] = attrs.asdict(step.copy, filter=lambda _, value: value is not None)
     return data
@@ -194,8 +195,8 @@ def read_step(data: Any, ids: set[EventId], faults: Sequence[Fault]) -> Step:
         raise ReproError(f"a step {step.action!r} needs an event, a partition and an offset")
     if step.consumer < 0 or (step.offset or 0) < 0 or (step.partition or 0) < 0 or (step.point or 0) < 0:
         raise ReproError("a step has a negative consumer, partition, offset or point")
-    if (step.point is None) == (step.action == "die"):
-        raise ReproError("a step has a point where the process dies inside the handler, and only there")
+    if (step.point is None) == (step.action in WITH_POINT):
+        raise ReproError("a step has a point where it dies or stops inside the handler, and only there")
     return attrs.evolve(step, fault=None if number is None else faults[number])
 
 

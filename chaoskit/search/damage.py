@@ -8,13 +8,14 @@ from decimal import Decimal
 
 import attrs
 
+from chaoskit.execution.overlap import Stop
 from chaoskit.execution.script import Run
 from chaoskit.search.oracle import Case
 from chaoskit.search.states import HANGS, tried
 from chaoskit.values.errors import StaleState
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
-from chaoskit.values.schedule import DELIVER, RESTART, Schedule, reached
+from chaoskit.values.schedule import DELIVER, GO_ON, RESTART, Schedule, reached
 from chaoskit.values.state import ABSENT, differences, parted, same
 from chaoskit.values.verdict import Damage, DamageKind, Label, States
 
@@ -47,6 +48,8 @@ def _told(case: Case, faults: Sequence[Fault], run: Run, label: Label | None, st
         yield "lost by the settings", tuple(dict.fromkeys(gone))
     if label == "across keys":
         yield "depends on another key", ()
+    if together := _together(case, run):
+        yield "two executions of one key at once", together
     if not run.memory_kept and _holds_in_one_process(case, faults, run):
         yield "depends on the process's memory", _held_at_restart(case, run)
     if outcome.refused:
@@ -61,6 +64,18 @@ def _told(case: Case, faults: Sequence[Fault], run: Run, label: Label | None, st
     yield from _like_another_order(case, run, orders)
     if twice := _more_than_once(case, run):
         yield "applied twice", twice
+
+
+def _together(case: Case, run: Run) -> tuple[EventId, ...]:
+    """What one execution was at that had stopped, and what the others ran meanwhile under its key."""
+    events, found = case.model.stream.events, dict[EventId, None]()
+    for number in (number for number, death in run.deaths.items() if isinstance(death, Stop)):
+        begun = run.steps[number]
+        mine = events[begun[2]]
+        rest = itertools.takewhile(lambda s: s[0] != GO_ON or s[1] != begun[1], run.steps[number + 1 :])
+        ran = [events[s[2]] for s in rest if s[0] == DELIVER]
+        found |= dict.fromkeys(event.id for event in (mine, *ran) if event.key == mine.key)
+    return tuple(found)
 
 
 def _holds_in_one_process(case: Case, faults: Sequence[Fault], run: Run) -> bool:

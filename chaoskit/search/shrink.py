@@ -37,6 +37,9 @@ FEWER = 2
 PAIR = 2
 """Events that are seldom too many. Where more are left, values are drawn for them."""
 
+NEAR = 3
+"""Points from that on at which an execution stopped, at which its process dies instead."""
+
 ALIKE = 600
 """Runs that the search for milder faults may take."""
 
@@ -162,11 +165,11 @@ class Shrinker:
         """Let a process die when the message is done, and an execution stop before it begins, wherever that fails
         alike: what happens inside the handler is only shown where it is needed."""
         for number, fault in enumerate(faults):
-            outside = _from_outside(fault)
-            if outside is not None and type(outside) in self.kinds:
-                plan = (*faults[:number], outside, *faults[number + 1 :])
-                if self._try(stream, plan):
+            for simpler in _simpler(fault):
+                plan = (*faults[:number], simpler, *faults[number + 1 :])
+                if type(simpler) in self.kinds and self._try(stream, plan):
                     faults = plan
+                    break
         return faults
 
     def _less(self, stream: Stream, faults: Plan) -> Plan:
@@ -309,13 +312,17 @@ class _Toll:
         )
 
 
-def _from_outside(fault: Fault) -> Fault | None:
-    """What does the same where nothing happens inside the handler."""
+def _simpler(fault: Fault) -> tuple[Fault, ...]:
+    """What does the same where nothing happens inside the handler; or where one execution dies, and no two are at work
+    at once."""
     if isinstance(fault, Crash):
-        return Redeliver(fault.at, fault.after)
-    if isinstance(fault, Overlap):
-        return Overtake(fault.at, fault.by) if fault.others else Zombie(fault.at, 0, fault.by)
-    return None
+        return (Redeliver(fault.at, fault.after),)
+    if not isinstance(fault, Overlap):
+        return ()
+    dies = (Crash(fault.at, point) for point in range(fault.point, fault.point + NEAR))
+    if fault.others:
+        return Overtake(fault.at, fault.by), *dies
+    return Zombie(fault.at, 0, fault.by), Redeliver(fault.at, fault.by), *dies
 
 
 def _mildness(kind: FaultKind) -> int:

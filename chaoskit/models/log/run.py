@@ -90,7 +90,8 @@ class GroupRun(GroupState):
             yield from self._make(fail.on_log(self, turn, None) if refused else crash.on_log(self, turn, first))
             return
         if faults and type(first) is Overlap:
-            yield from self._make((yield from overlap.on_log(self, turn, faults.pop(0))))
+            del faults[0]
+            yield from self._make((yield from overlap.on_log(self, turn, first)))
             return
         copy: Fault | None = None
         while True:
