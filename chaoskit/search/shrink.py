@@ -37,7 +37,7 @@ FEWER = 2
 PAIR = 2
 """Events that are seldom too many. Where more are left, values are drawn for them."""
 
-NEAR = 3
+NEAR = 8
 """Points from that on at which an execution stopped, at which its process dies instead."""
 
 ALIKE = 600

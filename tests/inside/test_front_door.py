@@ -37,8 +37,9 @@ class Table:
         self.rows[message.key] = self.rows.get(message.key, 0) + message.value
 
     def add_and_mark(self, message):
-        self.add(message)
-        self.mark(message)
+        if message.id not in self.ids:  # its key
+            self.add(message)
+            self.mark(message)
 
 
 @chaos(PAYMENTS, schedules=200)
