@@ -1,8 +1,8 @@
 """Executions that stop in the middle and go on later, and what becomes of those that wait for them.
 
 A real lock that a stopped execution holds may block the one that runs now. It gives the baton back: when it has not
-come so far within some patience, those that are stopped run to their end. From there on the blocked one stops at its
-next point, until they have ended; so that of two that run at once only one has effects.
+come so far within some patience, one that is stopped runs to its end. Meanwhile the blocked one stops at its next point,
+so that of two that run at once only one has effects.
 """
 
 from __future__ import annotations
@@ -98,12 +98,14 @@ class Switches:
     def __init__(self, points: Points) -> None:
         self._points = points
         self._begun: dict[int, tuple[Baton, Watched]] = {}
+        self._at_work: list[Baton] = []
+        """Those that are in the middle of a job, in the order in which they began."""
 
     def begin(self, number: int, thread: Baton, handler: Handler, message: Message, point: int) -> Stop | None:
         """Handle it up to this point. None where it has fewer, and is done. What it raises before is raised."""
         watched = Watched(thread, message, self, point)
         self._begun[number] = thread, watched
-        thread.hand_over(lambda: watched.run(handler, message, self._points))
+        self._hand_over(thread, lambda: watched.run(handler, message, self._points))
         self._wait(thread)
         if watched.stop is None:
             del self._begun[number]
@@ -137,7 +139,7 @@ class Switches:
         """As the thread's own `do`; and while another one is stopped this one may be waiting for it."""
         if not self._begun:
             return thread.do(job)
-        thread.hand_over(job)
+        self._hand_over(thread, job)
         self._wait(thread, patience)
         return thread.result()
 
@@ -151,23 +153,30 @@ class Switches:
         """The executions that have begun and not gone on."""
         return [watched for _, watched in self._begun.values()]
 
+    def _hand_over(self, thread: Baton, job: Job) -> None:
+        self._at_work.append(thread)
+        thread.hand_over(job)
+
     def _wait(self, thread: Baton, patience: float | None = None) -> None:
         """Until its job is done, or it has stopped at the point where it is to stop."""
         patience = self._patience(thread) if patience is None else patience
         while True:
             while thread.is_busy and not thread.is_back(patience):
-                self._let_others_end(thread)
+                self._let_another_end(thread)
             if not thread.is_busy or thread.is_at_its_point:
-                return
+                break
             thread.resume()
+        if not thread.is_busy and thread in self._at_work:
+            self._at_work.remove(thread)
 
-    def _let_others_end(self, blocked: Baton) -> None:
-        """It seems to wait for one that is stopped. Once it is free it stops at its next point until they are done."""
-        blocked.yields = True
-        for thread, _ in list(self._begun.values()):
-            if thread is not blocked and thread.is_stopped:
-                self._to_its_end(thread)
-        blocked.yields = False
+    def _let_another_end(self, blocked: Baton) -> None:
+        """It seems to wait for one that is stopped: the last that has begun goes first, as it got what it holds while
+        the others were stopped. Once the blocked one is free it stops at its next point until that is done."""
+        others = [thread for thread in self._at_work if thread is not blocked and thread.is_stopped]
+        if others:
+            blocked.yields = True
+            self._to_its_end(others[-1])
+            blocked.yields = False
 
     def _to_its_end(self, thread: Baton) -> None:
         thread.resume()

@@ -119,7 +119,10 @@ class ProcessThread:
     def end(self) -> None:
         """It has nothing more to do."""
         if self.is_busy:
+            stands_still = self.stands_still
             self._interrupt()
+            if stands_still:  # it waits in a call, and ends when that does
+                return
         else:
             self._job = None
             self._go.release()
