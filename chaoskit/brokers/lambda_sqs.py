@@ -134,5 +134,10 @@ class LambdaSqs(Settings):
             )
         brings = "message" if partial else "batch"
         return standard_queue(
-            self.queue, self.maximum_concurrency, self.max_receive_count, brings=brings, window=self.batch_size, twice=False
+            self.queue,
+            self.maximum_concurrency,
+            self.max_receive_count,
+            brings=brings,
+            window=self.batch_size,
+            twice=False,
         )

@@ -280,8 +280,8 @@ class Deliver:
                 if error is not None:
                     self._refuse(step[2], error)
                     refused.append(number)
-                # In the middle of an execution there is no state after a delivery.
-                if self._record_states and self._state is not None and what_of(step) != BEGIN:  # after a refusal, too: it may have had effects
+                # After a refusal, too: it may have had effects; but not in the middle of an execution.
+                if self._record_states and self._state is not None and what_of(step) != BEGIN:
                     self._states.append(snapshot(self._state()))
                 if self._calls_left is not None:
                     yield None

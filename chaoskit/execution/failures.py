@@ -59,8 +59,8 @@ def _fails_elsewhere(error: Exception) -> bool:
 
 
 NEEDS_ASYNCIO = (
-    "Crash and Overlap give each consumer process an event loop of its own, of asyncio: the loop of this test is another "
-    "library's"
+    "Crash and Overlap give each consumer process an event loop of its own, of asyncio: the loop of this test is "
+    "another library's"
 )
 
 
@@ -103,8 +103,8 @@ class HungInOrder(UsageError):
 
 
 IDLE_HOLDS = (
-    ". It waits, and no other execution is at work: a process that is idle may still hold a lock, as a handler leaves it "
-    "that raised without a rollback"
+    ". It waits, and no other execution is at work: a process that is idle may still hold a lock, as a handler leaves "
+    "it that raised without a rollback"
 )
 
 
@@ -114,7 +114,8 @@ def where_it_hung(hung: Hung) -> str:
     if last[0] == DELIVER or (last[0] > 0 and what_of(last) in INSIDE_STEPS):
         event = hung.stream[last[2]].id
         why = IDLE_HOLDS if hung.waits_for_nobody else ""
-        return f"the handler did not return within {hung.seconds:g} s: step {len(hung.steps)}, the delivery of {event}{why}"
+        where = f"step {len(hung.steps)}, the delivery of {event}{why}"
+        return f"the handler did not return within {hung.seconds:g} s: {where}"
     where = "after the deliveries" if hung.over else f"at step {len(hung.steps)}" if hung.steps else "before `deliver`"
     return f"the test did not end within {hung.seconds:g} s: {where}"
 

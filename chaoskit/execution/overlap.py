@@ -1,8 +1,8 @@
 """Executions that stop in the middle and go on later, and what becomes of those that wait for them.
 
 A real lock that a stopped execution holds may block the one that runs now. It gives the baton back: when it has not
-come so far within some patience, one that is stopped runs to its end. Meanwhile the blocked one stops at its next point,
-so that of two that run at once only one has effects.
+come so far within some patience, one that is stopped runs to its end. Meanwhile the blocked one stops at its next
+point, so that of two that run at once only one has effects.
 """
 
 from __future__ import annotations

@@ -68,14 +68,16 @@ def _told(case: Case, faults: Sequence[Fault], run: Run, label: Label | None, st
 
 def _together(case: Case, run: Run) -> tuple[EventId, ...]:
     """What one execution was at that had stopped, and what the others ran meanwhile under its key."""
-    events, found = case.model.stream.events, dict[EventId, None]()
-    for number in (number for number, death in run.deaths.items() if isinstance(death, Stop)):
-        begun = run.steps[number]
-        mine = events[begun[2]]
-        rest = itertools.takewhile(lambda s: s[0] != GO_ON or s[1] != begun[1], run.steps[number + 1 :])
-        ran = [events[s[2]] for s in rest if s[0] == DELIVER]
-        found |= dict.fromkeys(event.id for event in (mine, *ran) if event.key == mine.key)
-    return tuple(found)
+    stopped = [number for number, death in run.deaths.items() if isinstance(death, Stop)]
+    return tuple(dict.fromkeys(event for number in stopped for event in _beside(case, run, number)))
+
+
+def _beside(case: Case, run: Run, number: int) -> Iterator[EventId]:
+    events, (_, consumer, position, *_) = case.model.stream.events, run.steps[number]
+    yield events[position].id
+    for step in itertools.takewhile(lambda s: (s[0], s[1]) != (GO_ON, consumer), run.steps[number + 1 :]):
+        if step[0] == DELIVER and events[step[2]].key == events[position].key:
+            yield events[step[2]].id
 
 
 def _holds_in_one_process(case: Case, faults: Sequence[Fault], run: Run) -> bool:

@@ -12,8 +12,9 @@ from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
 
 Action = Literal[
-    "deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait", "fail", "die", "begin", "go on"
-]
+    "deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait", "fail", "die", "begin",
+    "go on",
+]  # fmt: skip
 
 
 class Do(IntEnum):

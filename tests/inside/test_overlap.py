@@ -441,9 +441,7 @@ def test_what_a_death_shows_too_is_shown_as_a_death() -> None:
 
         return handle
 
-    verdict = chaoskit.check(
-        over(work_before_mark), PAYMENTS, Kafka(), faults={Overlap, Crash}, seed=1, schedules=200
-    )
+    verdict = chaoskit.check(over(work_before_mark), PAYMENTS, Kafka(), faults={Overlap, Crash}, seed=1, schedules=200)
     assert verdict.scenario is not None
     assert [type(fault) for fault in verdict.scenario.faults] == [Crash]
 

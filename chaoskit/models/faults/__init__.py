@@ -59,8 +59,8 @@ LOG_BEFORE: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {
     DeadLetter: dead_letter.on_log,
     Zombie: zombie.on_log,
 }
-"""What happens instead of a delivery. `Overtake` holds its partition before, `Fail`, `Crash` and `Overlap` are attempts, and
-`Duplicate` comes again in place."""
+"""What happens instead of a delivery. `Overtake` holds its partition before, `Fail`, `Crash` and `Overlap` are
+attempts, and `Duplicate` comes again in place."""
 LOG_AFTER: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {Redeliver: redeliver.on_log, Rewind: rewind.on_log}
 """What happens after a delivery, when what follows from it has happened."""
 QUEUE_BEFORE: dict[type, Callable[[LeasedQueue, Turn, Any], Caused]] = {
