@@ -30,7 +30,7 @@ from chaoskit.brokers.fields import assignments
 from chaoskit.brokers.systems import FAMILIES
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.report.broker_facts import Facts, as_written, facts
-from chaoskit.values.faults import KINDS
+from chaoskit.values.faults import ALL_KINDS
 
 PAGES = (Path(__file__).parent / "brokers.md", Path(__file__).parent.parent / "README.md")
 PART = re.compile(r"<!-- brokers: (\w+) -->\n.*?<!-- end -->\n", re.DOTALL)
@@ -63,7 +63,7 @@ def with_facts(text: str) -> str:
 def kinds() -> Iterator[str]:
     """What each kind of fault is: the first sentence of its docstring."""
     yield from head(["fault", "is"])
-    for kind in KINDS:
+    for kind in ALL_KINDS:
         text = " ".join((kind.__doc__ or "").split())
         yield row([code(kind.__name__), f"{text.partition('. ')[0].rstrip('.')}."])
 
@@ -77,12 +77,12 @@ def families() -> Iterator[str]:
 
 def table() -> Iterator[str]:
     """Which kind of fault each broker can make."""
-    yield from head(["", *(kind.__name__ for kind in KINDS)])
+    yield from head(["", *(kind.__name__ for kind in ALL_KINDS)])
     for broker in BROKERS.values():
         known = facts(broker)
         cells = {possible.kind: "✔" for possible in known.possible}
         cells |= {kind: ", ".join(map(code, why.allowed_by)) or "✘" for kind, why in known.impossible.items()}
-        yield row([f"[{known.name}](#{known.name.lower()})", *(cells[kind] for kind in KINDS)])
+        yield row([f"[{known.name}](#{known.name.lower()})", *(cells[kind] for kind in ALL_KINDS)])
 
 
 def examples() -> Iterator[str]:

@@ -17,7 +17,7 @@ import attrs
 
 from chaoskit.execution.script import Move, Script
 from chaoskit.values.event import EventId, Message
-from chaoskit.values.faults import KINDS, DeadLetter, Fail, FaultKind, Redeliver, Zombie
+from chaoskit.values.faults import ALL_KINDS, Crash, DeadLetter, Fail, FaultKind, Redeliver, Zombie
 from chaoskit.values.planted import HandlerBug
 
 Acts = Callable[[], None]
@@ -31,7 +31,7 @@ FAR = 1_000_003
 
 FAILING = (Fail, DeadLetter)
 """In which an attempt fails."""
-INTERRUPTED = (Fail, DeadLetter, Redeliver, Zombie)
+INTERRUPTED = (Fail, DeadLetter, Redeliver, Zombie, Crash)
 """In which an attempt fails, or its process ends."""
 
 
@@ -68,7 +68,7 @@ def ignores_versions(script: Script, acts: Acts, shared: bool) -> Move:
 
 def drops_an_effect(script: Script, acts: Acts, shared: bool) -> Move:
     """An event with which something goes wrong is never handled."""
-    return _skipping(_hit(script, KINDS, shared), acts)
+    return _skipping(_hit(script, ALL_KINDS, shared), acts)
 
 
 def acknowledges_first(script: Script, acts: Acts, shared: bool) -> Move:
@@ -95,12 +95,46 @@ def applies_after_failing(script: Script, acts: Acts, shared: bool) -> Move:
     return move
 
 
+def marks_first(script: Script, acts: Acts, shared: bool) -> Move:
+    """An event at which a process has died is never handled again: its mark was written before its effect."""
+    hit, begun = _hit(script, (Crash,), shared=False), set[EventId]()
+
+    def move(message: Message) -> Iterator[Message]:
+        if message.id in begun:
+            acts()
+            return
+        if message.id in hit:
+            begun.add(message.id)
+        yield message
+
+    return move
+
+
+def effect_outside_the_transaction(script: Script, acts: Acts, shared: bool) -> Move:
+    """What comes again after a death is given as a new event: the mark was rolled back, and the effect was not."""
+    hit, given, begun = _hit(script, (Crash,), shared=False), Renumbered(), set[EventId]()
+
+    def move(message: Message) -> Iterator[Message]:
+        if message.id in begun:
+            acts()
+            yield given.anew(message)
+            given.took(message)
+            return
+        if message.id in hit:
+            begun.add(message.id)
+        yield given.as_it_is(message)
+
+    return move
+
+
 BUGS: dict[HandlerBug, Bug] = {
     "forgets ids": forgets_ids,
     "ignores versions": ignores_versions,
     "drops an effect": drops_an_effect,
     "applies after failing": applies_after_failing,
     "acknowledges first": acknowledges_first,
+    "marks first": marks_first,
+    "effect outside the transaction": effect_outside_the_transaction,
 }
 
 

@@ -21,7 +21,17 @@ from chaoskit.search.question import Question, SearchSettings, derive
 from chaoskit.search.sensitivity import value_matters
 from chaoskit.search.shape import with_siblings
 from chaoskit.values.event import Stream
-from chaoskit.values.planted import HANDLER_BUGS, STATE_BUGS, HandlerBug, Planted, PlantedStatus, SelfCheck, StateBug
+from chaoskit.values.faults import INSIDE
+from chaoskit.values.planted import (
+    HANDLER_BUGS,
+    INSIDE_BUGS,
+    STATE_BUGS,
+    HandlerBug,
+    Planted,
+    PlantedStatus,
+    SelfCheck,
+    StateBug,
+)
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.verdict import Verdict
 
@@ -45,6 +55,8 @@ WHY_NOT: dict[HandlerBug, str] = {
     "drops an effect": "nothing went wrong with any message that the handler is given",
     "applies after failing": "no attempt failed",
     "acknowledges first": "no attempt failed and no process ended",
+    "marks first": "no process died inside the handler",
+    "effect outside the transaction": "no process died inside the handler",
 }
 SAME: dict[HandlerBug, str] = {
     "forgets ids": "what is compared is the same when a message counts twice",
@@ -52,8 +64,10 @@ SAME: dict[HandlerBug, str] = {
     "drops an effect": "what is compared is the same without a message",
     "applies after failing": "what is compared is the same when a message counts twice",
     "acknowledges first": "what is compared is the same without a message",
+    "marks first": "what is compared is the same without a message",
+    "effect outside the transaction": "what is compared is the same when a message counts twice",
 }
-DROPS: tuple[HandlerBug, ...] = ("drops an effect", "acknowledges first")
+DROPS: tuple[HandlerBug, ...] = ("drops an effect", "acknowledges first", "marks first")
 """No right handler is the same without a message, whatever else it need not heed."""
 
 
@@ -87,6 +101,9 @@ def self_check_of(question: Question) -> SelfCheck:
     asked = attrs.evolve(question, settings=settings)
     streams = Streams.of(asked)
     handler = [_in_handler(asked, bug, streams) for bug in HANDLER_BUGS]
+    inside = [_in_handler(asked, bug, streams) for bug in INSIDE_BUGS]
+    # Where nothing says what dies with a process there is no inside, and nothing to be said of it.
+    handler += [each for each in inside if each.status != "cannot happen"]
     caught: list[Any] = [each.bug for each in handler if each.status == "caught"]
     return SelfCheck((*handler, *(_in_state(asked, bug, caught, streams) for bug in STATE_BUGS)))
 
@@ -133,6 +150,10 @@ class Streams:
 def _in_handler(question: Question, bug: HandlerBug, streams: Streams) -> Planted:
     acted = Acted()
     planted = Planted(bug, "handler", "caught")
+    if bug in INSIDE_BUGS:  # no other kind triggers it
+        question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind in INSIDE))
+        if not question.kinds:
+            return attrs.evolve(planted, status="cannot happen", why=WHY_NOT[bug])
     outcome = _tried(partial(first_failure, _with_bug(question, bug, streams, acted)))
     if outcome is None:
         return attrs.evolve(planted, why="the test raised an error of its own with it")

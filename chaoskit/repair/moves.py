@@ -62,13 +62,15 @@ def resequence() -> Move:
 
 @attrs.frozen
 class Kind:
-    """A move and what it takes. `make` is for the consumer's side, `model_of` for the
-    producer's."""
+    """A move and what it takes. `make` is for the consumer's side, `model_of` for the producer's. `whole`: an execution
+    is done whole or not at all. `named`: why it is not run, and only named."""
 
     name: MoveName
     needs: str
     make: Callable[[], Move] | None = None
     model_of: ModelOf | None = None
+    whole: bool = False
+    named: str = ""
 
 
 MOVES = (
@@ -97,3 +99,28 @@ MOVES = (
     ),
 )
 """Cheapest first."""
+
+INSIDE_MOVES = (
+    Kind(
+        "transaction",
+        "the effect and the mark that it is done in one database, written in one transaction that is committed once, "
+        "at the end; and nothing in it that a rollback does not take back",
+        whole=True,
+    ),
+    Kind(
+        "unique key",
+        "a table of message ids with a primary key, in the database of the effect: the id is inserted first and in the "
+        "same transaction, and a message whose id is there is skipped",
+        ids,
+        whole=True,
+    ),
+)
+"""Of what happens inside the handler. Cheapest first."""
+
+OUTBOX = Kind(
+    "outbox",
+    "a table in the database of the effect into which the transaction writes what is to be sent, a relay that sends "
+    "it, and a receiver that drops what comes twice by its id",
+    named="it changes where the effect leaves, which nothing around the handler can: it is named, and was not run",
+)
+"""For what no rollback takes back."""

@@ -64,6 +64,30 @@ waiting[message.key, message.seq] = message  # stored, as `handled` is
 while due := waiting.pop((message.key, handled.get(message.key, 0) + 1), None):
     handle(due); handled[due.key] = due.seq""",
     },
+    "transaction": {
+        "sql": """\
+with transaction:  # committed once, at the end; no commit, and no call of another system, in between
+    handle(message)""",
+        "redis": """\
+with redis.pipeline(transaction=True) as pipe:  # all commands at once, or none
+    handle(message, pipe); pipe.execute()""",
+        "python": """\
+with store.transaction():  # the effect and the mark: both or neither
+    handle(message)""",
+    },
+    "unique key": {
+        "sql": """\
+with transaction:  # CREATE TABLE handled (id TEXT PRIMARY KEY)
+    if execute("INSERT INTO handled (id) VALUES (:id) ON CONFLICT DO NOTHING", id=message.id).rowcount:
+        handle(message)  # in the same transaction""",
+        "redis": """\
+-- one Lua script: the id and the effect, both or neither
+if redis.call('SADD', 'handled', ARGV[1]) == 1 then redis.call('HINCRBY', KEYS[1], ARGV[2], ARGV[3]) end""",
+        "python": """\
+with store.transaction():
+    if store.insert_id(message.id):  # under a unique key: refused the second time
+        handle(message)""",
+    },
 }
 
 MOST_DEEP = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
@@ -11,17 +12,19 @@ from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import Move
 from chaoskit.order.boundary import boundary_of
 from chaoskit.repair.commuting import clashes_of
-from chaoskit.repair.moves import MOVES, Kind
+from chaoskit.repair.moves import INSIDE_MOVES, MOVES, OUTBOX, Kind
 from chaoskit.repair.recipes import Storage, recipe
 from chaoskit.search.evidence import Evidence
+from chaoskit.search.inside import WHOLE
 from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed, Subject
+from chaoskit.search.plans import Plan
 from chaoskit.search.question import Question, SearchSettings
 from chaoskit.search.states import HANGS
 from chaoskit.values.boundary import Boundary
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import EventId, Message
-from chaoskit.values.faults import INSIDE, FaultKind
+from chaoskit.values.faults import INSIDE, Crash, FaultKind
 from chaoskit.values.repair import Advice, Repair
 from chaoskit.values.verdict import Verdict
 
@@ -69,10 +72,12 @@ def cheapest_repair(question: Question, verdict: Verdict, storage: Storage) -> R
 
 def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Repair]:
     assert verdict.scenario is not None
-    # A move around the handler is not one with its effects: of a death between the two it would say nothing true.
-    if not set(INSIDE).isdisjoint(map(type, verdict.scenario.faults)):
-        return iter(())
-    question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind not in INSIDE))
+    if set(INSIDE).isdisjoint(map(type, verdict.scenario.faults)):
+        # A move around the handler is not one with its effects: of a death between the two it would say nothing true.
+        question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind not in INSIDE))
+        moves: tuple[Kind, ...] = MOVES
+    else:
+        moves = _with_effects(verdict) or INSIDE_MOVES
     given = question.settings
     settings = SearchSettings(
         schedules=min(given.schedules, MOST), seed=given.seed, streams=given.streams, across_keys=given.across_keys,
@@ -82,7 +87,17 @@ def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Re
     asked = attrs.evolve(
         question, subject=attrs.evolve(question.subject, epoch=verdict.scenario.epoch), settings=settings
     )
-    return (_tried(asked, verdict, kind, storage) for kind in MOVES if _applies(kind, verdict))
+    return (_tried(asked, verdict, kind, storage) for kind in moves if _applies(kind, verdict))
+
+
+def _with_effects(verdict: Verdict) -> tuple[Kind, ...]:
+    """The moves for a handler that has effects which leave; nothing for one that has none. A run in which an execution
+    is whole would take back what left with it."""
+    left = list(dict.fromkeys(effect.name for effect in verdict.expected_effects or ()))
+    if not left:
+        return ()
+    why = f"no rollback takes back what left ({', '.join(left)}), so that it was not run"
+    return (OUTBOX, *(attrs.evolve(kind, named=why) for kind in INSIDE_MOVES))
 
 
 def _applies(kind: Kind, verdict: Verdict) -> bool:
@@ -99,18 +114,23 @@ def _hashable(key: Any) -> Hashable:
 def _tried(question: Question, verdict: Verdict, kind: Kind, storage: Storage) -> Repair:
     copies = Copies()
     subject = attrs.evolve(
-        question.subject, move=None if kind.make is None else copies.watched(kind.make), model_of=kind.model_of
-    )
+        question.subject, move=None if kind.make is None else copies.watched(kind.make), model_of=kind.model_of,
+        whole=kind.whole,
+    )  # fmt: skip
     kinds = tuple(each.__name__ for each in question.kinds)
     repair = Repair(kind.name, "unknown", kinds=kinds, needs=kind.needs, code=recipe(kind.name, storage))
     assert verdict.scenario is not None
+    if kind.named:
+        return attrs.evolve(repair, reasons=(kind.named,))
     try:
         # The failure itself first: where it is not repaired, two runs say so, and no search is needed.
         if _still_fails(subject, verdict):
             breaks = dict.fromkeys(type(fault).__name__ for fault in verdict.scenario.faults)
             return attrs.evolve(repair, status="violated", breaks=tuple(breaks), scenario=verdict.scenario)
         repair = attrs.evolve(repair, repairs_this=True)
-        return _searched(attrs.evolve(question, subject=subject), repair, copies)
+        # What a search with another move has seen says nothing of one with this.
+        settings = attrs.evolve(question.settings, evidence=Evidence())
+        return _searched(attrs.evolve(question, subject=subject, settings=settings), repair, copies)
     except (ChaosError, CheckerFailed, Hung) as error:
         return attrs.evolve(repair, reasons=(f"with this move {error}",))
 
@@ -118,7 +138,18 @@ def _tried(question: Question, verdict: Verdict, kind: Kind, storage: Storage) -
 def _still_fails(subject: Subject, verdict: Verdict) -> bool:
     assert verdict.scenario is not None
     case = subject.on(verdict.scenario.stream)
-    return bool(case.fails_in_order() or case.violations(case.run(verdict.scenario.faults)))
+    plans = _whole(verdict.scenario.faults) if subject.whole else [verdict.scenario.faults]
+    return bool(case.fails_in_order() or any(case.violations(case.run(faults)) for faults in plans))
+
+
+def _whole(faults: Plan) -> Iterator[Plan]:
+    """The same, where each process dies before all of its effects, or behind all."""
+    return itertools.product(
+        *(
+            [attrs.evolve(fault, point=point) for point in WHOLE] if isinstance(fault, Crash) else [fault]
+            for fault in faults
+        )
+    )
 
 
 def _searched(question: Question, repair: Repair, copies: Copies) -> Repair:

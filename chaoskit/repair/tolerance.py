@@ -20,8 +20,8 @@ from chaoskit.search.question import Question, SearchSettings, derive
 from chaoskit.search.question import question as question_of
 from chaoskit.values.errors import ChaosError, UsageError
 from chaoskit.values.event import Message, Stream
-from chaoskit.values.faults import KINDS, FaultKind
-from chaoskit.values.scenario import Broker, allowed_kinds, checked_kinds
+from chaoskit.values.faults import ALL_KINDS, FaultKind
+from chaoskit.values.scenario import Broker, all_kinds, allowed_kinds, checked_kinds
 from chaoskit.values.tolerance import MIXTURES, Column, Tolerance, Trial
 from chaoskit.values.verdict import Verdict
 
@@ -59,9 +59,9 @@ def kinds_asked(faults: Iterable[FaultKind] | None, without: Iterable[FaultKind]
     if faults is not None and without is not None:
         raise UsageError("faults and without were both given: name the kinds to try, or those to leave out, not both")
     if without is not None:
-        return frozenset(KINDS).difference(checked_kinds(without, "without"))
+        return frozenset(ALL_KINDS).difference(checked_kinds(without, "without"))
     if faults is None:
-        return frozenset(KINDS)
+        return frozenset(ALL_KINDS)
     return frozenset(checked_kinds(faults, "faults"))
 
 
@@ -81,8 +81,8 @@ class _On:
     place: str
 
     def column(self) -> Column:
-        possible = [kind for kind in self.broker.kinds() if kind in self.wanted]
-        trials = {kind: self._not_searched(kind) for kind in KINDS if kind not in possible}
+        possible = [kind for kind in all_kinds(self.broker) if kind in self.wanted]
+        trials = {kind: self._not_searched(kind) for kind in ALL_KINDS if kind not in possible}
         try:
             for kind in possible:
                 trials[kind] = self._alone(kind, len(possible))
@@ -94,8 +94,8 @@ class _On:
             why = str(error)
             trials |= {kind: Trial(kind.__name__, "not exercised", why=why) for kind in possible}
             mixtures = Trial(MIXTURES, "not exercised" if possible else "cannot happen", why=why)
-            return Column(self.broker, (*(trials[kind] for kind in KINDS), mixtures), why)
-        return Column(self.broker, (*(trials[kind] for kind in KINDS), mixtures))
+            return Column(self.broker, (*(trials[kind] for kind in ALL_KINDS), mixtures), why)
+        return Column(self.broker, (*(trials[kind] for kind in ALL_KINDS), mixtures))
 
     def _not_searched(self, kind: FaultKind) -> Trial:
         why = self.broker.why_impossible(kind)
@@ -134,7 +134,7 @@ class _On:
         if verdict.status == "violated":
             assert verdict.scenario is not None
             broke = {type(fault) for fault in verdict.scenario.faults}
-            ruled_out = {kind.__name__: self.broker.ruled_out_by(kind) for kind in KINDS if kind in broke}
+            ruled_out = {kind.__name__: self.broker.ruled_out_by(kind) for kind in ALL_KINDS if kind in broke}
             repair = cheapest_repair(asked, verdict, self.storage)
             return attrs.evolve(
                 trial, answer="breaks", scenario=verdict.scenario, label=verdict.label, ruled_out_by=ruled_out,
@@ -164,7 +164,9 @@ class _On:
             patience=None if given.patience is None else given.patience / (rows + 1),
         )  # fmt: skip
         subject = attrs.evolve(self.question.subject, broker=self.broker)
-        return question_of(subject, self.question.events, settings, faults=kinds)
+        asked = question_of(subject, self.question.events, settings, faults=kinds)
+        # Where nothing says what dies with a process, the row says so: nobody has asked for that kind by its name.
+        return attrs.evolve(asked, asks_inside=False)
 
     def _found(self, asked: Question) -> Verdict:
         try:

@@ -12,7 +12,8 @@ from chaoskit.brokers.base import as_written as as_written
 from chaoskit.brokers.fields import literal
 from chaoskit.brokers.impossible import Impossible
 from chaoskit.values.event import Event, EventId, Stream
-from chaoskit.values.faults import KINDS, Fault, FaultKind
+from chaoskit.values.faults import ALL_KINDS, Fault, FaultKind
+from chaoskit.values.scenario import all_kinds
 from chaoskit.values.schedule import Schedule
 
 
@@ -71,8 +72,8 @@ def facts(broker: type[Settings]) -> Facts:
         about,
         broker.guarantees,
         tuple(_settings(broker)),
-        tuple(_possible(settings, kind) for kind in settings.kinds()),
-        {kind: impossible[kind] for kind in KINDS if kind in impossible},
+        tuple(_possible(settings, kind) for kind in all_kinds(settings)),
+        {kind: impossible[kind] for kind in ALL_KINDS if kind in impossible},
         broker.sources,
     )
 

@@ -21,6 +21,11 @@ SAYS: dict[MoveName, str] = {
     "version": "Drop stale versions",
     "resequence": "Hold back until the gap in seq closes",
     "one key": "One key for all messages",
+    "transaction": "Make the effect and the mark one transaction",
+    "unique key": "Insert the id under a unique key, in the transaction of the effect",
+    "lock": "Lock the row before it is read",
+    "outbox": "Let what leaves go through an outbox",
+    "fence": "Give each owner a fencing token",
 }
 
 NONE = "No move within a key repairs it: what the handler reads of one key is written under another"

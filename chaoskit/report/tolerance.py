@@ -22,7 +22,7 @@ from chaoskit.report.summary import count
 from chaoskit.report.timeline import value_of
 from chaoskit.report.values import cut, visible
 from chaoskit.values.event import Event
-from chaoskit.values.faults import KINDS
+from chaoskit.values.faults import ALL_KINDS
 from chaoskit.values.repair import Repair
 from chaoskit.values.scenario import Broker
 from chaoskit.values.tolerance import Answer, Change, Column, Tolerance, Trial, changes
@@ -34,7 +34,7 @@ STYLES: dict[Answer, str] = {
     "not exercised": "yellow",
 }
 TOLERATES = "What it tolerates (schedules in brackets)"
-KIND_WIDTH = max(len(kind.__name__) for kind in KINDS)
+KIND_WIDTH = max(len(kind.__name__) for kind in ALL_KINDS)
 ANSWER_WIDTH = 19
 """Columns of an answer with its number, at most as a rule."""
 GAP = 2

@@ -11,7 +11,7 @@ from chaoskit.execution.failures import NoThreads, what_dies
 from chaoskit.execution.overlap import Stop
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.found import Found
-from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, with_inside
+from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
 from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.preflight import Preflight, check_calm
@@ -137,7 +137,8 @@ class Campaign:
                 passed = passed_points(case)
             except NoThreads as error:
                 why, passed = str(error), {}
-            case.points = {position: candidates(each) for position, each in passed.items()}
+            tried = whole if self.subject.whole else candidates
+            case.points = {position: tried(each) for position, each in passed.items()}
             self.evidence.points.update(itertools.chain.from_iterable(passed.values()))
             why = why or (None if self.evidence.points else NO_POINTS)
         if why is not None and self.asks_inside:
@@ -284,6 +285,8 @@ class Campaign:
 
     def unknown(self) -> list[str]:
         """Why a search without a failure has shown nothing, or less than it was asked for; empty if it has."""
+        if not self.kinds and self.why_not_inside:
+            return [self.why_not_inside]
         return self.evidence.unknown(self.kinds, self.subject, literal=self.literal)
 
     def tally(self) -> Tally:

@@ -91,6 +91,16 @@ def candidates(passed: Sequence[Passed]) -> tuple[int, ...]:
     return tuple(sorted(found | set(last.values())))
 
 
+ALL_DONE = 1 << 20
+"""A point behind the last of any handler, however many the shrinker leaves it: when all is done."""
+WHOLE = (0, ALL_DONE)
+"""The points of an execution that is one transaction: before all, and behind all."""
+
+
+def whole(passed: Sequence[Passed]) -> tuple[int, ...]:
+    return WHOLE if passed else (0,)
+
+
 NO_POINTS = (
     "the handler has no point at which a process could die inside it: it is written in C, or lies in a package that is "
     'not stepped into, or hides below a decorator. Name the package, points=("shop",), or call deliver.point("name")'

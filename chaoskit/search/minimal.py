@@ -55,6 +55,7 @@ def shrinker_for(
         parts.min_size if parts else 1,
         in_order,
         cache(lambda: some_values(parts, seed) if parts else []),
+        whole=subject.whole,
     )
 
 

@@ -71,7 +71,8 @@ class Subject:
     `move`: makes what stands between `deliver` and the handler, anew for each run. `model_of`: makes the model of a
     stream where that is not the broker's own, as under other keys. `one_process`: no restart costs a handler its
     memory. `bug`: makes what stands there in a run under faults, and only there. `view`: what the invariants are given
-    of a state. `points`: what is stepped into to let a process die inside."""
+    of a state. `points`: what is stepped into to let a process die inside. `whole`: what a handler does for a
+    message is done whole or not at all, as in one transaction."""
 
     body: Body
     broker: Broker
@@ -88,6 +89,7 @@ class Subject:
     bug: Callable[[Script], Move] | None = None
     view: Callable[[Any], Any] | None = None
     points: Points = attrs.field(default=None, converter=checked_points)
+    whole: bool = False
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
     looks_at_states: bool = attrs.field(init=False)

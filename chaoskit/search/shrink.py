@@ -48,7 +48,8 @@ ALIKE = 600
 class Shrinker:
     """`fails` says whether a candidate still fails in the same way. `valid` guards which streams may be tried;
     `free_values`: the values of a stream do not depend on each other, so that one may stand for another, and those of
-    `more_values`, too. `in_order`: it fails without any fault, and only events can be less."""
+    `more_values`, too. `in_order`: it fails without any fault, and only events can be less. `whole`: a process dies
+    before all of its effects, or behind all."""
 
     model: Callable[[Stream], Model]
     kinds: Sequence[FaultKind]
@@ -58,6 +59,7 @@ class Shrinker:
     min_size: int = 1
     in_order: bool = False
     more_values: Callable[[], Sequence[object]] = tuple
+    whole: bool = False
     tried: int = 0
     _known: dict[object, bool] = attrs.field(factory=dict)
 
@@ -183,8 +185,7 @@ class Shrinker:
                 fault = faults[number]
                 ranges = model.arguments(type(fault), positions[fault.at])
                 current = getattr(fault, name)
-                # How many effects the handler has the model does not know.
-                options = list(ranges[place]) if ranges and name != "point" else [*range(current)]
+                options = list(ranges[place]) if ranges and name != "point" else self._points_below(current)
                 # From the mildest up, so that the first one that fails is the least.
                 for option in (option for option in options if option < current):
                     lower = (*faults[:number], _with(fault, {name: option}), *faults[number + 1 :])
@@ -192,6 +193,10 @@ class Shrinker:
                         faults = lower
                         break
         return faults
+
+    def _points_below(self, point: int) -> Sequence[int]:
+        """How many effects the handler has the model does not know."""
+        return (0,) if self.whole else range(point)
 
     def fewer_faults(self, stream: Stream, faults: Plan) -> Plan:
         """The faults that are needed, each as mild as it can be; the stream stays whole."""

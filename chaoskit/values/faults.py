@@ -229,4 +229,5 @@ KINDS: tuple[FaultKind, ...] = (
 `Overtake`, in which nothing fails, and `Fail`, the most common failure, before all others."""
 INSIDE: tuple[FaultKind, ...] = (Crash, Overlap)
 """Those that reach inside the handler. They are tried where `deliver(spawn=…)` says what a process has for itself."""
-KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in (*KINDS, *INSIDE)}
+ALL_KINDS: tuple[FaultKind, ...] = (*KINDS, *INSIDE)
+KIND_BY_NAME: dict[str, FaultKind] = {kind.__name__: kind for kind in ALL_KINDS}

@@ -9,18 +9,22 @@ import attrs
 from chaoskit.values.scenario import Scenario
 
 HandlerBug = Literal[
-    "forgets ids", "ignores versions", "drops an effect", "applies after failing", "acknowledges first"
+    "forgets ids", "ignores versions", "drops an effect", "applies after failing", "acknowledges first", "marks first",
+    "effect outside the transaction",
 ]  # fmt: skip
 """`forgets ids`: what comes again counts as new. `ignores versions`: the events of a key are handled in the order in
 which they come. `drops an effect`: of what something goes wrong with nothing is handled. `applies after failing`: the
 attempt that failed has left its effect, and the next one adds its own. `acknowledges first`: an attempt that fails, or
-whose process ends, is the last."""
+whose process ends, is the last. `marks first`: what a process died at counts as done, however much of it is.
+`effect outside the transaction`: what a process died at counts as new, although it is done."""
 
 StateBug = Literal["frozen", "constant", "only its length"]
 """`frozen`: the first state that was seen is given for ever. `constant`: 0 in its place. `only its length`: `len()` of
 it."""
 
-HANDLER_BUGS: tuple[HandlerBug, ...] = get_args(HandlerBug)
+INSIDE_BUGS: tuple[HandlerBug, ...] = ("marks first", "effect outside the transaction")
+"""Those that only a process shows that dies inside the handler: they are planted where `spawn` says what dies."""
+HANDLER_BUGS: tuple[HandlerBug, ...] = tuple(bug for bug in get_args(HandlerBug) if bug not in INSIDE_BUGS)
 STATE_BUGS: tuple[StateBug, ...] = get_args(StateBug)
 
 PlantedStatus = Literal["caught", "missed", "no difference", "cannot happen"]

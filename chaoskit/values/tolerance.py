@@ -7,7 +7,7 @@ from typing import Literal
 
 import attrs
 
-from chaoskit.values.faults import KINDS, FaultKind
+from chaoskit.values.faults import ALL_KINDS, FaultKind
 from chaoskit.values.repair import Repair
 from chaoskit.values.scenario import Broker, Scenario
 
@@ -46,12 +46,12 @@ class Trial:
         if self.scenario is None:
             return self.kind
         broke = {type(fault) for fault in self.scenario.faults}
-        return " with ".join(kind.__name__ for kind in KINDS if kind in broke)
+        return " with ".join(kind.__name__ for kind in ALL_KINDS if kind in broke)
 
 
 @attrs.frozen(eq=False)
 class Column:
-    """One broker's answers: every kind of fault in the order of `chaoskit.values.faults.KINDS`, then the mixtures.
+    """One broker's answers: every kind of fault in the order of `chaoskit.values.faults.ALL_KINDS`, then the mixtures.
 
     `why` is not empty where nothing could be asked of this broker, since the test fails in order on it: what can happen
     is "not exercised" then.

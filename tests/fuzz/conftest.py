@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from fuzz.jobs import end_started, let_children_be_interrupted
 
 

@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from fuzz.jobs import COUNTS_TWICE, FEW, came_to, fuzz, project, row, small, total
 
+from fuzz.jobs import COUNTS_TWICE, FEW, came_to, fuzz, project, row, small, total
 from plugin.projects import HEAD, Project, Ran
 
 UNKNOWN = """

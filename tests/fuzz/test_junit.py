@@ -5,9 +5,9 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
+
 from fuzz.jobs import COUNTS_TWICE, fuzz, small
 from fuzz.test_job import UNKNOWN
-
 from plugin.projects import HEAD, Project, Ran
 
 BROKEN = """

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fuzz.jobs import COUNTS_TWICE, fuzz, handler_test, project, small, start, stop, until
-from fuzz.servers import valkey
 from hypothesis.database import ExampleDatabase
 
 from chaoskit.fuzz.job import Job
 from chaoskit.repro.corpus import PAUSE, Corpus
+from fuzz.jobs import COUNTS_TWICE, fuzz, handler_test, project, small, start, stop, until
+from fuzz.servers import valkey
 from plugin.projects import Project, Ran
 
 RARE = "balances[message.key] += message.value == 77"

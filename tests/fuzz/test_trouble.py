@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from fuzz.jobs import (
     COUNTS_TWICE,
     came_to,
@@ -29,7 +30,6 @@ from fuzz.jobs import (
     until,
 )
 from fuzz.servers import valkey
-
 from plugin.projects import LONELY, Project, environment
 
 KILLS: list[Callable[[int, int], None]] = [os.kill, os.killpg]

@@ -16,18 +16,6 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from inside.subjects import (
-    Store,
-    Test,
-    both_at_once,
-    buffered,
-    in_sqlite,
-    mark_before_work,
-    opening_its_own,
-    over,
-    prepared,
-    work_before_mark,
-)
 
 import chaoskit
 from chaoskit import (
@@ -52,6 +40,18 @@ from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import Subject
 from chaoskit.search.question import SearchSettings, default_invariants, question
 from chaoskit.strategies import events
+from inside.subjects import (
+    Store,
+    Test,
+    both_at_once,
+    buffered,
+    in_sqlite,
+    mark_before_work,
+    opening_its_own,
+    over,
+    prepared,
+    work_before_mark,
+)
 
 PAYMENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]), max_size=6)
 BROKERS = (Kafka(partitions=1), SqsFifo(), RabbitMQ(consumers=2), SqsStandard(), Anything())

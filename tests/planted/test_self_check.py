@@ -28,10 +28,11 @@ from chaoskit import (
 from chaoskit.brokers import Settings
 from chaoskit.invariants import always, final_state, no_error
 from chaoskit.strategies import events
-from chaoskit.values.planted import HANDLER_BUGS, STATE_BUGS
+from chaoskit.values.planted import HANDLER_BUGS, INSIDE_BUGS, STATE_BUGS
 from handlers import name
 from handlers.correct import CORRECT, ledger_durable_ids, orders_retried_until_customer_known
 from handlers.small import counts, inbox, newest, sums
+from inside.subjects import both_at_once, over
 
 VALUES = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]))
 KAFKA = Kafka(partitions=1, idempotent_producer=False)
@@ -280,3 +281,17 @@ def keeps_states(deliver: Any) -> dict[str, int]:
     rows: dict[str, int] = {}
     deliver(lambda message: rows.update({message.key: message.seq}), state=lambda: rows)
     return rows
+
+
+def test_the_bugs_of_a_death_are_planted_where_something_says_what_dies() -> None:
+    """A handler whose effect and mark are one transaction does wrong with each. What shows nothing notices none."""
+    check = self_check(over(both_at_once), VALUES, KAFKA, seed=1)
+    assert set(INSIDE_BUGS) <= set(check.caught)
+    for bug in INSIDE_BUGS:
+        assert of(check, bug).breaks == ("Crash",)
+
+    def test(deliver: Any) -> str:
+        over(both_at_once)(deliver)
+        return "done"
+
+    assert not set(INSIDE_BUGS) & set(self_check(test, VALUES, KAFKA, seed=1).caught)

@@ -69,7 +69,7 @@ def test_wallet(deliver):
     return balances
 """
 
-LONELY = ("-p", "no:asyncio", "-p", "no:anyio", "-p", "no:faker", "-p", "no:valkey")
+LONELY = ("-p", "no:asyncio", "-p", "no:anyio", "-p", "no:faker", "-p", "no:valkey", "-p", "no:django")
 """What a project without other plugins asks for. Runs start sooner, too."""
 
 PARALLEL = ("-n", "2")
