@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import chaoskit
 from chaoskit import Duplicate, Event, Redeliver, chaos, check
-from chaoskit.brokers import BROKERS, Kafka
+from chaoskit.brokers import BROKERS, Kafka, RabbitMQ
 from chaoskit.execution.deliver import Deliver
 from chaoskit.invariants import effects_exactly_once, final_state
 from chaoskit.report.broker_facts import facts
@@ -97,6 +97,7 @@ def test_the_readmes_dependent_stream_can_be_handled_in_order() -> None:
 INSIDE = {
     "buffer": ("test_ledger", "violated"),
     "halves": ("test_halves", "violated"),
+    "update": ("test_update", "violated"),
     "fetch": ("test_profile", "held"),
     "mail": ("test_orders", "violated"),
     "steps": ("test_versions", "violated"),
@@ -113,7 +114,7 @@ def test_the_examples_inside_a_handler_do_what_the_page_says(name: str, tmp_path
     payments = events(st.integers(1, 9), keys=st.sampled_from(["alice", "bob"]))
     names: dict[str, Any] = {
         "chaos": chaos, "Kafka": Kafka, "payments": payments, "contextmanager": contextmanager,
-        "final_state": final_state, "effects_exactly_once": effects_exactly_once, "chaoskit": chaoskit,
+        "final_state": final_state, "effects_exactly_once": effects_exactly_once, "chaoskit": chaoskit, "RabbitMQ": RabbitMQ,
     }  # fmt: skip
     file = tmp_path / "test_orders.py"  # without a file there is no code of the user's to step into
     file.write_text(blocks[name], encoding="utf-8")

@@ -12,7 +12,7 @@ from chaoskit.brokers.base import as_written as as_written
 from chaoskit.brokers.fields import literal
 from chaoskit.brokers.impossible import Impossible
 from chaoskit.values.event import Event, EventId, Stream
-from chaoskit.values.faults import ALL_KINDS, Fault, FaultKind
+from chaoskit.values.faults import ALL_KINDS, INSIDE, Fault, FaultKind
 from chaoskit.values.scenario import all_kinds
 from chaoskit.values.schedule import Schedule
 
@@ -103,7 +103,8 @@ EXAMPLE = Stream.of(Event(key, value) for value, key in enumerate(["alice", "ali
 def _possible(broker: Settings, kind: FaultKind) -> Possible:
     for fault, schedule in _runs(broker, kind):
         # Some faults change nothing in so short a stream at their mildest: a run that shows nothing explains nothing.
-        if schedule.delivered != EXAMPLE.ids:
+        # What happens inside the handler shows nothing of itself in the order.
+        if schedule.delivered != EXAMPLE.ids or kind in INSIDE:
             sentences = [text for cause, text in broker.explain(schedule, EXAMPLE.events) if cause == fault]
             if sentences:
                 return Possible(kind, sentences[0], schedule.delivered, broker.ruled_out_by(kind))
