@@ -114,7 +114,8 @@ def test_the_examples_inside_a_handler_do_what_the_page_says(name: str, tmp_path
     payments = events(st.integers(1, 9), keys=st.sampled_from(["alice", "bob"]))
     names: dict[str, Any] = {
         "chaos": chaos, "Kafka": Kafka, "payments": payments, "contextmanager": contextmanager,
-        "final_state": final_state, "effects_exactly_once": effects_exactly_once, "chaoskit": chaoskit, "RabbitMQ": RabbitMQ,
+        "final_state": final_state, "effects_exactly_once": effects_exactly_once, "chaoskit": chaoskit,
+        "RabbitMQ": RabbitMQ,
     }  # fmt: skip
     file = tmp_path / "test_orders.py"  # without a file there is no code of the user's to step into
     file.write_text(blocks[name], encoding="utf-8")

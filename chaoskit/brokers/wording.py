@@ -42,9 +42,9 @@ class Wording:
     partition of what came again first), {again} (what came again), {over} (later events that went first), {after}
     (what came in between, as a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and
     {new} (consumers), {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to},
-    {held}, {meanwhile} (what took
-    place while an execution had stopped), {fate} (what became of a message whose attempt failed), {passed} (what went
-    before it meanwhile, as a clause, or nothing), {worker} and {died} (how far the handler had come). Both may name the broker's {unit}, {lane},
+    {held}, {meanwhile} (what took place while an execution had stopped), {fate} (what became of a message whose attempt
+    failed), {passed} (what went before it meanwhile, as a clause, or nothing), {worker} and {died} (how far the handler
+    had come). Both may name the broker's {unit}, {lane},
     {topic} and {routed_by}.
     """
 

@@ -13,15 +13,7 @@ from typing import Any, NoReturn
 import attrs
 
 from chaoskit.execution.deliveries import Deliveries, Delivery
-from chaoskit.execution.failures import (
-    NEEDS_ASYNCIO,
-    EndedInOrder,
-    NoThreads,
-    ProcessEnded,
-    ReferenceRefused,
-    ending,
-    what_dies,
-)
+from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending, what_dies
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.moved import moved
@@ -196,7 +188,7 @@ class Deliver:
             if spawn is None:
                 self._misused(what_dies(map(type, self._script.faults or ())))
             if self._is_async and not _has_asyncio():
-                self._misuse = NoThreads(NEEDS_ASYNCIO)
+                self._misuse = NoThreads()
                 raise self._misuse
             self._deaths = {}
             self._processes = ThreadedProcesses(spawn, self._is_async, self._moved, self._misused, self._script.points)
@@ -280,8 +272,7 @@ class Deliver:
                 if error is not None:
                     self._refuse(step[2], error)
                     refused.append(number)
-                # After a refusal, too: it may have had effects; but not in the middle of an execution.
-                if self._record_states and self._state is not None and what_of(step) != BEGIN:
+                if self._record_states and self._state is not None and what_of(step) != BEGIN:  # a refusal has effects
                     self._states.append(snapshot(self._state()))
                 if self._calls_left is not None:
                     yield None

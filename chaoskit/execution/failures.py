@@ -76,6 +76,9 @@ def what_dies(kinds: Iterable[FaultKind]) -> str:
 class NoThreads(UsageError):
     """The consumer processes of this test cannot be threads."""
 
+    def __init__(self) -> None:
+        super().__init__(NEEDS_ASYNCIO)
+
 
 class ProcessEnded(Exception):
     """The handler ended its consumer in the middle of a run."""

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 from hypothesis import strategies as st
-from inside.subjects import Store, Test, connected, over
 
 import chaoskit
 from chaoskit import (
@@ -43,6 +42,7 @@ from chaoskit.repro.replay import play
 from chaoskit.search.oracle import Subject
 from chaoskit.search.question import default_invariants
 from chaoskit.strategies import events
+from inside.subjects import Store, Test, connected, over
 
 Handle = Callable[[Message], None]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from itertools import chain
 from typing import Any
 
@@ -11,7 +12,7 @@ from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, step_as
-from chaoskit.values.faults import Crash, Duplicate, Fail, Fault, Overlap
+from chaoskit.values.faults import INSIDE, Duplicate, Fail, Fault, Overlap
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import FAIL, PARK, SKIP, Raw, dying
 
@@ -79,19 +80,9 @@ class GroupRun(GroupState):
             self.history.append(turn)
             yield from self._make(fail.on_log(self, turn, first))
             return
-        if faults and type(first) is Crash:
-            step = (dying(first.point), *step[1:])
-            refused = yield step
-            if told is not None:
-                told.append(StepMade(step, faults[0], bool(refused)))
+        if faults and type(first) in INSIDE:
             del faults[0]
-            self.history.append(turn)
-            # Void where the handler raised before it came so far.
-            yield from self._make(fail.on_log(self, turn, None) if refused else crash.on_log(self, turn, first))
-            return
-        if faults and type(first) is Overlap:
-            del faults[0]
-            yield from self._make((yield from overlap.on_log(self, turn, first)))
+            yield from self._make((yield from self._inside(turn, first)))
             return
         copy: Fault | None = None
         while True:
@@ -110,6 +101,18 @@ class GroupRun(GroupState):
         caused = after(self, turn, faults.pop(0)) if faults and after is not None else self.processed(step)
         if caused:
             yield from self._make(caused)
+
+    def _inside(self, turn: Turn, fault: Any) -> Generator[Raw, bool | None, Caused]:
+        """The process dies in the middle of the handler, or the execution stops there; and then what follows."""
+        if type(fault) is Overlap:
+            return (yield from overlap.on_log(self, turn, fault))
+        step = (dying(fault.point), *turn[3][1:])
+        refused = yield step
+        if self.told is not None:
+            self.told.append(StepMade(step, fault, bool(refused)))
+        self.history.append(turn)
+        # Void where the handler raised before it came so far.
+        return fail.on_log(self, turn, None) if refused else crash.on_log(self, turn, fault)
 
     def _ring(self) -> Caused:
         """Held partitions go on, one consumer restarts, a zombie runs on, dead letters come back, in this order."""

@@ -53,11 +53,8 @@ class QueueRun(LeasedQueue):
                 continue
             if consumers.moved:
                 turn = consumers.taker(turn, lane(turn))
-                if turn[3][0] != DELIVER:  # its execution has begun, and goes on
-                    refused = yield turn[3]
-                    if told is not None:
-                        told.append(StepMade(turn[3], None, bool(refused)))
-                    yield from self._make(self._was_run((*turn[:3], step_as(DELIVER, turn)), bool(refused)))
+                if turn[3][0] != DELIVER:
+                    yield from self._goes_on(turn)
                     continue
             if anchored.get(turn[3][2]):
                 yield from self._goes_wrong(turn)
@@ -86,12 +83,8 @@ class QueueRun(LeasedQueue):
         """The turn of a message at which something goes wrong, before its delivery, or at it, or after it."""
         faults: list[Any] = self.anchored[turn[3][2]]
         first, told = faults[0], self.told
-        if (before := QUEUE_BEFORE.get(type(first))) is not None:
-            yield from self._make(self._instead(turn, before))
-            return
-        if type(first) is Overlap:
-            caused = yield from overlap.on_queue(self, turn)
-            yield from self._make(self._was_run(turn, refused=True) if caused is None else caused)
+        if type(first) is Overlap or type(first) in QUEUE_BEFORE:
+            yield from self._not_delivered(turn, first)
             return
         self.consumers.held_by.pop(record_of(turn), None)
         failed: Fail | None = None
@@ -124,6 +117,21 @@ class QueueRun(LeasedQueue):
             self.history.append(turn)
             copied = not refused and self._comes_at_once(turn)
         yield from self._make([*caused, *self._delivered(turn, refused, failed, None if refused else died)])
+
+    def _not_delivered(self, turn: Turn, first: Any) -> Steps:
+        """What happens instead of a delivery that is whole."""
+        if type(first) is not Overlap:
+            yield from self._make(self._instead(turn, QUEUE_BEFORE[type(first)]))
+            return
+        caused = yield from overlap.on_queue(self, turn)
+        yield from self._make(self._was_run(turn, refused=True) if caused is None else caused)
+
+    def _goes_on(self, turn: Turn) -> Steps:
+        """The execution of this message has begun before."""
+        refused = bool((yield turn[3]))
+        if self.told is not None:
+            self.told.append(StepMade(turn[3], None, refused))
+        yield from self._make(self._was_run((*turn[:3], step_as(DELIVER, turn)), refused))
 
     def _was_run(self, turn: Turn, refused: bool) -> Caused:
         """What follows from an execution that went on, or that raised before it could stop."""
