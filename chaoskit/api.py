@@ -26,6 +26,7 @@ from chaoskit.runner import fresh_seed
 from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed
 from chaoskit.search.question import UNLIMITED, Question, SearchSettings, question
+from chaoskit.search.several import several
 from chaoskit.search.verdicts import run_one
 from chaoskit.values.boundary import Boundary
 from chaoskit.values.epoch import checked_epoch, epoch_of
@@ -81,6 +82,7 @@ def check(
     Raises UsageError for what cannot mean what it says, StaleState where runs are not independent,
     NotDeterministic where a schedule has two results.
     """
+    events, broker = several(events, broker)
     if seed is None:
         seed = fresh_seed()
     with bound(test) as given, limited(_seconds(limit)) as armed:
@@ -164,6 +166,7 @@ def self_check(
 
     Raises what `check` raises for the test as it is.
     """
+    events, broker = several(events, broker)
     if seed is None:
         seed = fresh_seed()
     with bound(test) as given, limited(_seconds(limit)) as armed:
@@ -198,6 +201,7 @@ def boundary(
 
     Raises UsageError where the test fails in order already, or no stream has two events.
     """
+    events, broker = several(events, broker)
     if seed is None:
         seed = fresh_seed()
     with bound(test) as given, limited(_seconds(limit)) as armed:

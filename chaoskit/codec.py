@@ -26,6 +26,7 @@ from uuid import UUID
 import attrs
 
 from chaoskit.values.errors import CodecError
+from chaoskit.values.protobuf import fields_of, is_message, message_of
 from chaoskit.values.structures import is_structure, make, parts_of
 from chaoskit.values.texts import printed
 
@@ -56,7 +57,7 @@ _PLAIN = frozenset(scalar.tag for scalar in _SCALARS) | {
     "tuple", "set", "frozenset", "dict", "float", "namespace", "repr"
 }  # fmt: skip
 """Tags that need no class but Python's own."""
-_RESERVED = {"tuple", "set", "frozenset", "dict", "float", "enum", "object", "namespace", "repr"}
+_RESERVED = {"tuple", "set", "frozenset", "dict", "float", "enum", "object", "namespace", "repr", "protobuf"}
 
 
 def register(kind: type, tag: str, encode: Encode, decode: Decode) -> None:
@@ -118,6 +119,8 @@ def _encode_object(value: Any, where: str) -> Any:
         if is_structure(kind) and _is_found(name, kind):
             parts = parts_of(value)
             return {"$object": name, **{part: _encode_dict(held, where) for part, held in parts.items()}}
+        if is_message(kind) and _is_found(name, kind):
+            return {"$protobuf": name, "fields": fields_of(value)}
     raise CodecError(
         f"{where} is {kind.__module__}.{kind.__qualname__}, which has no encoding in a repro file. Use plain data, an "
         "Enum, attrs, dataclass, pydantic or msgspec of a module, or teach it, in the test's module or conftest.py: "
@@ -239,6 +242,8 @@ def _decode_tagged(tag: str, content: Any, encoded: Mapping[str, Any]) -> Any:
         return _namespace(decode(content))
     if tag == "object":
         return _make_object(_find_class(content, object), encoded)
+    if tag == "protobuf" and is_message(kind := _find_class(content, object)):
+        return message_of(kind, encoded.get("fields"))
     for scalar in _SCALARS:
         if scalar.tag == tag:
             return scalar.decode(decode(content))

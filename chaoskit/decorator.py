@@ -28,6 +28,7 @@ from chaoskit.search.evidence import Evidence
 from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import Subject, poisons
 from chaoskit.search.question import UNLIMITED, Question, SearchSettings, default_invariants, derive, question
+from chaoskit.search.several import several
 from chaoskit.values.epoch import checked_epoch, epoch_of
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
@@ -147,6 +148,7 @@ def chaos(
 
     Raises UsageError, at import, for arguments that cannot mean what they say.
     """
+    events, broker = several(events, broker)
     broker = Kafka() if broker is None else broker
     if inspect.isfunction(events):
         name = events.__name__

@@ -25,6 +25,7 @@ from chaoskit.execution.stepping import Death, name_point
 from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, outcome_of
+from chaoskit.execution.topics import one_handler
 from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.event import Event, Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
@@ -196,6 +197,7 @@ class Deliver:
             self._processes = Processes(spawn, self._is_async, self._moved, self._misused)
 
     def _moved(self, handler: Handler) -> Handler:
+        handler = one_handler(handler)
         return handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
 
     def _misused(self, message: str) -> NoReturn:

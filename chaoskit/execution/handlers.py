@@ -7,7 +7,10 @@ import contextlib
 import functools
 import inspect
 import types
+from collections.abc import Mapping
 from typing import Any
+
+from chaoskit.execution.topics import by_topic, why_no_handlers
 
 MANAGERS = (contextlib.ContextDecorator, contextlib.AsyncContextDecorator)
 """Context managers of contextlib can be called, too, and do nothing then that anybody would want of a handler."""
@@ -84,6 +87,8 @@ def why_not_given(handler: object, spawn: object, state: object) -> str | None:
         return "deliver was given a context manager: give its function, deliver(spawn=process)"
     if spawn is None and state is None and callable(handler):
         return None
+    if isinstance(handler, Mapping) and spawn is None:
+        return why_no_handlers(handler) or why_not_given(by_topic(handler), spawn, state)
     if (handler is None) == (spawn is None):
         return "give deliver either a handler, deliver(handler), or a way to make one, deliver(spawn=…)"
     if is_manager(spawn):

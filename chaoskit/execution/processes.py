@@ -11,6 +11,7 @@ from chaoskit.execution.handlers import is_manager
 from chaoskit.execution.limit import Hung, ends_the_test
 from chaoskit.execution.script import Handler
 from chaoskit.execution.tasks import is_cancelled_from_outside
+from chaoskit.execution.topics import one_handler
 from chaoskit.values.errors import Died
 
 Spawn = Callable[[], Any]
@@ -51,6 +52,7 @@ class Processes:
             handler, gave = await self._entered(number, made), "the context manager of spawn gave"
         else:
             handler, gave = made, "spawn gave"
+        handler = one_handler(handler)
         if not callable(handler):
             self._misused(f"{gave} {_no_handler(handler)}")
         self.handlers[number] = self._moved(handler)

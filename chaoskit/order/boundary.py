@@ -23,7 +23,6 @@ from chaoskit.search.orders import count_orders, orders_of
 from chaoskit.search.question import Question, derive
 from chaoskit.search.recombined import Recombined
 from chaoskit.search.states import tried
-from chaoskit.strategies.streams import parts_of
 from chaoskit.values.boundary import Boundary, Candidate, Fields
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
@@ -79,8 +78,7 @@ def _streams(question: Question) -> list[Stream]:
     """What is handled in all the orders; the stream itself where it is literal."""
     if isinstance(question.events, Stream):
         return [question.events]
-    parts = parts_of(question.events)
-    recombined = None if parts is None else Recombined(parts)
+    recombined = Recombined.made_of(question.events)
     found: list[Stream] = []
 
     def take(stream: Stream, salt: int) -> bool:

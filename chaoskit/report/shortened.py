@@ -26,7 +26,7 @@ class ValueParts:
 def shortened(value: Any, others: Sequence[Any], read: Sequence[str], room: int) -> str:
     """At most `room` letters. Fields that differ from those of the `others` come first, then those that were `read`,
     then the rest; they stand in their own order, and `…` for what is left out."""
-    whole = repr(value)
+    whole = " ".join(repr(value).split("\n")).strip()
     parts = parts_of(value)
     if len(whole) <= room or parts is None or not parts.fields:
         return cut(whole, max(1, room))

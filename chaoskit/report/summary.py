@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from chaoskit.brokers.together import Together
 from chaoskit.brokers.wording import IDEMPOTENT, brought_back, names_of, place_of
 from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.deaths import death_lines
@@ -433,6 +434,8 @@ def _label(verdict: Verdict) -> str:
         return "No order is what breaks it: what was lost is missing."
     broker, no_order = type(verdict.scenario.broker).__name__, verdict.scenario.broker.promises_no_order
     if verdict.label == "across keys":
+        if isinstance(verdict.scenario.broker, Together) and verdict.schedule is not None:
+            return verdict.scenario.broker.across(verdict.schedule, verdict.scenario.events)
         return (
             f"Across keys: some order that {broker} may choose without any fault gives this result, too. These "
             "events lie in different partitions, and nothing fixed their order. If either result is right, "

@@ -226,4 +226,5 @@ def _mark(what: str, step: Step, again: bool, ran_on: bool) -> str:
 
 def value_of(event: Event) -> str:
     """Key and value in one line."""
-    return f"{printed(event.key)} {printed(event.value)}" if event.key is not None else printed(event.value)
+    value = " ".join(printed(event.value).split("\n")).strip()  # a message of protobuf has a line for each field
+    return f"{printed(event.key)} {value}" if event.key is not None else value

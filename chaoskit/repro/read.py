@@ -117,7 +117,8 @@ def _decoded(keys: Sequence[Any], events: Sequence[Event]) -> Stream:
                     "(chaoskit.codec.register), let the test find it again, and delete this file"
                 )
         pairs = zip(keys, events, strict=True)
-        return Stream.of([Event(decode(key), decode(event.value), event.id, event.seq) for key, event in pairs])
+        decoded = [attrs.evolve(event, key=decode(key), value=decode(event.value)) for key, event in pairs]
+        return Stream.of(decoded)
 
 
 def is_kind_of(repro: Repro, broker: Broker) -> bool:

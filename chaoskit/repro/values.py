@@ -89,12 +89,18 @@ def encode_event(event: Event) -> dict[str, Any]:
         "key": encode(event.key, f"the key of event {event.id}"),
         "seq": event.seq,
         "value": encode(event.value, f"the value of event {event.id}"),
+        **_topic(event),
     }
+
+
+def _topic(event: Event) -> dict[str, Any]:
+    """Only where there are several streams."""
+    return {} if event.topic is None else {"topic": event.topic}
 
 
 def event_as_text(event: Event) -> dict[str, Any]:
     """An event in which whatever has no encoding is written as its text."""
-    return {"id": event.id, "key": lenient(event.key), "seq": event.seq, "value": lenient(event.value)}
+    return {"id": event.id, "key": lenient(event.key), "seq": event.seq, "value": lenient(event.value), **_topic(event)}
 
 
 def encode_broker(broker: Broker) -> dict[str, Any]:

@@ -18,14 +18,18 @@ from hypothesis.control import current_build_context
 from hypothesis.errors import FailedHealthCheck, Unsatisfiable
 from hypothesis.strategies import SearchStrategy
 
+from chaoskit.strategies.dependent import dependent_of
 from chaoskit.strategies.streams import Parts, parts_of
 from chaoskit.values.errors import StreamError, UsageError
-from chaoskit.values.event import Event, Stream
+from chaoskit.values.event import Stream
 
 SOME_VALUES = 12
 
 VALUE_EXAMPLES = 2000
 """Streams that are drawn to find one that fails with the same faults, before its values are shrunk."""
+
+FEWER_EXAMPLES = 300
+"""Streams of fewer events that are drawn of what is minimal already, but for those."""
 
 _QUIET = [
     # They judge a test by its examples, and here an example is fifty runs of the user's.
@@ -97,7 +101,8 @@ def draw_streams(
 def shares_parts() -> bool:
     """Whether the keys or values that are drawn just now hang together by `st.shared`, as those of `st.uuids()` do, of
     which a stream has none twice. Hypothesis has no public way to ask."""
-    return bool(getattr(current_build_context().data, "_shared_strategy_draws", None))
+    shared = getattr(current_build_context().data, "_shared_strategy_draws", {})
+    return any(key != "hypothesis.regex.group_cache" for key in shared)  # which is no part of a value
 
 
 def some_values(parts: Parts, seed: int) -> list[Any]:
@@ -129,24 +134,28 @@ def simpler_values(
     `places` are the positions of its events in the stream that was drawn, for strategies of which no part can be
     drawn by itself.
     """
-    parts = parts_of(events)
-    candidates = _same_shape(parts, stream) if parts else _same_places(events, stream, places)
+    parts = parts_of(events) or dependent_of(events)
+    candidates = parts.alike(stream) if parts else _same_places(events, stream, places)
     return _simplest(candidates, fails, seed)
 
 
 def simplest_stream(
     events: SearchStrategy[Any], most: int, fails: Callable[[Stream], bool], seed: int
 ) -> Stream | None:
-    """The simplest of the strategy's own streams, of up to `most` events where its parts are known, that fails; None if
-    none was found."""
+    """The simplest of the strategy's own streams that fails, of up to `most` events where it is known what they are
+    made of; None if none was found."""
+    if dependent := dependent_of(events):
+        return _simplest(dependent.few(most), fails, seed, FEWER_EXAMPLES)
     parts = parts_of(events)
-    return _simplest(_few_events(parts, most) if parts else events.map(Stream.of), fails, seed)
+    return _simplest(parts.few(most) if parts else events.map(Stream.of), fails, seed)
 
 
-def _simplest(candidates: SearchStrategy[Stream], fails: Callable[[Stream], bool], seed: int) -> Stream | None:
+def _simplest(
+    candidates: SearchStrategy[Stream], fails: Callable[[Stream], bool], seed: int, examples: int = VALUE_EXAMPLES
+) -> Stream | None:
     last: list[Stream] = []
     settings = hypothesis.settings(
-        max_examples=VALUE_EXAMPLES,
+        max_examples=examples,
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
         deadline=None,
@@ -211,29 +220,6 @@ def _run(test: Callable[[], None], seed: int) -> None:
         raise UsageError(
             f"the events strategy gave no stream, or filters out nearly all of them: {str(error).splitlines()[0]}"
         ) from error
-
-
-@st.composite
-def _few_events(draw: st.DrawFn, parts: Parts, most: int) -> Stream:
-    """Fewer events are simpler here, which is not so in what `events` draws."""
-    pairs = draw(st.lists(st.tuples(parts.keys, parts.values), min_size=parts.min_size, max_size=most))
-    stream = Stream.of([Event(key, value) for key, value in pairs])
-    hypothesis.assume(parts.allows(stream))
-    return stream
-
-
-@st.composite
-def _same_shape(draw: st.DrawFn, parts: Parts, stream: Stream) -> Stream:
-    """The same ids and the same pattern of keys, with other keys and values."""
-    keys: dict[Any, Any] = {}
-    for event in stream.events:
-        if event.key not in keys:
-            keys[event.key] = draw(parts.keys.filter(lambda key: key not in keys.values()))
-    candidate = Stream(
-        tuple(Event(keys[event.key], draw(parts.values), event.id, event.seq) for event in stream.events)
-    )
-    hypothesis.assume(parts.allows(candidate))
-    return candidate
 
 
 @st.composite

@@ -168,7 +168,9 @@ def _streams(question: Question, events: int) -> list[Stream]:
     if isinstance(question.events, Stream):
         return [question.events.keep(range(size)) for size in range(1, min(events, len(question.events)) + 1)]
     parts = parts_of(question.events)
-    found = _drawn(question, events) if parts is None else list(_patterns(parts, question, events))
+    # Which keys there are is a matter of the values where they have them within.
+    free = parts if parts is not None and parts.tie is None else None
+    found = _drawn(question, events) if free is None else list(_patterns(free, question, events))
     if not found:
         raise UsageError(f"no stream of up to {events} events was drawn: give more events, or shorter streams")
     return found

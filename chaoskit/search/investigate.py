@@ -23,6 +23,7 @@ from chaoskit.search.question import SCHEDULES_PER_STREAM, Question, derive
 from chaoskit.search.recombined import Recombined
 from chaoskit.search.shape import has_two_values
 from chaoskit.search.verdicts import hung_verdict, violated
+from chaoskit.strategies.dependent import dependent_of
 from chaoskit.strategies.streams import parts_of
 from chaoskit.values.duration import shown
 from chaoskit.values.event import Stream
@@ -175,9 +176,9 @@ def _lost_patience(campaign: Campaign) -> str:
 
 
 def _recombined(q: Question) -> Recombined | None:
-    """None for streams that are not those of `events(…)` itself, and where it was said how many Hypothesis draws."""
-    parts = None if q.is_literal or q.exact_streams else parts_of(q.events)
-    return None if parts is None else Recombined(parts)
+    """None for streams of which it is not known what they are made of, and where it was said how many Hypothesis
+    draws."""
+    return None if q.is_literal or q.exact_streams else Recombined.made_of(q.events)
 
 
 def _search(q: Question, campaign: Campaign, recombined: Recombined | None, round_: int) -> None:
@@ -321,8 +322,8 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     run = kept(case.run(minimal.faults))
     label = "across keys" if minimal.across else case.label(run)
     verdict = violated(case, minimal.faults, run, label)
-    # With `events(…)` any part of a stream is a stream by itself: the one that was found says nothing more.
-    whole = None if parts_of(q.events) else found.case.model.stream.events
+    # What `events(…)` and `lifecycle(…)` allow is a stream by itself: the one that was found says nothing more.
+    whole = None if parts_of(q.events) or dependent_of(q.events) else found.case.model.stream.events
     return attrs.evolve(
         verdict,
         found=whole,

@@ -16,6 +16,7 @@ from chaoskit.search.found import Found
 from chaoskit.search.oracle import CheckerFailed, Subject, kept
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Fails, Shrinker
+from chaoskit.strategies.dependent import Dependent, dependent_of
 from chaoskit.strategies.streams import Parts, parts_of
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import Stream
@@ -45,16 +46,18 @@ def shrinker_for(
     subject: Subject, events: Any, kinds: Sequence[FaultKind], fails: Fails, *, in_order: bool, seed: int
 ) -> Shrinker:
     """One that keeps to what `events` allows."""
-    parts = _parts(events)
+    parts, dependent = _parts(events), _dependent(events)
+    made_of = parts or dependent
     return Shrinker(
         subject.model,
         kinds,
         lambda stream, faults: _quietly(fails, stream, faults),
-        parts.allows if parts else lambda stream: True,
+        made_of.allows if made_of else lambda stream: True,
         parts is not None,
-        parts.min_size if parts else 1,
+        made_of.min_size if made_of else 1,
         in_order,
         cache(lambda: some_values(parts, seed) if parts else []),
+        parts.remembering().with_values if parts else Stream.with_values,
         whole=subject.whole,
     )
 
@@ -67,7 +70,9 @@ def least(subject: Subject, events: Any, kinds: Sequence[FaultKind], found: Foun
     across = not in_order and found.case.explained_by_order(found.run, found.case.likely_orders(found.run))
     fails = _failing_alike(subject, found, across)
     shrinker = shrinker_for(subject, events, kinds, fails, in_order=in_order, seed=seed)
-    whole = found.case.model.stream
+    whole, dependent = found.case.model.stream, _dependent(events)
+    if dependent:
+        dependent.learn(whole)  # it may come from a file
     stream, faults = shrinker.shrink(whole, found.faults)
     found_faults = shrinker.fewer_faults(whole, found.faults)
     made = None
@@ -84,12 +89,16 @@ def least(subject: Subject, events: Any, kinds: Sequence[FaultKind], found: Foun
     if not in_order:
         # Last: the values decide which faults fail alike.
         faults, also = shrinker.mildest(stream, faults)
-    is_part = made is None and _parts(events) is None and len(stream) < len(whole)
+    is_part = made is None and not (_parts(events) or dependent) and len(stream) < len(whole)
     return Minimal(stream, faults, across, also, found_faults, is_part)
 
 
 def _parts(events: Any) -> Parts | None:
     return None if isinstance(events, Stream) else parts_of(events)
+
+
+def _dependent(events: Any) -> Dependent | None:
+    return None if isinstance(events, Stream) else dependent_of(events)
 
 
 def _failing_alike(subject: Subject, found: Found, across: bool) -> Fails:
@@ -128,10 +137,17 @@ def _of_the_strategy(
     """The simplest stream that the strategy draws whole and that fails under such faults; None where none was met.
 
     With the parts of `events(…)` any part of a stream is one, too, and this is asked only where other values make
-    fewer events enough, which is where nothing but the values fails.
+    fewer events enough, which is where nothing but the values fails. Where events depend on each other the stream is
+    one already, and what is asked is whether fewer are enough.
     """
     if _parts(events) is not None and not shrinker.in_order:
         return None
+    size = len(patterns[-1][0])
+    if _dependent(events) is not None:
+        size = len(patterns[0][0]) - 1
+        # The first event of an entity needs no other, and so was tried alone.
+        if size < max(2, shrinker.min_size):
+            return None
     last: list[Plan] = []
     most = shrinker.tried + MOST_RUNS
 
@@ -145,7 +161,7 @@ def _of_the_strategy(
                 return True
         return False
 
-    stream = simplest_stream(events, len(patterns[-1][0]), fails, seed)
+    stream = simplest_stream(events, size, fails, seed)
     if stream is None:
         return None
     return stream, shrinker.fewer_faults(stream, last[0])

@@ -16,7 +16,7 @@ from chaoskit.values.schedule import Raw, Schedule
 
 def rekeyed(broker: Broker, stream: Stream, keys: Sequence[Any]) -> Model:
     """The stream in this broker, which is given these keys in place of those of the events."""
-    other = [Event(key, event.value, event.id) for key, event in zip(keys, stream, strict=True)]
+    other = [Event(key, event.value, event.id, topic=event.topic) for key, event in zip(keys, stream, strict=True)]
     return Rekeyed(broker.model(Stream.of(other)), stream)
 
 

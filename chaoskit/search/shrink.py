@@ -48,8 +48,8 @@ ALIKE = 600
 class Shrinker:
     """`fails` says whether a candidate still fails in the same way. `valid` guards which streams may be tried;
     `free_values`: the values of a stream do not depend on each other, so that one may stand for another, and those of
-    `more_values`, too. `in_order`: it fails without any fault, and only events can be less. `whole`: a process dies
-    before all of its effects, or behind all."""
+    `more_values`, too; `with_values` puts them there. `in_order`: it fails without any fault, and only events can be
+    less. `whole`: a process dies before all of its effects, or behind all."""
 
     model: Callable[[Stream], Model]
     kinds: Sequence[FaultKind]
@@ -59,6 +59,7 @@ class Shrinker:
     min_size: int = 1
     in_order: bool = False
     more_values: Callable[[], Sequence[object]] = tuple
+    with_values: Callable[[Stream, Sequence[object]], Stream] = Stream.with_values
     whole: bool = False
     tried: int = 0
     _known: dict[object, bool] = attrs.field(factory=dict)
@@ -268,7 +269,7 @@ class Shrinker:
         if len(stream) > PAIR:
             values = [*values, *self.more_values()]
         for size in range(max(1, self.min_size), len(stream))[: -FEWER - 1 : -1]:
-            for smaller in _with_other_values(stream, size, values):
+            for smaller in _with_other_values(stream, size, values, self.with_values):
                 plans = self._all(smaller, kinds, faults)
                 for plan in _plans(plans, smaller, kinds, 0 if self.in_order else 1):
                     yield smaller, plan
@@ -363,7 +364,9 @@ MOST_CHOICES = 10_000
 """Ways to give values to the events of a stream that are tried at most."""
 
 
-def _with_other_values(stream: Stream, size: int, values: list[object]) -> Iterator[Stream]:
+def _with_other_values(
+    stream: Stream, size: int, values: list[object], with_values: Callable[[Stream, Sequence[object]], Stream]
+) -> Iterator[Stream]:
     """Sub-streams of this size, one for each pattern of keys, with some of these values. They are mixed, because the
     budget may not do for all, and what they need is mostly had by one in ten."""
     chance = random.Random(size)
@@ -375,7 +378,7 @@ def _with_other_values(stream: Stream, size: int, values: list[object]) -> Itera
     positions = itertools.combinations(range(len(stream)), size)
     patterns = {tuple(event.key for event in smaller): smaller for smaller in map(stream.keep, positions)}
     for chosen, smaller in itertools.product(choices, patterns.values()):
-        yield smaller.with_values(chosen)
+        yield with_values(smaller, chosen)
 
 
 MILD = 16

@@ -17,13 +17,19 @@ class Event:
     """One thing that happened, as its producer means it.
 
     `key` is what the broker partitions by: `str`, `bytes` or None (no affinity). `id` stays the same on every
-    delivery of the event. `seq` counts 1, 2, 3… per key. Leave `id` and `seq` out and the stream stamps them.
+    delivery of the event. `seq` counts 1, 2, 3… per key. Leave `id` and `seq` out and the stream stamps them. `topic`
+    says of which stream it is, where there are several.
     """
 
     key: Any
     value: Any
     id: EventId = None  # type: ignore[assignment]
     seq: int = None  # type: ignore[assignment]
+    topic: str | None = None
+
+    def __repr__(self) -> str:
+        of_topic = "" if self.topic is None else f", topic={self.topic!r}"
+        return f"Event(key={self.key!r}, value={self.value!r}, id={self.id!r}, seq={self.seq!r}{of_topic})"
 
 
 @attrs.frozen
@@ -74,7 +80,7 @@ class Stream:
 
 
 def _stamped(events: list[Event]) -> Iterator[Event]:
-    counts: dict[Hashable, int] = {}
+    counts: dict[tuple[str | None, Hashable], int] = {}
     seen: set[EventId] = set()
     given = {event.id for event in events if isinstance(event, Event) and isinstance(event.id, (str, int))}
     for number, event in enumerate(events, start=1):
@@ -83,7 +89,8 @@ def _stamped(events: list[Event]) -> Iterator[Event]:
                 f"item {number} of the stream is {_short(event)} ({type(event).__name__}), not an Event; "
                 "write Event(key=…, value=…)"
             )
-        seq = counts[event.key] = counts.get(_hashable(event), 0) + 1
+        place = event.topic, _hashable(event)
+        seq = counts[place] = counts.get(place, 0) + 1
         if event.seq is not None and event.seq != seq:
             raise StreamError(
                 f"event {event.id!r} has seq={event.seq!r} but is number {seq} of key {event.key!r}; "
@@ -96,7 +103,7 @@ def _stamped(events: list[Event]) -> Iterator[Event]:
             raise StreamError(f"event id {identity!r} occurs twice in the stream; ids are unique")
         seen.add(identity)
         stamped = event.id is not None and event.seq is not None
-        yield event if stamped else Event(event.key, event.value, identity, seq)
+        yield event if stamped else Event(event.key, event.value, identity, seq, event.topic)
 
 
 def _free(number: int, taken: set[EventId]) -> EventId:
@@ -107,11 +114,12 @@ def _free(number: int, taken: set[EventId]) -> EventId:
 
 
 def _restamped(events: Iterable[Event]) -> tuple[Event, ...]:
-    counts: dict[Hashable, int] = {}
+    counts: dict[tuple[str | None, Hashable], int] = {}
     kept = []
     for event in events:
-        seq = counts[event.key] = counts.get(event.key, 0) + 1
-        kept.append(event if event.seq == seq else Event(event.key, event.value, event.id, seq))
+        place = event.topic, event.key
+        seq = counts[place] = counts.get(place, 0) + 1
+        kept.append(event if event.seq == seq else Event(event.key, event.value, event.id, seq, event.topic))
     return tuple(kept)
 
 

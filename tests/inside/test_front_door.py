@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from plugin.projects import HEAD, Project
+import pytest
+
+from plugin.projects import HEAD, LONELY, Project
 
 SHOP = """
 class Wallet:
@@ -85,3 +88,23 @@ def test_a_job_searches_for_it_and_an_exhaustive_run_meets_it(tmp_path: Path) ->
     assert project.pytest("--chaos-seed=1", "--chaos-exhaustive=1").code == 0
     project.write("shop.py", TWO)
     assert "does not survive Crash" in project.pytest("--chaos-seed=1", "--chaos-exhaustive=1").out
+
+
+@pytest.mark.parametrize("how", [("--cov=shop", "--cov-report=term-missing"), ("-n", "2")])
+def test_beside_coverage_and_workers_it_finds_the_same(tmp_path: Path, how: tuple[str, ...]) -> None:
+    """The same minimum; and of the handler no line is missing in what coverage has seen."""
+    project = Project.at(tmp_path, shop=TWO, test_wallet=HEAD + TEST)
+    ran = project.run("pytest", "--chaos-seed=1", *how)
+    assert ran.code == 1, ran.text
+    assert "before `self.table.mark(message)` (shop.py:9)" in " ".join(ran.out.split()), ran.text
+    assert "--cov=shop" not in how or re.search(r"shop\.py +7 +0 +100%", ran.out), ran.text
+
+
+def test_under_a_debugger_it_finds_the_same(tmp_path: Path) -> None:
+    """pdb traces the thread of the test by the function that a process traces its own with."""
+    project = Project.at(tmp_path, shop=TWO, test_wallet=HEAD + TEST)
+    plain = project.pytest("--chaos-seed=1")
+    ran = project.run("pdb", "-c", "continue", "-c", "quit", "-m", "pytest", *LONELY, "--chaos-seed=1")
+    assert "before `self.table.mark(message)` (shop.py:9)" in " ".join(ran.out.split()), ran.text
+    report = re.compile(r"^What differs.*?^Replay", re.MULTILINE | re.DOTALL)
+    assert report.findall(ran.out) == report.findall(plain.out)

@@ -21,6 +21,7 @@ import attrs
 import chaoskit
 import chaoskit.invariants
 import chaoskit.strategies
+from plugin.warm import Server, can_fork
 
 INI = """
 [pytest]
@@ -69,7 +70,20 @@ def test_wallet(deliver):
     return balances
 """
 
-LONELY = ("-p", "no:asyncio", "-p", "no:anyio", "-p", "no:faker", "-p", "no:valkey", "-p", "no:django")
+LONELY = (
+    "-p",
+    "no:asyncio",
+    "-p",
+    "no:anyio",
+    "-p",
+    "no:faker",
+    "-p",
+    "no:valkey",
+    "-p",
+    "no:django",
+    "-p",
+    "no:pytest_cov",
+)
 """What a project without other plugins asks for. Runs start sooner, too."""
 
 PARALLEL = ("-n", "2")
@@ -177,8 +191,18 @@ class Project:
         """The pytest that it runs is without those plugins, too."""
         return self.run("chaoskit", *arguments, cwd=cwd, env={"PYTEST_ADDOPTS": " ".join(LONELY), **(env or {})})
 
-    def run(self, module: str, *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> Ran:
-        """`python -m module …` in this directory, as a user would."""
+    def run(
+        self,
+        module: str,
+        *arguments: str,
+        cwd: Path | None = None,
+        env: Mapping[str, str] | None = None,
+        fresh: bool = False,
+    ) -> Ran:
+        """`python -m module …` in this directory, as a user would. It is forked from a process that has imported what
+        it needs, but with an environment of its own, or where it has to be `fresh`."""
+        if can_fork() and not fresh and module in ("pytest", "chaoskit") and set(env or ()) <= {"PYTEST_ADDOPTS"}:
+            return Ran(*warm().run(module, arguments, cwd or self.root, environment() | dict(env or {})))
         done = subprocess.run(
             [sys.executable, "-m", module, *arguments],
             cwd=cwd or self.root,
@@ -198,6 +222,11 @@ class Project:
     def only_repro(self) -> Path:
         (path,) = self.repros
         return path
+
+
+@cache
+def warm() -> Server:
+    return Server(environment())
 
 
 @cache

@@ -68,7 +68,7 @@ def test_a_run_without_chaos_tests_imports_nothing_heavy_of_ours(tmp_path: Path)
     """The plugin itself is all that is loaded."""
     project = Project.at(tmp_path, conftest=LIST_MODULES, test_plain="def test_plain(): pass\n")
     without = ("-p", "no:hypothesispytest", "-p", "no:xdist", "-p", "no:faker", "-p", "no:asyncio", "-p", "no:anyio")
-    ran = project.run("pytest", "--collect-only", *without)
+    ran = project.run("pytest", "--collect-only", *without, fresh=True)
     assert ran.code == 0, ran.text
     loaded = json.loads((tmp_path / "modules.json").read_text())
     ours = [name for name in loaded if name.split(".")[0] == "chaoskit"]
