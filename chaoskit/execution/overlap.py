@@ -204,10 +204,11 @@ def stands_still(ident: int | None) -> bool:
 
 
 _LOOKS = 20
-_pause = threading.Event()
+_never = threading.Lock()
+_never.acquire()
 
 
 def _is_at(ident: int | None, frame: Any, instruction: int) -> bool:
-    _pause.wait(0.001)
+    _never.acquire(timeout=0.001)  # in a frame of ours, which no limit interrupts
     again = sys._current_frames().get(ident or 0)
     return again is frame and again.f_lasti == instruction
