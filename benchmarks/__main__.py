@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import answers, brokers, finding, fuzzing, overhead, scaling, startup, throughput
+from benchmarks import answers, brokers, consumers, finding, fuzzing, overhead, scaling, startup, throughput
 from benchmarks.machine import machine
 from benchmarks.measure import COMPILED, Section, say
 
@@ -22,6 +22,7 @@ QUESTIONS: dict[str, Callable[[bool], Section]] = {
     "scaling": scaling.measure,
     "fuzzing": fuzzing.measure,
     "answers": answers.measure,
+    "consumers": consumers.measure,
 }
 
 

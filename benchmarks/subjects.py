@@ -57,7 +57,11 @@ def buggy() -> tuple[ModuleType, ...]:
 
 def of_the_tests(name: str) -> ModuleType:
     """A module below tests/."""
-    folder = str(Path(__file__).parent.parent / "tests")
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    return imported_from(Path(__file__).parent.parent / "tests", name)
+
+
+def imported_from(folder: Path, name: str) -> ModuleType:
+    """A module below this folder."""
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
     return import_module(name)

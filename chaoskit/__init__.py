@@ -21,6 +21,7 @@ _HOMES = {
     "ImpossibleFault": "values.errors",
     "Invariant": "values.invariant",
     "Message": "values.event",
+    "NotSettled": "values.errors",
     "OrderingCost": "throughput.cost",
     "Outcome": "values.outcome",
     "Permitted": "traces",
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
     from chaoskit.values.errors import ChaosError as ChaosError
     from chaoskit.values.errors import Died as Died
     from chaoskit.values.errors import ImpossibleFault as ImpossibleFault
+    from chaoskit.values.errors import NotSettled as NotSettled
     from chaoskit.values.errors import UsageError as UsageError
     from chaoskit.values.event import Event as Event
     from chaoskit.values.event import Message as Message

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
@@ -71,7 +72,9 @@ class InOrder(Settings):
         return partitions("queue", "one message at a time, in the order in which they were sent", "by definition")
 
     def stages(self) -> QueueSettings:
-        return QueueSettings(self.queue, Producer(one_queue, 1), LeasePolicy(lock="queue"), _nothing, "application")
+        return QueueSettings(
+            self.queue, Producer(one_queue, 1), LeasePolicy(lock="queue"), _nothing, "application", verbs=verbs.ONCE
+        )
 
 
 @attrs.frozen(kw_only=True)

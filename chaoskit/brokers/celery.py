@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import at_least, boolean, one_of, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.impossible import Impossible, Reasons
@@ -254,7 +255,9 @@ class Celery(Settings):
             gives_up="dead" if self.retries else "lost",
         )
         fields = _from_sqs if self.transport == "sqs" else _task
-        return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), policy, fields, "application")
+        return QueueSettings(
+            self.queue, Producer(one_queue, 1, max_in_flight=10), policy, fields, "application", verbs=verbs.TASKS
+        )
 
 
 def _task(event: Event, step: Raw) -> dict[str, Any]:

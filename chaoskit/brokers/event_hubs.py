@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, opt_in, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
@@ -19,6 +20,7 @@ from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.producer import slots
 from chaoskit.traces.log.rules import LogRules
 from chaoskit.values import faults
+from chaoskit.values.settling import COMMITS
 
 WORDS = Words(
     lane="partition",
@@ -155,4 +157,5 @@ class EventHubs(Settings):
         producer = Producer(home, self.partitions, max_in_flight=self.outstanding_sends)
         # `resets`: the only loss is that of a checkpoint.
         reading = Reading(self.processors, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
-        return LogSettings(self.event_hub, producer, reading, 300, growth, numbered=True)
+        own = COMMITS if self.checkpoint_every is None else verbs.by_itself("checkpoint_every")
+        return LogSettings(self.event_hub, producer, reading, 300, growth, numbered=True, verbs=own)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.impossible import OR_MORE, Impossible, Reasons, delivered_once
@@ -25,6 +26,7 @@ from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.schedule import Raw
+from chaoskit.values.settling import Verbs
 
 WORDS = Words(
     unit="partition",
@@ -268,6 +270,12 @@ class JetStream(Settings):
             max_ack_pending=1,
         )
 
+    @property
+    def _verbs(self) -> Verbs:
+        if self.ack_policy == "none":
+            return verbs.at_hand_over('ack_policy="none"')
+        return attrs.evolve(verbs.JETSTREAM, up_to=self.ack_policy == "all")
+
     def stages(self) -> QueueSettings:
         home: Home = one_queue
         growth: Growth | None = None
@@ -288,6 +296,8 @@ class JetStream(Settings):
             gives_up="never" if self.max_deliver < 0 else "dead" if self.dead_letters else "lost",
             counts=self.on_error == "term",
             settles_first=self.ack_policy == "none",
+            up_to=self.ack_policy == "all",
+            late_counts=True,
             # Limits remove the oldest first; what max_deliver drops may be any.
             trims=self._limited and self.ack_policy != "none" and not self._drops,
         )
@@ -298,6 +308,7 @@ class JetStream(Settings):
         return QueueSettings(
             self.stream, producer, policy, fields, growth=growth, window=window, lease=self.ack_wait,
             loses=beyond(self.max_msgs) if only_more and self.max_msgs else None,
+            verbs=self._verbs,
         )  # fmt: skip
 
 

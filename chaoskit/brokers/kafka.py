@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import (
     boolean,
@@ -42,6 +43,7 @@ from chaoskit.traces.log.rules import LogRules, Writes
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.errors import StreamError, UsageError
+from chaoskit.values.settling import COMMITS, Verbs
 
 
 @attrs.frozen(kw_only=True)
@@ -302,6 +304,13 @@ class Kafka(Settings):
     def serialization(self) -> Serialization:
         return {"consumer": PARTITIONS, "share": SHARED, "parallel": PARALLEL_KEYS}[self.group]
 
+    @property
+    def _verbs(self) -> Verbs:
+        ahead = next((n for n in ("auto_commit", "commit_ahead", "commit_every") if getattr(self, n)), None)
+        if self.on_error == "retry_topic":  # Spring publishes the record, and commits its offset
+            ahead = 'on_error="retry_topic"'
+        return COMMITS if ahead is None else verbs.by_itself(ahead)
+
     def stages(self) -> LogSettings | QueueSettings:
         hash_, spreads_null, hashes_empty = KAFKA_PARTITIONERS[self.partitioner]
         home, growth = routing(
@@ -314,8 +323,9 @@ class Kafka(Settings):
         producer = self._producer(home)
         if self.group == "consumer":
             return LogSettings(
-                self.topic, producer, self._reading(), self.max_poll_records, growth, stamp="sender", put_back=put_back
-            )
+                self.topic, producer, self._reading(), self.max_poll_records, growth, stamp="sender", put_back=put_back,
+                verbs=self._verbs,
+            )  # fmt: skip
         if self.group == "share":
             return share_stages(
                 self.topic, producer, growth, self.consumers, self.delivery_count_limit, self.max_record_locks

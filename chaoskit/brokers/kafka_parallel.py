@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.kafka_group import WORDS, put_back
 from chaoskit.brokers.serialization import keys
 from chaoskit.brokers.wording import IDEMPOTENT, Wording
@@ -57,7 +58,9 @@ def parallel_stages(
         max_attempts=max_attempts,
         gives_up="never" if on_error == "stop" else "dead",
     )
-    return QueueSettings(topic, producer, policy, _placed, "sender", growth, style="crashed", put_back=put_back)
+    return QueueSettings(
+        topic, producer, policy, _placed, "sender", growth, style="crashed", put_back=put_back, verbs=verbs.PARALLEL
+    )
 
 
 def _placed(event: Event, step: Raw) -> dict[str, Any]:

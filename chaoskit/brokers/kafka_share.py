@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.impossible import OR_MORE, Impossible, Reasons, delivered_once
 from chaoskit.brokers.kafka_group import WORDS
 from chaoskit.brokers.serialization import unordered
@@ -79,7 +80,7 @@ def share_stages(
 ) -> QueueSettings:
     """A share group as the models run it, with at most so many records locked."""
     policy = LeasePolicy(consumers, span=most, max_attempts=delivery_count_limit, gives_up="lost")
-    return QueueSettings(topic, producer, policy, _shared, "sender", growth, longest=most)
+    return QueueSettings(topic, producer, policy, _shared, "sender", growth, longest=most, verbs=verbs.SHARE_GROUP)
 
 
 def _shared(event: Event, step: Raw) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import (
     boolean,
@@ -39,6 +40,7 @@ from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.settling import COMMITS
 
 KCL = Words(
     lane="shard",
@@ -292,8 +294,11 @@ class Kinesis(Settings):
         home, growth = routing(lambda key: key_bytes(self, key), by_md5_range, self.shards, grows=self.growth)
         producer = Producer(home, self.shards, max_in_flight=self.records_per_put)
         if self.consumer == "kcl":
-            reading = Reading(self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True)
-            return LogSettings(self.stream, producer, reading, 10_000, growth, numbered=True)
+            reading = Reading(
+                self.workers, self.checkpoint_every, "retry", 10, not self.dead_letters, resets=True, only_forward=True
+            )
+            own = COMMITS if self.checkpoint_every is None else verbs.by_itself("checkpoint_every")
+            return LogSettings(self.stream, producer, reading, 10_000, growth, numbered=True, verbs=own)
         policy = LeasePolicy(
             # One invocation of a shard at a time, or so many.
             max(self.shards, self.parallelization_factor),
@@ -308,7 +313,9 @@ class Kinesis(Settings):
             # A function ends at its timeout.
             twice=False,
         )
-        return QueueSettings(self.stream, producer, policy, _record, growth=growth, style="invoked")
+        return QueueSettings(
+            self.stream, producer, policy, _record, growth=growth, style="invoked", verbs=verbs.INVOKED
+        )
 
 
 _IDLE = {

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
@@ -115,6 +116,9 @@ class LambdaSqs(Settings):
         return attrs.evolve(STANDARD_QUEUE, allowed_by={"fifo": True})
 
     def stages(self) -> QueueSettings:
+        return attrs.evolve(self._queue(), verbs=verbs.INVOKED)
+
+    def _queue(self) -> QueueSettings:
         partial = self.report_batch_item_failures
         if self.fifo:
             # A function that stops reports the failed message and all behind it: these come back together.

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons
@@ -192,7 +193,14 @@ class Debezium(Settings):
         # `renewed`: a connector writes new records, which Kafka cannot tell from the first ones.
         policy = LeasePolicy(lock="queue", brings="consumer", renewed=True, gives_up=gives_up)
         return QueueSettings(
-            self.topic, Producer(home, self.partitions), policy, _placed, "sender", growth, style="relay"
+            self.topic,
+            Producer(home, self.partitions),
+            policy,
+            _placed,
+            "sender",
+            growth,
+            style="relay",
+            verbs=verbs.BY_ITSELF,
         )
 
 
@@ -310,7 +318,14 @@ class Outbox(Settings):
         )
         producer = Producer(one_queue, 1, max_in_flight=self.open_transactions)
         return QueueSettings(
-            self.queue, producer, policy, _published, "application", longest=self.batch_size, style="relay"
+            self.queue,
+            producer,
+            policy,
+            _published,
+            "application",
+            longest=self.batch_size,
+            style="relay",
+            verbs=verbs.BY_ITSELF,
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
@@ -150,7 +151,7 @@ class PostgresQueue(Settings):
             twice=self.style == "lease",
             gives_up="dead" if self.dead_letters else "never",
         )
-        return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), policy, _row)
+        return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), policy, _row, verbs=verbs.POSTGRES)
 
 
 def _row(event: Event, step: Raw) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
@@ -185,9 +186,13 @@ class PubSub(Settings):
             goes_on=True,
             max_attempts=self.max_delivery_attempts or 10,
             gives_up="never" if self.max_delivery_attempts is None else "dead",
+            # The next message of a key is handed over when the one before is acknowledged, or not.
+            most_open=1,
         )
         fields = _counted if self.max_delivery_attempts is not None else _fields
-        return QueueSettings(self.subscription, Producer(one_queue, 1, max_in_flight=10), policy, fields)
+        return QueueSettings(
+            self.subscription, Producer(one_queue, 1, max_in_flight=10), policy, fields, verbs=verbs.PUBSUB
+        )
 
 
 def _fields(event: Event, step: Raw) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import (
     at_least,
@@ -326,7 +327,16 @@ class Pulsar(Settings):
         )
         producer = Producer(home, self.partitions, self.messages_per_batch, max_in_flight=1000, retries_copy=True)
         fields = _counted if self._shared else _placed
-        return QueueSettings(self.topic, producer, policy, fields, "sender", growth, lease=self.ack_timeout or 30)
+        return QueueSettings(
+            self.topic,
+            producer,
+            policy,
+            fields,
+            "sender",
+            growth,
+            lease=self.ack_timeout or 30,
+            verbs=verbs.PULSAR,
+        )
 
     def _key(self, key: Any) -> bytes | None:
         """The key of a message is a text; bytes are sent as base64 (TypedMessageBuilder.keyBytes)."""

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
@@ -23,6 +24,7 @@ from chaoskit.traces.queue.state import QueueState
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.settling import Verbs
 
 WORDS = Words(
     routed_by="routing key",
@@ -280,6 +282,10 @@ class RabbitMQ(Settings):
             single_active_consumer=True,
         )
 
+    @property
+    def _verbs(self) -> Verbs:
+        return verbs.at_hand_over("auto_ack=True") if self.auto_ack else verbs.RABBITMQ
+
     def stages(self) -> QueueSettings:
         quorum, limit = self.queue_type == "quorum", self.delivery_limit
         home: Home = one_queue
@@ -307,7 +313,9 @@ class RabbitMQ(Settings):
         # Otherwise any message may be lost, and not only those that are too many.
         only_more = self.message_ttl is None and not self.auto_ack and not self._limited
         loses = beyond(self.max_length) if self.max_length is not None and only_more else None
-        return QueueSettings(self.queue, producer, policy, fields, "application", growth, loses=loses)
+        return QueueSettings(
+            self.queue, producer, policy, fields, "application", growth, loses=loses, verbs=self._verbs
+        )
 
 
 def _classic(queue: str, event: Event, step: Raw, reason: str = "rejected") -> dict[str, Any]:

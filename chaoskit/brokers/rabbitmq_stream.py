@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, opt_in, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
@@ -19,6 +20,7 @@ from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.producer import exact, slots
 from chaoskit.traces.log.rules import LogRules
 from chaoskit.values import faults
+from chaoskit.values.settling import COMMITS
 
 WORDS = Words(
     lane="partition",
@@ -159,4 +161,5 @@ class RabbitMQStream(Settings):
         home, growth = routing(lambda key: key_bytes(self, key), by_murmur3, self.partitions, grows=self.growth)
         producer = Producer(home, self.partitions, max_in_flight=self.outstanding_confirms)
         reading = Reading(self.consumers, self.store_offset_every, "retry", 10, not self.dead_letters, resets=True)
-        return LogSettings(self.stream, producer, reading, 10_000, growth)
+        own = COMMITS if self.store_offset_every is None else verbs.by_itself("store_offset_every")
+        return LogSettings(self.stream, producer, reading, 10_000, growth, verbs=own)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import WHERE_THE_APPLICATION_DOES, Impossible, Reasons
@@ -201,8 +202,12 @@ class RedisStreams(Settings):
             gives_up="dead" if self.dead_letters else "never",
             # XTRIM removes the oldest; what NOACK loses is whatever a dead consumer had.
             trims=self.trims and not self.noack,
+            late_counts=True,
         )
-        return QueueSettings(self.stream, Producer(one_queue, 1, max_in_flight=self.pipelined_adds), policy, _entry)
+        own = verbs.at_hand_over("noack=True") if self.noack else verbs.REDIS_STREAM
+        return QueueSettings(
+            self.stream, Producer(one_queue, 1, max_in_flight=self.pipelined_adds), policy, _entry, verbs=own
+        )
 
 
 def _entry(event: Event, step: Raw) -> dict[str, Any]:
@@ -291,10 +296,16 @@ class RedisList(Settings):
             # BRPOP has removed the element already.
             refused="again" if self.reliable else "lost",
             settles_first=not self.reliable,
+            late_counts=True,
             gives_up="dead" if self.dead_letters else "never",
         )
         return QueueSettings(
-            self.list, Producer(one_queue, 1, max_in_flight=self.pipelined_pushes), policy, _element, "application"
+            self.list,
+            Producer(one_queue, 1, max_in_flight=self.pipelined_pushes),
+            policy,
+            _element,
+            "application",
+            verbs=verbs.REDIS_LIST if self.reliable else verbs.at_hand_over("reliable=False"),
         )
 
 

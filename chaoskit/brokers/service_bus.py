@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
@@ -192,8 +193,9 @@ class ServiceBus(Settings):
         )
         producer = Producer(one_queue, 1, max_in_flight=self.concurrent_sends)
         window = self.duplicate_detection_window if self.duplicate_detection else 0
+        own = verbs.at_hand_over('receive_mode="receive_and_delete"') if deletes else verbs.SERVICE_BUS
         fields = _in_session if self.sessions else _fields
-        return QueueSettings(self.queue, producer, policy, fields, window=window, lease=self.lock_duration)
+        return QueueSettings(self.queue, producer, policy, fields, window=window, lease=self.lock_duration, verbs=own)
 
 
 def _fields(event: Event, step: Raw) -> dict[str, Any]:

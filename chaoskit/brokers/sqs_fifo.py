@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, without_effect
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
@@ -265,6 +266,7 @@ def fifo_queue(
         loses=loses,
         window=DEDUPLICATION_WINDOW,
         lease=visibility_timeout,
+        verbs=verbs.SQS_FIFO,
     )
 
 

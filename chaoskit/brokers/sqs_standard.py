@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
@@ -140,7 +141,11 @@ def standard_queue(queue: str, consumers: int, max_receive_count: int | None, **
         gives_up=gives_up(max_receive_count),
     )
     return QueueSettings(
-        queue, Producer(one_queue, 1, max_in_flight=10), attrs.evolve(policy, **leasing), _standard_fields
+        queue,
+        Producer(one_queue, 1, max_in_flight=10),
+        attrs.evolve(policy, **leasing),
+        _standard_fields,
+        verbs=verbs.SQS,
     )
 
 

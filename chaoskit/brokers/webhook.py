@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import attrs
 
+from chaoskit.brokers import verbs
 from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
@@ -130,7 +131,14 @@ class Webhook(Settings):
 
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(self.endpoints, in_order=False, window=1, gives_up="dead" if self.gives_up else "never")
-        return QueueSettings(self.endpoint, Producer(one_queue, 1, max_in_flight=10), policy, _request, "application")
+        return QueueSettings(
+            self.endpoint,
+            Producer(one_queue, 1, max_in_flight=10),
+            policy,
+            _request,
+            "application",
+            verbs=verbs.ANSWERED,
+        )
 
 
 def _request(event: Event, step: Raw) -> dict[str, Any]:

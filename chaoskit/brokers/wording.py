@@ -143,7 +143,7 @@ DEFAULT: Mapping[FaultKind, Wording] = {
         f"nobody who resets positions while the handler's effects are still there. {IDEMPOTENT}",
     ),
     Crash: Wording(
-        "{worker} {consumer} died while it handled {record}, {died}: {event} came again{after}",
+        "{worker} {consumer} died while it handled {record}, {died}: {returned}{after}",
         "no setting: a process can die between any two effects. Make the effect and the mark that it is done one "
         "transaction, or let a unique key refuse the effect the second time",
     ),
@@ -266,6 +266,7 @@ def _sentence(
         "worker": words.worker,
         "died": _died(step),
         "meanwhile": _meanwhile(fault, number, steps, words) if isinstance(fault, Overlap) else "",
+        "returned": _returned(step, subject, again),
         **_taken_over(fault, step, again),
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
@@ -306,7 +307,7 @@ def _died(step: Step) -> str:
     """How far the handler had come, where it died or stopped inside."""
     stop = step.died or step.stopped
     if stop is not None and not stop.before:
-        return "when all was done and nothing was acknowledged"
+        return "when all was done" + (" and nothing was acknowledged" if step.settled is None else "")
     effects = f"after {step.point or 0} effect{'' if step.point == 1 else 's'}"
     if stop is None:
         return effects
@@ -326,6 +327,13 @@ def _meanwhile(fault: Overlap, number: int, steps: Sequence[Step], words: Words)
     lent = words.of(Zombie).happened.format(**words.names, **facts)
     rest = [each.event for each in between if each.event != step.event]
     return f"{lent}{f', with {names_of(rest)} in between' if rest else ''}"
+
+
+def _returned(step: Step, event: EventId, again: Sequence[Step]) -> str:
+    """What came back of a process that died; of a handler that settles by itself what it had not settled."""
+    if step.settled is None:
+        return f"{event} came again"
+    return f"{names_of([s.event for s in again])} came again" if again else "all that it had was settled"
 
 
 def _taken_over(fault: Fault, step: Step, again: Sequence[Step]) -> dict[str, object]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, S
 from functools import partial
 from operator import length_hint
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import attrs
 
@@ -16,13 +16,16 @@ from chaoskit.execution.deliveries import Deliveries, Delivery
 from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending, what_dies
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.loop_threads import LoopProcesses, is_loop, settle_of
+from chaoskit.execution.loops import consumer
 from chaoskit.execution.moved import moved
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.rounds import rounds_of
-from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script
+from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script, next_step
+from chaoskit.execution.settling import Nacked, Settlements, answers, differs, settlements_of
 from chaoskit.execution.source import sent_by
 from chaoskit.execution.stepping import Death, name_point
-from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
+from chaoskit.execution.tasks import current_task, has_asyncio, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, outcome_of
 from chaoskit.execution.topics import one_handler
@@ -52,11 +55,13 @@ class Deliver:
     _task: asyncio.Task[Any] | None = None
     _memory_kept = False
     _given: Handler | None = None
+    _spawn: Spawn | None = None
     _handler: Handler | None = None
     """What was given, with the move around it."""
     _state: Callable[[], Any] | None = None
     _unawaited: Coroutine[Any, Any, None] | None = None
     _processes: Processes | ThreadedProcesses | None = None
+    _settling: Settlements | None = None
     _deaths: Mapping[int, Death] = MappingProxyType({})
     _refusals: Sequence[int] = ()
     _calls_left: Calls | None = None
@@ -93,6 +98,7 @@ class Deliver:
         *,
         spawn: Spawn | None = None,
         state: Callable[[], Any] | None = None,
+        settle: Literal["return", "handler"] = "return",
     ) -> Any:
         """Play the schedule: `handler(message)` for each delivery.
 
@@ -100,9 +106,10 @@ class Deliver:
         remembers is lost as it would be. It is a function that returns the handler, or a context manager (in an async
         test also an async one) that yields it: entered when a process starts, left when the run is over, before this
         returns, and left with `chaoskit.Died` where the process dies. `state()` is the state that invariants see after
-        each delivery. Give a handler or `spawn`. Raises UsageError for a second call in one run.
+        each delivery. Give a handler or `spawn`. `settle="handler"`: nothing is settled by returning, but by
+        `message.ack()` and the like (docs/settling.md). Raises UsageError for a second call in one run.
         """
-        self._begin(handler, spawn, state)
+        self._begin(handler, spawn, state, settle)
         # A coroutine that nobody awaits has run nothing: it is kept so that this can be told from a short schedule.
         if self._is_async:
             self._unawaited = self._played(self._calls(self._handler))
@@ -110,7 +117,7 @@ class Deliver:
         # Nearly all runs are such: no generator, no state and no refusals to keep make them about as cheap as the
         # handler.
         records = self._record_states and state is not None
-        if self._handler is not None and not records and not self._script.refusals:
+        if self._handler is not None and not (records or self._script.refusals or self._settling):
             return self._straight(self._handler)
         return through(self._played(self._calls(self._handler)))
 
@@ -120,6 +127,7 @@ class Deliver:
         *,
         spawn: Spawn | None = None,
         state: Callable[[], Any] | None = None,
+        settle: Literal["return", "handler"] = "return",
     ) -> Deliveries:
         """Play the schedule step by step, for asserts between deliveries: `for delivery in deliver.steps(handler)`, in
         an async test `async for`. It stands in the place of `deliver(…)` and takes what that takes.
@@ -127,9 +135,11 @@ class Deliver:
         Each delivery says which message it was, its number and what the handler raised. An assert that fails is a
         violation at this step. Go through all of them: a loop that is left in another way is a UsageError.
         """
-        self._begin(handler, spawn, state)
+        self._begin(handler, spawn, state, settle)
         self._calls_left = self._calls(self._handler)
         return Deliveries(self._next_delivery, self._is_async, self._misused)
+
+    consumer = consumer
 
     def sent(self) -> tuple[Event, ...]:
         """The events that the producer has sent by the time of the present delivery, in the order of the stream, so
@@ -173,22 +183,30 @@ class Deliver:
         """The number of the present step, from 0."""
         return self._at if self._walk is None else len(self._steps) - length_hint(self._walk) - 1
 
-    def _begin(self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None) -> None:
+    def _begin(
+        self, handler: Handler | None, spawn: Spawn | None, state: Callable[[], Any] | None, settle: str
+    ) -> None:
         if self._called:
             self._misused(
                 "deliver was called a second time in one run of the test. Call it once: it plays the whole schedule"
             )
         if (why := why_not_given(handler, spawn, state)) is not None:
             self._misused(why)
+        self._settling = settlements_of(settle_of(spawn, settle), self._script, self._misused)
         self._called = True
         self._memory_kept = spawn is None
-        self._given = handler
+        self._given, self._spawn = handler, spawn
         self._state = state
         self._handler = None if handler is None else self._moved(handler)
-        if self._script.is_inside:
+        if is_loop(spawn, self._is_async) and (not self._is_async or has_asyncio()):
+            assert spawn is not None
+            self._processes = LoopProcesses(
+                spawn, self._is_async, self._moved, self._misused, self._script.points, self._move
+            )
+        elif self._script.is_inside:
             if spawn is None:
                 self._misused(what_dies(map(type, self._script.faults or ())))
-            if self._is_async and not _has_asyncio():
+            if self._is_async and not has_asyncio():
                 self._misuse = NoThreads()
                 raise self._misuse
             self._deaths = {}
@@ -255,14 +273,18 @@ class Deliver:
     def _calls(self, handler: Handler | None, number: int = 0, error: Exception | None = None) -> Calls:
         """The calls that the schedule asks for, from step `number` on, which was refused already if `error` is given.
         Where a refusal is new, or one that was recorded does not come, the model itself goes on."""
-        script, message, one = self._script, self._script.mailbox.message, self._one_process
+        script, settling, one = self._script, self._settling, self._one_process
+        message = script.mailbox.message if settling is None else settling.mail(self._present)
         steps, expected = script.steps, script.refusals
         processes = self._processes
         refused: list[int] = []
         live: Steps | None = None
         taken: list[Raw] = []
-        rounds = rounds_of(script)
+        rounds = rounds_of(script, rejects=settling is not None)
         self._refusals = refused
+        if settling is not None and settling.is_live:
+            live = script.after(0, ())
+            steps = taken = next_step(live, None)
         while number < len(steps):
             step = steps[number]
             self._at, self._steps = number, steps
@@ -271,6 +293,7 @@ class Deliver:
                     called = handler if processes is None else (yield from self._begun(step, processes))
                     assert called is not None
                     error = yield called, message(step)
+                    error = error if settling is None else settling.took(number, step, error)
                 if error is not None:
                     self._refuse(step[2], error)
                     refused.append(number)
@@ -282,15 +305,17 @@ class Deliver:
                 yield partial(processes.die, step[1])
                 # At once, and not with its next message: there may be none, and it may have left work behind.
                 yield partial(processes.begin, step[1])
+            if settling is not None:
+                settling.passed(steps, number)
             if rounds is not None:
                 steps = rounds.after(steps, number, error is not None)
             # Up to here the recorded steps were right; behind another answer only the model knows what follows.
-            elif live is None and (error is not None) != (number in expected):
-                live = script.after(number + 1, [i in refused for i in range(number + 1)])
+            elif live is None and differs(settling, number, expected, refused=error is not None):
+                live = script.after(number + 1, answers(settling, steps, number + 1, refused))
                 taken = steps = list(steps[: number + 1])  # one list: the loop goes on with what the model adds
             number += 1
             if live is not None:
-                taken += _next_step(live, error is not None)
+                taken += next_step(live, answers(settling, steps, number, refused, number - 1)[0])
             error = None
         self._steps, self._refusals = steps, tuple(refused)
         self._done = True
@@ -312,7 +337,7 @@ class Deliver:
 
     def _refuse(self, position: int, error: Exception) -> None:
         event = self._script.mailbox.model.stream[position]
-        if self._script.faults is None and not isinstance(error, self._script.poison):
+        if self._script.faults is None and not isinstance(error, (Nacked, *self._script.poison)):
             raise ReferenceRefused(event, error) from error
         self._raised.append(Raised(event.id, error))
 
@@ -391,6 +416,8 @@ class Deliver:
 
     def sweep(self) -> bool:
         """Nothing of this run is asked any more. Whether nothing of it is left."""
+        if self._settling is not None:
+            self._settling.is_over = True
         return not isinstance(self._processes, ThreadedProcesses) or self._processes.sweep()
 
     # Read by `execute`.
@@ -415,7 +442,8 @@ class Deliver:
             Delivered(self._script.mailbox.model.stream, self._steps), self._steps, self._raised, self._refusals,
             self._deaths, self._states, self._effects, self._script.loses,
         )  # fmt: skip
-        return outcome_of(played, state, failure, failed_at)
+        outcome = outcome_of(played, state, failure, failed_at)
+        return outcome if self._settling is None else self._settling.judged(outcome, self._steps, self._refusals)
 
     def _not_done(self) -> None:
         if self._unawaited is not None:
@@ -433,11 +461,13 @@ class Deliver:
 
     def run(self, outcome: Outcome) -> Run:
         remembering = self._memory_kept and remembers(self._given)
-        if self._deaths:  # before the frames of the dead are unwound
+        if self._deaths or isinstance(self._processes, LoopProcesses):  # before the frames of the dead are unwound
             outcome = attrs.evolve(outcome, state=snapshot(outcome.state))
+        told = self._settling
         return Run(
             outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,
-            self._deaths,
+            self._deaths, None if told is None else told.settles, told is None or told.has_settled,
+            isinstance(self._processes, LoopProcesses),
         )  # fmt: skip
 
     @property
@@ -458,18 +488,4 @@ class Deliver:
         hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
         hung.waits_for_nobody = isinstance(self._processes, ThreadedProcesses) and self._processes.waits_for_nobody
-
-
-def _has_asyncio() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
-
-
-def _next_step(play: Steps, refused: bool) -> list[Raw]:
-    try:
-        return [play.send(refused)]
-    except StopIteration:
-        return []
+        hung.settled = None if self._settling is None else self._settling.settles

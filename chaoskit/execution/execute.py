@@ -8,6 +8,7 @@ from chaoskit.execution import forks
 from chaoskit.execution.deliver import Body, Deliver
 from chaoskit.execution.failures import HungInOrder
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.loop_threads import LoopFound
 from chaoskit.execution.script import PASS_THROUGH, Move, Run, Script
 from chaoskit.values.errors import ChaosError, UsageError
 
@@ -29,7 +30,11 @@ def execute(
     """
     deliver, generation = Deliver(script, is_async, record_states, move, one_process), forks.generation()
     try:
-        run = _executed(body, script, deliver)
+        try:
+            run = _executed(body, script, deliver)
+        except LoopFound:  # only now is known what `spawn` is, and nothing of this run is asked any more
+            deliver = Deliver(script, is_async, record_states, move, one_process)
+            run = _executed(body, script, deliver)
     except Hung as hung:
         deliver.describe(hung)
         if script.faults is None:

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from chaoskit.execution.topics import by_topic, why_no_handlers
+from chaoskit.values.settling import Done
 
 MANAGERS = (contextlib.ContextDecorator, contextlib.AsyncContextDecorator)
 """Context managers of contextlib can be called, too, and do nothing then that anybody would want of a handler."""
 
-PLAIN = frozenset({bool, int, float, str, bytes, dict, list, tuple, set})
+PLAIN = frozenset({bool, int, float, str, bytes, dict, list, tuple, set, Done})
 
 
 def why_not_done(result: Any) -> str | None:

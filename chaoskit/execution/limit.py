@@ -8,7 +8,7 @@ import inspect
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, CoroutineType, FrameType
@@ -20,6 +20,7 @@ from chaoskit.values.clock import now
 from chaoskit.values.event import Stream
 from chaoskit.values.faults import Fault
 from chaoskit.values.schedule import Raw
+from chaoskit.values.settling import Settles
 
 LIMIT = 30.0
 """Seconds that one run may take where nobody says otherwise."""
@@ -56,6 +57,7 @@ class Hung(BaseException):
     faults: tuple[Fault, ...] | None = None
     steps: Sequence[Raw] = ()
     refusals: Sequence[int] = ()
+    settled: Mapping[int, Settles] | None = None
     over: bool = False
     waits_for_nobody: bool = False
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from chaoskit.execution.script import Handler, Move
 from chaoskit.values.event import Message
+from chaoskit.values.settling import passed_over, settled_as
 
 
 def moved(handler: Handler, move: Move, *, is_async: bool) -> Handler:
@@ -16,9 +17,11 @@ def moved(handler: Handler, move: Move, *, is_async: bool) -> Handler:
 
 def _calling(handler: Handler, move: Move) -> Handler:
     def handle(message: Message) -> Any:
-        result = None
+        result, all_given = None, list[Message]()
         for given in move(message):
+            all_given.append(settled_as(given, message))
             result = handler(given)
+        passed_over(message, all_given)
         return result
 
     return handle
@@ -26,11 +29,13 @@ def _calling(handler: Handler, move: Move) -> Handler:
 
 def _awaiting(handler: Handler, move: Move) -> Handler:
     async def handle(message: Message) -> Any:
-        result = None
+        result, all_given = None, list[Message]()
         for given in move(message):
+            all_given.append(settled_as(given, message))
             result = handler(given)
             if inspect.isawaitable(result):
                 result = await result
+        passed_over(message, all_given)
         return result
 
     return handle

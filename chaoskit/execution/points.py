@@ -172,9 +172,12 @@ def is_of_tests(path: str) -> bool:
 def territory_of(handler: Callable[..., Any], points: Points) -> Territory:
     """The code that is stepped into below this handler."""
     function = _function_of(handler)
-    code: CodeType | None = getattr(function, "__code__", None)
+    return territory_at(getattr(function, "__code__", None), getattr(function, "__module__", None) or "", points)
+
+
+def territory_at(code: CodeType | None, module: str, points: Points) -> Territory:
+    """The same for code that is known itself, such as that of a loop."""
     home = "" if code is None else os.path.realpath(code.co_filename)
-    module = getattr(function, "__module__", None) or ""
     return _territory(home, module.partition(".")[0], points)
 
 

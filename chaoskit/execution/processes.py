@@ -10,6 +10,7 @@ from chaoskit.execution import forks
 from chaoskit.execution.handlers import is_manager
 from chaoskit.execution.limit import Hung, ends_the_test
 from chaoskit.execution.script import Handler
+from chaoskit.execution.settling import unheard
 from chaoskit.execution.tasks import is_cancelled_from_outside
 from chaoskit.execution.topics import one_handler
 from chaoskit.values.errors import Died
@@ -47,7 +48,9 @@ class Processes:
 
     async def begin(self, number: int) -> None:
         """Start a process. What `spawn` raises is raised."""
-        made = self._spawn()
+        await self._begun(number, self._spawn())
+
+    async def _begun(self, number: int, made: Any) -> None:
         if is_manager(made):
             handler, gave = await self._entered(number, made), "the context manager of spawn gave"
         else:
@@ -96,7 +99,8 @@ class Processes:
         """The process ends without a word. Its context manager is left with Died, so that what was open is closed; what
         that raises is nobody's concern, as a real death runs no code at all."""
         try:
-            await self._leave(number, Died())
+            with unheard():
+                await self._leave(number, Died())
         except BaseException as error:
             if self._is_for_us(error):
                 raise

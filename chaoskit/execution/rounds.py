@@ -37,8 +37,10 @@ class Rounds:
         return [*steps, *again]
 
 
-def rounds_of(script: Script) -> Rounds | None:
-    """None where the model says what becomes of a refused message."""
-    if script.retries is None and not script.poison:
+def rounds_of(script: Script, *, rejects: bool = False) -> Rounds | None:
+    """None where the model says what becomes of a refused message. `rejects`: in order, too, a handler may give one
+    up."""
+    at_once = bool(script.poison) or (rejects and script.faults is None)
+    if script.retries is None and not at_once:
         return None
-    return Rounds(script.retries, at_once=bool(script.poison))
+    return Rounds(script.retries, at_once=at_once)

@@ -17,8 +17,9 @@ from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.event import Event, EventId, Message, Stream
 from chaoskit.values.faults import INSIDE, Fail, Fault, Lose
 from chaoskit.values.outcome import Outcome
-from chaoskit.values.scenario import Model, Steps
+from chaoskit.values.scenario import Answer, Model, Steps
 from chaoskit.values.schedule import DELIVER, GO_ON, Raw
+from chaoskit.values.settling import Settles
 
 Handler = Callable[[Message], Any]
 
@@ -60,6 +61,8 @@ class Script:
     """In the in-order run in which points are counted: those of each event, by its position."""
     leaves_out: bool = True
     """What is lost is left out of the comparison, and so counts as never sent."""
+    settled: Mapping[int, Settles] | None = None
+    """What was settled at which step when the steps were recorded, where the handler does that itself."""
 
     @property
     def is_inside(self) -> bool:
@@ -71,11 +74,11 @@ class Script:
         """Whether a fault may lose a message."""
         return self.faults is not None and any(type(fault) in (Lose, Fail) for fault in self.faults)
 
-    def after(self, number: int, refused: Sequence[bool]) -> Steps:
-        """The model's own run, advanced past the first `number` steps, whose last one was refused or was not."""
+    def after(self, number: int, answers: Sequence[Answer]) -> Steps:
+        """The model's own run, advanced past the first `number` steps, of which the last is still to be answered."""
         assert self.faults is not None
         play = self.mailbox.model.play(self.faults)
-        answer: bool | None = None
+        answer: Answer = None
         for i in range(number):
             made = play.send(answer)
             # A saved file may be of another version, whose steps are still good as long as nothing is asked of the
@@ -85,8 +88,16 @@ class Script:
                     f"step {i + 1} of the schedule is not what this version of the broker's model makes, and the "
                     "handler now refuses other messages than it did: the run cannot go on"
                 )
-            answer = refused[i]
+            answer = answers[i]
         return play
+
+
+def next_step(play: Steps, answer: Answer) -> list[Raw]:
+    """The step that a model makes next; none at its end."""
+    try:
+        return [play.send(answer)]
+    except StopIteration:
+        return []
 
 
 class RunObserver(Protocol):
@@ -112,6 +123,12 @@ class Run:
     """The handler is one that may have a memory of its own."""
     deaths: Mapping[int, Death] = MappingProxyType({})
     """Where processes died inside the handler, by the number of the step."""
+    settled: Mapping[int, Settles] | None = None
+    """What was settled at which step, where the handler does that itself."""
+    has_settled: bool = True
+    """Something was settled by it."""
+    is_loop: bool = False
+    """The consumers are runs of the user's own loop."""
     is_swept: bool = True
     """No thread of a dead process is left."""
 

@@ -74,6 +74,13 @@ class Stepper:
         if tracing is not None:
             tracing.end()
 
+    def also(self, frame: FrameType | None) -> None:
+        """Step through this frame and those that have called it, too: they run already."""
+        while frame is not None and self._tracing is not None:
+            if self.effects_of(frame.f_code, frame.f_globals):
+                self._tracing.joins(frame)
+            frame = frame.f_back
+
     def passes(self, point: Passed) -> None:
         if self.atomic:
             return
@@ -101,6 +108,7 @@ class _Traced:
 
     def __init__(self, stepper: Stepper) -> None:
         self._stepper, self._before = stepper, sys.gettrace()
+        self._joined: list[FrameType] = []
 
     def begin(self) -> None:
         # Python 3.12 traces opcodes only if some frame has asked for them before this.
@@ -109,6 +117,12 @@ class _Traced:
 
     def end(self) -> None:
         sys.settrace(self._before)
+        for frame in self._joined:
+            frame.f_trace = None
+
+    def joins(self, frame: FrameType) -> None:
+        self._joined.append(frame)
+        self._called(frame, "call", None)
 
     def _called(self, frame: FrameType, event: str, arg: Any) -> Any:
         code = frame.f_code
@@ -169,6 +183,9 @@ class _Monitored:
             for code in self._codes:
                 _monitoring.set_local_events(self._tool, code, 0)
             self._codes.clear()
+
+    def joins(self, frame: FrameType) -> None:
+        self.started(frame.f_code, frame.f_globals)
 
     def started(self, code: CodeType, names: dict[str, Any]) -> None:
         if code not in self._codes and self._stepper.effects_of(code, names):

@@ -14,6 +14,14 @@ def is_cancelled_from_outside(end: BaseException) -> bool:
     return task is None or task.cancelling() > 0
 
 
+def has_asyncio() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def current_task() -> asyncio.Task[Any] | None:
     try:
         return asyncio.current_task()

@@ -68,6 +68,11 @@ class ProcessThread:
         self.handler = handler
         return handler
 
+    @property
+    def is_left_as_it_is(self) -> bool:
+        """It died in the middle of the user's code, whose frames go when the run is over."""
+        return self.death is not None and self.death.inside
+
     # What is asked of it.
 
     @waits_for_the_handler
@@ -304,7 +309,7 @@ class ThreadedProcesses:
             self._switches.do(thread, partial(thread.die, self._handler_of(thread), message, self._points, after))
             assert thread.death is not None
             del self._running[number], self.handlers[number]
-            if thread.death.inside:
+            if thread.is_left_as_it_is:
                 self._dead.append(thread)
             else:
                 thread.end()

@@ -173,6 +173,8 @@ def _makes_the_steps(repro: Repro, scenario: Scenario) -> bool:
 
 def _check_invariants(repro: Repro) -> None:
     broken = {str(violation["invariant"]) for violation in repro.violations}
+    if repro.settled() is not None:
+        raise ReproError(f"its handler settles its messages itself, to which a plain test has no broker. {BY_HAND}")
     unknown = broken - {"final_state", "refused", BODY}
     if unknown and unknown == broken:
         raise ReproError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import attrs
 
 from chaoskit.models.events import Delayed, Happened, ModelRun, StepMade, what_happened
 from chaoskit.models.producer import Logs
@@ -10,15 +12,26 @@ from chaoskit.models.turns import Record
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
 from chaoskit.values.schedule import Do, Raw, Schedule, from_raw
+from chaoskit.values.settling import Settles, as_written
 
 _AGAIN = {Do.RESTART, Do.TAKE_OVER}
 
 
-def literal(run: ModelRun, ids: Sequence[EventId], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
-    """These steps of this run. `raised` are the numbers of the deliveries that were refused."""
+def literal(
+    run: ModelRun,
+    ids: Sequence[EventId],
+    steps: Sequence[Raw],
+    raised: Sequence[int],
+    settled: Mapping[int, Settles] | None = None,
+) -> Schedule:
+    """These steps of this run. `raised` are the numbers of the deliveries that were refused, `settled` what each
+    settled where the handler does that itself."""
     sent = run.logs  # what is put back is not noted in them
-    each = _with_causes(what_happened(run, steps, raised), sent)
-    return Schedule(tuple(from_raw(made.step, ids, cause, made.refused) for made, cause in each))
+    each = _with_causes(what_happened(run, steps, raised, settled), sent)
+    literal_steps = [from_raw(made.step, ids, cause, made.refused) for made, cause in each]
+    for number, settles in (settled or {}).items():
+        literal_steps[number] = attrs.evolve(literal_steps[number], settled=as_written(settles))
+    return Schedule(tuple(literal_steps))
 
 
 def _with_causes(happened: Iterable[Happened], sent: Logs) -> Iterator[tuple[StepMade, Fault | None]]:

@@ -6,7 +6,7 @@ events.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -15,8 +15,9 @@ import attrs
 from chaoskit.models.producer import Logs
 from chaoskit.models.turns import Record
 from chaoskit.values.faults import Fault, Overlap, Zombie
-from chaoskit.values.scenario import Steps
+from chaoskit.values.scenario import Answer, Steps
 from chaoskit.values.schedule import Do, Raw, what_of
+from chaoskit.values.settling import Settles, answers_of
 
 
 @attrs.frozen
@@ -86,6 +87,16 @@ class Committed(Happened):
 
 
 @attrs.frozen
+class CommittedByHand(Happened):
+    """The handler committed its partition, up to this record and with it."""
+
+
+@attrs.frozen
+class SettledLater(Happened):
+    """The handler settled it in a later delivery."""
+
+
+@attrs.frozen
 class HandedOver(Happened):
     """A consumer has it and does not run it yet; `behind` the first of its batch, where it came in one."""
 
@@ -128,15 +139,18 @@ class ModelRun(Protocol):
     def run(self) -> Steps: ...
 
 
-def what_happened(run: ModelRun, steps: Sequence[Raw], raised: Sequence[int]) -> list[Happened]:
-    """What this run tells while it makes these steps. `raised` are the numbers of the deliveries that were refused."""
+def what_happened(
+    run: ModelRun, steps: Sequence[Raw], raised: Sequence[int], settled: Mapping[int, Settles] | None = None
+) -> list[Happened]:
+    """What this run tells while it makes these steps. `raised` are the numbers of the deliveries that were refused,
+    `settled` what each settled where the handler does that itself."""
     run.told = told = list[Happened]()
-    play, refused = run.run(), set(raised)
+    play = run.run()
     # Before its first step a generator accepts nothing but None.
-    answer: bool | None = None
-    for number, expected in enumerate(steps):
+    answer: Answer = None
+    for expected, next_answer in zip(steps, answers_of(steps, raised, settled), strict=True):
         assert play.send(answer) == tuple(expected), "the model made another step"
-        answer = number in refused or None
+        answer = next_answer
     # What follows from the last step is told only when the run goes on.
     with suppress(StopIteration):
         play.send(answer)

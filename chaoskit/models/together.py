@@ -6,7 +6,7 @@ Consumers and partitions are numbered apart: of three streams the second has 1, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -14,8 +14,9 @@ import attrs
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Message, Stream
 from chaoskit.values.faults import Fault, FaultKind, Overtake
-from chaoskit.values.scenario import Broker, Model, Steps
+from chaoskit.values.scenario import Answer, Broker, Model, Steps
 from chaoskit.values.schedule import DELIVER, DIE, Raw, Schedule, Step, what_of
+from chaoskit.values.settling import Settles, Verbs
 
 
 @attrs.frozen(eq=False)
@@ -52,6 +53,10 @@ class TogetherModel:
     @property
     def skips_refused(self) -> bool:
         return any(part.model.skips_refused for part in self.parts if part.model is not None)
+
+    @property
+    def verbs(self) -> Verbs:
+        return Verbs((), "of several streams each message is settled when its handler returns")
 
     # What a search may choose from.
 
@@ -152,7 +157,13 @@ class TogetherModel:
 
     # The run as literal steps.
 
-    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
+    def schedule(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> Schedule:
         found: dict[int, Step] = {}
         for number, part in enumerate(self.parts):
             if part.model is None:
@@ -168,7 +179,13 @@ class TogetherModel:
     def _places(self, steps: Sequence[Raw], number: int) -> list[int]:
         return [place for place, step in enumerate(steps) if step[1] % len(self.parts) == number]
 
-    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
+    def trace(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> str:
         """One of each stream, behind its name, each on a line of its own."""
         return "\n".join(f"{part.topic}: {text}" for part, text in self._traces(faults, steps, raised))
 
@@ -221,7 +238,7 @@ class _Track:
         self._part = part
         self._steps = None if part.model is None else part.model.play(faults)
         self.head: Raw | None = None
-        self.answer: bool | None = None
+        self.answer: Answer = None
         self.clock = -1
         """The furthest event that it has come to."""
         self.waits_for = 0

@@ -35,6 +35,7 @@ from chaoskit.values.faults import Fault
 from chaoskit.values.outcome import Effect
 from chaoskit.values.scenario import Broker
 from chaoskit.values.schedule import Raw, Step, to_raw
+from chaoskit.values.settling import Settles, as_read
 from chaoskit.values.texts import visible
 from chaoskit.values.verdict import Loss, States
 
@@ -106,6 +107,12 @@ class Repro:
         positions = {event.id: i for i, event in enumerate(self.events)}
         steps = [to_raw(step, positions) for step in self.schedule]
         return steps, frozenset(i for i, step in enumerate(self.schedule) if step.raised)
+
+    def settled(self) -> dict[int, Settles] | None:
+        """What was settled at each step, where the handler does that itself; else None. Raises ReproError."""
+        written = {number: step.settled for number, step in enumerate(self.schedule) if step.settled is not None}
+        with refused_as_one_line():
+            return {number: as_read(each, len(self.schedule)) for number, each in written.items()} or None
 
 
 def _decoded(keys: Sequence[Any], events: Sequence[Event]) -> Stream:

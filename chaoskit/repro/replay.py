@@ -17,7 +17,7 @@ from chaoskit.search.oracle import Case, CheckerFailed, Subject, kept
 from chaoskit.search.verdicts import hung_verdict, violated
 from chaoskit.values.errors import ChaosError, ReproError
 from chaoskit.values.faults import FaultKind
-from chaoskit.values.invariant import BODY, DIED, ENDED, HANG
+from chaoskit.values.invariant import BODY, DIED, ENDED, HANG, SETTLED
 from chaoskit.values.schedule import Schedule
 from chaoskit.values.state import same
 from chaoskit.values.texts import one_line
@@ -30,7 +30,7 @@ EXIT_CODES: dict[Became, int] = {
 }  # fmt: skip
 
 
-OURS = {"refused", BODY, HANG, DIED, ENDED}
+OURS = {"refused", SETTLED, BODY, HANG, DIED, ENDED}
 """What can be violated whatever the test asks for."""
 
 
@@ -178,8 +178,9 @@ def _run(repro: Repro, case: Case) -> tuple[Run | None, Schedule | None]:
         whole_run = kept(case.run(repro.faults))
         if list(whole_run.steps[: len(steps)]) == steps and len(whole_run.steps) > len(steps):
             return whole_run, None
-    run = case.follow(repro.faults, steps, refusals)
-    followed = list(run.steps) == steps and frozenset(run.refusals) == refusals
+    settled = repro.settled()
+    run = case.follow(repro.faults, steps, refusals, settled)
+    followed = list(run.steps) == steps and frozenset(run.refusals) == refusals and run.settled == settled
     return run, Schedule(repro.schedule) if followed else None
 
 

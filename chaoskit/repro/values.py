@@ -151,6 +151,8 @@ def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
         data["fault"] = faults.index(step.fault)
     if step.raised:
         data["raised"] = True
+    if step.settled is not None:
+        data["settled"] = list(step.settled)
     for name, at in (("died", step.died), ("stopped", step.stopped)):
         if at is not None:
             data[name] = {field: value for field, value in attrs.asdict(at).items() if value}

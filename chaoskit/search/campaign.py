@@ -10,8 +10,9 @@ import attrs
 from chaoskit.execution.failures import NoThreads, what_dies
 from chaoskit.execution.overlap import Stop
 from chaoskit.search.evidence import Evidence
+from chaoskit.search.forgotten import why_never
 from chaoskit.search.found import Found
-from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
+from chaoskit.search.inside import NO_OVERLAP, NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
 from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.preflight import Preflight, check_calm
@@ -21,7 +22,7 @@ from chaoskit.search.shape import fingerprint, has_two_values
 from chaoskit.values.clock import now
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
-from chaoskit.values.faults import INSIDE, FaultKind
+from chaoskit.values.faults import INSIDE, FaultKind, Overlap
 from chaoskit.values.schedule import RESTART, Raw
 from chaoskit.values.verdict import Tally
 
@@ -141,11 +142,19 @@ class Campaign:
             case.points = {position: tried(each) for position, each in passed.items()}
             self.evidence.points.update(itertools.chain.from_iterable(passed.values()))
             why = why or (None if self.evidence.points else NO_POINTS)
+            if why is None and not case.overlaps and Overlap in self.kinds:
+                self._leave_out_overlap()
         if why is not None and self.asks_inside:
             raise UsageError(why)
         if why is not None:
             self.why_not_inside = why
             self.kinds = tuple(kind for kind in self.kinds if kind not in INSIDE)
+
+    def _leave_out_overlap(self) -> None:
+        """Of a handler that settles by itself, and of a consumer that is a loop, no execution is stopped."""
+        if self.asks_inside and set(self.kinds) == {Overlap}:
+            raise UsageError(NO_OVERLAP)
+        self.kinds = tuple(kind for kind in self.kinds if kind is not Overlap)
 
     def _take_share(self, stream: Stream) -> tuple[int, int]:
         """How many schedules this stream has, and how many it would have if it were none of the early ones."""
@@ -219,6 +228,8 @@ class Campaign:
         for death in run.deaths.values():
             if death.before is not None:
                 (shown.stopped if isinstance(death, Stop) else shown.reached).add(death.before)
+        if run.settled is not None and (shown.schedules == 1 or shown.never_settled):
+            shown.never_settled = why_never(run, case.model.verbs.names)
         shown.deliveries += sum(not step[0] for step in steps)
         if not shown.restarted:
             shown.restarted = any(step[0] == RESTART for step in steps)

@@ -44,6 +44,7 @@ class Evidence:
     without an event. `restarted`: some schedule had a process restart. `points` are those of
     the handler, at those `reached` a process died, and at those `stopped` an execution did; `left_threads`: of
     some of these the thread could not be ended.
+    `never_settled`: what to say where no run has settled anything, though the handler is to do it.
     `effects_seen`: in order `deliver.effect(…)` was called.
     """
 
@@ -74,6 +75,7 @@ class Evidence:
     stopped: set[Passed] = attrs.field(factory=set)
     left_threads: bool = False
     effects_seen: bool = False
+    never_settled: str = ""
 
     def remember(self, schedule: int) -> None:
         """The hash of a schedule that is run now."""
@@ -96,7 +98,7 @@ class Evidence:
             return ["this broker makes no fault under these settings: there is nothing to try"]
         if not self.schedules:
             return ["no schedule was run"]
-        reasons = []
+        reasons = [self.never_settled] if self.never_settled else []
         if not self.changed:
             reasons.append(self._no_effect(kinds))
         if set(kinds) <= {Overlap} and not self.stopped:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import attrs
@@ -16,6 +16,7 @@ from chaoskit.execution.limit import Hung, Limit
 from chaoskit.execution.points import Points, checked_points
 from chaoskit.execution.script import Mailbox, Move, Run, RunObserver, Script
 from chaoskit.execution.stepping import Passed
+from chaoskit.search.forgotten import settling_violations
 from chaoskit.search.orders import count_orders, lanes_in_order, orders_of
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
@@ -25,6 +26,7 @@ from chaoskit.values.invariant import BODY, ENDED, Invariant, Violation
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Broker, Model
 from chaoskit.values.schedule import BEGIN, DELIVER, DIE, GO_ON, Raw, what_of
+from chaoskit.values.settling import Settles
 from chaoskit.values.state import snapshot
 from chaoskit.values.verdict import Label, Loss
 
@@ -184,7 +186,7 @@ class Subject:
     def judge(self, reference: Outcome, outcome: Outcome) -> tuple[Violation, ...]:
         """What is violated. Raises CheckerFailed where an invariant raises."""
         # The usual case, a thousand times a search, without a generator.
-        if outcome.failure is None and not outcome.refused and len(self.invariants) == 1:
+        if outcome.failure is None and not outcome.refused and not outcome.unsettled and len(self.invariants) == 1:
             return self._ask(self.invariants[0], reference, outcome)
         return tuple(self._judge(reference, outcome))
 
@@ -197,6 +199,7 @@ class Subject:
             yield Violation(
                 "refused", f"the handler refused {refused.event} to the end: {type(error).__name__}: {error}"
             )
+        yield from settling_violations(reference, outcome)
         if outcome.failure is not None:
             failure = outcome.failure
             if isinstance(failure, ProcessEnded):
@@ -267,6 +270,8 @@ class Case:
         self._leaves_out = subject.loss == "left out"
         self.points: dict[int, tuple[int, ...]] = {}
         """At which of its effects a process may die, by the position of the event, where they were counted."""
+        self.overlaps = True
+        """An execution of the handler can stop in the middle."""
         self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}
 
     def steps(self, faults: Sequence[Fault]) -> list[Raw]:
@@ -280,10 +285,22 @@ class Case:
         # copy is needed.
         return kept(run) if run.outcome.lost or run.outcome.unseen else run
 
-    def follow(self, faults: Sequence[Fault], steps: Sequence[Raw], refusals: frozenset[int]) -> Run:
-        """Run recorded steps."""
+    def follow(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        refusals: frozenset[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> Run:
+        """Run recorded steps. `settled`: what was settled then at each, where the handler does that itself."""
         script = Script(
-            self._mailbox, steps, tuple(faults), refusals, leaves_out=self._leaves_out, points=self.subject.points
+            self._mailbox,
+            steps,
+            tuple(faults),
+            refusals,
+            leaves_out=self._leaves_out,
+            points=self.subject.points,
+            settled=settled,
         )
         return kept(self.subject.execute(script))
 
@@ -376,6 +393,8 @@ class Case:
         except (UsageError, Hung):
             return False
         if bool(run.outcome.refused) != bool(other.refused) or bool(run.outcome.failure) != bool(other.failure):
+            return False
+        if run.outcome.unsettled or run.outcome.stuck:  # which is no matter of order
             return False
         # The reference below may be run now, over the same state.
         other = attrs.evolve(other, state=snapshot(other.state))

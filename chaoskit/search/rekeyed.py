@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -12,6 +12,7 @@ from chaoskit.values.event import Event, Message, Stream
 from chaoskit.values.faults import Fault, FaultKind
 from chaoskit.values.scenario import Broker, Model, Steps
 from chaoskit.values.schedule import Raw, Schedule
+from chaoskit.values.settling import Settles, Verbs
 
 
 def rekeyed(broker: Broker, stream: Stream, keys: Sequence[Any]) -> Model:
@@ -36,14 +37,30 @@ class Rekeyed:
     def skips_refused(self) -> bool:
         return self._model.skips_refused
 
+    @property
+    def verbs(self) -> Verbs:
+        return self._model.verbs
+
     def play(self, faults: Iterable[Fault]) -> Steps:
         return self._model.play(faults)
 
-    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
-        return self._model.schedule(faults, steps, raised)
+    def schedule(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> Schedule:
+        return self._model.schedule(faults, steps, raised, settled)
 
-    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
-        return self._model.trace(faults, steps, raised)
+    def trace(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> str:
+        return self._model.trace(faults, steps, raised, settled)
 
     def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:
         return self._model.arguments(kind, position)

@@ -85,7 +85,8 @@ def _beginning(case: Case, faults: Sequence[Fault], run: Run, steps: int) -> Out
     """The outcome after so many steps. None where the handler now refuses others than it did: then the run went on by
     itself, and is no beginning of this one."""
     refusals = frozenset(number for number in run.refusals if number < steps)
-    played = kept(case.follow(faults, run.steps[:steps], refusals))
+    settled = None if run.settled is None else {n: each for n, each in run.settled.items() if n < steps}
+    played = kept(case.follow(faults, run.steps[:steps], refusals, settled))
     return played.outcome if list(played.steps) == list(run.steps[:steps]) else None
 
 

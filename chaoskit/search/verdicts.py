@@ -33,7 +33,7 @@ def hung_verdict(subject: Subject, hung: Hung) -> Verdict:
         "violated",
         violations=(Violation(HANG, where_it_hung(hung)),),
         scenario=Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch),
-        schedule=case.model.schedule(faults, hung.steps, hung.refusals),
+        schedule=case.model.schedule(faults, hung.steps, hung.refusals, hung.settled),
         expected=case.reference().state,
         reference=case.reference(),
         loss=subject.loss,
@@ -46,7 +46,9 @@ def violated(
     """The verdict on one failing run, with its literal schedule where that is known already; and with the states along
     the way where nothing smaller is to come."""
     reference, violations = case.reference_of(run), case.violations(run)
-    schedule = with_deaths(with_errors(schedule or case.model.schedule(faults, run.steps, run.refusals), run), run)
+    schedule = with_deaths(
+        with_errors(schedule or case.model.schedule(faults, run.steps, run.refusals, run.settled), run), run
+    )
     states = states_of(case, faults, run, schedule) if minimal else None
     return Verdict(
         "violated",
@@ -143,7 +145,7 @@ def _run_one(subject: Subject, stream: Stream, faults: Plan) -> Verdict:
         notes=(left_out,) if left_out else (),
         reasons=("no fault changed the schedule: it is in-order delivery",) if calm else (),
         scenario=shown,
-        schedule=case.model.schedule(faults, run.steps, run.refusals),
+        schedule=case.model.schedule(faults, run.steps, run.refusals, run.settled),
         expected=case.reference().state,
         observed=run.outcome.state,
         expected_effects=case.reference().effects,

@@ -44,6 +44,14 @@ class ReproError(ChaosError):
         super().__init__(one_line(reason))
 
 
+class NotSettled(Exception):
+    """A broker did not take a settlement, as the message is settled already: what its client raises then. A handler
+    may catch it."""
+
+    def __init__(self, verb: str, why: str) -> None:
+        super().__init__(f"message.{verb}(): {why}")
+
+
 class Died(BaseException):
     """Raised in the context manager of `deliver(spawn=…)` where its consumer process dies: `with` and `finally` close
     what a system closes by itself, such as a connection, whose transaction is then rolled back. A handler never sees

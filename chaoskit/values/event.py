@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from chaoskit.values.errors import StreamError
+from chaoskit.values.settling import Settleable
 
 EventId = str | int
 
@@ -141,7 +142,7 @@ def _short(value: object, limit: int = 60) -> str:
 
 
 @attrs.define(eq=False)
-class Message:
+class Message(Settleable):
     """What the handler receives: the event, and what its broker says about this delivery.
 
     Each delivery has a message of its own, decoded anew; changing it harms nobody else. Fields that the broker
@@ -151,6 +152,9 @@ class Message:
     broker adds to what was set aside or retried, as the bytes or values that it writes. `sequence` is the
     broker's number of the message, `group` its message group, session or ordering key, `deduplication_id` what the
     broker compares to drop what was sent twice.
+
+    Under `deliver(handler, settle="handler")` the handler settles it: `ack()`, `nack()`, `reject()`, `extend()`, on
+    logs `commit()`.
     """
 
     key: Any

@@ -47,5 +47,8 @@ DIED = "process died"
 ENDED = "process ended"
 """What is violated by a handler that ends its process by raising, with SystemExit."""
 
+SETTLED = "settled"
+"""What is violated by a handler that forgets to settle a message."""
+
 BODY = "test body"
 """What is violated by a test that raises, after the deliveries or between two of them."""

@@ -47,6 +47,8 @@ class Outcome:
     `failure`: what the test's own body raised after the deliveries, or between two of them: then `failed_at` is the
     number of the last step that was played, counted from 1. `effects`: what `deliver.effect(…)` recorded, in the order
     in which it was called. `half_done`: ids whose process died while it handled them, and that never came again.
+    Of a handler that settles by itself: `unsettled` are ids that it forgot, which come again for ever, `stuck` those
+    that were never delivered because of what it `holds`, in words.
     """
 
     state: Any
@@ -61,3 +63,6 @@ class Outcome:
     failed_at: int | None = None
     effects: tuple[Effect, ...] = ()
     half_done: tuple[EventId, ...] = ()
+    unsettled: tuple[EventId, ...] = ()
+    stuck: tuple[EventId, ...] = ()
+    holds: str = ""

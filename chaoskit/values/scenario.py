@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -12,8 +12,12 @@ from chaoskit.values.errors import ImpossibleFault, UsageError, did_you_mean
 from chaoskit.values.event import Event, Message, Stream
 from chaoskit.values.faults import INSIDE, KIND_BY_NAME, Fault, FaultKind
 from chaoskit.values.schedule import Raw, Schedule, Step
+from chaoskit.values.settling import Settles, Settling, Verbs
 
-Steps = Generator[Raw, bool | None, None]
+Answer = bool | Settling | None
+"""Whether the handler refused the delivery; or, where it settles by itself, what it settled."""
+
+Steps = Generator[Raw, Answer, None]
 
 
 class Model(Protocol):
@@ -26,13 +30,29 @@ class Model(Protocol):
     def skips_refused(self) -> bool:
         """A message whose handler raised is lost."""
 
+    @property
+    def verbs(self) -> Verbs:
+        """What a handler can settle messages with."""
+
     def play(self, faults: Iterable[Fault]) -> Steps:
         """The raw steps under these faults. Send True for a delivery that the handler refused."""
 
-    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
+    def schedule(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> Schedule:
         """These raw steps as literal ones, each with the fault that caused it."""
 
-    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
+    def trace(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> str:
         """These raw steps as a trace that the broker's `permits` reads, with all commits and settlements."""
 
     def arguments(self, kind: FaultKind, position: int) -> tuple[Sequence[int], ...] | None:

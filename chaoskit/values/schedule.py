@@ -151,7 +151,8 @@ class Step:
     `partition` and `offset` are the broker's place for the message: on a queue the queue or group, and the number of
     the message in order of arrival. `attempt` is its delivery count, where the broker has one; `copy` is there for a
     message that is one. `fault` is the fault that caused the step, if one did. `error` is what the handler raised, as
-    text, where that is known: reports show it, and nothing compares it.
+    text, where that is known: reports show it, and nothing compares it. `settled` is there where the handler settles by
+    itself: what it settled then, such as "ack 2", which is the message of the second step.
     """
 
     action: Action
@@ -167,6 +168,7 @@ class Step:
     point: int | None = None
     died: DiedAt | None = attrs.field(default=None, eq=False)
     stopped: StoppedAt | None = attrs.field(default=None, eq=False)
+    settled: tuple[str, ...] | None = None
 
 
 def to_raw(step: Step, positions: Mapping[EventId, int]) -> Raw:

@@ -29,7 +29,7 @@ FLOORS: list[set[str]] = [
     {"chaoskit.values", "chaoskit.version"},
     {"chaoskit.codec", "chaoskit.invariants", "chaoskit.strategies", "chaoskit.traces", "chaoskit.models"},
     {"chaoskit.brokers", "chaoskit.execution"},
-    {"chaoskit.search", "chaoskit.throughput"},
+    {"chaoskit.adapters", "chaoskit.search", "chaoskit.throughput"},
     {"chaoskit.order", "chaoskit.planted"},
     {"chaoskit.repair"},
     {"chaoskit.repro"},

@@ -8,11 +8,11 @@ from chaoskit.models.log.waiting import PendingRestart
 from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
 from chaoskit.models.queue.returns import end_lease, has_more, hold_if_full, whole_batch
 from chaoskit.models.queue.state import LeasedQueue
-from chaoskit.models.queue.waiting import HeldLane, PendingRedelivery, ZombieRun
+from chaoskit.models.queue.waiting import HeldLane, Lane, PendingRedelivery, ZombieRun
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
-from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of
-from chaoskit.values.faults import Crash
-from chaoskit.values.schedule import RESTART
+from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of, record_of
+from chaoskit.values.faults import Crash, Fault
+from chaoskit.values.schedule import RESTART, Raw
 
 
 def on_log(group: GroupState, turn: Turn, fault: Crash) -> Caused:
@@ -30,6 +30,10 @@ def can_die(state: LeasedQueue, turn: Turn) -> bool:
     if state.policy.settles_first:
         return not has_more(state, consumer_of(turn), state.batch_lane(turn))
     consumer, lane = consumer_of(turn), state.batch_lane(turn)
+    if state.own and state.policy.brings == "consumer" and any(p.consumer == consumer for p in state.waiting.pending):
+        return False  # its connection is lost anyway
+    if state.has_last_chances(turn):
+        return False
     if state.tries(turn) >= state.policy.most_deliveries or has_more(state, consumer, lane):
         return False
     return all(waiting.consumer != consumer for waiting in state.waiting.of(HeldLane, ZombieRun))
@@ -44,6 +48,8 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
     died: Caused = [((RESTART, consumer_of(turn), -1, -1, -1), fault)]
     if policy.settles_first:
         return died
+    if state.own:
+        return [*died, *_open_comes_back(state, turn, fault)]
     lane, members, room = state.lane(turn), [turn], UNBOUNDED
     if state.ended is not None and state.ended == lane:  # what it was received with has just come back
         state.tell(LeftOpen, [turn])
@@ -67,6 +73,27 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
     state.waiting.add(pending, fault.after)
     hold_if_full(state, pending)
     return died
+
+
+def _open_comes_back(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
+    """What the dead consumer had not settled, lane by lane; what it had is gone."""
+    policy, lanes, caused = state.policy, dict[Lane, list[Turn]](), list[tuple[Raw, Fault | None]]()
+    for other in state.open_of(consumer_of(turn)):
+        lane = None if policy.brings == "consumer" else state.lane(other)
+        lanes.setdefault(lane, []).append(other)
+        del state.open[record_of(other)]
+    state.consumers.moved = True
+    for members in lanes.values():
+        last = members[-1]
+        pending = PendingRedelivery(fault, last, state.lane(last), len(state.history), members, UNBOUNDED)
+        if fault.after == 0 or is_noticed(policy):
+            state.consumers.fails_over(pending)
+            caused += end_lease(state, pending)
+            continue
+        pending.room = 0 if policy.lock != "message" else UNBOUNDED
+        state.waiting.add(pending, fault.after)
+        hold_if_full(state, pending)
+    return caused
 
 
 def is_noticed(policy: LeasePolicy) -> bool:

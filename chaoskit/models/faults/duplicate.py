@@ -5,13 +5,15 @@ from __future__ import annotations
 from chaoskit.models.queue.returns import coming_with
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
-from chaoskit.models.turns import Turn, attempt_of
+from chaoskit.models.turns import Turn, attempt_of, record_of
 
 
 def at_once_on_queue(state: LeasedQueue, turn: Turn) -> bool:
     """Whether the message can come again at once: nothing before it in its lane is unsettled, and nothing that came
     back before it is to be served."""
     policy, todo = state.policy, state.todo
+    if state.own and (policy.brings == "consumer" or _is_behind_open(state, turn)):
+        return False  # whoever could give it back is the handler, which does so itself; or a lane comes back whole
     if state.tries(turn) >= policy.most_deliveries:
         return False
     # A time below zero is one of what came back before, and is served first.
@@ -29,6 +31,13 @@ def at_once_on_queue(state: LeasedQueue, turn: Turn) -> bool:
         return False
     # A nack gives back one message, whatever else its channel holds.
     return policy.brings == "consumer" or coming_with(state, turn) is None
+
+
+def _is_behind_open(state: LeasedQueue, turn: Turn) -> bool:
+    """Whether something else of its lane is not settled by its handler."""
+    lane = state.lane(turn)
+    opened = (other for _, other in state.open.values() if record_of(other) != record_of(turn))
+    return state.policy.lock != "message" and any(state.lane(other) == lane for other in opened)
 
 
 def _comes_in_a_batch(state: LeasedQueue, turn: Turn) -> bool:

@@ -12,6 +12,7 @@ from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, end_lease, whole_batch
+from chaoskit.models.queue.settling import given_up
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, SetAside
 from chaoskit.models.refusals import Refusals
@@ -29,6 +30,8 @@ def on_queue(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
     policy = state.policy
     if policy.drops_failed:
         return [(step_as(SKIP, turn), fail)]
+    if record_of(turn) in state.rejected:
+        return given_up(state, turn)
     if policy.bisects and _in_a_batch(state, turn):
         return _shown_again(state, turn, fail)  # halving a batch is no retry
     which = (-1, turn[3][2]) if policy.refused == "renewed" else record_of(turn)

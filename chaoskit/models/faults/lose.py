@@ -36,6 +36,9 @@ def on_log(group: GroupState, turn: Turn, fault: Lose) -> Caused:
         return NOTHING
     group.is_gone([turn])
     group.commit(consumer)
+    if group.committed is not None:  # and what else its handler has not committed comes again
+        group.committed[turn[1]] = turn[2] + 1
+        group.restart(consumer)
     group.becomes_head(turn[1], turn[2] + 1)
     return [(step_as(LOSE, turn), fault), ((RESTART, consumer, -1, -1, -1), fault)]
 

@@ -10,7 +10,7 @@ from chaoskit.models.queue.returns import end_lease, hold_if_full, whole_batch
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import PendingRedelivery
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
-from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of
+from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, record_of
 from chaoskit.values.faults import Fail, Redeliver
 
 RAISED_BEHIND = 10
@@ -32,6 +32,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Redeliver | Fail | None) -> 
     # From here on each message is asked who takes it: this consumer may be full, or dead.
     state.consumers.moved = True
     state.tell(LeftOpen, [turn])
+    state.open.pop(record_of(turn), None)
     after = RAISED_BEHIND if fault is None else fault.after
     if after == 0:
         return end_lease(state, pending)

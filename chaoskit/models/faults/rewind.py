@@ -35,6 +35,9 @@ def _set_back(group: GroupState, turn: Turn, back: int) -> Raw:
     ]
     group.commit(consumer)
     put_back(group.todo, again)
+    if group.committed is not None:  # what else its handler has not committed comes again, too
+        group.committed[lane] = first
+        group.restart(consumer)
     group.becomes_head(lane, first)
     if group.told is not None:
         group.told.append(SetBack((RESTART, consumer, -1, lane, first)))

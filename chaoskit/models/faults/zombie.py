@@ -20,7 +20,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
     """The lease of all that the consumer holds ends; it runs it nevertheless, while others are handed it. Of a relay a
     second one is started beside the first, after `holds` and `after` more."""
     policy = state.policy
-    if attempt_of(turn) >= policy.most_deliveries:
+    if attempt_of(turn) >= policy.most_deliveries or state.has_last_chances(turn):
         state.todo.append(turn)
         return NOTHING
     if policy.renewed:
@@ -28,7 +28,8 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
         state.todo.append(turn)
         return NOTHING
     # What it has not given back yet takes up room in its prefetch.
-    room = min(state.room(turn), policy.window - state.consumers.given_back_of(consumer_of(turn)))
+    given_back = state.consumers.given_back_of(consumer_of(turn))
+    room = min(state.room(turn), policy.window - given_back - state.held_open(turn))
     held = [turn, *_fetched_with(state, turn, max(0, min(fault.holds, room - 1)))]
     return lost_on_queue(state, turn, fault, held, held, fault.after + 1)
 
@@ -46,7 +47,7 @@ def lost_on_queue(
     state.tell(TakenForDead, held)
     # Its channel is closed, and that gives back what it still had.
     along = takes_along(state, old) if policy.brings == "consumer" or policy.consumers == 1 else []
-    state.come_back(sorted([*along, *held]))
+    state.come_back(sorted([*along, *state.open_of(old), *held]))
     if policy.consumers == 1:
         state.drop_kept(old)
     state.tell(Delayed, held, fault)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -28,6 +28,7 @@ from chaoskit.values.faults import (
 )
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import Raw, Schedule
+from chaoskit.values.settling import COMMITS, Settles, Verbs
 
 
 @attrs.frozen
@@ -37,6 +38,7 @@ class LogSettings:
     `growth` gives the partition counts to which the topic may grow so that a key moves, the least first.
     `longest_replay` bounds what a search draws, not what the model can do. `numbered`: messages carry the place in the
     log as their `sequence`, too. `stamp`: who writes timestamps. `put_back`: the headers of what was set aside.
+    `verbs`: what a handler can settle with.
     """
 
     topic: str
@@ -47,6 +49,7 @@ class LogSettings:
     numbered: bool = False
     stamp: Stamp = "broker"
     put_back: Headers | None = None
+    verbs: Verbs = COMMITS
 
 
 class LogModel:
@@ -61,6 +64,10 @@ class LogModel:
     @property
     def skips_refused(self) -> bool:
         return self._settings.reading.drops_failed
+
+    @property
+    def verbs(self) -> Verbs:
+        return self._settings.verbs
 
     # What a search may choose from.
 
@@ -101,8 +108,14 @@ class LogModel:
         """Stage 1, then stage 2. What each of them does is written down in docs/kafka.md."""
         return self._run(tuple(faults)).run()
 
-    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
-        return spell_log(self._run(faults), steps, raised)
+    def trace(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> str:
+        return spell_log(self._run(faults), steps, raised, settled)
 
     def _run(self, faults: Sequence[Fault]) -> GroupRun:
         anchored: AtHead = {}
@@ -134,5 +147,11 @@ class LogModel:
 
     # The run as literal steps.
 
-    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
-        return literal(self._run(faults), self.stream.ids, steps, raised)
+    def schedule(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> Schedule:
+        return literal(self._run(faults), self.stream.ids, steps, raised, settled)

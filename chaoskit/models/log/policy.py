@@ -17,6 +17,7 @@ class Reading:
     are lost because a lost commit starts at the end of the log, and not because they are committed too early.
     `new_from`: partitions from this number on are new, and the first records of such a one can be lost, as the group
     learns of it late and begins at its end. None: no records are lost so.
+    `only_forward`: where the handler commits, a position that is behind the committed one is not taken.
     """
 
     consumers: int
@@ -26,6 +27,7 @@ class Reading:
     blocks: bool = False
     resets: bool = False
     new_from: int | None = None
+    only_forward: bool = False
 
     @property
     def drops_failed(self) -> bool:

@@ -8,13 +8,15 @@ from typing import Any
 
 from chaoskit.models.events import StepMade
 from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, crash, dead_letter, fail, overlap, zombie
+from chaoskit.models.log.settling import settle
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, step_as
-from chaoskit.values.faults import INSIDE, Duplicate, Fail, Fault, Overlap
+from chaoskit.values.faults import INSIDE, Duplicate, Fail, Fault, Overlap, Redeliver
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import FAIL, PARK, SKIP, Raw, dying
+from chaoskit.values.settling import Settling
 
 
 class GroupRun(GroupState):
@@ -48,8 +50,10 @@ class GroupRun(GroupState):
                 history.append(turn)
                 if told is not None:
                     told.append(StepMade(step, None, bool(refused)))
-                    if not refused:
+                    if not refused and not isinstance(refused, Settling):
                         self.tell_commit(told, step)
+                if refused is not None and isinstance(refused, Settling):
+                    settle(self, step, refused)
                 if refused:
                     yield from self._make(fail.on_log(self, turn, None))
             if len(history) >= alarms.due and (caused := self._ring()):
@@ -63,6 +67,8 @@ class GroupRun(GroupState):
             refused = yield step
             if told is not None:
                 told.append(StepMade(step, fault, bool(refused)))
+            if refused is not None and isinstance(refused, Settling):
+                settle(self, step, refused)
             if refused:
                 zombie.stops(self, step[1])
             elif (step[0] == PARK or step[0] == SKIP) and (follows := self.processed(step)):
@@ -90,6 +96,8 @@ class GroupRun(GroupState):
             if told is not None:
                 told.append(StepMade(step, copy, bool(refused)))
             self.history.append(turn)
+            if refused is not None and isinstance(refused, Settling):
+                settle(self, step, refused, loses=type(faults[0] if faults else None) in (Duplicate, Redeliver))
             if refused or not faults or type(faults[0]) is not Duplicate:
                 break
             copy = faults.pop(0)
@@ -111,6 +119,8 @@ class GroupRun(GroupState):
         if self.told is not None:
             self.told.append(StepMade(step, fault, bool(refused)))
         self.history.append(turn)
+        if refused is not None and isinstance(refused, Settling):
+            settle(self, turn[3], refused)
         # Void where the handler raised before it came so far.
         return fail.on_log(self, turn, None) if refused else crash.on_log(self, turn, fault)
 

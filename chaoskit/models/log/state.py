@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 
 from chaoskit.models.events import Committed, Delayed, Happened
@@ -22,6 +23,7 @@ from chaoskit.models.turns import (
     moved_up,
     put_back,
     put_back_of,
+    record_of,
 )
 from chaoskit.values.event import Event
 from chaoskit.values.faults import Fault
@@ -48,6 +50,8 @@ class GroupState:
     latest = 0.0
     """The append time of the latest record that is gone, or that a zombie has fetched."""
     refusals: Refusals | None = None
+    committed: dict[int, int] | None = None
+    """Where the handler commits by itself: the position of each partition of which something was."""
 
     def __init__(
         self,
@@ -119,7 +123,7 @@ class GroupState:
             if pending:
                 return [self.fire(pending)]
             self.commit(consumer)
-        if self.told is not None:
+        if self.told is not None and self.committed is None:
             self.tell_commit(self.told, step)
         return NOTHING
 
@@ -166,6 +170,11 @@ class GroupState:
 
         Without `commit_every` everything is committed up to the first delivery whose redelivery is pending.
         """
+        if self.committed is not None:
+            again = self._uncommitted(consumer, self.committed)
+            put_back(self.todo, again)
+            self._become_heads(again)
+            return RESTART, consumer, -1, -1, -1
         history, begun = self.history, self._begun[consumer]
         if self.reading.commit_every is None:
             for pending in self.pending:
@@ -187,11 +196,25 @@ class GroupState:
         again = list(dict.fromkeys(again))
         self.commit(consumer)
         put_back(self.todo, again)
+        self._become_heads(again)
+        return RESTART, consumer, -1, -1, -1
+
+    def _become_heads(self, again: Sequence[Turn]) -> None:
         if self._holds:
             # Sorted, because holds begin here, and steps must not depend on the order of a set.
             for lane in sorted({turn[1] for turn in again}):
                 self.becomes_head(lane, min(turn[2] for turn in again if turn[1] == lane))
-        return RESTART, consumer, -1, -1, -1
+
+    def _uncommitted(self, consumer: int, committed: Mapping[int, int]) -> list[Turn]:
+        """What this consumer was shown, or what was set aside, and it has not committed."""
+        there = {record_of(turn) for turn in chain(self.todo, *self.aside.values())}
+        shown = (turn for turn in self.history if consumer_of(turn) == consumer and turn[3][0] == DELIVER)
+        found = {record_of(turn): turn for turn in chain(shown, (turn for _, turn in self.parks))}
+        return [
+            turn
+            for (lane, offset), turn in found.items()
+            if (lane, offset) not in there and offset >= committed.get(lane, 0) and self.owner(lane) == consumer
+        ]
 
     def _start_of(self, index: int, begun: int) -> int:
         """Where the first copy of this delivery stands, if it was handed over in place several times since the

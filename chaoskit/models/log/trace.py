@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from chaoskit.models.events import Committed, Happened, SetBack, StepMade, TakenForDead, what_happened
+from chaoskit.models.events import Committed, CommittedByHand, Happened, SetBack, StepMade, TakenForDead, what_happened
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.log.run import GroupRun
 from chaoskit.models.producer import Logs
 from chaoskit.models.spelling import consumer_name, labels
 from chaoskit.models.turns import Record
 from chaoskit.values.schedule import Do, Raw
+from chaoskit.values.settling import Settles
 
 
-def spell_log(group: GroupRun, steps: Sequence[Raw], raised: Sequence[int]) -> str:
+def spell_log(
+    group: GroupRun, steps: Sequence[Raw], raised: Sequence[int], settled: Mapping[int, Settles] | None = None
+) -> str:
     """The words. Events are numbered 1, 2, 3… as they were produced; partition 0 is the unit p0."""
-    happened = what_happened(group, steps, raised)
+    happened = what_happened(group, steps, raised, settled)
     speller = _GroupSpeller(group.logs, group.reading)
     for number, event in enumerate(happened):
         speller.say(event, happened[number:])
@@ -46,6 +49,9 @@ class _GroupSpeller:
         match event:
             case Committed():
                 self._commit(consumer)
+            case CommittedByHand():
+                self._committed[lane] = offset + 1
+                self.words.append(f"{consumer_name(consumer)}: |c={self._place(lane, offset + 1)}")
             case TakenForDead():
                 self._dead = consumer
             case SetBack():

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, PendingRedelivery, WaitList, ZombieRun
-from chaoskit.models.turns import Record, Turn, consumer_of, handed_to, record_of
+from chaoskit.models.turns import NEVER, Record, Turn, consumer_of, handed_to, record_of
 
 
 class Consumers:
     """The consumers of one run. `held_by` has who was handed a message and has not run it yet, -1 for one that was
-    taken for dead. `moved`: a message is no longer for the consumer that its turn names."""
+    taken for dead; `open` what a handler that settles by itself has not settled, with its place in the history.
+    `moved`: a message is no longer for the consumer that its turn names."""
 
     def __init__(self, policy: LeasePolicy, waiting: WaitList, held_lanes: dict[Lane, HeldLane], history: list[Turn]):
         self._policy, self._waiting, self._lanes, self._history = policy, waiting, held_lanes, history
         self.held_by: dict[Record, int] = {}
+        self.open: dict[Record, tuple[int, Turn]] = {}
         self.owner: dict[Lane, int] = {}
         self.moved = False
         self.fresh = policy.consumers
@@ -87,6 +89,7 @@ class Consumers:
             held = [consumer_of(lane.kept) for lane in self._lanes.values() if lane.kept is not None]
             held += [consumer_of(w.turn) for w in self._waiting.all if isinstance(w, GivenBack)]
             busy.update(consumer for consumer in held if held.count(consumer) >= self._policy.window)
+            busy.update(c for c in {consumer_of(turn) for _, turn in self.open.values()} if self.is_full(c))
         if self._one_each:  # it takes nothing else before it has run that
             busy.update(consumer for consumer in self.held_by.values() if consumer >= 0)
         return busy
@@ -98,11 +101,14 @@ class Consumers:
     def is_full(self, consumer: int) -> bool:
         """Whether it holds as many messages as it may: all that it was handed since the first that it has not settled,
         and what it has not given back yet."""
-        held = self.given_back_of(consumer)
+        held, since = self.given_back_of(consumer), NEVER
         for pending in self._waiting.pending:  # the first that waits is the oldest
             if consumer_of(pending.turn) == consumer:
-                held += self._handed_since(pending.since, consumer)
+                since = pending.since
+                held += self._handed_since(since, consumer)
                 break
+        for index, turn in self.open.values():
+            held += index < since and turn[3][1] == consumer
         return held >= self._policy.window
 
     def _handed_since(self, since: int, consumer: int) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from chaoskit.models.causes import literal
+from chaoskit.models.events import what_happened
 from chaoskit.models.faults import QUEUE_ARGUMENTS, firing_order
 from chaoskit.models.producer import Headers, Logs, Producer, Stamp, sent_at
 from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
@@ -29,6 +30,7 @@ from chaoskit.values.faults import (
 )
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import DELIVER, Raw, Schedule
+from chaoskit.values.settling import ACKS, Settles, Verbs
 
 Fields = Callable[[Event, Raw], dict[str, Any]]
 """From an event and its delivery to the fields of `Message` that this broker carries."""
@@ -51,6 +53,7 @@ class QueueSettings:
     all. `window`: seconds in which the broker drops what is sent again; the producer sends one event a second, and what
     it sends again later.
     `style`: what it tells of settlements. `lease`: seconds after which a message that was not settled may come back.
+    `verbs`: what a handler can settle with.
     """
 
     topic: str
@@ -65,6 +68,7 @@ class QueueSettings:
     lease: int = 30
     style: Style = "settled"
     put_back: Headers | None = None
+    verbs: Verbs = ACKS
 
 
 class QueueModel:
@@ -83,6 +87,10 @@ class QueueModel:
     @property
     def skips_refused(self) -> bool:
         return self._settings.leasing.drops_failed
+
+    @property
+    def verbs(self) -> Verbs:
+        return self._settings.verbs
 
     # What a search may choose from.
 
@@ -128,12 +136,25 @@ class QueueModel:
         """Stage 1, then stage 2. What each of them does is written down in docs/brokers.md."""
         return self._run(tuple(faults)).run()
 
-    def schedule(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Schedule:
-        return literal(self._run(faults), self.stream.ids, steps, raised)
+    def schedule(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> Schedule:
+        return literal(self._run(faults), self.stream.ids, steps, raised, settled)
 
-    def trace(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> str:
+    def trace(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> str:
         settings, run = self._settings, self._run(faults)
-        return spell_queue(run, steps, raised, self._unit, settings.window, settings.lease, settings.style)
+        happened = what_happened(run, steps, raised, settled)
+        return spell_queue(run, happened, self._unit, settings.window, settings.lease, settings.style)
 
     def _unit(self, queue: int, position: int) -> str:
         """What a unit of order is called in a trace: a group, a queue of several, or nothing."""

@@ -21,7 +21,6 @@ from chaoskit.models.queue.waiting import (
 from chaoskit.models.turns import (
     NOTHING,
     Caused,
-    Record,
     Turn,
     consumer_of,
     handed_to,
@@ -112,12 +111,19 @@ def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
     if ended.fault is not None:
         state.tell(Delayed, turns, ended.fault)
     caused: Caused = []
-    consumer = consumer_of(ended.turn)
+    consumer, dead = consumer_of(ended.turn), policy.brings == "consumer"
     if ended.dies and consumer != state.arming and not is_busy_elsewhere(state, consumer, ended.lane, ended):
         caused.append(((RESTART, consumer_of(ended.turn), -1, -1, -1), ended.fault))
         state.consumers.fails_over(ended)
-    state.come_back(turns)
+        dead = True
+    state.come_back(_with_what_is_open(state, turns, consumer, dead=dead) if state.open else turns)
     return caused
+
+
+def _with_what_is_open(state: LeasedQueue, turns: list[Turn], consumer: int, *, dead: bool) -> list[Turn]:
+    """These, and what their consumer has not settled, where it is `dead`."""
+    found = {record_of(turn): turn for turn in state.open_of(consumer)} if dead else {}
+    return sorted((found | {record_of(turn): turn for turn in turns}).values()) if found else turns
 
 
 def _ending_together(state: LeasedQueue, ended: PendingRedelivery) -> list[PendingRedelivery]:
@@ -138,7 +144,8 @@ def _returning(state: LeasedQueue, ended: PendingRedelivery, together: list[Pend
     if brings in ("message", "batch"):
         return sorted(turn for other in together for turn in other.members)
     consumer = consumer_of(ended.turn)
-    found: dict[Record, Turn] = {}
+    members = [turn for other in together for turn in other.members]
+    found = {record_of(turn): turn for turn in members if record_of(turn) not in state.given_up}
     for turn in state.history[min(other.since for other in together) :]:
         comes = consumer_of(turn) == consumer if brings == "consumer" else state.lane(turn) == ended.lane
         if comes and record_of(turn) not in state.given_up:

@@ -11,12 +11,14 @@ from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, crash, duplicate, 
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait
+from chaoskit.models.queue.settling import keeps_out, settle, settle_others, stuck, used_up, with_its_receive
 from chaoskit.models.queue.state import LeasedQueue, first_of
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
-from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Overlap, Zombie
+from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Overlap, Redeliver, Zombie
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import DELIVER, FAIL, dying
+from chaoskit.values.settling import Settling
 
 _ENDS_LEASES = (DeadLetter, Zombie)
 """What does not befall a message that is about to come back with another one: this comes first."""
@@ -32,6 +34,7 @@ class QueueRun(LeasedQueue):
         todo, history, anchored, held_lanes, held_by = (
             self.todo, self.history, self.anchored, self.held_lanes, consumers.held_by
         )  # fmt: skip
+        open_ = self.open
         in_batches, lane = policy.brings == "batch", self.lane
         # Asked once: most queues have no such bounds.
         bounded = min(policy.outstanding, policy.span) < UNBOUNDED
@@ -56,6 +59,12 @@ class QueueRun(LeasedQueue):
                 if turn[3][0] != DELIVER:
                     yield from self._goes_on(turn)
                     continue
+            if open_:
+                if policy.lock == "group":
+                    turn = with_its_receive(self, turn)
+                if keeps_out(self, turn):
+                    self.stalled.append(turn)
+                    continue
             if anchored.get(turn[3][2]):
                 yield from self._goes_wrong(turn)
                 continue
@@ -65,6 +74,8 @@ class QueueRun(LeasedQueue):
             history.append(turn)
             if told is not None:
                 told.append(StepMade(turn[3], None, bool(refused)))
+            if refused is not None and isinstance(refused, Settling):
+                settle(self, turn, refused)
             waiting.count += 1
             if in_batches:
                 self.batches.join(self.batch_lane(turn), turn, alone=False)
@@ -74,10 +85,14 @@ class QueueRun(LeasedQueue):
 
     def _make(self, caused: Caused) -> Steps:
         told = self.told
+        if self.used_up:
+            caused = [*used_up(self), *caused]
         for step, fault in caused:
             refused = yield step
             if told is not None:
                 told.append(StepMade(step, fault, bool(refused)))
+            if refused is not None and isinstance(refused, Settling):
+                settle_others(self, step, refused)
 
     def _goes_wrong(self, turn: Turn) -> Steps:
         """The turn of a message at which something goes wrong, before its delivery, or at it, or after it."""
@@ -93,11 +108,13 @@ class QueueRun(LeasedQueue):
             turn = (*turn[:3], step_as(FAIL, turn))
         died = self._death(turn) if failed is None else None
         step = turn[3] if died is None else (dying(died.point), *turn[3][1:])
-        refused = bool((yield step))
+        answer = yield step
         if told is not None:
-            told.append(StepMade(step, failed or died, refused))
-        refused = refused or failed is not None
+            told.append(StepMade(step, failed or died, bool(answer)))
+        refused = bool(answer) or failed is not None
         self.history.append(turn)
+        if answer is not None and isinstance(answer, Settling):
+            settle(self, turn, answer, returns=type(faults[0] if faults else None) in (Duplicate, Redeliver))
         self.waiting.count += 1
         caused = NOTHING
         copied = not refused and died is None and self._comes_at_once(turn)
@@ -111,10 +128,13 @@ class QueueRun(LeasedQueue):
                 break
             self.tell(HandedBack, [turn])
             turn = next_attempt(turn)
-            refused = bool((yield turn[3]))
+            answer = yield turn[3]
+            refused = bool(answer)
             if told is not None:
                 told.append(StepMade(turn[3], copy, refused))
             self.history.append(turn)
+            if answer is not None and isinstance(answer, Settling):
+                settle(self, turn, answer, returns=type(faults[0] if faults else None) in (Duplicate, Redeliver))
             copied = not refused and self._comes_at_once(turn)
         yield from self._make([*caused, *self._delivered(turn, refused, failed, None if refused else died)])
 
@@ -184,7 +204,8 @@ class QueueRun(LeasedQueue):
         if refused:
             return [*caused, *fail.on_queue(self, turn, failed)]
         after = QUEUE_AFTER.get(type(faults[0])) if faults else None
-        if faults and after is not None and self.tries(turn) < self.policy.most_deliveries:
+        most = self.policy.most_deliveries
+        if faults and after is not None and self.tries(turn) < most and not self.has_last_chances(turn):
             return [*caused, *after(self, turn, faults.pop(0))]
         return caused
 
@@ -205,7 +226,8 @@ class QueueRun(LeasedQueue):
         if held is not None:
             self.release(held)
             return NOTHING
-        return self._try_again()
+        caused = self._try_again()
+        return stuck(self) if caused is None else caused
 
     def _try_again(self) -> Caused | None:
         """A message that was given up, which may have waited for others; or the end of all that are left."""

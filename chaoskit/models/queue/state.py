@@ -67,6 +67,20 @@ class LeasedQueue:
         self.given_up: set[Record] = set()
         """No lease brings these back."""
         self.gone: list[tuple[int, Turn, Fault]] = []
+        self.own = False
+        """The handler settles by itself."""
+        self.comes_back_whole = policy.brings == "lane" or (policy.lock == "group" and policy.brings == "message")
+        self.open: dict[Record, tuple[int, Turn]] = {}
+        """What such a handler has not settled, with its place in the history."""
+        self.consumers.open = self.open
+        self.stalled: list[Turn] = []
+        """What nobody can take before something is settled."""
+        self.stalled_at = -1
+        """What `waiting` was when all of these were looked at again."""
+        self.used_up: list[Turn] = []
+        """What came back with its lane, and has had all its deliveries."""
+        self.rejected: set[Record] = set()
+        """What the handler gave up in this delivery."""
         # Chosen once, because every turn is asked for its lane.
         self.lane: Callable[[Turn], Lane] = self._lanes()
         self.latest = 0.0
@@ -110,6 +124,8 @@ class LeasedQueue:
     def come_back(self, turns: Iterable[Turn]) -> None:
         """Leases ended: the messages are to be handed out once more."""
         turns = list(turns)
+        if self.open and self.comes_back_whole:
+            turns = self._with_open_lanes(turns)
         if self.consumers.held_by:
             for turn in turns:
                 self.consumers.held_by.pop(record_of(turn), None)
@@ -120,6 +136,8 @@ class LeasedQueue:
 
     def hand_out_again(self, turns: list[Turn]) -> None:
         """Each once more, and counted."""
+        if self.open or self.stalled:
+            self._close(turns)
         self.came_back.update(record_of(turn) for turn in turns)
         self.batches.came_back(turns)
         again = [next_attempt(turn) for turn in turns]
@@ -127,6 +145,46 @@ class LeasedQueue:
             again = [(FRONT + self._returned + n, *turn[1:]) for n, turn in enumerate(again)]
             self._returned += len(again)
         put_back(self.todo, again)
+
+    def _close(self, turns: Iterable[Turn]) -> None:
+        """These are open no more, and there may be room for what waited for that."""
+        for turn in turns:
+            self.open.pop(record_of(turn), None)
+        self.waiting.version += 1
+        if self.stalled:
+            put_back(self.todo, self.stalled)
+            self.stalled.clear()
+
+    def _with_open_lanes(self, turns: list[Turn]) -> list[Turn]:
+        """These, and what is open of their lanes: a lane comes back in its order."""
+        lanes, found = {self.lane(turn) for turn in turns}, {record_of(turn): turn for turn in turns}
+        most = self.policy.most_deliveries
+        for record, (_, turn) in list(self.open.items()):
+            if self.lane(turn) in lanes and self.tries(turn) < most:
+                found[record] = turn
+            elif self.lane(turn) in lanes:
+                self.used_up.append(turn)
+                del self.open[record]
+        return turns if len(found) == len(turns) else sorted(found.values())
+
+    def held_open(self, turn: Turn) -> int:
+        """How many messages that are open, or were handed out behind one, take up the window of this one."""
+        if self.policy.lock == "message" or self.policy.brings == "consumer":
+            return len(self.open_of(consumer_of(turn)))
+        lane = self.lane(turn)
+        begun = [index for index, other in self.open.values() if self.lane(other) == lane]
+        # Of one receive, which has begun with the first of these or before.
+        return sum(self.lane(other) == lane for other in self.history[min(begun) :]) if begun else 0
+
+    def has_last_chances(self, turn: Turn) -> bool:
+        """Whether something is open, at the consumer or in the lane of this message, that comes no more."""
+        consumer, lane, most = consumer_of(turn), self.lane(turn), self.policy.most_deliveries
+        turns = (other for _, other in self.open.values() if consumer_of(other) == consumer or self.lane(other) == lane)
+        return bool(self.open) and any(self.tries(other) >= most for other in turns)
+
+    def open_of(self, consumer: int) -> list[Turn]:
+        """What this consumer has not settled, in the order of delivery."""
+        return [turn for _, turn in self.open.values() if consumer_of(turn) == consumer]
 
     def along(self, turn: Turn) -> list[Turn]:
         """What was stored as one with this message, and was run."""
@@ -212,8 +270,9 @@ class LeasedQueue:
         if outstanding == UNBOUNDED == span:
             return UNBOUNDED
         unsettled = self.unsettled(turn[1])
-        first = min((first_of(each) for each in unsettled), default=turn[2])
-        return min(outstanding - len(unsettled), first + span - turn[2])
+        opened = [other[2] for _, other in self.open.values() if other[1] == turn[1]]
+        first = min([*map(first_of, unsettled), *opened], default=turn[2])
+        return min(outstanding - len(unsettled) - len(opened), first + span - turn[2])
 
     def unsettled(self, queue: int) -> list[Unsettled]:
         """What waits, in this queue, to be settled or to come back."""

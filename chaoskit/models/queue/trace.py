@@ -12,9 +12,9 @@ from chaoskit.models.events import (
     Happened,
     LeftOpen,
     SetBack,
+    SettledLater,
     StepMade,
     TakenForDead,
-    what_happened,
 )
 from chaoskit.models.producer import Logs
 from chaoskit.models.queue.policy import LeasePolicy
@@ -22,7 +22,7 @@ from chaoskit.models.queue.run import QueueRun
 from chaoskit.models.spelling import UnitOf, consumer_name, label, labels
 from chaoskit.models.turns import Record
 from chaoskit.values.faults import DeadLetter
-from chaoskit.values.schedule import Do, Raw
+from chaoskit.values.schedule import Do
 
 Style = Literal["settled", "crashed", "invoked", "relay"]
 """What a broker tells: each settlement; or crashes; or failed invocations; or what a relay publishes."""
@@ -30,8 +30,7 @@ Style = Literal["settled", "crashed", "invoked", "relay"]
 
 def spell_queue(
     run: QueueRun,
-    steps: Sequence[Raw],
-    raised: Sequence[int],
+    happened: Sequence[Happened],
     unit_of: UnitOf,
     window: int,
     lease: int,
@@ -43,7 +42,7 @@ def spell_queue(
     the window has passed, and a lease (seconds) that runs out when it can. `style`: what a broker tells of its
     settlements.
     """
-    events = _restarts_first(what_happened(run, steps, raised))
+    events = _restarts_first(happened)
     if style == "relay":
         return " ".join(_published(events, labels(run.logs, unit_of)))
     sends = _Sends(run.logs, unit_of, window)
@@ -169,6 +168,9 @@ class _Settled:
                 if sends.window:
                     sends.wait_until(self._taken.get(record, sends.now) + self._lease)
                 sends.said.append(f"{name}: |expire {label}")
+            case SettledLater():
+                self._holding.discard(record)
+                sends.said.append(f"{name}: |ack {sends.label(record)}")
             case SetBack():
                 sends.said.append(f"|reset {sends.label(record)}")
             case HandedBack():
@@ -231,7 +233,7 @@ def _leaves(event: Happened) -> bool:
     """Whoever held the message does not hold it any longer."""
     if isinstance(event, StepMade):
         return event.do in (Do.PARK, Do.SKIP)
-    return isinstance(event, (CameBack, HandedBack))
+    return isinstance(event, (CameBack, HandedBack, SettledLater))
 
 
 def _received_with(events: Sequence[Happened]) -> dict[int, list[Record]]:

@@ -1,0 +1,1 @@
+"""Client libraries and frameworks: their own consumers and message objects around our messages, one module each."""

@@ -1,0 +1,141 @@
+"""`aiokafka.AIOKafkaConsumer`: `async with deliver.consumer(AIOKafkaConsumer, "orders") as consumer`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from chaoskit.adapters.kafka_positions import Positions, decoded, parts, size
+from chaoskit.adapters.library import library
+from chaoskit.adapters.stand_in import StandIn
+from chaoskit.execution.consumer import Source, StoppedTask
+from chaoskit.values.event import Message
+
+CREATE_TIME = 0
+"""When it was sent, and not when it was stored."""
+
+
+def record_of(
+    source: Source, message: Message, topic: str, key_deserializer: Any = None, value_deserializer: Any = None
+) -> Any:
+    """An `aiokafka.ConsumerRecord`."""
+    key, value, headers, timestamp = parts(source, message)
+    return library("aiokafka", "aiokafka").ConsumerRecord(
+        topic=topic, partition=message.partition, offset=message.offset,
+        timestamp=timestamp, timestamp_type=CREATE_TIME, checksum=None, headers=tuple(headers),
+        key=decoded(key_deserializer, key), serialized_key_size=size(key),
+        value=decoded(value_deserializer, value), serialized_value_size=size(value),
+    )  # fmt: skip
+
+
+class AIOKafkaConsumer(StandIn):
+    """With `enable_auto_commit`, which is the default, a record is committed when the loop asks for the next one;
+    without it by `commit` alone."""
+
+    _stands_for = "aiokafka.AIOKafkaConsumer"
+
+    def __init__(
+        self,
+        source: Source,
+        *topics: str,
+        enable_auto_commit: bool = True,
+        key_deserializer: Any = None,
+        value_deserializer: Any = None,
+        **config: Any,
+    ) -> None:
+        super().__init__(source)
+        self._library = library("aiokafka", "aiokafka")
+        self._deserializers = key_deserializer, value_deserializer
+        self._positions = Positions(source, not enable_auto_commit)
+        self._positions.topics = topics
+
+    @staticmethod
+    def settles_by_hand(*topics: str, enable_auto_commit: bool = True, **config: Any) -> bool:
+        return not enable_auto_commit
+
+    # Messages.
+
+    async def start(self) -> None:
+        """It has no broker to connect to."""
+
+    async def stop(self) -> None:
+        """It has nothing open."""
+
+    async def getone(self, *partitions: Any) -> Any:
+        """The next record; when nothing is left, the task is cancelled."""
+        record = self._record()
+        if record is None:
+            raise StoppedTask
+        return record
+
+    async def getmany(
+        self, *partitions: Any, timeout_ms: int = 0, max_records: int | None = None
+    ) -> dict[Any, list[Any]]:
+        """The next records by their partitions; none when nothing is left."""
+        record = self._record()
+        if record is None:
+            self._source.idle(StoppedTask)
+            return {}
+        return {self._library.TopicPartition(record.topic, record.partition): [record]}
+
+    def __aiter__(self) -> AIOKafkaConsumer:
+        return self
+
+    async def __anext__(self) -> Any:
+        record = self._record()
+        if record is None:
+            raise StopAsyncIteration
+        return record
+
+    async def __aenter__(self) -> AIOKafkaConsumer:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.stop()
+
+    def _record(self) -> Any:
+        message = self._positions.take()
+        if message is None:
+            return None
+        return record_of(self._source, message, self._positions.topic(message), *self._deserializers)
+
+    # Positions.
+
+    async def commit(self, offsets: Mapping[Any, Any] | None = None) -> None:
+        """Of these partitions up to these offsets, or of all that was handed out."""
+        self._positions.commit(self._positions.meant(offsets))
+
+    async def committed(self, partition: Any) -> int | None:
+        return self._positions.committed((partition.topic, partition.partition))
+
+    async def position(self, partition: Any) -> int:
+        return self._positions.next((partition.topic, partition.partition)) or 0
+
+    def seek(self, partition: Any, offset: int) -> None:
+        """Back to the record in hand, which is refused by that; or to where it is."""
+        self._positions.seek(self._stands_for, (partition.topic, partition.partition), offset)
+
+    # The group.
+
+    def subscribe(self, topics: Sequence[str] = (), pattern: str | None = None, listener: Any = None) -> None:
+        self._positions.topics = tuple(topics)
+
+    def unsubscribe(self) -> None:
+        """Nothing comes of it: the schedule says what is handed out."""
+
+    def subscription(self) -> frozenset[str]:
+        return frozenset(self._positions.topics)
+
+    def assign(self, partitions: Sequence[Any]) -> None:
+        self._positions.topics = tuple(dict.fromkeys(each.topic for each in partitions))
+
+    def assignment(self) -> frozenset[Any]:
+        """The partitions of which messages come."""
+        return frozenset(self._library.TopicPartition(*each) for each in self._positions.assigned())
+
+    def pause(self, *partitions: Any) -> None:
+        """Nothing comes of it: what is paused may have been fetched already."""
+
+    def resume(self, *partitions: Any) -> None:
+        """Nothing comes of it."""

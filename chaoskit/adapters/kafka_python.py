@@ -1,0 +1,145 @@
+"""`kafka.KafkaConsumer` of kafka-python: `with deliver.consumer(KafkaConsumer, "orders") as consumer`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from chaoskit.adapters.kafka_positions import Positions, decoded, parts, size
+from chaoskit.adapters.library import library
+from chaoskit.adapters.stand_in import StandIn
+from chaoskit.execution.consumer import Source
+from chaoskit.values.event import Message
+
+PACKAGE = "kafka-python"
+CREATE_TIME = 0
+"""When it was sent, and not when it was stored."""
+
+
+def record_of(
+    source: Source, message: Message, topic: str, key_deserializer: Any = None, value_deserializer: Any = None
+) -> Any:
+    """A `kafka.consumer.fetcher.ConsumerRecord`, with the fields that the installed version has."""
+    key, value, headers, timestamp = parts(source, message)
+    fields: dict[str, Any] = {
+        "topic": topic, "partition": message.partition, "leader_epoch": 0, "offset": message.offset,
+        "timestamp": timestamp, "timestamp_type": CREATE_TIME, "headers": headers, "checksum": None,
+        "key": decoded(key_deserializer, key, topic), "serialized_key_size": size(key),
+        "value": decoded(value_deserializer, value, topic), "serialized_value_size": size(value),
+        "serialized_header_size": sum(len(name) + len(data) for name, data in headers) or -1,
+    }  # fmt: skip
+    kind = library("kafka.consumer.fetcher", PACKAGE).ConsumerRecord
+    return kind(**{name: fields.get(name) for name in kind._fields})
+
+
+class KafkaConsumer(StandIn):
+    """With `enable_auto_commit`, which is the default, a record is committed when the loop asks for the next one;
+    without it by `commit` alone."""
+
+    _stands_for = "kafka.KafkaConsumer"
+
+    def __init__(
+        self,
+        source: Source,
+        *topics: str,
+        enable_auto_commit: bool = True,
+        key_deserializer: Any = None,
+        value_deserializer: Any = None,
+        **config: Any,
+    ) -> None:
+        super().__init__(source)
+        self._library = library("kafka", PACKAGE)
+        self._deserializers = key_deserializer, value_deserializer
+        self._positions = Positions(source, not enable_auto_commit)
+        self._positions.topics = topics
+
+    @staticmethod
+    def settles_by_hand(*topics: str, enable_auto_commit: bool = True, **config: Any) -> bool:
+        return not enable_auto_commit
+
+    # Messages.
+
+    def __iter__(self) -> KafkaConsumer:
+        return self
+
+    def __next__(self) -> Any:
+        record = self._record()
+        if record is None:
+            raise StopIteration
+        return record
+
+    def poll(
+        self, timeout_ms: int = 0, max_records: int | None = None, update_offsets: bool = True
+    ) -> dict[Any, list[Any]]:
+        """The next records by their partitions; none when nothing is left."""
+        record = self._record()
+        if record is None:
+            self._source.idle()
+            return {}
+        return {self._library.TopicPartition(record.topic, record.partition): [record]}
+
+    def _record(self) -> Any:
+        message = self._positions.take()
+        if message is None:
+            return None
+        return record_of(self._source, message, self._positions.topic(message), *self._deserializers)
+
+    def close(self, autocommit: bool = True, timeout_ms: int | None = None) -> None:
+        """It has nothing open."""
+
+    def __enter__(self) -> KafkaConsumer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    # Positions.
+
+    def commit(self, offsets: Mapping[Any, Any] | None = None, timeout_ms: int | None = None) -> None:
+        """Of these partitions up to these offsets, or of all that was handed out."""
+        self._positions.commit(self._positions.meant(offsets))
+
+    def commit_async(
+        self, offsets: Mapping[Any, Any] | None = None, callback: Callable[[Any, Any], Any] | None = None
+    ) -> None:
+        """The same. `callback` is called at once."""
+        positions = self._positions.meant(offsets)
+        self._positions.commit(positions)
+        if callback is not None:
+            callback(
+                offsets or {self._library.TopicPartition(*each): offset for each, offset in positions.items()}, None
+            )
+
+    def committed(self, partition: Any, metadata: bool = False, timeout_ms: int | None = None) -> int | None:
+        return self._positions.committed((partition.topic, partition.partition))
+
+    def position(self, partition: Any, timeout_ms: int | None = None) -> int:
+        return self._positions.next((partition.topic, partition.partition)) or 0
+
+    def seek(self, partition: Any, offset: int) -> None:
+        """Back to the record in hand, which is refused by that; or to where it is."""
+        self._positions.seek(self._stands_for, (partition.topic, partition.partition), offset)
+
+    # The group.
+
+    def subscribe(self, topics: Sequence[str] = (), pattern: str | None = None, listener: Any = None) -> None:
+        self._positions.topics = tuple(topics)
+
+    def unsubscribe(self) -> None:
+        """Nothing comes of it: the schedule says what is handed out."""
+
+    def subscription(self) -> set[str]:
+        return set(self._positions.topics)
+
+    def assign(self, partitions: Sequence[Any]) -> None:
+        self._positions.topics = tuple(dict.fromkeys(each.topic for each in partitions))
+
+    def assignment(self) -> set[Any]:
+        """The partitions of which messages come."""
+        return {self._library.TopicPartition(*each) for each in self._positions.assigned()}
+
+    def pause(self, *partitions: Any) -> None:
+        """Nothing comes of it: what is paused may have been fetched already."""
+
+    def resume(self, *partitions: Any) -> None:
+        """Nothing comes of it."""

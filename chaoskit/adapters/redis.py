@@ -1,0 +1,176 @@
+"""`redis.Redis` and `redis.asyncio.Redis` for a consumer group of a stream: `with deliver.consumer(Redis) as r`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from chaoskit.adapters.stand_in import StandIn
+from chaoskit.execution.consumer import Source, Stopped, StoppedTask
+from chaoskit.values.event import Message
+
+Entry = tuple[Any, dict[Any, Any]]
+
+
+class Redis(StandIn):
+    """An entry is settled by `xack` alone. What was handed out before comes by `xautoclaim`, where the loop calls it,
+    and else by `xreadgroup`, as another consumer's claim would bring it.
+
+    The fields of an entry are those of a dict, each as text or JSON; of any other value, or with `serializer=`, there
+    is one, by the name of `field`. The headers are fields, too. `decode_responses` and `protocol` are as in the client.
+    """
+
+    _stands_for = "redis.Redis"
+    _stop: type[BaseException] = Stopped
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        field: str = "data",
+        decode_responses: bool = False,
+        protocol: int = 2,
+        **config: Any,
+    ) -> None:
+        super().__init__(source)
+        self._field, self._is_text, self._is_map = field, decode_responses, protocol == 3
+        self._given: dict[str, Any] = {}
+        self._next: Message | None = None
+        self._claims = False
+
+    @staticmethod
+    def settles_by_hand(**config: Any) -> bool:
+        return True
+
+    # Reading.
+
+    def xreadgroup(
+        self,
+        groupname: str,
+        consumername: str,
+        streams: Mapping[Any, Any],
+        count: int | None = None,
+        block: int | None = None,
+        noack: bool = False,
+        **options: Any,
+    ) -> Any:
+        """The next entry of `>`. A process that has just begun has nothing pending: its id 0 gives none."""
+        is_new = ">" in [_name(id_) for id_ in streams.values()]
+        message = self._peek() if is_new else None
+        if message is None or (self._claims and _is_again(message)):
+            if is_new and message is None:
+                self._source.idle(self._stop)
+            stream = next(iter(streams))
+            empty: list[Any] = [] if is_new else [[self._out(stream), []]]
+            return dict(empty) if self._is_map else empty
+        entry = self._take(message)
+        stream = next(name for name, id_ in streams.items() if _name(id_) == ">")
+        return {self._out(stream): [[entry]]} if self._is_map else [[self._out(stream), [entry]]]
+
+    def xautoclaim(
+        self,
+        name: Any,
+        groupname: str,
+        consumername: str,
+        min_idle_time: int,
+        start_id: Any = "0-0",
+        count: int | None = None,
+        justid: bool = False,
+    ) -> list[Any]:
+        """The next entry, if it was handed out before."""
+        self._claims = True
+        message = self._peek()
+        entries = [self._take(message)] if message is not None and _is_again(message) else []
+        return [self._out("0-0"), [entry[0] for entry in entries] if justid else entries, []]
+
+    # Settling.
+
+    def xack(self, name: Any, groupname: str, *ids: Any) -> int:
+        """How many of them were pending."""
+        found = [self._given.pop(_name(id_), None) for id_ in ids]
+        for message in found:
+            if message is not None:
+                message.ack()
+        return sum(message is not None for message in found)
+
+    def xdel(self, name: Any, *ids: Any) -> int:
+        """Nothing comes of it: what is deleted stays pending until it is acknowledged."""
+        return len(ids)
+
+    def xgroup_create(self, name: Any, groupname: str, *args: Any, **options: Any) -> bool:
+        return True
+
+    def close(self) -> None:
+        """It has nothing open."""
+
+    # The entry.
+
+    def _peek(self) -> Message | None:
+        if self._next is None:
+            self._next = self._source.take()
+        return self._next
+
+    def _take(self, message: Message) -> Entry:
+        self._next = None
+        id_ = message.message_id or str(message.id)
+        self._given[id_] = message
+        return self._out(id_), {self._out(name): self._out(value) for name, value in self._fields(message).items()}
+
+    def _fields(self, message: Message) -> dict[str, Any]:
+        value, headers = message.value, dict(self._source.headers(message))
+        if isinstance(value, Mapping) and self._source.serializer is None:
+            return {**headers, **{str(name): _written(each) for name, each in value.items()}}
+        return {**headers, self._field: self._bytes(message)}
+
+    def _out(self, value: Any) -> Any:
+        data = value if isinstance(value, bytes) else str(value).encode()
+        return data.decode() if self._is_text else data
+
+
+class AsyncRedis(StandIn):
+    """The same for `redis.asyncio.Redis`: its calls are awaited."""
+
+    _stands_for = "redis.asyncio.Redis"
+    settles_by_hand = staticmethod(Redis.settles_by_hand)
+
+    def __init__(self, source: Source, **config: Any) -> None:
+        super().__init__(source)
+        self._redis = Redis(source, **config)
+        self._redis._stop = StoppedTask
+
+    async def xreadgroup(self, groupname: str, consumername: str, streams: Mapping[Any, Any], **options: Any) -> Any:
+        return self._redis.xreadgroup(groupname, consumername, streams, **options)
+
+    async def xautoclaim(
+        self, name: Any, groupname: str, consumername: str, min_idle_time: int, **options: Any
+    ) -> list[Any]:
+        return self._redis.xautoclaim(name, groupname, consumername, min_idle_time, **options)
+
+    async def xack(self, name: Any, groupname: str, *ids: Any) -> int:
+        return self._redis.xack(name, groupname, *ids)
+
+    async def xdel(self, name: Any, *ids: Any) -> int:
+        return len(ids)
+
+    async def xgroup_create(self, name: Any, groupname: str, *args: Any, **options: Any) -> bool:
+        return True
+
+    async def aclose(self) -> None:
+        """It has nothing open."""
+
+
+def _is_again(message: Message) -> bool:
+    return (message.attempt or 1) > 1 or bool(message.redelivered)
+
+
+def _name(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _written(value: Any) -> str | bytes:
+    if isinstance(value, (str, bytes)):
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,207 @@
+"""What the handler of one run settles by itself, delivery by delivery: `deliver(handler, settle="handler")`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import NoReturn
+
+import attrs
+
+from chaoskit.execution.script import Script
+from chaoskit.values.errors import NotSettled, UsageError, did_you_mean
+from chaoskit.values.event import EventId, Message
+from chaoskit.values.outcome import Outcome
+from chaoskit.values.scenario import Answer
+from chaoskit.values.schedule import DELIVER, DIE, FAIL, LOSE, PARK, REFUSE, RESTART, SKIP, WAIT, Raw, what_of
+from chaoskit.values.settling import Passing, Settles, Verb, Verbs, answer_of
+
+SETTLES = ("return", "handler")
+
+
+class Nacked(Exception):
+    """The handler gave the message back, or gave it up, without raising."""
+
+
+_this = threading.local()
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """A process dies: what its context manager settles on the way reaches no broker."""
+    _this.unheard = True
+    try:
+        yield
+    finally:
+        _this.unheard = False
+
+
+def settlements_of(settle: object, script: Script, misused: Callable[[str], NoReturn]) -> Settlements | None:
+    """None where returning settles. Raises UsageError, through `misused`, where nothing can be settled."""
+    if settle == "return":
+        return None
+    if settle != "handler":
+        misused(f"deliver(settle={settle!r}): 'return' or 'handler' is needed{did_you_mean(str(settle), SETTLES)}")
+    verbs = script.mailbox.model.verbs
+    if not verbs.names:
+        misused(f'deliver(handler, settle="handler"): {verbs.otherwise}')
+    return Settlements(script, verbs, misused)
+
+
+def differs(settling: Settlements | None, number: int, expected: Container[int], *, refused: bool) -> bool:
+    """Whether the handler answered this step otherwise than it was recorded."""
+    return refused != (number in expected) or (settling is not None and not settling.is_as_recorded(number))
+
+
+def answers(
+    settling: Settlements | None, steps: Sequence[Raw], number: int, refused: Container[int], first: int = 0
+) -> list[Answer]:
+    """What the model is told of the steps up to this number, from the first one on."""
+    if settling is None:
+        return [at in refused for at in range(first, number)]
+    return [settling.answer(steps, at, refused=at in refused) for at in range(first, number)]
+
+
+class Settlements:
+    """`settles` is what was settled in each delivery, by the number of its step."""
+
+    def __init__(self, script: Script, verbs: Verbs, misused: Callable[[str], NoReturn]) -> None:
+        self._script, self._verbs, self._misused = script, verbs, misused
+        self.settles: dict[int, Settles] = {}
+        self.is_over = False
+        self._now: list[tuple[Verb, int]] = []
+        self._done: set[int] = set()
+        self._born: dict[int, int] = {}
+        """The step at which a consumer process began anew."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the model goes along from the first step on, as no answers were recorded."""
+        return self._script.settled is None and self._script.faults is not None and self._script.retries is None
+
+    @property
+    def has_settled(self) -> bool:
+        return bool(self._done)
+
+    def mail(self, present: Callable[[], int]) -> Callable[[Raw], Message]:
+        """From a delivery to a message that its handler can settle. `present` is the number of the step."""
+        message = self._script.mailbox.message
+
+        def letter(step: Raw) -> Message:
+            made = message(step)
+            made.settles_by(partial(self._settle, present(), step[1]))
+            return made
+
+        return letter
+
+    def _settle(self, number: int, consumer: int, verb: Verb | Passing) -> None:
+        # A handler without `spawn` has what a dead process had, and nobody else would.
+        if self.is_over or getattr(_this, "unheard", False) or number < self._born.get(consumer, 0):
+            return
+        if verb == "pass":
+            if number not in self._done:
+                self._now.append((self._verbs.names[0], number))
+            return
+        if verb not in self._verbs.names:
+            self._misused(f"message.{verb}(): this broker has no such verb; {self._verbs.why_not(verb)}")
+        if verb == "commit" or verb == "extend":
+            self._now.append((verb, number))
+            self._done.update((number,) if verb == "commit" else ())
+            return
+        if number in self._done and self._verbs.once:
+            raise NotSettled(verb, "it is settled already")
+        if number not in self._done:
+            self._done.add(number)
+            self._now.append((verb, number))
+
+    def took(self, number: int, step: Raw, error: Exception | None) -> Exception | None:
+        """The delivery is over, and this was raised. What refuses its message, if anything does."""
+        settles = self.settles[number] = tuple(self._now)
+        self._now.clear()
+        mine = {verb for verb, at in settles if at == number}
+        if error is not None:
+            # In order nothing may raise; else a message that is settled is gone, whatever follows.
+            return error if self._script.faults is None or mine.isdisjoint(("ack", "commit")) else None
+        if "nack" in mine and self._script.faults is None:
+            event = self._script.mailbox.model.stream[step[2]]
+            self._misused(
+                f"the handler called message.nack() on event {event.id!r} ({event.value!r}) although everything came "
+                "once and in order: given back, it would come again at once, and so for ever"
+            )
+        given = next((verb for verb in ("nack", "reject") if verb in mine), None)
+        return None if given is None else Nacked(f"the handler called message.{given}()")
+
+    def passed(self, steps: Sequence[Raw], number: int) -> None:
+        """This step is over."""
+        step = steps[number]
+        if step[0] == RESTART or what_of(step) == DIE:
+            self._born[step[1]] = number + 1
+
+    def is_as_recorded(self, number: int) -> bool:
+        return self.settles.get(number) == (self._script.settled or {}).get(number)
+
+    def answer(self, steps: Sequence[Raw], number: int, *, refused: bool) -> Answer:
+        settles = self.settles.get(number)
+        return refused if settles is None else answer_of(steps, number, settles, refused=refused)
+
+    # What came of the run.
+
+    def judged(self, outcome: Outcome, steps: Sequence[Raw], refusals: Sequence[int]) -> Outcome:
+        """The outcome with what was never settled, and what was never delivered because of that. What was settled and
+        then lost is missed: nobody chose that."""
+        events = self._script.mailbox.model.stream.events
+        opened = self._open(steps, set(refusals))
+        held = len(opened)
+        self._close(opened, steps, tuple(self._now))  # in the clean stop
+        seen = {step[2] for step in steps if step[0] == DELIVER}
+        stuck = tuple(dict.fromkeys(events[s[2]].id for s in steps if s[0] == WAIT and s[2] not in seen))
+        holds = f"{held} unacknowledged of {self._verbs.bound.format(held)}" if stuck and held else ""
+        if holds and self._script.faults == ():
+            raise UsageError(
+                f"the handler holds {holds}: nothing more is delivered, and {', '.join(map(str, stuck))} never came. "
+                "Settle before so many are held, or raise that setting"
+            )
+        forgotten = () if "commit" in self._verbs.names else self._forgotten(opened, steps)
+        return attrs.evolve(outcome, half_done=(), unsettled=forgotten, stuck=stuck if holds else (), holds=holds)
+
+    def _open(self, steps: Sequence[Raw], refused: set[int]) -> dict[tuple[int, int], int]:
+        """The last delivery of each message that was not settled."""
+        opened: dict[tuple[int, int], int] = {}
+        attempts: dict[tuple[int, int], int] = {}
+        for number, step in enumerate(steps):
+            record, do = (step[3], step[4]), what_of(step)
+            attempt = step[5] if len(step) > 5 else 0
+            if do in (DELIVER, DIE) and attempt >= attempts.get(record, 0):
+                attempts[record] = attempt
+                opened[record] = number
+            if number in refused or do in (PARK, SKIP, REFUSE, LOSE, FAIL):
+                opened.pop(record, None)
+            self._close(opened, steps, self.settles.get(number, ()))
+        return opened
+
+    def _close(self, opened: dict[tuple[int, int], int], steps: Sequence[Raw], settles: Settles) -> None:
+        for verb, at in settles:
+            lane, offset = steps[at][3], steps[at][4]
+            if verb == "extend" or (opened.get((lane, offset)) != at and not self._verbs.late_counts):
+                continue
+            opened.pop((lane, offset), None)
+            if verb == "commit" or self._verbs.up_to:  # and all before it
+                for record in [record for record in opened if record[0] == lane and record[1] < offset]:
+                    del opened[record]
+
+    def _forgotten(self, opened: Mapping[tuple[int, int], int], steps: Sequence[Raw]) -> tuple[EventId, ...]:
+        """What its consumer did not settle though it settled what came later under the same key. What is open at the
+        end may wait for more to come."""
+        events, last = self._script.mailbox.model.stream.events, dict[tuple[int, object], int]()
+        for settles in (*self.settles.values(), tuple(self._now)):
+            for verb, at in settles:
+                if verb != "extend":
+                    place = steps[at][1], events[steps[at][2]].key
+                    last[place] = max(at, last.get(place, -1))
+        return tuple(
+            events[steps[at][2]].id
+            for at in sorted(opened.values())
+            if last.get((steps[at][1], events[steps[at][2]].key), -1) > at
+        )

@@ -1,0 +1,34 @@
+"""A log whose handler commits by itself."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from chaoskit.models.events import CommittedByHand
+from chaoskit.models.log.state import GroupState
+from chaoskit.values.schedule import Raw
+from chaoskit.values.settling import Settling
+
+
+def settle(group: GroupState, step: Raw, answer: Settling, *, loses: bool = False) -> None:
+    """What the handler committed in this delivery. It does not arrive from an owner that was taken for dead, and where
+    a redelivery of the consumer is pending, or the record comes again now (`loses`): that is a commit that was lost.
+    What is to be read again was run by a process that is dead, which commits nothing."""
+    if group.committed is None:
+        # Whoever set a record aside before anything was run has committed that.
+        group.committed = {turn[1]: turn[2] + 1 for _, turn in sorted(group.parks)}
+        group.parks = ()
+    lost = {pending.consumer for pending in group.pending}
+    if loses:
+        lost.add(step[1])
+    for verb, settled in answer.settled:
+        _, consumer, _, lane, offset = settled[:5]
+        if verb != "commit" or consumer in lost or group.owner(lane) != consumer:
+            continue
+        if any(turn[1] == lane and turn[2] == offset for turn in chain(group.todo, group.aside.get(lane, ()))):
+            continue
+        if group.reading.only_forward and offset < group.committed.get(lane, 0):
+            continue
+        group.committed[lane] = offset + 1
+        if group.told is not None:
+            group.told.append(CommittedByHand(settled))

@@ -1,0 +1,65 @@
+"""The examples of docs/consumers.md, and the files that its table names."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from chaoskit import Kafka, RabbitMQ, chaos, check
+from chaoskit.strategies import events
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = (ROOT / "docs" / "consumers.md").read_text(encoding="utf-8")
+EXAMPLES = ROOT / "examples" / "consumers"
+ROWS = {file: int(lines) for file, lines in re.findall(r"examples/consumers/(test_\w+\.py)\) [\d.]+ \| (\d+) \|", PAGE)}
+
+
+@pytest.mark.parametrize(
+    ("name", "test", "status"), [("confluent", "test_consumer", "violated"), ("plain", "test_loop", "held")]
+)
+def test_the_examples_do_what_the_page_says(name: str, test: str, status: str, tmp_path: Path) -> None:
+    (block,) = re.findall(rf"<!-- block: {name} -->\n```python\n(.*?)```", PAGE, re.DOTALL)
+    payments = events(st.integers(1, 9), keys=st.sampled_from(["alice", "bob"]))
+    if name == "confluent":
+        pytest.importorskip(
+            "confluent_kafka", reason="the client library is not installed: pip install confluent-kafka"
+        )
+    assert found(block, test, payments, tmp_path) == status
+    if name == "confluent":
+        commit = "            consumer.commit(asynchronous=False)\n"
+        update = re.search(r" +table\.update.*\n", block)
+        assert update is not None
+        repaired = block.replace(commit, "").replace(update[0], update[0] + commit)
+        assert found(repaired, test, payments, tmp_path) == "held"
+
+
+def found(block: str, test: str, payments: Any, tmp_path: Path) -> str:
+    file = tmp_path / "test_orders.py"  # without a file there is no code of the user's to step into
+    file.write_text(block, encoding="utf-8")
+    names: dict[str, Any] = {"chaos": chaos, "Kafka": Kafka, "RabbitMQ": RabbitMQ, "payments": payments, "json": json}
+    exec(compile(block, file, "exec"), names)
+    return str(check(names[test], payments, seed=1, schedules=100).status)
+
+
+def test_each_row_is_a_file_whose_test_holds(tmp_path: Path) -> None:
+    """All of them in one run, with a few schedules each."""
+    for name, lines in ROWS.items():
+        body = (EXAMPLES / name).read_text(encoding="utf-8").partition("@chaos(")[2]
+        assert lines == sum(bool(line.strip()) for line in body.splitlines()), name
+    there = sorted(path.name for path in EXAMPLES.glob("test_*.py"))
+    assert sorted(ROWS) == there
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "--chaos-schedules", "20", "--chaos-seed", "1", *there]
+    copied = shutil.copytree(EXAMPLES, tmp_path / "consumers", ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    run = subprocess.run(command, cwd=copied, capture_output=True, text=True, check=False)
+    missing = re.findall(r"this adapter needs the client library itself, .*", run.stdout)
+    if missing:
+        pytest.skip("; ".join(missing))
+    assert f"{len(there)} passed" in run.stdout, run.stdout
