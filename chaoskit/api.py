@@ -60,6 +60,7 @@ def check(
     exhaustive: int | None = None,
     exhaustive_events: int = 4,
     points: Iterable[str] | str | None = None,
+    freeze_time: bool | None = None,
 ) -> Verdict:
     """Search for a delivery of `events` that `broker` can make and that `test` does not survive.
 
@@ -74,7 +75,8 @@ def check(
     which is a failure; None: no limit, and there is none outside of the main thread. `exhaustive`: every schedule of up
     to so many faults is run, over streams of up to `exhaustive_events` events, and `schedules` does not count.
     `points` are the packages in which a process can die inside the handler, beside the user's own code; "named": only
-    at `deliver.point(…)`.
+    at `deliver.point(…)`. With `freeze_time=True` the clocks of Python say what `deliver.now()` says while the test
+    runs (needs `chaoskit[time]`).
 
     A test that `@chaos` decorates is taken, too, with its fixtures in a functools.partial: what is left out here is
     then as the decorator says, but for `schedules` and `seed`.
@@ -89,7 +91,13 @@ def check(
         if faults is None and without is None:
             faults, without = _kinds(given.options, broker)
         subject = given.subject(
-            broker=broker, invariants=invariants, loss=loss, poison=poison, points=points, limit=armed
+            broker=broker,
+            invariants=invariants,
+            loss=loss,
+            poison=poison,
+            points=points,
+            limit=armed,
+            freeze_time=freeze_time,
         )
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         settings = SearchSettings(
@@ -127,6 +135,7 @@ def repairs(
     limit: float | None = LIMIT,
     epoch: float | None = None,
     points: Iterable[str] | str | None = None,
+    freeze_time: bool | None = None,
 ) -> tuple[Repair, ...]:
     """Which move repairs `test`: each is put around its handler, and what breaks it is searched again.
 
@@ -139,6 +148,7 @@ def repairs(
     return check(
         test, events, broker, faults=faults, without=without, invariants=invariants, schedules=schedules, seed=seed,
         across_keys=across_keys, loss=loss, poison=poison, limit=limit, epoch=epoch, points=points,
+        freeze_time=freeze_time,
     ).repairs  # fmt: skip
 
 
@@ -157,6 +167,7 @@ def self_check(
     poison: Iterable[type[Exception]] | None = None,
     limit: float | None = LIMIT,
     epoch: float | None = None,
+    freeze_time: bool | None = None,
 ) -> SelfCheck:
     """Which known bugs `test` would notice: each is planted around its handler, or in the state that it gives, and what
     breaks it is searched.
@@ -172,7 +183,9 @@ def self_check(
     with bound(test) as given, limited(_seconds(limit)) as armed:
         if faults is None and without is None:
             faults, without = _kinds(given.options, broker)
-        subject = given.subject(broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
+        subject = given.subject(
+            broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed, freeze_time=freeze_time
+        )
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         settings = SearchSettings(schedules=schedules, seed=seed, across_keys=_across_keys(given, across_keys))
         asked = question(subject, events, settings, faults=faults, without=without)
@@ -264,6 +277,7 @@ def run(
     poison: Iterable[type[Exception]] | None = None,
     limit: float | None = LIMIT,
     points: Iterable[str] | str | None = None,
+    freeze_time: bool | None = None,
 ) -> Verdict:
     """Run `test` under one scenario and compare it with in-order delivery of the same events.
 
@@ -277,7 +291,13 @@ def run(
         raise UsageError(f"run(scenario={scenario!r}): a Scenario(events, broker, faults) is needed")
     with bound(test) as given, limited(_seconds(limit)) as armed:
         subject = given.subject(
-            broker=scenario.broker, invariants=invariants, loss=loss, poison=poison, points=points, limit=armed
+            broker=scenario.broker,
+            invariants=invariants,
+            loss=loss,
+            poison=poison,
+            points=points,
+            limit=armed,
+            freeze_time=freeze_time,
         )
         subject = attrs.evolve(subject, epoch=scenario.epoch)
         across_keys = _across_keys(given, across_keys)

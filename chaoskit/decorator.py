@@ -14,6 +14,7 @@ import hypothesis
 from chaoskit.brokers import Kafka
 from chaoskit.execution.deliver import Body, Deliver
 from chaoskit.execution.event_loop import leaves_no_task, own_loop
+from chaoskit.execution.frozen import checked_freeze
 from chaoskit.execution.limit import Limit
 from chaoskit.execution.output import quiet
 from chaoskit.execution.points import Points, checked_points
@@ -59,6 +60,7 @@ class ChaosOptions:
     poison: tuple[type[Exception], ...] = ()
     epoch: float | None = None
     points: Points = None
+    freeze_time: bool = False
 
     @property
     def narrowed(self) -> tuple[frozenset[FaultKind] | None, frozenset[FaultKind] | None]:
@@ -83,6 +85,7 @@ class BoundTest:
         loss: Loss | None = None,
         poison: Iterable[type[Exception]] | None = None,
         points: Iterable[str] | str | None = None,
+        freeze_time: bool | None = None,
         limit: Limit | None = None,
         observer: RunObserver | None = None,
     ) -> Subject:
@@ -98,6 +101,7 @@ class BoundTest:
             options.loss if loss is None else loss,
             options.poison if poison is None else poisons(poison),
             points=options.points if points is None else checked_points(points),
+            freeze_time=options.freeze_time if freeze_time is None else checked_freeze(freeze_time),
         )
 
 
@@ -125,6 +129,7 @@ def chaos(
     poison: Iterable[type[Exception]] = (),
     epoch: float | None = None,
     points: Iterable[str] | str | None = None,
+    freeze_time: bool = False,
 ) -> Callable[[Decorated], Decorated]:
     """Run the decorated test under every kind of delivery that `broker` can make.
 
@@ -139,7 +144,9 @@ def chaos(
     nowhere. `epoch` is when the producer begins to send, in seconds since 1970, as `message.timestamp` says: left out,
     the hour in which the seed was drawn, and 14 November 2023 for a seed that somebody chose. A repro file has it.
     `points` are the packages in which a process can die inside the handler, beside the user's own code:
-    `points=("shop",)`; with `points="named"` only at `deliver.point(…)`.
+    `points=("shop",)`; with `points="named"` only at `deliver.point(…)`. With `freeze_time=True` the clocks of Python
+    say what `deliver.now()` says while the test runs: `time.time()`, `time.monotonic()`, `datetime.now()` (needs
+    `chaoskit[time]`).
 
     `max_examples` and `deadline` of a Hypothesis profile change nothing here: they are meant for examples, and one run
     of a chaos test is a schedule. `schedules`, --chaos-schedules and --chaos-time say how much is tried;
@@ -163,7 +170,7 @@ def chaos(
     options = ChaosOptions(
         events=events, broker=broker, faults=kinds, without=left_out, invariants=default_invariants(invariants),
         schedules=schedules, allow_unknown=allow_unknown, across_keys=across_keys, loss=loss, poison=poisons(poison),
-        epoch=checked_epoch(epoch), points=checked_points(points),
+        epoch=checked_epoch(epoch), points=checked_points(points), freeze_time=checked_freeze(freeze_time),
     )  # fmt: skip
     _check(options)
 

@@ -12,6 +12,7 @@ from chaoskit.brokers.fields import assignments
 from chaoskit.brokers.impossible import Impossible
 from chaoskit.brokers.overlaps import how_to_rule_out, why_no_overlap
 from chaoskit.brokers.serialization import Serialization
+from chaoskit.brokers.timing import timing_of
 from chaoskit.brokers.wording import NOTHING_PASSES, UNASKED, Cause, Words, sentences
 from chaoskit.models.log.model import LogModel, LogSettings
 from chaoskit.models.log.policy import Reading
@@ -25,6 +26,7 @@ from chaoskit.values.errors import StreamError
 from chaoskit.values.event import Event, Stream
 from chaoskit.values.faults import KINDS, Crash, Fail, FaultKind, Overlap, Overtake, Redeliver, Zombie
 from chaoskit.values.schedule import Schedule, Step
+from chaoskit.values.timing import USUAL, Timing
 
 
 @attrs.frozen
@@ -32,10 +34,11 @@ class Settings:
     """The settings of one system. A broker's file fills in the rest, and reads like a fact sheet.
 
     `guarantees`: what the broker promises about order and repetition, a sentence each. `sources`: where its facts are
-    from.
+    from. `usual_timing`: how long things take there, where no setting says it and it is not as with most.
     """
 
     guarantees: ClassVar[tuple[str, ...]]
+    usual_timing: ClassVar[Timing] = USUAL
     sources: ClassVar[tuple[str, ...]]
 
     @property
@@ -51,6 +54,11 @@ class Settings:
     def stages(self) -> LogSettings | QueueSettings:
         """How it sends, routes, stores, hands out and settles: what the search runs."""
         raise NotImplementedError
+
+    @property
+    def timing(self) -> Timing:
+        """How long things take: `usual_timing` with what the settings say."""
+        return timing_of(self, self.usual_timing)
 
     def rules(self) -> LogRules | QueueRules:
         """What it can do, as a second reading for `permits`."""
@@ -211,7 +219,7 @@ MARKS = {
 @lru_cache(maxsize=256)
 def _stages(broker: Settings) -> LogSettings | QueueSettings:
     """A search makes thousands of models of one broker: its stages, and their caches, are made once."""
-    return broker.stages()
+    return attrs.evolve(broker.stages(), timing=broker.timing)
 
 
 @lru_cache(maxsize=256)

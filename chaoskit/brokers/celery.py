@@ -11,6 +11,7 @@ from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import at_least, boolean, one_of, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, unordered
+from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import IDEMPOTENT, PUBLISHED_AGAIN, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -21,6 +22,7 @@ from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.schedule import Raw
+from chaoskit.values.timing import Timing
 
 _ACKS_EARLY = f"acks_late=False acknowledges before the task runs (and loses it in a crash). {IDEMPOTENT}"
 
@@ -127,11 +129,13 @@ class Celery(Settings):
         "lost."
     )
     concurrency: int = positive_int(2, "worker processes.")
-    visibility_timeout: int = positive_int(
+    visibility_timeout: int = timed(
+        "lease",
         3600,
         "seconds, after which Redis or SQS hands out again what was not acknowledged; 3600 on Redis, 1800 on SQS; "
         "RabbitMQ has none, and waits for the connection.",
     )
+    retry_delay: int = timed("retries", 180, "seconds before a task that failed is sent again (`default_retry_delay`).")
     countdown: int = setting(
         0,
         "seconds of the longest countdown or ETA: a task waits for it unacknowledged in its worker, so that with more "
@@ -191,6 +195,11 @@ class Celery(Settings):
         if not self.acks_late:
             return ("acks_late",)
         return () if self.reject_on_worker_lost else ("reject_on_worker_lost",)
+
+    @property
+    def timing(self) -> Timing:
+        # RabbitMQ waits for the connection, and closes one that it does not hear for a minute.
+        return attrs.evolve(super().timing, lease=0.0, silence=60.0) if self.transport == "amqp" else super().timing
 
     def rules(self) -> QueueRules:
         return QueueRules(

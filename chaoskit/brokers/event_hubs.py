@@ -11,6 +11,7 @@ from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, opt_in, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, partitions
+from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SENT_TOGETHER, Wording, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -71,6 +72,11 @@ class EventHubs(Settings):
 
     partitions: int = positive_int(4, "of the hub, at first.")
     processors: int = positive_int(1, "partition p belongs to processor p % processors.")
+    ownership_expiration: int = timed(
+        "silence",
+        120,
+        "seconds (PartitionOwnershipExpirationInterval), after which the partitions of a silent processor are claimed.",
+    )
     checkpoint_every: int | None = optional_int(
         "the processor checkpoints after each k-th event; None: after every event, and now and then a checkpoint is "
         "late."

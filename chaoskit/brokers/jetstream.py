@@ -12,6 +12,7 @@ from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name, setting, without_effect
 from chaoskit.brokers.impossible import OR_MORE, Impossible, Reasons, delivered_once
 from chaoskit.brokers.serialization import Serialization, competing, partitions
+from chaoskit.brokers.timing import GIVEN_BACK, timed
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.partitioners import by_fnv1a_plain
 from chaoskit.models.producer import Home, Producer
@@ -27,6 +28,7 @@ from chaoskit.values.event import Event
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.schedule import Raw
 from chaoskit.values.settling import Verbs
+from chaoskit.values.timing import Timing
 
 WORDS = Words(
     unit="partition",
@@ -104,7 +106,7 @@ class JetStream(Settings):
 
     consumers: int = positive_int(2, "subscribers of the consumer, which compete.")
     max_ack_pending: int = positive_int(1000, "unacknowledged messages of the consumer; 1 means one at a time.")
-    ack_wait: int = positive_int(30, "seconds.")
+    ack_wait: int = timed("lease", 30, "seconds.")
     max_deliver: int = setting(-1, "deliveries of a message; -1 is endless.", "int")
     ack_policy: Literal["explicit", "all", "none"] = one_of(
         ("explicit", "all", "none"), 'with "all" an ack settles all earlier messages, with "none" nothing needs one.'
@@ -129,6 +131,7 @@ class JetStream(Settings):
     )
     stream: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = GIVEN_BACK
     guarantees: ClassVar[tuple[str, ...]] = (
         "A consumer hands out new messages in the order of the stream; its subscribers finish them in any order.",
         "What is due again is served before new messages; with max_ack_pending=1 the order is kept.",

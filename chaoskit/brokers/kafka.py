@@ -30,6 +30,7 @@ from chaoskit.brokers.kafka_group import AUTO_COMMIT, FROM_LATEST, PARTITIONS, R
 from chaoskit.brokers.kafka_parallel import PARALLEL, PARALLEL_KEYS, parallel_stages
 from chaoskit.brokers.kafka_share import SHARE, SHARED, impossible_in_share_group, share_rules, share_stages
 from chaoskit.brokers.serialization import Serialization
+from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -44,6 +45,7 @@ from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.settling import COMMITS, Verbs
+from chaoskit.values.timing import Timing
 
 
 @attrs.frozen(kw_only=True)
@@ -114,7 +116,16 @@ class Kafka(Settings):
         "the application sends again what an idempotent producer gave up on (`delivery.timeout.ms`), or a new "
         "producer session does."
     )
+    session_timeout: int = timed(
+        "silence", 45, "seconds (`session.timeout.ms`), after which a member that is not heard is taken for dead."
+    )
+    retry_delay: int = timed(
+        "retries",
+        1,
+        "seconds before a refused record is tried again; 1 in Spring's @Backoff and the Parallel Consumer.",
+    )
     delivery_count_limit: int = positive_int(5, "`group.share.delivery.count.limit` of a share group.")
+    record_lock_duration: int = timed("lease", 30, "seconds (`group.share.record.lock.duration.ms`) of a share group.")
     max_record_locks: int = positive_int(
         200,
         "`group.share.partition.max.record.locks` of a share group. A share group reads none of `commit_every`, "
@@ -258,6 +269,12 @@ class Kafka(Settings):
         if self.idempotent_producer:
             return exact()
         return window(self._under_way, self.records_per_batch, self.retry_order == "newest_first")
+
+    @property
+    def timing(self) -> Timing:
+        # A share group has its locks; what a consumer of the others has is its member's, and has no lease.
+        timing = super().timing
+        return attrs.evolve(timing, silence=0.0) if self.group == "share" else attrs.evolve(timing, lease=0.0)
 
     def rules(self) -> LogRules | QueueRules:
         if self.group == "share":

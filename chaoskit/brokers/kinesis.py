@@ -23,6 +23,7 @@ from chaoskit.brokers.fields import (
 )
 from chaoskit.brokers.impossible import OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, partitions
+from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -41,6 +42,7 @@ from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
 from chaoskit.values.settling import COMMITS
+from chaoskit.values.timing import Timing
 
 KCL = Words(
     lane="shard",
@@ -126,6 +128,9 @@ class Kinesis(Settings):
         ("kcl", "lambda"), '"kcl" (Kinesis Client Library) or "lambda" (an event source mapping).'
     )
     workers: int = positive_int(1, "of the KCL; shard s belongs to worker s % workers.")
+    failover_time: int = timed(
+        "silence", 10, "seconds (failoverTimeMillis of the KCL), after which a lease is taken from a silent worker."
+    )
     checkpoint_every: int | None = optional_int(
         "the worker checkpoints after each k-th record; None: after every record, and now and then a checkpoint is "
         "late."
@@ -149,6 +154,7 @@ class Kinesis(Settings):
     )
     stream: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = Timing(lease=1.0)
     guarantees: ClassVar[tuple[str, ...]] = (
         "The records of one shard are read in the order of their sequence numbers; between shards there is no order.",
         "A key keeps its shard until the stream is resharded; the KCL reads parents before their children.",

@@ -21,11 +21,13 @@ from chaoskit.brokers.sqs_standard import (
     standard_queue,
     standard_rules,
 )
+from chaoskit.brokers.timing import INVISIBLE, timed
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
+from chaoskit.values.timing import Timing
 
 LAMBDA_STANDARD = STANDARD.but(
     {
@@ -66,9 +68,12 @@ class LambdaSqs(Settings):
     retention_exceeded: bool = boolean(
         "messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost."
     )
-    visibility_timeout: int = positive_int(30, "of the queue, in seconds; six times the function's timeout is advised.")
+    visibility_timeout: int = timed(
+        "lease", 30, "of the queue, in seconds; six times the function's timeout is advised."
+    )
     queue: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = INVISIBLE
     guarantees: ClassVar[tuple[str, ...]] = (
         "A batch that fails comes back whole, with what had succeeded; with partial responses only what was reported.",
         "FIFO: at most one batch of a message group is in flight, and its messages are in order.",

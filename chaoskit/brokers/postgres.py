@@ -11,6 +11,7 @@ from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, keys
+from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -19,6 +20,7 @@ from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.timing import Timing
 
 WORDS = Words(
     lane="worker",
@@ -81,6 +83,9 @@ class PostgresQueue(Settings):
         '"lock" claims and deletes the row in one transaction with the work; "lease" marks it with locked_until, so '
         "that a slow worker may be overtaken by another one on the same row.",
     )
+    lease_duration: int = timed(
+        "lease", 30, 'seconds of `locked_until`, the application\'s choice, with style="lease".'
+    )
     dead_letters: bool = boolean("failed rows are set aside and inserted again later.")
     table: str = resource_name("events")
 
@@ -97,6 +102,11 @@ class PostgresQueue(Settings):
     @property
     def words(self) -> Words:
         return LEASE if self.style == "lease" else WORDS
+
+    @property
+    def timing(self) -> Timing:
+        # A lock goes with its connection.
+        return attrs.evolve(super().timing, lease=0.0) if self.style == "lock" else super().timing
 
     def rules(self) -> QueueRules:
         lock = self.style == "lock"

@@ -11,6 +11,7 @@ from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, keys, unordered
+from chaoskit.brokers.timing import GIVEN_BACK, timed
 from chaoskit.brokers.wording import IDEMPOTENT, PUBLISHED_AGAIN, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -20,6 +21,7 @@ from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.timing import Timing
 
 PLAIN = Words(
     lane="subscriber",
@@ -94,13 +96,14 @@ class PubSub(Settings):
     exactly_once: bool = boolean("its `enable_exactly_once_delivery`.")
     subscribers: int = positive_int(2, "that pull at the same time.")
     max_delivery_attempts: int | None = optional_int("of the dead-letter policy, 5 to 100; None: no policy.")
-    ack_deadline: int = positive_int(10, "seconds; the client libraries extend it.")
+    ack_deadline: int = timed("lease", 10, "seconds; the client libraries extend it.")
     resumes_early: bool = boolean(
         "with ordering the publisher goes on with a key after a failure, before the failed message was published again."
     )
     filtered: bool = boolean("the subscription has a filter.")
     subscription: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = GIVEN_BACK
     guarantees: ClassVar[tuple[str, ...]] = (
         "Without ordering keys: no order, at least once.",
         "With ordering keys: the messages of one key come in order; a redelivery brings all later ones of it, too.",

@@ -23,6 +23,7 @@ from chaoskit.brokers.fields import (
 )
 from chaoskit.brokers.impossible import NO_GROWTH, Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, competing, keys, partitions
+from chaoskit.brokers.timing import CONNECTED, timed
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Home, Logs, Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -35,6 +36,7 @@ from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.timing import Timing
 
 ONE_ACTIVE = Words(
     unit="partition",
@@ -146,9 +148,10 @@ class Pulsar(Settings):
     receiver_queue_size: int = setting(
         1000, "messages that a consumer has fetched, beside the one that it works at.", "int >= 0", at_least(0)
     )
-    ack_timeout: int | None = optional_int(
-        "seconds after which the client asks again for what it has not acknowledged; None: never."
+    ack_timeout: int | None = timed(
+        "lease", None, "seconds after which the client asks again for what it has not acknowledged; None: never."
     )
+    negative_ack_delay: int = timed("retries", 60, "seconds (negativeAckRedeliveryDelay; of reconsumeLater its delay).")
     on_error: Literal["nack", "reconsume_later"] = one_of(
         ("nack", "reconsume_later"),
         "what the consumer answers when the handler raises: a negative acknowledgement (it is shown again, by default "
@@ -169,6 +172,7 @@ class Pulsar(Settings):
     )
     topic: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = CONNECTED
     guarantees: ClassVar[tuple[str, ...]] = (
         "Exclusive and Failover: the messages of a partition come in order, to one consumer at a time.",
         "Key_Shared: those of a key do. Shared: they are handed out in order, and finished in any order.",

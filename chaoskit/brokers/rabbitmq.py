@@ -12,6 +12,7 @@ from chaoskit.brokers.base import Settings, key_bytes, one_queue, routing
 from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, competing, partitions
+from chaoskit.brokers.timing import CONNECTED, timed
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.partitioners import by_murmur3
 from chaoskit.models.producer import Home, Producer
@@ -25,6 +26,7 @@ from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
 from chaoskit.values.settling import Verbs
+from chaoskit.values.timing import Timing
 
 WORDS = Words(
     routed_by="routing key",
@@ -118,6 +120,7 @@ class RabbitMQ(Settings):
     consumers: int = positive_int(2, "that compete.")
     single_active_consumer: bool = boolean("one of them is served, the next one when it fails.")
     prefetch: int = positive_int(10, "unacknowledged messages of one consumer (basic.qos).")
+    heartbeat: int = timed("silence", 60, "seconds, after which a connection that is not heard is closed.")
     delivery_limit: int | None = optional_int(
         "redeliveries of a message in a quorum queue; 20 since 4.0. None: no limit (the default of 3.x; -1 in 4.x), "
         "and then what is given back goes to the back of the queue.",
@@ -142,6 +145,7 @@ class RabbitMQ(Settings):
     )
     queue: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = CONNECTED
     guarantees: ClassVar[tuple[str, ...]] = (
         "A queue hands out in the order of publication; with several consumers they finish in any order.",
         "What was not acknowledged when a channel closes comes again, before anything that was never delivered.",

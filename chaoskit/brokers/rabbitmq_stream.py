@@ -11,6 +11,7 @@ from chaoskit.brokers.base import Settings, key_bytes, routing
 from chaoskit.brokers.fields import boolean, opt_in, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, partitions
+from chaoskit.brokers.timing import timed
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
@@ -73,6 +74,7 @@ class RabbitMQStream(Settings):
     partitions: int = positive_int(3, "streams of the super stream; 1 is a plain stream, which never has more.")
     growth: bool = boolean("partitions may be added.", default=True)
     consumers: int = positive_int(1, "partition p belongs to consumer p % consumers.")
+    heartbeat: int = timed("silence", 60, "seconds, after which a connection that is not heard is closed.")
     store_offset_every: int | None = optional_int(
         "the consumer stores its offset after each k-th message; None: after every message, and now and then one is "
         "stored late."

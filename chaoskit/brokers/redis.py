@@ -11,6 +11,7 @@ from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import WHERE_THE_APPLICATION_DOES, Impossible, Reasons
 from chaoskit.brokers.serialization import Serialization, competing
+from chaoskit.brokers.timing import INVISIBLE, timed
 from chaoskit.brokers.wording import IDEMPOTENT, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -19,6 +20,7 @@ from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.timing import Timing
 
 STREAM = Words(
     dead="to the dead-letter stream",
@@ -113,12 +115,16 @@ class RedisStreams(Settings):
     """A Redis stream and the consumers of one group."""
 
     consumers: int = positive_int(2, "of the group; an entry goes to whoever asks next.")
+    min_idle_time: int = timed(
+        "lease", 60, "seconds of XAUTOCLAIM, the application's choice: what is claimed by others."
+    )
     noack: bool = boolean("XREADGROUP NOACK, so that a crash loses what was handed over.")
     trims: bool = boolean("MAXLEN or XTRIM may remove entries that were not read.")
     pipelined_adds: int = positive_int(1, "XADDs that the producer sends before it has the answer to the first.")
     dead_letters: bool = boolean("the application moves failed entries to another stream and adds them again later.")
     stream: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = INVISIBLE
     guarantees: ClassVar[tuple[str, ...]] = (
         "A stream is ordered by ID; each new entry goes to one consumer of the group, in order.",
         (
@@ -221,6 +227,7 @@ class RedisList(Settings):
     """A Redis list and the workers that pop from it."""
 
     workers: int = positive_int(2, "that compete.")
+    recovers_after: int = timed("lease", 60, "seconds, the application's choice: what is recovered from a worker.")
     reliable: bool = boolean(
         "LMOVE to a processing list and LREM when done; else BRPOP, and a crash loses what was popped.", default=True
     )
@@ -233,6 +240,7 @@ class RedisList(Settings):
     dead_letters: bool = boolean("the application moves failed elements aside and pushes them again later.")
     list: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = INVISIBLE
     guarantees: ClassVar[tuple[str, ...]] = (
         "Elements are popped in the order in which they were pushed; with several workers they finish in any order.",
         "At most once with BRPOP; at least once with a processing list and a recovery that pushes back.",

@@ -11,6 +11,7 @@ from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, one_of, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.serialization import Serialization, keys, unordered
+from chaoskit.brokers.timing import GIVEN_BACK, timed
 from chaoskit.brokers.wording import IDEMPOTENT, SENT_TOGETHER, SLOW, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -19,6 +20,7 @@ from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.timing import Timing
 
 _NOT_SENT_AGAIN = (
     "nobody who sends dead letters again, or a handler that holds back what is out of order (compare `seq`)"
@@ -96,7 +98,7 @@ class ServiceBus(Settings):
     receivers: int = positive_int(2, "that compete.")
     prefetch: int = positive_int(10, "messages of a session that a receiver holds at once.")
     max_delivery_count: int = positive_int(10, "deliveries, after which a message is dead-lettered.")
-    lock_duration: int = positive_int(60, "seconds.")
+    lock_duration: int = timed("lease", 60, "seconds.")
     receive_mode: Literal["peek_lock", "receive_and_delete"] = one_of(
         ("peek_lock", "receive_and_delete"), 'with "receive_and_delete" a crash loses what was received.'
     )
@@ -107,6 +109,7 @@ class ServiceBus(Settings):
     concurrent_sends: int = positive_int(1, "sends that are under way at once; 1 awaits each before the next.")
     queue: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = GIVEN_BACK
     guarantees: ClassVar[tuple[str, ...]] = (
         "Without sessions: about in order, without a promise; receivers compete.",
         "With sessions: one receiver holds a session and gets it in order; what it did not complete comes again.",

@@ -19,10 +19,12 @@ from chaoskit.brokers.sqs_standard import (
     standard_queue,
     standard_rules,
 )
+from chaoskit.brokers.timing import INVISIBLE, timed
 from chaoskit.brokers.wording import Wording, Words
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
+from chaoskit.values.timing import Timing
 
 
 @attrs.frozen(kw_only=True)
@@ -38,13 +40,14 @@ class SnsSqs(Settings):
         "`maxReceiveCount` of the queue's redrive policy; None: no dead-letter queue."
     )
     filter_policy: bool = boolean("the subscription filters, so that this queue sees a part of the topic only.")
-    visibility_timeout: int = positive_int(30, "of a receive, in seconds.")
+    visibility_timeout: int = timed("lease", 30, "of a receive, in seconds.")
     queue: str = resource_name("events")
 
     def __attrs_post_init__(self) -> None:
         if not self.fifo:
             without_effect(self, ["max_number_of_messages"], "fifo=False")
 
+    usual_timing: ClassVar[Timing] = INVISIBLE
     guarantees: ClassVar[tuple[str, ...]] = (
         "A standard topic promises no order, and each subscription has its own.",
         (

@@ -17,6 +17,7 @@ from chaoskit.brokers.fields import boolean, one_of, optional_int, positive_int,
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.serialization import Serialization, keys
 from chaoskit.brokers.sqs_standard import NO_DLQ, SOURCES, STANDARD, gives_up, standard_rules
+from chaoskit.brokers.timing import INVISIBLE, timed
 from chaoskit.brokers.wording import IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import Fields, Loses, QueueSettings
@@ -28,6 +29,7 @@ from chaoskit.values import faults
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event, Stream
 from chaoskit.values.schedule import Raw
+from chaoskit.values.timing import Timing
 
 DEDUPLICATION_WINDOW = 300
 """Seconds in which a FIFO queue or topic drops what has a deduplication id that it accepted: 5 minutes, fixed."""
@@ -113,9 +115,10 @@ class SqsFifo(Settings):
         "the consumer goes on after a failed message of a receive and deletes the others, so that the failed one "
         "comes back alone and late."
     )
-    visibility_timeout: int = positive_int(30, "of a receive, in seconds.")
+    visibility_timeout: int = timed("lease", 30, "of a receive, in seconds.")
     queue: str = resource_name("events.fifo")
 
+    usual_timing: ClassVar[Timing] = INVISIBLE
     guarantees: ClassVar[tuple[str, ...]] = (
         "The messages of one MessageGroupId are handed out in order; between groups there is no order.",
         "While messages of a group are in flight nothing more of that group is handed out.",

@@ -11,6 +11,7 @@ from chaoskit.brokers.base import Settings, one_queue
 from chaoskit.brokers.fields import boolean, optional_int, positive_int, resource_name
 from chaoskit.brokers.impossible import Impossible, Reasons, delivered_once
 from chaoskit.brokers.serialization import Serialization, unordered
+from chaoskit.brokers.timing import INVISIBLE, timed
 from chaoskit.brokers.wording import DEFAULT, IDEMPOTENT, Wording, Words, passed_unless
 from chaoskit.models.producer import Producer
 from chaoskit.models.queue.model import QueueSettings
@@ -19,6 +20,7 @@ from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.timing import Timing
 
 _NO_ORDER = (
     "a FIFO queue (SqsFifo) with one message group for what depends on each other; a standard queue has no order"
@@ -87,12 +89,13 @@ class SqsStandard(Settings):
 
     consumers: int = positive_int(2, "that receive at the same time.")
     max_receive_count: int | None = optional_int("`maxReceiveCount` of the redrive policy; None: no dead-letter queue.")
-    visibility_timeout: int = positive_int(30, "of a receive, in seconds.")
+    visibility_timeout: int = timed("lease", 30, "of a receive, in seconds.")
     retention_exceeded: bool = boolean(
         "messages may wait longer than MessageRetentionPeriod (4 days by default), and are lost."
     )
     queue: str = resource_name("events")
 
+    usual_timing: ClassVar[Timing] = INVISIBLE
     guarantees: ClassVar[tuple[str, ...]] = (
         "No order: any message may come before any other.",
         "At least once: a message may come again at any time, even after it was deleted.",

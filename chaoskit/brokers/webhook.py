@@ -19,6 +19,7 @@ from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.event import Event
 from chaoskit.values.schedule import Raw
+from chaoskit.values.timing import Timing
 
 WORDS = Words(
     lane="request handler",
@@ -60,6 +61,10 @@ WORDS = Words(
 )
 
 
+TRIES_AGAIN = (5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0)
+"""Seconds between the attempts of a provider: the schedule that Standard Webhooks recommends, over more than a day."""
+
+
 @attrs.frozen(kw_only=True)
 class Webhook(Settings):
     """A webhook endpoint, and a provider that sends to it and retries."""
@@ -71,6 +76,7 @@ class Webhook(Settings):
     )
     endpoint: str = resource_name("/webhook", "its path, as messages carry it.")
 
+    usual_timing: ClassVar[Timing] = Timing(lease=TRIES_AGAIN[0], retries=TRIES_AGAIN)
     guarantees: ClassVar[tuple[str, ...]] = (
         "No order.",
         (
@@ -81,6 +87,7 @@ class Webhook(Settings):
     )
     sources: ClassVar[tuple[str, ...]] = (
         "docs.stripe.com/webhooks",
+        "github.com/standard-webhooks/standard-webhooks: the specification (retry schedule)",
         "github.com/stripe/stripe-cli/issues/418; stripe-python _webhook.py",
     )
 

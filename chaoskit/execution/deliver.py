@@ -12,6 +12,7 @@ from typing import Any, Literal, NoReturn
 
 import attrs
 
+from chaoskit.execution.asked import Asked
 from chaoskit.execution.deliveries import Deliveries, Delivery
 from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending, what_dies
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
@@ -23,14 +24,13 @@ from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.rounds import rounds_of
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script, next_step
 from chaoskit.execution.settling import Nacked, Settlements, answers, differs, settlements_of
-from chaoskit.execution.source import sent_by
 from chaoskit.execution.stepping import Death, name_point
 from chaoskit.execution.tasks import current_task, has_asyncio, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, outcome_of
 from chaoskit.execution.topics import one_handler
 from chaoskit.values.errors import StaleState, UsageError
-from chaoskit.values.event import Event, Message
+from chaoskit.values.event import Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import BEGIN, DELIVER, INSIDE_STEPS, RESTART, Raw, what_of
@@ -43,7 +43,7 @@ ENDS = (SystemExit, asyncio.CancelledError)
 """What ends a consumer that does not catch it: its process, or its task."""
 
 
-class Deliver:
+class Deliver(Asked):
     """The `deliver` of one run. `await` it in an async test."""
 
     # Attributes of the class, as one `deliver` is made for each run and most of these are never set.
@@ -140,21 +140,6 @@ class Deliver:
         return Deliveries(self._next_delivery, self._is_async, self._misused)
 
     consumer = consumer
-
-    def sent(self) -> tuple[Event, ...]:
-        """The events that the producer has sent by the time of the present delivery, in the order of the stream, so
-        that a stub can answer as the source would.
-
-        These are all up to the furthest one of which a step so far has told, that it was shown, set aside or put back.
-        What the settings lose unseen is not among them where it is left out of the comparison, too. Values are copies.
-        Raises UsageError where nothing is being delivered.
-        """
-        if not self._called or (self._done and not (self._processes and self._processes.handlers)):
-            self._misused(
-                "deliver.sent() was called outside of a delivery: ask in the handler, or in what it calls, what the "
-                "producer has sent by then"
-            )
-        return sent_by(self._script, self._steps, self._present())
 
     def effect(self, name: str, value: Any = None, key: Any = None) -> None:
         """Record what leaves and no rollback takes back: a mail, a charge, a published message. Call it where that
@@ -382,6 +367,7 @@ class Deliver:
                 error = refusal
 
     async def _change(self, change: Change) -> None:
+        self._moves()
         try:
             await change()
         except ENDS as end:

@@ -57,6 +57,7 @@ def execute(
 
 def _executed(body: Body, script: Script, deliver: Deliver) -> Run:
     returned, failure = None, None
+    script.mailbox.restamped = deliver.restamped
     try:
         try:
             returned = body(deliver)
@@ -68,6 +69,7 @@ def _executed(body: Body, script: Script, deliver: Deliver) -> Run:
             failure = error
         finally:
             deliver.close()
+            script.mailbox.restamped = None
         run = deliver.run(deliver.outcome(returned, failure))
     except BaseException:
         deliver.sweep()

@@ -17,7 +17,7 @@ from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.event import Event, EventId, Message, Stream
 from chaoskit.values.faults import INSIDE, Fail, Fault, Lose
 from chaoskit.values.outcome import Outcome
-from chaoskit.values.scenario import Answer, Model, Steps
+from chaoskit.values.scenario import Answer, Model, Restamped, Steps
 from chaoskit.values.schedule import DELIVER, GO_ON, Raw
 from chaoskit.values.settling import Settles
 
@@ -140,7 +140,13 @@ class Mailbox:
         self.model = model
         self.epoch = epoch
         self._copiers = [_copier_of(event) for event in model.stream.events]
-        self.message = model.mail(self._copiers, epoch)
+        self.message = model.mail(self._copiers, epoch, self._restamp)
+        self.restamped: Restamped | None = None
+        """What the present run makes of a copy whose timestamp only it knows."""
+
+    def _restamp(self, message: Message, step: Raw) -> None:
+        if self.restamped is not None:
+            self.restamped(message, step)
 
     def event(self, position: int) -> Event:
         """The event with a value of its own."""

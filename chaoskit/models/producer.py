@@ -36,11 +36,21 @@ Headers = Callable[[str, Raw, float], dict[str, Any]]
 
 def sent_at(step: Raw, stamp: Stamp, retries_copy: bool, epoch: float) -> float:
     """The timestamp that the message of this raw step carries."""
-    # Only copies have a seventh entry. A client's own retry is the same record, with its time; what was set aside
-    # (step[8]) is published as a new one.
-    same = len(step) < 7 or stamp == "application" or (stamp == "sender" and retries_copy and step[8] < 0)
+    same = len(step) < 7 or _keeps_its_time(step, stamp, retries_copy)
     # Events are sent a second apart, and a copy halfway to the next one.
     return epoch + step[2] if same else epoch + step[6] + 0.5
+
+
+def is_stamped_anew(step: Raw, stamp: Stamp, retries_copy: bool, last: int) -> bool:
+    """Whether this copy has a time that only the whole run knows: it was sent behind the last event. Else it lies
+    between two events that were sent in one second."""
+    return step[6] == last and not _keeps_its_time(step, stamp, retries_copy)
+
+
+def _keeps_its_time(step: Raw, stamp: Stamp, retries_copy: bool) -> bool:
+    # Only copies have a seventh entry. A client's own retry is the same record, with its time; what was set aside
+    # (step[8]) is published as a new one.
+    return stamp == "application" or (stamp == "sender" and retries_copy and step[8] < 0)
 
 
 _NOBODY: Turn = (0, 0, 0, (0, 0, 0, 0, 0))

@@ -11,10 +11,11 @@ from typing import Any
 
 import attrs
 
+from chaoskit.models.together_times import TogetherTimes
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Message, Stream
 from chaoskit.values.faults import Fault, FaultKind, Overtake
-from chaoskit.values.scenario import Answer, Broker, Model, Steps
+from chaoskit.values.scenario import Answer, Broker, Model, Restamped, Steps
 from chaoskit.values.schedule import DELIVER, DIE, Raw, Schedule, Step, what_of
 from chaoskit.values.settling import Settles, Verbs
 
@@ -95,9 +96,28 @@ class TogetherModel:
             return 0
         return max(0, fault.by + 1 - self._beyond(self._position[fault.at]))
 
-    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
+    def times(self, faults: Sequence[Fault] | None, epoch: float) -> TogetherTimes:
+        clocks = [
+            None
+            if part.model is None
+            else part.model.times(None if faults is None else self._own(faults, number), epoch)
+            for number, part in enumerate(self.parts)
+        ]
+        return TogetherTimes(clocks, self._inner_step, epoch)
+
+    def mail(
+        self,
+        copiers: Sequence[Callable[[Any], Any] | None],
+        epoch: float = EPOCH,
+        restamped: Restamped | None = None,
+    ) -> Callable[[Raw], Message]:
+        late: list[Raw] = []
+
+        def is_late(made: Message, step: Raw) -> None:
+            late.append(step)
+
         letters = [
-            None if part.model is None else part.model.mail([copiers[p] for p in part.positions], epoch)
+            None if part.model is None else part.model.mail([copiers[p] for p in part.positions], epoch, is_late)
             for part in self.parts
         ]
 
@@ -110,6 +130,10 @@ class TogetherModel:
             made.topic = self.parts[number].topic
             # The one producer's clock: its events are a second apart, whichever stream they are of.
             made.timestamp += position - self._inner[position]
+            if late:
+                late.clear()
+                if restamped is not None:
+                    restamped(made, step)
             return made
 
         return message

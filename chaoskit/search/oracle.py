@@ -12,6 +12,7 @@ from chaoskit.execution import forks
 from chaoskit.execution.deliver import Body
 from chaoskit.execution.execute import execute
 from chaoskit.execution.failures import ProcessEnded
+from chaoskit.execution.frozen import frozen
 from chaoskit.execution.limit import Hung, Limit
 from chaoskit.execution.points import Points, checked_points
 from chaoskit.execution.script import Mailbox, Move, Run, RunObserver, Script
@@ -74,7 +75,7 @@ class Subject:
     stream where that is not the broker's own, as under other keys. `one_process`: no restart costs a handler its
     memory. `bug`: makes what stands there in a run under faults, and only there. `view`: what the invariants are given
     of a state. `points`: what is stepped into to let a process die inside. `whole`: what a handler does for a
-    message is done whole or not at all, as in one transaction."""
+    message is done whole or not at all, as in one transaction. `freeze_time`: Python's clocks follow the run's."""
 
     body: Body
     broker: Broker
@@ -92,6 +93,7 @@ class Subject:
     view: Callable[[Any], Any] | None = None
     points: Points = attrs.field(default=None, converter=checked_points)
     whole: bool = False
+    freeze_time: bool = False
     forked_before: int = attrs.field(factory=forks.made)
     needs_state: bool = attrs.field(init=False)
     looks_at_states: bool = attrs.field(init=False)
@@ -154,7 +156,7 @@ class Subject:
 
     def _run(self, script: Script) -> Run:
         return execute(
-            self.body,
+            frozen(self.body) if self.freeze_time else self.body,
             script,
             forked_before=self.forked_before,
             is_async=self.is_async,

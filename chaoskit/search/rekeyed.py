@@ -10,7 +10,7 @@ import attrs
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Event, Message, Stream
 from chaoskit.values.faults import Fault, FaultKind
-from chaoskit.values.scenario import Broker, Model, Steps
+from chaoskit.values.scenario import Broker, Clock, Model, Restamped, Steps
 from chaoskit.values.schedule import Raw, Schedule
 from chaoskit.values.settling import Settles, Verbs
 
@@ -68,8 +68,16 @@ class Rekeyed:
     def lanes(self) -> list[list[int]]:
         return self._model.lanes()
 
-    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
-        letter, events = self._model.mail(copiers, epoch), self.stream.events
+    def times(self, faults: Sequence[Fault] | None, epoch: float) -> Clock:
+        return self._model.times(faults, epoch)
+
+    def mail(
+        self,
+        copiers: Sequence[Callable[[Any], Any] | None],
+        epoch: float = EPOCH,
+        restamped: Restamped | None = None,
+    ) -> Callable[[Raw], Message]:
+        letter, events = self._model.mail(copiers, epoch, restamped), self.stream.events
 
         def message(step: Raw) -> Message:
             made, meant = letter(step), events[step[2]]

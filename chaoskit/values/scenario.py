@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -18,6 +18,20 @@ Answer = bool | Settling | None
 """Whether the handler refused the delivery; or, where it settles by itself, what it settled."""
 
 Steps = Generator[Raw, Answer, None]
+
+Restamped = Callable[[Message, Raw], None]
+"""Called with a copy whose timestamp only the whole run knows, and its delivery."""
+
+
+class Clock(Protocol):
+    """The time of one run, in seconds since 1970."""
+
+    def at(self, number: int, steps: Sequence[Raw], refused: Container[int]) -> float:
+        """When the step of this number begins, from 0. `refused` are the numbers of those before it that were
+        refused."""
+
+    def put_back(self, step: Raw, number: int, steps: Sequence[Raw], refused: Container[int]) -> float:
+        """When the copy was sent that is delivered in this step of this number."""
 
 
 class Model(Protocol):
@@ -61,9 +75,17 @@ class Model(Protocol):
     def lanes(self) -> list[list[int]]:
         """The positions of the events in each lane whose order the broker fixes without any fault."""
 
-    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
+    def mail(
+        self,
+        copiers: Sequence[Callable[[Any], Any] | None],
+        epoch: float = EPOCH,
+        restamped: Restamped | None = None,
+    ) -> Callable[[Raw], Message]:
         """From a delivery to what the handler receives. `copiers` copy the values that can change; `epoch` is when the
         producer begins to send."""
+
+    def times(self, faults: Sequence[Fault] | None, epoch: float) -> Clock:
+        """The clock of a run under these faults; None: of an order that no model makes."""
 
 
 class Broker(Protocol):

@@ -13,9 +13,10 @@ from chaoskit.models.log.policy import Reading
 from chaoskit.models.log.run import GroupRun
 from chaoskit.models.log.state import AtHead
 from chaoskit.models.log.trace import spell_log
-from chaoskit.models.producer import Headers, Hold, Producer, Stamp, sent_at
+from chaoskit.models.producer import Headers, Hold, Producer, Stamp, is_stamped_anew, sent_at
 from chaoskit.models.spaces import Arguments, LogSpace
 from chaoskit.models.stored import Growth, Stored
+from chaoskit.models.times import Times
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Message, Stream
 from chaoskit.values.faults import (
@@ -26,9 +27,10 @@ from chaoskit.values.faults import (
     Rehash,
     Resend,
 )
-from chaoskit.values.scenario import Steps
+from chaoskit.values.scenario import Restamped, Steps
 from chaoskit.values.schedule import Raw, Schedule
 from chaoskit.values.settling import COMMITS, Settles, Verbs
+from chaoskit.values.timing import USUAL, Timing
 
 
 @attrs.frozen
@@ -39,6 +41,7 @@ class LogSettings:
     `longest_replay` bounds what a search draws, not what the model can do. `numbered`: messages carry the place in the
     log as their `sequence`, too. `stamp`: who writes timestamps. `put_back`: the headers of what was set aside.
     `verbs`: what a handler can settle with.
+    `timing`: how long things take.
     """
 
     topic: str
@@ -50,6 +53,7 @@ class LogSettings:
     stamp: Stamp = "broker"
     put_back: Headers | None = None
     verbs: Verbs = COMMITS
+    timing: Timing = USUAL
 
 
 class LogModel:
@@ -77,10 +81,15 @@ class LogModel:
     def arguments(self, kind: FaultKind, position: int) -> Arguments:
         return LOG_ARGUMENTS[kind](self._space, position)
 
-    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
+    def mail(
+        self,
+        copiers: Sequence[Callable[[Any], Any] | None],
+        epoch: float = EPOCH,
+        restamped: Restamped | None = None,
+    ) -> Callable[[Raw], Message]:
         topic, numbered = self._settings.topic, self._settings.numbered
         stamp, put_back = self._settings.stamp, self._settings.put_back
-        retries_copy = self._settings.producer.retries_copy
+        retries_copy, last = self._settings.producer.retries_copy, len(self.stream) - 1
         # Taken apart once, because `message` is called for each delivery.
         letters = [
             (event.key, event.value, copied, event.id, event.seq)
@@ -98,9 +107,17 @@ class LogModel:
             if len(step) > 5:
                 sent = sent_at(step, stamp, retries_copy, epoch)
                 headers = put_back(topic, step, epoch) if put_back is not None and step[8] >= 0 else {}
-            return Message(key, value, id_, seq, headers, sent, topic, partition, offset, sequence=sequence)
+            made = Message(key, value, id_, seq, headers, sent, topic, partition, offset, sequence=sequence)
+            if restamped is not None and len(step) > 5 and is_stamped_anew(step, stamp, retries_copy, last):
+                restamped(made, step)
+            return made
 
         return message
+
+    def times(self, faults: Sequence[Fault] | None, epoch: float) -> Times:
+        run = None if faults is None else self._run(faults)
+        settings = self._settings
+        return Times(run, settings.timing, epoch, len(self.stream) - 1, settings.reading.max_attempts)
 
     # The run.
 

@@ -10,13 +10,14 @@ import attrs
 from chaoskit.models.causes import literal
 from chaoskit.models.events import what_happened
 from chaoskit.models.faults import QUEUE_ARGUMENTS, firing_order
-from chaoskit.models.producer import Headers, Logs, Producer, Stamp, sent_at
+from chaoskit.models.producer import Headers, Logs, Producer, Stamp, is_stamped_anew, sent_at
 from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
 from chaoskit.models.queue.run import QueueRun
 from chaoskit.models.queue.state import AtHandOut
 from chaoskit.models.queue.trace import Style, spell_queue
 from chaoskit.models.spaces import Arguments, QueueSpace
 from chaoskit.models.stored import Growth, Stored
+from chaoskit.models.times import Times
 from chaoskit.models.turns import Turn
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Event, Message, Stream
@@ -28,9 +29,10 @@ from chaoskit.values.faults import (
     Rehash,
     Resend,
 )
-from chaoskit.values.scenario import Steps
+from chaoskit.values.scenario import Restamped, Steps
 from chaoskit.values.schedule import DELIVER, Raw, Schedule
 from chaoskit.values.settling import ACKS, Settles, Verbs
+from chaoskit.values.timing import USUAL, Timing
 
 Fields = Callable[[Event, Raw], dict[str, Any]]
 """From an event and its delivery to the fields of `Message` that this broker carries."""
@@ -54,6 +56,7 @@ class QueueSettings:
     it sends again later.
     `style`: what it tells of settlements. `lease`: seconds after which a message that was not settled may come back.
     `verbs`: what a handler can settle with.
+    `timing`: how long things take.
     """
 
     topic: str
@@ -69,6 +72,7 @@ class QueueSettings:
     style: Style = "settled"
     put_back: Headers | None = None
     verbs: Verbs = ACKS
+    timing: Timing = USUAL
 
 
 class QueueModel:
@@ -114,10 +118,15 @@ class QueueModel:
         loses = self._settings.loses
         return loses is None or loses(self.stream, position)
 
-    def mail(self, copiers: Sequence[Callable[[Any], Any] | None], epoch: float = EPOCH) -> Callable[[Raw], Message]:
+    def mail(
+        self,
+        copiers: Sequence[Callable[[Any], Any] | None],
+        epoch: float = EPOCH,
+        restamped: Restamped | None = None,
+    ) -> Callable[[Raw], Message]:
         topic, fields, stamp = self._settings.topic, self._settings.fields, self._settings.stamp
         retries_copy, put_back = self._settings.producer.retries_copy, self._settings.put_back
-        letters = list(zip(self.stream.events, copiers, strict=True))
+        letters, last = list(zip(self.stream.events, copiers, strict=True)), len(self.stream) - 1
 
         def message(step: Raw) -> Message:
             event, copied = letters[step[2]]
@@ -126,9 +135,18 @@ class QueueModel:
             headers = carried.pop("headers", {})
             if put_back is not None and len(step) > 6 and step[8] >= 0:
                 headers = put_back(topic, step, epoch)
-            return Message(event.key, value, event.id, event.seq, headers, sent, topic, **carried)
+            made = Message(event.key, value, event.id, event.seq, headers, sent, topic, **carried)
+            if restamped is not None and len(step) > 6 and is_stamped_anew(step, stamp, retries_copy, last):
+                restamped(made, step)
+            return made
 
         return message
+
+    def times(self, faults: Sequence[Fault] | None, epoch: float) -> Times:
+        run = None if faults is None else self._run(faults)
+        settings = self._settings
+        timing = attrs.evolve(settings.timing, window=settings.window)
+        return Times(run, timing, epoch, len(self.stream) - 1, settings.leasing.max_attempts)
 
     # The run.
 
