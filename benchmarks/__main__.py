@@ -9,7 +9,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import answers, brokers, consumers, finding, fuzzing, overhead, scaling, startup, throughput
+from benchmarks import (
+    answers,
+    brokers,
+    consumers,
+    finding,
+    frameworks,
+    fuzzing,
+    overhead,
+    scaling,
+    startup,
+    throughput,
+)
 from benchmarks.machine import machine
 from benchmarks.measure import COMPILED, Section, say
 
@@ -23,6 +34,7 @@ QUESTIONS: dict[str, Callable[[bool], Section]] = {
     "fuzzing": fuzzing.measure,
     "answers": answers.measure,
     "consumers": consumers.measure,
+    "frameworks": frameworks.measure,
 }
 
 

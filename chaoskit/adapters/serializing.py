@@ -55,6 +55,14 @@ def raw_value(value: Any, serializer: Serializer | None = None) -> bytes:
     return bytes(made)
 
 
+def raw_text(value: Any, serializer: Serializer | None = None) -> str:
+    """The same for what carries text only. Raises UsageError where it is not UTF-8, too."""
+    try:
+        return raw_value(value, serializer).decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"text is carried here, and {value!r} is not UTF-8: encode it in serializer=") from error
+
+
 def raw_key(key: Any) -> bytes | None:
     """The bytes of a key: text as UTF-8, None where there is none."""
     return None if key is None else key if isinstance(key, bytes) else str(key).encode()

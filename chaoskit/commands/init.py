@@ -16,16 +16,18 @@ from chaoskit.values.errors import UsageError, did_you_mean
 
 @click.command()
 @click.argument("handler", required=False, metavar="[HANDLER]")
-@click.option("--broker", default="Kafka", metavar="NAME", help="What delivers its messages. Default: Kafka.")
+@click.option(
+    "--broker", metavar="NAME", help="What delivers its messages. Default: what its framework has, or else Kafka."
+)
 @click.option("--yes", is_flag=True, help="Write it without asking.")
 @click.option("--dry-run", is_flag=True, help="Show it and ask nothing.")
-def init(handler: str | None, broker: str, yes: bool, dry_run: bool) -> None:
+def init(handler: str | None, broker: str | None, yes: bool, dry_run: bool) -> None:
     """Start in this repository: a first chaos test, a workflow for GitHub Actions, the ignore rules.
 
     HANDLER is the function or method that takes a message: shop.wallet:handle, shop.wallet:Wallet.handle or
-    src/shop/wallet.py:Wallet.handle. It is looked for in the sources and never imported. The test is a first guess, and
-    what cannot be guessed is marked in it. Without HANDLER the test is left out, and the functions that look like one
-    are listed.
+    src/shop/wallet.py:Wallet.handle; or what AWS Lambda, Celery, Dramatiq, FastAPI, FastStream, Flask, Huey or RQ
+    calls. It is looked for in the sources and never imported. The test is a first guess, and what cannot be guessed is
+    marked in it. Without HANDLER the test is left out, and the functions that look like one are listed.
 
     It shows all that it would write, and asks; where there is no terminal to ask in, --yes writes it. No file that is
     there is overwritten or changed, but for a line at the end of .gitignore.
@@ -40,14 +42,16 @@ def init(handler: str | None, broker: str, yes: bool, dry_run: bool) -> None:
             raise click.UsageError(str(error)) from error
 
 
-def _broker(name: str) -> str:
+def _broker(name: str | None) -> str | None:
+    if name is None:
+        return None
     by_name = {known.lower(): known for known in BROKERS}
     if name.lower() not in by_name:
         raise click.UsageError(f"no broker is called {name!r}{did_you_mean(name, BROKERS)}")
     return by_name[name.lower()]
 
 
-def _init(found: InitPlan, handler: str | None, broker: str, yes: bool, dry_run: bool) -> int:
+def _init(found: InitPlan, handler: str | None, broker: str | None, yes: bool, dry_run: bool) -> int:
     for change in found.changes:
         _show(change, with_text=not yes)
     for note in found.notes:
@@ -59,7 +63,7 @@ def _init(found: InitPlan, handler: str | None, broker: str, yes: bool, dry_run:
         say("Nothing was written: --dry-run.")
     elif not yes and not sys.stdin.isatty():
         words = ["chaoskit", "init", *([handler] if handler else []), "--yes"]
-        words += ["--broker", broker] if broker.lower() != "kafka" else []
+        words += ["--broker", broker] if broker else []
         say(f"Nothing was written: there is no terminal to ask in. `{shlex.join(words)}` writes it.")
     elif yes or click.confirm("Write this?"):
         carry_out(found)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import attrs
 
+from chaoskit.generate.adapted import Adapted, adapted
 from chaoskit.generate.frameworks import framework_of, handed_to
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.project import is_own
@@ -28,7 +29,8 @@ HAPPENS = "the schedule happens here"
 
 @attrs.frozen(eq=False)
 class _Found:
-    """All that is known of the handler. `owner`: what its instance is called in the test; empty for a function."""
+    """All that is known of the handler. `owner`: what its instance is called in the test; empty for a function.
+    `adapted`: how the framework is stood in for that calls it."""
 
     handler: FoundHandler
     broker: str
@@ -39,6 +41,11 @@ class _Found:
     module_state: dict[str, str]
     module: str
     owner: str
+    adapted: Adapted | None
+
+    @property
+    def is_async(self) -> bool:
+        return self.handler.is_async if self.adapted is None else self.adapted.is_async
 
 
 def name_of_test(handler: FoundHandler) -> str:
@@ -54,19 +61,22 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower().strip("_")
 
 
-def first_test(handler: FoundHandler, broker: str, root: Path, file: str) -> str:
-    """The source of a test of `handler` under `broker`, which is to stand in `file`, from the root.
+def first_test(handler: FoundHandler, asked: str | None, root: Path, file: str) -> str:
+    """The source of a test of `handler`, which is to stand in `file`, from the root: under the broker that is `asked`
+    for, or that its framework has, or else Kafka.
 
     Raises UsageError for a function that takes no message, or that a framework calls in a way of its own.
     """
-    found = _look_at(handler, broker, root)
+    known = adapted(handler)
+    broker = asked or (known.broker if known else "Kafka")
+    found = _look_at(handler, broker, root, known)
     values = strategy(found.reads, found.roles, found.names)
     body = _body(found)
     keys = f"st.sampled_from([{', '.join(quoted(key) for key in _keys(found.roles))}])"
     events = call(found.names.name("chaoskit.strategies", "events"), [values], {"keys": keys}, spread=True)
     kind, chaos = found.names.name("chaoskit", broker), found.names.name("chaoskit", "chaos")
     imports = found.names.imports(["from hypothesis import strategies as st", *_module_import(found)])
-    function = f"{'async ' if handler.is_async else ''}def test_{name_of_test(handler)}(deliver):"
+    function = f"{'async ' if found.is_async else ''}def test_{name_of_test(handler)}(deliver):"
     todo = " Fill in what is marked TODO: until then it fails." if "TODO" in body else ""
     head = f'"""{handler.qualname} under every delivery that {broker} can make.'
     parts = [
@@ -83,18 +93,21 @@ def first_test(handler: FoundHandler, broker: str, root: Path, file: str) -> str
         laid_out(events, before="EVENTS = "),
         "",
         "",
-        f"# The settings of {broker} are yours to give: `chaoskit brokers {broker}` lists them.",
-        f"@{chaos}(EVENTS, broker={kind}())",
+        *_about_settings(found),
+        laid_out(call(chaos, ["EVENTS"], {"broker": call(kind, (), _settings(found))}), before="@"),
         function,
         textwrap.indent(body, "    "),
     ]
     return "\n".join(line.rstrip() for line in "\n".join(parts).splitlines()) + "\n"
 
 
-def _look_at(handler: FoundHandler, broker: str, root: Path) -> _Found:
-    if what := framework_of(handler.tree, handler.function, [each.arg for each in handler.needed]):
+def _look_at(handler: FoundHandler, broker: str, root: Path, known: Adapted | None) -> _Found:
+    what = framework_of(handler.tree, handler.function, [each.arg for each in handler.needed])
+    if what and known is None:
         raise UsageError(_no_recipe(handler, what))
-    reads = reads_of(handler)
+    reads = reads_of(known.value if known else handler)
+    if known:
+        known.complete(reads)
     if not reads.message:
         raise UsageError(f"{handler.qualname} takes no message: it has no parameter without a default")
     name = f"test_{name_of_test(handler)}"
@@ -122,7 +135,20 @@ def _look_at(handler: FoundHandler, broker: str, root: Path) -> _Found:
     roles = roles_of(reads, broker)
     marked = {place: _not_stamped(place, broker, names) for place in roles.missing}
     roles = attrs.evolve(roles, stamped=roles.stamped | marked)
-    return _Found(handler, broker, reads, roles, names, of_class, module_state, module, owner)
+    return _Found(handler, broker, reads, roles, names, of_class, module_state, module, owner, known)
+
+
+def _settings(found: _Found) -> dict[str, Code]:
+    """What the source says of the broker, unless another one was asked for."""
+    known = found.adapted
+    return dict(known.settings) if known and known.broker == found.broker else {}
+
+
+def _about_settings(found: _Found) -> list[str]:
+    guessed = [f"{name}={value}" for name, value in _settings(found).items()]
+    said = f"Guessed from its source: {', '.join(guessed)}. " if guessed else ""
+    which = "The other settings" if guessed else "The settings"
+    return _comment(f"{said}{which} of {found.broker} are yours to give: `chaoskit brokers {found.broker}` lists them.")
 
 
 def _not_stamped(place: FieldPath, broker: str, names: Names) -> Code:
@@ -237,13 +263,17 @@ def _callee(found: _Found) -> str:
 
 
 def _collects(found: _Found) -> bool:
-    return not found.of_class.attributes and not found.module_state and gives_something(found.handler.function)
+    if found.adapted is not None or found.of_class.attributes or found.module_state:
+        return False
+    return gives_something(found.handler.function)
 
 
 def _delivered(found: _Found) -> list[str]:
     """The lines that deliver, with what stands between chaoskit's message and the handler."""
+    if found.adapted is not None:
+        return _adapted(found.adapted, found)
     reads, callee = found.reads, _callee(found)
-    wait = "await " if found.handler.is_async else ""
+    wait = "await " if found.is_async else ""
     is_json = reads.is_json
     plain = not (found.roles.tied or is_json or reads.is_object or reads.called_attributes)
     plain = plain and not reads.needs and not _collects(found)
@@ -259,6 +289,39 @@ def _delivered(found: _Found) -> list[str]:
         *_indented(_handle_one(found, callee, is_json, wait)),
     ]
     return [*lines, "", *_with_comment(f"{wait}deliver(handle_one)", HAPPENS)]
+
+
+def _adapted(known: Adapted, found: _Found) -> list[str]:
+    """The lines that put the adapter around the handler and deliver to it."""
+    said = {name: _of_module(found, of) for name, of in known.objects.items()}
+    said |= {"adapter": found.names.name("chaoskit.adapters", known.adapter), "handler": _callee(found)}
+    said |= {name: found.names.name(*of) for name, of in known.names.items()}
+    given = [item.format_map(said) for item in known.items]
+    options: dict[str, Code] = {name: option.format_map(said) for name, option in known.options.items()}
+    made, wait = call(f"{said['adapter']}.{known.function}", given, options), "await " if known.is_async else ""
+    lines = [line.format_map(said) for line in known.before]
+    entered = laid_out(made, before="async with ", after=" as handler:", width=WIDTH - 4).splitlines()
+    if not found.roles.tied:
+        if known.is_context:
+            return [*lines, *entered, f"    {wait}deliver(handler)  # {HAPPENS}"]
+        handed = laid_out(call(f"{wait}deliver", [made]), width=WIDTH - 4)
+        return [*lines, *_with_comment(handed, HAPPENS)]
+    value = with_ties((), "message.value", found.reads, found.roles, found.names)
+    handle_one = [
+        f"{'async ' if wait else ''}def handle_one(message):",
+        *_indented(_about_ties(found)),
+        *_indented(laid_out(value, before="message.value = ", width=WIDTH - 8).splitlines()),
+        f"    {wait}handler(message)",
+    ]
+    delivered = _with_comment(f"{wait}deliver(handle_one)", HAPPENS)
+    if known.is_context:
+        return [*lines, *entered, "", *_indented([*handle_one, "", *delivered])]
+    bound = laid_out(made, before="handler = ", width=WIDTH - 4).splitlines()
+    return [*lines, *bound, "", *handle_one, "", *delivered]
+
+
+def _of_module(found: _Found, name: str) -> str:
+    return f"{found.module}.{name}" if found.module_state else found.names.name(found.handler.module, name)
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

@@ -77,7 +77,7 @@ NAMES_OF_MESSAGES = ("message", "msg", "event", "record", "payload", "body", "ev
 def framework_of(tree: ast.Module, function: Function, needed: Sequence[str]) -> str:
     """What calls this function, such as "a FastStream subscriber"; empty for a function that is handed a message or its
     value. `needed`: its required parameters."""
-    imports = _imports(tree)
+    imports = imported_by(tree)
     return (
         _decorated(function, imports, needed)
         or _of_lambda(function, imports, needed)
@@ -100,7 +100,7 @@ def handed_to(tree: ast.Module, function: Function) -> list[str]:
     return list(found)
 
 
-def _imports(tree: ast.Module) -> set[str]:
+def imported_by(tree: ast.Module) -> set[str]:
     """The parts of the names of the modules that it imports from: `from shop.celery import app` shows Celery, too."""
     found: set[str] = set()
     for node in ast.walk(tree):

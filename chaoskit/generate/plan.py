@@ -49,7 +49,7 @@ def repository(here: Path) -> Path:
     return next((directory for directory in (here, *here.parents) if (directory / ".git").exists()), here)
 
 
-def plan(root: Path, here: Path, asked: str | None, broker: str) -> InitPlan:
+def plan(root: Path, here: Path, asked: str | None, broker: str | None) -> InitPlan:
     """What is missing: the test of the handler `asked` for, the workflow, the ignore rules, and pytest's settings where
     the test needs some and there are none.
 

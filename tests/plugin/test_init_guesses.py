@@ -251,13 +251,6 @@ async def on_order(order: OrderPlaced, logger, stock: Stock = Depends(stock)):
 
 async def place(order, stock): ...
 """
-CELERY = """
-from celery import shared_task
-
-@shared_task(bind=True, max_retries=3)
-def handle_charge(self, payment):
-    charge(payment)
-"""
 LAMBDA = """
 def lambda_handler(event, context):
     for each in event["Records"]:
@@ -278,19 +271,6 @@ async def process_all(consumer):
     async for message in consumer:
         await one(message)
 """
-FLASK = """
-from flask import Flask, request
-
-@app.post("/hook")
-def on_hook():
-    paid(request.get_json())
-"""
-FASTAPI = """
-from fastapi import APIRouter
-
-@router.post("/hook")
-async def on_hook(event: Event, db=Depends(db)): ...
-"""
 DJANGO = """
 from django.http import HttpResponse
 
@@ -309,16 +289,11 @@ async def on_message(message):
 
 FRAMEWORKS = {
     "faststream": Called(FASTSTREAM, "on_order", "a FastStream subscriber (@broker.subscriber('orders'))", "place"),
-    "celery": Called(
-        CELERY, "handle_charge", "a Celery task that is bound to itself (@shared_task(bind=True, max_retries=3))"
-    ),
     "lambda": Called(LAMBDA, "lambda_handler", "an AWS Lambda function (event, context)", "one"),
     "poll loop": Called(
         POLL, "consume", "a loop that fetches its messages itself (consumer.poll(1.0), line 4)", "handle_one"
     ),
     "async loop": Called(LOOP, "process_all", "a loop that fetches its messages itself (consumer, line 3)"),
-    "flask": Called(FLASK, "on_hook", "a Flask endpoint (@app.post('/hook'))"),
-    "fastapi": Called(FASTAPI, "on_hook", "a FastAPI endpoint (@router.post('/hook'))"),
     "django": Called(DJANGO, "process_hook", "a Django view (it takes request)"),
     "pika": Called(PIKA, "on_message", "a callback of pika (ch, method, properties, body)"),
     "settles": Called(SETTLES, "on_message", "a handler that settles its messages itself (message.process(), line 3)"),

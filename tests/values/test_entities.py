@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 from unittest import mock
 
 import attrs
-import django
 import msgspec
 import numpy
+import one_django  # noqa: F401 - models need the settings
 import pandas
 import peewee
 import pydantic
 import pytest
-from django.conf import settings
+from django.db import connection, models
 from hypothesis import strategies as st
 
 import chaoskit
@@ -34,14 +34,6 @@ from chaoskit import Duplicate, Event, Kafka, Verdict
 from chaoskit.strategies import events
 from chaoskit.values.errors import StaleState
 from chaoskit.values.state import differences, same, snapshot
-
-settings.configure(
-    INSTALLED_APPS=["values"],
-    DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-    DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
-)
-django.setup()
-from django.db import connection, models  # noqa: E402 - models need the settings
 
 DATABASE = peewee.SqliteDatabase(":memory:")
 

@@ -1,0 +1,94 @@
+"""Celery tasks: each delivery runs the task as a worker does, with its request, its retries and its signals.
+
+Nothing is sent anywhere: a retry comes again by the rules of the broker, `Celery(…)`, and no result is stored.
+Sources: docs.celeryq.dev (userguide/tasks); celery 5.7 app/trace.py, worker/request.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chaoskit.adapters.arguments import CalledWith, arguments_of
+from chaoskit.adapters.library import library
+from chaoskit.adapters.refusing import Dropped, NotHandled
+from chaoskit.values.errors import UsageError
+from chaoskit.values.event import Message
+
+
+def task(task: Any, args: CalledWith | None = None) -> Callable[[Message], None]:
+    """A task, bound or not: `deliver(celery.task(charge, lambda message: (message.key, message.value)))`.
+
+    `args(message)` is what it is called with, the event's value by default; it is serialized as the task's messages
+    are, JSON by default. What asks for a retry (`self.retry`, `autoretry_for`, `Reject(requeue=True)`) is raised and
+    comes again; any other failure is final, as a worker acknowledges it: it is raised, and the task does not run again
+    for it. Where no task retries, say so: `Celery(retries=False)`. With `deliver(spawn=…)` make it once, outside.
+    Raises UsageError for arguments that the task does not take or its serializer does not know.
+    """
+    trace = library("celery.app.trace", "celery").build_tracer
+    states = library("celery.states", "celery")
+    dropped = Dropped()
+    tracer = trace(task.name, task, app=task.app, eager=True, propagate=False)
+
+    def handle(message: Message) -> None:
+        if dropped.passes_over(message):
+            return
+        positional, named = _sent(task, *arguments_of(message, args))
+        done = tracer(_id(message), positional, named, _request(task, message))
+        if done.info is None or done.info.state == states.IGNORED:
+            return
+        error = done.info.retval
+        if done.info.state == states.RETRY:
+            raise error.exc or NotHandled(f"the task asked for a retry: {error}")
+        if done.info.state == states.REJECTED:
+            if error.requeue:
+                raise NotHandled(f"the task was rejected, to be queued again: {error.reason}")
+            return
+        dropped.note(message)
+        raise error
+
+    handle.__wrapped__ = getattr(task, "_orig_run", task.run)  # type: ignore[attr-defined]  # what a process can die in
+    return handle
+
+
+def _id(message: Message) -> str:
+    return message.message_id or str(message.id)
+
+
+def _sent(task: Any, positional: list[Any], named: dict[str, Any]) -> tuple[Any, Any]:
+    """The arguments as they come out of the task's message."""
+    serialization = library("kombu.serialization", "celery")
+    kind = task.serializer or task.app.conf.task_serializer
+    try:
+        if task.typing:
+            task.__header__(*positional, **named)
+        content_type, encoding, data = serialization.dumps((positional, named), serializer=kind)
+        positional, named = serialization.loads(data, content_type, encoding, accept={content_type})
+    except (TypeError, ValueError, serialization.EncodeError) as error:
+        raise UsageError(
+            f"{task.name} cannot be called with {tuple(positional)!r} and {named!r} ({error}): say what it is called "
+            "with, celery.task(task, lambda message: (…,)) for positional arguments, or a dict for named ones"
+        ) from error
+    return positional, named
+
+
+def _request(task: Any, message: Message) -> dict[str, Any]:
+    """What a worker puts into `task.request`. `is_eager` keeps a retry from being published."""
+    return {
+        "id": _id(message),
+        "root_id": _id(message),
+        "parent_id": None,
+        "correlation_id": _id(message),
+        "reply_to": None,
+        "task": task.name,
+        "retries": message.headers.get("retries", 0),
+        "is_eager": True,
+        "hostname": "celery@worker",
+        "headers": {name: value for name, value in message.headers.items() if name != "retries"},
+        "delivery_info": {
+            "exchange": "",
+            "routing_key": message.topic,
+            "priority": 0,
+            "redelivered": bool(message.redelivered),
+        },
+    }

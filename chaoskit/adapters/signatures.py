@@ -1,0 +1,128 @@
+"""What providers send beside a webhook's body: ids and signatures, computed for each delivery as they document it.
+
+Sources: docs.stripe.com/webhooks/signature, docs.github.com/webhooks (validating-webhook-deliveries,
+webhook-events-and-payloads), shopify.dev/docs/apps/build/webhooks, api.slack.com (verifying-requests-from-slack,
+events-api).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from chaoskit.values.event import Message
+
+Sign = Callable[[Message, bytes], dict[str, str]]
+"""From a message and the bytes of its body to headers."""
+Named = str | Callable[[Message], str]
+"""A text, or a function of the message."""
+
+
+def stripe(secret: str, *, now: Callable[[], float] | None = None) -> Sign:
+    """`Stripe-Signature`, by the endpoint's `secret` ("whsec_…").
+
+    `now()` are seconds since the epoch, by default those of `time.time`, which may be virtual: a signature is of the
+    time of its delivery, and endpoints refuse one that is older than 5 minutes by their own clock.
+    """
+
+    def sign(message: Message, body: bytes) -> dict[str, str]:
+        stamp = int(time.time() if now is None else now())
+        return {
+            "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+            "Stripe-Signature": f"t={stamp},v1={_hmac(secret, f'{stamp}.'.encode() + body).hex()}",
+        }
+
+    return sign
+
+
+def stripe_event(message: Message) -> dict[str, Any]:
+    """Stripe's Event around the value, which has its `type` and `data`: `wsgi(…, body=stripe_event)`.
+
+    `id` is that of the delivery's event, which a retry keeps and a second event of the same change does not. What the
+    value has besides stands in the place of what is put here.
+    """
+    return {
+        "object": "event",
+        "api_version": "2025-03-31.basil",
+        "created": int(message.timestamp),
+        "livemode": False,
+        "pending_webhooks": 1,
+        "request": {"id": None, "idempotency_key": None},
+        **message.value,
+        "id": message.message_id or str(message.id),
+    }
+
+
+def github(secret: str, event: Named = "push") -> Sign:
+    """`X-Hub-Signature-256`, by the webhook's `secret`, with the name of the `event` and the delivery's GUID."""
+
+    def sign(message: Message, body: bytes) -> dict[str, str]:
+        return {
+            "User-Agent": "GitHub-Hookshot/0000000",
+            "X-GitHub-Event": _named(event, message),
+            # A redelivery keeps it.
+            "X-GitHub-Delivery": _guid(message.message_id or message.id),
+            "X-GitHub-Hook-ID": "1",
+            "X-Hub-Signature": f"sha1={_hmac(secret, body, 'sha1').hex()}",
+            "X-Hub-Signature-256": f"sha256={_hmac(secret, body).hex()}",
+        }
+
+    return sign
+
+
+def shopify(secret: str, topic: Named = "orders/create", *, shop: str = "example.myshopify.com") -> Sign:
+    """`X-Shopify-Hmac-Sha256`, by the app's client `secret`, with the `topic`, the delivery's id and the event's."""
+
+    def sign(message: Message, body: bytes) -> dict[str, str]:
+        return {
+            "X-Shopify-Topic": _named(topic, message),
+            "X-Shopify-Hmac-Sha256": base64.b64encode(_hmac(secret, body)).decode(),
+            "X-Shopify-Shop-Domain": shop,
+            "X-Shopify-API-Version": "2025-04",
+            "X-Shopify-Webhook-Id": _guid(message.message_id or message.id),
+            # The same for all that comes of one action of the merchant.
+            "X-Shopify-Event-Id": _guid(message.id),
+        }
+
+    return sign
+
+
+def slack(secret: str, *, now: Callable[[], float] | None = None) -> Sign:
+    """`X-Slack-Signature`, by the app's signing `secret`. `now` as for Stripe."""
+
+    def sign(message: Message, body: bytes) -> dict[str, str]:
+        stamp = int(time.time() if now is None else now())
+        signed = _hmac(secret, f"v0:{stamp}:".encode() + body)
+        return {"X-Slack-Request-Timestamp": str(stamp), "X-Slack-Signature": f"v0={signed.hex()}"}
+
+    return sign
+
+
+def slack_event(message: Message) -> dict[str, Any]:
+    """The envelope of Slack's Events API around the value, which is the event: `wsgi(…, body=slack_event)`."""
+    return {
+        "token": "token",
+        "team_id": "T0000001",
+        "api_app_id": "A0000001",
+        "event": message.value,
+        "type": "event_callback",
+        "event_id": f"Ev{message.message_id or message.id}",
+        "event_time": int(message.timestamp),
+    }
+
+
+def _hmac(secret: str, body: bytes, digest: str = "sha256") -> bytes:
+    return hmac.new(secret.encode(), body, getattr(hashlib, digest)).digest()
+
+
+def _named(name: Named, message: Message) -> str:
+    return name if isinstance(name, str) else name(message)
+
+
+def _guid(of: object) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, str(of)))

@@ -1,0 +1,242 @@
+"""WSGI and ASGI applications behind a webhook: each delivery is a signed request, and anything but 2xx comes again.
+
+Applications are called as their server calls them, so that Flask, FastAPI and Django need nothing of their own here.
+A process that dies inside the handler (`Crash`) is stepped into where an endpoint runs in the thread that called it: a
+`def` endpoint of Starlette or FastAPI has a thread of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import attrs
+
+from chaoskit.adapters.refusing import Dropped, NotHandled
+from chaoskit.adapters.serializing import Headers, Serializer, raw_value
+from chaoskit.adapters.signatures import Sign, github, shopify, slack, slack_event, stripe, stripe_event
+from chaoskit.values.event import Message
+
+__all__ = ["asgi", "github", "shopify", "slack", "slack_event", "stripe", "stripe_event", "wsgi"]
+
+Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+Asgi = Callable[[Any, Any, Any], Awaitable[None]]
+
+HOST = "localhost"
+"""Django allows it while it debugs; another one is a header: `headers=lambda message: {"Host": "testserver"}`."""
+
+
+def wsgi(
+    app: Wsgi,
+    path: str | None = None,
+    *,
+    sign: Sign | None = None,
+    body: Callable[[Message], Any] | None = None,
+    serializer: Serializer | None = None,
+    headers: Headers | None = None,
+) -> Callable[[Message], None]:
+    """A WSGI application, such as Flask's or Django's: `deliver(wsgi(app, "/stripe", sign=stripe(secret)))`.
+
+    Each delivery is a POST to `path`, the broker's `endpoint` by default. `body(message)` is what the provider sends of
+    an event, its value by default, as JSON or as `serializer` makes it; `sign(message, bytes)` and `headers(message)`
+    give headers. Raises what the application raises, and `NotHandled` for an answer that is not 2xx.
+    """
+    answered = _Answered()
+
+    def handle(message: Message) -> None:
+        if not answered.already(message):
+            request = _request(message, path, sign, body, serializer, headers)
+            answered.judge(message, _call_wsgi(app, request))
+
+    return handle
+
+
+def asgi(
+    app: Asgi,
+    path: str | None = None,
+    *,
+    sign: Sign | None = None,
+    body: Callable[[Message], Any] | None = None,
+    serializer: Serializer | None = None,
+    headers: Headers | None = None,
+) -> Callable[[Message], Awaitable[None]]:
+    """An ASGI application, such as FastAPI's, in an async test on asyncio: `await deliver(asgi(app, "/stripe", …))`.
+
+    It takes what `wsgi` takes. An answer counts when it was sent, so that a background task that fails behind it is
+    not tried again. The application's lifespan is the test's: `async with app.router.lifespan_context(app):`.
+    """
+    answered = _Answered()
+
+    async def handle(message: Message) -> None:
+        if not answered.already(message):
+            request = _request(message, path, sign, body, serializer, headers)
+            answered.judge(message, await _call_asgi(app, request))
+
+    return handle
+
+
+@attrs.frozen
+class _Request:
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@attrs.frozen
+class _Answer:
+    """`error`: what the application raised, whatever it had answered; `sent` tells whether all of an answer was."""
+
+    status: int
+    text: str
+    sent: bool
+    error: Exception | None
+
+
+class _Answered:
+    """The provider's judgement. What fails behind an answer of 2xx is final: for the provider all went well."""
+
+    def __init__(self) -> None:
+        self._dropped = Dropped()
+
+    def already(self, message: Message) -> bool:
+        return self._dropped.passes_over(message)
+
+    def judge(self, message: Message, answer: _Answer) -> None:
+        settled = answer.sent and 200 <= answer.status < 300
+        if answer.error is not None:
+            if settled:
+                self._dropped.note(message)
+            raise answer.error
+        if not settled:
+            raise NotHandled(
+                f"HTTP {answer.status}: {answer.text}" if answer.sent else "the application gave no answer"
+            )
+
+
+def _request(
+    message: Message,
+    path: str | None,
+    sign: Sign | None,
+    body: Callable[[Message], Any] | None,
+    serializer: Serializer | None,
+    headers: Headers | None,
+) -> _Request:
+    sent = raw_value(message.value if body is None else body(message), serializer)
+    where, _, query = (path or message.topic or "/").partition("?")
+    told = {
+        "Host": HOST,
+        "Content-Type": "application/json",
+        "Content-Length": str(len(sent)),
+        **({} if sign is None else sign(message, sent)),
+        **({} if headers is None else headers(message)),
+    }
+    return _Request(where, query, told, sent)
+
+
+# WSGI.
+
+
+def _call_wsgi(app: Wsgi, request: _Request) -> _Answer:
+    status, sent = 0, False
+    parts: list[bytes] = []
+    error: Exception | None = None
+
+    def start_response(line: str, headers: Any, exc_info: Any = None) -> Callable[[bytes], None]:
+        nonlocal status
+        status = int(line.split()[0])
+        return parts.append
+
+    try:
+        chunks = app(_environ(request), start_response)
+        try:
+            parts.extend(chunks)
+            sent = status > 0
+        finally:
+            # What is to be done behind the answer is done here.
+            if hasattr(chunks, "close"):
+                chunks.close()
+    except Exception as raised:  # noqa: BLE001 - an application may fail with anything
+        error = raised
+    return _Answer(status, _shown(parts), sent, error)
+
+
+def _environ(request: _Request) -> dict[str, Any]:
+    headers = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers.items()}
+    return {
+        "REQUEST_METHOD": "POST",
+        "SCRIPT_NAME": "",
+        # As bytes in Latin-1: PEP 3333.
+        "PATH_INFO": request.path.encode().decode("latin-1"),
+        "QUERY_STRING": request.query,
+        "SERVER_NAME": HOST,
+        "SERVER_PORT": "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "CONTENT_TYPE": headers.pop("HTTP_CONTENT_TYPE"),
+        "CONTENT_LENGTH": headers.pop("HTTP_CONTENT_LENGTH"),
+        **headers,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(request.body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+
+
+# ASGI.
+
+
+async def _call_asgi(app: Asgi, request: _Request) -> _Answer:
+    status, sent = 0, False
+    parts: list[bytes] = []
+    error: Exception | None = None
+    requests = [{"type": "http.request", "body": request.body, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if not requests:
+            await asyncio.Event().wait()  # the provider waits for its answer, and does not hang up
+        return requests.pop()
+
+    async def send(event: dict[str, Any]) -> None:
+        nonlocal status, sent
+        if event["type"] == "http.response.start":
+            status = event["status"]
+        elif event["type"] == "http.response.body":
+            parts.append(event.get("body", b""))
+            sent = not event.get("more_body", False)
+
+    try:
+        await app(_scope(request), receive, send)
+    except Exception as raised:  # noqa: BLE001 - an application may fail with anything
+        error = raised
+    return _Answer(status, _shown(parts), sent, error)
+
+
+def _scope(request: _Request) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": request.path,
+        "raw_path": request.path.encode(),
+        "query_string": request.query.encode(),
+        "root_path": "",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in request.headers.items()],
+        "client": ("127.0.0.1", 123),
+        "server": (HOST, 80),
+        "state": {},
+    }
+
+
+def _shown(parts: list[bytes]) -> str:
+    """The beginning of an answer, on one line."""
+    text = b"".join(parts)[:400].decode(errors="replace")
+    return " ".join(text.split())[:200]

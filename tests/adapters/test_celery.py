@@ -1,0 +1,149 @@
+"""Celery tasks as its pages write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chaoskit import Celery, Event, Message, Overtake, UsageError, check
+from chaoskit.adapters import celery as adapter
+from chaoskit.adapters.refusing import NotHandled
+
+celery = pytest.importorskip("celery", reason="celery is missing")
+
+PAYMENTS = [Event("ann", {"amount": 5}), Event("ann", {"amount": 3})]
+ACCOUNTS = [Event("ann", {"kind": "opened"}), Event("ann", {"kind": "paid", "amount": 5})]
+LATE = Celery(acks_late=True, reject_on_worker_lost=True)
+
+
+def message(headers: dict[str, Any] | None = None, **fields: Any) -> Message:
+    fields = {"topic": "celery", "message_id": "e1", "redelivered": False, **fields}
+    return Message("ann", {"amount": 5}, "e1", 1, headers or {"retries": 0}, 1.0, **fields)
+
+
+def app() -> Any:
+    """No broker is there, and none is asked."""
+    return celery.Celery("shop", broker="redis://nowhere:1/0", backend="redis://nowhere:1/0", set_as_current=False)
+
+
+def test_a_bound_task_has_the_request_of_a_worker() -> None:
+    """Its id, retries and delivery_info; arguments come out of JSON."""
+    seen: list[Any] = []
+
+    @app().task(bind=True)
+    def charge(self: Any, customer: str, parts: list[int]) -> None:
+        request = self.request
+        seen.append((customer, parts, request.id, request.retries, request.delivery_info, request.called_directly))
+
+    handle = adapter.task(charge, lambda message: (message.key, (1, 2)))
+    handle(message({"retries": 2}, redelivered=True))
+    info = {"exchange": "", "routing_key": "celery", "priority": 0, "redelivered": True}
+    assert seen == [("ann", [1, 2], "e1", 2, info, False)]
+    with pytest.raises(UsageError, match=r"shop|charge.* cannot be called with"):
+        adapter.task(charge)(message())
+    with pytest.raises(UsageError, match="not JSON serializable"):
+        adapter.task(charge, lambda message: {"customer": "ann", "parts": object()})(message())
+
+
+def test_a_retry_is_raised_and_published_by_nobody() -> None:
+    """With the error behind it, if it has one; a rejected task comes again only where it asks for it."""
+
+    @app().task(bind=True, max_retries=1)
+    def charge(self: Any, how: str) -> None:
+        if how == "retry":
+            raise self.retry(exc=ConnectionError("bank"), countdown=60)
+        if how == "bare":
+            raise self.retry()
+        if how == "ignore":
+            raise celery.exceptions.Ignore
+        raise celery.exceptions.Reject("busy", requeue=how == "requeue")
+
+    def run(how: str, retries: int = 0) -> None:
+        adapter.task(charge, lambda message: how)(message({"retries": retries}))
+
+    for retries in (0, 1):  # the second one is beyond max_retries, and final
+        with pytest.raises(ConnectionError, match="bank"):
+            run("retry", retries)
+    for how in ("bare", "requeue"):
+        with pytest.raises(NotHandled):
+            run(how)
+    run("reject")
+    run("ignore")
+
+
+def test_a_failure_that_asks_for_no_retry_is_final() -> None:
+    """It is raised, so that the report has it; what the broker's model shows again of it does not run."""
+    ran: list[int] = []
+
+    @app().task
+    def charge(payment: Any) -> None:
+        ran.append(payment["amount"])
+        raise LookupError("customer")
+
+    handle = adapter.task(charge)
+    with pytest.raises(LookupError):
+        handle(message())
+    handle(message({"retries": 1}))
+    assert ran == [5]
+    for _ in range(2):  # a copy, and what was restored, run as they do in service
+        with pytest.raises(LookupError):
+            handle(message())
+
+
+def paying(**options: Any) -> Callable[[Any], dict[str, int]]:
+    """The task of many shops; `once` remembers the ids of its tasks."""
+    once = options.pop("once", False)
+
+    def test(deliver: Any) -> dict[str, int]:
+        paid: dict[str, int] = {}
+        seen: set[str] = set()
+
+        @app().task(bind=True, acks_late=True, **options)
+        def charge(self: Any, customer: str, amount: int) -> None:
+            if not once or self.request.id not in seen:
+                paid[customer] = paid.get(customer, 0) + amount
+            seen.add(self.request.id)
+
+        deliver(adapter.task(charge, lambda message: {"customer": message.key, **message.value}))
+        return paid
+
+    return test
+
+
+def test_a_task_with_acks_late_charges_twice() -> None:
+    """Reported again and again; the id of the task, which stays, recognises it."""
+    found = check(paying(), PAYMENTS, LATE, schedules=40, seed=1)
+    assert found.status == "violated"
+    held = check(paying(once=True), PAYMENTS, LATE, schedules=40, seed=1)
+    assert held.status == "held", held.report()
+
+
+def opening(**options: Any) -> Callable[[Any], dict[str, int]]:
+    """A payment may run before the account is there: then the task fails."""
+
+    def test(deliver: Any) -> dict[str, int]:
+        accounts: dict[str, int] = {}
+
+        @app().task(**options)
+        def book(customer: str, kind: str, amount: int = 0) -> None:
+            if kind == "opened":
+                accounts.setdefault(customer, 0)
+            else:
+                accounts[customer] = max(accounts[customer], amount)
+
+        deliver(adapter.task(book, lambda message: {"customer": message.key, **message.value}))
+        return accounts
+
+    return test
+
+
+def test_a_task_that_fails_is_lost_unless_it_retries() -> None:
+    """Celery acknowledges a task that fails: `autoretry_for` is what brings it back."""
+    found = check(opening(), ACCOUNTS, Celery(), faults={Overtake}, schedules=40, seed=1)
+    assert found.status == "violated"
+    assert found.observed == {"ann": 0}
+    retried = opening(autoretry_for=(KeyError,), retry_backoff=True)
+    held = check(retried, ACCOUNTS, Celery(), faults={Overtake}, schedules=40, seed=1)
+    assert held.status == "held", held.report()

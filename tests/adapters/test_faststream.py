@@ -1,0 +1,164 @@
+"""FastStream subscribers as its pages write them, with pydantic and Depends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pydantic
+import pytest
+
+from chaoskit import Event, JetStream, Kafka, Message, Overtake, RabbitMQ, RedisStreams, UsageError, check
+from chaoskit.adapters import faststream as adapter
+from chaoskit.adapters.refusing import NotHandled
+
+faststream = pytest.importorskip("faststream", reason="faststream is missing")
+
+ORDERS = [Event("ann", {"order": "o1", "amount": 5}), Event("ann", {"order": "o2", "amount": 3})]
+ACCOUNTS = [Event("ann", {"kind": "opened"}), Event("ann", {"kind": "paid", "amount": 5})]
+
+
+class Order(pydantic.BaseModel):
+    order: str
+    amount: pydantic.PositiveInt
+
+
+class Step(pydantic.BaseModel):
+    kind: str
+    amount: int = 0
+
+
+def subscribed(kind: str, function: Any, **options: Any) -> Any:
+    """A broker of this kind with one subscriber."""
+    module = pytest.importorskip(f"faststream.{kind}", reason=f"faststream[{kind}] is missing")
+    broker = getattr(module, {"rabbit": "RabbitBroker"}.get(kind, f"{kind.capitalize()}Broker"))()
+    if kind == "redis":
+        broker.subscriber(stream=module.StreamSub("events", group="shop", consumer="a"), **options)(function)
+    elif kind == "nats":
+        broker.subscriber("events", stream=module.JStream("events"), **options)(function)
+    else:
+        broker.subscriber("events", **options)(function)
+    return broker
+
+
+def ordering(kind: str, *, once: bool) -> Any:
+    total: dict[str, int] = {}
+    seen: set[str] = set()
+
+    def database() -> dict[str, int]:
+        return total
+
+    async def on_order(order: Order, db: Any = faststream.Depends(database)) -> None:  # noqa: B008 - as it is written
+        if not once or order.order not in seen:
+            db["sum"] = db.get("sum", 0) + order.amount
+        seen.add(order.order)
+
+    broker = subscribed(kind, on_order)
+
+    async def test(deliver: Any) -> dict[str, int]:
+        total.clear()
+        seen.clear()
+        async with adapter.subscriber(broker) as handler:
+            await deliver(handler)
+        return dict(total)
+
+    return test
+
+
+@pytest.mark.parametrize(
+    ("kind", "broker"),
+    [("kafka", Kafka()), ("rabbit", RabbitMQ()), ("nats", JetStream()), ("redis", RedisStreams())],
+)
+def test_a_subscriber_that_counts_counts_twice(kind: str, broker: Any) -> None:
+    """With each of its brokers; the id of the order holds."""
+    assert check(ordering(kind, once=False), ORDERS, broker, schedules=12, seed=1).status == "violated"
+    held = check(ordering(kind, once=True), ORDERS, broker, schedules=12, seed=1)
+    assert held.status == "held", held.report()
+
+
+def opening(policy: str | None) -> Callable[[Any], Any]:
+    accounts: dict[str, int] = {}
+
+    async def on_step(step: Step) -> None:
+        if step.kind == "opened":
+            accounts.setdefault("ann", 0)
+        else:
+            accounts["ann"] = max(accounts["ann"], step.amount)
+
+    options = {} if policy is None else {"ack_policy": faststream.AckPolicy[policy]}
+    broker = subscribed("rabbit", on_step, **options)
+
+    async def test(deliver: Any) -> dict[str, int]:
+        accounts.clear()
+        await deliver(spawn=lambda: adapter.subscriber(broker, on_step))
+        return dict(accounts)
+
+    return test
+
+
+def test_what_fails_once_is_rejected_by_default() -> None:
+    """A payment that comes before its account is lost; NACK_ON_ERROR brings it back."""
+    queue = RabbitMQ(delivery_limit=None)
+    found = check(opening(None), ACCOUNTS, queue, faults={Overtake}, schedules=12, seed=1)
+    assert found.status == "violated"
+    assert found.observed == {"ann": 0}
+    held = check(opening("NACK_ON_ERROR"), ACCOUNTS, queue, faults={Overtake}, schedules=12, seed=1)
+    assert held.status == "held", held.report()
+
+
+MESSAGE = Message("ann", {"order": "o1", "amount": 5}, "e1", 1, {}, 1_700_000_000.5, "events", 2, 7,
+                  attempt=3, redelivered=True, message_id="m1", sequence=9)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["kafka", "rabbit", "nats", "redis"])
+@pytest.mark.asyncio
+async def test_a_subscriber_gets_the_message_of_its_client(kind: str) -> None:
+    """With what the broker stamps; and a policy decides what comes again."""
+    seen: list[Any] = []
+    answers: list[Any] = []
+
+    async def on_order(order: Order, message: Any = faststream.Context("message")) -> None:  # noqa: B008
+        seen.append(message.raw_message)
+        if answers:
+            raise answers.pop()
+
+    broker = subscribed(kind, on_order, ack_policy=faststream.AckPolicy.NACK_ON_ERROR)
+    before = len(broker.config.broker_config.broker_middlewares)
+    async with adapter.subscriber(broker, headers=lambda message: {"trace": "t"}) as handler:
+        await handler(MESSAGE)
+        raw = seen[0]
+        if kind == "kafka":
+            assert (raw.topic, raw.partition, raw.offset, raw.key) == ("events", 2, 7, b"ann")
+            assert (raw.timestamp, raw.value) == (1_700_000_000_500, b'{"order": "o1", "amount": 5}')
+            assert ("trace", b"t") in raw.headers
+        elif kind == "rabbit":
+            assert (raw.redelivered, raw.message_id, raw.routing_key) == (True, "m1", "events")
+            assert raw.headers == {"trace": "t"}
+        elif kind == "nats":
+            assert (raw.metadata.num_delivered, raw.metadata.sequence.stream) == (3, 9)
+        else:
+            assert raw["message_ids"] == [b"m1"]
+        for _ in range(2):  # it comes again, and is called again
+            answers.append(LookupError("customer"))
+            with pytest.raises(LookupError):
+                await handler(MESSAGE)
+        answers[:] = [faststream.exceptions.NackMessage()]
+        with pytest.raises(NotHandled, match="nacked"):
+            await handler(MESSAGE)
+    assert len(broker.config.broker_config.broker_middlewares) == before
+
+
+@pytest.mark.asyncio
+async def test_who_acknowledges_nothing_is_told() -> None:
+    """And a function that is no subscriber of the broker is a mistake."""
+
+    async def on_order(order: Order) -> None:
+        pass
+
+    broker = subscribed("rabbit", on_order, ack_policy=faststream.AckPolicy.MANUAL)
+    async with adapter.subscriber(broker) as handler:
+        with pytest.raises(NotHandled, match="nothing has acknowledged it"):
+            await handler(MESSAGE)
+    with pytest.raises(UsageError, match="has 0 subscribers"):
+        async with adapter.subscriber(broker, print):
+            pass

@@ -1,0 +1,271 @@
+"""`chaoskit init` for what frameworks call: repositories as their documentation shows them, each with a bug that the
+test finds as it is written, and a repair with which it holds."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+import chaoskit
+from plugin.test_init import assert_formatted, repository
+from plugin.test_init_guesses import init
+
+
+@attrs.frozen
+class Repository:
+    """`wrong` in its source is what `right` repairs. `has`: what the test has in it."""
+
+    needs: str
+    handler: str
+    source: str
+    wrong: str
+    right: str
+    has: tuple[str, ...]
+
+
+LAMBDA = """
+import json
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+
+processor = BatchProcessor(event_type=EventType.SQS)
+balances = {}
+seen = set()
+
+def record_handler(record):
+    payment = json.loads(record.body)
+    if record.message_id in seen:
+        return
+    seen.add(record.message_id)
+    balances[payment["account"]] = balances.get(payment["account"], 0) + payment["amount"]
+    payment["payment_id"]
+
+def lambda_handler(event, context):
+    return process_partial_response(event=event, record_handler=record_handler, processor=processor, context=context)
+"""
+KINESIS = """
+import base64
+import json
+
+balances = {}
+
+def lambda_handler(event, context):
+    for record in event["Records"]:
+        payload = json.loads(base64.b64decode(record["kinesis"]["data"]))
+        balances[payload["account"]] = balances.get(payload["account"], 0) + payload["amount"]
+"""
+CELERY = """
+from celery import Celery
+
+app = Celery("shop", broker="pyamqp://guest@localhost//")
+app.conf.task_acks_late = True
+balances = {}
+seen = set()
+
+@app.task(bind=True, autoretry_for=(ConnectionError,), reject_on_worker_lost=True)
+def charge(self, account: str, amount: int):
+    balances[account] = balances.get(account, 0) + amount
+"""
+FASTSTREAM = """
+from faststream import Depends, FastStream
+from faststream.rabbit import RabbitBroker
+from pydantic import BaseModel
+
+broker = RabbitBroker()
+app = FastStream(broker)
+balances = {}
+seen = set()
+
+class Payment(BaseModel):
+    payment_id: str
+    account: str
+    amount: int
+    note: str = ""
+
+@broker.subscriber("payments")
+async def on_payment(payment: Payment):
+    balances[payment.account] = balances.get(payment.account, 0) + payment.amount
+"""
+FLASK = """
+from flask import Blueprint, request
+
+hooks = Blueprint("hooks", __name__, url_prefix="/hooks")
+balances = {}
+seen = set()
+
+@hooks.route("/paid", methods=["POST"])
+def paid():
+    event = request.get_json()
+    balances[event["account"]] = balances.get(event["account"], 0) + event["amount"]
+    return {"received": True}
+"""
+STRIPE = """
+import stripe
+from flask import Flask, jsonify, request
+
+app = Flask(__name__)
+endpoint_secret = "whsec_test"
+emails = {}
+
+@app.route("/webhook", methods=["POST"])
+def webhook():
+    event = stripe.Webhook.construct_event(request.data, request.headers["STRIPE_SIGNATURE"], endpoint_secret)
+    customer = event["data"]["object"]
+    emails[customer["id"]] = customer["email"]
+    return jsonify(success=True)
+"""
+FASTAPI = """
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+router = APIRouter()
+balances = {}
+seen = set()
+
+class Payment(BaseModel):
+    payment_id: str
+    account: str
+    amount: int
+
+@router.post("/payments")
+async def payments(payment: Payment):
+    balances[payment.account] = balances.get(payment.account, 0) + payment.amount
+"""
+
+DRAMATIQ = """
+import dramatiq
+from dramatiq.brokers.stub import StubBroker
+from dramatiq.middleware import CurrentMessage
+
+broker = StubBroker()
+broker.add_middleware(CurrentMessage())
+balances = {}
+seen = set()
+
+@dramatiq.actor(broker=broker, max_retries=3)
+def charge(account: str, amount: int):
+    task = CurrentMessage.get_current_message()
+    balances[account] = balances.get(account, 0) + amount
+"""
+HUEY = """
+from huey import MemoryHuey
+
+huey = MemoryHuey("shop")
+totals = {}
+
+@huey.task()
+def count(payment):
+    totals[payment["account"]] = totals.get(payment["account"], 0) + payment["amount"]
+"""
+RQ = """
+from rq import Queue, Retry
+from rq.decorators import job
+
+totals = {}
+
+@job("default", connection=None, retry=Retry(max=3))
+def count(account: str, amount: int):
+    totals[account] = totals.get(account, 0) + amount
+"""
+
+ONCE = """    if {id} in seen:
+        return {gives}
+    seen.add({id})
+"""
+ADDS = "    balances[payment.account] ="
+
+REPOSITORIES = {
+    "lambda": Repository(
+        "aws_lambda_powertools", "lambda_handler", LAMBDA, "record.message_id", 'payment["payment_id"]',
+        ("LambdaSqs(report_batch_item_failures=True)", "aws_lambda.sqs(repo_lambda.lambda_handler)"),
+    ),
+    "kinesis": Repository(
+        "chaoskit", "lambda_handler", KINESIS, "balances.get(payload[\"account\"], 0) + payload[\"amount\"]",
+        'max(balances.get(payload["account"], 0), payload["amount"])',
+        ('broker=Kinesis(consumer="lambda")', "report_batch_item_failures=False"),
+    ),
+    "celery": Repository(
+        "celery", "charge", CELERY, "    balances[account] =",
+        ONCE.format(id="self.request.id", gives="None") + "    balances[account] =",
+        ('acks_late=True, reject_on_worker_lost=True, transport="amqp"', "lambda message: message.value"),
+    ),
+    "faststream": Repository(
+        "faststream.rabbit", "on_payment", FASTSTREAM, ADDS,
+        ONCE.format(id="payment.payment_id", gives="None") + ADDS,
+        ("broker=RabbitMQ()", "async with faststream.subscriber("),
+    ),
+    "flask": Repository(
+        "flask", "paid", FLASK, "    balances[event",
+        ONCE.format(id='event["event_id"]', gives='{"received": True}') + "    balances[event",
+        ("app.register_blueprint(", '"/hooks/paid"', "broker=Webhook()"),
+    ),
+    "stripe": Repository(
+        "stripe", "webhook", STRIPE, 'emails[customer["id"]] = customer["email"]',
+        'emails[customer["id"]] = max(emails.get(customer["id"], ""), customer["email"])',
+        ("sign=webhooks.stripe(repo_stripe.endpoint_secret)", "body=webhooks.stripe_event"),
+    ),
+    "dramatiq": Repository(
+        "dramatiq", "charge", DRAMATIQ, "    balances[account] =",
+        ONCE.format(id="task.message_id", gives="None") + "    balances[account] =",
+        ("broker=Celery(acks_late=True, reject_on_worker_lost=True)", "dramatiq.actor("),
+    ),
+    "huey": Repository(
+        "huey", "count", HUEY, 'totals.get(payment["account"], 0) + payment["amount"]',
+        'max(totals.get(payment["account"], 0), payment["amount"])', ("Celery(retries=False)", "huey.task("),
+    ),
+    "rq": Repository(
+        "rq", "count", RQ, "totals.get(account, 0) + amount", "max(totals.get(account, 0), amount)",
+        ("retry=Retry(max=3)", "broker=Celery()"),
+    ),
+    "fastapi": Repository(
+        "fastapi", "payments", FASTAPI, ADDS, ONCE.format(id="payment.payment_id", gives="None") + ADDS,
+        ("app.include_router(", "await deliver(handle_one)"),
+    ),
+}  # fmt: skip
+
+
+def searched(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The verdict of the test as it is written."""
+    with monkeypatch.context() as patched:
+        patched.syspath_prepend(str(root))
+        for module in (f"repo_{name}", f"test_repo_{name}"):
+            sys.modules.pop(module, None)
+        (file,) = root.glob("tests/test_*_chaos.py")
+        source = file.read_text(encoding="utf-8")
+        importlib.invalidate_caches()
+        names: dict[str, Any] = {"__name__": f"test_repo_{name}"}
+        exec(compile(source, str(file), "exec"), names)
+        (test,) = (value for key, value in names.items() if key.startswith("test_"))
+        broker = eval(re.search(r"broker=(\w+\([^()]*\))", source)[1], names)
+        return chaoskit.check(test, names["EVENTS"], broker, schedules=30, seed=1)
+
+
+@pytest.mark.parametrize("name", REPOSITORIES)
+def test_the_test_finds_the_bug_and_holds_after_the_repair(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no TODO in it."""
+    case = REPOSITORIES[name]
+    pytest.importorskip(case.needs, reason=f"{case.needs} is missing")
+    project = repository(tmp_path / "shop", **{f"repo_{name}.py": case.source})
+    init(project, f"repo_{name}:{case.handler}", "--yes")
+    (file,) = project.root.glob("tests/test_*_chaos.py")
+    source = file.read_text(encoding="utf-8")
+    assert "TODO" not in source, source
+    assert [part for part in case.has if part not in source] == [], source
+    assert_formatted(project, f"tests/{file.name}")
+    found = searched(project.root, name, monkeypatch)
+    assert found.status == "violated", source
+    assert case.wrong in case.source
+    repaired = case.source.replace(case.wrong, case.right)
+    # What it remembers then has to be made anew, too.
+    again = repository(tmp_path / "again", **{f"repo_{name}.py": repaired})
+    init(again, f"repo_{name}:{case.handler}", "--yes")
+    held = searched(again.root, name, monkeypatch)
+    assert held.status == "held", f"{source}\n{held.report()}"
