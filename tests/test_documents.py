@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import chaoskit
 from chaoskit import Duplicate, Event, Redeliver, chaos, check
-from chaoskit.brokers import BROKERS, Kafka, SqsStandard
+from chaoskit.brokers import BROKERS, Kafka, RabbitMQ, SqsStandard
 from chaoskit.execution.deliver import Deliver
 from chaoskit.invariants import effects_exactly_once, final_state
 from chaoskit.report.broker_facts import facts
@@ -98,6 +98,7 @@ INSIDE = {
     "buffer": ("test_ledger", "violated"),
     "halves": ("test_halves", "violated"),
     "finally": ("test_orders_are_marked", "violated"),
+    "update": ("test_update", "violated"),
     "fetch": ("test_profile", "held"),
     "forgets": ("test_forgets", "violated"),
     "mail": ("test_orders", "violated"),
@@ -116,7 +117,7 @@ def test_the_examples_inside_a_handler_do_what_the_page_says(name: str, tmp_path
     names: dict[str, Any] = {
         "chaos": chaos, "Kafka": Kafka, "SqsStandard": SqsStandard, "payments": payments,
         "contextmanager": contextmanager, "final_state": final_state, "effects_exactly_once": effects_exactly_once,
-        "chaoskit": chaoskit,
+        "chaoskit": chaoskit, "RabbitMQ": RabbitMQ,
     }  # fmt: skip
     file = tmp_path / "test_orders.py"  # without a file there is no code of the user's to step into
     file.write_text(blocks[name], encoding="utf-8")

@@ -10,6 +10,7 @@ import attrs
 
 from chaoskit.brokers.fields import assignments
 from chaoskit.brokers.impossible import Impossible
+from chaoskit.brokers.overlaps import how_to_rule_out, why_no_overlap
 from chaoskit.brokers.serialization import Serialization
 from chaoskit.brokers.timing import timing_of
 from chaoskit.brokers.wording import NOTHING_PASSES, UNASKED, Cause, Words, sentences
@@ -24,7 +25,7 @@ from chaoskit.models.stored import Growth
 from chaoskit.traces import LogRules, Permitted, QueueRules, judge_log, judge_queue, parse
 from chaoskit.values.errors import StreamError
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import KINDS, Crash, Fail, FaultKind, Gather, Redeliver
+from chaoskit.values.faults import KINDS, Crash, Fail, FaultKind, Gather, Overlap, Overtake, Redeliver, Zombie
 from chaoskit.values.schedule import Schedule, Step
 from chaoskit.values.timing import USUAL, Timing
 
@@ -98,6 +99,8 @@ class Settings:
             impossible = {Crash: impossible[Redeliver], **impossible}
         if self._handover().most < 2:
             impossible = {Gather: ONE_BY_ONE, **impossible}
+        if (why := why_no_overlap(self._handing_out(), impossible)) is not None:
+            impossible = {Overlap: why, **impossible}
         return {**self._unasked(), **impossible}
 
     def _handover(self) -> Handover:
@@ -147,6 +150,9 @@ class Settings:
         # The same words would be wrong under half of the settings of a broker, so the model is asked.
         if kind is Fail:
             return self._what_keeps_order_at_a_failure()
+        if kind is Overlap:
+            words = self.words
+            return how_to_rule_out(self._handing_out(), words.ruled_out_by(Zombie), words.ruled_out_by(Overtake))
         return self.words.ruled_out_by(kind)
 
     def _what_keeps_order_at_a_failure(self) -> str:
@@ -213,6 +219,8 @@ MARKS = {
     "wait": "never delivered",
     "fail": "the attempt fails",
     "die": "the process dies",
+    "begin": "begins, and stops",
+    "go on": "goes on",
 }
 """What a step is called, whatever the broker."""
 

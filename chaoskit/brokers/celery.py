@@ -260,6 +260,7 @@ class Celery(Settings):
             in_order=self.transport != "sqs",
             refused="renewed" if self.retries else "lost",
             settles_first=self._early,
+            twice=not self._early or self._waits_long,
             max_attempts=4,  # max_retries is 3
             gives_up="dead" if self.retries else "lost",
         )

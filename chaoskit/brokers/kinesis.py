@@ -319,6 +319,8 @@ class Kinesis(Settings):
             bisects=self.bisect_batch_on_function_error and not self.report_batch_item_failures,
             max_attempts=10 if self.maximum_retry_attempts < 0 else self.maximum_retry_attempts + 1,
             gives_up="never" if self.maximum_retry_attempts < 0 else "lost",
+            # A function ends at its timeout.
+            twice=False,
         )
         handover = Handover(
             self.batch_size,

@@ -144,9 +144,11 @@ class LambdaSqs(Settings):
                 handover=handover,
                 brings=brings,
                 goes_on=partial and self.skips_failed,
+                # A function ends at its timeout, before its messages come back.
+                twice=False,
             )
         brings = "message" if partial else "batch"
         return standard_queue(
             self.queue, self.maximum_concurrency, self.max_receive_count, handover, brings=brings,
-            window=self.batch_size,
+            window=self.batch_size, twice=False,
         )  # fmt: skip

@@ -158,6 +158,7 @@ class PostgresQueue(Settings):
             returns="anywhere",
             # The row lock is gone with the connection.
             notices=self.style == "lock",
+            twice=self.style == "lease",
             gives_up="dead" if self.dead_letters else "never",
         )
         return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), policy, _row, verbs=verbs.POSTGRES)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
+from chaoskit.brokers.overlaps import IN_THE_STATE, meanwhile
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import (
     BatchSwap,
@@ -17,6 +18,7 @@ from chaoskit.values.faults import (
     Fault,
     FaultKind,
     Gather,
+    Overlap,
     Overtake,
     Rehash,
     Resend,
@@ -42,9 +44,10 @@ class Wording:
     partition of what came again first), {again} (what came again), {over} (later events that went first), {after}
     (what came in between, as a clause, or nothing), {back} (where it was put back, as a clause, or nothing), {old} and
     {new} (consumers), {partition}, {offset}, {consumer}, {at}, {home}, {key}, {backlog}, {lag}, {lost}, {count}, {to},
-    {held}, {fate} (what became of a message whose attempt failed), {passed} (what went before it meanwhile, as a
-    clause, or nothing), {worker}, {died} (how far the handler had come), {then} (what became of its message) and
-    {together} (what came in one call). Both may name the broker's {unit}, {lane}, {topic} and {routed_by}.
+    {held}, {meanwhile} (what took place while an execution had stopped), {fate} (what became of a message whose attempt
+    failed), {passed} (what went before it meanwhile, as a clause, or nothing), {worker}, {died} (how far the handler
+    had come), {then} (what became of its message) and {together} (what came in one call). Both may name the broker's
+    {unit}, {lane}, {topic} and {routed_by}.
     """
 
     happened: str
@@ -161,6 +164,9 @@ DEFAULT: Mapping[FaultKind, Wording] = {
     Gather: Wording(
         "{together} came in one call, and the batch ended there",
         "no setting but batches of one: where a batch ends is decided by what has arrived by then",
+    ),
+    Overlap: Wording(
+        "{worker} {consumer} stopped while it handled {record}, {died}: {meanwhile}, and then it went on", IN_THE_STATE
     ),
     Overtake: Wording(
         "{unit} {partition} was read late: {over} of other {unit}s went before {event}",
@@ -286,6 +292,7 @@ def _sentence(
         "died": _died(step),
         "then": _then(number, steps, words, _after(fault, here, steps), again),
         "together": _together(steps[number + 1 : number + 1 + (step.size or 0)]),
+        "meanwhile": _meanwhile(fault, number, steps, words) if isinstance(fault, Overlap) else "",
         **_taken_over(fault, step, again),
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
@@ -346,15 +353,29 @@ def _together(members: Sequence[Step]) -> str:
 
 
 def _died(step: Step) -> str:
-    """How far the handler had come, where the process died inside it."""
-    if step.died is not None and not step.died.before:
+    """How far the handler had come, where it died or stopped inside."""
+    stop = step.died or step.stopped
+    if stop is not None and not stop.before:
         return "when all was done" + (" and nothing was acknowledged" if step.settled is None else "")
     effects = f"after {step.point or 0} effect{'' if step.point == 1 else 's'}"
-    if step.died is None:
+    if stop is None:
         return effects
-    last = f", the last of them `{step.died.happened[-1]}`," if step.died.happened else ""
-    place = f" ({step.died.place})" if step.died.place else ""
-    return f"{effects}{last} and before `{step.died.before}`{place}"
+    last = f", the last of them `{stop.happened[-1]}`," if stop.happened else ""
+    place = f" ({stop.place})" if stop.place else ""
+    return f"{effects}{last} and before `{stop.before}`{place}"
+
+
+def _meanwhile(fault: Overlap, number: int, steps: Sequence[Step], words: Words) -> str:
+    """What took place between the two parts of an execution: in the words for a `Zombie` where its message was lent
+    again, else what the competing consumers ran."""
+    step, between = steps[number], meanwhile(number, steps)
+    if fault.others:
+        return f"others ran {names_of([each.event for each in between])} meanwhile"
+    new = next((s.consumer for s in steps[number:] if s.action == "take over" and s.fault == fault), step.consumer)
+    facts = {"old": step.consumer, "new": new, "held": step.event, "record": words.record(step), "event": step.event}
+    lent = words.of(Zombie).happened.format(**words.names, **facts)
+    rest = [each.event for each in between if each.event != step.event]
+    return f"{lent}{f', with {names_of(rest)} in between' if rest else ''}"
 
 
 def _then(number: int, steps: Sequence[Step], words: Words, after: str, again: Sequence[Step]) -> str:

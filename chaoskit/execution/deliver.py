@@ -16,7 +16,7 @@ from chaoskit.execution.asked import Asked
 from chaoskit.execution.batches import Batching, Singles, batches_of, delivered
 from chaoskit.execution.deliveries import Deliveries, Delivery
 from chaoskit.execution.failing import watched
-from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending
+from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending, what_dies
 from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.loop_threads import LoopProcesses, is_loop, settle_of
@@ -35,13 +35,11 @@ from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.event import Message
 from chaoskit.values.outcome import Effect, Outcome, Raised
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import DELIVER, DIE, RESTART, Raw, is_handed, point_of, what_of
+from chaoskit.values.schedule import BEGIN, DELIVER, GO_ON, RESTART, Raw, is_handed, what_of
 from chaoskit.values.state import snapshot
 
 Body = Callable[["Deliver"], Any]
 """The user's test, run once: from `deliver` to what it returns."""
-
-WHAT_DIES = "Crash has to know what dies with the process: give deliver(spawn=make_handler)"
 
 ENDS = (SystemExit, asyncio.CancelledError)
 """What ends a consumer that does not catch it: its process, or its task."""
@@ -216,7 +214,7 @@ class Deliver(Asked):
             )
         elif self._script.is_inside:
             if spawn is None:
-                self._misused(WHAT_DIES)
+                self._misused(what_dies(map(type, self._script.faults or ())))
             if self._is_async and not has_asyncio():
                 self._misuse = NoThreads()
                 raise self._misuse
@@ -304,7 +302,7 @@ class Deliver(Asked):
             self._at, self._steps = number, steps
             if batching.waits(number, step):
                 pass
-            elif is_handed(step):
+            elif is_handed(step) or step[0] == GO_ON:
                 if error is None:
                     called = handler if processes is None else (yield from self._begun(step, processes))
                     assert called is not None
@@ -313,7 +311,8 @@ class Deliver(Asked):
                 for number_of, failed, why in () if error is None else batching.failed(error):
                     self._refuse(failed[2], why)
                     refused.append(number_of)
-                if self._record_states and self._state is not None:  # after a refusal, too: it may have had effects
+                # After a refusal, too: it may have had effects.
+                if self._record_states and self._state is not None and what_of(step) != BEGIN:
                     self._states.append(snapshot(self._state()))
                 if self._calls_left is not None:
                     yield None
@@ -347,10 +346,7 @@ class Deliver(Asked):
         if number not in processes.handlers:
             yield partial(processes.begin, number)
         if isinstance(processes, ThreadedProcesses):
-            if self._script.counted is not None:
-                return processes.counting(number, self._script.counted.setdefault(step[2], []))
-            if what_of(step) == DIE:
-                return processes.dying(number, point_of(step), self._died)
+            return processes.takes(number, step, self._script.counted, self._died)
         return processes.handlers[number]
 
     def _died(self, death: Death) -> None:
@@ -489,7 +485,8 @@ class Deliver(Asked):
         settled, has_settled = (None, True) if settling is None else (settling.settles, settling.has_settled)
         return Run(
             outcome, self._steps, tuple(self._refusals), self._memory_kept, self._state is not None, remembering,
-            self._deaths, settled, has_settled, self._failures, most_together=self._most,
+            self._deaths, settled, has_settled, self._failures, isinstance(self._processes, LoopProcesses),
+            most_together=self._most,
         )  # fmt: skip
 
     @property
@@ -509,4 +506,5 @@ class Deliver(Asked):
         played = len(self._steps) if self._done else self._at + 1
         hung.steps = self._steps[:played] if self._called else ()
         hung.refusals = tuple(self._refusals)
+        hung.waits_for_nobody = isinstance(self._processes, ThreadedProcesses) and self._processes.waits_for_nobody
         hung.settled = None if self._settling is None else self._settling.settles

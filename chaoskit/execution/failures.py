@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from chaoskit.execution.limit import Hung
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event
-from chaoskit.values.schedule import DELIVER
+from chaoskit.values.faults import INSIDE, FaultKind
+from chaoskit.values.schedule import DELIVER, INSIDE_STEPS, what_of
 
 IN_ORDER_NOTHING_RAISES = """\
 What the handler is given in order has to be possible, and it has to take it:
@@ -55,14 +58,26 @@ def _fails_elsewhere(error: Exception) -> bool:
     return isinstance(error, OSError) or any(word in name for name in names for word in _FAILURES)
 
 
+NEEDS_ASYNCIO = (
+    "Crash and Overlap give each consumer process an event loop of its own, of asyncio: the loop of this test is "
+    "another library's"
+)
+
+
+def what_dies(kinds: Iterable[FaultKind]) -> str:
+    """What these kinds need to know of a process, and do not."""
+    names = [kind.__name__ for kind in INSIDE if kind in set(kinds)]
+    verb, knows = ("has", "dies with") if names == ["Crash"] else ("has", "belongs to")
+    if len(names) > 1:
+        verb, knows = "have", "dies with"
+    return f"{' and '.join(names)} {verb} to know what {knows} the process: give deliver(spawn=make_handler)"
+
+
 class NoThreads(UsageError):
     """The consumer processes of this test cannot be threads."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "Crash gives each consumer process an event loop of its own, of asyncio: the loop of this test is another "
-            "library's"
-        )
+        super().__init__(NEEDS_ASYNCIO)
 
 
 class ProcessEnded(Exception):
@@ -90,11 +105,20 @@ class HungInOrder(UsageError):
         )
 
 
+IDLE_HOLDS = (
+    ". It waits, and no other execution is at work: a process that is idle may still hold a lock, as a handler leaves "
+    "it that raised without a rollback"
+)
+
+
 def where_it_hung(hung: Hung) -> str:
     """What did not end, and for how long it was waited for."""
-    if hung.steps and not hung.over and hung.steps[-1][0] == DELIVER:
-        event = hung.stream[hung.steps[-1][2]].id
-        return f"the handler did not return within {hung.seconds:g} s: step {len(hung.steps)}, the delivery of {event}"
+    last = hung.steps[-1] if hung.steps and not hung.over else (-1,)
+    if last[0] == DELIVER or (last[0] > 0 and what_of(last) in INSIDE_STEPS):
+        event = hung.stream[last[2]].id
+        why = IDLE_HOLDS if hung.waits_for_nobody else ""
+        where = f"step {len(hung.steps)}, the delivery of {event}{why}"
+        return f"the handler did not return within {hung.seconds:g} s: {where}"
     where = "after the deliveries" if hung.over else f"at step {len(hung.steps)}" if hung.steps else "before `deliver`"
     return f"the test did not end within {hung.seconds:g} s: {where}"
 

@@ -49,7 +49,8 @@ class Hung(BaseException):
     Who catches it calls `caught` before anything else: until then it may be raised again.
     `stream` and `faults` are what was played, in order where `faults` is None; `steps` are those that were taken, with
     the one that did not end as the last, and `refusals` the numbers of those that were refused. No steps: the test did
-    not come to `deliver`. `over`: all were taken, and what comes after them does not end.
+    not come to `deliver`. `over`: all were taken, and what comes after them does not end. `waits_for_nobody`: the
+    handler waits, and no other execution is at work.
     """
 
     stream: Stream
@@ -58,6 +59,7 @@ class Hung(BaseException):
     refusals: Sequence[int] = ()
     settled: Mapping[int, Settles] | None = None
     over: bool = False
+    waits_for_nobody: bool = False
 
     def __init__(self, limit: Limit) -> None:
         super().__init__(f"no end within {limit.seconds:g} s")

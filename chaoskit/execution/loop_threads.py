@@ -292,7 +292,7 @@ class LoopProcesses(ThreadedProcesses):
     async def begin(self, number: int) -> None:
         thread = self._running[number] = LoopThread(number, self._spawn, self._process, self._is_async, self._move)
         thread.do(partial(thread.process.begin, 0))
-        self.handlers[number] = self._until_it_ends(partial(self._handled, thread))
+        self.handlers[number] = self._until_it_ends(partial(self._handled, number))
 
     def _process(self, thread: LoopThread) -> Processes:
         return LoopProcess(thread, self._spawn, self._is_async, self._moved, self._misused)
@@ -302,6 +302,9 @@ class LoopProcesses(ThreadedProcesses):
 
     def dying(self, number: int, after: int, died: Callable[[Death], None]) -> Handler:
         return self._until_it_ends(super().dying(number, after, died))
+
+    def _beginning(self, number: int, point: int, stopped: Callable[[Death], None]) -> Handler:
+        return self.handlers[number]  # a loop does not stop in the middle: it runs whole
 
     def _until_it_ends(self, handler: Handler) -> Handler:
         """A loop that has ended is none of those that run: the next message begins another one."""

@@ -15,10 +15,10 @@ from chaoskit.execution.points import Points
 from chaoskit.execution.stepping import Death, Failure, Passed
 from chaoskit.values.errors import StreamError, UsageError
 from chaoskit.values.event import Event, EventId, Message, Stream
-from chaoskit.values.faults import Crash, Fail, Fault, Lose
+from chaoskit.values.faults import INSIDE, Fail, Fault, Lose
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Answer, Model, Restamped, Steps
-from chaoskit.values.schedule import DELIVER, Raw, what_of
+from chaoskit.values.schedule import DELIVER, GO_ON, Raw, what_of
 from chaoskit.values.settling import Settles
 
 Handler = Callable[[Message], Any]
@@ -73,7 +73,7 @@ class Script:
     @property
     def is_inside(self) -> bool:
         """Whether something happens inside the handler, so that each process has a thread of its own."""
-        return self.counted is not None or Crash in map(type, self.faults or ())
+        return self.counted is not None or not set(INSIDE).isdisjoint(map(type, self.faults or ()))
 
     @property
     def fails_inside(self) -> bool:
@@ -142,6 +142,8 @@ class Run:
     """Something was settled by it."""
     failures: Mapping[int, Failure] = MappingProxyType({})
     """Where calls failed inside the handler, by the number of the step."""
+    is_loop: bool = False
+    """The consumers are runs of the user's own loop."""
     is_swept: bool = True
     """No thread of a dead process is left."""
     most_together: int | None = None
@@ -212,7 +214,8 @@ class Delivered(Sequence[EventId]):
     def _made(self) -> tuple[EventId, ...]:
         if self._ids is None:
             events = self.stream.events
-            self._ids = tuple(events[step[2]].id for step in self._steps if what_of(step) == self._do)
+            dos = (DELIVER, GO_ON) if self._do == DELIVER else (self._do,)
+            self._ids = tuple(events[step[2]].id for step in self._steps if what_of(step) in dos)
         return self._ids
 
     def __len__(self) -> int:

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
-from typing import Any, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import attrs
 
@@ -65,10 +65,16 @@ _tables: dict[CodeType, frozenset[int]] = {}
 
 class Stepper:
     """Steps through what is called within it, in this thread alone. `passed` are the points so far; at the one with the
-    number `stop` `stops` is called, which may not return for a long time."""
+    number `stop` `stops` is called, which may not return for a long time; and at each of them `at_each`."""
 
-    def __init__(self, territory: Territory, stop: int | None = None, stops: Callable[[], None] | None = None) -> None:
-        self.territory, self._stop, self._stops = territory, stop, stops
+    def __init__(
+        self,
+        territory: Territory,
+        stop: int | None = None,
+        stops: Callable[[], None] | None = None,
+        at_each: Callable[[Passed], None] | None = None,
+    ) -> None:
+        self.territory, self._stop, self._stops, self._at_each = territory, stop, stops, at_each
         self.passed: list[Passed] = []
         self.atomic = 0
         self._tracing: _Traced | _Monitored | None = None
@@ -105,6 +111,8 @@ class Stepper:
             self._end()
             if stops is not None:
                 stops()
+        elif self._at_each is not None:
+            self._at_each(point)
 
     def effects_of(self, code: CodeType, names: dict[str, Any]) -> frozenset[int]:
         """The points of this code, none where it is not stepped into."""
@@ -178,18 +186,24 @@ def _free_tool() -> int | None:
 class _Monitored:
     """By events of the interpreter, which cost nothing at what is no effect, in a loop neither."""
 
+    # Of the whole program: several threads may be stepped through, of which all but one are stopped.
+    _all: ClassVar[list[_Monitored]] = []
+    _codes: ClassVar[set[CodeType]] = set()
+
     def __init__(self, stepper: Stepper, tool: int) -> None:
         self._stepper, self._tool = stepper, tool
-        self._codes: set[CodeType] = set()
 
     def begin(self) -> None:
+        self._all.append(self)
         _monitoring.set_events(self._tool, _monitoring.events.PY_START | _monitoring.events.PY_RESUME)
 
     def end(self) -> None:
-        _monitoring.set_events(self._tool, 0)
-        for code in self._codes:
-            _monitoring.set_local_events(self._tool, code, 0)
-        self._codes.clear()
+        self._all.remove(self)
+        if not self._all:
+            _monitoring.set_events(self._tool, 0)
+            for code in self._codes:
+                _monitoring.set_local_events(self._tool, code, 0)
+            self._codes.clear()
 
     def joins(self, frame: FrameType) -> None:
         self.started(frame.f_code, frame.f_globals)

@@ -20,14 +20,17 @@ from typing import Any, NoReturn
 from chaoskit.execution import forks
 from chaoskit.execution.limit import waits_for_the_handler
 from chaoskit.execution.opened import Socket, close_sqlite, shut_down, sockets, watch_sqlite
+from chaoskit.execution.overlap import TO_START, Switches, code_of, stands_still
 from chaoskit.execution.points import Points, territory_of
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler
 from chaoskit.execution.stepping import Death, Passed, Stepper
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
+from chaoskit.values.schedule import BEGIN, DIE, GO_ON, Raw, point_of, what_of
 
 Job = Callable[[], Coroutine[Any, Any, Any]]
+Counted = dict[int, list[Passed]] | None
 
 PATIENCE = 1.0
 """Seconds in which a thread has to end when it is unwound. What swallows every exception is left behind."""
@@ -49,7 +52,9 @@ class ProcessThread:
         self._open: frozenset[Socket] | None = None
         """The sockets that were there before it handled the message that it dies at."""
         self.is_busy = False
-        self._is_unwound = False
+        self.is_stopped = self.is_at_its_point = self.yields = False
+        """It has stopped in the middle of its job; that is where it was to; and it is to stop at its next point."""
+        self._is_unwound = self._is_to_die = False
         self._go, self._back = threading.Lock(), threading.Lock()
         self._go.acquire()
         self._back.acquire()
@@ -73,20 +78,56 @@ class ProcessThread:
     @waits_for_the_handler
     def do(self, job: Job) -> Any:
         """Run this in its thread, and wait for it. What it raises is raised here."""
+        self.hand_over(job)
+        self._back.acquire()
+        self.is_busy = False
+        return self.result()
+
+    def hand_over(self, job: Job) -> None:
+        """It has the baton, and this to do."""
         self._job, self._result, self._error = job, None, None
         self.is_busy = True
         self._go.release()
-        self._back.acquire()
-        self.is_busy = False
+
+    @waits_for_the_handler
+    def is_back(self, patience: float) -> bool:
+        """Whether it gives the baton back within so many seconds: its job is done, or it has stopped."""
+        back = self._back.acquire(timeout=patience)
+        if back:
+            self.is_busy = self.is_stopped
+        return back
+
+    def result(self) -> Any:
+        """What came of its job. What that has raised is raised here."""
         error, self._error = self._error, None
         if error is not None:
             raise error
         return self._result
 
+    def resume(self) -> None:
+        """Where it has stopped, it goes on."""
+        self.is_stopped = self.is_at_its_point = False
+        self._go.release()
+
+    @waits_for_the_handler
+    def kill(self) -> None:
+        """Where it has stopped, it is never to go on: nothing that its process has opened stays open."""
+        self._is_to_die = True
+        self.resume()
+        self._back.acquire()
+        self.is_busy = False
+
+    @property
+    def stands_still(self) -> bool:
+        return stands_still(self._thread.ident)
+
     def end(self) -> None:
         """It has nothing more to do."""
         if self.is_busy:
+            stands_still = self.stands_still
             self._interrupt()
+            if stands_still:  # it waits in a call, and ends when that does
+                return
         else:
             self._job = None
             self._go.release()
@@ -165,10 +206,22 @@ class ProcessThread:
         if self._open is not None:
             shut_down(sockets() - self._open)
 
+    def pauses(self, *, at_its_point: bool = False) -> None:
+        """Called at a point, in the middle of the handler: it stops here until it has the baton again."""
+        self.is_stopped, self.is_at_its_point = True, at_its_point
+        self._back.release()
+        self._go.acquire()
+        if self._is_to_die:
+            self._leaves()
+
     def _dies_here(self) -> None:
         """Called by the stepper, in the middle of the handler."""
         assert self._stepper is not None
         self.death = Death(tuple(self._stepper.passed), inside=True)
+        self._leaves()
+
+    def _leaves(self) -> NoReturn:
+        """The process dies in the middle of the handler."""
         if self._is_async:
             _run_inside(self.ends())
         else:
@@ -211,6 +264,33 @@ class ThreadedProcesses:
         """What handles a message in the thread of the process with this number."""
         self._running: dict[int, ProcessThread] = {}
         self._dead: list[ProcessThread] = []
+        self._switches = Switches(points)
+        self.waits_for_nobody = False
+        """A handler hung because it waits, and not for one that was stopped."""
+
+    def takes(self, number: int, step: Raw, counted: Counted, died: Callable[[Death], None]) -> Handler:
+        """What this step makes of the handler of this process."""
+        do = what_of(step)
+        if counted is not None:
+            return self.counting(number, counted.setdefault(step[2], []))
+        if do == DIE:
+            return self.dying(number, point_of(step), died)
+        if do == BEGIN:
+            return self._beginning(number, point_of(step), died)
+        if do == GO_ON:
+            return lambda _: self._switches.go_on(number)
+        return self.handlers[number]
+
+    def _beginning(self, number: int, point: int, stopped: Callable[[Death], None]) -> Handler:
+        """As the handler of this process, which stops after so many effects."""
+        thread = self._running[number]
+
+        def handle(message: Message) -> None:
+            stop = self._switches.begin(number, thread, self._handler_of(thread), message, point)
+            if stop is not None:
+                stopped(stop)
+
+        return handle
 
     def counting(self, number: int, passed: list[Passed]) -> Handler:
         """As the handler of this process, and adds the points that were passed."""
@@ -226,7 +306,7 @@ class ThreadedProcesses:
         thread = self._running[number]
 
         def handle(message: Message) -> None:
-            thread.do(partial(thread.die, self._handler_of(thread), message, self._points, after))
+            self._switches.do(thread, partial(thread.die, self._handler_of(thread), message, self._points, after))
             assert thread.death is not None
             del self._running[number], self.handlers[number]
             if thread.is_left_as_it_is:
@@ -237,8 +317,9 @@ class ThreadedProcesses:
 
         return handle
 
-    def _handled(self, thread: ProcessThread, message: Message) -> Any:
-        return thread.do(partial(thread.handle, self._handler_of(thread), message))
+    def _handled(self, number: int, message: Message) -> Any:
+        thread = self._running[number]
+        return self._switches.handle(number, thread, self._handler_of(thread), message)
 
     @staticmethod
     def _handler_of(thread: ProcessThread) -> Handler:
@@ -246,8 +327,8 @@ class ThreadedProcesses:
 
     async def begin(self, number: int) -> None:
         thread = self._running[number] = ProcessThread(self._processes, self._is_async)
-        thread.do(partial(thread.process.begin, 0))
-        self.handlers[number] = partial(self._handled, thread)
+        self._switches.do(thread, partial(thread.process.begin, 0), TO_START)
+        self.handlers[number] = partial(self._handled, number)
 
     def _processes(self, take: Callable[[Handler], Handler]) -> Processes:
         return Processes(self._spawn, self._is_async, lambda handler: self._moved(take(handler)), self._misused)
@@ -261,15 +342,23 @@ class ThreadedProcesses:
             self._end(number, self._running[number].process.stop)
 
     async def abandon(self) -> None:
-        for number in reversed(list(self._running)):
+        # First what is stopped: another one may wait for a lock of it.
+        for number in sorted(self._running, key=lambda number: not self._running[number].is_stopped):
             self._end(number, self._running[number].process.abandon)
 
     def _end(self, number: int, last: Job) -> None:
         """The last that this process does. One that hangs does not come to it."""
         thread = self._running[number]
+        if self._switches.forget(number):
+            del self._running[number], self.handlers[number]
+            thread.kill()
+            self._dead.append(thread)
+            return
         try:
             if not thread.is_busy:
                 thread.do(last)
+            elif len(self._running) > 1:
+                self.waits_for_nobody = thread.stands_still
         finally:
             del self._running[number]
             self.handlers.pop(number, None)
@@ -289,15 +378,10 @@ class ThreadedProcesses:
 
     @staticmethod
     def _is_unwound(thread: ProcessThread) -> bool:
-        code = _code_of(thread.handler)
+        code = code_of(thread.handler)
         if code not in _stubborn and not thread.unwind():
             _stubborn.add(code)
         return code not in _stubborn
 
 
 _stubborn: set[object] = set()
-
-
-def _code_of(handler: Handler | None) -> object:
-    """The same for each handler that `spawn` makes."""
-    return getattr(handler, "__code__", None) or getattr(getattr(handler, "__func__", None), "__code__", type(handler))

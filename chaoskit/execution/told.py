@@ -10,7 +10,7 @@ import attrs
 from chaoskit.execution.script import Delivered
 from chaoskit.values.event import EventId
 from chaoskit.values.outcome import Effect, Outcome, Raised
-from chaoskit.values.schedule import DELIVER, LOSE, REFUSE, SKIP, WAIT, Raw, what_of
+from chaoskit.values.schedule import DELIVER, GO_ON, LOSE, REFUSE, SKIP, WAIT, Raw, what_of
 
 
 @attrs.frozen(eq=False)
@@ -43,7 +43,8 @@ def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at:
     last = {raised.event: raised for raised in played.raised}
     refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
     events, refusals = delivered.stream.events, set(played.refusals)
-    taken = {events[s[2]].id for i, s in enumerate(played.steps) if what_of(s) == DELIVER and i not in refusals}
+    done = (DELIVER, GO_ON)
+    taken = {events[s[2]].id for i, s in enumerate(played.steps) if what_of(s) in done and i not in refusals}
     given_up = {raised.event for raised in refused}
     skipped = set(delivered.of(SKIP))
     gone = _lost(delivered, taken | given_up | set(half_done))
@@ -66,7 +67,7 @@ def _half_done(played: Played) -> tuple[EventId, ...]:
     if not played.broken:
         return ()
     events, steps, refused = played.delivered.stream.events, played.steps, set(played.refusals)
-    taken = [-1 if n in refused or what_of(step) != DELIVER else step[2] for n, step in enumerate(steps)]
+    taken = [-1 if n in refused or what_of(step) not in (DELIVER, GO_ON) else step[2] for n, step in enumerate(steps)]
     last = {steps[number][2]: number for number in sorted(played.broken)}
     return tuple(events[position].id for position, number in last.items() if position not in taken[number:])
 

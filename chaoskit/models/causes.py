@@ -51,7 +51,7 @@ def _with_causes(happened: Iterable[Happened], sent: Logs) -> Iterator[tuple[Ste
         if not isinstance(event, StepMade):
             continue
         do, cause, position = event.do, event.fault, event.position
-        if do == Do.DELIVER:
+        if do in (Do.DELIVER, Do.GO_ON):
             # Taken in any case: a delay explains one delivery, also where that has a cause of its own.
             delayed = late.pop(record, None)
             cause = cause or delayed
@@ -69,7 +69,7 @@ def _with_causes(happened: Iterable[Happened], sent: Logs) -> Iterator[tuple[Ste
             else:
                 cause = put_back.get(record) or sent.notes.get(position)
         # A restart brings back what was parked as much as what was run.
-        if event.runs or do == Do.PARK:
+        if event.runs or do in (Do.PARK, Do.BEGIN):
             seen.add(record)
             shown.add(position)
         yield event, cause

@@ -14,7 +14,7 @@ import attrs
 
 from chaoskit.models.producer import Logs
 from chaoskit.models.turns import Record
-from chaoskit.values.faults import Fault, Zombie
+from chaoskit.values.faults import Fault, Overlap, Zombie
 from chaoskit.values.scenario import Answer, Steps
 from chaoskit.values.schedule import Do, Raw, what_of
 from chaoskit.values.settling import Settles, answers_of
@@ -58,8 +58,9 @@ class StepMade(Happened):
 
     @property
     def runs(self) -> bool:
-        """The message was run, whole or up to a death, or an attempt to run it failed."""
-        return self.do in (Do.DELIVER, Do.FAIL, Do.DIE)
+        """The message was run, whole or up to a death, or an attempt to run it failed. One that has stopped is run when
+        it goes on."""
+        return self.do in (Do.DELIVER, Do.FAIL, Do.DIE, Do.GO_ON) or (self.do == Do.BEGIN and self.refused)
 
     @property
     def failed(self) -> bool:
@@ -68,6 +69,8 @@ class StepMade(Happened):
     @property
     def late(self) -> bool:
         """Run by somebody who has lost the message, and does not know."""
+        if self.do == Do.GO_ON:
+            return isinstance(self.fault, Overlap) and not self.fault.others
         return self.do == Do.DELIVER and isinstance(self.fault, Zombie)
 
 

@@ -22,9 +22,11 @@ from chaoskit.models.events import (
 )
 from chaoskit.models.turns import Record
 from chaoskit.values.schedule import (
+    BEGIN,
     DELIVER,
     DIE,
     FAIL,
+    GO_ON,
     LOSE,
     PARK,
     PUT_BACK,
@@ -37,7 +39,8 @@ from chaoskit.values.schedule import (
 )
 from chaoskit.values.timing import STEP, Timing
 
-_RUNS = frozenset({DELIVER, FAIL, DIE})
+_RUNS = frozenset({DELIVER, FAIL, DIE, GO_ON})
+_SHOWS = frozenset({DELIVER, FAIL, DIE, BEGIN})
 _LEAVES = frozenset({PARK, SKIP, LOSE, REFUSE})
 
 
@@ -129,7 +132,7 @@ class _Walk:
     def begins(self, step: Raw) -> float:
         """The time at which this step begins."""
         do = what_of(step)
-        if do in _RUNS:
+        if do in _SHOWS:
             record = step[3], step[4]
             self._wait_until(self.sent(step) + STEP)
             if self._due:
@@ -181,7 +184,8 @@ class _Walk:
 
     def _made(self, step: Raw, refused: bool, late: bool) -> None:
         do, record = what_of(step), (step[3], step[4])
-        runs, failed = do in _RUNS, refused or do == FAIL
+        # An execution that has stopped is one when it goes on.
+        runs, failed = do in _RUNS or (do == BEGIN and refused), refused or do == FAIL
         if do in _LEAVES or (runs and not failed):
             self._done.add(step[2])
             self._open.discard(record)

@@ -117,6 +117,29 @@ INSIDE_MOVES = (
 )
 """Of what happens inside the handler. Cheapest first."""
 
+OVERLAP_MOVES = (
+    Kind(
+        "lock",
+        "SELECT … FOR UPDATE of the row as the first statement of a transaction that is committed once, at the end, or "
+        "a version that is compared where the row is written; and the look at whether it was done already behind that",
+        whole=True,
+    ),
+    Kind(
+        "unique key",
+        "the same lock where the handler reads what it writes, and a table of message ids with a primary key: the id "
+        "is inserted first and in the same transaction, and a message whose id is there is skipped",
+        ids,
+        whole=True,
+    ),
+    Kind(
+        "fence",
+        "a number that grows with each owner of the message, kept beside the row, and a write that is refused where a "
+        "larger one is there",
+        named="who owns a message only its broker can count, so that it was not run",
+    ),
+)
+"""Of two executions at once, which a lock makes follow each other. Cheapest first."""
+
 OUTBOX = Kind(
     "outbox",
     "a table in the database of the effect into which the transaction writes what is to be sent, a relay that sends "

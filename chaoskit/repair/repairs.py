@@ -12,7 +12,7 @@ from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import Move
 from chaoskit.order.boundary import boundary_of
 from chaoskit.repair.commuting import clashes_of
-from chaoskit.repair.moves import INSIDE_MOVES, MOVES, OUTBOX, Kind
+from chaoskit.repair.moves import INSIDE_MOVES, MOVES, OUTBOX, OVERLAP_MOVES, Kind
 from chaoskit.repair.recipes import Storage, recipe
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.inside import WHOLE
@@ -24,7 +24,7 @@ from chaoskit.search.states import HANGS
 from chaoskit.values.boundary import Boundary
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import EventId, Message
-from chaoskit.values.faults import INSIDE, Crash, FaultKind
+from chaoskit.values.faults import INSIDE, Crash, FaultKind, Overlap
 from chaoskit.values.repair import Advice, Repair
 from chaoskit.values.verdict import Verdict
 
@@ -79,8 +79,12 @@ def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Re
         # A move around the handler is not one with its effects: of a death between the two it would say nothing true.
         question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind not in INSIDE))
         moves: tuple[Kind, ...] = MOVES
-    else:
+    elif not any(isinstance(fault, Overlap) for fault in verdict.scenario.faults):
+        # A transaction by itself keeps nobody from working at the same time: of two at once it would say nothing true.
+        question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind is not Overlap))
         moves = _with_effects(verdict) or INSIDE_MOVES
+    else:
+        moves = _with_effects(verdict, OVERLAP_MOVES) or OVERLAP_MOVES
     given = question.settings
     settings = SearchSettings(
         schedules=min(given.schedules, MOST), seed=given.seed, streams=given.streams, across_keys=given.across_keys,
@@ -93,14 +97,14 @@ def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Re
     return (_tried(asked, verdict, kind, storage) for kind in moves if _applies(kind, verdict))
 
 
-def _with_effects(verdict: Verdict) -> tuple[Kind, ...]:
+def _with_effects(verdict: Verdict, moves: tuple[Kind, ...] = INSIDE_MOVES) -> tuple[Kind, ...]:
     """The moves for a handler that has effects which leave; nothing for one that has none. A run in which an execution
     is whole would take back what left with it."""
     left = list(dict.fromkeys(effect.name for effect in verdict.expected_effects or ()))
     if not left:
         return ()
     why = f"no rollback takes back what left ({', '.join(left)}), so that it was not run"
-    return (OUTBOX, *(attrs.evolve(kind, named=why) for kind in INSIDE_MOVES))
+    return (OUTBOX, *(attrs.evolve(kind, named=why) for kind in moves))
 
 
 def _applies(kind: Kind, verdict: Verdict) -> bool:
@@ -146,10 +150,10 @@ def _still_fails(subject: Subject, verdict: Verdict) -> bool:
 
 
 def _whole(faults: Plan) -> Iterator[Plan]:
-    """The same, where each process dies before all of its effects, or behind all."""
+    """The same, where each process dies or stops before all of its effects, or behind all."""
     return itertools.product(
         *(
-            [attrs.evolve(fault, point=point) for point in WHOLE] if isinstance(fault, Crash) else [fault]
+            [attrs.evolve(fault, point=point) for point in WHOLE] if isinstance(fault, (Crash, Overlap)) else [fault]
             for fault in faults
         )
     )

@@ -111,7 +111,9 @@ def _possible(broker: Settings, kind: FaultKind) -> Possible:
         if seen != EXAMPLE.ids or kind in INSIDE:
             sentences = [text for cause, text in broker.explain(schedule, EXAMPLE.events) if cause == fault]
             if sentences:
-                return Possible(kind, sentences[0], seen, broker.ruled_out_by(kind))
+                # Where it was begun in order, what tells is when each was done.
+                order = schedule.delivered if seen == EXAMPLE.ids else seen
+                return Possible(kind, sentences[0], order, broker.ruled_out_by(kind))
     return Possible(kind, "", (), broker.ruled_out_by(kind))
 
 

@@ -26,9 +26,9 @@ def _lines(event: str, died: DiedAt) -> Iterator[str]:
         if len(happened) < len(died.happened):
             yield f"    … ({len(died.happened) - len(happened)} more)"
         yield from (f"    {line}" for line in happened)
-        yield f"and then, instead of this{_at(died)}, the process died:"
+        yield f"and then, instead of this{at(died)}, the process died:"
     else:
-        yield f"{event}: before anything, instead of this{_at(died)}, the process died:"
+        yield f"{event}: before anything, instead of this{at(died)}, the process died:"
     yield from underlined(died.source, died.before, died.column)
 
 
@@ -39,5 +39,5 @@ def underlined(source: str, expression: str, column: int) -> Iterator[str]:
     yield f"    {' ' * start}{'^' * min(len(expression), len(line) - start)}"
 
 
-def _at(died: DiedAt) -> str:
+def at(died: DiedAt) -> str:
     return f" ({died.place})" if died.place else ""

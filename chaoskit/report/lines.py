@@ -199,6 +199,8 @@ def _step(number: int, step: Step) -> Line:
     for name in ("event", "partition", "offset", "attempt", "error", "point", "size"):
         if getattr(step, name) is not None:
             line[name] = getattr(step, name)
+    if step.stopped is not None:
+        line["stopped"] = attrs.asdict(step.stopped)
     return line | ({"raised": True} if step.raised else {})
 
 

@@ -16,6 +16,7 @@ import attrs
 
 from chaoskit.report.deaths import DIED, FAILED
 from chaoskit.report.effects import MOST_ROWS
+from chaoskit.report.overlaps import STOPPED
 from chaoskit.report.picture import picture
 from chaoskit.report.self_check import self_check_remarks
 from chaoskit.report.style import PAGE, PICTURE, palette
@@ -181,8 +182,9 @@ def _violated(found: Summary) -> list[Section]:
         *([Section("effects", "Effects that left", "\n".join(_effects(found)))] if found.effects else []),
         Section("delivery", "The delivery", _figure(found), found.size),
         Section("happened", "What happened", _happened(found)),
-        *([Section("died", DIED, _lines(found.deaths))] if found.deaths else []),
-        *([Section("failed", FAILED, _lines(found.failures))] if found.failures else []),
+        *([Section("died", DIED, _traced(found.deaths))] if found.deaths else []),
+        *([Section("failed", FAILED, _traced(found.failures))] if found.failures else []),
+        *([Section("overlaps", STOPPED, _traced(found.overlaps))] if found.overlaps else []),
         Section("steps", "Step by step", "\n".join(_steps(found))),
     ]
     if found.remedies:
@@ -367,7 +369,7 @@ def _happened(found: Summary) -> str:
     return listed + besides + (f'<p class="label">{_text(found.label)}</p>' if found.label else "")
 
 
-def _lines(lines: Sequence[str]) -> str:
+def _traced(lines: Sequence[str]) -> str:
     text = _text("\n".join(lines))
     return f'<pre class="trace" tabindex="0"><code>{text}</code></pre>'
 

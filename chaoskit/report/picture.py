@@ -158,7 +158,7 @@ def _row(layout: PictureLayout, row: Row, place: int, workers: bool, first: bool
 def _kind(row: Row) -> str:
     """What the box looks like."""
     kinds = ["odd"] if row.sentence is not None else []
-    if row.step is not None and row.step.action not in ("deliver", "die", "put back"):
+    if row.step is not None and row.step.action not in ("deliver", "die", "begin", "go on", "put back"):
         kinds.append("unseen")
     if row.step is not None and row.step.raised:
         kinds.append("raised")

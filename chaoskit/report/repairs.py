@@ -23,7 +23,7 @@ SAYS: dict[MoveName, str] = {
     "one key": "One key for all messages",
     "transaction": "Make the effect and the mark one transaction",
     "unique key": "Insert the id under a unique key, in the transaction of the effect",
-    "lock": "Lock the row before it is read",
+    "lock": "Lock the row before it is read, or compare its version",
     "outbox": "Let what leaves go through an outbox",
     "fence": "Give each owner a fencing token",
 }

@@ -15,6 +15,7 @@ from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.deaths import death_lines
 from chaoskit.report.effects import EffectRow, effect_rows
 from chaoskit.report.failures import failure_lines
+from chaoskit.report.overlaps import overlap_lines
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
 from chaoskit.report.self_check import self_check_lines
 from chaoskit.report.symptom import Has, advice_on, symptom
@@ -70,7 +71,8 @@ class Summary:
     first. `damage`: what became of which events. `repairs`: the moves that were tried, the one to make first, and
     `no_repair` where none holds; `clashes`: the events that do not commute.
     `boundary`: what has to stay in order, where that was asked. `effects`: what left and no rollback takes back.
-    `deaths`: lines that show where processes died inside the handler, `failures` which calls failed there."""
+    `deaths`: lines that show where processes died inside the handler; `failures`: which calls failed there; `overlaps`:
+    where executions stopped in it, and what took place beside them."""
 
     headline: str
     size: str
@@ -94,6 +96,7 @@ class Summary:
     effects: tuple[EffectRow, ...]
     deaths: tuple[str, ...]
     failures: tuple[str, ...]
+    overlaps: tuple[str, ...]
 
 
 def summary_of(verdict: Verdict) -> Summary:
@@ -131,6 +134,7 @@ def summary_of(verdict: Verdict) -> Summary:
         effects=effect_rows(verdict),
         deaths=tuple(death_lines(verdict.schedule)),
         failures=tuple(failure_lines(verdict.schedule)),
+        overlaps=tuple(overlap_lines(verdict.schedule)),
     )
 
 

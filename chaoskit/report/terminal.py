@@ -16,6 +16,7 @@ from chaoskit.report.console import PROSE, HarmlessConsole
 from chaoskit.report.deaths import DIED, FAILED
 from chaoskit.report.delivery import DeliveryTable
 from chaoskit.report.effects import MOST_ROWS
+from chaoskit.report.overlaps import STOPPED
 from chaoskit.report.self_check import self_check_remarks
 from chaoskit.report.summary import NO_STATES, Beside, Summary, found_lines, pair, summary_of, tried
 from chaoskit.report.summary import headline as headline
@@ -112,6 +113,9 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
     if found.failures:
         yield _heading(FAILED)
         yield from (_uncut(line) for line in found.failures)
+    if found.overlaps:
+        yield _heading(STOPPED)
+        yield from (_uncut(line) for line in found.overlaps)
     if found.remedies:
         yield _heading("What rules it out")
     for kind, remedy in found.remedies:

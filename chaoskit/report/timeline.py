@@ -129,7 +129,7 @@ class _Rows:
             mark=self._mark(number, step),
             sentence=self._sentences.get(number),
             origin=self._latest.get(step.event) if step.event is not None and _comes(step) else None,
-            event=self._event(step) if step.action in ("deliver", "die") else None,
+            event=self._event(step) if step.action in ("deliver", "die", "begin") else None,
         )
         if step.action != "batch":
             self._seen.add((step.partition, step.offset))
@@ -172,7 +172,7 @@ def _sentences(scenario: Scenario, schedule: Schedule) -> dict[int, int]:
     return {number: sentence for number, sentence in found.items() if sentence is not None}
 
 
-_LEAVES_A_TRACE = ("deliver", "die", "fail", "park", "put back", "skip", "refuse")
+_LEAVES_A_TRACE = ("deliver", "die", "begin", "go on", "fail", "park", "put back", "skip", "refuse")
 """Steps from which a message can come again."""
 
 
@@ -207,12 +207,16 @@ def _in_order(lanes: set[str]) -> list[str]:
     return sorted(lanes, key=lambda lane: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", lane)])
 
 
+_ENDS = {"deliver": "", "die": " dies", "begin": " stops", "go on": " goes on"}
+"""How what is run ends, in a cell."""
+
+
 def _cell(step: Step, numbered: bool) -> str:
     if step.event is None:
         return "·"
     name = f"{step.offset}: " if numbered else ""
-    if step.action in ("deliver", "die"):
-        return f"{name}{step.event}" + (" raised" if step.raised else " dies" if step.action == "die" else "")
+    if step.action in _ENDS:
+        return f"{name}{step.event}{' raised' if step.raised else _ENDS[step.action]}"
     if step.action == "put back":
         return f"{name}({step.event})"
     return "·" if step.action == "take over" else f"{name}[{step.event}]"
@@ -226,6 +230,9 @@ def _mark(what: str, step: Step, again: bool, ran_on: bool) -> str:
         what = f"dies before {step.died.before}" if step.died is not None and step.died.before else what
     elif step.failed is not None:
         what = f"{step.failed.expression} fails"
+    elif step.action == "begin" and not step.raised:
+        before = step.stopped.before if step.stopped is not None else ""
+        what = f"stops before {before}" if before else what
     elif step.action == "deliver":
         what = f"again, attempt {step.attempt}" if (step.attempt or 1) > 1 else "again" if again else ""
     if step.fault is None or what:

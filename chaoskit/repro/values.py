@@ -21,7 +21,7 @@ from chaoskit.values.errors import CodecError, ReproError, StreamError, UsageErr
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import KIND_BY_NAME, Fault
 from chaoskit.values.scenario import Broker
-from chaoskit.values.schedule import DELIVER_LIKE, Step
+from chaoskit.values.schedule import DELIVER_LIKE, WITH_POINT, Step
 from chaoskit.version import __version__
 
 FORMAT = 1
@@ -153,10 +153,9 @@ def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
         data["raised"] = True
     if step.settled is not None:
         data["settled"] = list(step.settled)
-    if step.died is not None:
-        data["died"] = {name: value for name, value in attrs.asdict(step.died).items() if value}
-    if step.failed is not None:
-        data["failed"] = {name: value for name, value in attrs.asdict(step.failed).items() if value}
+    for name, at in (("died", step.died), ("stopped", step.stopped), ("failed", step.failed)):
+        if at is not None:
+            data[name] = {field: value for field, value in attrs.asdict(at).items() if value}
     if step.copy is not None:
         data["copy"] = attrs.asdict(step.copy, filter=lambda _, value: value is not None)
     return data
@@ -204,8 +203,11 @@ def read_step(data: Any, ids: set[EventId], faults: Sequence[Fault]) -> Step:
         raise ReproError(f"a step {step.action!r} needs an event, a partition and an offset")
     if step.consumer < 0 or (step.offset or 0) < 0 or (step.partition or 0) < 0 or (step.point or 0) < 0:
         raise ReproError("a step has a negative consumer, partition, offset or point")
-    if (step.point is None) if step.action == "die" else (step.point is not None and step.action != "deliver"):
-        raise ReproError("a step has a point where a process dies or a call fails inside the handler, and only there")
+    if (step.point is None) if step.action in WITH_POINT else (step.point is not None and step.action != "deliver"):
+        raise ReproError(
+            "a step has a point where a process dies, an execution stops or a call fails inside the handler, and only "
+            "there"
+        )
     if (step.size is None) == (step.action == "batch") or (step.size or 2) < 2:
         raise ReproError("a step has a size, 2 or more, before the deliveries of a batch, and only there")
     return attrs.evolve(step, fault=None if number is None else faults[number])

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from chaoskit.execution.deliver import WHAT_DIES
-from chaoskit.execution.failures import NoThreads
+from chaoskit.execution.failures import NoThreads, what_dies
+from chaoskit.execution.overlap import Stop
 from chaoskit.search.batched import NO_BATCHES, in_batches
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.failing import NO_CALLS, NO_SPAWN, calls_of, failing_plans, in_turn, that_fail, with_attempts
 from chaoskit.search.forgotten import why_never
 from chaoskit.search.found import Found
-from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
+from chaoskit.search.inside import NO_OVERLAP, NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
 from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.preflight import Preflight, check_calm
@@ -24,7 +24,7 @@ from chaoskit.search.shape import fingerprint, has_two_values
 from chaoskit.values.clock import now
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
-from chaoskit.values.faults import CUTS, INSIDE, Fail, FaultKind, reaches_in
+from chaoskit.values.faults import CUTS, INSIDE, Fail, FaultKind, Overlap, reaches_in
 from chaoskit.values.schedule import DELIVER, RESTART, Raw, what_of
 from chaoskit.values.verdict import Tally
 
@@ -149,7 +149,7 @@ class Campaign:
         """Count the points of this stream, where a process may die inside the handler."""
         if set(INSIDE).isdisjoint(self.kinds):
             return
-        why = None if self.preflight.spawns else WHAT_DIES
+        why = None if self.preflight.spawns else what_dies(self.kinds)
         if why is None:
             try:
                 passed = passed_points(case)
@@ -159,6 +159,8 @@ class Campaign:
             case.points = {position: tried(each) for position, each in passed.items()}
             self.evidence.points.update(itertools.chain.from_iterable(passed.values()))
             why = why or (None if self.evidence.points else NO_POINTS)
+            if why is None and not case.overlaps and Overlap in self.kinds:
+                self._leave_out_overlap()
         if why is not None and self.asks_inside:
             raise UsageError(why)
         if why is not None:
@@ -176,6 +178,12 @@ class Campaign:
         case.calls = that_fail(calls)
         self.evidence.calls.update(itertools.chain.from_iterable(calls.values()))
         self.why_no_call_failed = "" if self.evidence.calls else NO_CALLS
+
+    def _leave_out_overlap(self) -> None:
+        """Of a handler that settles by itself, and of a consumer that is a loop, no execution is stopped."""
+        if self.asks_inside and set(self.kinds) == {Overlap}:
+            raise UsageError(NO_OVERLAP)
+        self.kinds = tuple(kind for kind in self.kinds if kind is not Overlap)
 
     def _take_share(self, stream: Stream) -> tuple[int, int]:
         """How many schedules this stream has, and how many it would have if it were none of the early ones."""
@@ -251,7 +259,9 @@ class Campaign:
         shown.by_kind.update(set(map(type, plan)))
         self._died += any(map(reaches_in, plan))
         shown.left_threads = shown.left_threads or not run.is_swept
-        shown.reached.update(point for death in run.deaths.values() if (point := death.before) is not None)
+        for death in run.deaths.values():
+            if death.before is not None:
+                (shown.stopped if isinstance(death, Stop) else shown.reached).add(death.before)
         shown.failed.update(failure.at for failure in run.failures.values())
         if run.settled is not None and (shown.schedules == 1 or shown.never_settled):
             shown.never_settled = why_never(run, case.model.verbs.names)

@@ -8,13 +8,14 @@ from decimal import Decimal
 
 import attrs
 
+from chaoskit.execution.overlap import Stop
 from chaoskit.execution.script import Run
 from chaoskit.search.oracle import Case
 from chaoskit.search.states import HANGS, tried
 from chaoskit.values.errors import StaleState
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
-from chaoskit.values.schedule import DELIVER, RESTART, Schedule, reached, what_of
+from chaoskit.values.schedule import DELIVER, GO_ON, RESTART, Schedule, reached, what_of
 from chaoskit.values.state import ABSENT, differences, parted, same
 from chaoskit.values.verdict import Damage, DamageKind, Label, States
 
@@ -47,6 +48,8 @@ def _told(case: Case, faults: Sequence[Fault], run: Run, label: Label | None, st
         yield "lost by the settings", tuple(dict.fromkeys(gone))
     if label == "across keys":
         yield "depends on another key", ()
+    if together := _together(case, run):
+        yield "two executions of one key at once", together
     if not run.memory_kept and _holds_in_one_process(case, faults, run):
         yield "depends on the process's memory", _held_at_restart(case, run)
     if outcome.refused:
@@ -61,6 +64,20 @@ def _told(case: Case, faults: Sequence[Fault], run: Run, label: Label | None, st
     yield from _like_another_order(case, run, orders)
     if twice := _more_than_once(case, run):
         yield "applied twice", twice
+
+
+def _together(case: Case, run: Run) -> tuple[EventId, ...]:
+    """What one execution was at that had stopped, and what the others ran meanwhile under its key."""
+    stopped = [number for number, death in run.deaths.items() if isinstance(death, Stop)]
+    return tuple(dict.fromkeys(event for number in stopped for event in _beside(case, run, number)))
+
+
+def _beside(case: Case, run: Run, number: int) -> Iterator[EventId]:
+    events, (_, consumer, position, *_) = case.model.stream.events, run.steps[number]
+    yield events[position].id
+    for step in itertools.takewhile(lambda s: (s[0], s[1]) != (GO_ON, consumer), run.steps[number + 1 :]):
+        if step[0] == DELIVER and events[step[2]].key == events[position].key:
+            yield events[step[2]].id
 
 
 def _holds_in_one_process(case: Case, faults: Sequence[Fault], run: Run) -> bool:

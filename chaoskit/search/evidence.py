@@ -11,7 +11,7 @@ from chaoskit.execution.stepping import Passed
 from chaoskit.search.bounds import bounds_of
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.oracle import Subject
-from chaoskit.values.faults import FaultKind
+from chaoskit.values.faults import FaultKind, Overlap
 from chaoskit.values.verdict import Tally
 
 ENOUGH_ASKED = 8
@@ -42,7 +42,7 @@ class Evidence:
     streams of so many events, each of which can have so many kinds. `states_given`:
     there is a state after each delivery, and `state_moved`: it changed, or where there is none the final one did
     without an event. `restarted`: some schedule had a process restart. `points` are those of
-    the handler, and at those `reached` a process died; `left_threads`: of
+    the handler, at those `reached` a process died, and at those `stopped` an execution did; `left_threads`: of
     some of these the thread could not be ended.
     `calls` are those of the handler that can fail, and `failed` those that did.
     `never_settled`: what to say where no run has settled anything, though the handler is to do it.
@@ -75,6 +75,7 @@ class Evidence:
     reached: set[Passed] = attrs.field(factory=set)
     calls: set[Passed] = attrs.field(factory=set)
     failed: set[Passed] = attrs.field(factory=set)
+    stopped: set[Passed] = attrs.field(factory=set)
     left_threads: bool = False
     effects_seen: bool = False
     never_settled: str = ""
@@ -103,6 +104,8 @@ class Evidence:
         reasons = [self.never_settled] if self.never_settled else []
         if not self.changed:
             reasons.append(self._no_effect(kinds))
+        if set(kinds) <= {Overlap} and not self.stopped:
+            reasons.append("no execution came to the point at which it was to stop")
         if subject.needs_state:
             reasons += self._state_shows_nothing(1 if literal else ENOUGH_ASKED)
         if subject.looks_at_states and not self.state_moved:

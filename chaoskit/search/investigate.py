@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 import attrs
 from hypothesis.errors import StopTest
 
-from chaoskit.execution.deliver import WHAT_DIES
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.search.campaign import LITERAL_ROUND, Campaign
@@ -29,6 +28,7 @@ from chaoskit.strategies.dependent import dependent_of
 from chaoskit.strategies.streams import parts_of
 from chaoskit.values.duration import shown
 from chaoskit.values.event import Stream
+from chaoskit.values.faults import Crash, Overlap
 from chaoskit.values.verdict import Exhausted, Verdict
 
 STREAMS_PER_DRAW = 100
@@ -121,16 +121,17 @@ def _found_before(q: Question) -> Found | None:
 
 MEMORY_KEPT = (
     "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would let processes die inside it "
-    "(Crash), and lose it as a restart does"
+    "(Crash) and work at the same time (Overlap), and lose it as a restart does"
 )
 LEFT_THREADS = (
     "the handler swallows every exception, BaseException, too, and does not end: threads of processes that died inside "
     "it are left behind. Catch Exception there"
 )
-NOT_INSIDE = (
-    "no process died inside the handler (Crash), and no call failed there (Fail): deliver(spawn=make_handler) says "
-    "what dies with one"
+NONE_INSIDE = (
+    "no process died inside the handler (Crash), no two executions were at work at once (Overlap), and no call failed "
+    "there (Fail)"
 )
+NOT_INSIDE = "deliver(spawn=make_handler) says what belongs to a process"
 
 
 def _notes(q: Question, campaign: Campaign) -> list[str]:
@@ -154,19 +155,22 @@ def _notes(q: Question, campaign: Campaign) -> list[str]:
 
 
 def _of_the_inside(campaign: Campaign) -> Iterator[str]:
-    """Where processes died inside the handler, or why none did."""
-    shown = campaign.evidence
+    """Where processes died inside the handler and where executions stopped, or why none did."""
+    shown, spawns = campaign.evidence, campaign.preflight.spawns
     if shown.points:
-        yield (
-            f"processes died inside the handler before {len(shown.reached & shown.points):,} of its "
-            f"{len(shown.points):,} effects (Crash)"
-        )
+        effects = f"{len(shown.points):,} effects"
+        if Crash in campaign.kinds:
+            died = len(shown.reached & shown.points)
+            yield f"processes died inside the handler before {died:,} of its {effects} (Crash)"
+        if Overlap in campaign.kinds:
+            stopped = len(shown.stopped & shown.points)
+            yield f"of two executions at once one stopped before {stopped:,} of its {effects} (Overlap)"
         if shown.left_threads:
             yield LEFT_THREADS
-    elif campaign.why_not_inside == WHAT_DIES and not (campaign.preflight.memory_kept and shown.restarted):
-        yield NOT_INSIDE
-    elif campaign.why_not_inside not in ("", WHAT_DIES):
-        yield f"no process died inside the handler (Crash): {campaign.why_not_inside}"
+    elif campaign.why_not_inside and spawns:
+        yield f"{NONE_INSIDE}: {campaign.why_not_inside}"
+    elif campaign.why_not_inside and not (campaign.preflight.memory_kept and shown.restarted):
+        yield f"{NONE_INSIDE}: {NOT_INSIDE}"
 
 
 def _of_calls(campaign: Campaign) -> Iterator[str]:

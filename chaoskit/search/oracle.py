@@ -27,7 +27,7 @@ from chaoskit.values.faults import Crash, Fail, Fault, FaultKind, Lose
 from chaoskit.values.invariant import BODY, ENDED, Invariant, Violation
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Broker, Model
-from chaoskit.values.schedule import DELIVER, Raw, is_handed, what_of
+from chaoskit.values.schedule import DELIVER, GO_ON, Raw, is_handed
 from chaoskit.values.settling import Settles
 from chaoskit.values.state import snapshot
 from chaoskit.values.verdict import Label, Loss
@@ -290,6 +290,8 @@ class Case:
         """At which of its effects a process may die, by the position of the event, where they were counted."""
         self.calls: dict[int, tuple[int, ...]] = {}
         """Which of the handler's calls may fail, by the position of the event, where they were counted."""
+        self.overlaps = True
+        """An execution of the handler can stop in the middle."""
         self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}
 
     def steps(self, faults: Sequence[Fault]) -> list[Raw]:
@@ -430,7 +432,7 @@ class Case:
         first: dict[int, int] = {}
         last: dict[int, int] = {}
         for number, step in enumerate(run.steps):
-            if what_of(step) == DELIVER:
+            if is_handed(step) or step[0] == GO_ON:
                 first.setdefault(step[2], number)
                 last[step[2]] = number
         lost, ids = self._lost(run), self.model.stream.ids

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from chaoskit.values.event import EventId
-from chaoskit.values.faults import INSIDE, Fail, Fault, FaultKind
+from chaoskit.values.faults import INSIDE, Crash, Fail, Fault, FaultKind
 from chaoskit.values.scenario import Model
 
 Plan = tuple[Fault, ...]
@@ -57,10 +57,12 @@ class Plans:
         salt: int,
         points: Mapping[int, Sequence[int]] | None = None,
         calls: Mapping[int, Sequence[int]] | None = None,
+        *,
+        with_end: bool = True,
     ) -> None:
-        """`points`: at which of its effects a process may die, by the position of the event; `calls`: which of its
-        calls may fail, 0 for none."""
-        self._points, self._calls = points, calls
+        """`points`: at which of its effects a process may die or stop, by the position of the event, and `with_end`:
+        the last of them is when all is done. `calls`: which of its calls may fail, 0 for none."""
+        self._points, self._calls, self._with_end = points, calls, with_end
         self._model = model
         self._kinds = kinds
         self._ids = model.stream.ids
@@ -82,7 +84,9 @@ class Plans:
         ranges = self._model.arguments(kind, position)
         # What the handler does the model does not know.
         if ranges is not None and kind in INSIDE and self._points is not None:
-            return (self._points.get(position, ()), *ranges[1:])
+            points = self._points.get(position, ())
+            # Where all is done an execution does not stop, and its process can die.
+            return (points[:-1] if kind is not Crash and self._with_end else points, *ranges[1:])
         if ranges is not None and kind is Fail and self._calls is not None:
             return (*ranges, self._calls.get(position, (0,)))
         return ranges
@@ -175,7 +179,9 @@ def draw(choice: _Choice, chance: Callable[[], float]) -> Fault:
     if len(sizes) == 1:
         return _fault(kind, at, ranges[0][int(sizes[0] * chance() * chance())])
     if choice.kind in INSIDE:
-        point, after = sizes
-        return _fault(kind, at, ranges[0][int(point * chance())], ranges[1][int(after * chance() ** 3)])
+        point, after, *others = (  # and whether others go on instead
+            int(size * chance() ** (3 if place == 1 else 1)) for place, size in enumerate(sizes)
+        )
+        return _fault(kind, at, ranges[0][point], ranges[1][after], *(ranges[2][each] for each in others))
     places = [int(size * chance() * chance()) for size in sizes]
     return _fault(kind, at, *[options[i] for options, i in zip(ranges, places, strict=True)])

@@ -12,7 +12,7 @@ from chaoskit.search.plans import Plan
 from chaoskit.search.shape import has_two_values, with_siblings
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import Stream
-from chaoskit.values.faults import Crash, Fail, FaultKind, Gather, Lose, Overtake
+from chaoskit.values.faults import Crash, Fail, FaultKind, Gather, Lose, Overlap, Overtake
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import BATCH, LOSE, Raw, what_of
 from chaoskit.values.state import same
@@ -133,6 +133,6 @@ def note_effect(shown: Evidence, kinds: Sequence[FaultKind], case: Case, plan: P
     shown.differed = True
     keys = [event.key for event in case.model.stream.events]
     # By key, since what happens between keys is no effect of most kinds: it would count any stall.
-    if kind in (Overtake, Fail, Crash) or key_sequences(steps, keys) != key_sequences(calm, keys):
+    if kind in (Overtake, Fail, Crash, Overlap) or key_sequences(steps, keys) != key_sequences(calm, keys):
         shown.changed = True
         shown.effective |= {kind} if kind is not None else set()

@@ -17,9 +17,9 @@ import attrs
 from chaoskit.search.outside import outside_of
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.values.event import EventId, Stream
-from chaoskit.values.faults import CUTS, INSIDE, KINDS, Crash, Fail, Fault, FaultKind, Overtake, reaches_in
+from chaoskit.values.faults import CUTS, INSIDE, KINDS, Crash, Fail, Fault, FaultKind, Overlap, Overtake, reaches_in
 from chaoskit.values.scenario import Model
-from chaoskit.values.schedule import DELIVER, DIE, RESTART, TAKE_OVER, what_of
+from chaoskit.values.schedule import DELIVER, DIE, GO_ON, RESTART, TAKE_OVER, what_of
 
 Fails = Callable[[Stream, Plan], bool]
 
@@ -178,7 +178,8 @@ class Shrinker:
         model = self.model(stream)
         for number in range(len(faults)):
             fields = [field.name for field in attrs.fields(type(faults[number]))][1:]  # without `at`
-            for place, name in enumerate(fields):
+            # Where an execution stops is looked at last.
+            for place, name in list(enumerate(fields))[:: -1 if isinstance(faults[number], Overlap) else 1]:
                 fault = faults[number]
                 ranges = model.arguments(type(fault), positions[fault.at])
                 current = getattr(fault, name)
@@ -276,13 +277,13 @@ class Shrinker:
         return [kind for kind in self.kinds if kind not in INSIDE or kind in failed]
 
     def _all(self, stream: Stream, kinds: Sequence[FaultKind], faults: Plan) -> Plans:
-        """All that can go wrong with this stream, at the points at which a process dies or a call fails in these
-        faults."""
-        died = sorted({fault.point for fault in faults if isinstance(fault, Crash)})
+        """All that can go wrong with this stream, at the points at which a process dies, an execution stops or a call
+        fails in these faults."""
+        inside = sorted({fault.point for fault in faults if isinstance(fault, (Crash, Overlap))})
         failed = sorted({0, *(fault.point for fault in faults if isinstance(fault, Fail))})
-        points, calls = (dict.fromkeys(range(len(stream)), each) for each in (died, failed))
+        points, calls = (dict.fromkeys(range(len(stream)), each) for each in (inside, failed))
         # The salt counts for chances only, and all are listed.
-        return Plans(self.model(stream), kinds, 0, points, calls)
+        return Plans(self.model(stream), kinds, 0, points, calls, with_end=False)
 
     def _counts(self, fewer_events: bool, faults: Plan) -> range:
         """How many faults are tried: two where there was one, too, if that saves an event."""
@@ -306,7 +307,7 @@ class _Toll:
 
     def _count(self, plan: Plan) -> tuple[Any, ...]:
         steps, ids = list(self.model.play(plan)), self.model.stream.ids
-        messages = [step[2:5] for step in steps if what_of(step) in (DELIVER, DIE)]
+        messages = [step[2:5] for step in steps if what_of(step) in (DELIVER, DIE, GO_ON)]
         return (
             len(messages),
             len(set(messages)) - len({event for event, _, _ in messages}),  # events of which there are two messages

@@ -9,6 +9,7 @@ import attrs
 
 from chaoskit.execution.failures import where_it_hung
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.overlap import Stop
 from chaoskit.execution.script import Run
 from chaoskit.execution.stepping import Death, Failure, Passed, shown_place
 from chaoskit.search.damage import damage_of
@@ -20,7 +21,7 @@ from chaoskit.search.states import states_of
 from chaoskit.values.event import Event, Stream
 from chaoskit.values.invariant import HANG, Violation
 from chaoskit.values.scenario import Scenario
-from chaoskit.values.schedule import DiedAt, FailedAt, Schedule
+from chaoskit.values.schedule import DiedAt, FailedAt, Schedule, Step, StoppedAt
 from chaoskit.values.verdict import Label, Verdict
 
 
@@ -79,11 +80,17 @@ def with_errors(schedule: Schedule, run: Run) -> Schedule:
 
 
 def with_deaths(schedule: Schedule, run: Run) -> Schedule:
-    """The schedule with where each process died inside the handler."""
+    """The schedule with where each process died inside the handler, and where each execution stopped."""
     if not run.deaths:
         return schedule
-    steps = enumerate(schedule.steps)
-    return Schedule(tuple(attrs.evolve(s, died=died_at(run.deaths[n])) if n in run.deaths else s for n, s in steps))
+    return Schedule(tuple(_with_death(step, run.deaths.get(number)) for number, step in enumerate(schedule.steps)))
+
+
+def _with_death(step: Step, death: Death | None) -> Step:
+    if isinstance(death, Stop):
+        beside = (("" if event is None else str(event), shown_place(point).expression) for event, point in death.beside)
+        return attrs.evolve(step, stopped=StoppedAt(**attrs.asdict(died_at(death)), beside=tuple(beside)))
+    return step if death is None else attrs.evolve(step, died=died_at(death))
 
 
 def with_failures(schedule: Schedule, run: Run) -> Schedule:

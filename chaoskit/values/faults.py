@@ -22,6 +22,7 @@ __all__ = [  # what `chaoskit` re-exports
     "Fault",
     "Gather",
     "Lose",
+    "Overlap",
     "Overtake",
     "Redeliver",
     "Rehash",
@@ -198,6 +199,23 @@ class Gather:
     more: int = attrs.field(default=0, validator=_count)
 
 
+@attrs.frozen(order=True)
+class Overlap:
+    """Two executions at once: that of `at` stops after `point` of its effects while `by`+1 further deliveries run, and
+    then it goes on.
+
+    With `others`=0 its lease or its ownership was lost, and `at` itself comes first to the new owner; with `others`=1
+    nothing was lost, and competing consumers go on with the next messages. Effects are those of `Crash`. One that has
+    fewer runs whole before the others; void where the handler raises before it comes so far, and where the broker does
+    not do it at this message.
+    """
+
+    at: EventId = attrs.field(validator=_event_id)
+    point: int = attrs.field(default=0, validator=_count)
+    by: int = attrs.field(default=0, validator=_count)
+    others: int = attrs.field(default=0, validator=attrs.validators.and_(_count, attrs.validators.le(1)))
+
+
 Fault: TypeAlias = (
     Duplicate
     | Redeliver
@@ -212,6 +230,7 @@ Fault: TypeAlias = (
     | Lose
     | Crash
     | Gather
+    | Overlap
 )
 FaultKind: TypeAlias = (
     type[Duplicate]
@@ -227,6 +246,7 @@ FaultKind: TypeAlias = (
     | type[Lose]
     | type[Crash]
     | type[Gather]
+    | type[Overlap]
 )
 
 KINDS: tuple[FaultKind, ...] = (
@@ -234,8 +254,8 @@ KINDS: tuple[FaultKind, ...] = (
 )  # fmt: skip
 """From the mildest on. Of kinds that fail alike, with as many deliveries, copies and restarts, the first is shown; but
 `Overtake`, in which nothing fails, and `Fail`, the most common failure, before all others."""
-INSIDE: tuple[FaultKind, ...] = (Crash,)
-"""Those that reach inside the handler. They are tried where `deliver(spawn=…)` says what dies with a process."""
+INSIDE: tuple[FaultKind, ...] = (Crash, Overlap)
+"""Those that reach inside the handler. They are tried where `deliver(spawn=…)` says what a process has for itself."""
 CUTS: tuple[FaultKind, ...] = (Gather,)
 """Those that are no failure: where a batch ends. They are tried where `deliver(…, batch=…)` takes batches."""
 ALL_KINDS: tuple[FaultKind, ...] = (*KINDS, *INSIDE)

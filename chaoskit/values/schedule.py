@@ -12,7 +12,8 @@ from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault
 
 Action = Literal[
-    "deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait", "fail", "die", "batch"
+    "deliver", "restart", "park", "put back", "skip", "refuse", "lose", "take over", "wait", "fail", "die", "begin",
+    "go on", "batch",
 ]  # fmt: skip
 
 
@@ -30,10 +31,13 @@ class Do(IntEnum):
     WAIT = 8
     FAIL = 9
     DIE = 10
-    BATCH = 11
+    BEGIN = 11
+    GO_ON = 12
+    BATCH = 13
 
 
-DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT, FAIL, DIE, BATCH = (int(do) for do in Do)
+DELIVER, RESTART, PARK, PUT_BACK, SKIP, REFUSE, LOSE, TAKE_OVER, WAIT, FAIL, DIE = (int(do) for do in list(Do)[:11])
+BEGIN, GO_ON, BATCH = (int(do) for do in list(Do)[11:])
 """The same as plain numbers: the models make and compare thousands of steps a second."""
 
 ACTIONS: tuple[Action, ...] = (
@@ -48,9 +52,17 @@ ACTIONS: tuple[Action, ...] = (
     "wait",
     "fail",
     "die",
+    "begin",
+    "go on",
     "batch",
 )
 assert len(ACTIONS) == len(Do)
+
+INSIDE_STEPS = frozenset({DIE, BEGIN, GO_ON})
+"""What happens inside the handler, as numbers."""
+
+WITH_POINT = frozenset({"die", "begin"})
+"""Actions that take place after so many effects of the handler."""
 
 DELIVER_LIKE = frozenset(ACTIONS) - {"restart"}
 """Actions on a record: these have an event, a partition and an offset."""
@@ -66,8 +78,8 @@ is one, -1 for none."""
 
 
 _POINT = 4
-"""The bits of what a step does. Above them, of `die`, stands how many effects had happened; of a delivery, which call
-of the handler fails; and of `batch`, how many deliveries come in one call."""
+"""The bits of what a step does. Above them, of `die` and `begin`, stands how many effects had happened; of a delivery,
+which call of the handler fails; and of `batch`, how many deliveries come in one call."""
 
 
 def dying(point: int) -> int:
@@ -80,9 +92,14 @@ def failing(point: int) -> int:
     return DELIVER | point << _POINT
 
 
+def beginning(point: int) -> int:
+    """What a raw step does in which an execution stops after so many effects, and goes on later."""
+    return BEGIN | point << _POINT
+
+
 def is_handed(step: Raw) -> bool:
     """Whether the handler gets the message, whatever happens inside it."""
-    return step[0] == DELIVER or what_of(step) in (DELIVER, DIE)
+    return step[0] == DELIVER or what_of(step) in (DELIVER, DIE, BEGIN)
 
 
 def gathered(size: int) -> int:
@@ -101,7 +118,8 @@ def what_of(step: Raw) -> int:
 
 
 def point_of(step: Raw) -> int:
-    """Of a step in which the process dies: after how many effects. Of a delivery: which call fails, 0 for none."""
+    """Of a step in which the process dies, or an execution stops: after how many effects. Of a delivery: which call
+    fails, 0 for none."""
     return step[0] >> _POINT
 
 
@@ -143,6 +161,14 @@ class FailedAt:
 
 
 @attrs.frozen
+class StoppedAt(DiedAt):
+    """Where an execution stopped inside the handler, as `DiedAt` says of a death; and what took place from there until
+    it was done: the event, or "" for the one that had stopped, and the expression."""
+
+    beside: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.frozen
 class Step:
     """One thing that happens to a consumer.
 
@@ -156,6 +182,8 @@ class Step:
     `die`: the message goes to the handler, and the process dies after `point` of its effects, or after all of them;
     `raised` says that the handler refused it before that, and nothing died. `died` says where that was, as information:
     reports show it, and a replay follows the number.
+    `begin`: the message goes to the handler, and this execution stops after `point` of its effects, or has run whole
+    where there are fewer; `stopped` says where. `go on`: it runs to its end.
     `wait`: it stands behind what was refused to the end, and is never delivered.
     `batch`: the next `size` deliveries come in one call of a handler that takes batches, the message being the first of
     them; other deliveries are calls of their own.
@@ -182,6 +210,7 @@ class Step:
     died: DiedAt | None = attrs.field(default=None, eq=False)
     failed: FailedAt | None = attrs.field(default=None, eq=False)
     size: int | None = None
+    stopped: StoppedAt | None = attrs.field(default=None, eq=False)
     settled: tuple[str, ...] | None = None
 
 
@@ -210,7 +239,7 @@ def from_raw(raw: Raw, ids: Sequence[EventId], fault: Fault | None, raised: bool
 
     consumer, position, partition, offset = raw[1:5]
     action = ACTIONS[what_of(raw)]
-    point = point_of(raw) if action == "die" else point_of(raw) or None if action == "deliver" else None
+    point = point_of(raw) if action in WITH_POINT else point_of(raw) or None if action == "deliver" else None
     size = size_of(raw) if action == "batch" else None
     attempt = raw[5] if len(raw) > 5 and position >= 0 else 0
     copy = Copy(ids[raw[6]], raw[7], number(raw[8]), number(raw[9])) if len(raw) > 6 else None
@@ -234,7 +263,7 @@ class Schedule:
     @property
     def delivered(self) -> tuple[EventId, ...]:
         """The ids in the order in which the handler saw them."""
-        return tuple(s.event for s in self.steps if s.action == "deliver" and s.event is not None)
+        return tuple(s.event for s in self.steps if s.action in ("deliver", "go on") and s.event is not None)
 
 
 @attrs.frozen
@@ -261,4 +290,4 @@ def reached(steps: Sequence[Step], ids: Sequence[EventId]) -> list[Reached]:
 
 
 def _handles(step: Step) -> bool:
-    return step.action == "deliver" and not step.raised
+    return step.action in ("deliver", "go on") and not step.raised

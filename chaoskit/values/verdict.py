@@ -99,6 +99,7 @@ DamageKind = Literal[
     "applied in the wrong order",
     "applied to a stale state",
     "half applied",
+    "two executions of one key at once",
     "depends on another key",
     "depends on the process's memory",
     "lost by the settings",

@@ -31,6 +31,10 @@ def two_commands(client: Any, message: Message) -> None:
 
 def one_multi(client: Any, message: Message) -> None:
     with client.pipeline(transaction=True) as pipe:
+        pipe.watch("seen")  # by which an execution that was there first is noticed
+        if pipe.sismember("seen", message.id):
+            return
+        pipe.multi()
         pipe.hincrby("balances", message.key, message.value)
         pipe.sadd("seen", message.id)
         pipe.execute()

@@ -32,10 +32,14 @@ def with_psycopg(server: Postgres, *, together: bool) -> Process:
                 if db.execute("SELECT 1 FROM seen WHERE id = %s", [message.id]).fetchone():
                     db.rollback()
                     return
-                db.execute(ADD.format("%(owner)s", "%(amount)s"), {"owner": message.key, "amount": message.value})
-                if not together:
-                    db.commit()
-                db.execute("INSERT INTO seen VALUES (%s)", [message.id])
+                try:
+                    db.execute(ADD.format("%(owner)s", "%(amount)s"), {"owner": message.key, "amount": message.value})
+                    if not together:
+                        db.commit()
+                    db.execute("INSERT INTO seen VALUES (%s)", [message.id])
+                except psycopg.Error:  # another execution was there first
+                    db.rollback()
+                    raise
                 db.commit()
 
             yield handle

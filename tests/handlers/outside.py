@@ -78,6 +78,7 @@ async def writes_behind_async(deliver: Deliver) -> dict[str, int]:
 def journaling(ledger: Ledger, journal: list[Message]) -> Iterator[Handler]:
     """The twin: what is held stands in a durable journal first, and whoever starts takes over what is left there."""
 
+    @chaoskit.atomic  # one transaction
     def flush() -> None:
         ledger.write(journal)
         journal.clear()

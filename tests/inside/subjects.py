@@ -151,11 +151,11 @@ def in_sqlite(path: Path, *, one_transaction: bool) -> Test:
                 def handle(message: Message) -> None:
                     if db.execute("SELECT 1 FROM seen WHERE id = ?", (message.id,)).fetchone():
                         return
-                    db.execute(ADD, (message.key, message.value))
-                    if not one_transaction:
-                        db.commit()
-                    db.execute("INSERT INTO seen VALUES (?)", (message.id,))
-                    db.commit()
+                    with db:  # which rolls back where the id is there by now
+                        db.execute(ADD, (message.key, message.value))
+                        if not one_transaction:
+                            db.commit()
+                        db.execute("INSERT INTO seen VALUES (?)", (message.id,))
 
                 yield handle
 
@@ -180,11 +180,11 @@ def opening_its_own(path: Path, *, one_transaction: bool) -> Test:
                     db.execute("PRAGMA synchronous=OFF")
                     if db.execute("SELECT 1 FROM seen WHERE id = ?", (message.id,)).fetchone():
                         return
-                    db.execute(ADD, (message.key, message.value))
-                    if not one_transaction:
-                        db.commit()
-                    db.execute("INSERT INTO seen VALUES (?)", (message.id,))
-                    db.commit()
+                    with db:  # which rolls back where the id is there by now
+                        db.execute(ADD, (message.key, message.value))
+                        if not one_transaction:
+                            db.commit()
+                        db.execute("INSERT INTO seen VALUES (?)", (message.id,))
 
             return handle
 

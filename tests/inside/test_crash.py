@@ -28,6 +28,7 @@ from chaoskit import (
     InOrder,
     Kafka,
     Message,
+    Overlap,
     RabbitMQ,
     Redeliver,
     Scenario,
@@ -531,7 +532,8 @@ def test_without_spawn_it_is_not_tried_and_that_is_said() -> None:
 
 
 def test_it_can_be_left_out() -> None:
-    verdict = chaoskit.check(over(work_before_mark), PAYMENTS, Kafka(), without={Crash, Fail}, seed=1, schedules=200)
+    without = {Crash, Fail, Overlap}
+    verdict = chaoskit.check(over(work_before_mark), PAYMENTS, Kafka(), without=without, seed=1, schedules=200)
     assert verdict.status == "held"
 
 

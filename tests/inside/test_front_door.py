@@ -40,8 +40,9 @@ class Table:
         self.rows[message.key] = self.rows.get(message.key, 0) + message.value
 
     def add_and_mark(self, message):
-        self.add(message)
-        self.mark(message)
+        if message.id not in self.ids:  # its key
+            self.add(message)
+            self.mark(message)
 
 
 @chaos(PAYMENTS, schedules=200)
@@ -86,7 +87,8 @@ def test_a_job_searches_for_it_and_an_exhaustive_run_meets_it(tmp_path: Path) ->
     project.write("shop.py", ONE)
     assert project.pytest("--chaos-seed=1", "--chaos-exhaustive=1").code == 0
     project.write("shop.py", TWO)
-    assert "does not survive Crash" in project.pytest("--chaos-seed=1", "--chaos-exhaustive=1").out
+    # The job has met it as two executions at once, too, and what it has saved is played first.
+    assert "does not survive" in project.pytest("--chaos-seed=1", "--chaos-exhaustive=1").out
 
 
 @pytest.mark.parametrize("how", [("--cov=shop", "--cov-report=term-missing"), ("-n", "2")])

@@ -13,6 +13,7 @@ from chaoskit.models.faults import (
     fail,
     gather,
     lose,
+    overlap,
     overtake,
     redeliver,
     rehash,
@@ -35,6 +36,7 @@ from chaoskit.values.faults import (
     FaultKind,
     Gather,
     Lose,
+    Overlap,
     Overtake,
     Redeliver,
     Rehash,
@@ -43,9 +45,9 @@ from chaoskit.values.faults import (
     Zombie,
 )
 
-_FIRING = (Overtake, Lose, DeadLetter, Zombie, Fail, Crash, Duplicate, Redeliver, Rewind)
+_FIRING = (Overtake, Lose, DeadLetter, Zombie, Fail, Crash, Overlap, Duplicate, Redeliver, Rewind)
 """What goes wrong with one message, in the order in which it happens: what keeps it from being shown, then attempts
-that fail or die, then copies, then that it comes back, and that all before it does."""
+that fail, die or stop, then copies, then that it comes back, and that all before it does."""
 _ORDER_OF_KINDS: dict[type, int] = {kind: place for place, kind in enumerate(_FIRING)}
 
 
@@ -59,8 +61,8 @@ LOG_BEFORE: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {
     DeadLetter: dead_letter.on_log,
     Zombie: zombie.on_log,
 }
-"""What happens instead of a delivery. `Overtake` holds its partition before, `Fail` and `Crash` are attempts, and
-`Duplicate` comes again in place."""
+"""What happens instead of a delivery. `Overtake` holds its partition before, `Fail`, `Crash` and `Overlap` are
+attempts, and `Duplicate` comes again in place."""
 LOG_AFTER: dict[type, Callable[[GroupState, Turn, Any], Caused]] = {Redeliver: redeliver.on_log, Rewind: rewind.on_log}
 """What happens after a delivery, when what follows from it has happened."""
 QUEUE_BEFORE: dict[type, Callable[[LeasedQueue, Turn, Any], Caused]] = {
@@ -89,6 +91,7 @@ LOG_ARGUMENTS: dict[FaultKind, Callable[[LogSpace, int], Arguments]] = {
     Rewind: rewind.log_arguments,
     Crash: crash.log_arguments,
     Gather: gather.log_arguments,
+    Overlap: overlap.log_arguments,
 }
 QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Rehash: rehash.arguments,
@@ -104,4 +107,5 @@ QUEUE_ARGUMENTS: dict[FaultKind, Callable[[QueueSpace, int], Arguments]] = {
     Rewind: rewind.queue_arguments,
     Crash: crash.queue_arguments,
     Gather: gather.queue_arguments,
+    Overlap: overlap.queue_arguments,
 }

@@ -12,14 +12,14 @@ from chaoskit.models.queue.state import LeasedQueue, first_of
 from chaoskit.models.queue.waiting import SecondRelay, ZombieRun
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, handed_to, record_of
-from chaoskit.values.faults import Fault, Zombie
+from chaoskit.values.faults import Fault, Overlap, Zombie
 from chaoskit.values.schedule import TAKE_OVER, Raw
 
 
 def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
     """The lease of all that the consumer holds ends; it runs it nevertheless, while others are handed it. Of a relay a
     second one is started beside the first, after `holds` and `after` more."""
-    policy, consumers = state.policy, state.consumers
+    policy = state.policy
     if attempt_of(turn) >= policy.most_deliveries or state.has_last_chances(turn):
         state.todo.append(turn)
         return NOTHING
@@ -27,10 +27,20 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
         state.waiting.add(SecondRelay(turn, fault), fault.holds + fault.after + 1)
         state.todo.append(turn)
         return NOTHING
-    old, lane = consumer_of(turn), state.lane(turn)
     # What it has not given back yet takes up room in its prefetch.
-    room = min(state.room(turn), policy.window - consumers.given_back_of(old) - state.held_open(turn))
+    given_back = state.consumers.given_back_of(consumer_of(turn))
+    room = min(state.room(turn), policy.window - given_back - state.held_open(turn))
     held = [turn, *_fetched_with(state, turn, max(0, min(fault.holds, room - 1)))]
+    return lost_on_queue(state, turn, fault, held, held, fault.after + 1)
+
+
+def lost_on_queue(
+    state: LeasedQueue, turn: Turn, fault: Zombie | Overlap, held: list[Turn], late: list[Turn], after: int
+) -> Caused:
+    """The lease ends of all that the consumer of this message has `held`: what it runs `late` nevertheless comes after
+    so many deliveries."""
+    policy, consumers = state.policy, state.consumers
+    old, lane = consumer_of(turn), state.lane(turn)
     state.batches.open.pop(state.batch_lane(turn), None)
     for each in held:
         state.hand_over(each)
@@ -43,7 +53,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
     state.tell(Delayed, held, fault)
     state.latest = max([state.latest, *(each[0] for each in held)])
     consumers.held_by.update((record_of(each), -1) for each in held)
-    state.waiting.add(ZombieRun(old, held, fault), fault.after + 1)
+    state.waiting.add(ZombieRun(old, late, fault), after)
     consumers.moved = True
     new = consumers.successor(old, lane)
     return [((TAKE_OVER, new, *turn[3][2:5], attempt_of(turn) + 1, *turn[3][6:]), fault)]
@@ -75,6 +85,13 @@ def on_log(group: GroupState, turn: Turn, fault: Zombie) -> Caused:
     old, lane = consumer_of(turn), turn[1]
     behind = islice((other for other in reversed(group.todo) if other[1] == lane), fault.holds)
     held = [turn, *(handed_to(old, other) for other in behind)]
+    return lost_on_log(group, turn, fault, held, fault.after + 1)
+
+
+def lost_on_log(group: GroupState, turn: Turn, fault: Zombie | Overlap, held: list[Turn], after: int) -> Caused:
+    """The partitions of the owner of this record go to a new one; what the old one holds it runs after so many
+    deliveries."""
+    old, lane = consumer_of(turn), turn[1]
     # It is not done: its new owner reads it, too.
     group.todo.append(turn)
     # Its step is left out, because no process ends: the old owner runs on.
@@ -85,7 +102,7 @@ def on_log(group: GroupState, turn: Turn, fault: Zombie) -> Caused:
     owner = ZombieOwner(fault, held)
     group.zombies.append(owner)
     group.is_gone(held)
-    group.alarms.set(len(group.history) + fault.after + 1, owner)
+    group.alarms.set(len(group.history) + after, owner)
     return [((TAKE_OVER, new, *turn[3][2:5]), fault)]
 
 

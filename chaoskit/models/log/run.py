@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from itertools import chain
 from typing import Any
 
 from chaoskit.models.events import StepMade
-from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, crash, dead_letter, fail, zombie
+from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, crash, dead_letter, fail, overlap, zombie
 from chaoskit.models.log.settling import settle
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, step_as
-from chaoskit.values.faults import Crash, Duplicate, Fail, Redeliver
+from chaoskit.values.faults import INSIDE, Duplicate, Fail, Overlap, Redeliver
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import FAIL, PARK, SKIP, Raw, dying, failing
 from chaoskit.values.settling import Settling
@@ -75,7 +76,7 @@ class GroupRun(GroupState):
 
     def _more_than_a_delivery(self, turn: Turn) -> Steps:
         """The turn of a record at which something goes wrong, or after which a hold begins or a commit may be due."""
-        step, faults, told = turn[3], self.anchored.get(turn[3][2]), self.told
+        faults = self.anchored.get(turn[3][2])
         first: Any = faults[0] if faults else None
         if faults and type(first) in LOG_BEFORE:
             yield from self._make(LOG_BEFORE[type(first)](self, turn, faults.pop(0)))
@@ -85,17 +86,9 @@ class GroupRun(GroupState):
             self.history.append(turn)
             yield from self._make(fail.on_log(self, turn, first))
             return
-        if faults and type(first) is Crash:
-            step = (dying(first.point), *step[1:])
-            refused = yield step
-            if told is not None:
-                told.append(StepMade(step, faults[0], bool(refused)))
+        if faults and type(first) in INSIDE:
             del faults[0]
-            self.history.append(turn)
-            if refused is not None and isinstance(refused, Settling):
-                settle(self, turn[3], refused)
-            # Void where the handler raised before it came so far.
-            yield from self._make(fail.on_log(self, turn, None) if refused else crash.on_log(self, turn, first))
+            yield from self._make((yield from self._inside(turn, first)))
             return
         yield from self._delivers(turn, faults)
 
@@ -123,6 +116,20 @@ class GroupRun(GroupState):
         caused = after(self, turn, faults.pop(0)) if faults and after is not None else self.processed(turn[3])
         if caused:
             yield from self._make(caused)
+
+    def _inside(self, turn: Turn, fault: Any) -> Generator[Raw, bool | None, Caused]:
+        """The process dies in the middle of the handler, or the execution stops there; and then what follows."""
+        if type(fault) is Overlap:
+            return (yield from overlap.on_log(self, turn, fault))
+        step = (dying(fault.point), *turn[3][1:])
+        refused = yield step
+        if self.told is not None:
+            self.told.append(StepMade(step, fault, bool(refused)))
+        self.history.append(turn)
+        if refused is not None and isinstance(refused, Settling):
+            settle(self, turn[3], refused)
+        # Void where the handler raised before it came so far.
+        return fail.on_log(self, turn, None) if refused else crash.on_log(self, turn, fault)
 
     def _ring(self) -> Caused:
         """Held partitions go on, one consumer restarts, a zombie runs on, dead letters come back, in this order."""

@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 
 from chaoskit.models.producer import Hold
 from chaoskit.models.turns import NEVER, Turn
-from chaoskit.values.faults import Crash, DeadLetter, Fail, Fault, Redeliver, Zombie
+from chaoskit.values.faults import Crash, DeadLetter, Fail, Fault, Overlap, Redeliver, Zombie
 from chaoskit.values.schedule import Raw
 
 
@@ -68,7 +68,7 @@ class ZombieOwner:
 
     __slots__ = ("fault", "turns")
 
-    def __init__(self, fault: Zombie, turns: list[Turn]) -> None:
+    def __init__(self, fault: Zombie | Overlap, turns: list[Turn]) -> None:
         self.fault, self.turns = fault, turns
 
 

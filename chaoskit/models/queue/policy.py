@@ -40,6 +40,7 @@ class LeasePolicy:
     it, settled or not.
     `notices`: the broker sees that a consumer is gone, and hands out at once what it held.
     `settles_first`: a message is settled before it is run, so that what a consumer dies with is gone.
+    `twice`: another consumer may be handed a message whose lease ended while the first one still runs it.
     Of a handler that settles by itself: `most_open` is how many messages of a lane it may leave open, where its client
     hands over less than a window; `up_to`: an acknowledgement is one of all that is older, too; `late_counts`: it
     counts also where the message was handed to somebody else by then.
@@ -69,6 +70,7 @@ class LeasePolicy:
     counts: bool = False
     notices: bool = False
     settles_first: bool = False
+    twice: bool = attrs.field(default=attrs.Factory(lambda self: not self.settles_first, takes_self=True))
     most_open: int = UNBOUNDED
     up_to: bool = False
     late_counts: bool = False

@@ -29,7 +29,7 @@ from chaoskit.models.turns import (
     retries_of,
 )
 from chaoskit.values.faults import Redeliver
-from chaoskit.values.schedule import RESTART
+from chaoskit.values.schedule import GO_ON, RESTART
 
 
 def count(state: LeasedQueue, turn: Turn) -> Caused:
@@ -228,7 +228,7 @@ def whole_batch(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
         if len(same) >= room:
             break
         if lane is None or state.lane(other) == lane:
-            if state.tries(other) >= most:
+            if state.tries(other) >= most or other[3][0] == GO_ON:  # that is run already
                 break
             same.append(other)
     state.take(same)

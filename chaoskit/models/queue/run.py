@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any
 
 from chaoskit.models.events import HandedBack, StepMade
-from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, crash, duplicate, fail
+from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, crash, duplicate, fail, overlap
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait
@@ -15,9 +15,9 @@ from chaoskit.models.queue.settling import keeps_out, settle, settle_others, stu
 from chaoskit.models.queue.state import LeasedQueue, first_of
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
-from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Redeliver, Zombie
+from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Overlap, Redeliver, Zombie
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import FAIL, dying, failing
+from chaoskit.values.schedule import DELIVER, FAIL, dying, failing
 from chaoskit.values.settling import Settling
 
 _ENDS_LEASES = (DeadLetter, Zombie)
@@ -56,6 +56,9 @@ class QueueRun(LeasedQueue):
                 continue
             if consumers.moved:
                 turn = consumers.taker(turn, lane(turn))
+                if turn[3][0] != DELIVER:
+                    yield from self._goes_on(turn)
+                    continue
             if open_:
                 if policy.lock == "group":
                     turn = with_its_receive(self, turn)
@@ -95,8 +98,8 @@ class QueueRun(LeasedQueue):
         """The turn of a message at which something goes wrong, before its delivery, or at it, or after it."""
         faults: list[Any] = self.anchored[turn[3][2]]
         first, told = faults[0], self.told
-        if (before := QUEUE_BEFORE.get(type(first))) is not None:
-            yield from self._make(self._instead(turn, before))
+        if type(first) is Overlap or type(first) in QUEUE_BEFORE:
+            yield from self._not_delivered(turn, first)
             return
         self.consumers.held_by.pop(record_of(turn), None)
         failed: Fail | None = None
@@ -137,6 +140,30 @@ class QueueRun(LeasedQueue):
                 settle(self, turn, answer, returns=type(faults[0] if faults else None) in (Duplicate, Redeliver))
             copied = not refused and self._comes_at_once(turn)
         yield from self._make([*caused, *self._delivered(turn, refused, failed, None if refused else died)])
+
+    def _not_delivered(self, turn: Turn, first: Any) -> Steps:
+        """What happens instead of a delivery that is whole."""
+        if type(first) is not Overlap:
+            yield from self._make(self._instead(turn, QUEUE_BEFORE[type(first)]))
+            return
+        caused = yield from overlap.on_queue(self, turn)
+        yield from self._make(self._was_run(turn, refused=True) if caused is None else caused)
+
+    def _goes_on(self, turn: Turn) -> Steps:
+        """The execution of this message has begun before."""
+        refused = bool((yield turn[3]))
+        if self.told is not None:
+            self.told.append(StepMade(turn[3], None, refused))
+        yield from self._make(self._was_run((*turn[:3], step_as(DELIVER, turn)), refused))
+
+    def _was_run(self, turn: Turn, refused: bool) -> Caused:
+        """What follows from an execution that went on, or that raised before it could stop."""
+        self.consumers.held_by.pop(record_of(turn), None)
+        self.history.append(turn)
+        self.waiting.count += 1
+        if self.policy.brings == "batch":
+            self.batches.join(self.batch_lane(turn), turn, alone=False)
+        return self._delivered(turn, refused, None)
 
     def _death(self, turn: Turn) -> Crash | None:
         """What kills the consumer inside the handler. Void where the broker could not show the message again."""

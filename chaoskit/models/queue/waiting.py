@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable
 from typing import Any
 
 from chaoskit.models.turns import NEVER, Turn
-from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Fault, Redeliver, Zombie
+from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Fault, Overlap, Redeliver, Zombie
 from chaoskit.values.schedule import Raw
 
 Lane = Hashable
@@ -78,7 +78,7 @@ class ZombieRun(Waiting):
 
     __slots__ = ("consumer", "fault", "turns")
 
-    def __init__(self, consumer: int, turns: list[Turn], fault: Zombie) -> None:
+    def __init__(self, consumer: int, turns: list[Turn], fault: Zombie | Overlap) -> None:
         self.consumer, self.turns, self.fault = consumer, turns, fault
 
 

@@ -1,0 +1,62 @@
+"""Who permits two executions at once, what is said of them, and what rules them out: by what the broker says of a
+`Zombie`, whose message is lent a second time, and of an `Overtake` among consumers that compete."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+from chaoskit.brokers.impossible import Impossible
+from chaoskit.models.faults.overlap import lends_again, lets_compete
+from chaoskit.models.log.policy import Reading
+from chaoskit.models.queue.policy import LeasePolicy
+from chaoskit.values.faults import FaultKind, Overtake, Zombie
+from chaoskit.values.schedule import Step
+
+HandsOut = Reading | LeasePolicy
+
+RELAYED = Impossible(
+    "a second relay publishes a message twice, and its consumer handles the copies one after the other", {},
+    "a broker whose own consumers overlap makes it possible",
+)  # fmt: skip
+ENDED = Impossible("an execution that takes too long is ended, before its message comes back")
+
+IN_THE_STATE = (
+    "a row lock (SELECT … FOR UPDATE) or a version that is compared where the row is written; a unique key refuses a "
+    "second insert, and a fencing token a late owner"
+)
+"""What helps on every broker."""
+
+
+def why_no_overlap(hands_out: HandsOut, impossible: Mapping[FaultKind, Impossible]) -> Impossible | None:
+    """Why no two executions are ever at work at once; None where they are."""
+    if isinstance(hands_out, LeasePolicy):
+        if hands_out.renewed:
+            return RELAYED
+        if lends_again(hands_out) or lets_compete(hands_out):
+            return None
+        if Zombie not in impossible:
+            return ENDED
+    if Zombie not in impossible:
+        return None
+    alone, competes = impossible[Zombie], impossible.get(Overtake)
+    if competes is None or not isinstance(hands_out, LeasePolicy) or hands_out.lock != "message":
+        return alone
+    return Impossible(f"{alone.why}, and {competes.why}", {**competes.allowed_by, **alone.allowed_by})
+
+
+def how_to_rule_out(hands_out: HandsOut, zombie: str, overtake: str) -> str:
+    """What rules it out, where these rule out a `Zombie` and an `Overtake`."""
+    found = [IN_THE_STATE]
+    if not isinstance(hands_out, LeasePolicy) or lends_again(hands_out):
+        found.append(f"Two executions of one message: {zombie}")
+    if isinstance(hands_out, LeasePolicy) and lets_compete(hands_out):
+        found.append(f"Two messages of one key: {overtake}")
+    return ". ".join(found)
+
+
+def meanwhile(number: int, steps: Sequence[Step]) -> list[Step]:
+    """What was run between the step of this number, in which an execution began, and that in which it goes on."""
+    consumer = steps[number].consumer
+    rest = itertools.takewhile(lambda s: s.action != "go on" or s.consumer != consumer, steps[number + 1 :])
+    return [step for step in rest if step.action in ("deliver", "die", "begin")]

@@ -1,0 +1,214 @@
+"""Executions that stop in the middle and go on later, and what becomes of those that wait for them.
+
+A real lock that a stopped execution holds may block the one that runs now. It gives the baton back: when it has not
+come so far within some patience, one that is stopped runs to its end. Meanwhile the blocked one stops at its next
+point, so that of two that run at once only one has effects.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+import attrs
+
+from chaoskit.execution.points import Points, territory_of
+from chaoskit.execution.script import Handler
+from chaoskit.execution.stepping import Death, Passed, Stepper
+from chaoskit.values.clock import now
+from chaoskit.values.event import EventId, Message
+
+Job = Callable[[], Coroutine[Any, Any, Any]]
+
+LEAST_PATIENCE = 0.05
+"""Seconds after which an execution that has not ended counts as blocked, while another one is stopped."""
+MOST_PATIENCE = 0.5
+"""Far below the time after which a driver gives up a lock: SQLite's waits 5 s."""
+SLOWER = 10
+"""So many times as long as the slowest calm delivery is waited for."""
+TO_START = 1.0
+"""Seconds that a new process has: to open a connection takes longer than a lock."""
+
+
+class Baton(Protocol):
+    """The thread of a process, which runs while it has the baton."""
+
+    handler: Handler | None
+    is_busy: bool
+    is_stopped: bool
+    is_at_its_point: bool
+    yields: bool
+
+    async def handle(self, handler: Handler, message: Message) -> Any: ...
+
+    def do(self, job: Job) -> Any: ...
+
+    def hand_over(self, job: Job) -> None: ...
+
+    def is_back(self, patience: float) -> bool: ...
+
+    def result(self) -> Any: ...
+
+    def resume(self) -> None: ...
+
+    def pauses(self, *, at_its_point: bool = False) -> None: ...
+
+
+@attrs.frozen(eq=False)
+class Stop(Death):
+    """An execution stopped before the last of these points, and then went on. `beside`: the points that were passed
+    until it was done, each with the event that was handled; None for its own."""
+
+    beside: list[tuple[EventId | None, Passed]] = attrs.field(factory=list)
+
+
+class Watched:
+    """One execution that is stepped through. It stops at the point with the number `stop`, and at any point while the
+    thread is to yield."""
+
+    def __init__(self, thread: Baton, message: Message, switches: Switches, stop: int | None) -> None:
+        self._thread, self._event, self._switches, self._at = thread, message.id, switches, stop
+        self.stop: Stop | None = None
+        """Where it has stopped."""
+
+    async def run(self, handler: Handler, message: Message, points: Points) -> Any:
+        """Handle it, in the thread of its process."""
+        assert self._thread.handler is not None
+        with Stepper(territory_of(self._thread.handler, points), at_each=self.passes) as stepper:
+            self._stepper = stepper
+            return await self._thread.handle(handler, message)
+
+    def passes(self, point: Passed) -> None:
+        if len(self._stepper.passed) - 1 == self._at:
+            self.stop = Stop(tuple(self._stepper.passed), inside=True)
+            self._thread.pauses(at_its_point=True)
+        elif self._thread.yields:
+            self._thread.pauses()
+        # Only now, as it takes place when it goes on.
+        for other in self._switches.watched:
+            if other.stop is not None:
+                other.stop.beside.append((None if other is self else self._event, point))
+
+
+class Switches:
+    """Who has begun and not gone on, of the processes of one run. Each is asked for by the number of its process."""
+
+    def __init__(self, points: Points) -> None:
+        self._points = points
+        self._begun: dict[int, tuple[Baton, Watched]] = {}
+        self._at_work: list[Baton] = []
+        """Those that are in the middle of a job, in the order in which they began."""
+
+    def begin(self, number: int, thread: Baton, handler: Handler, message: Message, point: int) -> Stop | None:
+        """Handle it up to this point. None where it has fewer, and is done. What it raises before is raised."""
+        watched = Watched(thread, message, self, point)
+        self._begun[number] = thread, watched
+        self._hand_over(thread, lambda: watched.run(handler, message, self._points))
+        self._wait(thread)
+        if watched.stop is None:
+            del self._begun[number]
+            thread.result()
+        return watched.stop
+
+    def go_on(self, number: int) -> Any:
+        """Run it to its end, if it has not come there by now. What it raises is raised."""
+        if number not in self._begun:
+            return None
+        thread, _ = self._begun[number]
+        if thread.is_stopped:
+            self._to_its_end(thread)
+        del self._begun[number]
+        return thread.result()
+
+    def handle(self, number: int, thread: Baton, handler: Handler, message: Message) -> Any:
+        """A whole execution, which is stepped through while another one is stopped."""
+        self.go_on(number)
+        if self._begun:
+            watched = Watched(thread, message, self, None)
+            return self.do(thread, lambda: watched.run(handler, message, self._points))
+        started = now()
+        try:
+            return thread.do(lambda: thread.handle(handler, message))
+        finally:
+            code = code_of(thread.handler)
+            _slowest[code] = max(_slowest.get(code, 0.0), now() - started)
+
+    def do(self, thread: Baton, job: Job, patience: float | None = None) -> Any:
+        """As the thread's own `do`; and while another one is stopped this one may be waiting for it."""
+        if not self._begun:
+            return thread.do(job)
+        self._hand_over(thread, job)
+        self._wait(thread, patience)
+        return thread.result()
+
+    def forget(self, number: int) -> bool:
+        """The process is to end. Whether it is stopped in the middle."""
+        thread, _ = self._begun.pop(number, (None, None))
+        return thread is not None and thread.is_stopped
+
+    @property
+    def watched(self) -> list[Watched]:
+        """The executions that have begun and not gone on."""
+        return [watched for _, watched in self._begun.values()]
+
+    def _hand_over(self, thread: Baton, job: Job) -> None:
+        self._at_work.append(thread)
+        thread.hand_over(job)
+
+    def _wait(self, thread: Baton, patience: float | None = None) -> None:
+        """Until its job is done, or it has stopped at the point where it is to stop."""
+        patience = self._patience(thread) if patience is None else patience
+        while True:
+            while thread.is_busy and not thread.is_back(patience):
+                self._let_another_end(thread)
+            if not thread.is_busy or thread.is_at_its_point:
+                break
+            thread.resume()
+        if not thread.is_busy and thread in self._at_work:
+            self._at_work.remove(thread)
+
+    def _let_another_end(self, blocked: Baton) -> None:
+        """It seems to wait for one that is stopped: the last that has begun goes first, as it got what it holds while
+        the others were stopped. Once the blocked one is free it stops at its next point until that is done."""
+        others = [thread for thread in self._at_work if thread is not blocked and thread.is_stopped]
+        if others:
+            blocked.yields = True
+            self._to_its_end(others[-1])
+            blocked.yields = False
+
+    def _to_its_end(self, thread: Baton) -> None:
+        thread.resume()
+        self._wait(thread)
+
+    @staticmethod
+    def _patience(thread: Baton) -> float:
+        slowest = _slowest.get(code_of(thread.handler), 0.0)
+        return min(MOST_PATIENCE, max(LEAST_PATIENCE, SLOWER * slowest))
+
+
+_slowest: dict[object, float] = {}
+"""Seconds of the slowest calm delivery, by the code of the handler."""
+
+
+def code_of(handler: Handler | None) -> object:
+    """The same for each handler that `spawn` makes."""
+    return getattr(handler, "__code__", None) or getattr(getattr(handler, "__func__", None), "__code__", type(handler))
+
+
+def stands_still(ident: int | None) -> bool:
+    """Whether this thread waits in a call, and does not work."""
+    frame = sys._current_frames().get(ident or 0)
+    return frame is not None and all(_is_at(ident, frame, frame.f_lasti) for _ in range(_LOOKS))
+
+
+_LOOKS = 20
+_never = threading.Lock()
+_never.acquire()
+
+
+def _is_at(ident: int | None, frame: Any, instruction: int) -> bool:
+    _never.acquire(timeout=0.001)  # in a frame of ours, which no limit interrupts
+    again = sys._current_frames().get(ident or 0)
+    return again is frame and again.f_lasti == instruction
