@@ -18,7 +18,7 @@ import pytest
 from hypothesis import strategies as st
 
 import chaoskit
-from chaoskit import Crash, Event, Fail, Kafka, Message, RabbitMQ, Scenario, SqsFifo, Unavailable, UsageError
+from chaoskit import Crash, Event, Fail, Kafka, Message, Overlap, RabbitMQ, Scenario, SqsFifo, Unavailable, UsageError
 from chaoskit.invariants import no_error
 from chaoskit.repro.read import read
 from chaoskit.strategies import events
@@ -28,6 +28,8 @@ from inside.subjects import Store, over, prepared
 
 PAYMENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]), max_size=6)
 ONE = [Event("alice", 10, id="e1"), Event("alice", 5, id="e2")]
+ALONE: dict[str, Any] = {"schedules": 200, "without": {Overlap}}
+"""What reads before it writes is wrong under two executions at once, which is not what is asked here."""
 BROKERS = (Kafka(partitions=1), RabbitMQ(consumers=2), SqsFifo())
 
 
@@ -35,15 +37,17 @@ BROKERS = (Kafka(partitions=1), RabbitMQ(consumers=2), SqsFifo())
 def test_what_is_left_half_done_is_found_with_one_event_and_its_twin_is_not_blamed(pair: Pair) -> None:
     for seed, broker in enumerate(BROKERS):
         found = chaoskit.check(
-            over_tables(pair.wrong), PAYMENTS, broker, invariants=pair.invariants, seed=seed, schedules=300
-        )
+            over_tables(pair.wrong), PAYMENTS, broker, invariants=pair.invariants, seed=seed, schedules=300,
+            without={Overlap},
+        )  # fmt: skip
         assert found.scenario is not None, broker
         (fault,) = found.scenario.faults
         assert len(found.scenario.events) == 1
         assert isinstance(fault, pair.kinds), fault
     right = chaoskit.check(
-        over_tables(pair.right), PAYMENTS, BROKERS[1], invariants=pair.invariants, seed=1, schedules=300
-    )
+        over_tables(pair.right), PAYMENTS, BROKERS[1], invariants=pair.invariants, seed=1, schedules=300,
+        without={Overlap},
+    )  # fmt: skip
     assert right.status == "held", right.report()
     assert any("places where they can (Fail)" in note for note in right.notes)
 
@@ -51,12 +55,14 @@ def test_what_is_left_half_done_is_found_with_one_event_and_its_twin_is_not_blam
 def test_a_commit_that_fails_on_real_sqlite_is_rolled_back(tmp_path: Path) -> None:
     prepared(path := tmp_path / "ledger.db")
     for seed in range(3):
-        found = chaoskit.check(in_file(path, swallows_the_commit), PAYMENTS, Kafka(), seed=seed, schedules=200)
+        found = chaoskit.check(
+            in_file(path, swallows_the_commit), PAYMENTS, Kafka(), seed=seed, schedules=200, without={Overlap}
+        )
         assert found.scenario is not None, seed
         assert [type(fault) for fault in found.scenario.faults] == [Fail]
         assert len(found.scenario.events) == 1
     assert "db.commit()" in found.report()
-    right = chaoskit.check(in_file(path, commits), PAYMENTS, Kafka(), seed=1, schedules=200)
+    right = chaoskit.check(in_file(path, commits), PAYMENTS, Kafka(), seed=1, **ALONE)
     assert right.status == "held", right.report()
 
 
@@ -305,5 +311,5 @@ def test_it_is_saved_and_read_as_a_delivery_with_a_point(tmp_path: Path) -> None
     document["schedule"][1]["action"] = "fail"
     document["schedule"][1]["point"] = 1
     Path(path).write_text(json.dumps(document))
-    with pytest.raises(ReproError, match="a process dies or a call fails"):
+    with pytest.raises(ReproError, match="a process dies, an execution stops or a call fails"):
         read(Path(path))

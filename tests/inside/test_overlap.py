@@ -158,7 +158,7 @@ def mailing(how: str) -> Test:
 
 def found(test: Test, broker: Any, seed: int, **asked: Any) -> tuple[Any, ...]:
     """How many events, and the faults, of what this seed finds."""
-    verdict = chaoskit.check(test, PAYMENTS, broker, seed=seed, schedules=300, **asked)
+    verdict = chaoskit.check(test, PAYMENTS, broker, seed=seed, schedules=1_000, **asked)
     assert verdict.status == "violated", (seed, verdict.report())
     assert verdict.scenario is not None
     assert verdict.damage is None or verdict.damage.kind != "applied in the wrong order"
@@ -167,7 +167,7 @@ def found(test: Test, broker: Any, seed: int, **asked: Any) -> tuple[Any, ...]:
 
 def test_a_lost_update_takes_two_messages_and_consumers_that_compete() -> None:
     for seed in SEEDS:
-        verdict = chaoskit.check(on(lost_update), PAYMENTS, RabbitMQ(consumers=2), seed=seed, schedules=300)
+        verdict = chaoskit.check(on(lost_update), PAYMENTS, RabbitMQ(consumers=2), seed=seed, schedules=1_000)
         assert verdict.status == "violated", seed
         assert verdict.scenario is not None
         (fault,) = verdict.scenario.faults
