@@ -16,12 +16,12 @@ import pytest
 from hypothesis import strategies as st
 
 import chaoskit
-from chaoskit import Duplicate, Event, Redeliver, chaos, check
+from chaoskit import Duplicate, Redeliver, chaos, check
 from chaoskit.brokers import BROKERS, Kafka, RabbitMQ, SqsStandard
 from chaoskit.execution.deliver import Deliver
 from chaoskit.invariants import effects_exactly_once, final_state
 from chaoskit.report.broker_facts import facts
-from chaoskit.strategies import events
+from chaoskit.strategies import events, lifecycle
 from chaoskit.values.event import Message
 
 ROOT = Path(__file__).parent.parent
@@ -67,30 +67,30 @@ def test_the_readme_names_every_field_of_a_message() -> None:
 
 
 def test_the_readmes_dependent_stream_can_be_handled_in_order() -> None:
-    """Each subscription is created before it is charged, and a right handler holds under it."""
+    """Each order is created before it is paid or cancelled, and a right handler holds under it."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     block = re.search(r"<!-- block: subscriptions -->\n```python\n(.*?)```", readme, re.DOTALL)
     assert block is not None
-    names: dict[str, Any] = {"st": st, "Event": Event}
+    names: dict[str, Any] = {"st": st, "lifecycle": lifecycle}
     exec(block[1], names)
 
-    def charged(deliver: Deliver) -> dict[str, int]:
-        paid: dict[str, int] = {}
+    def billed(deliver: Deliver) -> dict[str, int]:
+        due: dict[str, int] = {}
         seen: set[str] = set()
 
         def handle(message: Message) -> None:
             if message.id not in seen:
                 if message.value["kind"] == "created":
-                    assert message.key not in paid
-                    paid[message.key] = 0
-                paid[message.key] += message.value.get("amount", 0)
+                    assert message.key not in due
+                    due[message.key] = message.value["total"]
+                due[message.key] -= message.value.get("amount", 0)
                 seen.add(str(message.id))
 
         deliver(handle)
-        return paid
+        return due
 
     kinds = {Duplicate, Redeliver}
-    verdict = check(charged, names["subscriptions"](), Kafka(), faults=kinds, seed=1, schedules=100)
+    verdict = check(billed, names["orders"], Kafka(), faults=kinds, seed=1, schedules=100)
     assert verdict.status == "held", verdict.report()
 
 

@@ -37,7 +37,7 @@ from chaoskit.values.event import Event, Stream
 from chaoskit.values.faults import Fault, FaultKind
 from chaoskit.values.invariant import Violation
 from chaoskit.values.scenario import Model, Scenario
-from chaoskit.values.schedule import Do, Raw, Schedule
+from chaoskit.values.schedule import Do, Raw, Schedule, what_of
 from chaoskit.values.verdict import Verdict
 from models.systems import SYSTEMS
 from models.test_composition import Refuses, random_refusals
@@ -140,7 +140,7 @@ def played(model: Model, faults: Sequence[Fault], refuses: Refuses | None) -> tu
             steps.append(tuple(play.send(answer)))
         except StopIteration:
             return steps, refused
-        answer = (steps[-1][0] == Do.DELIVER and refuses is not None and refuses(steps[-1][2])) or None
+        answer = (what_of(steps[-1]) == Do.DELIVER and refuses is not None and refuses(steps[-1][2])) or None
         if answer:
             refused.append(len(steps) - 1)
     raise Wrong("the run does not end")
@@ -160,13 +160,13 @@ def blocks(model: Model) -> bool:
 
 
 def nothing_is_lost_by_itself(model: Model, steps: Sequence[Raw], refused: Sequence[int]) -> None:
-    taken = {step[2] for number, step in enumerate(steps) if step[0] == Do.DELIVER and number not in refused}
+    taken = {step[2] for number, step in enumerate(steps) if what_of(step) == Do.DELIVER and number not in refused}
     gone = {step[2] for step in steps if step[0] in (Do.LOSE, Do.SKIP, Do.REFUSE)}
     missing = sorted(set(range(len(model.stream))) - taken - gone)
     given_up = {step[2] for step in steps if step[0] == Do.REFUSE}
     require(not missing or (given_up and blocks(model)), f"events {missing} were neither delivered nor lost")
     require(given_up <= {steps[number][2] for number in refused}, "an event was given up that nobody refused")
-    done = {step[0] for step in steps}
+    done = {what_of(step) for step in steps}
     require(refused or Do.FAIL in done or Do.SKIP not in done, "a record was skipped at which no attempt failed")
 
 
@@ -198,7 +198,7 @@ def deliveries_are_counted(broker: Settings, steps: Sequence[Raw]) -> None:
     if isinstance(stages, QueueSettings) and stages.leasing.bisects:
         most += stages.leasing.window.bit_length()  # a batch that is halved uses no retry
     for step in steps:
-        if step[0] == Do.DELIVER and isinstance(stages, QueueSettings):
+        if what_of(step) == Do.DELIVER and isinstance(stages, QueueSettings):
             require(step[5] > 0 and step[3:6] not in counts, f"delivery {step[5]} of {step[3]}/{step[4]} came twice")
             require(step[5] <= most, f"delivery {step[5]} of {step[3]}/{step[4]}, and the limit is {most}")
             counts.add(step[3:6])
@@ -207,7 +207,7 @@ def deliveries_are_counted(broker: Settings, steps: Sequence[Raw]) -> None:
 def messages_can_be_made(model: Model, steps: Sequence[Raw]) -> None:
     message = model.mail([None] * len(model.stream))
     for step in steps:
-        if step[0] == Do.DELIVER:
+        if what_of(step) == Do.DELIVER:
             made, event = message(step), model.stream[step[2]]
             require((made.id, made.key, made.value, made.seq) == (event.id, event.key, event.value, event.seq), "mail")
 
