@@ -11,7 +11,16 @@ from chaoskit.execution.failures import NoThreads, what_dies
 from chaoskit.execution.overlap import Stop
 from chaoskit.search.batched import NO_BATCHES, in_batches
 from chaoskit.search.evidence import Evidence
-from chaoskit.search.failing import NO_CALLS, NO_SPAWN, calls_of, failing_plans, in_turn, that_fail, with_attempts
+from chaoskit.search.failing import (
+    NO_CALLS,
+    NO_SPAWN,
+    NOT_WATCHED,
+    calls_of,
+    failing_plans,
+    in_turn,
+    that_fail,
+    with_attempts,
+)
 from chaoskit.search.forgotten import why_never
 from chaoskit.search.found import Found
 from chaoskit.search.inside import NO_OVERLAP, NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
@@ -173,6 +182,9 @@ class Campaign:
             return
         if not self.preflight.spawns and self.subject.fails_with is None:
             self.why_no_call_failed = NO_SPAWN
+            return
+        if case.is_loop or self.subject.batches.most is not None:
+            self.why_no_call_failed = NOT_WATCHED
             return
         calls = calls_of(case)
         case.calls = that_fail(calls)

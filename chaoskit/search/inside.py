@@ -68,7 +68,8 @@ def passed_points(case: Case) -> dict[int, list[Passed]]:
             "a consumer process is a thread of its own, and there the handler gives another state than in the thread "
             f"of the test. {MAKE_IT_IN_SPAWN}"
         )
-    case.overlaps = run.settled is None and not run.is_loop
+    case.overlaps = run.settled is None and not run.is_loop and run.most_together is None
+    case.is_loop = run.is_loop
     return passed
 
 
@@ -104,7 +105,7 @@ def whole(passed: Sequence[Passed]) -> tuple[int, ...]:
 
 NO_OVERLAP = (
     "Overlap stops a handler that is called for each message and settles it by returning: not one that settles by "
-    "itself, and no loop"
+    "itself or takes batches, and no loop"
 )
 NO_POINTS = (
     "the handler has no point at which a process could die inside it: it is written in C, or lies in a package that is "
