@@ -21,7 +21,7 @@ from chaoskit.search.question import Question, SearchSettings, derive
 from chaoskit.search.sensitivity import value_matters
 from chaoskit.search.shape import with_siblings
 from chaoskit.values.event import Stream
-from chaoskit.values.faults import INSIDE
+from chaoskit.values.faults import Crash
 from chaoskit.values.planted import (
     HANDLER_BUGS,
     INSIDE_BUGS,
@@ -154,7 +154,7 @@ def _in_handler(question: Question, bug: HandlerBug, streams: Streams) -> Plante
     acted = Acted()
     planted = Planted(bug, "handler", "caught")
     if bug in INSIDE_BUGS:  # no other kind triggers it
-        question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind in INSIDE))
+        question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind is Crash))
         if not question.kinds:
             return attrs.evolve(planted, status="cannot happen", why=WHY_NOT[bug])
     outcome = _tried(partial(first_failure, _with_bug(question, bug, streams, acted)))

@@ -24,7 +24,7 @@ from chaoskit.search.states import HANGS
 from chaoskit.values.boundary import Boundary
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import EventId, Message
-from chaoskit.values.faults import INSIDE, Crash, FaultKind, Overlap
+from chaoskit.values.faults import CUTS, INSIDE, Crash, FaultKind, Overlap
 from chaoskit.values.repair import Advice, Repair
 from chaoskit.values.verdict import Verdict
 
@@ -75,6 +75,7 @@ def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Re
     # No move can stand around a call that has many messages.
     if question.subject.batches.most is not None:
         return iter(())
+    question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind not in CUTS))
     if set(INSIDE).isdisjoint(map(type, verdict.scenario.faults)):
         # A move around the handler is not one with its effects: of a death between the two it would say nothing true.
         question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind not in INSIDE))

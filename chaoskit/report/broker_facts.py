@@ -72,7 +72,7 @@ def facts(broker: type[Settings]) -> Facts:
         about,
         broker.guarantees,
         tuple(_settings(broker)),
-        tuple(_possible(settings, kind) for kind in all_kinds(settings)),
+        tuple(_possible(settings, kind) for kind in all_kinds(settings) if kind in ALL_KINDS),
         {kind: impossible[kind] for kind in ALL_KINDS if kind in impossible},
         broker.sources,
     )

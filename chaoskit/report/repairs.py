@@ -98,7 +98,7 @@ def _said(repair: Repair, verdict: Verdict) -> str:
 def _kinds(repair: Repair, verdict: Verdict) -> str:
     assert verdict.scenario is not None
     all_kinds = {kind.__name__ for kind in verdict.scenario.broker.kinds()}
-    return "of all kinds" if set(repair.kinds) == all_kinds else f"with {names_of(repair.kinds)}"
+    return "of all kinds" if set(repair.kinds) >= all_kinds else f"with {names_of(repair.kinds)}"
 
 
 def _breaks(repair: Repair) -> str:

@@ -129,8 +129,8 @@ def question(
         events = Stream.of(events)
         if not len(events):
             raise UsageError("the list of events is empty: nothing would be delivered")
+    base_of(subject.broker)  # which must be known, before it is asked anything
     kinds = kinds_left(subject.broker, faults, settings.known, without)
-    base_of(subject.broker)  # which must be known
     streams = 1 if literal else settings.streams or _streams_for(settings.schedules)
     asks_inside = faults is not None and not set(INSIDE).isdisjoint(kinds)
     asks_cuts = faults is not None and not set(CUTS).isdisjoint(kinds)
