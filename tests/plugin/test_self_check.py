@@ -54,7 +54,7 @@ async def test_async(deliver):
     await deliver(handle)
     return table.rows
 
-@chaos(PAYMENTS, broker=Kafka(partitions=6), schedules=200)
+@chaos(PAYMENTS, broker=Kafka(partitions=6), schedules=200, without={Overlap})
 def test_spawn(deliver):
     table = Rows()
     deliver(spawn=lambda: table.handle)

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from chaoskit.cli import main
-from chaoskit.values.faults import KINDS
+from chaoskit.values.faults import ALL_KINDS
 from plugin.projects import BUGGY, HEAD, MODES, Project, Ran, mode_name
 
 TESTS = """
@@ -125,7 +125,7 @@ def test_the_other_reports_say_it_too(project: Project, reported: Ran) -> None:
     assert rabbit["broker"]["prefetch"] == 1
     assert "which RabbitMQ does not carry" in rabbit["why"]
     trials = {(line["broker"], line["kind"]): line for line in lines if line["type"] == "trial"}
-    assert len(trials) == 2 * (len(KINDS) + 1)
+    assert len(trials) == 2 * (len(ALL_KINDS) + 1)
     resend = trials[1, "Resend"]
     assert resend["answer"] == "breaks"
     assert resend["repair"] == "ids"
