@@ -21,6 +21,7 @@ from chaoskit import (
     Kafka,
     Lose,
     Message,
+    Overlap,
     Overtake,
     RabbitMQ,
     Redeliver,
@@ -28,6 +29,7 @@ from chaoskit import (
     Scenario,
     SqsFifo,
     UsageError,
+    Zombie,
     chaos,
     run,
 )
@@ -69,9 +71,11 @@ def size(trial: Trial) -> tuple[int, int]:
 def assert_known(handler: ModuleType, column: Column) -> None:
     """Each kind alone, and of mixtures one of those that are known, with its least size."""
     alone = {kind: least for kind, least in handler.TRUTH.items() if not isinstance(kind, tuple)}
-    # A death behind all effects of a handler is a restart, where something says what dies.
-    if Redeliver in alone and column.of(Crash).answer != "not exercised":
-        alone[Crash] = alone[Redeliver]
+    # A death behind all effects of a handler is a restart, and an execution that stops before all is a zombie, where
+    # something says what belongs to a process.
+    for inside, outside in ((Crash, Redeliver), (Overlap, Zombie)):
+        if outside in alone and column.of(inside).answer != "not exercised":
+            alone[inside] = alone[outside]
     assert {trial.kind: size(trial) for trial in column.trials[:-1] if trial.answer == "breaks"} == {
         kind.__name__: least for kind, least in alone.items()
     }
