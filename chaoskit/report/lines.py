@@ -11,7 +11,7 @@
 | `effect` | what left and no rollback takes back, each time: `run` ("in order", "observed"), `name`, and where they apply `key`, `value`, `event` (at whose delivery) and `step` (its number) |
 | `event` | `id`, `key`, `seq`, `value`, and `state`: in order, after this event |
 | `fault` | `number`, `fault` (its kind), `at` and its parameters |
-| `step` | `number`, `action`, `consumer`, and where they apply `event`, `partition`, `offset`, `attempt`, `raised`, `error` (what the handler raised), `lane`, `mark`, `fault` and `sentence` (numbers), `from` (the number of the step from which it comes again), `state`: after this step |
+| `step` | `number`, `action`, `consumer`, and where they apply `event`, `partition`, `offset`, `attempt`, `raised`, `error` (what the handler raised), `lane`, `mark`, `fault` and `sentence` (numbers), `from` (the number of the step from which it comes again), `point` (after how many effects of the handler), `stopped` (of an execution that stops: the place, what had happened by then, and what took place beside it), `state`: after this step |
 | `sentence` | `number`, `text`: what happened, in the broker's words |
 | `besides` | `text`: what else steps have done: to the memory of a process, and before the handler raised |
 | `remedy` | `fault` (its kind, or what else happened), `text`: what rules it out |
