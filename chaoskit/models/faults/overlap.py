@@ -79,7 +79,7 @@ def _is_lent_again(policy: LeasePolicy, turn: Turn) -> bool:
 
 def lends_again(policy: LeasePolicy) -> bool:
     # What a relay publishes twice its consumer handles one after the other.
-    return policy.twice and not policy.renewed and policy.most_deliveries > 1
+    return policy.lends_twice and not policy.renewed and policy.most_deliveries > 1
 
 
 def lets_compete(policy: LeasePolicy) -> bool:

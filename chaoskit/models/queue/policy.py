@@ -70,10 +70,16 @@ class LeasePolicy:
     counts: bool = False
     notices: bool = False
     settles_first: bool = False
-    twice: bool = attrs.field(default=attrs.Factory(lambda self: not self.settles_first, takes_self=True))
+    twice: bool | None = None
     most_open: int = UNBOUNDED
     up_to: bool = False
     late_counts: bool = False
+
+    @property
+    def lends_twice(self) -> bool:
+        """Whether a message can come to another consumer while the first one still runs it: where that is not said,
+        unless it was settled before."""
+        return not self.settles_first if self.twice is None else self.twice
 
     @property
     def taken_by(self) -> Literal["message", "group", "queue"]:
