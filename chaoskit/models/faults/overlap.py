@@ -16,9 +16,10 @@ from chaoskit.models.queue.waiting import HeldLane
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, record_of, step_as
 from chaoskit.values.faults import Overlap
+from chaoskit.values.scenario import Answer
 from chaoskit.values.schedule import GO_ON, Raw, beginning
 
-Begins = Generator[Raw, bool | None, Caused]
+Begins = Generator[Raw, Answer, Caused]
 """The step in which it begins, and then what follows."""
 
 
@@ -34,7 +35,7 @@ def on_log(group: GroupState, turn: Turn, fault: Overlap) -> Begins:
     return zombie.lost_on_log(group, turn, fault, [_late(turn)], fault.by + 1)
 
 
-def on_queue(state: LeasedQueue, turn: Turn) -> Generator[Raw, bool | None, Caused | None]:
+def on_queue(state: LeasedQueue, turn: Turn) -> Generator[Raw, Answer, Caused | None]:
     """Its lease ends while it is stopped; or the consumer is only slow, and the others go on. None where the handler
     raised before it came so far."""
     faults: list[Any] = state.anchored[turn[3][2]]
@@ -59,7 +60,7 @@ def on_queue(state: LeasedQueue, turn: Turn) -> Generator[Raw, bool | None, Caus
     return NOTHING
 
 
-def _begins(run: GroupState | LeasedQueue, turn: Turn, fault: Overlap) -> Generator[Raw, bool | None, bool]:
+def _begins(run: GroupState | LeasedQueue, turn: Turn, fault: Overlap) -> Generator[Raw, Answer, bool]:
     """Whether the handler raised before it came so far."""
     step: Raw = step_as(beginning(fault.point), turn)
     refused = bool((yield step))

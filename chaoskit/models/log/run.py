@@ -14,7 +14,7 @@ from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRest
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, step_as
 from chaoskit.values.faults import INSIDE, Duplicate, Fail, Overlap, Redeliver
-from chaoskit.values.scenario import Steps
+from chaoskit.values.scenario import Answer, Steps
 from chaoskit.values.schedule import FAIL, PARK, SKIP, Raw, dying, failing
 from chaoskit.values.settling import Settling
 
@@ -117,7 +117,7 @@ class GroupRun(GroupState):
         if caused:
             yield from self._make(caused)
 
-    def _inside(self, turn: Turn, fault: Any) -> Generator[Raw, bool | None, Caused]:
+    def _inside(self, turn: Turn, fault: Any) -> Generator[Raw, Answer, Caused]:
         """The process dies in the middle of the handler, or the execution stops there; and then what follows."""
         if type(fault) is Overlap:
             return (yield from overlap.on_log(self, turn, fault))
