@@ -594,3 +594,17 @@ def test_under_trio_it_is_not_tried_and_that_is_said() -> None:
     assert any("asyncio" in note for note in verdict.notes)
     with pytest.raises(UsageError, match="another library's"):
         investigate(question(subject, PAYMENTS, settings, faults={Crash}))
+
+
+def test_an_assert_that_fails_at_a_death_before_any_delivery_has_its_step() -> None:
+    """Nothing was delivered by then that could be named."""
+
+    def test(deliver: Any) -> dict[str, int]:
+        store = Store()
+        for delivery in deliver.steps(spawn=lambda: both_at_once(store)):
+            assert store.balances or delivery.number > 1, "nothing is there"
+        return store.balances
+
+    verdict = chaoskit.run(test, Scenario(ONE, Kafka(partitions=1), [Crash("e1", point=0)]))
+    assert verdict.status == "violated"
+    assert "raised AssertionError after step 1: nothing is there" in verdict.violations[0].message
