@@ -482,7 +482,11 @@ def test_what_hangs_in_its_thread_is_ended_there() -> None:
     before = threading.active_count()
     verdict = chaoskit.run(test, Scenario(ONE, Kafka(partitions=1), [Crash("e1", 0)]), limit=0.5)
     assert [violation.invariant for violation in verdict.violations] == ["hang"]
-    assert threading.active_count() == before
+    # It is ended as soon as it is in Python code, which a busy machine may take its time for.
+    until = time.monotonic() + 10
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.05)
+    assert threading.active_count() <= before
 
 
 def test_what_swallows_its_own_end_is_waited_for_once_and_that_is_said() -> None:
