@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chaoskit.adapters.amqp import Tags, properties, refuse_other_mode
-from chaoskit.adapters.library import library
+from chaoskit.adapters.installed import library
 from chaoskit.adapters.stand_in import StandIn
 from chaoskit.execution.consumer import Source, StoppedTask
 from chaoskit.values.event import Message

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chaoskit.adapters.library import library
+from chaoskit.adapters.installed import library
 from chaoskit.adapters.stand_in import StandIn
 from chaoskit.execution.consumer import Source, Stopped, StoppedTask
 from chaoskit.values.event import Message

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chaoskit.adapters.library import library
+from chaoskit.adapters.installed import library
 from chaoskit.adapters.serializing import raw_value
 from chaoskit.adapters.stand_in import StandIn
 from chaoskit.execution.consumer import Source

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chaoskit.adapters.arguments import CalledWith, arguments_of
-from chaoskit.adapters.library import library
+from chaoskit.adapters.installed import library
 from chaoskit.adapters.refusing import Dropped, NotHandled
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from chaoskit.adapters.installed import library
 from chaoskit.adapters.kafka_positions import Partition, Positions, parts
-from chaoskit.adapters.library import library
 from chaoskit.adapters.stand_in import StandIn
 from chaoskit.execution.consumer import Source
 from chaoskit.values.event import Message

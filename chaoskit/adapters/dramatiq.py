@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chaoskit.adapters.arguments import CalledWith, arguments_of, retries_of
-from chaoskit.adapters.library import library
+from chaoskit.adapters.installed import library
 from chaoskit.adapters.refusing import Dropped
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message

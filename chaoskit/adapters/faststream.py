@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from chaoskit.adapters.faststream_messages import BUILDERS
-from chaoskit.adapters.library import library
+from chaoskit.adapters.installed import library
 from chaoskit.adapters.refusing import Dropped, NotHandled
 from chaoskit.adapters.serializing import Headers, Serializer, raw_value
 from chaoskit.values.errors import UsageError

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-from chaoskit.adapters.library import library
+from chaoskit.adapters.installed import library
 from chaoskit.adapters.serializing import raw_value
 from chaoskit.adapters.stand_in import StandIn
 from chaoskit.execution.consumer import Source

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from chaoskit.adapters.amqp import Tags, properties, refuse_other_mode
-from chaoskit.adapters.library import library
+from chaoskit.adapters.installed import library
 from chaoskit.adapters.stand_in import StandIn
 from chaoskit.execution.consumer import Source, Stopped
 from chaoskit.values.event import Message
