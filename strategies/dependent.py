@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Protocol
 
+import hypothesis
+from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from chaoskit.values.event import Event, Stream
@@ -40,6 +42,28 @@ def dependent_of(strategy: SearchStrategy[Any]) -> Dependent | None:
     since."""
     found: Dependent | None = getattr(strategy, "chaos_dependent", None)
     return found
+
+
+def long_first(min_size: int, max_size: int) -> SearchStrategy[int]:
+    """Sizes of which the largest is the simplest."""
+    return st.integers(0, max_size - min_size).map(lambda less: max_size - less)
+
+
+def drawn(
+    pairs: Callable[[st.DrawFn, int], Iterator[tuple[Any, Any]]],
+    sizes: SearchStrategy[int],
+    min_size: int,
+    is_valid: Callable[[Stream], bool],
+) -> SearchStrategy[Stream]:
+    """The valid streams of the keys and values that `pairs` draws, up to so many of them."""
+
+    @st.composite
+    def streams(draw: st.DrawFn) -> Stream:
+        stream = numbered(list(pairs(draw, draw(sizes))))
+        hypothesis.assume(len(stream) >= min_size and is_valid(stream))
+        return stream
+
+    return streams()
 
 
 def interleaved(lives: Sequence[Sequence[Event]], chance: random.Random) -> Stream:

@@ -14,7 +14,7 @@ import hypothesis
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from chaoskit.strategies.dependent import by_key, interleaved, numbered
+from chaoskit.strategies.dependent import by_key, drawn, interleaved, long_first
 from chaoskit.strategies.kinds import values_of
 from chaoskit.strategies.life import Life, Look, are_same
 from chaoskit.strategies.streams import Keys, Valid, checked_sizes, keys_of
@@ -157,20 +157,13 @@ class Lifecycles:
 
     def streams(self) -> SearchStrategy[list[Event]]:
         """Long first: shrinking towards 0 draws long streams, and most drawn streams are long enough to go wrong."""
-        sizes = st.integers(0, self.max_size - self.min_size).map(lambda less: self.max_size - less)
-        return self._of_sizes(sizes).map(lambda stream: list(stream.events))
+        return self._of_sizes(long_first(self.min_size, self.max_size)).map(lambda stream: list(stream.events))
 
     def few(self, most: int) -> SearchStrategy[Stream]:
         return self._of_sizes(st.integers(min(self.min_size, most), most))
 
     def _of_sizes(self, sizes: SearchStrategy[int]) -> SearchStrategy[Stream]:
-        @st.composite
-        def streams(draw: st.DrawFn) -> Stream:
-            stream = numbered(list(self._pairs(draw, draw(sizes))))
-            hypothesis.assume(len(stream) >= self.min_size and self._is_valid(stream))
-            return stream
-
-        return streams()
+        return drawn(self._pairs, sizes, self.min_size, self._is_valid)
 
     def _pairs(self, draw: st.DrawFn, size: int) -> Iterator[tuple[Any, Any]]:
         """Keys and values of up to so many events: fewer where all lives are over."""

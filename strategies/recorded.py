@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import hypothesis
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from chaoskit.strategies.dependent import by_key, interleaved, numbered
+from chaoskit.strategies.dependent import by_key, drawn, interleaved, long_first, numbered
 from chaoskit.strategies.lifecycles import some_lives
 from chaoskit.strategies.models import is_model
 from chaoskit.strategies.streams import Valid, checked_sizes
@@ -110,20 +109,13 @@ class Recording:
 
     def streams(self) -> SearchStrategy[list[Event]]:
         """Long first, as those of `events`."""
-        sizes = st.integers(0, self.max_size - self.min_size).map(lambda less: self.max_size - less)
-        return self._of_sizes(sizes).map(lambda stream: list(stream.events))
+        return self._of_sizes(long_first(self.min_size, self.max_size)).map(lambda stream: list(stream.events))
 
     def few(self, most: int) -> SearchStrategy[Stream]:
         return self._of_sizes(st.integers(min(self.min_size, most), most))
 
     def _of_sizes(self, sizes: SearchStrategy[int]) -> SearchStrategy[Stream]:
-        @st.composite
-        def streams(draw: st.DrawFn) -> Stream:
-            stream = numbered(list(self._pairs(draw, draw(sizes))))
-            hypothesis.assume(len(stream) >= self.min_size and self._is_valid(stream))
-            return stream
-
-        return streams()
+        return drawn(self._pairs, sizes, self.min_size, self._is_valid)
 
     def _pairs(self, draw: st.DrawFn, size: int) -> Iterator[tuple[Hashable, Any]]:
         # Few keys: most bugs need several events of one.
