@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from chaoskit.adapters.installed import library
-from chaoskit.adapters.kafka_positions import Positions, decoded, parts, size
-from chaoskit.adapters.stand_in import StandIn
+from chaoskit.adapters.kafka_group import GroupConsumer
+from chaoskit.adapters.kafka_positions import decoded, parts, size
 from chaoskit.execution.consumer import Source, StoppedTask
 from chaoskit.values.event import Message
 
@@ -28,30 +28,15 @@ def record_of(
     )  # fmt: skip
 
 
-class AIOKafkaConsumer(StandIn):
+class AIOKafkaConsumer(GroupConsumer):
     """With `enable_auto_commit`, which is the default, a record is committed when the loop asks for the next one;
     without it by `commit` alone."""
 
     _stands_for = "aiokafka.AIOKafkaConsumer"
 
-    def __init__(
-        self,
-        source: Source,
-        *topics: str,
-        enable_auto_commit: bool = True,
-        key_deserializer: Any = None,
-        value_deserializer: Any = None,
-        **config: Any,
-    ) -> None:
-        super().__init__(source)
+    def __init__(self, source: Source, *topics: str, **config: Any) -> None:
+        super().__init__(source, *topics, **config)
         self._library = library("aiokafka", "aiokafka")
-        self._deserializers = key_deserializer, value_deserializer
-        self._positions = Positions(source, not enable_auto_commit)
-        self._positions.topics = topics
-
-    @staticmethod
-    def settles_by_hand(*topics: str, enable_auto_commit: bool = True, **config: Any) -> bool:
-        return not enable_auto_commit
 
     # Messages.
 
@@ -112,30 +97,11 @@ class AIOKafkaConsumer(StandIn):
     async def position(self, partition: Any) -> int:
         return self._positions.next((partition.topic, partition.partition)) or 0
 
-    def seek(self, partition: Any, offset: int) -> None:
-        """Back to the record in hand, which is refused by that; or to where it is."""
-        self._positions.seek(self._stands_for, (partition.topic, partition.partition), offset)
-
     # The group.
-
-    def subscribe(self, topics: Sequence[str] = (), pattern: str | None = None, listener: Any = None) -> None:
-        self._positions.topics = tuple(topics)
-
-    def unsubscribe(self) -> None:
-        """Nothing comes of it: the schedule says what is handed out."""
 
     def subscription(self) -> frozenset[str]:
         return frozenset(self._positions.topics)
 
-    def assign(self, partitions: Sequence[Any]) -> None:
-        self._positions.topics = tuple(dict.fromkeys(each.topic for each in partitions))
-
     def assignment(self) -> frozenset[Any]:
         """The partitions of which messages come."""
         return frozenset(self._library.TopicPartition(*each) for each in self._positions.assigned())
-
-    def pause(self, *partitions: Any) -> None:
-        """Nothing comes of it: what is paused may have been fetched already."""
-
-    def resume(self, *partitions: Any) -> None:
-        """Nothing comes of it."""
