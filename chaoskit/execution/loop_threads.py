@@ -53,6 +53,8 @@ def code_of(spawn: Any) -> object:
 
 def is_loop(spawn: Any, is_async: bool) -> bool:
     """A coroutine function is none that makes a handler; any other is known when it has asked for a consumer."""
+    if spawn is None:
+        return False
     return (is_async and inspect.iscoroutinefunction(spawn)) or code_of(spawn) in _loops
 
 

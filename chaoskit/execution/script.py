@@ -41,6 +41,9 @@ PASS_THROUGH = (UnsatisfiedAssumption, SkipTest)
 """Exceptions that are addressed to the test runner. pytest.skip, fail and xfail are no Exceptions anyway."""
 
 
+_INSIDE = frozenset(INSIDE)
+
+
 @attrs.frozen(eq=False)
 class Script:
     """What a run plays: the steps for a handler that refuses nothing, and the model to ask when it does.
@@ -73,7 +76,7 @@ class Script:
     @property
     def is_inside(self) -> bool:
         """Whether something happens inside the handler, so that each process has a thread of its own."""
-        return self.counted is not None or not set(INSIDE).isdisjoint(map(type, self.faults or ()))
+        return self.counted is not None or not _INSIDE.isdisjoint(map(type, self.faults or ()))
 
     @property
     def fails_inside(self) -> bool:

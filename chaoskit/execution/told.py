@@ -57,8 +57,13 @@ def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at:
     )  # fmt: skip
 
 
+_NONE: frozenset[int] = frozenset()
+
+
 def broken_at(deaths: Collection[int], failures: Collection[int], refusals: Collection[int]) -> frozenset[int]:
     """The numbers of the steps at which a process died, or at which a failed call made the handler refuse."""
+    if not deaths and not failures:
+        return _NONE
     return frozenset(deaths) | frozenset(failures).intersection(refusals)
 
 

@@ -34,7 +34,7 @@ from chaoskit.values.clock import now
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
 from chaoskit.values.faults import CUTS, INSIDE, Fail, FaultKind, Overlap, reaches_in
-from chaoskit.values.schedule import DELIVER, RESTART, Raw, what_of
+from chaoskit.values.schedule import RESTART, Raw, deliveries
 from chaoskit.values.verdict import Tally
 
 LITERAL_ROUND = 1000
@@ -277,7 +277,7 @@ class Campaign:
         shown.failed.update(failure.at for failure in run.failures.values())
         if run.settled is not None and (shown.schedules == 1 or shown.never_settled):
             shown.never_settled = why_never(run, case.model.verbs.names)
-        shown.deliveries += sum(what_of(step) == DELIVER for step in steps)
+        shown.deliveries += deliveries(steps)
         if not shown.restarted:
             shown.restarted = any(step[0] == RESTART for step in steps)
         note_effect(shown, self.kinds, case, plan, steps)

@@ -82,6 +82,10 @@ _POINT = 4
 which call of the handler fails; and of `batch`, how many deliveries come in one call."""
 
 
+_WHAT = (1 << _POINT) - 1
+assert DELIVER == 0
+
+
 def dying(point: int) -> int:
     """What a raw step does in which the process dies after so many effects."""
     return DIE | point << _POINT
@@ -102,6 +106,11 @@ def is_handed(step: Raw) -> bool:
     return step[0] == DELIVER or what_of(step) in (DELIVER, DIE, BEGIN)
 
 
+def deliveries(steps: Sequence[Raw]) -> int:
+    """How many of these steps are deliveries. It is asked of each schedule of a search."""
+    return sum(not step[0] & _WHAT for step in steps)  # DELIVER is 0
+
+
 def gathered(size: int) -> int:
     """What a raw step does before so many deliveries that come in one call."""
     return BATCH | size << _POINT
@@ -114,7 +123,7 @@ def size_of(step: Raw) -> int:
 
 def what_of(step: Raw) -> int:
     """What it does, as a `Do`."""
-    return step[0] & (1 << _POINT) - 1
+    return step[0] & _WHAT
 
 
 def point_of(step: Raw) -> int:

@@ -101,7 +101,7 @@ class LogModel(InBatches):
         # Taken apart once, because `message` is called for each delivery.
         letters = [
             (event.key, event.value, copied, event.id, event.seq)
-            for position, (event, copied) in enumerate(zip(self.stream.events, copiers, strict=True))
+            for event, copied in zip(self.stream.events, copiers, strict=True)
         ]
 
         def message(step: Raw) -> Message:
