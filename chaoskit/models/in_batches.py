@@ -1,8 +1,8 @@
-"""What the two models have in common for a handler that takes batches."""
+"""What the models of a log and of a queue have in common: a run, and the calls of a handler that takes batches."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -15,10 +15,11 @@ from chaoskit.values.event import EventId, Stream
 from chaoskit.values.faults import Fault, Gather
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import Raw, Schedule, Step, from_raw
+from chaoskit.values.settling import Settles
 
 
 class InBatches:
-    """A model that can be played call by call."""
+    """A model that is played delivery by delivery, or call by call."""
 
     stream: Stream
     handover: Handover
@@ -37,6 +38,28 @@ class InBatches:
     @property
     def ids(self) -> Sequence[EventId]:
         return self.stream.ids
+
+    def _run(self, faults: Sequence[Fault]) -> Any:
+        """The run, delivery by delivery."""
+        raise NotImplementedError
+
+    def play(self, faults: Iterable[Fault]) -> Steps:
+        """Stage 1, then stage 2. What each of them does is written down in docs/kafka.md and docs/brokers.md."""
+        faults = tuple(faults)
+        steps: Steps = self.play_batches(faults) if self.takes_batches(faults) else self._run(faults).run()
+        return steps
+
+    def schedule(
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> Schedule:
+        """These steps as literal ones, each with the fault that caused it."""
+        if self.takes_batches(faults):
+            return self.literal_batches(faults, steps, raised)
+        return literal(self._run(faults), self.stream.ids, steps, raised, settled)
 
     def begin(self, faults: Sequence[Fault]) -> Any:
         raise NotImplementedError

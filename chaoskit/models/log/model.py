@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from chaoskit.models.causes import literal
 from chaoskit.models.faults import LOG_ARGUMENTS, firing_order
 from chaoskit.models.handover import Handover
 from chaoskit.models.in_batches import InBatches
@@ -29,8 +28,8 @@ from chaoskit.values.faults import (
     Rehash,
     Resend,
 )
-from chaoskit.values.scenario import Restamped, Steps
-from chaoskit.values.schedule import Raw, Schedule
+from chaoskit.values.scenario import Restamped
+from chaoskit.values.schedule import Raw
 from chaoskit.values.settling import COMMITS, Settles, Verbs
 from chaoskit.values.timing import USUAL, Timing
 
@@ -129,11 +128,6 @@ class LogModel(InBatches):
 
     # The run.
 
-    def play(self, faults: Iterable[Fault]) -> Steps:
-        """Stage 1, then stage 2. What each of them does is written down in docs/kafka.md."""
-        faults = tuple(faults)
-        return self.play_batches(faults) if self.takes_batches(faults) else self._run(faults).run()
-
     def trace(
         self,
         faults: Sequence[Fault],
@@ -179,16 +173,3 @@ class LogModel(InBatches):
                 holds[position] = stalls + holds.get(position, [])
         events, home = self.stream.events, self._settings.producer.home
         return GroupRun(events, home, self._settings.reading, logs, anchored, holds)
-
-    # The run as literal steps.
-
-    def schedule(
-        self,
-        faults: Sequence[Fault],
-        steps: Sequence[Raw],
-        raised: Sequence[int],
-        settled: Mapping[int, Settles] | None = None,
-    ) -> Schedule:
-        if self.takes_batches(faults):
-            return self.literal_batches(faults, steps, raised)
-        return literal(self._run(faults), self.stream.ids, steps, raised, settled)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from typing import Any
 
 import attrs
 
-from chaoskit.models.causes import literal
 from chaoskit.models.events import what_happened
 from chaoskit.models.faults import QUEUE_ARGUMENTS, firing_order
 from chaoskit.models.handover import Handover
@@ -32,8 +31,8 @@ from chaoskit.values.faults import (
     Rehash,
     Resend,
 )
-from chaoskit.values.scenario import Restamped, Steps
-from chaoskit.values.schedule import DELIVER, Raw, Schedule
+from chaoskit.values.scenario import Restamped
+from chaoskit.values.schedule import DELIVER, Raw
 from chaoskit.values.settling import ACKS, Settles, Verbs
 from chaoskit.values.timing import USUAL, Timing
 
@@ -159,22 +158,6 @@ class QueueModel(InBatches):
         return Times(run, timing, epoch, len(self.stream) - 1, settings.leasing.max_attempts)
 
     # The run.
-
-    def play(self, faults: Iterable[Fault]) -> Steps:
-        """Stage 1, then stage 2. What each of them does is written down in docs/brokers.md."""
-        faults = tuple(faults)
-        return self.play_batches(faults) if self.takes_batches(faults) else self._run(faults).run()
-
-    def schedule(
-        self,
-        faults: Sequence[Fault],
-        steps: Sequence[Raw],
-        raised: Sequence[int],
-        settled: Mapping[int, Settles] | None = None,
-    ) -> Schedule:
-        if self.takes_batches(faults):
-            return self.literal_batches(faults, steps, raised)
-        return literal(self._run(faults), self.stream.ids, steps, raised, settled)
 
     def trace(
         self,
