@@ -34,7 +34,8 @@ def _lines(event: str, died: DiedAt) -> Iterator[str]:
 
 def underlined(source: str, expression: str, column: int) -> Iterator[str]:
     """The expression in its line, of which it may be one of several."""
-    line, start = source or expression, column if source else 0
+    line = source or expression
+    start = min(max(0, column), len(line)) if source else 0  # a file may say anything
     yield f"    {line}"
     yield f"    {' ' * start}{'^' * min(len(expression), len(line) - start)}"
 

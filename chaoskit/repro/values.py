@@ -22,6 +22,7 @@ from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import KIND_BY_NAME, Fault
 from chaoskit.values.scenario import Broker
 from chaoskit.values.schedule import DELIVER_LIKE, WITH_POINT, Step
+from chaoskit.values.settling import as_read
 from chaoskit.version import __version__
 
 FORMAT = 1
@@ -210,6 +211,10 @@ def read_step(data: Any, ids: set[EventId], faults: Sequence[Fault]) -> Step:
         )
     if (step.size is None) == (step.action == "batch") or (step.size or 2) < 2:
         raise ReproError("a step has a size, 2 or more, before the deliveries of a batch, and only there")
+    try:
+        as_read(step.settled or (), bounds.MOST_STEPS)
+    except ValueError as error:
+        raise ReproError(f'"settled": {error}') from None
     return attrs.evolve(step, fault=None if number is None else faults[number])
 
 

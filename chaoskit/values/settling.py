@@ -92,7 +92,8 @@ def as_read(written: Sequence[str], steps: int) -> Settles:
     found: list[tuple[Verb, int]] = []
     for text in written:
         verb, _, number = text.partition(" ")
-        if verb not in get_args(Verb) or not number.isdecimal() or not 0 < int(number) <= steps:
+        counts = number.isdecimal() and len(number) <= len(str(steps))
+        if verb not in get_args(Verb) or not counts or not 0 < int(number) <= steps:
             raise ValueError(f'{text!r} settles no step: such as "ack 2" is needed')
         found.append((cast("Verb", verb), int(number) - 1))
     return tuple(found)

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from hypothesis.database import DirectoryBasedExampleDatabase, InMemoryExampleDatabase
 
 import chaoskit
-from chaoskit import ChaosFailure, Event, Kafka, Redeliver, Scenario, Verdict, Violation
+from chaoskit import ChaosFailure, Crash, Event, Kafka, Redeliver, Scenario, Verdict, Violation
 from chaoskit.brokers import BROKERS
 from chaoskit.cli import main
 from chaoskit.fuzz.job import Finding
@@ -31,6 +31,7 @@ from chaoskit.search.oracle import Subject
 from chaoskit.search.question import default_invariants
 from chaoskit.values.errors import ReproError
 from chaoskit.values.texts import for_log, one_line
+from inside.subjects import over, work_before_mark
 from models.systems import SYSTEMS
 from plugin.projects import FIXED, HEAD, WALLET, Project
 from strangers.mutants import TEXTS, good
@@ -502,3 +503,25 @@ def test_a_long_name_of_a_test_is_looked_at_in_no_time(end: str) -> None:
     with pytest.raises(ReproError):
         parse(changed(test=f"a.py{'::' * 400}{end}\n"), Path("a.json"))
     assert time.process_time() - began < 20
+
+
+@pytest.mark.parametrize("written", ["ack 0", "ack " + "9" * 5_000, "__import__('os') 1", "ack", "ack -1", ESCAPES])
+def test_what_settles_no_step_is_refused_in_one_line(written: str) -> None:
+    """By whoever reads the file, and not only by who plays it."""
+    steps = [GOOD["schedule"][0] | {"settled": [written]}, *GOOD["schedule"][1:]]
+    with pytest.raises(ReproError, match="settles no step"):
+        parse(changed(schedule=steps), Path("file.json"))
+
+
+def test_a_column_that_lies_beyond_its_line_costs_no_more_than_the_line(tmp_path: Path) -> None:
+    """A death is shown in its source, with as many blanks before it as the file says there are."""
+    scenario = Scenario([Event("alice", 1, id="e1")], Kafka(partitions=1), [Crash("e1", point=2)])
+    path = Path(chaoskit.run(over(work_before_mark), scenario).save(tmp_path))
+    document = json.loads(path.read_text(encoding="utf-8"))
+    died = next(step["died"] for step in document["schedule"] if "died" in step)
+    died["column"] = 1_000_000_000
+    path.write_text(json.dumps(document), encoding="utf-8")
+    shown = CliRunner().invoke(main, ["show", str(path)])
+    assert shown.exit_code == 0, shown.output
+    assert "Where the process died" in shown.output
+    assert len(shown.output) < 10_000
