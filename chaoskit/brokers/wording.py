@@ -166,7 +166,7 @@ DEFAULT: Mapping[FaultKind, Wording] = {
         "no setting but batches of one: where a batch ends is decided by what has arrived by then",
     ),
     Overlap: Wording(
-        "{worker} {consumer} stopped while it handled {record}, {died}: {meanwhile}, and then it went on", IN_THE_STATE
+        "{worker} {consumer} stopped while it handled {record}, {died}, and went on later: {meanwhile}", IN_THE_STATE
     ),
     Overtake: Wording(
         "{unit} {partition} was read late: {over} of other {unit}s went before {event}",

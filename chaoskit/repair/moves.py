@@ -135,7 +135,7 @@ OVERLAP_MOVES = (
         "fence",
         "a number that grows with each owner of the message, kept beside the row, and a write that is refused where a "
         "larger one is there",
-        named="who owns a message only its broker can count, so that it was not run",
+        named="only the broker can count who owns a message: it was not run",
     ),
 )
 """Of two executions at once, which a lock makes follow each other. Cheapest first."""
@@ -144,6 +144,6 @@ OUTBOX = Kind(
     "outbox",
     "a table in the database of the effect into which the transaction writes what is to be sent, a relay that sends "
     "it, and a receiver that drops what comes twice by its id",
-    named="it changes where the effect leaves, which nothing around the handler can: it is named, and was not run",
+    named="nothing around the handler can change where an effect leaves: it was not run",
 )
 """For what no rollback takes back."""

@@ -104,7 +104,7 @@ def _with_effects(verdict: Verdict, moves: tuple[Kind, ...] = INSIDE_MOVES) -> t
     left = list(dict.fromkeys(effect.name for effect in verdict.expected_effects or ()))
     if not left:
         return ()
-    why = f"no rollback takes back what left ({', '.join(left)}), so that it was not run"
+    why = f"no rollback takes back what left ({', '.join(left)}): it was not run"
     return (OUTBOX, *(attrs.evolve(kind, named=why) for kind in moves))
 
 
