@@ -61,6 +61,11 @@ class InBatches:
             return self.literal_batches(faults, steps, raised)
         return literal(self._run(faults), self.stream.ids, steps, raised, settled)
 
+    def heard(self, faults: Sequence[Fault] | None) -> Any:
+        """The run that tells what happens between its steps; None for an order that no model makes, and where messages
+        come in batches, whose steps speak for themselves."""
+        return None if faults is None or self.takes_batches(faults) else self._run(faults)
+
     def begin(self, faults: Sequence[Fault]) -> Any:
         raise NotImplementedError
 

@@ -122,8 +122,7 @@ class LogModel(InBatches):
         return message
 
     def times(self, faults: Sequence[Fault] | None, epoch: float) -> Times:
-        run = None if faults is None else self._run(faults)
-        settings = self._settings
+        run, settings = self.heard(faults), self._settings
         return Times(run, settings.timing, epoch, len(self.stream) - 1, settings.reading.max_attempts)
 
     # The run.

@@ -152,8 +152,7 @@ class QueueModel(InBatches):
         return message
 
     def times(self, faults: Sequence[Fault] | None, epoch: float) -> Times:
-        run = None if faults is None else self._run(faults)
-        settings = self._settings
+        run, settings = self.heard(faults), self._settings
         timing = attrs.evolve(settings.timing, window=settings.window)
         return Times(run, timing, epoch, len(self.stream) - 1, settings.leasing.max_attempts)
 
