@@ -144,8 +144,8 @@ class Settlements:
     # What came of the run.
 
     def judged(self, outcome: Outcome, steps: Sequence[Raw], refusals: Sequence[int]) -> Outcome:
-        """The outcome with what was never settled, and what was never delivered because of that. What was settled and
-        then lost is missed: nobody chose that."""
+        """The outcome with what was never settled, and what was never delivered because of that. What the handler had
+        settled and then lost is missed, as nobody chose that; what its broker gave up may be there or not."""
         events = self._script.mailbox.model.stream.events
         opened = self._open(steps, set(refusals))
         held = len(opened)
@@ -159,7 +159,22 @@ class Settlements:
                 "Settle before so many are held, or raise that setting"
             )
         forgotten = () if "commit" in self._verbs.names else self._forgotten(opened, steps)
-        return attrs.evolve(outcome, half_done=(), unsettled=forgotten, stuck=stuck if holds else (), holds=holds)
+        settled = {events[position].id for position in self._settled(steps)}
+        return attrs.evolve(
+            outcome, half_done=tuple(id_ for id_ in outcome.half_done if id_ not in settled), unsettled=forgotten,
+            stuck=stuck if holds else (), holds=holds,
+        )  # fmt: skip
+
+    def _settled(self, steps: Sequence[Raw]) -> Iterator[int]:
+        """The positions of the events of which the handler has settled a message."""
+        for settles in self.settles.values():
+            for verb, at in settles:
+                _, _, position, lane, offset, *_ = steps[at]
+                if verb != "extend":
+                    yield position
+                if verb == "commit" or self._verbs.up_to:
+                    before = (step for step in steps[:at] if step[2] >= 0)
+                    yield from (step[2] for step in before if step[3] == lane and step[4] <= offset)
 
     def _open(self, steps: Sequence[Raw], refused: set[int]) -> dict[tuple[int, int], int]:
         """The last delivery of each message that was not settled."""
