@@ -18,7 +18,7 @@ NAMES = (
     "Kafka", "Kinesis, Lambda, bisects", "SqsStandard, dead letters", "SqsFifo, dead letters", "RabbitMQ",
     "JetStream, max_deliver", "JetStream, term", "ServiceBus", "LambdaSqs",
 )  # fmt: skip
-"""Logs, queues and groups; with dead letters that are put back, and with limits at which a message is left half done."""
+"""Logs, queues and groups; with dead letters put back, and with limits at which a message is left half done."""
 
 
 class Rows:
