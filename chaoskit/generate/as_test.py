@@ -27,6 +27,7 @@ from chaoskit.generate.target import BY_HAND, Target, target_of
 from chaoskit.generate.values import Values
 from chaoskit.report.saved import saved_verdict
 from chaoskit.report.terminal import headline
+from chaoskit.repro.own_broker import SEVERAL, is_of_several
 from chaoskit.repro.read import Repro
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import CodecError, ReproError, UsageError
@@ -120,6 +121,8 @@ def _scenario(repro: Repro) -> Scenario:
     if _has_serializer(repro.path):
         raise ReproError(f"its broker has a key_serializer, which is a function, and a file cannot hold it. {BY_HAND}")
     if repro.own_broker is not None:
+        if is_of_several(repro.own_broker):
+            raise ReproError(f"{SEVERAL}. {BY_HAND}")
         name = repro.own_broker["kind"]
         raise ReproError(f"its broker {name} is a class of your own, which a file does not hold. {BY_HAND}")
     try:

@@ -26,6 +26,7 @@ from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fail, FaultKind, Lose, Overtake
 from chaoskit.values.invariant import DIED
 from chaoskit.values.outcome import Outcome
+from chaoskit.values.scenario import called
 from chaoskit.values.schedule import Step, reached
 from chaoskit.values.state import ABSENT, Difference, only_rounding, parted, same
 from chaoskit.values.texts import printed
@@ -257,7 +258,7 @@ def headline(verdict: Verdict) -> str:
     kinds = " and ".join(dict.fromkeys(type(fault).__name__ for fault in verdict.scenario.faults))
     if verdict.is_cut_alone:
         return f"{name} depends on where the batch ends: {verdict.violations[0].message}"
-    broker = type(verdict.scenario.broker).__name__
+    broker = called(verdict.scenario.broker)
     across = " across keys" if verdict.label == "across keys" else ""
     return f"{name} does not survive {kinds}{across}, which {broker} can do: {verdict.violations[0].message}"
 
@@ -440,7 +441,7 @@ def _label(verdict: Verdict) -> str:
         return "No order is what breaks it: what was lost is missing."
     if verdict.is_cut_alone:
         return CUT_ALONE
-    broker, no_order = type(verdict.scenario.broker).__name__, verdict.scenario.broker.promises_no_order
+    broker, no_order = called(verdict.scenario.broker), verdict.scenario.broker.promises_no_order
     if verdict.label == "across keys":
         if isinstance(verdict.scenario.broker, Together) and verdict.schedule is not None:
             return verdict.scenario.broker.across(verdict.schedule, verdict.scenario.events)
