@@ -263,7 +263,7 @@ def tolerance(
             faults, without = given.options.narrowed
         subject = given.subject(broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
         asked = subject.broker if brokers is None else brokers
-        on = list(asked) if isinstance(asked, Iterable) and not isinstance(asked, Mapping) else [asked]
+        on: list[Any] = list(asked) if isinstance(asked, Iterable) and not isinstance(asked, Mapping) else [asked]
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         settings = SearchSettings(schedules=schedules, seed=seed, across_keys=_across_keys(given, across_keys))
         question_ = question(subject, events, settings)

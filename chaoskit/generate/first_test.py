@@ -11,11 +11,12 @@ from pathlib import Path
 
 import attrs
 
-from chaoskit.generate.adapted import Adapted, adapted
+from chaoskit.generate.adapted import Adapted
 from chaoskit.generate.frameworks import framework_of, handed_to
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.project import is_own
 from chaoskit.generate.reads import ITEM, Reads, reads_of
+from chaoskit.generate.recipes import adapted
 from chaoskit.generate.roles import FieldPath, Roles, roles_of
 from chaoskit.generate.source import WIDTH, Code, Names, call, is_name, laid_out, quoted
 from chaoskit.generate.state import OfClass, gives_something, state_of_class, state_of_module

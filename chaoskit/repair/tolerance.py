@@ -3,7 +3,8 @@ with what does not break it alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -34,7 +35,7 @@ Say = Callable[[str], None]
 
 def tolerance_of(
     question: Question,
-    brokers: Sequence[Broker],
+    brokers: Sequence[Broker | Mapping[Any, Any]],
     wanted: Collection[FaultKind],
     storage: Storage,
     say: Say = lambda what: None,
