@@ -1,0 +1,20 @@
+"""Which adapter stands in for the framework that calls a function."""
+
+from __future__ import annotations
+
+from chaoskit.generate.adapted import Adapted
+from chaoskit.generate.handlers import FoundHandler
+from chaoskit.generate.jobs import task
+from chaoskit.generate.lambdas import lambda_function
+from chaoskit.generate.subscribers import subscriber
+from chaoskit.generate.web import endpoint
+
+
+def adapted(handler: FoundHandler) -> Adapted | None:
+    """The adapter of a function that a framework calls; None where there is none for it."""
+    if handler.kind is not None:
+        return None
+    for recipe in (task, subscriber, endpoint, lambda_function):
+        if (found := recipe(handler)) is not None:
+            return found
+    return None
