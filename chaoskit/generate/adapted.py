@@ -26,7 +26,9 @@ class Adapted:
 
     `function`, of the module `adapter`, gives the handler for `items` and `options`: their source, with `{adapter}`,
     `{handler}` and the keys of `objects` in it, which are names of the module. `before`: lines that come first,
-    likewise, with the keys of `names`, each a module and a name in it.
+    likewise, with the keys of `names`, each a module and a name in it. `needs`: what the source does not say how to
+    make. `returns`: the final state, where it is not that of the module. `key`: the field that the events' key is for
+    sure; `{key}` in `options` is this one or the one that was guessed.
     """
 
     value: FoundHandler
@@ -43,6 +45,9 @@ class Adapted:
     objects: Mapping[str, str] = attrs.field(factory=dict)
     names: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
     before: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    returns: str = ""
+    key: str = ""
 
     def complete(self, reads: Reads) -> None:
         """Add the fields that the framework asks for, whether the function reads them or not, and make all of them
@@ -72,6 +77,11 @@ def _note_type(seen: FieldUse, written: str, annotation: ast.expr) -> None:
             for each in ast.walk(annotation)
             if isinstance(each, ast.Constant) and isinstance(each.value, str)
         ]
+
+
+def plain_line(source: str) -> str:
+    """A line of `before` in which no names are filled in."""
+    return source.replace("{", "{{").replace("}", "}}")
 
 
 # The value in the source.

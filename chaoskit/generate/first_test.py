@@ -111,6 +111,7 @@ def _look_at(handler: FoundHandler, broker: str, root: Path, known: Adapted | No
         known.complete(reads)
     if not reads.message:
         raise UsageError(f"{handler.qualname} takes no message: it has no parameter without a default")
+    reads.needs += known.needs if known else ()
     name = f"test_{name_of_test(handler)}"
     module_state = state_of_module(handler, reads.functions)
     on_instance = handler.kind is not None and not handler.is_static
@@ -134,6 +135,9 @@ def _look_at(handler: FoundHandler, broker: str, root: Path, known: Adapted | No
     for of, each in (("chaoskit", "chaos"), ("chaoskit.strategies", "events")):
         names.reserve(of, each)
     roles = roles_of(reads, broker)
+    if known and known.key:
+        own = {place: what for place, what in roles.own.items() if what != "message.key"}
+        roles = attrs.evolve(roles, own={**own, (known.key,): "message.key"})
     marked = {place: _not_stamped(place, broker, names) for place in roles.missing}
     roles = attrs.evolve(roles, stamped=roles.stamped | marked)
     return _Found(handler, broker, reads, roles, names, of_class, module_state, module, owner, known)
@@ -297,6 +301,7 @@ def _adapted(known: Adapted, found: _Found) -> list[str]:
     said = {name: _of_module(found, of) for name, of in known.objects.items()}
     said |= {"adapter": found.names.name("chaoskit.adapters", known.adapter), "handler": _callee(found)}
     said |= {name: found.names.name(*of) for name, of in known.names.items()}
+    said["key"] = known.key or found.roles.key or "id"
     given = [item.format_map(said) for item in known.items]
     options: dict[str, Code] = {name: option.format_map(said) for name, option in known.options.items()}
     made, wait = call(f"{said['adapter']}.{known.function}", given, options), "await " if known.is_async else ""
@@ -392,6 +397,8 @@ def _argument(parameter: tuple[str, bool], reads: Reads, given: str) -> str:
 
 def _returned(found: _Found) -> list[str]:
     """The lines that give the final state."""
+    if found.adapted and found.adapted.returns:
+        return [f"return {found.adapted.returns}"]
     attributes = [f"{found.owner}.{name}" for name in found.of_class.attributes]
     attributes = attributes or [f"{found.module}.{name}" for name in found.module_state]
     if attributes:

@@ -1,4 +1,4 @@
-"""Tasks of a queue of jobs: Celery, Dramatiq, Huey, RQ, arq."""
+"""Tasks of a queue of jobs: Celery, Dramatiq, Huey, RQ."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def task(handler: FoundHandler) -> Adapted | None:
         decorator = decorator_of(handler, names) if package in imports else None
         if decorator is not None:
             given = keywords_of(decorator)
-            made = _task_of(handler, handler.needed[1 if is_true(given.get("bind")) else 0 :], package, function)
+            made = task_of(handler, handler.needed[1 if is_true(given.get("bind")) else 0 :], package, function)
             retry = ast.unparse(given["retry"]) if package == "rq" and "retry" in given else ""
             options = {"retry": f"{{retry}}{retry.removeprefix('Retry')}"} if retry.startswith("Retry(") else {}
             settings = settings_of(handler, given)
@@ -39,7 +39,7 @@ def task(handler: FoundHandler) -> Adapted | None:
     return None
 
 
-def _task_of(handler: FoundHandler, needed: list[ast.arg], adapter: str, function: str) -> Adapted | None:
+def task_of(handler: FoundHandler, needed: list[ast.arg], adapter: str, function: str) -> Adapted | None:
     if not needed:
         return None
     if len(needed) == 1:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ast
 import re
 
+import attrs
+
 from chaoskit.generate.adapted import (
     Adapted,
     first_with_value,
 )
 from chaoskit.generate.classes import last_name
+from chaoskit.generate.dynamodb_streams import dynamodb_stream
 from chaoskit.generate.frameworks import framework_of
 from chaoskit.generate.handlers import FoundHandler
 
@@ -17,11 +20,13 @@ from chaoskit.generate.handlers import FoundHandler
 def lambda_function(handler: FoundHandler) -> Adapted | None:
     what = framework_of(handler.tree, handler.function, [each.arg for each in handler.needed])
     source = ast.unparse(handler.tree)
-    if not what.startswith("an AWS Lambda function") or re.search(r"['\"]dynamodb['\"]|DynamoDB|aws:kafka", source):
+    if not what.startswith("an AWS Lambda function") or "aws:kafka" in source:
         return None
     partial = re.search(r"batchItemFailures|process_partial_response|BatchProcessor|FifoPartialProcessor", source)
     settings = {"report_batch_item_failures": "True"} if partial else {}
     options = {} if partial else {"report_batch_item_failures": "False"}
+    if re.search(r"['\"]dynamodb['\"]|DynamoDBStream|DynamoDBRecord", source):
+        return _told(dynamodb_stream(handler, source), settings, options)
     broker, function, is_value = "LambdaSqs", "sqs", _is_body
     if re.search(r"['\"]kinesis['\"]|Kinesis|\.kinesis\b", source):
         broker, function, is_value = "Kinesis", "kinesis", _is_data
@@ -37,6 +42,11 @@ def lambda_function(handler: FoundHandler) -> Adapted | None:
     if value is None:
         return None
     return Adapted(value, "aws_lambda", function, ("{handler}",), broker, settings, options=options)
+
+
+def _told(found: Adapted | None, settings: dict[str, str], options: dict[str, str]) -> Adapted | None:
+    """With what the function's answer says of its event source mapping."""
+    return found and attrs.evolve(found, settings={**found.settings, **settings}, options={**found.options, **options})
 
 
 def _is_detail(node: ast.AST) -> bool:
