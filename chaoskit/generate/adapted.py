@@ -14,6 +14,7 @@ import attrs
 from chaoskit.generate.classes import Function, class_in, last_name
 from chaoskit.generate.handlers import FoundHandler, functions_in
 from chaoskit.generate.reads import FieldUse, Reads
+from chaoskit.generate.source import Code
 
 VALUE = "payload"
 """What the value is called in the function that is read in place of the user's."""
@@ -27,8 +28,9 @@ class Adapted:
     `function`, of the module `adapter`, gives the handler for `items` and `options`: their source, with `{adapter}`,
     `{handler}` and the keys of `objects` in it, which are names of the module. `before`: lines that come first,
     likewise, with the keys of `names`, each a module and a name in it. `needs`: what the source does not say how to
-    make. `returns`: the final state, where it is not that of the module. `key`: the field that the events' key is for
-    sure; `{key}` in `options` is this one or the one that was guessed.
+    make. `returns` gives the source of the final state, where it is not that of the module. `key`: the field that the
+    events' key is for sure; `{key}` in `options` is this one or the one that was guessed.
+    `pytest_settings` is what pytest's own file has to say, `environment` what is set before the module is imported.
     """
 
     value: FoundHandler
@@ -46,8 +48,11 @@ class Adapted:
     names: Mapping[str, tuple[str, str]] = attrs.field(factory=dict)
     before: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
-    returns: str = ""
+    returns: Callable[[Mapping[str, str]], Code] | None = None
     key: str = ""
+    decorators: tuple[str, ...] = ()
+    pytest_settings: Mapping[str, str] = attrs.field(factory=dict)
+    environment: Mapping[str, str] = attrs.field(factory=dict)
 
     def complete(self, reads: Reads) -> None:
         """Add the fields that the framework asks for, whether the function reads them or not, and make all of them

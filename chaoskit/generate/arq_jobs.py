@@ -12,7 +12,7 @@ from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.frameworks import is_arq_job
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.jobs import task_of
-from chaoskit.generate.source import quoted
+from chaoskit.generate.source import flat, mapping, quoted
 from chaoskit.generate.state import is_plain
 
 _OWN = frozenset({"job_id", "job_try", "enqueue_time", "score"})
@@ -37,8 +37,9 @@ def arq_job(handler: FoundHandler) -> Adapted | None:
         return attrs.evolve(made, settings=settings, options=options, is_async=True)
     begun = _put_by_startup(handler)
     filled = ", ".join(f"{quoted(name)}: {begun.get(name, name)}" for name in read)
-    kept = [f"ctx[{quoted(name)}]" for name in read if name in begun]
-    state = ", ".join(f"{quoted(name)}: ctx[{quoted(name)}]" for name in read if name in begun)
+    kept = {name: f"ctx[{quoted(name)}]" for name in read if name in begun}
+    whole = next(iter(kept.values())) if len(kept) == 1 else flat(mapping((quoted(k), v) for k, v in kept.items()))
+    state = "ctx" if len(kept) == len(read) > 1 else whole
     return attrs.evolve(
         made,
         settings=settings,
@@ -46,7 +47,7 @@ def arq_job(handler: FoundHandler) -> Adapted | None:
         is_async=True,
         before=(plain_line(f"ctx = {{{filled}}}"),),
         needs=tuple(name for name in read if name not in begun),
-        returns=kept[0] if len(kept) == 1 else "ctx" if len(kept) == len(read) else f"{{{state}}}" if kept else "",
+        returns=(lambda said: state) if kept else None,
     )
 
 

@@ -76,6 +76,7 @@ def first_test(handler: FoundHandler, asked: str | None, root: Path, file: str) 
     keys = f"st.sampled_from([{', '.join(quoted(key) for key in _keys(found.roles))}])"
     events = call(found.names.name("chaoskit.strategies", "events"), [values], {"keys": keys}, spread=True)
     kind, chaos = found.names.name("chaoskit", broker), found.names.name("chaoskit", "chaos")
+    decorators = _decorators(found)
     imports = found.names.imports(["from hypothesis import strategies as st", *_module_import(found)])
     function = f"{'async ' if found.is_async else ''}def test_{name_of_test(handler)}(deliver):"
     todo = " Fill in what is marked TODO: until then it fails." if "TODO" in body else ""
@@ -95,6 +96,7 @@ def first_test(handler: FoundHandler, asked: str | None, root: Path, file: str) 
         "",
         "",
         *_about_settings(found),
+        *decorators,
         laid_out(call(chaos, ["EVENTS"], {"broker": call(kind, (), _settings(found))}), before="@"),
         function,
         textwrap.indent(body, "    "),
@@ -147,6 +149,11 @@ def _settings(found: _Found) -> dict[str, Code]:
     """What the source says of the broker, unless another one was asked for."""
     known = found.adapted
     return dict(known.settings) if known and known.broker == found.broker else {}
+
+
+def _decorators(found: _Found) -> list[str]:
+    given = found.adapted.decorators if found.adapted else ()
+    return [f"@{each.format_map({'pytest': found.names.module('pytest')})}" for each in given]
 
 
 def _about_settings(found: _Found) -> list[str]:
@@ -299,7 +306,10 @@ def _delivered(found: _Found) -> list[str]:
 def _adapted(known: Adapted, found: _Found) -> list[str]:
     """The lines that put the adapter around the handler and deliver to it."""
     said = {name: _of_module(found, of) for name, of in known.objects.items()}
-    said |= {"adapter": found.names.name("chaoskit.adapters", known.adapter), "handler": _callee(found)}
+    said |= {
+        "adapter": found.names.name("chaoskit.adapters", known.adapter),
+        "handler": _callee(found) if "{handler}" in known.items else "",
+    }
     said |= {name: found.names.name(*of) for name, of in known.names.items()}
     said["key"] = known.key or found.roles.key or "id"
     given = [item.format_map(said) for item in known.items]
@@ -398,7 +408,8 @@ def _argument(parameter: tuple[str, bool], reads: Reads, given: str) -> str:
 def _returned(found: _Found) -> list[str]:
     """The lines that give the final state."""
     if found.adapted and found.adapted.returns:
-        return [f"return {found.adapted.returns}"]
+        said = {name: _of_module(found, of) for name, of in found.adapted.objects.items()}
+        return laid_out(found.adapted.returns(said), before="return ", width=WIDTH - 4).splitlines()
     attributes = [f"{found.owner}.{name}" for name in found.of_class.attributes]
     attributes = attributes or [f"{found.module}.{name}" for name in found.module_state]
     if attributes:

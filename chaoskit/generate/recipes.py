@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chaoskit.generate.adapted import Adapted
 from chaoskit.generate.arq_jobs import arq_job
+from chaoskit.generate.django_views import django_view
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.jobs import task
 from chaoskit.generate.lambdas import lambda_function
@@ -15,7 +16,7 @@ def adapted(handler: FoundHandler) -> Adapted | None:
     """The adapter of a function that a framework calls; None where there is none for it."""
     if handler.kind is not None:
         return None
-    for recipe in (task, arq_job, subscriber, endpoint, lambda_function):
+    for recipe in (task, arq_job, subscriber, endpoint, django_view, lambda_function):
         if (found := recipe(handler)) is not None:
             return found
     return None

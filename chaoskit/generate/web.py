@@ -9,7 +9,6 @@ from chaoskit.generate.adapted import (
     VALUE,
     Adapted,
     Put,
-    calls_in,
     class_of,
     decorator_of,
     keywords_of,
@@ -19,6 +18,7 @@ from chaoskit.generate.adapted import (
 from chaoskit.generate.classes import last_name
 from chaoskit.generate.frameworks import framework_of
 from chaoskit.generate.handlers import FoundHandler
+from chaoskit.generate.requests import is_request_body, signed
 
 _POSTS = frozenset({"route", "post", "api_route", "put"})
 
@@ -36,20 +36,22 @@ def endpoint(handler: FoundHandler) -> Adapted | None:
         return None
     body = None if is_flask else _body_of(handler)
     instead: dict[str, ast.expr] = {} if body is None else {body.arg: ast.Name(VALUE, ast.Load())}
-    value = taking_value(handler, handler.function, Put(_is_request_body, instead))
+    value = taking_value(handler, handler.function, Put(is_request_body, instead))
     app, prefix, before = _app(handler.tree, owner.id, is_flask)
-    signed, objects = _signed(handler)
+    sign = signed(handler)
+    kind = ("flask", "Flask") if is_flask else ("fastapi", "FastAPI")
     return Adapted(
         value,
         "webhooks",
         "wsgi" if is_flask else "asgi",
         (app, f'"{prefix}{path.value}"'),
         "Webhook",
-        options=signed,
+        options=sign.options,
         is_async=is_fastapi,
         kind=None if body is None else class_of(handler, body.annotation),
-        objects={"app": owner.id, **objects},
-        names={"kind": ("flask", "Flask") if is_flask else ("fastapi", "FastAPI")} if before else {},
+        objects={"app": owner.id, **sign.objects},
+        environment=sign.environment,
+        names={**sign.names, **({"kind": kind} if before else {})},
         before=before,
     )
 
@@ -60,15 +62,6 @@ def _body_of(handler: FoundHandler) -> ast.arg | None:
     return next(
         (each for each in handler.needed if each.annotation and not last_name(each.annotation).endswith(kinds)), None
     )
-
-
-def _is_request_body(node: ast.AST) -> bool:
-    source = ast.unparse(node) if isinstance(node, (ast.Call, ast.Attribute, ast.Await)) else ""
-    if isinstance(node, ast.Call) and last_name(node.func) in ("construct_event", "get_json"):
-        return True
-    if isinstance(node, ast.Call) and last_name(node.func) == "loads":
-        return "request" in source or ".body()" in source
-    return source in ("request.json", "await request.json()")
 
 
 def _app(tree: ast.Module, owner: str, is_flask: bool) -> tuple[str, str, tuple[str, ...]]:
@@ -82,13 +75,3 @@ def _app(tree: ast.Module, owner: str, is_flask: bool) -> tuple[str, str, tuple[
     if is_flask:
         return "app", prefix, ("app = {kind}(__name__)", "app.register_blueprint({app})")
     return "app", prefix, ("app = {kind}()", "app.include_router({app})")
-
-
-def _signed(handler: FoundHandler) -> tuple[dict[str, str], dict[str, str]]:
-    """What makes the requests Stripe's, where its library checks them, and the name of the secret."""
-    call = next(calls_in(handler.function, "construct_event"), None)
-    secret = call.args[2] if call is not None and len(call.args) > 2 else None
-    if call is None or not isinstance(secret, ast.Name):
-        return {}, {}
-    options = {"sign": "{adapter}.stripe({secret})", "body": "{adapter}.stripe_event"}
-    return options, {"secret": secret.id}

@@ -6,13 +6,16 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from click.testing import CliRunner
 
 import chaoskit
+from chaoskit.cli import main
 from plugin.test_init import assert_formatted, repository
 from plugin.test_init_guesses import init
 
@@ -308,3 +311,109 @@ def test_the_test_finds_the_bug_and_holds_after_the_repair(
     init(again, f"repo_{name}:{case.handler}", "--yes")
     held = searched(again.root, name, monkeypatch)
     assert held.status == "held", f"{source}\n{held.report()}"
+
+
+DJANGO = {
+    "manage.py": """
+        import os
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+    """,
+    "shop/settings.py": """
+        SECRET_KEY, STRIPE_WEBHOOK_SECRET = "test", "whsec_test"
+        ROOT_URLCONF = "shop.urls"
+        INSTALLED_APPS = ["billing"]
+        DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+    """,
+    "shop/urls.py": """
+        from django.urls import include, path
+        urlpatterns = [path("billing/", include("billing.urls"))]
+    """,
+    "billing/urls.py": """
+        from django.urls import path
+        from . import views
+        urlpatterns = [path("stripe/", views.webhook, name="stripe"), path("repaired/", views.repaired_webhook)]
+    """,
+    "billing/models.py": """
+        from django.db import models
+        class Customer(models.Model):
+            id = models.BigAutoField(primary_key=True)
+            stripe_id = models.CharField(max_length=64, unique=True)
+            email = models.CharField(max_length=64)
+            updated_at = models.DateTimeField(auto_now=True)
+    """,
+    "billing/views.py": """
+        import stripe
+        from django.conf import settings
+        from django.http import HttpResponse
+        from django.views.decorators.csrf import csrf_exempt
+
+        from .models import Customer
+
+        @csrf_exempt
+        def webhook(request):
+            payload = request.body
+            sig_header = request.META["HTTP_STRIPE_SIGNATURE"]
+            try:
+                event = stripe.Webhook.construct_event(payload, sig_header, settings.STRIPE_WEBHOOK_SECRET)
+            except ValueError:
+                return HttpResponse(status=400)
+            if event["type"] == "customer.updated":
+                customer = event["data"]["object"]
+                Customer.objects.update_or_create(stripe_id=customer["id"], defaults={"email": customer["email"]})
+            return HttpResponse(status=200)
+
+        @csrf_exempt
+        def repaired_webhook(request):
+            event = stripe.Webhook.construct_event(
+                request.body, request.META["HTTP_STRIPE_SIGNATURE"], secret=settings.STRIPE_WEBHOOK_SECRET
+            )
+            customer = event["data"]["object"]
+            row, created = Customer.objects.get_or_create(stripe_id=customer["id"])
+            row.email = max(row.email, customer["email"])
+            row.save()
+            return HttpResponse(status=200)
+    """,
+}
+
+
+def test_a_django_view_is_called_by_its_path_over_the_rows_that_it_writes(tmp_path: Path) -> None:
+    """One run of pytest for both, since a process has one Django: the bug is found, and the repaired view holds."""
+    for package in ("django", "stripe", "pytest_django"):
+        pytest.importorskip(package, reason=f"{package} is missing")
+    files = {name: textwrap.dedent(text) for name, text in DJANGO.items()}
+    project = repository(tmp_path / "shop", **files, **{"shop/__init__.py": "", "billing/__init__.py": ""})
+    for view in ("webhook", "repaired_webhook"):
+        init(project, f"billing.views:{view}", "--yes")
+    assert "DJANGO_SETTINGS_MODULE = shop.settings\n" in (project.root / "pytest.ini").read_text()
+    source = (project.root / "tests" / "test_webhook_chaos.py").read_text()
+    for part in (
+        "@pytest.mark.django_db(transaction=True)",
+        "Customer.objects.all().delete()",
+        '"/billing/stripe/"',
+        "sign=webhooks.stripe(settings.STRIPE_WEBHOOK_SECRET)",
+        'return sorted(Customer.objects.values_list("stripe_id", "email"), key=repr)',
+    ):
+        assert part in source
+    assert "TODO" not in source
+    assert_formatted(project, "tests/test_webhook_chaos.py", "tests/test_repaired_webhook_chaos.py")
+    ran = project.run("pytest", "--chaos-seed=1", "--chaos-schedules=30", "-rA")
+    assert "1 failed, 1 passed" in ran.out, ran.text
+    assert "test_webhook does not survive" in ran.out
+    assert "PASSED tests/test_repaired_webhook_chaos.py::test_repaired_webhook" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"shop.py": DJANGO["billing/views.py"]}, "no settings are named (DJANGO_SETTINGS_MODULE) below"),
+        ({**DJANGO, "billing/urls.py": "", "shop.py": DJANGO["billing/views.py"]}, "no urlpatterns lead to it below"),
+    ],
+)
+def test_a_django_view_that_nothing_leads_to_is_refused(files: dict[str, str], said: str, tmp_path: Path) -> None:
+    made = {name: textwrap.dedent(text) for name, text in files.items()}
+    project = repository(tmp_path / "shop", **made)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.root)
+        refused = CliRunner().invoke(main, ["init", "shop.py:webhook", "--yes"])
+    assert refused.exit_code == 2
+    assert f"webhook is a Django view, and {said}" in refused.output
