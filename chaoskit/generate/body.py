@@ -1,4 +1,4 @@
-"""The body of a first test: what is made afresh, what stands between chaoskit's message and the handler, the final state."""
+"""The body of a first test: what is made afresh, what stands between our message and the handler, the final state."""
 
 from __future__ import annotations
 
@@ -66,8 +66,10 @@ def _delivered(found: Findings) -> list[str]:
         return _adapted(found.adapted, found)
     reads, callee = found.reads, _callee(found)
     wait = "await " if found.is_async else ""
-    is_json = reads.is_json
-    plain = not (found.roles.tied or is_json or reads.is_object or reads.called_attributes)
+    payload = found.payload
+    is_json = reads.is_json if payload is None else payload.takes == "json"
+    is_other = reads.is_object if payload is None else payload.takes != "instance"
+    plain = not (found.is_tied or is_json or is_other or reads.called_attributes)
     plain = plain and not reads.needs and not _collects(found)
     if plain and reads.whole:
         return with_comment(f"{wait}deliver({callee})", HAPPENS)
@@ -97,12 +99,12 @@ def _adapted(known: Adapted, found: Findings) -> list[str]:
     made, wait = call(f"{said['adapter']}.{known.function}", given, options), "await " if known.is_async else ""
     lines = [line.format_map(said) for line in known.before]
     entered = laid_out(made, before="async with ", after=" as handler:", width=WIDTH - 4).splitlines()
-    if not found.roles.tied:
+    if not found.is_tied:
         if known.is_context:
             return [*lines, *entered, f"    {wait}deliver(handler)  # {HAPPENS}"]
         handed = laid_out(call(f"{wait}deliver", [made]), width=WIDTH - 4)
         return [*lines, *with_comment(handed, HAPPENS)]
-    value = with_ties((), "message.value", found.reads, found.roles, found.names)
+    value = _value(found)
     handle_one = [
         f"{'async ' if wait else ''}def handle_one(message):",
         *_indented(_about_ties(found)),
@@ -126,13 +128,14 @@ def _indented(lines: Sequence[str]) -> list[str]:
 
 def _handle_one(found: Findings, callee: str, is_json: bool, wait: str) -> list[str]:
     reads, lines = found.reads, []
-    value = "message.value"
-    if found.roles.tied or reads.is_object:
+    value, payload = "message.value", found.payload
+    if found.is_tied or (reads.is_object if payload is None else payload.takes != "instance"):
         lines += _about_ties(found)
-        made = with_ties((), "message.value", reads, found.roles, found.names)
-        lines += laid_out(made, before="event = ", width=WIDTH - 8).splitlines()
+        lines += laid_out(_value(found), before="event = ", width=WIDTH - 8).splitlines()
         value = "event"
-    if is_json:
+    if is_json and payload is not None:
+        value = "event.encode()"
+    elif is_json:
         value = f"{found.names.module('json')}.dumps({value}).encode()"
     given = value
     if reads.called_attributes:
@@ -146,11 +149,19 @@ def _handle_one(found: Findings, callee: str, is_json: bool, wait: str) -> list[
     return [*lines, *laid_out(call(callee, arguments), before=f"{result}{wait}", width=WIDTH - 8).splitlines()]
 
 
+def _value(found: Findings) -> Code:
+    """The source of the value that the handler gets, of the message."""
+    if found.payload is not None:
+        return found.payload.made(found.names)
+    return with_ties((), "message.value", found.reads, found.roles, found.names)
+
+
 def _about_ties(found: Findings) -> list[str]:
     """Whose word is put into the value, and that this is a guess."""
     roles, lines = found.roles, []
-    if own := shown([*roles.own]):
-        whose = joined([what.removeprefix("message.") for what in roles.own.values()])
+    said = roles.own if found.payload is None else {(name,): what for name, what in found.payload.said.items()}
+    if own := shown([*said]):
+        whose = joined([what.removeprefix("message.") for what in said.values()])
         lines += comment(f"Guessed: the producer writes {listed(own)} into the value, too: the event's {whose}.", 8)
     if stamped := shown([place for place in roles.stamped if place not in roles.missing]):
         are = "are" if len(stamped) > 1 else "is"

@@ -9,6 +9,7 @@ import attrs
 
 from chaoskit.generate.adapted import Adapted
 from chaoskit.generate.handlers import FoundHandler
+from chaoskit.generate.payloads import Payload
 from chaoskit.generate.reads import Reads
 from chaoskit.generate.roles import FieldPath, Roles
 from chaoskit.generate.source import WIDTH, Names
@@ -18,7 +19,7 @@ from chaoskit.generate.state import OfClass
 @attrs.frozen(eq=False)
 class Findings:
     """All that is known of the handler. `owner`: what its instance is called in the test; empty for a function.
-    `adapted`: how the framework is stood in for that calls it."""
+    `adapted`: how the framework is stood in for that calls it. `payload`: the class of the value."""
 
     handler: FoundHandler
     broker: str
@@ -30,6 +31,12 @@ class Findings:
     module: str
     owner: str
     adapted: Adapted | None
+    payload: Payload | None
+
+    @property
+    def is_tied(self) -> bool:
+        """The message says some of the value."""
+        return bool(self.roles.tied if self.payload is None else self.payload.said)
 
     @property
     def is_async(self) -> bool:

@@ -15,11 +15,12 @@ from chaoskit.generate.body import body_of
 from chaoskit.generate.findings import Findings, comment, listed, shown
 from chaoskit.generate.frameworks import framework_of, handed_to
 from chaoskit.generate.handlers import FoundHandler
+from chaoskit.generate.payloads import Payload, listed_keys, payload_of
 from chaoskit.generate.project import is_own
 from chaoskit.generate.reads import ITEM, reads_of
 from chaoskit.generate.recipes import adapted
-from chaoskit.generate.roles import FieldPath, Roles, roles_of
-from chaoskit.generate.source import WIDTH, Code, Names, call, is_name, laid_out, quoted
+from chaoskit.generate.roles import FieldPath, roles_of
+from chaoskit.generate.source import WIDTH, Code, Names, call, flat, is_name, laid_out, quoted
 from chaoskit.generate.state import OfClass, state_of_class, state_of_module
 from chaoskit.generate.strategies import drawn, letters, strategy
 from chaoskit.values.errors import UsageError
@@ -50,13 +51,13 @@ def first_test(handler: FoundHandler, asked: str | None, root: Path, file: str) 
     known = adapted(handler)
     broker = asked or (known.broker if known else "Kafka")
     found = _look_at(handler, broker, root, known)
-    values = strategy(found.reads, found.roles, found.names)
+    values, keys = _values(found)
     body = body_of(found)
-    keys = f"st.sampled_from([{', '.join(quoted(key) for key in _keys(found.roles))}])"
-    events = call(found.names.name("chaoskit.strategies", "events"), [values], {"keys": keys}, spread=True)
+    spread = not isinstance(values, str)
+    events = call(found.names.name("chaoskit.strategies", "events"), [values], {"keys": keys}, spread=spread)
     kind, chaos = found.names.name("chaoskit", broker), found.names.name("chaoskit", "chaos")
     decorators = _decorators(found)
-    imports = found.names.imports(["from hypothesis import strategies as st", *_module_import(found)])
+    imports = found.names.imports([*_strategies_import(events), *_module_import(found)])
     function = f"{'async ' if found.is_async else ''}def test_{name_of_test(handler)}(deliver):"
     todo = " Fill in what is marked TODO: until then it fails." if "TODO" in body else ""
     head = f'"""{handler.qualname} under every delivery that {broker} can make.'
@@ -121,7 +122,16 @@ def _look_at(handler: FoundHandler, broker: str, root: Path, known: Adapted | No
         roles = attrs.evolve(roles, own={**own, (known.key,): "message.key"})
     marked = {place: _not_stamped(place, broker, names) for place in roles.missing}
     roles = attrs.evolve(roles, stamped=roles.stamped | marked)
-    return Findings(handler, broker, reads, roles, names, of_class, module_state, module, owner, known)
+    payload = payload_of(handler, reads, roles, known)
+    return Findings(handler, broker, reads, roles, names, of_class, module_state, module, owner, known, payload)
+
+
+def _values(found: Findings) -> tuple[Code, Code]:
+    """The values and the keys of the events."""
+    payload = found.payload
+    if payload is None:
+        return strategy(found.reads, found.roles, found.names), listed_keys(found.roles.key or "key")
+    return payload.values(found.names), quoted(payload.key) if payload.key else listed_keys("key")
 
 
 def _settings(found: Findings) -> dict[str, Code]:
@@ -158,9 +168,8 @@ def _no_recipe(handler: FoundHandler, what: str) -> str:
     )
 
 
-def _keys(roles: Roles) -> list[str]:
-    name = roles.key.removesuffix("_id").removesuffix("Id") or "key"
-    return [f"{name}-1", f"{name}-2"]
+def _strategies_import(events: Code) -> list[str]:
+    return ["from hypothesis import strategies as st"] if "st." in flat(events) else []
 
 
 def _module_import(found: Findings) -> list[str]:
@@ -173,6 +182,8 @@ def _module_import(found: Findings) -> list[str]:
 
 
 def _about_events(found: Findings) -> list[str]:
+    if found.payload is not None:
+        return _about_class(found.payload, found)
     places = drawn((), found.reads, found.roles)
     fields = list(dict.fromkeys(place[0] for place in places if place and place[0] != ITEM))
     what = f" It reads {listed(fields)}." if fields else " Which values it takes does not show in its source."
@@ -184,4 +195,15 @@ def _about_events(found: Findings) -> list[str]:
     return comment(
         f"What the producer sends, as {found.handler.qualname} reads it.{what} Make these the values and the keys that "
         "really come; for whole lists of events, such as no withdrawal without its deposit, there is valid=.",
+    )
+
+
+def _about_class(payload: Payload, found: Findings) -> list[str]:
+    key = f" Guessed: `{payload.key}` is the events' key." if payload.key else ""
+    if payload.few:
+        key += f" Guessed: what {listed([*payload.few])} may be, from what it is compared with."
+    return comment(
+        f"What the producer sends is a {payload.name}, as {found.handler.qualname} takes it.{key} For values and keys "
+        "that really come, give a strategy; for whole lists of events, such as no withdrawal without its deposit, "
+        "there is valid=."
     )

@@ -239,7 +239,7 @@ REPOSITORIES = {
     "faststream": Repository(
         "faststream.rabbit", "on_payment", FASTSTREAM, ADDS,
         ONCE.format(id="payment.payment_id", gives="None") + ADDS,
-        ("broker=RabbitMQ()", "async with faststream.subscriber("),
+        ("broker=RabbitMQ()", 'events(Payment, keys="account")', "async with faststream.subscriber("),
     ),
     "flask": Repository(
         "flask", "paid", FLASK, "    balances[event",
@@ -266,7 +266,7 @@ REPOSITORIES = {
     ),
     "fastapi": Repository(
         "fastapi", "payments", FASTAPI, ADDS, ONCE.format(id="payment.payment_id", gives="None") + ADDS,
-        ("app.include_router(", "await deliver(handle_one)"),
+        ("app.include_router(", 'events(Payment, keys="account")', 'Guessed: `account` is the'),
     ),
 }  # fmt: skip
 
