@@ -123,6 +123,10 @@ def _look_at(handler: FoundHandler, broker: str, root: Path, known: Adapted | No
     marked = {place: _not_stamped(place, broker, names) for place in roles.missing}
     roles = attrs.evolve(roles, stamped=roles.stamped | marked)
     payload = payload_of(handler, reads, roles, known)
+    if payload is None and reads.validated:
+        # What it reads by attribute is its own: it is given a dict, or the JSON of one.
+        for seen in reads.places.values():
+            seen.attribute = False
     return Findings(handler, broker, reads, roles, names, of_class, module_state, module, owner, known, payload)
 
 
@@ -203,7 +207,7 @@ def _about_class(payload: Payload, found: Findings) -> list[str]:
     if payload.few:
         key += f" Guessed: what {listed([*payload.few])} may be, from what it is compared with."
     return comment(
-        f"What the producer sends is a {payload.name}, as {found.handler.qualname} takes it.{key} For values and keys "
+        f"The producer sends {payload.name}, as {found.handler.qualname} takes it.{key} For values and keys "
         "that really come, give a strategy; for whole lists of events, such as no withdrawal without its deposit, "
         "there is valid=."
     )

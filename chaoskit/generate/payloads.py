@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Literal
 
 import attrs
@@ -86,11 +87,10 @@ def listed_keys(key: str) -> Code:
 def payload_of(handler: FoundHandler, reads: Reads, roles: Roles, known: Adapted | None) -> Payload | None:
     """The class of the value; None where the source names none, or where what the handler reads of it is not its."""
     name, takes = _named(reads, known)
-    found = find_class(handler, name) if name else None
+    found = find_class(_source_of(handler), name) if name else None
     if found is None:
         return None
-    module, kind = found
-    family, fields = _family(handler, kind), _fields(handler, kind)
+    family, fields = _family(*found), _fields(*found)
     if family is None or roles.stamped or any(place[0] not in fields for place in reads.places if place):
         return None
     said = {place: what for place, what in roles.own.items() if what != "message.key"}
@@ -100,7 +100,7 @@ def payload_of(handler: FoundHandler, reads: Reads, roles: Roles, known: Adapted
     tied = {place[0]: what for place, what in said.items() if _fits(what, fields[place[0]])}
     key = _key(roles, fields, tied)
     few = {name: code for name, code in few.items() if name not in tied and name != key}
-    return Payload(module, name, family, takes, key, tied, few)
+    return Payload(found[0].name, name, family, takes, key, tied, few)
 
 
 def _named(reads: Reads, known: Adapted | None) -> tuple[str, Takes]:
@@ -115,57 +115,63 @@ def _named(reads: Reads, known: Adapted | None) -> tuple[str, Takes]:
 # The class.
 
 
-def find_class(handler: FoundHandler, name: str) -> tuple[str, ast.ClassDef] | None:
-    """The class that the handler's module knows by this name, and the module that defines it: its own, or one below the
-    same directory."""
-    module, tree = handler.module, handler.tree
-    file = module_file(module, [handler.base])
-    is_package = file is not None and file.name == "__init__.py"
+@attrs.frozen(eq=False)
+class _Source:
+    """A module below `base`."""
+
+    base: Path
+    name: str
+    tree: ast.Module
+    is_package: bool
+
+
+def find_class(source: _Source, name: str) -> tuple[_Source, ast.ClassDef] | None:
+    """The class that a module knows by this name, and the module that defines it."""
     for _ in range(_DEEP):
-        if (kind := class_in(tree, name)) is not None:
-            return module, kind
-        origin = _imported_from(tree, module, is_package, name)
-        file = module_file(origin, [handler.base]) if origin else None
-        next_tree = parse(file) if file else None
-        if origin is None or file is None or next_tree is None:
+        if (kind := class_in(source.tree, name)) is not None:
+            return source, kind
+        origin = _imported_from(source, name)
+        file = module_file(origin, [source.base]) if origin else None
+        tree = parse(file) if file else None
+        if origin is None or file is None or tree is None:
             return None
-        module, tree, is_package = origin, next_tree, file.name == "__init__.py"
+        source = _Source(source.base, origin, tree, file.name == "__init__.py")
     return None
 
 
-def _imported_from(tree: ast.Module, module: str, is_package: bool, name: str) -> str | None:
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and any(
-            (each.asname or each.name) == name == each.name for each in node.names
-        ):
-            parts = module.split(".")
-            above = parts[: len(parts) - node.level + is_package] if node.level else []
+def _source_of(handler: FoundHandler) -> _Source:
+    file = module_file(handler.module, [handler.base])
+    return _Source(handler.base, handler.module, handler.tree, file is not None and file.name == "__init__.py")
+
+
+def _imported_from(source: _Source, name: str) -> str | None:
+    for node in source.tree.body:
+        if isinstance(node, ast.ImportFrom) and any(each.name == name and not each.asname for each in node.names):
+            parts = source.name.split(".")
+            above = parts[: len(parts) - node.level + source.is_package] if node.level else []
             return ".".join([*above, *filter(None, [node.module])])
     return None
 
 
-def _family(handler: FoundHandler, kind: ast.ClassDef) -> Family | None:
+def _bases(source: _Source, kind: ast.ClassDef) -> Iterator[tuple[_Source, ast.ClassDef]]:
+    for base in kind.bases:
+        found = find_class(source, base.id) if isinstance(base, ast.Name) and base.id != kind.name else None
+        if found is not None:
+            yield found
+
+
+def _family(source: _Source, kind: ast.ClassDef) -> Family | None:
     for told, family in _FAMILIES:
         if any(last_name(each) == told for each in [*kind.bases, *kind.decorator_list]):
             return family
-    for base in _bases(handler, kind):
-        if (family := _family(handler, base)) is not None:
-            return family
-    return None
+    return next((family for base in _bases(source, kind) if (family := _family(*base)) is not None), None)
 
 
-def _bases(handler: FoundHandler, kind: ast.ClassDef) -> Iterator[ast.ClassDef]:
-    for base in kind.bases:
-        found = find_class(handler, base.id) if isinstance(base, ast.Name) and base.id != kind.name else None
-        if found is not None:
-            yield found[1]
-
-
-def _fields(handler: FoundHandler, kind: ast.ClassDef) -> dict[str, str]:
+def _fields(source: _Source, kind: ast.ClassDef) -> dict[str, str]:
     """Its annotated fields and those of its bases, each with all that is written of it."""
     found: dict[str, str] = {}
-    for base in _bases(handler, kind):
-        found |= _fields(handler, base)
+    for base in _bases(source, kind):
+        found |= _fields(*base)
     for node in kind.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             written = ast.unparse(node.annotation)
