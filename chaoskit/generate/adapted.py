@@ -31,6 +31,8 @@ class Adapted:
     make. `returns` gives the source of the final state, where it is not that of the module. `key`: the field that the
     events' key is for sure; `{key}` in `options` is this one or the one that was guessed.
     `pytest_settings` is what pytest's own file has to say, `environment` what is set before the module is imported.
+    `loop`: the lines of a process, in the place of a handler, for which the test takes `fixtures`. `uses_key`: the
+    function reads the key of its messages. `state_of`: functions whose state is the module's, besides what was read.
     """
 
     value: FoundHandler
@@ -53,6 +55,10 @@ class Adapted:
     decorators: tuple[str, ...] = ()
     pytest_settings: Mapping[str, str] = attrs.field(factory=dict)
     environment: Mapping[str, str] = attrs.field(factory=dict)
+    loop: tuple[str, ...] = ()
+    fixtures: tuple[str, ...] = ()
+    uses_key: bool = False
+    state_of: tuple[Function, ...] = ()
 
     def complete(self, reads: Reads) -> None:
         """Add the fields that the framework asks for, whether the function reads them or not, and make all of them

@@ -49,7 +49,7 @@ def _callee(found: Findings) -> str:
     name = found.handler.function.name
     if found.owner:
         return found.owner if name == "__call__" else f"{found.owner}.{name}"
-    if found.module_state:
+    if found.by_module:
         return f"{found.module}.{found.handler.qualname}"
     return found.names.name(found.handler.module, found.handler.qualname)
 
@@ -88,12 +88,15 @@ def _delivered(found: Findings) -> list[str]:
 def _adapted(known: Adapted, found: Findings) -> list[str]:
     """The lines that put the adapter around the handler and deliver to it."""
     said = {name: _of_module(found, of) for name, of in known.objects.items()}
-    said |= {
-        "adapter": found.names.name("chaoskit.adapters", known.adapter),
-        "handler": _callee(found) if "{handler}" in known.items else "",
-    }
+    said["adapter"] = "" if known.loop else found.names.name("chaoskit.adapters", known.adapter)
+    said["handler"] = _callee(found) if "{handler}" in known.items else ""
     said |= {name: found.names.name(*of) for name, of in known.names.items()}
     said["key"] = known.key or found.roles.key or "id"
+    if known.loop:
+        said |= {"module": found.module, "stack": ""}
+        if any("{stack}" in line for line in known.loop):
+            said["stack"] = found.names.name("contextlib", "ExitStack")
+        return ["", *(line.format_map(said) for line in known.loop)]
     given = [item.format_map(said) for item in known.items]
     options: dict[str, Code] = {name: option.format_map(said) for name, option in known.options.items()}
     made, wait = call(f"{said['adapter']}.{known.function}", given, options), "await " if known.is_async else ""
@@ -119,7 +122,7 @@ def _adapted(known: Adapted, found: Findings) -> list[str]:
 
 
 def _of_module(found: Findings, name: str) -> str:
-    return f"{found.module}.{name}" if found.module_state else found.names.name(found.handler.module, name)
+    return f"{found.module}.{name}" if found.by_module else found.names.name(found.handler.module, name)
 
 
 def _indented(lines: Sequence[str]) -> list[str]:

@@ -34,6 +34,12 @@ class Findings:
     payload: Payload | None
 
     @property
+    def by_module(self) -> bool:
+        """The test names the handler's module, and not only the handler."""
+        loop = self.adapted.loop if self.adapted else ()
+        return bool(self.module_state) or any("{module}" in line for line in loop)
+
+    @property
     def is_tied(self) -> bool:
         """The message says some of the value."""
         return bool(self.roles.tied if self.payload is None else self.payload.said)

@@ -19,7 +19,7 @@ from chaoskit.generate.payloads import Payload, listed_keys, payload_of
 from chaoskit.generate.project import is_own
 from chaoskit.generate.reads import ITEM, reads_of
 from chaoskit.generate.recipes import adapted
-from chaoskit.generate.roles import FieldPath, roles_of
+from chaoskit.generate.roles import FieldPath, drawn_roles, roles_of
 from chaoskit.generate.source import WIDTH, Code, Names, call, flat, is_name, laid_out, quoted
 from chaoskit.generate.state import OfClass, state_of_class, state_of_module
 from chaoskit.generate.strategies import drawn, letters, strategy
@@ -53,12 +53,14 @@ def first_test(handler: FoundHandler, asked: str | None, root: Path, file: str) 
     found = _look_at(handler, broker, root, known)
     values, keys = _values(found)
     body = body_of(found)
+    said: dict[str, Code] = {"keys": keys, **_valid(found)}
     spread = not isinstance(values, str)
-    events = call(found.names.name("chaoskit.strategies", "events"), [values], {"keys": keys}, spread=spread)
+    events = call(found.names.name("chaoskit.strategies", "events"), [values], said, spread=spread)
     kind, chaos = found.names.name("chaoskit", broker), found.names.name("chaoskit", "chaos")
-    decorators = _decorators(found)
+    decorators, fixtures = _decorators(found), found.adapted.fixtures if found.adapted else ()
     imports = found.names.imports([*_strategies_import(events), *_module_import(found)])
-    function = f"{'async ' if found.is_async else ''}def test_{name_of_test(handler)}(deliver):"
+    parameters = ", ".join(("deliver", *fixtures))
+    function = f"{'async ' if found.is_async else ''}def test_{name_of_test(handler)}({parameters}):"
     todo = " Fill in what is marked TODO: until then it fails." if "TODO" in body else ""
     head = f'"""{handler.qualname} under every delivery that {broker} can make.'
     parts = [
@@ -95,7 +97,7 @@ def _look_at(handler: FoundHandler, broker: str, root: Path, known: Adapted | No
         raise UsageError(f"{handler.qualname} takes no message: it has no parameter without a default")
     reads.needs += known.needs if known else ()
     name = f"test_{name_of_test(handler)}"
-    module_state = state_of_module(handler, reads.functions)
+    module_state = state_of_module(handler, [*reads.functions, *(known.state_of if known else ())])
     on_instance = handler.kind is not None and not handler.is_static
     of_class = state_of_class(handler.kind) if on_instance and handler.kind else OfClass((), ())
     # What the instance keeps is state enough, and made anew with it.
@@ -106,16 +108,17 @@ def _look_at(handler: FoundHandler, broker: str, root: Path, known: Adapted | No
     if module in taken or keyword.iskeyword(module):
         module = "the_module"
     owner = snake(handler.kind.name) if on_instance and handler.kind else ""
-    if owner and (owner in taken or not is_name(owner) or (owner == module and module_state)):
+    if owner and (owner in taken or not is_name(owner) or owner == module):
         owner = "the_handler"
     names = Names(
-        [*taken, *([owner] if owner else []), *([module] if module_state else [])],
+        [*taken, *([owner] if owner else []), module],
         None,
         functools.partial(is_own, root),
     )
     # Before the handler's names are written: these two are to stand plain in any test.
     for of, each in (("chaoskit", "chaos"), ("chaoskit.strategies", "events")):
         names.reserve(of, each)
+    reads.uses_key |= known is not None and known.uses_key
     roles = roles_of(reads, broker)
     if known and known.key:
         own = {place: what for place, what in roles.own.items() if what != "message.key"}
@@ -123,6 +126,8 @@ def _look_at(handler: FoundHandler, broker: str, root: Path, known: Adapted | No
     marked = {place: _not_stamped(place, broker, names) for place in roles.missing}
     roles = attrs.evolve(roles, stamped=roles.stamped | marked)
     payload = payload_of(handler, reads, roles, known)
+    if known and known.loop and payload is None:
+        roles = drawn_roles(reads, roles)
     if payload is None and reads.validated:
         # What it reads by attribute is its own: it is given a dict, or the JSON of one.
         for seen in reads.places.values():
@@ -134,7 +139,9 @@ def _values(found: Findings) -> tuple[Code, Code]:
     """The values and the keys of the events."""
     payload = found.payload
     if payload is None:
-        return strategy(found.reads, found.roles, found.names), listed_keys(found.roles.key or "key")
+        place = found.roles.key_place
+        keys = quoted(".".join(place)) if place else listed_keys(found.roles.key or "key")
+        return strategy(found.reads, found.roles, found.names), keys
     return payload.values(found.names), quoted(payload.key) if payload.key else listed_keys("key")
 
 
@@ -172,13 +179,22 @@ def _no_recipe(handler: FoundHandler, what: str) -> str:
     )
 
 
+def _valid(found: Findings) -> dict[str, Code]:
+    """That ids differ, where they are drawn."""
+    places = [place for place, seen in found.reads.places.items() if seen.unique]
+    if not places:
+        return {}
+    value = "e.value" + "".join(f"[{quoted(name)}]" for name in places[0])
+    return {"valid": f"lambda s: len({{{value} for e in s}}) == len(s)"}
+
+
 def _strategies_import(events: Code) -> list[str]:
     return ["from hypothesis import strategies as st"] if "st." in flat(events) else []
 
 
 def _module_import(found: Findings) -> list[str]:
     """The module itself, where the test makes its state anew."""
-    if not found.module_state:
+    if not found.by_module:
         return []
     package, _, name = found.handler.module.rpartition(".")
     alias = "" if name == found.module else f" as {found.module}"

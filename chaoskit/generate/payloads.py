@@ -6,24 +6,26 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Literal
 
 import attrs
 
 from chaoskit.generate.adapted import Adapted
-from chaoskit.generate.classes import class_in, last_name
+from chaoskit.generate.classes import last_name
 from chaoskit.generate.handlers import FoundHandler
-from chaoskit.generate.project import module_file, parse
+from chaoskit.generate.lookup import SourceModule, find_class, source_of
 from chaoskit.generate.reads import ITEM, FieldUse, Reads
 from chaoskit.generate.roles import KEYS, Roles, is_own_id
 from chaoskit.generate.source import Code, Group, Names, behind, call, listed, quoted
 
 Family = Literal["pydantic", "dataclass", "attrs", "dict"]
 Takes = Literal["instance", "json", "dict"]
-_DEEP = 3
-"""Modules through which a class may have been imported."""
-_CARRIED = frozenset({"faststream", "webhooks", "aws_lambda"})
+_CARRIED = frozenset(
+    {
+        "aio_pika", "aiokafka", "aws_lambda", "boto3_sqs", "confluent_kafka", "faststream", "kafka_python", "pika",
+        "webhooks",
+    }
+)  # fmt: skip
 """Adapters that send an instance as the JSON of its fields."""
 _FAMILIES: tuple[tuple[str, Family], ...] = (
     ("BaseModel", "pydantic"), ("TypedDict", "dict"), ("dataclass", "dataclass"), ("define", "attrs"),
@@ -87,7 +89,7 @@ def listed_keys(key: str) -> Code:
 def payload_of(handler: FoundHandler, reads: Reads, roles: Roles, known: Adapted | None) -> Payload | None:
     """The class of the value; None where the source names none, or where what the handler reads of it is not its."""
     name, takes = _named(reads, known)
-    found = find_class(_source_of(handler), name) if name else None
+    found = find_class(source_of(handler), name) if name else None
     if found is None:
         return None
     family, fields = _family(*found), _fields(*found)
@@ -96,6 +98,8 @@ def payload_of(handler: FoundHandler, reads: Reads, roles: Roles, known: Adapted
     said = {place: what for place, what in roles.own.items() if what != "message.key"}
     few = _few(reads, fields)
     if few is None or any(len(place) > 1 for place in said) or (few and family == "dict"):
+        return None
+    if said and known is not None and known.loop:
         return None
     tied = {place[0]: what for place, what in said.items() if _fits(what, fields[place[0]])}
     key = _key(roles, fields, tied)
@@ -115,59 +119,21 @@ def _named(reads: Reads, known: Adapted | None) -> tuple[str, Takes]:
 # The class.
 
 
-@attrs.frozen(eq=False)
-class _Source:
-    """A module below `base`."""
-
-    base: Path
-    name: str
-    tree: ast.Module
-    is_package: bool
-
-
-def find_class(source: _Source, name: str) -> tuple[_Source, ast.ClassDef] | None:
-    """The class that a module knows by this name, and the module that defines it."""
-    for _ in range(_DEEP):
-        if (kind := class_in(source.tree, name)) is not None:
-            return source, kind
-        origin = _imported_from(source, name)
-        file = module_file(origin, [source.base]) if origin else None
-        tree = parse(file) if file else None
-        if origin is None or file is None or tree is None:
-            return None
-        source = _Source(source.base, origin, tree, file.name == "__init__.py")
-    return None
-
-
-def _source_of(handler: FoundHandler) -> _Source:
-    file = module_file(handler.module, [handler.base])
-    return _Source(handler.base, handler.module, handler.tree, file is not None and file.name == "__init__.py")
-
-
-def _imported_from(source: _Source, name: str) -> str | None:
-    for node in source.tree.body:
-        if isinstance(node, ast.ImportFrom) and any(each.name == name and not each.asname for each in node.names):
-            parts = source.name.split(".")
-            above = parts[: len(parts) - node.level + source.is_package] if node.level else []
-            return ".".join([*above, *filter(None, [node.module])])
-    return None
-
-
-def _bases(source: _Source, kind: ast.ClassDef) -> Iterator[tuple[_Source, ast.ClassDef]]:
+def _bases(source: SourceModule, kind: ast.ClassDef) -> Iterator[tuple[SourceModule, ast.ClassDef]]:
     for base in kind.bases:
         found = find_class(source, base.id) if isinstance(base, ast.Name) and base.id != kind.name else None
         if found is not None:
             yield found
 
 
-def _family(source: _Source, kind: ast.ClassDef) -> Family | None:
+def _family(source: SourceModule, kind: ast.ClassDef) -> Family | None:
     for told, family in _FAMILIES:
         if any(last_name(each) == told for each in [*kind.bases, *kind.decorator_list]):
             return family
     return next((family for base in _bases(source, kind) if (family := _family(*base)) is not None), None)
 
 
-def _fields(source: _Source, kind: ast.ClassDef) -> dict[str, str]:
+def _fields(source: SourceModule, kind: ast.ClassDef) -> dict[str, str]:
     """Its annotated fields and those of its bases, each with all that is written of it."""
     found: dict[str, str] = {}
     for base in _bases(source, kind):

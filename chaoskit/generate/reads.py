@@ -52,6 +52,8 @@ class FieldUse:
     """It is looked for among others, as what was seen before is."""
     json: bool = False
     """A text, of which JSON is made."""
+    unique: bool = False
+    """No two events have the same."""
     attribute: bool = False
     """Read as `value.name`, not as `value["name"]`."""
 

@@ -8,6 +8,7 @@ from chaoskit.generate.django_views import django_view
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.jobs import task
 from chaoskit.generate.lambdas import lambda_function
+from chaoskit.generate.loops import client_loop
 from chaoskit.generate.subscribers import subscriber
 from chaoskit.generate.web import endpoint
 
@@ -16,7 +17,7 @@ def adapted(handler: FoundHandler) -> Adapted | None:
     """The adapter of a function that a framework calls; None where there is none for it."""
     if handler.kind is not None:
         return None
-    for recipe in (task, arq_job, subscriber, endpoint, django_view, lambda_function):
+    for recipe in (task, arq_job, subscriber, endpoint, django_view, lambda_function, client_loop):
         if (found := recipe(handler)) is not None:
             return found
     return None

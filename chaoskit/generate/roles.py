@@ -72,6 +72,8 @@ class Roles:
     own: dict[FieldPath, str]
     stamped: dict[FieldPath, Code] = attrs.field(factory=dict)
     missing: tuple[FieldPath, ...] = ()
+    key_place: FieldPath = ()
+    """Where the value has the key, if it is drawn with the value."""
 
     @property
     def key(self) -> str:
@@ -102,6 +104,18 @@ def roles_of(reads: Reads, broker: str) -> Roles:
     missing = tuple(place for place, name in names.items() if place not in stamped and name in _IDENTITIES)
     rest = {place: seen for place, seen in leaves.items() if place not in names}
     return Roles(_own(reads, rest), stamped, missing)
+
+
+def drawn_roles(reads: Reads, roles: Roles) -> Roles:
+    """With what the message would say drawn, for a handler before which nothing can put it into the value."""
+    key: FieldPath = ()
+    for place, what in roles.own.items():
+        if what == "message.key":
+            key, name = place, roles.key.removesuffix("_id").removesuffix("Id") or "key"
+            reads.places[place].strings = [f"{name}-1", f"{name}-2"]
+        elif what == "message.id":
+            reads.places[place].unique = True
+    return Roles({}, key_place=key)
 
 
 def is_own_id(name: str) -> bool:

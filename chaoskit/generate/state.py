@@ -10,6 +10,7 @@ import attrs
 
 from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.handlers import FoundHandler, required
+from chaoskit.generate.lookup import source_of, value_of
 
 _CONTAINERS = frozenset({"dict", "list", "set", "defaultdict", "Counter", "OrderedDict", "deque"})
 _MUTATORS = frozenset(
@@ -102,6 +103,12 @@ def state_of_module(handler: FoundHandler, functions: Sequence[Function]) -> dic
         value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
         if isinstance(target, ast.Name) and target.id in changed and value is not None and is_plain(value):
             found[target.id] = _anew(target.id, value)
+    source = source_of(handler)
+    for name in changed:
+        value = value_of(source, name) if name not in found else None
+        # Of another module: what is emptied is the same object there and here, what is set anew would not be.
+        if value is not None and is_plain(value) and (anew := _anew(name, value)).endswith(".clear()"):
+            found[name] = anew
     return found
 
 
