@@ -93,9 +93,9 @@ def _adapted(known: Adapted, found: Findings) -> list[str]:
     said |= {name: found.names.name(*of) for name, of in known.names.items()}
     said["key"] = known.key or found.roles.key or "id"
     if known.loop:
-        said |= {"module": found.module, "stack": ""}
-        if any("{stack}" in line for line in known.loop):
-            said["stack"] = found.names.name("contextlib", "ExitStack")
+        said["module"] = found.module
+        for name, of in {"stack": ("contextlib", "ExitStack"), "local": ("threading", "local")}.items():
+            said[name] = found.names.name(*of) if any(f"{{{name}}}" in line for line in known.loop) else ""
         return ["", *(line.format_map(said) for line in known.loop)]
     given = [item.format_map(said) for item in known.items]
     options: dict[str, Code] = {name: option.format_map(said) for name, option in known.options.items()}

@@ -125,13 +125,22 @@ def _process(handler: FoundHandler, loop: Function, client: _Client) -> Iterator
     """What one process does."""
     is_async = isinstance(loop, ast.AsyncFunctionDef)
     define, wait, block = ("async def", "await ", "async with") if is_async else ("def", "", "with")
+    name = None if required(loop, is_method=False) else _of_module(handler.tree, client)
+    if name is not None:
+        yield "class Own({local}):  # each process has a client, and the module only one"
+        yield "    def __getattr__(self, name):"
+        yield "        return getattr(self.client, name)"
+        yield ""
+        yield "own = Own()"
+        yield f'monkeypatch.setattr({{module}}, "{name}", own)'
+        yield ""
     yield f"{define} process():"
     if required(loop, is_method=False):
         yield f"    {block} deliver.consumer({', '.join(['{client}', *_config(handler, client)])}) as client:"
         yield f"        {wait}{{loop}}(client)"
-    elif (name := _of_module(handler.tree, client)) is not None:
+    elif name is not None:
         yield f"    {block} deliver.consumer({', '.join(['{client}', *_config(handler, client)])}) as client:"
-        yield f'        monkeypatch.setattr({{module}}, "{name}", client)'
+        yield "        own.client = client"
         yield f"        {wait}{{loop}}()"
     else:
         factory = "async def" if client.is_awaited else "def"
@@ -192,8 +201,7 @@ def _settings(handler: FoundHandler, client: _Client) -> dict[str, str]:
             settings["auto_ack"] = "True"
     if client.broker == "RabbitMQ":
         return settings
-    # The module has one client for all processes, which here share the module.
-    return {"consumers": "1"} if _of_module(handler.tree, client) else {}
+    return {}
 
 
 def constant(tree: ast.Module, node: ast.expr) -> str | None:

@@ -3,7 +3,9 @@ test finds as it is written, and a repair with which it holds."""
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import re
 import sys
 import textwrap
@@ -203,6 +205,91 @@ def lambda_handler(event, context):
             balances[account] = balances.get(account, 0) + int(image["amount"]["N"])
 """
 
+PIKA = """
+import json
+
+import pika
+
+PREFETCH = 5
+orders = {}
+
+def callback(ch, method, properties, body):
+    order = json.loads(body)
+    orders[order["order_id"]] = orders.get(order["order_id"], 0) + order["quantity"]
+    ch.basic_ack(delivery_tag=method.delivery_tag)
+
+def main():
+    connection = pika.BlockingConnection(pika.ConnectionParameters(host="localhost"))
+    channel = connection.channel()
+    channel.queue_declare(queue="orders", durable=True)
+    channel.basic_qos(prefetch_count=PREFETCH)
+    channel.basic_consume(queue="orders", on_message_callback=callback)
+    channel.start_consuming()
+"""
+AIO_PIKA = """
+import asyncio
+
+import aio_pika
+from pydantic import BaseModel
+
+class Order(BaseModel):
+    order_id: str
+    quantity: int
+
+orders = {}
+
+async def process_message(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+    async with message.process():
+        order = Order.model_validate_json(message.body)
+        orders[order.order_id] = orders.get(order.order_id, 0) + order.quantity
+
+async def main() -> None:
+    connection = await aio_pika.connect_robust("amqp://guest:guest@127.0.0.1/")
+    channel = await connection.channel()
+    await channel.set_qos(prefetch_count=100)
+    queue = await channel.declare_queue("orders", auto_delete=True)
+    await queue.consume(process_message)
+    try:
+        await asyncio.Future()
+    finally:
+        await connection.close()
+"""
+AIOKAFKA = """
+import json
+
+from aiokafka import AIOKafkaConsumer
+
+balances = {}
+
+async def consume():
+    consumer = AIOKafkaConsumer("payments", bootstrap_servers="localhost:9092", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        async for msg in consumer:
+            payment = json.loads(msg.value)
+            balances[payment["account"]] = balances.get(payment["account"], 0) + payment["amount"]
+            await consumer.commit()
+    finally:
+        await consumer.stop()
+"""
+BOTO3 = """
+import json
+
+import boto3
+
+QUEUE_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/orders"
+sqs = boto3.client("sqs", region_name="us-east-1")
+totals = {}
+
+def poll():
+    while True:
+        response = sqs.receive_message(QueueUrl=QUEUE_URL, MaxNumberOfMessages=10, WaitTimeSeconds=20)
+        for message in response.get("Messages", []):
+            body = json.loads(message["Body"])
+            totals[body["sku"]] = totals.get(body["sku"], 0) + body["quantity"]
+            sqs.delete_message(QueueUrl=QUEUE_URL, ReceiptHandle=message["ReceiptHandle"])
+"""
+
 SEPARATE = {"arq": ": it does not go with redis 6 and newer"}
 
 ONCE = """    if {id} in seen:
@@ -230,6 +317,26 @@ REPOSITORIES = {
         "arq", "charge", ARQ, "    balances[account] =",
         ONCE.format(id='ctx["job_id"]', gives="None") + "    balances[account] =",
         ("retries=False", 'ctx = {"balances": {}, "seen": set()}', "max_tries=3", "return ctx"),
+    ),
+    "pika": Repository(
+        "pika", "callback", PIKA, 'orders.get(order["order_id"], 0) + order["quantity"]',
+        'max(orders.get(order["order_id"], 0), order["quantity"])',
+        ("RabbitMQ(prefetch=5)", 'monkeypatch.setattr(repo_pika.pika, "BlockingConnection", made)', "repo_pika.main()"),
+    ),
+    "aio_pika": Repository(
+        "aio_pika", "process_message", AIO_PIKA, "orders.get(order.order_id, 0) + order.quantity",
+        "max(orders.get(order.order_id, 0), order.quantity)",
+        ("RabbitMQ(prefetch=100)", "await repo_aio_pika.main()", 'events(Order, keys="order_id")'),
+    ),
+    "aiokafka": Repository(
+        "aiokafka", "consume", AIOKAFKA, 'balances.get(payment["account"], 0) + payment["amount"]',
+        'max(balances.get(payment["account"], 0), payment["amount"])',
+        ("broker=Kafka()", 'monkeypatch.setattr(repo_aiokafka, "AIOKafkaConsumer", made)', 'keys="account"'),
+    ),
+    "boto3": Repository(
+        "boto3", "poll", BOTO3, 'totals.get(body["sku"], 0) + body["quantity"]',
+        'max(totals.get(body["sku"], 0), body["quantity"])',
+        ("broker=SqsStandard()", 'monkeypatch.setattr(repo_boto3, "sqs", own)', "own.client = client"),
     ),
     "celery": Repository(
         "celery", "charge", CELERY, "    balances[account] =",
@@ -284,6 +391,8 @@ def searched(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         exec(compile(source, str(file), "exec"), names)
         (test,) = (value for key, value in names.items() if key.startswith("test_"))
         broker = eval(re.search(r"broker=(\w+\([^()]*\))", source)[1], names)
+        if "monkeypatch" in inspect.signature(test).parameters:
+            test = functools.partial(test, monkeypatch=patched)
         return chaoskit.check(test, names["EVENTS"], broker, schedules=30, seed=1)
 
 
