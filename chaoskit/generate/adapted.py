@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 
-from chaoskit.generate.classes import Function, class_in, last_name
+from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.handlers import FoundHandler, functions_in
+from chaoskit.generate.lookup import find_class, source_of
 from chaoskit.generate.reads import FieldUse, Reads
 from chaoskit.generate.source import Code
 
@@ -137,7 +138,18 @@ def first_with_value(handler: FoundHandler, is_value: Callable[[ast.AST], bool])
 
 
 def class_of(handler: FoundHandler, annotation: ast.expr | None) -> ast.ClassDef | None:
-    return class_in(handler.tree, last_name(annotation)) if isinstance(annotation, ast.Name) else None
+    """The class of this name, of the module or of one that it has it from."""
+    found = find_class(source_of(handler), annotation.id) if isinstance(annotation, ast.Name) else None
+    return None if found is None else found[1]
+
+
+def validated_class(handler: FoundHandler) -> ast.ClassDef | None:
+    """The class by which the module reads its JSON: `Order.model_validate_json(body)`."""
+    for name in ("model_validate_json", "parse_raw"):
+        for call in calls_in(handler.tree, name):
+            if isinstance(call.func, ast.Attribute) and (kind := class_of(handler, call.func.value)) is not None:
+                return kind
+    return None
 
 
 # Reading the source.

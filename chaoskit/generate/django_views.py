@@ -139,9 +139,9 @@ def _fields(base: Path, module: str, name: str) -> list[str]:
         made = node.value if isinstance(node, ast.Assign) else None
         if not isinstance(node, ast.Assign) or not isinstance(made, ast.Call):
             continue
-        kind, given = last_name(made), {word.arg for word in made.keywords}
+        field, given = last_name(made), {word.arg for word in made.keywords}
         # Numbers and times that the database or Django gives are not the same in every run.
-        if kind.endswith("Field") and not kind.endswith("AutoField") and not given & _STAMPED_BY_DJANGO:
+        if field.endswith("Field") and not field.endswith("AutoField") and not given & _STAMPED_BY_DJANGO:
             found += [target.id for target in node.targets if isinstance(target, ast.Name)]
     return found
 

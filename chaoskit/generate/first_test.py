@@ -26,6 +26,7 @@ from chaoskit.generate.strategies import drawn, letters, strategy
 from chaoskit.values.errors import UsageError
 
 _GENERIC = re.compile(r"handle|consume|process|on_message|on_event|handler|main|run|call|__call__|lambda_handler")
+_OF_ADAPTERS = ("app", "client", "ctx", "handler", "made", "own", "process", "stack")
 _RESERVED = ("st", "EVENTS", "deliver", "message", "event", "events", "chaos", "handle_one", "results", "pytest")
 
 
@@ -104,7 +105,7 @@ def _look_at(handler: FoundHandler, broker: str, root: Path, known: Adapted | No
     if of_class.attributes:
         module_state = {}
     module = handler.module.rpartition(".")[2]
-    taken = [*_RESERVED, name, *reads.needs, *of_class.needs]
+    taken = [*_RESERVED, *(_OF_ADAPTERS if known else ()), name, *reads.needs, *of_class.needs]
     if module in taken or keyword.iskeyword(module):
         module = "the_module"
     owner = snake(handler.kind.name) if on_instance and handler.kind else ""

@@ -42,6 +42,8 @@ def task(handler: FoundHandler) -> Adapted | None:
 def task_of(handler: FoundHandler, needed: list[ast.arg], adapter: str, function: str) -> Adapted | None:
     if not needed:
         return None
+    read = {node.id for node in ast.walk(handler.function) if isinstance(node, ast.Name)}
+    needed = [*needed, *(each for each in handler.optional if each.arg in read)]
     if len(needed) == 1:
         instead: dict[str, ast.expr] = {needed[0].arg: ast.Name(VALUE, ast.Load())}
         items: tuple[str, ...] = ("{handler}",)

@@ -10,6 +10,7 @@ import attrs
 from chaoskit.generate.adapted import (
     Adapted,
     first_with_value,
+    validated_class,
 )
 from chaoskit.generate.classes import last_name
 from chaoskit.generate.dynamodb_streams import dynamodb_stream
@@ -41,7 +42,9 @@ def lambda_function(handler: FoundHandler) -> Adapted | None:
     value = first_with_value(handler, is_value)
     if value is None:
         return None
-    return Adapted(value, "aws_lambda", function, ("{handler}",), broker, settings, options=options)
+    return Adapted(
+        value, "aws_lambda", function, ("{handler}",), broker, settings, options=options, kind=validated_class(handler)
+    )
 
 
 def _told(found: Adapted | None, settings: dict[str, str], options: dict[str, str]) -> Adapted | None:

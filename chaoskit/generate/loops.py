@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from chaoskit.generate.adapted import Adapted, Put, calls_in, class_of, taking_value
+from chaoskit.generate.adapted import Adapted, Put, calls_in, taking_value, validated_class
 from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.frameworks import framework_of, imported_by
 from chaoskit.generate.handlers import FoundHandler, required
@@ -64,7 +64,6 @@ def client_loop(handler: FoundHandler) -> Adapted | None:
     is_async = isinstance(loop, ast.AsyncFunctionDef)
     lines = tuple(_process(handler, loop, client))
     function = value.function
-    kind = next((kind for name in _classes(handler.tree) if (kind := class_of(handler, name)) is not None), None)
     return Adapted(
         value,
         client.adapter,
@@ -73,7 +72,7 @@ def client_loop(handler: FoundHandler) -> Adapted | None:
         client.broker,
         _settings(handler, client),
         is_async=is_async,
-        kind=kind,
+        kind=validated_class(handler),
         objects={"loop": loop.name},
         names={"client": (f"chaoskit.adapters.{client.adapter}", _class_for(loop, client))},
         loop=lines,
@@ -234,10 +233,3 @@ def _is_value(node: ast.AST, deserialized: bool) -> bool:
     if isinstance(node, ast.Call) and last_name(node) in _READS_JSON and node.args:
         return _VALUE.search(ast.unparse(node.args[0])) is not None
     return deserialized and isinstance(node, ast.Attribute) and node.attr == "value"
-
-
-def _classes(tree: ast.Module) -> Iterator[ast.expr]:
-    for name in ("model_validate_json", "parse_raw"):
-        for call in calls_in(tree, name):
-            if isinstance(call.func, ast.Attribute):
-                yield call.func.value

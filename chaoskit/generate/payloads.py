@@ -127,9 +127,9 @@ def _bases(source: SourceModule, kind: ast.ClassDef) -> Iterator[tuple[SourceMod
 
 
 def _family(source: SourceModule, kind: ast.ClassDef) -> Family | None:
-    for told, family in _FAMILIES:
+    for told, own in _FAMILIES:
         if any(last_name(each) == told for each in [*kind.bases, *kind.decorator_list]):
-            return family
+            return own
     return next((family for base in _bases(source, kind) if (family := _family(*base)) is not None), None)
 
 

@@ -11,7 +11,7 @@ import attrs
 from chaoskit.generate.environment import CONFTEST, conftest_text, required_at_import
 from chaoskit.generate.first_test import first_test, name_of_test
 from chaoskit.generate.handlers import FoundHandler, candidates, find_handler
-from chaoskit.generate.project import PytestSettings, package_root, pytest_settings
+from chaoskit.generate.project import PytestSettings, imported_with, module_file, package_root, pytest_settings
 from chaoskit.generate.recipes import adapted
 from chaoskit.generate.workflow import WORKFLOW, is_installable, workflow
 from chaoskit.values.errors import UsageError
@@ -133,7 +133,10 @@ def _settings(root: Path, test: Path, handler: FoundHandler, settings: PytestSet
 def _environment(root: Path, path: str, handler: FoundHandler) -> tuple[list[Edit], list[str]]:
     """What sets the variables without which the handler's module cannot be imported, or works in no test."""
     known = adapted(handler)
-    wanted = required_at_import(handler.tree) | (dict(known.environment) if known else {})
+    file = module_file(handler.module, [handler.base])
+    trees = [handler.tree] if file is None else imported_with(file, handler.module, [handler.base])
+    wanted = {name: value for tree in trees for name, value in required_at_import(tree).items()}
+    wanted |= dict(known.environment) if known else {}
     if not wanted:
         return [], []
     if not (root / path).exists():
