@@ -99,7 +99,7 @@ def plain_line(source: str) -> str:
 # The value in the source.
 
 
-class Put(ast.NodeTransformer):
+class Substitution(ast.NodeTransformer):
     """Puts the value in the place of each expression that `is_value` knows, or what `instead` gives for a name."""
 
     def __init__(self, is_value: Callable[[ast.AST], bool], instead: Mapping[str, ast.expr] | None = None) -> None:
@@ -117,7 +117,7 @@ class Put(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def taking_value(handler: FoundHandler, function: Function, put: Put) -> FoundHandler:
+def taking_value(handler: FoundHandler, function: Function, put: Substitution) -> FoundHandler:
     """The same function with the value as its only parameter."""
     made = copy.deepcopy(function)
     made.args = ast.arguments([], [ast.arg(VALUE)], None, [], [], None, [])
@@ -130,7 +130,7 @@ def first_with_value(handler: FoundHandler, is_value: Callable[[ast.AST], bool])
     """The handler, or the function of its module in which the value first shows; None where it does not show."""
     others = [function for function, kind in functions_in(handler.tree).values() if kind is None]
     for function in [handler.function, *others]:
-        put = Put(is_value)
+        put = Substitution(is_value)
         made = taking_value(handler, function, put)
         if put.count:
             return made

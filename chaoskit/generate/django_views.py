@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from chaoskit.generate.adapted import Adapted, Put, taking_value
+from chaoskit.generate.adapted import Adapted, Substitution, taking_value
 from chaoskit.generate.classes import class_in, last_name
 from chaoskit.generate.frameworks import framework_of
 from chaoskit.generate.handlers import FoundHandler
@@ -26,7 +26,7 @@ def django_view(handler: FoundHandler) -> Adapted | None:
     needed = [each.arg for each in handler.needed]
     if len(needed) != 1 or not framework_of(handler.tree, handler.function, needed).startswith("a Django view"):
         return None
-    put = Put(is_request_body)
+    put = Substitution(is_request_body)
     value = taking_value(handler, handler.function, put)
     if not put.count:
         return None

@@ -17,9 +17,9 @@ from chaoskit.generate.frameworks import framework_of, handed_to
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.payloads import Payload, listed_keys, payload_of
 from chaoskit.generate.project import is_own
-from chaoskit.generate.reads import ITEM, reads_of
+from chaoskit.generate.reads import ITEM, Reads, reads_of
 from chaoskit.generate.recipes import adapted
-from chaoskit.generate.roles import FieldPath, drawn_roles, roles_of
+from chaoskit.generate.roles import FieldPath, Roles, drawn_roles, roles_of
 from chaoskit.generate.source import WIDTH, Code, Names, call, flat, is_name, laid_out, quoted
 from chaoskit.generate.state import OfClass, state_of_class, state_of_module
 from chaoskit.generate.strategies import drawn, letters, strategy
@@ -62,16 +62,8 @@ def first_test(handler: FoundHandler, asked: str | None, root: Path, file: str) 
     imports = found.names.imports([*_strategies_import(events), *_module_import(found)])
     parameters = ", ".join(("deliver", *fixtures))
     function = f"{'async ' if found.is_async else ''}def test_{name_of_test(handler)}({parameters}):"
-    todo = " Fill in what is marked TODO: until then it fails." if "TODO" in body else ""
-    head = f'"""{handler.qualname} under every delivery that {broker} can make.'
     parts = [
-        *textwrap.wrap(head, WIDTH),
-        "",
-        *textwrap.wrap(f"A first guess by `chaoskit init`, for you to change.{todo}", WIDTH),
-        f"Run it with `pytest {file}`.",
-        "`--chaos-self-check` says which known bugs it would notice, and fails where it would notice none.",
-        '"""',
-        "",
+        *_head(handler, broker, file, body),
         imports,
         "",
         *_about_events(found),
@@ -85,6 +77,19 @@ def first_test(handler: FoundHandler, asked: str | None, root: Path, file: str) 
         textwrap.indent(body, "    "),
     ]
     return "\n".join(line.rstrip() for line in "\n".join(parts).splitlines()) + "\n"
+
+
+def _head(handler: FoundHandler, broker: str, file: str, body: str) -> list[str]:
+    todo = " Fill in what is marked TODO: until then it fails." if "TODO" in body else ""
+    return [
+        *textwrap.wrap(f'"""{handler.qualname} under every delivery that {broker} can make.', WIDTH),
+        "",
+        *textwrap.wrap(f"A first guess by `chaoskit init`, for you to change.{todo}", WIDTH),
+        f"Run it with `pytest {file}`.",
+        "`--chaos-self-check` says which known bugs it would notice, and fails where it would notice none.",
+        '"""',
+        "",
+    ]
 
 
 def _look_at(handler: FoundHandler, broker: str, root: Path, known: Adapted | None) -> Findings:
@@ -109,31 +114,38 @@ def _look_at(handler: FoundHandler, broker: str, root: Path, known: Adapted | No
     if module in taken or keyword.iskeyword(module):
         module = "the_module"
     owner = snake(handler.kind.name) if on_instance and handler.kind else ""
-    if owner and (owner in taken or not is_name(owner) or owner == module):
+    if owner and (owner in taken or not is_name(owner) or (owner == module and module_state)):
         owner = "the_handler"
-    names = Names(
-        [*taken, *([owner] if owner else []), module],
-        None,
-        functools.partial(is_own, root),
-    )
+    by_module = [module] if module_state or (known and known.loop) else []
+    names = Names([*taken, *([owner] if owner else []), *by_module], None, functools.partial(is_own, root))
     # Before the handler's names are written: these two are to stand plain in any test.
     for of, each in (("chaoskit", "chaos"), ("chaoskit.strategies", "events")):
         names.reserve(of, each)
+    roles = _roles(reads, broker, known, names)
+    payload = payload_of(handler, reads, roles, known)
+    if payload is None:
+        roles = _without_class(reads, roles, known)
+    return Findings(handler, broker, reads, roles, names, of_class, module_state, module, owner, known, payload)
+
+
+def _roles(reads: Reads, broker: str, known: Adapted | None, names: Names) -> Roles:
+    """With what this broker does not stamp marked, and the key that the source names for sure."""
     reads.uses_key |= known is not None and known.uses_key
     roles = roles_of(reads, broker)
     if known and known.key:
         own = {place: what for place, what in roles.own.items() if what != "message.key"}
         roles = attrs.evolve(roles, own={**own, (known.key,): "message.key"})
     marked = {place: _not_stamped(place, broker, names) for place in roles.missing}
-    roles = attrs.evolve(roles, stamped=roles.stamped | marked)
-    payload = payload_of(handler, reads, roles, known)
-    if known and known.loop and payload is None:
-        roles = drawn_roles(reads, roles)
-    if payload is None and reads.validated:
+    return attrs.evolve(roles, stamped=roles.stamped | marked)
+
+
+def _without_class(reads: Reads, roles: Roles, known: Adapted | None) -> Roles:
+    """For values that are no instances of a class."""
+    if reads.validated:
         # What it reads by attribute is its own: it is given a dict, or the JSON of one.
         for seen in reads.places.values():
             seen.attribute = False
-    return Findings(handler, broker, reads, roles, names, of_class, module_state, module, owner, known, payload)
+    return drawn_roles(reads, roles) if known and known.loop else roles
 
 
 def _values(found: Findings) -> tuple[Code, Code]:

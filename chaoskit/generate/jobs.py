@@ -11,7 +11,7 @@ import attrs
 from chaoskit.generate.adapted import (
     VALUE,
     Adapted,
-    Put,
+    Substitution,
     calls_in,
     class_of,
     decorator_of,
@@ -53,7 +53,7 @@ def task_of(handler: FoundHandler, needed: list[ast.arg], adapter: str, function
         instead = {each.arg: ast.Subscript(ast.Name(VALUE, load), ast.Constant(each.arg), load) for each in needed}
         items = ("{handler}", "lambda message: message.value")
         typed = {each.arg: each.annotation or ast.Constant(None) for each in needed}
-    value = taking_value(handler, handler.function, Put(lambda node: False, instead))
+    value = taking_value(handler, handler.function, Substitution(lambda node: False, instead))
     kind = class_of(handler, needed[0].annotation) if len(needed) == 1 else None
     return Adapted(value, adapter, function, items, "Celery", kind=kind, typed=typed)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from chaoskit.generate.adapted import Adapted, Put, calls_in, taking_value, validated_class
+from chaoskit.generate.adapted import Adapted, Substitution, calls_in, taking_value, validated_class
 from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.frameworks import framework_of, imported_by
 from chaoskit.generate.handlers import FoundHandler, required
@@ -222,7 +222,7 @@ def _value(handler: FoundHandler, loop: Function) -> FoundHandler | None:
     others = [node for node in handler.tree.body if isinstance(node, Function)]
     deserialized = re.search(r"value_deserializer=", ast.unparse(handler.tree)) is not None
     for function in [handler.function, loop, *others]:
-        put = Put(lambda node: _is_value(node, deserialized))
+        put = Substitution(lambda node: _is_value(node, deserialized))
         made = taking_value(handler, function, put)
         if put.count:
             return made

@@ -7,7 +7,7 @@ import ast
 from chaoskit.generate.adapted import (
     VALUE,
     Adapted,
-    Put,
+    Substitution,
     class_of,
     decorator_of,
     keywords_of,
@@ -31,7 +31,9 @@ def subscriber(handler: FoundHandler) -> Adapted | None:
     if not isinstance(owner, ast.Name):
         return None
     first = handler.needed[0]
-    value = taking_value(handler, handler.function, Put(lambda node: False, {first.arg: ast.Name(VALUE, ast.Load())}))
+    value = taking_value(
+        handler, handler.function, Substitution(lambda node: False, {first.arg: ast.Name(VALUE, ast.Load())})
+    )
     name = {"rabbit": "RabbitBroker"}.get(kind, f"{kind.capitalize()}Broker")
     made = made_by(handler.tree, owner.id)
     is_router = made is not None and last_name(made.func).endswith("Router")

@@ -8,7 +8,7 @@ import re
 from chaoskit.generate.adapted import (
     VALUE,
     Adapted,
-    Put,
+    Substitution,
     class_of,
     decorator_of,
     keywords_of,
@@ -36,7 +36,7 @@ def endpoint(handler: FoundHandler) -> Adapted | None:
         return None
     body = None if is_flask else _body_of(handler)
     instead: dict[str, ast.expr] = {} if body is None else {body.arg: ast.Name(VALUE, ast.Load())}
-    value = taking_value(handler, handler.function, Put(is_request_body, instead))
+    value = taking_value(handler, handler.function, Substitution(is_request_body, instead))
     app, prefix, before = _app(handler.tree, owner.id, is_flask)
     sign = signed(handler)
     kind = ("flask", "Flask") if is_flask else ("fastapi", "FastAPI")
