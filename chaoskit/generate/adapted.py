@@ -1,6 +1,6 @@
 """What is known of a function that a framework calls: the adapter that stands in for that, its broker and settings, and
 where in its source the value of the event is. What is looked for in sources in one module for each kind of framework:
-`jobs`, `arq_jobs`, `subscribers`, `web`, `django_views`, `lambdas`, `dynamodb_streams`, `loops`. `recipes` asks them."""
+`jobs`, `arq_jobs`, `subscribers`, `web`, `django_views`, `lambdas`, `dynamodb_streams`, `loops`; `recipes` asks all."""
 
 from __future__ import annotations
 
