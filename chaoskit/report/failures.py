@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaoskit.report.deaths import underlined
+from chaoskit.report.columns import underlined
 from chaoskit.values.schedule import Schedule, Step
 
 
@@ -21,4 +21,4 @@ def _lines(step: Step) -> Iterator[str]:
     place = f" ({failed.place})" if failed.place else ""
     then = "and the handler raised" if step.raised else "and the handler went on as if nothing were"
     yield f"{step.event}: this{place} raised {failed.error}, {then}:"
-    yield from underlined(failed.source, failed.expression, failed.column)
+    yield from (f"    {line}" for line in underlined(failed.source, failed.expression, failed.column))

@@ -31,7 +31,7 @@ from chaoskit.repro.values import (
 from chaoskit.values.epoch import EPOCH, is_epoch
 from chaoskit.values.errors import ChaosError, CodecError, ReproError
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import Fault
+from chaoskit.values.faults import KIND_BY_NAME, Fault
 from chaoskit.values.outcome import Effect
 from chaoskit.values.scenario import Broker
 from chaoskit.values.schedule import Raw, Step, to_raw
@@ -302,13 +302,14 @@ def _read_told(data: Any) -> dict[str, Any]:
     """Only what is as it is written here: it is shown, and no reason not to replay the rest."""
     if not isinstance(data, dict):
         return {}
-    errors, read, kept = data.get("errors"), data.get("read"), data.get("memory_kept")
+    errors, read, kept, also = (data.get(name) for name in ("errors", "read", "memory_kept", "also"))
     errors = errors if isinstance(errors, dict) else {}
     return {
         "errors": {number: text for number, text in errors.items() if isinstance(text, str)},
         "memory_kept": kept if isinstance(kept, bool) else None,
         "read": tuple(name for name in read if isinstance(name, str)) if isinstance(read, list) else (),
         "effects": {run: _read_effects(data.get("effects"), run) for run in ("in_order", "observed")},
+        "also": tuple(k for k in also if isinstance(k, str) and k in KIND_BY_NAME) if isinstance(also, list) else (),
     }
 
 
