@@ -27,6 +27,7 @@ from chaoskit.values.settling import COMMITS
 WORDS = Words(
     lane="partition",
     lanes="partition",
+    worker="processor",
     unit="partition",
     topic="event hub",
     routed_by="partition key",

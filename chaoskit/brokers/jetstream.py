@@ -33,6 +33,7 @@ from chaoskit.values.timing import Timing
 WORDS = Words(
     unit="partition",
     lane="subscriber",
+    worker="subscriber",
     restarts="subscriber {consumer} restarts",
     dead="to the dead letters",
     put_back="published",

@@ -60,6 +60,7 @@ SHARE = WORDS.but(
     },
     lanes="consumer",
     lane="member",
+    worker="member",
     restarts="member {consumer} restarts",
     no_order="A share group promises no order, not even within a key.",
 )

@@ -24,6 +24,7 @@ from chaoskit.values.timing import Timing
 
 WORDS = Words(
     lane="worker",
+    worker="worker",
     restarts="worker {consumer} restarts",
     dead="to the table of failed jobs",
     put_back="inserted",

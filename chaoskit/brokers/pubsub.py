@@ -25,6 +25,7 @@ from chaoskit.values.timing import Timing
 
 PLAIN = Words(
     lane="subscriber",
+    worker="subscriber",
     restarts="subscriber {consumer} restarts",
     dead="to the dead-letter topic",
     put_back="published",

@@ -66,6 +66,7 @@ STREAM = Words(
 
 LIST = Words(
     lane="worker",
+    worker="worker",
     restarts="worker {consumer} restarts",
     dead="to the dead-letter list",
     put_back="pushed",

@@ -29,6 +29,7 @@ _NOT_SENT_AGAIN = (
 
 PLAIN = Words(
     lane="receiver",
+    worker="receiver",
     restarts="receiver {consumer} restarts",
     dead="to the dead-letter subqueue",
     put_back="sent",

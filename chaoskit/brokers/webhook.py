@@ -23,6 +23,7 @@ from chaoskit.values.timing import Timing
 
 WORDS = Words(
     lane="request handler",
+    worker="request handler",
     restarts="no answer from handler {consumer}",
     shown_again="the provider sent it again",
     dead="to the failed deliveries",

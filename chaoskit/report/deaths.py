@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from chaoskit.report.columns import WIDEST_LINE, narrow, underlined
 from chaoskit.values.schedule import DiedAt, Schedule
 
-DIED = "Where the process died"
+DIED = "Where the process was killed"
 FAILED = "Where a call failed"
 MOST_HAPPENED = 8
 """Effects that are listed: the last ones before the death."""
@@ -23,13 +23,13 @@ def death_lines(schedule: Schedule) -> Iterator[str]:
 def _lines(event: str, died: DiedAt) -> Iterator[str]:
     happened = died.happened[-MOST_HAPPENED:]
     if happened:
-        yield f"{event}: this had happened,"
+        yield f"{event}: this was done,"
         if len(happened) < len(died.happened):
             yield f"    … ({len(died.happened) - len(happened)} more)"
         yield from (f"    {narrow(line, WIDEST_LINE)}" for line in happened)
-        yield f"and then, instead of this{at(died)}, the process died:"
+        yield f"and then the process was killed, before this{at(died)}:"
     else:
-        yield f"{event}: before anything, instead of this{at(died)}, the process died:"
+        yield f"{event}: the process was killed before its first effect{at(died)}:"
     yield from (f"    {line}" for line in underlined(died.source, died.before, died.column))
 
 

@@ -24,11 +24,11 @@ def overlap_lines(schedule: Schedule) -> Iterator[str]:
 
 
 def _lines(step: Step, stopped: StoppedAt) -> Iterator[str]:
-    yield f"{step.event} stopped before this{at(stopped)}:"
+    yield f"{step.event}: this execution paused before this{at(stopped)}:"
     yield from (f"    {line}" for line in underlined(stopped.source, stopped.before, stopped.column))
     happened = stopped.happened[-MOST_HAPPENED:]
     left = [f"… ({len(stopped.happened) - len(happened)} more)"] if len(happened) < len(stopped.happened) else []
-    rows = [(f"{step.event}, consumer {step.consumer}", "meanwhile"), *((text, "") for text in (*left, *happened))]
+    rows = [(f"{step.event}, this execution", "meanwhile"), *((text, "") for text in (*left, *happened))]
     beside = stopped.beside[:MOST_LINES]
     rows += [("", f"{event}: {text}") if event else (text, "") for event, text in beside]
     if len(beside) < len(stopped.beside):
