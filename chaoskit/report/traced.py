@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import attrs
 
 from chaoskit.report.columns import fitted
-from chaoskit.report.deaths import DIED, FAILED
+from chaoskit.report.deaths import DIED, FAILED, death_lines
 from chaoskit.report.effects import EFFECTS, MOST_ROWS, EffectRow
-from chaoskit.report.overlaps import STOPPED
+from chaoskit.report.failures import failure_lines
+from chaoskit.report.overlaps import STOPPED, overlap_lines
 from chaoskit.report.summary import Summary
+from chaoskit.values.schedule import Schedule
 
 HEADS = EffectRow("", "in order", "observed")
 WIDEST = (44, 24, 32)
@@ -29,7 +31,16 @@ class Traced:
 def traced(found: Summary) -> tuple[Traced, ...]:
     """Those that there are, in the order of the other reports."""
     effects = tuple(effect_lines(found.effects))
-    parts = (EFFECTS, effects), (DIED, found.deaths), (FAILED, found.failures), (STOPPED, found.overlaps)
+    return _parts((EFFECTS, effects), (DIED, found.deaths), (FAILED, found.failures), (STOPPED, found.overlaps))
+
+
+def inside_parts(schedule: Schedule) -> tuple[Traced, ...]:
+    """Where in the handler something took place, for who reads it without the rest."""
+    made = (DIED, death_lines), (FAILED, failure_lines), (STOPPED, overlap_lines)
+    return _parts(*((heading, tuple(lines(schedule))) for heading, lines in made))
+
+
+def _parts(*parts: tuple[str, tuple[str, ...]]) -> tuple[Traced, ...]:
     return tuple(Traced(heading, lines) for heading, lines in parts if lines)
 
 
