@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chaoskit.brokers.together import Together
-from chaoskit.brokers.wording import CUT_ALONE
+from chaoskit.brokers.wording import CUT_ALONE, names_of
 from chaoskit.values.event import Event
 from chaoskit.values.faults import FaultKind, Lose, Overlap
+from chaoskit.values.scenario import Broker, Scenario
 from chaoskit.values.schedule import Schedule
 from chaoskit.values.texts import printed
 from chaoskit.values.verdict import Verdict
@@ -16,6 +17,20 @@ from chaoskit.values.verdict import Verdict
 def kinds_of(verdict: Verdict) -> list[FaultKind]:
     assert verdict.scenario is not None
     return list(dict.fromkeys(type(fault) for fault in verdict.scenario.faults))
+
+
+def name_of(broker: Broker) -> str:
+    """What can do it."""
+    if isinstance(broker, Together):
+        return f"{names_of([type(each).__name__ for each in broker.brokers])} together"
+    return type(broker).__name__
+
+
+def ruled_out_by(scenario: Scenario, kind: FaultKind) -> str:
+    """Which setting or habit rules out the faults of this kind; of several streams, on those that have them."""
+    if isinstance(scenario.broker, Together):
+        return scenario.broker.what_rules_out(kind, scenario.faults, scenario.events)
+    return scenario.broker.ruled_out_by(kind)
 
 
 def also_text(verdict: Verdict) -> str:

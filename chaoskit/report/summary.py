@@ -14,7 +14,7 @@ from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.deaths import death_lines
 from chaoskit.report.effects import EffectRow, effect_rows
 from chaoskit.report.failures import failure_lines
-from chaoskit.report.labels import also_text, kinds_of, label_text
+from chaoskit.report.labels import also_text, kinds_of, label_text, name_of, ruled_out_by
 from chaoskit.report.overlaps import overlap_lines
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
 from chaoskit.report.self_check import self_check_lines
@@ -208,7 +208,7 @@ def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
     inside = {Fail} if any(isinstance(fault, Fail) and fault.point for fault in verdict.scenario.faults) else set()
     # Whatever fault was met: it is the order between keys that is not fixed, and that is an Overtake.
     for kind in [Overtake] if verdict.label == "across keys" else kinds_of(verdict):
-        remedy = CALL_FAILED.ruled_out_by if kind in inside else broker.ruled_out_by(kind)
+        remedy = CALL_FAILED.ruled_out_by if kind in inside else ruled_out_by(verdict.scenario, kind)
         if advised:
             remedy = remedy.replace(f". {IDEMPOTENT}", "").replace(IDEMPOTENT, "no setting")
         yield kind.__name__, remedy
@@ -252,7 +252,7 @@ def headline(verdict: Verdict) -> str:
     kinds = " and ".join(dict.fromkeys(type(fault).__name__ for fault in verdict.scenario.faults))
     if verdict.is_cut_alone:
         return f"{name} depends on where the batch ends: {verdict.violations[0].message}"
-    broker = type(verdict.scenario.broker).__name__
+    broker = name_of(verdict.scenario.broker)
     across = " across keys" if verdict.label == "across keys" else ""
     return f"{name} does not survive {kinds}{across}, which {broker} can do: {verdict.violations[0].message}"
 

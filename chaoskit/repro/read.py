@@ -15,6 +15,7 @@ from chaoskit.brokers import is_own
 from chaoskit.codec import decode
 from chaoskit.repro import bounds
 from chaoskit.repro.own_broker import is_of_own, same_own, stand_in
+from chaoskit.repro.together import together_of
 from chaoskit.repro.values import (
     FORMAT,
     decode_broker,
@@ -227,7 +228,7 @@ def _from_document(path: Path, data: Any) -> Repro:
     if not violations or not all(isinstance(v, dict) and isinstance(v.get("invariant"), str) for v in violations):
         raise ReproError('"violations" must be a list of objects with an "invariant", and name one at least')
     own = data["broker"] if is_of_own(data["broker"]) else None
-    broker = decode_broker(data["broker"]) if own is None else stand_in(own, faults)
+    broker = decode_broker(data["broker"]) if own is None else together_of(own, faults) or stand_in(own, faults)
     label = data.get("label")
     return Repro(
         path, test, broker, stamped, faults, steps, data["expected"], data["observed"],
