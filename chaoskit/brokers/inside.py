@@ -43,12 +43,12 @@ def how_far(step: Step) -> str:
     if stop is None:
         return effects
     place = f" ({stop.place})" if stop.place else ""
-    before = f"`{_short(stop.before)}`{place}"
-    if not point:
-        return f"{effects}, {before}"
+    before = f"before `{_short(stop.before)}`{place}"
+    if not point:  # where only named points count, others may have been passed
+        return before
     which = "" if point == 1 else "the last of them "
     last = f", {which}`{_short(stop.happened[-1])}`," if stop.happened else ""
-    return f"{effects}{last} and before {before}"
+    return f"{effects}{last} and {before}"
 
 
 def _short(expression: str) -> str:

@@ -37,7 +37,7 @@ WORDS = Words(
     restarts="subscriber {consumer} restarts",
     dead="to the dead letters",
     put_back="published",
-    no_order="The subscribers of one consumer compete: messages are handed out in order, and finished in any order.",
+    no_order="the subscribers of one consumer compete: messages are handed out in order, and finished in any order.",
     wordings={
         faults.Fail: passed_unless("max_ack_pending=1"),
         faults.Duplicate: Wording(

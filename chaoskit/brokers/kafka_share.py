@@ -62,7 +62,7 @@ SHARE = WORDS.but(
     lane="member",
     worker="member",
     restarts="member {consumer} restarts",
-    no_order="A share group promises no order, not even within a key.",
+    no_order="a share group promises no order, not even within a key.",
 )
 
 

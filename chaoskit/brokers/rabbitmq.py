@@ -32,7 +32,7 @@ WORDS = Words(
     routed_by="routing key",
     dead="to the dead-letter exchange",
     put_back="published",
-    no_order="Competing consumers are handed messages in order, and finish them in any order.",
+    no_order="competing consumers are handed messages in order, and finish them in any order.",
     wordings={
         faults.Fail: passed_unless(
             "prefetch=1 with consumers=1, on a classic queue or with a delivery-limit, so that nothing "

@@ -33,7 +33,7 @@ PLAIN = Words(
     restarts="receiver {consumer} restarts",
     dead="to the dead-letter subqueue",
     put_back="sent",
-    no_order="Without sessions receivers compete: messages are handed out about in order, and finished in any order.",
+    no_order="without sessions receivers compete: messages are handed out about in order, and finished in any order.",
     wordings={
         faults.Fail: passed_unless("sessions (sessions=True), in which an abandoned message comes again next"),
         faults.Duplicate: Wording(

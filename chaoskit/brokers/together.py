@@ -53,8 +53,8 @@ class Together(Anything):
 
     @property
     def promises_no_order(self) -> str:
-        told = dict.fromkeys(broker.promises_no_order for broker in self.brokers)
-        return "" if "" in told else " ".join(told)  # of one that does, it may be its order that is broken
+        told = dict.fromkeys(broker.promises_no_order.rstrip(".") for broker in self.brokers)
+        return "" if "" in told else f"{'; '.join(told)}."  # of one that does, it may be its order that is broken
 
     def ruled_out_by(self, kind: FaultKind) -> str:
         pairs = zip(self.topics, self.brokers, strict=True)

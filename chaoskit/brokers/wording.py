@@ -76,7 +76,7 @@ class Words:
     `place` is a template of a message's {partition}, {offset} and {attempt}, or empty. `lane` is what a lane of its
     timeline is called, which `lanes` says: the consumer, the partition or queue, or the key. `worker` is what runs a
     handler, `unit` what has a key, `topic` what grows by units, and `routed_by` what messages of one unit share.
-    `no_order` says that the broker keeps no order within a key, where it does not.
+    `no_order` says that the broker keeps no order within a key, where it does not, as what follows a colon.
     `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called.
     `shown_again`, `set_aside` and `skipped` are what becomes of a message whose handler raised; `whole_batch` says
     which setting brings back that message alone, where its whole batch comes again.
