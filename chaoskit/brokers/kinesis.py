@@ -275,6 +275,8 @@ class Kinesis(Settings):
             # Lambda ends an execution at its timeout.
             zombies=not by_lambda,
             start_at_latest=self.start_at_latest,
+            resets_back=self.checkpoint_resets,
+            reset_hint="checkpoint_resets=True" if self.consumer == "kcl" else "",
             checks=(_parents_first,) if self.parent_first or by_lambda else (),
             # What Lambda sends to a destination is metadata, without the records.
             dead_letters=self.dead_letters and not by_lambda,
