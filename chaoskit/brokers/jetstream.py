@@ -208,6 +208,7 @@ class JetStream(Settings):
             send_window=self.publish_async_max_pending,
             lease=self.ack_wait,
             failure_settles=self.on_error == "term",
+            gives_up=self.ack_policy != "none",
             loses=", ".join(self._removes) or None,
         )
 

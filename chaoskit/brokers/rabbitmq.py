@@ -206,6 +206,7 @@ class RabbitMQ(Settings):
             limit_setting=f"delivery_limit={limit}",
             dead="any" if self.dead_letter_exchange else "never",
             dead_setting="dead_letter_exchange=False",
+            gives_up=not self.auto_ack and not self.dead_letter_exchange,
             loses=self.loses if self._expires and not self.dead_letter_exchange else None,
             send_window=self.outstanding_confirms,
         )

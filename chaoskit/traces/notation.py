@@ -67,6 +67,8 @@ MEANT = {
     "publish": "|put 1",
     "send": "|put 1",
     "delete": "|ack 2",
+    "term": "|drop 1",
+    "reject": "|drop 1",
 }
 """Words for the same thing that no spelling is near to."""
 

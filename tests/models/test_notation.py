@@ -185,6 +185,7 @@ ERRORS = {
     "|zzz": "no verb is called 'zzz'; known are 'ack', 'c', 'dead', 'drop', 'end', 'evict'",
     "|commit 5": "no verb is called 'commit'; write `|c=5`",
     "|crash": "no verb is called 'crash'; write `⚡`",
+    "1 |term 1": "no verb is called 'term'; write `|drop 1`",
     "|ack": "`|ack` needs an argument, such as `|ack 2`",
     "|ack ⚡": "word 1 of the trace, `|ack`: `|ack` needs an argument",
     "|c=": "`|c` needs an argument, such as `|c=5`",

@@ -239,29 +239,12 @@ def first_records(rules: LogRules, trace: Trace) -> Refused | None:
 
 
 def resets(rules: LogRules, trace: Trace) -> Refused | None:
-    """A position jumps only where these settings let it: to the end where it is lost and reading starts there, and
-    anywhere where somebody may set it."""
-    if rules.resets_back:
+    """A position jumps only where these settings let it. How far back is a question to the machine of its unit."""
+    if rules.resets_back or rules.start_at_latest or rules.new_units_at_latest:
         return None
-    starts_at_end = rules.start_at_latest or rules.new_units_at_latest
+    found = next((index for index, word in enumerate(trace.words) if isinstance(word, Reset)), None)
     hint = f" ({rules.reset_hint} would let it)" if rules.reset_hint else ""
-    shown: list[MessageLabel] = []
-    for index, word in enumerate(trace.words):
-        if isinstance(word, Reset):
-            if not starts_at_end:
-                return index, (f"the {rules.commit_word} does not jump here{hint}",)
-            if _is_behind(word.to, shown):
-                return index, (f"a {rules.commit_word} that is lost starts at the end, and is not set back here{hint}",)
-        shown += [member.label for member in deliveries(word)]
-    return None
-
-
-def _is_behind(to: MessageLabel | None, shown: list[MessageLabel]) -> bool:
-    """Whether this was shown, or is before all that was."""
-    if to is None or to.name == "end":
-        return False
-    here = [label for label in shown if label.unit == to.unit]
-    return to in here or (bool(here) and natural_key(to.name) < min(natural_key(label.name) for label in here))
+    return None if found is None else (found, (f"the {rules.commit_word} does not jump here{hint}",))
 
 
 # All of them are asked, and the earliest word counts: their order chooses only which sentence is first.

@@ -113,8 +113,10 @@ def _drop(state: QueueState, at: int) -> None:
         return
     if its.phase == "done" and rules.settles != "at_hand_over":
         refuse(f"{state.name(at)} is settled and cannot be lost any more")
-    if rules.loses is None and rules.limit is None and rules.settles != "at_hand_over":
-        refuse(f"{rules.broker} loses no message under these settings")
+    given_up = rules.gives_up and its.phase == "out"
+    if rules.loses is None and rules.limit is None and rules.settles != "at_hand_over" and not given_up:
+        held = " but those that a consumer gives up while it holds them" if rules.gives_up else ""
+        refuse(f"{rules.broker} loses no message under these settings{held}")
     state.leave(at, "it was lost for good")
 
 
