@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from chaoskit.brokers.together import Together
 from chaoskit.codec import encode
 from chaoskit.generate.project import (
     class_finder,
@@ -122,6 +123,8 @@ def _scenario(repro: Repro) -> Scenario:
     """Of the values as they are encoded: what happens depends on the keys alone."""
     if _has_serializer(repro.path):
         raise ReproError(f"its broker has a key_serializer, which is a function, and a file cannot hold it. {BY_HAND}")
+    if isinstance(repro.broker, Together):
+        raise ReproError(f"it is of several streams, and a Scenario has one broker. {BY_HAND}")
     if repro.own_broker is not None:
         name = repro.own_broker["kind"]
         raise ReproError(f"its broker {name} is a class of your own, which a file does not hold. {BY_HAND}")

@@ -9,7 +9,7 @@
 | `violation` | `invariant`, `message` |
 | `difference` | `path`, `in_order`, `observed`; one of the two is not there where that state has no such place |
 | `effect` | what left and no rollback takes back, each time: `run` ("in order", "observed"), `name`, and where they apply `key`, `value`, `event` (at whose delivery) and `step` (its number) |
-| `event` | `id`, `key`, `seq`, `value`, and `state`: in order, after this event |
+| `event` | `id`, `key`, `seq`, `value`, of several streams `topic`, and `state`: in order, after this event |
 | `fault` | `number`, `fault` (its kind), `at` and its parameters |
 | `step` | `number`, `action`, `consumer`, and where they apply `event`, `partition`, `offset`, `attempt`, `raised`, `error` (what the handler raised), `lane`, `mark`, `fault` and `sentence` (numbers), `from` (the number of the step from which it comes again), `size` (how many of the next deliveries come in one call), `point` (after how many effects of the handler a process dies or an execution stops, or which of its calls fails), `died`, `stopped` and `failed` (where that was: `place`, a file and a line; `source`, the line, in which the expression begins at `column`; `before`, the expression that was to come next, `happened`, the effects by then, and of a stop `beside`, what took place until it was done, each as an event, "" for its own, and an expression; of a call `expression` and the `error` that it raised), `settled` (where the handler settles by itself, what it settled then: "ack 2" is the message of the second step), `copy` (of a message that was sent anew: `after` which event, how many `retries`, and the `partition` and `offset` where it was first), `state`: after this step |
 | `sentence` | `number`, `text`: what happened, in the broker's words |
@@ -117,6 +117,7 @@ def _violated(verdict: Verdict, found: Summary) -> Iterator[Line]:
     states = verdict.states.in_order if verdict.states is not None else [None] * len(verdict.scenario.events)
     for event, state in zip(verdict.scenario.events, states, strict=True):
         line = {"type": "event", "id": event.id, "key": as_json(event.key), "seq": event.seq}
+        line |= {} if event.topic is None else {"topic": event.topic}
         yield line | {"value": as_json(event.value)} | _state(state)
     faults = list(verdict.scenario.faults)
     for number, fault in enumerate(faults, start=1):
