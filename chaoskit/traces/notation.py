@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 import attrs
 
@@ -40,7 +40,7 @@ from chaoskit.traces.tokens import (
 )
 from chaoskit.values.errors import UsageError, did_you_mean
 
-SETTLEMENTS: dict[str, Settlement] = {"ack": "ack", "nack": "nack", "expire": "expire", "dead": "dead", "drop": "drop"}
+SETTLEMENTS: dict[str, Settlement] = {name: name for name in get_args(Settlement)}
 
 EXAMPLES = {
     "c": "|c=5",
@@ -67,8 +67,7 @@ MEANT = {
     "publish": "|put 1",
     "send": "|put 1",
     "delete": "|ack 2",
-    "term": "|drop 1",
-    "reject": "|drop 1",
+    "reject": "|term 2",
 }
 """Words for the same thing that no spelling is near to."""
 

@@ -21,6 +21,8 @@ def settle(state: QueueState, word: Settle, *, late_counts: bool) -> None:
             _ack(state, at, word.consumer, late_counts)
         case "nack":
             _nack(state, at, word.consumer)
+        case "term":
+            _term(state, at, word.consumer)
         case "expire":
             _expire(state, at)
         case "dead":
@@ -73,6 +75,15 @@ def _nack(state: QueueState, at: int, consumer: str) -> None:
         state.buffered |= state.rules.requested_at_nack(state, at)
 
 
+def _term(state: QueueState, at: int, consumer: str) -> None:
+    its, rules = state.messages[at], state.rules
+    if not rules.gives_up:
+        refuse(f"{rules.broker} has nothing with which a consumer gives a message up for good under these settings")
+    if its.phase != "out" or its.holder != consumer:
+        refuse(f"{consumer} does not hold {state.name(at)}, so it cannot give it up")
+    state.leave(at, "its consumer gave it up")
+
+
 def _expire(state: QueueState, at: int) -> None:
     its, lease = state.messages[at], state.rules.lease
     if its.phase == "back":
@@ -113,10 +124,8 @@ def _drop(state: QueueState, at: int) -> None:
         return
     if its.phase == "done" and rules.settles != "at_hand_over":
         refuse(f"{state.name(at)} is settled and cannot be lost any more")
-    given_up = rules.gives_up and its.phase == "out"
-    if rules.loses is None and rules.limit is None and rules.settles != "at_hand_over" and not given_up:
-        held = " but those that a consumer gives up while it holds them" if rules.gives_up else ""
-        refuse(f"{rules.broker} loses no message under these settings{held}")
+    if rules.loses is None and rules.limit is None and rules.settles != "at_hand_over":
+        refuse(f"{rules.broker} loses no message under these settings")
     state.leave(at, "it was lost for good")
 
 
