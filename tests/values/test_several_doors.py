@@ -102,7 +102,7 @@ def test_every_option_and_command_takes_a_test_of_several_streams(tmp_path: Path
     project = Project.at(tmp_path, test_paid=HEAD + PAID)
     asks = ("--chaos-repair", "--chaos-boundary", "--chaos-tolerance", "--chaos-broker=RabbitMQ")
     ran = project.pytest("--chaos-exhaustive=1", "--chaos-exhaustive-events=2", "--chaos-seed=1", *asks)
-    assert "test_paid does not survive Duplicate, which Kafka and RabbitMQ can do" in ran.out, ran.text
+    assert "test_paid does not survive Duplicate, which Kafka and RabbitMQ together can do" in ran.out, ran.text
     assert "orders: RabbitMQ(), payments: RabbitMQ()" in ran.out
     assert "What repairs it" in ran.out
     assert "Needs total order" in ran.out
