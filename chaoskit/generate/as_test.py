@@ -30,7 +30,6 @@ from chaoskit.report.columns import narrow
 from chaoskit.report.saved import saved_verdict
 from chaoskit.report.terminal import headline
 from chaoskit.report.traced import inside_parts
-from chaoskit.repro.own_broker import SEVERAL, is_of_several
 from chaoskit.repro.read import Repro
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import CodecError, ReproError, UsageError
@@ -127,8 +126,6 @@ def _scenario(repro: Repro) -> Scenario:
     if isinstance(repro.broker, Together):
         raise ReproError(f"it is of several streams, and a Scenario has one broker. {BY_HAND}")
     if repro.own_broker is not None:
-        if is_of_several(repro.own_broker):
-            raise ReproError(f"{SEVERAL}. {BY_HAND}")
         name = repro.own_broker["kind"]
         raise ReproError(f"its broker {name} is a class of your own, which a file does not hold. {BY_HAND}")
     try:

@@ -112,5 +112,5 @@ def test_every_option_and_command_takes_a_test_of_several_streams(tmp_path: Path
     assert "state['o-1']" in project.chaoskit("show", saved).out
     refused = project.chaoskit("replay", "--as-test", saved)
     assert refused.code == 2
-    assert "it is of several streams with a broker each, which only a test can name" in refused.text
+    assert "streams, and a Scenario has one broker" in refused.text
     assert "class of your own" not in refused.text
