@@ -58,6 +58,8 @@ def end_wait(state: LeasedQueue, waiting: Waiting) -> Caused:
     state.waiting.remove(waiting)
     if isinstance(waiting, HeldLane):
         state.release(waiting)
+        for pending in state.waiting.pending:  # whose lane this had held, too
+            hold_if_full(state, pending)
         return NOTHING
     if isinstance(waiting, GivenBack):
         state.come_back(waiting.turns)
