@@ -92,6 +92,15 @@ def _overfull(state: LeasedQueue, turn: Turn) -> list[Waiting]:
     return [pending] if state.policy.lock != "message" or state.consumers.all_busy else []
 
 
+def gives_back_first(state: LeasedQueue, turn: Turn) -> GivenBack | None:
+    """What the consumer of this message gives back before it is handed more than it may hold."""
+    consumer = consumer_of(turn)
+    if state.policy.brings != "consumer" or state.consumers.held_by.get(record_of(turn)) == consumer:
+        return None
+    kept: list[GivenBack] = [w for w in state.waiting.of(GivenBack) if w.consumer == consumer]
+    return kept[0] if len(kept) >= state.policy.window else None
+
+
 def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
     """The message comes back, with all that the broker brings back with it; what was pending there waits anew."""
     policy = state.policy

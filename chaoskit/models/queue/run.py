@@ -10,7 +10,7 @@ from chaoskit.models.events import HandedBack, StepMade
 from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, crash, duplicate, fail, overlap
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import UNBOUNDED
-from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait
+from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait, gives_back_first
 from chaoskit.models.queue.running_out import never_settled, run_out
 from chaoskit.models.queue.settling import keeps_out, notes, settle, settle_others, stuck, used_up, with_its_receive
 from chaoskit.models.queue.state import LeasedQueue, first_of
@@ -59,6 +59,10 @@ class QueueRun(LeasedQueue):
                 turn = consumers.taker(turn, lane(turn))
                 if turn[3][0] != DELIVER:
                     yield from self._goes_on(turn)
+                    continue
+                if waiting.all and (kept := gives_back_first(self, turn)) is not None:
+                    todo.append(turn)
+                    yield from self._make(end_wait(self, kept))
                     continue
             if open_:
                 if policy.lock == "group":

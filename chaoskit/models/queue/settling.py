@@ -5,7 +5,7 @@ from __future__ import annotations
 from chaoskit.models.events import LeftOpen, SettledLater
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.state import LeasedQueue
-from chaoskit.models.queue.waiting import ZombieRun
+from chaoskit.models.queue.waiting import HeldLane, ZombieRun
 from chaoskit.models.turns import NOTHING, Caused, Record, Turn, consumer_of, handed_to, put_back, record_of, step_as
 from chaoskit.values.schedule import PARK, SKIP, WAIT, Raw
 from chaoskit.values.settling import Settling
@@ -104,8 +104,10 @@ def keeps_out(state: LeasedQueue, turn: Turn) -> bool:
     """Whether what is open keeps this message, which is next, from being handed out."""
     policy, consumer = state.policy, consumer_of(turn)
     if policy.brings == "consumer":
-        gone = any(zombie.consumer == consumer for zombie in state.waiting.of(ZombieRun))
-        return gone or state.consumers.is_full(consumer)
+        # A zombie is gone, and who is slow runs first what it has.
+        has_it = state.consumers.held_by.get(record_of(turn)) == consumer
+        busy = (ZombieRun,) if has_it else (ZombieRun, HeldLane)
+        return any(each.consumer == consumer for each in state.waiting.of(*busy)) or state.consumers.is_full(consumer)
     if policy.lock == "message":
         return min(policy.outstanding, policy.span) < UNBOUNDED and turn[3][5] == 1 and state.room(turn) < 1
     return state.held_open(turn) >= min(policy.window, policy.most_open)
