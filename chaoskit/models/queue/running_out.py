@@ -18,7 +18,7 @@ def run_out(state: LeasedQueue) -> Caused | None:
     policy = state.policy
     if policy.expires == "never":
         return None
-    # In the order of hand-over: the lease that began first ends first.
+    # In the order of hand-over: the lease that began first ends first, which shows where what comes back has no place.
     due = [turn for index, turn in state.open.values() if _is_due(state, turn, index)]
     counted = [turn for turn in due if policy.counts_leases or _times(state, turn) < ROUNDS]
     if not counted:
@@ -33,7 +33,7 @@ def run_out(state: LeasedQueue) -> Caused | None:
     if policy.brings == "consumer":  # its client asks for all that it has
         due = [turn for consumer in consumers for turn in state.open_of(consumer)]
     again, state.used_up[:] = _divided(state, due)
-    state.come_back(again)
+    state.come_back(again if policy.returns == "front" else sorted(again))
     return NOTHING
 
 
