@@ -8,9 +8,7 @@ from chaoskit.values.schedule import DELIVER, DIE, PARK, REFUSE, RESTART, SKIP, 
 from chaoskit.values.settling import Settles, Verbs
 
 
-def shown_again(
-    opened: Iterable[int], steps: Sequence[Raw], settles: Mapping[int, Settles], verbs: Verbs
-) -> list[Raw]:
+def shown_again(opened: Iterable[int], steps: Sequence[Raw], settles: Mapping[int, Settles], verbs: Verbs) -> list[Raw]:
     """What follows where nothing else is left, and no model says so: the last deliveries with the numbers `opened` were
     not settled. Those come again after which something was settled, and then for as long as their deliveries last."""
     if not verbs.shows:
@@ -53,7 +51,9 @@ def given_up(
                 left[record] = number
         elif record in left and (do == REFUSE or (do in (PARK, SKIP) and steps[left[record]][5] >= most)):
             later = (at for at in range(number, len(steps)) if steps[at][2] == step[2])
-            if not _dies_then(steps, number, steps[left[record]][1]) and not any(_settles(settles, a, a) for a in later):
+            if not _dies_then(steps, number, steps[left[record]][1]) and not any(
+                _settles(settles, a, a) for a in later
+            ):
                 yield step
 
 

@@ -52,8 +52,8 @@ def _times(state: LeasedQueue, turn: Turn) -> int:
 
 
 def _is_due(state: LeasedQueue, turn: Turn, index: int) -> bool:
-    # What waits for room goes on behind what is given up at last.
-    goes_on = state.policy.counts_leases and bool(state.stalled) and state.settled_at >= 0
+    # What waits for room goes on behind what is given up at last. Who settles nothing where nothing goes wrong is told.
+    goes_on = bool(state.stalled) and state.policy.counts_leases and (state.settled_at >= 0 or bool(state.anchored))
     return index < state.settled_at or goes_on or _times(state, turn) > 0
 
 
