@@ -194,8 +194,9 @@ class Settlements:
         if self._script.faults is None:
             for id_ in never:
                 raise UsageError(
-                    f"the handler returned from event {id_!r} again and again and never settled it, although everything "
-                    "came once and in order: it comes again for ever. Settle it on every way out of the handler"
+                    f"the handler returned from event {id_!r} again and again and never settled it, although "
+                    "everything came once and in order: it comes again for ever. Settle it on every way out of the "
+                    "handler"
                 )
 
     def shown_again(self, steps: Sequence[Raw], refused: Collection[int]) -> list[Raw]:
