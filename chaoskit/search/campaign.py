@@ -84,6 +84,8 @@ class Campaign:
     saturated: bool = False
     why_not_inside: str = ""
     """Why no process died inside the handler."""
+    why_no_overlap: str = ""
+    """Why no execution stopped inside the handler, where processes died there."""
     why_no_call_failed: str = ""
     """Why no call failed inside the handler."""
     _died: int = 0
@@ -195,6 +197,7 @@ class Campaign:
         """Of a handler that settles by itself, and of a consumer that is a loop, no execution is stopped."""
         if self.asks_inside and set(self.kinds) == {Overlap}:
             raise UsageError(NO_OVERLAP)
+        self.why_no_overlap = NO_OVERLAP
         self.kinds = tuple(kind for kind in self.kinds if kind is not Overlap)
 
     def _take_share(self, stream: Stream) -> tuple[int, int]:

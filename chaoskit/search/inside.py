@@ -104,8 +104,8 @@ def whole(passed: Sequence[Passed]) -> tuple[int, ...]:
 
 
 NO_OVERLAP = (
-    "Overlap stops a handler that is called for each message and settles it by returning: not one that settles by "
-    "itself or takes batches, and no loop"
+    "an execution is stopped in a handler that is called for each message and settles it by returning, not yet in one "
+    "that settles by itself or takes batches, nor in a loop"
 )
 NO_POINTS = (
     "the handler has no point at which a process could die inside it: it is written in C, or lies in a package that is "
