@@ -98,11 +98,14 @@ class Switches:
     def __init__(self, points: Points) -> None:
         self._points = points
         self._begun: dict[int, tuple[Baton, Watched]] = {}
+        self._ended: dict[int, Exception] = {}
+        """What those raised that ended before they were to go on, as their process had something else to do."""
         self._at_work: list[Baton] = []
         """Those that are in the middle of a job, in the order in which they began."""
 
     def begin(self, number: int, thread: Baton, handler: Handler, message: Message, point: int) -> Stop | None:
         """Handle it up to this point. None where it has fewer, and is done. What it raises before is raised."""
+        self._ends_first(number)
         watched = Watched(thread, message, self, point)
         self._begun[number] = thread, watched
         self._hand_over(thread, lambda: watched.run(handler, message, self._points))
@@ -114,6 +117,8 @@ class Switches:
 
     def go_on(self, number: int) -> Any:
         """Run it to its end, if it has not come there by now. What it raises is raised."""
+        if number in self._ended:
+            raise self._ended.pop(number)
         if number not in self._begun:
             return None
         thread, _ = self._begun[number]
@@ -124,7 +129,7 @@ class Switches:
 
     def handle(self, number: int, thread: Baton, handler: Handler, message: Message) -> Any:
         """A whole execution, which is stepped through while another one is stopped."""
-        self.go_on(number)
+        self._ends_first(number)
         if self._begun:
             watched = Watched(thread, message, self, None)
             return self.do(thread, lambda: watched.run(handler, message, self._points))
@@ -134,6 +139,13 @@ class Switches:
         finally:
             code = code_of(thread.handler)
             _slowest[code] = max(_slowest.get(code, 0.0), now() - started)
+
+    def _ends_first(self, number: int) -> None:
+        """What this process has begun, before it handles another message."""
+        try:
+            self.go_on(number)
+        except Exception as error:  # noqa: BLE001 - it is none of the other message
+            self._ended[number] = error
 
     def do(self, thread: Baton, job: Job, patience: float | None = None) -> Any:
         """As the thread's own `do`; and while another one is stopped this one may be waiting for it."""

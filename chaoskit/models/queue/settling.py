@@ -28,6 +28,16 @@ def settle(state: LeasedQueue, turn: Turn, answer: Settling, *, returns: bool = 
         state.rejected.add(record)
 
 
+def settle_begun(state: LeasedQueue, turn: Turn, answer: Settling) -> bool:
+    """What the handler settled before its execution stopped. Whether this message was among it."""
+    state.own = True
+    settle_others(state, turn[3], answer)
+    is_done = any(verb == "ack" and settled == turn[3] for verb, settled in answer.settled)
+    if is_done and state.policy.up_to:
+        _all_up_to(state, turn)
+    return is_done
+
+
 def settle_others(state: LeasedQueue, step: Raw, answer: Settling, returns: Record | None = None) -> None:
     """What was delivered before this step. What `returns` now, or will, does so whatever is said of it."""
     for verb, settled in answer.settled:
