@@ -59,4 +59,5 @@ def meanwhile(number: int, steps: Sequence[Step]) -> list[Step]:
     """What was run between the step of this number, in which an execution began, and that in which it goes on."""
     consumer = steps[number].consumer
     rest = itertools.takewhile(lambda s: s.action != "go on" or s.consumer != consumer, steps[number + 1 :])
-    return [step for step in rest if step.action in ("deliver", "die", "begin")]
+    others = (step for step in rest if step.action != "begin" or step.consumer != consumer)  # of its call, that begin
+    return [step for step in others if step.action in ("deliver", "die", "begin")]

@@ -69,7 +69,9 @@ class Watched:
     thread is to yield."""
 
     def __init__(self, thread: Baton, message: Message, switches: Switches, stop: int | None) -> None:
-        self._thread, self._event, self._switches, self._at = thread, message.id, switches, stop
+        self._thread, self._switches, self._at = thread, switches, stop
+        # Of a call with many messages it is the first.
+        self._event = (message[0] if isinstance(message, list) else message).id
         self.stop: Stop | None = None
         """Where it has stopped."""
 

@@ -99,7 +99,7 @@ class InBatches:
         return Schedule(tuple(self._as_step(each, below, n in raised, played) for n, each in enumerate(made)))
 
     def _as_step(
-        self, made: tuple[Raw, int | None, Gather | None], below: Sequence[Step], raised: bool, played: Gathering
+        self, made: tuple[Raw, int | None, Fault | None], below: Sequence[Step], raised: bool, played: Gathering
     ) -> Step:
         step, inner, gathers = made
         found = from_raw(step, self.ids, gathers, raised)

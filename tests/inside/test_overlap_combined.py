@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 import chaoskit
-from chaoskit import Event, Kafka, Message, Overlap, RabbitMQ, Scenario, SqsFifo, SqsStandard, UsageError
+from chaoskit import Event, Gather, Kafka, Message, Overlap, RabbitMQ, Scenario, SqsFifo, SqsStandard, UsageError
 from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
 from chaoskit.search.oracle import Subject
@@ -111,9 +111,9 @@ def test_one_that_settles_by_itself_and_is_right_holds(handles: Handles, broker:
 def test_what_it_has_settled_before_it_stops_nobody_else_is_shown(broker: Any) -> None:
     verdict = chaoskit.run(settling(check_then_insert, first=True), Scenario(TWO, broker, [Overlap("e1", 2)]))
     assert verdict.status == "held", verdict.report()
-    told = [(step.action, step.event, step.settled) for step in verdict.schedule]
+    said = [(step.action, step.event, step.settled) for step in verdict.schedule]
     verb = "commit" if isinstance(broker, Kafka) else "ack"
-    assert told == [("begin", "e1", (f"{verb} 1",)), ("go on", "e1", ()), ("deliver", "e2", (f"{verb} 3",))]
+    assert said == [("begin", "e1", (f"{verb} 1",)), ("go on", "e1", ()), ("deliver", "e2", (f"{verb} 3",))]
 
 
 def test_what_it_gives_back_before_it_stops_comes_again_when_it_is_done() -> None:
@@ -134,8 +134,8 @@ def test_what_it_gives_back_before_it_stops_comes_again_when_it_is_done() -> Non
 
     verdict = chaoskit.run(test, Scenario(TWO, RabbitMQ(consumers=2), [Overlap("e1", 3, 0, 1)]))
     assert verdict.status == "held", verdict.report()
-    told = [(step.action, step.event, step.raised, step.settled) for step in verdict.schedule]
-    assert told == [
+    said = [(step.action, step.event, step.raised, step.settled) for step in verdict.schedule]
+    assert said == [
         ("begin", "e1", False, ("nack 1",)), ("deliver", "e2", False, ("ack 2",)), ("go on", "e1", True, ()),
         ("deliver", "e1", False, ("ack 4",)),
     ]  # fmt: skip
@@ -155,18 +155,90 @@ def test_a_file_of_it_is_replayed_with_what_was_settled(tmp_path: Path) -> None:
     assert "| meanwhile" in verdict.report()
 
 
+# A handler that takes batches.
+
+
+def in_batches(handles: Handles) -> Any:
+    def test(deliver: Any) -> dict[str, int]:
+        rows = Rows()
+
+        def handle(batch: list[Message]) -> None:
+            for message in batch:
+                handles(rows, message)
+
+        deliver(spawn=lambda: handle, batch=True)
+        return rows.balances
+
+    return test
+
+
+@pytest.mark.parametrize("broker", [Kafka(partitions=1), SqsFifo(), SqsStandard()], ids=lambda b: type(b).__name__)
+def test_a_call_of_a_batch_is_stopped(broker: Any) -> None:
+    for seed in SEEDS:
+        verdict = violated(in_batches(check_then_insert), broker, seed)
+        assert (len(verdict.scenario.events), *map(type, verdict.scenario.faults)) == (1, Overlap)
+
+
+def test_two_calls_with_messages_of_one_key() -> None:
+    verdict = violated(in_batches(lost_update), RabbitMQ(consumers=2), 1, faults={Overlap})
+    (fault,) = verdict.scenario.faults
+    assert (len(verdict.scenario.events), fault.others, fault.by) == (2, 1, 0)
+
+
+@pytest.mark.parametrize("broker", [Kafka(), SqsFifo(), RabbitMQ(consumers=2)], ids=lambda b: type(b).__name__)
+@pytest.mark.parametrize("handles", [compared_version, unique_key])
+def test_a_batch_that_is_right_holds(handles: Handles, broker: Any) -> None:
+    asked = {"faults": {Overlap, Gather}, "seed": 1, "schedules": 200}
+    verdict = chaoskit.check(in_batches(handles), PAYMENTS, broker, **asked)
+    assert verdict.status == "held", verdict.report()
+
+
+@pytest.mark.parametrize(
+    ("broker", "fault", "expected"),
+    [
+        # All of the call is lost with its owner, or with its leases, wherever in it the fault is.
+        (Kafka(partitions=1), Overlap("e2", 1), "[begin e1 e2 e3], take over e1, e1, [go on e1 e2 e3], e2, e3, e4"),
+        (SqsStandard(), Overlap("e1", 1, 1), "[begin e1 e2 e3], take over e1, e1, e2, [go on e1 e2 e3], e3, e4"),
+        (SqsFifo(), Overlap("e3", 1, 3), "[begin e1 e2 e3], take over e1, e1, e2, e3, e4, [go on e1 e2 e3]"),
+        # A competitor of one message, whose others come in one call.
+        (RabbitMQ(consumers=2), Overlap("e1", 1, 9, 1), "begin e1, [deliver e2 e3], e4, go on e1"),
+    ],
+)
+def test_a_call_loses_all_its_messages(broker: Any, fault: Overlap, expected: str) -> None:
+    scenario = Scenario(
+        [Event("a", n) for n in range(4)], broker, [Gather("e2" if fault.others else "e1", 1 - fault.others), fault]
+    )
+    verdict = chaoskit.run(in_batches(unique_key), scenario)
+    assert verdict.status == "held", verdict.report()
+    assert told(verdict.schedule) == expected
+
+
+def test_a_file_of_a_batch_is_replayed_and_its_columns_stand_once(tmp_path: Path) -> None:
+    scenario = Scenario(TWO, SqsFifo(), [Gather("e1"), Overlap("e1", 2, 1)])
+    verdict = chaoskit.run(in_batches(check_then_insert), scenario)
+    assert verdict.report().count("| meanwhile") == 1
+    path = Path(verdict.save(tmp_path))
+    for handles, expected in ((check_then_insert, "STILL FAILS"), (unique_key, "FIXED")):
+        subject = Subject(in_batches(handles), SqsFifo(), default_invariants(None))
+        assert play(read(path), subject).became == expected
+
+
+def told(schedule: Any) -> str:
+    """The steps, of which those of one call stand in brackets."""
+    steps, found = list(schedule), []
+    while steps:
+        step = steps.pop(0)
+        action = "" if step.action == "deliver" else f"{step.action} "
+        if step.action != "batch":
+            found.append(f"{action}{step.event}")
+            continue
+        call, steps = steps[: step.size], steps[step.size :]
+        assert len({each.action for each in call}) == 1
+        found.append(f"[{call[0].action} {' '.join(each.event for each in call)}]")
+    return ", ".join(found)
+
+
 # What is not tried is said.
-
-
-def in_batches(deliver: Any) -> dict[object, int]:
-    rows: dict[object, int] = {}
-
-    def handle(batch: Any) -> None:
-        for message in batch:
-            rows[message.id] = message.value
-
-    deliver(spawn=lambda: handle, batch=True)
-    return rows
 
 
 def in_a_loop(deliver: Any) -> dict[object, int]:
@@ -181,11 +253,10 @@ def in_a_loop(deliver: Any) -> dict[object, int]:
     return rows
 
 
-@pytest.mark.parametrize("test", [in_batches, in_a_loop])
-def test_a_pass_says_that_no_execution_was_stopped(test: Any) -> None:
-    verdict = chaoskit.check(test, PAYMENTS, SqsStandard(), seed=1, schedules=60)
+def test_a_pass_says_that_no_execution_was_stopped() -> None:
+    verdict = chaoskit.check(in_a_loop, PAYMENTS, SqsStandard(), seed=1, schedules=60)
     assert verdict.status == "held", verdict.report()
     assert "Overlap" not in verdict.tally.by_kind
     assert any(note.startswith("no two executions were at work at once (Overlap): ") for note in verdict.notes)
-    with pytest.raises(UsageError, match="not yet in one that takes batches"):
-        chaoskit.check(test, PAYMENTS, SqsStandard(), faults={Overlap}, schedules=20)
+    with pytest.raises(UsageError, match="not yet in a loop"):
+        chaoskit.check(in_a_loop, PAYMENTS, SqsStandard(), faults={Overlap}, schedules=20)

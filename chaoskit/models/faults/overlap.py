@@ -115,9 +115,11 @@ def _is_lent_again(state: LeasedQueue, turn: Turn) -> bool:
 
 
 def stopped_at(state: LeasedQueue, consumer: int) -> HeldLane | None:
-    """The execution that this consumer has to end before it takes a message, where no competitor can take that."""
-    mine = (each for each in state.waiting.of(HeldLane) if each.consumer == consumer)
-    return next((held for held in mine if isinstance(held.fault, Overlap)), None)
+    """The execution that has to end before this consumer takes a message, as nobody is free who could."""
+    if consumer not in state.consumers.busy():
+        return None
+    stopped = [held for held in state.waiting.of(HeldLane) if isinstance(held.fault, Overlap)]
+    return min(stopped, key=lambda held: held.consumer != consumer, default=None)
 
 
 def lends_again(policy: LeasePolicy) -> bool:
