@@ -45,13 +45,15 @@ def why_no_overlap(hands_out: HandsOut, impossible: Mapping[FaultKind, Impossibl
     return Impossible(f"{alone.why}, and {competes.why}", {**competes.allowed_by, **alone.allowed_by})
 
 
-def how_to_rule_out(hands_out: HandsOut, zombie: str, overtake: str) -> str:
-    """What rules it out, where these rule out a `Zombie` and an `Overtake`."""
+def how_to_rule_out(hands_out: HandsOut, zombie: str, overtake: str, rehash: str | None) -> str:
+    """What rules it out, where these rule out a `Zombie`, an `Overtake` and a `Rehash`; None where no key moves."""
     found = [IN_THE_STATE]
     if not isinstance(hands_out, LeasePolicy) or lends_again(hands_out):
         found.append(f"Two executions of one message: {zombie}")
     if isinstance(hands_out, LeasePolicy) and lets_compete(hands_out):
         found.append(f"Two messages of one key: {overtake}")
+    elif not isinstance(hands_out, LeasePolicy) and hands_out.consumers > 1 and rehash is not None:
+        found.append(f"Two messages of one key, while it moves: {rehash}")
     return ". ".join(found)
 
 

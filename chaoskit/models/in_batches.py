@@ -24,6 +24,8 @@ class InBatches:
     stream: Stream
     handover: Handover
     counts = False
+    keeps_keys_together = False
+    """All of a key is in one partition, which one consumer reads, until the topic grows."""
     most_asked: int | None = None
     """Of a handler that takes batches: messages that it wants in one call."""
 

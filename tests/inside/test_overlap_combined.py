@@ -12,7 +12,21 @@ import pytest
 from hypothesis import strategies as st
 
 import chaoskit
-from chaoskit import Event, Gather, Kafka, Message, Overlap, RabbitMQ, Scenario, SqsFifo, SqsStandard, UsageError
+from chaoskit import (
+    Event,
+    EventHubs,
+    Gather,
+    Kafka,
+    Message,
+    Overlap,
+    RabbitMQ,
+    Rehash,
+    Scenario,
+    SqsFifo,
+    SqsStandard,
+    Stream,
+    UsageError,
+)
 from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
 from chaoskit.search.oracle import Subject
@@ -236,6 +250,54 @@ def told(schedule: Any) -> str:
         assert len({each.action for each in call}) == 1
         found.append(f"[{call[0].action} {' '.join(each.event for each in call)}]")
     return ", ".join(found)
+
+
+# A key that moves, on a log.
+
+
+def plain(handles: Handles) -> Any:
+    def test(deliver: Any) -> dict[str, int]:
+        rows = Rows()
+        deliver(spawn=lambda: lambda message: handles(rows, message))
+        return rows.balances
+
+    return test
+
+
+@pytest.mark.parametrize("broker", [Kafka(consumers=2), EventHubs(partitions_added=True, processors=2)])
+def test_two_messages_of_a_key_that_moves(broker: Any) -> None:
+    for seed in SEEDS:
+        verdict = violated(plain(lost_update), broker, seed, faults={Overlap, Rehash})
+        overlap, rehash = sorted(verdict.scenario.faults, key=lambda fault: type(fault).__name__)
+        assert (len(verdict.scenario.events), overlap.others, type(rehash)) == (2, 1, Rehash)
+        assert verdict.damage.kind == "two executions of one key at once"
+
+
+def test_a_file_of_it_is_replayed_while_the_key_moves(tmp_path: Path) -> None:
+    broker = Kafka(partitions=1, consumers=2)
+    grows = Rehash("e2", broker.model(Stream.of(TWO)).arguments(Rehash, 1)[0][0])
+    verdict = chaoskit.run(plain(lost_update), Scenario(TWO, broker, [grows, Overlap("e2", 2, 0, 1)]))
+    assert told(verdict.schedule) == "begin e2, e1, go on e2"
+    text = " ".join(verdict.report().split())
+    assert "others ran e1 meanwhile" in text
+    assert "e2 of key 'a' went to partition 1, and was read before the backlog of partition 0 (e1 first)" in text
+    assert "Two messages of one key, while it moves: a partition count that never changes" in text
+    path = Path(verdict.save(tmp_path))
+    for handles, expected in ((lost_update, "STILL FAILS"), (compared_version, "FIXED")):
+        subject = Subject(plain(handles), broker, default_invariants(None))
+        assert play(read(path), subject).became == expected
+
+
+def test_where_no_key_has_moved_it_is_void() -> None:
+    verdict = chaoskit.run(plain(lost_update), Scenario(TWO, Kafka(consumers=2), [Overlap("e1", 2, 0, 1)]))
+    assert told(verdict.schedule) == "e1, e2"
+
+
+@pytest.mark.parametrize("handles", [compared_version, unique_key])
+def test_a_handler_that_is_right_holds_while_a_key_moves(handles: Handles) -> None:
+    asked = {"faults": {Overlap, Rehash}, "seed": 1, "schedules": 300}
+    verdict = chaoskit.check(plain(handles), PAYMENTS, Kafka(consumers=2), **asked)
+    assert verdict.status == "held", verdict.report()
 
 
 # What is not tried is said.

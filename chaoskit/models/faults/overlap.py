@@ -10,13 +10,14 @@ from chaoskit.models.events import StepMade
 from chaoskit.models.faults import fail, zombie
 from chaoskit.models.log import settling as log_settling
 from chaoskit.models.log.state import GroupState
+from chaoskit.models.log.waiting import HeldPartition, StoppedOwner
 from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.queue.returns import coming_with, end_lease
 from chaoskit.models.queue.settling import settle_begun
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
-from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, record_of, step_as
+from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, attempt_of, consumer_of, record_of, step_as
 from chaoskit.values.faults import Overlap
 from chaoskit.values.scenario import Answer
 from chaoskit.values.schedule import GO_ON, Raw, beginning
@@ -29,16 +30,19 @@ Begun = Generator[Raw, Answer, tuple[Caused, Answer]]
 
 
 def on_log(group: GroupState, turn: Turn, fault: Overlap) -> Begins:
-    """The group takes the owner for dead, and all its partitions go to a new one, as for a `Zombie`. In a log nobody
-    competes for the records of a partition."""
-    if fault.others:
+    """The group takes the owner for dead, and all its partitions go to a new one, as for a `Zombie`. Nobody competes
+    for the records of a partition: `others` are the owners of other ones, and of the same key where it has moved."""
+    if fault.others and not _is_beside(group, turn):
         group.todo.append(turn)
         return NOTHING
     answer = yield from _begins(group, turn, fault)
     if not answer and not _is_committed(turn, answer):
         if answer is not None and isinstance(answer, Settling):
             log_settling.settle(group, turn[3], answer)
-        return zombie.lost_on_log(group, turn, fault, [_late(turn)], fault.by + 1)
+        if not fault.others:
+            return zombie.lost_on_log(group, turn, fault, [_late(turn)], fault.by + 1)
+        _stops(group, turn, fault)
+        return NOTHING
     answers = [answer]
     if not answer:
         answers.append((yield from _goes_on_at_once(group, turn)))
@@ -47,6 +51,37 @@ def on_log(group: GroupState, turn: Turn, fault: Overlap) -> Begins:
         if each is not None and isinstance(each, Settling):
             log_settling.settle(group, turn[3], each)
     return fail.on_log(group, turn, None) if answers[-1] else group.processed(turn[3])
+
+
+def _is_beside(group: GroupState, turn: Turn) -> bool:
+    """Whether another owner has records of this key; and nothing that ends meanwhile holds a partition of this one."""
+    return group.shares_its_key(turn) and all(group.owner(lane) != consumer_of(turn) for lane in group.held)
+
+
+def _stops(group: GroupState, turn: Turn, fault: Overlap) -> None:
+    owner = consumer_of(turn)
+    lanes = [lane for lane in range(len(group.logs.partitions)) if group.owner(lane) == owner]
+    group.is_seen(turn[3])
+    group.is_gone([turn])
+    for lane in lanes:
+        group.held[lane] = held = HeldPartition(lane, 0.0, (), 0)
+        held.until = NEVER
+    group.stopped[owner] = stopped = StoppedOwner(fault, turn, lanes)
+    group.alarms.set(len(group.history) + fault.by + 1, stopped)
+
+
+def ends_on_log(group: GroupState, stopped: StoppedOwner) -> Begins:
+    """It goes on, and then its owner with its partitions."""
+    turn, step = stopped.turn, step_as(GO_ON, stopped.turn)
+    answer = yield step
+    if group.told is not None:
+        group.told.append(StepMade(step, stopped.fault, bool(answer)))
+    for lane in stopped.lanes:
+        group.release(group.held[lane])
+    group.history.append(turn)
+    if answer is not None and isinstance(answer, Settling):
+        log_settling.settle(group, turn[3], answer)
+    return fail.on_log(group, turn, None) if answer else group.processed(turn[3])
 
 
 def _is_committed(turn: Turn, answer: Answer) -> bool:
@@ -145,7 +180,8 @@ def _competes(state: LeasedQueue, turn: Turn) -> bool:
 
 
 def log_arguments(space: LogSpace, position: int) -> Arguments:
-    return range(1), range(space.size), range(1)
+    moves = space.reading.consumers > 1 and space.stored.growth(position)
+    return range(1), range(space.size), range(2 if moves else 1)
 
 
 def queue_arguments(space: QueueSpace, position: int) -> Arguments:

@@ -72,9 +72,18 @@ class ZombieOwner:
         self.fault, self.turns = fault, turns
 
 
-InGroup = HeldPartition | PendingRestart | ParkedRecord | ZombieOwner
+class StoppedOwner:
+    """An owner that has stopped in the middle of a record. Its `lanes` are not read before it goes on."""
+
+    __slots__ = ("fault", "lanes", "turn")
+
+    def __init__(self, fault: Overlap, turn: Turn, lanes: list[int]) -> None:
+        self.fault, self.turn, self.lanes = fault, turn, lanes
+
+
+InGroup = HeldPartition | PendingRestart | ParkedRecord | ZombieOwner | StoppedOwner
 _PLACE: dict[type[InGroup], int] = {
-    kind: place for place, kind in enumerate((HeldPartition, PendingRestart, ZombieOwner, ParkedRecord))
+    kind: place for place, kind in enumerate((HeldPartition, PendingRestart, ZombieOwner, StoppedOwner, ParkedRecord))
 }
 """Of what is due at once: what is held is read first, and what was set aside goes behind everything."""
 Alarm = tuple[int, int, int, InGroup]
