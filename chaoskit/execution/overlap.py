@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import attrs
 
-from chaoskit.execution.points import Points, territory_of
+from chaoskit.execution.points import Points
 from chaoskit.execution.script import Handler
-from chaoskit.execution.stepping import Death, Passed, Stepper
+from chaoskit.execution.stepping import Death, Passed
 from chaoskit.values.clock import now
 from chaoskit.values.event import EventId, Message
 
@@ -40,6 +40,10 @@ class Baton(Protocol):
     is_stopped: bool
     is_at_its_point: bool
     yields: bool
+
+    async def watch(
+        self, handler: Handler, message: Message, points: Points, at_each: Callable[[Passed], None]
+    ) -> Any: ...
 
     async def handle(self, handler: Handler, message: Message) -> Any: ...
 
@@ -72,19 +76,18 @@ class Watched:
         self._thread, self._switches, self._at = thread, switches, stop
         # Of a call with many messages it is the first.
         self._event = (message[0] if isinstance(message, list) else message).id
+        self._passed: list[Passed] = []
         self.stop: Stop | None = None
         """Where it has stopped."""
 
     async def run(self, handler: Handler, message: Message, points: Points) -> Any:
         """Handle it, in the thread of its process."""
-        assert self._thread.handler is not None
-        with Stepper(territory_of(self._thread.handler, points), at_each=self.passes) as stepper:
-            self._stepper = stepper
-            return await self._thread.handle(handler, message)
+        return await self._thread.watch(handler, message, points, self.passes)
 
     def passes(self, point: Passed) -> None:
-        if len(self._stepper.passed) - 1 == self._at:
-            self.stop = Stop(tuple(self._stepper.passed), inside=True)
+        self._passed.append(point)
+        if len(self._passed) - 1 == self._at:
+            self.stop = Stop(tuple(self._passed), inside=True)
             self._thread.pauses(at_its_point=True)
         elif self._thread.yields:
             self._thread.pauses()

@@ -84,7 +84,6 @@ def passed_points(case: Case) -> dict[int, list[Passed]]:
             "a consumer process is a thread of its own, and there the handler gives another state than in the thread "
             f"of the test. {MAKE_IT_IN_SPAWN}"
         )
-    case.overlaps = not run.is_loop
     case.is_loop = run.is_loop
     return passed
 
@@ -119,7 +118,6 @@ def whole(passed: Sequence[Passed]) -> tuple[int, ...]:
     return WHOLE if passed else (0,)
 
 
-NO_OVERLAP = "an execution is stopped in a handler that is called for each message or batch, not yet in a loop"
 NO_POINTS = (
     "the handler has no point at which a process could die inside it: it is written in C, or lies in a package that is "
     'not stepped into, or hides below a decorator. Name the package, points=("shop",), or call deliver.point("name")'

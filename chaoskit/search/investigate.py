@@ -166,8 +166,6 @@ def _of_the_inside(campaign: Campaign) -> Iterator[str]:
         if Overlap in campaign.kinds:
             stopped = len(shown.stopped & shown.points)
             yield f"of two executions at once one stopped before {stopped:,} of its {effects} (Overlap)"
-        elif campaign.why_no_overlap:
-            yield f"no two executions were at work at once (Overlap): {campaign.why_no_overlap}"
         if shown.left_threads:
             yield LEFT_THREADS
     elif campaign.why_not_inside and spawns:

@@ -25,7 +25,6 @@ from chaoskit import (
     SqsFifo,
     SqsStandard,
     Stream,
-    UsageError,
 )
 from chaoskit.repro.read import read
 from chaoskit.repro.replay import play
@@ -300,25 +299,100 @@ def test_a_handler_that_is_right_holds_while_a_key_moves(handles: Handles) -> No
     assert verdict.status == "held", verdict.report()
 
 
-# What is not tried is said.
+# A loop.
 
 
-def in_a_loop(deliver: Any) -> dict[object, int]:
-    rows: dict[object, int] = {}
+def in_a_loop(handles: Handles) -> Any:
+    def test(deliver: Any) -> dict[str, int]:
+        rows = Rows()
 
-    def process() -> None:
-        with deliver.consumer() as consumer:
-            for message in consumer:
-                rows[message.id] = message.value
+        def process() -> None:
+            with deliver.consumer() as consumer:
+                for message in consumer:
+                    handles(rows, message)
 
-    deliver(spawn=process)
-    return rows
+        deliver(spawn=process)
+        return rows.balances
+
+    return test
 
 
-def test_a_pass_says_that_no_execution_was_stopped() -> None:
-    verdict = chaoskit.check(in_a_loop, PAYMENTS, SqsStandard(), seed=1, schedules=60)
+def in_a_loop_that_settles(handles: Handles) -> Any:
+    def test(deliver: Any) -> dict[str, int]:
+        rows = Rows()
+
+        def process() -> None:
+            with deliver.consumer(settle="handler") as consumer:
+                while (message := consumer.poll()) is not None:
+                    handles(rows, message)
+                    settle(message)
+
+        deliver(spawn=process)
+        return rows.balances
+
+    return test
+
+
+def in_an_async_loop(handles: Handles) -> Any:
+    async def test(deliver: Any) -> dict[str, int]:
+        rows = Rows()
+
+        async def process() -> None:
+            async with deliver.consumer() as consumer:
+                async for message in consumer:
+                    handles(rows, message)
+
+        await deliver(spawn=process)
+        return rows.balances
+
+    return test
+
+
+@pytest.mark.parametrize("loop", [in_a_loop, in_a_loop_that_settles, in_an_async_loop])
+@pytest.mark.parametrize("broker", [Kafka(partitions=1), SqsFifo()], ids=lambda b: type(b).__name__)
+def test_a_loop_is_stopped(broker: Any, loop: Any) -> None:
+    for seed in SEEDS[:2]:
+        verdict = violated(loop(check_then_insert), broker, seed)
+        assert (len(verdict.scenario.events), *map(type, verdict.scenario.faults)) == (1, Overlap)
+    twin = chaoskit.check(loop(unique_key), PAYMENTS, broker, faults={Overlap}, seed=1, schedules=50)
+    assert twin.status == "held", twin.report()
+
+
+def test_two_loops_at_messages_of_one_key() -> None:
+    verdict = violated(in_a_loop(lost_update), RabbitMQ(consumers=2), 1, faults={Overlap})
+    (fault,) = verdict.scenario.faults
+    assert (len(verdict.scenario.events), fault.others, fault.by) == (2, 1, 0)
+
+
+@pytest.mark.parametrize("broker", [Kafka(), SqsFifo(), RabbitMQ(consumers=2)], ids=lambda b: type(b).__name__)
+@pytest.mark.parametrize("handles", [compared_version, unique_key])
+def test_a_loop_that_is_right_holds(handles: Handles, broker: Any) -> None:
+    verdict = chaoskit.check(in_a_loop(handles), PAYMENTS, broker, faults={Overlap}, seed=1, schedules=100)
     assert verdict.status == "held", verdict.report()
-    assert "Overlap" not in verdict.tally.by_kind
-    assert any(note.startswith("no two executions were at work at once (Overlap): ") for note in verdict.notes)
-    with pytest.raises(UsageError, match="not yet in a loop"):
-        chaoskit.check(in_a_loop, PAYMENTS, SqsStandard(), faults={Overlap}, schedules=20)
+    assert any(note.startswith("of two executions at once one stopped before ") for note in verdict.notes)
+
+
+@pytest.mark.parametrize("loop", [in_a_loop, in_an_async_loop])
+def test_a_loop_that_is_left_when_it_goes_on_begins_anew(loop: Any) -> None:
+    def stale(rows: Rows, message: Message) -> None:
+        balance, version = rows.read(message.key)
+        if not rows.write(message, balance + message.value, version):
+            raise ConnectionError("somebody was there first")
+
+    before = threading.active_count()
+    verdict = chaoskit.run(loop(stale), Scenario(TWO, RabbitMQ(consumers=2), [Overlap("e1", 2, 0, 1)]))
+    assert verdict.status == "held", verdict.report()
+    said = [(step.action, step.event, step.raised) for step in verdict.schedule]
+    assert said == [
+        ("begin", "e1", False), ("deliver", "e2", False), ("go on", "e1", True), ("deliver", "e1", False)
+    ]  # fmt: skip
+    assert threading.active_count() == before
+
+
+def test_a_file_of_a_loop_is_replayed(tmp_path: Path) -> None:
+    verdict = chaoskit.run(in_a_loop(lost_update), Scenario(TWO, RabbitMQ(consumers=2), [Overlap("e1", 2, 0, 1)]))
+    assert "before `rows.write(message, balance + message.value)`" in " ".join(verdict.report().split())
+    path = Path(verdict.save(tmp_path))
+    for handles, expected in ((lost_update, "STILL FAILS"), (compared_version, "FIXED")):
+        subject = Subject(in_a_loop(handles), RabbitMQ(consumers=2), default_invariants(None))
+        assert play(read(path), subject).became == expected
