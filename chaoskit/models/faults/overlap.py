@@ -75,7 +75,7 @@ def ends_on_log(group: GroupState, stopped: StoppedOwner) -> Begins:
     turn, step = stopped.turn, step_as(GO_ON, stopped.turn)
     answer = yield step
     if group.told is not None:
-        group.told.append(StepMade(step, stopped.fault, bool(answer)))
+        group.told += [StepMade(step, stopped.fault, bool(answer)), *stopped.said]
     for lane in stopped.lanes:
         group.release(group.held[lane])
     group.history.append(turn)
