@@ -85,4 +85,4 @@ def test_what_comes_in_batches_is_permitted(name: str) -> None:
                 model.trace(plan, consumer.steps, consumer.refused)
             )
             assert permitted, (plan, consumer.refused, str(permitted))
-    assert batches > 6
+    assert batches >= 6
