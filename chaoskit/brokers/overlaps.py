@@ -22,8 +22,8 @@ RELAYED = Impossible(
 ENDED = Impossible("an execution that takes too long is ended, before its message comes back")
 
 IN_THE_STATE = (
-    "a row lock (SELECT … FOR UPDATE) or a version that is compared where the row is written; a unique key refuses a "
-    "second insert, and a fencing token a late owner"
+    "a row lock (SELECT … FOR UPDATE), or a version that is compared where the row is written; a unique key refuses a "
+    "second insert, and a fencing token refuses a late owner"
 )
 """What helps on every broker."""
 
@@ -49,11 +49,11 @@ def how_to_rule_out(hands_out: HandsOut, zombie: str, overtake: str, rehash: str
     """What rules it out, where these rule out a `Zombie`, an `Overtake` and a `Rehash`; None where no key moves."""
     found = [IN_THE_STATE]
     if not isinstance(hands_out, LeasePolicy) or lends_again(hands_out):
-        found.append(f"Two executions of one message: {zombie}")
+        found.append(f"Two executions of one message are ruled out by {zombie}")
     if isinstance(hands_out, LeasePolicy) and lets_compete(hands_out):
-        found.append(f"Two messages of one key: {overtake}")
+        found.append(f"Two messages of one key at once are ruled out by {overtake}")
     elif not isinstance(hands_out, LeasePolicy) and hands_out.consumers > 1 and rehash is not None:
-        found.append(f"Two messages of one key, while it moves: {rehash}")
+        found.append(f"Two messages of one key at once, while it moves, are ruled out by {rehash}")
     return ". ".join(found)
 
 

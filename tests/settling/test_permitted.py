@@ -14,7 +14,7 @@ from chaoskit.values.event import Event, Stream
 from chaoskit.values.faults import Crash, Fault, Overlap
 from chaoskit.values.scenario import Answer
 from chaoskit.values.schedule import Do, Raw, what_of
-from chaoskit.values.settling import Settles
+from chaoskit.values.settling import Settles, Verb
 from models.systems import SYSTEMS
 
 pytestmark = pytest.mark.many
@@ -50,11 +50,12 @@ def driven(
         if what_of(step) == Do.RESTART:  # what a dead process had is settled by nobody
             open_ = [at for at in open_ if steps[at][1] != step[1]]
         if what_of(step) in (Do.DELIVER, Do.DIE, Do.BEGIN, Do.GO_ON):
-            own, nacks = begun_at(steps, number), what_of(step) in (Do.DELIVER, Do.GO_ON)
+            own, may = begun_at(steps, number), what_of(step) in (Do.DELIVER, Do.GO_ON)
             goes_on = own < number
-            if "nack" in model.verbs.names and random.random() < 0.05 and nacks and (own in open_ or not goes_on):
+            refusals: list[Verb] = [each for each in ("nack", "reject") if each in model.verbs.names]
+            if refusals and random.random() < 0.05 and may and (own in open_ or not goes_on):
                 refused.add(number)
-                settled[number] = (("nack", own),)
+                settled[number] = ((random.choice(refusals), own),)
                 open_ = [at for at in open_ if at != own]
             else:
                 open_ += [] if goes_on else [number]

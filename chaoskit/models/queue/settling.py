@@ -49,6 +49,8 @@ def settle_others(state: LeasedQueue, step: Raw, answer: Settling, returns: Reco
             will = record == returns or any(record_of(pending.turn) == record for pending in state.waiting.pending)
             if verb == "ack" and state.policy.late_counts and not will:
                 _is_done(state, record, settled)
+                if state.policy.up_to:
+                    _all_up_to(state, (0.0, *record, settled))
             continue
         if _is_lost(state, found, index):
             continue
