@@ -25,7 +25,7 @@ from chaoskit.models.stored import Growth
 from chaoskit.traces import LogRules, Permitted, QueueRules, judge_log, judge_queue, parse
 from chaoskit.values.errors import StreamError
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import KINDS, Crash, Fail, FaultKind, Gather, Overlap, Overtake, Redeliver, Zombie
+from chaoskit.values.faults import KINDS, Crash, Fail, FaultKind, Gather, Overlap, Overtake, Redeliver, Rehash, Zombie
 from chaoskit.values.schedule import Schedule, Step
 from chaoskit.values.timing import USUAL, Timing
 
@@ -152,7 +152,9 @@ class Settings:
             return self._what_keeps_order_at_a_failure()
         if kind is Overlap:
             words = self.words
-            return how_to_rule_out(self._handing_out(), words.ruled_out_by(Zombie), words.ruled_out_by(Overtake))
+            rehash = words.ruled_out_by(Rehash) if self.why_impossible(Rehash) is None else None
+            zombie, overtake = words.ruled_out_by(Zombie), words.ruled_out_by(Overtake)
+            return how_to_rule_out(self._handing_out(), zombie, overtake, rehash)
         return self.words.ruled_out_by(kind)
 
     def _what_keeps_order_at_a_failure(self) -> str:

@@ -45,13 +45,15 @@ def why_no_overlap(hands_out: HandsOut, impossible: Mapping[FaultKind, Impossibl
     return Impossible(f"{alone.why}, and {competes.why}", {**competes.allowed_by, **alone.allowed_by})
 
 
-def how_to_rule_out(hands_out: HandsOut, zombie: str, overtake: str) -> str:
-    """What rules it out, where these rule out a `Zombie` and an `Overtake`."""
+def how_to_rule_out(hands_out: HandsOut, zombie: str, overtake: str, rehash: str | None) -> str:
+    """What rules it out, where these rule out a `Zombie`, an `Overtake` and a `Rehash`; None where no key moves."""
     found = [IN_THE_STATE]
     if not isinstance(hands_out, LeasePolicy) or lends_again(hands_out):
         found.append(f"Two executions of one message are ruled out by {zombie}")
     if isinstance(hands_out, LeasePolicy) and lets_compete(hands_out):
         found.append(f"Two messages of one key at once are ruled out by {overtake}")
+    elif not isinstance(hands_out, LeasePolicy) and hands_out.consumers > 1 and rehash is not None:
+        found.append(f"Two messages of one key at once, while it moves, are ruled out by {rehash}")
     return ". ".join(found)
 
 
@@ -59,4 +61,5 @@ def meanwhile(number: int, steps: Sequence[Step]) -> list[Step]:
     """What was run between the step of this number, in which an execution began, and that in which it goes on."""
     consumer = steps[number].consumer
     rest = itertools.takewhile(lambda s: s.action != "go on" or s.consumer != consumer, steps[number + 1 :])
-    return [step for step in rest if step.action in ("deliver", "die", "begin")]
+    others = (step for step in rest if step.action != "begin" or step.consumer != consumer)  # of its call, that begin
+    return [step for step in others if step.action in ("deliver", "die", "begin")]

@@ -377,8 +377,8 @@ def _taken_over(fault: Fault, step: Step, again: Sequence[Step]) -> dict[str, ob
 
 
 def _growth(fault: Rehash, steps: Sequence[Step], partitions: int, key: str, words: Words) -> dict[str, object]:
-    homes = list(dict.fromkeys(s.partition for s in steps if s.action == "deliver" and s.event == fault.at))
-    place = next((i for i, s in enumerate(steps) if s.action == "deliver" and s.event == fault.at), len(steps))
+    shown = [i for i, s in enumerate(steps) if s.action in ("deliver", "begin") and s.event == fault.at]
+    homes, place = [steps[i].partition for i in shown], next(iter(shown), len(steps))
     late = [s for s in steps[place + 1 :] if s.action == "deliver" and s.fault == fault and s.event != fault.at]
     noun = words.unit
     return {

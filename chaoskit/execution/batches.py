@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from chaoskit.execution.deliveries import Delivery
 from chaoskit.execution.script import Handler, Move, Script
 from chaoskit.values.event import REPORTED, Message, MessageFailed
-from chaoskit.values.schedule import BATCH, DELIVER, DIE, Raw, size_of, what_of
+from chaoskit.values.schedule import BATCH, BEGIN, DELIVER, DIE, GO_ON, Raw, size_of, what_of
 
 ALL = 1 << 60
 
@@ -163,7 +163,7 @@ class Batching(Singles):
         if do == BATCH:
             self._open, self._size, self._left = [], size_of(step), size_of(step)
             return True
-        if do not in (DELIVER, DIE):
+        if do not in (DELIVER, DIE, BEGIN, GO_ON):
             return False
         if self._left == 0:
             self._open, self._size, self._left = [], 1, 1

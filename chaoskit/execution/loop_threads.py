@@ -19,6 +19,7 @@ from typing import Any, NoReturn, cast
 from chaoskit.execution import forks
 from chaoskit.execution.consumer import Stopped, StoppedTask
 from chaoskit.execution.opened import Socket, sockets
+from chaoskit.execution.overlap import TO_START
 from chaoskit.execution.points import Points, Territory, territory_at, territory_of
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler, Move
@@ -145,6 +146,12 @@ class LoopThread(ProcessThread):
             return await super().count(handler, message, points)
         self._stepper = Stepper(self._territory(points))
         return await self.handle(handler, message)  # type: ignore[no-any-return]
+
+    async def watch(self, handler: Handler, message: Message, points: Points, at_each: Callable[[Passed], None]) -> Any:
+        if not self.has_asked:
+            return await super().watch(handler, message, points, at_each)
+        self._stepper = Stepper(self._territory(points), at_each=at_each)
+        return await self.handle(handler, message)
 
     async def die(self, handler: Handler, message: Message, points: Points, after: int) -> None:
         if not self.has_asked:
@@ -293,7 +300,7 @@ class LoopProcesses(ThreadedProcesses):
 
     async def begin(self, number: int) -> None:
         thread = self._running[number] = LoopThread(number, self._spawn, self._process, self._is_async, self._move)
-        thread.do(partial(thread.process.begin, 0))
+        self._switches.do(thread, partial(thread.process.begin, 0), TO_START)
         self.handlers[number] = self._until_it_ends(partial(self._handled, number))
 
     def _process(self, thread: LoopThread) -> Processes:
@@ -306,7 +313,10 @@ class LoopProcesses(ThreadedProcesses):
         return self._until_it_ends(super().dying(number, after, died))
 
     def _beginning(self, number: int, point: int, stopped: Callable[[Death], None]) -> Handler:
-        return self.handlers[number]  # a loop does not stop in the middle: it runs whole
+        return self._until_it_ends(super()._beginning(number, point, stopped))
+
+    def _going_on(self, number: int) -> Handler:
+        return self._until_it_ends(super()._going_on(number))
 
     def _until_it_ends(self, handler: Handler) -> Handler:
         """A loop that has ended is none of those that run: the next message begins another one."""
@@ -325,5 +335,5 @@ class LoopProcesses(ThreadedProcesses):
     def _end(self, number: int, last: Job) -> None:
         thread = self._running[number]
         super()._end(number, last)
-        if thread.is_left_as_it_is:
+        if thread.is_left_as_it_is and thread not in self._dead:
             self._dead.append(thread)

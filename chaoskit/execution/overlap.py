@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 import attrs
 
-from chaoskit.execution.points import Points, territory_of
+from chaoskit.execution.points import Points
 from chaoskit.execution.script import Handler
-from chaoskit.execution.stepping import Death, Passed, Stepper
+from chaoskit.execution.stepping import Death, Passed
 from chaoskit.values.clock import now
 from chaoskit.values.event import EventId, Message
 
@@ -40,6 +40,10 @@ class Baton(Protocol):
     is_stopped: bool
     is_at_its_point: bool
     yields: bool
+
+    async def watch(
+        self, handler: Handler, message: Message, points: Points, at_each: Callable[[Passed], None]
+    ) -> Any: ...
 
     async def handle(self, handler: Handler, message: Message) -> Any: ...
 
@@ -69,20 +73,21 @@ class Watched:
     thread is to yield."""
 
     def __init__(self, thread: Baton, message: Message, switches: Switches, stop: int | None) -> None:
-        self._thread, self._event, self._switches, self._at = thread, message.id, switches, stop
+        self._thread, self._switches, self._at = thread, switches, stop
+        # Of a call with many messages it is the first.
+        self._event = (message[0] if isinstance(message, list) else message).id
+        self._passed: list[Passed] = []
         self.stop: Stop | None = None
         """Where it has stopped."""
 
     async def run(self, handler: Handler, message: Message, points: Points) -> Any:
         """Handle it, in the thread of its process."""
-        assert self._thread.handler is not None
-        with Stepper(territory_of(self._thread.handler, points), at_each=self.passes) as stepper:
-            self._stepper = stepper
-            return await self._thread.handle(handler, message)
+        return await self._thread.watch(handler, message, points, self.passes)
 
     def passes(self, point: Passed) -> None:
-        if len(self._stepper.passed) - 1 == self._at:
-            self.stop = Stop(tuple(self._stepper.passed), inside=True)
+        self._passed.append(point)
+        if len(self._passed) - 1 == self._at:
+            self.stop = Stop(tuple(self._passed), inside=True)
             self._thread.pauses(at_its_point=True)
         elif self._thread.yields:
             self._thread.pauses()
@@ -98,11 +103,14 @@ class Switches:
     def __init__(self, points: Points) -> None:
         self._points = points
         self._begun: dict[int, tuple[Baton, Watched]] = {}
+        self._ended: dict[int, Exception] = {}
+        """What those raised that ended before they were to go on, as their process had something else to do."""
         self._at_work: list[Baton] = []
         """Those that are in the middle of a job, in the order in which they began."""
 
     def begin(self, number: int, thread: Baton, handler: Handler, message: Message, point: int) -> Stop | None:
         """Handle it up to this point. None where it has fewer, and is done. What it raises before is raised."""
+        self._ends_first(number)
         watched = Watched(thread, message, self, point)
         self._begun[number] = thread, watched
         self._hand_over(thread, lambda: watched.run(handler, message, self._points))
@@ -114,6 +122,8 @@ class Switches:
 
     def go_on(self, number: int) -> Any:
         """Run it to its end, if it has not come there by now. What it raises is raised."""
+        if number in self._ended:
+            raise self._ended.pop(number)
         if number not in self._begun:
             return None
         thread, _ = self._begun[number]
@@ -124,7 +134,7 @@ class Switches:
 
     def handle(self, number: int, thread: Baton, handler: Handler, message: Message) -> Any:
         """A whole execution, which is stepped through while another one is stopped."""
-        self.go_on(number)
+        self._ends_first(number)
         if self._begun:
             watched = Watched(thread, message, self, None)
             return self.do(thread, lambda: watched.run(handler, message, self._points))
@@ -134,6 +144,13 @@ class Switches:
         finally:
             code = code_of(thread.handler)
             _slowest[code] = max(_slowest.get(code, 0.0), now() - started)
+
+    def _ends_first(self, number: int) -> None:
+        """What this process has begun, before it handles another message."""
+        try:
+            self.go_on(number)
+        except Exception as error:  # noqa: BLE001 - it is none of the other message
+            self._ended[number] = error
 
     def do(self, thread: Baton, job: Job, patience: float | None = None) -> Any:
         """As the thread's own `do`; and while another one is stopped this one may be waiting for it."""

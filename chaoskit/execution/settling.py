@@ -12,12 +12,27 @@ import attrs
 
 from chaoskit.execution.left_open import given_up, shown_again
 from chaoskit.execution.script import Script
+from chaoskit.values.answers import answer_of
 from chaoskit.values.errors import NotSettled, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Message
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Answer
-from chaoskit.values.schedule import DELIVER, DIE, FAIL, LOSE, PARK, REFUSE, RESTART, SKIP, WAIT, Raw, what_of
-from chaoskit.values.settling import Passing, Settles, Verb, Verbs, answer_of
+from chaoskit.values.schedule import (
+    BEGIN,
+    DELIVER,
+    DIE,
+    FAIL,
+    GO_ON,
+    LOSE,
+    PARK,
+    REFUSE,
+    RESTART,
+    SKIP,
+    WAIT,
+    Raw,
+    what_of,
+)
+from chaoskit.values.settling import Passing, Settles, Verb, Verbs
 
 SETTLES = ("return", "handler")
 
@@ -69,6 +84,8 @@ class Settlements:
         self.is_over = False
         self._now: list[tuple[Verb, int]] = []
         self._done: set[int] = set()
+        self._begun: dict[int, int] = {}
+        """The step at which an execution began, by its consumer."""
         self._born: dict[int, int] = {}
         """The step at which a consumer process began anew."""
 
@@ -114,9 +131,14 @@ class Settlements:
 
     def took(self, number: int, step: Raw, error: Exception | None) -> Exception | None:
         """The delivery is over, and this was raised. What refuses its message, if anything does."""
-        settles = self.settles[number] = tuple(self._now)
+        self.settles[number] = tuple(self._now)
         self._now.clear()
-        mine = {verb for verb, at in settles if at == number}
+        if what_of(step) == BEGIN:
+            self._begun[step[1]] = number
+            if error is None:  # what was settled by then is told of when it is done
+                return None
+        own = self._begun[step[1]] if step[0] == GO_ON else number
+        mine = {verb for each in range(own, number + 1) for verb, at in self.settles.get(each, ()) if at == own}
         if error is not None:
             # In order nothing may raise; else a message that is settled is gone, whatever follows.
             return error if self._script.faults is None or mine.isdisjoint(("ack", "commit")) else None
@@ -140,7 +162,7 @@ class Settlements:
 
     def answer(self, steps: Sequence[Raw], number: int, *, refused: bool) -> Answer:
         settles = self.settles.get(number)
-        return refused if settles is None else answer_of(steps, number, settles, refused=refused)
+        return refused if settles is None else answer_of(steps, number, self.settles, refused=refused)
 
     # What came of the run.
 
@@ -152,7 +174,7 @@ class Settlements:
         opened = self._open(steps, refused)
         held = len(opened)
         self._close(opened, steps, tuple(self._now))  # in the clean stop
-        seen = {step[2] for step in steps if what_of(step) == DELIVER}
+        seen = {step[2] for step in steps if what_of(step) in (DELIVER, GO_ON)}
         stuck = tuple(dict.fromkeys(events[s[2]].id for s in steps if s[0] == WAIT and s[2] not in seen))
         holds = f"{held} unacknowledged of {self._verbs.bound.format(held)}" if stuck and held else ""
         if holds and self._script.faults == ():
@@ -173,7 +195,9 @@ class Settlements:
         events, verbs = self._script.mailbox.model.stream.events, self._verbs
         settled = {events[position].id for position in self._settled(steps)}
         half_done = [id_ for id_ in outcome.half_done if id_ not in settled]
-        gone = list(given_up(steps, refused, self.settles, verbs.shows)) if verbs.shows else []
+        stopped = {steps[at][2] for verb, at in self._now if verb != "extend"}  # what a clean stop settled had waited
+        given = given_up(steps, refused, self.settles, verbs.shows) if verbs.shows else ()
+        gone = [step for step in given if step[2] not in stopped]
         used_up = dict.fromkeys(events[step[2]].id for step in gone if verbs.gives_up or step[0] != REFUSE)
         never = dict.fromkeys(events[step[2]].id for step in gone if events[step[2]].id not in used_up)
         self._must_be_settled(never)
@@ -222,7 +246,7 @@ class Settlements:
         for number, step in enumerate(steps):
             record, do = (step[3], step[4]), what_of(step)
             attempt = step[5] if len(step) > 5 else 0
-            if do in (DELIVER, DIE) and attempt >= attempts.get(record, 0):
+            if do in (DELIVER, DIE, BEGIN) and attempt >= attempts.get(record, 0):
                 attempts[record] = attempt
                 opened[record] = number
             if number in refused or do in (PARK, SKIP, REFUSE, LOSE, FAIL):

@@ -190,6 +190,12 @@ class ProcessThread:
             await self.handle(handler, message)
         return stepper.passed
 
+    async def watch(self, handler: Handler, message: Message, points: Points, at_each: Callable[[Passed], None]) -> Any:
+        """Handle it, and call this at each point."""
+        assert self.handler is not None
+        with Stepper(territory_of(self.handler, points), at_each=at_each):
+            return await self.handle(handler, message)
+
     async def die(self, handler: Handler, message: Message, points: Points, after: int) -> None:
         """Handle it, and die after so many effects; or when all is done. What it raises before is raised."""
         assert self.handler is not None
@@ -278,7 +284,7 @@ class ThreadedProcesses:
         if do == BEGIN:
             return self._beginning(number, point_of(step), died)
         if do == GO_ON:
-            return lambda _: self._switches.go_on(number)
+            return self._going_on(number)
         return self.handlers[number]
 
     def _beginning(self, number: int, point: int, stopped: Callable[[Death], None]) -> Handler:
@@ -291,6 +297,10 @@ class ThreadedProcesses:
                 stopped(stop)
 
         return handle
+
+    def _going_on(self, number: int) -> Handler:
+        """The rest of what this process has begun."""
+        return lambda _: self._switches.go_on(number)
 
     def counting(self, number: int, passed: list[Passed]) -> Handler:
         """As the handler of this process, and adds the points that were passed."""

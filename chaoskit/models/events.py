@@ -14,10 +14,11 @@ import attrs
 
 from chaoskit.models.producer import Logs
 from chaoskit.models.turns import Record
+from chaoskit.values.answers import answers_of
 from chaoskit.values.faults import Fault, Overlap, Zombie
 from chaoskit.values.scenario import Answer, Steps
 from chaoskit.values.schedule import Do, Raw, what_of
-from chaoskit.values.settling import Settles, answers_of
+from chaoskit.values.settling import Settles
 
 
 @attrs.frozen

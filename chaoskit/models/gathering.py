@@ -16,11 +16,28 @@ import attrs
 from chaoskit.models.events import Happened, ModelRun
 from chaoskit.models.handover import Handover
 from chaoskit.models.producer import Logs
+from chaoskit.models.stopped_calls import Stopped, runs_late
 from chaoskit.models.turns import Record
 from chaoskit.values.event import EventId
-from chaoskit.values.faults import Crash, Fault, Gather, Redeliver
+from chaoskit.values.faults import Crash, Fault, Gather, Overlap, Redeliver, Zombie
 from chaoskit.values.scenario import Answer, Steps
-from chaoskit.values.schedule import BATCH, DELIVER, DIE, TAKE_OVER, Raw, dying, gathered, what_of
+from chaoskit.values.schedule import (
+    BATCH,
+    BEGIN,
+    DELIVER,
+    DIE,
+    GO_ON,
+    TAKE_OVER,
+    Raw,
+    beginning,
+    dying,
+    gathered,
+    what_of,
+)
+
+Carried = Redeliver | Crash | Overlap
+"""What meets one message and befalls its whole call."""
+_CALLS = (DELIVER, DIE, BEGIN)
 
 
 class Gathered(Protocol):
@@ -102,8 +119,8 @@ def _sent(play: Steps, answer: Answer) -> Raw | None:
 
 @attrs.frozen
 class _Call:
-    """The messages of one call, under the faults that keep it whole; `death` is what kills the process in it, and
-    `fault` what gathered them."""
+    """The messages of one call, under the faults that keep it whole; `death` is what kills the process in it, `fault`
+    what gathered them; and where it stops in the middle, `stops` is the run in which its consumer loses them then."""
 
     members: list[Raw]
     faults: list[Fault]
@@ -114,6 +131,7 @@ class _Call:
     play: Steps
     """Which has made these deliveries, all of them taken; or is at the first, where the process dies."""
     step: Raw | None
+    stops: Stopped | None = None
 
 
 class Gathering:
@@ -126,7 +144,7 @@ class Gathering:
         self._wanted: dict[EventId, list[Gather]] = {}
         for fault in sorted(fault for fault in faults if isinstance(fault, Gather)):
             self._wanted.setdefault(fault.at, []).append(fault)
-        self.made: list[tuple[Raw, int | None, Gather | None]] = []
+        self.made: list[tuple[Raw, int | None, Fault | None]] = []
         self.origin: dict[Fault, Fault] = {}
         """Of what stands for a fault that met a message in the middle of a batch."""
         self.answers: list[bool] = []
@@ -135,6 +153,8 @@ class Gathering:
         self._shown: dict[Hashable, int] = {}
         self._seen: set[int] = set()
         self._taken_over = False
+        self._stopped: list[Stopped] = []
+        """The calls that have not gone on."""
         self._play, self._step = self._advanced(self.faults, self.windows)
 
     def _advanced(self, faults: Sequence[Fault], windows: dict[int, int]) -> tuple[Steps, Raw | None]:
@@ -152,6 +172,9 @@ class Gathering:
         """The steps. Before the deliveries of a batch stands a step that says how many they are."""
         while (step := self._step) is not None:
             self._taken_over = self._taken_over or step[0] == TAKE_OVER
+            if (stopped := next((each for each in self._stopped if step in each.late), None)) is not None:
+                yield from self._goes_on(stopped, step)
+                continue
             call = self._call(step)
             if call is not None:
                 yield from self._hand_over(call)
@@ -161,7 +184,7 @@ class Gathering:
             self._seen.add(step[2])
             self._take(refused)
 
-    def _make(self, step: Raw, number: int | None, fault: Gather | None = None) -> Raw:
+    def _make(self, step: Raw, number: int | None, fault: Fault | None = None) -> Raw:
         if self._shown and self._model.counts and step[0] != BATCH and len(step) > 5:
             more = self._shown.get(_message(step), 0)
             step = (*step[:5], step[5] + more, *step[6:])
@@ -171,7 +194,7 @@ class Gathering:
     # Which deliveries come in one call.
 
     def _call(self, step: Raw) -> _Call | None:
-        if what_of(step) not in (DELIVER, DIE):
+        if what_of(step) not in _CALLS:
             return None
         size, only, fault = self._asked(step)
         # What an owner that was taken for dead runs on it has fetched before.
@@ -199,7 +222,7 @@ class Gathering:
 
     def _ahead(
         self, size: int, only: list[Record] | None
-    ) -> tuple[list[Raw], list[Fault], tuple[int, Redeliver | Crash] | None, Steps, Raw | None]:
+    ) -> tuple[list[Raw], list[Fault], tuple[int, Carried] | None, Steps, Raw | None]:
         """The deliveries that come next if all are taken. What brings one of them back befalls the call, and not the
         message, and is set aside: one such fault, with the place of its message."""
         faults, carried = list(self.faults), None
@@ -211,7 +234,7 @@ class Gathering:
                 step = _sent(play, answer)
             if step is not None:
                 size = min(size, self._model.room(run.inner, step))
-            met: Redeliver | Crash | None = None
+            met: Carried | None = None
             while step is not None and len(members) < size and self._joins(members, step, only):
                 left = self._left(run, step, faults)
                 if left:
@@ -226,17 +249,19 @@ class Gathering:
 
     def _left(self, run: Paced, step: Raw, faults: Sequence[Fault]) -> list[Any]:
         """What still goes wrong at this delivery."""
-        if what_of(step) == DIE:
-            return [fault for fault in faults if isinstance(fault, Crash) and fault.at == self._model.ids[step[2]]]
+        if what_of(step) != DELIVER:
+            kind = Crash if what_of(step) == DIE else Overlap
+            return [fault for fault in faults if isinstance(fault, kind) and fault.at == self._model.ids[step[2]]]
         return list(run.anchored.get(step[2], ()))
 
     def _can_carry(self, fault: Any, step: Raw) -> bool:
         # A fault fires at the first delivery of its event, and so has to stand at one that was not delivered yet.
-        return isinstance(fault, (Redeliver, Crash)) and step[2] not in self._seen
+        carried = isinstance(fault, (Redeliver, Crash)) or (isinstance(fault, Overlap) and not fault.others)
+        return carried and step[2] not in self._seen
 
     def _joins(self, members: Sequence[Raw], step: Raw, only: list[Record] | None) -> bool:
         record = step[3], step[4]
-        if what_of(step) not in (DELIVER, DIE):
+        if what_of(step) not in _CALLS:
             return False
         if only is not None:
             return len(members) < len(only) and only[len(members)] == record
@@ -251,13 +276,14 @@ class Gathering:
         self,
         members: list[Raw],
         faults: list[Fault],
-        carried: tuple[int, Redeliver | Crash] | None,
+        carried: tuple[int, Carried] | None,
         cause: Gather | None,
     ) -> _Call | None:
         """The call, if the run makes these deliveries in a row under the faults that befall it."""
         number, lanes = len(self.answers), [self._model.lane_of(member) for member in members]
         windows = {**self.windows, **{number + i: lanes[i:].count(lane) for i, lane in enumerate(lanes)}}
-        death = carried[1] if carried is not None and isinstance(carried[1], Crash) else None
+        befalls = None if carried is None else carried[1]
+        death = befalls if isinstance(befalls, Crash) else None
         if carried is not None:
             if members[0][2] in self._seen:
                 return None
@@ -270,12 +296,33 @@ class Gathering:
             for member in members:
                 fits = fits and step == member
                 step = _sent(play, False) if fits else None
-        return _Call(members, faults, windows, death, carried is not None, cause, play, step) if fits else None
+        stops = self._lost(members, faults, befalls) if fits and isinstance(befalls, Overlap) else None
+        if not fits or (stops is None and isinstance(befalls, Overlap)):
+            return None
+        returns = befalls is not None and stops is None
+        return _Call(members, faults, windows, death, returns, cause, play, step, stops)
 
-    def _placed(
-        self, members: Sequence[Raw], lanes: Sequence[Hashable], place: int, fault: Redeliver | Crash
-    ) -> Iterator[Fault]:
+    def _lost(self, members: list[Raw], faults: Sequence[Fault], fault: Overlap) -> Stopped | None:
+        """The run in which the consumer of this call loses all of it, and runs it nevertheless: as a `Zombie` does that
+        has begun. None where it cannot lose it whole."""
+        holds = len(members) - 1 if self._model.counts else 0
+        zombie = Zombie(self._model.ids[members[0][2]], holds, fault.by)
+        self._standing_for(fault, zombie)
+        lost = [*faults, zombie]
+        run = Paced(self._model, lost, self.windows)
+        play = run.run()
+        step = _sent(play, None)
+        for answer in self.answers:
+            step = _sent(play, answer)
+        late = runs_late(run.inner)
+        if step is None or what_of(step) != TAKE_OVER or late != members[: holds + 1]:
+            return None
+        return Stopped(fault, members, late, lost, play, step)
+
+    def _placed(self, members: Sequence[Raw], lanes: Sequence[Hashable], place: int, fault: Carried) -> Iterator[Fault]:
         """What brings a whole call back, or what of it the broker brings back with the message at this place."""
+        if isinstance(fault, Overlap):
+            return
         ids, last = [self._model.ids[member[2]] for member in members], len(members) - 1
         until = max(fault.after + place, last)
         if isinstance(fault, Crash):
@@ -297,7 +344,7 @@ class Gathering:
     # The call, and what becomes of it.
 
     def _hand_over(self, call: _Call) -> Steps:
-        members, number, place = call.members, len(self.answers), len(self.made) + 1
+        members, number, place, stops = call.members, len(self.answers), len(self.made) + 1, call.stops
         first = members[0]
         yield self._make((gathered(len(members)), *first[1:5]), None, call.fault)
         flags = []
@@ -305,13 +352,19 @@ class Gathering:
             self._seen.add(member[2])
             step = member if call.death is None else (dying(call.death.point), *member[1:])
             inner = number + offset if call.death is None or not offset else None
-            flags.append(bool((yield self._make(step, inner))))
+            if stops is not None:
+                step, inner = (beginning(stops.fault.point), *member[1:]), None
+            flags.append(bool((yield self._make(step, inner, None if stops is None else stops.fault))))
         self.faults, self.windows = call.faults, call.windows
         self._play, self._step = call.play, call.step
         if any(flags):
             self._play, self._step = self._advanced(self.faults, self.windows)
             self._comes_again([member for member, failed in zip(members, flags, strict=True) if failed])
             yield from self._failed(members, flags, place)
+        elif stops is not None:
+            self.faults, self._play, self._step = stops.faults, stops.play, stops.step
+            stops.begun = [step for step, _, _ in self.made[place:]]
+            self._stopped.append(stops)
         elif call.death is not None:
             self._comes_again(members)
             self._take(False)
@@ -320,6 +373,19 @@ class Gathering:
             if call.comes_again and self._model.handover.whole:
                 self._comes_again(members)
             self.answers += [False] * len(members)
+
+    def _goes_on(self, stopped: Stopped, step: Raw) -> Steps:
+        """A call that has stopped is run to its end, with the first that its consumer runs of it."""
+        refused, begun = False, stopped.begun
+        if begun:
+            self.made.append(((gathered(len(begun)), *begun[0][1:5]), None, stopped.fault))
+            yield self.made[-1][0]
+            for offset, (each) in enumerate(begun):
+                self.made.append(((GO_ON, *each[1:]), None if offset else len(self.answers), stopped.fault))
+                refused = bool((yield self.made[-1][0])) or refused
+            stopped.begun = []
+        stopped.late.remove(step)
+        self._take(refused)
 
     def _failed(self, members: Sequence[Raw], flags: Sequence[bool], place: int) -> Steps:
         """The run with the true answers. Where it shows what failed again before the rest of the call, it never came so
@@ -331,7 +397,7 @@ class Gathering:
             if done == len(flags):
                 break
             # What is parked or skipped at once is so when the call is over.
-            while self._step is not None and what_of(self._step) not in (DELIVER, DIE):
+            while self._step is not None and what_of(self._step) not in (*_CALLS, GO_ON):
                 aside.append((self._step, len(self.answers)))
                 self._take(False)
             if self._step != members[done]:

@@ -24,6 +24,8 @@ class InBatches:
     stream: Stream
     handover: Handover
     counts = False
+    keeps_keys_together = False
+    """All of a key is in one partition, which one consumer reads, until the topic grows."""
     most_asked: int | None = None
     """Of a handler that takes batches: messages that it wants in one call."""
 
@@ -99,7 +101,7 @@ class InBatches:
         return Schedule(tuple(self._as_step(each, below, n in raised, played) for n, each in enumerate(made)))
 
     def _as_step(
-        self, made: tuple[Raw, int | None, Gather | None], below: Sequence[Step], raised: bool, played: Gathering
+        self, made: tuple[Raw, int | None, Fault | None], below: Sequence[Step], raised: bool, played: Gathering
     ) -> Step:
         step, inner, gathers = made
         found = from_raw(step, self.ids, gathers, raised)

@@ -18,9 +18,11 @@ WIDEST = (44, 60)
 
 def overlap_lines(schedule: Schedule) -> Iterator[str]:
     """Lines of a text with a fixed width."""
+    last = None
     for step in schedule:
-        if step.stopped is not None:
+        if step.stopped is not None and step.stopped != last:  # once for a call with many messages
             yield from _lines(step, step.stopped)
+        last = step.stopped
 
 
 def _lines(step: Step, stopped: StoppedAt) -> Iterator[str]:

@@ -23,7 +23,7 @@ from chaoskit.search.failing import (
 )
 from chaoskit.search.forgotten import why_never
 from chaoskit.search.found import Found
-from chaoskit.search.inside import NO_OVERLAP, NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
+from chaoskit.search.inside import NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
 from chaoskit.search.labels import looks_across
 from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.search.plans import Plan, Plans
@@ -34,7 +34,7 @@ from chaoskit.search.shape import fingerprint, has_two_values
 from chaoskit.values.clock import now
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Stream
-from chaoskit.values.faults import CUTS, INSIDE, Fail, FaultKind, Overlap, reaches_in
+from chaoskit.values.faults import CUTS, INSIDE, Fail, FaultKind, reaches_in
 from chaoskit.values.schedule import RESTART, Raw, deliveries
 from chaoskit.values.verdict import Tally
 
@@ -169,8 +169,6 @@ class Campaign:
             case.points = {position: tried(each) for position, each in passed.items()}
             self.evidence.points.update(itertools.chain.from_iterable(passed.values()))
             why = why or (None if self.evidence.points else NO_POINTS)
-            if why is None and not case.overlaps and Overlap in self.kinds:
-                self._leave_out_overlap()
         if why is not None and self.asks_inside:
             raise UsageError(why)
         if why is not None:
@@ -191,12 +189,6 @@ class Campaign:
         case.calls = that_fail(calls)
         self.evidence.calls.update(itertools.chain.from_iterable(calls.values()))
         self.why_no_call_failed = "" if self.evidence.calls else NO_CALLS
-
-    def _leave_out_overlap(self) -> None:
-        """Of a handler that settles by itself, and of a consumer that is a loop, no execution is stopped."""
-        if self.asks_inside and set(self.kinds) == {Overlap}:
-            raise UsageError(NO_OVERLAP)
-        self.kinds = tuple(kind for kind in self.kinds if kind is not Overlap)
 
     def _take_share(self, stream: Stream) -> tuple[int, int]:
         """How many schedules this stream has, and how many it would have if it were none of the early ones."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import attrs
 
 from chaoskit.execution.failures import ReferenceRefused
 from chaoskit.execution.stepping import Passed
@@ -12,7 +14,8 @@ from chaoskit.search.oracle import Case, kept
 from chaoskit.search.plans import Plan, Plans, draw
 from chaoskit.search.question import derive
 from chaoskit.values.errors import UsageError
-from chaoskit.values.faults import INSIDE, FaultKind
+from chaoskit.values.faults import INSIDE, Fault, FaultKind, Overlap, Rehash
+from chaoskit.values.scenario import Model
 
 MOST_INSIDE = 2
 """Deaths in one plan: each costs a thread, and no bug is known that needs three."""
@@ -39,7 +42,8 @@ def inside_plans(case: Case, kinds: Sequence[FaultKind], points: Points, salt: i
     """Plans without end in which one or two processes die, alone or beside other faults."""
     chance = random.Random(derive(salt, "inside")).random
     model, size = case.model, len(case.model.stream)
-    outside = Plans(model, [kind for kind in kinds if kind not in INSIDE], derive(salt, "beside")).mixtures()
+    beside_it = Plans(model, [kind for kind in kinds if kind not in INSIDE], derive(salt, "beside"))
+    outside = beside_it.mixtures()
     inside = Plans(model, [kind for kind in kinds if kind in INSIDE], salt, points)
     while True:
         beside: Plan = () if chance() < ALONE else next(outside)[:MOST_BESIDE]
@@ -47,8 +51,20 @@ def inside_plans(case: Case, kinds: Sequence[FaultKind], points: Points, salt: i
         for _ in range(1 + int(MOST_INSIDE * chance() * chance())):
             choices = inside.choices(int(chance() * size))
             if choices:
-                plan.append(draw(choices[int(chance() * len(choices))], chance))
+                plan += _with_growth(model, beside_it, draw(choices[int(chance() * len(choices))], chance), chance)
         yield tuple(plan)
+
+
+def _with_growth(model: Model, plans: Plans, fault: Fault, chance: Callable[[], float]) -> Plan:
+    """On a log two messages of one key are at work at once only where the key has moved: so the topic grows, too."""
+    if not (isinstance(fault, Overlap) and fault.others and getattr(model, "keeps_keys_together", False)):
+        return (fault,)
+    key = next(event.key for event in model.stream if event.id == fault.at)
+    same = (position for position, event in enumerate(model.stream) if event.key == key)
+    grows = [choice for position in same for choice in plans.choices(position) if choice.kind is Rehash]
+    if not grows:
+        return (attrs.evolve(fault, others=0),)
+    return (draw(grows[int(chance() * len(grows))], chance), fault)
 
 
 def passed_points(case: Case) -> dict[int, list[Passed]]:
@@ -68,7 +84,6 @@ def passed_points(case: Case) -> dict[int, list[Passed]]:
             "a consumer process is a thread of its own, and there the handler gives another state than in the thread "
             f"of the test. {MAKE_IT_IN_SPAWN}"
         )
-    case.overlaps = run.settled is None and not run.is_loop and run.most_together is None
     case.is_loop = run.is_loop
     return passed
 
@@ -103,10 +118,6 @@ def whole(passed: Sequence[Passed]) -> tuple[int, ...]:
     return WHOLE if passed else (0,)
 
 
-NO_OVERLAP = (
-    "Overlap stops a handler that is called for each message and settles it by returning: not one that settles by "
-    "itself or takes batches, and no loop"
-)
 NO_POINTS = (
     "the handler has no point at which a process could die inside it: it is written in C, or lies in a package that is "
     'not stepped into, or hides below a decorator. Name the package, points=("shop",), or call deliver.point("name")'

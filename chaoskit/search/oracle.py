@@ -287,8 +287,6 @@ class Case:
         """At which of its effects a process may die, by the position of the event, where they were counted."""
         self.calls: dict[int, tuple[int, ...]] = {}
         """Which of the handler's calls may fail, by the position of the event, where they were counted."""
-        self.overlaps = True
-        """An execution of the handler can stop in the middle."""
         self.is_loop = False
         """The consumers are runs of the user's own loop, as far as is known."""
         self._references: dict[tuple[tuple[EventId, ...], bool | None], Outcome] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast, get_args
 
 import attrs
@@ -68,25 +68,6 @@ class Settling:
 
     def __bool__(self) -> bool:
         return self.refused
-
-
-def answer_of(steps: Sequence[tuple[int, ...]], number: int, settles: Settles, *, refused: bool) -> Settling:
-    """What the model is told of the delivery with this number."""
-    held = not any(verb != "extend" and at == number for verb, at in settles)
-    return Settling(refused, held, tuple((verb, tuple(steps[at])) for verb, at in settles))
-
-
-def answers_of(
-    steps: Sequence[tuple[int, ...]], raised: Sequence[int], settled: Mapping[int, Settles] | None
-) -> list[bool | Settling | None]:
-    """What the model was told after each of these steps; `settled` by their numbers, None where returning settles."""
-    refused = set(raised)
-    if settled is None:
-        return [number in refused or None for number in range(len(steps))]
-    return [
-        answer_of(steps, number, settled[number], refused=number in refused) if number in settled else None
-        for number in range(len(steps))
-    ]
 
 
 def as_written(settles: Settles) -> tuple[str, ...]:

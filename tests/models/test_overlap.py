@@ -9,11 +9,15 @@ import pytest
 
 from chaoskit import (
     Event,
+    EventHubs,
     Kafka,
+    Kinesis,
     Overlap,
     Overtake,
     PostgresQueue,
     RabbitMQ,
+    RabbitMQStream,
+    Rehash,
     Scenario,
     SqsFifo,
     SqsStandard,
@@ -53,6 +57,8 @@ TWO = [
     "Celery, SQS", "Celery, long countdown", "Webhook", "Anything",
 ]  # fmt: skip
 """Where two consumers can be at two messages of one key: each has its own, and nothing keeps a key in order."""
+MOVES = ["Kafka, two consumers", "Kafka, auto-commit from the end"]
+"""Where they can while a key moves: two consumers of a log that grows."""
 
 
 def test_it_is_none_of_the_kinds_of_a_broker_as_it_takes_spawn() -> None:
@@ -66,7 +72,7 @@ def test_who_permits_it(name: str) -> None:
     a timeout; two messages of one key where consumers compete."""
     broker = SYSTEMS[name]
     lends = broker.why_impossible(Zombie) is None and not name.startswith(("Outbox", "Debezium", "LambdaSqs"))
-    assert (1 in others_of(name)) == (name in TWO)
+    assert (1 in others_of(name)) == (name in (*TWO, *MOVES))
     assert (broker.why_impossible(Overlap) is None) == (lends or name in TWO)
     if name in OVERLAPS:
         assert (0 in others_of(name)) == lends
@@ -112,8 +118,9 @@ def test_one_that_stops_before_it_begins_is_a_zombie_or_an_overtake(name: str) -
     """The same messages are run, in the same order, but for the step in which it began."""
     model, met = SYSTEMS[name].model(STREAM), 0
     for others in others_of(name):
-        if others and not SYSTEMS[name].stages().leasing.in_order:  # type: ignore[union-attr]
-            continue  # an Overtake there is a message that comes late, and no consumer has it
+        leasing = getattr(SYSTEMS[name].stages(), "leasing", None)
+        if others and (leasing is None or not leasing.in_order):
+            continue  # an Overtake there is a message that comes late, and no consumer has it; or a partition
         for id_ in STREAM.ids:
             plain = Overtake(id_, 1) if others else Zombie(id_, 0, 1)
             outside = [step[1:] for step in model.play([plain])]
@@ -154,3 +161,35 @@ def test_the_judge_permits_every_overlap_and_what_has_begun_goes_on(name: str) -
             permitted = broker.permits(model.trace(plan, steps, ()))
             assert permitted, f"{plan}\n{permitted}"
     assert met >= PLANS // 4
+
+
+@pytest.mark.parametrize(
+    "broker",
+    [
+        Kafka(consumers=2), Kafka(consumers=3, on_error="stop"),
+        Kafka(consumers=2, commit_every=2), EventHubs(processors=2, partitions_added=True),
+        Kinesis(workers=2, parent_first=False), RabbitMQStream(consumers=2),
+    ],
+)  # fmt: skip
+def test_while_a_key_moves_two_of_its_messages_are_run_at_once(broker: Settings) -> None:
+    model, chance, met = broker.model(STREAM), random.Random(1), 0
+    for plan, _ in zip(Plans(model, broker.kinds(), 1).mixtures(), range(60), strict=False):
+        key = chance.choice("abc")
+        at, grows = (chance.choice([p for p in range(7) if STREAM[p].key == key]) for _ in range(2))
+        ranges, others = model.arguments(Rehash, grows), model.arguments(Overlap, at)
+        if ranges is None or others is None:
+            continue
+        growth = Rehash(STREAM.ids[grows], *map(chance.choice, ranges))
+        without = (*plan[:2], growth)
+        faults = (*without, Overlap(STREAM.ids[at], 1, chance.choice(others[1]), 1))
+        steps = list(model.play(faults))
+        begun = [number for number, step in enumerate(steps) if what_of(step) == Do.BEGIN]
+        for number in begun:
+            consumer = steps[number][1]
+            rest = [step for step in steps[number + 1 :] if what_of(step) not in (Do.PUT_BACK, Do.PARK)]
+            until = next(n for n, step in enumerate(rest) if step[1] == consumer)
+            assert what_of(rest[until]) == Do.GO_ON
+            met += any(STREAM[step[2]].key == key for step in rest[:until])
+        if broker.permits(model.trace(without, list(model.play(without)), ())):
+            assert broker.permits(model.trace(faults, steps, ())), faults
+    assert met

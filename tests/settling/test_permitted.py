@@ -9,11 +9,12 @@ import pytest
 from cases import cases
 from chaoskit.brokers import Settings
 from chaoskit.search.plans import Plans
+from chaoskit.values.answers import answer_of, begun_at
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import Crash, Fault
+from chaoskit.values.faults import Crash, Fault, Overlap
 from chaoskit.values.scenario import Answer
 from chaoskit.values.schedule import Do, Raw, what_of
-from chaoskit.values.settling import Settles, Verb, answer_of
+from chaoskit.values.settling import Settles, Verb
 from models.systems import SYSTEMS
 
 pytestmark = pytest.mark.many
@@ -48,18 +49,21 @@ def driven(
         answer = False
         if what_of(step) == Do.RESTART:  # what a dead process had is settled by nobody
             open_ = [at for at in open_ if steps[at][1] != step[1]]
-        if what_of(step) in (Do.DELIVER, Do.DIE):
+        if what_of(step) in (Do.DELIVER, Do.DIE, Do.BEGIN, Do.GO_ON):
+            own, may = begun_at(steps, number), what_of(step) in (Do.DELIVER, Do.GO_ON)
+            goes_on = own < number
             refusals: list[Verb] = [each for each in ("nack", "reject") if each in model.verbs.names]
-            if refusals and random.random() < 0.05 and what_of(step) == Do.DELIVER:
+            if refusals and random.random() < 0.05 and may and (own in open_ or not goes_on):
                 refused.add(number)
-                settled[number] = ((random.choice(refusals), number),)
+                settled[number] = ((random.choice(refusals), own),)
+                open_ = [at for at in open_ if at != own]
             else:
-                open_.append(number)
+                open_ += [] if goes_on else [number]
                 random.shuffle(open_)
-                count = random.randint(1, len(open_)) if random.random() < eager else 0
+                count = random.randint(min(1, len(open_)), len(open_)) if random.random() < eager else 0
                 settled[number] = tuple((verb, at) for at in open_[:count])
                 del open_[:count]
-            answer = answer_of(steps, number, settled[number], refused=number in refused)
+            answer = answer_of(steps, number, settled, refused=number in refused)
 
 
 @pytest.mark.parametrize("name", OWN)
@@ -76,6 +80,10 @@ def test_what_a_handler_settles_is_permitted(name: str) -> None:
             faults = ()
         if broker.why_impossible(Crash) is None and random.random() < 0.4:
             faults = (*faults, Crash(random.choice(stream.ids), 1, random.randint(0, 2)))
+        if broker.why_impossible(Overlap) is None and random.random() < 0.4:
+            position = random.randrange(len(stream))
+            _, by, others = broker.model(stream).arguments(Overlap, position)
+            faults = (*faults, Overlap(stream.ids[position], 1, random.choice(by), random.choice(others)))
         steps, refused, settled = driven(broker, stream, faults, random)
         trace = broker.model(stream).trace(faults, steps, sorted(refused), settled)
         answer = broker.permits(trace) if trace else True

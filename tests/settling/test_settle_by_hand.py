@@ -120,7 +120,7 @@ def test_who_settles_what_is_still_in_its_buffer_loses_it(broker: Settings) -> N
 
 
 def test_who_commits_right_before_the_flush_dies_between_them() -> None:
-    verdict = sink(settles_then_flushes, Kafka(partitions=1))
+    verdict = sink(settles_then_flushes, Kafka(partitions=1), schedules=400)
     assert verdict.status == "violated"
     assert verdict.scenario is not None
     assert "Crash" in [type(fault).__name__ for fault in verdict.scenario.faults]

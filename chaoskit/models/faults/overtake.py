@@ -16,7 +16,8 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Overtake) -> Caused:
     consumer = consumer_of(turn) if policy.in_order and policy.lock == "message" else None
     others_first = fault.by + 1
     busy = consumer is not None and len(consumers.busy() | {consumer}) >= policy.consumers
-    if busy and (slow := _slow_with_room(state, turn)) is not None:
+    elsewhere = state.overlaps and record_of(turn) in consumers.held_by  # whoever has it does not pass it on
+    if busy and not elsewhere and (slow := _slow_with_room(state, turn)) is not None:
         assert slow.consumer is not None
         busy, consumer = False, slow.consumer
         turn = handed_to(consumer, turn)

@@ -65,6 +65,8 @@ class LogSettings:
 class LogModel(InBatches):
     """One stream in one topic, read by one consumer group."""
 
+    keeps_keys_together = True
+
     def __init__(self, stream: Stream, settings: LogSettings) -> None:
         self.stream = stream
         self._settings = settings

@@ -10,12 +10,12 @@ from chaoskit.models.events import StepMade
 from chaoskit.models.faults import LOG_AFTER, LOG_BEFORE, crash, dead_letter, fail, overlap, zombie
 from chaoskit.models.log.settling import settle
 from chaoskit.models.log.state import GroupState
-from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
+from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, StoppedOwner, ZombieOwner
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, step_as
 from chaoskit.values.faults import INSIDE, Duplicate, Fail, Overlap, Redeliver
 from chaoskit.values.scenario import Answer, Steps
-from chaoskit.values.schedule import FAIL, PARK, SKIP, Raw, dying, failing
+from chaoskit.values.schedule import FAIL, GO_ON, PARK, SKIP, Raw, dying, failing
 from chaoskit.values.settling import Settling
 
 
@@ -64,6 +64,9 @@ class GroupRun(GroupState):
         done."""
         told = self.told
         for step, fault in caused:
+            if step[0] == GO_ON and step[1] in self.stopped:
+                yield from self._make((yield from overlap.ends_on_log(self, self.stopped.pop(step[1]))))
+                continue
             refused = yield step
             if told is not None:
                 told.append(StepMade(step, fault, bool(refused)))
@@ -145,6 +148,9 @@ class GroupRun(GroupState):
             elif isinstance(waiting, ZombieOwner):
                 if waiting in self.zombies:
                     caused = [*caused, zombie.runs_on(self, waiting)]
+            elif isinstance(waiting, StoppedOwner):
+                if waiting in self.stopped.values():
+                    caused = [*caused, (step_as(GO_ON, waiting.turn), waiting.fault)]
             elif waiting in self.pending:
                 # One restart for each delivery: the others look again at the next one.
                 if fired or not self._is_up(waiting):
@@ -167,6 +173,8 @@ class GroupRun(GroupState):
         if held:
             self.release(min(held, key=lambda held: (held.appended, held.lane)))
             return NOTHING
+        for stopped in self.stopped.values():
+            return [(step_as(GO_ON, stopped.turn), stopped.fault)]
         if self.pending:
             return [self.fire(self.pending)]
         if self.zombies:

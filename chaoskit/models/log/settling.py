@@ -6,6 +6,7 @@ from itertools import chain
 
 from chaoskit.models.events import CommittedByHand
 from chaoskit.models.log.state import GroupState
+from chaoskit.models.turns import record_of
 from chaoskit.values.schedule import Raw
 from chaoskit.values.settling import Settling
 
@@ -31,4 +32,6 @@ def settle(group: GroupState, step: Raw, answer: Settling, *, loses: bool = Fals
             continue
         group.committed[lane] = offset + 1
         if group.told is not None:
-            group.told.append(CommittedByHand(settled))
+            stopped = group.stopped.get(consumer)
+            waits = stopped is not None and (stopped.said or record_of(stopped.turn) == (lane, offset))
+            (stopped.said if stopped is not None and waits else group.told).append(CommittedByHand(settled))

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from chaoskit.models.events import Committed, Delayed, Happened
 from chaoskit.models.log.policy import Reading
-from chaoskit.models.log.waiting import Alarms, HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
+from chaoskit.models.log.waiting import Alarms, HeldPartition, ParkedRecord, PendingRestart, StoppedOwner, ZombieOwner
 from chaoskit.models.producer import Hold, Home, Logs
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import (
@@ -73,6 +73,8 @@ class GroupState:
         self.parked: list[ParkedRecord] = []
         self.zombies: list[ZombieOwner] = []
         self.replaced: list[int] = []
+        self.stopped: dict[int, StoppedOwner] = {}
+        """Owners in the middle of a record."""
         self.owners = list(range(reading.consumers))
         self.held: dict[int, HeldPartition] = {}
         self.aside: dict[int, list[Turn]] = {}
@@ -107,12 +109,21 @@ class GroupState:
         """The record for who owns its partition now."""
         return handed_to(self.owner(turn[1]), turn)
 
+    def shares_its_key(self, turn: Turn) -> bool:
+        """Whether another owner has records of the key of this one."""
+        key, owner = self._events[turn[3][2]].key, turn[3][1]
+        return key is not None and any(
+            self.owner(lane) != owner and any(self._events[position].key == key for position in log)
+            for lane, log in enumerate(self.logs.partitions)
+        )
+
     # After a record.
 
     def processed(self, step: Raw) -> Caused:
         """The record is done: the next of its lane becomes head, and a commit may be due."""
         if self._holds:
-            self._is_seen(step)
+            self.becomes_head(step[3], step[4] + 1)
+            self.is_seen(step)
         every, consumer = self.reading.commit_every, step[1]
         if every is not None:
             self._records[consumer] += 1
@@ -132,8 +143,8 @@ class GroupState:
         if all(pending.consumer != step[1] for pending in self.pending):
             told.append(Committed(step))
 
-    def _is_seen(self, step: Raw) -> None:
-        self.becomes_head(step[3], step[4] + 1)
+    def is_seen(self, step: Raw) -> None:
+        """Partitions that are held until this event was handled, or somebody was at it, are so no longer."""
         for held in self.held.values():
             if held.waiting:
                 held.see(step[2], len(self.history))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from heapq import heappop, heappush
 
+from chaoskit.models.events import Happened
 from chaoskit.models.producer import Hold
 from chaoskit.models.turns import NEVER, Turn
 from chaoskit.values.faults import Crash, DeadLetter, Fail, Fault, Overlap, Redeliver, Zombie
@@ -72,9 +73,20 @@ class ZombieOwner:
         self.fault, self.turns = fault, turns
 
 
-InGroup = HeldPartition | PendingRestart | ParkedRecord | ZombieOwner
+class StoppedOwner:
+    """An owner that has stopped in the middle of a record. Its `lanes` are not read before it goes on; then what it has
+    `said` of the record is told, as it was run by then."""
+
+    __slots__ = ("fault", "lanes", "said", "turn")
+
+    def __init__(self, fault: Overlap, turn: Turn, lanes: list[int]) -> None:
+        self.fault, self.turn, self.lanes = fault, turn, lanes
+        self.said: list[Happened] = []
+
+
+InGroup = HeldPartition | PendingRestart | ParkedRecord | ZombieOwner | StoppedOwner
 _PLACE: dict[type[InGroup], int] = {
-    kind: place for place, kind in enumerate((HeldPartition, PendingRestart, ZombieOwner, ParkedRecord))
+    kind: place for place, kind in enumerate((HeldPartition, PendingRestart, ZombieOwner, StoppedOwner, ParkedRecord))
 }
 """Of what is due at once: what is held is read first, and what was set aside goes behind everything."""
 Alarm = tuple[int, int, int, InGroup]

@@ -15,9 +15,9 @@ from chaoskit.models.queue.running_out import never_settled, run_out
 from chaoskit.models.queue.settling import keeps_out, notes, settle, settle_others, stuck, used_up, with_its_receive
 from chaoskit.models.queue.state import LeasedQueue, first_of
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
-from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
+from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of, next_attempt, record_of, step_as
 from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Overlap, Redeliver, Zombie
-from chaoskit.values.scenario import Steps
+from chaoskit.values.scenario import Answer, Steps
 from chaoskit.values.schedule import DELIVER, FAIL, dying, failing
 from chaoskit.values.settling import Settling
 
@@ -63,6 +63,10 @@ class QueueRun(LeasedQueue):
                 if waiting.all and (kept := gives_back_first(self, turn)) is not None:
                     todo.append(turn)
                     yield from self._make(end_wait(self, kept))
+                    continue
+                if self.overlaps and (stopped := overlap.stopped_at(self, consumer_of(turn))) is not None:
+                    todo.append(turn)
+                    yield from self._make(end_wait(self, stopped))
                     continue
             if open_:
                 if policy.lock == "group":
@@ -152,24 +156,26 @@ class QueueRun(LeasedQueue):
         if type(first) is not Overlap:
             yield from self._make(self._instead(turn, QUEUE_BEFORE[type(first)]))
             return
-        caused = yield from overlap.on_queue(self, turn)
-        yield from self._make(self._was_run(turn, refused=True) if caused is None else caused)
+        caused, answer = yield from overlap.on_queue(self, turn)
+        yield from self._make(caused if answer is None else self._was_run(turn, answer))
 
     def _goes_on(self, turn: Turn) -> Steps:
         """The execution of this message has begun before."""
-        refused = bool((yield turn[3]))
+        answer = yield turn[3]
         if self.told is not None:
-            self.told.append(StepMade(turn[3], None, refused))
-        yield from self._make(self._was_run((*turn[:3], step_as(DELIVER, turn)), refused))
+            self.told.append(StepMade(turn[3], None, bool(answer)))
+        yield from self._make(self._was_run((*turn[:3], step_as(DELIVER, turn)), answer))
 
-    def _was_run(self, turn: Turn, refused: bool) -> Caused:
+    def _was_run(self, turn: Turn, answer: Answer) -> Caused:
         """What follows from an execution that went on, or that raised before it could stop."""
         self.consumers.held_by.pop(record_of(turn), None)
         self.history.append(turn)
+        if answer is not None and isinstance(answer, Settling):
+            settle(self, turn, answer)
         self.waiting.count += 1
         if self.policy.brings == "batch":
             self.batches.join(self.batch_lane(turn), turn, alone=False)
-        return self._delivered(turn, refused, None)
+        return self._delivered(turn, bool(answer), None)
 
     def _death(self, turn: Turn) -> Crash | None:
         """What kills the consumer inside the handler. Void where the broker could not show the message again."""

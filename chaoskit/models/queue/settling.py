@@ -35,6 +35,16 @@ def notes(state: LeasedQueue, answer: Settling, place: int) -> None:
         state.settled_at = place
 
 
+def settle_begun(state: LeasedQueue, turn: Turn, answer: Settling) -> bool:
+    """What the handler settled before its execution stopped. Whether this message was among it."""
+    state.own = True
+    settle_others(state, turn[3], answer)
+    is_done = any(verb == "ack" and settled == turn[3] for verb, settled in answer.settled)
+    if is_done and state.policy.up_to:
+        _all_up_to(state, record_of(turn))
+    return is_done
+
+
 def settle_others(state: LeasedQueue, step: Raw, answer: Settling, returns: Record | None = None) -> None:
     """What was delivered before this step. What `returns` now, or will, does so whatever is said of it."""
     for verb, settled in answer.settled:
@@ -46,6 +56,8 @@ def settle_others(state: LeasedQueue, step: Raw, answer: Settling, returns: Reco
             will = record == returns or any(record_of(pending.turn) == record for pending in state.waiting.pending)
             if verb == "ack" and state.policy.late_counts and not will:
                 _is_done(state, record, settled)
+                if state.policy.up_to:
+                    _all_up_to(state, record)
             continue
         if _is_lost(state, found, index):
             continue
@@ -79,8 +91,6 @@ def _is_done(state: LeasedQueue, record: Record, settled: Raw) -> None:
     if state.open.pop(record, None) is None and len(left) == len(state.todo):
         return
     state.todo[:] = left
-    if state.policy.up_to:
-        _all_up_to(state, record)
     if state.told is not None:
         state.told.append(SettledLater(settled))
 

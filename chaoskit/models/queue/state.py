@@ -69,6 +69,8 @@ class LeasedQueue:
         self.gone: list[tuple[int, Turn, Fault]] = []
         self.own = False
         """The handler settles by itself."""
+        self.overlaps = False
+        """Some execution has stopped while its competitors go on."""
         self.comes_back_whole = policy.brings == "lane" or (policy.lock == "group" and policy.brings == "message")
         self.open: dict[Record, tuple[int, Turn]] = {}
         """What such a handler has not settled, with its place in the history."""
