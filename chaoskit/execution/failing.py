@@ -10,16 +10,17 @@ import dis
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import Any
 
 import attrs
 
+from chaoskit.execution.awaited import is_asking, is_awaited, replaced
 from chaoskit.execution.points import Territory, territory_of
 from chaoskit.execution.script import FailsWith, Handler, Script
 from chaoskit.execution.stepping import Failure, Passed, watcher
-from chaoskit.execution.talking import ENDS_A_TRANSACTION, can_fail, talks
+from chaoskit.execution.talking import ENDS_A_TRANSACTION, ROLL_BACK_WHERE_LEFT, can_fail, talks
 from chaoskit.values.errors import Unavailable, UsageError
 from chaoskit.values.event import Message
 from chaoskit.values.schedule import DELIVER, Raw, point_of, what_of
@@ -68,16 +69,30 @@ class Watch:
     def ends_at_once(self) -> None:
         self._atomic -= 1
 
-    def _passes(self, point: Passed, owner: Any = None) -> None:
-        """A failure of a database takes the transaction of its `owner` with it, as where the connection goes."""
+    def awaits(self, awaiting: FrameType, is_exit: bool) -> Exception | None:
+        """The library itself rolls back, where this gives it an error."""
+        point = None if self._atomic else self._place_of_user(awaiting, is_exit)
+        if point is None or not self._is_reached(point):
+            return None
+        assert self.failure is not None
+        sys.setprofile(None)
+        return self.failure.error
+
+    def _is_reached(self, point: Passed) -> bool:
+        """Whether it is this one that fails."""
         self.passed.append(point)
         if len(self.passed) != self._at:
-            return
+            return False
         self.failure = Failure(point, self._fails_with())
-        if owner is not None:
+        return True
+
+    def _passes(self, point: Passed, undo: Callable[[Exception], None] | None = None) -> None:
+        if not self._is_reached(point):
+            return
+        assert self.failure is not None
+        if undo is not None:
             sys.setprofile(None)
-            with suppress(Exception):
-                owner.rollback()
+            undo(self.failure.error)
         raise self.failure.error
 
     def _called(self, frame: FrameType, event: str, arg: Any) -> None:
@@ -88,7 +103,7 @@ class Watch:
             module, name = getattr(arg, "__module__", None) or _module_of(owner), getattr(arg, "__name__", "")
             if can_fail(module, name):
                 self._leaves(frame, name, owner)
-        elif event == "call" and frame.f_back is not None:
+        elif event == "call" and frame.f_back is not None and not is_asking(frame.f_back):
             code, module = frame.f_code, frame.f_globals.get("__name__", "")
             # Django makes the methods of its managers of those of its query sets.
             name = frame.f_locals.get("name", "") if code.co_name == "manager_method" else code.co_name
@@ -98,24 +113,48 @@ class Watch:
 
     def _leaves(self, caller: FrameType, name: str, owner: Any) -> None:
         """A call of a library, which is the user's where no such library is between."""
-        point = self._place_of_user(caller)
+        is_exit = name == "__exit__"
+        point = self._place_of_user(caller, is_exit)
         if point is None:
             return
-        owner = next((each for each in (owner, getattr(owner, "connection", None)) if hasattr(each, "rollback")), None)
-        is_awaited = owner is not None and inspect.iscoroutinefunction(owner.rollback)
-        if (owner is None or is_awaited) and name in ENDS_A_TRANSACTION:
-            return  # nobody could roll it back here, and what was to be committed would be committed by the next
-        self._passes(point, None if is_awaited else owner)
+        # Of what is awaited nothing is rolled back here, and what was to be committed would be by the next.
+        undo = _rolls_back(owner, is_exit)
+        if undo is not None or name not in ENDS_A_TRANSACTION:
+            self._passes(point, undo)
 
-    def _place_of_user(self, frame: FrameType | None) -> Passed | None:
+    def _place_of_user(self, frame: FrameType | None, is_exit: bool) -> Passed | None:
         while frame is not None:
-            module = frame.f_globals.get("__name__", "")
-            if talks(module):
+            code, module = frame.f_code, frame.f_globals.get("__name__", "")
+            if talks(module) and not (is_exit and code.co_flags & _OF_GENERATORS):
                 return None
-            if self._territory.has(frame.f_code, module):
+            if self._territory.has(code, module):
                 return _place(frame)
             frame = frame.f_back
         return None
+
+
+_OF_GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+"""A library's own context manager, such as `engine.begin()`: the end of the block in it is that of the user's."""
+
+
+def _rolls_back(owner: Any, is_exit: bool) -> Callable[[Exception], None] | None:
+    """A failure of a database takes the transaction of its owner with it, as where the connection goes. None where it
+    has none, or where that would be awaited."""
+    has = next((each for each in (owner, getattr(owner, "connection", None)) if hasattr(each, "rollback")), None)
+    if has is None and not (is_exit and type(owner).__name__ in ROLL_BACK_WHERE_LEFT):
+        return None
+    if is_awaited(getattr(has, "rollback", None)):
+        return None
+
+    def undo(error: Exception) -> None:
+        with suppress(Exception):
+            if is_exit:  # as where an error has come out of the block
+                owner.__exit__(type(error), error, None)
+        with suppress(Exception):
+            if has is not None and not (is_exit and has is owner):
+                has.rollback()
+
+    return undo
 
 
 def _begins(frame: FrameType) -> bool:
@@ -201,7 +240,7 @@ class Watching:
             return
         watch = Watch(territory_of(handler, script.points), point, script.fails_with or Unavailable)
         try:
-            with watch:
+            with replaced() if self.is_async else nullcontext(), watch:
                 yield
         finally:
             if script.calls is not None:

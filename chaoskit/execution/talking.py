@@ -48,11 +48,18 @@ _LONGEST = 3
 """The parts of a module's name that are looked at."""
 ENDS_A_TRANSACTION = frozenset({"commit", "__exit__"})
 """These fail only where what was to be committed can be rolled back, as its server does."""
+ROLL_BACK_WHERE_LEFT = frozenset({"Atomic", "_atomic", "_transaction", "_savepoint"})
+"""What Django and peewee have for a transaction: it rolls back where it is left with an error, and only so."""
 
 
 def talks(module: str) -> bool:
     """Whether a module of this name belongs to such a library."""
     return _kind(module) != ""
+
+
+def is_statement(name: str) -> bool:
+    """Whether a method of this name, of a database's library, is a statement or ends a transaction."""
+    return name in _STATEMENTS
 
 
 def can_fail(module: str, name: str) -> bool:
