@@ -30,6 +30,15 @@ class Played:
 
 
 def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at: int | None) -> Outcome:
+    outcome = _outcome_of(played, state, failure)
+    if failed_at is None:
+        return outcome
+    # Of the step, and not of what was delivered last: a process may have died at it.
+    event = played.delivered.stream.events[played.steps[failed_at - 1][2]]
+    return attrs.evolve(outcome, failed_at=failed_at, failed_event=event.id)
+
+
+def _outcome_of(played: Played, state: Any, failure: Exception | None) -> Outcome:
     delivered = played.delivered
     states, effects, half_done = tuple(played.states), tuple(played.effects), _half_done(played)
     # Without refusals what was lost needs no bookkeeping, and nearly all runs are such.
@@ -37,8 +46,7 @@ def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at:
         # What a process died at was shown, whatever became of it.
         lost = _lost(delivered, {*delivered, *half_done}) if played.loses else ()
         return Outcome(
-            state, delivered, states, lost=lost, failure=failure, failed_at=failed_at, effects=effects,
-            half_done=half_done,
+            state, delivered, states, lost=lost, failure=failure, effects=effects, half_done=half_done,
         )  # fmt: skip
     last = {raised.event: raised for raised in played.raised}
     refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
@@ -52,8 +60,8 @@ def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at:
     lost = _lost(delivered, taken | given_up | {*dropped, *half_done})
     unseen = _unseen(delivered, lost)
     return Outcome(
-        state, delivered, states, tuple(played.raised), refused, lost, unseen, dropped, failure, failed_at, effects,
-        half_done,
+        state, delivered, states, tuple(played.raised), refused, lost, unseen, dropped, failure, effects=effects,
+        half_done=half_done,
     )  # fmt: skip
 
 
