@@ -107,7 +107,7 @@ class Watch:
             code, module = frame.f_code, frame.f_globals.get("__name__", "")
             # Django makes the methods of its managers of those of its query sets.
             name = frame.f_locals.get("name", "") if code.co_name == "manager_method" else code.co_name
-            if can_fail(module, name) and _begins(frame):
+            if can_fail(module, name) and not self._is_own(module) and _begins(frame):
                 owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
                 self._leaves(frame.f_back, name, owner)
 
@@ -122,10 +122,14 @@ class Watch:
         if undo is not None or name not in ENDS_A_TRANSACTION:
             self._passes(point, undo)
 
+    def _is_own(self, module: str) -> bool:
+        """The user's package may have the name of a library, such as `databases`."""
+        return module.partition(".")[0] == self._territory.package
+
     def _place_of_user(self, frame: FrameType | None, is_exit: bool) -> Passed | None:
         while frame is not None:
             code, module = frame.f_code, frame.f_globals.get("__name__", "")
-            if talks(module) and not (is_exit and code.co_flags & _OF_GENERATORS):
+            if talks(module) and not (is_exit and code.co_flags & _OF_GENERATORS) and not self._is_own(module):
                 return None
             if self._territory.has(code, module):
                 return _place(frame)
