@@ -9,14 +9,15 @@ from __future__ import annotations
 import dis
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 
 from chaoskit.execution.awaited import is_asking, is_awaited, replaced
+from chaoskit.execution.batches import Singles
 from chaoskit.execution.points import Territory, territory_of
 from chaoskit.execution.script import FailsWith, Handler, Script
 from chaoskit.execution.stepping import Failure, Passed, watcher
@@ -203,6 +204,20 @@ def watched(
     if not script.fails_inside:
         return handler
     return Watching(script, present, failures, is_async).around(handler)
+
+
+class Calling(Protocol):
+    """A run that is in the middle of a call."""
+
+    _batching: Singles
+    _steps: Sequence[Raw]
+
+
+def failing_of(run: Calling) -> tuple[int, Raw]:
+    """Of the steps of the present call the one at which something fails in it, with its number; or else the last."""
+    numbers, steps = run._batching.numbers, run._steps
+    number = next((number for number in numbers if point_of(steps[number])), numbers[-1])
+    return number, steps[number]
 
 
 @attrs.frozen(eq=False)

@@ -10,7 +10,7 @@ import attrs
 from chaoskit.execution.script import Delivered
 from chaoskit.values.event import EventId
 from chaoskit.values.outcome import Effect, Outcome, Raised
-from chaoskit.values.schedule import DELIVER, GO_ON, LOSE, REFUSE, SKIP, WAIT, Raw, what_of
+from chaoskit.values.schedule import BATCH, DELIVER, GO_ON, LOSE, REFUSE, SKIP, WAIT, Raw, size_of, what_of
 
 
 @attrs.frozen(eq=False)
@@ -68,11 +68,25 @@ def _outcome_of(played: Played, state: Any, failure: Exception | None) -> Outcom
 _NONE: frozenset[int] = frozenset()
 
 
-def broken_at(deaths: Collection[int], failures: Collection[int], refusals: Collection[int]) -> frozenset[int]:
-    """The numbers of the steps at which a process died, or at which a failed call made the handler refuse."""
+def broken_at(
+    deaths: Collection[int], failures: Collection[int], refusals: Collection[int], steps: Sequence[Raw]
+) -> frozenset[int]:
+    """The numbers of the steps at which a process died, or at which a failed call made the handler refuse: of a batch
+    all that it had refused with it."""
     if not deaths and not failures:
         return _NONE
-    return frozenset(deaths) | frozenset(failures).intersection(refusals)
+    together = (other for number in failures for other in _in_one_call(steps, number))
+    return frozenset(deaths) | frozenset(together).intersection(refusals)
+
+
+def _in_one_call(steps: Sequence[Raw], number: int) -> range:
+    """The numbers of the deliveries that came in one call with this one."""
+    first = number
+    while first and what_of(steps[first - 1]) == DELIVER:
+        first -= 1
+    if first and what_of(steps[first - 1]) == BATCH and first + size_of(steps[first - 1]) > number:
+        return range(first, first + size_of(steps[first - 1]))
+    return range(number, number + 1)
 
 
 def _half_done(played: Played) -> tuple[EventId, ...]:

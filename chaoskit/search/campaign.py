@@ -184,7 +184,7 @@ class Campaign:
         if not self.preflight.spawns and self.subject.fails_with is None:
             self.why_no_call_failed = NO_SPAWN
             return
-        if case.is_loop or self.subject.batches.most is not None:
+        if case.is_loop:
             self.why_no_call_failed = NOT_WATCHED
             return
         calls = calls_of(case)
