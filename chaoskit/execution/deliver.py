@@ -10,7 +10,6 @@ import attrs
 
 from chaoskit.execution.batches import Singles, batches_of
 from chaoskit.execution.deliveries import Deliveries
-from chaoskit.execution.failing import failing_of, watched
 from chaoskit.execution.failures import EndedInOrder, NoThreads, what_dies
 from chaoskit.execution.handlers import remembers, why_not_given
 from chaoskit.execution.limit import Hung
@@ -26,6 +25,7 @@ from chaoskit.execution.tasks import has_asyncio
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, broken_at, outcome_of
 from chaoskit.execution.topics import one_handler
+from chaoskit.execution.watching import watched, watching_of
 from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.outcome import Effect, Outcome
 from chaoskit.values.state import snapshot
@@ -175,7 +175,7 @@ class Deliver(Playing):
         if is_loop(spawn, self._is_async) and (not self._is_async or has_asyncio()):
             assert spawn is not None
             self._processes = LoopProcesses(
-                spawn, self._is_async, self._moved, self._misused, self._script.points, self._move
+                spawn, self._is_async, self._moved, self._misused, self._script.points, self._move, watching_of(self)
             )
         elif self._script.is_inside:
             if spawn is None:
@@ -191,7 +191,7 @@ class Deliver(Playing):
     def _moved(self, handler: Handler) -> Handler:
         one = self._batching.around(handler) if self._most is not None else one_handler(handler)
         found = one if self._move is None else moved(one, self._move, is_async=self._is_async)
-        return watched(found, self._script, lambda: failing_of(self), self._failures, self._is_async)
+        return watched(found, self)
 
     def close(self) -> None:
         """The test is over. An async one has called `aclose`."""

@@ -9,22 +9,17 @@ from __future__ import annotations
 import dis
 import inspect
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
-import attrs
-
-from chaoskit.execution.awaited import is_asking, is_awaited, replaced
-from chaoskit.execution.batches import Singles
-from chaoskit.execution.points import Territory, territory_of
-from chaoskit.execution.script import FailsWith, Handler, Script
+from chaoskit.execution.awaited import is_asking, is_awaited
+from chaoskit.execution.points import Territory
+from chaoskit.execution.script import FailsWith
 from chaoskit.execution.stepping import Failure, Passed, watcher
 from chaoskit.execution.talking import ENDS_A_TRANSACTION, ROLL_BACK_WHERE_LEFT, can_fail, talks
-from chaoskit.values.errors import Unavailable, UsageError
-from chaoskit.values.event import Message
-from chaoskit.values.schedule import DELIVER, Raw, point_of, what_of
+from chaoskit.values.errors import UsageError
 
 _CALLS = frozenset(
     {"CALL", "CALL_KW", "CALL_FUNCTION_EX", "PRECALL", "BEFORE_WITH", "BEFORE_ASYNC_WITH", "LOAD_SPECIAL", "SEND"}
@@ -50,7 +45,9 @@ class Watch:
 
     def __exit__(self, *error: object) -> None:
         sys.setprofile(self._before)
-        watcher.reset(self._token)
+        # Where a loop has handled its messages in a task of its own, that task has had it.
+        with suppress(ValueError):
+            watcher.reset(self._token)
 
     # What is passed.
 
@@ -188,84 +185,6 @@ def _outside_of_us(frame: FrameType | None) -> FrameType | None:
 def _module_of(owner: Any) -> str:
     """Of the first class of this object that a library has made."""
     return next((kind.__module__ for kind in type(owner).__mro__ if talks(kind.__module__)), "")
-
-
-# Around a handler.
-
-
-def watched(
-    handler: Handler,
-    script: Script,
-    present: Callable[[], tuple[int, Raw]],
-    failures: dict[int, Failure],
-    is_async: bool,
-) -> Handler:
-    """The handler, with what counts its calls or lets one fail, where this run has such a step."""
-    if not script.fails_inside:
-        return handler
-    return Watching(script, present, failures, is_async).around(handler)
-
-
-class Calling(Protocol):
-    """A run that is in the middle of a call."""
-
-    _batching: Singles
-    _steps: Sequence[Raw]
-
-
-def failing_of(run: Calling) -> tuple[int, Raw]:
-    """Of the steps of the present call the one at which something fails in it, with its number; or else the last."""
-    numbers, steps = run._batching.numbers, run._steps
-    number = next((number for number in numbers if point_of(steps[number])), numbers[-1])
-    return number, steps[number]
-
-
-@attrs.frozen(eq=False)
-class Watching:
-    """What is put around the handler of a run in which calls are counted, or one fails. `present` gives the number of
-    the present step, and that step; failures are noted in `failures`, by the number of the step."""
-
-    script: Script
-    present: Callable[[], tuple[int, Raw]]
-    failures: dict[int, Failure]
-    is_async: bool
-
-    def around(self, handler: Handler) -> Handler:
-        handle = self._awaiting(handler) if self.is_async else self._calling(handler)
-        handle.__wrapped__ = handler  # type: ignore[attr-defined]  # whose code it is
-        return handle
-
-    def _calling(self, handler: Handler) -> Handler:
-        def handle(message: Message) -> Any:
-            with self._watched(handler):
-                return handler(message)
-
-        return handle
-
-    def _awaiting(self, handler: Handler) -> Handler:
-        async def handle(message: Message) -> Any:
-            with self._watched(handler):
-                result = handler(message)
-                return (await result) if inspect.isawaitable(result) else result
-
-        return handle
-
-    @contextmanager
-    def _watched(self, handler: Handler) -> Iterator[None]:
-        number, step = self.present()
-        script, point = self.script, point_of(step) if what_of(step) == DELIVER else 0
-        if script.calls is None and not point:
-            yield
-            return
-        watch = Watch(territory_of(handler, script.points), point, script.fails_with or Unavailable)
-        try:
-            with replaced() if self.is_async else nullcontext(), watch:
-                yield
-        finally:
-            if script.calls is not None:
-                script.calls.setdefault(step[2], []).extend(watch.passed)
-            if watch.failure is not None:
-                self.failures[number] = watch.failure
 
 
 def checked_fails_with(given: Any) -> FailsWith | None:

@@ -39,7 +39,8 @@ _SERVICES = frozenset(
 _QUIET = frozenset(
     {
         "close", "aclose", "json", "raise_for_status", "decode", "encode", "pipeline", "register_script", "from_url",
-        "lock", "resource", "client", "delivery_tag", "read", "release",
+        "lock", "resource", "client", "delivery_tag", "read", "release", "value", "headers", "key", "topic",
+        "partition", "offset", "timestamp", "error", "body",
     }
 )  # fmt: skip
 """What a service's library does without talking, or when all is said."""

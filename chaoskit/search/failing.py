@@ -22,7 +22,6 @@ Calls = Mapping[int, Sequence[int]]
 """The calls that may fail, by their number from 1 and by the position of the event."""
 
 NO_SPAWN = "deliver(spawn=make_handler) or fails_with= says that they may"
-NOT_WATCHED = "in a loop over a consumer calls are not watched yet"
 NO_CALLS = (
     "it makes none that can fail: of a database, of a service, of what chaoskit.atomic marks, or of deliver.point"
 )

@@ -15,7 +15,7 @@ from chaoskit.search.campaign import LITERAL_ROUND, Campaign
 from chaoskit.search.draw import draw_streams
 from chaoskit.search.evidence import ENOUGH_MONOTONOUS
 from chaoskit.search.exhaustive import try_all
-from chaoskit.search.failing import NO_CALLS, NOT_WATCHED
+from chaoskit.search.failing import NO_CALLS
 from chaoskit.search.found import Found, confirm
 from chaoskit.search.hangs import fewest_that_hang
 from chaoskit.search.labels import label_of
@@ -188,9 +188,7 @@ def _of_calls(campaign: Campaign) -> Iterator[str]:
             f"calls failed inside the handler at {len(shown.failed & shown.calls):,} of the {len(shown.calls):,} "
             "places where they can (Fail)"
         )
-    elif campaign.why_no_call_failed in (NO_CALLS, NOT_WATCHED) or (
-        campaign.why_no_call_failed and not campaign.why_not_inside
-    ):
+    elif campaign.why_no_call_failed == NO_CALLS or (campaign.why_no_call_failed and not campaign.why_not_inside):
         yield f"no call failed inside the handler (Fail): {campaign.why_no_call_failed}"
 
 

@@ -126,7 +126,7 @@ SAYS = {
     "awaiting": (DIED, STOPPED, FAILED),
     "settling": (DIED, FAILED),
     "batching": (DIED, FAILED),
-    "consume": (DIED, r"no call failed inside the handler \(Fail\): in a loop over a consumer"),
+    "consume": (DIED, FAILED),
 }
 
 
