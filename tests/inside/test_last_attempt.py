@@ -70,7 +70,7 @@ def test_a_dead_letter_with_half_its_effects_is_put_back_and_has_them_once(broke
     assert verdict.status == "held", verdict.report()
     assert [step.action for step in scenario.schedule()][:5] == ["die", "restart", "die", "restart", "park"]
     ((_, told),) = broker.explain(scenario.schedule(), scenario.events)
-    assert "was killed at its last delivery, too; its attempts were used up, and it went to the dead-letter queue" in told
+    assert "killed at its last delivery, too; its attempts were used up, and it went to the dead-letter queue" in told
 
 
 @pytest.mark.parametrize("broker", [SqsFifo(max_receive_count=1), SqsStandard(max_receive_count=1)])
