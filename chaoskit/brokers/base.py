@@ -94,8 +94,8 @@ class Settings:
     def cannot(self) -> Mapping[FaultKind, Impossible]:
         """What is impossible, with the kinds that it makes only where it is asked to."""
         impossible = self.impossible()
-        # What a dying process had comes again, or is gone where it was settled first.
-        if Redeliver in impossible and not self._settles_first():
+        # What a dying process had comes again, or is gone where it was settled first or had its only delivery.
+        if Redeliver in impossible and not self._is_never_again():
             impossible = {Crash: impossible[Redeliver], **impossible}
         if self._handover().most < 2:
             impossible = {Gather: ONE_BY_ONE, **impossible}
@@ -107,9 +107,10 @@ class Settings:
         stages = _stages(self)
         return handover_of(stages) if isinstance(stages, QueueSettings) else stages.handover
 
-    def _settles_first(self) -> bool:
+    def _is_never_again(self) -> bool:
+        """Whether what a process died at is gone, or a dead letter."""
         hands_out = self._handing_out()
-        return isinstance(hands_out, LeasePolicy) and hands_out.settles_first
+        return isinstance(hands_out, LeasePolicy) and (hands_out.settles_first or hands_out.most_deliveries == 1)
 
     def _unasked(self) -> Mapping[FaultKind, Impossible]:
         asks = {field.metadata.get("allows"): field.name for field in attrs.fields(type(self))}

@@ -119,6 +119,7 @@ class Batching(Singles):
                 return self._awaited(result, messages, marked)
             return self._taken(result, messages, marked)
 
+        handle.__wrapped__ = handler  # type: ignore[attr-defined]  # whose code it is
         return handle
 
     async def _awaited(self, result: Any, messages: Sequence[Message], marked: dict[int, Exception]) -> Any:

@@ -10,7 +10,6 @@ import attrs
 
 from chaoskit.execution.batches import Singles, batches_of
 from chaoskit.execution.deliveries import Deliveries
-from chaoskit.execution.failing import watched
 from chaoskit.execution.failures import EndedInOrder, NoThreads, what_dies
 from chaoskit.execution.handlers import remembers, why_not_given
 from chaoskit.execution.limit import Hung
@@ -26,6 +25,7 @@ from chaoskit.execution.tasks import has_asyncio
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, broken_at, outcome_of
 from chaoskit.execution.topics import one_handler
+from chaoskit.execution.watching import watched, watching_of
 from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.outcome import Effect, Outcome
 from chaoskit.values.state import snapshot
@@ -175,7 +175,7 @@ class Deliver(Playing):
         if is_loop(spawn, self._is_async) and (not self._is_async or has_asyncio()):
             assert spawn is not None
             self._processes = LoopProcesses(
-                spawn, self._is_async, self._moved, self._misused, self._script.points, self._move
+                spawn, self._is_async, self._moved, self._misused, self._script.points, self._move, watching_of(self)
             )
         elif self._script.is_inside:
             if spawn is None:
@@ -189,11 +189,9 @@ class Deliver(Playing):
             self._processes = Processes(spawn, self._is_async, self._moved, self._misused)
 
     def _moved(self, handler: Handler) -> Handler:
-        if self._most is not None:
-            return self._batching.around(handler)
-        handler = one_handler(handler)
-        found = handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
-        return watched(found, self._script, lambda: (self._at, self._steps[self._at]), self._failures, self._is_async)
+        one = self._batching.around(handler) if self._most is not None else one_handler(handler)
+        found = one if self._move is None else moved(one, self._move, is_async=self._is_async)
+        return watched(found, self)
 
     def close(self) -> None:
         """The test is over. An async one has called `aclose`."""
@@ -221,12 +219,12 @@ class Deliver(Playing):
         if self._paused and failure is not None:
             # What the test has not come to was not played.
             self._steps, failed_at = self._steps[: self._at + 1], self._at + 1
-        state = returned
+        state, loses = returned, self._script.loses
         if returned is None and self._state is not None:
             state = self._state()
         played = Played(
             Delivered(self._script.mailbox.model.stream, self._steps), self._steps, self._raised, self._refusals,
-            broken_at(self._deaths, self._failures, self._refusals), self._states, self._effects, self._script.loses,
+            broken_at(self._deaths, self._failures, self._refusals, self._steps), self._states, self._effects, loses,
         )  # fmt: skip
         outcome = outcome_of(played, state, failure, failed_at)
         return outcome if self._settling is None else self._settling.judged(outcome, self._steps, self._refusals)

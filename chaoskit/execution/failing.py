@@ -9,20 +9,17 @@ from __future__ import annotations
 import dis
 import inspect
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-import attrs
-
-from chaoskit.execution.points import Territory, territory_of
-from chaoskit.execution.script import FailsWith, Handler, Script
+from chaoskit.execution.awaited import is_asking, is_awaited
+from chaoskit.execution.points import Territory
+from chaoskit.execution.script import FailsWith
 from chaoskit.execution.stepping import Failure, Passed, watcher
-from chaoskit.execution.talking import ENDS_A_TRANSACTION, can_fail, talks
-from chaoskit.values.errors import Unavailable, UsageError
-from chaoskit.values.event import Message
-from chaoskit.values.schedule import DELIVER, Raw, point_of, what_of
+from chaoskit.execution.talking import ENDS_A_TRANSACTION, ROLL_BACK_WHERE_LEFT, can_fail, talks
+from chaoskit.values.errors import UsageError
 
 _CALLS = frozenset(
     {"CALL", "CALL_KW", "CALL_FUNCTION_EX", "PRECALL", "BEFORE_WITH", "BEFORE_ASYNC_WITH", "LOAD_SPECIAL", "SEND"}
@@ -48,7 +45,9 @@ class Watch:
 
     def __exit__(self, *error: object) -> None:
         sys.setprofile(self._before)
-        watcher.reset(self._token)
+        # Where a loop has handled its messages in a task of its own, that task has had it.
+        with suppress(ValueError):
+            watcher.reset(self._token)
 
     # What is passed.
 
@@ -68,16 +67,30 @@ class Watch:
     def ends_at_once(self) -> None:
         self._atomic -= 1
 
-    def _passes(self, point: Passed, owner: Any = None) -> None:
-        """A failure of a database takes the transaction of its `owner` with it, as where the connection goes."""
+    def awaits(self, awaiting: FrameType, is_exit: bool) -> Exception | None:
+        """The library itself rolls back, where this gives it an error."""
+        point = None if self._atomic else self._place_of_user(awaiting, is_exit)
+        if point is None or not self._is_reached(point):
+            return None
+        assert self.failure is not None
+        sys.setprofile(None)
+        return self.failure.error
+
+    def _is_reached(self, point: Passed) -> bool:
+        """Whether it is this one that fails."""
         self.passed.append(point)
         if len(self.passed) != self._at:
-            return
+            return False
         self.failure = Failure(point, self._fails_with())
-        if owner is not None:
+        return True
+
+    def _passes(self, point: Passed, undo: Callable[[Exception], None] | None = None) -> None:
+        if not self._is_reached(point):
+            return
+        assert self.failure is not None
+        if undo is not None:
             sys.setprofile(None)
-            with suppress(Exception):
-                owner.rollback()
+            undo(self.failure.error)
         raise self.failure.error
 
     def _called(self, frame: FrameType, event: str, arg: Any) -> None:
@@ -88,34 +101,62 @@ class Watch:
             module, name = getattr(arg, "__module__", None) or _module_of(owner), getattr(arg, "__name__", "")
             if can_fail(module, name):
                 self._leaves(frame, name, owner)
-        elif event == "call" and frame.f_back is not None:
+        elif event == "call" and frame.f_back is not None and not is_asking(frame.f_back):
             code, module = frame.f_code, frame.f_globals.get("__name__", "")
             # Django makes the methods of its managers of those of its query sets.
             name = frame.f_locals.get("name", "") if code.co_name == "manager_method" else code.co_name
-            if can_fail(module, name) and _begins(frame):
+            if can_fail(module, name) and not self._is_own(module) and _begins(frame):
                 owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
                 self._leaves(frame.f_back, name, owner)
 
     def _leaves(self, caller: FrameType, name: str, owner: Any) -> None:
         """A call of a library, which is the user's where no such library is between."""
-        point = self._place_of_user(caller)
+        is_exit = name == "__exit__"
+        point = self._place_of_user(caller, is_exit)
         if point is None:
             return
-        owner = next((each for each in (owner, getattr(owner, "connection", None)) if hasattr(each, "rollback")), None)
-        is_awaited = owner is not None and inspect.iscoroutinefunction(owner.rollback)
-        if (owner is None or is_awaited) and name in ENDS_A_TRANSACTION:
-            return  # nobody could roll it back here, and what was to be committed would be committed by the next
-        self._passes(point, None if is_awaited else owner)
+        # Of what is awaited nothing is rolled back here, and what was to be committed would be by the next.
+        undo = _rolls_back(owner, is_exit)
+        if undo is not None or name not in ENDS_A_TRANSACTION:
+            self._passes(point, undo)
 
-    def _place_of_user(self, frame: FrameType | None) -> Passed | None:
+    def _is_own(self, module: str) -> bool:
+        """The user's package may have the name of a library, such as `databases`."""
+        return module.partition(".")[0] == self._territory.package
+
+    def _place_of_user(self, frame: FrameType | None, is_exit: bool) -> Passed | None:
         while frame is not None:
-            module = frame.f_globals.get("__name__", "")
-            if talks(module):
+            code, module = frame.f_code, frame.f_globals.get("__name__", "")
+            if talks(module) and not (is_exit and code.co_flags & _OF_GENERATORS) and not self._is_own(module):
                 return None
-            if self._territory.has(frame.f_code, module):
+            if self._territory.has(code, module):
                 return _place(frame)
             frame = frame.f_back
         return None
+
+
+_OF_GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+"""A library's own context manager, such as `engine.begin()`: the end of the block in it is that of the user's."""
+
+
+def _rolls_back(owner: Any, is_exit: bool) -> Callable[[Exception], None] | None:
+    """A failure of a database takes the transaction of its owner with it, as where the connection goes. None where it
+    has none, or where that would be awaited."""
+    has = next((each for each in (owner, getattr(owner, "connection", None)) if hasattr(each, "rollback")), None)
+    if has is None and not (is_exit and type(owner).__name__ in ROLL_BACK_WHERE_LEFT):
+        return None
+    if is_awaited(getattr(has, "rollback", None)):
+        return None
+
+    def undo(error: Exception) -> None:
+        with suppress(Exception):
+            if is_exit:  # as where an error has come out of the block
+                owner.__exit__(type(error), error, None)
+        with suppress(Exception):
+            if has is not None and not (is_exit and has is owner):
+                has.rollback()
+
+    return undo
 
 
 def _begins(frame: FrameType) -> bool:
@@ -144,70 +185,6 @@ def _outside_of_us(frame: FrameType | None) -> FrameType | None:
 def _module_of(owner: Any) -> str:
     """Of the first class of this object that a library has made."""
     return next((kind.__module__ for kind in type(owner).__mro__ if talks(kind.__module__)), "")
-
-
-# Around a handler.
-
-
-def watched(
-    handler: Handler,
-    script: Script,
-    present: Callable[[], tuple[int, Raw]],
-    failures: dict[int, Failure],
-    is_async: bool,
-) -> Handler:
-    """The handler, with what counts its calls or lets one fail, where this run has such a step."""
-    if not script.fails_inside:
-        return handler
-    return Watching(script, present, failures, is_async).around(handler)
-
-
-@attrs.frozen(eq=False)
-class Watching:
-    """What is put around the handler of a run in which calls are counted, or one fails. `present` gives the number of
-    the present step, and that step; failures are noted in `failures`, by the number of the step."""
-
-    script: Script
-    present: Callable[[], tuple[int, Raw]]
-    failures: dict[int, Failure]
-    is_async: bool
-
-    def around(self, handler: Handler) -> Handler:
-        handle = self._awaiting(handler) if self.is_async else self._calling(handler)
-        handle.__wrapped__ = handler  # type: ignore[attr-defined]  # whose code it is
-        return handle
-
-    def _calling(self, handler: Handler) -> Handler:
-        def handle(message: Message) -> Any:
-            with self._watched(handler):
-                return handler(message)
-
-        return handle
-
-    def _awaiting(self, handler: Handler) -> Handler:
-        async def handle(message: Message) -> Any:
-            with self._watched(handler):
-                result = handler(message)
-                return (await result) if inspect.isawaitable(result) else result
-
-        return handle
-
-    @contextmanager
-    def _watched(self, handler: Handler) -> Iterator[None]:
-        number, step = self.present()
-        script, point = self.script, point_of(step) if what_of(step) == DELIVER else 0
-        if script.calls is None and not point:
-            yield
-            return
-        watch = Watch(territory_of(handler, script.points), point, script.fails_with or Unavailable)
-        try:
-            with watch:
-                yield
-        finally:
-            if script.calls is not None:
-                script.calls.setdefault(step[2], []).extend(watch.passed)
-            if watch.failure is not None:
-                self.failures[number] = watch.failure
 
 
 def checked_fails_with(given: Any) -> FailsWith | None:

@@ -12,6 +12,7 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from types import FrameType
 from typing import Any, NoReturn, cast
@@ -25,6 +26,7 @@ from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler, Move
 from chaoskit.execution.stepping import Death, Passed, Stepper
 from chaoskit.execution.threads import Job, ProcessThread, ThreadedProcesses
+from chaoskit.execution.watching import Watching
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
 from chaoskit.values.settling import passed_over, settled_as
@@ -109,6 +111,10 @@ class LoopThread(ProcessThread):
     """What the callback has raised, after which its client goes on."""
     callback: Any = None
     """What handles a message, where that is not called below the user's own loop."""
+    watching: Watching | None = None
+    points: Points = None
+    """What is stepped into, where calls are watched."""
+    _watch: AbstractContextManager[None] | None = None
     _given: Iterator[Message] = iter(())
     """What is left of that which the loop is to handle now."""
     _dies = False
@@ -230,6 +236,9 @@ class LoopThread(ProcessThread):
             if message is not None and self._stepper is not None:
                 self._stepper.__enter__()
                 self._stepper.also(_outside(sys._getframe(1)))
+            if message is not None and self.watching is not None:
+                self._watch = self.watching.within(self._territory(self.points))
+                self._watch.__enter__()
             if message is not None or self.is_ending:
                 return message
             # What stands in between has kept the message from the loop, or it was asked for something else.
@@ -238,6 +247,9 @@ class LoopThread(ProcessThread):
 
     def _stands(self) -> None:
         """What it was given is handled, and it is stepped through no further."""
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.__exit__(None, None, None)
         stepper, self._stepper = self._stepper, None
         if stepper is not None:
             stepper.__exit__()
@@ -293,13 +305,21 @@ class LoopProcesses(ThreadedProcesses):
     """As `ThreadedProcesses`, where `spawn` is one run of a loop."""
 
     def __init__(
-        self, spawn: Spawn, is_async: bool, moved: Any, misused: Any, points: Points, move: Move | None
+        self,
+        spawn: Spawn,
+        is_async: bool,
+        moved: Any,
+        misused: Any,
+        points: Points,
+        move: Move | None,
+        watching: Watching | None,
     ) -> None:
         super().__init__(spawn, is_async, moved, misused, points)
-        self._move = move
+        self._move, self._watching = move, watching
 
     async def begin(self, number: int) -> None:
         thread = self._running[number] = LoopThread(number, self._spawn, self._process, self._is_async, self._move)
+        thread.watching, thread.points = self._watching, self._points
         self._switches.do(thread, partial(thread.process.begin, 0), TO_START)
         self.handlers[number] = self._until_it_ends(partial(self._handled, number))
 

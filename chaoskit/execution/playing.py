@@ -175,7 +175,8 @@ class Playing(Asked):
         event = self._script.mailbox.model.stream[position]
         if self._script.faults is None and not isinstance(error, (Nacked, *self._script.poison)):
             raise ReferenceRefused(event, error) from error
-        self._raised.append(Raised(event.id, error, self._at in self._failures))
+        by_fault = not self._failures.keys().isdisjoint(self._batching.numbers)
+        self._raised.append(Raised(event.id, error, by_fault))
 
     async def _played(self, calls: Calls) -> None:
         """All of it. In a sync test nothing is awaited here."""

@@ -39,7 +39,8 @@ _SERVICES = frozenset(
 _QUIET = frozenset(
     {
         "close", "aclose", "json", "raise_for_status", "decode", "encode", "pipeline", "register_script", "from_url",
-        "lock", "resource", "client", "delivery_tag", "read", "release",
+        "lock", "resource", "client", "delivery_tag", "read", "release", "value", "headers", "key", "topic",
+        "partition", "offset", "timestamp", "error", "body",
     }
 )  # fmt: skip
 """What a service's library does without talking, or when all is said."""
@@ -48,11 +49,18 @@ _LONGEST = 3
 """The parts of a module's name that are looked at."""
 ENDS_A_TRANSACTION = frozenset({"commit", "__exit__"})
 """These fail only where what was to be committed can be rolled back, as its server does."""
+ROLL_BACK_WHERE_LEFT = frozenset({"Atomic", "_atomic", "_transaction", "_savepoint"})
+"""What Django and peewee have for a transaction: it rolls back where it is left with an error, and only so."""
 
 
 def talks(module: str) -> bool:
     """Whether a module of this name belongs to such a library."""
     return _kind(module) != ""
+
+
+def is_statement(name: str) -> bool:
+    """Whether a method of this name, of a database's library, is a statement or ends a transaction."""
+    return name in _STATEMENTS
 
 
 def can_fail(module: str, name: str) -> bool:

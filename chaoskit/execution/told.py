@@ -10,7 +10,7 @@ import attrs
 from chaoskit.execution.script import Delivered
 from chaoskit.values.event import EventId
 from chaoskit.values.outcome import Effect, Outcome, Raised
-from chaoskit.values.schedule import DELIVER, GO_ON, LOSE, REFUSE, SKIP, WAIT, Raw, what_of
+from chaoskit.values.schedule import BATCH, DELIVER, GO_ON, LOSE, REFUSE, SKIP, WAIT, Raw, size_of, what_of
 
 
 @attrs.frozen(eq=False)
@@ -30,6 +30,15 @@ class Played:
 
 
 def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at: int | None) -> Outcome:
+    outcome = _outcome_of(played, state, failure)
+    if failed_at is None:
+        return outcome
+    # Of the step, and not of what was delivered last: a process may have died at it.
+    event = played.delivered.stream.events[played.steps[failed_at - 1][2]]
+    return attrs.evolve(outcome, failed_at=failed_at, failed_event=event.id)
+
+
+def _outcome_of(played: Played, state: Any, failure: Exception | None) -> Outcome:
     delivered = played.delivered
     states, effects, half_done = tuple(played.states), tuple(played.effects), _half_done(played)
     # Without refusals what was lost needs no bookkeeping, and nearly all runs are such.
@@ -37,8 +46,7 @@ def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at:
         # What a process died at was shown, whatever became of it.
         lost = _lost(delivered, {*delivered, *half_done}) if played.loses else ()
         return Outcome(
-            state, delivered, states, lost=lost, failure=failure, failed_at=failed_at, effects=effects,
-            half_done=half_done,
+            state, delivered, states, lost=lost, failure=failure, effects=effects, half_done=half_done,
         )  # fmt: skip
     last = {raised.event: raised for raised in played.raised}
     refused = tuple(last[id_] for id_ in delivered.of(REFUSE) if id_ in last)
@@ -52,19 +60,33 @@ def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at:
     lost = _lost(delivered, taken | given_up | {*dropped, *half_done})
     unseen = _unseen(delivered, lost)
     return Outcome(
-        state, delivered, states, tuple(played.raised), refused, lost, unseen, dropped, failure, failed_at, effects,
-        half_done,
+        state, delivered, states, tuple(played.raised), refused, lost, unseen, dropped, failure, effects=effects,
+        half_done=half_done,
     )  # fmt: skip
 
 
 _NONE: frozenset[int] = frozenset()
 
 
-def broken_at(deaths: Collection[int], failures: Collection[int], refusals: Collection[int]) -> frozenset[int]:
-    """The numbers of the steps at which a process died, or at which a failed call made the handler refuse."""
+def broken_at(
+    deaths: Collection[int], failures: Collection[int], refusals: Collection[int], steps: Sequence[Raw]
+) -> frozenset[int]:
+    """The numbers of the steps at which a process died, or at which a failed call made the handler refuse: of a batch
+    all that it had refused with it."""
     if not deaths and not failures:
         return _NONE
-    return frozenset(deaths) | frozenset(failures).intersection(refusals)
+    together = (other for number in failures for other in _in_one_call(steps, number))
+    return frozenset(deaths) | frozenset(together).intersection(refusals)
+
+
+def _in_one_call(steps: Sequence[Raw], number: int) -> range:
+    """The numbers of the deliveries that came in one call with this one."""
+    first = number
+    while first and what_of(steps[first - 1]) == DELIVER:
+        first -= 1
+    if first and what_of(steps[first - 1]) == BATCH and first + size_of(steps[first - 1]) > number:
+        return range(first, first + size_of(steps[first - 1]))
+    return range(number, number + 1)
 
 
 def _half_done(played: Played) -> tuple[EventId, ...]:

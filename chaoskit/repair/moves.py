@@ -104,7 +104,7 @@ INSIDE_MOVES = (
     Kind(
         "transaction",
         "the effect and the mark that it is done in one database, written in one transaction that is committed once, "
-        "at the end; and nothing in it that a rollback does not take back",
+        "at the end; nothing in it that a rollback does not take back, and no error of a call that is swallowed",
         whole=True,
     ),
     Kind(
@@ -147,3 +147,11 @@ OUTBOX = Kind(
     named="nothing around the handler can change where an effect leaves: it was not run",
 )
 """For what no rollback takes back."""
+
+ESCAPE = Kind(
+    "escape",
+    "an error of a call that comes out of the handler, or is answered by what gives the message back: one that is "
+    "swallowed is its answer, and the message is settled",
+    named="nothing around the handler can make it stop where a call has failed: it was not run",
+)
+"""For a call that failed and an answer as if nothing were."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
@@ -12,19 +11,18 @@ from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import Move
 from chaoskit.order.boundary import boundary_of
 from chaoskit.repair.commuting import clashes_of
-from chaoskit.repair.moves import INSIDE_MOVES, MOVES, OUTBOX, OVERLAP_MOVES, Kind
+from chaoskit.repair.fitting import fitting, swallowed, whole
+from chaoskit.repair.moves import Kind
 from chaoskit.repair.recipes import Storage, recipe
 from chaoskit.search.evidence import Evidence
-from chaoskit.search.inside import WHOLE
 from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed, Subject
-from chaoskit.search.plans import Plan
 from chaoskit.search.question import Question, SearchSettings
 from chaoskit.search.states import HANGS
 from chaoskit.values.boundary import Boundary
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import EventId, Message
-from chaoskit.values.faults import CUTS, INSIDE, Crash, FaultKind, Overlap
+from chaoskit.values.faults import FaultKind
 from chaoskit.values.repair import Advice, Repair
 from chaoskit.values.verdict import Verdict
 
@@ -47,8 +45,9 @@ def advice_on(question: Question, verdict: Verdict, storage: Storage) -> Advice:
     repairs = repairs_of(question, verdict, storage)
     best = next((repair.move for repair in repairs if repair.status == "held"), None)
     keys = {_hashable(event.key) for event in verdict.scenario.events}
-    # One key for all always keeps the order: what is wanted is the key that would be enough.
-    asked = best in (None, "one key") and len(keys) > 1
+    # One key for all always keeps the order: what is wanted is the key that would be enough. Where nothing could be run
+    # nothing says that one is missing.
+    asked = best in (None, "one key") and len(keys) > 1 and any(repair.status != "unknown" for repair in repairs)
     return Advice(repairs, clashes, _boundary(question) if asked else None)
 
 
@@ -75,17 +74,7 @@ def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Re
     # No move can stand around a call that has many messages.
     if question.subject.batches.most is not None:
         return iter(())
-    question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind not in CUTS))
-    if set(INSIDE).isdisjoint(map(type, verdict.scenario.faults)):
-        # A move around the handler is not one with its effects: of a death between the two it would say nothing true.
-        question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind not in INSIDE))
-        moves: tuple[Kind, ...] = MOVES
-    elif not any(isinstance(fault, Overlap) for fault in verdict.scenario.faults):
-        # A transaction by itself keeps nobody from working at the same time: of two at once it would say nothing true.
-        question = attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind is not Overlap))
-        moves = _with_effects(verdict) or INSIDE_MOVES
-    else:
-        moves = _with_effects(verdict, OVERLAP_MOVES) or OVERLAP_MOVES
+    question, moves = fitting(question, verdict)
     given = question.settings
     settings = SearchSettings(
         schedules=min(given.schedules, MOST), seed=given.seed, streams=given.streams, across_keys=given.across_keys,
@@ -96,16 +85,6 @@ def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Re
         question, subject=attrs.evolve(question.subject, epoch=verdict.scenario.epoch), settings=settings
     )
     return (_tried(asked, verdict, kind, storage) for kind in moves if _applies(kind, verdict))
-
-
-def _with_effects(verdict: Verdict, moves: tuple[Kind, ...] = INSIDE_MOVES) -> tuple[Kind, ...]:
-    """The moves for a handler that has effects which leave; nothing for one that has none. A run in which an execution
-    is whole would take back what left with it."""
-    left = list(dict.fromkeys(effect.name for effect in verdict.expected_effects or ()))
-    if not left:
-        return ()
-    why = f"no rollback takes back what left ({', '.join(left)}): it was not run"
-    return (OUTBOX, *(attrs.evolve(kind, named=why) for kind in moves))
 
 
 def _applies(kind: Kind, verdict: Verdict) -> bool:
@@ -138,7 +117,9 @@ def _tried(question: Question, verdict: Verdict, kind: Kind, storage: Storage) -
         repair = attrs.evolve(repair, repairs_this=True)
         # What a search with another move has seen says nothing of one with this.
         settings = attrs.evolve(question.settings, evidence=Evidence())
-        return _searched(attrs.evolve(question, subject=subject, settings=settings), repair, copies)
+        repair = _searched(attrs.evolve(question, subject=subject, settings=settings), repair, copies)
+        why = swallowed(question, verdict) if repair.status == "held" else ""
+        return attrs.evolve(repair, status="unknown", reasons=(why,)) if why else repair
     except (ChaosError, CheckerFailed, Hung) as error:
         return attrs.evolve(repair, reasons=(f"with this move {error}",))
 
@@ -146,18 +127,8 @@ def _tried(question: Question, verdict: Verdict, kind: Kind, storage: Storage) -
 def _still_fails(subject: Subject, verdict: Verdict) -> bool:
     assert verdict.scenario is not None
     case = subject.on(verdict.scenario.stream)
-    plans = _whole(verdict.scenario.faults) if subject.whole else [verdict.scenario.faults]
+    plans = whole(verdict.scenario.faults) if subject.whole else [verdict.scenario.faults]
     return bool(case.fails_in_order() or any(case.violations(case.run(faults)) for faults in plans))
-
-
-def _whole(faults: Plan) -> Iterator[Plan]:
-    """The same, where each process dies or stops before all of its effects, or behind all."""
-    return itertools.product(
-        *(
-            [attrs.evolve(fault, point=point) for point in WHOLE] if isinstance(fault, (Crash, Overlap)) else [fault]
-            for fault in faults
-        )
-    )
 
 
 def _searched(question: Question, repair: Repair, copies: Copies) -> Repair:

@@ -26,6 +26,7 @@ SAYS: dict[MoveName, str] = {
     "lock": "Lock the row before it is read, or compare its version",
     "outbox": "Let what leaves go through an outbox",
     "fence": "Give each owner a fencing token",
+    "escape": "Let the error of a call out of the handler",
 }
 
 NONE = "No move within a key repairs it: what the handler reads of one key is written under another"
@@ -59,9 +60,11 @@ def recommended(repairs: tuple[Repair, ...]) -> Repair | None:
 
 
 def no_repair(verdict: Verdict) -> str:
-    """What is to be said where no move holds; empty where one does, or nobody has asked."""
+    """What is to be said where no move holds; empty where one does, where none was run, or nobody has asked."""
     advice = verdict.advice.known
-    if advice is None or not advice.repairs or recommended(advice.repairs) is not None:
+    if advice is None or recommended(advice.repairs) is not None:
+        return ""
+    if all(repair.status == "unknown" for repair in advice.repairs):
         return ""
     keys = {printed(event.key) for event in verdict.scenario.events} if verdict.scenario is not None else set()
     return f"{NONE if len(keys) > 1 else NONE_OF_ONE_KEY}."

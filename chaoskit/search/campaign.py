@@ -14,7 +14,6 @@ from chaoskit.search.evidence import Evidence
 from chaoskit.search.failing import (
     NO_CALLS,
     NO_SPAWN,
-    NOT_WATCHED,
     calls_of,
     failing_plans,
     in_turn,
@@ -181,9 +180,6 @@ class Campaign:
             return
         if not self.preflight.spawns and self.subject.fails_with is None:
             self.why_no_call_failed = NO_SPAWN
-            return
-        if case.is_loop or self.subject.batches.most is not None:
-            self.why_no_call_failed = NOT_WATCHED
             return
         calls = calls_of(case)
         case.calls = that_fail(calls)

@@ -22,7 +22,6 @@ Calls = Mapping[int, Sequence[int]]
 """The calls that may fail, by their number from 1 and by the position of the event."""
 
 NO_SPAWN = "deliver(spawn=make_handler) or fails_with= says that they may"
-NOT_WATCHED = "in a loop, and in a handler that takes batches, calls are not watched yet"
 NO_CALLS = (
     "it makes none that can fail: of a database, of a service, of what chaoskit.atomic marks, or of deliver.point"
 )
@@ -65,7 +64,10 @@ def failing_plans(case: Case, kinds: Sequence[FaultKind], salt: int) -> Iterator
             ranges, points = model.arguments(Fail, position), case.calls[position]
             if ranges is not None:
                 after = ranges[0][int(len(ranges[0]) * chance() ** 3)]
-                plan.append(Fail(model.stream[position].id, after, points[int(chance() * len(points))]))
+                point = points[int(chance() * len(points))]
+                # Of a call that has several messages the calls behind those of the first.
+                point += points[-1] * int(2 * chance()) if case.subject.batches.most is not None else 0
+                plan.append(Fail(model.stream[position].id, after, point))
         yield tuple(plan)
 
 

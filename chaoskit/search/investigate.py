@@ -15,7 +15,7 @@ from chaoskit.search.campaign import LITERAL_ROUND, Campaign
 from chaoskit.search.draw import draw_streams
 from chaoskit.search.evidence import ENOUGH_MONOTONOUS
 from chaoskit.search.exhaustive import try_all
-from chaoskit.search.failing import NO_CALLS, NOT_WATCHED
+from chaoskit.search.failing import NO_CALLS
 from chaoskit.search.found import Found, confirm
 from chaoskit.search.hangs import fewest_that_hang
 from chaoskit.search.labels import label_of
@@ -122,16 +122,15 @@ def _found_before(q: Question) -> Found | None:
 
 MEMORY_KEPT = (
     "what the handler keeps in memory survived restarts: deliver(spawn=make_handler) would let processes die inside it "
-    "(Crash) and work at the same time (Overlap), and lose it as a restart does"
+    "(Crash), work at the same time (Overlap) and meet calls that fail (Fail), and lose it as a restart does"
 )
 LEFT_THREADS = (
     "the handler swallows every exception, BaseException, too, and does not end: threads of processes that died inside "
     "it are left behind. Catch Exception there"
 )
-NONE_INSIDE = (
-    "no process died inside the handler (Crash), no two executions were at work at once (Overlap), and no call failed "
-    "there (Fail)"
-)
+NONE_DIED = "no process died inside the handler (Crash)"
+NO_TWO_AT_ONCE = "no two executions were at work at once (Overlap)"
+NONE_FAILED = "no call failed there (Fail)"
 NOT_INSIDE = "deliver(spawn=make_handler) says what belongs to a process"
 
 
@@ -169,9 +168,16 @@ def _of_the_inside(campaign: Campaign) -> Iterator[str]:
         if shown.left_threads:
             yield LEFT_THREADS
     elif campaign.why_not_inside and spawns:
-        yield f"{NONE_INSIDE}: {campaign.why_not_inside}"
+        yield f"{_none_inside(campaign)}: {campaign.why_not_inside}"
     elif campaign.why_not_inside and not (campaign.preflight.memory_kept and shown.restarted):
-        yield f"{NONE_INSIDE}: {NOT_INSIDE}"
+        yield f"{_none_inside(campaign)}: {NOT_INSIDE}"
+
+
+def _none_inside(campaign: Campaign) -> str:
+    """With `fails_with` calls may have failed all the same."""
+    if campaign.evidence.calls:
+        return f"{NONE_DIED}, and {NO_TWO_AT_ONCE}"
+    return f"{NONE_DIED}, {NO_TWO_AT_ONCE}, and {NONE_FAILED}"
 
 
 def _of_calls(campaign: Campaign) -> Iterator[str]:
@@ -182,9 +188,7 @@ def _of_calls(campaign: Campaign) -> Iterator[str]:
             f"calls failed inside the handler at {len(shown.failed & shown.calls):,} of the {len(shown.calls):,} "
             "places where they can (Fail)"
         )
-    elif campaign.why_no_call_failed in (NO_CALLS, NOT_WATCHED) or (
-        campaign.why_no_call_failed and not campaign.why_not_inside
-    ):
+    elif campaign.why_no_call_failed == NO_CALLS or (campaign.why_no_call_failed and not campaign.why_not_inside):
         yield f"no call failed inside the handler (Fail): {campaign.why_no_call_failed}"
 
 

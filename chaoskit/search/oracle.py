@@ -219,9 +219,7 @@ class Subject:
                 return
             where = "after the deliveries"
             if outcome.failed_at is not None:
-                # Nothing was delivered yet where a process died at the first message.
-                of = f", the delivery of {outcome.delivered[-1]}" if outcome.delivered else ""
-                where = f"after step {outcome.failed_at}{of}"
+                where = f"after step {outcome.failed_at}, the delivery of {outcome.failed_event}"
             yield Violation(BODY, f"the test raised {type(failure).__name__} {where}: {failure}")
             return
         for invariant in self.invariants:

@@ -46,8 +46,9 @@ class Outcome:
     nothing, `unseen`: ids that were never delivered, because they wait behind what was refused, `dropped`: ids that the
     handler refused and the broker then gave up.
     `failure`: what the test's own body raised after the deliveries, or between two of them: then `failed_at` is the
-    number of the last step that was played, counted from 1. `effects`: what `deliver.effect(…)` recorded, in the order
-    in which it was called. `half_done`: ids whose process died while it handled them, and that never came again.
+    number of the last step that was played, counted from 1, and `failed_event` the event of that step, at which its
+    process may have died. `effects`: what `deliver.effect(…)` recorded, in the order in which it was called.
+    `half_done`: ids whose process died while it handled them, and that never came again.
     Of a handler that settles by itself: `unsettled` are ids that it forgot, which come again for ever, `used_up` those
     that it forgot until their deliveries were used up, `stuck` those
     that were never delivered because of what it `holds`, in words.
@@ -63,6 +64,7 @@ class Outcome:
     dropped: tuple[EventId, ...] = ()
     failure: Exception | None = None
     failed_at: int | None = None
+    failed_event: EventId | None = None
     effects: tuple[Effect, ...] = ()
     half_done: tuple[EventId, ...] = ()
     unsettled: tuple[EventId, ...] = ()

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from hypothesis import strategies as st
 
-from chaoskit import Crash, Kafka, Verdict, check
+from chaoskit import Crash, Fail, Kafka, Overlap, RabbitMQ, Verdict, check
 from chaoskit.strategies import events
 from databases.servers import Postgres
 from databases.wallets import (
@@ -91,6 +91,16 @@ def test_the_same_seed_gives_the_same_on_a_real_server(server: Postgres) -> None
     """Schedules, their number and the minimum do not depend on how fast it answers."""
     found = {repr(checked(server, with_psycopg(server, together=False), is_async=False, seed=3)) for _ in range(2)}
     assert len(found) == 1
+
+
+def test_faults_of_all_kinds_inside_are_the_same_in_every_repeat(server: Postgres) -> None:
+    """Deaths, stops that wait for locks, and failed calls: what was tried, and what came of it."""
+    right, faults = with_psycopg(server, together=True), {Crash, Overlap, Fail}
+    broker = RabbitMQ(consumers=2)
+    found = [checked(server, right, is_async=False, seed=5, faults=faults, broker=broker, schedules=12) for _ in "123"]
+    assert len({repr(verdict) for verdict in found}) == 1
+    assert found[0].status == "held"
+    assert set(found[0].tally.by_kind) == {"Crash", "Overlap", "Fail"}
 
 
 def test_no_connection_is_left(server: Postgres) -> None:

@@ -603,7 +603,7 @@ def test_under_trio_it_is_not_tried_and_that_is_said() -> None:
 
 
 def test_an_assert_that_fails_at_a_death_before_any_delivery_has_its_step() -> None:
-    """Nothing was delivered by then that could be named."""
+    """And the message that the process died at."""
 
     def test(deliver: Any) -> dict[str, int]:
         store = Store()
@@ -613,4 +613,4 @@ def test_an_assert_that_fails_at_a_death_before_any_delivery_has_its_step() -> N
 
     verdict = chaoskit.run(test, Scenario(ONE, Kafka(partitions=1), [Crash("e1", point=0)]))
     assert verdict.status == "violated"
-    assert "raised AssertionError after step 1: nothing is there" in verdict.violations[0].message
+    assert "raised AssertionError after step 1, the delivery of e1: nothing is there" in verdict.violations[0].message

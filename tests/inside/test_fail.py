@@ -129,6 +129,22 @@ def test_only_what_talks_to_something_can_fail() -> None:
     db.close()
 
 
+def test_a_package_of_the_users_own_may_have_the_name_of_a_library() -> None:
+    """What it calls can fail, and its own functions cannot."""
+    names: dict[str, Any] = {"__name__": "databases.wallet", "sqlite3": sqlite3, "closing": contextlib.closing}
+    source = """
+def execute(db, message):
+    db.execute("INSERT INTO t VALUES (?)", (message.value,))
+
+def handle(message):
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE TABLE t (a)")
+        execute(db, message)
+"""
+    exec(compile(source, __file__, "exec"), names)
+    assert len(lines_that_fail(names["handle"])) == 3
+
+
 def test_the_error_of_the_users_choice_is_raised_and_what_makes_none_is_refused() -> None:
     def handle(message: Message) -> None:
         Tables().get("orders", message.id)

@@ -14,10 +14,13 @@ from chaoskit import (
     InOrder,
     JetStream,
     Kafka,
+    Kinesis,
+    LambdaSqs,
     PostgresQueue,
     RabbitMQ,
     Redeliver,
     Scenario,
+    ServiceBus,
     SqsFifo,
     SqsStandard,
     Stream,
@@ -42,7 +45,7 @@ def test_it_is_none_of_the_kinds_of_a_broker_as_it_takes_spawn() -> None:
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_it_is_possible_wherever_a_message_comes_again_or_is_settled_first(name: str) -> None:
     broker = SYSTEMS[name]
-    if name not in FIRST:
+    if name not in FIRST:  # none of these delivers a message once
         assert broker.why_impossible(Crash) == broker.why_impossible(Redeliver)
     else:
         assert (broker.why_impossible(Crash), bool(broker.why_impossible(Redeliver))) == (None, True)
@@ -119,6 +122,41 @@ def test_at_the_last_delivery_it_is_a_dead_letter_or_gone(broker: Settings, said
     steps = Scenario(THREE, broker, [Crash("e2", 1), Crash("e2", 1)]).schedule()
     twice = "die e2, restart, die e2, restart"
     assert ", ".join(f"{step.action} {step.event or ''}".strip() for step in steps) == f"deliver e1, {twice}, {said}"
+
+
+ONCE = {
+    "SqsStandard": SqsStandard(max_receive_count=1),
+    "SqsFifo": SqsFifo(max_receive_count=1),
+    "LambdaSqs": LambdaSqs(max_receive_count=1),
+    "LambdaSqs, FIFO": LambdaSqs(fifo=True, max_receive_count=1),
+    "ServiceBus": ServiceBus(max_delivery_count=1),
+    "JetStream": JetStream(max_deliver=1),
+    "Kafka, share group": Kafka(group="share", delivery_count_limit=1),
+    "Kinesis, Lambda": Kinesis(consumer="lambda", maximum_retry_attempts=0),
+}
+"""What its process dies at had its only delivery."""
+
+
+@pytest.mark.parametrize("name", ONCE)
+def test_at_the_only_delivery_it_is_a_dead_letter_or_gone(name: str) -> None:
+    """It can happen where nothing comes again, and the judge permits it in mixtures, too."""
+    model, broker = ONCE[name].model(STREAM), ONCE[name]
+    assert broker.why_impossible(Crash) is None
+    for position, id_ in enumerate(STREAM.ids):
+        steps = list(model.play([Crash(id_, 1)]))
+        fates = [what_of(step) for step in steps if step[2] == position]
+        assert fates in ([Do.DIE, Do.PARK, Do.PUT_BACK, Do.DELIVER], [Do.DIE, Do.SKIP]), fates
+    for _, (without, plan) in zip(range(PLANS), mixtures(broker, 1), strict=False):
+        if broker.permits(model.trace(without, list(model.play(without)), ())):
+            permitted = broker.permits(model.trace(plan, list(model.play(plan)), ()))
+            assert permitted, f"{plan}\n{permitted}"
+
+
+@pytest.mark.parametrize("name", DIES)
+def test_alone_it_is_void_nowhere(name: str) -> None:
+    """Whatever else its consumer has: of other groups, of a buffer, of a batch."""
+    model = SYSTEMS[name].model(STREAM)
+    assert all(any(what_of(step) == Do.DIE for step in model.play([Crash(id_)])) for id_ in STREAM.ids)
 
 
 def test_what_was_committed_ahead_comes_again_or_is_gone() -> None:

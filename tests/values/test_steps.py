@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 import chaoskit
-from chaoskit import DeadLetter, Event, Kafka, Redeliver, Scenario, UsageError
+from chaoskit import Crash, DeadLetter, Event, Kafka, Redeliver, Scenario, UsageError
 from chaoskit.decorator import bound
 from chaoskit.invariants import always
 from chaoskit.repro.read import read
@@ -248,3 +248,27 @@ def test_each_misuse_says_what_to_do(test: Any, says: str) -> None:
     """In the user's terms."""
     with pytest.raises(UsageError, match=says):
         chaoskit.run(test, RESTART)
+
+
+@pytest.mark.parametrize(("died_at", "step"), [("e1", 1), ("e2", 2)])
+def test_an_assert_behind_a_death_names_the_message_that_the_process_died_at(died_at: str, step: int) -> None:
+    """And not the one before it, which was delivered last."""
+
+    def test(deliver: Any) -> int:
+        begun: list[Any] = []
+        ended: list[Any] = []
+
+        def process() -> Any:
+            def handle(message: Any) -> None:
+                begun.append(message.id)
+                ended.append(message.id)
+
+            return handle
+
+        for _ in deliver.steps(spawn=process):
+            assert begun == ended, "half done"
+        return 0
+
+    verdict = chaoskit.run(test, Scenario(STREAM[:2], ONE, [Crash(died_at, 1)]))
+    (violation,) = verdict.violations
+    assert f"after step {step}, the delivery of {died_at}: half done" in violation.message

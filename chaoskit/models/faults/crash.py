@@ -42,9 +42,15 @@ def can_die(state: LeasedQueue, turn: Turn) -> bool:
         return False  # its connection is lost anyway
     if state.has_last_chances(turn):
         return False
-    if has_more(state, consumer, lane) or (state.own and state.tries(turn) >= state.policy.most_deliveries):
+    # Of other groups' batches, which nothing keeps in order with this one, the dead one has done all that it had.
+    more = consumer in state.consumers.held_by.values() if _runs_groups(state) else has_more(state, consumer, lane)
+    if more or (state.own and state.tries(turn) >= state.policy.most_deliveries):
         return False
     return all(waiting.consumer != consumer for waiting in state.waiting.of(HeldLane, ZombieRun))
+
+
+def _runs_groups(state: LeasedQueue) -> bool:
+    return state.policy.brings == "batch" and state.policy.lock == "group"
 
 
 def on_queue(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
@@ -63,6 +69,8 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
         state.tell(LeftOpen, [turn])
         state.come_back([turn])
         return died
+    if _runs_groups(state):
+        state.batches.close_others(consumer_of(turn), state.batch_lane(turn))
     if policy.brings == "batch":
         members = whole_batch(state, turn, policy.most_deliveries)
         state.batches.halve(state.batch_lane(turn), len(members))

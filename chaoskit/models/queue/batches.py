@@ -54,6 +54,12 @@ class Batches:
         """How often it was delivered, without those in a batch that was halved."""
         return attempt_of(turn) - self._halved.get(record_of(turn), 0) if self._halved else attempt_of(turn)
 
+    def close_others(self, consumer: int, lane: Lane) -> None:
+        """What this consumer runs of other lanes than this one is done."""
+        for other in [at for at, turns in self.open.items() if at != lane and turns]:
+            if consumer_of(self.open[other][-1]) == consumer:
+                del self.open[other]
+
     def is_of_another(self, consumer: int, lane: Lane) -> bool:
         """Whether this consumer runs a batch of another lane than this one."""
         others: Iterable[list[Turn]] = (turns for at, turns in self.open.items() if at != lane)
