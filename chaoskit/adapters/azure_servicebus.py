@@ -7,7 +7,7 @@ from typing import Any
 
 from chaoskit.adapters.installed import library
 from chaoskit.adapters.stand_in import StandIn
-from chaoskit.execution.consumer import Source, Stopped, StoppedTask
+from chaoskit.execution.consumer import ALL, Source, Stopped, StoppedTask
 from chaoskit.values.event import Message
 
 PACKAGE = "azure-servicebus"
@@ -29,12 +29,15 @@ class _Receiver(StandIn):
         return str(getattr(receive_mode, "value", receive_mode)) != "receiveanddelete"
 
     def _next(self) -> Any:
-        message = self._source.take()
-        if message is None:
-            return None
-        received = self._received(message)
-        self._given[id(received)] = (received, message)
-        return received
+        return next(iter(self._several(1)), None)
+
+    def _several(self, most: int | None) -> list[Any]:
+        found = []
+        for message in self._source.take_several(ALL if most is None else most):
+            received = self._received(message)
+            self._given[id(received)] = (received, message)
+            found.append(received)
+        return found
 
     def _received(self, message: Message) -> Any:
         """A `ServiceBusReceivedMessage`, of what AMQP 1.0 carries."""
@@ -88,11 +91,10 @@ class ServiceBusReceiver(_Receiver):
         return received
 
     def receive_messages(self, max_message_count: int | None = 1, max_wait_time: float | None = None) -> list[Any]:
-        received = self._next()
-        if received is None:
+        found = self._several(max_message_count)
+        if not found:
             self._source.idle(Stopped)
-            return []
-        return [received]
+        return found
 
     def complete_message(self, message: Any) -> None:
         self._settle(message, "ack")
@@ -135,11 +137,10 @@ class AsyncServiceBusReceiver(_Receiver):
     async def receive_messages(
         self, max_message_count: int | None = 1, max_wait_time: float | None = None
     ) -> list[Any]:
-        received = self._next()
-        if received is None:
+        found = self._several(max_message_count)
+        if not found:
             self._source.idle(StoppedTask)
-            return []
-        return [received]
+        return found
 
     async def complete_message(self, message: Any) -> None:
         self._settle(message, "ack")

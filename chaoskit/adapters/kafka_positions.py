@@ -28,11 +28,15 @@ class Positions:
         self._in_hand: Partition | None = None
 
     def take(self) -> Message | None:
-        message = self._source.take()
-        if message is not None:
+        return next(iter(self.take_several(1)), None)
+
+    def take_several(self, most: int) -> list[Message]:
+        """What comes in one call, up to so many; none when nothing is left."""
+        messages = self._source.take_several(most)
+        for message in messages:
             self._in_hand = self.topic(message), message.partition or 0
             self._given.setdefault(self._in_hand, []).append(message)
-        return message
+        return messages
 
     def topic(self, message: Message) -> str:
         """As the user's code calls it, where it has subscribed to one."""

@@ -11,6 +11,8 @@ from typing import Any, NoReturn, Protocol
 
 from chaoskit.values.event import Message
 
+ALL = 1 << 60
+"""As many messages as the broker gives in one call."""
 IDLE = 3
 """So many times a loop that polls is told that there is nothing, before it is stopped."""
 
@@ -52,8 +54,17 @@ class Source:
         """The next message, when the one before is handled; None when nothing is left, each time from then on."""
         raise NotImplementedError
 
+    def more(self, most: int) -> list[Message]:
+        """Up to so many more messages that came in one call with what was taken last. It asks nothing."""
+        raise NotImplementedError
+
+    def take_several(self, most: int) -> list[Message]:
+        """The next messages that come in one call, up to so many of them; none when nothing is left."""
+        message = self.take()
+        return [] if message is None else [message, *(self.more(most - 1) if most > 1 else ())]
+
     def poll(self) -> Message | None:
-        """The same for a loop that asks for ever."""
+        """As `take`, for a loop that asks for ever."""
         message = self.take()
         if message is None:
             self.idle()

@@ -22,6 +22,8 @@ def settle(group: GroupState, step: Raw, answer: Settling, *, loses: bool = Fals
     if loses:
         lost.add(step[1])
     for verb, settled in answer.settled:
+        if verb == "nack":
+            group.exited = True
         _, consumer, _, lane, offset = settled[:5]
         if verb != "commit" or consumer in lost or group.owner(lane) != consumer:
             continue

@@ -167,7 +167,7 @@ class QueueModel(InBatches):
     ) -> str:
         settings = self._settings
         if self.takes_batches(faults):
-            run, steps, raised = self.below_batches(faults, steps, raised)
+            run, steps, raised, settled = self.below_batches(faults, steps, raised, settled)
         else:
             run = self._run(faults)
         happened = what_happened(run, steps, raised, settled)
