@@ -35,7 +35,8 @@ class Held(Protocol):
     @property
     def ids(self) -> Sequence[EventId]: ...
 
-    def _run(self, faults: Sequence[Fault]) -> Any: ...
+    def begin_by_hand(self, faults: Sequence[Fault]) -> Any:
+        """A run below the calls."""
 
     def lane_of(self, step: Raw) -> Any: ...
 
@@ -54,7 +55,7 @@ class ByHand:
 
     def run(self) -> Steps:
         """The steps. Before the deliveries of a call stands a step that says how many they are."""
-        play, taken_over = self._model._run(self._faults).run(), False
+        play, taken_over = self._model.begin_by_hand(self._faults).run(), False
         step = _sent(play, None)
         while step is not None:
             taken_over = taken_over or step[0] == TAKE_OVER
@@ -78,7 +79,7 @@ class ByHand:
             return [first]
         fault = wanted.pop(0)
         size = min(fault.more + 2, self._model.most_together)
-        ahead, members = self._model._run(self._faults).run(), list[Raw]()
+        ahead, members = self._model.begin_by_hand(self._faults).run(), list[Raw]()
         step = _sent(ahead, None)
         for answer in self._answers:
             step = _sent(ahead, answer)
@@ -123,7 +124,7 @@ def literal_calls(
     inner, numbers = inner_steps(steps)
     below = iter(
         literal(
-            model._run(without_calls(faults)), model.ids, inner, [numbers[n] for n in raised], inner_settled(settled, numbers)
+            model.begin_by_hand(without_calls(faults)), model.ids, inner, [numbers[n] for n in raised], inner_settled(settled, numbers)
         ).steps
     )
     fired = iter(played.fired)

@@ -77,6 +77,10 @@ class InBatches:
     def begin(self, faults: Sequence[Fault]) -> Any:
         raise NotImplementedError
 
+    def begin_by_hand(self, faults: Sequence[Fault]) -> Any:
+        """A run of a handler that settles by itself, below the calls."""
+        return self._run(faults)
+
     def lane_of(self, step: Raw) -> Hashable:
         return step[3]
 
@@ -92,6 +96,9 @@ class InBatches:
         return self.most_asked is not None or Gather in map(type, faults)
 
     def play_batches(self, faults: Sequence[Fault]) -> Steps:
+        if self.by_hand and Gather not in map(type, faults):
+            alone: Steps = self._run(faults).run()
+            return alone
         if self.by_hand:
             return ByHand(self, faults).run()
         # Calls of one message each, unless a receive has to be told that it is no longer than that.
@@ -130,7 +137,8 @@ class InBatches:
             return (*self._below(self._played(faults, steps, raised)), None)
         inner, numbers = inner_steps(steps)
         refused = [numbers[number] for number in raised]
-        return self._run(without_calls(faults)), inner, refused, inner_settled(settled, numbers)
+        run = self.begin_by_hand(without_calls(faults)) if Gather in map(type, faults) else self._run(faults)
+        return run, inner, refused, inner_settled(settled, numbers)
 
     def _played(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Gathering:
         played, refused = Gathering(self, faults), set(raised)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from chaoskit.search.plans import Plan, Plans, draw
 from chaoskit.search.question import derive
@@ -13,11 +13,23 @@ EACH = 0.75
 """The share of the mixtures over which batches are laid."""
 MOST = 3
 """Batches of one plan."""
+DIES_IN_ONE = 0.5
+"""The share of deaths inside the handler that are given a batch to happen in."""
+MOST_BEFORE = 2
+"""Messages that it has at least before the one at which it dies."""
 
 NO_BATCHES = (
     "Gather says which messages come in one call, and the handler takes single ones: give deliver(handler, "
     "batch=True) a handler that takes a list"
 )
+
+
+def dies_in_one(cuts: Plans, position: int, chance: Callable[[], float]) -> Plan:
+    """A batch that begins before the event at this position, at which a process dies."""
+    if chance() >= DIES_IN_ONE:
+        return ()
+    first = position - 1 - int(MOST_BEFORE * chance() * chance())
+    return tuple(draw(choice, chance) for choice in (cuts.choices(first) if first >= 0 else ()))
 
 
 def in_batches(mixtures: Iterator[Plan], plans: Plans, salt: int) -> Iterator[Plan]:

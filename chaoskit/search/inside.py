@@ -8,11 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from chaoskit.execution.failures import ReferenceRefused
 from chaoskit.execution.stepping import Passed
+from chaoskit.search.batched import dies_in_one
 from chaoskit.search.oracle import Case, kept
 from chaoskit.search.plans import Plan, Plans, draw
 from chaoskit.search.question import derive
 from chaoskit.values.errors import UsageError
-from chaoskit.values.faults import INSIDE, FaultKind
+from chaoskit.values.faults import CUTS, INSIDE, FaultKind
 
 MOST_INSIDE = 2
 """Deaths in one plan: each costs a thread, and no bug is known that needs three."""
@@ -41,13 +42,17 @@ def inside_plans(case: Case, kinds: Sequence[FaultKind], points: Points, salt: i
     model, size = case.model, len(case.model.stream)
     outside = Plans(model, [kind for kind in kinds if kind not in INSIDE], derive(salt, "beside")).mixtures()
     inside = Plans(model, [kind for kind in kinds if kind in INSIDE], salt, points)
+    cuts = Plans(model, [kind for kind in kinds if kind in CUTS], salt)
+    in_batches = not set(CUTS).isdisjoint(kinds)
     while True:
         beside: Plan = () if chance() < ALONE else next(outside)[:MOST_BESIDE]
         plan = list(beside)
         for _ in range(1 + int(MOST_INSIDE * chance() * chance())):
-            choices = inside.choices(int(chance() * size))
+            position = int(chance() * size)
+            choices = inside.choices(position)
             if choices:
                 plan.append(draw(choices[int(chance() * len(choices))], chance))
+            plan += dies_in_one(cuts, position, chance) if choices and in_batches else ()
         yield tuple(plan)
 
 
