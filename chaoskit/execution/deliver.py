@@ -2,83 +2,52 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
-from collections.abc import Callable, Coroutine, Generator, Iterator, Mapping, Sequence
-from functools import partial
-from operator import length_hint
-from types import MappingProxyType
-from typing import Any, Literal, NoReturn
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
 
 import attrs
 
-from chaoskit.execution.asked import Asked
-from chaoskit.execution.batches import Batching, Singles, batches_of, delivered
-from chaoskit.execution.deliveries import Deliveries, Delivery
+from chaoskit.execution.batches import Singles, batches_of
+from chaoskit.execution.deliveries import Deliveries
 from chaoskit.execution.failing import watched
-from chaoskit.execution.failures import EndedInOrder, NoThreads, ProcessEnded, ReferenceRefused, ending, what_dies
-from chaoskit.execution.handlers import PLAIN, remembers, why_not_done, why_not_given
+from chaoskit.execution.failures import EndedInOrder, NoThreads, what_dies
+from chaoskit.execution.handlers import remembers, why_not_given
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.loop_batches import batches_of_loop
 from chaoskit.execution.loop_threads import LoopProcesses, is_loop, settle_of
 from chaoskit.execution.loops import consumer
 from chaoskit.execution.moved import moved
+from chaoskit.execution.playing import Playing
 from chaoskit.execution.processes import Processes, Spawn, through
-from chaoskit.execution.rounds import rounds_of
-from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Delivered, Handler, Move, Run, Script, next_step
-from chaoskit.execution.settling import Nacked, Settlements, answers, settlements_of
-from chaoskit.execution.stepping import Death, Failure, name_point
-from chaoskit.execution.tasks import current_task, has_asyncio, is_cancelled_from_outside
+from chaoskit.execution.script import Delivered, Handler, Move, Run, Script
+from chaoskit.execution.settling import settlements_of
+from chaoskit.execution.stepping import name_point
+from chaoskit.execution.tasks import has_asyncio
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.execution.told import Played, broken_at, outcome_of
 from chaoskit.execution.topics import one_handler
 from chaoskit.values.errors import StaleState, UsageError
-from chaoskit.values.event import Message
-from chaoskit.values.outcome import Effect, Outcome, Raised
-from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import BEGIN, DELIVER, GO_ON, RESTART, Raw, is_handed, what_of
+from chaoskit.values.outcome import Effect, Outcome
 from chaoskit.values.state import snapshot
 
 Body = Callable[["Deliver"], Any]
 """The user's test, run once: from `deliver` to what it returns."""
 
-ENDS = (SystemExit, asyncio.CancelledError)
-"""What ends a consumer that does not catch it: its process, or its task."""
 
-
-class Deliver(Asked):
+class Deliver(Playing):
     """The `deliver` of one run. `await` it in an async test."""
 
     # Attributes of the class, as one `deliver` is made for each run and most of these are never set.
     returned: Any = None
-    _called = False
-    _done = False
-    _misuse: UsageError | None = None
-    _ended: ProcessEnded | None = None
-    _task: asyncio.Task[Any] | None = None
     _memory_kept = False
     _given: Handler | None = None
     _spawn: Spawn | None = None
     _handler: Handler | None = None
     """What was given, with the move around it."""
-    _state: Callable[[], Any] | None = None
     _unawaited: Coroutine[Any, Any, None] | None = None
-    _processes: Processes | ThreadedProcesses | None = None
     _most: int | None = None
     """Of a handler that takes batches: messages of one call."""
-    _batching: Singles | Batching
-    _settling: Settlements | None = None
-    _deaths: Mapping[int, Death] = MappingProxyType({})
-    _refusals: Sequence[int] = ()
-    _calls_left: Calls | None = None
-    """Of a run that the test goes through step by step."""
-    _number = 0
-    """Of the delivery in such a run."""
-    _paused = False
-    """The test has the word between two deliveries."""
-    _at = 0
-    _walk: Iterator[Raw] | None = None
-    """The steps that are left, where the short way is taken: `_at` stands still there."""
 
     def __init__(
         self,
@@ -95,10 +64,10 @@ class Deliver(Asked):
         self._record_states = record_states
         self._steps = script.steps
         self._batching = Singles()
-        self._states: list[Any] = []
-        self._raised: list[Raised] = []
+        self._states = []
+        self._raised = []
         self._effects: list[Effect] = []
-        self._failures: dict[int, Failure] = {}
+        self._failures = {}
 
     def __call__(
         self,
@@ -179,10 +148,6 @@ class Deliver(Asked):
         """A point at which the process can die: `deliver.point("charged")` in code that chaoskit does not step into."""
         name_point(name)
 
-    def _present(self) -> int:
-        """The number of the present step, from 0."""
-        return self._at if self._walk is None else len(self._steps) - length_hint(self._walk) - 1
-
     def _begin(
         self,
         handler: Handler | None,
@@ -231,203 +196,6 @@ class Deliver(Asked):
         handler = one_handler(handler)
         found = handler if self._move is None else moved(handler, self._move, is_async=self._is_async)
         return watched(found, self._script, lambda: (self._at, self._steps[self._at]), self._failures, self._is_async)
-
-    def _misused(self, message: str) -> NoReturn:
-        # Kept, as a handler or a body that catches everything would swallow it: `outcome` raises it again.
-        self._misuse = UsageError(message)
-        raise self._misuse
-
-    def _straight(self, handler: Handler) -> None:
-        """The short way, for a handler that refuses nothing. At the first refusal the long way takes over."""
-        message = self._script.mailbox.message
-        self._walk = walk = iter(self._steps)
-        try:
-            for step in walk:
-                if step[0] == DELIVER:
-                    result = handler(message(step))
-                    if result is not None:
-                        self._must_be_done(result)
-        except (UsageError, *PASS_THROUGH):
-            raise
-        except Hung:
-            self._stand()
-            raise
-        except ENDS as end:
-            self._stand()
-            self._end(end)
-        except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
-            self._stand()
-            # Nothing is played twice: the call that was refused is handed on as it is.
-            through(self._play(self._calls(handler, self._at, refusal)))
-        self._done = True
-
-    def _stand(self) -> None:
-        """The short way ends at this step."""
-        self._at, self._walk = self._present(), None
-
-    def _must_be_done(self, result: Any) -> None:
-        # The set first: a handler mostly returns nothing or something plain, and the rest costs a dozen checks.
-        if type(result) not in PLAIN and (why := why_not_done(result)):
-            self._misused(why)
-
-    def _end(self, end: BaseException) -> NoReturn:
-        """The handler ended its consumer. The run ends here, too."""
-        self._steps = self._steps[: self._at + 1]
-        last = self._steps[-1]
-        event = self._script.mailbox.model.stream[last[2]]
-        if self._script.faults is None:
-            # A body may catch SystemExit, too, and return as if all had been delivered.
-            self._misuse = EndedInOrder(event, end)
-            raise self._misuse from end
-        step = f"the delivery of {event.id}" if what_of(last) == DELIVER else "the start of a process"
-        step = "the clean stop" if self._done else f"step {len(self._steps)}, {step}"
-        self._ended = ProcessEnded(f"the handler ended its {ending(end)}: {step}")
-        raise self._ended from end
-
-    def _calls(self, handler: Handler | None, number: int = 0, error: Exception | None = None) -> Calls:
-        """The calls that the schedule asks for, from step `number` on, which was refused already if `error` is given.
-        Where a refusal is new, or one that was recorded does not come, the model itself goes on."""
-        script, settling, one = self._script, self._settling, self._one_process
-        message = script.mailbox.message if settling is None else settling.mail(self._present)
-        steps, expected = script.steps, script.refusals
-        processes = self._processes
-        refused: list[int] = []
-        live: Steps | None = None
-        taken: list[Raw] = []
-        rounds, batching = rounds_of(script, rejects=settling is not None), self._batching
-        self._refusals = refused
-        if settling is not None and settling.is_live:
-            live = script.after(0, ())
-            steps = taken = next_step(live, None)
-        while number < len(steps):
-            step = steps[number]
-            self._at, self._steps = number, steps
-            if batching.waits(number, step):
-                pass
-            elif is_handed(step) or step[0] == GO_ON:
-                if error is None:
-                    called = handler if processes is None else (yield from self._begun(step, processes))
-                    assert called is not None
-                    error = yield called, batching.parcel(message)
-                    error = error if settling is None else settling.took(number, step, error)
-                for number_of, failed, why in () if error is None else batching.failed(error):
-                    self._refuse(failed[2], why)
-                    refused.append(number_of)
-                # After a refusal, too: it may have had effects.
-                if self._record_states and self._state is not None and what_of(step) != BEGIN:
-                    self._states.append(snapshot(self._state()))
-                if self._calls_left is not None:
-                    yield None
-            elif step[0] == RESTART and processes is not None and not one:
-                yield partial(processes.die, step[1])
-                # At once, and not with its next message: there may be none, and it may have left work behind.
-                yield partial(processes.begin, step[1])
-            if settling is not None:
-                settling.passed(steps, number)
-            if rounds is not None:
-                steps = rounds.after(steps, number, error is not None)
-            # Up to here the recorded steps were right; behind another answer only the model knows what follows.
-            elif batching.is_other(number, refused, expected if live is None else None) or (
-                live is None and settling is not None and not settling.is_as_recorded(number)
-            ):
-                live = script.after(number + 1, answers(settling, steps, number + 1, refused), steps)
-                taken = steps = list(steps[: number + 1])  # one list: the loop goes on with what the model adds
-            number += 1
-            if live is not None:
-                taken += next_step(live, answers(settling, steps, number, refused, number - 1)[0])
-            error = None
-        self._steps, self._refusals = steps, tuple(refused)
-        self._done = True
-        if processes is not None:
-            yield processes.stop
-
-    def _begun(self, step: Raw, processes: Processes | ThreadedProcesses) -> Generator[Change, Any, Handler]:
-        """The handler of the process that takes this step, or what calls it where more happens than that. The process
-        begins with its first message."""
-        number = 0 if self._one_process else step[1]
-        if number not in processes.handlers:
-            yield partial(processes.begin, number)
-        if isinstance(processes, ThreadedProcesses):
-            return processes.takes(number, step, self._script.counted, self._died)
-        return processes.handlers[number]
-
-    def _died(self, death: Death) -> None:
-        self._deaths = {**self._deaths, **dict.fromkeys(self._batching.numbers, death)}
-
-    def _refuse(self, position: int, error: Exception) -> None:
-        event = self._script.mailbox.model.stream[position]
-        if self._script.faults is None and not isinstance(error, (Nacked, *self._script.poison)):
-            raise ReferenceRefused(event, error) from error
-        self._raised.append(Raised(event.id, error, self._at in self._failures))
-
-    async def _played(self, calls: Calls) -> None:
-        """All of it. In a sync test nothing is awaited here."""
-        try:
-            await self._play(calls)
-        finally:
-            await self.aclose()
-
-    async def _play(self, calls: Calls) -> Delivery | None:
-        """Up to the next pause, and what was delivered then; None at the end."""
-        if self._is_async:
-            self._task = current_task()
-        error: Exception | None = None
-        message: Message | None = None
-        while True:
-            try:
-                call = calls.send(error)
-            except StopIteration:
-                return None
-            if call is None:
-                assert message is not None
-                self._number += 1
-                return delivered(self._number, message, error)
-            error = None
-            if not isinstance(call, tuple):
-                await self._change(call)
-                continue
-            handler, message = call
-            try:
-                result = handler(message)
-                if result is not None:
-                    if self._is_async and inspect.isawaitable(result):
-                        result = await result
-                    self._must_be_done(result)
-            except (UsageError, *PASS_THROUGH):
-                raise
-            except ENDS as end:
-                self._end_unless_cancelled(end)
-            except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
-                error = refusal
-
-    async def _change(self, change: Change) -> None:
-        self._moves()
-        try:
-            await change()
-        except ENDS as end:
-            self._end_unless_cancelled(end)
-
-    def _end_unless_cancelled(self, end: BaseException) -> NoReturn:
-        # Not the handler's doing: whoever cancels the test's task waits for it to end.
-        if self._is_async and is_cancelled_from_outside(end):
-            raise end
-        self._end(end)
-
-    async def _next_delivery(self) -> Delivery | None:
-        assert self._calls_left is not None
-        self._paused = False
-        try:
-            delivery = await self._play(self._calls_left)
-        except BaseException:
-            await self.aclose()
-            raise
-        self._paused = delivery is not None
-        return delivery
-
-    async def aclose(self) -> None:
-        """Leave no process open, where the run is over before its time."""
-        if self._processes is not None:
-            await self._processes.abandon()
 
     def close(self) -> None:
         """The test is over. An async one has called `aclose`."""

@@ -13,6 +13,7 @@ from chaoskit.execution.failures import ReferenceRefused
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import Run
 from chaoskit.repro.read import Repro, is_kind_of, refused_as_one_line, saved_with
+from chaoskit.search.labels import label_of
 from chaoskit.search.oracle import Case, CheckerFailed, Subject, kept
 from chaoskit.search.verdicts import hung_verdict, violated
 from chaoskit.values.errors import ChaosError, ReproError
@@ -105,7 +106,7 @@ def _play(repro: Repro, subject: Subject, across_keys: str, faults: Collection[F
         again, _ = _run(repro, case)
         if again is None or not same(run.outcome.state, again.outcome.state):
             return answer("CANNOT REPLAY", "two runs of it end in different states: a clock, uuid4, or an earlier run")
-        label = case.label(run)
+        label = label_of(case, run)
         if across_keys == "any" and label == "across keys":
             return answer("FIXED", 'across_keys="any" accepts it', _held(repro, case, run))
         verdict = attrs.evolve(violated(case, repro.faults, run, label, literal), test=repro.test)
@@ -135,7 +136,7 @@ def _whole(repro: Repro, subject: Subject, refused: ReferenceRefused) -> Answer:
         run = kept(case.run(repro.found.faults))
         if not case.violations(run):
             return answer("FIXED", f"{PART}: it holds", _held(repro, case, run))
-        verdict = attrs.evolve(violated(case, repro.found.faults, run, case.label(run)), test=repro.test)
+        verdict = attrs.evolve(violated(case, repro.found.faults, run, label_of(case, run)), test=repro.test)
         return answer("CHANGED", f"{PART}: it still fails", verdict)
     except Hung as hung:
         return answer("CHANGED", f"{PART}: it hangs", attrs.evolve(hung_verdict(subject, hung), test=repro.test))

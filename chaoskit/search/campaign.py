@@ -24,6 +24,7 @@ from chaoskit.search.failing import (
 from chaoskit.search.forgotten import why_never
 from chaoskit.search.found import Found
 from chaoskit.search.inside import NO_OVERLAP, NO_POINTS, candidates, inside_plans, passed_points, whole, with_inside
+from chaoskit.search.labels import looks_across
 from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.search.plans import Plan, Plans
 from chaoskit.search.preflight import Preflight, check_calm
@@ -284,7 +285,7 @@ class Campaign:
         if not case.violations(run):
             return False
         run = kept(run)
-        if self.ignore_across and case.explained_by_order(run, case.likely_orders(run)):
+        if self.ignore_across and looks_across(case, run):
             return False
         # A handler that is not deterministic fails here and there under faults that have nothing to do with it.
         check_calm(case)

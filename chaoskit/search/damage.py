@@ -10,6 +10,7 @@ import attrs
 
 from chaoskit.execution.overlap import Stop
 from chaoskit.execution.script import Run
+from chaoskit.search.labels import explained_by_order
 from chaoskit.search.oracle import Case
 from chaoskit.search.states import HANGS, tried
 from chaoskit.values.errors import StaleState
@@ -142,7 +143,7 @@ def _keeps_keys(case: Case, order: Sequence[int]) -> bool:
 
 def _gives(case: Case, run: Run, order: Sequence[int]) -> bool:
     """Whether these events, each once and in this order, give what the run gave."""
-    return bool(tried(lambda: case.explained_by_order(run, [order])))
+    return bool(tried(lambda: explained_by_order(case, run, [order])))
 
 
 def _like_another_order(case: Case, run: Run, orders: Sequence[Sequence[int]]) -> Iterator[Told]:

@@ -18,6 +18,7 @@ from chaoskit.search.exhaustive import try_all
 from chaoskit.search.failing import NO_CALLS, NOT_WATCHED
 from chaoskit.search.found import Found, confirm
 from chaoskit.search.hangs import fewest_that_hang
+from chaoskit.search.labels import label_of
 from chaoskit.search.minimal import least
 from chaoskit.search.oracle import CheckerFailed, kept
 from chaoskit.search.question import SCHEDULES_PER_STREAM, Question, derive
@@ -340,7 +341,7 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
     minimal = least(q.subject, q.events, campaign.kinds, found, derive(q.seed, "values"))
     case = q.subject.on(minimal.stream)
     run = kept(case.run(minimal.faults))
-    label = "across keys" if minimal.across else case.label(run)
+    label = "across keys" if minimal.across else label_of(case, run)
     verdict = violated(case, minimal.faults, run, label)
     # What `events(…)` and `lifecycle(…)` allow is a stream by itself: the one that was found says nothing more.
     whole = None if parts_of(q.events) or dependent_of(q.events) else found.case.model.stream.events

@@ -13,6 +13,7 @@ from chaoskit.execution.limit import Hung
 from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.search.draw import simpler_values, simplest_stream, some_values
 from chaoskit.search.found import Found
+from chaoskit.search.labels import looks_across
 from chaoskit.search.oracle import CheckerFailed, Subject, kept
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Fails, Shrinker
@@ -67,7 +68,7 @@ def least(subject: Subject, events: Any, kinds: Sequence[FaultKind], found: Foun
     in_order = not found.faults
     # Kept through all that follows: a failure within a key must not shrink into one that only the order of keys
     # explains.
-    across = not in_order and found.case.explained_by_order(found.run, found.case.likely_orders(found.run))
+    across = not in_order and looks_across(found.case, found.run)
     fails = _failing_alike(subject, found, across)
     shrinker = shrinker_for(subject, events, kinds, fails, in_order=in_order, seed=seed)
     whole, dependent = found.case.model.stream, _dependent(events)
@@ -116,7 +117,7 @@ def _failing_alike(subject: Subject, found: Found, across: bool) -> Fails:
             run = kept(case.run(faults))
             if broken.isdisjoint(violation.invariant for violation in case.violations(run)):
                 return False
-            return case.explained_by_order(run, case.likely_orders(run)) == across
+            return looks_across(case, run) == across
         except (ChaosError, CheckerFailed, Hung, *PASS_THROUGH):
             return False
 

@@ -1,4 +1,4 @@
-"""The user's test as a function of a stream and its faults: run it, judge it, say which order it breaks."""
+"""The user's test as a function of a stream and its faults: run it, judge it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,11 @@ from chaoskit.execution.execute import execute
 from chaoskit.execution.failing import checked_fails_with
 from chaoskit.execution.failures import ProcessEnded
 from chaoskit.execution.frozen import frozen
-from chaoskit.execution.limit import Hung, Limit
+from chaoskit.execution.limit import Limit
 from chaoskit.execution.points import Points, checked_points
 from chaoskit.execution.script import FailsWith, Mailbox, Move, Run, RunObserver, Script
 from chaoskit.execution.stepping import Passed
 from chaoskit.search.forgotten import settling_violations
-from chaoskit.search.orders import count_orders, lanes_in_order, orders_of
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import ChaosError, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Stream
@@ -27,16 +26,12 @@ from chaoskit.values.faults import Crash, Fail, Fault, FaultKind, Lose
 from chaoskit.values.invariant import BODY, ENDED, Invariant, Violation
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.scenario import Broker, Model
-from chaoskit.values.schedule import DELIVER, GO_ON, Raw, is_handed
+from chaoskit.values.schedule import DELIVER, Raw, is_handed
 from chaoskit.values.settling import Settles
 from chaoskit.values.state import snapshot
-from chaoskit.values.verdict import Label, Loss
+from chaoskit.values.verdict import Loss
 
 ModelOf = Callable[[Broker, Stream], Model]
-
-MOST_ORDERS = 1000
-"""Fault-free orders that are run to decide a label."""
-
 
 MOST_HALF_DONE = 4
 """Messages that were gone with their processes, each of which may have been done or not."""
@@ -399,65 +394,6 @@ class Case:
         """What is violated although every message comes once and in order. What is compared with that never is."""
         reference = self.reference()
         return self.subject.judge(reference, reference)
-
-    # Which order a failure breaks.
-
-    def explained_by_order(self, run: Run, orders: Sequence[Sequence[int]]) -> bool:
-        """Whether one of these fault-free orders gives the same result as `run` did."""
-        return any(self._gives(order, run) for order in orders)
-
-    def _gives(self, order: Sequence[int], run: Run) -> bool:
-        lost = self._lost(run)
-        if lost:
-            ids = self.model.stream.ids
-            order = [position for position in order if ids[position] not in lost]
-        try:
-            other = self.in_order(order, strict=False).outcome
-        # That order cannot be run, so it explains nothing.
-        except (UsageError, Hung):
-            return False
-        if bool(run.outcome.refused) != bool(other.refused) or bool(run.outcome.failure) != bool(other.failure):
-            return False
-        if run.outcome.unsettled or run.outcome.stuck:  # which is no matter of order
-            return False
-        # The reference below may be run now, over the same state.
-        other = attrs.evolve(other, state=snapshot(other.state))
-        # Both raise after their deliveries: there are no states to compare.
-        if run.outcome.failure is not None:
-            return True
-        return self.subject.agree(self.reference(lost), run.outcome, other)
-
-    def _lost(self, run: Run) -> tuple[EventId, ...]:
-        """What this run is compared without."""
-        return run.outcome.lost if self.subject.loss == "left out" else ()
-
-    def likely_orders(self, run: Run) -> list[list[int]]:
-        """Two fault-free orders near to this run: by first and by last delivery, each lane in its own order."""
-        first: dict[int, int] = {}
-        last: dict[int, int] = {}
-        for number, step in enumerate(run.steps):
-            if is_handed(step) or step[0] == GO_ON:
-                first.setdefault(step[2], number)
-                last[step[2]] = number
-        lost, ids = self._lost(run), self.model.stream.ids
-        lanes = [[position for position in lane if ids[position] not in lost] for lane in self.model.lanes()]
-        # By the first where a handler ignores what it knows, by the last where it overwrites: most handlers do one or
-        # the other.
-        found = [lanes_in_order(lanes, times) for times in (first, last)]
-        return found[:1] if found[0] == found[1] else found
-
-    def label(self, run: Run) -> Label | None:
-        """Run every fault-free order, up to a thousand: "across keys" if one of them gives this result. None where it
-        is not about an order, as it fails in order, too."""
-        if self.fails_in_order():
-            return None
-        lanes = self.model.lanes()
-        # Before the orders are counted: two runs decide most labels, also where there are far too many to try.
-        if self.explained_by_order(run, self.likely_orders(run)):
-            return "across keys"
-        if count_orders(lanes) > MOST_ORDERS:
-            return "not decided"
-        return "across keys" if any(self._gives(order, run) for order in orders_of(lanes)) else "within"
 
 
 def differing_step(one: Run, two: Run) -> int | None:

@@ -14,6 +14,7 @@ from chaoskit.execution.script import Run
 from chaoskit.execution.stepping import Death, Failure, Passed, shown_place
 from chaoskit.search.damage import damage_of
 from chaoskit.search.found import Found, confirm
+from chaoskit.search.labels import label_of
 from chaoskit.search.oracle import Case, Subject, kept
 from chaoskit.search.plans import Plan
 from chaoskit.search.reads import fields_read
@@ -155,7 +156,7 @@ def _run_one(subject: Subject, stream: Stream, faults: Plan) -> Verdict:
     if violations:
         # What is not deterministic must not be said to fail.
         confirm(Found(case, faults, run))
-        return violated(case, faults, run, case.label(run))
+        return violated(case, faults, run, label_of(case, run))
     shown = Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch)
     calm = steps == case.steps(())
     left_out = subject.leaves_out({type(fault) for fault in faults}) if run.outcome.lost else ""

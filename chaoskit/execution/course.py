@@ -1,0 +1,52 @@
+"""Which steps a run takes: the recorded ones, and from where another answer came those that the model makes itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chaoskit.execution.batches import Batching, Singles
+from chaoskit.execution.rounds import rounds_of
+from chaoskit.execution.script import Script, next_step
+from chaoskit.execution.settling import Settlements, answers
+from chaoskit.values.scenario import Steps
+from chaoskit.values.schedule import Raw
+
+
+class Course:
+    """`steps` of one run, of which more may be added while it goes on. `refused` are the numbers of those that the
+    handler refused, which whoever plays it writes down."""
+
+    def __init__(self, script: Script, settling: Settlements | None, batching: Singles | Batching) -> None:
+        self._script, self._settling, self._batching = script, settling, batching
+        self._rounds = rounds_of(script, rejects=settling is not None)
+        self._live: Steps | None = None
+        self._made: list[Raw] = []
+        self.steps: Sequence[Raw] = script.steps
+        self.refused: list[int] = []
+        if settling is not None and settling.is_live:
+            self._live = script.after(0, ())
+            self.steps = self._made = next_step(self._live, None)
+
+    def passed(self, number: int, *, refused: bool) -> None:
+        """The step of this number is over, and the handler refused it or not."""
+        settling, steps = self._settling, self.steps
+        if settling is not None:
+            settling.passed(steps, number)
+        if self._rounds is not None:
+            self.steps = self._rounds.after(steps, number, refused)
+        # Up to here the recorded steps were right; behind another answer only the model knows what follows.
+        elif self._is_other(number):
+            answered = answers(settling, steps, number + 1, self.refused)
+            self._live = self._script.after(number + 1, answered, steps)
+            # One list: whoever walks it goes on with what the model adds.
+            self._made = self.steps = list(steps[: number + 1])
+        if self._live is not None:
+            answer = answers(settling, self.steps, number + 1, self.refused, number)[0]
+            self._made += next_step(self._live, answer)
+
+    def _is_other(self, number: int) -> bool:
+        if self._live is not None:
+            return self._batching.is_other(number, self.refused, None)
+        if self._batching.is_other(number, self.refused, self._script.refusals):
+            return True
+        return self._settling is not None and not self._settling.is_as_recorded(number)
