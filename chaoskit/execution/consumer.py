@@ -6,7 +6,7 @@ Asking again says that what came before is handled. Where nothing is left, a loo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
 from chaoskit.values.event import Message
@@ -111,6 +111,10 @@ class Source:
 
     def refused(self, error: Exception) -> None:
         """A callback has raised, and its client goes on with the next message."""
+        raise NotImplementedError
+
+    def refused_some(self, error: Exception, places: Sequence[int], call: Sequence[Message]) -> None:
+        """The loop has given back those messages of a call that have these places in it."""
         raise NotImplementedError
 
     def headers(self, message: Message) -> Mapping[str, Any]:

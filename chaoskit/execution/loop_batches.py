@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from chaoskit.execution.batches import Batching, Singles
+from chaoskit.execution.batches import Batching, Singles, SomeFailed
 from chaoskit.execution.script import Move, Script
 from chaoskit.execution.settling import Settlements
 from chaoskit.values.event import Message
@@ -75,6 +75,17 @@ def asks_for(deliver: Any, many: int) -> None:
     if many > (deliver._most or 1) and model.handover is not None:
         deliver._most = many
         model.in_batches(many, by_hand=deliver._settling is not None)
+
+
+def some_refused(deliver: Any, error: Exception, places: Sequence[int], call: Sequence[Message]) -> Exception | None:
+    """What refuses those messages of a call that have these places in it, where the loop goes on."""
+    settling = deliver._settling
+    if settling is not None:
+        for place in places:
+            if place < len(call) - 1:  # the last one is refused itself
+                settling.goes_back_to(call[place])
+        return error if len(call) - 1 in places else None
+    return SomeFailed(dict.fromkeys(places, error)) if len(call) > 1 else error
 
 
 def given(call: Any, move: Move | None) -> Iterator[Message]:

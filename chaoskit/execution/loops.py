@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import Any, NoReturn
@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from chaoskit.execution.consumer import Kind, Plain, Source, Stopped, StoppedTask
 from chaoskit.execution.failures import ProcessEnded, ReferenceRefused
 from chaoskit.execution.limit import Hung
-from chaoskit.execution.loop_batches import asks_for, batches_of_loop, given
+from chaoskit.execution.loop_batches import asks_for, batches_of_loop, given, some_refused
 from chaoskit.execution.loop_threads import LoopThread, found_loop, settles_by_hand, this_thread
 from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.execution.tasks import is_cancelled_from_outside
@@ -146,6 +146,11 @@ class _RunSource(Source):
 
     def _more(self, most: int) -> list[Message]:
         raise NotImplementedError
+
+    def refused_some(self, error: Exception, places: Sequence[int], call: Sequence[Message]) -> None:
+        refusal = some_refused(self._deliver, error, places, call)
+        if refusal is not None:
+            self.refused(refusal)
 
 
 class ThreadSource(_RunSource):

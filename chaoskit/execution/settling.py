@@ -120,6 +120,11 @@ class Settlements:
         """What comes in one call with this message is still to come."""
         self.settles[number] = ()
 
+    def goes_back_to(self, message: Message) -> None:
+        """The loop has set its position back to this message, and it is read again."""
+        if (settlement := getattr(message, "_settlement", None)) is not None:
+            self._now.append(("nack", settlement.args[0]))
+
     def took(self, number: int, step: Raw, error: Exception | None) -> Exception | None:
         """The delivery is over, and this was raised. What refuses its message, if anything does."""
         if self._script.faults is not None and self.has_exited():
@@ -143,8 +148,11 @@ class Settlements:
         """Its process has ended: what it had in hand comes again, of a log from the commit on."""
         given = self._given.pop(consumer, [])
         held = [at for at in given if at >= self._born.get(consumer, 0) and at not in self._done]
-        held = [at for at in held if at != number or not raised]  # what it raised at is refused
-        self._now += [("nack", at) for at in (held[:1] if "commit" in self._verbs.names else held)]
+        if "commit" in self._verbs.names:
+            held = [number] if any(at != number for at in held) else []
+        elif raised:  # what it raised at is refused
+            held = [at for at in held if at != number]
+        self._now += [("nack", at) for at in held]
 
     def passed(self, steps: Sequence[Raw], number: int) -> None:
         """This step is over."""

@@ -124,13 +124,15 @@ def literal_calls(
     inner, numbers = inner_steps(steps)
     below = iter(
         literal(
-            model.begin_by_hand(without_calls(faults)), model.ids, inner, [numbers[n] for n in raised], inner_settled(settled, numbers)
+            model.begin_by_hand(without_calls(faults)),
+            model.ids,
+            inner,
+            [numbers[n] for n in raised],
+            inner_settled(settled, numbers),
         ).steps
     )
     fired = iter(played.fired)
-    found = [
-        from_raw(step, model.ids, next(fired), False) if what_of(step) == BATCH else next(below) for step in steps
-    ]
+    found = [from_raw(step, model.ids, next(fired), False) if what_of(step) == BATCH else next(below) for step in steps]
     for number, settles in settled.items():  # as they are numbered here
         found[number] = attrs.evolve(found[number], settled=as_written(settles))
     return Schedule(tuple(found))
@@ -143,6 +145,4 @@ def inner_steps(steps: Sequence[Raw]) -> tuple[list[Raw], dict[int, int]]:
 
 
 def inner_settled(settled: Mapping[int, Settles], numbers: Mapping[int, int]) -> dict[int, Settles]:
-    return {
-        numbers[number]: tuple((verb, numbers[at]) for verb, at in settles) for number, settles in settled.items()
-    }
+    return {numbers[number]: tuple((verb, numbers[at]) for verb, at in settles) for number, settles in settled.items()}

@@ -202,9 +202,7 @@ class QueueModel(InBatches):
     def begin_by_hand(self, faults: Sequence[Fault]) -> QueueRun:
         return self._run(faults, in_rows=True)
 
-    def _run(
-        self, faults: Sequence[Fault], leasing: LeasePolicy | None = None, *, in_rows: bool = False
-    ) -> QueueRun:
+    def _run(self, faults: Sequence[Fault], leasing: LeasePolicy | None = None, *, in_rows: bool = False) -> QueueRun:
         """`in_rows`: of several consumers each takes some messages in a row, as one receive gives them."""
         anchored: AtHandOut = {}
         in_batches = in_rows or leasing is not None
