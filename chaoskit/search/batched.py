@@ -5,9 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 
+import attrs
+
 from chaoskit.search.plans import Plan, Plans, draw
 from chaoskit.search.question import derive
-from chaoskit.values.faults import CUTS
+from chaoskit.values.faults import CUTS, Crash, Fault
 
 EACH = 0.75
 """The share of the mixtures over which batches are laid."""
@@ -24,12 +26,15 @@ NO_BATCHES = (
 )
 
 
-def dies_in_one(cuts: Plans, position: int, chance: Callable[[], float]) -> Plan:
-    """A batch that begins before the event at this position, at which a process dies."""
+def dies_in_one(fault: Fault, passed: int, position: int, cuts: Plans, chance: Callable[[], float]) -> Plan:
+    """This death at the event at this position, half of the time in a batch that begins before it. Of a batch a handler
+    passes more than the points that were counted of a message: it may die behind these, too."""
     if chance() >= DIES_IN_ONE:
-        return ()
+        return (fault,)
     first = position - 1 - int(MOST_BEFORE * chance() * chance())
-    return tuple(draw(choice, chance) for choice in (cuts.choices(first) if first >= 0 else ()))
+    if isinstance(fault, Crash):
+        fault = attrs.evolve(fault, point=fault.point + passed * int(2 * chance()))
+    return (fault, *(draw(choice, chance) for choice in (cuts.choices(first) if first >= 0 else ())))
 
 
 def in_batches(mixtures: Iterator[Plan], plans: Plans, salt: int) -> Iterator[Plan]:

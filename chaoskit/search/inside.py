@@ -50,9 +50,11 @@ def inside_plans(case: Case, kinds: Sequence[FaultKind], points: Points, salt: i
         for _ in range(1 + int(MOST_INSIDE * chance() * chance())):
             position = int(chance() * size)
             choices = inside.choices(position)
-            if choices:
-                plan.append(draw(choices[int(chance() * len(choices))], chance))
-            plan += dies_in_one(cuts, position, chance) if choices and in_batches else ()
+            if not choices:
+                continue
+            fault = draw(choices[int(chance() * len(choices))], chance)
+            last = max(points.get(position, (0,)))
+            plan += dies_in_one(fault, last, position, cuts, chance) if in_batches else (fault,)
         yield tuple(plan)
 
 
