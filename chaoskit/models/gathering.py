@@ -135,6 +135,8 @@ class Gathering:
         self._shown: dict[Hashable, int] = {}
         self._seen: set[int] = set()
         self._taken_over = False
+        self._taken: dict[Hashable, int] = {}
+        """What a call has shown and taken before the run came so far, with its place among the steps."""
         self._play, self._step = self._advanced(self.faults, self.windows)
 
     def _advanced(self, faults: Sequence[Fault], windows: dict[int, int]) -> tuple[Steps, Raw | None]:
@@ -152,6 +154,11 @@ class Gathering:
         """The steps. Before the deliveries of a batch stands a step that says how many they are."""
         while (step := self._step) is not None:
             self._taken_over = self._taken_over or step[0] == TAKE_OVER
+            if step[0] == DELIVER and (place := self._taken.pop(_message(step), None)) is not None:
+                # It is settled, and nobody is shown it again.
+                self.made[place] = self.made[place][0], len(self.answers), self.made[place][2]
+                self._take(False)
+                continue
             call = self._call(step)
             if call is not None:
                 yield from self._hand_over(call)
@@ -236,7 +243,7 @@ class Gathering:
 
     def _joins(self, members: Sequence[Raw], step: Raw, only: list[Record] | None) -> bool:
         record = step[3], step[4]
-        if what_of(step) not in (DELIVER, DIE):
+        if what_of(step) not in (DELIVER, DIE) or _message(step) in self._taken:
             return False
         if only is not None:
             return len(members) < len(only) and only[len(members)] == record
@@ -343,7 +350,11 @@ class Gathering:
         for offset, inner in enumerate(self._numbers(done, aside)):
             step, _, fault = self.made[place + offset]
             self.made[place + offset] = step, inner, fault
-        self._was_shown(members[done:])
+        for offset, member in enumerate(members[done:], start=done):
+            if flags[offset]:
+                self._was_shown([member])
+            else:
+                self._taken[_message(member)] = place + offset
         for step, inner in aside:
             yield self._make(step, inner)
 
