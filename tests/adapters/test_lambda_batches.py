@@ -110,7 +110,7 @@ def once_in_all(rows: dict[str, list[int]]) -> Any:
     that began with the same record was."""
     config = idempotency.IdempotencyConfig(event_key_jmespath="Records[0].messageId")
 
-    @idempotency.idempotent(config=config, persistence_store=in_memory(), key_prefix="book")
+    @idempotency.idempotent(config=config, persistence_store=in_memory())
     def lambda_handler(event: Any, context: Any) -> Any:
         for record in event["Records"]:
             book(rows, json.loads(record["body"]))
