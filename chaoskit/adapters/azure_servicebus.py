@@ -51,17 +51,17 @@ class _Receiver(StandIn):
         made = amqp.Message(
             header=amqp.Header(delivery_count=(message.attempt or 1) - 1), message_annotations=annotations,
             properties=amqp.Properties(
-                message_id=message.message_id or str(message.id), group_id=message.group,
-                content_type="application/json" if self._source.serializer is None else None,
+                message_id=_sent(message.message_id or str(message.id)), group_id=_sent(message.group),
+                content_type=b"application/json" if self._source.serializer is None else None,
             ),
             application_properties={
-                name.encode(): value for name, value in self._source.headers(message).items()
+                name.encode(): _sent(value) for name, value in self._source.headers(message).items()
             },
             data=[self._bytes(message)],
         )  # fmt: skip
-        return self._library.ServiceBusReceivedMessage(
-            made, self._mode, frame=[0, len(self._given), b"tag"], receiver=self
-        )
+        number = len(self._given)
+        tag = (number + 1).to_bytes(16)  # of which the client makes the lock token
+        return self._library.ServiceBusReceivedMessage(made, self._mode, frame=[0, number, tag], receiver=self)
 
     def _settle(self, received: Any, verb: str) -> None:
         if received._settled:
@@ -74,6 +74,11 @@ class _Receiver(StandIn):
     def _renew(self, received: Any) -> datetime:
         self._given[id(received)][1].extend()
         return datetime.now(UTC) + LOCK
+
+
+def _sent(value: Any) -> Any:
+    """As the client decodes it, to which a string is bytes."""
+    return value.encode() if isinstance(value, str) else value
 
 
 class ServiceBusReceiver(_Receiver):
