@@ -13,7 +13,7 @@ from chaoskit.values.event import Event, Stream
 from chaoskit.values.faults import Crash, Fault, Gather
 from chaoskit.values.scenario import Answer
 from chaoskit.values.schedule import Do, Raw, size_of, what_of
-from chaoskit.values.settling import Settles, answer_of
+from chaoskit.values.settling import Settles, Verb, answer_of
 from models.systems import SYSTEMS
 
 pytestmark = pytest.mark.many
@@ -57,12 +57,13 @@ def driven(
             left = size_of(step)
         if what_of(step) in (Do.DELIVER, Do.DIE):
             left -= 1
+            refusals: list[Verb] = [each for each in ("nack", "reject") if each in model.verbs.names]
             if left > 0:
                 open_.append(number)
                 settled[number] = ()
-            elif "nack" in model.verbs.names and random.random() < 0.05 and what_of(step) == Do.DELIVER:
+            elif refusals and random.random() < 0.05 and what_of(step) == Do.DELIVER:
                 refused.add(number)
-                settled[number] = (("nack", number),)
+                settled[number] = ((random.choice(refusals), number),)
             else:
                 open_.append(number)
                 random.shuffle(open_)
