@@ -28,6 +28,11 @@ class Together(Anything):
     topics: tuple[str, ...] = ()
     brokers: tuple[Settings, ...] = ()
 
+    @property
+    def called(self) -> str:
+        """Those that there are: this class is ours, and no word of the user's."""
+        return " and ".join(dict.fromkeys(type(broker).__name__ for broker in self.brokers))
+
     def model(self, stream: Stream) -> TogetherModel:  # type: ignore[override]  # a model of models
         return TogetherModel(stream, self.topics, self.brokers)
 
@@ -37,8 +42,12 @@ class Together(Anything):
     def why_impossible(self, kind: FaultKind) -> str | None:
         if kind is Overtake:
             return None
-        whys = {broker.why_impossible(kind): topic for topic, broker in zip(self.topics, self.brokers, strict=True)}
-        return None if None in whys else "; ".join(f"{topic}: {why}" for why, topic in whys.items())
+        pairs = zip(self.topics, self.brokers, strict=True)
+        told = [(topic, why) for topic, broker in pairs if (why := broker.why_impossible(kind)) is not None]
+        if len(told) < len(self.topics):
+            return None
+        each = [f"{topic}: {why}" for topic, why in told]
+        return "; ".join(each if len({why for _, why in told}) > 1 else [told[0][1]])
 
     def drops(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for broker in self.brokers for name in broker.drops()))
