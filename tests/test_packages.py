@@ -97,6 +97,9 @@ def test_each_dependency_has_a_floor_and_ci_installs_exactly_that() -> None:
     needed = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["redis"]]
     assert all(re.fullmatch(r"[a-z-]+>=\d+(\.\d+)*", each) for each in needed)
     assert load(".ci/others.py").oldest() == [each.replace(">=", "==") for each in needed]
+    named = {each for extra in ("clients", "frameworks") for each in PROJECT["optional-dependencies"][extra]}
+    clients = load(".ci/others.py").oldest_clients()
+    assert {re.sub(r"\[.*\]", "", each).replace(">=", "==") for each in named} <= set(clients)
     assert "make others" in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
 
 
@@ -123,7 +126,7 @@ def test_ci_tests_each_python_that_is_there_once_and_needs_none(tmp_path: Path) 
         ]
     )
     assert found == [((3, 12), Path("/a b/python3.12")), ((3, 13), Path("/a/python3.13"))]
-    assert all((ROOT / path).exists() for path in others.FAST)
+    assert all((ROOT / path).exists() for path in (*others.FAST, *others.CLIENTS))
 
 
 def test_the_version_is_the_same_wherever_it_stands() -> None:

@@ -56,12 +56,11 @@ class AIOKafkaConsumer(GroupConsumer):
     async def getmany(
         self, *partitions: Any, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[Any, list[Any]]:
-        """The next records by their partitions; none when nothing is left."""
-        record = self._record()
-        if record is None:
+        """The next records by their partitions, up to so many in all; none when nothing is left."""
+        records = self._records(max_records)
+        if not records:
             self._source.idle(StoppedTask)
-            return {}
-        return {self._library.TopicPartition(record.topic, record.partition): [record]}
+        return self._by_partition(records, self._library.TopicPartition)
 
     def __aiter__(self) -> AIOKafkaConsumer:
         return self
@@ -80,10 +79,13 @@ class AIOKafkaConsumer(GroupConsumer):
         await self.stop()
 
     def _record(self) -> Any:
-        message = self._positions.take()
-        if message is None:
-            return None
-        return record_of(self._source, message, self._positions.topic(message), *self._deserializers)
+        return next(iter(self._records(1)), None)
+
+    def _records(self, most: int | None) -> list[Any]:
+        return [
+            record_of(self._source, message, self._positions.topic(message), *self._deserializers)
+            for message in self._positions.take_several(most or self._most)
+        ]
 
     # Positions.
 

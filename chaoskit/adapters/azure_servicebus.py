@@ -7,7 +7,7 @@ from typing import Any
 
 from chaoskit.adapters.installed import library
 from chaoskit.adapters.stand_in import StandIn
-from chaoskit.execution.consumer import Source, Stopped, StoppedTask
+from chaoskit.execution.consumer import ALL, Source, Stopped, StoppedTask
 from chaoskit.values.event import Message
 
 PACKAGE = "azure-servicebus"
@@ -29,12 +29,15 @@ class _Receiver(StandIn):
         return str(getattr(receive_mode, "value", receive_mode)) != "receiveanddelete"
 
     def _next(self) -> Any:
-        message = self._source.take()
-        if message is None:
-            return None
-        received = self._received(message)
-        self._given[id(received)] = (received, message)
-        return received
+        return next(iter(self._several(1)), None)
+
+    def _several(self, most: int | None) -> list[Any]:
+        found = []
+        for message in self._source.take_several(ALL if most is None else most):
+            received = self._received(message)
+            self._given[id(received)] = (received, message)
+            found.append(received)
+        return found
 
     def _received(self, message: Message) -> Any:
         """A `ServiceBusReceivedMessage`, of what AMQP 1.0 carries."""
@@ -48,17 +51,17 @@ class _Receiver(StandIn):
         made = amqp.Message(
             header=amqp.Header(delivery_count=(message.attempt or 1) - 1), message_annotations=annotations,
             properties=amqp.Properties(
-                message_id=message.message_id or str(message.id), group_id=message.group,
-                content_type="application/json" if self._source.serializer is None else None,
+                message_id=_sent(message.message_id or str(message.id)), group_id=_sent(message.group),
+                content_type=b"application/json" if self._source.serializer is None else None,
             ),
             application_properties={
-                name.encode(): value for name, value in self._source.headers(message).items()
+                name.encode(): _sent(value) for name, value in self._source.headers(message).items()
             },
             data=[self._bytes(message)],
         )  # fmt: skip
-        return self._library.ServiceBusReceivedMessage(
-            made, self._mode, frame=[0, len(self._given), b"tag"], receiver=self
-        )
+        number = len(self._given)
+        tag = (number + 1).to_bytes(16)  # of which the client makes the lock token
+        return self._library.ServiceBusReceivedMessage(made, self._mode, frame=[0, number, tag], receiver=self)
 
     def _settle(self, received: Any, verb: str) -> None:
         if received._settled:
@@ -71,6 +74,11 @@ class _Receiver(StandIn):
     def _renew(self, received: Any) -> datetime:
         self._given[id(received)][1].extend()
         return datetime.now(UTC) + LOCK
+
+
+def _sent(value: Any) -> Any:
+    """As the client decodes it, to which a string is bytes."""
+    return value.encode() if isinstance(value, str) else value
 
 
 class ServiceBusReceiver(_Receiver):
@@ -88,11 +96,10 @@ class ServiceBusReceiver(_Receiver):
         return received
 
     def receive_messages(self, max_message_count: int | None = 1, max_wait_time: float | None = None) -> list[Any]:
-        received = self._next()
-        if received is None:
+        found = self._several(max_message_count)
+        if not found:
             self._source.idle(Stopped)
-            return []
-        return [received]
+        return found
 
     def complete_message(self, message: Any) -> None:
         self._settle(message, "ack")
@@ -135,11 +142,10 @@ class AsyncServiceBusReceiver(_Receiver):
     async def receive_messages(
         self, max_message_count: int | None = 1, max_wait_time: float | None = None
     ) -> list[Any]:
-        received = self._next()
-        if received is None:
+        found = self._several(max_message_count)
+        if not found:
             self._source.idle(StoppedTask)
-            return []
-        return [received]
+        return found
 
     async def complete_message(self, message: Any) -> None:
         self._settle(message, "ack")

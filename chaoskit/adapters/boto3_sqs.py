@@ -6,7 +6,7 @@ Its answers are those that AWS documents for the API, and its errors those of bo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from chaoskit.adapters.installed import library
@@ -42,13 +42,19 @@ class Client(StandIn):
         AttributeNames: Sequence[str] = (),
         MessageSystemAttributeNames: Sequence[str] = (),
         MessageAttributeNames: Sequence[str] = (),
+        MaxNumberOfMessages: int = 1,
         **options: Any,
     ) -> dict[str, Any]:
-        """The next message; no `Messages` when nothing is left. Attributes are there if they are asked for."""
-        message = self._source.take()
-        if message is None:
+        """The next messages, up to so many; no `Messages` when nothing is left. Attributes are there if they are asked
+        for."""
+        messages = self._source.take_several(MaxNumberOfMessages)
+        if not messages:
             self._source.idle()
             return dict(_FINE)
+        asked = {*AttributeNames, *MessageSystemAttributeNames}
+        return {"Messages": [self._received(each, asked, MessageAttributeNames) for each in messages], **_FINE}
+
+    def _received(self, message: Message, asked: Collection[str], named: Sequence[str]) -> dict[str, Any]:
         handle = f"{message.message_id or message.id}#{len(self._given) + 1}"
         self._given[handle] = message
         body = raw_value(message.value, self._source.serializer).decode()
@@ -58,13 +64,12 @@ class Client(StandIn):
             "MD5OfBody": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
             "Body": body,
         }
-        asked = {*AttributeNames, *MessageSystemAttributeNames}
         if attributes := {name: at for name, at in system(message).items() if name in asked or "All" in asked}:
             found["Attributes"] = attributes
-        carried = {name: at for name, at in self._source.headers(message).items() if _asks(name, MessageAttributeNames)}
+        carried = {name: at for name, at in self._source.headers(message).items() if _asks(name, named)}
         if carried:
             found["MessageAttributes"] = {name: _attribute(at) for name, at in carried.items()}
-        return {"Messages": [found], **_FINE}
+        return found
 
     def delete_message(self, *, ReceiptHandle: str, QueueUrl: str = "") -> dict[str, Any]:
         """It is done. A handle that is none is an error; that of an earlier delivery is what the broker makes of it."""

@@ -6,7 +6,9 @@ Sources: docs.celeryq.dev (userguide/tasks); celery 5.7 app/trace.py, worker/req
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from chaoskit.adapters.arguments import CalledWith, arguments_of
@@ -49,6 +51,28 @@ def task(task: Any, args: CalledWith | None = None) -> Callable[[Message], None]
 
     handle.__wrapped__ = getattr(task, "_orig_run", task.run)  # type: ignore[attr-defined]  # what a process can die in
     return handle
+
+
+@contextmanager
+def sends(app: Any, take: Callable[[str, Any, Any], Any]) -> Iterator[None]:
+    """What the code below sends, by `delay`, `apply_async` or `delay_on_commit`, goes to `take(name, args, kwargs)` in
+    the place of a broker, at the moment at which it would be published.
+
+    `take` may record it, `lambda name, args, kwargs: deliver.effect("send", args, name)`, or run the task as a worker
+    that is faster than the transaction of its sender. With Django's `transaction.on_commit` nothing is sent in a
+    transaction that is not committed.
+    """
+    sent, ids = app.send_task, itertools.count(1)
+
+    def send_task(name: str, args: Any = None, kwargs: Any = None, *more: Any, **options: Any) -> Any:
+        take(name, tuple(args or ()), dict(kwargs or {}))
+        return app.AsyncResult(options.get("task_id") or f"sent-{next(ids)}")
+
+    app.send_task = send_task
+    try:
+        yield
+    finally:
+        app.send_task = sent
 
 
 def _id(message: Message) -> str:

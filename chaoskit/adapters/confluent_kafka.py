@@ -87,9 +87,12 @@ class Consumer(StandIn):
         return message_of(self._source, message, self._positions.topic(message))
 
     def consume(self, num_messages: int = 1, timeout: float = -1) -> list[Any]:
-        """The next messages; none when nothing is left."""
-        message = self.poll(timeout)
-        return [] if message is None else [message]
+        """The next messages, up to so many; none when nothing is left."""
+        self._assign()
+        messages = self._positions.take_several(num_messages)
+        if not messages:
+            self._source.idle()
+        return [message_of(self._source, message, self._positions.topic(message)) for message in messages]
 
     # Positions.
 

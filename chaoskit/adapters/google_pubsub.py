@@ -115,18 +115,22 @@ class SubscriberClient(StandIn):
     def subscribe(self, subscription: str, callback: Callable[[Any], Any], **options: Any) -> StreamingPullFuture:
         return StreamingPullFuture(self._source, self._requests, callback)
 
-    def pull(self, request: Mapping[str, Any] | None = None, **options: Any) -> Any:
-        """A message; none when nothing is left."""
+    def pull(
+        self, request: Mapping[str, Any] | None = None, *, subscription: str = "", max_messages: int = 1, **options: Any
+    ) -> Any:
+        """Messages, up to so many; none when nothing is left."""
         types = library("google.cloud.pubsub_v1.types", PACKAGE)
-        message = self._source.take()
-        if message is None:
+        messages = self._source.take_several(_of(request, max_messages=max_messages).max_messages)
+        if not messages:
             self._source.idle()
-            return types.PullResponse()
-        received = types.ReceivedMessage(
-            ack_id=self._requests.given(message), message=pb_of(self._source, message),
-            delivery_attempt=message.attempt or 0,
-        )  # fmt: skip
-        return types.PullResponse(received_messages=[received])
+        received = [
+            types.ReceivedMessage(
+                ack_id=self._requests.given(message), message=pb_of(self._source, message),
+                delivery_attempt=message.attempt or 0,
+            )
+            for message in messages
+        ]  # fmt: skip
+        return types.PullResponse(received_messages=received)
 
     def acknowledge(
         self, request: Mapping[str, Any] | None = None, *, subscription: str = "", ack_ids: Sequence[str] = ()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from chaoskit.adapters.kafka_positions import Positions
 from chaoskit.adapters.stand_in import StandIn
-from chaoskit.execution.consumer import Source
+from chaoskit.execution.consumer import ALL, Source
 
 
 class GroupConsumer(StandIn):
@@ -21,12 +21,21 @@ class GroupConsumer(StandIn):
         enable_auto_commit: bool = True,
         key_deserializer: Any = None,
         value_deserializer: Any = None,
+        max_poll_records: int | None = None,
         **config: Any,
     ) -> None:
         super().__init__(source)
+        self._most = max_poll_records or ALL
         self._deserializers = key_deserializer, value_deserializer
         self._positions = Positions(source, not enable_auto_commit)
         self._positions.topics = topics
+
+    @staticmethod
+    def _by_partition(records: Sequence[Any], partition: Callable[[str, int], Any]) -> dict[Any, list[Any]]:
+        found: dict[Any, list[Any]] = {}
+        for record in records:
+            found.setdefault(partition(record.topic, record.partition), []).append(record)
+        return found
 
     @staticmethod
     def settles_by_hand(*topics: str, enable_auto_commit: bool = True, **config: Any) -> bool:

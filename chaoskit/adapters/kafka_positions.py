@@ -25,14 +25,22 @@ class Positions:
         self.topics: tuple[str, ...] = ()
         self._given: dict[Partition, list[Any]] = {}
         self._committed: dict[Partition, int] = {}
-        self._in_hand: Partition | None = None
+        self._in_hand: list[Any] = []
+        self._gone_back: set[int] = set()
 
     def take(self) -> Message | None:
-        message = self._source.take()
-        if message is not None:
-            self._in_hand = self.topic(message), message.partition or 0
-            self._given.setdefault(self._in_hand, []).append(message)
-        return message
+        return next(iter(self.take_several(1)), None)
+
+    def take_several(self, most: int) -> list[Message]:
+        """What comes in one call, up to so many; none when nothing is left."""
+        messages = self._source.take_several(most)
+        self._in_hand, self._gone_back = messages, set()
+        for message in messages:
+            self._given.setdefault(self._partition(message), []).append(message)
+        return messages
+
+    def _partition(self, message: Message) -> Partition:
+        return self.topic(message), message.partition or 0
 
     def topic(self, message: Message) -> str:
         """As the user's code calls it, where it has subscribed to one."""
@@ -53,7 +61,7 @@ class Positions:
 
     def all_next(self) -> dict[Partition, int]:
         """The positions of all partitions of which something was given."""
-        return {partition: int(given[-1].offset) + 1 for partition, given in self._given.items()}
+        return {partition: int(given[-1].offset) + 1 for partition, given in self._given.items() if given}
 
     def meant(self, offsets: Mapping[Any, Any] | None) -> dict[Partition, int]:
         """By partition, from what is given to `commit`: numbers or OffsetAndMetadata; all that was given where nothing
@@ -63,15 +71,19 @@ class Positions:
         return {(each.topic, each.partition): int(getattr(at, "offset", at)) for each, at in offsets.items()}
 
     def seek(self, client: str, partition: Partition, offset: int) -> None:
-        """To where it is; or back to the record in hand, which is refused by that and comes again. Raises a UsageError
-        for any other place."""
+        """To where it is; or back to a record in hand, which is refused by that and comes again, with those of its
+        partition that came behind it in the same call. Raises a UsageError for any other place."""
         position = self.next(partition) or 0
-        if position and offset == position - 1 and self._in_hand == partition:
-            self._source.refused(SoughtBack(f"the loop went back to offset {offset} of partition {partition[1]}"))
+        mine = {n: each.offset for n, each in enumerate(self._in_hand) if self._partition(each) == partition}
+        if offset in mine.values():
+            self._gone_back |= {n for n, at in mine.items() if at >= offset}
+            self._given[partition] = [message for message in self._given[partition] if message.offset < offset]
+            error = SoughtBack(f"the loop went back to offset {offset} of partition {partition[1]}")
+            self._source.refused_some(error, sorted(self._gone_back), self._in_hand)
         elif offset != position:
             self._source.misused(
                 f"seek to offset {offset} of partition {partition[1]}: the stand-in for {client} hands out what the "
-                "schedule says. Back to the record in hand is a failed attempt, which comes again; an exception that "
+                "schedule says. Back to a record in hand is a failed attempt, which comes again; an exception that "
                 "leaves the loop ends its process, and what is not committed comes again"
             )
 

@@ -56,18 +56,20 @@ class KafkaConsumer(GroupConsumer):
     def poll(
         self, timeout_ms: int = 0, max_records: int | None = None, update_offsets: bool = True
     ) -> dict[Any, list[Any]]:
-        """The next records by their partitions; none when nothing is left."""
-        record = self._record()
-        if record is None:
+        """The next records by their partitions, up to so many in all; none when nothing is left."""
+        records = self._records(max_records)
+        if not records:
             self._source.idle()
-            return {}
-        return {self._library.TopicPartition(record.topic, record.partition): [record]}
+        return self._by_partition(records, self._library.TopicPartition)
 
     def _record(self) -> Any:
-        message = self._positions.take()
-        if message is None:
-            return None
-        return record_of(self._source, message, self._positions.topic(message), *self._deserializers)
+        return next(iter(self._records(1)), None)
+
+    def _records(self, most: int | None) -> list[Any]:
+        return [
+            record_of(self._source, message, self._positions.topic(message), *self._deserializers)
+            for message in self._positions.take_several(most or self._most)
+        ]
 
     def close(self, autocommit: bool = True, timeout_ms: int | None = None) -> None:
         """It has nothing open."""

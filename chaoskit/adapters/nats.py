@@ -48,8 +48,10 @@ class _Subscription(StandIn):
         self._count = 0
 
     def _next(self) -> Any:
-        message = self._source.take()
-        return None if message is None else self._msg(message)
+        return next(iter(self._several(1)), None)
+
+    def _several(self, most: int) -> list[Any]:
+        return [self._msg(message) for message in self._source.take_several(most)]
 
     def _msg(self, message: Message) -> Any:
         """A `nats.aio.msg.Msg`, whose reply subject says what JetStream says of this delivery."""
@@ -74,16 +76,16 @@ class _Subscription(StandIn):
 
 
 class PullSubscription(_Subscription):
-    """`fetch` gives a message at a time, and times out when nothing is left."""
+    """`fetch` times out when nothing is left."""
 
     _stands_for = "a pull subscription of nats-py"
 
     async def fetch(self, batch: int = 1, timeout: float | None = 5, heartbeat: float | None = None) -> list[Any]:
-        msg = self._next()
-        if msg is None:
+        found = self._several(batch)
+        if not found:
             self._source.idle(StoppedTask)
             raise self._library.errors.TimeoutError
-        return [msg]
+        return found
 
 
 class PushSubscription(_Subscription):

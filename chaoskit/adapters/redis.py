@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice, takewhile
 from typing import Any
 
 from chaoskit.adapters.stand_in import StandIn
-from chaoskit.execution.consumer import Source, Stopped, StoppedTask
+from chaoskit.execution.consumer import ALL, Source, Stopped, StoppedTask
 from chaoskit.values.event import Message
 
 Entry = tuple[Any, dict[Any, Any]]
+
+CLAIMED = 100
+"""What XAUTOCLAIM gives where nobody says how many."""
 
 
 class Redis(StandIn):
@@ -36,7 +40,7 @@ class Redis(StandIn):
         super().__init__(source)
         self._field, self._is_text, self._is_map = field, decode_responses, protocol == 3
         self._given: dict[str, Any] = {}
-        self._next: Message | None = None
+        self._handed: list[Message] = []
         self._claims = False
 
     @staticmethod
@@ -55,18 +59,19 @@ class Redis(StandIn):
         noack: bool = False,
         **options: Any,
     ) -> Any:
-        """The next entry of `>`. A process that has just begun has nothing pending: its id 0 gives none."""
+        """The next entries of `>`, up to `count`. A process that has just begun has nothing pending: its id 0 gives
+        none."""
         is_new = ">" in [_name(id_) for id_ in streams.values()]
-        message = self._peek() if is_new else None
-        if message is None or (self._claims and _is_again(message)):
-            if is_new and message is None:
+        waiting = self._peek(count) if is_new else []
+        entries = self._taken(takewhile(lambda message: not (self._claims and _is_again(message)), waiting), count)
+        if not entries:
+            if is_new and not waiting:
                 self._source.idle(self._stop)
             stream = next(iter(streams))
             empty: list[Any] = [] if is_new else [[self._out(stream), []]]
             return dict(empty) if self._is_map else empty
-        entry = self._take(message)
         stream = next(name for name, id_ in streams.items() if _name(id_) == ">")
-        return {self._out(stream): [[entry]]} if self._is_map else [[self._out(stream), [entry]]]
+        return {self._out(stream): [entries]} if self._is_map else [[self._out(stream), entries]]
 
     def xautoclaim(
         self,
@@ -78,10 +83,9 @@ class Redis(StandIn):
         count: int | None = None,
         justid: bool = False,
     ) -> list[Any]:
-        """The next entry, if it was handed out before."""
+        """The next entries, up to `count`, if they were handed out before."""
         self._claims = True
-        message = self._peek()
-        entries = [self._take(message)] if message is not None and _is_again(message) else []
+        entries = self._taken(takewhile(_is_again, self._peek(count or CLAIMED)), count or CLAIMED)
         return [self._out("0-0"), [entry[0] for entry in entries] if justid else entries, []]
 
     # Settling.
@@ -106,13 +110,18 @@ class Redis(StandIn):
 
     # The entry.
 
-    def _peek(self) -> Message | None:
-        if self._next is None:
-            self._next = self._source.take()
-        return self._next
+    def _peek(self, count: int | None) -> list[Message]:
+        """What the broker has handed over and the loop was not given."""
+        if not self._handed:
+            self._handed = self._source.take_several(count or ALL)
+        return self._handed
 
-    def _take(self, message: Message) -> Entry:
-        self._next = None
+    def _taken(self, messages: Iterable[Message], count: int | None) -> list[Entry]:
+        taken = list(islice(messages, count))
+        self._handed = self._handed[len(taken) :]
+        return [self._entry(message) for message in taken]
+
+    def _entry(self, message: Message) -> Entry:
         id_ = message.message_id or str(message.id)
         self._given[id_] = message
         return self._out(id_), {self._out(name): self._out(value) for name, value in self._fields(message).items()}

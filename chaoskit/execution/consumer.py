@@ -6,11 +6,13 @@ Asking again says that what came before is handled. Where nothing is left, a loo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
 from chaoskit.values.event import Message
 
+ALL = 1 << 60
+"""As many messages as the broker gives in one call."""
 IDLE = 3
 """So many times a loop that polls is told that there is nothing, before it is stopped."""
 
@@ -52,8 +54,17 @@ class Source:
         """The next message, when the one before is handled; None when nothing is left, each time from then on."""
         raise NotImplementedError
 
+    def more(self, most: int) -> list[Message]:
+        """Up to so many more messages that came in one call with what was taken last. It asks nothing."""
+        raise NotImplementedError
+
+    def take_several(self, most: int) -> list[Message]:
+        """The next messages that come in one call, up to so many of them; none when nothing is left."""
+        message = self.take()
+        return [] if message is None else [message, *(self.more(most - 1) if most > 1 else ())]
+
     def poll(self) -> Message | None:
-        """The same for a loop that asks for ever."""
+        """As `take`, for a loop that asks for ever."""
         message = self.take()
         if message is None:
             self.idle()
@@ -100,6 +111,10 @@ class Source:
 
     def refused(self, error: Exception) -> None:
         """A callback has raised, and its client goes on with the next message."""
+        raise NotImplementedError
+
+    def refused_some(self, error: Exception, places: Sequence[int], call: Sequence[Message]) -> None:
+        """The loop has given back those messages of a call that have these places in it."""
         raise NotImplementedError
 
     def headers(self, message: Message) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from chaoskit.execution.deliveries import Deliveries
 from chaoskit.execution.failures import EndedInOrder, NoThreads, what_dies
 from chaoskit.execution.handlers import remembers, why_not_given
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.loop_batches import batches_of_loop
 from chaoskit.execution.loop_threads import LoopProcesses, is_loop, settle_of
 from chaoskit.execution.loops import consumer
 from chaoskit.execution.moved import moved
@@ -177,6 +178,7 @@ class Deliver(Playing):
             self._processes = LoopProcesses(
                 spawn, self._is_async, self._moved, self._misused, self._script.points, self._move, watching_of(self)
             )
+            self._batching = batches_of_loop(self, self._processes.exited)
         elif self._script.is_inside:
             if spawn is None:
                 self._misused(what_dies(map(type, self._script.faults or ())))

@@ -14,11 +14,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from functools import partial
+from itertools import islice
 from types import FrameType
 from typing import Any, NoReturn, cast
 
 from chaoskit.execution import forks
 from chaoskit.execution.consumer import Stopped, StoppedTask
+from chaoskit.execution.loop_batches import given
 from chaoskit.execution.opened import Socket, sockets
 from chaoskit.execution.overlap import TO_START
 from chaoskit.execution.points import Points, Territory, territory_at, territory_of
@@ -29,7 +31,6 @@ from chaoskit.execution.threads import Job, ProcessThread, ThreadedProcesses
 from chaoskit.execution.watching import Watching
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
-from chaoskit.values.settling import passed_over, settled_as
 
 _this = threading.local()
 _loops: dict[object, bool] = {}
@@ -80,18 +81,6 @@ def settles_by_hand(spawn: Any) -> bool:
 def this_thread() -> LoopThread | None:
     """That of the process in which this is called."""
     return getattr(_this, "thread", None)
-
-
-def given(message: Message, move: Move | None) -> Iterator[Message]:
-    """What the loop gets of this message, where something stands in between."""
-    if move is None:
-        yield message
-        return
-    all_given: list[Message] = []
-    for each in move(message):
-        all_given.append(settled_as(each, message))
-        yield each
-    passed_over(message, all_given)
 
 
 class LoopThread(ProcessThread):
@@ -216,6 +205,10 @@ class LoopThread(ProcessThread):
             message = self._next_given()
         return message
 
+    def more(self, most: int) -> list[Message]:
+        """Up to so many more that came in one call with what it was given last."""
+        return [] if self._move is not None else list(islice(self._given, most))
+
     def _next_given(self) -> Message | None:
         """Do what is asked of this process, until the loop is given something or is to end."""
         self._error, self.refusal = self.refusal, None
@@ -315,7 +308,7 @@ class LoopProcesses(ThreadedProcesses):
         watching: Watching | None,
     ) -> None:
         super().__init__(spawn, is_async, moved, misused, points)
-        self._move, self._watching = move, watching
+        self._move, self._watching, self._has_exited = move, watching, False
 
     async def begin(self, number: int) -> None:
         thread = self._running[number] = LoopThread(number, self._spawn, self._process, self._is_async, self._move)
@@ -332,6 +325,10 @@ class LoopProcesses(ThreadedProcesses):
     def dying(self, number: int, after: int, died: Callable[[Death], None]) -> Handler:
         return self._until_it_ends(super().dying(number, after, died))
 
+    def exited(self) -> bool:
+        """Whether the process of the last delivery has ended by itself."""
+        return self._has_exited
+
     def _beginning(self, number: int, point: int, stopped: Callable[[Death], None]) -> Handler:
         return self._until_it_ends(super()._beginning(number, point, stopped))
 
@@ -342,11 +339,13 @@ class LoopProcesses(ThreadedProcesses):
         """A loop that has ended is none of those that run: the next message begins another one."""
 
         def handle(message: Message) -> Any:
+            self._has_exited = False
             try:
                 return handler(message)
             finally:
                 for number, thread in list(self._running.items()):
                     if isinstance(thread, LoopThread) and thread.is_over:
+                        self._has_exited = True
                         del self._running[number], self.handlers[number]
                         thread.end()
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from types import TracebackType
 from typing import Any, NoReturn
 
 from chaoskit.execution.consumer import Kind, Plain, Source, Stopped, StoppedTask
 from chaoskit.execution.failures import ProcessEnded, ReferenceRefused
 from chaoskit.execution.limit import Hung
-from chaoskit.execution.loop_threads import LoopThread, found_loop, given, settles_by_hand, this_thread
+from chaoskit.execution.loop_batches import asks_for, batches_of_loop, given, some_refused
+from chaoskit.execution.loop_threads import LoopThread, found_loop, settles_by_hand, this_thread
 from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.execution.tasks import is_cancelled_from_outside
 from chaoskit.values.errors import UsageError
@@ -138,6 +140,18 @@ class _RunSource(Source):
         steps = (step for step in self._deliver._script.steps if self._number in (None, step[1]))
         return tuple(sorted({step[3] for step in steps if what_of(step) == DELIVER}))
 
+    def more(self, most: int) -> list[Message]:
+        asks_for(self._deliver, most + 1)
+        return self._more(most)
+
+    def _more(self, most: int) -> list[Message]:
+        raise NotImplementedError
+
+    def refused_some(self, error: Exception, places: Sequence[int], call: Sequence[Message]) -> None:
+        refusal = some_refused(self._deliver, error, places, call)
+        if refusal is not None:
+            self.refused(refusal)
+
 
 class ThreadSource(_RunSource):
     """Asks in the thread of a process."""
@@ -155,6 +169,9 @@ class ThreadSource(_RunSource):
         self.is_over = message is None
         return message
 
+    def _more(self, most: int) -> list[Message]:
+        return self._thread.more(most)
+
 
 class InlineSource(_RunSource):
     """Plays the schedule of a run in which the loop of the test is the handler: its memory survives the restarts."""
@@ -163,7 +180,9 @@ class InlineSource(_RunSource):
         super().__init__(deliver, None, *args)
         self._refusal: Exception | None = None
         deliver._begin(self._remembers, None, state, "handler" if by_hand else "return")
-        self._messages = self._given()
+        deliver._batching = batches_of_loop(deliver)
+        self._calls = self._made()
+        self._call: Iterator[Message] = iter(())
 
     def refused(self, error: Exception) -> None:
         self._refusal = error
@@ -171,19 +190,26 @@ class InlineSource(_RunSource):
     def _remembers(self, message: Message) -> None:
         """Stands for the loop, whose variables may remember anything."""
 
-    def _given(self) -> Iterator[Message]:
+    def _made(self) -> Iterator[Iterator[Message]]:
+        """What the loop is given by each call."""
         deliver, error = self._deliver, None
         calls = deliver._calls(self._remembers)
         with contextlib.suppress(StopIteration):
             while True:
                 call = calls.send(error)
-                yield from given(call[1], deliver._move)
+                yield given(call[1], deliver._move)
                 error, self._refusal = self._refusal, None
 
     def take(self) -> Message | None:
-        message = next(self._messages, None)
+        message = next(self._call, None)
+        while message is None and (call := next(self._calls, None)) is not None:
+            self._call = call
+            message = next(call, None)
         self.is_over = message is None
         return message
+
+    def _more(self, most: int) -> list[Message]:
+        return [] if self._deliver._move is not None else list(islice(self._call, most))
 
     def ends(self, error: BaseException | None) -> None:
         """The loop has ended, by this error or without one. What it raised while messages are left is raised."""

@@ -88,6 +88,10 @@ class Settlements:
         """The step at which an execution began, by its consumer."""
         self._born: dict[int, int] = {}
         """The step at which a consumer process began anew."""
+        self._given: dict[int, list[int]] = {}
+        """The deliveries of each consumer process."""
+        self.has_exited: Callable[[], bool] = lambda: False
+        """Whether the process of the last delivery has ended by itself: a loop that was left."""
 
     @property
     def is_live(self) -> bool:
@@ -105,6 +109,7 @@ class Settlements:
         def letter(step: Raw) -> Message:
             made = message(step)
             made.settles_by(partial(self._settle, present(), step[1]))
+            self._given.setdefault(step[1], []).append(present())
             return made
 
         return letter
@@ -129,8 +134,19 @@ class Settlements:
             self._done.add(number)
             self._now.append((verb, number))
 
+    def holds(self, number: int) -> None:
+        """What comes in one call with this message is still to come."""
+        self.settles[number] = ()
+
+    def goes_back_to(self, message: Message) -> None:
+        """The loop has set its position back to this message, and it is read again."""
+        if (settlement := getattr(message, "_settlement", None)) is not None:
+            self._now.append(("nack", settlement.args[0]))
+
     def took(self, number: int, step: Raw, error: Exception | None) -> Exception | None:
         """The delivery is over, and this was raised. What refuses its message, if anything does."""
+        if self._script.faults is not None and self.has_exited():
+            self._gives_back(number, step[1], raised=error is not None)
         self.settles[number] = tuple(self._now)
         self._now.clear()
         if what_of(step) == BEGIN:
@@ -150,6 +166,16 @@ class Settlements:
             )
         given = next((verb for verb in ("nack", "reject") if verb in mine), None)
         return None if given is None else Nacked(f"the handler called message.{given}()")
+
+    def _gives_back(self, number: int, consumer: int, *, raised: bool) -> None:
+        """Its process has ended: what it had in hand comes again, of a log from the commit on."""
+        given = self._given.pop(consumer, [])
+        held = [at for at in given if at >= self._born.get(consumer, 0) and at not in self._done]
+        if "commit" in self._verbs.names:
+            held = [number] if any(at != number for at in held) else []
+        elif raised:  # what it raised at is refused
+            held = [at for at in held if at != number]
+        self._now += [("nack", at) for at in held]
 
     def passed(self, steps: Sequence[Raw], number: int) -> None:
         """This step is over."""

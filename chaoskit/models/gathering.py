@@ -155,6 +155,8 @@ class Gathering:
         self._taken_over = False
         self._stopped: list[Stopped] = []
         """The calls that have not gone on."""
+        self._taken: dict[Hashable, int] = {}
+        """What a call has shown and taken before the run came so far, with its place among the steps."""
         self._play, self._step = self._advanced(self.faults, self.windows)
 
     def _advanced(self, faults: Sequence[Fault], windows: dict[int, int]) -> tuple[Steps, Raw | None]:
@@ -174,6 +176,11 @@ class Gathering:
             self._taken_over = self._taken_over or step[0] == TAKE_OVER
             if (stopped := next((each for each in self._stopped if step in each.late), None)) is not None:
                 yield from self._goes_on(stopped, step)
+                continue
+            if step[0] == DELIVER and (place := self._taken.pop(_message(step), None)) is not None:
+                # It is settled, and nobody is shown it again.
+                self.made[place] = self.made[place][0], len(self.answers), self.made[place][2]
+                self._take(False)
                 continue
             call = self._call(step)
             if call is not None:
@@ -261,7 +268,7 @@ class Gathering:
 
     def _joins(self, members: Sequence[Raw], step: Raw, only: list[Record] | None) -> bool:
         record = step[3], step[4]
-        if what_of(step) not in _CALLS:
+        if what_of(step) not in _CALLS or _message(step) in self._taken:
             return False
         if only is not None:
             return len(members) < len(only) and only[len(members)] == record
@@ -409,7 +416,11 @@ class Gathering:
         for offset, inner in enumerate(self._numbers(done, aside)):
             step, _, fault = self.made[place + offset]
             self.made[place + offset] = step, inner, fault
-        self._was_shown(members[done:])
+        for offset, member in enumerate(members[done:], start=done):
+            if flags[offset]:
+                self._was_shown([member])
+            else:
+                self._taken[_message(member)] = place + offset
         for step, inner in aside:
             yield self._make(step, inner)
 

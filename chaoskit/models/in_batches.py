@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from chaoskit.models.by_hand import ByHand, inner_settled, inner_steps, literal_calls, without_calls
 from chaoskit.models.causes import literal
 from chaoskit.models.gathering import Gathering, Paced
 from chaoskit.models.handover import ALL, Handover
@@ -28,10 +29,13 @@ class InBatches:
     """All of a key is in one partition, which one consumer reads, until the topic grows."""
     most_asked: int | None = None
     """Of a handler that takes batches: messages that it wants in one call."""
+    by_hand = False
+    """It settles by itself what it took."""
 
-    def in_batches(self, most: int) -> None:
-        """The handler takes batches of up to so many messages."""
-        self.most_asked = most
+    def in_batches(self, most: int | None, *, by_hand: bool = False) -> None:
+        """The handler takes batches of up to so many messages; None: as many as was said before, or one."""
+        self.most_asked = self.most_asked if most is None else most
+        self.by_hand = self.by_hand or by_hand
 
     @property
     def most_together(self) -> int:
@@ -59,17 +63,25 @@ class InBatches:
         settled: Mapping[int, Settles] | None = None,
     ) -> Schedule:
         """These steps as literal ones, each with the fault that caused it."""
-        if self.takes_batches(faults):
+        if settled is not None and Gather in map(type, faults):
+            return literal_calls(self, faults, steps, raised, settled)
+        if settled is None and self.takes_batches(faults):
             return self.literal_batches(faults, steps, raised)
         return literal(self._run(faults), self.stream.ids, steps, raised, settled)
 
     def heard(self, faults: Sequence[Fault] | None) -> Any:
         """The run that tells what happens between its steps; None for an order that no model makes, and where messages
         come in batches, whose steps speak for themselves."""
-        return None if faults is None or self.takes_batches(faults) else self._run(faults)
+        if faults is None or Gather in map(type, faults) or (not self.by_hand and self.takes_batches(faults)):
+            return None
+        return self._run(faults)
 
     def begin(self, faults: Sequence[Fault]) -> Any:
         raise NotImplementedError
+
+    def begin_by_hand(self, faults: Sequence[Fault]) -> Any:
+        """A run of a handler that settles by itself, below the calls."""
+        return self._run(faults)
 
     def lane_of(self, step: Raw) -> Hashable:
         return step[3]
@@ -86,6 +98,11 @@ class InBatches:
         return self.most_asked is not None or Gather in map(type, faults)
 
     def play_batches(self, faults: Sequence[Fault]) -> Steps:
+        if self.by_hand and Gather not in map(type, faults):
+            alone: Steps = self._run(faults).run()
+            return alone
+        if self.by_hand:
+            return ByHand(self, faults).run()
         # Calls of one message each, unless a receive has to be told that it is no longer than that.
         if not self.paced and self.handover.again == "any" and Gather not in map(type, faults):
             run: Steps = self.begin(faults).run()
@@ -111,10 +128,19 @@ class InBatches:
         return attrs.evolve(found, fault=None if fault is None else played.origin.get(fault, fault))
 
     def below_batches(
-        self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]
-    ) -> tuple[Any, list[Raw], list[int]]:
-        """The run below the batches, its steps and which of them were refused."""
-        return self._below(self._played(faults, steps, raised))
+        self,
+        faults: Sequence[Fault],
+        steps: Sequence[Raw],
+        raised: Sequence[int],
+        settled: Mapping[int, Settles] | None = None,
+    ) -> tuple[Any, list[Raw], list[int], Mapping[int, Settles] | None]:
+        """The run below the batches, its steps, which of them were refused and what each settled."""
+        if settled is None:
+            return (*self._below(self._played(faults, steps, raised)), None)
+        inner, numbers = inner_steps(steps)
+        refused = [numbers[number] for number in raised]
+        run = self.begin_by_hand(without_calls(faults)) if Gather in map(type, faults) else self._run(faults)
+        return run, inner, refused, inner_settled(settled, numbers)
 
     def _played(self, faults: Sequence[Fault], steps: Sequence[Raw], raised: Sequence[int]) -> Gathering:
         played, refused = Gathering(self, faults), set(raised)

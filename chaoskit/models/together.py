@@ -54,7 +54,7 @@ class TogetherModel:
     handover = None
     """Each of the brokers has a call of its own."""
 
-    def in_batches(self, most: int) -> None:
+    def in_batches(self, most: int | None, *, by_hand: bool = False) -> None:
         raise NotImplementedError
 
     @property

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from chaoskit.report.columns import WIDEST_LINE, narrow, underlined
-from chaoskit.values.schedule import DiedAt, Schedule
+from chaoskit.values.schedule import DiedAt, Schedule, Step
 
 DIED = "Where the process was killed"
 FAILED = "Where a call failed"
@@ -18,6 +18,21 @@ def death_lines(schedule: Schedule) -> Iterator[str]:
     for step in schedule:
         if step.died is not None and step.died.before:
             yield from _lines(f"{step.event}", step.died)
+
+
+def died_in_one_call(steps: Sequence[Step]) -> set[int]:
+    """The numbers of the deliveries, from 1, that came in one call with the message at which its process died: what
+    was done of them by then is told with the death."""
+    found, call, left = set[int](), list[int](), 0
+    for number, step in enumerate(steps, start=1):
+        if step.action == "batch":
+            call, left = [], step.size or 0
+        elif left:
+            left -= 1
+            call.append(number)
+            if step.action == "die":
+                found.update(call)
+    return found
 
 
 def _lines(event: str, died: DiedAt) -> Iterator[str]:

@@ -11,7 +11,7 @@ import attrs
 
 from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, brought_back, names_of, place_of
 from chaoskit.report.boundary import boundary_lines
-from chaoskit.report.deaths import death_lines
+from chaoskit.report.deaths import death_lines, died_in_one_call
 from chaoskit.report.effects import EffectRow, effect_rows
 from chaoskit.report.failures import failure_lines
 from chaoskit.report.labels import also_text, kinds_of, label_text, name_of, ruled_out_by
@@ -178,12 +178,13 @@ def _ended(verdict: Verdict) -> Iterator[Ended]:
         return
     steps = verdict.schedule.steps
     held: dict[int, dict[EventId, None]] = {}
+    told = died_in_one_call(steps)
     for number, step in enumerate(steps, start=1):
         if step.action == "restart" and (had := tuple(held.pop(step.consumer, {}))):
             again = {s.event for s in steps[number:] if s.action == "deliver"}
             yield Ended(number, had, tuple(event for event in had if event not in again))
         # What it refused it need not remember.
-        elif step.action == "deliver" and not step.raised and step.event is not None:
+        elif step.action == "deliver" and not step.raised and step.event is not None and number not in told:
             held.setdefault(step.consumer, {})[step.event] = None
 
 

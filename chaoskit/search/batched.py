@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+import attrs
 
 from chaoskit.search.plans import Plan, Plans, draw
 from chaoskit.search.question import derive
-from chaoskit.values.faults import CUTS
+from chaoskit.values.faults import CUTS, Crash, Fault
 
 EACH = 0.75
 """The share of the mixtures over which batches are laid."""
 MOST = 3
 """Batches of one plan."""
+DIES_IN_ONE = 0.5
+"""The share of deaths inside the handler that are given a batch to happen in."""
+MOST_BEFORE = 2
+"""Messages that it has at least before the one at which it dies."""
 
 NO_BATCHES = (
     "Gather says which messages come in one call, and the handler takes single ones: give deliver(handler, "
     "batch=True) a handler that takes a list"
 )
+
+
+def dies_in_one(fault: Fault, passed: int, position: int, cuts: Plans, chance: Callable[[], float]) -> Plan:
+    """This death at the event at this position, half of the time in a batch that begins before it. Of a batch a handler
+    passes more than the points that were counted of a message: it may die behind these, too."""
+    if chance() >= DIES_IN_ONE:
+        return (fault,)
+    first = position - 1 - int(MOST_BEFORE * chance() * chance())
+    if isinstance(fault, Crash):
+        fault = attrs.evolve(fault, point=fault.point + passed * int(2 * chance()))
+    return (fault, *(draw(choice, chance) for choice in (cuts.choices(first) if first >= 0 else ())))
 
 
 def in_batches(mixtures: Iterator[Plan], plans: Plans, salt: int) -> Iterator[Plan]:

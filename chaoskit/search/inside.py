@@ -10,11 +10,12 @@ import attrs
 
 from chaoskit.execution.failures import ReferenceRefused
 from chaoskit.execution.stepping import Passed
+from chaoskit.search.batched import dies_in_one
 from chaoskit.search.oracle import Case, kept
 from chaoskit.search.plans import Plan, Plans, draw
 from chaoskit.search.question import derive
 from chaoskit.values.errors import UsageError
-from chaoskit.values.faults import INSIDE, Fault, FaultKind, Overlap, Rehash
+from chaoskit.values.faults import CUTS, INSIDE, Fault, FaultKind, Overlap, Rehash
 from chaoskit.values.scenario import Model
 
 MOST_INSIDE = 2
@@ -45,13 +46,19 @@ def inside_plans(case: Case, kinds: Sequence[FaultKind], points: Points, salt: i
     beside_it = Plans(model, [kind for kind in kinds if kind not in INSIDE], derive(salt, "beside"))
     outside = beside_it.mixtures()
     inside = Plans(model, [kind for kind in kinds if kind in INSIDE], salt, points)
+    cuts = Plans(model, [kind for kind in kinds if kind in CUTS], salt)
+    in_batches = not set(CUTS).isdisjoint(kinds)
     while True:
         beside: Plan = () if chance() < ALONE else next(outside)[:MOST_BESIDE]
         plan = list(beside)
         for _ in range(1 + int(MOST_INSIDE * chance() * chance())):
-            choices = inside.choices(int(chance() * size))
-            if choices:
-                plan += _with_growth(model, beside_it, draw(choices[int(chance() * len(choices))], chance), chance)
+            position = int(chance() * size)
+            choices = inside.choices(position)
+            if not choices:
+                continue
+            *grown, fault = _with_growth(model, beside_it, draw(choices[int(chance() * len(choices))], chance), chance)
+            last = max(points.get(position, (0,)))
+            plan += (*grown, *(dies_in_one(fault, last, position, cuts, chance) if in_batches else (fault,)))
         yield tuple(plan)
 
 

@@ -41,8 +41,8 @@ class Rekeyed:
     def handover(self) -> Any:
         return self._model.handover
 
-    def in_batches(self, most: int) -> None:
-        self._model.in_batches(most)
+    def in_batches(self, most: int | None, *, by_hand: bool = False) -> None:
+        self._model.in_batches(most, by_hand=by_hand)
 
     @property
     def verbs(self) -> Verbs:

@@ -48,8 +48,9 @@ class Model(Protocol):
     def handover(self) -> Any:
         """How messages come in one call of a handler that takes batches."""
 
-    def in_batches(self, most: int) -> None:
-        """The handler takes batches of up to so many messages: each call is one."""
+    def in_batches(self, most: int | None, *, by_hand: bool = False) -> None:
+        """The handler takes batches of up to so many messages: each call is one. `by_hand`: it settles by itself what
+        it took, and `most` None: as many as was said before, or one."""
 
     @property
     def verbs(self) -> Verbs:

@@ -182,9 +182,8 @@ def test_powertools_reads_these_events_and_its_answer_is_understood(adapter: Any
         assert len(seen) == 2
 
 
-def billing(key: str) -> Callable[[Any], dict[str, int]]:
-    """The function of powertools' page on idempotency, "batch integration": each record once, by `key`."""
-    batch = pytest.importorskip("aws_lambda_powertools.utilities.batch", reason="aws-lambda-powertools is missing")
+def in_memory() -> Any:
+    """A persistence layer for one test."""
     idempotency = pytest.importorskip("aws_lambda_powertools.utilities.idempotency")
     exceptions = pytest.importorskip("aws_lambda_powertools.utilities.idempotency.exceptions")
 
@@ -211,13 +210,21 @@ def billing(key: str) -> Callable[[Any], dict[str, int]]:
         def _delete_record(self, data_record: Any) -> None:
             self.records.pop(data_record.idempotency_key)
 
+    return InMemory()
+
+
+def billing(key: str) -> Callable[[Any], dict[str, int]]:
+    """The function of powertools' page on idempotency, "batch integration": each record once, by `key`."""
+    batch = pytest.importorskip("aws_lambda_powertools.utilities.batch", reason="aws-lambda-powertools is missing")
+    idempotency = pytest.importorskip("aws_lambda_powertools.utilities.idempotency")
+
     def test(deliver: Any) -> dict[str, int]:
         billed: dict[str, int] = {}
         processor = batch.BatchProcessor(event_type=batch.EventType.SQS)
         config = idempotency.IdempotencyConfig(event_key_jmespath=key)
 
         @idempotency.idempotent_function(
-            data_keyword_argument="record", config=config, persistence_store=InMemory(), key_prefix="bill"
+            data_keyword_argument="record", config=config, persistence_store=in_memory(), key_prefix="bill"
         )
         def record_handler(record: Any) -> Any:
             order = json.loads(record["body"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import dataclasses
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC
@@ -64,7 +65,9 @@ def test_a_delivery_of_pika_is_of_its_classes() -> None:
     assert type(method) is library.spec.Basic.Deliver
     assert type(properties) is library.spec.BasicProperties
     # It is what goes over the wire.
+    assert library.spec.Basic.Deliver().decode(b"".join(method.encode())) == method
     decoded = library.spec.BasicProperties().decode(b"".join(properties.encode()))
+    assert decoded == properties
     assert (decoded.message_id, decoded.headers, decoded.content_type) == ("e1", {"event-id": "e1"}, "application/json")
     assert (method.delivery_tag, method.redelivered, method.routing_key, body) == (
         1,
@@ -86,6 +89,9 @@ def test_a_message_of_aio_pika_is_of_its_class() -> None:
     info = message.info()
     assert (info["message_id"], info["headers"], info["routing_key"]) == ("e1", {"event-id": "e1"}, "payments")
     assert (message.delivery_tag, message.redelivered, message.timestamp.tzinfo is not None) == (1, False, True)
+    header = client("pamqp.header", "aio-pika").ContentHeader
+    (decoded := header()).unmarshal(header(0, len(message.body), message.properties).marshal())
+    assert dict(decoded.properties) == dict(message.properties)
 
 
 def test_a_message_of_jetstream_says_what_its_reply_subject_says() -> None:
@@ -99,6 +105,13 @@ def test_a_message_of_jetstream_says_what_its_reply_subject_says() -> None:
     assert type(msg) is library.aio.msg.Msg
     assert (msg.metadata.num_delivered, msg.metadata.sequence.stream, msg.metadata.consumer) == (1, 1, "billing")
     assert (msg.data, msg.headers["event-id"]) == (b'{"amount": 5}', "e1")
+    # What the client makes of the line that a server sends, and of its reply subject.
+    assert re.fullmatch(r"\$JS\.ACK\.EVENTS\.billing\.1\.1\.1\.\d{19}\.0", msg.reply)
+    line = msg.subject.encode(), msg.reply.encode(), b'{"amount": 5}', msg.headers
+    theirs = library.aio.client.Client()._build_message(msg._sid, *line)
+    names = {field.name for field in dataclasses.fields(theirs)} - {"_client", "_metadata"}
+    assert {name: getattr(msg, name) for name in names} == {name: getattr(theirs, name) for name in names}
+    assert msg.metadata == theirs.metadata
 
 
 @pytest.mark.parametrize("config", [{}, {"decode_responses": True}, {"protocol": 3}], ids=["bytes", "text", "resp3"])
@@ -145,6 +158,10 @@ def test_a_message_of_pubsub_is_of_its_class() -> None:
         "alice",
     )
     assert (message.message_id, message.delivery_attempt, message.publish_time.tzinfo) == ("1", None, UTC)
+    wire = type(message._message).FromString(message._message.SerializeToString())
+    theirs = library.Message(wire, "ack", 0, None)
+    for name in ("data", "attributes", "ordering_key", "message_id", "publish_time", "size", "delivery_attempt"):
+        assert getattr(message, name) == getattr(theirs, name), name
 
 
 def test_a_message_of_service_bus_is_of_its_class() -> None:
@@ -157,6 +174,28 @@ def test_a_message_of_service_bus_is_of_its_class() -> None:
         0,
         1,
     )
-    assert message.application_properties == {b"event-id": "e1"}
+    assert message.application_properties == {b"event-id": b"e1"}
     assert message.enqueued_time_utc is not None
     assert message.locked_until_utc is not None
+    theirs = of_the_wire(message)
+    for name in dir(library.ServiceBusReceivedMessage):
+        if isinstance(getattr(library.ServiceBusReceivedMessage, name), property) and name not in ("body", "message"):
+            assert repr(getattr(message, name)) == repr(getattr(theirs, name)), name
+    assert b"".join(message.body) == b"".join(theirs.body)
+
+
+def of_the_wire(message: Any) -> Any:
+    """What the client makes of the bytes of this message."""
+    from azure.servicebus._pyamqp import _decode, _encode
+    from azure.servicebus._pyamqp.types import TYPE, VALUE, AMQPTypes
+
+    annotations = {
+        name: {TYPE: AMQPTypes.timestamp if b"time" in name or b"until" in name else AMQPTypes.long, VALUE: value}
+        for name, value in message._message.message_annotations.items()
+    }
+    payload = bytearray()
+    _encode.encode_payload(payload, message._message._replace(message_annotations=annotations))
+    return type(message)(
+        _decode.decode_payload(memoryview(bytes(payload))), message._receiver._mode,
+        frame=[0, message._delivery_id, message._delivery_tag], receiver=message._receiver,
+    )  # fmt: skip

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from chaoskit import Kafka, RabbitMQ, chaos, check
+from chaoskit import Crash, Gather, Kafka, RabbitMQ, SqsStandard, chaos, check
+from chaoskit.adapters.boto3_sqs import Client
 from chaoskit.strategies import events
 
 ROOT = Path(__file__).parent.parent.parent
@@ -39,6 +40,34 @@ def test_the_examples_do_what_the_page_says(name: str, test: str, status: str, t
         assert update is not None
         repaired = block.replace(commit, "").replace(update[0], update[0] + commit)
         assert found(repaired, test, payments, tmp_path) == "held"
+
+
+def test_a_call_of_many_is_settled_behind_its_last_message(tmp_path: Path) -> None:
+    """The loop of the page, as a process."""
+    pytest.importorskip("botocore", reason="the client library is not installed: pip install boto3")
+    (block,) = re.findall(r"<!-- block: batch -->\n```python\n(.*?)```", PAGE, re.DOTALL)
+    payments = events(st.integers(1, 9), keys=st.sampled_from(["alice", "bob"]))
+    file = tmp_path / "app.py"
+    file.write_text(block, encoding="utf-8")
+
+    def status(code: str) -> str:
+        names: dict[str, Any] = {}
+        exec(compile(code, file, "exec"), names)
+
+        def test(deliver: Any) -> Any:
+            table: dict[str, str] = {}
+
+            def process() -> None:
+                with deliver.consumer(Client, headers=lambda message: {"event-id": str(message.id)}) as sqs:
+                    names["consume"](sqs, table)
+
+            deliver(spawn=process)
+            return table
+
+        return str(check(test, payments, SqsStandard(), faults={Crash, Gather}, seed=1, schedules=200).status)
+
+    assert status(block) == "violated"
+    assert status(block.replace("if number == 0:", "if message is messages[-1]:")) == "held"
 
 
 def found(block: str, test: str, payments: Any, tmp_path: Path) -> str:

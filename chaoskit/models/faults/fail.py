@@ -196,6 +196,14 @@ def _block(state: LeasedQueue, turn: Turn) -> Lane:
 
 def on_log(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
     """The attempt failed: before the handler was called, or because it raised."""
+    caused = _on_log(group, turn, fail)
+    if group.exited:
+        group.exited = False
+        caused = [*caused, (group.restart(consumer_of(turn)), None)]
+    return caused
+
+
+def _on_log(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
     reading, step = group.reading, turn[3] if fail is None else step_as(FAIL, turn)
     if reading.drops_failed:
         return [(step_as(SKIP, turn), fail)]

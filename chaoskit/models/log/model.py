@@ -137,8 +137,7 @@ class LogModel(InBatches):
         settled: Mapping[int, Settles] | None = None,
     ) -> str:
         if self.takes_batches(faults):
-            run, inner, refused = self.below_batches(faults, steps, raised)
-            return spell_log(run, inner, refused)
+            return spell_log(*self.below_batches(faults, steps, raised, settled))
         return spell_log(self._run(faults), steps, raised, settled)
 
     def begin(self, faults: Sequence[Fault]) -> GroupRun:

@@ -6,9 +6,21 @@ from itertools import chain
 
 from chaoskit.models.events import CommittedByHand
 from chaoskit.models.log.state import GroupState
-from chaoskit.models.turns import record_of
+from chaoskit.models.turns import put_back, record_of
 from chaoskit.values.schedule import Raw
 from chaoskit.values.settling import Settling
+
+
+def _comes_again(group: GroupState, step: Raw, settled: Raw) -> None:
+    """The loop has gone back to this record; or, where it is that in hand, its process has ended, and another one reads
+    from the commit on."""
+    if settled == step:
+        group.exited = True
+        return
+    there = {record_of(turn) for turn in chain(group.todo, *group.aside.values())}
+    found = next((turn for turn in reversed(group.history) if turn[3] == settled), None)
+    if found is not None and record_of(found) not in there:
+        put_back(group.todo, [found])
 
 
 def settle(group: GroupState, step: Raw, answer: Settling, *, loses: bool = False) -> None:
@@ -23,6 +35,8 @@ def settle(group: GroupState, step: Raw, answer: Settling, *, loses: bool = Fals
     if loses:
         lost.add(step[1])
     for verb, settled in answer.settled:
+        if verb == "nack":
+            _comes_again(group, step, settled)
         _, consumer, _, lane, offset = settled[:5]
         if verb != "commit" or consumer in lost or group.owner(lane) != consumer:
             continue

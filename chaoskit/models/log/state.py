@@ -52,6 +52,8 @@ class GroupState:
     refusals: Refusals | None = None
     committed: dict[int, int] | None = None
     """Where the handler commits by itself: the position of each partition of which something was."""
+    exited = False
+    """The process has ended by itself, with records in hand: another one reads from the commit on."""
 
     def __init__(
         self,

@@ -172,7 +172,7 @@ class QueueModel(InBatches):
     ) -> str:
         settings = self._settings
         if self.takes_batches(faults):
-            run, steps, raised = self.below_batches(faults, steps, raised)
+            run, steps, raised, settled = self.below_batches(faults, steps, raised, settled)
         else:
             run = self._run(faults)
         happened = what_happened(run, steps, raised, settled)
@@ -205,9 +205,13 @@ class QueueModel(InBatches):
             policy = self._receives[most] = _receiving(_call_by_call(self._settings.leasing), most)
         run.policy = policy
 
-    def _run(self, faults: Sequence[Fault], leasing: LeasePolicy | None = None) -> QueueRun:
+    def begin_by_hand(self, faults: Sequence[Fault]) -> QueueRun:
+        return self._run(faults, in_rows=True)
+
+    def _run(self, faults: Sequence[Fault], leasing: LeasePolicy | None = None, *, in_rows: bool = False) -> QueueRun:
+        """`in_rows`: of several consumers each takes some messages in a row, as one receive gives them."""
         anchored: AtHandOut = {}
-        in_batches = leasing is not None
+        in_batches = in_rows or leasing is not None
         leasing = leasing or self._settings.leasing
         logs, turns = self._stored.calm, self._calm_in_batches if in_batches else self._calm
         sent_otherwise = False
