@@ -156,9 +156,7 @@ def watched(
     failures: dict[int, Failure],
     is_async: bool,
 ) -> Handler:
-    """The handler, with what counts its calls or lets one fail, where this run has such a step."""
-    if not script.fails_inside:
-        return handler
+    """The handler, with what counts its calls or lets one fail."""
     return Watching(script, present, failures, is_async).around(handler)
 
 

@@ -109,13 +109,14 @@ class LogModel(InBatches):
             if copied is not None:
                 value = copied(value)
             sequence = offset if numbered else None
-            headers, sent = {}, epoch + position
-            # Only copies are this long, as a log counts no attempts.
-            if len(step) > 5:
-                sent = sent_at(step, stamp, retries_copy, epoch)
-                headers = put_back(topic, step, epoch) if put_back is not None and step[8] >= 0 else {}
+            if len(step) < 6:  # only copies are longer, as a log counts no attempts
+                return Message(
+                    key, value, id_, seq, {}, epoch + position, topic, partition, offset, None, None, None, sequence
+                )
+            sent = sent_at(step, stamp, retries_copy, epoch)
+            headers = put_back(topic, step, epoch) if put_back is not None and step[8] >= 0 else {}
             made = Message(key, value, id_, seq, headers, sent, topic, partition, offset, sequence=sequence)
-            if restamped is not None and len(step) > 5 and is_stamped_anew(step, stamp, retries_copy, last):
+            if restamped is not None and is_stamped_anew(step, stamp, retries_copy, last):
                 restamped(made, step)
             return made
 

@@ -89,7 +89,8 @@ class Consumers:
             held = [consumer_of(lane.kept) for lane in self._lanes.values() if lane.kept is not None]
             held += [consumer_of(w.turn) for w in self._waiting.all if isinstance(w, GivenBack)]
             busy.update(consumer for consumer in held if held.count(consumer) >= self._policy.window)
-            busy.update(c for c in {consumer_of(turn) for _, turn in self.open.values()} if self.is_full(c))
+            if self.open:
+                busy.update(c for c in {consumer_of(turn) for _, turn in self.open.values()} if self.is_full(c))
         if self._one_each:  # it takes nothing else before it has run that
             busy.update(consumer for consumer in self.held_by.values() if consumer >= 0)
         return busy
@@ -107,8 +108,8 @@ class Consumers:
                 since = pending.since
                 held += self._handed_since(since, consumer)
                 break
-        for index, turn in self.open.values():
-            held += index < since and turn[3][1] == consumer
+        if self.open:
+            held += sum(index < since and turn[3][1] == consumer for index, turn in self.open.values())
         return held >= self._policy.window
 
     def _handed_since(self, since: int, consumer: int) -> int:

@@ -140,12 +140,15 @@ class QueueModel(InBatches):
         def message(step: Raw) -> Message:
             event, copied = letters[step[2]]
             value = event.value if copied is None else copied(event.value)
-            sent, carried = sent_at(step, stamp, retries_copy, epoch), fields(event, step)
+            carried = fields(event, step)
             headers = carried.pop("headers", {})
-            if put_back is not None and len(step) > 6 and step[8] >= 0:
+            if len(step) < 7:  # only copies are longer
+                return Message(event.key, value, event.id, event.seq, headers, epoch + step[2], topic, **carried)
+            sent = sent_at(step, stamp, retries_copy, epoch)
+            if put_back is not None and step[8] >= 0:
                 headers = put_back(topic, step, epoch)
             made = Message(event.key, value, event.id, event.seq, headers, sent, topic, **carried)
-            if restamped is not None and len(step) > 6 and is_stamped_anew(step, stamp, retries_copy, last):
+            if restamped is not None and is_stamped_anew(step, stamp, retries_copy, last):
                 restamped(made, step)
             return made
 

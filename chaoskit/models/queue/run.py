@@ -98,8 +98,11 @@ class QueueRun(LeasedQueue):
         """The turn of a message at which something goes wrong, before its delivery, or at it, or after it."""
         faults: list[Any] = self.anchored[turn[3][2]]
         first, told = faults[0], self.told
-        if type(first) is Overlap or type(first) in QUEUE_BEFORE:
-            yield from self._not_delivered(turn, first)
+        if (before := QUEUE_BEFORE.get(type(first))) is not None:
+            yield from self._make(self._instead(turn, before))
+            return
+        if type(first) is Overlap:
+            yield from self._overlaps(turn)
             return
         self.consumers.held_by.pop(record_of(turn), None)
         failed: Fail | None = None
@@ -141,11 +144,8 @@ class QueueRun(LeasedQueue):
             copied = not refused and self._comes_at_once(turn)
         yield from self._make([*caused, *self._delivered(turn, refused, failed, None if refused else died)])
 
-    def _not_delivered(self, turn: Turn, first: Any) -> Steps:
-        """What happens instead of a delivery that is whole."""
-        if type(first) is not Overlap:
-            yield from self._make(self._instead(turn, QUEUE_BEFORE[type(first)]))
-            return
+    def _overlaps(self, turn: Turn) -> Steps:
+        """The execution of this message stops in the middle."""
         caused = yield from overlap.on_queue(self, turn)
         yield from self._make(self._was_run(turn, refused=True) if caused is None else caused)
 

@@ -169,6 +169,8 @@ class LeasedQueue:
 
     def held_open(self, turn: Turn) -> int:
         """How many messages that are open, or were handed out behind one, take up the window of this one."""
+        if not self.open:  # as with every handler that settles by returning
+            return 0
         if self.policy.lock == "message" or self.policy.brings == "consumer":
             return len(self.open_of(consumer_of(turn)))
         lane = self.lane(turn)
@@ -178,13 +180,15 @@ class LeasedQueue:
 
     def has_last_chances(self, turn: Turn) -> bool:
         """Whether something is open, at the consumer or in the lane of this message, that comes no more."""
+        if not self.open:
+            return False
         consumer, lane, most = consumer_of(turn), self.lane(turn), self.policy.most_deliveries
         turns = (other for _, other in self.open.values() if consumer_of(other) == consumer or self.lane(other) == lane)
-        return bool(self.open) and any(self.tries(other) >= most for other in turns)
+        return any(self.tries(other) >= most for other in turns)
 
     def open_of(self, consumer: int) -> list[Turn]:
         """What this consumer has not settled, in the order of delivery."""
-        return [turn for _, turn in self.open.values() if consumer_of(turn) == consumer]
+        return [turn for _, turn in self.open.values() if consumer_of(turn) == consumer] if self.open else []
 
     def along(self, turn: Turn) -> list[Turn]:
         """What was stored as one with this message, and was run."""
@@ -270,7 +274,7 @@ class LeasedQueue:
         if outstanding == UNBOUNDED == span:
             return UNBOUNDED
         unsettled = self.unsettled(turn[1])
-        opened = [other[2] for _, other in self.open.values() if other[1] == turn[1]]
+        opened = [other[2] for _, other in self.open.values() if other[1] == turn[1]] if self.open else []
         first = min([*map(first_of, unsettled), *opened], default=turn[2])
         return min(outstanding - len(unsettled) - len(opened), first + span - turn[2])
 
