@@ -81,7 +81,9 @@ class QueueRun(LeasedQueue):
                 self.batches.join(self.batch_lane(turn), turn, alone=False)
             # Where nothing waits, nothing follows from a delivery.
             if refused or waiting.all:
-                yield from self._make(self._delivered(turn, bool(refused), None))
+                caused = self._delivered(turn, bool(refused), None)
+                if caused or self.used_up:
+                    yield from self._make(caused)
 
     def _make(self, caused: Caused) -> Steps:
         told = self.told
@@ -195,7 +197,9 @@ class QueueRun(LeasedQueue):
     def _delivered(self, turn: Turn, refused: bool, failed: Fail | None, died: Crash | None = None) -> Caused:
         """What follows from a delivery: what else is due, and then what becomes of the message."""
         faults, caused = self.anchored.get(turn[3][2]), NOTHING
-        self.begin_delivery()
+        self.ended = None
+        if self.came_back:
+            self.came_back.clear()
         if self.waiting.all:
             self.arming = turn[3][1] if faults and not refused else -1
             caused = count(self, turn)
@@ -208,10 +212,9 @@ class QueueRun(LeasedQueue):
         if refused:
             return [*caused, *fail.on_queue(self, turn, failed)]
         after = QUEUE_AFTER.get(type(faults[0])) if faults else None
-        most = self.policy.most_deliveries
-        if faults and after is not None and self.tries(turn) < most and not self.has_last_chances(turn):
-            return [*caused, *after(self, turn, faults.pop(0))]
-        return caused
+        if not faults or after is None or self.tries(turn) >= self.policy.most_deliveries:
+            return caused
+        return caused if self.has_last_chances(turn) else [*caused, *after(self, turn, faults.pop(0))]
 
     def _to_make_room(self, turn: Turn) -> Waiting | None:
         """What has to end first, where this new message cannot be handed out before."""
