@@ -13,7 +13,7 @@ from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, ZombieOwner
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, step_as
-from chaoskit.values.faults import INSIDE, Duplicate, Fail, Overlap, Redeliver
+from chaoskit.values.faults import INSIDE, Duplicate, Fail, Fault, Overlap, Redeliver
 from chaoskit.values.scenario import Answer, Steps
 from chaoskit.values.schedule import FAIL, PARK, SKIP, Raw, dying, failing
 from chaoskit.values.settling import Settling
@@ -80,19 +80,19 @@ class GroupRun(GroupState):
         """The turn of a record at which something goes wrong, in whose delivery a call may fail, which may come again
         in place, or after which a hold begins or a commit may be due."""
         faults = self.anchored.get(turn[3][2])
-        step, told, copy, failed = turn[3], self.told, None, None
+        step, told = turn[3], self.told
+        copy: Fault | None = None
+        failed: Fail | None = None
         if faults:
-            first: Any = faults[0]
-            kind = type(first)
-            if (before := LOG_BEFORE.get(kind)) is not None:
-                yield from self._make(before(self, turn, faults.pop(0)))
+            instead = self._instead(turn, faults)
+            if instead is not None:
+                yield from instead
                 return
-            if kind in _INSIDE or (kind is Fail and not first.point):
-                yield from self._not_whole(turn, faults.pop(0))
-                return
-            if kind is Fail:
-                copy = failed = faults.pop(0)
-                step = (failing(failed.point), *step[1:])
+            first = faults[0]
+            if isinstance(first, Fail):
+                copy = failed = first
+                del faults[0]
+                step = (failing(first.point), *step[1:])
         while True:
             refused = yield step
             if told is not None:
@@ -111,6 +111,15 @@ class GroupRun(GroupState):
         caused = after(self, turn, faults.pop(0)) if faults and after is not None else self.processed(turn[3])
         if caused:
             yield from self._make(caused)
+
+    def _instead(self, turn: Turn, faults: list[Any]) -> Steps | None:
+        """What happens instead of a delivery that is whole; None where nothing does."""
+        kind = type(faults[0])
+        if (before := LOG_BEFORE.get(kind)) is not None:
+            return self._make(before(self, turn, faults.pop(0)))
+        if kind in _INSIDE or (kind is Fail and not faults[0].point):
+            return self._not_whole(turn, faults.pop(0))
+        return None
 
     def _not_whole(self, turn: Turn, fault: Any) -> Steps:
         """An attempt that fails before the handler is called, or in which something happens inside it."""
