@@ -4,13 +4,17 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
 
-.PHONY: demo test others lint types bench docs clean
+.PHONY: demo test thorough others lint types bench docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/wallet/demo.py
 
 test: lint types
 	$(BIN)/pytest -n $(JOBS)
+
+# The tests that try random cases, with five times as many as each push tries.
+thorough: $(VENV)/.developing
+	CHAOSKIT_TIMES=5 $(BIN)/pytest -n $(JOBS) -m many
 
 # The fast part of the tests on the other Pythons that are here, and with the oldest versions of what is needed.
 others: $(VENV)/.developing

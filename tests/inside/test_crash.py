@@ -18,6 +18,7 @@ import pytest
 from hypothesis import strategies as st
 
 import chaoskit
+from cases import cases
 from chaoskit import (
     Anything,
     Celery,
@@ -79,11 +80,12 @@ def test_what_is_acknowledged_before_it_is_stored_takes_two_events() -> None:
         assert len(verdict.scenario.events) == 2
 
 
+@pytest.mark.many
 @pytest.mark.parametrize("broker", BROKERS, ids=lambda broker: type(broker).__name__)
 @pytest.mark.parametrize("test", [over(both_at_once), buffered(1)], ids=["both_at_once", "buffered"])
 def test_a_handler_that_is_right_is_never_flagged(test: Test, broker: Any) -> None:
     for faults in (None, {Crash}):
-        verdict = chaoskit.check(test, PAYMENTS, broker, faults=faults, seed=1, schedules=1500)
+        verdict = chaoskit.check(test, PAYMENTS, broker, faults=faults, seed=1, schedules=cases(300))
         assert verdict.status == "held", verdict.report()
 
 

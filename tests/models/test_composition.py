@@ -12,13 +12,16 @@ from typing import Any
 import attrs
 import pytest
 
+from cases import cases
 from chaoskit.brokers import Kafka
 from chaoskit.values.event import Event
 from chaoskit.values.faults import BatchSwap, DeadLetter, Duplicate, Fault, FaultKind, Overtake, Redeliver, Rehash
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import Do, Raw
 
-PLANS = 100_000
+pytestmark = pytest.mark.many
+
+PLANS = cases(20_000)
 SEEDS = range(20)
 TOO_LONG = 5_000
 COMPOSED: tuple[FaultKind, ...] = (Duplicate, Redeliver, DeadLetter, Rehash, BatchSwap, Overtake)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import attrs
 import pytest
 
+from cases import cases
 from chaoskit.brokers import (
     BROKERS,
     Celery,
@@ -70,8 +70,10 @@ LIMITED: dict[str, Settings] = {
 
 EVERY = SYSTEMS | LIMITED
 
-SCENARIOS = int(os.environ.get("CHAOSKIT_PLANS", "800"))
-"""For each system. More are tried by setting the variable."""
+pytestmark = pytest.mark.many
+
+SCENARIOS = cases(160)
+"""For each system."""
 
 SAVED = 20
 """Of a hundred scenarios, how many are written to a file and read again, which is what takes long."""

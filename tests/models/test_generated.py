@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterable, Iterator
 from random import Random
 
 import pytest
 
+from cases import cases
 from chaoskit import Event, Scenario, Stream
 from chaoskit.brokers import JetStream, Kinesis, PubSub, RabbitMQ, Settings, SqsFifo, SqsStandard
 from chaoskit.search.plans import Plans
@@ -16,8 +16,10 @@ from chaoskit.values.faults import Fail, Fault, Overtake, Resend, Zombie
 from chaoskit.values.schedule import Do, Raw
 from models.systems import SYSTEMS
 
-SCENARIOS = int(os.environ.get("CHAOSKIT_GENERATED", "1500"))
-"""For each system. More are tried by setting the variable."""
+pytestmark = pytest.mark.many
+
+SCENARIOS = cases(300)
+"""For each system."""
 MOST_FAULTS = 4
 """Of one scenario: mixtures of more take the judge long and say no more."""
 

@@ -11,6 +11,7 @@ import attrs
 import pytest
 
 import chaoskit
+from cases import cases
 from chaoskit import Event, ImpossibleFault, Scenario, Stream
 from chaoskit.brokers import Kafka, Kinesis, RabbitMQ, ServiceBus, SqsFifo
 from chaoskit.search.plans import Plan, Plans
@@ -23,7 +24,7 @@ STREAMS = ("aaaaaabaaaaaaab", "aaaaaaaa", "abababab", "aabcabca", "caacaaca", "d
 """The keys of the events of each stream. In all brokers some of these keys share a partition, and some do not. The
 first one has more of a key than one receive can hold; it gets a twentieth of the schedules, the others the rest."""
 
-DISTINCT = 20_000
+DISTINCT = cases(4_000)
 FOUND_WITHIN = 3_000
 SALT = 20
 PATIENCE = 10_000
@@ -279,9 +280,10 @@ def never_seen(title: str) -> tuple[int, dict[str, tuple[str, Plan]]]:
     return count, offenders
 
 
+@pytest.mark.many
 @pytest.mark.parametrize(("title", "name"), cells("no", "only"))
 def test_what_a_broker_cannot_do_never_appears(title: str, name: str) -> None:
-    """Not in 20,000 distinct schedules of all kinds of faults; where several events in a row could be taken for one,
+    """Not in 4,000 distinct schedules of all kinds of faults; where several events in a row could be taken for one,
     not in any schedule of a single fault."""
     column = TABLE[title]
     cell = column.cells[name]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable
 from typing import Any
 
 import attrs
 import pytest
 
+from cases import cases
 from chaoskit import (
     Crash,
     DeadLetter,
@@ -47,7 +47,7 @@ from models.systems import SYSTEMS
 from models.test_same_steps import plans
 
 EPOCH = 1_700_000_000.0
-PLANS = int(os.environ.get("CHAOSKIT_PLANS", "6"))
+PLANS = cases(6)
 """For each system."""
 STREAM = Stream.of([Event("abc"[(7 * i) % 3], i) for i in range(6)])
 Refuses = Callable[[int, Message], bool]

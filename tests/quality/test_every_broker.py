@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 
+from cases import cases
 from chaoskit import BatchSwap, Lose, Overtake, Verdict, check
 from chaoskit.brokers import BROKERS, InOrder, Settings
 from chaoskit.report.broker_facts import as_written
@@ -19,8 +20,8 @@ from handlers.correct import (
 )
 from quality.brokers import DEAD_LETTERS, DEFAULTS, LOSSY, VARIANTS
 
-SCHEDULES = 1_500
-"""For each handler on each broker: 7,500 schedules a broker."""
+SCHEDULES = cases(500)
+"""For each handler on each broker."""
 
 WRONG_WHERE_LANES_BLOCK = {
     raises_until_its_turn: (
@@ -101,18 +102,21 @@ def assert_held(handler: ModuleType, broker: Settings) -> None:
     assert {kind.__name__ for kind in broker.kinds()} - tried <= quiet
 
 
+@pytest.mark.many
 @pytest.mark.parametrize(("handler", "broker"), pairs(DEFAULTS + VARIANTS))
 def test_a_correct_handler_is_not_flagged_by_any_broker(handler: ModuleType, broker: Settings) -> None:
     """Whatever a broker can do with its defaults, and where it promises something else."""
     assert_held(handler, broker)
 
 
+@pytest.mark.many
 @pytest.mark.parametrize(("handler", "broker"), pairs(LOSSY))
 def test_a_correct_handler_is_not_flagged_for_what_the_broker_lost(handler: ModuleType, broker: Settings) -> None:
     """What is lost is left out of the reference, too: no handler can do anything about it."""
     assert_held(handler, broker)
 
 
+@pytest.mark.many
 @pytest.mark.parametrize(("handler", "broker"), pairs(DEAD_LETTERS))
 def test_a_correct_handler_is_not_flagged_for_dead_letters(handler: ModuleType, broker: Settings) -> None:
     """Messages that are set aside and come back later, as others."""
@@ -159,7 +163,7 @@ def test_every_broker_is_run() -> None:
 def test_a_handler_that_raises_is_wrong_where_what_it_refuses_is_dropped(handler: ModuleType, settings: str) -> None:
     """The exceptions of above are none of the tool: what was refused is missing in the end. Where the limit of
     deliveries is far, that takes more schedules."""
-    verdict = searched(handler, SYSTEMS[settings], 3 * SCHEDULES)
+    verdict = searched(handler, SYSTEMS[settings], 4_500)
     assert verdict.status == "violated"
     assert verdict.outcome is not None
     assert verdict.outcome.dropped

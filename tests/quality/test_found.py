@@ -8,6 +8,7 @@ from types import ModuleType
 import attrs
 import pytest
 
+from cases import cases
 from chaoskit import BatchSwap, DeadLetter, Event, Overtake, Redeliver, Rehash, Scenario
 from chaoskit.values.faults import FaultKind
 from handlers import Least, name
@@ -36,6 +37,8 @@ HARMLESS = [
     for kind in ONE.kinds()
     if kind not in handler.TRUTH
 ]
+HARMLESS_TO = cases(600)
+"""Distinct schedules of a kind that breaks nothing."""
 EVERY_BUGGY = [pytest.param(handler, id=name(handler)) for handler in BUGGY]
 ORDER_BREAKS = [
     pytest.param(handler, id=name(handler))
@@ -72,13 +75,14 @@ def test_all_kinds_together_find_a_handler_at_the_least_of_them(handler: ModuleT
     assert_found(shapes(handler, ONE, None), "within", least_of_all(handler))
 
 
+@pytest.mark.many
 @pytest.mark.parametrize(("handler", "kind"), HARMLESS)
 def test_a_kind_that_cannot_break_a_handler_never_flags_it(handler: ModuleType, kind: FaultKind) -> None:
-    """A kind that never changes a handler's final state leaves it unflagged over 3,000 distinct schedules."""
+    """A kind that never changes a handler's final state leaves it unflagged over hundreds of distinct schedules."""
     # Some streams have few schedules of one kind, so that a search may run fewer than it is allowed.
-    verdict = search(handler, ONE, (kind,), seed=0, schedules=6000)
+    verdict = search(handler, ONE, (kind,), seed=0, schedules=2 * HARMLESS_TO)
     assert verdict.status == "held", (verdict.reasons, verdict.scenario)
-    assert verdict.tally.schedules >= 3000
+    assert verdict.tally.schedules >= HARMLESS_TO
     assert verdict.tally.effective == (kind.__name__,)
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 import chaoskit
+from cases import cases
 from chaoskit import DeadLetter, Duplicate, Event, Kafka, Overtake, Redeliver, Zombie
 from chaoskit.invariants import effects_at_least_once, effects_exactly_once, final_state
 from chaoskit.strategies import events
@@ -38,19 +39,21 @@ def test_a_buffer_that_dies_with_its_process_is_found(test: Any) -> None:
 TWINS = (outside.writes_ahead, outside.fetches_the_last, outside.fetches_the_sum)
 
 
+@pytest.mark.many
 @pytest.mark.parametrize("name", [name for name in SYSTEMS if name != "InOrder"])
 @pytest.mark.parametrize("test", TWINS)
 def test_their_twins_hold_on_every_broker(test: Any, name: str) -> None:
     """A journal and the source's present state need no promise of the broker's but that nothing is lost, which is left
     out of the comparison."""
-    verdict = chaoskit.check(test, PAYMENTS, SYSTEMS[name], seed=3, schedules=100)
+    verdict = chaoskit.check(test, PAYMENTS, SYSTEMS[name], seed=3, schedules=cases(30))
     assert verdict.status == "held", (verdict.reasons, verdict.scenario)
 
 
+@pytest.mark.many
 @pytest.mark.parametrize("test", [*TWINS, outside.writes_ahead_async])
 def test_their_twins_are_never_flagged(test: Any) -> None:
     """In far more schedules than a search runs by itself."""
-    assert chaoskit.check(test, PAYMENTS, KAFKA, seed=0, schedules=5_000).status == "held"
+    assert chaoskit.check(test, PAYMENTS, KAFKA, seed=0, schedules=cases(1_000)).status == "held"
 
 
 def test_who_trusts_what_a_message_says_is_found() -> None:
@@ -95,7 +98,10 @@ def test_a_mail_behind_what_is_saved_is_found_by_its_effects_alone() -> None:
         assert "did not take place, in order once" in verdict.violations[0].message
 
 
+@pytest.mark.many
 def test_who_checks_first_is_never_flagged() -> None:
     """Neither for a mail too many nor for one too few."""
-    verdict = chaoskit.check(outside.checks_before_it_mails, SHOP, KAFKA, seed=0, schedules=5_000, invariants=EXACTLY)
+    verdict = chaoskit.check(
+        outside.checks_before_it_mails, SHOP, KAFKA, seed=0, schedules=cases(1_000), invariants=EXACTLY
+    )
     assert verdict.status == "held", verdict.scenario

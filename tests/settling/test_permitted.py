@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from random import Random
 
 import pytest
 
+from cases import cases
 from chaoskit.brokers import Settings
 from chaoskit.search.plans import Plans
 from chaoskit.values.event import Event, Stream
@@ -16,8 +16,10 @@ from chaoskit.values.schedule import Do, Raw, what_of
 from chaoskit.values.settling import Settles, answer_of
 from models.systems import SYSTEMS
 
-SCENARIOS = int(os.environ.get("CHAOSKIT_GENERATED", "60"))
-"""For each system. More are tried by setting the variable."""
+pytestmark = pytest.mark.many
+
+SCENARIOS = cases(60)
+"""For each system."""
 
 OWN = [name for name, broker in SYSTEMS.items() if broker.model(Stream.of([Event("a", 1)])).verbs.names]
 """Systems of which a handler can settle messages itself."""

@@ -1,7 +1,7 @@
 """Thousands of hostile repro files, given to whatever reads, shows, plays or rewrites one.
 
-Nothing in them runs or is imported, and each costs a line at most. CHAOSKIT_STRANGERS=100000 tries so many,
-CHAOSKIT_STRANGERS_SEED others: `CHAOSKIT_STRANGERS=100000 pytest tests/strangers/test_mutants.py`.
+Nothing in them runs or is imported, and each costs a line at most. CHAOSKIT_TIMES=500 tries a hundred thousand,
+CHAOSKIT_STRANGERS_SEED others: `CHAOSKIT_TIMES=500 pytest tests/strangers/test_mutants.py`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import chaoskit
+from cases import cases
 from chaoskit.cli import main
 from chaoskit.repro.replay import Answer
 from chaoskit.values.errors import ReproError
@@ -32,7 +33,7 @@ from strangers.canaries import watched
 from strangers.mutants import mutant, seeds
 from strangers.project import shop
 
-MANY = int(os.environ.get("CHAOSKIT_STRANGERS", "600"))
+MANY = cases(200)
 SEED = int(os.environ.get("CHAOSKIT_STRANGERS_SEED", "1"))
 LONGEST = 15
 """Seconds of this process for one file: a thousand times what any takes."""
@@ -180,6 +181,7 @@ def warmed_up(path: Path, data: dict[str, Any]) -> None:
     is_run(source)
 
 
+@pytest.mark.many
 @pytest.mark.usefixtures("no_pytest")
 def test_no_hostile_file_runs_or_imports_anything_and_each_is_one_line(sprung: list[str], tmp_path: Path) -> None:
     """Shown in every format, played, turned into a plain test, and that one run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import FrameType
@@ -136,8 +137,14 @@ def _names(node: ast.AST) -> list[str]:
     return []
 
 
-LINES = [line for name in MODULES for line in imports_of(name)]
-OURS = [line for line in LINES if line.imported.split(".")[0] == "chaoskit" and line.imported in MODULES]
+@cache
+def lines() -> list[Line]:
+    return [line for name in MODULES for line in imports_of(name)]
+
+
+@cache
+def ours() -> list[Line]:
+    return [line for line in lines() if line.imported.split(".")[0] == "chaoskit" and line.imported in MODULES]
 
 
 def room(name: str) -> str:
@@ -158,7 +165,7 @@ def test_every_module_has_a_floor() -> None:
 def test_imports_go_down_the_floors() -> None:
     """Only to a lower floor, or within one room: so no two rooms know each other, but for what is named in UP."""
     wrong = []
-    for line in OURS:
+    for line in ours():
         if line.importer == "chaoskit" or room(line.importer) == room(line.imported):
             continue
         if (line.importer, line.imported) in UP and not line.at_top:
@@ -170,26 +177,26 @@ def test_imports_go_down_the_floors() -> None:
 
 def test_no_exception_is_out_of_date() -> None:
     """An exception that nobody needs any more is taken away."""
-    late = [line for line in LINES if not line.at_top]
+    late = [line for line in lines() if not line.at_top]
     assert set(UP) <= {(line.importer, line.imported) for line in late}
     assert set(LATE) <= {line.importer for line in late}
 
 
 def test_an_import_that_is_not_at_the_top_has_a_reason() -> None:
     """A reader finds what a module needs at its top."""
-    wrong = [line.place for line in LINES if not line.at_top and line.importer not in LATE]
+    wrong = [line.place for line in lines() if not line.at_top and line.importer not in LATE]
     assert wrong == [], "\n".join(["these lines belong to the top, or need a reason in LATE:", *wrong])
 
 
 def test_nobody_imports_the_package_that_has_all_names() -> None:
     """Its names are for users: within it each one is imported from where it lies."""
-    assert [line.place for line in OURS if line.imported == "chaoskit"] == []
+    assert [line.place for line in ours() if line.imported == "chaoskit"] == []
 
 
 def test_no_modules_import_each_other() -> None:
     """The imports form no circle, those inside functions and for type checkers included."""
     graph: dict[str, set[str]] = {name: set() for name in MODULES}
-    for line in OURS:
+    for line in ours():
         if line.importer not in ("chaoskit", line.imported) and (line.importer, line.imported) not in UP | ROUND:
             graph[line.importer].add(line.imported)
     try:
@@ -197,7 +204,7 @@ def test_no_modules_import_each_other() -> None:
     except CycleError as error:
         circle = error.args[1]
         pairs = set(zip(circle[1:], circle, strict=False))
-        places = [line.place for line in OURS if (line.importer, line.imported) in pairs]
+        places = [line.place for line in ours() if (line.importer, line.imported) in pairs]
         pytest.fail("\n".join(["these lines form a circle:", *places]))
 
 
@@ -206,7 +213,7 @@ def test_values_know_only_attrs_and_the_standard_library() -> None:
     allowed = set(sys.stdlib_module_names) | STANDARD_AND_ATTRS
     wrong = [
         line.place
-        for line in LINES
+        for line in lines()
         if room(line.importer) == VALUES
         and line.imported.split(".")[0] not in allowed
         and room(line.imported) != VALUES
@@ -220,7 +227,7 @@ def test_each_library_is_known_in_its_rooms_only(library: str) -> None:
     """Faker in strategies, click in the command line, pytest on top."""
     wrong = [
         line.place
-        for line in LINES
+        for line in lines()
         if line.imported.split(".")[0] == library and room(line.importer).split(".")[-1] not in MAY_IMPORT[library]
     ]
     assert wrong == [], "\n".join([f"{library} is imported where it is not known:", *wrong])
@@ -230,7 +237,7 @@ def test_the_plugin_imports_nothing_heavy_at_its_top() -> None:
     """Every pytest run imports it: pytest and the standard library are there already."""
     heavy = [
         line.place
-        for line in LINES
+        for line in lines()
         if line.importer in ("chaoskit", "chaoskit.pytest", "chaoskit.pytest.plugin")
         and line.at_top
         and line.imported.split(".")[0] in ("chaoskit", "hypothesis", "attrs", "rich", "cattrs", "faker")

@@ -1,0 +1,15 @@
+"""How many random cases a test tries: a share with each push, and as many times as many as CHAOSKIT_TIMES says.
+
+What is marked `many` is what that multiplies: `make thorough` runs it with five times as many cases.
+"""
+
+from __future__ import annotations
+
+import os
+
+TIMES = int(os.environ.get("CHAOSKIT_TIMES", "1"))
+
+
+def cases(share: int) -> int:
+    """So many with each push, and more where somebody asks for more. The first are the same ones."""
+    return share * TIMES
