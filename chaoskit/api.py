@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from chaoskit.repair.recipes import storage_of
 from chaoskit.repair.repairs import advice_on
 from chaoskit.repair.tolerance import kinds_asked, tolerance_of
 from chaoskit.repro.location import outside
+from chaoskit.repro.own_broker import SEVERAL, is_of_several
 from chaoskit.repro.read import Repro, read
 from chaoskit.repro.replay import Answer, play
 from chaoskit.runner import fresh_seed
@@ -227,7 +228,7 @@ def boundary(
 def tolerance(
     test: Test,
     events: Any,
-    brokers: Iterable[Broker] | Broker | None = None,
+    brokers: Iterable[Any] | Broker | None = None,
     *,
     faults: Iterable[FaultKind] | None = None,
     without: Iterable[FaultKind] | None = None,
@@ -246,24 +247,27 @@ def tolerance(
     Each kind that a broker can make is searched alone, and then together those that do not break it, with up to
     `schedules` (at most 1,000) distinct schedules each. What breaks it comes with the least delivery, with what rules
     it out, and with the cheapest move that repairs it. `brokers` may be one; left out, it is that of a test that
-    `@chaos` decorates, or Kafka(). `faults` and `without` narrow the kinds for all of them: one that a broker cannot
+    `@chaos` decorates, or Kafka(). Of several streams, `events={orders: Kafka(), payments: Webhook()}`, those of
+    `events` are asked where it is left out; one that is named carries all streams, and a dict like `events` says which
+    carries which. `faults` and `without` narrow the kinds for all of them: one that a broker cannot
     make is no error here. The other arguments are as `check` takes them.
 
     Where the test fails in order on a broker, as it reads what that one does not carry, its column says so. Raises
     UsageError for what cannot mean what it says.
     """
+    events, broker = several(events, None)
     if seed is None:
         seed = fresh_seed()
     with bound(test) as given, limited(_seconds(limit)) as armed:
         if faults is None and without is None:
             faults, without = given.options.narrowed
-        asked = [given.options.broker] if brokers is None else brokers
-        several = list(asked) if isinstance(asked, Iterable) else [asked]
-        subject = given.subject(invariants=invariants, loss=loss, poison=poison, limit=armed)
+        subject = given.subject(broker=broker, invariants=invariants, loss=loss, poison=poison, limit=armed)
+        asked = subject.broker if brokers is None else brokers
+        on: list[Any] = list(asked) if isinstance(asked, Iterable) and not isinstance(asked, Mapping) else [asked]
         subject = attrs.evolve(subject, epoch=_epoch(given, epoch, seed))
         settings = SearchSettings(schedules=schedules, seed=seed, across_keys=_across_keys(given, across_keys))
         question_ = question(subject, events, settings)
-        found = tolerance_of(question_, several, kinds_asked(faults, without), storage_of(test))
+        found = tolerance_of(question_, on, kinds_asked(faults, without), storage_of(test))
     return attrs.evolve(found, test=given.name)
 
 
@@ -358,6 +362,7 @@ def _played_here(repro: Repro) -> Answer | None:
         if repro.own_broker is not None:
             name = repro.own_broker["kind"]
             why = f"its broker is {name}, a class of your own, which only a test can name: @chaos(…, {name}())"
+            why = SEVERAL if is_of_several(repro.own_broker) else why
             return Answer("CANNOT REPLAY", repro.path, repro.test, why)
         broker = repro.broker
     elif inspect.signature(found).parameters:

@@ -126,7 +126,7 @@ def test_the_examples_inside_a_handler_do_what_the_page_says(name: str, tmp_path
     verdict = check(names[test], payments, seed=1, schedules=300)
     assert verdict.status == status, verdict.report()
     if name == "halves":
-        told = re.search(r"\*(consumer 0 died[^*]*)\*", page)
+        told = re.search(r"\*(the process of consumer 0 was killed[^*]*)\*", page)
         assert told is not None
         assert " ".join(told[1].split()) in " ".join(verdict.report().split())
     if name == "finally":

@@ -218,8 +218,8 @@ MARKS = {
     "lose": "lost",
     "wait": "never delivered",
     "fail": "the attempt fails",
-    "die": "the process dies",
-    "begin": "begins, and stops",
+    "die": "the process is killed",
+    "begin": "begins, and pauses",
     "go on": "goes on",
 }
 """What a step is called, whatever the broker."""

@@ -38,7 +38,7 @@ WORDS = Words(
         ),
         faults.Lose: Wording("{event} was lost", "a broker that keeps what was not handled"),
     },
-    no_order="No order is promised.",
+    no_order="no order is promised.",
 )
 
 

@@ -29,6 +29,7 @@ _ACKS_EARLY = f"acks_late=False acknowledges before the task runs (and loses it 
 
 WORDS = Words(
     lane="worker",
+    worker="worker",
     restarts="worker {consumer} restarts",
     dead="back into the queue by retry()",
     set_aside="it went {dead}",

@@ -27,6 +27,7 @@ from chaoskit.values.settling import COMMITS
 WORDS = Words(
     lane="partition",
     lanes="partition",
+    worker="processor",
     unit="partition",
     topic="event hub",
     routed_by="partition key",
@@ -147,6 +148,8 @@ class EventHubs(Settings):
             max_poll_records=300,  # what the SDKs prefetch of a partition by default
             poll_word="what it had read",
             start_at_latest=self.start_at_latest,
+            resets_back=self.checkpoint_resets,
+            reset_hint="checkpoint_resets=True",
             dead_letters=self.dead_letters,
             dead_hint="dead_letters=True",
             units=self.partitions,

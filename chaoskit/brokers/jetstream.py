@@ -33,10 +33,11 @@ from chaoskit.values.timing import Timing
 WORDS = Words(
     unit="partition",
     lane="subscriber",
+    worker="subscriber",
     restarts="subscriber {consumer} restarts",
     dead="to the dead letters",
     put_back="published",
-    no_order="The subscribers of one consumer compete: messages are handed out in order, and finished in any order.",
+    no_order="the subscribers of one consumer compete: messages are handed out in order, and finished in any order.",
     wordings={
         faults.Fail: passed_unless("max_ack_pending=1"),
         faults.Duplicate: Wording(
@@ -207,6 +208,7 @@ class JetStream(Settings):
             send_window=self.publish_async_max_pending,
             lease=self.ack_wait,
             failure_settles=self.on_error == "term",
+            gives_up=self.ack_policy != "none",
             loses=", ".join(self._removes) or None,
         )
 

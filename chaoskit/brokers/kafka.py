@@ -290,6 +290,8 @@ class Kafka(Settings):
             # For the judge they are one thing: a commit that may be ahead of the handler.
             commit_ahead=self.commit_ahead or self.auto_commit,
             new_units_at_latest=self.auto_offset_reset == "latest",
+            resets_back=self.offset_resets,
+            reset_hint="offset_resets=True",
             ahead_hint="" if self.commit_ahead else "commit_ahead=True",
             commit_every=self.commit_every,
             max_poll_records=self.max_poll_records,

@@ -60,8 +60,9 @@ SHARE = WORDS.but(
     },
     lanes="consumer",
     lane="member",
+    worker="member",
     restarts="member {consumer} restarts",
-    no_order="A share group promises no order, not even within a key.",
+    no_order="a share group promises no order, not even within a key.",
 )
 
 
@@ -99,6 +100,7 @@ def share_rules(delivery_count_limit: int, max_record_locks: int) -> QueueRules:
         check_room=partial(_check_record_locks, most=max_record_locks),
         limit=delivery_count_limit,
         limit_setting=f"delivery_count_limit={delivery_count_limit}",
+        gives_up=True,
         dead_setting="a share group has no dead letters: what is used up or rejected is dropped",
         # Where nothing is in order, the order of the sends binds nothing.
         send_window=None,

@@ -50,6 +50,7 @@ SHARD = Handover(10_000, one_lane=True, failed="from the lowest")
 KCL = Words(
     lane="shard",
     lanes="partition",
+    worker="worker",
     unit="shard",
     routed_by="partition key",
     place="shard {partition}, record {offset}",
@@ -115,6 +116,7 @@ LAMBDA = KCL.but(
             "endless retries (maximum_retry_attempts=-1, which is the default)",
         ),
     },
+    worker="function",
     restarts="function {consumer} fails",
     whole_batch="report_batch_item_failures=True (ReportBatchItemFailures), with a function that returns the first "
     "record that failed, retries from there on. Else what had succeeded is handled a second time",
@@ -273,6 +275,8 @@ class Kinesis(Settings):
             # Lambda ends an execution at its timeout.
             zombies=not by_lambda,
             start_at_latest=self.start_at_latest,
+            resets_back=self.checkpoint_resets,
+            reset_hint="checkpoint_resets=True" if self.consumer == "kcl" else "",
             checks=(_parents_first,) if self.parent_first or by_lambda else (),
             # What Lambda sends to a destination is metadata, without the records.
             dead_letters=self.dead_letters and not by_lambda,

@@ -38,12 +38,14 @@ LAMBDA_STANDARD = STANDARD.but(
             f"report_batch_item_failures=True brings back only what is reported. {IDEMPOTENT}",
         )
     },
+    worker="function",
     restarts="function {consumer} fails",
     whole_batch="report_batch_item_failures=True (ReportBatchItemFailures), with a function that returns which "
     "messages failed, brings back only those. Else what had succeeded is handled a second time",
 )
 LAMBDA_FIFO = FIFO.but(
     {faults.Redeliver: LAMBDA_STANDARD.of(faults.Redeliver), faults.Lose: STANDARD.of(faults.Lose)},
+    worker="function",
     restarts="function {consumer} fails",
     whole_batch=LAMBDA_STANDARD.whole_batch,
 )

@@ -22,8 +22,8 @@ RELAYED = Impossible(
 ENDED = Impossible("an execution that takes too long is ended, before its message comes back")
 
 IN_THE_STATE = (
-    "a row lock (SELECT … FOR UPDATE) or a version that is compared where the row is written; a unique key refuses a "
-    "second insert, and a fencing token a late owner"
+    "a row lock (SELECT … FOR UPDATE), or a version that is compared where the row is written; a unique key refuses a "
+    "second insert, and a fencing token refuses a late owner"
 )
 """What helps on every broker."""
 
@@ -49,9 +49,9 @@ def how_to_rule_out(hands_out: HandsOut, zombie: str, overtake: str) -> str:
     """What rules it out, where these rule out a `Zombie` and an `Overtake`."""
     found = [IN_THE_STATE]
     if not isinstance(hands_out, LeasePolicy) or lends_again(hands_out):
-        found.append(f"Two executions of one message: {zombie}")
+        found.append(f"Two executions of one message are ruled out by {zombie}")
     if isinstance(hands_out, LeasePolicy) and lets_compete(hands_out):
-        found.append(f"Two messages of one key: {overtake}")
+        found.append(f"Two messages of one key at once are ruled out by {overtake}")
     return ". ".join(found)
 
 

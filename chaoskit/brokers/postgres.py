@@ -24,10 +24,11 @@ from chaoskit.values.timing import Timing
 
 WORDS = Words(
     lane="worker",
+    worker="worker",
     restarts="worker {consumer} restarts",
     dead="to the table of failed jobs",
     put_back="inserted",
-    no_order="Workers compete: rows are claimed in order, and finished in any order.",
+    no_order="workers compete: rows are claimed in order, and finished in any order.",
     wordings={
         faults.Fail: passed_unless("a rule that skips rows with an earlier unfinished row of the same key"),
         faults.Duplicate: Wording(

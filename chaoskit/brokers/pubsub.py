@@ -25,10 +25,11 @@ from chaoskit.values.timing import Timing
 
 PLAIN = Words(
     lane="subscriber",
+    worker="subscriber",
     restarts="subscriber {consumer} restarts",
     dead="to the dead-letter topic",
     put_back="published",
-    no_order="Without ordering keys Pub/Sub promises no order, not even between messages of one key.",
+    no_order="without ordering keys Pub/Sub promises no order, not even between messages of one key.",
     wordings={
         faults.Fail: passed_unless(""),
         faults.Duplicate: Wording(

@@ -91,7 +91,7 @@ SHARED = ONE_ACTIVE.but(
             SLOW, "Key_Shared, with one key for what depends on each other; or one consumer at a time (Failover)"
         )
     },
-    no_order="A Shared subscription hands messages to its consumers in turn, and they finish them in any order.",
+    no_order="a Shared subscription hands messages to its consumers in turn, and they finish them in any order.",
 )
 KEY_SHARED = ONE_ACTIVE.but(
     {

@@ -32,7 +32,7 @@ WORDS = Words(
     routed_by="routing key",
     dead="to the dead-letter exchange",
     put_back="published",
-    no_order="Competing consumers are handed messages in order, and finish them in any order.",
+    no_order="competing consumers are handed messages in order, and finish them in any order.",
     wordings={
         faults.Fail: passed_unless(
             "prefetch=1 with consumers=1, on a classic queue or with a delivery-limit, so that nothing "
@@ -206,6 +206,7 @@ class RabbitMQ(Settings):
             limit_setting=f"delivery_limit={limit}",
             dead="any" if self.dead_letter_exchange else "never",
             dead_setting="dead_letter_exchange=False",
+            gives_up=not self.auto_ack and not self.dead_letter_exchange,
             loses=self.loses if self._expires and not self.dead_letter_exchange else None,
             send_window=self.outstanding_confirms,
         )

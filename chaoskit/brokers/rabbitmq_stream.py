@@ -152,6 +152,8 @@ class RabbitMQStream(Settings):
             max_poll_records=10_000,
             poll_word="the credit of the consumer",
             start_at_latest=self.start_at_latest,
+            resets_back=self.offset_resets,
+            reset_hint="offset_resets=True",
             dead_letters=self.dead_letters,
             dead_hint="dead_letters=True",
             units=self.partitions,

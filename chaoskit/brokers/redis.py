@@ -25,7 +25,7 @@ from chaoskit.values.timing import Timing
 STREAM = Words(
     dead="to the dead-letter stream",
     put_back="added",
-    no_order="The consumers of a group compete: entries are handed out in order, and finished in any order.",
+    no_order="the consumers of a group compete: entries are handed out in order, and finished in any order.",
     wordings={
         faults.Fail: passed_unless("a consumer that tries its own pending entries again before it reads new ones"),
         faults.Duplicate: Wording(
@@ -66,10 +66,11 @@ STREAM = Words(
 
 LIST = Words(
     lane="worker",
+    worker="worker",
     restarts="worker {consumer} restarts",
     dead="to the dead-letter list",
     put_back="pushed",
-    no_order="The workers of a list compete: elements are popped in order, and finished in any order.",
+    no_order="the workers of a list compete: elements are popped in order, and finished in any order.",
     wordings={
         faults.Fail: passed_unless("a worker that tries again before it pops the next"),
         faults.Duplicate: Wording(

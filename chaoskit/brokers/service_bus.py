@@ -29,10 +29,11 @@ _NOT_SENT_AGAIN = (
 
 PLAIN = Words(
     lane="receiver",
+    worker="receiver",
     restarts="receiver {consumer} restarts",
     dead="to the dead-letter subqueue",
     put_back="sent",
-    no_order="Without sessions receivers compete: messages are handed out about in order, and finished in any order.",
+    no_order="without sessions receivers compete: messages are handed out about in order, and finished in any order.",
     wordings={
         faults.Fail: passed_unless("sessions (sessions=True), in which an abandoned message comes again next"),
         faults.Duplicate: Wording(

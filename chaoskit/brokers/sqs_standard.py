@@ -28,7 +28,7 @@ _NO_ORDER = (
 )
 
 STANDARD = Words(
-    no_order="A standard queue promises no order, not even between messages of one key.",
+    no_order="a standard queue promises no order, not even between messages of one key.",
     wordings={
         faults.Fail: passed_unless(""),
         faults.Duplicate: Wording(

@@ -3,7 +3,7 @@ what each of its brokers can, and to mix their deliveries, which nothing orders.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -28,6 +28,11 @@ class Together(Anything):
     topics: tuple[str, ...] = ()
     brokers: tuple[Settings, ...] = ()
 
+    @property
+    def called(self) -> str:
+        """Those that there are: this class is ours, and no word of the user's."""
+        return " and ".join(dict.fromkeys(type(broker).__name__ for broker in self.brokers))
+
     def model(self, stream: Stream) -> TogetherModel:  # type: ignore[override]  # a model of models
         return TogetherModel(stream, self.topics, self.brokers)
 
@@ -37,8 +42,12 @@ class Together(Anything):
     def why_impossible(self, kind: FaultKind) -> str | None:
         if kind is Overtake:
             return None
-        whys = {broker.why_impossible(kind): topic for topic, broker in zip(self.topics, self.brokers, strict=True)}
-        return None if None in whys else "; ".join(f"{topic}: {why}" for why, topic in whys.items())
+        pairs = zip(self.topics, self.brokers, strict=True)
+        told = [(topic, why) for topic, broker in pairs if (why := broker.why_impossible(kind)) is not None]
+        if len(told) < len(self.topics):
+            return None
+        each = [f"{topic}: {why}" for topic, why in told]
+        return "; ".join(each if len({why for _, why in told}) > 1 else [told[0][1]])
 
     def drops(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for broker in self.brokers for name in broker.drops()))
@@ -53,15 +62,25 @@ class Together(Anything):
 
     @property
     def promises_no_order(self) -> str:
-        told = dict.fromkeys(broker.promises_no_order for broker in self.brokers)
-        return "" if "" in told else " ".join(told)  # of one that does, it may be its order that is broken
+        told = dict.fromkeys(broker.promises_no_order.rstrip(".") for broker in self.brokers)
+        return "" if "" in told else f"{'; '.join(told)}."  # of one that does, it may be its order that is broken
 
     def ruled_out_by(self, kind: FaultKind) -> str:
         pairs = zip(self.topics, self.brokers, strict=True)
         able = {topic: broker for topic, broker in pairs if broker.why_impossible(kind) is None}
         told = {topic: broker.ruled_out_by(kind).rstrip(".") for topic, broker in able.items()}
-        each = [f"{topic}: {text}" for topic, text in told.items()] if len(set(told.values())) > 1 else [*told.values()]
-        return ". ".join([APART, *each] if kind is Overtake else dict.fromkeys(each))
+        return ". ".join([APART, *_each(told)] if kind is Overtake else _each(told))
+
+    def what_rules_out(self, kind: FaultKind, faults: Sequence[Fault], events: Sequence[Event]) -> str:
+        """The same of those `faults` that are of this kind: for the streams that have them."""
+        model = self.model(Stream(tuple(events)))
+        at = {fault.at: model.holds(fault) for fault in faults if type(fault) is kind}
+        topics = {event.topic for event in events if event.id in at and not at[event.id]}
+        pairs = zip(self.topics, self.brokers, strict=True)
+        told = {topic: broker.ruled_out_by(kind).rstrip(".") for topic, broker in pairs if topic in topics}
+        found = [*([APART] if any(at.values()) else []), *_each(told)]
+        # Of another kind than those that were met it is asked where the order of all was not fixed.
+        return ". ".join(found) or self.ruled_out_by(kind)
 
     # What happened, in the words of each.
 
@@ -131,3 +150,9 @@ class Together(Anything):
 
     def permits(self, trace: str) -> Permitted:
         raise UsageError(f"ask the broker of each stream: {', '.join(self.topics)} are of {len(self.brokers)} brokers")
+
+
+def _each(told: Mapping[str, str]) -> list[str]:
+    """What each stream's broker says, once where all say the same."""
+    texts = [f"{topic}: {text}" for topic, text in told.items()] if len(set(told.values())) > 1 else told.values()
+    return list(dict.fromkeys(texts))

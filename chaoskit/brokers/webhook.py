@@ -23,11 +23,12 @@ from chaoskit.values.timing import Timing
 
 WORDS = Words(
     lane="request handler",
+    worker="request handler",
     restarts="no answer from handler {consumer}",
     shown_again="the provider sent it again",
     dead="to the failed deliveries",
     put_back="resent by hand",
-    no_order="Webhooks promise no order, not even for one object.",
+    no_order="webhooks promise no order, not even for one object.",
     wordings={
         faults.Fail: passed_unless(""),
         faults.Duplicate: Wording("the provider sent {event} twice in a row", f"no setting. {IDEMPOTENT}"),

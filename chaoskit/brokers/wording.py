@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
+from chaoskit.brokers.inside import answered, how_far, what_failed
 from chaoskit.brokers.overlaps import IN_THE_STATE, meanwhile
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import (
@@ -75,7 +76,7 @@ class Words:
     `place` is a template of a message's {partition}, {offset} and {attempt}, or empty. `lane` is what a lane of its
     timeline is called, which `lanes` says: the consumer, the partition or queue, or the key. `worker` is what runs a
     handler, `unit` what has a key, `topic` what grows by units, and `routed_by` what messages of one unit share.
-    `no_order` says that the broker keeps no order within a key, where it does not.
+    `no_order` says that the broker keeps no order within a key, where it does not, as what follows a colon.
     `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called.
     `shown_again`, `set_aside` and `skipped` are what becomes of a message whose handler raised; `whole_batch` says
     which setting brings back that message alone, where its whole batch comes again.
@@ -130,8 +131,8 @@ PUBLISHED_AGAIN = "publishing {at} failed at first, and the retry arrived after 
 
 CALL_FAILED = Wording(
     "{failed} while {worker} {consumer} handled {record}, {answered}",
-    "no setting: whatever a handler calls can fail. Let the error out, so that the message comes again, and make all "
-    "that it changes one transaction; what says that it is done belongs into that, and not into a `finally` or an "
+    "no setting: any call can fail. Let the error out, so that the message comes again, and put all that the handler "
+    "changes into one transaction, together with the mark that it is done, which belongs in no `finally` and no "
     "`except`",
 )
 """A `Fail` with a point."""
@@ -157,16 +158,16 @@ DEFAULT: Mapping[FaultKind, Wording] = {
         f"nobody who resets positions while the handler's effects are still there. {IDEMPOTENT}",
     ),
     Crash: Wording(
-        "{worker} {consumer} died while it handled {record}, {died}: {then}",
-        "no setting: a process can die between any two effects. Make the effect and the mark that it is done one "
-        "transaction, or let a unique key refuse the effect the second time",
+        "the process of {worker} {consumer} was killed while it handled {record}, {died}: {then}",
+        "no setting: a process can be killed between any two effects. Put the effect and the mark that it is done into "
+        "one transaction, or let a unique key refuse the effect the second time",
     ),
     Gather: Wording(
         "{together} came in one call, and the batch ended there",
         "no setting but batches of one: where a batch ends is decided by what has arrived by then",
     ),
     Overlap: Wording(
-        "{worker} {consumer} stopped while it handled {record}, {died}, and went on later: {meanwhile}", IN_THE_STATE
+        "{worker} {consumer} paused while it handled {record}, {died}, and went on later: {meanwhile}", IN_THE_STATE
     ),
     Overtake: Wording(
         "{unit} {partition} was read late: {over} of other {unit}s went before {event}",
@@ -289,7 +290,7 @@ def _sentence(
         "lost": " with everything in flight" if isinstance(fault, BatchSwap) and fault.lost else "",
         "key": key,
         "worker": words.worker,
-        "died": _died(step),
+        "died": how_far(step),
         "then": _then(number, steps, words, _after(fault, here, steps), again),
         "together": _together(steps[number + 1 : number + 1 + (step.size or 0)]),
         "meanwhile": _meanwhile(fault, number, steps, words) if isinstance(fault, Overlap) else "",
@@ -297,24 +298,8 @@ def _sentence(
         **(_growth(fault, steps, partitions, key, words) if isinstance(fault, Rehash) else {}),
     }
     if isinstance(fault, Fail) and fault.point:
-        return CALL_FAILED.happened.format(**facts, failed=_what_failed(step), answered=_answered(step, facts))
+        return CALL_FAILED.happened.format(**facts, failed=what_failed(step), answered=answered(step, facts))
     return words.of(type(fault)).happened.format(**facts)
-
-
-def _what_failed(step: Step) -> str:
-    if step.failed is None:
-        return f"call {step.point or 0} of those that can fail was to fail"
-    place = f" ({step.failed.place})" if step.failed.place else ""
-    return f"`{step.failed.expression}`{place} raised {step.failed.error}"
-
-
-def _answered(step: Step, facts: Mapping[str, object]) -> str:
-    """What the handler made of it."""
-    if step.raised:
-        same = step.failed is not None and step.error == step.failed.error
-        what = " it" if same else f" {step.error}" if step.error else ""
-        return f"and the handler raised{what}: {facts['fate']}{facts['passed']}"
-    return f"and the handler answered as if nothing were: {facts['at']} was settled"
 
 
 def _overtaking(subject: EventId, before: Sequence[Step], events: Sequence[Event]) -> list[EventId | None]:
@@ -352,25 +337,13 @@ def _together(members: Sequence[Step]) -> str:
     return names_of([event if count == 1 else f"{event} ({count} messages)" for event, count in times.items()])
 
 
-def _died(step: Step) -> str:
-    """How far the handler had come, where it died or stopped inside."""
-    stop = step.died or step.stopped
-    if stop is not None and not stop.before:
-        return "when all was done" + (" and nothing was acknowledged" if step.settled is None else "")
-    effects = f"after {step.point or 0} effect{'' if step.point == 1 else 's'}"
-    if stop is None:
-        return effects
-    last = f", the last of them `{stop.happened[-1]}`," if stop.happened else ""
-    place = f" ({stop.place})" if stop.place else ""
-    return f"{effects}{last} and before `{stop.before}`{place}"
-
-
 def _meanwhile(fault: Overlap, number: int, steps: Sequence[Step], words: Words) -> str:
     """What took place between the two parts of an execution: in the words for a `Zombie` where its message was lent
     again, else what the competing consumers ran."""
     step, between = steps[number], meanwhile(number, steps)
     if fault.others:
-        return f"others ran {names_of([each.event for each in between])} meanwhile"
+        others = [each.event for each in between]
+        return f"{names_of(others)} {_was(others)} handled in the meantime"
     new = next((s.consumer for s in steps[number:] if s.action == "take over" and s.fault == fault), step.consumer)
     facts = {"old": step.consumer, "new": new, "held": step.event, "record": words.record(step), "event": step.event}
     lent = words.of(Zombie).happened.format(**words.names, **facts)
@@ -389,10 +362,10 @@ def _then(number: int, steps: Sequence[Step], words: Words, after: str, again: S
     gone = next((place for place, fate in enumerate(fates) if fate in ("park", "skip")), None)
     # Of two deaths that are the same fault the first is told.
     if gone is not None and all(each.action == "die" and each.fault == step.fault for each in later[:gone]):
-        too = "it came again, and its process died at its last delivery, too; " if gone else ""
+        too = "it came again, and its process was killed at its last delivery, too; " if gone else ""
         back = f"; later it was {words.put_back} as a new message" if "put back" in fates else ""
         return f"{too}{_fate(fates[gone:], words)}{back}"
-    return f"{step.event} came again{after}" if fates else f"nobody shows {step.event} again"
+    return f"{step.event} came again{after}" if fates else f"{step.event} is never shown again"
 
 
 def _taken_over(fault: Fault, step: Step, again: Sequence[Step]) -> dict[str, object]:

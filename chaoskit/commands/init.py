@@ -25,9 +25,11 @@ def init(handler: str | None, broker: str | None, yes: bool, dry_run: bool) -> N
     """Start in this repository: a first chaos test, a workflow for GitHub Actions, the ignore rules.
 
     HANDLER is the function or method that takes a message: shop.wallet:handle, shop.wallet:Wallet.handle or
-    src/shop/wallet.py:Wallet.handle; or what AWS Lambda, Celery, Dramatiq, FastAPI, FastStream, Flask, Huey or RQ
-    calls. It is looked for in the sources and never imported. The test is a first guess, and what cannot be guessed is
-    marked in it. Without HANDLER the test is left out, and the functions that look like one are listed.
+    src/shop/wallet.py:Wallet.handle; or what AWS Lambda, arq, Celery, Django, Dramatiq, FastAPI, FastStream, Flask,
+    Huey or RQ calls; or a loop over a client's consumer, or the callback of one (aio-pika, aiokafka, boto3,
+    confluent-kafka, kafka-python, pika). It is looked for in the sources and never imported. The test is a first guess,
+    and what cannot be guessed is marked in it. Without HANDLER the test is left out, and the functions that look like
+    one are listed.
 
     It shows all that it would write, and asks; where there is no terminal to ask in, --yes writes it. No file that is
     there is overwritten or changed, but for a line at the end of .gitignore.

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from chaoskit.brokers.together import Together
 from chaoskit.codec import encode
 from chaoskit.generate.project import (
     class_finder,
@@ -25,8 +26,10 @@ from chaoskit.generate.project import (
 from chaoskit.generate.source import WIDTH, Code, Names, call, flat, laid_out, listed, quoted
 from chaoskit.generate.target import BY_HAND, Target, target_of
 from chaoskit.generate.values import Values
+from chaoskit.report.columns import narrow
 from chaoskit.report.saved import saved_verdict
 from chaoskit.report.terminal import headline
+from chaoskit.report.traced import inside_parts
 from chaoskit.repro.read import Repro
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import CodecError, ReproError, UsageError
@@ -50,6 +53,7 @@ _SURVIVES: dict[str, str] = {
     "BatchSwap": "a_batch_swap",
     "Overtake": "being_overtaken",
     "Fail": "a_failed_attempt",
+    "Overlap": "an_overlap",
     "Lose": "a_loss",
 }
 
@@ -119,6 +123,8 @@ def _scenario(repro: Repro) -> Scenario:
     """Of the values as they are encoded: what happens depends on the keys alone."""
     if _has_serializer(repro.path):
         raise ReproError(f"its broker has a key_serializer, which is a function, and a file cannot hold it. {BY_HAND}")
+    if isinstance(repro.broker, Together):
+        raise ReproError(f"it is of several streams, and a Scenario has one broker. {BY_HAND}")
     if repro.own_broker is not None:
         name = repro.own_broker["kind"]
         raise ReproError(f"its broker {name} is a class of your own, which a file does not hold. {BY_HAND}")
@@ -260,7 +266,8 @@ def _assembled(
     if brought:
         by_path += "\n# The fixtures of that module, for this one.\n" + "\n".join(brought) + "\n"
     imports = names.imports([f"import {module} as {CHAOS_TESTS}"] if module else [])
-    test = f"{above}{signature}\n{_docstring(sentences, indent=4)}\n{body}\n"
+    inside = [line for part in inside_parts(verdict.schedule) for line in ("", f"{part.heading}:", *part.lines)]
+    test = f"{above}{signature}\n{_docstring(sentences, inside, indent=4)}\n{body}\n"
     return f"{head}\n\n{imports}\n{by_path}\n\n{test}"
 
 
@@ -300,17 +307,19 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def _docstring(paragraphs: Sequence[str], *, indent: int = 0) -> str:
-    """Each paragraph on lines of its own; on one line where there is one that fits."""
+def _docstring(paragraphs: Sequence[str], below: Sequence[str] = (), *, indent: int = 0) -> str:
+    """Each paragraph on lines of its own; on one line where there is one that fits. `below`: lines of a fixed width."""
     blanks = " " * indent
     safe = [_safe(paragraph) for paragraph in paragraphs]
-    if len(safe) == 1 and indent + len(safe[0]) + 6 <= WIDTH:
+    if len(safe) == 1 and not below and indent + len(safe[0]) + 6 <= WIDTH:
         return f'{blanks}"""{safe[0]}"""'
     safe[0] = f'"""{safe[0]}'
     lines = []
-    width = WIDTH - indent - (3 if len(safe) == 1 else 0)  # a single line would take the closing quotes, too
+    # A single line would take the closing quotes, too.
+    width = WIDTH - indent - (3 if len(safe) == 1 and not below else 0)
     for text in safe:
         lines += textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
+    lines += [_safe(narrow(line, WIDTH - indent)) for line in below]
     return "\n".join(f"{blanks}{line}".rstrip() for line in [*lines, '"""'])
 
 

@@ -80,6 +80,7 @@ def framework_of(tree: ast.Module, function: Function, needed: Sequence[str]) ->
     imports = imported_by(tree)
     return (
         _decorated(function, imports, needed)
+        or ("an arq job" if is_arq_job(tree, function) else "")
         or _of_lambda(function, imports, needed)
         or _of_request(function, imports, needed)
         or _polls(function, needed)
@@ -153,6 +154,21 @@ def _is_path(decorator: ast.Call) -> bool:
 
 
 # Parameters.
+
+
+def is_arq_job(tree: ast.Module, function: Function) -> bool:
+    """Whether a worker of arq runs it: its settings list it, or it takes their `ctx`, in a module that imports arq."""
+    positional = [each.arg for each in function.args.args]
+    if not positional:
+        return False
+    if positional[0] in ("ctx", "_ctx") and "arq" in imported_by(tree):
+        return True
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and "WorkerSettings" in node.name:
+            for each in node.body:
+                if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "functions":
+                    return any(isinstance(name, ast.Name) and name.id == function.name for name in ast.walk(each.value))
+    return False
 
 
 def _of_lambda(function: Function, imports: set[str], needed: Sequence[str]) -> str:

@@ -65,6 +65,17 @@ class FoundHandler:
         """The parameters that a caller has to give."""
         return needed_by(self.function, self.kind)
 
+    @property
+    def optional(self) -> list[ast.arg]:
+        """The parameters that have a default."""
+        arguments = self.function.args
+        given = [*arguments.posonlyargs, *arguments.args]
+        named = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+        return [
+            *given[len(given) - len(arguments.defaults) :],
+            *(word for word, default in named if default is not None),
+        ]
+
 
 def find_handler(asked: str, root: Path, here: Path, settings: PytestSettings) -> FoundHandler:
     """The handler called `shop.wallet:Wallet.handle` or `src/shop/wallet.py:handle`.

@@ -8,9 +8,11 @@ from typing import Literal
 
 import attrs
 
+from chaoskit.generate.environment import CONFTEST, conftest_text, required_at_import
 from chaoskit.generate.first_test import first_test, name_of_test
 from chaoskit.generate.handlers import FoundHandler, candidates, find_handler
-from chaoskit.generate.project import PytestSettings, package_root, pytest_settings
+from chaoskit.generate.project import PytestSettings, imported_with, module_file, package_root, pytest_settings
+from chaoskit.generate.recipes import adapted
 from chaoskit.generate.workflow import WORKFLOW, is_installable, workflow
 from chaoskit.values.errors import UsageError
 
@@ -63,9 +65,12 @@ def plan(root: Path, here: Path, asked: str | None, broker: str | None) -> InitP
         handler = find_handler(asked, root, here, settings)
         test = f"{_directory(root, settings)}/test_{name_of_test(handler)}_chaos.py"
         changes.append(_created(root, test, first_test(handler, broker, root, test)))
-        more, told = _importable(root, root / test, handler, settings)
-        changes += more
-        notes += told
+        for more, told in (
+            _settings(root, root / test, handler, settings),
+            _environment(root, f"{Path(test).parent.as_posix()}/{CONFTEST}", handler),
+        ):
+            changes += more
+            notes += told
     else:
         notes.append(_name_a_handler(root, settings))
     changes.append(_created(root, WORKFLOW, workflow(root)))
@@ -98,19 +103,49 @@ def _name_a_handler(root: Path, settings: PytestSettings) -> str:
 # Imports.
 
 
-def _importable(
-    root: Path, test: Path, handler: FoundHandler, settings: PytestSettings
-) -> tuple[list[Edit], list[str]]:
-    """What lets the test import the handler's module: nothing, pytest's settings, or what the user has to do."""
+def _settings(root: Path, test: Path, handler: FoundHandler, settings: PytestSettings) -> tuple[list[Edit], list[str]]:
+    """What lets the test import the handler's module, and what its framework has pytest say: nothing, pytest's
+    settings, or what the user has to do."""
     path = handler.base.relative_to(root).as_posix() if handler.base.is_relative_to(root) else str(handler.base)
-    if _is_on_the_path(root, test, handler, settings):
-        return [], []
+    known = adapted(handler)
+    wanted = dict(known.pytest_settings) if known else {}
+    found = _is_on_the_path(root, test, handler, settings)
     if settings.file is None:
-        return [Edit("create", "pytest.ini", f"[pytest]\npythonpath = {path}\n")], []
-    installed = ", unless it is installed already: python -m pip install -e ." if is_installable(root) else ""
-    line = f'pythonpath = ["{path}"]' if settings.file.endswith(".toml") else f"pythonpath = {path}"
-    kept = f" (it has: {', '.join(settings.paths)})" if settings.paths else ""
-    return [], [f"the test imports {handler.module}: {settings.file} has to say {line}{kept}{installed}"]
+        lines = "".join(
+            f"{name} = {value}\n" for name, value in (wanted | ({} if found else {"pythonpath": path})).items()
+        )
+        return [Edit("create", "pytest.ini", f"[pytest]\n{lines}")] if lines else [], []
+    is_toml = settings.file.endswith(".toml")
+    notes = []
+    text = (root / settings.file).read_text(encoding="utf-8", errors="replace")
+    for name, value in wanted.items():
+        if name not in text:
+            line = f'{name} = "{value}"' if is_toml else f"{name} = {value}"
+            notes.append(f"the test needs pytest-django: {settings.file} has to say {line}")
+    if not found:
+        installed = ", unless it is installed already: python -m pip install -e ." if is_installable(root) else ""
+        line = f'pythonpath = ["{path}"]' if is_toml else f"pythonpath = {path}"
+        kept = f" (it has: {', '.join(settings.paths)})" if settings.paths else ""
+        notes.append(f"the test imports {handler.module}: {settings.file} has to say {line}{kept}{installed}")
+    return [], notes
+
+
+def _environment(root: Path, path: str, handler: FoundHandler) -> tuple[list[Edit], list[str]]:
+    """What sets the variables without which the handler's module cannot be imported, or works in no test."""
+    known = adapted(handler)
+    file = module_file(handler.module, [handler.base])
+    trees = [handler.tree] if file is None else imported_with(file, handler.module, [handler.base])
+    wanted = {name: value for tree in trees for name, value in required_at_import(tree).items()}
+    wanted |= dict(known.environment) if known else {}
+    if not wanted:
+        return [], []
+    if not (root / path).exists():
+        return [Edit("create", path, conftest_text(wanted))], []
+    text = (root / path).read_text(encoding="utf-8", errors="replace")
+    lacking = [name for name in wanted if name not in text]
+    them = "them" if len(lacking) > 1 else "it"
+    note = f"{handler.module} reads {' and '.join(lacking)} of the environment: {path} has to set {them}"
+    return [], [note] if lacking else []
 
 
 def _is_on_the_path(root: Path, test: Path, handler: FoundHandler, settings: PytestSettings) -> bool:

@@ -171,6 +171,15 @@ def class_finder(file: Path, own: Mapping[str, str], roots: list[Path]) -> FindC
     return find
 
 
+def imported_with(file: Path, name: str, roots: list[Path]) -> list[ast.Module]:
+    """The module in `file`, and those of the repository that are imported with it."""
+    tree = parse(file)
+    trees: dict[str, ast.Module] = {} if tree is None else {name: tree}
+    if tree is not None:
+        _follow(tree, name, file.name == "__init__.py", roots, trees)
+    return list(trees.values())
+
+
 def _follow(tree: ast.Module, name: str, is_package: bool, roots: list[Path], trees: dict[str, ast.Module]) -> None:
     """Add the modules that this one imports, and those that they import."""
     waiting = list(_imported(tree, name, is_package))

@@ -52,6 +52,8 @@ class FieldUse:
     """It is looked for among others, as what was seen before is."""
     json: bool = False
     """A text, of which JSON is made."""
+    unique: bool = False
+    """No two events have the same."""
     attribute: bool = False
     """Read as `value.name`, not as `value["name"]`."""
 
@@ -68,6 +70,8 @@ class Reads:
     uses_key: bool = False
     called_attributes: bool = False
     """`message.value()`, as confluent-kafka's messages have it."""
+    validated: str = ""
+    """The class by which it checks its value: `Order.model_validate(event)`."""
     methods: list[str] = attrs.field(factory=list)
     """What it calls of its value, that no plain value has, such as `kinesis.data_as_json`."""
     places: dict[tuple[str, ...], FieldUse] = attrs.field(factory=dict)
@@ -198,9 +202,12 @@ class _HandlerVisitor(ast.NodeVisitor):
     def _call(self, node: ast.Call) -> ValuePath | None:
         function = node.func
         if last_name(function) == "loads" and node.args:
-            place = self.place(node.args[0])
-            if isinstance(place, tuple):
-                self._seen(place).json = True
+            return self._json(node.args[0])
+        if (found := _validated(node)) is not None:
+            kind, given, is_json = found
+            place = self._json(given) if is_json else self.place(given)
+            if place == ():
+                self._reads.validated = kind
             return place
         if isinstance(function, ast.Attribute):
             place = self.place(function.value)
@@ -212,6 +219,12 @@ class _HandlerVisitor(ast.NodeVisitor):
             if function.attr == "get" and node.args and isinstance(node.args[0], ast.Constant):
                 return self._below(place, node.args[0].value)
         return None
+
+    def _json(self, node: ast.expr) -> ValuePath | None:
+        place = self.place(node)
+        if isinstance(place, tuple):
+            self._seen(place).json = True
+        return place
 
     def _below(self, place: ValuePath | None, name: object) -> ValuePath | None:
         if not isinstance(place, tuple) or not isinstance(name, str):
@@ -351,6 +364,21 @@ class _HandlerVisitor(ast.NodeVisitor):
         given = [*zip(names, node.args, strict=False), *((word.arg or "", word.value) for word in node.keywords)]
         known = {name: place for name, value in given if (place := self.place(value)) is not None}
         self.read(function, known)
+
+
+def _validated(node: ast.Call) -> tuple[str, ast.expr, bool] | None:
+    """The class by which a call checks a value, the value, and whether that is JSON."""
+    function = node.func
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and node.args:
+        if function.attr in ("model_validate_json", "parse_raw"):
+            return function.value.id, node.args[0], True
+        if function.attr in ("model_validate", "parse_obj"):
+            return function.value.id, node.args[0], False
+    # `Order(**event)`
+    if isinstance(function, ast.Name) and function.id[:1].isupper() and not node.args and len(node.keywords) == 1:
+        only = node.keywords[0]
+        return (function.id, only.value, False) if only.arg is None else None
+    return None
 
 
 def _literals(node: ast.AST) -> list[object]:

@@ -27,7 +27,7 @@ _ABOUT_THE_EVENT = frozenset(
 NUMBERS = ("seq", "sequence", "sequence_number", "version", "revision")
 _NUMBERS = frozenset(name.replace("_", "") for name in NUMBERS)
 _TIMES = re.compile(r".*(_at|At|timestamp|Timestamp)|ts|time|updated|modified|occurred")
-_KEYS = frozenset(
+KEYS = frozenset(
     {
         "account", "accountid", "aggregateid", "customer", "customerid", "entityid", "iban", "key", "orderid",
         "orderingkey", "partitionkey", "sku", "subscription", "subscriptionid", "user", "userid",
@@ -72,6 +72,8 @@ class Roles:
     own: dict[FieldPath, str]
     stamped: dict[FieldPath, Code] = attrs.field(factory=dict)
     missing: tuple[FieldPath, ...] = ()
+    key_place: FieldPath = ()
+    """Where the value has the key, if it is drawn with the value."""
 
     @property
     def key(self) -> str:
@@ -104,6 +106,23 @@ def roles_of(reads: Reads, broker: str) -> Roles:
     return Roles(_own(reads, rest), stamped, missing)
 
 
+def drawn_roles(reads: Reads, roles: Roles) -> Roles:
+    """With what the message would say drawn, for a handler before which nothing can put it into the value."""
+    key: FieldPath = ()
+    for place, what in roles.own.items():
+        if what == "message.key":
+            key, name = place, roles.key.removesuffix("_id").removesuffix("Id") or "key"
+            reads.places[place].strings = [f"{name}-1", f"{name}-2"]
+        elif what == "message.id":
+            reads.places[place].unique = True
+    return Roles({}, key_place=key)
+
+
+def is_own_id(name: str) -> bool:
+    """Whether it is called like the id of an event."""
+    return _plain(name) in _OWN_IDS
+
+
 def _plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
 
@@ -122,7 +141,7 @@ def _own(reads: Reads, leaves: dict[FieldPath, FieldUse]) -> dict[FieldPath, str
             own[place] = "message.seq"
         elif not (seen.strings or seen.number or seen.numbers) and _may_be_key(place, seen):
             # The likeliest is the least: looked up by, then named like a key, then not deep inside.
-            keys.append((not seen.index, _plain(place[-1]) not in _KEYS, len(place), place))
+            keys.append((not seen.index, _plain(place[-1]) not in KEYS, len(place), place))
     if keys and not reads.uses_key:
         own[min(keys)[3]] = "message.key"
     return {place: own[place] for place in leaves if place in own}
@@ -149,7 +168,7 @@ def _counts(place: FieldPath, seen: FieldUse) -> bool:
 
 def _may_be_key(place: FieldPath, seen: FieldUse) -> bool:
     is_id_of_a_thing = _plain(place[-1]) == "id"
-    return seen.index or seen.member or is_id_of_a_thing or _plain(place[-1]) in _KEYS
+    return seen.index or seen.member or is_id_of_a_thing or _plain(place[-1]) in KEYS
 
 
 # The broker's.

@@ -10,6 +10,7 @@ import attrs
 
 from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.handlers import FoundHandler, required
+from chaoskit.generate.lookup import source_of, value_of
 
 _CONTAINERS = frozenset({"dict", "list", "set", "defaultdict", "Counter", "OrderedDict", "deque"})
 _MUTATORS = frozenset(
@@ -45,7 +46,7 @@ def state_of_class(kind: ast.ClassDef) -> OfClass:
                 if node.value is None:
                     # attrs takes a private field under its name without the underscore.
                     needs.append(node.target.id.lstrip("_"))
-                elif _is_plain(node.value):
+                elif is_plain(node.value):
                     made.append(node.target.id)
     return OfClass(tuple(needs), _public_first(made))
 
@@ -65,7 +66,7 @@ def _kept_by(init: ast.FunctionDef) -> list[str]:
                 else:
                     targets, values = [*targets, target], [*values, node.value]
         for target, value in zip(targets, values, strict=False):
-            if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self" and _is_plain(value):
+            if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self" and is_plain(value):
                 found[target.attr] = None
     return list(found)
 
@@ -76,7 +77,7 @@ def _public_first(names: Sequence[str]) -> tuple[str, ...]:
     return public or tuple(names)
 
 
-def _is_plain(node: ast.expr | None) -> bool:
+def is_plain(node: ast.expr | None) -> bool:
     """A literal or an empty container, which can be compared."""
     if isinstance(
         node, (ast.Dict, ast.List, ast.Set, ast.Tuple, ast.Constant, ast.ListComp, ast.DictComp, ast.SetComp)
@@ -84,7 +85,7 @@ def _is_plain(node: ast.expr | None) -> bool:
         return True
     if isinstance(node, ast.Call) and last_name(node) in _FIELDS:
         factories = [word.value for word in node.keywords if word.arg in ("factory", "default_factory", "default")]
-        return any(last_name(each) in _CONTAINERS or _is_plain(each) for each in factories)
+        return any(last_name(each) in _CONTAINERS or is_plain(each) for each in factories)
     return isinstance(node, ast.Call) and last_name(node) in _CONTAINERS
 
 
@@ -100,8 +101,14 @@ def state_of_module(handler: FoundHandler, functions: Sequence[Function]) -> dic
         elif isinstance(node, ast.Assign):
             target = node.targets[0]
         value = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else None
-        if isinstance(target, ast.Name) and target.id in changed and value is not None and _is_plain(value):
+        if isinstance(target, ast.Name) and target.id in changed and value is not None and is_plain(value):
             found[target.id] = _anew(target.id, value)
+    source = source_of(handler)
+    for name in changed:
+        value = value_of(source, name) if name not in found else None
+        # Of another module: what is emptied is the same object there and here, what is set anew would not be.
+        if value is not None and is_plain(value) and (anew := _anew(name, value)).endswith(".clear()"):
+            found[name] = anew
     return found
 
 

@@ -92,6 +92,8 @@ def _merged(rest: list[str], said: dict[str, Code], before: str = "") -> Code:
 
 def _leaf(name: str, seen: FieldUse) -> Code:
     name = name.lower()
+    if seen.unique:
+        return "st.uuids().map(str)"
     if seen.strings:
         return call("st.sampled_from", [listed(map(quoted, seen.strings))])
     if seen.moment:

@@ -20,10 +20,12 @@ def candidates_of(streams: Iterable[Stream]) -> list[Fields]:
     """The keys that these events offer: as it is, each field, pairs, and one for all; those first that are written
     with the fewest words."""
     paths: dict[str, None] = {}
+    topics: dict[str | None, None] = {}
     for stream in streams:
         for event in stream:
+            topics[event.topic] = None
             paths |= dict.fromkeys(_paths(event.value, "value", MOST_DEEP))
-    single = ["key", *list(paths)[:MOST_FIELDS]]
+    single = ["key", *(["topic"] if len(topics) > 1 else []), *list(paths)[:MOST_FIELDS]]
     return [*((path,) for path in single), *combinations(single, 2), ()]
 
 
@@ -54,8 +56,8 @@ def key_of(event: Event, fields: Fields) -> Hashable:
 
 
 def _at(event: Event, path: str) -> Hashable:
-    if path == "key":
-        found: Any = event.key
+    if path in ("key", "topic"):
+        found: Any = getattr(event, path)
     else:
         found = event.value
         for name in path.split(".")[1:]:

@@ -3,7 +3,8 @@ with what does not break it alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -18,10 +19,11 @@ from chaoskit.search.investigate import investigate
 from chaoskit.search.oracle import CheckerFailed
 from chaoskit.search.question import Question, SearchSettings, derive
 from chaoskit.search.question import question as question_of
+from chaoskit.search.several import on_all_streams
 from chaoskit.values.errors import ChaosError, UsageError
 from chaoskit.values.event import Message, Stream
 from chaoskit.values.faults import ALL_KINDS, FaultKind
-from chaoskit.values.scenario import Broker, all_kinds, allowed_kinds, checked_kinds
+from chaoskit.values.scenario import Broker, all_kinds, allowed_kinds, called, checked_kinds
 from chaoskit.values.tolerance import MIXTURES, Column, Tolerance, Trial
 from chaoskit.values.verdict import Verdict
 
@@ -33,21 +35,23 @@ Say = Callable[[str], None]
 
 def tolerance_of(
     question: Question,
-    brokers: Sequence[Broker],
+    brokers: Sequence[Broker | Mapping[Any, Any]],
     wanted: Collection[FaultKind],
     storage: Storage,
     say: Say = lambda what: None,
 ) -> Tolerance:
-    """The test of this question on each of these brokers, whichever the question is about. `wanted`: the kinds that are
+    """The test of this question on each of these brokers, whichever the question is about; of several streams all on
+    each of them, or as a mapping says. `wanted`: the kinds that are
     asked about; the others are "not exercised", where they can happen. `say` is told what is searched next."""
     if not brokers:
         raise UsageError("brokers is empty: name one at least, such as brokers=[Kafka(), RabbitMQ()]")
-    for broker in brokers:  # all of them, before the first takes its time
+    several = [on_all_streams(question.subject.broker, broker) for broker in brokers]
+    for broker in several:  # all of them, before the first takes its time
         allowed_kinds(broker, None)
         base_of(broker)
     columns = []
-    for number, broker in enumerate(brokers, start=1):
-        place = f" ({number} of {len(brokers)} brokers)" if len(brokers) > 1 else ""
+    for number, broker in enumerate(several, start=1):
+        place = f" ({number} of {len(several)} brokers)" if len(several) > 1 else ""
         asked = _On(question, broker, frozenset(wanted), storage, say, place)
         columns.append(asked.column())
     return Tolerance(tuple(columns), seed=question.seed)
@@ -104,7 +108,7 @@ class _On:
         return Trial(kind.__name__, "cannot happen", why=why)
 
     def _alone(self, kind: FaultKind, rows: int) -> Trial:
-        self.say(f"{kind.__name__} on {type(self.broker).__name__}{self.place}")
+        self.say(f"{kind.__name__} on {called(self.broker)}{self.place}")
         asked = self._question((kind,), rows)
         return self._trial(kind.__name__, asked, self._found(asked))
 
@@ -113,7 +117,7 @@ class _On:
         that goes to the row of the one."""
         if len(possible) < 2:
             return Trial(MIXTURES, "cannot happen", why="there are no two kinds to mix")
-        self.say(f"{MIXTURES} on {type(self.broker).__name__}{self.place}")
+        self.say(f"{MIXTURES} on {called(self.broker)}{self.place}")
         while True:
             kinds = tuple(kind for kind in possible if trials[kind].answer != "breaks")
             if len(kinds) < 2:
@@ -229,7 +233,7 @@ class _On:
         if not reads.missing:
             return what
         names = " and ".join(f"message.{name}" for name in reads.missing)
-        return f"{what}: it reads {names}, which {type(self.broker).__name__} does not carry"
+        return f"{what}: it reads {names}, which {called(self.broker)} does not carry"
 
 
 def _told(error: BaseException) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chaoskit.report.columns import WIDEST_LINE, narrow, underlined
 from chaoskit.values.schedule import DiedAt, Schedule
 
-DIED = "Where the process died"
+DIED = "Where the process was killed"
 FAILED = "Where a call failed"
 MOST_HAPPENED = 8
 """Effects that are listed: the last ones before the death."""
@@ -22,22 +23,14 @@ def death_lines(schedule: Schedule) -> Iterator[str]:
 def _lines(event: str, died: DiedAt) -> Iterator[str]:
     happened = died.happened[-MOST_HAPPENED:]
     if happened:
-        yield f"{event}: this had happened,"
+        yield f"{event}: this was done,"
         if len(happened) < len(died.happened):
             yield f"    … ({len(died.happened) - len(happened)} more)"
-        yield from (f"    {line}" for line in happened)
-        yield f"and then, instead of this{at(died)}, the process died:"
+        yield from (f"    {narrow(line, WIDEST_LINE)}" for line in happened)
+        yield f"and then the process was killed, before this{at(died)}:"
     else:
-        yield f"{event}: before anything, instead of this{at(died)}, the process died:"
-    yield from underlined(died.source, died.before, died.column)
-
-
-def underlined(source: str, expression: str, column: int) -> Iterator[str]:
-    """The expression in its line, of which it may be one of several."""
-    line = source or expression
-    start = min(max(0, column), len(line)) if source else 0  # a file may say anything
-    yield f"    {line}"
-    yield f"    {' ' * start}{'^' * min(len(expression), len(line) - start)}"
+        yield f"{event}: the process was killed before its first effect{at(died)}:"
+    yield from (f"    {line}" for line in underlined(died.source, died.before, died.column))
 
 
 def at(died: DiedAt) -> str:

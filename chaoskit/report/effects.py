@@ -11,6 +11,7 @@ from chaoskit.values.errors import StaleState
 from chaoskit.values.texts import printed
 from chaoskit.values.verdict import Verdict
 
+EFFECTS = "Effects that left"
 MOST_ROWS = 12
 MOST_OF_EFFECT = 120
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaoskit.report.deaths import underlined
+from chaoskit.report.columns import underlined
 from chaoskit.values.schedule import Schedule, Step
 
 
@@ -19,6 +19,6 @@ def _lines(step: Step) -> Iterator[str]:
     failed = step.failed
     assert failed is not None
     place = f" ({failed.place})" if failed.place else ""
-    then = "and the handler raised" if step.raised else "and the handler went on as if nothing were"
-    yield f"{step.event}: this{place} raised {failed.error}, {then}:"
-    yield from underlined(failed.source, failed.expression, failed.column)
+    then = "and the handler raised" if step.raised else "and the handler went on as if nothing had happened"
+    yield f"{step.event}: this call{place} raised {failed.error}, {then}:"
+    yield from (f"    {line}" for line in underlined(failed.source, failed.expression, failed.column))

@@ -22,6 +22,7 @@ from chaoskit.report.repairs import repair_lines
 from chaoskit.report.summary import headline, held_lines, summary_of
 from chaoskit.report.terminal import plain
 from chaoskit.report.tolerance import as_markdown
+from chaoskit.report.traced import Traced, traced
 from chaoskit.report.values import cut, visible
 from chaoskit.values.texts import for_log
 from chaoskit.values.verdict import Verdict
@@ -41,7 +42,8 @@ EntryStatus = Literal["held", "violated", "unknown", "error", "skipped"]
 @attrs.frozen
 class ReportEntry:
     """What one chaos test has to say. `shown`: what a passing run has shown, or why it did not pass, in a line;
-    `timeline`, `happened` and `replay` are there for a failure. `tolerance`: what it tolerates, as Markdown."""
+    `timeline`, `happened`, `traced` and `replay` are there for a failure. `tolerance`: what it tolerates, as
+    Markdown."""
 
     test: str
     status: EntryStatus
@@ -50,6 +52,7 @@ class ReportEntry:
     happened: tuple[str, ...] = ()
     replay: str = ""
     tolerance: str = ""
+    traced: tuple[Traced, ...] = ()
 
     @property
     def failed(self) -> bool:
@@ -79,6 +82,7 @@ def _entry(verdict: Verdict, replay: str | None) -> ReportEntry:
         + tuple(repair_lines(verdict))
         + found.boundary,
         replay or "",
+        traced=traced(found),
     )
 
 
@@ -89,7 +93,8 @@ def packed(one: ReportEntry) -> str:
 
 def unpacked(text: str) -> ReportEntry:
     data = json.loads(text)
-    return ReportEntry(**(data | {"happened": tuple(data["happened"])}))
+    lines = tuple(Traced(each["heading"], tuple(each["lines"])) for each in data["traced"])
+    return ReportEntry(**(data | {"happened": tuple(data["happened"]), "traced": lines}))
 
 
 # Annotations.
@@ -99,8 +104,10 @@ def annotation(one: ReportEntry, *, file: str, line: int | None = None) -> str:
     """`::error file=…,line=…,title=…::message`, one line. `line` counts from 1."""
     place = {"file": file, "line": None if line is None else str(line), "title": cut(one.shown, MOST_OF_TITLE)}
     properties = ",".join(f"{name}={_property(value)}" for name, value in place.items() if value)
-    message = "\n".join([one.shown, *one.happened, *([f"To replay: {one.replay}"] if one.replay else [])])
-    return f"::error {properties}::{_message(cut(message, MOST_OF_MESSAGE))}"
+    lines = (line for part in one.traced for line in (f"{part.heading}:", *(f"  {line}" for line in part.lines)))
+    replay = f"\nTo replay: {one.replay}" if one.replay else ""
+    message = cut("\n".join([one.shown, *one.happened, *lines]), max(0, MOST_OF_MESSAGE - len(replay)))
+    return f"::error {properties}::{_message(cut(f'{message}{replay}', MOST_OF_MESSAGE))}"
 
 
 def _message(text: str) -> str:
@@ -169,6 +176,8 @@ def _failure(one: ReportEntry) -> str:
     if one.timeline:
         lines.append(_block(one.timeline))
     lines += [f"{plain_markdown(sentence)}\n" for sentence in one.happened]
+    for part in one.traced:
+        lines += [f"{plain_markdown(part.heading)}\n", _block(cut("\n".join(part.lines), MOST_OF_TIMELINE))]
     if one.replay:
         lines.append(_block(one.replay))
     return "\n".join(lines)

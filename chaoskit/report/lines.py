@@ -2,16 +2,16 @@
 
 | `type` | fields |
 |---|---|
-| `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker`, `damage` (what became of which events: `kind`, `events`, `step`, `place`) and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated`, `singles_up_to`, `by_kind` (schedules for each kind), `bounds` (`faults`, `events`, `probability`); `exhausted` where every schedule was run (`events`, `faults`, `schedules`, `runs`, `streams`, `independent_keys`, `compared`) |
+| `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker`, `also` (other kinds of fault under which it fails alike), `damage` (what became of which events: `kind`, `events`, `step`, `place`) and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated`, `singles_up_to`, `by_kind` (schedules for each kind), `bounds` (`faults`, `events`, `probability`); `exhausted` where every schedule was run (`events`, `faults`, `schedules`, `runs`, `streams`, `independent_keys`, `compared`) |
 | `reason` | `text`: why an unknown verdict is unknown |
 | `note` | `text`: what has to be known about a held verdict |
 | `planted` | where a self-check was asked for, known bugs that were planted: `bug`, `place` ("handler", "state"), `status` ("caught", "missed", "no difference", "cannot happen"), `schedules`, `breaks` (the kinds of fault with which it was met), `text`: why it was not caught |
 | `violation` | `invariant`, `message` |
 | `difference` | `path`, `in_order`, `observed`; one of the two is not there where that state has no such place |
 | `effect` | what left and no rollback takes back, each time: `run` ("in order", "observed"), `name`, and where they apply `key`, `value`, `event` (at whose delivery) and `step` (its number) |
-| `event` | `id`, `key`, `seq`, `value`, and `state`: in order, after this event |
+| `event` | `id`, `key`, `seq`, `value`, of several streams `topic`, and `state`: in order, after this event |
 | `fault` | `number`, `fault` (its kind), `at` and its parameters |
-| `step` | `number`, `action`, `consumer`, and where they apply `event`, `partition`, `offset`, `attempt`, `raised`, `error` (what the handler raised), `lane`, `mark`, `fault` and `sentence` (numbers), `from` (the number of the step from which it comes again), `point` (after how many effects of the handler), `stopped` (of an execution that stops: the place, what had happened by then, and what took place beside it), `state`: after this step |
+| `step` | `number`, `action`, `consumer`, and where they apply `event`, `partition`, `offset`, `attempt`, `raised`, `error` (what the handler raised), `lane`, `mark`, `fault` and `sentence` (numbers), `from` (the number of the step from which it comes again), `size` (how many of the next deliveries come in one call), `point` (after how many effects of the handler a process dies or an execution stops, or which of its calls fails), `died`, `stopped` and `failed` (where that was: `place`, a file and a line; `source`, the line, in which the expression begins at `column`; `before`, the expression that was to come next, `happened`, the effects by then, and of a stop `beside`, what took place until it was done, each as an event, "" for its own, and an expression; of a call `expression` and the `error` that it raised), `settled` (where the handler settles by itself, what it settled then: "ack 2" is the message of the second step), `copy` (of a message that was sent anew: `after` which event, how many `retries`, and the `partition` and `offset` where it was first), `state`: after this step |
 | `sentence` | `number`, `text`: what happened, in the broker's words |
 | `besides` | `text`: what else steps have done: to the memory of a process, and before the handler raised |
 | `remedy` | `fault` (its kind, or what else happened), `text`: what rules it out |
@@ -83,6 +83,8 @@ def _verdict(verdict: Verdict) -> Line:
     line: Line = {"type": "verdict", "status": verdict.status, "test": verdict.test, "headline": headline(verdict)}
     if verdict.status == "violated" and verdict.scenario is not None:
         line |= {"label": verdict.label, "broker": encode_broker(verdict.scenario.broker)}
+        if verdict.also:
+            line["also"] = list(verdict.also)
         if verdict.damage is not None:
             line["damage"] = attrs.asdict(verdict.damage)
         if verdict.states is not None and verdict.states.first_difference is not None:
@@ -115,6 +117,7 @@ def _violated(verdict: Verdict, found: Summary) -> Iterator[Line]:
     states = verdict.states.in_order if verdict.states is not None else [None] * len(verdict.scenario.events)
     for event, state in zip(verdict.scenario.events, states, strict=True):
         line = {"type": "event", "id": event.id, "key": as_json(event.key), "seq": event.seq}
+        line |= {} if event.topic is None else {"topic": event.topic}
         yield line | {"value": as_json(event.value)} | _state(state)
     faults = list(verdict.scenario.faults)
     for number, fault in enumerate(faults, start=1):
@@ -199,8 +202,13 @@ def _step(number: int, step: Step) -> Line:
     for name in ("event", "partition", "offset", "attempt", "error", "point", "size"):
         if getattr(step, name) is not None:
             line[name] = getattr(step, name)
-    if step.stopped is not None:
-        line["stopped"] = attrs.asdict(step.stopped)
+    for name, at in (("died", step.died), ("stopped", step.stopped), ("failed", step.failed)):
+        if at is not None:
+            line[name] = attrs.asdict(at)
+    if step.settled is not None:
+        line["settled"] = list(step.settled)
+    if step.copy is not None:
+        line["copy"] = attrs.asdict(step.copy, filter=lambda _, value: value is not None)
     return line | ({"raised": True} if step.raised else {})
 
 

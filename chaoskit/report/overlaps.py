@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaoskit.report.deaths import MOST_HAPPENED, at, underlined
+from chaoskit.report.columns import fitted, narrow, underlined
+from chaoskit.report.deaths import MOST_HAPPENED, at
 from chaoskit.values.schedule import Schedule, Step, StoppedAt
+from chaoskit.values.texts import in_line
 
 STOPPED = "Two executions at once"
 MOST_LINES = 24
 """Lines beside each other that are shown: the first ones after the stop."""
-WIDEST = 44
-"""Letters of the left column."""
+WIDEST = (44, 60)
+"""Columns of what the one execution did, and of what the others did."""
 
 
 def overlap_lines(schedule: Schedule) -> Iterator[str]:
@@ -22,21 +24,15 @@ def overlap_lines(schedule: Schedule) -> Iterator[str]:
 
 
 def _lines(step: Step, stopped: StoppedAt) -> Iterator[str]:
-    yield f"{step.event} stopped before this{at(stopped)}:"
-    yield from underlined(stopped.source, stopped.before, stopped.column)
+    yield f"{step.event}: this execution paused before this{at(stopped)}:"
+    yield from (f"    {line}" for line in underlined(stopped.source, stopped.before, stopped.column))
     happened = stopped.happened[-MOST_HAPPENED:]
     left = [f"… ({len(stopped.happened) - len(happened)} more)"] if len(happened) < len(stopped.happened) else []
-    rows = [(text, "") for text in (*left, *happened)]
+    rows = [(f"{step.event}, this execution", "meanwhile"), *((text, "") for text in (*left, *happened))]
     beside = stopped.beside[:MOST_LINES]
     rows += [("", f"{event}: {text}") if event else (text, "") for event, text in beside]
     if len(beside) < len(stopped.beside):
         rows.append((f"… ({len(stopped.beside) - len(beside)} more)", ""))
-    first = f"{step.event}, consumer {step.consumer}"
-    width = min(WIDEST, max(len(text) for text in (first, *(text for text, _ in rows))))
-    yield f"    {first:<{width}}  | meanwhile"
-    for text, other in rows:
-        yield f"    {_cut(text, width):<{width}}  | {other}".rstrip()
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
+    mine = fitted([text for text, _ in rows], WIDEST[0])
+    for text, (_, other) in zip(mine, rows, strict=True):
+        yield f"    {text}  | {narrow(in_line(other), WIDEST[1])}".rstrip()

@@ -15,7 +15,7 @@ from string import Template
 import attrs
 
 from chaoskit.report.deaths import DIED, FAILED
-from chaoskit.report.effects import MOST_ROWS
+from chaoskit.report.effects import EFFECTS, MOST_ROWS
 from chaoskit.report.overlaps import STOPPED
 from chaoskit.report.picture import picture
 from chaoskit.report.self_check import self_check_remarks
@@ -179,7 +179,7 @@ def _paragraphs(lines: Sequence[str]) -> str:
 def _violated(found: Summary) -> list[Section]:
     sections = [
         Section("differs", "What differs", "\n".join(_differences(found))),
-        *([Section("effects", "Effects that left", "\n".join(_effects(found)))] if found.effects else []),
+        *([Section("effects", EFFECTS, "\n".join(_effects(found)))] if found.effects else []),
         Section("delivery", "The delivery", _figure(found), found.size),
         Section("happened", "What happened", _happened(found)),
         *([Section("died", DIED, _traced(found.deaths))] if found.deaths else []),

@@ -10,10 +10,13 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 import attrs
+from rich.cells import cell_len
 
+from chaoskit.report.effects import MOST_ROWS
 from chaoskit.report.style import PICTURE, palette
 from chaoskit.report.summary import Summary, summary_of
 from chaoskit.report.timeline import Grid, Row
+from chaoskit.report.traced import Traced, traced
 from chaoskit.report.values import cut, in_markup, visible
 from chaoskit.values.verdict import Verdict
 
@@ -32,6 +35,10 @@ MOST_LETTERS = 28
 MOST_OF_MARK = 40
 LINE = 84
 """Letters of a line of text in the standalone file."""
+STEP = 20
+"""From one line of text to the next."""
+MOST_TRACED = 80
+"""Lines of source and effects below it."""
 
 
 @attrs.frozen
@@ -67,7 +74,7 @@ def picture(found: Summary) -> str:
 
 def _standalone(found: Summary) -> Iterator[str]:
     heading = _wrapped(found.headline, LINE - 10)
-    top = 26 + 20 * len(heading)
+    top = 26 + STEP * len(heading)
     layout = _layout(found.grid, top)
     notes = [
         (f"{number}." if place == 0 else "", line)
@@ -75,19 +82,35 @@ def _standalone(found: Summary) -> Iterator[str]:
         for place, line in enumerate(_wrapped(f"{sentence}.", LINE))
     ]
     y = _height(found.grid, layout) + 24
-    width = max(layout.width, LINE * LETTER + 40)
-    yield _opening(width, y + 20 * len(notes), None)
+    below = _traced_lines(traced(found))
+    widest = max((cell_len(line) for line, is_heading in below if not is_heading), default=0)
+    width = max(layout.width, max(LINE, widest) * LETTER + 40)
+    height = y + STEP * (len(notes) + len(below))
+    yield _opening(width, height, None)
     yield f'<title id="chaoskit-title">{_text(found.headline)}</title>'
     yield f'<desc id="chaoskit-desc">{_text(_description(found))}</desc>'
     yield f"<style>{palette('.picture')}{PICTURE}.picture {{ background: var(--paper); }}</style>"
-    yield f'<rect width="{width:g}" height="{y + 20 * len(notes):g}" fill="var(--paper)"/>'
+    yield f'<rect width="{width:g}" height="{height:g}" fill="var(--paper)"/>'
     for place, line in enumerate(heading):
-        yield f'<text x="12" y="{28 + 20 * place}" class="title">{_text(line)}</text>'
+        yield f'<text x="12" y="{28 + STEP * place}" class="title">{_text(line)}</text>'
     yield from _body(found, top)
     for place, (number, line) in enumerate(notes):
-        yield f'<text class="mark" x="12" y="{y + 20 * place:g}">{number}</text>'
-        yield f'<text x="34" y="{y + 20 * place:g}">{_text(line)}</text>'
+        yield f'<text class="mark" x="12" y="{y + STEP * place:g}">{number}</text>'
+        yield f'<text x="34" y="{y + STEP * place:g}">{_text(line)}</text>'
+    for place, (line, is_heading) in enumerate(below, start=len(notes)):
+        kind = "heading" if is_heading else "traced"
+        yield f'<text class="{kind}" x="12" y="{y + STEP * place:g}" xml:space="preserve">{_text(line)}</text>'
     yield "</svg>"
+
+
+def _traced_lines(parts: Sequence[Traced]) -> list[tuple[str, bool]]:
+    """The lines, each with whether it is a heading, above which one is left free."""
+    lines = [each for part in parts for each in (("", False), (part.heading, True), *_lines(part))]
+    return [*lines[:MOST_TRACED], ("…", False)] if len(lines) > MOST_TRACED else lines
+
+
+def _lines(part: Traced) -> Iterator[tuple[str, bool]]:
+    return ((visible(line), False) for line in part.lines)
 
 
 def _opening(width: float, height: float, label: str | None) -> str:
@@ -218,7 +241,9 @@ def _arrow(layout: PictureLayout, origin: Row, row: Row, places: dict[int, int])
 def _description(found: Summary) -> str:
     """The picture in words, for who does not see it."""
     steps = [_in_words(row, found.grid.lanes) for row in found.grid.rows]
-    return " ".join([*steps, *(f"{number}: {line}." for number, line in enumerate(found.sentences, start=1))])
+    told = [f"{number}: {line}." for number, line in enumerate(found.sentences, start=1)]
+    effects = [f"{row.what}: in order {row.in_order}, observed {row.observed}." for row in found.effects[:MOST_ROWS]]
+    return " ".join([*steps, *told, *effects])
 
 
 def _in_words(row: Row, lanes: Sequence[str]) -> str:

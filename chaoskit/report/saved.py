@@ -53,6 +53,7 @@ def saved_verdict(repro: Repro) -> Verdict:
         loss=repro.loss,
         memory_kept=repro.told.get("memory_kept"),
         read=repro.told.get("read", ()),
+        also=repro.told.get("also", ()),
     )
 
 

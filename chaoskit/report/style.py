@@ -50,6 +50,8 @@ PICTURE = f"""
 .picture .lane {{ font-weight: 600; }}
 .picture .title {{ font: 600 14px {SANS}; }}
 .picture .cell {{ font: 12px {MONO}; }}
+.picture .heading {{ font-weight: 600; }}
+.picture .traced {{ font: 12px {MONO}; white-space: pre; }}
 .picture .mark {{ fill: var(--note); }}
 .picture .track {{ stroke: var(--line); stroke-width: 1; }}
 .picture .row {{ fill: transparent; }}

@@ -9,12 +9,12 @@ from typing import Any
 
 import attrs
 
-from chaoskit.brokers.together import Together
-from chaoskit.brokers.wording import CALL_FAILED, CUT_ALONE, IDEMPOTENT, brought_back, names_of, place_of
+from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, brought_back, names_of, place_of
 from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.deaths import death_lines
 from chaoskit.report.effects import EffectRow, effect_rows
 from chaoskit.report.failures import failure_lines
+from chaoskit.report.labels import also_text, kinds_of, label_text, name_of, ruled_out_by
 from chaoskit.report.overlaps import overlap_lines
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
 from chaoskit.report.self_check import self_check_lines
@@ -23,7 +23,7 @@ from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
 from chaoskit.values.errors import StaleState
 from chaoskit.values.event import EventId
-from chaoskit.values.faults import Fail, FaultKind, Lose, Overtake
+from chaoskit.values.faults import Fail, Overtake
 from chaoskit.values.invariant import DIED
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import Step, reached
@@ -121,7 +121,7 @@ def summary_of(verdict: Verdict) -> Summary:
         grid=grid(scenario, verdict.schedule, _changed(verdict)),
         sentences=sentences if scenario.faults else (IN_ORDER,),
         besides=tuple(_besides(verdict)),
-        label=f"{_label(verdict)} {_also(verdict)}".strip(),
+        label=f"{label_text(verdict)} {also_text(verdict)}".strip(),
         remedies=tuple(_remedies(verdict, bool(advice))),
         advice=advice,
         beside=tuple(_beside(verdict)),
@@ -207,19 +207,14 @@ def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
     broker = verdict.scenario.broker
     inside = {Fail} if any(isinstance(fault, Fail) and fault.point for fault in verdict.scenario.faults) else set()
     # Whatever fault was met: it is the order between keys that is not fixed, and that is an Overtake.
-    for kind in [Overtake] if verdict.label == "across keys" else _kinds(verdict):
-        remedy = CALL_FAILED.ruled_out_by if kind in inside else broker.ruled_out_by(kind)
+    for kind in [Overtake] if verdict.label == "across keys" else kinds_of(verdict):
+        remedy = CALL_FAILED.ruled_out_by if kind in inside else ruled_out_by(verdict.scenario, kind)
         if advised:
             remedy = remedy.replace(f". {IDEMPOTENT}", "").replace(IDEMPOTENT, "no setting")
         yield kind.__name__, remedy
     # A broker of the user's own need not have it: it is no part of what is asked of one.
     if (whole := getattr(broker, "whole_batch", "")) and _batch_came_again(verdict.schedule.steps):
         yield "A batch that fails", whole
-
-
-def _kinds(verdict: Verdict) -> list[FaultKind]:
-    assert verdict.scenario is not None
-    return list(dict.fromkeys(type(fault) for fault in verdict.scenario.faults))
 
 
 def _batch_came_again(steps: Sequence[Step]) -> bool:
@@ -232,7 +227,7 @@ def _advice(verdict: Verdict) -> Iterator[tuple[Has, str]]:
     shows = symptom(verdict)
     if shows is None:
         return
-    habit = any(IDEMPOTENT in verdict.scenario.broker.ruled_out_by(kind) for kind in _kinds(verdict))
+    habit = any(IDEMPOTENT in verdict.scenario.broker.ruled_out_by(kind) for kind in kinds_of(verdict))
     ended = list(_ended(verdict))
     # A handler in whose state something is twice is told so by the remedy: to be idempotent.
     if ended or (habit and shows.has != "twice"):
@@ -257,7 +252,7 @@ def headline(verdict: Verdict) -> str:
     kinds = " and ".join(dict.fromkeys(type(fault).__name__ for fault in verdict.scenario.faults))
     if verdict.is_cut_alone:
         return f"{name} depends on where the batch ends: {verdict.violations[0].message}"
-    broker = type(verdict.scenario.broker).__name__
+    broker = name_of(verdict.scenario.broker)
     across = " across keys" if verdict.label == "across keys" else ""
     return f"{name} does not survive {kinds}{across}, which {broker} can do: {verdict.violations[0].message}"
 
@@ -424,33 +419,3 @@ def traceback_of(error: BaseException) -> str:
     # The first one is ours, which called the handler.
     frames = traceback.extract_tb(error.__traceback__)[1:] or traceback.extract_tb(error.__traceback__)
     return "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)]).rstrip()
-
-
-def _also(verdict: Verdict) -> str:
-    """Other kinds of fault that do the same on this stream: what rules out the one that is shown may not help there."""
-    return f"It fails alike under: {', '.join(verdict.also)}." if verdict.also else ""
-
-
-def _label(verdict: Verdict) -> str:
-    """Nothing where no order is asked about, such as for a run that does not end."""
-    assert verdict.scenario is not None
-    if verdict.label is None:
-        return ""
-    if verdict.loss == "violation" and {type(fault) for fault in verdict.scenario.faults} == {Lose}:
-        return "No order is what breaks it: what was lost is missing."
-    if verdict.is_cut_alone:
-        return CUT_ALONE
-    broker, no_order = type(verdict.scenario.broker).__name__, verdict.scenario.broker.promises_no_order
-    if verdict.label == "across keys":
-        if isinstance(verdict.scenario.broker, Together) and verdict.schedule is not None:
-            return verdict.scenario.broker.across(verdict.schedule, verdict.scenario.events)
-        return (
-            f"Across keys: some order that {broker} may choose without any fault gives this result, too. These "
-            "events lie in different partitions, and nothing fixed their order. If either result is right, "
-            'chaos(across_keys="any") accepts it.'
-        )
-    if verdict.label == "within" and no_order:
-        return f"Within a key: {no_order}"
-    if verdict.label == "within":
-        return "Within a key or partition: it takes what is told above; no order without a fault gives this result."
-    return "Whether an order without any fault gives this result, too, was not decided: there are too many orders."

@@ -15,7 +15,7 @@ from rich.text import Text
 from chaoskit.report.console import PROSE, HarmlessConsole
 from chaoskit.report.deaths import DIED, FAILED
 from chaoskit.report.delivery import DeliveryTable
-from chaoskit.report.effects import MOST_ROWS
+from chaoskit.report.effects import EFFECTS, MOST_ROWS
 from chaoskit.report.overlaps import STOPPED
 from chaoskit.report.self_check import self_check_remarks
 from chaoskit.report.summary import NO_STATES, Beside, Summary, found_lines, pair, summary_of, tried
@@ -93,7 +93,7 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
     yield _heading("What differs")
     yield from _differences(found)
     if found.effects:
-        yield _heading("Effects that left")
+        yield _heading(EFFECTS)
         yield from _effects(found)
     yield _heading(f"The delivery ({found.size})")
     yield _indented_renderable(DeliveryTable(found.grid, found.read))

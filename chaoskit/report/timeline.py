@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from chaoskit.brokers.wording import Place, brought_back, place_of
+from chaoskit.report.values import cut
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import Fault, Rehash, Resend
 from chaoskit.values.scenario import Scenario
@@ -15,6 +16,8 @@ from chaoskit.values.schedule import Schedule, Step
 from chaoskit.values.texts import printed
 
 MOST_ROWS = 60
+MOST_OF_EXPRESSION = 32
+"""Letters of an expression of the handler's, so that values keep their room."""
 FOLDED = 3
 """So many repetitions of what the handler refused share one row."""
 
@@ -207,7 +210,7 @@ def _in_order(lanes: set[str]) -> list[str]:
     return sorted(lanes, key=lambda lane: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", lane)])
 
 
-_ENDS = {"deliver": "", "die": " dies", "begin": " stops", "go on": " goes on"}
+_ENDS = {"deliver": "", "die": " killed", "begin": " pauses", "go on": " goes on"}
 """How what is run ends, in a cell."""
 
 
@@ -227,12 +230,12 @@ def _mark(what: str, step: Step, again: bool, ran_on: bool) -> str:
     if ran_on:
         what = "runs on"
     elif step.action == "die" and not step.raised:
-        what = f"dies before {step.died.before}" if step.died is not None and step.died.before else what
+        what = f"killed before {_short(step.died.before)}" if step.died is not None and step.died.before else what
     elif step.failed is not None:
-        what = f"{step.failed.expression} fails"
+        what = f"{_short(step.failed.expression)} fails"
     elif step.action == "begin" and not step.raised:
         before = step.stopped.before if step.stopped is not None else ""
-        what = f"stops before {before}" if before else what
+        what = f"pauses before {_short(before)}" if before else what
     elif step.action == "deliver":
         what = f"again, attempt {step.attempt}" if (step.attempt or 1) > 1 else "again" if again else ""
     if step.fault is None or what:
@@ -240,6 +243,11 @@ def _mark(what: str, step: Step, again: bool, ran_on: bool) -> str:
     if isinstance(step.fault, Rehash) and step.event == step.fault.at:
         return "rehashed"
     return "sent again" if isinstance(step.fault, Resend) else "late"
+
+
+def _short(expression: str) -> str:
+    """Beside a step; the whole stands in its line of source."""
+    return cut(" ".join(expression.split()), MOST_OF_EXPRESSION)
 
 
 def value_of(event: Event) -> str:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from chaoskit.brokers import Settings
+from chaoskit.brokers.together import Together
 from chaoskit.brokers.wording import names_of
 from chaoskit.report.broker_facts import as_written
 from chaoskit.report.console import PROSE
@@ -43,7 +44,11 @@ MOST_OF_VALUE = 60
 
 
 def broker_name(broker: Broker) -> str:
-    """As one would write it; a class of the user's own by its name, where it has no settings that we know of."""
+    """As one would write it, for each stream where there are several; a class of the user's own by its name, where it
+    has no settings that we know of."""
+    if isinstance(broker, Together):
+        pairs = zip(broker.topics, broker.brokers, strict=True)
+        return ", ".join(f"{topic}: {broker_name(of)}" for topic, of in pairs)
     return as_written(broker) if isinstance(broker, Settings) else type(broker).__name__
 
 

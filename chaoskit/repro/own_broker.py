@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from chaoskit.brokers import BROKERS, Anything, Settings, base_of
+from chaoskit.brokers.together import Together
 from chaoskit.codec import lenient
 from chaoskit.repro import bounds
 from chaoskit.values.errors import ReproError, UsageError, did_you_mean
@@ -30,6 +31,14 @@ def own_settings(broker: Broker, settings: Mapping[str, Any]) -> dict[str, Any]:
 def is_of_own(data: Any) -> bool:
     """Whether a file says that its broker is one of the user's own."""
     return isinstance(data, dict) and BASE in data and isinstance(data.get("kind"), str)
+
+
+SEVERAL = "it is of several streams with a broker each, which only a test can name: @chaos({orders: Kafka(), …})"
+
+
+def is_of_several(own: Mapping[str, Any]) -> bool:
+    """Whether it stands for the brokers of several streams."""
+    return bool(own["kind"] == Together.__name__ and own[BASE] == Anything.__name__)
 
 
 def same_own(saved: Mapping[str, Any], now: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ from chaoskit.brokers import is_own
 from chaoskit.codec import decode
 from chaoskit.repro import bounds
 from chaoskit.repro.own_broker import is_of_own, same_own, stand_in
+from chaoskit.repro.together import together_of
 from chaoskit.repro.values import (
     FORMAT,
     decode_broker,
@@ -31,7 +32,7 @@ from chaoskit.repro.values import (
 from chaoskit.values.epoch import EPOCH, is_epoch
 from chaoskit.values.errors import ChaosError, CodecError, ReproError
 from chaoskit.values.event import Event, Stream
-from chaoskit.values.faults import Fault
+from chaoskit.values.faults import KIND_BY_NAME, Fault
 from chaoskit.values.outcome import Effect
 from chaoskit.values.scenario import Broker
 from chaoskit.values.schedule import Raw, Step, to_raw
@@ -227,7 +228,7 @@ def _from_document(path: Path, data: Any) -> Repro:
     if not violations or not all(isinstance(v, dict) and isinstance(v.get("invariant"), str) for v in violations):
         raise ReproError('"violations" must be a list of objects with an "invariant", and name one at least')
     own = data["broker"] if is_of_own(data["broker"]) else None
-    broker = decode_broker(data["broker"]) if own is None else stand_in(own, faults)
+    broker = decode_broker(data["broker"]) if own is None else together_of(own, faults) or stand_in(own, faults)
     label = data.get("label")
     return Repro(
         path, test, broker, stamped, faults, steps, data["expected"], data["observed"],
@@ -302,13 +303,14 @@ def _read_told(data: Any) -> dict[str, Any]:
     """Only what is as it is written here: it is shown, and no reason not to replay the rest."""
     if not isinstance(data, dict):
         return {}
-    errors, read, kept = data.get("errors"), data.get("read"), data.get("memory_kept")
+    errors, read, kept, also = (data.get(name) for name in ("errors", "read", "memory_kept", "also"))
     errors = errors if isinstance(errors, dict) else {}
     return {
         "errors": {number: text for number, text in errors.items() if isinstance(text, str)},
         "memory_kept": kept if isinstance(kept, bool) else None,
         "read": tuple(name for name in read if isinstance(name, str)) if isinstance(read, list) else (),
         "effects": {run: _read_effects(data.get("effects"), run) for run in ("in_order", "observed")},
+        "also": tuple(k for k in also if isinstance(k, str) and k in KIND_BY_NAME) if isinstance(also, list) else (),
     }
 
 

@@ -13,7 +13,8 @@ import hypothesis
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 from cattrs.strategies import configure_tagged_union
 
-from chaoskit.brokers import BROKERS, is_own
+from chaoskit.brokers import BROKERS, Settings, is_own
+from chaoskit.brokers.together import Together
 from chaoskit.codec import Shown, decode_plain, encode, lenient
 from chaoskit.repro import bounds
 from chaoskit.repro.own_broker import own_settings
@@ -110,8 +111,18 @@ def encode_broker(broker: Broker) -> dict[str, Any]:
     settings = {field.name: getattr(broker, field.name) for field in attrs.fields(type(broker))}  # type: ignore[arg-type]
     plain = {k: getattr(v, "__qualname__", repr(v)) if callable(v) else v for k, v in settings.items()}
     if own:
-        return own_settings(broker, plain)
+        several = {"brokers": _each(broker.brokers)} if isinstance(broker, Together) else {}
+        return own_settings(broker, plain) | several
     return {"kind": type(broker).__name__, **plain}
+
+
+def _each(brokers: Sequence[Settings]) -> dict[str, Any]:
+    """Those of several streams, as values. One that has no encoding, as its class is the user's own or a setting is a
+    function, is written as it is where it is the only one."""
+    encoded = [(broker, lenient(broker)) for broker in brokers]
+    return {
+        "$tuple": [encode_broker(broker) if is_own(broker) or "$repr" in value else value for broker, value in encoded]
+    }
 
 
 def decode_broker(data: Any) -> Broker:

@@ -67,7 +67,7 @@ def document(verdict: Verdict, write_event: Callable[[Event], dict[str, Any]] = 
 
 def _told(verdict: Verdict) -> dict[str, Any]:
     """What a report says besides: with what the handler raised, by the number of the step, whether its memory survived
-    restarts, which fields it read first, and the effects that left."""
+    restarts, which fields it read first, the effects that left, and the kinds of fault under which it fails alike."""
     assert verdict.schedule is not None
     errors = {str(number): step.error for number, step in enumerate(verdict.schedule, start=1) if step.error}
     effects = {
@@ -76,6 +76,7 @@ def _told(verdict: Verdict) -> dict[str, Any]:
         if given
     }
     found = {"errors": errors, "effects": effects, "memory_kept": verdict.memory_kept, "read": list(verdict.read)}
+    found |= {"also": list(verdict.also)}
     return {name: value for name, value in found.items() if value not in ({}, None, [])}
 
 

@@ -16,6 +16,7 @@ from chaoskit.values.errors import ChaosError, NotDeterministic, StaleState, Usa
 from chaoskit.values.event import Stream
 from chaoskit.values.faults import DeadLetter
 from chaoskit.values.outcome import Outcome
+from chaoskit.values.scenario import called
 from chaoskit.values.state import differences, same, snapshot
 
 MOST_AGAIN = 8
@@ -168,7 +169,7 @@ def _waits_for_ever(case: Case, calm: Run) -> NoReturn:
     refused = ", ".join(str(each.event) for each in outcome.refused)
     why = broker.why_impossible(DeadLetter)
     raise UsageError(
-        f"poison says that {refused} can never be handled, and {type(broker).__name__} waits for it for ever under "
+        f"poison says that {refused} can never be handled, and {called(broker)} waits for it for ever under "
         f"these settings: {', '.join(map(str, outcome.unseen))}, behind it, is never delivered. Choose settings "
         f"that give a message up{f' ({why})' if why else ''}, or leave such values out of the stream"
     )

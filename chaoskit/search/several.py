@@ -40,6 +40,29 @@ def several(events: Any, broker: Broker | None) -> tuple[Any, Broker | None]:
     return together(named), Together(topics=tuple(named), brokers=tuple(events.values()))
 
 
+def on_all_streams(own: Broker, asked: Any) -> Broker:
+    """What `asked` is for the streams of the test whose broker is `own`. Of several streams one broker carries all, and
+    a mapping says which carries which, by the streams or by their names. Of one stream a broker is itself.
+
+    Raises UsageError for a mapping that does not name the streams.
+    """
+    if not isinstance(own, Together):
+        if isinstance(asked, Mapping):
+            raise UsageError("brokers: a dict is for several streams, and this test has one: name one broker for it")
+        return asked  # type: ignore[no-any-return]
+    if isinstance(asked, Together):
+        return asked
+    if not isinstance(asked, Mapping):
+        base_of(asked)
+        return attrs.evolve(own, brokers=tuple(asked for _ in own.topics))
+    named = {str(getattr(stream, "chaos_topic", stream)): of for stream, of in asked.items()}
+    if set(named) != set(own.topics):
+        raise UsageError(f"brokers: the streams are {', '.join(own.topics)}, and this names {', '.join(named)}")
+    for of in named.values():
+        base_of(of)
+    return attrs.evolve(own, brokers=tuple(named[topic] for topic in own.topics))
+
+
 def _topic(broker: Any) -> str | None:
     """The one that was set."""
     field = attrs.fields_dict(type(broker)).get("topic")

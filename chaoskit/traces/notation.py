@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 import attrs
 
@@ -40,7 +40,7 @@ from chaoskit.traces.tokens import (
 )
 from chaoskit.values.errors import UsageError, did_you_mean
 
-SETTLEMENTS: dict[str, Settlement] = {"ack": "ack", "nack": "nack", "expire": "expire", "dead": "dead", "drop": "drop"}
+SETTLEMENTS: dict[str, Settlement] = {name: name for name in get_args(Settlement)}
 
 EXAMPLES = {
     "c": "|c=5",
@@ -67,18 +67,19 @@ MEANT = {
     "publish": "|put 1",
     "send": "|put 1",
     "delete": "|ack 2",
+    "reject": "|term 2",
 }
 """Words for the same thing that no spelling is near to."""
 
 # A label of letters alone does not end in r: `ar` would be `a` again.
 LABEL = r"(?:[A-Za-z_]*[0-9]+|[A-Za-z_]*[A-Za-qs-z_])"
-_DELIVERY = re.compile(rf"(?:(?P<unit>[\w.-]+)/)?(?P<name>{LABEL})(?P<copy>'*)(?P<again>r?)(?P<outcome>[!-]?)")
-_JUMBLED = re.compile(rf"(?:(?P<unit>[\w.-]+)/)?(?P<name>{LABEL})(?P<marks>['r!-]+)")
+_DELIVERY = re.compile(rf"(?:(?P<unit>[.-]*\w[\w.-]*)/)?(?P<name>{LABEL})(?P<copy>'*)(?P<again>r?)(?P<outcome>[!-]?)")
+_JUMBLED = re.compile(rf"(?:(?P<unit>[.-]*\w[\w.-]*)/)?(?P<name>{LABEL})(?P<marks>['r!-]+)")
 _CONSUMER = re.compile(r"([A-Z][A-Za-z0-9_]*):(.*)", re.DOTALL)
 _SMALL_CONSUMER = re.compile(r"([a-z_][A-Za-z0-9_]*):(.*)", re.DOTALL)
 _HANDOVER = re.compile(r"([A-Z][A-Za-z0-9_]*)>([A-Z][A-Za-z0-9_]*)")
-_UNIT = re.compile(r"[\w.-]+")
-_IN_UNIT = re.compile(r"(?P<unit>[\w.-]+)/")
+_UNIT = re.compile(r"[.-]*\w[\w.-]*")
+_IN_UNIT = re.compile(r"(?P<unit>[.-]*\w[\w.-]*)/")
 _SECONDS = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
 _UNITS_OF_TIME = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _OUTCOMES: dict[str, RunOutcome] = {"": "ok", "!": "failed", "-": "held"}
@@ -268,6 +269,7 @@ class _Parser:
         label, again, outcome = found
         if label.name == "end":
             self.fail("`end` is no label; `|end` says that the trace is complete")
+        self.check_unit(label)
         return Receive(self.text(), self.consumer, label, again, outcome)
 
     def unreadable(self, piece: str) -> str:
@@ -311,7 +313,16 @@ class _Parser:
 
     def label_of(self, piece: str) -> MessageLabel | None:
         found = _delivered(piece)
-        return found[0] if found is not None and found[1:] == (False, "ok") else None
+        if found is None or found[1:] != (False, "ok"):
+            return None
+        self.check_unit(found[0])
+        return found[0]
+
+    def check_unit(self, label: MessageLabel) -> None:
+        """`|move A>B 4-` would be a unit that moves, or a hand-over and then a delivery."""
+        marked = None if label.unit is None else _delivered(label.unit)
+        if marked is not None and marked[1:] != (False, "ok"):
+            self.fail(f"a unit is not called `{label.unit}`, which is a delivery with a mark")
 
     def verb(self, piece: str) -> Word:
         name, glued, value = piece.partition("=")

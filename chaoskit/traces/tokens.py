@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 RunOutcome: TypeAlias = Literal["ok", "failed", "held"]
-Settlement: TypeAlias = Literal["ack", "nack", "expire", "dead", "drop"]
+Settlement: TypeAlias = Literal["ack", "nack", "term", "expire", "dead", "drop"]
 
 
 QUOTE = "'"

@@ -176,9 +176,14 @@ class Scenario:
         return model.trace(self.faults, list(model.play(self.faults)), ())
 
 
+def called(broker: Broker) -> str:
+    """What a broker is to its user: the name of its class, or of several streams those of theirs."""
+    return getattr(broker, "called", "") or type(broker).__name__
+
+
 def check_possible(broker: Broker, kind: FaultKind) -> None:
     if reason := broker.why_impossible(kind):
-        raise ImpossibleFault(f"{type(broker).__name__} cannot make {kind.__name__}: {reason}")
+        raise ImpossibleFault(f"{called(broker)} cannot make {kind.__name__}: {reason}")
 
 
 def allowed_kinds(
@@ -211,7 +216,7 @@ def all_kinds(broker: Broker) -> tuple[FaultKind, ...]:
 
 
 def _all_but(broker: Broker, without: Any) -> tuple[FaultKind, ...]:
-    name, dropped = type(broker).__name__, list(checked_kinds(without, "without"))
+    name, dropped = called(broker), list(checked_kinds(without, "without"))
     for kind in dropped:
         if reason := broker.why_impossible(kind):
             raise ImpossibleFault(

@@ -90,4 +90,4 @@ def test_a_django_handler_is_found_and_its_transaction_holds(server: Postgres, t
     project.write("settings.py", SETTINGS.format(host=server.directory))
     ran = project.run("pytest", env={"DJANGO_SETTINGS_MODULE": "settings"})
     assert "1 failed, 1 passed" in ran.out, ran.text
-    ran.assert_in_order("test_in_two does not survive Crash", "Where the process died", "handlers.py:11")
+    ran.assert_in_order("test_in_two does not survive Crash", "Where the process was killed", "handlers.py:11")

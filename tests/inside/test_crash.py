@@ -236,11 +236,11 @@ def test_the_report_names_the_place() -> None:
         in text
     )
     assert "one transaction" in text
-    assert [line.strip() for line in verdict.report().split("Where the process died")[1].splitlines()[1:8]] == [
-        "e1: this had happened,",
+    assert [line.strip() for line in verdict.report().split("Where the process was killed")[1].splitlines()[1:8]] == [
+        "e1: this was done,",
         "store.knows(message)",
         "store.add(message)",
-        f"and then, instead of this ({died.place}), the process died:",
+        f"and then the process was killed, before this ({died.place}):",
         "store.mark(message)",
         "^^^^^^^^^^^^^^^^^^^",
         "",
@@ -264,7 +264,7 @@ def test_the_expression_is_underlined_in_its_line() -> None:
         return store.balances
 
     verdict = chaoskit.run(test, Scenario(ONE, Kafka(partitions=1), [Crash("e1", 3)]))
-    lines = verdict.report().split("the process died:")[1].splitlines()[1:3]
+    lines = verdict.report().split("the process was killed, before this")[1].splitlines()[1:3]
     assert lines[0][lines[1].index("^") : lines[1].rindex("^") + 1] == "store.mark(message)"
 
 

@@ -69,6 +69,7 @@ def test_it_is_found_shown_saved_replayed_and_repaired(tmp_path: Path) -> None:
     plain = project.chaoskit("replay", "--as-test", saved)
     assert "Crash(" in plain.out, plain.text
     assert "point=2" in plain.out
+    assert re.search(r"before this \(shop\.py:9\):\n +self\.table\.mark\(message\)\n +\^{24}\n", plain.out), plain.text
 
     # Another line above changes the place, and not the number that is followed.
     project.write("shop.py", "import math\n" + TWO)

@@ -402,7 +402,7 @@ def test_what_happened_is_told_in_two_columns() -> None:
     lines = [line.rstrip() for line in text.splitlines()]
     at = next(n for n, line in enumerate(lines) if line.endswith("| meanwhile"))
     assert [" ".join(line.split()) for line in lines[at : at + 5]] == [
-        "e1, consumer 0 | meanwhile",
+        "e1, this execution | meanwhile",
         "rows.read(message.key) |",
         "| e2: rows.read(message.key)",
         "| e2: rows.write(message, balance + message.value)",

@@ -3,16 +3,21 @@ test finds as it is written, and a repair with which it holds."""
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import re
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from click.testing import CliRunner
 
 import chaoskit
+from chaoskit.cli import main
 from plugin.test_init import assert_formatted, repository
 from plugin.test_init_guesses import init
 
@@ -173,6 +178,119 @@ totals = {}
 def count(account: str, amount: int):
     totals[account] = totals.get(account, 0) + amount
 """
+ARQ = """
+from arq.connections import RedisSettings
+
+async def startup(ctx):
+    ctx["balances"], ctx["seen"] = {}, set()
+
+async def charge(ctx, account: str, amount: int):
+    balances, seen = ctx["balances"], ctx["seen"]
+    balances[account] = balances.get(account, 0) + amount
+
+class WorkerSettings:
+    functions = [charge]
+    on_startup = startup
+    redis_settings = RedisSettings()
+    max_tries = 3
+"""
+DYNAMODB = """
+balances = {}
+
+def lambda_handler(event, context):
+    for record in event["Records"]:
+        if record["eventName"] in ("INSERT", "MODIFY"):
+            account = record["dynamodb"]["Keys"]["account"]["S"]
+            image = record["dynamodb"]["NewImage"]
+            balances[account] = balances.get(account, 0) + int(image["amount"]["N"])
+"""
+
+PIKA = """
+import json
+
+import pika
+
+PREFETCH = 5
+orders = {}
+
+def callback(ch, method, properties, body):
+    order = json.loads(body)
+    orders[order["order_id"]] = orders.get(order["order_id"], 0) + order["quantity"]
+    ch.basic_ack(delivery_tag=method.delivery_tag)
+
+def main():
+    connection = pika.BlockingConnection(pika.ConnectionParameters(host="localhost"))
+    channel = connection.channel()
+    channel.queue_declare(queue="orders", durable=True)
+    channel.basic_qos(prefetch_count=PREFETCH)
+    channel.basic_consume(queue="orders", on_message_callback=callback)
+    channel.start_consuming()
+"""
+AIO_PIKA = """
+import asyncio
+
+import aio_pika
+from pydantic import BaseModel
+
+class Order(BaseModel):
+    order_id: str
+    quantity: int
+
+orders = {}
+
+async def process_message(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+    async with message.process():
+        order = Order.model_validate_json(message.body)
+        orders[order.order_id] = orders.get(order.order_id, 0) + order.quantity
+
+async def main() -> None:
+    connection = await aio_pika.connect_robust("amqp://guest:guest@127.0.0.1/")
+    channel = await connection.channel()
+    await channel.set_qos(prefetch_count=100)
+    queue = await channel.declare_queue("orders", auto_delete=True)
+    await queue.consume(process_message)
+    try:
+        await asyncio.Future()
+    finally:
+        await connection.close()
+"""
+AIOKAFKA = """
+import json
+
+from aiokafka import AIOKafkaConsumer
+
+balances = {}
+
+async def consume():
+    consumer = AIOKafkaConsumer("payments", bootstrap_servers="localhost:9092", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        async for msg in consumer:
+            payment = json.loads(msg.value)
+            balances[payment["account"]] = balances.get(payment["account"], 0) + payment["amount"]
+            await consumer.commit()
+    finally:
+        await consumer.stop()
+"""
+BOTO3 = """
+import json
+
+import boto3
+
+QUEUE_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/orders"
+sqs = boto3.client("sqs", region_name="us-east-1")
+totals = {}
+
+def poll():
+    while True:
+        response = sqs.receive_message(QueueUrl=QUEUE_URL, MaxNumberOfMessages=10, WaitTimeSeconds=20)
+        for message in response.get("Messages", []):
+            body = json.loads(message["Body"])
+            totals[body["sku"]] = totals.get(body["sku"], 0) + body["quantity"]
+            sqs.delete_message(QueueUrl=QUEUE_URL, ReceiptHandle=message["ReceiptHandle"])
+"""
+
+SEPARATE = {"arq": ": it does not go with redis 6 and newer"}
 
 ONCE = """    if {id} in seen:
         return {gives}
@@ -190,6 +308,36 @@ REPOSITORIES = {
         'max(balances.get(payload["account"], 0), payload["amount"])',
         ('broker=Kinesis(consumer="lambda")', "report_batch_item_failures=False"),
     ),
+    "dynamodb": Repository(
+        "chaoskit", "lambda_handler", DYNAMODB, 'balances.get(account, 0) + int(image["amount"]["N"])',
+        'max(balances.get(account, 0), int(image["amount"]["N"]))',
+        ('keys="account", report_batch_item_failures=False', '"account": message.key', 'Kinesis(consumer="lambda")'),
+    ),
+    "arq": Repository(
+        "arq", "charge", ARQ, "    balances[account] =",
+        ONCE.format(id='ctx["job_id"]', gives="None") + "    balances[account] =",
+        ("retries=False", 'ctx = {"balances": {}, "seen": set()}', "max_tries=3", "return ctx"),
+    ),
+    "pika": Repository(
+        "pika", "callback", PIKA, 'orders.get(order["order_id"], 0) + order["quantity"]',
+        'max(orders.get(order["order_id"], 0), order["quantity"])',
+        ("RabbitMQ(prefetch=5)", 'monkeypatch.setattr(repo_pika.pika, "BlockingConnection", made)', "repo_pika.main()"),
+    ),
+    "aio_pika": Repository(
+        "aio_pika", "process_message", AIO_PIKA, "orders.get(order.order_id, 0) + order.quantity",
+        "max(orders.get(order.order_id, 0), order.quantity)",
+        ("RabbitMQ(prefetch=100)", "await repo_aio_pika.main()", 'events(Order, keys="order_id")'),
+    ),
+    "aiokafka": Repository(
+        "aiokafka", "consume", AIOKAFKA, 'balances.get(payment["account"], 0) + payment["amount"]',
+        'max(balances.get(payment["account"], 0), payment["amount"])',
+        ("broker=Kafka()", 'monkeypatch.setattr(repo_aiokafka, "AIOKafkaConsumer", made)', 'keys="account"'),
+    ),
+    "boto3": Repository(
+        "boto3", "poll", BOTO3, 'totals.get(body["sku"], 0) + body["quantity"]',
+        'max(totals.get(body["sku"], 0), body["quantity"])',
+        ("broker=SqsStandard()", 'monkeypatch.setattr(repo_boto3, "sqs", own)', "own.client = client"),
+    ),
     "celery": Repository(
         "celery", "charge", CELERY, "    balances[account] =",
         ONCE.format(id="self.request.id", gives="None") + "    balances[account] =",
@@ -198,7 +346,7 @@ REPOSITORIES = {
     "faststream": Repository(
         "faststream.rabbit", "on_payment", FASTSTREAM, ADDS,
         ONCE.format(id="payment.payment_id", gives="None") + ADDS,
-        ("broker=RabbitMQ()", "async with faststream.subscriber("),
+        ("broker=RabbitMQ()", 'events(Payment, keys="account")', "async with faststream.subscriber("),
     ),
     "flask": Repository(
         "flask", "paid", FLASK, "    balances[event",
@@ -225,7 +373,7 @@ REPOSITORIES = {
     ),
     "fastapi": Repository(
         "fastapi", "payments", FASTAPI, ADDS, ONCE.format(id="payment.payment_id", gives="None") + ADDS,
-        ("app.include_router(", "await deliver(handle_one)"),
+        ("app.include_router(", 'events(Payment, keys="account")', 'Guessed: `account` is the'),
     ),
 }  # fmt: skip
 
@@ -243,6 +391,8 @@ def searched(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
         exec(compile(source, str(file), "exec"), names)
         (test,) = (value for key, value in names.items() if key.startswith("test_"))
         broker = eval(re.search(r"broker=(\w+\([^()]*\))", source)[1], names)
+        if "monkeypatch" in inspect.signature(test).parameters:
+            test = functools.partial(test, monkeypatch=patched)
         return chaoskit.check(test, names["EVENTS"], broker, schedules=30, seed=1)
 
 
@@ -252,7 +402,6 @@ def test_the_test_finds_the_bug_and_holds_after_the_repair(
 ) -> None:
     """With no TODO in it."""
     case = REPOSITORIES[name]
-    pytest.importorskip(case.needs, reason=f"{case.needs} is missing")
     project = repository(tmp_path / "shop", **{f"repo_{name}.py": case.source})
     init(project, f"repo_{name}:{case.handler}", "--yes")
     (file,) = project.root.glob("tests/test_*_chaos.py")
@@ -260,6 +409,8 @@ def test_the_test_finds_the_bug_and_holds_after_the_repair(
     assert "TODO" not in source, source
     assert [part for part in case.has if part not in source] == [], source
     assert_formatted(project, f"tests/{file.name}")
+    # What is read off a source needs no library; to run what calls it does.
+    pytest.importorskip(case.needs, reason=f"{case.needs} is missing" + SEPARATE.get(case.needs, ""))
     found = searched(project.root, name, monkeypatch)
     assert found.status == "violated", source
     assert case.wrong in case.source
@@ -269,3 +420,147 @@ def test_the_test_finds_the_bug_and_holds_after_the_repair(
     init(again, f"repo_{name}:{case.handler}", "--yes")
     held = searched(again.root, name, monkeypatch)
     assert held.status == "held", f"{source}\n{held.report()}"
+
+
+DJANGO = {
+    "manage.py": """
+        import os
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "shop.settings")
+    """,
+    "shop/settings.py": """
+        SECRET_KEY, STRIPE_WEBHOOK_SECRET = "test", "whsec_test"
+        ROOT_URLCONF = "shop.urls"
+        INSTALLED_APPS = ["billing"]
+        DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
+    """,
+    "shop/urls.py": """
+        from django.urls import include, path
+        urlpatterns = [path("billing/", include("billing.urls"))]
+    """,
+    "billing/urls.py": """
+        from django.urls import path
+        from . import views
+        urlpatterns = [path("stripe/", views.webhook, name="stripe"), path("repaired/", views.repaired_webhook)]
+    """,
+    "billing/models.py": """
+        from django.db import models
+        class Customer(models.Model):
+            id = models.BigAutoField(primary_key=True)
+            stripe_id = models.CharField(max_length=64, unique=True)
+            email = models.CharField(max_length=64)
+            updated_at = models.DateTimeField(auto_now=True)
+    """,
+    "billing/views.py": """
+        import stripe
+        from django.conf import settings
+        from django.http import HttpResponse
+        from django.views.decorators.csrf import csrf_exempt
+
+        from .models import Customer
+
+        @csrf_exempt
+        def webhook(request):
+            payload = request.body
+            sig_header = request.META["HTTP_STRIPE_SIGNATURE"]
+            try:
+                event = stripe.Webhook.construct_event(payload, sig_header, settings.STRIPE_WEBHOOK_SECRET)
+            except ValueError:
+                return HttpResponse(status=400)
+            if event["type"] == "customer.updated":
+                customer = event["data"]["object"]
+                Customer.objects.update_or_create(stripe_id=customer["id"], defaults={"email": customer["email"]})
+            return HttpResponse(status=200)
+
+        @csrf_exempt
+        def repaired_webhook(request):
+            event = stripe.Webhook.construct_event(
+                request.body, request.META["HTTP_STRIPE_SIGNATURE"], secret=settings.STRIPE_WEBHOOK_SECRET
+            )
+            customer = event["data"]["object"]
+            row, created = Customer.objects.get_or_create(stripe_id=customer["id"])
+            row.email = max(row.email, customer["email"])
+            row.save()
+            return HttpResponse(status=200)
+    """,
+}
+
+
+def test_a_django_view_is_called_by_its_path_over_the_rows_that_it_writes(tmp_path: Path) -> None:
+    """One run of pytest for both, since a process has one Django: the bug is found, and the repaired view holds."""
+    for package in ("django", "stripe", "pytest_django"):
+        pytest.importorskip(package, reason=f"{package} is missing")
+    files = {name: textwrap.dedent(text) for name, text in DJANGO.items()}
+    project = repository(tmp_path / "shop", **files, **{"shop/__init__.py": "", "billing/__init__.py": ""})
+    for view in ("webhook", "repaired_webhook"):
+        init(project, f"billing.views:{view}", "--yes")
+    assert "DJANGO_SETTINGS_MODULE = shop.settings\n" in (project.root / "pytest.ini").read_text()
+    source = (project.root / "tests" / "test_webhook_chaos.py").read_text()
+    for part in (
+        "@pytest.mark.django_db(transaction=True)",
+        "Customer.objects.all().delete()",
+        '"/billing/stripe/"',
+        "sign=webhooks.stripe(settings.STRIPE_WEBHOOK_SECRET)",
+        'return sorted(Customer.objects.values_list("stripe_id", "email"), key=repr)',
+    ):
+        assert part in source
+    assert "TODO" not in source
+    assert_formatted(project, "tests/test_webhook_chaos.py", "tests/test_repaired_webhook_chaos.py")
+    ran = project.run("pytest", "--chaos-seed=1", "--chaos-schedules=15", "-rA")
+    assert "1 failed, 1 passed" in ran.out, ran.text
+    assert "test_webhook does not survive" in ran.out
+    assert "PASSED tests/test_repaired_webhook_chaos.py::test_repaired_webhook" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"shop.py": DJANGO["billing/views.py"]}, "no settings are named (DJANGO_SETTINGS_MODULE) below"),
+        ({**DJANGO, "billing/urls.py": "", "shop.py": DJANGO["billing/views.py"]}, "no urlpatterns lead to it below"),
+    ],
+)
+def test_a_django_view_that_nothing_leads_to_is_refused(files: dict[str, str], said: str, tmp_path: Path) -> None:
+    made = {name: textwrap.dedent(text) for name, text in files.items()}
+    project = repository(tmp_path / "shop", **made)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(project.root)
+        refused = CliRunner().invoke(main, ["init", "shop.py:webhook", "--yes"])
+    assert refused.exit_code == 2
+    assert f"webhook is a Django view, and {said}" in refused.output
+
+
+READS_ENVIRONMENT = {
+    "src/shop/__init__.py": "",
+    "src/shop/config.py": 'import os\nDSN, LIMIT = os.environ["SHOP_DSN"], int(os.environ["SHOP_LIMIT"])\n',
+    "src/shop/state.py": "totals = {}\n",
+    "src/shop/worker.py": """
+        import os
+        from .config import LIMIT
+        from .state import totals
+
+        DEBUG = os.environ.get("DEBUG")
+
+        def handle(event):
+            totals[event["sku"]] = min(LIMIT, event["amount"])
+    """,
+}
+
+
+def test_what_is_imported_with_the_handler_is_set_and_made_afresh(tmp_path: Path) -> None:
+    """Relative imports below src/: variables without which it cannot be imported go into a conftest.py of our own, and
+    the state of another module is emptied. A conftest.py that is there is left, with a note."""
+    files = {name: textwrap.dedent(text) for name, text in READS_ENVIRONMENT.items()}
+    project = repository(tmp_path / "shop", **files)
+    init(project, "shop.worker:handle", "--yes")
+    conftest = (project.root / "tests" / "conftest.py").read_text()
+    assert 'os.environ.setdefault("SHOP_DSN", "test")\nos.environ.setdefault("SHOP_LIMIT", "1")\n' in conftest
+    assert "DEBUG" not in conftest
+    assert_formatted(project, "tests/conftest.py")
+    test = (project.root / "tests" / "test_worker_chaos.py").read_text()
+    assert "worker.totals.clear()" in test
+    assert "TODO" not in test
+    assert "has to set" not in init(project, "shop.worker:handle", "--dry-run")
+    project.write("tests/conftest.py", "import pytest\n")
+    assert (
+        "Note: shop.worker reads SHOP_DSN and SHOP_LIMIT of the environment: tests/conftest.py has to set them"
+        in init(project, "shop.worker:handle", "--dry-run")
+    )

@@ -271,12 +271,6 @@ async def process_all(consumer):
     async for message in consumer:
         await one(message)
 """
-DJANGO = """
-from django.http import HttpResponse
-
-def process_hook(request):
-    paid(json.loads(request.body))
-"""
 PIKA = """
 def on_message(ch, method, properties, body):
     ch.basic_ack(method.delivery_tag)
@@ -294,7 +288,6 @@ FRAMEWORKS = {
         POLL, "consume", "a loop that fetches its messages itself (consumer.poll(1.0), line 4)", "handle_one"
     ),
     "async loop": Called(LOOP, "process_all", "a loop that fetches its messages itself (consumer, line 3)"),
-    "django": Called(DJANGO, "process_hook", "a Django view (it takes request)"),
     "pika": Called(PIKA, "on_message", "a callback of pika (ch, method, properties, body)"),
     "settles": Called(SETTLES, "on_message", "a handler that settles its messages itself (message.process(), line 3)"),
 }

@@ -13,7 +13,7 @@ from chaoskit.values.event import Event, Stream
 from chaoskit.values.faults import Crash, Fault
 from chaoskit.values.scenario import Answer
 from chaoskit.values.schedule import Do, Raw, what_of
-from chaoskit.values.settling import Settles, answer_of
+from chaoskit.values.settling import Settles, Verb, answer_of
 from models.systems import SYSTEMS
 
 pytestmark = pytest.mark.many
@@ -49,9 +49,10 @@ def driven(
         if what_of(step) == Do.RESTART:  # what a dead process had is settled by nobody
             open_ = [at for at in open_ if steps[at][1] != step[1]]
         if what_of(step) in (Do.DELIVER, Do.DIE):
-            if "nack" in model.verbs.names and random.random() < 0.05 and what_of(step) == Do.DELIVER:
+            refusals: list[Verb] = [each for each in ("nack", "reject") if each in model.verbs.names]
+            if refusals and random.random() < 0.05 and what_of(step) == Do.DELIVER:
                 refused.add(number)
-                settled[number] = (("nack", number),)
+                settled[number] = ((random.choice(refusals), number),)
             else:
                 open_.append(number)
                 random.shuffle(open_)

@@ -523,5 +523,5 @@ def test_a_column_that_lies_beyond_its_line_costs_no_more_than_the_line(tmp_path
     path.write_text(json.dumps(document), encoding="utf-8")
     shown = CliRunner().invoke(main, ["show", str(path)])
     assert shown.exit_code == 0, shown.output
-    assert "Where the process died" in shown.output
+    assert "Where the process was killed" in shown.output
     assert len(shown.output) < 10_000

@@ -171,7 +171,8 @@ class QueueModel(InBatches):
         else:
             run = self._run(faults)
         happened = what_happened(run, steps, raised, settled)
-        return spell_queue(run, happened, self._unit, settings.window, settings.lease, settings.style)
+        rejected = {steps[at][3:5] for each in (settled or {}).values() for verb, at in each if verb == "reject"}
+        return spell_queue(run, happened, self._unit, settings.window, settings.lease, settings.style, rejected)
 
     def _unit(self, queue: int, position: int) -> str:
         """What a unit of order is called in a trace: a group, a queue of several, or nothing."""

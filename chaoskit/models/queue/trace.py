@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Literal, TypeGuard
 
 from chaoskit.models.events import (
@@ -35,19 +35,20 @@ def spell_queue(
     window: int,
     lease: int,
     style: Style,
+    rejected: Collection[tuple[int, ...]] = (),
 ) -> str:
     """The words. Events are numbered 1, 2, 3… as they were produced; `unit_of` names the unit of a queue and position.
 
     Where the broker has a deduplication `window` (seconds) the trace has times, too: a send each second, a copy when
     the window has passed, and a lease (seconds) that runs out when it can. `style`: what a broker tells of its
-    settlements.
+    settlements. `rejected`: the messages that the handler gave up by itself.
     """
     events = _restarts_first(happened)
     if style == "relay":
         return " ".join(_published(events, labels(run.logs, unit_of)))
     sends = _Sends(run.logs, unit_of, window)
     if style == "settled":
-        _Settled(sends, run.policy, lease).say_all(events)
+        _Settled(sends, run.policy, lease, rejected).say_all(events)
     else:
         _say_of_log(events, sends, crashes=style == "crashed")
     return " ".join(sends.said)
@@ -128,8 +129,10 @@ class _Sends:
 class _Settled:
     """Where each message is settled, and the broker tells it."""
 
-    def __init__(self, sends: _Sends, policy: LeasePolicy, lease: int) -> None:
-        self._sends, self._lease = sends, lease
+    def __init__(
+        self, sends: _Sends, policy: LeasePolicy, lease: int, rejected: Collection[tuple[int, ...]] = ()
+    ) -> None:
+        self._sends, self._lease, self._rejected = sends, lease, rejected
         self._retries = policy.refused == "renewed"
         """What fails is sent again by the task itself, and not moved by the broker."""
         self._receives = policy.lock == "group"
@@ -181,6 +184,8 @@ class _Settled:
                 sends.said.append(f"{name}: |nack {label}")
             case StepMade(do=Do.PARK):
                 self._park(event, name)
+            case StepMade(do=Do.SKIP) if record in self._rejected:
+                sends.said.append(f"{name}: |term {sends.label(record)}")
             case StepMade(do=Do.SKIP | Do.LOSE):
                 sends.said.append(f"|drop {sends.label(record)}")
             case StepMade(do=Do.PUT_BACK):

@@ -238,5 +238,14 @@ def first_records(rules: LogRules, trace: Trace) -> Refused | None:
     return None
 
 
+def resets(rules: LogRules, trace: Trace) -> Refused | None:
+    """A position jumps only where these settings let it. How far back is a question to the machine of its unit."""
+    if rules.resets_back or rules.start_at_latest or rules.new_units_at_latest:
+        return None
+    found = next((index for index, word in enumerate(trace.words) if isinstance(word, Reset)), None)
+    hint = f" ({rules.reset_hint} would let it)" if rules.reset_hint else ""
+    return None if found is None else (found, (f"the {rules.commit_word} does not jump here{hint}",))
+
+
 # All of them are asked, and the earliest word counts: their order chooses only which sentence is first.
-CHECKS: tuple[Check, ...] = (marks, puts, growth, polls, restarts, retries, first_records)
+CHECKS: tuple[Check, ...] = (marks, puts, growth, polls, resets, restarts, retries, first_records)

@@ -304,14 +304,16 @@ class CursorMachine:
             return state
         return f"{label} was run without a failure: nothing sends it to the dead letters"
 
-    def reset(self, state: CursorState, to: MessageLabel | None) -> CursorState:
+    def reset(self, state: CursorState, to: MessageLabel | None) -> CursorState | str:
         """Whoever reads next starts at `to`; the end of the log is anywhere behind what was read."""
         end = len(self.lane.layout.entries)
-        if to is None:
-            low = state.furthest if state.owner is not None else state.low
+        low = state.furthest if state.owner is not None else state.low
+        if to is None or to.name == "end":
             state = state._replace(low=min(low, end), high=end)
         else:
             place = self.lane.layout.place(to)
+            if place < low and not self.lane.rules.resets_back:
+                return refusals.set_back(self.lane)
             state = state._replace(low=place, high=place)
         return state if state.owner is None else state.put(state.owner, Position())
 

@@ -28,6 +28,12 @@ def not_at_commit(lane: Lane, state: CursorState, place: int) -> str:
     return f"a replay starts at the {commit}, which lies between {named(state.low)} and {named(state.high)}"
 
 
+def set_back(lane: Lane) -> str:
+    rules = lane.rules
+    lost = f"a {rules.commit_word} that is lost starts at the end, and is not set back here"
+    return hinted(lost, rules.reset_hint, "would let it")
+
+
 def not_owner(lane: Lane, state: CursorState, consumer: str) -> str:
     listed = "" if lane.free("process") else ", and no hand-over to it is listed here"
     return f"{consumer} does not own the {lane.rules.unit_word}: {state.owner} does{listed}"

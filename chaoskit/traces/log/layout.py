@@ -87,9 +87,10 @@ class LogLayout:
             same = [at for (name, _), at in self.index.items() if natural_key(name)[0] == int(label.name)]
             if same:
                 return min(same)
-        known = [natural_key(entry.name) for entry in self.entries if entry.name]
-        # Not in the log as far as it is shown: before all of it, or behind.
-        return 0 if known and natural_key(label.name) < min(known) else len(self.entries)
+        # Not in the log as far as it is shown: a read goes on at the next record that is.
+        own = natural_key(label.name)
+        later = (at for at, entry in enumerate(self.entries) if entry.name and natural_key(entry.name) > own)
+        return next(later, len(self.entries))
 
     def named(self, place: int) -> str:
         """What stands at a place, for a sentence."""
@@ -123,7 +124,7 @@ def units_of(trace: Trace) -> list[str | None]:
 
 
 def mentions_of(trace: Trace, unit: str | None, skipped: frozenset[RecordId] = frozenset()) -> Mentions:
-    """What the words say of one unit; `skipped` are the records that live numbers_of_others, in a retry topic."""
+    """What the words say of one unit; `skipped` are the records that live elsewhere, in a retry topic."""
     shown: dict[RecordId, Moment] = {}
     put: dict[RecordId, Moment] = {}
     settled: dict[RecordId, Moment] = {}
@@ -347,9 +348,9 @@ def _items(
     count: dict[str, int] = {}
     for number, record in enumerate(index):
         # What is neither shown nor put may be written later, in whatever place: it constrains no producer.
-        if number >= written and record not in mentions.shown and record not in mentions.put:
+        if number >= written and record not in mentions.seen and record not in mentions.put:
             continue
         nth = count.get(record[0], 0)
         count[record[0]] = nth + 1
-        word = number if number < listed else mentions.put.get(record, mentions.shown.get(record, NEVER))[0]
+        word = number if number < listed else mentions.put.get(record, mentions.seen.get(record, NEVER))[0]
         yield Item(record, ranks.get(record[0], -1), nth, record in redriven, word, number < listed)

@@ -80,6 +80,9 @@ class LogRules:
     dead_hint: str = ""
     start_at_latest: bool = False
     """A consumer that finds no commit starts at the end of the log."""
+    resets_back: bool = False
+    """Somebody may set its position, or lose it so that reading starts where it did at first."""
+    reset_hint: str = ""
     new_units_at_latest: bool = False
     """A unit that came by growth, and of which nothing is committed, is read from its end."""
     parallel_keys: bool = False

@@ -140,6 +140,9 @@ class QueueRules:
     loses: str | None = None
     """The setting or event by which messages disappear; None: nothing is ever lost."""
 
+    gives_up: bool = False
+    """A consumer can give up what it holds, which is gone then (+TERM, basic.reject)."""
+
     skips_failed: bool = False
     """The consumer goes on behind a failed message of the same receive and settles the later ones."""
 

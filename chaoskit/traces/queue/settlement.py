@@ -21,6 +21,8 @@ def settle(state: QueueState, word: Settle, *, late_counts: bool) -> None:
             _ack(state, at, word.consumer, late_counts)
         case "nack":
             _nack(state, at, word.consumer)
+        case "term":
+            _term(state, at, word.consumer)
         case "expire":
             _expire(state, at)
         case "dead":
@@ -71,6 +73,15 @@ def _nack(state: QueueState, at: int, consumer: str) -> None:
     _give_back(state, at, alone=state.rules.single_returns, nacked=True)
     if state.rules.requested_at_nack is not None:
         state.buffered |= state.rules.requested_at_nack(state, at)
+
+
+def _term(state: QueueState, at: int, consumer: str) -> None:
+    its, rules = state.messages[at], state.rules
+    if not rules.gives_up:
+        refuse(f"{rules.broker} has nothing with which a consumer gives a message up for good under these settings")
+    if its.phase != "out" or its.holder != consumer:
+        refuse(f"{consumer} does not hold {state.name(at)}, so it cannot give it up")
+    state.leave(at, "its consumer gave it up")
 
 
 def _expire(state: QueueState, at: int) -> None:

@@ -265,7 +265,7 @@ def start(facts: TraceFacts, trace: Trace) -> QueueState:
 
 
 def _settles(word: Word) -> bool:
-    return isinstance(word, Settle) and word.what in {"ack", "nack", "expire"}
+    return isinstance(word, Settle) and word.what in {"ack", "nack", "term", "expire"}
 
 
 def _labels(trace: Trace) -> list[MessageLabel]:
