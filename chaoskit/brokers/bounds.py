@@ -102,7 +102,7 @@ class Anything(Settings):
         return unordered("message", "no order is promised", "by definition", "no setting would keep it")
 
     def stages(self) -> QueueSettings:
-        policy = LeasePolicy(self.consumers, in_order=False, gives_up="dead")
+        policy = LeasePolicy(self.consumers, in_order=False, gives_up="dead", expires="lease")
         return QueueSettings(self.queue, Producer(one_queue, 1, max_in_flight=10), policy, _nothing, "application")
 
 

@@ -303,6 +303,7 @@ class JetStream(Settings):
             settles_first=self.ack_policy == "none",
             up_to=self.ack_policy == "all",
             late_counts=True,
+            expires="lease",
             # Limits remove the oldest first; what max_deliver drops may be any.
             trims=self._limited and self.ack_policy != "none" and not self._drops,
         )

@@ -80,7 +80,7 @@ def share_stages(
     topic: str, producer: Producer, growth: Growth | None, consumers: int, delivery_count_limit: int, most: int
 ) -> QueueSettings:
     """A share group as the models run it, with at most so many records locked."""
-    policy = LeasePolicy(consumers, span=most, max_attempts=delivery_count_limit, gives_up="lost")
+    policy = LeasePolicy(consumers, span=most, max_attempts=delivery_count_limit, gives_up="lost", expires="lease")
     return QueueSettings(topic, producer, policy, _shared, "sender", growth, longest=most, verbs=verbs.SHARE_GROUP)
 
 

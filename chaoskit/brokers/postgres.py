@@ -161,6 +161,8 @@ class PostgresQueue(Settings):
             notices=self.style == "lock",
             twice=self.style == "lease",
             gives_up="dead" if self.dead_letters else "never",
+            # A transaction that nobody ends keeps its lock.
+            expires="never" if self.style == "lock" else "lease",
         )
         return QueueSettings(self.table, Producer(one_queue, 1, max_in_flight=10), policy, _row, verbs=verbs.POSTGRES)
 

@@ -192,6 +192,8 @@ class PubSub(Settings):
             gives_up="never" if self.max_delivery_attempts is None else "dead",
             # The next message of a key is handed over when the one before is acknowledged, or not.
             most_open=1,
+            # The client extends a deadline, and not for longer than its max_lease_duration.
+            expires="lease",
         )
         fields = _counted if self.max_delivery_attempts is not None else _fields
         return QueueSettings(

@@ -328,6 +328,7 @@ class Pulsar(Settings):
             gives_up="never" if self._redeliveries is None else "dead",
             trims=self.message_ttl is not None,
             along=partial(_entry_of, self.messages_per_batch) if self._whole_entries else None,
+            expires="never" if self.ack_timeout is None else "lease",
         )
         producer = Producer(home, self.partitions, self.messages_per_batch, max_in_flight=1000, retries_copy=True)
         fields = _counted if self._shared else _placed

@@ -121,6 +121,11 @@ class RabbitMQ(Settings):
     single_active_consumer: bool = boolean("one of them is served, the next one when it fails.")
     prefetch: int = positive_int(10, "unacknowledged messages of one consumer (basic.qos).")
     heartbeat: int = timed("silence", 60, "seconds, after which a connection that is not heard is closed.")
+    consumer_timeout: int | None = optional_int(
+        "seconds (`consumer_timeout`, there in milliseconds), after which the broker closes the channel of a consumer "
+        "that has not acknowledged a message; None: never, as on classic queues since 4.3.",
+        default=1800,
+    )
     delivery_limit: int | None = optional_int(
         "redeliveries of a message in a quorum queue; 20 since 4.0. None: no limit (the default of 3.x; -1 in 4.x), "
         "and then what is given back goes to the back of the queue.",
@@ -312,6 +317,7 @@ class RabbitMQ(Settings):
             settles_first=self.auto_ack,
             max_attempts=limit + 1 if quorum and limit is not None else 10,
             gives_up="dead" if self.dead_letter_exchange else "lost" if self._limited else "never",
+            expires="never" if self.consumer_timeout is None else "channel",
         )
         producer = Producer(home, self.queues, max_in_flight=self.outstanding_confirms)
         fields = partial(_quorum if quorum else _classic, self.queue)

@@ -210,6 +210,8 @@ class RedisStreams(Settings):
             # XTRIM removes the oldest; what NOACK loses is whatever a dead consumer had.
             trims=self.trims and not self.noack,
             late_counts=True,
+            # Whoever claims what is idle for so long.
+            expires="lease",
         )
         own = verbs.at_hand_over("noack=True") if self.noack else verbs.REDIS_STREAM
         return QueueSettings(
@@ -307,6 +309,7 @@ class RedisList(Settings):
             settles_first=not self.reliable,
             late_counts=True,
             gives_up="dead" if self.dead_letters else "never",
+            expires="lease",
         )
         return QueueSettings(
             self.list,

@@ -195,6 +195,7 @@ class ServiceBus(Settings):
             settles_first=deletes,
             max_attempts=self.max_delivery_count,
             gives_up="dead",
+            expires="lease",
         )
         producer = Producer(one_queue, 1, max_in_flight=self.concurrent_sends)
         window = self.duplicate_detection_window if self.duplicate_detection else 0

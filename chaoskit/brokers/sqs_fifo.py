@@ -261,8 +261,9 @@ def fifo_queue(
 ) -> QueueSettings:
     """A FIFO queue as the models run it."""
     policy = LeasePolicy(
-        consumers, "group", "lane", receive, max_attempts=max_receive_count or 10, gives_up=gives_up(max_receive_count)
-    )
+        consumers, "group", "lane", receive, max_attempts=max_receive_count or 10, gives_up=gives_up(max_receive_count),
+        expires="lease",
+    )  # fmt: skip
     return QueueSettings(
         queue,
         Producer(one_queue, 1, max_in_flight=send_batch),

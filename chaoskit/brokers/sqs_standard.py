@@ -149,6 +149,7 @@ def standard_queue(
         in_order=False,
         max_attempts=max_receive_count or 10,
         gives_up=gives_up(max_receive_count),
+        expires="lease",
     )
     return QueueSettings(
         queue,

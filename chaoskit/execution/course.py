@@ -18,7 +18,7 @@ class Course:
 
     def __init__(self, script: Script, settling: Settlements | None, batching: Singles | Batching) -> None:
         self._script, self._settling, self._batching = script, settling, batching
-        self._rounds = rounds_of(script, rejects=settling is not None)
+        self._rounds = rounds_of(script, None if settling is None else self._left_open)
         self._live: Steps | None = None
         self._made: list[Raw] = []
         self.steps: Sequence[Raw] = script.steps
@@ -43,6 +43,10 @@ class Course:
         if self._live is not None:
             answer = answers(settling, self.steps, number + 1, self.refused, number)[0]
             self._made += next_step(self._live, answer)
+
+    def _left_open(self, steps: Sequence[Raw]) -> list[Raw]:
+        assert self._settling is not None
+        return self._settling.shown_again(steps, self.refused)
 
     def _is_other(self, number: int) -> bool:
         if self._live is not None:

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from chaoskit.execution.script import Script
 from chaoskit.values.schedule import DELIVER, REFUSE, SKIP, Raw
 
+LeftOpen = Callable[[Sequence[Raw]], list[Raw]]
+"""From all steps to those of the messages that come again, as nobody has settled them."""
+
 
 class Rounds:
     """Refused to the end `at_once`, or lost, or shown again at the end, round after round, for as long as a round
-    brings anything on."""
+    brings anything on. What was `left_open` comes again before."""
 
-    def __init__(self, retries: bool | None, *, at_once: bool = False) -> None:
+    def __init__(self, retries: bool | None, left_open: LeftOpen | None, *, at_once: bool = False) -> None:
         self._retries = retries
+        self._left_open = left_open
         self._at_once = at_once
         self._refused: list[Raw] = []
         self._more = True
 
     def after(self, steps: Sequence[Raw], number: int, refused: bool) -> Sequence[Raw]:
         """The steps with what follows from the one of this number."""
+        steps = self._after(steps, number, refused)
+        if number + 1 == len(steps) and self._left_open is not None:
+            return [*steps, *self._left_open(steps)]
+        return steps
+
+    def _after(self, steps: Sequence[Raw], number: int, refused: bool) -> Sequence[Raw]:
         step = steps[number]
         if refused and self._at_once:
             return [*steps[: number + 1], (REFUSE, *step[1:]), *steps[number + 1 :]]
@@ -37,10 +47,10 @@ class Rounds:
         return [*steps, *again]
 
 
-def rounds_of(script: Script, *, rejects: bool = False) -> Rounds | None:
-    """None where the model says what becomes of a refused message. `rejects`: in order, too, a handler may give one
-    up."""
-    at_once = bool(script.poison) or (rejects and script.faults is None)
+def rounds_of(script: Script, left_open: LeftOpen | None = None) -> Rounds | None:
+    """None where the model says what becomes of a refused message. `left_open`: the handler settles by itself, and may
+    give a message up in order, too."""
+    at_once = bool(script.poison) or (left_open is not None and script.faults is None)
     if script.retries is None and not at_once:
         return None
-    return Rounds(script.retries, at_once=at_once)
+    return Rounds(script.retries, left_open, at_once=at_once)

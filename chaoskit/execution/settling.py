@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import NoReturn
 
 import attrs
 
+from chaoskit.execution.left_open import given_up, shown_again
 from chaoskit.execution.script import Script
 from chaoskit.values.errors import NotSettled, UsageError, did_you_mean
 from chaoskit.values.event import EventId, Message
@@ -147,7 +148,8 @@ class Settlements:
         """The outcome with what was never settled, and what was never delivered because of that. What the handler had
         settled and then lost is missed, as nobody chose that; what its broker gave up may be there or not."""
         events = self._script.mailbox.model.stream.events
-        opened = self._open(steps, set(refusals))
+        refused = set(refusals)
+        opened = self._open(steps, refused)
         held = len(opened)
         self._close(opened, steps, tuple(self._now))  # in the clean stop
         seen = {step[2] for step in steps if what_of(step) == DELIVER}
@@ -158,12 +160,49 @@ class Settlements:
                 f"the handler holds {holds}: nothing more is delivered, and {', '.join(map(str, stuck))} never came. "
                 "Settle before so many are held, or raise that setting"
             )
-        forgotten = () if "commit" in self._verbs.names else self._forgotten(opened, steps)
+        outcome = self._with_what_is_left(outcome, opened, steps, refused)
+        if holds and outcome.lost:  # which what it holds may wait for
+            return attrs.evolve(outcome, unseen=tuple(dict.fromkeys((*outcome.unseen, *stuck))))
+        return attrs.evolve(outcome, stuck=stuck, holds=holds) if holds else outcome
+
+    def _with_what_is_left(
+        self, outcome: Outcome, opened: Mapping[tuple[int, int], int], steps: Sequence[Raw], refused: set[int]
+    ) -> Outcome:
+        """With what was never settled. Where leases run out that has shown by now; where they do not, what stays open
+        may wait for more to come. Of a run that others are compared with: all that is open."""
+        events, verbs = self._script.mailbox.model.stream.events, self._verbs
         settled = {events[position].id for position in self._settled(steps)}
+        half_done = [id_ for id_ in outcome.half_done if id_ not in settled]
+        gone = list(given_up(steps, refused, self.settles, verbs.shows)) if verbs.shows else []
+        used_up = dict.fromkeys(events[step[2]].id for step in gone if verbs.gives_up or step[0] != REFUSE)
+        never = dict.fromkeys(events[step[2]].id for step in gone if events[step[2]].id not in used_up)
+        self._must_be_settled(never)
+        # Nobody can say whether the handler had done something before it returned.
+        skipped = (events[step[2]].id for step in steps if step[0] == SKIP)
+        half_done += [id_ for id_ in skipped if id_ not in settled and id_ not in used_up and id_ in outcome.delivered]
+        if self._script.faults is None or self._script.retries is not None:
+            never.update(dict.fromkeys(events[steps[at][2]].id for at in opened.values()))
+        elif not verbs.shows:
+            never.update(dict.fromkeys(self._forgotten(opened, steps)))
+        if "commit" in verbs.names:
+            never.clear()
         return attrs.evolve(
-            outcome, half_done=tuple(id_ for id_ in outcome.half_done if id_ not in settled), unsettled=forgotten,
-            stuck=stuck if holds else (), holds=holds,
-        )  # fmt: skip
+            outcome, half_done=tuple(dict.fromkeys(half_done)), unsettled=tuple(never), used_up=tuple(used_up)
+        )
+
+    def _must_be_settled(self, never: Collection[EventId]) -> None:
+        if self._script.faults is None:
+            for id_ in never:
+                raise UsageError(
+                    f"the handler returned from event {id_!r} again and again and never settled it, although "
+                    "everything came once and in order: it comes again for ever. Settle it on every way out of the "
+                    "handler"
+                )
+
+    def shown_again(self, steps: Sequence[Raw], refused: Collection[int]) -> list[Raw]:
+        """What comes again where all these steps are over, and no model says it."""
+        opened = self._open(steps, set(refused))
+        return shown_again(opened.values(), steps, self.settles, self._verbs)
 
     def _settled(self, steps: Sequence[Raw]) -> Iterator[int]:
         """The positions of the events of which the handler has settled a message."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from chaoskit.execution.script import Script
 from chaoskit.values.event import Event
-from chaoskit.values.schedule import DELIVER, LOSE, SKIP, Raw, what_of
+from chaoskit.values.schedule import LOSE, SKIP, Raw, is_handed
 
 
 def sent_by(script: Script, steps: Sequence[Raw], number: int) -> tuple[Event, ...]:
@@ -27,7 +27,7 @@ def _never_sent(script: Script, steps: Sequence[Raw]) -> set[int]:
     them."""
     if not script.leaves_out:
         return set()
-    shown = {step[2] for step in steps if what_of(step) == DELIVER}
+    shown = {step[2] for step in steps if is_handed(step)}  # also what a process dies at
     # In an order that no model makes everything is shown that there is.
     if script.faults is None or script.retries is not None:
         return set(range(len(script.mailbox.model.stream))) - shown

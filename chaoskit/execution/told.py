@@ -41,7 +41,7 @@ def outcome_of(played: Played, state: Any, failure: Exception | None, failed_at:
             half_done=half_done,
         )  # fmt: skip
     last = {raised.event: raised for raised in played.raised}
-    refused = tuple(last[id_] for id_ in delivered.of(REFUSE))
+    refused = tuple(last[id_] for id_ in delivered.of(REFUSE) if id_ in last)
     events, refusals = delivered.stream.events, set(played.refusals)
     done = (DELIVER, GO_ON)
     taken = {events[s[2]].id for i, s in enumerate(played.steps) if what_of(s) in done and i not in refusals}

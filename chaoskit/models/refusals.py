@@ -32,6 +32,10 @@ class Refusals:
         attempts = self._attempts[message] = self._attempts.get(message, 0) + 1
         return attempts
 
+    def begin_anew(self) -> None:
+        """Something else was brought on meanwhile, so that earlier rounds say nothing."""
+        self._rounds.clear()
+
     def give_up(self, message: Hashable, lane: Hashable, step: Raw) -> None:
         """It waits from here on. Of several messages of one event in one lane, or set aside, one is enough. What failed
         by a fault is always tried once more."""

@@ -17,14 +17,21 @@ NEVER: dict[Verb, str] = {
 
 
 def settling_violations(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
-    """What is open where the same consumer settled what came later of its key, and is not open in order, too; and what
-    nobody could take because of what is held."""
+    """What is never settled, and is in order; and what nobody could take because of what is held."""
+    in_order = {*reference.unsettled, *reference.used_up}
     for id_ in outcome.unsettled:
-        if id_ not in reference.unsettled:
+        if id_ not in in_order:
             yield Violation(
                 SETTLED,
                 f"{id_} was handled and never acknowledged: it comes again for ever. Settle it on every way out of the "
                 "handler",
+            )
+    for id_ in outcome.used_up:
+        if id_ not in in_order:
+            yield Violation(
+                SETTLED,
+                f"{id_} was handled and never acknowledged: it came again until its deliveries were used up. Settle it "
+                "on every way out of the handler",
             )
     if outcome.stuck:
         ids = ", ".join(map(str, outcome.stuck))

@@ -42,7 +42,7 @@ def _gives(case: Case, order: Sequence[int], run: Run) -> bool:
         return False
     if bool(run.outcome.refused) != bool(other.refused) or bool(run.outcome.failure) != bool(other.failure):
         return False
-    if run.outcome.unsettled or run.outcome.stuck:  # which is no matter of order
+    if run.outcome.forgets:  # which is no matter of order
         return False
     # The reference below may be run now, over the same state.
     other = attrs.evolve(other, state=snapshot(other.state))

@@ -14,7 +14,7 @@ from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.search.draw import simpler_values, simplest_stream, some_values
 from chaoskit.search.found import Found
 from chaoskit.search.labels import looks_across
-from chaoskit.search.oracle import CheckerFailed, Subject, kept
+from chaoskit.search.oracle import Case, CheckerFailed, Subject, kept
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Fails, Shrinker
 from chaoskit.strategies.dependent import Dependent, dependent_of
@@ -107,10 +107,17 @@ def _failing_alike(subject: Subject, found: Found, across: bool) -> Fails:
     in_order = not found.faults
     # By the invariant and not by its text, which has values in it that shrink.
     broken = {violation.invariant for violation in found.case.violations(found.run)}
+    # Most candidates have the stream of the one before, whose in-order run is made already.
+    cases: list[tuple[Stream, Case]] = []
+
+    def case_of(stream: Stream) -> Case:
+        if not cases or cases[0][0] is not stream:
+            cases[:] = [(stream, subject.on(stream))]
+        return cases[0][1]
 
     def fails(stream: Stream, faults: Plan) -> bool:
         try:
-            case = subject.on(stream)
+            case = case_of(stream)
             # What fails in order needs no faults, and is another failure than one that does.
             if in_order or case.fails_in_order():
                 return in_order and not broken.isdisjoint(violation.invariant for violation in case.fails_in_order())

@@ -198,7 +198,7 @@ class Subject:
     def judge(self, reference: Outcome, outcome: Outcome) -> tuple[Violation, ...]:
         """What is violated. Raises CheckerFailed where an invariant raises."""
         # The usual case, a thousand times a search, without a generator.
-        if outcome.failure is None and not outcome.refused and not outcome.unsettled and len(self.invariants) == 1:
+        if outcome.failure is None and not outcome.refused and not outcome.forgets and len(self.invariants) == 1:
             return self._ask(self.invariants[0], reference, outcome)
         return tuple(self._judge(reference, outcome))
 

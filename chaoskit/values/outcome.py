@@ -48,7 +48,8 @@ class Outcome:
     `failure`: what the test's own body raised after the deliveries, or between two of them: then `failed_at` is the
     number of the last step that was played, counted from 1. `effects`: what `deliver.effect(…)` recorded, in the order
     in which it was called. `half_done`: ids whose process died while it handled them, and that never came again.
-    Of a handler that settles by itself: `unsettled` are ids that it forgot, which come again for ever, `stuck` those
+    Of a handler that settles by itself: `unsettled` are ids that it forgot, which come again for ever, `used_up` those
+    that it forgot until their deliveries were used up, `stuck` those
     that were never delivered because of what it `holds`, in words.
     """
 
@@ -65,5 +66,11 @@ class Outcome:
     effects: tuple[Effect, ...] = ()
     half_done: tuple[EventId, ...] = ()
     unsettled: tuple[EventId, ...] = ()
+    used_up: tuple[EventId, ...] = ()
     stuck: tuple[EventId, ...] = ()
     holds: str = ""
+
+    @property
+    def forgets(self) -> bool:
+        """Something was never settled."""
+        return bool(self.unsettled or self.used_up or self.stuck)

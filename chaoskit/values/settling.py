@@ -15,6 +15,9 @@ Passing = Literal["pass"]
 """A message that something in front of the handler kept from it, such as one that came twice: it is settled as by
 returning."""
 
+ROUNDS = 5
+"""Times that a message comes again whose lease runs out, before it is said to do so for ever."""
+
 Settles: TypeAlias = tuple[tuple[Verb, int], ...]
 """What a handler settled in one delivery, in its order: the verb, and the number of the step that delivered it."""
 
@@ -24,7 +27,9 @@ class Verbs:
     """What a broker has to settle a message with. `names`: those of its verbs; none where something else settles, which
     `otherwise` says. `late_counts`: a settlement counts also where its message was handed out again by then; else it
     does nothing. `once`: a second one of the same delivery is an error. `up_to`: it settles all that is older in its
-    queue, too. `bound`: what limits how many may be unsettled, with {} for their number.
+    queue, too. `bound`: what limits how many may be unsettled, with {} for their number. `shows`: after so many
+    deliveries of a message that is left open it is certain that it is never settled, as its lease runs out each time;
+    0: it has no lease. `gives_up`: and so many are all that it has.
     """
 
     names: tuple[Verb, ...]
@@ -33,6 +38,8 @@ class Verbs:
     once: bool = False
     up_to: bool = False
     bound: str = ""
+    shows: int = 0
+    gives_up: bool = False
 
     def why_not(self, verb: Verb) -> str:
         """What to write instead of a verb that the broker has not."""

@@ -109,7 +109,6 @@ def test_corrupted_traces_of_ordered_brokers_are_refused(name: str) -> None:
 
 
 NO_REFUSALS = {
-    "Kafka, parallel consumer": "a copy in place that is refused is not told apart from its record, which is done",
     "Debezium": "the handler is that of the topic's consumer, and no part of the relay",
     "Outbox": "the handler is that of the consumer, and no part of the relay",
 }

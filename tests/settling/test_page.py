@@ -16,7 +16,11 @@ from chaoskit.strategies import events
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settling.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"<!-- block: (\w+) -->\n```python\n(.*?)```", PAGE, re.DOTALL))
-EXAMPLES = {"right": ("test_ledger", "held"), "forgotten": ("test_once", "violated")}
+EXAMPLES = {
+    "right": ("test_ledger", "held"),
+    "forgotten": ("test_once", "violated"),
+    "waits": ("test_statement", "held"),
+}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -52,7 +52,10 @@ def _slow_with_room(state: LeasedQueue, turn: Turn) -> HeldLane | None:
     if not slow:
         return None
     of_one = [w for w in slow if w.consumer == slow[0].consumer]
-    return max(of_one, key=state.waiting.left) if len(of_one) < state.policy.window else None
+    consumer = slow[0].consumer
+    assert consumer is not None
+    held = len(of_one) + len(state.open_of(consumer)) + state.consumers.given_back_of(consumer)
+    return max(of_one, key=state.waiting.left) if held < state.policy.window else None
 
 
 def log_arguments(space: LogSpace, position: int) -> Arguments:

@@ -30,7 +30,7 @@ from chaoskit.values.faults import (
 )
 from chaoskit.values.scenario import Restamped
 from chaoskit.values.schedule import DELIVER, Raw
-from chaoskit.values.settling import ACKS, Settles, Verbs
+from chaoskit.values.settling import ACKS, ROUNDS, Settles, Verbs
 from chaoskit.values.timing import USUAL, Timing
 
 Fields = Callable[[Event, Raw], dict[str, Any]]
@@ -100,7 +100,12 @@ class QueueModel(InBatches):
 
     @property
     def verbs(self) -> Verbs:
-        return self._settings.verbs
+        leasing = self._settings.leasing
+        if leasing.expires == "never":
+            return self._settings.verbs
+        limited = leasing.counts_leases
+        shows = leasing.max_attempts if limited else 1 + ROUNDS
+        return attrs.evolve(self._settings.verbs, shows=shows, gives_up=limited)
 
     # What a search may choose from.
 

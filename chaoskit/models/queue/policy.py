@@ -45,6 +45,8 @@ class LeasePolicy:
     hands over less than a window; `up_to`: an acknowledgement is one of all that is older, too; `late_counts`: it
     counts also where the message was handed to somebody else by then.
     `counts`: `max_attempts` bounds deliveries, too, where what was refused does not come again.
+    `expires`: what becomes of a message that a handler leaves open while its consumer lives: nothing, until the
+    consumer is gone; its "lease" runs out, and it comes again; or the broker closes the "channel" of its consumer.
     """
 
     consumers: int = 1
@@ -74,6 +76,7 @@ class LeasePolicy:
     most_open: int = UNBOUNDED
     up_to: bool = False
     late_counts: bool = False
+    expires: Literal["never", "lease", "channel"] = "never"
 
     @property
     def lends_twice(self) -> bool:
@@ -118,6 +121,11 @@ class LeasePolicy:
     def passes_failed(self) -> bool:
         """Whether others may go before a message whose attempt failed that were behind it in its own order."""
         return self.refused == "renewed" or (not self.keeps_lane and self.most_behind > 0)
+
+    @property
+    def counts_leases(self) -> bool:
+        """Whether a message is given up whose lease has run out too often. RabbitMQ does not count its timeouts."""
+        return self.expires == "lease" and self.most_deliveries < UNBOUNDED
 
     @property
     def most_deliveries(self) -> int:

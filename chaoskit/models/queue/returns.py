@@ -63,6 +63,8 @@ def end_wait(state: LeasedQueue, waiting: Waiting) -> Caused:
     state.waiting.remove(waiting)
     if isinstance(waiting, HeldLane):
         state.release(waiting)
+        for pending in state.waiting.pending:  # whose lane this had held, too
+            hold_if_full(state, pending)
         return NOTHING
     if isinstance(waiting, GivenBack):
         state.come_back(waiting.turns)
@@ -93,6 +95,15 @@ def _overfull(state: LeasedQueue, turn: Turn) -> list[Waiting]:
         return []
     # A single message may be taken by another consumer; a lane has this one.
     return [pending] if state.policy.lock != "message" or state.consumers.all_busy else []
+
+
+def gives_back_first(state: LeasedQueue, turn: Turn) -> GivenBack | None:
+    """What the consumer of this message gives back before it is handed more than it may hold."""
+    consumer = consumer_of(turn)
+    if state.policy.brings != "consumer" or state.consumers.held_by.get(record_of(turn)) == consumer:
+        return None
+    kept: list[GivenBack] = [w for w in state.waiting.of(GivenBack) if w.consumer == consumer]
+    return kept[0] if len(kept) >= state.policy.window else None
 
 
 def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:

@@ -10,8 +10,9 @@ from chaoskit.models.events import HandedBack, StepMade
 from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, crash, duplicate, fail, overlap
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.policy import UNBOUNDED
-from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait
-from chaoskit.models.queue.settling import keeps_out, settle, settle_others, stuck, used_up, with_its_receive
+from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait, gives_back_first
+from chaoskit.models.queue.running_out import never_settled, run_out
+from chaoskit.models.queue.settling import keeps_out, notes, settle, settle_others, stuck, used_up, with_its_receive
 from chaoskit.models.queue.state import LeasedQueue, first_of
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, next_attempt, record_of, step_as
@@ -59,6 +60,10 @@ class QueueRun(LeasedQueue):
                 if turn[3][0] != DELIVER:
                     yield from self._goes_on(turn)
                     continue
+                if waiting.all and (kept := gives_back_first(self, turn)) is not None:
+                    todo.append(turn)
+                    yield from self._make(end_wait(self, kept))
+                    continue
             if open_:
                 if policy.lock == "group":
                     turn = with_its_receive(self, turn)
@@ -94,6 +99,7 @@ class QueueRun(LeasedQueue):
             if told is not None:
                 told.append(StepMade(step, fault, bool(refused)))
             if refused is not None and isinstance(refused, Settling):
+                notes(self, refused, len(self.history))
                 settle_others(self, step, refused)
 
     def _goes_wrong(self, turn: Turn) -> Steps:
@@ -233,7 +239,11 @@ class QueueRun(LeasedQueue):
         if held is not None:
             self.release(held)
             return NOTHING
-        caused = self._try_again()
+        caused = run_out(self) if self.open else None
+        if caused is None:
+            caused = self._try_again()
+        if caused is None and self.open:
+            caused = never_settled(self)
         return stuck(self) if caused is None else caused
 
     def _try_again(self) -> Caused | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chaoskit.models.events import LeftOpen, SettledLater
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.state import LeasedQueue
-from chaoskit.models.queue.waiting import ZombieRun
+from chaoskit.models.queue.waiting import HeldLane, ZombieRun
 from chaoskit.models.turns import NOTHING, Caused, Record, Turn, consumer_of, handed_to, put_back, record_of, step_as
 from chaoskit.values.schedule import PARK, SKIP, WAIT, Raw
 from chaoskit.values.settling import Settling
@@ -20,12 +20,19 @@ def settle(state: LeasedQueue, turn: Turn, answer: Settling, *, returns: bool = 
     if answer.held and not answer.refused:
         state.open[record] = len(state.history) - 1, turn
     elif not answer.refused and state.policy.up_to:
-        _all_up_to(state, turn)
+        _all_up_to(state, record)
+    notes(state, answer, len(state.history) - 1)
     settle_others(state, turn[3], answer, record if returns else None)
     if record in state.open and (answer.refused or not dies):
         state.tell(LeftOpen, [turn])
     if answer.refused and any(verb == "reject" and settled == turn[3] for verb, settled in answer.settled):
         state.rejected.add(record)
+
+
+def notes(state: LeasedQueue, answer: Settling, place: int) -> None:
+    """In the delivery of this place in the history something was done, whether its acknowledgement counts or not."""
+    if any(verb == "ack" or verb == "reject" for verb, _ in answer.settled):
+        state.settled_at = place
 
 
 def settle_others(state: LeasedQueue, step: Raw, answer: Settling, returns: Record | None = None) -> None:
@@ -48,7 +55,7 @@ def settle_others(state: LeasedQueue, step: Raw, answer: Settling, returns: Reco
         state.tell(SettledLater, [found])
         del state.open[record]
         if state.policy.up_to:
-            _all_up_to(state, found)
+            _all_up_to(state, record)
     changed(state)
 
 
@@ -60,10 +67,10 @@ def _is_lost(state: LeasedQueue, turn: Turn, index: int) -> bool:
     return any(pending.lane == lane and index >= pending.since for pending in state.waiting.pending)
 
 
-def _all_up_to(state: LeasedQueue, turn: Turn) -> None:
+def _all_up_to(state: LeasedQueue, last: Record) -> None:
     """What is open of the queue of this message, up to it, is settled with it."""
-    for lane, number in [record for record in state.open if record[0] == turn[1] and record[1] < turn[2]]:
-        del state.open[lane, number]
+    for record in [record for record in state.open if record[0] == last[0] and record[1] < last[1]]:
+        del state.open[record]
 
 
 def _is_done(state: LeasedQueue, record: Record, settled: Raw) -> None:
@@ -72,6 +79,8 @@ def _is_done(state: LeasedQueue, record: Record, settled: Raw) -> None:
     if state.open.pop(record, None) is None and len(left) == len(state.todo):
         return
     state.todo[:] = left
+    if state.policy.up_to:
+        _all_up_to(state, record)
     if state.told is not None:
         state.told.append(SettledLater(settled))
 
@@ -95,8 +104,10 @@ def keeps_out(state: LeasedQueue, turn: Turn) -> bool:
     """Whether what is open keeps this message, which is next, from being handed out."""
     policy, consumer = state.policy, consumer_of(turn)
     if policy.brings == "consumer":
-        gone = any(zombie.consumer == consumer for zombie in state.waiting.of(ZombieRun))
-        return gone or state.consumers.is_full(consumer)
+        # A zombie is gone, and who is slow runs first what it has.
+        has_it = state.consumers.held_by.get(record_of(turn)) == consumer
+        busy = (ZombieRun,) if has_it else (ZombieRun, HeldLane)
+        return any(each.consumer == consumer for each in state.waiting.of(*busy)) or state.consumers.is_full(consumer)
     if policy.lock == "message":
         return min(policy.outstanding, policy.span) < UNBOUNDED and turn[3][5] == 1 and state.room(turn) < 1
     return state.held_open(turn) >= min(policy.window, policy.most_open)

@@ -93,6 +93,10 @@ class LeasedQueue:
         """What came back with its lane, and has had all its deliveries."""
         self.rejected: set[Record] = set()
         """What the handler gave up in this delivery."""
+        self.settled_at = -1
+        """The place in the history of the last delivery in which something was settled."""
+        self.ran_out: dict[int, int] = {}
+        """How often the lease of an event ran out, by its position, as nothing else was left."""
         # Chosen once, because every turn is asked for its lane.
         self.lane: Callable[[Turn], Lane] = self._lanes()
         self.came_back: set[Record] = set()

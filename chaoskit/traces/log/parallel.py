@@ -181,7 +181,10 @@ class ParallelMachine:
             return [self.finish(state, place)]
         failures = dict(state.failures)
         failures[place] = failures.get(place, 0) + 1
-        again = attrs.evolve(state, failures=tuple(sorted(failures.items())), last=None)  # sorted: states are compared
+        # What fails in its second run in place was not completed by the first one.
+        done, tail = state.done - {place}, tuple(each for each in state.tail if each != place)
+        counted = tuple(sorted(failures.items()))  # sorted: states are compared
+        again = attrs.evolve(state, failures=counted, last=None, done=done, tail=tail)
         limit = self.rules.max_attempts
         # Where dead letters are listed, it is set aside by its word and not by its last failure.
         if limit is not None and failures[place] >= limit and self.lane.free("settle"):
