@@ -17,6 +17,7 @@ from benchmarks import (
     finding,
     frameworks,
     fuzzing,
+    inside,
     overhead,
     scaling,
     startup,
@@ -37,6 +38,7 @@ QUESTIONS: dict[str, Callable[[bool], Section]] = {
     "batches": batches.measure,
     "consumers": consumers.measure,
     "frameworks": frameworks.measure,
+    "inside": inside.measure,
 }
 
 

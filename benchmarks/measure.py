@@ -34,21 +34,23 @@ class Figure:
 
 @attrs.frozen
 class Expected:
-    """A bound that was promised for a ratio, and another one with compiled models where that is given."""
+    """A bound that was promised for a ratio, and another one with compiled models where that is given. With another
+    unit it is one for the first figure, which is in it."""
 
     pure: float
     at_least: bool
     compiled: float | None = None
+    unit: str = "x"
 
     @property
     def bound(self) -> float:
         return self.compiled if COMPILED and self.compiled is not None else self.pure
 
-    def met(self, ratio: float) -> bool:
-        return ratio >= self.bound if self.at_least else ratio <= self.bound
+    def met(self, found: float) -> bool:
+        return found >= self.bound if self.at_least else found <= self.bound
 
     def __str__(self) -> str:
-        return f"{'≥' if self.at_least else '≤'} {self.bound:g}x"
+        return f"{'≥' if self.at_least else '≤'} {self.bound:g}{'x' if self.unit == 'x' else f' {self.unit}'}"
 
 
 @attrs.frozen
@@ -64,7 +66,9 @@ class Row:
 
     @property
     def met(self) -> bool:
-        return self.expected is None or self.expected.met(self.ratio)
+        if self.expected is None:
+            return True
+        return self.expected.met(self.ratio if self.expected.unit == "x" else self.one.value)
 
     def cells(self) -> tuple[str, ...]:
         verdict = "" if self.expected is None else "met" if self.met else "**missed**"

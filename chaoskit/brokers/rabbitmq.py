@@ -340,7 +340,9 @@ def _classic(queue: str, event: Event, step: Raw, reason: str = "rejected") -> d
 
 def _quorum(queue: str, event: Event, step: Raw) -> dict[str, Any]:
     """A quorum queue adds x-delivery-count, which is 0 at first; `attempt` counts from 1."""
-    return {**_classic(queue, event, step, "delivery_limit"), "attempt": step[5]}
+    carried = _classic(queue, event, step, "delivery_limit")
+    carried["attempt"] = step[5]
+    return carried
 
 
 def _buffered(state: QueueState, at: int, holder: str | None, gone: bool) -> frozenset[int]:

@@ -46,6 +46,7 @@ class Deliver(Playing):
     _handler: Handler | None = None
     """What was given, with the move around it."""
     _unawaited: Coroutine[Any, Any, None] | None = None
+    _fails_inside = False
     _most: int | None = None
     """Of a handler that takes batches: messages of one call."""
 
@@ -97,9 +98,8 @@ class Deliver(Playing):
         # Nearly all runs are such: no generator, no state and no refusals to keep make them about as cheap as the
         # handler.
         records = self._record_states and state is not None
-        inside = self._script.fails_inside
         if self._handler is not None and not (
-            records or self._script.refusals or self._settling or inside or self._most
+            records or self._script.refusals or self._settling or self._fails_inside or self._most
         ):
             return self._straight(self._handler)
         return through(self._played(self._calls(self._handler)))
@@ -162,42 +162,47 @@ class Deliver(Playing):
             )
         if (why := why_not_given(handler, spawn, state)) is not None:
             self._misused(why)
-        self._settling = settlements_of(settle_of(spawn, settle), self._script, self._misused)
+        if settle != "return" or spawn is not None:
+            self._settling = settlements_of(settle_of(spawn, settle), self._script, self._misused)
         self._called = True
         self._memory_kept = spawn is None
         self._given, self._spawn = handler, spawn
         self._state = state
+        self._fails_inside = self._script.fails_inside
         if batch is not False:
             both = settle != "return" or is_loop(spawn, self._is_async)
             self._most, self._batching = batches_of(
                 batch, self._script, self._move, self._is_async, self._misused, settles=both
             )
         self._handler = None if handler is None else self._moved(handler)
-        if is_loop(spawn, self._is_async) and (not self._is_async or has_asyncio()):
-            assert spawn is not None
-            self._processes = LoopProcesses(
-                spawn, self._is_async, self._moved, self._misused, self._script.points, self._move, watching_of(self)
-            )
-            self._batching = batches_of_loop(self, self._processes.exited)
+        if spawn is not None:
+            self._processes = self._processes_of(spawn)
         elif self._script.is_inside:
-            if spawn is None:
-                self._misused(what_dies(map(type, self._script.faults or ())))
-            if self._is_async and not has_asyncio():
-                self._misuse = NoThreads()
-                raise self._misuse
-            self._deaths = {}
-            self._processes = ThreadedProcesses(spawn, self._is_async, self._moved, self._misused, self._script.points)
-        elif spawn is not None:
-            self._processes = Processes(spawn, self._is_async, self._moved, self._misused)
+            self._misused(what_dies(map(type, self._script.faults or ())))
+
+    def _processes_of(self, spawn: Spawn) -> Processes | ThreadedProcesses:
+        script, is_async, moved_ = self._script, self._is_async, self._moved
+        if is_loop(spawn, is_async) and (not is_async or has_asyncio()):
+            watching = watching_of(self)
+            loops = LoopProcesses(spawn, is_async, moved_, self._misused, script.points, self._move, watching)
+            self._batching = batches_of_loop(self, loops.exited)
+            return loops
+        if not script.is_inside:
+            return Processes(spawn, is_async, moved_, self._misused)
+        if is_async and not has_asyncio():
+            self._misuse = NoThreads()
+            raise self._misuse
+        self._deaths = {}
+        return ThreadedProcesses(spawn, is_async, moved_, self._misused, script.points)
 
     def _moved(self, handler: Handler) -> Handler:
         one = self._batching.around(handler) if self._most is not None else one_handler(handler)
         found = one if self._move is None else moved(one, self._move, is_async=self._is_async)
-        return watched(found, self)
+        return watched(found, self) if self._fails_inside else found
 
     def close(self) -> None:
         """The test is over. An async one has called `aclose`."""
-        if not self._is_async:
+        if not self._is_async and self._processes is not None:
             through(self.aclose())
 
     def sweep(self) -> bool:

@@ -66,6 +66,8 @@ def takes_nothing(function: Any) -> bool:
 def remembers(handler: Any) -> bool:
     """Whether it carries something from call to call that a new process would not have: a bound method, a closure, an
     object that can be called. A plain function has only what lies outside of the test's reach."""
+    if type(handler) is types.FunctionType and not handler.__dict__:  # the usual case, once a run
+        return bool(handler.__closure__)
     # A decorator that wraps is a closure by itself, and says nothing of the handler.
     handler = inspect.unwrap(handler)
     if isinstance(handler, functools.partial):

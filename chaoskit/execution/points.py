@@ -177,11 +177,13 @@ def territory_of(handler: Callable[..., Any], points: Points) -> Territory:
 
 def territory_at(code: CodeType | None, module: str, points: Points) -> Territory:
     """The same for code that is known itself, such as that of a loop."""
-    home = "" if code is None else os.path.realpath(code.co_filename)
+    home = "" if code is None else _real_path(code.co_filename)
     return _territory(home, module.partition(".")[0], points)
 
 
 _territory = lru_cache(maxsize=256)(Territory)
+_real_path = lru_cache(maxsize=256)(os.path.realpath)
+"""It is asked for each execution that is stepped through, and asks the system for each part of the path."""
 
 
 def _function_of(handler: Any) -> Any:

@@ -42,6 +42,7 @@ PASS_THROUGH = (UnsatisfiedAssumption, SkipTest)
 
 
 _INSIDE = frozenset(INSIDE)
+_LOSING = frozenset({Lose, Fail})
 
 
 @attrs.frozen(eq=False)
@@ -76,17 +77,20 @@ class Script:
     @property
     def is_inside(self) -> bool:
         """Whether something happens inside the handler, so that each process has a thread of its own."""
-        return self.counted is not None or not _INSIDE.isdisjoint(map(type, self.faults or ()))
+        return self.counted is not None or (bool(self.faults) and not _INSIDE.isdisjoint(map(type, self.faults or ())))
 
     @property
     def fails_inside(self) -> bool:
         """Whether calls inside the handler are counted, or one of them fails."""
-        return self.calls is not None or any(type(fault) is Fail and fault.point for fault in self.faults or ())
+        if self.calls is not None or not self.faults:
+            return self.calls is not None
+        # By kind first: this is asked of every run of a search.
+        return Fail in map(type, self.faults) and any(type(fault) is Fail and fault.point for fault in self.faults)
 
     @property
     def loses(self) -> bool:
         """Whether a fault may lose a message."""
-        return self.faults is not None and any(type(fault) in (Lose, Fail) for fault in self.faults)
+        return bool(self.faults) and not _LOSING.isdisjoint(map(type, self.faults or ()))
 
     def after(self, number: int, answers: Sequence[Answer], steps: Sequence[Raw] | None = None) -> Steps:
         """The model's own run, advanced past the first `number` steps, of which the last is still to be answered.
@@ -204,25 +208,28 @@ def copier(value: Any) -> Callable[[Any], Any] | None:
 class Delivered(Sequence[EventId]):
     """The ids of the events of all steps of one kind, made when somebody looks."""
 
-    __slots__ = ("_do", "_ids", "_steps", "stream")
+    __slots__ = ("_do", "_ids", "steps", "stream")
 
     def __init__(self, stream: Stream, steps: Sequence[Raw], do: int = DELIVER) -> None:
-        self.stream, self._steps, self._do = stream, steps, do
+        self.stream, self.steps, self._do = stream, steps, do
         self._ids: tuple[EventId, ...] | None = None
 
     def of(self, do: int) -> Delivered:
         """The same of another kind."""
-        return Delivered(self.stream, self._steps, do)
+        return Delivered(self.stream, self.steps, do)
 
     def _made(self) -> tuple[EventId, ...]:
         if self._ids is None:
             events = self.stream.events
             dos = (DELIVER, GO_ON) if self._do == DELIVER else (self._do,)
-            self._ids = tuple(events[step[2]].id for step in self._steps if what_of(step) in dos)
+            self._ids = tuple(events[step[2]].id for step in self.steps if what_of(step) in dos)
         return self._ids
 
     def __len__(self) -> int:
         return len(self._made())
+
+    def __iter__(self) -> Iterator[EventId]:
+        return iter(self._made())
 
     def __getitem__(self, place: Any) -> Any:
         return self._made()[place]

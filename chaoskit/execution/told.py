@@ -44,7 +44,7 @@ def _outcome_of(played: Played, state: Any, failure: Exception | None) -> Outcom
     # Without refusals what was lost needs no bookkeeping, and nearly all runs are such.
     if not played.raised:
         # What a process died at was shown, whatever became of it.
-        lost = _lost(delivered, {*delivered, *half_done}) if played.loses else ()
+        lost = _never_taken(delivered, half_done) if played.loses else ()
         return Outcome(
             state, delivered, states, lost=lost, failure=failure, effects=effects, half_done=half_done,
         )  # fmt: skip
@@ -103,6 +103,13 @@ def _unseen(delivered: Delivered, lost: Collection[EventId]) -> tuple[EventId, .
     """What was never delivered, as it waits behind what was refused."""
     shown: Container[EventId] = {*delivered, *lost}
     return tuple(id_ for id_ in dict.fromkeys(delivered.of(WAIT)) if id_ not in shown)
+
+
+def _never_taken(delivered: Delivered, half_done: Sequence[EventId]) -> tuple[EventId, ...]:
+    """What was skipped or lost, and of which no copy was delivered."""
+    if not any(step[0] == SKIP or step[0] == LOSE for step in delivered.steps):
+        return ()
+    return _lost(delivered, {*delivered, *half_done})
 
 
 def _lost(delivered: Delivered, taken: Collection[EventId]) -> tuple[EventId, ...]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from chaoskit.execution.failures import NoThreads, what_dies
-from chaoskit.execution.overlap import Stop
 from chaoskit.search.batched import NO_BATCHES, in_batches
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.failing import (
@@ -257,13 +256,13 @@ class Campaign:
         shown = self.evidence
         shown.schedules += 1
         run = case.run(plan, steps)
-        shown.by_kind.update(set(map(type, plan)))
-        self._died += any(map(reaches_in, plan))
+        for kind in set(map(type, plan)):
+            shown.by_kind[kind] += 1
         shown.left_threads = shown.left_threads or not run.is_swept
-        for death in run.deaths.values():
-            if death.before is not None:
-                (shown.stopped if isinstance(death, Stop) else shown.reached).add(death.before)
-        shown.failed.update(failure.at for failure in run.failures.values())
+        if case.points or case.calls:
+            self._died += any(map(reaches_in, plan))
+        if run.deaths or run.failures:
+            shown.note_inside(run)
         if run.settled is not None and (shown.schedules == 1 or shown.never_settled):
             shown.never_settled = why_never(run, case.model.verbs.names)
         shown.deliveries += deliveries(steps)

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 import attrs
 
+from chaoskit.execution.overlap import Stop
+from chaoskit.execution.script import Run
 from chaoskit.execution.stepping import Passed
 from chaoskit.search.bounds import bounds_of
 from chaoskit.search.distinct import Distinct
@@ -89,6 +91,13 @@ class Evidence:
         self.seen.add(schedule)
         if self.distinct is not None:
             self.distinct.add(schedule)
+
+    def note_inside(self, run: Run) -> None:
+        """Where processes died inside the handler, executions stopped and calls failed."""
+        for death in run.deaths.values():
+            if death.before is not None:
+                (self.stopped if isinstance(death, Stop) else self.reached).add(death.before)
+        self.failed.update(failure.at for failure in run.failures.values())
 
     @property
     def is_monotonous(self) -> bool:

@@ -178,6 +178,9 @@ def draw(choice: _Choice, chance: Callable[[], float]) -> Fault:
     kind = cast(Hashable, choice.kind)
     if len(sizes) == 1:
         return _fault(kind, at, ranges[0][int(sizes[0] * chance() * chance())])
+    if len(sizes) == 2 and choice.kind not in INSIDE:  # nearly all, written out
+        first, second = ranges[0][int(sizes[0] * chance() * chance())], ranges[1][int(sizes[1] * chance() * chance())]
+        return _fault(kind, at, first, second)
     if choice.kind in INSIDE:
         point, after, *others = (  # and whether others go on instead
             int(size * chance() ** (3 if place == 1 else 1)) for place, size in enumerate(sizes)

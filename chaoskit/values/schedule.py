@@ -108,7 +108,7 @@ def is_handed(step: Raw) -> bool:
 
 def deliveries(steps: Sequence[Raw]) -> int:
     """How many of these steps are deliveries. It is asked of each schedule of a search."""
-    return sum(not step[0] & _WHAT for step in steps)  # DELIVER is 0
+    return [step[0] & _WHAT for step in steps].count(DELIVER)
 
 
 def gathered(size: int) -> int:

@@ -51,6 +51,10 @@ that fail, die or stop, then copies, then that it comes back, and that all befor
 _ORDER_OF_KINDS: dict[type, int] = {kind: place for place, kind in enumerate(_FIRING)}
 
 
+BY_PRODUCER = frozenset({Rehash, BatchSwap, Resend})
+"""What changes what is stored, before anybody reads it."""
+
+
 def firing_order(fault: Hold | Fault) -> tuple[int, Hold | Fault]:
     """A key that sorts what is anchored at one event, and of one kind by its parameters."""
     return _ORDER_OF_KINDS[type(fault)], fault

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from chaoskit.models.faults import LOG_ARGUMENTS, firing_order
+from chaoskit.models.faults import BY_PRODUCER, LOG_ARGUMENTS, firing_order
 from chaoskit.models.handover import Handover
 from chaoskit.models.in_batches import InBatches
 from chaoskit.models.log.policy import Reading
@@ -21,12 +21,9 @@ from chaoskit.models.times import Times
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Message, Stream
 from chaoskit.values.faults import (
-    BatchSwap,
     Fault,
     FaultKind,
     Overtake,
-    Rehash,
-    Resend,
 )
 from chaoskit.values.scenario import Restamped
 from chaoskit.values.schedule import Raw
@@ -111,13 +108,14 @@ class LogModel(InBatches):
             if copied is not None:
                 value = copied(value)
             sequence = offset if numbered else None
-            headers, sent = {}, epoch + position
-            # Only copies are this long, as a log counts no attempts.
-            if len(step) > 5:
-                sent = sent_at(step, stamp, retries_copy, epoch)
-                headers = put_back(topic, step, epoch) if put_back is not None and step[8] >= 0 else {}
+            if len(step) < 6:  # only copies are longer, as a log counts no attempts
+                return Message(
+                    key, value, id_, seq, {}, epoch + position, topic, partition, offset, None, None, None, sequence
+                )
+            sent = sent_at(step, stamp, retries_copy, epoch)
+            headers = put_back(topic, step, epoch) if put_back is not None and step[8] >= 0 else {}
             made = Message(key, value, id_, seq, headers, sent, topic, partition, offset, sequence=sequence)
-            if restamped is not None and len(step) > 5 and is_stamped_anew(step, stamp, retries_copy, last):
+            if restamped is not None and is_stamped_anew(step, stamp, retries_copy, last):
                 restamped(made, step)
             return made
 
@@ -156,13 +154,16 @@ class LogModel(InBatches):
             position = positions[fault.at]
             if isinstance(fault, Overtake):
                 holds.setdefault(position, []).append(Hold(fault, fault.by + 1))
-            elif isinstance(fault, (Rehash, BatchSwap, Resend)):
+            elif type(fault) in BY_PRODUCER:
                 sent_otherwise = True
             elif position in anchored:
                 anchored[position].append(fault)
-                anchored[position].sort(key=firing_order)
             else:
                 anchored[position] = [fault]
+        if len(anchored) < len(faults):
+            for several in anchored.values():
+                if len(several) > 1:
+                    several.sort(key=firing_order)
         # Mildest first, as one begins each time that the record becomes head.
         for stalls in holds.values():
             if len(stalls) > 1:

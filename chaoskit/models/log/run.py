@@ -13,10 +13,12 @@ from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord, PendingRestart, StoppedOwner, ZombieOwner
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, step_as
-from chaoskit.values.faults import INSIDE, Duplicate, Fail, Overlap, Redeliver
+from chaoskit.values.faults import INSIDE, Duplicate, Fail, Fault, Overlap, Redeliver
 from chaoskit.values.scenario import Answer, Steps
 from chaoskit.values.schedule import FAIL, GO_ON, PARK, SKIP, Raw, dying, failing
 from chaoskit.values.settling import Settling
+
+_INSIDE = frozenset(INSIDE)
 
 
 class GroupRun(GroupState):
@@ -78,29 +80,22 @@ class GroupRun(GroupState):
                 yield from self._make(follows)
 
     def _more_than_a_delivery(self, turn: Turn) -> Steps:
-        """The turn of a record at which something goes wrong, or after which a hold begins or a commit may be due."""
+        """The turn of a record at which something goes wrong, in whose delivery a call may fail, which may come again
+        in place, or after which a hold begins or a commit may be due."""
         faults = self.anchored.get(turn[3][2])
-        first: Any = faults[0] if faults else None
-        if faults and type(first) in LOG_BEFORE:
-            yield from self._make(LOG_BEFORE[type(first)](self, turn, faults.pop(0)))
-            return
-        if faults and type(first) is Fail and not first.point:
-            yield from self._make([(step_as(FAIL, turn), faults.pop(0))])
-            self.history.append(turn)
-            yield from self._make(fail.on_log(self, turn, first))
-            return
-        if faults and type(first) in INSIDE:
-            del faults[0]
-            yield from self._make((yield from self._inside(turn, first)))
-            return
-        yield from self._delivers(turn, faults)
-
-    def _delivers(self, turn: Turn, faults: list[Any] | None) -> Steps:
-        """The delivery itself, in which a call may fail, its copies in place, and what follows from it."""
-        step, told, copy, failed = turn[3], self.told, None, None
-        if faults and type(faults[0]) is Fail:
-            copy = failed = faults.pop(0)
-            step = (failing(failed.point), *step[1:])
+        step, told = turn[3], self.told
+        copy: Fault | None = None
+        failed: Fail | None = None
+        if faults:
+            instead = self._instead(turn, faults)
+            if instead is not None:
+                yield from instead
+                return
+            first = faults[0]
+            if isinstance(first, Fail):
+                copy = failed = first
+                del faults[0]
+                step = (failing(first.point), *step[1:])
         while True:
             refused = yield step
             if told is not None:
@@ -119,6 +114,24 @@ class GroupRun(GroupState):
         caused = after(self, turn, faults.pop(0)) if faults and after is not None else self.processed(turn[3])
         if caused:
             yield from self._make(caused)
+
+    def _instead(self, turn: Turn, faults: list[Any]) -> Steps | None:
+        """What happens instead of a delivery that is whole; None where nothing does."""
+        kind = type(faults[0])
+        if (before := LOG_BEFORE.get(kind)) is not None:
+            return self._make(before(self, turn, faults.pop(0)))
+        if kind in _INSIDE or (kind is Fail and not faults[0].point):
+            return self._not_whole(turn, faults.pop(0))
+        return None
+
+    def _not_whole(self, turn: Turn, fault: Any) -> Steps:
+        """An attempt that fails before the handler is called, or in which something happens inside it."""
+        if type(fault) is Fail:
+            yield from self._make([(step_as(FAIL, turn), fault)])
+            self.history.append(turn)
+            yield from self._make(fail.on_log(self, turn, fault))
+        else:
+            yield from self._make((yield from self._inside(turn, fault)))
 
     def _inside(self, turn: Turn, fault: Any) -> Generator[Raw, Answer, Caused]:
         """The process dies in the middle of the handler, or the execution stops there; and then what follows."""

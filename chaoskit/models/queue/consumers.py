@@ -70,7 +70,7 @@ class Consumers:
     def busy(self) -> set[int]:
         """Consumers that cannot take a message now: dead or busy, or full."""
         # How full a prefetch is changes with each delivery, but only while something in it is not settled.
-        fills = self._fills and self._waiting.pending
+        fills = self._fills and self._waiting.pending and self._can_be_full()
         now = len(self._history) if fills else -1
         # With one message each, `held_by` decides, too, and that changes without a new version.
         if self._one_each or self._busy_at != self._waiting.version or self._filled_at != now:
@@ -81,7 +81,7 @@ class Consumers:
         busy = {
             w.consumer for w in self._waiting.all if isinstance(w, (HeldLane, ZombieRun)) and w.consumer is not None
         }
-        if self._fills:
+        if self._fills and self._can_be_full():
             for pending in self._waiting.pending:
                 if (consumer := consumer_of(pending.turn)) not in busy and self.is_full(consumer):
                     busy.add(consumer)
@@ -89,7 +89,8 @@ class Consumers:
             held = [consumer_of(lane.kept) for lane in self._lanes.values() if lane.kept is not None]
             held += [consumer_of(w.turn) for w in self._waiting.all if isinstance(w, GivenBack)]
             busy.update(consumer for consumer in held if held.count(consumer) >= self._policy.window)
-            busy.update(c for c in {consumer_of(turn) for _, turn in self.open.values()} if self.is_full(c))
+            if self.open:
+                busy.update(c for c in {consumer_of(turn) for _, turn in self.open.values()} if self.is_full(c))
         if self._one_each:  # it takes nothing else before it has run that
             busy.update(consumer for consumer in self.held_by.values() if consumer >= 0)
         return busy
@@ -98,17 +99,28 @@ class Consumers:
     def all_busy(self) -> bool:
         return len(self.busy()) >= self._policy.consumers
 
+    def _can_be_full(self) -> bool:
+        """Whether all consumers together hold as many messages as one of them may: mostly they do not, and then none
+        of them has to be asked."""
+        pending, handed = self._waiting.pending, 0
+        if pending:
+            handed = len(self._history) - min([each.since for each in pending])
+        kept = len(self._waiting.all) + len(self._lanes) + len(self.open)
+        return handed + kept >= self._policy.window
+
     def is_full(self, consumer: int) -> bool:
         """Whether it holds as many messages as it may: all that it was handed since the first that it has not settled,
         and what it has not given back yet."""
+        if not self._can_be_full():
+            return False
         held, since = self.given_back_of(consumer), NEVER
         for pending in self._waiting.pending:  # the first that waits is the oldest
             if consumer_of(pending.turn) == consumer:
                 since = pending.since
                 held += self._handed_since(since, consumer)
                 break
-        for index, turn in self.open.values():
-            held += index < since and turn[3][1] == consumer
+        if self.open:
+            held += sum(index < since and turn[3][1] == consumer for index, turn in self.open.values())
         return held >= self._policy.window
 
     def _handed_since(self, since: int, consumer: int) -> int:

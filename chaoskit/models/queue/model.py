@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from chaoskit.models.events import what_happened
-from chaoskit.models.faults import QUEUE_ARGUMENTS, firing_order
+from chaoskit.models.faults import BY_PRODUCER, QUEUE_ARGUMENTS, firing_order
 from chaoskit.models.handover import Handover
 from chaoskit.models.in_batches import InBatches
 from chaoskit.models.producer import Headers, Logs, Producer, Stamp, is_stamped_anew, sent_at
@@ -24,12 +24,9 @@ from chaoskit.models.turns import Turn
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.event import Event, Message, Stream
 from chaoskit.values.faults import (
-    BatchSwap,
     Fault,
     FaultKind,
     Lose,
-    Rehash,
-    Resend,
 )
 from chaoskit.values.scenario import Restamped
 from chaoskit.values.schedule import DELIVER, Raw
@@ -145,12 +142,15 @@ class QueueModel(InBatches):
         def message(step: Raw) -> Message:
             event, copied = letters[step[2]]
             value = event.value if copied is None else copied(event.value)
-            sent, carried = sent_at(step, stamp, retries_copy, epoch), fields(event, step)
+            carried = fields(event, step)
             headers = carried.pop("headers", {})
-            if put_back is not None and len(step) > 6 and step[8] >= 0:
+            if len(step) < 7:  # only copies are longer
+                return Message(event.key, value, event.id, event.seq, headers, epoch + step[2], topic, **carried)
+            sent = sent_at(step, stamp, retries_copy, epoch)
+            if put_back is not None and step[8] >= 0:
                 headers = put_back(topic, step, epoch)
             made = Message(event.key, value, event.id, event.seq, headers, sent, topic, **carried)
-            if restamped is not None and len(step) > 6 and is_stamped_anew(step, stamp, retries_copy, last):
+            if restamped is not None and is_stamped_anew(step, stamp, retries_copy, last):
                 restamped(made, step)
             return made
 
@@ -217,13 +217,14 @@ class QueueModel(InBatches):
         sent_otherwise = False
         for fault in faults:
             position = self._stored.position[fault.at]
-            if isinstance(fault, (Rehash, BatchSwap, Resend)):
+            if type(fault) in BY_PRODUCER:
                 sent_otherwise = True
             elif not isinstance(fault, Lose) or self._can_lose(position):
                 anchored.setdefault(position, []).append(fault)
-        for several in anchored.values():
-            if len(several) > 1:
-                several.sort(key=firing_order)
+        if len(anchored) < len(faults):
+            for several in anchored.values():
+                if len(several) > 1:
+                    several.sort(key=firing_order)
         if sent_otherwise:
             logs = self._stored.written(faults)
             turns = self._turns(logs, leasing if in_batches else None)
@@ -246,10 +247,11 @@ class QueueModel(InBatches):
         if in_batches is not None and leasing.lock == "message":
             together = min(self.handover.most, RECEIVED)
         turns: list[Turn] = []
+        by_group, by_queue = leasing.taken_by == "group", leasing.taken_by == "queue"
         # As for one consumer: who takes a message goes by what is locked, not by the partition.
         for place, (time, lane, number, step) in enumerate(reversed(logs.in_order(1))):
             position = step[2]
-            taker = {"message": place // together, "group": groups[position], "queue": lane}[leasing.taken_by]
+            taker = groups[position] if by_group else lane if by_queue else place // together
             # A queue counts from 1 where a log has nothing, or the 0 of a copy.
             turns.append((time, lane, number, (DELIVER, taker % count, position, lane, number, 1, *step[6:])))
         turns.reverse()

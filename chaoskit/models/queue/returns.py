@@ -21,6 +21,7 @@ from chaoskit.models.queue.waiting import (
 from chaoskit.models.turns import (
     NOTHING,
     Caused,
+    Record,
     Turn,
     consumer_of,
     handed_to,
@@ -34,13 +35,17 @@ from chaoskit.values.schedule import GO_ON, RESTART
 
 def count(state: LeasedQueue, turn: Turn) -> Caused:
     """One more delivery: what waited long enough is due."""
-    waiting, lane = state.waiting, state.lane(turn)
+    waiting = state.waiting
     due = waiting.due(position_of(turn)) if waiting.count >= waiting.next_due else []
-    for pending in waiting.pending:
-        if pending.lane == lane:
-            pending.room -= 1
-            hold_if_full(state, pending)
-    due += _overfull(state, turn)
+    if waiting.pending:
+        lane = state.lane(turn)
+        for pending in waiting.pending:
+            if pending.lane == lane:
+                pending.room -= 1
+                hold_if_full(state, pending)
+        due += _overfull(state, turn)
+    if not due:
+        return NOTHING
     caused: Caused = []
     for each in in_order(due):
         # One that ends may have taken others with it.
@@ -82,7 +87,7 @@ def hold_if_full(state: LeasedQueue, pending: PendingRedelivery) -> None:
 
 def _overfull(state: LeasedQueue, turn: Turn) -> list[Waiting]:
     """The lease that ends because nobody can take another message."""
-    if state.policy.brings != "consumer" or not state.waiting.pending:
+    if state.policy.brings != "consumer":
         return []
     consumer = consumer_of(turn)
     pending = next((p for p in state.waiting.pending if p.consumer == consumer), None)
@@ -155,8 +160,10 @@ def _returning(state: LeasedQueue, ended: PendingRedelivery, together: list[Pend
     if brings in ("message", "batch"):
         return sorted(turn for other in together for turn in other.members)
     consumer = consumer_of(ended.turn)
-    members = [turn for other in together for turn in other.members]
-    found = {record_of(turn): turn for turn in members if record_of(turn) not in state.given_up}
+    found: dict[Record, Turn] = {}
+    if state.own:  # else all of it was handed out since then
+        members = [turn for other in together for turn in other.members]
+        found = {record_of(turn): turn for turn in members if record_of(turn) not in state.given_up}
     for turn in state.history[min(other.since for other in together) :]:
         comes = consumer_of(turn) == consumer if brings == "consumer" else state.lane(turn) == ended.lane
         if comes and record_of(turn) not in state.given_up:

@@ -90,7 +90,9 @@ class QueueRun(LeasedQueue):
                 self.batches.join(self.batch_lane(turn), turn, alone=False)
             # Where nothing waits, nothing follows from a delivery.
             if refused or waiting.all:
-                yield from self._make(self._delivered(turn, bool(refused), None))
+                caused = self._delivered(turn, bool(refused), None)
+                if caused or self.used_up:
+                    yield from self._make(caused)
 
     def _make(self, caused: Caused) -> Steps:
         told = self.told
@@ -108,8 +110,11 @@ class QueueRun(LeasedQueue):
         """The turn of a message at which something goes wrong, before its delivery, or at it, or after it."""
         faults: list[Any] = self.anchored[turn[3][2]]
         first, told = faults[0], self.told
-        if type(first) is Overlap or type(first) in QUEUE_BEFORE:
-            yield from self._not_delivered(turn, first)
+        if (before := QUEUE_BEFORE.get(type(first))) is not None:
+            yield from self._make(self._instead(turn, before))
+            return
+        if type(first) is Overlap:
+            yield from self._overlaps(turn)
             return
         self.consumers.held_by.pop(record_of(turn), None)
         failed: Fail | None = None
@@ -151,11 +156,8 @@ class QueueRun(LeasedQueue):
             copied = not refused and self._comes_at_once(turn)
         yield from self._make([*caused, *self._delivered(turn, refused, failed, None if refused else died)])
 
-    def _not_delivered(self, turn: Turn, first: Any) -> Steps:
-        """What happens instead of a delivery that is whole."""
-        if type(first) is not Overlap:
-            yield from self._make(self._instead(turn, QUEUE_BEFORE[type(first)]))
-            return
+    def _overlaps(self, turn: Turn) -> Steps:
+        """The execution of this message stops in the middle."""
         caused, answer = yield from overlap.on_queue(self, turn)
         yield from self._make(caused if answer is None else self._was_run(turn, answer))
 
@@ -207,7 +209,9 @@ class QueueRun(LeasedQueue):
     def _delivered(self, turn: Turn, refused: bool, failed: Fail | None, died: Crash | None = None) -> Caused:
         """What follows from a delivery: what else is due, and then what becomes of the message."""
         faults, caused = self.anchored.get(turn[3][2]), NOTHING
-        self.begin_delivery()
+        self.ended = None
+        if self.came_back:
+            self.came_back.clear()
         if self.waiting.all:
             self.arming = turn[3][1] if faults and not refused else -1
             caused = count(self, turn)
@@ -220,10 +224,9 @@ class QueueRun(LeasedQueue):
         if refused:
             return [*caused, *fail.on_queue(self, turn, failed)]
         after = QUEUE_AFTER.get(type(faults[0])) if faults else None
-        most = self.policy.most_deliveries
-        if faults and after is not None and self.tries(turn) < most and not self.has_last_chances(turn):
-            return [*caused, *after(self, turn, faults.pop(0))]
-        return caused
+        if not faults or after is None or self.tries(turn) >= self.policy.most_deliveries:
+            return caused
+        return caused if self.has_last_chances(turn) else [*caused, *after(self, turn, faults.pop(0))]
 
     def _to_make_room(self, turn: Turn) -> Waiting | None:
         """What has to end first, where this new message cannot be handed out before."""

@@ -45,6 +45,26 @@ class LeasedQueue:
     them is put aside. `told` is what happens, where somebody listens.
     """
 
+    # Of the class, as a run is made for each schedule of a search and most of these are never set.
+    told: list[Happened] | None = None
+    own = False
+    """The handler settles by itself."""
+    overlaps = False
+    """Some execution has stopped while its competitors go on."""
+    stalled_at = -1
+    """What `waiting` was when all that is stalled was looked at again."""
+    latest = 0.0
+    """The time of the latest message that was handed over without being run, or is gone."""
+    requeued = -1.0  # before all times
+    """The place in the order of arrival up to which all is known to wait, because a message was requeued behind it."""
+    ended: Lane = None
+    """The group whose receive has ended since the last delivery."""
+    arming = -1
+    """Who was handed a message, beside others that wait, and will not settle it; -1: nobody."""
+    marked = 0
+    """The place of the first event that a relay may publish again."""
+    _returned = 0
+
     def __init__(
         self,
         events: Sequence[Event],
@@ -55,7 +75,6 @@ class LeasedQueue:
         groups: Sequence[int],
         anchored: AtHandOut,
     ) -> None:
-        self.told: list[Happened] | None = None
         self._events, self._home, self._groups = events, home, groups
         self.policy, self.logs, self.todo, self.anchored = policy, logs, turns, anchored
         self.history: list[Turn] = []
@@ -67,18 +86,11 @@ class LeasedQueue:
         self.given_up: set[Record] = set()
         """No lease brings these back."""
         self.gone: list[tuple[int, Turn, Fault]] = []
-        self.own = False
-        """The handler settles by itself."""
-        self.overlaps = False
-        """Some execution has stopped while its competitors go on."""
-        self.comes_back_whole = policy.brings == "lane" or (policy.lock == "group" and policy.brings == "message")
         self.open: dict[Record, tuple[int, Turn]] = {}
         """What such a handler has not settled, with its place in the history."""
         self.consumers.open = self.open
         self.stalled: list[Turn] = []
         """What nobody can take before something is settled."""
-        self.stalled_at = -1
-        """What `waiting` was when all of these were looked at again."""
         self.used_up: list[Turn] = []
         """What came back with its lane, and has had all its deliveries."""
         self.rejected: set[Record] = set()
@@ -89,20 +101,8 @@ class LeasedQueue:
         """How often the lease of an event ran out, by its position, as nothing else was left."""
         # Chosen once, because every turn is asked for its lane.
         self.lane: Callable[[Turn], Lane] = self._lanes()
-        self.latest = 0.0
-        """The time of the latest message that was handed over without being run, or is gone."""
-        self.requeued = -1.0  # before all times
-        """The place in the order of arrival up to which all is known to wait, because a message was requeued behind
-        it."""
         self.came_back: set[Record] = set()
         """What came back since the last delivery."""
-        self.ended: Lane = None
-        """The group whose receive has ended since the last delivery."""
-        self.arming = -1
-        """Who was handed a message, beside others that wait, and will not settle it; -1: nobody."""
-        self.marked = 0
-        """The place of the first event that a relay may publish again."""
-        self._returned = 0
         self._run_last = Latest()
 
     def _lanes(self) -> Callable[[Turn], Lane]:
@@ -130,7 +130,7 @@ class LeasedQueue:
     def come_back(self, turns: Iterable[Turn]) -> None:
         """Leases ended: the messages are to be handed out once more."""
         turns = list(turns)
-        if self.open and self.comes_back_whole:
+        if self.open and self._comes_back_whole:
             turns = self._with_open_lanes(turns)
         if self.consumers.held_by:
             for turn in turns:
@@ -161,6 +161,11 @@ class LeasedQueue:
             put_back(self.todo, self.stalled)
             self.stalled.clear()
 
+    @property
+    def _comes_back_whole(self) -> bool:
+        policy = self.policy
+        return policy.brings == "lane" or (policy.lock == "group" and policy.brings == "message")
+
     def _with_open_lanes(self, turns: list[Turn]) -> list[Turn]:
         """These, and what is open of their lanes: a lane comes back in its order."""
         lanes, found = {self.lane(turn) for turn in turns}, {record_of(turn): turn for turn in turns}
@@ -175,6 +180,8 @@ class LeasedQueue:
 
     def held_open(self, turn: Turn) -> int:
         """How many messages that are open, or were handed out behind one, take up the window of this one."""
+        if not self.open:  # as with every handler that settles by returning
+            return 0
         if self.policy.lock == "message" or self.policy.brings == "consumer":
             return len(self.open_of(consumer_of(turn)))
         lane = self.lane(turn)
@@ -184,13 +191,15 @@ class LeasedQueue:
 
     def has_last_chances(self, turn: Turn) -> bool:
         """Whether something is open, at the consumer or in the lane of this message, that comes no more."""
+        if not self.open:
+            return False
         consumer, lane, most = consumer_of(turn), self.lane(turn), self.policy.most_deliveries
         turns = (other for _, other in self.open.values() if consumer_of(other) == consumer or self.lane(other) == lane)
-        return bool(self.open) and any(self.tries(other) >= most for other in turns)
+        return any(self.tries(other) >= most for other in turns)
 
     def open_of(self, consumer: int) -> list[Turn]:
         """What this consumer has not settled, in the order of delivery."""
-        return [turn for _, turn in self.open.values() if consumer_of(turn) == consumer]
+        return [turn for _, turn in self.open.values() if consumer_of(turn) == consumer] if self.open else []
 
     def along(self, turn: Turn) -> list[Turn]:
         """What was stored as one with this message, and was run."""
@@ -276,7 +285,7 @@ class LeasedQueue:
         if outstanding == UNBOUNDED == span:
             return UNBOUNDED
         unsettled = self.unsettled(turn[1])
-        opened = [other[2] for _, other in self.open.values() if other[1] == turn[1]]
+        opened = [other[2] for _, other in self.open.values() if other[1] == turn[1]] if self.open else []
         first = min([*map(first_of, unsettled), *opened], default=turn[2])
         return min(outstanding - len(unsettled) - len(opened), first + span - turn[2])
 
@@ -318,12 +327,6 @@ class LeasedQueue:
         step: Raw = (DELIVER, taker % self.policy.consumers, position, lane, number, 1, *copy[1:])
         put_back(self.todo, [(time, lane, number, step)])
         return (PUT_BACK, *step[1:])
-
-    def begin_delivery(self) -> None:
-        """Nothing has ended, and nothing has come back, since it was made."""
-        self.ended = None
-        if self.came_back:
-            self.came_back.clear()
 
     def is_back(self, turn: Turn) -> bool:
         """Whether this message, which has just been delivered, came back with another one."""
