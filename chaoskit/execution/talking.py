@@ -53,9 +53,9 @@ ROLL_BACK_WHERE_LEFT = frozenset({"Atomic", "_atomic", "_transaction", "_savepoi
 """What Django and peewee have for a transaction: it rolls back where it is left with an error, and only so."""
 
 
-def talks(module: str) -> bool:
-    """Whether a module of this name belongs to such a library."""
-    return _kind(module) != ""
+def talks(module: str | None) -> bool:
+    """Whether a module of this name belongs to such a library. Some classes that are written in C have none."""
+    return module is not None and _kind(module) != ""
 
 
 def is_statement(name: str) -> bool:
