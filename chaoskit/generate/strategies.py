@@ -93,7 +93,7 @@ def _merged(rest: list[str], said: dict[str, Code], before: str = "") -> Code:
 def _leaf(name: str, seen: FieldUse) -> Code:
     name = name.lower()
     if seen.unique:
-        return "st.uuids().map(str)"
+        return "st.integers(1, 1_000_000_000)" if seen.number or seen.numbers else "st.uuids().map(str)"
     if seen.strings:
         return call("st.sampled_from", [listed(map(quoted, seen.strings))])
     if seen.moment:
