@@ -60,3 +60,103 @@ def test_an_error_that_nothing_catches_ends_the_process_of_a_loop(
     """What is caught around the loop as a whole does not keep it going."""
     text = made(tmp_path, "loop:consume", **{"loop.py": LOOP.replace(change, by)})[1]
     assert f"broker={broker})" in text
+
+
+LEDGER = """
+class Ledger:
+    def __init__(self):
+        self.totals, self.done = {}, {}
+
+    def handle(self, event):
+        if self.done.get(event["payment_id"]):
+            return
+        self.done[event["payment_id"]] = True
+        self.totals[event["account"]] = self.totals.get(event["account"], 0) + event["amount"]
+"""
+TASK = """
+from celery import shared_task
+
+@shared_task
+def deposit(deposit_id, batch_id: int, merchant_id, account, amount):
+    print(merchant_id, account, amount)
+"""
+ORDERS = """
+from pydantic import BaseModel
+
+class Moved(BaseModel):
+    parcel_id: str
+    move_id: str
+    version: int
+
+class Paid(BaseModel):
+    payment_id: str
+    account: str
+    amount: int
+
+parcels, totals = {}, {}
+
+def handle_moved(event: Moved):
+    parcels[event.parcel_id] = event.version
+
+def handle_paid(event: Paid):
+    totals[event.account] = totals.get(event.account, 0) + event.amount
+"""
+STATUSES = """
+from app import app
+from fastapi import Request
+from statuses import STATUS
+import stripe
+
+rows = {}
+
+@app.post("/stripe")
+async def webhook(request: Request):
+    event = stripe.Event.construct_from(await request.json(), "key")
+    status = STATUS.get(event["type"])
+    obj = event["data"]["object"]
+    if rows.get(obj["id"], {"at": 0})["at"] < event["created"]:
+        rows[obj["id"]] = {"status": status, "at": event["created"]}
+"""
+
+
+def test_a_right_handler_passes_that_looks_its_ids_up(tmp_path: Path) -> None:
+    project, text = made(tmp_path, "ledger:Ledger.handle", **{"ledger.py": LEDGER})
+    assert '{**message.value, "payment_id": message.id, "account": message.key}' in text
+    assert "Guessed: no two events have the same `payment_id`." in words(text)
+    ran = project.pytest("--chaos-seed=1", "--chaos-schedules=100")
+    assert "1 passed" in ran.out, ran.text
+
+
+@pytest.mark.parametrize(
+    ("handler", "parts"),
+    [
+        (
+            "task:deposit",
+            (
+                '"deposit_id": message.id', '"batch_id": st.integers(1, 1_000_000_000)', '"account": message.key',
+                'valid=lambda s: len({e.value["batch_id"] for e in s}) == len(s)',
+                '"merchant_id": st.sampled_from(["a", "b", "c"])', "have the same `deposit_id` and `batch_id`.",
+            ),
+        ),
+        # A version is that of a thing, whose id other events have, too.
+        ("orders:handle_moved", ('events(Moved, keys="parcel_id")', '"move_id": message.id')),
+        # The id by which it is repaired is there before the repair.
+        ("orders:handle_paid", ('events(Paid, keys="account")', 'model_copy(update={"payment_id": message.id})')),
+        (
+            "hooks:webhook",
+            ('"type": st.sampled_from(["made", "paid"])', '"id": message.key', '["object-1", "object-2"]', "message.seq"),
+        ),
+    ],
+)  # fmt: skip
+def test_ids_of_one_event_are_its_own_and_kinds_are_those_of_the_table(
+    handler: str, parts: tuple[str, ...], tmp_path: Path
+) -> None:
+    files = {
+        "task.py": TASK,
+        "orders.py": ORDERS,
+        "hooks.py": STATUSES,
+        "statuses.py": 'STATUS = {"made": 1, "paid": 2}\n',
+        "app.py": "from fastapi import FastAPI\n\napp = FastAPI()\n",
+    }
+    text = made(tmp_path, handler, **files)[1]
+    assert [part for part in parts if part not in text and part not in words(text)] == [], text
