@@ -34,6 +34,7 @@ class Adapted:
     `pytest_settings` is what pytest's own file has to say, `environment` what is set before the module is imported.
     `loop`: the lines of a process, in the place of a handler, for which the test takes `fixtures`. `uses_key`: the
     function reads the key of its messages. `state_of`: functions whose state is the module's, besides what was read.
+    `assumed`: what is said of the broker where the source does not say it.
     """
 
     value: FoundHandler
@@ -60,6 +61,7 @@ class Adapted:
     fixtures: tuple[str, ...] = ()
     uses_key: bool = False
     state_of: tuple[Function, ...] = ()
+    assumed: str = ""
 
     def complete(self, reads: Reads) -> None:
         """Add the fields that the framework asks for, whether the function reads them or not, and make all of them

@@ -173,6 +173,8 @@ def _about_settings(found: Findings) -> list[str]:
     guessed = [f"{name}={value}" for name, value in _settings(found).items()]
     said = f"Guessed from its source: {', '.join(guessed)}. " if guessed else ""
     which = "The other settings" if guessed else "The settings"
+    known = found.adapted
+    said += f"{known.assumed} " if known and known.assumed and known.broker == found.broker else ""
     return comment(f"{said}{which} of {found.broker} are yours to give: `chaoskit brokers {found.broker}` lists them.")
 
 

@@ -144,7 +144,7 @@ def test_a_right_handler_passes_that_looks_its_ids_up(tmp_path: Path) -> None:
         ("orders:handle_paid", ('events(Paid, keys="account")', 'model_copy(update={"payment_id": message.id})')),
         (
             "hooks:webhook",
-            ('"type": st.sampled_from(["made", "paid"])', '"id": message.key', '["object-1", "object-2"]', "message.seq"),
+            ('"type": st.sampled_from(["made", "paid"])', '"id": message.key', '"object-1"', '"created": message.seq'),
         ),
     ],
 )  # fmt: skip
@@ -160,3 +160,63 @@ def test_ids_of_one_event_are_its_own_and_kinds_are_those_of_the_table(
     }
     text = made(tmp_path, handler, **files)[1]
     assert [part for part in parts if part not in text and part not in words(text)] == [], text
+
+
+CELERY_IN_DJANGO = {
+    "manage.py": 'import os\n\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "proj.settings")\n',
+    "proj/__init__.py": "",
+    "proj/settings.py": 'CELERY_BROKER_URL = "amqp://guest@localhost//"\nCELERY_TASK_ACKS_LATE = True\n',
+    "shop/__init__.py": "",
+    "shop/models.py": """
+        from django.db import models
+
+        class Account(models.Model):
+            number = models.CharField(max_length=20, unique=True)
+
+        class Deposit(models.Model):
+            deposit_id = models.CharField(max_length=40)
+            account = models.OneToOneField(Account, on_delete=models.PROTECT)
+    """,
+    "shop/tasks.py": """
+        from celery import shared_task
+        from .models import Account, Deposit
+
+        @shared_task
+        def deposit(deposit_id, account):
+            row = Account.objects.get_or_create(number=account)[0]
+            Deposit.objects.create(deposit_id=deposit_id, account=row)
+    """,
+}
+
+
+def test_a_task_of_django_has_its_rows_and_the_broker_of_the_settings(tmp_path: Path) -> None:
+    project, text = made(tmp_path, "shop.tasks:deposit", **CELERY_IN_DJANGO)
+    for part in (
+        "@pytest.mark.django_db(transaction=True)",
+        'Celery(acks_late=True, transport="amqp", retries=False)',
+        "Deposit.objects.all().delete()  # fresh state for every schedule\n    Account.objects.all().delete()",
+        'sorted(Deposit.objects.values_list("deposit_id"), key=repr)',
+    ):
+        assert part in text, text
+    assert "TODO" not in text
+    assert "DJANGO_SETTINGS_MODULE = proj.settings\n" in (project.root / "pytest.ini").read_text()
+
+
+@pytest.mark.parametrize(
+    ("files", "broker", "assumed"),
+    [
+        ({}, "Celery(retries=False)", True),
+        ({"celeryconfig.py": 'broker_url = "redis://localhost"\n'}, "Celery(retries=False)", False),
+        (
+            {"work/__init__.py": "", "work/celery.py": 'app.conf.broker_url = os.getenv("BROKER", "sqs://")\n'},
+            'Celery(transport="sqs", retries=False)',
+            False,
+        ),
+    ],
+)
+def test_the_transport_of_a_task_is_read_or_said_to_be_assumed(
+    files: dict[str, str], broker: str, assumed: bool, tmp_path: Path
+) -> None:
+    text = made(tmp_path, "task:deposit", **{"task.py": TASK, **files})[1]
+    assert f"broker={broker})" in text
+    assert ('URL does not show: transport="redis" is assumed.' in words(text)) == assumed
