@@ -220,3 +220,14 @@ def test_the_transport_of_a_task_is_read_or_said_to_be_assumed(
     text = made(tmp_path, "task:deposit", **{"task.py": TASK, **files})[1]
     assert f"broker={broker})" in text
     assert ('URL does not show: transport="redis" is assumed.' in words(text)) == assumed
+
+
+def test_the_workflow_says_what_is_left_to_install(tmp_path: Path) -> None:
+    """Of a module that is called like the library that it imports, too; nothing where the repository says it."""
+    celery = "import json\nfrom celery import Celery\nfrom shop.tasks import deposit\n"
+    project = made(tmp_path, "shop.tasks:deposit", **CELERY_IN_DJANGO, **{"shop/celery.py": celery})[0]
+    workflow = (project.root / ".github/workflows/chaoskit.yml").read_text(encoding="utf-8")
+    todo = "      # TODO: install what the repository imports, before pytest needs it: celery, django, pytest_django\n"
+    assert workflow.count(f"{todo}      - run: python -m pip install chaoskit==") == 2
+    told = repository(tmp_path / "told", **{"requirements.txt": "celery\n", "task.py": TASK})
+    assert "TODO" not in init(told, "--dry-run")
