@@ -21,7 +21,7 @@ def told_of_celery(handler: FoundHandler) -> list[ast.Module]:
     usual names, Django's settings."""
     base = handler.base
     file = module_file(handler.module, [base])
-    found = [handler.tree] if file is None else imported_with(file, handler.module, [base])
+    found = [handler.tree] if file is None else list(imported_with(file, handler.module, [base]).values())
     files = [place for name in _MODULES for place in (base / name, *sorted(base.glob(f"*/{name}")))]
     if (settings := settings_module(base)) and (of_django := module_file(settings, [base])):
         files.append(of_django)

@@ -35,9 +35,9 @@ def task(handler: FoundHandler) -> Adapted | None:
             retry = ast.unparse(given["retry"]) if package == "rq" and "retry" in given else ""
             options = {"retry": f"{{retry}}{retry.removeprefix('Retry')}"} if retry.startswith("Retry(") else {}
             settings = settings_of(handler, given)
-            names = {"retry": ("rq", "Retry")} if options else {}
+            named = {"retry": ("rq", "Retry")} if options else {}
             if made is not None:
-                made = attrs.evolve(made, settings=settings, options=options, names=names)
+                made = attrs.evolve(made, settings=settings, options=options, names=named)
             return _of_celery_project(made, handler) if made and package == "celery" else made
     return None
 
