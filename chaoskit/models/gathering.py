@@ -16,7 +16,7 @@ import attrs
 from chaoskit.models.events import Happened, ModelRun
 from chaoskit.models.handover import Handover
 from chaoskit.models.producer import Logs
-from chaoskit.models.stopped_calls import Stopped, runs_late
+from chaoskit.models.stopped_calls import StoppedCall, runs_late
 from chaoskit.models.turns import Record
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Crash, Fault, Gather, Overlap, Redeliver, Zombie
@@ -131,7 +131,7 @@ class _Call:
     play: Steps
     """Which has made these deliveries, all of them taken; or is at the first, where the process dies."""
     step: Raw | None
-    stops: Stopped | None = None
+    stops: StoppedCall | None = None
 
 
 class Gathering:
@@ -153,7 +153,7 @@ class Gathering:
         self._shown: dict[Hashable, int] = {}
         self._seen: set[int] = set()
         self._taken_over = False
-        self._stopped: list[Stopped] = []
+        self._stopped: list[StoppedCall] = []
         """The calls that have not gone on."""
         self._taken: dict[Hashable, int] = {}
         """What a call has shown and taken before the run came so far, with its place among the steps."""
@@ -309,7 +309,7 @@ class Gathering:
         returns = befalls is not None and stops is None
         return _Call(members, faults, windows, death, returns, cause, play, step, stops)
 
-    def _lost(self, members: list[Raw], faults: Sequence[Fault], fault: Overlap) -> Stopped | None:
+    def _lost(self, members: list[Raw], faults: Sequence[Fault], fault: Overlap) -> StoppedCall | None:
         """The run in which the consumer of this call loses all of it, and runs it nevertheless: as a `Zombie` does that
         has begun. None where it cannot lose it whole."""
         holds = len(members) - 1 if self._model.counts else 0
@@ -324,7 +324,7 @@ class Gathering:
         late = runs_late(run.inner)
         if step is None or what_of(step) != TAKE_OVER or late != members[: holds + 1]:
             return None
-        return Stopped(fault, members, late, lost, play, step)
+        return StoppedCall(fault, members, late, lost, play, step)
 
     def _placed(self, members: Sequence[Raw], lanes: Sequence[Hashable], place: int, fault: Carried) -> Iterator[Fault]:
         """What brings a whole call back, or what of it the broker brings back with the message at this place."""
@@ -381,7 +381,7 @@ class Gathering:
                 self._comes_again(members)
             self.answers += [False] * len(members)
 
-    def _goes_on(self, stopped: Stopped, step: Raw) -> Steps:
+    def _goes_on(self, stopped: StoppedCall, step: Raw) -> Steps:
         """A call that has stopped is run to its end, with the first that its consumer runs of it."""
         refused, begun = False, stopped.begun
         if begun:

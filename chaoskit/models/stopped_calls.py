@@ -15,7 +15,7 @@ from chaoskit.values.schedule import Raw
 
 
 @attrs.define(eq=False)
-class Stopped:
+class StoppedCall:
     """The call that `fault` stops. `play` is at `step`, where under these `faults` its messages were taken over; `late`
     is what its consumer still runs in it, and `begun` are the steps in which the call began, until it goes on."""
 
