@@ -10,6 +10,7 @@ import attrs
 
 from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.environment import variable_read
+from chaoskit.generate.findings import comment
 from chaoskit.generate.source import quoted
 
 _SQLITE = re.compile(r"(sqlite(?:\+\w+)?):///([^?]+)(\?.*)?")
@@ -34,9 +35,9 @@ class OwnDatabase:
 
     @property
     def line(self) -> str:
-        """For a conftest.py."""
+        """For a conftest.py; a comment may be several."""
         if not self.path:
-            return f"# TODO: {self.told}. Let the tests have one of their own."
+            return "\n".join(comment(f"TODO: {self.told}. Let the tests have one of their own."))
         if self.is_variable:
             return f"os.environ[{quoted(self.what)}] = f{quoted(self.path)}"
         return f"pytest.MonkeyPatch().setattr({quoted(self.what)}, f{quoted(self.path)})"

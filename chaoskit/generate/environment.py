@@ -65,8 +65,8 @@ def conftest_text(environment: Mapping[str, str], databases: Sequence[str]) -> s
     lines += [*imports, *others, ""] if imports or others else []
     if own:
         lines += [
-            "# No test writes into a database that somebody uses. All tests have this one, and each schedule has to",
-            "# start with it empty.",
+            "# No test writes into a database that somebody uses. All tests have this directory, and",
+            "# each schedule has to start with what is in it empty.",
             'DIRECTORY = tempfile.mkdtemp(prefix="chaos-")',
             "",
         ]

@@ -10,7 +10,7 @@ from chaoskit.generate.reads import ITEM, FieldUse, Reads
 from chaoskit.generate.roles import NUMBERS, FieldPath, Roles
 from chaoskit.generate.source import Code, Group, Names, behind, call, is_name, listed, mapping, quoted
 
-_AMOUNTS = ("amount", "balance", "count", "points", "price", "qty", "quantity", "score", "size", "total")
+_AMOUNTS = ("amount", "balance", "cents", "count", "points", "price", "qty", "quantity", "score", "size", "total")
 _LETTERS = 'st.sampled_from(["a", "b", "c"])'
 """Where nothing shows what comes there."""
 

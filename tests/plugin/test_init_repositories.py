@@ -272,10 +272,12 @@ def test_no_test_writes_into_a_database_that_somebody_uses(tmp_path: Path) -> No
         'os.environ.setdefault("QUEUE", "test")\n',
         'os.environ["DATABASE_URL"] = f"sqlite+aiosqlite:///{DIRECTORY}/shop.db"\n',
         'pytest.MonkeyPatch().setattr("shop.store.PATH", f"{DIRECTORY}/payments.db")\n',
-        "# TODO: shop.worker opens other.db when it is imported. Let the tests have one of their own.\n",
-        "# TODO: shop.worker reads REPORTS_DB_URL of the environment, by default postgresql://localhost/reports. Let",
     ):
         assert line in conftest, conftest
+    own = "Let the tests have one of their own."
+    reports = "reads REPORTS_DB_URL of the environment, by default postgresql://localhost/reports"
+    assert f"TODO: shop.worker opens other.db when it is imported. {own}" in words(conftest)
+    assert f"TODO: shop.worker {reports}. {own}" in words(conftest)
     assert_formatted(project, "tests/conftest.py")
     project.write("tests/test_it.py", "from shop import store\n\n\ndef test_it():\n    store.connect()\n")
     ran = project.pytest("tests/test_it.py")
