@@ -251,4 +251,7 @@ def _about_class(payload: Payload, found: Findings) -> list[str]:
 def _about_ids(found: Findings) -> str:
     payload = found.payload
     apart = shown(found.roles.apart) if payload is None else payload.apart
+    alone = found.adapted.alone if found.adapted else None
+    if alone and () in found.reads.places and found.reads.places[()].unique:
+        apart = [alone.arg]
     return f" Guessed: no two events have the same {joined([f'`{each}`' for each in apart])}." if apart else ""

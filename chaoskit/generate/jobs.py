@@ -58,7 +58,8 @@ def task_of(handler: FoundHandler, needed: list[ast.arg], adapter: str, function
         typed = {each.arg: each.annotation or ast.Constant(None) for each in needed}
     value = taking_value(handler, handler.function, Substitution(lambda node: False, instead))
     kind = class_of(handler, needed[0].annotation) if len(needed) == 1 else None
-    return Adapted(value, adapter, function, items, "Celery", kind=kind, typed=typed)
+    alone = needed[0] if len(needed) == 1 else None
+    return Adapted(value, adapter, function, items, "Celery", kind=kind, typed=typed, alone=alone)
 
 
 def _of_dramatiq(handler: FoundHandler, given: Mapping[str, ast.expr]) -> dict[str, str]:

@@ -19,7 +19,8 @@ def strategy(reads: Reads, roles: Roles, names: Names) -> Code:
     """The source of the strategy of the values."""
     if not reads.places or set(reads.places) == {()}:
         seen = reads.places.get((), FieldUse())
-        return _leaf("", seen) if seen.strings or seen.truth or seen.moment else "st.integers(1, 100)"
+        shows = seen.strings or seen.truth or seen.moment or seen.unique
+        return _leaf("", seen) if shows else "st.integers(1, 100)"
     return _at((), reads, roles, names)
 
 

@@ -79,6 +79,10 @@ from celery import shared_task
 @shared_task
 def deposit(deposit_id, batch_id: int, merchant_id, account, amount):
     print(merchant_id, account, amount)
+
+@shared_task
+def receipt(payment_id: int):
+    print(payment_id)
 """
 ORDERS = """
 from pydantic import BaseModel
@@ -136,6 +140,13 @@ def test_a_right_handler_passes_that_looks_its_ids_up(tmp_path: Path) -> None:
                 '"deposit_id": message.id', '"batch_id": st.integers(1, 1_000_000_000)', '"account": message.key',
                 'valid=lambda s: len({e.value["batch_id"] for e in s}) == len(s)',
                 '"merchant_id": st.sampled_from(["a", "b", "c"])', "have the same `deposit_id` and `batch_id`.",
+            ),
+        ),
+        (
+            "task:receipt",
+            (
+                "st.integers(1, 1_000_000_000),", "valid=lambda s: len({e.value for e in s}) == len(s)",
+                "have the same `payment_id`.",
             ),
         ),
         # A version is that of a thing, whose id other events have, too.
