@@ -1,8 +1,8 @@
 """WSGI and ASGI applications behind a webhook: each delivery is a signed request, and anything but 2xx comes again.
 
 Applications are called as their server calls them, so that Flask, FastAPI and Django need nothing of their own here.
-A process that dies inside the handler (`Crash`) is stepped into where an endpoint runs in the thread that called it: a
-`def` endpoint of Starlette or FastAPI has a thread of its own.
+A `def` endpoint of Starlette or FastAPI, which their servers run in a pool of threads, runs in the thread that handles
+the message, so that `Crash`, `Overlap` and `Fail` step into it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import attrs
 from chaoskit.adapters.refusing import Dropped, NotHandled
 from chaoskit.adapters.serializing import Headers, Serializer, raw_value
 from chaoskit.adapters.signatures import Sign, github, shopify, slack, slack_event, stripe, stripe_event
+from chaoskit.execution.own_thread import in_own_thread
 from chaoskit.values.event import Message
 
 __all__ = ["asgi", "github", "shopify", "slack", "slack_event", "stripe", "stripe_event", "wsgi"]
@@ -73,7 +74,9 @@ def asgi(
     async def handle(message: Message) -> None:
         if not answered.already(message):
             request = _request(message, path, sign, body, serializer, headers)
-            answered.judge(message, await _call_asgi(app, request))
+            with in_own_thread():
+                answer = await _call_asgi(app, request)
+            answered.judge(message, answer)
 
     return handle
 
