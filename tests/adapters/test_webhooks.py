@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import pytest
 
-from chaoskit import Event, Message, Overtake, Resend, Webhook, check
+from chaoskit import Event, Message, Overtake, Resend, UsageError, Webhook, check
 from chaoskit.adapters import webhooks
 from chaoskit.adapters.refusing import NotHandled
 from chaoskit.values.epoch import EPOCH, epoch_of, seed_at
@@ -259,6 +259,36 @@ def test_what_is_not_2xx_comes_again(status: str) -> None:
 
     with pytest.raises(NotHandled, match=f"HTTP {status[:3]}: no way"):
         webhooks.wsgi(app)(MESSAGE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"path": "/webhok"}, "(/webhok)"),
+        ({"sign": webhooks.stripe("other", now=lambda: 1)}, "sign="),
+        ({}, "too early"),
+    ],
+)
+def test_a_request_that_is_refused_in_order_has_a_wrong_path_or_signature(settings: Any, says: str) -> None:
+    """Unless another one was answered with 2xx: then it is the event."""
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        body = environ["wsgi.input"].read()
+        signed = webhooks.stripe(SECRET, now=lambda: 1)(MESSAGE, body)["Stripe-Signature"]
+        known = environ["PATH_INFO"] == "/webhook" and environ["HTTP_STRIPE_SIGNATURE"] == signed
+        is_early = known and json.loads(body)["type"] == "customer.updated"
+        start_response("409 Conflict" if is_early else "200 OK" if known else "400 Bad Request", [])
+        return [b"too early" if is_early else b""]
+
+    def test(deliver: Any) -> int:
+        deliver(webhooks.wsgi(app, **{"sign": webhooks.stripe(SECRET, now=lambda: 1), **settings}))
+        return 1
+
+    with pytest.raises(UsageError) as refused:
+        check(test, CUSTOMERS, Webhook(), schedules=5, seed=1)
+    shown = "\n".join([str(refused.value), *getattr(refused.value, "__notes__", ())])
+    assert says in shown
+    assert ("check the path" in shown) == ("overdraft" not in shown) == bool(settings)
 
 
 def test_a_task_that_fails_behind_the_answer_is_lost() -> None:
