@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chaoskit.adapters.seconds import second_of
 from chaoskit.execution.consumer import Source
 from chaoskit.values.event import Message
 
@@ -37,7 +38,7 @@ def properties(source: Source, message: Message) -> dict[str, Any]:
     found: dict[str, Any] = {
         "delivery_mode": 2,
         "message_id": str(message.id),
-        "timestamp": int(message.timestamp),
+        "timestamp": second_of(message),
         "headers": dict(source.headers(message)),
     }
     if source.serializer is None:

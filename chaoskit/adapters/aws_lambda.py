@@ -20,6 +20,7 @@ import attrs
 
 from chaoskit.adapters.dynamodb import Images, stream_record
 from chaoskit.adapters.refusing import NotHandled
+from chaoskit.adapters.seconds import second_of
 from chaoskit.adapters.serializing import Serializer, raw_text, raw_value
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
@@ -138,7 +139,7 @@ def eventbridge(
             "detail-type": detail_type if isinstance(detail_type, str) else detail_type(message),
             "source": source,
             "account": ACCOUNT,
-            "time": _iso(message.timestamp, "seconds"),
+            "time": _iso(second_of(message), "seconds"),
             "region": REGION,
             "resources": [],
             "detail": detail,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from chaoskit.adapters.seconds import second_of
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 
@@ -31,7 +32,7 @@ def stream_record(message: Message, keys: Sequence[str], images: Images | None) 
         "eventVersion": "1.1",
         "eventSource": "aws:dynamodb",
         "dynamodb": {
-            "ApproximateCreationDateTime": int(message.timestamp),
+            "ApproximateCreationDateTime": second_of(message),
             "Keys": {key: attribute_value(value) for key, value in names.items()},
             **described,
             "SequenceNumber": number,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chaoskit.adapters.installed import library
+from chaoskit.adapters.seconds import second_of
 from chaoskit.adapters.serializing import raw_headers, raw_key
 from chaoskit.values.event import Message
 
@@ -41,7 +42,7 @@ def _rabbit(message: Message, body: bytes, headers: dict[str, Any], subscriber: 
         message_id=message.message_id,
         headers=headers,
         delivery_mode=2,
-        timestamp=datetime.fromtimestamp(int(message.timestamp), UTC),
+        timestamp=datetime.fromtimestamp(second_of(message), UTC),
     )
     delivery = commands.Basic.Deliver(
         consumer_tag="ctag1",

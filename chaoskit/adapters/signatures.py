@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from chaoskit.adapters.seconds import second_of
 from chaoskit.values.event import Message
 
 Sign = Callable[[Message, bytes], dict[str, str]]
@@ -43,13 +44,15 @@ def stripe(secret: str, *, now: Callable[[], float] | None = None) -> Sign:
 def stripe_event(message: Message) -> dict[str, Any]:
     """Stripe's Event around the value, which has its `type` and `data`: `wsgi(…, body=stripe_event)`.
 
-    `id` is that of the delivery's event, which a retry keeps and a second event of the same change does not. What the
-    value has besides stands in the place of what is put here.
+    `id` is that of the delivery's event, which a retry keeps and a second event of the same change does not. `created`
+    is in whole seconds, and neighbouring events often have the same, as Stripe makes several of one call: it tells
+    nobody which of them is the newer. `type`, `data` and whatever else the value has, which is a dict, stand in the
+    place of what is put here; only `id` is always that of the delivery.
     """
     return {
         "object": "event",
         "api_version": "2025-03-31.basil",
-        "created": int(message.timestamp),
+        "created": second_of(message),
         "livemode": False,
         "pending_webhooks": 1,
         "request": {"id": None, "idempotency_key": None},
@@ -104,7 +107,10 @@ def slack(secret: str, *, now: Callable[[], float] | None = None) -> Sign:
 
 
 def slack_event(message: Message) -> dict[str, Any]:
-    """The envelope of Slack's Events API around the value, which is the event: `wsgi(…, body=slack_event)`."""
+    """The envelope of Slack's Events API around the value, which is the event: `wsgi(…, body=slack_event)`.
+
+    `event_time` is in whole seconds, and neighbouring events often have the same.
+    """
     return {
         "token": "token",
         "team_id": "T0000001",
@@ -112,7 +118,7 @@ def slack_event(message: Message) -> dict[str, Any]:
         "event": message.value,
         "type": "event_callback",
         "event_id": f"Ev{message.message_id or message.id}",
-        "event_time": int(message.timestamp),
+        "event_time": second_of(message),
     }
 
 

@@ -1,8 +1,8 @@
 """WSGI and ASGI applications behind a webhook: each delivery is a signed request, and anything but 2xx comes again.
 
 Applications are called as their server calls them, so that Flask, FastAPI and Django need nothing of their own here.
-A process that dies inside the handler (`Crash`) is stepped into where an endpoint runs in the thread that called it: a
-`def` endpoint of Starlette or FastAPI has a thread of its own.
+A `def` endpoint of Starlette or FastAPI, which their servers run in a pool of threads, runs in the thread that handles
+the message, so that `Crash`, `Overlap` and `Fail` step into it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import attrs
 from chaoskit.adapters.refusing import Dropped, NotHandled
 from chaoskit.adapters.serializing import Headers, Serializer, raw_value
 from chaoskit.adapters.signatures import Sign, github, shopify, slack, slack_event, stripe, stripe_event
+from chaoskit.execution.own_thread import in_own_thread
 from chaoskit.values.event import Message
 
 __all__ = ["asgi", "github", "shopify", "slack", "slack_event", "stripe", "stripe_event", "wsgi"]
@@ -49,7 +50,7 @@ def wsgi(
     def handle(message: Message) -> None:
         if not answered.already(message):
             request = _request(message, path, sign, body, serializer, headers)
-            answered.judge(message, _call_wsgi(app, request))
+            answered.judge(message, request.path, _call_wsgi(app, request))
 
     return handle
 
@@ -73,7 +74,9 @@ def asgi(
     async def handle(message: Message) -> None:
         if not answered.already(message):
             request = _request(message, path, sign, body, serializer, headers)
-            answered.judge(message, await _call_asgi(app, request))
+            with in_own_thread():
+                answer = await _call_asgi(app, request)
+            answered.judge(message, request.path, answer)
 
     return handle
 
@@ -96,24 +99,35 @@ class _Answer:
     error: Exception | None
 
 
+NEVER_2XX = (
+    "No request was answered with 2xx: check the path ({path}), sign=, which needs the endpoint's secret, and body=, "
+    "which makes of the value what the provider sends"
+)
+"""Where the request itself seems to be refused, and not one event."""
+
+
 class _Answered:
     """The provider's judgement. What fails behind an answer of 2xx is final: for the provider all went well."""
 
     def __init__(self) -> None:
         self._dropped = Dropped()
+        self._has_settled = False
 
     def already(self, message: Message) -> bool:
         return self._dropped.passes_over(message)
 
-    def judge(self, message: Message, answer: _Answer) -> None:
+    def judge(self, message: Message, path: str, answer: _Answer) -> None:
         settled = answer.sent and 200 <= answer.status < 300
+        self._has_settled = self._has_settled or settled
         if answer.error is not None:
             if settled:
                 self._dropped.note(message)
             raise answer.error
         if not settled:
+            never = answer.sent and not self._has_settled and answer.status < 500
             raise NotHandled(
-                f"HTTP {answer.status}: {answer.text}" if answer.sent else "the application gave no answer"
+                f"HTTP {answer.status}: {answer.text}" if answer.sent else "the application gave no answer",
+                NEVER_2XX.format(path=path) if never else "",
             )
 
 

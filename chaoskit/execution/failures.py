@@ -30,12 +30,14 @@ class ReferenceRefused(UsageError):
     """The handler raised although every message came once and in order."""
 
     def __init__(self, event: Event, error: Exception) -> None:
-        kind = type(error).__name__
+        kind, of_adapter = type(error).__name__, getattr(error, "advice", "")
+        advice = of_adapter or (_ELSEWHERE if _fails_elsewhere(error) else _REJECTED).format(kind)
         super().__init__(
             f"the handler raised {kind} on event {event.id!r} ({event.value!r}) although everything "
-            f"came once and in order: {error}. {(_ELSEWHERE if _fails_elsewhere(error) else _REJECTED).format(kind)}"
+            f"came once and in order: {error}. {advice}"
         )
-        self.add_note(IN_ORDER_NOTHING_RAISES.format(error=kind))
+        if not of_adapter:
+            self.add_note(IN_ORDER_NOTHING_RAISES.format(error=kind))
         self.event = event.id
 
 

@@ -21,6 +21,7 @@ from chaoskit.execution import forks
 from chaoskit.execution.limit import waits_for_the_handler
 from chaoskit.execution.opened import Socket, close_sqlite, shut_down, sockets, watch_sqlite
 from chaoskit.execution.overlap import TO_START, Switches, code_of, stands_still
+from chaoskit.execution.own_thread import run_inside
 from chaoskit.execution.points import Points, territory_of
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler
@@ -229,28 +230,12 @@ class ProcessThread:
     def _leaves(self) -> NoReturn:
         """The process dies in the middle of the handler."""
         if self._is_async:
-            _run_inside(self.ends())
+            run_inside(self.ends())
         else:
             through(self.ends())
         self._back.release()
         self._go.acquire()
         raise Died
-
-
-def _run_inside(coroutine: Coroutine[Any, Any, Any]) -> None:
-    """Run it to its end in the loop that is running a handler that is stopped, and is never to go on."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    asyncio._set_running_loop(None)
-    if task is not None:
-        asyncio.tasks._leave_task(loop, task)
-    identity, loop._thread_id = loop._thread_id, None  # type: ignore[attr-defined]
-    try:
-        loop.run_until_complete(coroutine)
-    finally:
-        loop._thread_id = identity  # type: ignore[attr-defined]
-        asyncio._set_running_loop(loop)
-        if task is not None:
-            asyncio.tasks._enter_task(loop, task)
 
 
 class ThreadedProcesses:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import attrs
 
@@ -14,6 +15,8 @@ from chaoskit.search.bounds import bounds_of
 from chaoskit.search.distinct import Distinct
 from chaoskit.search.oracle import Subject
 from chaoskit.values.faults import FaultKind, Overlap
+from chaoskit.values.state import same, snapshot
+from chaoskit.values.texts import one_line, printed
 from chaoskit.values.verdict import Tally
 
 ENOUGH_ASKED = 8
@@ -25,6 +28,9 @@ ENOUGH_MONOTONOUS = 50
 
 SAME_AFTER_EACH = "the state was the same after every delivery: does state= give what changes?"
 SAME_AT_THE_END = "leaving out any single event never changed the final state: does the test return what changes?"
+
+MOST_OF_A_STATE = 80
+"""Characters of a state in a reason."""
 
 MEMORY = 1 << 15
 """Schedules that are remembered so as to run none twice; then the memory starts anew and stays flat."""
@@ -38,7 +44,8 @@ class Evidence:
     schedule did, `differed`: some was another one than that without faults. `streams` does not count those in which an
     overwrite cannot go wrong, of which there were `monotonous` while no other was met. `siblings`: some stream had two
     events under one key, `two_values`: with two values. `siblings_asked`: in so many streams they were left out one by
-    one, `sibling_matters`: this changed what is compared; `event_matters`: leaving out any event did. `distinct` counts
+    one, `sibling_matters`: this changed what is compared; `event_matters`: leaving out any event did. `only_state`: the
+    state in order of the first stream, `state_varied`: another one had another. `distinct` counts
     schedules across searches, where somebody wants to know. `singles_up_to`: the length of the longest stream of which
     every single fault was run; `by_kind`: how many schedules had one of a kind; `mixtures`: how many were run of
     streams of so many events, each of which can have so many kinds. `states_given`:
@@ -66,6 +73,8 @@ class Evidence:
     siblings_asked: int = 0
     sibling_matters: bool = False
     event_matters: bool = False
+    only_state: Any = None
+    state_varied: bool = False
     all_singles: bool = True
     singles_up_to: int = 0
     by_kind: Counter[FaultKind] = attrs.field(factory=Counter)
@@ -91,6 +100,13 @@ class Evidence:
         self.seen.add(schedule)
         if self.distinct is not None:
             self.distinct.add(schedule)
+
+    def note_state(self, state: Any) -> None:
+        """The state after a stream in order."""
+        if self.only_state is None:
+            self.only_state = snapshot(state)
+        elif not self.state_varied:
+            self.state_varied = not same(self.only_state, state)
 
     def note_inside(self, run: Run) -> None:
         """Where processes died inside the handler, executions stopped and calls failed."""
@@ -137,7 +153,13 @@ class Evidence:
         # It is enough that the state showed it once.
         if self.sibling_matters:
             return
-        if self.siblings_asked >= enough:
+        if self.only_state is not None and not self.state_varied and not self.event_matters:
+            state = one_line(printed(self.only_state), MOST_OF_A_STATE)
+            yield (
+                f"the state was {state} after every run, whatever was delivered: does the handler do "
+                "anything with these events (their type, their key), and does the test return what changes?"
+            )
+        elif self.siblings_asked >= enough:
             equal = "" if self.two_values else ". All values under one key were equal, too: draw different ones"
             yield (
                 "of the events that share their key with others, leaving one out never changed the state: return what "

@@ -35,6 +35,7 @@ def note_stream(shown: Evidence, case: Case) -> None:
     elif case.subject.looks_at_states and not shown.state_moved:
         shown.state_moved = _moves_the_end(case, reference)
     if case.subject.needs_state and not shown.sibling_matters:
+        shown.note_state(reference.state)
         leave_out(shown, case)
 
 

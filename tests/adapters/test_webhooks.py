@@ -9,11 +9,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
-from chaoskit import Event, Message, Overtake, Resend, Webhook, check
+from chaoskit import Event, Message, Overtake, Resend, UsageError, Webhook, check
 from chaoskit.adapters import webhooks
 from chaoskit.adapters.refusing import NotHandled
+from chaoskit.values.epoch import EPOCH, epoch_of, seed_at
 
 SECRET = "whsec_test"
 CUSTOMERS = [
@@ -149,6 +151,57 @@ def test_the_id_of_an_event_does_not_recognise_a_second_event_of_the_change() ->
     assert {type(fault) for fault in found.scenario.faults} == {Resend}
 
 
+STATUS = ("created", "paid", "refunded")
+
+
+def invoices(repair: str) -> Any:
+    """Their status: of the newest event as `created` says, of what the API says, or of the events in their order."""
+
+    def test(deliver: Any) -> dict[str, str]:
+        kept: dict[str, tuple[int, int]] = {}
+
+        def app(environ: Any, start_response: Any) -> list[bytes]:
+            event = json.load(environ["wsgi.input"])
+            key, status = event["data"]["object"]["id"], STATUS.index(event["type"])
+            before, created = kept.get(key, (-1, 0))
+            if repair == "fetch":
+                status = max(STATUS.index(sent.value["type"]) for sent in deliver.sent() if sent.key == key)
+            too_early = repair == "states" and status > before + 1
+            newer = {">": event["created"] > created, ">=": event["created"] >= created, "states": status > before}
+            if not too_early and newer.get(repair, True):
+                kept[key] = status, event["created"]
+            # The provider sends again what came too early.
+            start_response("409 Conflict" if too_early else "200 OK", [])
+            return []
+
+        deliver(webhooks.wsgi(app, body=webhooks.stripe_event))
+        return {key: STATUS[status] for key, (status, _) in kept.items()}
+
+    return test
+
+
+@pytest.mark.parametrize(
+    ("repair", "status"), [(">", "violated"), (">=", "violated"), ("fetch", "held"), ("states", "held")]
+)
+def test_created_does_not_tell_the_newer_of_two_events(repair: str, status: str) -> None:
+    """Stripe's has whole seconds: events of one call tie."""
+    stream = [
+        Event(key, {"type": kind, "data": {"object": {"id": key}}}) for kind in STATUS for key in ("in_1", "in_2")
+    ]
+    found = check(invoices(repair), stream, Webhook(), faults={Overtake}, schedules=30, seed=1)
+    assert found.status == status, found.report()
+
+
+def test_whole_seconds_tie_and_never_run_ahead() -> None:
+    for begins in (EPOCH, epoch_of(seed_at(1.8e9, 1))):
+        sent = [attrs.evolve(MESSAGE, timestamp=begins + position) for position in range(7)]
+        seconds = [webhooks.stripe_event(message)["created"] for message in sent]
+        assert seconds == sorted(seconds)
+        assert all(second <= message.timestamp for second, message in zip(seconds, sent, strict=True))
+        assert seconds[0] == seconds[1] < seconds[3]
+        assert [webhooks.slack_event(message)["event_time"] for message in sent] == seconds
+
+
 # Requests.
 
 
@@ -206,6 +259,36 @@ def test_what_is_not_2xx_comes_again(status: str) -> None:
 
     with pytest.raises(NotHandled, match=f"HTTP {status[:3]}: no way"):
         webhooks.wsgi(app)(MESSAGE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"path": "/webhok"}, "(/webhok)"),
+        ({"sign": webhooks.stripe("other", now=lambda: 1)}, "sign="),
+        ({}, "too early"),
+    ],
+)
+def test_a_request_that_is_refused_in_order_has_a_wrong_path_or_signature(settings: Any, says: str) -> None:
+    """Unless another one was answered with 2xx: then it is the event."""
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        body = environ["wsgi.input"].read()
+        signed = webhooks.stripe(SECRET, now=lambda: 1)(MESSAGE, body)["Stripe-Signature"]
+        known = environ["PATH_INFO"] == "/webhook" and environ["HTTP_STRIPE_SIGNATURE"] == signed
+        is_early = known and json.loads(body)["type"] == "customer.updated"
+        start_response("409 Conflict" if is_early else "200 OK" if known else "400 Bad Request", [])
+        return [b"too early" if is_early else b""]
+
+    def test(deliver: Any) -> int:
+        deliver(webhooks.wsgi(app, **{"sign": webhooks.stripe(SECRET, now=lambda: 1), **settings}))
+        return 1
+
+    with pytest.raises(UsageError) as refused:
+        check(test, CUSTOMERS, Webhook(), schedules=5, seed=1)
+    shown = "\n".join([str(refused.value), *getattr(refused.value, "__notes__", ())])
+    assert says in shown
+    assert ("check the path" in shown) == ("overdraft" not in shown) == bool(settings)
 
 
 def test_a_task_that_fails_behind_the_answer_is_lost() -> None:

@@ -65,14 +65,18 @@ SHOWS_KEYS_ONLY: dict[str, Test] = {
     "how many keys": lambda deliver: len(counts(deliver)),
     "whether there is any": lambda deliver: bool(counts(deliver)),
     "whether each was paid": lambda deliver: {key: min(value, 1) for key, value in counts(deliver).items()},
-    "whether each is positive": lambda deliver: all(value > 0 for value in counts(deliver).values()),
     "rows without their values": lambda deliver: [{"account": key} for key in sorted(counts(deliver))],
     "types": lambda deliver: {key: type(value).__name__ for key, value in counts(deliver).items()},
     "keys of a mock's calls": lambda deliver: {call.args[0] for call in calls(deliver).book.mock_calls},
     "whether a mock was called": lambda deliver: calls(deliver).book.called,
-    "nothing, as the handler swallows": swallow,
-    "something else": lambda deliver: (counts(deliver), {"ready": True})[1],
 }
+
+SHOWS_NOTHING: dict[str, Test] = {
+    "True": lambda deliver: all(value > 0 for value in counts(deliver).values()),
+    "{}": swallow,
+    "{'ready': True}": lambda deliver: (counts(deliver), {"ready": True})[1],
+}
+"""By what they return after every run."""
 
 
 def searched(test: Test, broker: Settings, stream: Any = PAYMENTS, **more: Any) -> Verdict:
@@ -87,6 +91,15 @@ def test_a_state_that_shows_only_which_keys_there_are_is_unknown(test: Test, bro
     assert verdict.status == "unknown"
     assert [reason[: len(SIBLINGS)] for reason in verdict.reasons] == [SIBLINGS]
     assert "balances or rows" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("state", SHOWS_NOTHING)
+def test_a_state_that_is_always_the_same_is_said_to_be(state: str) -> None:
+    """With what it is: mostly no event comes to where the handler does anything."""
+    verdict = searched(SHOWS_NOTHING[state], SqsStandard())
+    assert verdict.status == "unknown"
+    assert verdict.reasons[0].startswith(f"the state was {state} after every run, whatever was delivered: does the")
+    assert len(verdict.reasons) == 1
 
 
 def test_the_whole_state_of_the_same_handlers_shows_what_they_do() -> None:
