@@ -14,6 +14,7 @@ from typing import Any
 from chaoskit.adapters.arguments import CalledWith, arguments_of
 from chaoskit.adapters.installed import library
 from chaoskit.adapters.refusing import Dropped, NotHandled
+from chaoskit.execution.final import as_final
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 
@@ -47,7 +48,7 @@ def task(task: Any, args: CalledWith | None = None) -> Callable[[Message], None]
                 raise NotHandled(f"the task was rejected, to be queued again: {error.reason}")
             return
         dropped.note(message)
-        raise error
+        raise as_final(error)
 
     handle.__wrapped__ = getattr(task, "_orig_run", task.run)  # type: ignore[attr-defined]  # what a process can die in
     return handle

@@ -34,6 +34,11 @@ WORDS = Words(
     dead="back into the queue by retry()",
     set_aside="it went {dead}",
     put_back="published",
+    skipped=(
+        "the task gave up, as nothing asks for another attempt ({error} is not in autoretry_for, and self.retry() was not "
+        "called, or max_retries is used up). Celery acknowledges a final failure: it is gone"
+    ),
+    marked_skipped="acknowledged as failed",
     no_order="Celery promises no order: workers prefetch tasks and finish them in any order.",
     wordings={
         faults.Fail: passed_unless(""),
@@ -82,6 +87,13 @@ WAITS = Wording(
     "and came to worker {new}, too: both ran it",
     f"a visibility_timeout that is longer than any countdown or ETA (countdown=0). {IDEMPOTENT}",
 )
+
+FINAL = (
+    "no setting: any call can fail. Name what it raises in autoretry_for, or call self.retry(), so that the task is "
+    "published again: acks_late brings back what a killed worker had, and nothing that failed. And put all that the task "
+    "changes into one transaction, together with the mark that it is done"
+)
+"""Of a call that fails, where the task gives up."""
 
 AMQP: dict[FaultKind, Wording] = {
     faults.Duplicate: Wording("{event} was requeued and ran again before anything newer", f"no setting. {IDEMPOTENT}"),
@@ -188,6 +200,11 @@ class Celery(Settings):
     def _early(self) -> bool:
         """Nothing runs twice: SQS delivers again also what was deleted."""
         return not self.acks_late and self.transport != "sqs"
+
+    @property
+    def final_failure(self) -> str:
+        """What helps where the failure of a call was final."""
+        return FINAL
 
     def drops(self) -> tuple[str, ...]:
         return () if self.retries else ("retries",)

@@ -209,13 +209,22 @@ def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
     inside = {Fail} if any(isinstance(fault, Fail) and fault.point for fault in verdict.scenario.faults) else set()
     # Whatever fault was met: it is the order between keys that is not fixed, and that is an Overtake.
     for kind in [Overtake] if verdict.label == "across keys" else kinds_of(verdict):
-        remedy = CALL_FAILED.ruled_out_by if kind in inside else ruled_out_by(verdict.scenario, kind)
+        remedy = _where_a_call_failed(verdict) if kind in inside else ruled_out_by(verdict.scenario, kind)
         if advised:
             remedy = remedy.replace(f". {IDEMPOTENT}", "").replace(IDEMPOTENT, "no setting")
         yield kind.__name__, remedy
     # A broker of the user's own need not have it: it is no part of what is asked of one.
     if (whole := getattr(broker, "whole_batch", "")) and _batch_came_again(verdict.schedule.steps):
         yield "A batch that fails", whole
+
+
+def _where_a_call_failed(verdict: Verdict) -> str:
+    assert verdict.scenario is not None
+    assert verdict.schedule is not None
+    failed = {place_of(step) for step in verdict.schedule.steps if step.failed is not None and step.raised}
+    gone = any(step.action == "skip" and place_of(step) in failed for step in verdict.schedule.steps)
+    # Not every broker says more of it, and one of the user's own need not.
+    return (getattr(verdict.scenario.broker, "final_failure", "") if gone else "") or CALL_FAILED.ruled_out_by
 
 
 def _batch_came_again(steps: Sequence[Step]) -> bool:
