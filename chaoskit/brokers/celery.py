@@ -43,7 +43,9 @@ WORDS = Words(
     wordings={
         faults.Fail: passed_unless(""),
         faults.Duplicate: Wording(
-            "{event} was restored to the head of the queue and ran again", f"no setting. {IDEMPOTENT}"
+            "{event} was not acknowledged when its visibility_timeout passed, or when its worker shut down: it was restored "
+            "to the head of the queue and ran again",
+            f"no setting. {IDEMPOTENT}",
         ),
         faults.Redeliver: Wording(
             "{event} was not acknowledged within visibility_timeout and was restored to the queue: it ran again{after}",
@@ -96,7 +98,11 @@ FINAL = (
 """Of a call that fails, where the task gives up."""
 
 AMQP: dict[FaultKind, Wording] = {
-    faults.Duplicate: Wording("{event} was requeued and ran again before anything newer", f"no setting. {IDEMPOTENT}"),
+    faults.Duplicate: Wording(
+        "the worker lost its connection before {event} was acknowledged: it was requeued and ran again before anything "
+        "newer",
+        f"no setting. {IDEMPOTENT}",
+    ),
     faults.Redeliver: Wording(
         "worker {consumer} lost its connection before {event} was acknowledged: {again} came again{after}",
         _ACKS_EARLY,

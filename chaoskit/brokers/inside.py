@@ -64,3 +64,9 @@ def names_of(ids: Sequence[EventId | None], most: int = 5) -> str:
     if len(names) > most:
         names = [*names[:most], f"{len(names) - most} more"]
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "nothing"
+
+
+def gone_at(steps: Sequence[Step]) -> list[Step]:
+    """The deliveries in which a call failed and the handler raised, with which the message was gone."""
+    gone = {(step.partition, step.offset) for step in steps if step.action == "skip"}
+    return [step for step in steps if step.failed is not None and step.raised and (step.partition, step.offset) in gone]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chaoskit.execution.batches import Batching, Singles
+from chaoskit.execution.retried import why_final
 from chaoskit.execution.rounds import rounds_of
 from chaoskit.execution.script import Script, next_step
 from chaoskit.execution.settling import Settlements, answers
@@ -15,7 +16,8 @@ from chaoskit.values.schedule import Raw
 
 class Course:
     """`steps` of one run, of which more may be added while it goes on. `refused` are the numbers of those that the
-    handler refused, and `gone` those of them whose failure was final, which whoever plays it writes down."""
+    handler refused, and `gone` those of them whose failure was final, which whoever plays it writes down; `gone_at_once`:
+    as nothing had asked for another attempt."""
 
     def __init__(self, script: Script, settling: Settlements | None, batching: Singles | Batching) -> None:
         self._script, self._settling, self._batching = script, settling, batching
@@ -25,11 +27,20 @@ class Course:
         self.steps: Sequence[Raw] = script.steps
         self.refused: list[int] = []
         self.gone: set[int] = set()
+        self.gone_at_once: set[int] = set()
         # Where the broker drops all that fails, whoever chose its settings has said so.
         self.can_be_gone = settling is None and script.faults is not None and not script.mailbox.model.skips_refused
         if settling is not None and settling.is_live:
             self._live = script.after(0, ())
             self.steps = self._made = next_step(self._live, None)
+
+    def may_be_gone(self, number: int, error: Exception) -> None:
+        """This was raised in the delivery of this number: it may be final."""
+        why = why_final(error)
+        if why and self.can_be_gone:
+            self.gone.add(number)
+            if why == "at once":
+                self.gone_at_once.add(number)
 
     def passed(self, number: int, *, refused: bool) -> None:
         """The step of this number is over, and the handler refused it or not."""

@@ -16,7 +16,6 @@ from chaoskit.execution.batches import Batching, Singles, delivered
 from chaoskit.execution.course import Course
 from chaoskit.execution.deliveries import Delivery
 from chaoskit.execution.failures import EndedInOrder, ProcessEnded, ReferenceRefused, ending
-from chaoskit.execution.final import is_final
 from chaoskit.execution.handlers import PLAIN, why_not_done
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.processes import Processes, through
@@ -57,7 +56,7 @@ class Playing(Asked):
     _deaths: Mapping[int, Death] = MappingProxyType({})
     _refusals: Sequence[int] = ()
     _gone: Set[int] = frozenset()
-    """Those of them whose failure was final."""
+    """Those of them whose failure was final, at the first attempt."""
     _calls_left: Calls | None = None
     """Of a run that the test goes through step by step."""
     _number = 0
@@ -130,7 +129,7 @@ class Playing(Asked):
         settling, processes, batching = self._settling, self._processes, self._batching
         message = self._script.mailbox.message if settling is None else settling.mail(self._present)
         course = Course(self._script, settling, batching)
-        self._refusals, self._gone = course.refused, course.gone
+        self._refusals, self._gone = course.refused, course.gone_at_once
         while number < len(course.steps):
             step = course.steps[number]
             self._at, self._steps = number, course.steps
@@ -145,8 +144,7 @@ class Playing(Asked):
                 for number_of, failed, why in () if error is None else batching.failed(error):
                     self._refuse(failed[2], why)
                     course.refused.append(number_of)
-                    if is_final(why) and course.can_be_gone:
-                        course.gone.add(number_of)
+                    course.may_be_gone(number_of, why)
                 # After a refusal, too: it may have had effects.
                 if self._record_states and self._state is not None and what_of(step) != BEGIN:
                     self._states.append(snapshot(self._state()))

@@ -9,7 +9,8 @@ from typing import Any
 
 import attrs
 
-from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, brought_back, names_of, place_of
+from chaoskit.brokers.inside import gone_at, names_of
+from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, brought_back, place_of
 from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.deaths import death_lines, died_in_one_call
 from chaoskit.report.effects import EffectRow, effect_rows
@@ -21,7 +22,7 @@ from chaoskit.report.self_check import self_check_lines
 from chaoskit.report.symptom import Has, advice_on, symptom
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
-from chaoskit.values.errors import StaleState
+from chaoskit.values.errors import StaleState, Unavailable
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fail, Overtake
 from chaoskit.values.invariant import DIED
@@ -218,13 +219,19 @@ def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
         yield "A batch that fails", whole
 
 
+WHAT_IT_RAISES = "What the calls of the test really raise, such as OperationalError, is said by fails_with="
+
+
 def _where_a_call_failed(verdict: Verdict) -> str:
     assert verdict.scenario is not None
     assert verdict.schedule is not None
-    failed = {place_of(step) for step in verdict.schedule.steps if step.failed is not None and step.raised}
-    gone = any(step.action == "skip" and place_of(step) in failed for step in verdict.schedule.steps)
     # Not every broker says more of it, and one of the user's own need not.
-    return (getattr(verdict.scenario.broker, "final_failure", "") if gone else "") or CALL_FAILED.ruled_out_by
+    final = getattr(verdict.scenario.broker, "final_failure", "")
+    errors = [step.failed.error for step in gone_at(verdict.schedule.steps) if step.failed is not None]
+    if not final or not errors:
+        return CALL_FAILED.ruled_out_by
+    unsaid = any(error.startswith(Unavailable.__name__) for error in errors)
+    return f"{final}. {WHAT_IT_RAISES}" if unsaid else f"{final}"
 
 
 def _batch_came_again(steps: Sequence[Step]) -> bool:
