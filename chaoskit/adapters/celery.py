@@ -26,9 +26,10 @@ def task(task: Any, args: CalledWith | None = None) -> Callable[[Message], None]
     `args(message)` is what it is called with, the event's value by default; it is serialized as the task's messages
     are, JSON by default. What asks for a retry (`self.retry`, `autoretry_for`, `Reject(requeue=True)`) is raised and
     comes again; any other failure is final, as a worker acknowledges it: it is raised, and the task does not run again
-    for it. Where no task retries, say so: `Celery(retries=False)`. A call that a `Fail` lets fail raises the first of
-    `autoretry_for` that can be made without arguments, unless `fails_with` names something else. With `deliver(spawn=…)` make it once, outside.
-    Raises UsageError for arguments that the task does not take or its serializer does not know.
+    for it. Where no task retries, say so: `Celery(retries=False)`. What a call raises that a `Fail` lets fail is the
+    first of `autoretry_for` that can be made without arguments, unless `fails_with` says it. With
+    `deliver(spawn=…)` make it once, outside. Raises UsageError for arguments that the task does not take or its
+    serializer does not know.
     """
     trace = library("celery.app.trace", "celery").build_tracer
     states = library("celery.states", "celery")
@@ -80,7 +81,7 @@ def sends(app: Any, take: Callable[[str, Any, Any], Any]) -> Iterator[None]:
 
 
 def _retried(task: Any) -> FailsWith:
-    """What makes an error that this task retries by itself; as for any handler, where it names none that can be made."""
+    """What makes an error that this task retries by itself; as for any handler, where it names none to be made."""
     named, but = getattr(task, "autoretry_for", None) or (), getattr(task, "dont_autoretry_for", None) or ()
     kinds, never = (tuple(each) if isinstance(each, (tuple, list, set)) else (each,) for each in (named, but))
     for kind in (Unavailable, *kinds):

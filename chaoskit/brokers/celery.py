@@ -35,16 +35,16 @@ WORDS = Words(
     set_aside="it went {dead}",
     put_back="published",
     skipped=(
-        "the task gave up, as nothing asks for another attempt ({error} is not in autoretry_for, and self.retry() was not "
-        "called, or max_retries is used up). Celery acknowledges a final failure: it is gone"
+        "the task gave up, as nothing asks for another attempt ({error} is not in autoretry_for, and self.retry() was "
+        "not called, or max_retries is used up). Celery acknowledges a final failure: it is gone"
     ),
     marked_skipped="acknowledged as failed",
     no_order="Celery promises no order: workers prefetch tasks and finish them in any order.",
     wordings={
         faults.Fail: passed_unless(""),
         faults.Duplicate: Wording(
-            "{event} was not acknowledged when its visibility_timeout passed, or when its worker shut down: it was restored "
-            "to the head of the queue and ran again",
+            "{event} was not acknowledged when its visibility_timeout passed, or when its worker shut down: it was "
+            "restored to the head of the queue and ran again",
             f"no setting. {IDEMPOTENT}",
         ),
         faults.Redeliver: Wording(
@@ -92,8 +92,8 @@ WAITS = Wording(
 
 FINAL = (
     "no setting: any call can fail. Name what it raises in autoretry_for, or call self.retry(), so that the task is "
-    "published again: acks_late brings back what a killed worker had, and nothing that failed. And put all that the task "
-    "changes into one transaction, together with the mark that it is done"
+    "published again: acks_late brings back what a killed worker had, and nothing that failed. And put all that the "
+    "task changes into one transaction, together with the mark that it is done"
 )
 """Of a call that fails, where the task gives up."""
 

@@ -79,7 +79,8 @@ class Words:
     `no_order` says that the broker keeps no order within a key, where it does not, as what follows a colon.
     `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called.
     `shown_again`, `set_aside` and `skipped` (a template of the {error}) are what becomes of a message whose handler
-    raised, and `marked_skipped` is how a table says the last of them; `whole_batch` says which setting brings back that message alone, where its whole batch comes again.
+    raised (`marked_skipped`: the last, in a table); `whole_batch` says which setting brings back that message alone,
+    where its whole batch comes again.
     """
 
     wordings: Mapping[FaultKind, Wording]
@@ -405,8 +406,7 @@ def _failed(number: int, steps: Sequence[Step], words: Words, brought: Mapping[i
     again = next((i for i in mine if rest[i].action in ("deliver", "fail")), len(rest))
     passed = [s.event for i, s in enumerate(rest[:again], number + 1) if s.action == "deliver" and i not in brought]
     back = f"; later it was {words.put_back} as a new message" if "put back" in fates[:2] else ""
-    error = step.error or (step.failed.error if step.failed is not None else "")
-    fate = _fate(fates[:1], words, error) + _came_along({number}, steps, brought) + back
+    fate = _fate(fates[:1], words, step.error or "") + _came_along({number}, steps, brought) + back
     return {"fate": fate, "passed": f", after {names_of(passed)}" if passed and again < len(rest) else ""}
 
 

@@ -16,8 +16,8 @@ from chaoskit.values.schedule import Raw
 
 class Course:
     """`steps` of one run, of which more may be added while it goes on. `refused` are the numbers of those that the
-    handler refused, and `gone` those of them whose failure was final, which whoever plays it writes down; `gone_at_once`:
-    as nothing had asked for another attempt."""
+    handler refused, and `gone` those of them whose failure was final, which whoever plays it writes down;
+    `gone_at_once`: as nothing had asked for another attempt."""
 
     def __init__(self, script: Script, settling: Settlements | None, batching: Singles | Batching) -> None:
         self._script, self._settling, self._batching = script, settling, batching

@@ -76,6 +76,11 @@ class Playing(Asked):
         self._misuse = UsageError(message)
         raise self._misuse
 
+    @property
+    def _excused(self) -> Set[int]:
+        """The refusals of which the handler's framework has not made an end by itself, at the first attempt."""
+        return {*self._refusals} - self._gone
+
     def _straight(self, handler: Handler) -> None:
         """The short way, for a handler that refuses nothing. At the first refusal the long way takes over."""
         message = self._script.mailbox.message

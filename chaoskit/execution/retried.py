@@ -15,8 +15,8 @@ _present: ContextVar[FailsWith] = ContextVar("chaoskit_retried", default=Unavail
 
 
 def as_final(error: Any, *, used_up: bool) -> Exception:
-    """This failure, to be raised as it is: the framework settles its message, so that nothing shows it again. `used_up`:
-    it had been tried before, and the last attempt has failed, too."""
+    """This failure, to be raised as it is: the framework settles its message, so that nothing shows it again.
+    `used_up`: it had been tried before, and the last attempt has failed, too."""
     # Not by setattr, which an exception with fields of its own may refuse.
     error.__dict__[_MARK] = "used up" if used_up else "at once"
     return error  # type: ignore[no-any-return]

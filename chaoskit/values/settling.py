@@ -60,8 +60,8 @@ ACKS = Verbs(("ack", "nack"))
 @attrs.frozen
 class Settling:
     """The answer to a delivery where the handler settles by itself. It is true where the message was refused. `held`:
-    this delivery is not settled; `settled`: what was, this delivery or earlier ones, by their raw steps. `gone`: whatever
-    settles, the failure was final, and with it its message is gone."""
+    this delivery is not settled; `settled`: what was, this delivery or earlier ones, by their raw steps. `gone`:
+    whatever settles, the failure was final, and with it its message is gone."""
 
     refused: bool
     held: bool
