@@ -24,6 +24,9 @@ from chaoskit.repro.replay import EXIT_CODES, Answer
 from chaoskit.values.errors import ReproError
 from chaoskit.values.texts import in_line
 
+MOST_LISTED = 12
+"""Repro files of which --as-test names each, where it is given several."""
+
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
@@ -85,7 +88,10 @@ def _write_test(paths: Sequence[Path], rootdir: Path | None, output: Path | None
     with TemporaryDirectory(prefix="chaoskit-") as unpacked:
         names = dict(repro_files(paths, Path(unpacked)))
         if len(names) > 1:
-            raise click.UsageError(f"--as-test makes a test of one repro file, and these are {len(names)}: name one")
+            shown = [in_line(str(name)) for name in names.values()]
+            more = [f"and {len(shown) - MOST_LISTED} more"] if len(shown) > MOST_LISTED else []
+            told = f"--as-test makes a test of one repro file, and these are {len(names)}: name one of"
+            raise click.UsageError(f"{told} {', '.join([*shown[:MOST_LISTED], *more])}")
         ((path, name),) = names.items()
         try:
             repro = read(path)

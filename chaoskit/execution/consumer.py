@@ -126,7 +126,7 @@ class Source:
         raise NotImplementedError
 
 
-class Kind(Protocol):
+class ConsumerKind(Protocol):
     """What makes a client's consumer: its class, called with the source and with the client's own arguments."""
 
     def __call__(self, source: Source, /, *args: Any, **config: Any) -> Any: ...

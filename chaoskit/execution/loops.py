@@ -9,7 +9,7 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, NoReturn
 
-from chaoskit.execution.consumer import Kind, Plain, Source, Stopped, StoppedTask
+from chaoskit.execution.consumer import ConsumerKind, Plain, Source, Stopped, StoppedTask
 from chaoskit.execution.failures import ProcessEnded, ReferenceRefused
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.loop_batches import asks_for, batches_of_loop, given, some_refused
@@ -28,7 +28,7 @@ LEFT = (
 
 def consumer(
     self: Any,
-    kind: Kind | None = None,
+    kind: ConsumerKind | None = None,
     /,
     *args: Any,
     serializer: Callable[[Any], bytes | str] | None = None,
@@ -59,7 +59,7 @@ class Consuming:
     def __init__(
         self,
         deliver: Any,
-        kind: Kind,
+        kind: ConsumerKind,
         args: tuple[Any, ...],
         config: Mapping[str, Any],
         sends: tuple[Any, Any],

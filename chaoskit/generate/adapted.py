@@ -15,6 +15,7 @@ from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.handlers import FoundHandler, functions_in
 from chaoskit.generate.lookup import find_class, source_of
 from chaoskit.generate.reads import FieldUse, Reads
+from chaoskit.generate.roles import is_id_of_one_event
 from chaoskit.generate.source import Code
 
 VALUE = "payload"
@@ -34,6 +35,8 @@ class Adapted:
     `pytest_settings` is what pytest's own file has to say, `environment` what is set before the module is imported.
     `loop`: the lines of a process, in the place of a handler, for which the test takes `fixtures`. `uses_key`: the
     function reads the key of its messages. `state_of`: functions whose state is the module's, besides what was read.
+    `assumed`: what is said of the broker where the source does not say it. `alone`: the parameter that takes the whole
+    value.
     """
 
     value: FoundHandler
@@ -60,6 +63,8 @@ class Adapted:
     fixtures: tuple[str, ...] = ()
     uses_key: bool = False
     state_of: tuple[Function, ...] = ()
+    assumed: str = ""
+    alone: ast.arg | None = None
 
     def complete(self, reads: Reads) -> None:
         """Add the fields that the framework asks for, whether the function reads them or not, and make all of them
@@ -71,9 +76,17 @@ class Adapted:
                 fields[name] = node.annotation
         for name, annotation in fields.items():
             _note_type(reads.places.setdefault((name,), FieldUse()), ast.unparse(annotation), annotation)
+        is_id = self.alone is not None and is_id_of_one_event(self.alone.arg) and not {*reads.places} - {()}
+        if self.alone is not None and is_id:
+            _note_type(whole := reads.places.setdefault((), FieldUse()), _written(self.alone), ast.Constant(None))
+            whole.unique = True
         for seen in reads.places.values():
             seen.attribute = False
         reads.methods.clear()
+
+
+def _written(parameter: ast.arg) -> str:
+    return ast.unparse(parameter.annotation) if parameter.annotation else ""
 
 
 def _note_type(seen: FieldUse, written: str, annotation: ast.expr) -> None:

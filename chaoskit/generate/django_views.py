@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+import attrs
+
 from chaoskit.generate.adapted import Adapted, Substitution, taking_value
 from chaoskit.generate.classes import class_in, last_name
 from chaoskit.generate.frameworks import framework_of
@@ -18,6 +20,7 @@ from chaoskit.values.errors import UsageError
 
 TEST_HOST = '{{"Host": "testserver"}}'
 """What pytest-django allows."""
+_REFERENCES = frozenset({"ForeignKey", "ManyToManyField", "OneToOneField"})
 _STAMPED_BY_DJANGO = frozenset({"auto_now", "auto_now_add"})
 
 
@@ -36,8 +39,7 @@ def django_view(handler: FoundHandler) -> Adapted | None:
         lacks = "no settings are named (DJANGO_SETTINGS_MODULE)" if settings is None else "no urlpatterns lead to it"
         raise UsageError(f"{handler.qualname} is a Django view, and {lacks} below {handler.base.name}/")
     sign = signed(handler)
-    models = list(_models(handler))
-    made = {f"model{number}": model for number, (model, _) in enumerate(models)}
+    rows = rows_of(handler)
     return Adapted(
         value,
         "webhooks",
@@ -45,11 +47,11 @@ def django_view(handler: FoundHandler) -> Adapted | None:
         ("{application}()", quoted(path)),
         "Webhook",
         options={**sign.options, "headers": f"lambda message: {TEST_HOST}"},
-        objects={**sign.objects, **made},
+        objects={**sign.objects, **rows.objects},
         names={"application": ("django.core.wsgi", "get_wsgi_application"), **sign.names},
-        before=tuple(f"{{{name}}}.objects.all().delete()  # fresh state for every schedule" for name in made),
-        returns=_rows(models),
-        decorators=("{pytest}.mark.django_db(transaction=True)",) if models else (),
+        before=rows.before,
+        returns=rows.returns,
+        decorators=rows.decorators,
         environment=sign.environment,
         pytest_settings={"DJANGO_SETTINGS_MODULE": settings},
     )
@@ -112,8 +114,32 @@ def _patterns(base: Path, module: str, around: tuple[str, ...]) -> Iterator[tupl
 # The rows.
 
 
-def _models(handler: FoundHandler) -> Iterator[tuple[str, list[str]]]:
-    """The models of which the module uses `objects`, with the fields that can be compared."""
+@attrs.frozen(eq=False)
+class ModelRows:
+    """What a test needs for the rows of the models that a handler uses: as in Adapted."""
+
+    objects: Mapping[str, str]
+    before: tuple[str, ...]
+    returns: Callable[[Mapping[str, str]], Code] | None
+    decorators: tuple[str, ...]
+
+
+def rows_of(handler: FoundHandler) -> ModelRows:
+    models = list(_models(handler))
+    made = {f"model{number}": model for number, (model, _, _) in enumerate(models)}
+    # Rows that refer to others go first: those others may be protected.
+    order = sorted(made, key=lambda name: not models[list(made).index(name)][2])
+    return ModelRows(
+        made,
+        tuple(f"{{{name}}}.objects.all().delete()  # fresh state for every schedule" for name in order),
+        _rows([(model, fields) for model, fields, _ in models]),
+        ("{pytest}.mark.django_db(transaction=True)",) if models else (),
+    )
+
+
+def _models(handler: FoundHandler) -> Iterator[tuple[str, list[str], bool]]:
+    """The models of which the module uses `objects`, with the fields that can be compared, and whether they refer to
+    others."""
     imported: dict[str, str] = {}
     package = handler.module.rpartition(".")[0]
     for node in handler.tree.body:
@@ -128,12 +154,17 @@ def _models(handler: FoundHandler) -> Iterator[tuple[str, list[str]]]:
     }
     for name, module in imported.items():
         if name in used:
-            yield name, _fields(handler.base, module, name)
+            file = module_file(module, [handler.base])
+            kind = class_in(parse(file), name) if file else None
+            refers = kind is not None and any(last_name(call) in _REFERENCES for call in _made_in(kind))
+            yield name, _fields(kind), refers
 
 
-def _fields(base: Path, module: str, name: str) -> list[str]:
-    file = module_file(module, [base])
-    kind = class_in(parse(file), name) if file else None
+def _made_in(kind: ast.ClassDef) -> list[ast.Call]:
+    return [node.value for node in kind.body if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)]
+
+
+def _fields(kind: ast.ClassDef | None) -> list[str]:
     found: list[str] = []
     for node in kind.body if kind else ():
         made = node.value if isinstance(node, ast.Assign) else None
@@ -141,7 +172,8 @@ def _fields(base: Path, module: str, name: str) -> list[str]:
             continue
         field, given = last_name(made), {word.arg for word in made.keywords}
         # Numbers and times that the database or Django gives are not the same in every run.
-        if field.endswith("Field") and not field.endswith("AutoField") and not given & _STAMPED_BY_DJANGO:
+        is_plain = field.endswith("Field") and not field.endswith("AutoField") and field not in _REFERENCES
+        if is_plain and not given & _STAMPED_BY_DJANGO:
             found += [target.id for target in node.targets if isinstance(target, ast.Name)]
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.source import quoted
@@ -17,10 +17,16 @@ def variable_of(tree: ast.Module, node: ast.expr | None) -> str:
     """The variable that this is read from without a default, by itself or as a constant of the module; else empty."""
     if isinstance(node, ast.Name):
         node = _constant(tree, node.id)
+    has_default = isinstance(node, ast.Call) and len(node.args) + len(node.keywords) > 1
+    return "" if node is None or has_default else variable_read(node)
+
+
+def variable_read(node: ast.expr) -> str:
+    """The variable that this reads, with a default or without; else empty."""
     place: ast.AST | None = None
     if isinstance(node, ast.Subscript) and ast.unparse(node.value) in _ENVIRONS:
         place = node.slice
-    elif isinstance(node, ast.Call) and ast.unparse(node.func) in _GETS and len(node.args) == 1:
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) in _GETS and node.args:
         place = node.args[0]
     return place.value if isinstance(place, ast.Constant) and isinstance(place.value, str) else ""
 
@@ -48,7 +54,20 @@ def required_at_import(tree: ast.Module) -> dict[str, str]:
     return found
 
 
-def conftest_text(environment: Mapping[str, str]) -> str:
-    lines = [f"os.environ.setdefault({quoted(name)}, {quoted(value)})" for name, value in environment.items()]
-    about = '"""What the modules under test read of the environment when they are imported."""'
-    return "\n".join([about, "", "import os", "", *lines, ""])
+def conftest_text(environment: Mapping[str, str], databases: Sequence[str]) -> str:
+    """`databases`: lines that say where those of the tests are, below DIRECTORY."""
+    set_so = [f"os.environ.setdefault({quoted(name)}, {quoted(value)})" for name, value in environment.items()]
+    own = any("DIRECTORY" in line for line in databases)
+    used = "\n".join([*set_so, *(["tempfile."] if own else []), *databases])
+    imports = [f"import {name}" for name in ("os", "tempfile") if f"{name}." in used]
+    others = ["", "import pytest"] if "pytest." in used else []
+    lines = ['"""What the modules under test read when they are imported."""', ""]
+    lines += [*imports, *others, ""] if imports or others else []
+    if own:
+        lines += [
+            "# No test writes into a database that somebody uses. All tests have this directory, and",
+            "# each schedule has to start with what is in it empty.",
+            'DIRECTORY = tempfile.mkdtemp(prefix="chaos-")',
+            "",
+        ]
+    return "\n".join([*lines, *set_so, *databases, ""])

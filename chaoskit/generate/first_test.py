@@ -12,7 +12,7 @@ import attrs
 
 from chaoskit.generate.adapted import Adapted
 from chaoskit.generate.body import body_of
-from chaoskit.generate.findings import Findings, comment, listed, shown
+from chaoskit.generate.findings import Findings, comment, joined, listed, shown
 from chaoskit.generate.frameworks import framework_of, handed_to
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.payloads import Payload, listed_keys, payload_of
@@ -173,6 +173,8 @@ def _about_settings(found: Findings) -> list[str]:
     guessed = [f"{name}={value}" for name, value in _settings(found).items()]
     said = f"Guessed from its source: {', '.join(guessed)}. " if guessed else ""
     which = "The other settings" if guessed else "The settings"
+    known = found.adapted
+    said += f"{known.assumed} " if known and known.assumed and known.broker == found.broker else ""
     return comment(f"{said}{which} of {found.broker} are yours to give: `chaoskit brokers {found.broker}` lists them.")
 
 
@@ -197,8 +199,10 @@ def _valid(found: Findings) -> dict[str, Code]:
     places = [place for place, seen in found.reads.places.items() if seen.unique]
     if not places:
         return {}
-    value = "e.value" + "".join(f"[{quoted(name)}]" for name in places[0])
-    return {"valid": f"lambda s: len({{{value} for e in s}}) == len(s)"}
+    by_attribute = found.payload is not None and found.payload.family != "dict"
+    several = ["".join(f".{name}" if by_attribute else f"[{quoted(name)}]" for name in place) for place in places]
+    different = " == ".join(f"len({{e.value{each} for e in s}})" for each in several)
+    return {"valid": f"lambda s: {different} == len(s)"}
 
 
 def _strategies_import(events: Code) -> list[str]:
@@ -225,6 +229,7 @@ def _about_events(found: Findings) -> list[str]:
     if found.reads.is_object and found.reads.annotation:
         name = found.reads.annotation.strip("'\"")
         what += f" It takes {name}: where SimpleNamespace is below, its class may have to be."
+    what += _about_ids(found)
     return comment(
         f"What the producer sends, as {found.handler.qualname} reads it.{what} Make these the values and the keys that "
         "really come; for whole lists of events, such as no withdrawal without its deposit, there is valid=.",
@@ -235,8 +240,18 @@ def _about_class(payload: Payload, found: Findings) -> list[str]:
     key = f" Guessed: `{payload.key}` is the events' key." if payload.key else ""
     if payload.few:
         key += f" Guessed: what {listed([*payload.few])} may be, from what it is compared with."
+    key += _about_ids(found)
     return comment(
         f"The producer sends {payload.name}, as {found.handler.qualname} takes it.{key} For values and keys "
         "that really come, give a strategy; for whole lists of events, such as no withdrawal without its deposit, "
         "there is valid=."
     )
+
+
+def _about_ids(found: Findings) -> str:
+    payload = found.payload
+    apart = shown(found.roles.apart) if payload is None else payload.apart
+    alone = found.adapted.alone if found.adapted else None
+    if alone and () in found.reads.places and found.reads.places[()].unique:
+        apart = [alone.arg]
+    return f" Guessed: no two events have the same {joined([f'`{each}`' for each in apart])}." if apart else ""

@@ -19,6 +19,8 @@ from chaoskit.generate.adapted import (
     keywords_of,
     taking_value,
 )
+from chaoskit.generate.celery_apps import told_of_celery, transport_of
+from chaoskit.generate.django_views import rows_of, settings_module
 from chaoskit.generate.frameworks import imported_by
 from chaoskit.generate.handlers import FoundHandler
 
@@ -33,9 +35,10 @@ def task(handler: FoundHandler) -> Adapted | None:
             retry = ast.unparse(given["retry"]) if package == "rq" and "retry" in given else ""
             options = {"retry": f"{{retry}}{retry.removeprefix('Retry')}"} if retry.startswith("Retry(") else {}
             settings = settings_of(handler, given)
-            return made and attrs.evolve(
-                made, settings=settings, options=options, names={"retry": ("rq", "Retry")} if options else {}
-            )
+            named = {"retry": ("rq", "Retry")} if options else {}
+            if made is not None:
+                made = attrs.evolve(made, settings=settings, options=options, names=named)
+            return _of_celery_project(made, handler) if made and package == "celery" else made
     return None
 
 
@@ -55,7 +58,8 @@ def task_of(handler: FoundHandler, needed: list[ast.arg], adapter: str, function
         typed = {each.arg: each.annotation or ast.Constant(None) for each in needed}
     value = taking_value(handler, handler.function, Substitution(lambda node: False, instead))
     kind = class_of(handler, needed[0].annotation) if len(needed) == 1 else None
-    return Adapted(value, adapter, function, items, "Celery", kind=kind, typed=typed)
+    alone = needed[0] if len(needed) == 1 else None
+    return Adapted(value, adapter, function, items, "Celery", kind=kind, typed=typed, alone=alone)
 
 
 def _of_dramatiq(handler: FoundHandler, given: Mapping[str, ast.expr]) -> dict[str, str]:
@@ -72,19 +76,36 @@ def _of_rq(handler: FoundHandler, given: Mapping[str, ast.expr]) -> dict[str, st
 
 def _of_celery(handler: FoundHandler, given: Mapping[str, ast.expr]) -> dict[str, str]:
     settings: dict[str, str] = {}
-    source = ast.unparse(handler.tree)
+    trees = told_of_celery(handler)
+    source = "\n".join(map(ast.unparse, trees))
     for name in ("acks_late", "reject_on_worker_lost"):
         everywhere = re.search(rf"\btask_{name}\s*=\s*True|\bCELERY_TASK_{name.upper()}\s*=\s*True", source)
         if is_true(given.get(name)) or (name not in given and everywhere):
             settings[name] = "True"
     if "acks_late" not in settings:
         settings.pop("reject_on_worker_lost", None)
-    transport = re.search(r"\b(?:py)?(amqp|sqs)://", source)
-    if transport:
-        settings["transport"] = f'"{transport[1]}"'
+    if (transport := transport_of(trees)) != "redis":
+        settings |= {"transport": f'"{transport}"'} if transport else {}
     if "autoretry_for" not in given and not any(calls_in(handler.function, "retry")):
         settings["retries"] = "False"
     return settings
+
+
+def _of_celery_project(made: Adapted, handler: FoundHandler) -> Adapted:
+    """With the rows of Django's models that the task uses, and what is assumed where no broker shows."""
+    if not transport_of(told_of_celery(handler)):
+        made = attrs.evolve(made, assumed='The broker\'s URL does not show: transport="redis" is assumed.')
+    settings, rows = settings_module(handler.base), rows_of(handler)
+    if settings is None or not rows.objects:
+        return made
+    return attrs.evolve(
+        made,
+        objects={**made.objects, **rows.objects},
+        before=(*made.before, *rows.before),
+        returns=rows.returns,
+        decorators=rows.decorators,
+        pytest_settings={"DJANGO_SETTINGS_MODULE": settings},
+    )
 
 
 _Settings = Callable[[FoundHandler, Mapping[str, ast.expr]], dict[str, str]]

@@ -70,7 +70,7 @@ def client_loop(handler: FoundHandler) -> Adapted | None:
         "",
         (),
         client.broker,
-        _settings(handler, client),
+        {**_settings(handler, client), **(_stops(handler, loop) if client.broker == "Kafka" else {})},
         is_async=is_async,
         kind=validated_class(handler),
         objects={"loop": loop.name},
@@ -201,6 +201,25 @@ def _settings(handler: FoundHandler, client: _Client) -> dict[str, str]:
     if client.broker == "RabbitMQ":
         return settings
     return {}
+
+
+def _stops(handler: FoundHandler, loop: Function) -> dict[str, str]:
+    """Where an error leaves the loop, and so ends its process: nothing catches it around the handling, seeks back to
+    the record or puts it into a dead-letter topic."""
+    source = ast.unparse(handler.tree)
+    if re.search(r"\.seek\w*\(|dead_?letter|dlq|\bdlt\b", source, re.IGNORECASE):
+        return {}
+    functions = {node.name: node for node in handler.tree.body if isinstance(node, Function)}
+    handling: list[ast.AST] = [node for node in ast.walk(loop) if isinstance(node, (ast.For, ast.AsyncFor, ast.While))]
+    for node in handling:  # and behind it what it calls, in its turn
+        called = {last_name(each.func) for each in ast.walk(node) if isinstance(each, ast.Call)} & {*functions}
+        handling += [functions[name] for name in sorted(called) if functions[name] not in handling]
+    inside = [each for node in handling for each in ast.walk(node)]
+    caught = any(
+        isinstance(each, ast.ExceptHandler) or (isinstance(each, ast.expr) and last_name(each) == "suppress")
+        for each in inside
+    )
+    return {} if caught or not handling else {"on_error": '"stop"'}
 
 
 def constant(tree: ast.Module, node: ast.expr) -> str | None:

@@ -15,7 +15,7 @@ from chaoskit.generate.classes import last_name
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.lookup import SourceModule, find_class, source_of
 from chaoskit.generate.reads import ITEM, FieldUse, Reads
-from chaoskit.generate.roles import KEYS, Roles, is_own_id
+from chaoskit.generate.roles import KEYS, Roles, is_id_of_one_event, is_own_id
 from chaoskit.generate.source import Code, Group, Names, behind, call, listed, quoted
 
 Family = Literal["pydantic", "dataclass", "attrs", "dict"]
@@ -37,7 +37,7 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
 class Payload:
     """`name` of `module`. `takes`: what the handler gets of it. `key`: the field that is the events' key, "" for none
     that shows. `said`: what the message says of fields. `few`: the values that the handler tells apart in fields of
-    which the class allows any."""
+    which the class allows any. `apart`: ids that no two events have in common."""
 
     module: str
     name: str
@@ -46,6 +46,7 @@ class Payload:
     key: str
     said: Mapping[str, str]
     few: Mapping[str, Code]
+    apart: tuple[str, ...] = ()
 
     def values(self, names: Names) -> Code:
         """The first argument of `events`."""
@@ -104,7 +105,13 @@ def payload_of(handler: FoundHandler, reads: Reads, roles: Roles, known: Adapted
     tied = {place[0]: what for place, what in said.items() if _fits(what, fields[place[0]])}
     key = _key(roles, fields, tied)
     few = {name: code for name, code in few.items() if name not in tied and name != key}
-    return Payload(found[0].name, name, family, takes, key, tied, few)
+    apart = [name for name in fields if (name,) in roles.apart and (name in tied or reads.places[name,].unique)]
+    # A handler that counts twice does not read the id yet by which it is repaired.
+    unread = [name for name in fields if (name,) not in reads.places and name != key and is_id_of_one_event(name)]
+    if not (known and known.loop):
+        tied |= {name: "message.id" for name in unread if _fits("message.id", fields[name])}
+    apart += [name for name in unread if name in tied]
+    return Payload(found[0].name, name, family, takes, key, tied, few, tuple(apart))
 
 
 def _named(reads: Reads, known: Adapted | None) -> tuple[str, Takes]:

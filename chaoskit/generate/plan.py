@@ -8,6 +8,7 @@ from typing import Literal
 
 import attrs
 
+from chaoskit.generate.databases import databases_of
 from chaoskit.generate.environment import CONFTEST, conftest_text, required_at_import
 from chaoskit.generate.first_test import first_test, name_of_test
 from chaoskit.generate.handlers import FoundHandler, candidates, find_handler
@@ -134,18 +135,26 @@ def _environment(root: Path, path: str, handler: FoundHandler) -> tuple[list[Edi
     """What sets the variables without which the handler's module cannot be imported, or works in no test."""
     known = adapted(handler)
     file = module_file(handler.module, [handler.base])
-    trees = [handler.tree] if file is None else imported_with(file, handler.module, [handler.base])
-    wanted = {name: value for tree in trees for name, value in required_at_import(tree).items()}
+    trees = {handler.module: handler.tree}
+    trees |= imported_with(file, handler.module, [handler.base]) if file is not None else {}
+    databases = databases_of(trees)
+    wanted = {name: value for tree in trees.values() for name, value in required_at_import(tree).items()}
     wanted |= dict(known.environment) if known else {}
-    if not wanted:
+    for each in databases:
+        if each.path:
+            wanted.pop(each.what, None)
+    if not wanted and not databases:
         return [], []
     if not (root / path).exists():
-        return [Edit("create", path, conftest_text(wanted))], []
+        return [Edit("create", path, conftest_text(wanted, [each.line for each in databases]))], []
     text = (root / path).read_text(encoding="utf-8", errors="replace")
-    lacking = [name for name in wanted if name not in text]
+    names = [*wanted, *(each.what for each in databases if each.is_variable and each.what not in wanted)]
+    lacking = [name for name in names if name not in text]
     them = "them" if len(lacking) > 1 else "it"
-    note = f"{handler.module} reads {' and '.join(lacking)} of the environment: {path} has to set {them}"
-    return [], [note] if lacking else []
+    notes = [f"{handler.module} reads {' and '.join(lacking)} of the environment: {path} has to set {them}"]
+    files = [each.what for each in databases if not each.is_variable and each.what not in text]
+    told = f"{handler.module} writes to {' and '.join(files)}: {path} has to let the tests have another one"
+    return [], [*(notes if lacking else []), *([told] if files else [])]
 
 
 def _is_on_the_path(root: Path, test: Path, handler: FoundHandler, settings: PytestSettings) -> bool:

@@ -171,13 +171,13 @@ def class_finder(file: Path, own: Mapping[str, str], roots: list[Path]) -> FindC
     return find
 
 
-def imported_with(file: Path, name: str, roots: list[Path]) -> list[ast.Module]:
-    """The module in `file`, and those of the repository that are imported with it."""
+def imported_with(file: Path, name: str, roots: list[Path]) -> dict[str, ast.Module]:
+    """The module in `file`, and those of the repository that are imported with it, by their names."""
     tree = parse(file)
     trees: dict[str, ast.Module] = {} if tree is None else {name: tree}
     if tree is not None:
         _follow(tree, name, file.name == "__init__.py", roots, trees)
-    return list(trees.values())
+    return trees
 
 
 def _follow(tree: ast.Module, name: str, is_package: bool, roots: list[Path], trees: dict[str, ast.Module]) -> None:

@@ -4,6 +4,7 @@ the value has and what they are like."""
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal
@@ -13,6 +14,7 @@ import attrs
 from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.frameworks import NAMES_OF_MESSAGES
 from chaoskit.generate.handlers import FoundHandler, functions_in
+from chaoskit.generate.tables import constant_texts
 
 MESSAGE: Literal["a message"] = "a message"
 """Stands for the message itself, where a path stands for a place in its value."""
@@ -156,6 +158,7 @@ class _HandlerVisitor(ast.NodeVisitor):
         self._methods = {
             node.name: node for node in (handler.kind.body if handler.kind else ()) if isinstance(node, Function)
         }
+        self._tables = functools.cache(functools.partial(constant_texts, handler))
         self._reads = reads
         self._known: dict[str, ValuePath] = {}
 
@@ -298,7 +301,9 @@ class _HandlerVisitor(ast.NodeVisitor):
                 if isinstance(operator, (ast.Eq, ast.NotEq, ast.In, ast.NotIn)):
                     seen.numbers += [number for number in _numbers(other) if number not in seen.numbers]
                 seen.truth |= isinstance(other, ast.Constant) and isinstance(other.value, bool)
-                seen.member |= isinstance(operator, (ast.In, ast.NotIn)) and one is left and not _literals(other)
+                is_member = isinstance(operator, (ast.In, ast.NotIn)) and one is left and not _literals(other)
+                if is_member and not self._among(seen, other):
+                    seen.member = True
         self.generic_visit(node)
 
     def visit_Match(self, node: ast.Match) -> None:
@@ -326,7 +331,7 @@ class _HandlerVisitor(ast.NodeVisitor):
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         for part in node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]:
-            if seen := self._leaf(part):
+            if (seen := self._leaf(part)) and not (part is node.slice and self._among(seen, node.value)):
                 seen.index = True
         self.generic_visit(node)
 
@@ -336,13 +341,21 @@ class _HandlerVisitor(ast.NodeVisitor):
             if seen := self._leaf(argument):
                 seen.number |= name in _NUMBERS
                 seen.moment |= name == "fromisoformat"
-                seen.index |= name in ("get", "setdefault", "pop") and argument is node.args[0]
+                is_index = name in ("get", "setdefault", "pop") and argument is node.args[0]
+                if is_index and not self._among(seen, getattr(node.func, "value", node)):
+                    seen.index = True
                 seen.member |= name in ("add", "discard")
         self._follow(node)
         self._note_method(node)
         method = node.func.value if isinstance(node.func, ast.Attribute) else node.func
         for part in (method, *node.args, *node.keywords):  # a method is no field
             self.visit(part)
+
+    def _among(self, seen: FieldUse, table: ast.expr) -> bool:
+        """Whether it is one of the texts of a table that the module has and does not change, which are noted."""
+        texts = self._tables(table.id) if isinstance(table, ast.Name) else ()
+        seen.strings += [text for text in texts if text not in seen.strings]
+        return bool(texts)
 
     def _note_method(self, node: ast.Call) -> None:
         place = self.place(node.func.value) if isinstance(node.func, ast.Attribute) else None

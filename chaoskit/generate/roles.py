@@ -26,13 +26,23 @@ _ABOUT_THE_EVENT = frozenset(
 """Whose `id` is the event's. That of anything else, such as `data.object`, is a thing's, and may be the key."""
 NUMBERS = ("seq", "sequence", "sequence_number", "version", "revision")
 _NUMBERS = frozenset(name.replace("_", "") for name in NUMBERS)
-_TIMES = re.compile(r".*(_at|At|timestamp|Timestamp)|ts|time|updated|modified|occurred")
+_TIMES = re.compile(r".*(_at|At|timestamp|Timestamp)|ts|time|created|updated|modified|occurred")
 KEYS = frozenset(
     {
         "account", "accountid", "aggregateid", "customer", "customerid", "entityid", "iban", "key", "orderid",
         "orderingkey", "partitionkey", "sku", "subscription", "subscriptionid", "user", "userid",
     }
 )  # fmt: skip
+_ENDS_AS_IDS = re.compile(r".*(_id|Id|ID|_uuid|Uuid|UUID|_uid|Uid)|uid|guid")
+_OF_OTHER_THINGS = re.compile(
+    "(brand|buyer|category|channel|client|company|country|course|currency|device|group|item|location|merchant|org|"
+    "organisation|organization|owner|parent|partner|product|project|region|seller|sensor|shop|site|store|supplier|team|"
+    "tenant|type|variant|vendor|warehouse|workspace)(id|uuid|uid)"
+)
+"""Ids that many events have in common."""
+_STATES = frozenset({"state", "status"})
+_KINDS = frozenset({"action", "event", "eventname", "eventtype", "kind", "type"})
+"""Which sort of event it is: no key, whatever is looked up by it."""
 
 # What brokers stamp.
 
@@ -74,6 +84,8 @@ class Roles:
     missing: tuple[FieldPath, ...] = ()
     key_place: FieldPath = ()
     """Where the value has the key, if it is drawn with the value."""
+    apart: tuple[FieldPath, ...] = ()
+    """Ids by whose names alone no two events have the same."""
 
     @property
     def key(self) -> str:
@@ -103,7 +115,17 @@ def roles_of(reads: Reads, broker: str) -> Roles:
     }
     missing = tuple(place for place, name in names.items() if place not in stamped and name in _IDENTITIES)
     rest = {place: seen for place, seen in leaves.items() if place not in names}
-    return Roles(_own(reads, rest), stamped, missing)
+    own, apart = _own(reads, rest), []
+    for place, seen in rest.items():
+        if place in own or not is_id_of_one_event(place[-1]) or seen.strings:
+            continue
+        # What the message says of its id is a text.
+        if not (seen.number or seen.numbers or seen.truth):
+            own[place] = "message.id"
+        elif len(place) == 1 and not reads.is_json:
+            seen.unique = True
+        apart += [place] if place in own or seen.unique else []
+    return Roles({place: own[place] for place in rest if place in own}, stamped, missing, apart=tuple(apart))
 
 
 def drawn_roles(reads: Reads, roles: Roles) -> Roles:
@@ -115,12 +137,19 @@ def drawn_roles(reads: Reads, roles: Roles) -> Roles:
             reads.places[place].strings = [f"{name}-1", f"{name}-2"]
         elif what == "message.id":
             reads.places[place].unique = True
-    return Roles({}, key_place=key)
+    return Roles({}, key_place=key, apart=roles.apart)
 
 
 def is_own_id(name: str) -> bool:
     """Whether it is called like the id of an event."""
     return _plain(name) in _OWN_IDS
+
+
+def is_id_of_one_event(name: str) -> bool:
+    """Whether it is called like an id that no other event has: `payment_id`, but not `customer_id`."""
+    plain = _plain(name)
+    is_other = plain in KEYS or _OF_OTHER_THINGS.fullmatch(plain) is not None
+    return is_own_id(name) or (_ENDS_AS_IDS.fullmatch(name) is not None and not is_other)
 
 
 def _plain(name: str) -> str:
@@ -133,17 +162,22 @@ def _plain(name: str) -> str:
 def _own(reads: Reads, leaves: dict[FieldPath, FieldUse]) -> dict[FieldPath, str]:
     own: dict[FieldPath, str] = {}
     has_id = any(_plain(place[-1]) in _OWN_IDS for place in leaves)
+    # What says how a thing is now has the thing's id, which its other events have, too.
+    is_of_a_thing = any(_counts(place, seen) or _plain(place[-1]) in _STATES for place, seen in leaves.items())
     keys = []
     for place, seen in leaves.items():
+        is_apart = is_id_of_one_event(place[-1])
         if _is_id(reads, place, seen, has_id):
             own[place] = "message.id"
         elif _counts(place, seen):
             own[place] = "message.seq"
-        elif not (seen.strings or seen.number or seen.numbers) and _may_be_key(place, seen):
-            # The likeliest is the least: looked up by, then named like a key, then not deep inside.
-            keys.append((not seen.index, _plain(place[-1]) not in KEYS, len(place), place))
+        elif not (seen.strings or seen.number or seen.numbers) and (
+            _may_be_key(place, seen) or (is_apart and is_of_a_thing)
+        ):
+            # The likeliest is the least: no id of one event, looked up by, then named like a key, then not deep inside.
+            keys.append((is_apart, not seen.index, _plain(place[-1]) not in KEYS, len(place), place))
     if keys and not reads.uses_key:
-        own[min(keys)[3]] = "message.key"
+        own[min(keys)[-1]] = "message.key"
     return {place: own[place] for place in leaves if place in own}
 
 
@@ -167,6 +201,8 @@ def _counts(place: FieldPath, seen: FieldUse) -> bool:
 
 
 def _may_be_key(place: FieldPath, seen: FieldUse) -> bool:
+    if _plain(place[-1]) in _KINDS:
+        return False
     is_id_of_a_thing = _plain(place[-1]) == "id"
     return seen.index or seen.member or is_id_of_a_thing or _plain(place[-1]) in KEYS
 

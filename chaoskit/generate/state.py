@@ -92,7 +92,7 @@ def is_plain(node: ast.expr | None) -> bool:
 def state_of_module(handler: FoundHandler, functions: Sequence[Function]) -> dict[str, str]:
     """The module's own names that these functions change, each with the statement that makes it anew, behind
     the module and a dot."""
-    changed = dict.fromkeys(name for function in functions for name in _changed_by(function))
+    changed = dict.fromkeys(name for function in functions for name in changed_by(function))
     found: dict[str, str] = {}
     for node in handler.tree.body:
         target: ast.expr | None = None
@@ -119,7 +119,7 @@ def _anew(name: str, value: ast.expr) -> str:
     return f"{name}.clear()" if empty else f"{name} = {ast.unparse(value)}"
 
 
-def _changed_by(function: Function) -> list[str]:
+def changed_by(function: Function) -> list[str]:
     """The names of the module that it sets, or whose contents it changes."""
     local = {each.arg for each in ast.walk(function) if isinstance(each, ast.arg)}
     declared = {name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names}

@@ -10,7 +10,7 @@ from chaoskit.generate.reads import ITEM, FieldUse, Reads
 from chaoskit.generate.roles import NUMBERS, FieldPath, Roles
 from chaoskit.generate.source import Code, Group, Names, behind, call, is_name, listed, mapping, quoted
 
-_AMOUNTS = ("amount", "balance", "count", "points", "price", "qty", "quantity", "score", "size", "total")
+_AMOUNTS = ("amount", "balance", "cents", "count", "points", "price", "qty", "quantity", "score", "size", "total")
 _LETTERS = 'st.sampled_from(["a", "b", "c"])'
 """Where nothing shows what comes there."""
 
@@ -19,7 +19,8 @@ def strategy(reads: Reads, roles: Roles, names: Names) -> Code:
     """The source of the strategy of the values."""
     if not reads.places or set(reads.places) == {()}:
         seen = reads.places.get((), FieldUse())
-        return _leaf("", seen) if seen.strings or seen.truth or seen.moment else "st.integers(1, 100)"
+        shows = seen.strings or seen.truth or seen.moment or seen.unique
+        return _leaf("", seen) if shows else "st.integers(1, 100)"
     return _at((), reads, roles, names)
 
 
@@ -93,7 +94,7 @@ def _merged(rest: list[str], said: dict[str, Code], before: str = "") -> Code:
 def _leaf(name: str, seen: FieldUse) -> Code:
     name = name.lower()
     if seen.unique:
-        return "st.uuids().map(str)"
+        return "st.integers(1, 1_000_000_000)" if seen.number or seen.numbers else "st.uuids().map(str)"
     if seen.strings:
         return call("st.sampled_from", [listed(map(quoted, seen.strings))])
     if seen.moment:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
-from chaoskit.generate.project import toml
+from chaoskit.generate.handlers import sources
+from chaoskit.generate.project import is_own, package_root, parse, toml
 from chaoskit.version import __version__
 
 WORKFLOW = ".github/workflows/chaoskit.yml"
 OLDEST_PYTHON = (3, 11)
 """What chaoskit needs."""
+MOST_IMPORTS = 12
+"""Named in the workflow, where it cannot say what to install."""
+_BROUGHT = frozenset({"chaoskit", "hypothesis", "pytest", "attr", "attrs"})
 
 # An action is named by the commit of its tag: a tag can be moved, and what it names then runs with what the job may do.
 # The comment says which tag it is, and Dependabot moves both.
@@ -99,7 +105,9 @@ jobs:
 
 def workflow(root: Path) -> str:
     """The file's text, with the Python and the installation that the repository asks for."""
-    install = "\n".join(f"      - run: {line}" for line in _installed(root))
+    told = _installed(root)
+    left = [] if len(told) > 1 else _left_to_install(root)
+    install = "\n".join([*left, *(f"      - run: {line}" for line in told)])
     return _TEXT.replace("@PYTHON@", _python(root)).replace("@INSTALL@", install)
 
 
@@ -123,6 +131,31 @@ def _installed(root: Path) -> list[str]:
     groups = toml(root / "pyproject.toml").get("dependency-groups", {})
     lines += [f"python -m pip install --group {name}" for name in ("dev", "test") if name in groups]
     return [*lines, f"python -m pip install chaoskit=={__version__}"]
+
+
+def _left_to_install(root: Path) -> list[str]:
+    """A line for whoever has to say what the modules import: nothing in the repository does."""
+    found = imported_from_elsewhere(root)
+    names = ", ".join(found[:MOST_IMPORTS]) + (", …" if len(found) > MOST_IMPORTS else "")
+    return [f"      # TODO: install what the repository imports, before pytest needs it: {names}"] if found else []
+
+
+def imported_from_elsewhere(root: Path) -> list[str]:
+    """The packages that the repository's modules import, besides Python's own, their own and what chaoskit brings."""
+    found: set[str] = set()
+    for file in sources(root):
+        tree = parse(file)
+        names: set[str] = set()
+        for node in ast.walk(tree) if tree else ():
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add((node.module or "").partition(".")[0])
+        beside = package_root(file)
+        own = {name for name in names if is_own(root, name) or (is_own(beside, name) and file.stem != name)}
+        found |= names - own - sys.stdlib_module_names - _BROUGHT
+    # The test of a view or a task of Django needs it.
+    return sorted(found | ({"pytest_django"} if "django" in found else set()))
 
 
 def is_installable(root: Path) -> bool:

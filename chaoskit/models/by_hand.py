@@ -14,6 +14,7 @@ import attrs
 
 from chaoskit.models.causes import literal
 from chaoskit.models.handover import Handover
+from chaoskit.models.pacing import sent
 from chaoskit.values.answers import answers_of
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fault, Gather
@@ -57,7 +58,7 @@ class ByHand:
     def run(self) -> Steps:
         """The steps. Before the deliveries of a call stands a step that says how many they are."""
         play, taken_over = self._model.begin_by_hand(self._faults).run(), False
-        step = _sent(play, None)
+        step = sent(play, None)
         while step is not None:
             taken_over = taken_over or step[0] == TAKE_OVER
             # What an owner that was taken for dead runs on it has fetched before.
@@ -72,7 +73,7 @@ class ByHand:
 
     def _told(self, play: Steps, answer: Answer) -> Raw | None:
         self._answers.append(answer)
-        return _sent(play, answer)
+        return sent(play, answer)
 
     def _call(self, first: Raw) -> list[Raw]:
         """What comes in one call, from this step on."""
@@ -81,13 +82,13 @@ class ByHand:
         fault = wanted.pop(0)
         size = min(fault.more + 2, self._model.most_together)
         ahead, members = self._model.begin_by_hand(self._faults).run(), list[Raw]()
-        step = _sent(ahead, None)
+        step = sent(ahead, None)
         for answer in self._answers:
-            step = _sent(ahead, answer)
+            step = sent(ahead, answer)
         # The process dies in the middle of the call, and so its last message is the one at which it does.
         while step is not None and len(members) < size and self._joins(members, step):
             members.append(step)
-            step = None if what_of(step) == DIE else _sent(ahead, HELD)
+            step = None if what_of(step) == DIE else sent(ahead, HELD)
         if len(members) > 1:
             self.fired.append(fault)
         return members
@@ -101,13 +102,6 @@ class ByHand:
         if step[1] != first[1] or (self._model.handover.one_lane and lane_of(step) != lane_of(first)):
             return False
         return all(step[3:5] != member[3:5] for member in members)
-
-
-def _sent(play: Steps, answer: Answer) -> Raw | None:
-    try:
-        return play.send(answer)
-    except StopIteration:
-        return None
 
 
 def without_calls(faults: Sequence[Fault]) -> list[Fault]:

@@ -8,19 +8,16 @@ by itself, because it had never come so far, was shown in the call that failed, 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 
-from chaoskit.models.events import Happened, ModelRun
-from chaoskit.models.handover import Handover
-from chaoskit.models.producer import Logs
-from chaoskit.models.stopped_calls import Stopped, runs_late
+from chaoskit.models.pacing import Gathered, Paced, sent
+from chaoskit.models.stopped_calls import StoppedCall, stopped_call
 from chaoskit.models.turns import Record
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Crash, Fault, Gather, Overlap, Redeliver, Zombie
-from chaoskit.values.scenario import Answer, Steps
+from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import (
     BATCH,
     BEGIN,
@@ -40,83 +37,6 @@ Carried = Redeliver | Crash | Overlap
 _CALLS = (DELIVER, DIE, BEGIN)
 
 
-class Gathered(Protocol):
-    """A model, as far as its batches go."""
-
-    @property
-    def handover(self) -> Handover: ...
-
-    @property
-    def most_together(self) -> int:
-        """Messages that one call may have, by the broker's settings and those of `deliver`."""
-
-    @property
-    def counts(self) -> bool:
-        """Whether the sixth of a step is how often the message was handed out."""
-
-    @property
-    def ids(self) -> Sequence[EventId]: ...
-
-    def begin(self, faults: Sequence[Fault]) -> Any:
-        """A run under these faults, of a broker whose every call is a batch of its own."""
-
-    def lane_of(self, step: Raw) -> Hashable:
-        """What is kept in order with this message; None where nothing is."""
-
-    def room(self, run: Any, step: Raw) -> int:
-        """How many messages may be handled from this one on before the consumer commits."""
-
-    @property
-    def paced(self) -> bool:
-        """Whether a run has to be told how much of a lane is received together."""
-
-    def received(self, run: Any, most: int) -> None:
-        """What is received together from here on is at most so many of its lane."""
-
-
-class Paced:
-    """A run in which a receive is as long as the call is: `windows` says how many of its lane a call still has at the
-    step of each number; a call of its own has one. `ahead`: from this number on that is not known yet."""
-
-    def __init__(self, model: Gathered, faults: Sequence[Fault], windows: dict[int, int], ahead: int = 1 << 60) -> None:
-        self.inner: ModelRun = model.begin(faults)
-        self._model, self._windows, self._ahead = model, windows, ahead
-
-    @property
-    def logs(self) -> Logs:
-        return self.inner.logs
-
-    @property
-    def told(self) -> list[Happened] | None:
-        return self.inner.told
-
-    @told.setter
-    def told(self, told: list[Happened] | None) -> None:
-        self.inner.told = told
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.inner, name)
-
-    def run(self) -> Steps:
-        return self._run() if self._model.paced else self.inner.run()
-
-    def _run(self) -> Steps:
-        play, answer, most = self.inner.run(), None, self._model.most_together
-        for number in count():
-            step = _sent(play, answer)
-            if step is None:
-                return
-            self._model.received(self.inner, most if number >= self._ahead else self._windows.get(number, 1))
-            answer = yield step
-
-
-def _sent(play: Steps, answer: Answer) -> Raw | None:
-    try:
-        return play.send(answer)
-    except StopIteration:
-        return None
-
-
 @attrs.frozen
 class _Call:
     """The messages of one call, under the faults that keep it whole; `death` is what kills the process in it, `fault`
@@ -131,7 +51,7 @@ class _Call:
     play: Steps
     """Which has made these deliveries, all of them taken; or is at the first, where the process dies."""
     step: Raw | None
-    stops: Stopped | None = None
+    stops: StoppedCall | None = None
 
 
 class Gathering:
@@ -153,7 +73,7 @@ class Gathering:
         self._shown: dict[Hashable, int] = {}
         self._seen: set[int] = set()
         self._taken_over = False
-        self._stopped: list[Stopped] = []
+        self._stopped: list[StoppedCall] = []
         """The calls that have not gone on."""
         self._taken: dict[Hashable, int] = {}
         """What a call has shown and taken before the run came so far, with its place among the steps."""
@@ -161,14 +81,14 @@ class Gathering:
 
     def _advanced(self, faults: Sequence[Fault], windows: dict[int, int]) -> tuple[Steps, Raw | None]:
         play = Paced(self._model, faults, windows).run()
-        step = _sent(play, None)
+        step = sent(play, None)
         for answer in self.answers:
-            step = _sent(play, answer)
+            step = sent(play, answer)
         return play, step
 
     def _take(self, answer: bool) -> None:
         self.answers.append(answer)
-        self._step = _sent(self._play, answer)
+        self._step = sent(self._play, answer)
 
     def run(self) -> Steps:
         """The steps. Before the deliveries of a batch stands a step that says how many they are."""
@@ -236,9 +156,9 @@ class Gathering:
         while True:
             run = Paced(self._model, faults, self.windows, len(self.answers))
             play = run.run()
-            step, members = _sent(play, None), list[Raw]()
+            step, members = sent(play, None), list[Raw]()
             for answer in self.answers:
-                step = _sent(play, answer)
+                step = sent(play, answer)
             if step is not None:
                 size = min(size, self._model.room(run.inner, step))
             met: Carried | None = None
@@ -248,7 +168,7 @@ class Gathering:
                     met = left[0] if carried is None and len(left) == 1 and self._can_carry(left[0], step) else None
                     break
                 members.append(step)
-                step = _sent(play, False)
+                step = sent(play, False)
             if met is None:
                 return members, faults, carried, play, step
             carried = len(members), met
@@ -302,29 +222,20 @@ class Gathering:
             fits = True
             for member in members:
                 fits = fits and step == member
-                step = _sent(play, False) if fits else None
+                step = sent(play, False) if fits else None
         stops = self._lost(members, faults, befalls) if fits and isinstance(befalls, Overlap) else None
         if not fits or (stops is None and isinstance(befalls, Overlap)):
             return None
         returns = befalls is not None and stops is None
         return _Call(members, faults, windows, death, returns, cause, play, step, stops)
 
-    def _lost(self, members: list[Raw], faults: Sequence[Fault], fault: Overlap) -> Stopped | None:
+    def _lost(self, members: list[Raw], faults: Sequence[Fault], fault: Overlap) -> StoppedCall | None:
         """The run in which the consumer of this call loses all of it, and runs it nevertheless: as a `Zombie` does that
         has begun. None where it cannot lose it whole."""
         holds = len(members) - 1 if self._model.counts else 0
         zombie = Zombie(self._model.ids[members[0][2]], holds, fault.by)
         self._standing_for(fault, zombie)
-        lost = [*faults, zombie]
-        run = Paced(self._model, lost, self.windows)
-        play = run.run()
-        step = _sent(play, None)
-        for answer in self.answers:
-            step = _sent(play, answer)
-        late = runs_late(run.inner)
-        if step is None or what_of(step) != TAKE_OVER or late != members[: holds + 1]:
-            return None
-        return Stopped(fault, members, late, lost, play, step)
+        return stopped_call(self._model, (self.windows, self.answers), members, fault, [*faults, zombie], holds)
 
     def _placed(self, members: Sequence[Raw], lanes: Sequence[Hashable], place: int, fault: Carried) -> Iterator[Fault]:
         """What brings a whole call back, or what of it the broker brings back with the message at this place."""
@@ -381,7 +292,7 @@ class Gathering:
                 self._comes_again(members)
             self.answers += [False] * len(members)
 
-    def _goes_on(self, stopped: Stopped, step: Raw) -> Steps:
+    def _goes_on(self, stopped: StoppedCall, step: Raw) -> Steps:
         """A call that has stopped is run to its end, with the first that its consumer runs of it."""
         refused, begun = False, stopped.begun
         if begun:

@@ -10,8 +10,9 @@ import attrs
 
 from chaoskit.models.by_hand import ByHand, inner_settled, inner_steps, literal_calls, without_calls
 from chaoskit.models.causes import literal
-from chaoskit.models.gathering import Gathering, Paced
+from chaoskit.models.gathering import Gathering
 from chaoskit.models.handover import ALL, Handover
+from chaoskit.models.pacing import Paced
 from chaoskit.values.event import EventId, Stream
 from chaoskit.values.faults import Fault, Gather
 from chaoskit.values.scenario import Steps

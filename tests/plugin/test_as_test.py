@@ -516,7 +516,10 @@ def test_the_file_may_lie_in_the_zip_file_of_an_artifact(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--as-test", ".chaoskit"], "--as-test makes a test of one repro file, and these are 2: name one"),
+        (
+            ["--as-test", ".chaoskit"],
+            "--as-test makes a test of one repro file, and these are 2: name one of .chaoskit/it.json, .chaoskit/other",
+        ),
         (["--as-test", "gone.json"], "gone.json: no such file"),
         (["-o", "x.py", ".chaoskit"], "--output is where --as-test writes its test; give both"),
     ],

@@ -331,7 +331,11 @@ REPOSITORIES = {
     "aiokafka": Repository(
         "aiokafka", "consume", AIOKAFKA, 'balances.get(payment["account"], 0) + payment["amount"]',
         'max(balances.get(payment["account"], 0), payment["amount"])',
-        ("broker=Kafka()", 'monkeypatch.setattr(repo_aiokafka, "AIOKafkaConsumer", made)', 'keys="account"'),
+        (
+            'broker=Kafka(on_error="stop")',
+            'monkeypatch.setattr(repo_aiokafka, "AIOKafkaConsumer", made)',
+            'keys="account"',
+        ),
     ),
     "boto3": Repository(
         "boto3", "poll", BOTO3, 'totals.get(body["sku"], 0) + body["quantity"]',
