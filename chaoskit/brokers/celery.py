@@ -34,11 +34,6 @@ WORDS = Words(
     dead="back into the queue by retry()",
     set_aside="it went {dead}",
     put_back="published",
-    skipped=(
-        "the task gave up, as nothing asks for another attempt ({error} is not in autoretry_for, and self.retry() was "
-        "not called, or max_retries is used up). Celery acknowledges a final failure: it is gone"
-    ),
-    marked_skipped="acknowledged as failed",
     no_order="Celery promises no order: workers prefetch tasks and finish them in any order.",
     wordings={
         faults.Fail: passed_unless(""),
@@ -90,6 +85,10 @@ WAITS = Wording(
     f"a visibility_timeout that is longer than any countdown or ETA (countdown=0). {IDEMPOTENT}",
 )
 
+GAVE_UP = (
+    "the task gave up, as nothing asks for another attempt ({error} is not in autoretry_for, and self.retry() was not "
+    "called, or max_retries is used up). Celery acknowledges a final failure, and its message is dropped"
+)
 FINAL = (
     "no setting: any call can fail. Name what it raises in autoretry_for, or call self.retry(), so that the task is "
     "published again: acks_late brings back what a killed worker had, and nothing that failed. And put all that the "
@@ -193,6 +192,8 @@ class Celery(Settings):
     @property
     def words(self) -> Words:
         words = WORDS.but(_BY_TRANSPORT[self.transport])
+        if self.retries:  # else whoever said that knows it
+            words = words.but({}, skipped=GAVE_UP, marked_skipped="acknowledged as failed")
         if self.acks_late:
             return words.but({faults.Lose: LATE})
         # SQS has words of its own for it, and RabbitMQ no visibility timeout.
