@@ -65,10 +65,9 @@ class Shrinker:
     def shrink(self, stream: Stream, faults: Plan) -> tuple[Stream, Plan]:
         values = [event.value for event in stream.events][:MOST_VALUES]
         while True:
-            stream, faults = self._reduce(stream, faults)
             size = _size(stream, faults)
+            stream, faults = self._reduce(stream, faults)
             stream, faults = self._below(stream, faults, values)
-            # What is below was looked at once: a second look would take as many runs again.
             if _size(stream, faults) >= size:
                 return stream, faults
 
