@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from chaoskit.adapters.arguments import CalledWith, arguments_of
+from chaoskit.adapters.arguments import CalledWith, arguments_of, retries_of
 from chaoskit.adapters.installed import library
 from chaoskit.adapters.refusing import Dropped, NotHandled
-from chaoskit.values.errors import UsageError
+from chaoskit.execution.retried import as_final, fails_with
+from chaoskit.execution.script import FailsWith
+from chaoskit.values.errors import Unavailable, UsageError
 from chaoskit.values.event import Message
 
 
@@ -24,19 +26,22 @@ def task(task: Any, args: CalledWith | None = None) -> Callable[[Message], None]
     `args(message)` is what it is called with, the event's value by default; it is serialized as the task's messages
     are, JSON by default. What asks for a retry (`self.retry`, `autoretry_for`, `Reject(requeue=True)`) is raised and
     comes again; any other failure is final, as a worker acknowledges it: it is raised, and the task does not run again
-    for it. Where no task retries, say so: `Celery(retries=False)`. With `deliver(spawn=…)` make it once, outside.
-    Raises UsageError for arguments that the task does not take or its serializer does not know.
+    for it. Where no task retries, say so: `Celery(retries=False)`. What a call raises that a `Fail` lets fail is the
+    first of `autoretry_for` that can be made without arguments, unless `fails_with` says it. With
+    `deliver(spawn=…)` make it once, outside. Raises UsageError for arguments that the task does not take or its
+    serializer does not know.
     """
     trace = library("celery.app.trace", "celery").build_tracer
     states = library("celery.states", "celery")
-    dropped = Dropped()
+    dropped, retried = Dropped(), _retried(task)
     tracer = trace(task.name, task, app=task.app, eager=True, propagate=False)
 
     def handle(message: Message) -> None:
         if dropped.passes_over(message):
             return
         positional, named = _sent(task, *arguments_of(message, args))
-        done = tracer(_id(message), positional, named, _request(task, message))
+        with fails_with(retried):
+            done = tracer(_id(message), positional, named, _request(task, message))
         if done.info is None or done.info.state == states.IGNORED:
             return
         error = done.info.retval
@@ -47,7 +52,7 @@ def task(task: Any, args: CalledWith | None = None) -> Callable[[Message], None]
                 raise NotHandled(f"the task was rejected, to be queued again: {error.reason}")
             return
         dropped.note(message)
-        raise error
+        raise as_final(error, used_up=retries_of(message) > 0)
 
     handle.__wrapped__ = getattr(task, "_orig_run", task.run)  # type: ignore[attr-defined]  # what a process can die in
     return handle
@@ -73,6 +78,18 @@ def sends(app: Any, take: Callable[[str, Any, Any], Any]) -> Iterator[None]:
         yield
     finally:
         app.send_task = sent
+
+
+def _retried(task: Any) -> FailsWith:
+    """What makes an error that this task retries by itself; as for any handler, where it names none to be made."""
+    named, but = getattr(task, "autoretry_for", None) or (), getattr(task, "dont_autoretry_for", None) or ()
+    kinds, never = (tuple(each) if isinstance(each, (tuple, list, set)) else (each,) for each in (named, but))
+    for kind in (Unavailable, *kinds):
+        with suppress(Exception):  # one that takes arguments
+            made = kind()
+            if isinstance(made, Exception) and isinstance(made, kinds) and not isinstance(made, never):
+                return kind  # type: ignore[no-any-return]
+    return Unavailable
 
 
 def _id(message: Message) -> str:

@@ -189,6 +189,8 @@ class Settings:
                 return words.dead
             case "put back":
                 return words.put_back
+            case "skip":
+                return words.marked_skipped
             case "take over":
                 return f"{words.worker} {step.consumer} takes over"
         return MARKS.get(step.action, "")
@@ -216,7 +218,6 @@ def as_written(broker: Settings) -> str:
 
 
 MARKS = {
-    "skip": "skipped",
     "refuse": "refused to the end",
     "lose": "lost",
     "wait": "never delivered",

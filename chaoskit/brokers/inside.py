@@ -4,8 +4,9 @@ sentences that are the same on every broker."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from chaoskit.values.event import EventId
 from chaoskit.values.schedule import Step
 
 MOST_OF_EXPRESSION = 60
@@ -55,3 +56,17 @@ def _short(expression: str) -> str:
     """In a sentence; the whole stands in its line of source."""
     line = " ".join(expression.split())
     return line if len(line) <= MOST_OF_EXPRESSION else f"{line[: MOST_OF_EXPRESSION - 1]}…"
+
+
+def names_of(ids: Sequence[EventId | None], most: int = 5) -> str:
+    """Each once, as a list in a sentence."""
+    names = [str(id_) for id_ in dict.fromkeys(ids)]
+    if len(names) > most:
+        names = [*names[:most], f"{len(names) - most} more"]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "nothing"
+
+
+def gone_at(steps: Sequence[Step]) -> list[Step]:
+    """The deliveries in which a call failed and the handler raised, with which the message was gone."""
+    gone = {(step.partition, step.offset) for step in steps if step.action == "skip"}
+    return [step for step in steps if step.failed is not None and step.raised and (step.partition, step.offset) in gone]

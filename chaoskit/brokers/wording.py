@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
-from chaoskit.brokers.inside import answered, how_far, what_failed
+from chaoskit.brokers.inside import answered, how_far, names_of, what_failed
 from chaoskit.brokers.overlaps import IN_THE_STATE, meanwhile
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import (
@@ -78,8 +78,9 @@ class Words:
     handler, `unit` what has a key, `topic` what grows by units, and `routed_by` what messages of one unit share.
     `no_order` says that the broker keeps no order within a key, where it does not, as what follows a colon.
     `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called.
-    `shown_again`, `set_aside` and `skipped` are what becomes of a message whose handler raised; `whole_batch` says
-    which setting brings back that message alone, where its whole batch comes again.
+    `shown_again`, `set_aside` and `skipped` (a template of the {error}) are what becomes of a message whose handler
+    raised (`marked_skipped`: the last, in a table); `whole_batch` says which setting brings back that message alone,
+    where its whole batch comes again.
     """
 
     wordings: Mapping[FaultKind, Wording]
@@ -96,6 +97,7 @@ class Words:
     shown_again: str = "it was shown again"
     set_aside: str = "its attempts were used up, and it went {dead}"
     skipped: str = "it was dropped, and nothing brings it back"
+    marked_skipped: str = "skipped"
     whole_batch: str = ""
     no_order: str = ""
 
@@ -404,17 +406,17 @@ def _failed(number: int, steps: Sequence[Step], words: Words, brought: Mapping[i
     again = next((i for i in mine if rest[i].action in ("deliver", "fail")), len(rest))
     passed = [s.event for i, s in enumerate(rest[:again], number + 1) if s.action == "deliver" and i not in brought]
     back = f"; later it was {words.put_back} as a new message" if "put back" in fates[:2] else ""
-    fate = _fate(fates[:1], words) + _came_along({number}, steps, brought) + back
+    fate = _fate(fates[:1], words, step.error or "") + _came_along({number}, steps, brought) + back
     return {"fate": fate, "passed": f", after {names_of(passed)}" if passed and again < len(rest) else ""}
 
 
-def _fate(actions: Sequence[str], words: Words) -> str:
+def _fate(actions: Sequence[str], words: Words, error: str = "") -> str:
     """What became of a message that was not handled: the broker's words for what follows."""
     return {
         "deliver": words.shown_again,
         "fail": words.shown_again,
         "park": words.set_aside.format(dead=words.dead),
-        "skip": words.skipped,
+        "skip": words.skipped.format(error=error.partition(":")[0] or "what it raised"),
         "refuse": "nothing else is left that it could wait for",
     }.get(actions[0] if actions else "", "nothing followed")
 
@@ -426,7 +428,8 @@ def _refusals(numbers: Sequence[int], steps: Sequence[Step], words: Words, broug
     mine = [(i, s) for i, s in enumerate(steps) if i >= number and place_of(s) == place_of(step)]
     raised = [place for place, (_, s) in enumerate(mine) if s.raised]
     fates = [s.action for _, s in mine[raised[-1] + 1 :]]
-    then = _fate(["refuse"] if "refuse" in fates else fates, words)
+    last = mine[raised[-1]][1].error or ""
+    then = _fate(["refuse"] if "refuse" in fates else fates, words, last)
     # One sentence for all attempts: a message may be refused ten times.
     times = f", {len(raised)} times" if len(raised) > 1 else ""
     # Each once: a handler mostly raises the same, ten times.
@@ -445,11 +448,3 @@ def _came_along(refusals: set[int], steps: Sequence[Step], brought: Mapping[int,
     own = {place_of(steps[index]) for index in refusals}
     others = [steps[i].event for i, by in brought.items() if by in refusals and place_of(steps[i]) not in own]
     return f", with the rest of its batch: {names_of(others)}, which had succeeded" if others else ""
-
-
-def names_of(ids: Sequence[EventId | None], most: int = 5) -> str:
-    """Each once, as a list in a sentence."""
-    names = [str(id_) for id_ in dict.fromkeys(ids)]
-    if len(names) > most:
-        names = [*names[:most], f"{len(names) - most} more"]
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "nothing"

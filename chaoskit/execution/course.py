@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chaoskit.execution.batches import Batching, Singles
+from chaoskit.execution.retried import why_final
 from chaoskit.execution.rounds import rounds_of
 from chaoskit.execution.script import Script, next_step
 from chaoskit.execution.settling import Settlements, answers
+from chaoskit.values.answers import is_gone
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import Raw
 
 
 class Course:
     """`steps` of one run, of which more may be added while it goes on. `refused` are the numbers of those that the
-    handler refused, which whoever plays it writes down."""
+    handler refused, and `gone` those of them whose failure was final, which whoever plays it writes down;
+    `gone_at_once`: as nothing had asked for another attempt."""
 
     def __init__(self, script: Script, settling: Settlements | None, batching: Singles | Batching) -> None:
         self._script, self._settling, self._batching = script, settling, batching
@@ -23,9 +26,21 @@ class Course:
         self._made: list[Raw] = []
         self.steps: Sequence[Raw] = script.steps
         self.refused: list[int] = []
+        self.gone: set[int] = set()
+        self.gone_at_once: set[int] = set()
+        # Where the broker drops all that fails, whoever chose its settings has said so.
+        self.can_be_gone = settling is None and script.faults is not None and not script.mailbox.model.skips_refused
         if settling is not None and settling.is_live:
             self._live = script.after(0, ())
             self.steps = self._made = next_step(self._live, None)
+
+    def may_be_gone(self, number: int, error: Exception) -> None:
+        """This was raised in the delivery of this number: it may be final."""
+        why = why_final(error)
+        if why and self.can_be_gone:
+            self.gone.add(number)
+            if why == "at once":
+                self.gone_at_once.add(number)
 
     def passed(self, number: int, *, refused: bool) -> None:
         """The step of this number is over, and the handler refused it or not."""
@@ -36,12 +51,12 @@ class Course:
             self.steps = self._rounds.after(steps, number, refused)
         # Up to here the recorded steps were right; behind another answer only the model knows what follows.
         elif self._is_other(number):
-            answered = answers(settling, steps, number + 1, self.refused)
+            answered = answers(settling, steps, number + 1, self.refused, gone=self.gone)
             self._live = self._script.after(number + 1, answered, steps)
             # One list: whoever walks it goes on with what the model adds.
             self._made = self.steps = list(steps[: number + 1])
         if self._live is not None:
-            answer = answers(settling, self.steps, number + 1, self.refused, number)[0]
+            answer = answers(settling, self.steps, number + 1, self.refused, number, gone=self.gone)[0]
             self._made += next_step(self._live, answer)
 
     def _left_open(self, steps: Sequence[Raw]) -> list[Raw]:
@@ -52,5 +67,7 @@ class Course:
         if self._live is not None:
             return self._batching.is_other(number, self.refused, None)
         if self._batching.is_other(number, self.refused, self._script.refusals):
+            return True
+        if self.can_be_gone and number in self.refused and (number in self.gone) != is_gone(self.steps, number):
             return True
         return self._settling is not None and not self._settling.is_as_recorded(number)

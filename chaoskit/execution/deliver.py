@@ -231,7 +231,7 @@ class Deliver(Playing):
             state = self._state()
         played = Played(
             Delivered(self._script.mailbox.model.stream, self._steps), self._steps, self._raised, self._refusals,
-            broken_at(self._deaths, self._failures, self._refusals, self._steps), self._states, self._effects, loses,
+            broken_at(self._deaths, self._failures, self._excused, self._steps), self._states, self._effects, loses,
         )  # fmt: skip
         outcome = outcome_of(played, state, failure, failed_at)
         return outcome if self._settling is None else self._settling.judged(outcome, self._steps, self._refusals)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from functools import partial
 from operator import length_hint
 from types import MappingProxyType
@@ -55,6 +55,8 @@ class Playing(Asked):
     _failures: dict[int, Failure]
     _deaths: Mapping[int, Death] = MappingProxyType({})
     _refusals: Sequence[int] = ()
+    _gone: Set[int] = frozenset()
+    """Those of them whose failure was final, at the first attempt."""
     _calls_left: Calls | None = None
     """Of a run that the test goes through step by step."""
     _number = 0
@@ -73,6 +75,11 @@ class Playing(Asked):
         # Kept, as a handler or a body that catches everything would swallow it: `outcome` raises it again.
         self._misuse = UsageError(message)
         raise self._misuse
+
+    @property
+    def _excused(self) -> Set[int]:
+        """The refusals of which the handler's framework has not made an end by itself, at the first attempt."""
+        return {*self._refusals} - self._gone
 
     def _straight(self, handler: Handler) -> None:
         """The short way, for a handler that refuses nothing. At the first refusal the long way takes over."""
@@ -127,7 +134,7 @@ class Playing(Asked):
         settling, processes, batching = self._settling, self._processes, self._batching
         message = self._script.mailbox.message if settling is None else settling.mail(self._present)
         course = Course(self._script, settling, batching)
-        self._refusals = course.refused
+        self._refusals, self._gone = course.refused, course.gone_at_once
         while number < len(course.steps):
             step = course.steps[number]
             self._at, self._steps = number, course.steps
@@ -142,6 +149,7 @@ class Playing(Asked):
                 for number_of, failed, why in () if error is None else batching.failed(error):
                     self._refuse(failed[2], why)
                     course.refused.append(number_of)
+                    course.may_be_gone(number_of, why)
                 # After a refusal, too: it may have had effects.
                 if self._record_states and self._state is not None and what_of(step) != BEGIN:
                     self._states.append(snapshot(self._state()))

@@ -32,7 +32,7 @@ from chaoskit.values.schedule import (
     Raw,
     what_of,
 )
-from chaoskit.values.settling import Passing, Settles, Verb, Verbs
+from chaoskit.values.settling import GONE, Passing, Settles, Verb, Verbs
 
 SETTLES = ("return", "handler")
 
@@ -67,11 +67,16 @@ def settlements_of(settle: object, script: Script, misused: Callable[[str], NoRe
 
 
 def answers(
-    settling: Settlements | None, steps: Sequence[Raw], number: int, refused: Container[int], first: int = 0
+    settling: Settlements | None,
+    steps: Sequence[Raw],
+    number: int,
+    refused: Container[int],
+    first: int = 0,
+    gone: Container[int] = (),
 ) -> list[Answer]:
     """What the model is told of the steps up to this number, from the first one on."""
     if settling is None:
-        return [at in refused for at in range(first, number)]
+        return [GONE if at in gone else at in refused for at in range(first, number)]
     return [settling.answer(steps, at, refused=at in refused) for at in range(first, number)]
 
 

@@ -14,9 +14,9 @@ from chaoskit.execution.awaited import replaced
 from chaoskit.execution.batches import Singles
 from chaoskit.execution.failing import Watch
 from chaoskit.execution.points import Territory, territory_of
+from chaoskit.execution.retried import what_is_retried
 from chaoskit.execution.script import Handler, Script
 from chaoskit.execution.stepping import Failure
-from chaoskit.values.errors import Unavailable
 from chaoskit.values.event import Message
 from chaoskit.values.schedule import DELIVER, Raw, point_of, what_of
 
@@ -76,7 +76,7 @@ class Watching:
         if script.calls is None and not point:
             yield
             return
-        watch = Watch(territory, point, script.fails_with or Unavailable)
+        watch = Watch(territory, point, script.fails_with or what_is_retried)
         try:
             with replaced() if self.run._is_async else nullcontext(), watch:
                 yield

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import attrs
 
-from chaoskit.repair.moves import ESCAPE, INSIDE_MOVES, MOVES, OUTBOX, OVERLAP_MOVES, Kind
+from chaoskit.brokers.inside import gone_at
+from chaoskit.repair.moves import ESCAPE, INSIDE_MOVES, MOVES, OUTBOX, OVERLAP_MOVES, RETRY, Kind
 from chaoskit.search.failing import calls_of, that_fail
 from chaoskit.search.inside import WHOLE
 from chaoskit.search.oracle import kept
@@ -19,6 +20,8 @@ from chaoskit.values.verdict import Verdict
 
 NOT_BROUGHT_BACK = "and no transaction brings back what it left out"
 ONLY_IF_OUT = "what is rolled back comes again only where the error comes out: it was not run"
+
+ONLY_IF_AGAIN = "what is rolled back has to come again, and this message is gone: it was not run"
 
 
 def fitting(question: Question, verdict: Verdict) -> tuple[Question, tuple[Kind, ...]]:
@@ -38,6 +41,8 @@ def fitting(question: Question, verdict: Verdict) -> tuple[Question, tuple[Kind,
         moves = _with_effects(verdict, INSIDE_MOVES)
     if _is_swallowed(verdict):
         moves = (ESCAPE, *(attrs.evolve(kind, named=kind.named or ONLY_IF_OUT) for kind in moves))
+    elif _is_given_up(verdict):
+        moves = (RETRY, *(attrs.evolve(kind, named=kind.named or ONLY_IF_AGAIN) for kind in moves))
     return attrs.evolve(question, kinds=tuple(kind for kind in question.kinds if kind not in left_out)), moves
 
 
@@ -54,6 +59,12 @@ def _with_effects(verdict: Verdict, moves: tuple[Kind, ...]) -> tuple[Kind, ...]
 def _is_swallowed(verdict: Verdict) -> bool:
     """A call failed inside the handler, and it went on as if nothing were."""
     return any(step.failed is not None and not step.raised for step in verdict.schedule or ())
+
+
+def _is_given_up(verdict: Verdict) -> bool:
+    """A call failed inside the handler, and nothing brought its message back."""
+    assert verdict.schedule is not None
+    return bool(gone_at(verdict.schedule.steps))
 
 
 def swallowed(question: Question, verdict: Verdict) -> str:

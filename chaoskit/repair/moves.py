@@ -155,3 +155,10 @@ ESCAPE = Kind(
     named="nothing around the handler can make it stop where a call has failed: it was not run",
 )
 """For a call that failed and an answer as if nothing were."""
+
+RETRY = Kind(
+    "retry",
+    "a framework that is asked for another attempt: the error named where it looks (autoretry_for), or a retry called",
+    named="nothing around the handler can make its framework keep what it has given up: it was not run",
+)
+"""For a failure that was final."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chaoskit.brokers.wording import names_of
+from chaoskit.brokers.inside import names_of
 from chaoskit.report.values import cut
 from chaoskit.values.boundary import Boundary, Candidate, Fields
 from chaoskit.values.texts import printed

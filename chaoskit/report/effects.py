@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from chaoskit.brokers.wording import names_of
+from chaoskit.brokers.inside import names_of
 from chaoskit.report.values import cut
 from chaoskit.values.effects import Counted, counted
 from chaoskit.values.errors import StaleState

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chaoskit.brokers.inside import names_of
 from chaoskit.brokers.together import Together
-from chaoskit.brokers.wording import CUT_ALONE, names_of
+from chaoskit.brokers.wording import CUT_ALONE
 from chaoskit.values.event import Event
 from chaoskit.values.faults import FaultKind, Lose, Overlap
 from chaoskit.values.scenario import Broker, Scenario

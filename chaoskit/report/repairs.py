@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from chaoskit.brokers.wording import names_of
+from chaoskit.brokers.inside import names_of
 from chaoskit.report.values import cut
 from chaoskit.values.event import Event
 from chaoskit.values.repair import Clash, MoveName, Repair
@@ -27,6 +27,7 @@ SAYS: dict[MoveName, str] = {
     "outbox": "Let what leaves go through an outbox",
     "fence": "Give each owner a fencing token",
     "escape": "Let the error of a call out of the handler",
+    "retry": "Ask for another attempt where a call fails",
 }
 
 NONE = "No move within a key repairs it: what the handler reads of one key is written under another"

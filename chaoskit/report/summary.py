@@ -9,7 +9,8 @@ from typing import Any
 
 import attrs
 
-from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, brought_back, names_of, place_of
+from chaoskit.brokers.inside import gone_at, names_of
+from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, brought_back, place_of
 from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.deaths import death_lines, died_in_one_call
 from chaoskit.report.effects import EffectRow, effect_rows
@@ -21,7 +22,7 @@ from chaoskit.report.self_check import self_check_lines
 from chaoskit.report.symptom import Has, advice_on, symptom
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
-from chaoskit.values.errors import StaleState
+from chaoskit.values.errors import StaleState, Unavailable
 from chaoskit.values.event import EventId
 from chaoskit.values.faults import Fail, Overtake
 from chaoskit.values.invariant import DIED
@@ -209,13 +210,28 @@ def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
     inside = {Fail} if any(isinstance(fault, Fail) and fault.point for fault in verdict.scenario.faults) else set()
     # Whatever fault was met: it is the order between keys that is not fixed, and that is an Overtake.
     for kind in [Overtake] if verdict.label == "across keys" else kinds_of(verdict):
-        remedy = CALL_FAILED.ruled_out_by if kind in inside else ruled_out_by(verdict.scenario, kind)
+        remedy = _where_a_call_failed(verdict) if kind in inside else ruled_out_by(verdict.scenario, kind)
         if advised:
             remedy = remedy.replace(f". {IDEMPOTENT}", "").replace(IDEMPOTENT, "no setting")
         yield kind.__name__, remedy
     # A broker of the user's own need not have it: it is no part of what is asked of one.
     if (whole := getattr(broker, "whole_batch", "")) and _batch_came_again(verdict.schedule.steps):
         yield "A batch that fails", whole
+
+
+WHAT_IT_RAISES = "What the calls of the test really raise, such as OperationalError, is said by fails_with="
+
+
+def _where_a_call_failed(verdict: Verdict) -> str:
+    assert verdict.scenario is not None
+    assert verdict.schedule is not None
+    # Not every broker says more of it, and one of the user's own need not.
+    final = getattr(verdict.scenario.broker, "final_failure", "")
+    errors = [step.failed.error for step in gone_at(verdict.schedule.steps) if step.failed is not None]
+    if not final or not errors:
+        return CALL_FAILED.ruled_out_by
+    unsaid = any(error.startswith(Unavailable.__name__) for error in errors)
+    return f"{final}. {WHAT_IT_RAISES}" if unsaid else f"{final}"
 
 
 def _batch_came_again(steps: Sequence[Step]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
-from chaoskit.brokers.wording import names_of
+from chaoskit.brokers.inside import names_of
 from chaoskit.values.errors import StaleState
 from chaoskit.values.event import EventId
 from chaoskit.values.schedule import Step

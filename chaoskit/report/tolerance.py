@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from chaoskit.brokers import Settings
+from chaoskit.brokers.inside import names_of
 from chaoskit.brokers.together import Together
-from chaoskit.brokers.wording import names_of
 from chaoskit.report.broker_facts import as_written
 from chaoskit.report.console import PROSE
 from chaoskit.report.markdown import code, plain_markdown

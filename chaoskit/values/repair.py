@@ -13,14 +13,16 @@ from chaoskit.values.scenario import Scenario
 from chaoskit.values.state import Difference
 
 MoveName = Literal[
-    "ids", "version", "resequence", "one key", "transaction", "unique key", "lock", "outbox", "fence", "escape"
+    "ids", "version", "resequence", "one key", "transaction", "unique key", "lock", "outbox", "fence", "escape",
+    "retry",
 ]  # fmt: skip
 """`ids`: remember the ids of messages and skip those that are known. `version`: drop what is older than what is there.
 `resequence`: hold a message back until those before it have come. `one key`: total order, one key for all messages.
 `transaction`: what a handler does for a message is one transaction. `unique key`: so is it, and the id of the message
 is in it under a unique key. `lock`: two executions of one key come one after the other. `outbox`: what leaves is
 written in the transaction, and sent by somebody else. `fence`: a store refuses what a former owner writes. `escape`: an
-error of a call comes out of the handler, so that the message comes again."""
+error of a call comes out of the handler, so that the message comes again. `retry`: so it does because a framework is
+asked for it."""
 
 
 @attrs.frozen

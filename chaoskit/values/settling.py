@@ -60,14 +60,20 @@ ACKS = Verbs(("ack", "nack"))
 @attrs.frozen
 class Settling:
     """The answer to a delivery where the handler settles by itself. It is true where the message was refused. `held`:
-    this delivery is not settled; `settled`: what was, this delivery or earlier ones, by their raw steps."""
+    this delivery is not settled; `settled`: what was, this delivery or earlier ones, by their raw steps. `gone`:
+    whatever settles, the failure was final, and with it its message is gone."""
 
     refused: bool
     held: bool
     settled: tuple[tuple[Verb, tuple[int, ...]], ...] = ()
+    gone: bool = False
 
     def __bool__(self) -> bool:
         return self.refused
+
+
+GONE = Settling(refused=True, held=False, gone=True)
+"""The answer to a delivery that a framework acknowledges although it failed."""
 
 
 def as_written(settles: Settles) -> tuple[str, ...]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
-from chaoskit import Celery, Event, Message, Overtake, UsageError, check
+from chaoskit import Celery, Event, Fail, Message, Overtake, UsageError, check
 from chaoskit.adapters import celery as adapter
 from chaoskit.adapters.refusing import NotHandled
+from chaoskit.search.oracle import Subject
+from chaoskit.search.question import default_invariants
 
 celery = pytest.importorskip("celery", reason="celery is missing")
 
@@ -147,3 +151,82 @@ def test_a_task_that_fails_is_lost_unless_it_retries() -> None:
     retried = opening(autoretry_for=(KeyError,), retry_backoff=True)
     held = check(retried, ACCOUNTS, Celery(), faults={Overtake}, schedules=40, seed=1)
     assert held.status == "held", held.report()
+
+
+BOOKED = [Event("ann", 5), Event("bob", 3)]
+
+
+def booking(errors: dict[str, Any]) -> Callable[[Any], list[Any]]:
+    """A task that books once, in one statement: any attempt of it may be repeated."""
+
+    def test(deliver: Any) -> list[Any]:
+        db = sqlite3.connect(":memory:", isolation_level=None)
+        db.execute("create table booked (id primary key, amount)")
+
+        @app().task(bind=True, acks_late=True, **errors)
+        def book(self: Any, deposit: str, amount: int) -> None:
+            db.execute("insert or ignore into booked values (?, ?)", (deposit, amount))
+
+        handle = adapter.task(book, lambda message: (message.id, message.value))
+        deliver(spawn=lambda: handle)
+        return db.execute("select sum(amount) from booked").fetchall()
+
+    return test
+
+
+def test_a_call_that_fails_finally_is_gone() -> None:
+    """Told as it is, with one attempt; no move makes it come again, and the report says what would."""
+    errors = {"autoretry_for": (ConnectionError,)}
+    found = check(
+        booking(errors), BOOKED, LATE, faults={Fail}, fails_with=sqlite3.OperationalError, schedules=20, seed=1,
+    )  # fmt: skip
+    assert found.status == "violated"
+    assert found.schedule is not None
+    assert [step.action for step in found.schedule] == ["deliver", "skip"]
+    report = " ".join(found.report().split())
+    assert "OperationalError is not in autoretry_for" in report
+    assert "acknowledged as failed" in report
+    assert "Name what it raises in autoretry_for" in report
+    assert "back into the queue" not in report
+    assert {each.move: each.status for each in found.repairs} == dict.fromkeys(
+        ("retry", "transaction", "unique key"), "unknown"
+    )
+
+
+class Needs(ConnectionError):
+    """It cannot be made without an argument."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host)
+
+
+@pytest.mark.parametrize(
+    "errors",
+    [{"autoretry_for": (Needs, ConnectionError)}, {"autoretry_for": (Exception,), "dont_autoretry_for": (KeyError,)}],
+)
+def test_a_call_fails_with_what_the_task_retries(errors: dict[str, Any]) -> None:
+    held = check(booking(errors), BOOKED, LATE, faults={Fail}, schedules=20, seed=1)
+    assert held.status == "held", held.report()
+
+
+def test_a_failure_that_no_task_retries_names_fails_with() -> None:
+    found = check(booking({}), BOOKED, LATE, faults={Fail}, schedules=20, seed=1)
+    assert found.status == "violated"
+    assert "is said by fails_with=" in " ".join(found.report().split())
+
+
+def test_a_final_failure_that_was_saved_is_fixed_by_a_retry() -> None:
+    """The steps that were saved drop the message; where the task asks for a retry, the model goes on in another way."""
+    failing = {"fails_with": sqlite3.OperationalError, "faults": {Fail}, "schedules": 20, "seed": 1}
+    found = check(booking({}), BOOKED, LATE, **failing)
+    assert found.scenario is not None
+    errors: dict[str, Any] = {}
+    subject = Subject(lambda deliver: booking(errors)(deliver), LATE, default_invariants(None))
+    case = attrs.evolve(subject, fails_with=sqlite3.OperationalError).on(found.scenario.stream)
+    lost = case.run(found.scenario.faults)
+    assert case.violations(lost)
+    assert case.violations(case.follow(found.scenario.faults, lost.steps, frozenset(lost.refusals)))
+    errors["autoretry_for"] = (sqlite3.OperationalError,)
+    mended = case.follow(found.scenario.faults, lost.steps, frozenset(lost.refusals))
+    assert not case.violations(mended)
+    assert len(mended.steps) > len(lost.steps)

@@ -37,13 +37,15 @@ def on_queue(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
     which = (-1, turn[3][2]) if policy.refused == "renewed" else record_of(turn)
     # Two limits, as it may have been delivered many times before anybody refused it.
     attempts = state.refusals.attempt(which)
-    if attempts < policy.max_attempts and state.tries(turn) < policy.most_deliveries:
+    final = record_of(turn) in state.dropped
+    if not final and attempts < policy.max_attempts and state.tries(turn) < policy.most_deliveries:
         return _sent_again(state, turn, fail) if policy.refused == "renewed" else _shown_again(state, turn, fail)
     state.given_up.add(record_of(turn))
     # So that it is tried once more, though the handler has seen it: it was not the handler that failed.
     step = turn[3] if fail is None else step_as(FAIL, turn)
     others = _rest_of_batch(state, turn) if policy.brings == "batch" else NOTHING
-    if policy.gives_up == "lost":
+    if final or policy.gives_up == "lost":
+        state.dropped.discard(record_of(turn))
         return [(step_as(SKIP, turn), fail), *others]
     if policy.gives_up == "dead":
         state.refusals.give_up(which, None, step)

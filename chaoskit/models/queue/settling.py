@@ -14,8 +14,11 @@ from chaoskit.values.settling import Settling
 def settle(state: LeasedQueue, turn: Turn, answer: Settling, *, returns: bool = False, dies: bool = False) -> None:
     """What the handler settled in this delivery, which was run just now; what it did not settle is open from here on.
     `returns`: it comes back now, whatever is said of it. `dies`: its consumer did so at it."""
-    state.own = True
     record = record_of(turn)
+    if answer.gone:
+        state.dropped.add(record)
+        return
+    state.own = True
     state.open.pop(record, None)
     if answer.held and not answer.refused:
         state.open[record] = len(state.history) - 1, turn
@@ -47,6 +50,8 @@ def settle_begun(state: LeasedQueue, turn: Turn, answer: Settling) -> bool:
 
 def settle_others(state: LeasedQueue, step: Raw, answer: Settling, returns: Record | None = None) -> None:
     """What was delivered before this step. What `returns` now, or will, does so whatever is said of it."""
+    if answer.gone:
+        return
     for verb, settled in answer.settled:
         if verb == "extend" or settled == step:
             continue
