@@ -278,6 +278,6 @@ class Deliver(Playing):
         hung.over = self._done
         played = len(self._steps) if self._done else self._at + 1
         hung.steps = self._steps[:played] if self._called else ()
-        hung.refusals = tuple(self._refusals)
+        hung.refusals, hung.raised, hung.deaths = tuple(self._refusals), tuple(self._raised), self._deaths
         hung.waits_for_nobody = isinstance(self._processes, ThreadedProcesses) and self._processes.waits_for_nobody
         hung.settled = None if self._settling is None else self._settling.settles

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from chaoskit.execution.limit import Hung
 from chaoskit.values.errors import UsageError
@@ -38,7 +38,14 @@ class ReferenceRefused(UsageError):
         )
         if not of_adapter:
             self.add_note(IN_ORDER_NOTHING_RAISES.format(error=kind))
-        self.event = event.id
+        self.event, self._value, self._error = event.id, event.value, error
+
+    def missing_field(self) -> object | None:
+        """The key of a KeyError that the value of the event does not have, if it was that."""
+        if not isinstance(self._error, KeyError) or not isinstance(self._value, Mapping) or not self._error.args:
+            return None
+        key: object = self._error.args[0]
+        return None if key in self._value else key
 
 
 _REJECTED = (

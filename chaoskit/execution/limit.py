@@ -11,14 +11,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import CodeType, CoroutineType, FrameType
+from types import CodeType, CoroutineType, FrameType, MappingProxyType
 from typing import Any, TypeVar
 
 import attrs
 
+from chaoskit.execution.stepping import Death
 from chaoskit.values.clock import now
 from chaoskit.values.event import Stream
 from chaoskit.values.faults import Fault
+from chaoskit.values.outcome import Raised
 from chaoskit.values.schedule import Raw
 from chaoskit.values.settling import Settles
 
@@ -48,15 +50,17 @@ class Hung(BaseException):
 
     Who catches it calls `caught` before anything else: until then it may be raised again.
     `stream` and `faults` are what was played, in order where `faults` is None; `steps` are those that were taken, with
-    the one that did not end as the last, and `refusals` the numbers of those that were refused. No steps: the test did
-    not come to `deliver`. `over`: all were taken, and what comes after them does not end. `waits_for_nobody`: the
-    handler waits, and no other execution is at work.
+    the one that did not end as the last, `refusals` the numbers of those that were refused, `raised` with what, and
+    `deaths` where processes died. No steps: the test did not come to `deliver`. `over`: all were taken, and what comes
+    after them does not end. `waits_for_nobody`: the handler waits, and no other execution is at work.
     """
 
     stream: Stream
     faults: tuple[Fault, ...] | None = None
     steps: Sequence[Raw] = ()
     refusals: Sequence[int] = ()
+    raised: Sequence[Raised] = ()
+    deaths: Mapping[int, Death] = MappingProxyType({})
     settled: Mapping[int, Settles] | None = None
     over: bool = False
     waits_for_nobody: bool = False

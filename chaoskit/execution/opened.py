@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
 import stat
 import sys
 import threading
+import weakref
+from types import FrameType
 from typing import Any
 
 Socket = tuple[int, int]
 """A file descriptor, and the inode by which it is told from a later one with the same number."""
 
 _LISTINGS = ("/proc/self/fd", "/dev/fd")
+_PATIENCE = 100
+"""Hundredths of a second in which a thread has to close what it has opened: it may wait for a lock."""
+
 _this = threading.local()
+_of_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, list[tuple[Any, threading.Thread, Any]]]
+_of_loops = weakref.WeakKeyDictionary()
+"""What aiosqlite has opened for each: the connection, its thread, and what that takes its work from."""
 
 
 def sockets() -> frozenset[Socket]:
@@ -37,18 +46,58 @@ def shut_down(opened: frozenset[Socket]) -> None:
 
 
 def watch_sqlite() -> None:
-    """Note the connections to SQLite that are opened in this thread from now on. They have no socket, and closing their
-    files would drop the locks of others: only they themselves can close."""
+    """Note the connections to SQLite that are opened in this thread from now on, and those that aiosqlite opens for a
+    loop, each in a thread of its own. They have no socket, and closing their files would drop the locks of others: only
+    they themselves can close."""
     _install()
     _this.connections = []
 
 
 def close_sqlite() -> None:
-    """Close them all; what they had begun is rolled back."""
+    """Close them all, those of the running loop, too; what they had begun is rolled back."""
     connections, _this.connections = getattr(_this, "connections", []), []
     for connection in connections:
-        with contextlib.suppress(Exception):
-            connection.close()
+        _close(connection)
+    with contextlib.suppress(RuntimeError):  # no loop runs here
+        for connection, thread, queue in _of_loops.pop(asyncio.get_running_loop(), []):
+            _close_in(thread, queue, connection)
+
+
+def _close(connection: Any) -> None:
+    with contextlib.suppress(Exception):
+        connection.rollback()  # one with a cursor that was not read to its end closes only when that goes
+    with contextlib.suppress(Exception):
+        connection.close()
+
+
+def _close_in(thread: threading.Thread, queue: Any, connection: Any) -> None:
+    """Close it in the thread of aiosqlite that takes its work from this queue, as no other is allowed to, and behind
+    what it was given before. The thread goes on, and refuses what the frames of the dead ask when they are unwound."""
+    is_closed = threading.Event()
+
+    def close() -> None:
+        _close(connection)
+        is_closed.set()
+
+    if not thread.is_alive():
+        return
+    queue.put_nowait((_Nobody(), close))
+    for _ in range(_PATIENCE):
+        if is_closed.wait(0.01) or not thread.is_alive():  # it was about to end
+            return
+
+
+class _Nobody:
+    """Stands for the future of whoever waits for what a thread of aiosqlite is given."""
+
+    def done(self) -> bool:
+        return True
+
+    def get_loop(self) -> _Nobody:
+        return self
+
+    def call_soon_threadsafe(self, *_: Any) -> None:
+        """Nobody is told."""
 
 
 def _install() -> None:
@@ -63,5 +112,21 @@ _is_installed = False
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "sqlite3.connect/handle" and (connections := getattr(_this, "connections", None)) is not None:
+    if event != "sqlite3.connect/handle":
+        return
+    if (connections := getattr(_this, "connections", None)) is not None:
         connections.append(arguments[0])
+    elif (frame := _aiosqlite()) is not None:
+        here = frame.f_locals
+        queue = here["tx"] if "tx" in here else here["self"]._tx  # until 0.21 the thread is the connection
+        _of_loops.setdefault(here["future"].get_loop(), []).append((arguments[0], threading.current_thread(), queue))
+
+
+def _aiosqlite() -> FrameType | None:
+    """The frame in which a thread of aiosqlite does what it is given; none in any other thread."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "aiosqlite.core" and "future" in frame.f_locals:
+            return frame
+        frame = frame.f_back
+    return None

@@ -186,7 +186,10 @@ def _comes(step: Step) -> bool:
 def _repeats(steps: Sequence[Step]) -> dict[int, tuple[int, int]]:
     """Where a refusal, or one and what follows it, comes again and again: from the number of the second time on to the
     last number, and how often."""
-    alike = [(s.action, s.consumer, s.partition, s.offset, s.raised) if s.fault is None else s.fault for s in steps]
+    alike = [
+        (s.action, s.consumer, s.partition, s.offset, s.raised) if s.fault is None else (s.action, s.raised, s.fault)
+        for s in steps
+    ]
     found: dict[int, tuple[int, int]] = {}
     at = 0
     while at < len(steps):

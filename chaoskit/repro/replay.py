@@ -129,6 +129,12 @@ def _whole(repro: Repro, subject: Subject, refused: ReferenceRefused) -> Answer:
     def answer(became: Became, reason: str, verdict: Verdict | None = None) -> Answer:
         return Answer(became, repro.path, repro.test, reason, verdict)
 
+    if (lacks := refused.missing_field()) is not None:
+        return answer(
+            "CANNOT REPLAY",
+            f"the value of event {refused.event!r} in the file lacks {lacks!r}, which the handler reads: it was saved "
+            "before the handler asked for that. Delete the file, or add the field to its events",
+        )
     if repro.found is None:
         return answer("CANNOT REPLAY", str(refused))
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import attrs
@@ -21,6 +21,7 @@ from chaoskit.search.reads import fields_read
 from chaoskit.search.states import states_of
 from chaoskit.values.event import Event, Stream
 from chaoskit.values.invariant import HANG, Violation
+from chaoskit.values.outcome import Raised
 from chaoskit.values.scenario import Scenario
 from chaoskit.values.schedule import DiedAt, FailedAt, Schedule, Step, StoppedAt
 from chaoskit.values.verdict import Label, Verdict
@@ -30,11 +31,13 @@ def hung_verdict(subject: Subject, hung: Hung) -> Verdict:
     """Violated, with the schedule up to the step that did not end."""
     case = subject.on(hung.stream)
     faults = hung.faults or ()
+    schedule = case.model.schedule(faults, hung.steps, hung.refusals, hung.settled)
+    schedule = with_deaths(with_errors(schedule, hung.refusals, hung.raised), hung.deaths)
     return Verdict(
         "violated",
         violations=(Violation(HANG, where_it_hung(hung)),),
         scenario=Scenario(case.model.stream.events, subject.broker, faults, epoch=subject.epoch),
-        schedule=case.model.schedule(faults, hung.steps, hung.refusals, hung.settled),
+        schedule=schedule,
         expected=case.reference().state,
         reference=case.reference(),
         loss=subject.loss,
@@ -47,8 +50,9 @@ def violated(
     """The verdict on one failing run, with its literal schedule where that is known already; and with the states along
     the way where nothing smaller is to come."""
     reference, violations = case.reference_of(run), case.violations(run)
-    schedule = with_errors(schedule or case.model.schedule(faults, run.steps, run.refusals, run.settled), run)
-    schedule = with_failures(with_deaths(schedule, run), run)
+    schedule = schedule or case.model.schedule(faults, run.steps, run.refusals, run.settled)
+    schedule = with_errors(schedule, run.refusals, run.outcome.raised)
+    schedule = with_failures(with_deaths(schedule, run.deaths), run)
     states = states_of(case, faults, run, schedule) if minimal else None
     return Verdict(
         "violated",
@@ -70,21 +74,20 @@ def violated(
     )
 
 
-def with_errors(schedule: Schedule, run: Run) -> Schedule:
+def with_errors(schedule: Schedule, refusals: Sequence[int], raised: Sequence[Raised]) -> Schedule:
     """The schedule with what the handler raised at each step that it refused."""
-    raised = run.outcome.raised
-    if len(raised) != len(run.refusals):
+    if len(raised) != len(refusals):
         return schedule
-    errors = {number: text_of(each.error) for number, each in zip(run.refusals, raised, strict=True)}
+    errors = {number: text_of(each.error) for number, each in zip(refusals, raised, strict=True)}
     steps = enumerate(schedule.steps)
     return Schedule(tuple(attrs.evolve(s, error=errors[n]) if n in errors else s for n, s in steps))
 
 
-def with_deaths(schedule: Schedule, run: Run) -> Schedule:
+def with_deaths(schedule: Schedule, deaths: Mapping[int, Death]) -> Schedule:
     """The schedule with where each process died inside the handler, and where each execution stopped."""
-    if not run.deaths:
+    if not deaths:
         return schedule
-    return Schedule(tuple(_with_death(step, run.deaths.get(number)) for number, step in enumerate(schedule.steps)))
+    return Schedule(tuple(_with_death(step, deaths.get(number)) for number, step in enumerate(schedule.steps)))
 
 
 def _with_death(step: Step, death: Death | None) -> Step:
