@@ -216,7 +216,7 @@ class QueueRun(LeasedQueue):
             self.arming = turn[3][1] if faults and not refused else -1
             caused = count(self, turn)
             done = not refused and died is None
-            if (done and self.ended is not None and self.ended == self.lane(turn)) or self.is_back(turn):
+            if (done and self._has_ended(turn)) or self.is_back(turn):
                 # Its receive has just ended with another one, or it came back with another one.
                 return [*caused, *crash.on_queue(self, turn, died)] if died is not None and self.own else caused
         if died is not None:
@@ -227,6 +227,11 @@ class QueueRun(LeasedQueue):
         if not faults or after is None or self.tries(turn) >= self.policy.most_deliveries:
             return caused
         return caused if self.has_last_chances(turn) else [*caused, *after(self, turn, faults.pop(0))]
+
+    def _has_ended(self, turn: Turn) -> bool:
+        """Whether the receive of this message has just ended."""
+        # By itself: where `ended` was set to None a compiler takes it for that, whatever a call has made of it.
+        return self.ended is not None and self.ended == self.lane(turn)
 
     def _to_make_room(self, turn: Turn) -> Waiting | None:
         """What has to end first, where this new message cannot be handed out before."""
