@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import socket
 import stat
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
@@ -59,8 +61,15 @@ def close_sqlite() -> None:
     for connection in connections:
         _close(connection)
     with contextlib.suppress(RuntimeError):  # no loop runs here
-        for connection, thread, queue in _of_loops.pop(asyncio.get_running_loop(), []):
-            _close_in(thread, queue, connection)
+        for connection, thread, queue in _of_loops.get(asyncio.get_running_loop(), []):
+            _do_in(thread, queue, functools.partial(_close, connection))
+
+
+def settle_sqlite() -> None:
+    """The frames of the dead are gone, and with them the connections of aiosqlite, each of which has asked its thread
+    to stop and to tell the running loop: it has to have done so before that loop is closed."""
+    for _, thread, queue in _of_loops.pop(asyncio.get_running_loop(), []):
+        _do_in(thread, queue, lambda: None)
 
 
 def _close(connection: Any) -> None:
@@ -70,20 +79,21 @@ def _close(connection: Any) -> None:
         connection.close()
 
 
-def _close_in(thread: threading.Thread, queue: Any, connection: Any) -> None:
-    """Close it in the thread of aiosqlite that takes its work from this queue, as no other is allowed to, and behind
-    what it was given before. The thread goes on, and refuses what the frames of the dead ask when they are unwound."""
-    is_closed = threading.Event()
+def _do_in(thread: threading.Thread, queue: Any, job: Callable[[], None]) -> None:
+    """Do it in the thread of aiosqlite that takes its work from this queue, as no other is allowed to use what it has
+    opened, and behind what it was given before. The thread goes on, and refuses what the frames of the dead ask when
+    they are unwound."""
+    is_done = threading.Event()
 
-    def close() -> None:
-        _close(connection)
-        is_closed.set()
+    def do() -> None:
+        job()
+        is_done.set()
 
     if not thread.is_alive():
         return
-    queue.put_nowait((_Nobody(), close))
+    queue.put_nowait((_Nobody(), do))
     for _ in range(_PATIENCE):
-        if is_closed.wait(0.01) or not thread.is_alive():  # it was about to end
+        if is_done.wait(0.01) or not thread.is_alive():  # it was about to end
             return
 
 

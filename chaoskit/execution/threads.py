@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from chaoskit.execution import forks
 from chaoskit.execution.limit import waits_for_the_handler
-from chaoskit.execution.opened import Socket, close_sqlite, shut_down, sockets, watch_sqlite
+from chaoskit.execution.opened import Socket, close_sqlite, settle_sqlite, shut_down, sockets, watch_sqlite
 from chaoskit.execution.overlap import TO_START, Switches, code_of, stands_still
 from chaoskit.execution.own_thread import run_inside
 from chaoskit.execution.points import Points, territory_of
@@ -175,6 +175,8 @@ class ProcessThread:
                 forks.leave(on_purpose=isinstance(self._error, SystemExit))
             if self._is_unwound:
                 self._error = None  # with it go the frames, and all that they hold
+                if self._is_async:
+                    settle_sqlite()
                 return
             self._back.release()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,14 @@ import pytest
 import chaoskit
 from chaoskit import Crash, Event, Kafka, Message, Scenario, Stream
 from chaoskit.execution.deliver import Deliver
+
+
+class Slow(sqlite3.Connection):
+    """Its file takes a moment to close: whoever waits for that has to wait for it in its thread."""
+
+    def close(self) -> None:
+        time.sleep(0.05)
+        super().close()
 
 
 @pytest.mark.parametrize("point", [1, 2, 3])
@@ -27,7 +36,7 @@ def test_a_death_rolls_back_what_aiosqlite_had_begun(tmp_path: Path, point: int)
 
         def process() -> Any:
             async def handle(message: Message) -> None:
-                db = await aiosqlite.connect(path, timeout=0.1)  # what closes it does not run in a process that is dead
+                db = await aiosqlite.connect(path, timeout=0.1, factory=Slow)  # what closes it does not run in a process that is dead
                 try:
                     await db.execute("INSERT OR IGNORE INTO seen VALUES (?)", [message.id])
                     await db.commit()
