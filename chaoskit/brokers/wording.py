@@ -30,6 +30,10 @@ from chaoskit.values.schedule import Schedule, Step
 
 IDEMPOTENT = "Make the handler idempotent: remember event ids in the same transaction as the effect"
 """What remains where no setting helps."""
+TWICE = (
+    "Put the effect and the mark that it is done into one transaction, or let a unique key refuse the effect the "
+    "second time"
+)
 IN_ORDER = (
     "Compare a version in the same transaction as the effect, or hold back what comes early until what it follows is "
     "there"
@@ -161,8 +165,7 @@ DEFAULT: Mapping[FaultKind, Wording] = {
     ),
     Crash: Wording(
         "the process of {worker} {consumer} was killed while it handled {record}, {died}: {then}",
-        "no setting: a process can be killed between any two effects. Put the effect and the mark that it is done into "
-        "one transaction, or let a unique key refuse the effect the second time",
+        f"no setting: a process can be killed between any two effects. {TWICE}",
     ),
     Gather: Wording(
         "{together} came in one call, and the batch ended there",

@@ -9,6 +9,7 @@ from chaoskit.values.schedule import DiedAt, Schedule, Step
 
 DIED = "Where the process was killed"
 FAILED = "Where a call failed"
+SETTLE_AFTER = "Settle the message, such as by a commit or an ack, after the effect and not before it"
 MOST_HAPPENED = 8
 """Effects that are listed: the last ones before the death."""
 
@@ -18,6 +19,15 @@ def death_lines(schedule: Schedule) -> Iterator[str]:
     for step in schedule:
         if step.died is not None and step.died.before:
             yield from _lines(f"{step.event}", step.died)
+
+
+def settled_first(schedule: Schedule) -> bool:
+    """Whether a message at which a process died never came again."""
+    steps = schedule.steps
+    return any(
+        step.action == "die" and not step.raised and all(step.event != later.event for later in steps[number:])
+        for number, step in enumerate(steps, start=1)
+    )
 
 
 def died_in_one_call(steps: Sequence[Step]) -> set[int]:

@@ -10,9 +10,9 @@ from typing import Any
 import attrs
 
 from chaoskit.brokers.inside import gone_at, names_of
-from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, brought_back, place_of
+from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, TWICE, brought_back, place_of
 from chaoskit.report.boundary import boundary_lines
-from chaoskit.report.deaths import death_lines, died_in_one_call
+from chaoskit.report.deaths import SETTLE_AFTER, death_lines, died_in_one_call, settled_first
 from chaoskit.report.effects import EffectRow, effect_rows
 from chaoskit.report.failures import failure_lines
 from chaoskit.report.labels import also_text, kinds_of, label_text, name_of, ruled_out_by
@@ -24,7 +24,7 @@ from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
 from chaoskit.values.errors import StaleState, Unavailable
 from chaoskit.values.event import EventId
-from chaoskit.values.faults import Fail, Overtake
+from chaoskit.values.faults import Crash, Fail, Overtake
 from chaoskit.values.invariant import DIED
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import Step, reached
@@ -211,6 +211,8 @@ def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
     # Whatever fault was met: it is the order between keys that is not fixed, and that is an Overtake.
     for kind in [Overtake] if verdict.label == "across keys" else kinds_of(verdict):
         remedy = _where_a_call_failed(verdict) if kind in inside else ruled_out_by(verdict.scenario, kind)
+        if kind is Crash and settled_first(verdict.schedule):
+            remedy = remedy.replace(TWICE, SETTLE_AFTER)
         if advised:
             remedy = remedy.replace(f". {IDEMPOTENT}", "").replace(IDEMPOTENT, "no setting")
         yield kind.__name__, remedy
