@@ -36,8 +36,8 @@ def test_a_death_rolls_back_what_aiosqlite_had_begun(tmp_path: Path, point: int)
 
         def process() -> Any:
             async def handle(message: Message) -> None:
-                db = await aiosqlite.connect(path, timeout=0.1, factory=Slow)  # what closes it does not run in a process that is dead
-                try:
+                db = await aiosqlite.connect(path, timeout=0.1, factory=Slow)
+                try:  # what closes it does not run in a process that is dead
                     await db.execute("INSERT OR IGNORE INTO seen VALUES (?)", [message.id])
                     await db.commit()
                 except sqlite3.Error as error:
