@@ -13,7 +13,8 @@ from chaoskit.brokers.impossible import Impossible
 from chaoskit.brokers.overlaps import how_to_rule_out, why_no_overlap
 from chaoskit.brokers.serialization import Serialization
 from chaoskit.brokers.timing import timing_of
-from chaoskit.brokers.wording import NOTHING_PASSES, UNASKED, Cause, Words, sentences
+from chaoskit.brokers.sentences import Cause, sentences
+from chaoskit.brokers.wording import NOTHING_PASSES, UNASKED, Words
 from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogModel, LogSettings
 from chaoskit.models.log.policy import Reading
