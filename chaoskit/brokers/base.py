@@ -11,9 +11,9 @@ import attrs
 from chaoskit.brokers.fields import assignments
 from chaoskit.brokers.impossible import Impossible
 from chaoskit.brokers.overlaps import how_to_rule_out, why_no_overlap
+from chaoskit.brokers.sentences import Cause, sentences
 from chaoskit.brokers.serialization import Serialization
 from chaoskit.brokers.timing import timing_of
-from chaoskit.brokers.sentences import Cause, sentences
 from chaoskit.brokers.wording import NOTHING_PASSES, UNASKED, Words
 from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogModel, LogSettings
