@@ -6,6 +6,7 @@ from itertools import takewhile
 
 from chaoskit.models.events import Delayed, HandedOver
 from chaoskit.models.queue import relay
+from chaoskit.models.queue.accepting import accept_again
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import (
     GivenBack,
@@ -71,7 +72,7 @@ def end_wait(state: LeasedQueue, waiting: Waiting) -> Caused:
         return NOTHING
     if isinstance(waiting, SetAside):
         retries = retries_of(waiting.step) + 1 if state.policy.refused == "renewed" else 0
-        return [state.put_back(waiting.step, retries, waiting.fault)]
+        return [accept_again(state, waiting.step, retries, waiting.fault)]
     assert isinstance(waiting, ZombieRun)
     turn = waiting.turns.pop(0)
     if waiting.turns:
