@@ -75,10 +75,10 @@ class QueueRun(LeasedQueue):
         if bounded and self.waiting.all and turn[3][5] == 1 and (late := self._to_make_room(turn)) is not None:
             return turn, self._ends_before(late, turn)
         if self.consumers.moved:
-            turn = self.consumers.taker(turn, self.lane(turn))
+            turn = self.consumers.taker(turn, self.lane)
             if turn[3][0] != DELIVER:
                 return turn, self._goes_on(turn)
-            if self.waiting.all and (kept := gives_back_first(self, turn)) is not None:
+            if self.waiting.given_back and (kept := gives_back_first(self, turn)) is not None:
                 return turn, self._ends_before(kept, turn)
             if self.overlaps and (stopped := overlap.stopped_at(self, consumer_of(turn))) is not None:
                 return turn, self._ends_before(stopped, turn)
@@ -222,7 +222,7 @@ class QueueRun(LeasedQueue):
             self.arming = turn[3][1] if faults and not refused else -1
             caused = count(self, turn)
             done = not refused and died is None
-            if (done and self._has_ended(turn)) or self.is_back(turn):
+            if (done and self._has_ended(turn)) or (self.came_back and self.is_back(turn)):
                 # Its receive has just ended with another one, or it came back with another one.
                 return [*caused, *crash.on_queue(self, turn, died)] if died is not None and self.own else caused
         if died is not None:
