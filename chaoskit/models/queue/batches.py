@@ -18,6 +18,8 @@ class Batches:
         self.open: dict[Lane, list[Turn]] = {}
         self._halves: dict[Lane, list[int]] = {}
         self._halved: dict[Record, int] = {}
+        self.alone: Record | None = None
+        """What was all of its batch, and comes again at once."""
 
     def join(self, lane: Lane, turn: Turn, *, alone: bool) -> None:
         """The message is run in the batch that is open, or in the next one. `alone`: it is all of its batch, which is
@@ -28,6 +30,7 @@ class Batches:
             members = []
             self._halves[lane] = self._halves.get(lane, [])[1:]
         self.open[lane] = [] if alone else [*members, turn]
+        self.alone = record_of(turn) if alone else None
 
     def size(self, lane: Lane) -> int:
         """The most that the open batch of this lane takes: a batch that failed may come again in halves."""

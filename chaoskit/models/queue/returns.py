@@ -128,12 +128,20 @@ def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
         state.tell(Delayed, turns, ended.fault)
     caused: Caused = []
     consumer, dead = consumer_of(ended.turn), policy.brings == "consumer"
-    if ended.dies and consumer != state.arming and not is_busy_elsewhere(state, consumer, ended.lane, ended):
+    if ended.dies and _dies_with_it(state, ended, consumer):
         caused.append(((RESTART, consumer_of(ended.turn), -1, -1, -1), ended.fault))
         state.consumers.fails_over(ended)
         dead = True
     state.come_back(_with_what_is_open(state, turns, consumer, dead=dead) if state.open else turns)
     return caused
+
+
+def _dies_with_it(state: LeasedQueue, ended: PendingRedelivery, consumer: int) -> bool:
+    """Whether the consumer dies, or only its lease has run out, as it has more to do than this. What was read of a log
+    has no lease."""
+    if state.policy.notices and state.policy.brings == "lane":
+        return True
+    return consumer != state.arming and not is_busy_elsewhere(state, consumer, ended.lane, ended)
 
 
 def _with_what_is_open(state: LeasedQueue, turns: list[Turn], consumer: int, *, dead: bool) -> list[Turn]:

@@ -43,10 +43,11 @@ def spell_queue(
     the window has passed, and a lease (seconds) that runs out when it can. `style`: what a broker tells of its
     settlements. `rejected`: the messages that the handler gave up by itself.
     """
-    events = _restarts_first(happened)
-    if style == "relay":
-        return " ".join(_published(events, labels(run.logs, unit_of)))
+    events = _as_it_was(happened, rejected)
     sends = _Sends(run.logs, unit_of, window)
+    if style == "relay":
+        _say_published(events, sends, labels(run.logs, unit_of))
+        return " ".join(sends.said)
     if style == "settled":
         _Settled(sends, run.policy, lease, rejected).say_all(events)
     else:
@@ -54,9 +55,10 @@ def spell_queue(
     return " ".join(sends.said)
 
 
-def _restarts_first(happened: Iterable[Happened]) -> list[Happened]:
-    """A restart stands before all that comes back of its consumer with it: of a process that died at a message, nothing
-    that came back before that one was left open. A run tells a step only when it is made."""
+def _as_it_was(happened: Iterable[Happened], rejected: Collection[tuple[int, ...]]) -> list[Happened]:
+    """A run tells a step only when it is made. A restart stands before all that comes back of its consumer with it: of
+    a process that died at a message, nothing that came back before that one was left open. What the handler gave up it
+    gave up in its delivery, before anything else followed from that."""
     events: list[Happened] = []
     last = 0
     died: Record | None = None
@@ -66,6 +68,8 @@ def _restarts_first(happened: Iterable[Happened]) -> list[Happened]:
             if event.do == Do.RESTART:
                 begin = last if died is None else _left_open(died, events, last)
                 place = next((n for n in range(begin, place) if _is_back_of(event.consumer, events[n])), place)
+            elif event.do == Do.SKIP and event.record in rejected:
+                place = 1 + next(n for n in reversed(range(place)) if _runs(events[n]) and events[n].record == event.record)
             died = event.record if event.do == Do.DIE and not event.refused else None
             last = len(events) + 1
         events.insert(place, event)
@@ -304,22 +308,26 @@ def _say_of_log(events: Sequence[Happened], sends: _Sends, *, crashes: bool) -> 
                 sends.label(event.record, put_back=True)
 
 
-def _published(happened: Iterable[Happened], names: dict[Record, str]) -> Iterator[str]:
-    """What a relay publishes, and who does. It does not learn what its consumers fail at."""
+def _say_published(happened: Iterable[Happened], sends: _Sends, names: dict[Record, str]) -> None:
+    """What a relay publishes, and who does. It does not learn what its consumers fail at; and only where one of them
+    keeps others waiting to the end does it matter what else was published."""
+    made = [event for event in happened if isinstance(event, StepMade)]
+    name_of = sends.label if any(event.do == Do.WAIT for event in made) else names.__getitem__
     relay, shown = 0, set[Record]()
-    for made in happened:
-        if not isinstance(made, StepMade):
-            continue
-        name = consumer_name(relay)
-        match made.do:
+    for event in made:
+        name, word = consumer_name(relay), ""
+        match event.do:
             case Do.RESTART:
-                yield f"{name}:⚡"
+                word = f"{name}:⚡"
             case Do.TAKE_OVER:
                 relay += 1
-                yield f"|evict {name}>{consumer_name(relay)}"
+                word = f"|evict {name}>{consumer_name(relay)}"
             case Do.DELIVER:
-                again = "r" if made.record in shown else ""
-                shown.add(made.record)
-                yield f"{name}:{names[made.record]}{again}{'!' if made.refused else ''}"
+                again = "r" if event.record in shown else ""
+                shown.add(event.record)
+                word = f"{name}:{name_of(event.record)}{again}{'!' if event.refused else ''}"
             case Do.PARK:
-                yield f"{name}: |dead {names[made.record]}"
+                word = f"{name}: |dead {name_of(event.record)}"
+            case Do.WAIT:
+                name_of(event.record)
+        sends.said += [word] if word else []

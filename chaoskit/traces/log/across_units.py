@@ -187,7 +187,8 @@ def restarts(rules: LogRules, trace: Trace) -> Refused | None:
     restarted, shown = False, set[tuple[str | None, str]]()
     for index, word in enumerate(trace.words):
         restarted = restarted or isinstance(word, Kill | Evict | Move)
-        for label in (member.label for member in deliveries(word)):
+        # What is retried in place is not sent again.
+        for label in (member.label for member in deliveries(word) if not member.again):
             if label.copy and (label.unit, label.name) in shown and not restarted:
                 return index, (f"{label} is sent again only after a restart, and none is listed before it",)
             shown.add((label.unit, label.name))
