@@ -153,7 +153,7 @@ def test_what_is_generated_for_a_handler_that_refuses_for_ever_is_permitted(name
         never = {random.randrange(len(stream)) for _ in range(random.randint(1, 2))}
         steps, refused = refusing(broker, stream, faults[:2], never.__contains__)
         trace = broker.model(stream).trace(faults[:2], steps, sorted(refused))
-        answer = broker.permits(trace)
+        answer = broker.permits(trace) if trace else True
         assert answer, f"{faults[:2]}\n{trace}\n{answer}"
 
 

@@ -44,10 +44,10 @@ def spell_queue(
     settlements. `rejected`: the messages that the handler gave up by itself.
     """
     events = _as_it_was(happened, rejected)
-    sends = _Sends(run.logs, unit_of, window)
     if style == "relay":
-        _say_published(events, sends, labels(run.logs, unit_of))
-        return " ".join(sends.said)
+        names = labels(run.logs, unit_of)
+        return " ".join([*_log(events, names), *_published(events, names)])
+    sends = _Sends(run.logs, unit_of, window)
     if style == "settled":
         _Settled(sends, run.policy, lease, rejected).say_all(events)
     else:
@@ -308,26 +308,33 @@ def _say_of_log(events: Sequence[Happened], sends: _Sends, *, crashes: bool) -> 
                 sends.label(event.record, put_back=True)
 
 
-def _say_published(happened: Iterable[Happened], sends: _Sends, names: dict[Record, str]) -> None:
-    """What a relay publishes, and who does. It does not learn what its consumers fail at; and only where one of them
-    keeps others waiting to the end does it matter what else was published."""
-    made = [event for event in happened if isinstance(event, StepMade)]
-    name_of = sends.label if any(event.do == Do.WAIT for event in made) else names.__getitem__
+def _log(happened: Iterable[Happened], names: dict[Record, str]) -> list[str]:
+    """The content of the log, where some of it waits to the end behind what is refused: what was not read was published
+    all the same, behind what was. What is lost was not."""
+    steps = [event for event in happened if isinstance(event, StepMade)]
+    if all(made.do != Do.WAIT for made in steps):
+        return []
+    read = dict.fromkeys(made.record for made in steps if made.runs or made.do == Do.PARK)
+    lost = {made.record for made in steps if made.do == Do.LOSE}
+    return ["log:", *(names[record] for record in {**read, **dict.fromkeys(names)} if record not in lost), ";"]
+
+
+def _published(happened: Iterable[Happened], names: dict[Record, str]) -> Iterator[str]:
+    """What a relay publishes, and who does. It does not learn what its consumers fail at."""
     relay, shown = 0, set[Record]()
-    for event in made:
-        name, word = consumer_name(relay), ""
-        match event.do:
+    for made in happened:
+        if not isinstance(made, StepMade):
+            continue
+        name = consumer_name(relay)
+        match made.do:
             case Do.RESTART:
-                word = f"{name}:⚡"
+                yield f"{name}:⚡"
             case Do.TAKE_OVER:
                 relay += 1
-                word = f"|evict {name}>{consumer_name(relay)}"
+                yield f"|evict {name}>{consumer_name(relay)}"
             case Do.DELIVER:
-                again = "r" if event.record in shown else ""
-                shown.add(event.record)
-                word = f"{name}:{name_of(event.record)}{again}{'!' if event.refused else ''}"
+                again = "r" if made.record in shown else ""
+                shown.add(made.record)
+                yield f"{name}:{names[made.record]}{again}{'!' if made.refused else ''}"
             case Do.PARK:
-                word = f"{name}: |dead {name_of(event.record)}"
-            case Do.WAIT:
-                name_of(event.record)
-        sends.said += [word] if word else []
+                yield f"{name}: |dead {names[made.record]}"

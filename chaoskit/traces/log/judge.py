@@ -219,9 +219,9 @@ def _judge_writing(rules: LogRules, trace: Trace, unit: str | None, layout: LogL
 def _in_several_units(trace: Trace) -> frozenset[str]:
     """The payloads that are in several units: sent again after the topic grew, when their keys had moved."""
     units: dict[str, set[str | None]] = {}
-    for word in trace.words:
-        for member in deliveries(word):
-            units.setdefault(member.label.name, set()).add(member.label.unit)
+    delivered = (member.label for word in trace.words for member in deliveries(word))
+    for label in (*(trace.log or ()), *delivered):
+        units.setdefault(label.name, set()).add(label.unit)
     return frozenset(name for name, found in units.items() if len(found) > 1)
 
 
