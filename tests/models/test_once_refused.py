@@ -6,18 +6,26 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
 from chaoskit import Event, Stream
+from chaoskit.values.answers import answer_of
 from chaoskit.values.faults import (
+    Crash,
     DeadLetter,
     Duplicate,
+    Fail,
     Fault,
     Overtake,
     Redeliver,
+    Rehash,
+    Resend,
     Zombie,
 )
+from chaoskit.values.schedule import Do, Raw, what_of
+from chaoskit.values.settling import Settles
 from models.systems import SYSTEMS
 from models.test_generated import refusing
 
@@ -88,6 +96,47 @@ def first(position: int, attempts: int) -> Attempts:
             "A:2! A:2r A:1",
             id="and retries it before anything else",
         ),
+        pytest.param(
+            "Kinesis, Lambda, bisects and skips",
+            "aaaa",
+            [],
+            {(3, 1), (1, 2), *first(0, 4), (3, 2)} - {(0, 1), (0, 2)},
+            "|put p0/1 A:p0/1 |put p0/2 A:p0/2 |put p0/3 A:p0/3 |put p0/4 A:p0/4! A:p0/1r A:p0/2r! A:p0/1r! A:p0/1r! "
+            "|drop p0/1 A:p0/2r A:p0/3r A:p0/4r! A:p0/3r A:p0/4r",
+            id="a half that is given up is followed by the other one, as large as it was",
+        ),
+        pytest.param(
+            "LambdaSqs, FIFO, partial",
+            "abcaca",
+            [Fail("e3", 2), Crash("e5", 1, 0)],
+            {(0, 1)},
+            None,
+            id="nobody goes on with any receive of a process that died",
+        ),
+        pytest.param(
+            "RabbitMQ, no delivery limit",
+            "aa",
+            [Resend("e1", 0), Overtake("e1", 0), Overtake("e1", 0), Overtake("e1", 0)],
+            {(1, 1)},
+            None,
+            id="a consumer that is slow once more at its first message is so at what it holds behind it",
+        ),
+        pytest.param(
+            "RabbitMQ, classic",
+            "aaaaaaa",
+            [],
+            set[tuple[int, int]]().union(*(first(position, 20) for position in range(6))),
+            None,
+            id="what a consumer keeps and what it gives back fill its prefetch together",
+        ),
+        pytest.param(
+            "RabbitMQStream, confirm by confirm",
+            "aaa",
+            [Resend("e2", 1), Rehash("e3", 4, 0, 0, 0)],
+            first(0, 20),
+            None,
+            id="what was sent first may stand in a partition of which nothing is shown",
+        ),
     ],
 )
 def test_both_readings_agree(system: str, keys: str, faults: list[Fault], refused: Attempts, trace: str | None) -> None:
@@ -101,4 +150,67 @@ def test_both_readings_agree(system: str, keys: str, faults: list[Fault], refuse
     steps, raised = refusing(broker, stream, tuple(faults), refuses)
     made = broker.model(stream).trace(tuple(faults), steps, sorted(raised))
     assert trace in (made, None)
+    assert broker.permits(made), f"{made}\n{broker.permits(made)}"
+
+
+@pytest.mark.parametrize(
+    ("system", "keys", "faults", "refused", "settled"),
+    [
+        pytest.param(
+            "JetStream, max_deliver",
+            "abc",
+            [Redeliver("e1", 2)],
+            set(),
+            {2: "reject 2"},
+            id="a rejection is sent in the delivery, before anything else follows from that",
+        ),
+        pytest.param(
+            "JetStream, max_deliver",
+            "ba",
+            [Redeliver("e2", 1), Zombie("e1", 0, 0)],
+            {1},
+            {1: "nack 1", 2: "", 3: "", 4: "", 6: "", 7: ""},
+            id="what a dead consumer had open comes no more where its deliveries are used up",
+        ),
+        pytest.param(
+            "SqsFifo, dead letters",
+            "aa",
+            [Fail("e1", 0), Fail("e1", 0), Crash("e1", 1, 3)],
+            set(),
+            {2: ""},
+            id="what is open at a death in its last delivery goes to the dead letters",
+        ),
+        pytest.param(
+            "JetStream, AckAll",
+            "baaa",
+            [Duplicate("e3")],
+            set(),
+            {0: "", 1: "", 2: "", 3: "ack 1 ack 0", 4: "ack 4 ack 3", 5: "", 6: "ack 2 ack 5"},
+            id="an acknowledgement of a later message is one of this, too",
+        ),
+    ],
+)
+def test_both_readings_agree_on_what_a_handler_settles(
+    system: str, keys: str, faults: list[Fault], refused: set[int], settled: dict[int, str]
+) -> None:
+    """`settled`: by the number of a step, the verbs and the numbers of the steps that they settle."""
+    broker, stream = SYSTEMS[system], Stream.of([Event(key, number) for number, key in enumerate(keys)])
+    given: dict[int, Settles] = {
+        number: tuple((verb, int(at)) for verb, at in pairwise(words.split()) if verb.isalpha())  # type: ignore[misc]
+        for number, words in settled.items()
+    }
+    play, answer, steps = broker.model(stream).play(tuple(faults)), None, list[Raw]()
+    while True:
+        try:
+            steps.append(play.send(answer))
+        except StopIteration:
+            break
+        number = len(steps) - 1
+        if what_of(steps[-1]) in (Do.DELIVER, Do.GO_ON):
+            given.setdefault(number, (("ack", number),))
+            answer = answer_of(steps, number, given, refused=number in refused or "reject" in settled.get(number, ""))
+        else:
+            answer = False
+    raised = sorted(refused | {number for number, words in settled.items() if "reject" in words})
+    made = broker.model(stream).trace(tuple(faults), steps, raised, given)
     assert broker.permits(made), f"{made}\n{broker.permits(made)}"

@@ -86,6 +86,7 @@ def _rest_of_batch(state: LeasedQueue, turn: Turn) -> Caused:
     policy, most = state.policy, state.policy.most_deliveries
     # Without a limit: those that are used up are in the batch all the same.
     others = [other for other in whole_batch(state, turn, UNBOUNDED) if record_of(other) != record_of(turn)]
+    state.batches.gave_up(state.batch_lane(turn))
     state.come_back(other for other in others if state.tries(other) < most)
     used_up = [other for other in others if state.tries(other) >= most]
     if policy.gives_up == "dead":

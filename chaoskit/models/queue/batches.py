@@ -47,6 +47,11 @@ class Batches:
             halves = [half for half in (size // 2, size - size // 2) if half]
             self._halves[lane] = [*halves, *self._halves.get(lane, [])[1:]]
 
+    def gave_up(self, lane: Lane) -> None:
+        """The batch that is open ends with a message that is given up, and where it was a half the next one begins."""
+        if lane in self._halves:
+            self._halves[lane] = self._halves[lane][1:]
+
     def came_back(self, turns: list[Turn]) -> None:
         # A batch of one is not halved, and its delivery counts.
         if self._policy.bisects and len(turns) > 1:

@@ -98,12 +98,16 @@ def _overfull(state: LeasedQueue, turn: Turn) -> list[Waiting]:
 
 
 def gives_back_first(state: LeasedQueue, turn: Turn) -> GivenBack | None:
-    """What the consumer of this message gives back before it is handed more than it may hold."""
+    """What the consumer of this message, or another one, gives back before it is handed more than it may hold."""
     consumer = consumer_of(turn)
     if state.policy.brings != "consumer" or state.consumers.held_by.get(record_of(turn)) == consumer:
         return None
-    kept: list[GivenBack] = [w for w in state.waiting.of(GivenBack) if w.consumer == consumer]
-    return kept[0] if len(kept) >= state.policy.window else None
+    given_back: list[GivenBack] = state.waiting.of(GivenBack)
+    mine = [w for w in given_back if w.consumer == consumer]
+    # What it keeps for good takes up as much of its prefetch.
+    kept = sum(h.kept is not None and consumer_of(h.kept) == consumer for h in state.held_lanes.values())
+    first = mine or given_back
+    return first[0] if first and len(mine) + kept >= state.policy.window else None
 
 
 def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
@@ -146,7 +150,13 @@ def _dies_with_it(state: LeasedQueue, ended: PendingRedelivery, consumer: int) -
 
 def _with_what_is_open(state: LeasedQueue, turns: list[Turn], consumer: int, *, dead: bool) -> list[Turn]:
     """These, and what their consumer has not settled, where it is `dead`."""
-    found = {record_of(turn): turn for turn in state.open_of(consumer)} if dead else {}
+    found: dict[Record, Turn] = {}
+    for turn in state.open_of(consumer) if dead else ():
+        if state.tries(turn) < state.policy.most_deliveries:
+            found[record_of(turn)] = turn
+        else:
+            state.used_up.append(turn)
+            del state.open[record_of(turn)]
     return sorted((found | {record_of(turn): turn for turn in turns}).values()) if found else turns
 
 

@@ -213,7 +213,8 @@ class QueueRun(LeasedQueue):
         if self.came_back:
             self.came_back.clear()
         if self.waiting.all:
-            self.arming = turn[3][1] if faults and not refused else -1
+            stays = self.policy.keeps_receive if refused else bool(faults)
+            self.arming = turn[3][1] if stays else -1
             caused = count(self, turn)
             done = not refused and died is None
             if (done and self._has_ended(turn)) or self.is_back(turn):

@@ -56,9 +56,13 @@ def settle_others(state: LeasedQueue, step: Raw, answer: Settling, returns: Reco
         if verb == "extend" or settled == step:
             continue
         record = settled[3], settled[4]
+        if verb == "ack" and state.policy.up_to and returns is not None and record[0] == returns[0] and record > returns:
+            continue  # it would be one of what returns, too: both are lost
         index, found = state.open.get(record, (0, None))
         if found is None or found[3] != settled:
-            will = record == returns or any(record_of(pending.turn) == record for pending in state.waiting.pending)
+            returning = [record_of(pending.turn) for pending in state.waiting.pending]
+            will = record == returns or record in returning
+            will = will or _covers_returning(state, record)
             if verb == "ack" and state.policy.late_counts and not will:
                 _is_done(state, record, settled)
                 if state.policy.up_to:
@@ -80,8 +84,15 @@ def _is_lost(state: LeasedQueue, turn: Turn, index: int) -> bool:
     """Whether what is said of this message does not arrive: its channel will be lost, or it comes with its lane."""
     if state.policy.brings == "consumer":
         return any(pending.consumer == consumer_of(turn) for pending in state.waiting.pending)
+    if _covers_returning(state, record_of(turn)):
+        return True
     lane = state.lane(turn)
     return any(pending.lane == lane and index >= pending.since for pending in state.waiting.pending)
+
+
+def _covers_returning(state: LeasedQueue, record: Record) -> bool:
+    """Whether an acknowledgement of this message would be one of others, too, that come again."""
+    return state.policy.up_to and any(pending.turn[1] == record[0] for pending in state.waiting.pending)
 
 
 def _all_up_to(state: LeasedQueue, last: Record) -> None:

@@ -86,8 +86,9 @@ def redriven_choices(rules: LogRules, trace: Trace, unit: str | None) -> list[fr
         sizes = range(min(times, len(copies)), -1, -1)
         each = chain.from_iterable(combinations(copies, size) for size in sizes)
         ways.append(list(islice(each, MOST_CHOICES)))
-    chosen = (frozenset(chain.from_iterable(way)) for way in product(*ways))
-    return list(dict.fromkeys([every, *islice(chosen, MOST_CHOICES)]))
+    every_way = islice(product(*ways), MOST_CHOICES**2)
+    chosen = sorted((frozenset(chain.from_iterable(way)) for way in every_way), key=len, reverse=True)
+    return list(dict.fromkeys([every, *chosen[:MOST_CHOICES]]))
 
 
 MOST_CHOICES = 24
