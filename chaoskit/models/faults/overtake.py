@@ -42,7 +42,8 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Overtake) -> Caused:
 
 def _stops_once_more(state: LeasedQueue, consumer: int, others_first: int) -> None:
     """The consumer stops at the message that it is at, and what it holds behind it waits."""
-    held_by = state.consumers.held_by
+    # The numbers of a relay's messages move up where it publishes again.
+    held_by = {} if state.policy.renewed else state.consumers.held_by
     released = [turn for turn in reversed(state.todo) if held_by.get(record_of(turn)) == consumer]
     state.take(released)
     for place, turn in enumerate(released, start=1):

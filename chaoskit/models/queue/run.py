@@ -131,7 +131,8 @@ class QueueRun(LeasedQueue):
         refused = bool(answer) or (failed is not None and not failed.point)
         self.history.append(turn)
         if answer is not None and isinstance(answer, Settling):
-            returns = type(faults[0] if faults else None) in (Duplicate, Redeliver)
+            duplicate.drop_covered(self, turn, faults)
+            returns = died is None and type(faults[0] if faults else None) in (Duplicate, Redeliver)
             settle(self, turn, answer, returns=returns, dies=died is not None)
         self.waiting.count += 1
         caused = NOTHING

@@ -22,7 +22,7 @@ def settle(state: LeasedQueue, turn: Turn, answer: Settling, *, returns: bool = 
     state.open.pop(record, None)
     if answer.held and not answer.refused:
         state.open[record] = len(state.history) - 1, turn
-    elif not answer.refused and state.policy.up_to:
+    elif not answer.refused and state.policy.up_to and not returns:
         _all_up_to(state, record)
     notes(state, answer, len(state.history) - 1)
     settle_others(state, turn[3], answer, record if returns else None)
@@ -56,7 +56,8 @@ def settle_others(state: LeasedQueue, step: Raw, answer: Settling, returns: Reco
         if verb == "extend" or settled == step:
             continue
         record = settled[3], settled[4]
-        if verb == "ack" and state.policy.up_to and returns is not None and record[0] == returns[0] and record > returns:
+        later = returns is not None and returns[0] == record[0] and returns < record
+        if verb == "ack" and later and state.policy.up_to:
             continue  # it would be one of what returns, too: both are lost
         index, found = state.open.get(record, (0, None))
         if found is None or found[3] != settled:

@@ -69,7 +69,7 @@ def _as_it_was(happened: Iterable[Happened], rejected: Collection[tuple[int, ...
                 begin = last if died is None else _left_open(died, events, last)
                 place = next((n for n in range(begin, place) if _is_back_of(event.consumer, events[n])), place)
             elif event.do == Do.SKIP and event.record in rejected:
-                place = 1 + next(n for n in reversed(range(place)) if _runs(events[n]) and events[n].record == event.record)
+                place = 1 + next(n for n in reversed(range(place)) if _runs(events[n], event.record))
             died = event.record if event.do == Do.DIE and not event.refused else None
             last = len(events) + 1
         events.insert(place, event)
@@ -233,9 +233,9 @@ def _unsettled(events: Sequence[Happened], ends: Callable[[Happened], bool]) -> 
     return found
 
 
-def _runs(event: Happened) -> TypeGuard[StepMade]:
-    """Somebody runs it who holds it."""
-    return isinstance(event, StepMade) and event.runs and not event.late
+def _runs(event: Happened, record: Record | None = None) -> TypeGuard[StepMade]:
+    """Somebody runs it who holds it. `record`: and it is this one."""
+    return isinstance(event, StepMade) and event.runs and not event.late and record in (None, event.record)
 
 
 def _leaves(event: Happened) -> bool:
