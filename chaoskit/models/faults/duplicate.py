@@ -37,7 +37,7 @@ def at_once_on_queue(state: LeasedQueue, turn: Turn) -> bool:
 
 
 def drop_covered(state: LeasedQueue, turn: Turn, faults: list[Any]) -> None:
-    """Where an acknowledgement is one of all that is older, too, and some of that is open, a copy would come with it."""
+    """Where an acknowledgement is one of all that is older, too, a copy would come with what of that is open."""
     while state.policy.up_to and faults and type(faults[0]) is Duplicate and _is_behind_open(state, turn):
         del faults[0]
 
