@@ -75,6 +75,8 @@ def _in_a_batch(state: LeasedQueue, turn: Turn) -> bool:
     lane = state.batch_lane(turn)
     if len(state.batches.open.get(lane, [])) > 1:
         return True
+    if state.batches.alone == record_of(turn):
+        return False
     # What will be received with it is of its batch, too, though none of it was run yet.
     return state.batches.size(lane) > 1 and any(state.batch_lane(other) == lane for other in reversed(state.todo))
 
@@ -85,6 +87,7 @@ def _rest_of_batch(state: LeasedQueue, turn: Turn) -> Caused:
     policy, most = state.policy, state.policy.most_deliveries
     # Without a limit: those that are used up are in the batch all the same.
     others = [other for other in whole_batch(state, turn, UNBOUNDED) if record_of(other) != record_of(turn)]
+    state.batches.gave_up(state.batch_lane(turn))
     state.come_back(other for other in others if state.tries(other) < most)
     used_up = [other for other in others if state.tries(other) >= most]
     if policy.gives_up == "dead":
@@ -172,7 +175,8 @@ def _others_first(state: LeasedQueue, turns: Sequence[Turn], fail: Fail | None) 
 
 def _block(state: LeasedQueue, turn: Turn) -> Lane:
     """What was refused keeps its lane until nothing else is left; or, where what comes back is served first, its
-    consumer keeps it. Nothing of the queue is handed out where nobody has room for more."""
+    consumer keeps it. Nothing of the queue is handed out where nobody has room for more, or where one consumer behind
+    the relays reads it in order."""
     held_lanes, held = state.held_lanes, HeldLane(state.lane(turn), [])
     held.blocked = True
     if state.policy.lock != "message" or state.policy.returns == "anywhere":
@@ -182,7 +186,7 @@ def _block(state: LeasedQueue, turn: Turn) -> Lane:
     held_lanes[held.lane] = held
     # What a consumer keeps may have made it full: who is busy is asked anew.
     state.waiting.version += 1
-    if held.kept is not None and (room(state, turn) < 1 or state.consumers.all_busy):
+    if held.kept is not None and (state.policy.renewed or room(state, turn) < 1 or state.consumers.all_busy):
         del held_lanes[held.lane]
         # The name of a whole queue, which is no lane's: these are made of numbers.
         held.lane = ("queue", turn[1])
