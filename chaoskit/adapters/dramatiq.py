@@ -12,7 +12,7 @@ from typing import Any
 
 from chaoskit.adapters.arguments import CalledWith, arguments_of, retries_of
 from chaoskit.adapters.installed import library
-from chaoskit.adapters.refusing import Dropped
+from chaoskit.execution.retried import as_final
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 
@@ -22,16 +22,13 @@ def actor(actor: Any, args: CalledWith | None = None) -> Callable[[Message], Non
 
     `args(message)` is what it is sent with, the event's value by default, encoded as its messages are. What the actor
     raises is raised. It comes again as long as `max_retries` and `retry_when` say so, and not for what it `throws`;
-    after that the failure is final, and the actor does not run again for it. `CurrentMessage` and middleware of your
-    own sees each message. With `deliver(spawn=…)` make it once, outside. Raises UsageError for what cannot be encoded.
+    after that the failure is final: the message goes to the dead-letter queue, and does not come again. `CurrentMessage` and middleware of your
+    own sees each message. Raises UsageError for what cannot be encoded.
     """
-    dropped = Dropped()
     middleware = _middleware(actor)
     skip = library("dramatiq.middleware", "dramatiq").SkipMessage
 
     def handle(message: Message) -> None:
-        if dropped.passes_over(message):
-            return
         sent = _sent(actor, message, args)
         error: Exception | None = None
         try:
@@ -45,9 +42,9 @@ def actor(actor: Any, args: CalledWith | None = None) -> Callable[[Message], Non
         for each in reversed(middleware):
             each.after_process_message(actor.broker, sent, result=None, exception=error)
         if error is not None:
-            if not _retries(actor, message, error):
-                dropped.note(message)
-            raise error
+            if _retries(actor, message, error):
+                raise error
+            raise as_final(error, "dramatiq", used_up=retries_of(message) > 0)
 
     handle.__wrapped__ = actor.fn  # type: ignore[attr-defined]  # the code that a process can die in
     return handle

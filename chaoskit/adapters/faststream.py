@@ -17,8 +17,9 @@ import attrs
 
 from chaoskit.adapters.faststream_messages import BUILDERS
 from chaoskit.adapters.installed import library
-from chaoskit.adapters.refusing import Dropped, NotHandled
+from chaoskit.adapters.refusing import NotHandled
 from chaoskit.adapters.serializing import Headers, Serializer, raw_value
+from chaoskit.execution.retried import as_final
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 
@@ -38,17 +39,14 @@ async def subscriber(
     or `deliver(spawn=lambda: faststream.subscriber(broker, on_order))`. `function` is the decorated one; it can be left
     out where the broker has one subscriber. `serializer` makes the body of the event's value, JSON by default;
     `headers(message)` are the producer's. What the `ack_policy` nacks is raised and comes again. What it acknowledges
-    or rejects though it failed is final: it is raised, and the subscriber is not called again for it. Raises UsageError
+    or rejects though it failed is final: it is raised, and gone, or with the dead letters where RabbitMQ has them. Raises UsageError
     for a function that is no subscriber of this broker.
     """
     found, kind = _subscriber_of(broker, function), type(broker).__module__.split(".")[1]
     if kind not in BUILDERS:
         raise UsageError(f"{type(broker).__name__}: known are FastStream's brokers of {', '.join(sorted(BUILDERS))}")
-    dropped = Dropped()
 
     async def handle(message: Message) -> None:
-        if dropped.passes_over(message):
-            return
         body = raw_value(message.value, serializer)
         told = {
             "content-type": "application/json" if serializer is None else "",
@@ -57,8 +55,7 @@ async def subscriber(
             **({} if headers is None else headers(message)),
         }
         raw = BUILDERS[kind](message, body, {name: value for name, value in told.items() if value}, found)
-        error, status = await _processed(found, raw)
-        _judge(message, kind, found, error, status, dropped)
+        _judge(kind, found, *await _processed(found, raw), attempt=message.attempt)
 
     async with _running(broker, kind):
         yield handle
@@ -153,24 +150,27 @@ async def _processed(found: Any, raw: Any) -> tuple[Exception | None, str | None
     finally:
         _SEEN.reset(token)
     committed = seen[-1].committed if seen else None
+    if (requeue := getattr(raw, "requeued", None)) is not None:
+        return error, "NACKED" if requeue else "REJECTED"
     return error, None if committed is None else committed.value
 
 
-def _judge(
-    message: Message, kind: str, found: Any, error: Exception | None, status: str | None, dropped: Dropped
-) -> None:
-    again = _comes_again(kind, found, error, status)
-    if error is not None:
-        # What is taken off a list is gone by itself.
-        if not again and getattr(found, "list_sub", None) is None:
-            dropped.note(message)
+def _judge(kind: str, found: Any, error: Exception | None, status: str | None, *, attempt: int | None) -> None:
+    if _comes_again(kind, found, error, status):
+        raise error or NotHandled(_SAID.get(status, "it was nacked"))
+    if error is None:  # also where the subscriber rejected it by hand: that is its decision
+        return
+    if getattr(found, "list_sub", None) is not None:  # what is taken off a list is gone by itself
         raise error
-    if again:
-        raise NotHandled("it was nacked" if status == "NACKED" else "nothing has acknowledged it: ack_policy=MANUAL")
+    by = "faststream.kafka" if kind == "kafka" else f"faststream.{kind}" if status == "REJECTED" else "faststream"
+    raise as_final(error, by, used_up=(attempt or 1) > 1, rejected=kind == "rabbit" and status == "REJECTED")
+
+
+_SAID = {None: "nothing has acknowledged it: ack_policy=MANUAL", "REJECTED": "it was rejected, and stays pending"}
 
 
 def _comes_again(kind: str, found: Any, error: Exception | None, status: str | None) -> bool:
-    if status == "REJECTED" and kind == "redis":
+    if kind == "redis" and status == "REJECTED":
         return True  # nothing is said to Redis: the entry stays pending
     if status is not None:
         return status == "NACKED"

@@ -15,10 +15,11 @@ from typing import Any
 
 import attrs
 
-from chaoskit.adapters.refusing import Dropped, NotHandled
+from chaoskit.adapters.refusing import NotHandled
 from chaoskit.adapters.serializing import Headers, Serializer, raw_value
 from chaoskit.adapters.signatures import Sign, github, shopify, slack, slack_event, stripe, stripe_event
 from chaoskit.execution.own_thread import in_own_thread
+from chaoskit.execution.retried import as_final
 from chaoskit.values.event import Message
 
 __all__ = ["asgi", "github", "shopify", "slack", "slack_event", "stripe", "stripe_event", "wsgi"]
@@ -48,9 +49,8 @@ def wsgi(
     answered = _Answered()
 
     def handle(message: Message) -> None:
-        if not answered.already(message):
-            request = _request(message, path, sign, body, serializer, headers)
-            answered.judge(message, request.path, _call_wsgi(app, request))
+        request = _request(message, path, sign, body, serializer, headers)
+        answered.judge(request.path, _call_wsgi(app, request))
 
     return handle
 
@@ -72,11 +72,10 @@ def asgi(
     answered = _Answered()
 
     async def handle(message: Message) -> None:
-        if not answered.already(message):
-            request = _request(message, path, sign, body, serializer, headers)
-            with in_own_thread():
-                answer = await _call_asgi(app, request)
-            answered.judge(message, request.path, answer)
+        request = _request(message, path, sign, body, serializer, headers)
+        with in_own_thread():
+            answer = await _call_asgi(app, request)
+        answered.judge(request.path, answer)
 
     return handle
 
@@ -110,19 +109,13 @@ class _Answered:
     """The provider's judgement. What fails behind an answer of 2xx is final: for the provider all went well."""
 
     def __init__(self) -> None:
-        self._dropped = Dropped()
         self._has_settled = False
 
-    def already(self, message: Message) -> bool:
-        return self._dropped.passes_over(message)
-
-    def judge(self, message: Message, path: str, answer: _Answer) -> None:
+    def judge(self, path: str, answer: _Answer) -> None:
         settled = answer.sent and 200 <= answer.status < 300
         self._has_settled = self._has_settled or settled
         if answer.error is not None:
-            if settled:
-                self._dropped.note(message)
-            raise answer.error
+            raise as_final(answer.error, "webhook", used_up=False) if settled else answer.error
         if not settled:
             never = answer.sent and not self._has_settled and answer.status < 500
             raise NotHandled(

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import attrs
 
+from chaoskit.brokers.frameworks import FRAMEWORKS
 from chaoskit.brokers.inside import answered, how_far, names_of, what_failed
 from chaoskit.brokers.overlaps import IN_THE_STATE, meanwhile
 from chaoskit.values.event import Event, EventId
@@ -82,9 +83,8 @@ class Words:
     handler, `unit` what has a key, `topic` what grows by units, and `routed_by` what messages of one unit share.
     `no_order` says that the broker keeps no order within a key, where it does not, as what follows a colon.
     `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called.
-    `shown_again`, `set_aside` and `skipped` (a template of the {error}) are what becomes of a message whose handler
-    raised (`marked_skipped`: the last, in a table); `whole_batch` says which setting brings back that message alone,
-    where its whole batch comes again.
+    `shown_again`, `set_aside` and `skipped` are what becomes of a message whose handler raised; `whole_batch` says
+    which setting brings back that message alone, where its whole batch comes again.
     """
 
     wordings: Mapping[FaultKind, Wording]
@@ -101,7 +101,6 @@ class Words:
     shown_again: str = "it was shown again"
     set_aside: str = "its attempts were used up, and it went {dead}"
     skipped: str = "it was dropped, and nothing brings it back"
-    marked_skipped: str = "skipped"
     whole_batch: str = ""
     no_order: str = ""
 
@@ -409,17 +408,21 @@ def _failed(number: int, steps: Sequence[Step], words: Words, brought: Mapping[i
     again = next((i for i in mine if rest[i].action in ("deliver", "fail")), len(rest))
     passed = [s.event for i, s in enumerate(rest[:again], number + 1) if s.action == "deliver" and i not in brought]
     back = f"; later it was {words.put_back} as a new message" if "put back" in fates[:2] else ""
-    fate = _fate(fates[:1], words, step.error or "") + _came_along({number}, steps, brought) + back
+    fate = _fate(fates[:1], words, step) + _came_along({number}, steps, brought) + back
     return {"fate": fate, "passed": f", after {names_of(passed)}" if passed and again < len(rest) else ""}
 
 
-def _fate(actions: Sequence[str], words: Words, error: str = "") -> str:
-    """What became of a message that was not handled: the broker's words for what follows."""
+def _fate(actions: Sequence[str], words: Words, step: Step | None = None) -> str:
+    """What became of a message that was not handled: the broker's words for what follows, or those of the framework
+    that has given it up in this step."""
+    framework = FRAMEWORKS.get(step.given_up_by or "") if step is not None and actions else None
+    if step is not None and framework is not None:
+        return framework.fate(actions[0], (step.error or "").partition(":")[0] or "what it raised", words.dead)
     return {
         "deliver": words.shown_again,
         "fail": words.shown_again,
         "park": words.set_aside.format(dead=words.dead),
-        "skip": words.skipped.format(error=error.partition(":")[0] or "what it raised"),
+        "skip": words.skipped,
         "refuse": "nothing else is left that it could wait for",
     }.get(actions[0] if actions else "", "nothing followed")
 
@@ -431,8 +434,7 @@ def _refusals(numbers: Sequence[int], steps: Sequence[Step], words: Words, broug
     mine = [(i, s) for i, s in enumerate(steps) if i >= number and place_of(s) == place_of(step)]
     raised = [place for place, (_, s) in enumerate(mine) if s.raised]
     fates = [s.action for _, s in mine[raised[-1] + 1 :]]
-    last = mine[raised[-1]][1].error or ""
-    then = _fate(["refuse"] if "refuse" in fates else fates, words, last)
+    then = _fate(["refuse"] if "refuse" in fates else fates, words, mine[raised[-1]][1])
     # One sentence for all attempts: a message may be refused ten times.
     times = f", {len(raised)} times" if len(raised) > 1 else ""
     # Each once: a handler mostly raises the same, ten times.

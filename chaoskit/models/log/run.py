@@ -75,6 +75,7 @@ class GroupRun(GroupState):
             if refused is not None and isinstance(refused, Settling):
                 settle(self, step, refused)
             if refused:
+                self.passed_over = False  # what a zombie commits is refused
                 zombie.stops(self, step[1])
             elif (step[0] == PARK or step[0] == SKIP) and (follows := self.processed(step)):
                 yield from self._make(follows)

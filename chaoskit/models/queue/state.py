@@ -95,8 +95,8 @@ class LeasedQueue:
         """What came back with its lane, and has had all its deliveries."""
         self.rejected: set[Record] = set()
         """What the handler gave up in this delivery."""
-        self.dropped: set[Record] = set()
-        """What its framework acknowledged in this delivery although it failed."""
+        self.dropped: dict[Record, bool] = {}
+        """What its framework gave up in this delivery: rejected, or else acknowledged although it failed."""
         self.settled_at = -1
         """The place in the history of the last delivery in which something was settled."""
         self.ran_out: dict[int, int] = {}
