@@ -12,8 +12,8 @@ from typing import Any
 
 from chaoskit.adapters.arguments import CalledWith, arguments_of, pickled, retries_of
 from chaoskit.adapters.installed import library
-from chaoskit.adapters.refusing import NotHandled
-from chaoskit.execution.retried import as_final
+from chaoskit.adapters.refusing import NotHandled, mentions
+from chaoskit.execution.retried import Final, as_final, gives_up
 from chaoskit.values.event import Message
 
 
@@ -46,9 +46,11 @@ def job(
         except (worker.Retry, worker.RetryJob) as asked:
             error = NotHandled(f"the job asked for a retry: {asked!r}")
             # At the next one arq fails the job before it runs.
-            raise (error if tried < most else as_final(error, "arq", used_up=True)) from asked
-        except Exception as error:
-            raise as_final(error, "arq", used_up=tried > 1) from error.__cause__
+            raise (error if tried < most else as_final(error, Final("arq", used_up=True))) from asked
+        except Exception as error:  # noqa: BLE001 - a job may fail with anything
+            raise as_final(error, Final("arq", used_up=tried > 1)) from error.__cause__
 
+    asks = mentions(coroutine, "Retry", "RetryJob")
+    gives_up(handle, lambda message: None if asks else Final("arq", used_up=retries_of(message) > 0))
     handle.__wrapped__ = coroutine  # type: ignore[attr-defined]  # the code that a process can die in
     return handle

@@ -16,10 +16,11 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from chaoskit.adapters.faststream_messages import BUILDERS
+from chaoskit.adapters.faststream_policies import NACKED, REJECTED, comes_again, final, status_of_a_failure
 from chaoskit.adapters.installed import library
 from chaoskit.adapters.refusing import NotHandled
 from chaoskit.adapters.serializing import Headers, Serializer, raw_value
-from chaoskit.execution.retried import as_final
+from chaoskit.execution.retried import as_final, gives_up
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 
@@ -39,8 +40,8 @@ async def subscriber(
     or `deliver(spawn=lambda: faststream.subscriber(broker, on_order))`. `function` is the decorated one; it can be left
     out where the broker has one subscriber. `serializer` makes the body of the event's value, JSON by default;
     `headers(message)` are the producer's. What the `ack_policy` nacks is raised and comes again. What it acknowledges
-    or rejects though it failed is final: it is raised, and gone, or with the dead letters where RabbitMQ has them. Raises UsageError
-    for a function that is no subscriber of this broker.
+    or rejects though it failed is final: it is raised, and gone, or with the dead letters where RabbitMQ has them.
+    Raises UsageError for a function that is no subscriber of this broker.
     """
     found, kind = _subscriber_of(broker, function), type(broker).__module__.split(".")[1]
     if kind not in BUILDERS:
@@ -57,6 +58,10 @@ async def subscriber(
         raw = BUILDERS[kind](message, body, {name: value for name, value in told.items() if value}, found)
         _judge(kind, found, *await _processed(found, raw), attempt=message.attempt)
 
+    own = function or found.calls[0].handler
+    # The code that a process can die in.
+    handle.__wrapped__ = getattr(own, "_original_call", own)  # type: ignore[attr-defined]
+    gives_up(handle, lambda message: final(kind, found, status_of_a_failure(found), message.attempt))
     async with _running(broker, kind):
         yield handle
 
@@ -150,35 +155,21 @@ async def _processed(found: Any, raw: Any) -> tuple[Exception | None, str | None
     finally:
         _SEEN.reset(token)
     committed = seen[-1].committed if seen else None
-    if (requeue := getattr(raw, "requeued", None)) is not None:
-        return error, "NACKED" if requeue else "REJECTED"
+    if (requeue := getattr(raw, "requeued", None)) is not None:  # nack(requeue=False) rejects
+        return error, NACKED if requeue else REJECTED
     return error, None if committed is None else committed.value
 
 
 def _judge(kind: str, found: Any, error: Exception | None, status: str | None, *, attempt: int | None) -> None:
-    if _comes_again(kind, found, error, status):
-        raise error or NotHandled(_SAID.get(status, "it was nacked"))
-    if error is None:  # also where the subscriber rejected it by hand: that is its decision
-        return
-    if getattr(found, "list_sub", None) is not None:  # what is taken off a list is gone by itself
-        raise error
-    by = "faststream.kafka" if kind == "kafka" else f"faststream.{kind}" if status == "REJECTED" else "faststream"
-    raise as_final(error, by, used_up=(attempt or 1) > 1, rejected=kind == "rabbit" and status == "REJECTED")
+    if error is not None:
+        how = final(kind, found, status, attempt)
+        raise error if how is None else as_final(error, how)
+    if comes_again(kind, found, status):  # what it rejects by hand it has decided
+        raise NotHandled(_SAID[status])
 
 
-_SAID = {None: "nothing has acknowledged it: ack_policy=MANUAL", "REJECTED": "it was rejected, and stays pending"}
-
-
-def _comes_again(kind: str, found: Any, error: Exception | None, status: str | None) -> bool:
-    if kind == "redis" and status == "REJECTED":
-        return True  # nothing is said to Redis: the entry stays pending
-    if status is not None:
-        return status == "NACKED"
-    if kind == "kafka":
-        # The position goes on, and the next commit is beyond it.
-        return False
-    if kind == "redis":
-        stream = getattr(found, "stream_sub", None)
-        return stream is not None and bool(stream.group) and not stream.no_ack
-    # NATS acknowledges in JetStream only.
-    return kind == "rabbit" or getattr(found, "stream", None) is not None
+_SAID = {
+    None: "nothing has acknowledged it: ack_policy=MANUAL",
+    NACKED: "it was nacked",
+    REJECTED: "it was rejected, and stays pending",
+}

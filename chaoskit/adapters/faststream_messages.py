@@ -53,8 +53,9 @@ def _rabbit(message: Message, body: bytes, headers: dict[str, Any], subscriber: 
         routing_key=message.topic or "",
     )
     header = library("pamqp.header", "pamqp").ContentHeader(properties=properties, body_size=len(body))
+    delivered = abc.DeliveredMessage(delivery=delivery, header=header, body=body, channel=_Channel())
     # Its acknowledgements go nowhere: FastStream's own message says what they were, but not whether it is queued again.
-    return _noting_requeue(testing.PatchedMessage)(abc.DeliveredMessage(delivery=delivery, header=header, body=body, channel=_Channel()))
+    return _noting_requeue(testing.PatchedMessage)(delivered)
 
 
 @lru_cache

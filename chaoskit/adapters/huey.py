@@ -11,8 +11,8 @@ from typing import Any
 
 from chaoskit.adapters.arguments import CalledWith, arguments_of, pickled, retries_of
 from chaoskit.adapters.installed import library
-from chaoskit.adapters.refusing import NotHandled
-from chaoskit.execution.retried import as_final
+from chaoskit.adapters.refusing import NotHandled, mentions
+from chaoskit.execution.retried import Final, as_final, gives_up
 from chaoskit.values.event import Message
 
 
@@ -28,7 +28,7 @@ def task(task: Any, args: CalledWith | None = None) -> Callable[[Message], None]
 
     def handle(message: Message) -> None:
         positional, named = pickled(*arguments_of(message, args), task.func.__name__)
-        left = max((task.task_class.default_retries or 0) - retries_of(message), 0)
+        left = _left(task, message)
         instance = task.task_class(positional, named, id=message.message_id or str(message.id), retries=left)
         try:
             instance.execute()
@@ -41,7 +41,17 @@ def task(task: Any, args: CalledWith | None = None) -> Callable[[Message], None]
         except Exception as error:
             if left:
                 raise
-            raise as_final(error, "huey", used_up=retries_of(message) > 0) from error.__cause__
+            raise as_final(error, _final(message)) from error.__cause__
 
+    asks = mentions(task.func, "RetryTask", "CancelExecution")
+    gives_up(handle, lambda message: None if asks or _left(task, message) else _final(message))
     handle.__wrapped__ = task.func  # type: ignore[attr-defined]  # the code that a process can die in
     return handle
+
+
+def _left(task: Any, message: Message) -> int:
+    return max((task.task_class.default_retries or 0) - retries_of(message), 0)
+
+
+def _final(message: Message) -> Final:
+    return Final("huey", used_up=retries_of(message) > 0)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 
 class NotHandled(Exception):
     """The framework was answered that a message was not handled, without an exception that could be raised again: a
@@ -11,3 +15,9 @@ class NotHandled(Exception):
     def __init__(self, said: str, advice: str = "") -> None:
         super().__init__(said)
         self.advice = advice
+
+
+def mentions(function: Callable[..., Any], *names: str) -> bool:
+    """Whether the code of this function has one of these names, by which it asks for another attempt."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is not None and not {*code.co_names, *code.co_freevars}.isdisjoint(names)

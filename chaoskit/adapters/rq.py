@@ -12,8 +12,8 @@ from typing import Any
 
 from chaoskit.adapters.arguments import CalledWith, arguments_of, pickled, retries_of
 from chaoskit.adapters.installed import library
-from chaoskit.adapters.refusing import NotHandled
-from chaoskit.execution.retried import as_final
+from chaoskit.adapters.refusing import NotHandled, mentions
+from chaoskit.execution.retried import Final, as_final, gives_up
 from chaoskit.values.event import Message
 
 
@@ -33,6 +33,10 @@ def job(
         # Not by its name, as a worker finds it: this may be a function of a test.
         func = property(lambda self: function)
 
+    def of_an_attempt(message: Message) -> Final | None:
+        tried = retries_of(message)
+        return None if retry is not None and tried < retry.max else Final("rq", used_up=tried > 0)
+
     def handle(message: Message) -> None:
         positional, named = pickled(*arguments_of(message, args), function.__qualname__)
         identity = message.message_id or str(message.id)
@@ -42,13 +46,14 @@ def job(
         try:
             result = made.perform()
         except Exception as error:
-            if retry is None or tried >= retry.max:
-                raise as_final(error, "rq", used_up=tried > 0) from error.__cause__
+            if (how := of_an_attempt(message)) is not None:
+                raise as_final(error, how) from error.__cause__
             raise
         if isinstance(result, asks):
             asked = NotHandled("the job returned a Retry")
-            raise asked if tried < result.max else as_final(asked, "rq", used_up=True)
+            raise asked if tried < result.max else as_final(asked, Final("rq", used_up=True))
 
+    gives_up(handle, lambda message: None if mentions(function, "Retry") else of_an_attempt(message))
     handle.__wrapped__ = function  # type: ignore[attr-defined]  # the code that a process can die in
     return handle
 

@@ -19,7 +19,7 @@ from chaoskit.adapters.refusing import NotHandled
 from chaoskit.adapters.serializing import Headers, Serializer, raw_value
 from chaoskit.adapters.signatures import Sign, github, shopify, slack, slack_event, stripe, stripe_event
 from chaoskit.execution.own_thread import in_own_thread
-from chaoskit.execution.retried import as_final
+from chaoskit.execution.retried import Final, as_final
 from chaoskit.values.event import Message
 
 __all__ = ["asgi", "github", "shopify", "slack", "slack_event", "stripe", "stripe_event", "wsgi"]
@@ -115,7 +115,7 @@ class _Answered:
         settled = answer.sent and 200 <= answer.status < 300
         self._has_settled = self._has_settled or settled
         if answer.error is not None:
-            raise as_final(answer.error, "webhook", used_up=False) if settled else answer.error
+            raise as_final(answer.error, Final("webhook", used_up=False)) if settled else answer.error
         if not settled:
             never = answer.sent and not self._has_settled and answer.status < 500
             raise NotHandled(

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import attrs
 
 _ONE_TRANSACTION = (
-    "And put all that is changed into one transaction, together with the mark that it is done, so that an attempt which "
-    "fails leaves nothing behind"
+    "And put all that is changed into one transaction, together with the mark that it is done, so that an attempt "
+    "which fails leaves nothing behind"
 )
 
 

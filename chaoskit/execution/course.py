@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chaoskit.execution.batches import Batching, Singles
-from chaoskit.execution.retried import how_final, is_gone
+from chaoskit.execution.retried import Final, how_final, is_gone
 from chaoskit.execution.rounds import rounds_of
 from chaoskit.execution.script import Script, next_step
 from chaoskit.execution.settling import Settlements, answers
 from chaoskit.values.answers import how_gone
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import Raw
+from chaoskit.values.schedule import FAIL, Raw
 from chaoskit.values.settling import GONE, REJECTED, Settling
 
 
@@ -44,6 +44,11 @@ class Course:
             if not final.used_up:
                 self.gone_at_once.add(number)
 
+    def attempt_failed(self, number: int, final: Final | None) -> None:
+        """The attempt of this number failed before the handler was called."""
+        if final is not None and self.can_be_gone:
+            self.gone[number] = REJECTED if final.rejected else GONE
+
     def passed(self, number: int, *, refused: bool) -> None:
         """The step of this number is over, and the handler refused it or not."""
         settling, steps = self._settling, self.steps
@@ -70,11 +75,13 @@ class Course:
             return self._batching.is_other(number, self.refused, None)
         if self._batching.is_other(number, self.refused, self._script.refusals):
             return True
-        if self.can_be_gone and number in self.refused and not self._is_gone_as_recorded(number):
+        if self.can_be_gone and not self._is_gone_as_recorded(number):
             return True
         return self._settling is not None and not self._settling.is_as_recorded(number)
 
     def _is_gone_as_recorded(self, number: int) -> bool:
-        # Of one that was set aside the steps do not tell why: the model makes them again.
-        now, then = self.gone.get(number), how_gone(self.steps, number)
-        return now == then != REJECTED
+        now = self.gone.get(number)
+        if number in self.refused:
+            # Of one that was set aside the steps do not tell why: the model makes them again.
+            return now == how_gone(self.steps, number) != REJECTED
+        return self.steps[number][0] != FAIL or now == (how_gone(self.steps, number) if now else None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from chaoskit.values.schedule import BEGIN, DELIVER, GO_ON, PARK, SKIP, Raw, is_handed, what_of
+from chaoskit.values.schedule import BEGIN, DELIVER, FAIL, GO_ON, PARK, SKIP, Raw, is_handed, what_of
 from chaoskit.values.settling import GONE, REJECTED, Settles, Settling
 
 
@@ -39,7 +39,8 @@ def answers_of(
     """What the model was told after each of these steps; `settled` by their numbers, None where returning settles."""
     refused = set(raised)
     if settled is None:
-        gone = {number: how for number in refused if (how := how_gone(steps, number)) is not None}
+        failed = (number for number, step in enumerate(steps) if step[0] == FAIL or number in refused)
+        gone = {number: how for number in failed if (how := how_gone(steps, number)) is not None}
         return [gone.get(number, number in refused or None) for number in range(len(steps))]
     return [
         answer_of(steps, number, settled, refused=number in refused) if number in settled else None
@@ -53,6 +54,6 @@ def how_gone(steps: Sequence[Raw], number: int) -> Settling | None:
     for step in steps[number + 1 :]:
         if step[0] in (SKIP, PARK) and step[3:5] == steps[number][3:5]:
             return GONE if step[0] == SKIP else REJECTED
-        if is_handed(step):
+        if is_handed(step) or step[0] == FAIL:
             return None
     return None

@@ -128,7 +128,12 @@ class GroupRun(GroupState):
     def _not_whole(self, turn: Turn, fault: Any) -> Steps:
         """An attempt that fails before the handler is called, or in which something happens inside it."""
         if type(fault) is Fail:
-            yield from self._make([(step_as(FAIL, turn), fault)])
+            step = step_as(FAIL, turn)
+            answer = yield step
+            if self.told is not None:
+                self.told.append(StepMade(step, fault, False))
+            if answer is not None and isinstance(answer, Settling):
+                settle(self, step, answer)
             self.history.append(turn)
             yield from self._make(fail.on_log(self, turn, fault))
         else:
