@@ -127,7 +127,8 @@ class QueueRun(LeasedQueue):
             step = (failing(failed.point), *turn[3][1:])
         answer = yield step
         if told is not None:
-            told.append(StepMade(step, failed or died, bool(answer)))
+            # Of an attempt that failed before the handler was called it has refused nothing.
+            told.append(StepMade(step, failed or died, bool(answer) and step[0] != FAIL))
         refused = bool(answer) or (failed is not None and not failed.point)
         self.history.append(turn)
         if answer is not None and isinstance(answer, Settling):
