@@ -188,7 +188,7 @@ def test_what_is_rejected_goes_to_the_dead_letters() -> None:
     asked = {"faults": {Fail}, "schedules": 12, "seed": 1}
     held = check(writing("rabbit", ONCE, None), ORDERS[:1], queue, **asked)
     assert held.status == "held", held.report()
-    acknowledged = check(writing("rabbit", ONCE, "ACK"), ORDERS[:1], queue, **asked)
+    acknowledged = check(writing("rabbit", ONCE, "ACK_FIRST"), ORDERS[:1], queue, **asked)
     assert acknowledged.status == "violated"
 
 

@@ -10,6 +10,7 @@ import pytest
 from chaoskit import Celery, Event, Message, Overtake, UsageError, check
 from chaoskit.adapters import arq, dramatiq, huey, rq
 from chaoskit.adapters.refusing import NotHandled
+from chaoskit.brokers.frameworks import FRAMEWORKS as FRAMEWORK_WORDS
 from chaoskit.execution.retried import Final, how_final
 
 ACCOUNTS = [Event("ann", {"kind": "opened"}), Event("ann", {"kind": "paid", "amount": 5})]
@@ -80,6 +81,12 @@ def test_a_task_that_fails_is_lost_unless_it_retries(framework: Any) -> None:
     found = check(opening(framework, 0), ACCOUNTS, LATE, faults={Overtake}, schedules=30, seed=1)
     assert found.status == "violated"
     assert found.observed == {"ann": 0}
+    told = FRAMEWORK_WORDS[NAMES[framework]]
+    report = " ".join(found.report().split())
+    assert told.mark in report
+    assert told.ruled_out_by.removeprefix("no setting: any call can fail. ") in report
+    assert found.schedule is not None
+    assert [step.given_up_by for step in found.schedule] == [NAMES[framework], NAMES[framework], None]
     held = check(opening(framework, 3), ACCOUNTS, LATE, faults={Overtake}, schedules=30, seed=1)
     assert held.status == "held", held.report()
 
