@@ -33,8 +33,8 @@ def comes_again(kind: str, found: Any, status: str | None) -> bool:
 
 
 def _has_no_acks(found: Any) -> bool:
-    # The policy does not tell it: FastStream 0.6 has MANUAL for ACK_FIRST there.
-    return any(bool(value) for name, value in vars(found).items() if name.endswith("__no_ack"))
+    # The policy alone does not tell it: FastStream 0.6 has MANUAL for ACK_FIRST there.
+    return bool(getattr(found, "_RabbitSubscriber__no_ack", found.ack_policy.name == "ACK_FIRST"))
 
 
 def final(kind: str, found: Any, status: str | None, attempt: int | None) -> Final | None:
