@@ -28,7 +28,7 @@ class Final:
     rejected: bool = False
 
 
-GivesUp = Callable[[Message], Final | None]
+OfAttempts = Callable[[Message], Final | None]
 """From a message to how a failed attempt of it is final; None where it comes again."""
 
 
@@ -54,13 +54,13 @@ def given_up_by(error: Exception) -> str | None:
     return error.__dict__.get(_BY)
 
 
-def gives_up(handle: Callable[[Message], Any], of_an_attempt: GivesUp) -> None:
+def gives_up(handle: Callable[[Message], Any], of_an_attempt: OfAttempts) -> None:
     """`of_an_attempt`: what the framework around this handler makes of an attempt that fails before anything is done,
     with what `fails_with` says."""
     handle.__dict__[_GIVES_UP] = of_an_attempt
 
 
-def gives_up_of(handler: Any) -> GivesUp | None:
+def gives_up_of(handler: Any) -> OfAttempts | None:
     """None where every failed attempt is the broker's matter."""
     while handler is not None:
         found = getattr(handler, "__dict__", {})
