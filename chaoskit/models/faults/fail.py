@@ -38,15 +38,14 @@ def on_queue(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
     which = (-1, turn[3][2]) if policy.refused == "renewed" else record_of(turn)
     # Two limits, as it may have been delivered many times before anybody refused it.
     attempts = state.refusals.attempt(which)
-    final = record_of(turn) in state.dropped
-    if not final and attempts < policy.max_attempts and state.tries(turn) < policy.most_deliveries:
+    rejected = state.dropped.pop(record_of(turn), None)
+    if rejected is None and attempts < policy.max_attempts and state.tries(turn) < policy.most_deliveries:
         return _sent_again(state, turn, fail) if policy.refused == "renewed" else _shown_again(state, turn, fail)
     state.given_up.add(record_of(turn))
     # So that it is tried once more, though the handler has seen it: it was not the handler that failed.
     step = turn[3] if fail is None else step_as(FAIL, turn)
     others = _rest_of_batch(state, turn) if policy.brings == "batch" else NOTHING
-    if final or policy.gives_up == "lost":
-        state.dropped.discard(record_of(turn))
+    if rejected is False or policy.gives_up == "lost" or (rejected and policy.gives_up == "never"):
         return [(step_as(SKIP, turn), fail), *others]
     if policy.gives_up == "dead":
         state.refusals.give_up(which, None, step)
@@ -212,7 +211,8 @@ def on_log(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
 
 def _on_log(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
     reading, step = group.reading, turn[3] if fail is None else step_as(FAIL, turn)
-    if reading.drops_failed:
+    passed_over, group.passed_over = group.passed_over, False
+    if reading.drops_failed or passed_over:
         return [(step_as(SKIP, turn), fail)]
     # Made only when something is refused: without one a restart has less to look through.
     refusals = group.refusals = group.refusals or Refusals()

@@ -124,7 +124,8 @@ class QueueRun(LeasedQueue):
         step = _at_its_point(turn[3], failed or died)
         answer = yield step
         if self.told is not None:
-            self.told.append(StepMade(step, failed or died, bool(answer)))
+            # Of an attempt that failed before the handler was called it has refused nothing.
+            self.told.append(StepMade(step, failed or died, bool(answer) and step[0] != FAIL))
         refused = bool(answer) or (failed is not None and not failed.point)
         self.history.append(turn)
         if answer is not None and isinstance(answer, Settling):

@@ -17,7 +17,9 @@ def settle(state: LeasedQueue, turn: Turn, answer: Settling, *, returns: bool = 
     `returns`: it comes back now, whatever is said of it. `dies`: its consumer did so at it."""
     record = record_of(turn)
     if answer.gone:
-        state.dropped.add(record)
+        # What its framework publishes again is told alike: both make the same step.
+        if answer.gone == "settled" or state.policy.refused == "again":
+            state.dropped[record] = answer.gone == "rejected"
         return
     state.own = True
     state.open.pop(record, None)
