@@ -60,7 +60,7 @@ def _rabbit(message: Message, body: bytes, headers: dict[str, Any], subscriber: 
 
 @lru_cache
 def _noting_requeue(kind: Any) -> Any:
-    class Noting(kind):  # type: ignore[misc]
+    class Answering(kind):  # type: ignore[misc]
         requeued: bool | None = None
 
         async def nack(self, multiple: bool = False, requeue: bool = True) -> None:
@@ -69,7 +69,7 @@ def _noting_requeue(kind: Any) -> Any:
         async def reject(self, requeue: bool = False) -> None:
             self.requeued = requeue
 
-    return Noting
+    return Answering
 
 
 class _Channel:
