@@ -53,7 +53,7 @@ def tried(run: Callable[[], Any]) -> Any:
 
 
 def rung_at(number: int, limit: Limit, body: Any, calls: list[int]) -> Any:
-    """What comes of a run in which the alarm rings once at this call; None where it rang where nobody is interrupted."""
+    """What comes of a run in which the alarm rings once at this call; None where nothing is interrupted there."""
     case: Case = Subject(body, Kafka(), default_invariants(None), limit=limit).on(STREAM)
     case.reference()
     sys.setprofile(at_call(number, limit, calls))
