@@ -35,8 +35,8 @@ EACH = 150
 def advice_on(
     question: Question, verdict: Verdict, storage: Storage, say: Callable[[MoveName], None] = lambda move: None
 ) -> Advice:
-    """All that can be tried for a failure; `say` is told each move. Nothing for a verdict that is not violated, and for what fails in order
-    already: no delivery is to blame."""
+    """All that can be tried for a failure; `say` is told each move. Nothing for a verdict that is not violated, and for
+    what fails in order already: no delivery is to blame."""
     if verdict.status != "violated" or verdict.scenario is None or not verdict.scenario.faults:
         return Advice()
     try:

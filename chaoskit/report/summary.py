@@ -16,15 +16,15 @@ from chaoskit.report.deaths import SETTLE_AFTER, death_lines, died_in_one_call, 
 from chaoskit.report.effects import EffectRow, effect_rows
 from chaoskit.report.failures import failure_lines
 from chaoskit.report.labels import also_text, kinds_of, label_text, name_of, ruled_out_by
-from chaoskit.report.overlaps import overlap_lines
+from chaoskit.report.overlaps import overlap_lines, short_ways
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
 from chaoskit.report.self_check import self_check_lines
-from chaoskit.report.symptom import Has, advice_on, symptom
+from chaoskit.report.symptom import Has, advice_on, fits, symptom
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
 from chaoskit.values.errors import StaleState, Unavailable
 from chaoskit.values.event import EventId
-from chaoskit.values.faults import Crash, Fail, Overtake
+from chaoskit.values.faults import Crash, Fail, Overlap, Overtake
 from chaoskit.values.invariant import DIED
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import Step, reached
@@ -215,7 +215,8 @@ def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
             remedy = remedy.replace(TWICE, SETTLE_AFTER)
         if advised:
             remedy = remedy.replace(f". {IDEMPOTENT}", "").replace(IDEMPOTENT, "no setting")
-        yield kind.__name__, remedy
+        ways = short_ways(remedy, verdict.scenario.faults) if kind is Overlap else [remedy]
+        yield from ((kind.__name__, way) for way in ways)
     # A broker of the user's own need not have it: it is no part of what is asked of one.
     if (whole := getattr(broker, "whole_batch", "")) and _batch_came_again(verdict.schedule.steps):
         yield "A batch that fails", whole
@@ -241,16 +242,16 @@ def _batch_came_again(steps: Sequence[Step]) -> bool:
 
 
 def _advice(verdict: Verdict) -> Iterator[tuple[Has, str]]:
-    """For the handler: where a restart has cost it its memory, and where being idempotent is no help."""
+    """For the handler: where a restart has cost it its memory, and what the broker's settings do not say."""
     assert verdict.scenario is not None
     shows = symptom(verdict)
     if shows is None:
         return
     habit = any(IDEMPOTENT in verdict.scenario.broker.ruled_out_by(kind) for kind in kinds_of(verdict))
     ended = list(_ended(verdict))
-    # A handler in whose state something is twice is told so by the remedy: to be idempotent.
-    if ended or (habit and shows.has != "twice"):
-        yield shows.has, advice_on(shows, [event for one in ended for event in one.gone])
+    if ended or fits(shows, verdict, habit=habit):
+        gone = [event for one in ended for event in one.gone]
+        yield shows.has, advice_on(shows, gone, across=verdict.label == "across keys")
 
 
 def _smallest(verdict: Verdict) -> str:
