@@ -63,9 +63,10 @@ def _boundary(question: Question) -> Boundary | None:
 
 def cheapest_repair(question: Question, verdict: Verdict, storage: Storage) -> Repair | None:
     """The first move that holds; those that cost more are not tried. None where none does."""
-    return next(
-        (repair for repair in _each(question, verdict, storage, lambda move: None) if repair.status == "held"), None
-    )
+    # Of a move that does not hold nothing is shown here, and to make its failure minimal may take as long as all else.
+    quick = attrs.evolve(question, settings=attrs.evolve(question.settings, minimal=False))
+    repairs = _each(quick, verdict, storage, lambda move: None)
+    return next((repair for repair in repairs if repair.status == "held"), None)
 
 
 def _each(question: Question, verdict: Verdict, storage: Storage, say: Callable[[MoveName], None]) -> Iterator[Repair]:
@@ -78,7 +79,7 @@ def _each(question: Question, verdict: Verdict, storage: Storage, say: Callable[
     given = question.settings
     settings = SearchSettings(
         schedules=min(given.schedules, MOST), seed=given.seed, streams=given.streams, across_keys=given.across_keys,
-        examples=given.examples, fixtures=given.fixtures, patience=given.patience,
+        examples=given.examples, fixtures=given.fixtures, patience=given.patience, minimal=given.minimal,
     )  # fmt: skip
     # At the hour of the failure, as a handler may go by the clock.
     asked = attrs.evolve(
@@ -148,6 +149,8 @@ def _searched(question: Question, repair: Repair, copies: Copies) -> Repair:
         reasons = found.reasons if status == "unknown" else ()
         schedules, distance = found.tally.schedules, copies.farthest
         return attrs.evolve(repair, status=status, reasons=reasons, schedules=schedules, distance=distance)
+    if not question.settings.minimal:
+        return attrs.evolve(repair, status="violated")
     # The kinds of this failure are known already: only the others are asked one by one.
     broke = {type(fault) for fault in found.scenario.faults}
     broke |= {kind for kind in question.kinds if kind not in broke and _breaks(question, kind)}

@@ -19,6 +19,7 @@ from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Fails, Shrinker
 from chaoskit.strategies.dependent import Dependent, dependent_of
 from chaoskit.strategies.streams import Parts, parts_of
+from chaoskit.strategies.together import Mixed
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import Stream
 from chaoskit.values.faults import FaultKind
@@ -151,7 +152,10 @@ def _of_the_strategy(
     if _parts(events) is not None and not shrinker.in_order:
         return None
     size = len(patterns[-1][0])
-    if _dependent(events) is not None:
+    if (dependent := _dependent(events)) is not None:
+        # Of several streams of parts each part of one is a stream, too: fewer events were tried already.
+        if isinstance(dependent, Mixed) and dependent.is_of_parts and not shrinker.in_order:
+            return None
         size = len(patterns[0][0]) - 1
         # The first event of an entity needs no other, and so was tried alone.
         if size < max(2, shrinker.min_size):
