@@ -26,7 +26,7 @@ STANDARD_OUTPUT = Path("-")
     "--broker",
     default="Kafka",
     metavar="BROKER",
-    help="The broker that keeps the order: its name, or with its settings, such as 'Kafka(partitions=12)'. Default: Kafka.",
+    help="The broker that keeps the order, such as SqsFifo or 'Kafka(partitions=12)'. Default: Kafka.",
 )
 @click.option("--handler-ms", type=float, required=True, help="How long the handler takes for one message, in ms.")
 @click.option("--consumers", type=int, default=32, help="Simulate 1 to this many consumers. Default: 32.")
