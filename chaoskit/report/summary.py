@@ -253,9 +253,10 @@ def _advice(verdict: Verdict) -> Iterator[tuple[Has, str]]:
     shows = symptom(verdict)
     if shows is None:
         return
-    habit = any(IDEMPOTENT in verdict.scenario.broker.ruled_out_by(kind) for kind in kinds_of(verdict))
+    remedies = [verdict.scenario.broker.ruled_out_by(kind) for kind in kinds_of(verdict)]
+    habit = any(IDEMPOTENT in remedy for remedy in remedies)
     ended = list(_ended(verdict))
-    if ended or fits(shows, verdict, habit=habit):
+    if ended or fits(shows, verdict, remedies, habit=habit):
         gone = [event for one in ended for event in one.gone]
         yield shows.has, advice_on(shows, gone, across=verdict.label == "across keys")
 

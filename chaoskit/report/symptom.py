@@ -141,14 +141,17 @@ MOVE: Mapping[Has, MoveName] = {"twice": "ids", "older": "version"}
 """What the advice asks for, among the moves that can be tried."""
 
 
-def fits(shows: Symptom, verdict: Verdict, *, habit: bool) -> bool:
-    """Whether the handler's move is named beside the settings of the broker. `habit`: what is said of these asks for a
-    handler that is idempotent already."""
+def fits(shows: Symptom, verdict: Verdict, remedies: Sequence[str], *, habit: bool) -> bool:
+    """Whether the handler's move is named beside the settings of the broker. `habit`: these `remedies` ask
+    for a handler that is idempotent already."""
     assert verdict.scenario is not None
     tried = verdict.advice.known.repairs if verdict.advice.known is not None else ()
     # What was tried and does not repair it is no advice.
     if any(each.move == MOVE.get(shows.has) and each.status == "violated" for each in tried):
         return False
+    # Some brokers can say nothing else.
+    if shows.has == "older" and not habit and any("version" in text or "`seq`" in text for text in remedies):
+        return verdict.label == "across keys"
     # Of what is missing it does not show why; and what reaches inside the handler has moves of its own.
     if shows.has == "missing" or any(map(reaches_in, verdict.scenario.faults)):
         return habit and shows.has != "twice"
