@@ -180,7 +180,7 @@ def customers(deliver: Deliver) -> dict[str, int]:
 REFUSED = Scenario([Event("c1", "customer"), Event("c1", "order")], SqsStandard(), [Overtake("e1")])
 
 
-def test_an_exception_and_that_the_state_is_unchanged_are_told(tmp_path: Path) -> None:
+def test_an_exception_and_that_it_changed_nothing_are_told(tmp_path: Path) -> None:
     """In the sentence, and beside the step; the delivery that comes again leads there, too. Also from a file."""
     verdict = verdict_on(customers, REFUSED)
     for text in (verdict.report(), show(verdict.save(tmp_path)).output):
