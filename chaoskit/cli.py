@@ -17,7 +17,7 @@ from chaoskit.version import __version__
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="chaoskit")
 def main() -> None:
-    """Message handlers under every delivery that their broker can really make.
+    """Run message handlers under every delivery that their broker can really make.
 
     Exit codes: 0 held, fixed or no longer possible; 1 violated, still fails, changed, breaks anew or unknown; 2 usage,
     unreadable or cannot replay; 3 an error of chaoskit itself. Of several files the worst counts.

@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 import attrs
@@ -25,6 +26,7 @@ from chaoskit.planted.check import checked
 from chaoskit.repair.recipes import storage_of
 from chaoskit.repair.repairs import advice_on
 from chaoskit.repair.tolerance import kinds_asked, tolerance_of
+from chaoskit.report.repairs import SAYS
 from chaoskit.runner import Runner, SearchOptions, current
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.investigate import investigate
@@ -37,7 +39,7 @@ from chaoskit.values.event import Stream
 from chaoskit.values.faults import FaultKind
 from chaoskit.values.invariant import DIED, ENDED, HANG, Invariant
 from chaoskit.values.names import name_of
-from chaoskit.values.repair import Later
+from chaoskit.values.repair import Later, MoveName
 from chaoskit.values.scenario import Broker, allowed_kinds
 from chaoskit.values.tolerance import Tolerance
 from chaoskit.values.verdict import ChaosFailure, Loss, Verdict
@@ -197,6 +199,8 @@ def _check(options: ChaosOptions) -> None:
     question(subject, options.events, settings, faults=faults, without=without)
 
 
+SELF_CHECK, TOLERATES = "which known bugs it would notice", "what it tolerates"
+
 SCHEDULES = 1000
 """Distinct schedules of a test where nobody says how many."""
 
@@ -311,8 +315,8 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
             asked, seed = _question(wrapper, subject, fixtures, runner, search)
             if verdict is None:
                 verdict = attrs.evolve(investigate(asked), seed=seed)
-                verdict = checked(asked, verdict) if runner.checks_itself else verdict
-            advice = advice_on(asked, verdict, storage_of(wrapper)) if runner.advises else None
+                verdict = checked(asked, verdict, partial(runner.asks, SELF_CHECK)) if runner.checks_itself else verdict
+            advice = advice_on(asked, verdict, storage_of(wrapper), _tried_move) if runner.advises else None
             verdict = attrs.evolve(verdict, advice=Later(_too_late, advice))
             if runner.bounds:
                 verdict = _with_boundary(asked, verdict)
@@ -323,10 +327,15 @@ def conduct(wrapper: Any, fixtures: Mapping[str, Any]) -> Verdict:
     return attrs.evolve(verdict, test=runner.test or name_of(wrapper))
 
 
+def _tried_move(move: MoveName) -> None:
+    current().asks("which move repairs it", SAYS[move])
+
+
 def _with_boundary(asked: Question, verdict: Verdict) -> Verdict:
     """The verdict, and what has to stay in order, or why that cannot be said."""
     if verdict.status == "violated" and verdict.scenario is not None and not verdict.scenario.faults:
         return verdict  # it fails in order, so that no order is right
+    current().asks("what has to stay in order", "")
     try:
         return attrs.evolve(verdict, boundary=boundary_of(asked))
     except UsageError as error:
@@ -337,7 +346,9 @@ def _tolerance(wrapper: Any, asked: Question, seed: int, brokers: Sequence[Broke
     options: ChaosOptions = wrapper.chaos_options
     runner = current()
     wanted = kinds_asked(*options.narrowed)
-    found = tolerance_of(asked, brokers or (options.broker,), wanted, storage_of(wrapper), runner.asks)
+    found = tolerance_of(
+        asked, brokers or (options.broker,), wanted, storage_of(wrapper), partial(runner.asks, TOLERATES)
+    )
     return attrs.evolve(found, test=runner.test or name_of(wrapper), seed=seed)
 
 

@@ -83,8 +83,8 @@ class Runner(Protocol):
     def wants(self) -> SearchOptions:
         """How much is searched of what is asked besides, where the verdict is there without a search."""
 
-    def asks(self, what: str) -> None:
-        """What is searched next, of a long question."""
+    def asks(self, what: str, part: str) -> None:
+        """What is searched next, and of what: ("what it tolerates", "DeadLetter on Kafka")."""
 
     def seed(self, decorated: Any) -> tuple[int, bool]:
         """The seed, and whether somebody chose it. `decorated`: the argument of Hypothesis' @seed."""
@@ -119,7 +119,7 @@ class PlainRunner:
     tolerates: Sequence[Broker] | None = None
     wants = SearchOptions()
 
-    def asks(self, what: str) -> None:
+    def asks(self, what: str, part: str) -> None:
         pass
 
     def seed(self, decorated: Any) -> tuple[int, bool]:

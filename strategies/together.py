@@ -47,6 +47,11 @@ class Mixed:
     min_size: int = 1
     _kept: dict[str, list[tuple[Event, ...]]] = attrs.field(factory=dict)
 
+    @property
+    def is_of_parts(self) -> bool:
+        """Whether any part of a stream is one, too, but for what `allows` says."""
+        return all(isinstance(made, Parts) for made in self.made_of)
+
     def streams(self) -> SearchStrategy[list[Event]]:
         parts = st.tuples(*(strategy.map(Stream.of) for strategy in self.strategies))
         return _mixed(self.topics, parts).map(lambda stream: list(stream.events))

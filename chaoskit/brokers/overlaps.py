@@ -26,6 +26,9 @@ IN_THE_STATE = (
     "second insert, and a fencing token refuses a late owner"
 )
 """What helps on every broker."""
+ONE_MESSAGE = "For two executions of one message: "
+TWO_MESSAGES = "For two messages of one key at once"
+"""What a setting helps against follows."""
 
 
 def why_no_overlap(hands_out: HandsOut, impossible: Mapping[FaultKind, Impossible]) -> Impossible | None:
@@ -49,11 +52,11 @@ def how_to_rule_out(hands_out: HandsOut, zombie: str, overtake: str, rehash: str
     """What rules it out, where these rule out a `Zombie`, an `Overtake` and a `Rehash`; None where no key moves."""
     found = [IN_THE_STATE]
     if not isinstance(hands_out, LeasePolicy) or lends_again(hands_out):
-        found.append(f"Two executions of one message are ruled out by {zombie}")
+        found.append(f"{ONE_MESSAGE}{zombie}")
     if isinstance(hands_out, LeasePolicy) and lets_compete(hands_out):
-        found.append(f"Two messages of one key at once are ruled out by {overtake}")
+        found.append(f"{TWO_MESSAGES}: {overtake}")
     elif not isinstance(hands_out, LeasePolicy) and hands_out.consumers > 1 and rehash is not None:
-        found.append(f"Two messages of one key at once, while it moves, are ruled out by {rehash}")
+        found.append(f"{TWO_MESSAGES}, while it moves: {rehash}")
     return ". ".join(found)
 
 

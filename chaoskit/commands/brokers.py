@@ -15,7 +15,7 @@ from chaoskit.values.errors import did_you_mean
 @click.command()
 @click.argument("name", required=False, metavar="[NAME]")
 def brokers(name: str | None) -> None:
-    """List the brokers, or tell all about one.
+    """List the brokers, or describe one.
 
     Without NAME: each broker in one line. With NAME, such as `chaoskit brokers SqsFifo` (upper and lower case are the
     same): what it promises, what can go wrong under its default settings and what rules that out, what cannot go wrong

@@ -43,8 +43,8 @@ def _brokers(_: Any, __: Any, given: tuple[str, ...]) -> tuple[str, ...]:
     metavar="BROKER",
     multiple=True,
     callback=_brokers,
-    help="As one writes it in a test, such as Kafka or 'RabbitMQ(prefetch=1)'; nothing of it is run. The first is the "
-    "one to move from; each of the others is compared with it.",
+    help="A broker, written as in a test, such as Kafka or 'RabbitMQ(prefetch=1)'; it is not run as code. The first is "
+    "the one to move from; each of the others is compared with it.",
 )
 @click.option(
     "--markdown",
@@ -56,10 +56,10 @@ def _brokers(_: Any, __: Any, given: tuple[str, ...]) -> tuple[str, ...]:
 def compare(brokers: tuple[str, ...], markdown: Path | None, arguments: tuple[str, ...]) -> None:
     """Say what changes when handlers move to another broker.
 
-    Each chaos test is asked which kinds of fault it survives on each of the brokers, whichever it names itself: new is
-    what breaks it there and did not here, gone the other way round. Its other options hold, and nothing is saved.
-    Everything else on the command line is given to pytest: paths, -k, -m, --chaos-schedules, --chaos-seed,
-    --chaos-report.
+    Each chaos test is asked which kinds of fault it survives on each of the brokers, whichever it names itself. A kind
+    is new where it breaks the test there but not here, and gone the other way round. The test's other options hold, and
+    nothing is saved. Everything else on the command line is given to pytest: paths, -k, -m, --chaos-schedules,
+    --chaos-seed, --chaos-report.
 
     \b
     chaoskit compare --broker RabbitMQ --broker SqsStandard tests/test_wallet.py

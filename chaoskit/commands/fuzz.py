@@ -55,7 +55,13 @@ def _shard(_: Any, __: Any, given: str) -> tuple[int, int]:
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": True})
-@click.option("--time", "time_", metavar="TIME", callback=_time, help="Such as 30s, 10m or 1h30m. Default: for ever.")
+@click.option(
+    "--time",
+    "time_",
+    metavar="TIME",
+    callback=_time,
+    help="How long to search, such as 30s, 10m or 1h30m. Default: until stopped.",
+)
 @click.option(
     "-n",
     "workers",
@@ -72,7 +78,7 @@ def _shard(_: Any, __: Any, given: str) -> tuple[int, int]:
     callback=_shard,
     help="This is the I-th of N jobs: with the same --seed no two of them try the same.",
 )
-@click.option("--seed", type=int, help="The seed of all that is drawn. Default: another one each time.")
+@click.option("--seed", type=int, help="The seed of everything random. Default: a new one each time.")
 @click.option(
     "--corpus",
     metavar="PLACE",

@@ -17,22 +17,24 @@ from chaoskit.values.errors import UsageError, did_you_mean
 @click.command()
 @click.argument("handler", required=False, metavar="[HANDLER]")
 @click.option(
-    "--broker", metavar="NAME", help="What delivers its messages. Default: what its framework has, or else Kafka."
+    "--broker",
+    metavar="NAME",
+    help="The broker that delivers its messages. Default: that of its framework, or else Kafka.",
 )
 @click.option("--yes", is_flag=True, help="Write it without asking.")
 @click.option("--dry-run", is_flag=True, help="Show it and ask nothing.")
 def init(handler: str | None, broker: str | None, yes: bool, dry_run: bool) -> None:
-    """Start in this repository: a first chaos test, a workflow for GitHub Actions, the ignore rules.
+    """Set up this repository: a first chaos test, a workflow for GitHub Actions, the ignore rules.
 
     HANDLER is the function or method that takes a message: shop.wallet:handle, shop.wallet:Wallet.handle or
     src/shop/wallet.py:Wallet.handle; or what AWS Lambda, arq, Celery, Django, Dramatiq, FastAPI, FastStream, Flask,
-    Huey or RQ calls; or a loop over a client's consumer, or the callback of one (aio-pika, aiokafka, boto3,
-    confluent-kafka, kafka-python, pika). It is looked for in the sources and never imported. The test is a first guess,
-    and what cannot be guessed is marked in it. Without HANDLER the test is left out, and the functions that look like
-    one are listed.
+    Huey or RQ calls; or a loop over a client's consumer, or a callback that a client calls (aio-pika, aiokafka,
+    boto3, confluent-kafka, kafka-python, pika). Its source is read and never imported. The test is a first guess, and
+    marks what could not be guessed. Without HANDLER no test is written, and the functions that look like a handler are
+    listed.
 
-    It shows all that it would write, and asks; where there is no terminal to ask in, --yes writes it. No file that is
-    there is overwritten or changed, but for a line at the end of .gitignore.
+    The command shows everything that it would write, and asks first; without a terminal, --yes writes it. No existing
+    file is overwritten or changed, except that .gitignore may get a line at its end.
     """
     with own_errors():
         if yes and dry_run:

@@ -26,24 +26,26 @@ STANDARD_OUTPUT = Path("-")
     "--broker",
     default="Kafka",
     metavar="BROKER",
-    help="What keeps the order: a name, or one with settings, such as 'Kafka(partitions=12)'. Default: Kafka.",
+    help="The broker that keeps the order, such as SqsFifo or 'Kafka(partitions=12)'. Default: Kafka.",
 )
-@click.option("--handler-ms", type=float, required=True, help="What the handler takes for one message, in ms.")
-@click.option("--consumers", type=int, default=32, help="1 to so many consumers are looked at. Default: 32.")
+@click.option("--handler-ms", type=float, required=True, help="How long the handler takes for one message, in ms.")
+@click.option("--consumers", type=int, default=32, help="Simulate 1 to this many consumers. Default: 32.")
 @click.option(
     "--key",
     default="key",
     metavar="FIELD",
-    help="The field of the key, with dots for what lies deeper, such as value.from. Default: key.",
+    help="The field that holds the key, with dots for nested fields, such as value.from. Default: key.",
 )
 @click.option(
     "--arrivals",
     type=float,
     metavar="PER_SECOND",
-    help="Messages a second that arrive at random: their mean wait is simulated, too.",
+    help="Messages per second, arriving at random: also simulate how long they wait on average.",
 )
 @click.option("--svg", metavar="OUT", type=click.Path(path_type=Path), help="Write the plot as a picture.")
-@click.option("--page", metavar="OUT", type=click.Path(path_type=Path), help="Write both as a page of HTML.")
+@click.option(
+    "--page", metavar="OUT", type=click.Path(path_type=Path), help="Write the answer and the plot as an HTML page."
+)
 @click.option("--json", "json_", metavar="OUT", type=click.Path(path_type=Path), help="Write all of it as JSON.")
 def order(
     path: Path,
@@ -58,11 +60,11 @@ def order(
 ) -> None:
     """Say what total order, order per key and no order cost on a recorded stream.
 
-    FILE is a recording, with an object a line (.jsonl) or a list of objects (.json), of which only the keys are read;
+    FILE is a recording, one object per line (.jsonl) or a list of objects (.json), of which only the keys are read;
     or how many messages each key had, with the columns key and count (.csv). The answer is how much can run at once,
     how hot the hottest key is, the messages a second that 1, 2, 3, ... consumers handle, and where more of them stop
     helping: a simulation with the serialization point of the broker (a partition, a message group, a session).
-    With --svg, --page or --json that is written instead; OUT is a file, which is overwritten, or - for standard output.
+    With --svg, --page or --json it is written to OUT instead: a file, which is overwritten, or - for standard output.
     """
     with own_errors():
         try:

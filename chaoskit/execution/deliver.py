@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Coroutine
+from types import CoroutineType
 from typing import Any, Literal
 
 import attrs
@@ -273,7 +273,8 @@ class Deliver(Playing):
     def describe(self, hung: Hung) -> None:
         """Write into `hung` how far this run came."""
         coroutine = None if self._task is None else self._task.get_coro()
-        if inspect.iscoroutine(coroutine):
+        # No call of code that is not ours before `caught`: it would be interrupted, and nobody would catch that.
+        if isinstance(coroutine, CoroutineType):
             # Before `caught`, which would stop the interruptions that this needs.
             hung.end(coroutine)
         hung.caught()

@@ -7,7 +7,7 @@ import attrs
 from chaoskit.execution import forks
 from chaoskit.execution.deliver import Body, Deliver
 from chaoskit.execution.failures import HungInOrder
-from chaoskit.execution.limit import Hung
+from chaoskit.execution.limit import Hung, Limit
 from chaoskit.execution.loop_threads import LoopFound
 from chaoskit.execution.script import PASS_THROUGH, Move, Run, Script
 from chaoskit.values.errors import ChaosError, UsageError
@@ -22,14 +22,18 @@ def execute(
     record_states: bool = False,
     move: Move | None = None,
     one_process: bool = False,
+    limit: Limit | None = None,
 ) -> Run:
     """Run the test once. What its body raises after the deliveries is part of the outcome, except in order.
 
     `forked_before`: how many children this process had made (`forks.made()`) before the first run of this test.
     `move` stands between `deliver` and the handler. `one_process`: one handler that `spawn` makes serves them all.
+    `limit` holds from here to the end of the run: what it raises is caught here, and is told where the run stood.
     """
     deliver, generation = Deliver(script, is_async, record_states, move, one_process), forks.generation()
     try:
+        if limit is not None:
+            limit.begins()
         try:
             run = _executed(body, script, deliver)
         except LoopFound:  # only now is known what `spawn` is, and nothing of this run is asked any more
@@ -46,6 +50,8 @@ def execute(
         # report.
         if forks.generation() != generation:
             forks.leave(on_purpose=deliver.is_ended)
+        if limit is not None:
+            limit.ends()
     # Each run asks: a child of an earlier one may be late.
     if forks.some_came_back(forked_before):
         raise UsageError(

@@ -160,10 +160,12 @@ class Limit:
 
     def begins(self) -> None:
         self._runs += 1
-        self._since = began = now()
+        began = now()
         # Rarely: what follows are system calls, and a run takes microseconds.
         if began >= self._next:
             self._look_after(began)
+        # Last: what `between` does is no part of the run.
+        self._since = began
 
     def ends(self) -> None:
         since, self._since = self._since, None

@@ -77,7 +77,7 @@ class SliceRunner:
     tolerates: Sequence[Broker] | None = None
     wants = SearchOptions()
 
-    def asks(self, what: str) -> None:
+    def asks(self, what: str, part: str) -> None:
         pass
 
     def __init__(self, item: pytest.Item, slice_: Slice, memory: Memory) -> None:

@@ -27,6 +27,7 @@ from chaoskit.generate.source import WIDTH, Code, Names, call, flat, laid_out, l
 from chaoskit.generate.target import BY_HAND, Target, target_of
 from chaoskit.generate.values import Values
 from chaoskit.report.columns import narrow
+from chaoskit.report.effects import EFFECTS, effect_lines
 from chaoskit.report.saved import saved_verdict
 from chaoskit.report.terminal import headline
 from chaoskit.report.traced import inside_parts
@@ -267,7 +268,8 @@ def _assembled(
         by_path += "\n# The fixtures of that module, for this one.\n" + "\n".join(brought) + "\n"
     imports = names.imports([f"import {module} as {CHAOS_TESTS}"] if module else [])
     inside = [line for part in inside_parts(verdict.schedule) for line in ("", f"{part.heading}:", *part.lines)]
-    test = f"{above}{signature}\n{_docstring(sentences, inside, indent=4)}\n{body}\n"
+    left = _comment(EFFECTS, effect_lines(verdict))
+    test = f"{above}{signature}\n{_docstring(sentences, inside, indent=4)}\n{left}{body}\n"
     return f"{head}\n\n{imports}\n{by_path}\n\n{test}"
 
 
@@ -301,6 +303,19 @@ def _from_root(path: Path, root: Path) -> str:
 
 
 # Texts.
+
+
+def _comment(heading: str, lines: Sequence[str]) -> str:
+    """Lines below a heading, each whole, in front of the statements of a test; nothing where there are none."""
+    if not lines:
+        return ""
+    wrapped = [f"{heading}:"]
+    for line in lines:
+        text = visible(re.sub(r"[^\S ]+", " ", line))
+        wrapped += textwrap.wrap(
+            text, WIDTH - 8, initial_indent="- ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+        )
+    return "".join(f"    # {line}\n" for line in wrapped)
 
 
 def _sentence(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -36,6 +36,9 @@ from chaoskit.values.scenario import Scenario
 from chaoskit.values.verdict import Verdict
 
 Seen = TypeVar("Seen")
+Bug = TypeVar("Bug", HandlerBug, StateBug)
+
+Say = Callable[[str], None]
 
 MOST = 400
 """Schedules for each bug. One that can be noticed is, mostly within the first ten."""
@@ -72,12 +75,12 @@ DROPS: tuple[HandlerBug, ...] = ("drops an effect", "acknowledges first", "marks
 """No right handler is the same without a message, whatever else it need not heed."""
 
 
-def checked(question: Question, verdict: Verdict) -> Verdict:
+def checked(question: Question, verdict: Verdict, say: Say = lambda bug: None) -> Verdict:
     """The verdict of a search, with what its test would have noticed; unknown where that is nothing. In a test that
-    fails by itself nothing is planted."""
+    fails by itself nothing is planted. `say` is told what is planted next."""
     if verdict.status == "violated" or (verdict.status == "unknown" and why_not(question)):
         return verdict
-    found = self_check_of(question)
+    found = self_check_of(question, say)
     verdict = attrs.evolve(verdict, self_check=found)
     if not found.asserts_nothing:
         return verdict
@@ -90,8 +93,8 @@ def checked(question: Question, verdict: Verdict) -> Verdict:
     return attrs.evolve(verdict, status="unknown", reasons=(*verdict.reasons, reason))
 
 
-def self_check_of(question: Question) -> SelfCheck:
-    """Each bug in turn, those of the handler first. The test itself holds under what is asked."""
+def self_check_of(question: Question, say: Say = lambda bug: None) -> SelfCheck:
+    """Each bug in turn, those of the handler first. The test itself holds under what is asked. `say` is told each."""
     if not question.kinds:
         return SelfCheck(reason=NO_FAULT)
     if question.subject.batches.most is not None:
@@ -103,12 +106,18 @@ def self_check_of(question: Question) -> SelfCheck:
     )  # fmt: skip
     asked = attrs.evolve(question, settings=settings)
     streams = Streams.of(asked)
-    handler = [_in_handler(asked, bug, streams) for bug in HANDLER_BUGS]
-    inside = [_in_handler(asked, bug, streams) for bug in INSIDE_BUGS]
+    handler = [_in_handler(asked, bug, streams) for bug in _said(HANDLER_BUGS, say)]
+    inside = [_in_handler(asked, bug, streams) for bug in _said(INSIDE_BUGS, say)]
     # Where nothing says what dies with a process there is no inside, and nothing to be said of it.
     handler += [each for each in inside if each.status != "cannot happen"]
     caught: list[Any] = [each.bug for each in handler if each.status == "caught"]
-    return SelfCheck((*handler, *(_in_state(asked, bug, caught, streams) for bug in STATE_BUGS)))
+    return SelfCheck((*handler, *(_in_state(asked, bug, caught, streams) for bug in _said(STATE_BUGS, say))))
+
+
+def _said(bugs: Iterable[Bug], say: Say) -> Iterator[Bug]:
+    for bug in bugs:
+        say(bug)
+        yield bug
 
 
 def why_not(question: Question) -> str:

@@ -74,7 +74,7 @@ class PytestRunner:
         self.checks_itself: bool = item.config.getoption("chaos_self_check")
         self.tolerates = brokers_asked(item.config)
         self._asking = ""
-        """What is searched for the table of tolerance."""
+        """What is asked besides the search, where that is at work: what it tolerates, which move repairs it."""
         self._budget = None if given is None else seconds(given)
         self.wants = SearchOptions(schedules=self._schedules, budget=self._budget, patience=DEFAULT_TIME)
         self.limit = limit_of(item.config)
@@ -117,15 +117,15 @@ class PytestRunner:
                 self.limit.between = None
                 progress.close()
 
-    def asks(self, what: str) -> None:
-        self._asking = what
+    def asks(self, what: str, part: str) -> None:
+        self._asking = ": ".join(filter(None, (what, part)))
         if (comparison := comparison_of(self._config)) is not None:
-            comparison.asks(self.test, what)
+            comparison.asks(self.test, part)
 
     def _standing(self, elapsed: float) -> str:
         """How the search stands, in a line."""
         if self._asking:
-            return f"chaoskit: {self.test}: what it tolerates: {self._asking}, {shown(elapsed)}"
+            return f"chaoskit: {self.test}: {self._asking}, {shown(elapsed)}"
         tried, time = f"{self._evidence.schedules:,}", shown(elapsed)
         if self._exhaustive is not None:
             tried += " distinct"

@@ -23,7 +23,7 @@ from chaoskit.values.boundary import Boundary
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import EventId, Message
 from chaoskit.values.faults import FaultKind
-from chaoskit.values.repair import Advice, Repair
+from chaoskit.values.repair import Advice, MoveName, Repair
 from chaoskit.values.verdict import Verdict
 
 MOST = 1000
@@ -32,9 +32,11 @@ EACH = 150
 """Schedules for each kind alone, to name all that still break a handler."""
 
 
-def advice_on(question: Question, verdict: Verdict, storage: Storage) -> Advice:
-    """All that can be tried for a failure. Nothing for a verdict that is not violated, and for what fails in order
-    already: no delivery is to blame."""
+def advice_on(
+    question: Question, verdict: Verdict, storage: Storage, say: Callable[[MoveName], None] = lambda move: None
+) -> Advice:
+    """All that can be tried for a failure; `say` is told each move. Nothing for a verdict that is not violated, and for
+    what fails in order already: no delivery is to blame."""
     if verdict.status != "violated" or verdict.scenario is None or not verdict.scenario.faults:
         return Advice()
     try:
@@ -42,7 +44,7 @@ def advice_on(question: Question, verdict: Verdict, storage: Storage) -> Advice:
     # What hangs in another order says nothing of that order; the moves are tried all the same.
     except HANGS:
         clashes = ()
-    repairs = repairs_of(question, verdict, storage)
+    repairs = tuple(_each(question, verdict, storage, say))
     best = next((repair.move for repair in repairs if repair.status == "held"), None)
     keys = {_hashable(event.key) for event in verdict.scenario.events}
     # One key for all always keeps the order: what is wanted is the key that would be enough. Where nothing could be run
@@ -59,17 +61,16 @@ def _boundary(question: Question) -> Boundary | None:
         return None
 
 
-def repairs_of(question: Question, verdict: Verdict, storage: Storage) -> tuple[Repair, ...]:
-    """Each move, cheapest first, with what a search with it found."""
-    return tuple(_each(question, verdict, storage))
-
-
 def cheapest_repair(question: Question, verdict: Verdict, storage: Storage) -> Repair | None:
     """The first move that holds; those that cost more are not tried. None where none does."""
-    return next((repair for repair in _each(question, verdict, storage) if repair.status == "held"), None)
+    # Of a move that does not hold nothing is shown here, and to make its failure minimal may take as long as all else.
+    quick = attrs.evolve(question, settings=attrs.evolve(question.settings, minimal=False))
+    repairs = _each(quick, verdict, storage, lambda move: None)
+    return next((repair for repair in repairs if repair.status == "held"), None)
 
 
-def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Repair]:
+def _each(question: Question, verdict: Verdict, storage: Storage, say: Callable[[MoveName], None]) -> Iterator[Repair]:
+    """Each move, cheapest first, with what a search with it found."""
     assert verdict.scenario is not None
     # No move can stand around a call that has many messages.
     if question.subject.batches.most is not None:
@@ -78,13 +79,20 @@ def _each(question: Question, verdict: Verdict, storage: Storage) -> Iterator[Re
     given = question.settings
     settings = SearchSettings(
         schedules=min(given.schedules, MOST), seed=given.seed, streams=given.streams, across_keys=given.across_keys,
-        examples=given.examples, fixtures=given.fixtures, patience=given.patience,
+        examples=given.examples, fixtures=given.fixtures, patience=given.patience, minimal=given.minimal,
     )  # fmt: skip
     # At the hour of the failure, as a handler may go by the clock.
     asked = attrs.evolve(
         question, subject=attrs.evolve(question.subject, epoch=verdict.scenario.epoch), settings=settings
     )
-    return (_tried(asked, verdict, kind, storage) for kind in moves if _applies(kind, verdict))
+    return (_said(asked, verdict, kind, storage, say) for kind in moves if _applies(kind, verdict))
+
+
+def _said(
+    question: Question, verdict: Verdict, kind: Kind, storage: Storage, say: Callable[[MoveName], None]
+) -> Repair:
+    say(kind.name)
+    return _tried(question, verdict, kind, storage)
 
 
 def _applies(kind: Kind, verdict: Verdict) -> bool:
@@ -141,6 +149,8 @@ def _searched(question: Question, repair: Repair, copies: Copies) -> Repair:
         reasons = found.reasons if status == "unknown" else ()
         schedules, distance = found.tally.schedules, copies.farthest
         return attrs.evolve(repair, status=status, reasons=reasons, schedules=schedules, distance=distance)
+    if not question.settings.minimal:
+        return attrs.evolve(repair, status="violated")
     # The kinds of this failure are known already: only the others are asked one by one.
     broke = {type(fault) for fault in found.scenario.faults}
     broke |= {kind for kind in question.kinds if kind not in broke and _breaks(question, kind)}

@@ -139,6 +139,7 @@ class _On:
             assert verdict.scenario is not None
             broke = {type(fault) for fault in verdict.scenario.faults}
             ruled_out = {kind.__name__: self.broker.ruled_out_by(kind) for kind in ALL_KINDS if kind in broke}
+            self.say(f"which move repairs {name} on {called(self.broker)}{self.place}")
             repair = cheapest_repair(asked, verdict, self.storage)
             return attrs.evolve(
                 trial, answer="breaks", scenario=verdict.scenario, label=verdict.label, ruled_out_by=ruled_out,

@@ -13,7 +13,7 @@ from rich.text import Text
 from chaoskit.report.broker_facts import Facts, Possible, Setting
 from chaoskit.report.console import PROSE
 
-EXAMPLES = "Each as a run of e1 e2 e3 e4, of which e3 has another key. Beside the name: what the handler saw."
+EXAMPLES = "Each is shown on a run of e1 e2 e3 e4, where e3 has another key. Beside its name is what the handler saw."
 
 
 def listing(brokers: Iterable[tuple[str, str]]) -> RenderableType:

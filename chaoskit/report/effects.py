@@ -35,6 +35,13 @@ def effect_rows(verdict: Verdict) -> tuple[EffectRow, ...]:
     return tuple(map(_row, rows))
 
 
+def effect_lines(verdict: Verdict) -> list[str]:
+    """The rows as lines of a text with a fixed width, such as a comment; none where no effect was recorded."""
+    rows = effect_rows(verdict)
+    lines = [f"{row.what}: in order {row.in_order}; observed {row.observed}" for row in rows[:MOST_ROWS]]
+    return [*lines, f"and {len(rows) - MOST_ROWS} more"] if len(rows) > MOST_ROWS else lines
+
+
 def _row(row: Counted) -> EffectRow:
     effect = row.effect
     what = effect.name if effect.key is None else f"{effect.name} of {printed(effect.key)}"

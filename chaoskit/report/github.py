@@ -79,6 +79,8 @@ def _entry(verdict: Verdict, replay: str | None) -> ReportEntry:
         tuple(f"{number}. {sentence}." for number, sentence in enumerate(found.sentences, start=1))
         + tuple(f"{line}." for line in found.besides)
         + ((found.label,) if found.label else ())
+        + tuple(f"What rules it out: {kind}: {remedy}." for kind, remedy in found.remedies)
+        + tuple(f"In the handler: {advice}." for _, advice in found.advice)
         + tuple(repair_lines(verdict))
         + found.boundary,
         replay or "",

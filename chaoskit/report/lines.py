@@ -2,7 +2,7 @@
 
 | `type` | fields |
 |---|---|
-| `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker`, `also` (other kinds of fault under which it fails alike), `damage` (what became of which events: `kind`, `events`, `step`, `place`) and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated`, `singles_up_to`, `by_kind` (schedules for each kind), `bounds` (`faults`, `events`, `probability`); `exhausted` where every schedule was run (`events`, `faults`, `schedules`, `runs`, `streams`, `independent_keys`, `compared`) |
+| `verdict` | `status` ("held", "violated", "unknown"), `test`, `headline`; `label`, `broker`, `also` (other kinds of fault under which it fails alike), `fewer` (where the stream is one that was drawn whole: how many events of it fail by themselves), `damage` (what became of which events: `kind`, `events`, `step`, `place`) and `first_difference` (the number of a step) where it is violated; `seed` where it is known; `versions`; and after a search its tally: `streams`, `schedules`, `deliveries`, `effective`, `not_tried`, `left_out`, `all_singles`, `saturated`, `singles_up_to`, `by_kind` (schedules for each kind), `bounds` (`faults`, `events`, `probability`); `exhausted` where every schedule was run (`events`, `faults`, `schedules`, `runs`, `streams`, `independent_keys`, `compared`) |
 | `reason` | `text`: why an unknown verdict is unknown |
 | `note` | `text`: what has to be known about a held verdict |
 | `planted` | where a self-check was asked for, known bugs that were planted: `bug`, `place` ("handler", "state"), `status` ("caught", "missed", "no difference", "cannot happen"), `schedules`, `breaks` (the kinds of fault with which it was met), `text`: why it was not caught |
@@ -85,6 +85,8 @@ def _verdict(verdict: Verdict) -> Line:
         line |= {"label": verdict.label, "broker": encode_broker(verdict.scenario.broker)}
         if verdict.also:
             line["also"] = list(verdict.also)
+        if verdict.fewer:
+            line["fewer"] = verdict.fewer
         if verdict.damage is not None:
             line["damage"] = attrs.asdict(verdict.damage)
         if verdict.states is not None and verdict.states.first_difference is not None:

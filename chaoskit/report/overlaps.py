@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
+from chaoskit.brokers.overlaps import ONE_MESSAGE, TWO_MESSAGES
 from chaoskit.report.columns import fitted, narrow, underlined
 from chaoskit.report.deaths import MOST_HAPPENED, at
+from chaoskit.values.faults import Fault, Overlap
 from chaoskit.values.schedule import Schedule, Step, StoppedAt
 from chaoskit.values.texts import in_line
 
@@ -14,6 +17,15 @@ MOST_LINES = 24
 """Lines beside each other that are shown: the first ones after the stop."""
 WIDEST = (44, 60)
 """Columns of what the one execution did, and of what the others did."""
+
+
+def short_ways(remedy: str, faults: Sequence[Fault]) -> list[str]:
+    """What rules these out, by a line for the handler and one for what a setting can do against what took place."""
+    handler, *settings = re.split(rf"\. (?={ONE_MESSAGE}|{TWO_MESSAGES})", remedy)
+    met = {TWO_MESSAGES if fault.others else ONE_MESSAGE for fault in faults if isinstance(fault, Overlap)}
+    # Where a key moves the message of another owner is one of the same key.
+    fitting = [text for text in settings if text.startswith(tuple(met))] or settings
+    return [f"in the handler, {handler}" if settings else handler, *(text[0].lower() + text[1:] for text in fitting)]
 
 
 def overlap_lines(schedule: Schedule) -> Iterator[str]:

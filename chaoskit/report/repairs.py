@@ -81,7 +81,7 @@ def damage_text(damage: Damage | None) -> str:
         return ""
     events = f": {names_of(damage.events)}" if damage.events else ""
     place = f", in {damage.place}" if damage.place else ""
-    where = f". The states first part at step {damage.step}{place}" if damage.step is not None else ""
+    where = f". The states first differ at step {damage.step}{place}" if damage.step is not None else ""
     return f"{damage.kind.capitalize()}{events}{where}"
 
 
@@ -132,7 +132,8 @@ def _clash(clash: Clash) -> str:
     if clash.assigned:
         places = names_of(clash.assigned)
         text += (
-            f". {places} has what the later one assigns: they would if each added to it, or if the newer version won"
+            f". {places} has what the later one assigns: they would commute if each added to it, or if the newer "
+            "version won"
         )
     return f"{text}."
 

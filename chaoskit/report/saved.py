@@ -54,6 +54,7 @@ def saved_verdict(repro: Repro) -> Verdict:
         memory_kept=repro.told.get("memory_kept"),
         read=repro.told.get("read", ()),
         also=repro.told.get("also", ()),
+        fewer=repro.told.get("fewer", 0),
     )
 
 

@@ -18,16 +18,16 @@ from chaoskit.report.deaths import SETTLE_AFTER, death_lines, died_in_one_call, 
 from chaoskit.report.effects import EffectRow, effect_rows
 from chaoskit.report.failures import failure_lines
 from chaoskit.report.labels import also_text, kinds_of, label_text, name_of, ruled_out_by
-from chaoskit.report.overlaps import overlap_lines
+from chaoskit.report.overlaps import overlap_lines, short_ways
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
 from chaoskit.report.self_check import self_check_lines
-from chaoskit.report.symptom import Has, advice_on, symptom
+from chaoskit.report.smallest import smallest, stream_remarks
+from chaoskit.report.symptom import Has, advice_on, fits, symptom
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
 from chaoskit.values.errors import StaleState, Unavailable
 from chaoskit.values.event import EventId
-from chaoskit.values.faults import Crash, Fail, Overtake
-from chaoskit.values.invariant import DIED
+from chaoskit.values.faults import Crash, Fail, Overlap, Overtake
 from chaoskit.values.outcome import Outcome
 from chaoskit.values.schedule import Step, reached
 from chaoskit.values.state import ABSENT, Difference, only_rounding, parted, same
@@ -42,9 +42,9 @@ IN_ORDER = (
     "Every message came once and in order, and no setting rules that out: correct the handler or the invariant, or "
     "narrow the streams with events(valid=…)"
 )
-PART = (
-    "The stream is a part of the one that was found ({} of {} events), which may be none by itself. A replay plays the "
-    "whole one where the handler refuses the part in order."
+CONSTANT = (
+    "No step changes the state that the test gives, so it does not show whether an attempt that raised had done "
+    "something before"
 )
 NO_STATES = "The states along the way are not known: the delivery is too long, or the file has none."
 ROUNDING = "Only rounding differs: the sum of floats depends on their order. Use integers or Decimal."
@@ -108,15 +108,14 @@ def summary_of(verdict: Verdict) -> Summary:
     scenario = verdict.scenario
     found = differences_of(verdict)
     remarks = [ROUNDING] if found and all(map(only_rounding, found)) else []
-    if verdict.found is not None and verdict.is_part:
-        remarks.append(PART.format(len(scenario.events), len(verdict.found)))
+    remarks += stream_remarks(verdict)
     # With differences the message only repeats what the table shows.
     messages = list(dict.fromkeys(v.message for v in verdict.violations if not v.differences))
     sentences = tuple(sentence for _, sentence in scenario.broker.explain(verdict.schedule, scenario.events))
     advice = tuple(_advice(verdict))
     return Summary(
         headline=headline(verdict),
-        size=f"{count(len(scenario.events), 'event')}, {count(len(scenario.faults), 'fault')}, {_smallest(verdict)}",
+        size=f"{count(len(scenario.events), 'event')}, {count(len(scenario.faults), 'fault')}, {smallest(verdict)}",
         differences=tuple(found[:MOST_DIFFERENCES]),
         more=max(0, len(found) - MOST_DIFFERENCES),
         remarks=(*remarks, *messages[:MOST_DIFFERENCES]),
@@ -197,8 +196,15 @@ def _besides(verdict: Verdict) -> Iterator[str]:
     for ended in _ended(verdict):
         rest = f"; {names_of(ended.gone)} did not come again" if ended.gone else ""
         yield f"Step {ended.step} took with it what the handler kept in memory of {names_of(ended.held)}{rest}"
-    raised = zip(verdict.schedule, _changed(verdict), strict=False)
-    numbers = [number for number, (step, changed) in enumerate(raised, start=1) if step.raised and changed]
+    changes = _changed(verdict)
+    raised = [pair for pair in zip(verdict.schedule, changes, strict=False) if pair[0].raised]
+    if raised and False in changes and not any(changes):
+        yield CONSTANT
+    numbers = [
+        n
+        for n, (step, changed) in enumerate(zip(verdict.schedule, changes, strict=False), start=1)
+        if step.raised and changed
+    ]
     if numbers:
         which = f"{'Step' if len(numbers) == 1 else 'Steps'} {names_of(numbers)}"
         yield f"{which} changed the state before the handler raised, and raising does not take that back"
@@ -217,7 +223,8 @@ def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
             remedy = remedy.replace(TWICE, SETTLE_AFTER)
         if advised:
             remedy = remedy.replace(f". {IDEMPOTENT}", "").replace(IDEMPOTENT, "no setting")
-        yield kind.__name__, remedy
+        ways = short_ways(remedy, verdict.scenario.faults) if kind is Overlap else [remedy]
+        yield from ((kind.__name__, way) for way in ways)
     if not inside:
         for remedy in _final_failures(verdict.schedule.steps):
             yield "A final failure", remedy.removeprefix("no setting: any call can fail. ")
@@ -251,21 +258,17 @@ def _batch_came_again(steps: Sequence[Step]) -> bool:
 
 
 def _advice(verdict: Verdict) -> Iterator[tuple[Has, str]]:
-    """For the handler: where a restart has cost it its memory, and where being idempotent is no help."""
+    """For the handler: where a restart has cost it its memory, and what the broker's settings do not say."""
     assert verdict.scenario is not None
     shows = symptom(verdict)
     if shows is None:
         return
-    habit = any(IDEMPOTENT in verdict.scenario.broker.ruled_out_by(kind) for kind in kinds_of(verdict))
+    remedies = [verdict.scenario.broker.ruled_out_by(kind) for kind in kinds_of(verdict)]
+    habit = any(IDEMPOTENT in remedy for remedy in remedies)
     ended = list(_ended(verdict))
-    # A handler in whose state something is twice is told so by the remedy: to be idempotent.
-    if ended or (habit and shows.has != "twice"):
-        yield shows.has, advice_on(shows, [event for one in ended for event in one.gone])
-
-
-def _smallest(verdict: Verdict) -> str:
-    """A run that takes its process with it is not made smaller."""
-    return "as drawn" if verdict.violations[0].invariant == DIED else "minimal"
+    if ended or fits(shows, verdict, remedies, habit=habit):
+        gone = [event for one in ended for event in one.gone]
+        yield shows.has, advice_on(shows, gone, across=verdict.label == "across keys")
 
 
 def headline(verdict: Verdict) -> str:

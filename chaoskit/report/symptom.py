@@ -11,6 +11,8 @@ import attrs
 from chaoskit.brokers.inside import names_of
 from chaoskit.values.errors import StaleState
 from chaoskit.values.event import EventId
+from chaoskit.values.faults import reaches_in
+from chaoskit.values.repair import MoveName
 from chaoskit.values.schedule import Step
 from chaoskit.values.state import ABSENT, Difference, differences, parted
 from chaoskit.values.verdict import States, Verdict
@@ -135,13 +137,40 @@ def _equal(one: Any, two: Any) -> bool:
         return False
 
 
-def advice_on(shows: Symptom, gone: Sequence[EventId]) -> str:
+MOVE: Mapping[Has, MoveName] = {"twice": "ids", "older": "version"}
+"""What the advice asks for, among the moves that can be tried."""
+
+
+def fits(shows: Symptom, verdict: Verdict, remedies: Sequence[str], *, habit: bool) -> bool:
+    """Whether the handler's move is named beside the settings of the broker. `habit`: these `remedies` ask
+    for a handler that is idempotent already."""
+    assert verdict.scenario is not None
+    tried = verdict.advice.known.repairs if verdict.advice.known is not None else ()
+    # What was tried and does not repair it is no advice.
+    if any(each.move == MOVE.get(shows.has) and each.status == "violated" for each in tried):
+        return False
+    # Some brokers can say nothing else.
+    if shows.has == "older" and not habit and any("version" in text or "`seq`" in text for text in remedies):
+        return verdict.label == "across keys"
+    # Of what is missing it does not show why; and what reaches inside the handler has moves of its own.
+    if shows.has == "missing" or any(map(reaches_in, verdict.scenario.faults)):
+        return habit and shows.has != "twice"
+    return bool(verdict.scenario.faults) and not verdict.is_cut_alone and not (habit and shows.has == "twice")
+
+
+def advice_on(shows: Symptom, gone: Sequence[EventId], *, across: bool = False) -> str:
     """What helps in the handler. `gone`: events that nobody remembers since a process ended, and that do not come
-    again."""
+    again. `across`: it is the order between keys that differs, which `seq` does not count."""
     if shows.has == "twice":
         return (
             f"{_who(shows.events)} took effect twice. Remember the ids of events where the effect is, in the same "
             "transaction: what a process remembers ends with it"
+        )
+    if shows.has == "older" and across:
+        return (
+            f"{_who(shows.events, 'something older')} came late and took the place of something newer. Let the last "
+            "write win: compare a version of the object, or the time at which the producer sent the event, in the same "
+            "transaction as the effect. `seq` counts each key by itself and does not help here"
         )
     if shows.has == "older":
         return (

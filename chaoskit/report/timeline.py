@@ -143,12 +143,13 @@ class _Rows:
     def _mark(self, number: int, step: Step) -> str:
         ran_on = step.fault in self._owners and step.consumer != self._owners[step.fault]
         mark = _mark(self._broker.mark(step), step, (step.partition, step.offset) in self._seen, ran_on)
-        if not step.raised or number > len(self._changed):
+        # A state that no step changes shows nothing of an attempt either.
+        if not step.raised or number > len(self._changed) or not any(self._changed):
             return mark
         return ", ".join(part for part in (mark, _CHANGED[self._changed[number - 1]]) if part)
 
 
-_CHANGED = {True: "changed the state", False: "changed nothing", None: ""}
+_CHANGED = {True: "changed the state", False: "state unchanged", None: ""}
 """What an attempt has done that the handler gave up by raising."""
 
 

@@ -304,12 +304,14 @@ def _read_told(data: Any) -> dict[str, Any]:
     if not isinstance(data, dict):
         return {}
     errors, read, kept, also = (data.get(name) for name in ("errors", "read", "memory_kept", "also"))
+    fewer = data.get("fewer")
     errors = errors if isinstance(errors, dict) else {}
     return {
         "errors": {number: text for number, text in errors.items() if isinstance(text, str)},
         "memory_kept": kept if isinstance(kept, bool) else None,
         "read": tuple(name for name in read if isinstance(name, str)) if isinstance(read, list) else (),
         "effects": {run: _read_effects(data.get("effects"), run) for run in ("in_order", "observed")},
+        "fewer": max(0, fewer) if type(fewer) is int else 0,
         "also": tuple(k for k in also if isinstance(k, str) and k in KIND_BY_NAME) if isinstance(also, list) else (),
     }
 

@@ -67,7 +67,8 @@ def document(verdict: Verdict, write_event: Callable[[Event], dict[str, Any]] = 
 
 def _told(verdict: Verdict) -> dict[str, Any]:
     """What a report says besides: with what the handler raised, by the number of the step, whether its memory survived
-    restarts, which fields it read first, the effects that left, and the kinds of fault under which it fails alike."""
+    restarts, which fields it read first, the effects that left, the kinds of fault under which it fails alike, and how
+    many events fail by themselves where the stream is a whole one."""
     assert verdict.schedule is not None
     errors = {str(number): step.error for number, step in enumerate(verdict.schedule, start=1) if step.error}
     effects = {
@@ -76,7 +77,7 @@ def _told(verdict: Verdict) -> dict[str, Any]:
         if given
     }
     found = {"errors": errors, "effects": effects, "memory_kept": verdict.memory_kept, "read": list(verdict.read)}
-    found |= {"also": list(verdict.also)}
+    found |= {"also": list(verdict.also), "fewer": verdict.fewer or None}
     return {name: value for name, value in found.items() if value not in ({}, None, [])}
 
 

@@ -12,6 +12,7 @@ from chaoskit.search.batched import NO_BATCHES, in_batches
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.failing import (
     NO_CALLS,
+    NO_CALLS_OF_LOOP,
     NO_SPAWN,
     calls_of,
     failing_plans,
@@ -183,7 +184,7 @@ class Campaign:
         calls = calls_of(case)
         case.calls = that_fail(calls)
         self.evidence.calls.update(itertools.chain.from_iterable(calls.values()))
-        self.why_no_call_failed = "" if self.evidence.calls else NO_CALLS
+        self.why_no_call_failed = "" if self.evidence.calls else NO_CALLS_OF_LOOP if case.is_loop else NO_CALLS
 
     def _take_share(self, stream: Stream) -> tuple[int, int]:
         """How many schedules this stream has, and how many it would have if it were none of the early ones."""

@@ -23,8 +23,11 @@ Calls = Mapping[int, Sequence[int]]
 """The calls that may fail, by their number from 1 and by the position of the event."""
 
 NO_SPAWN = "deliver(spawn=make_handler) or fails_with= says that they may"
-NO_CALLS = (
-    "it makes none that can fail: of a database, of a service, of what chaoskit.atomic marks, or of deliver.point"
+THAT_CAN = "calls of a database or of a service, of what chaoskit.atomic marks, and deliver.point"
+NO_CALLS = f"the handler makes none that can fail, which are {THAT_CAN}"
+NO_CALLS_OF_LOOP = (
+    f"the loop makes none that can fail between two messages, which are {THAT_CAN}; those of its consumer, such as a "
+    "commit, are not among them"
 )
 
 
@@ -32,7 +35,7 @@ def calls_of(case: Case) -> dict[int, list[Passed]]:
     """The calls that each event makes in order, of those that can fail."""
     calls: dict[int, list[Passed]] = {}
     try:
-        case.counted_calls(calls)
+        case.is_loop = case.counted_calls(calls).is_loop
     except ReferenceRefused as refused:
         error = refused.__cause__
         raise UsageError(

@@ -15,7 +15,7 @@ from chaoskit.search.campaign import LITERAL_ROUND, Campaign
 from chaoskit.search.draw import draw_streams
 from chaoskit.search.evidence import ENOUGH_MONOTONOUS
 from chaoskit.search.exhaustive import try_all
-from chaoskit.search.failing import NO_CALLS
+from chaoskit.search.failing import NO_CALLS, NO_CALLS_OF_LOOP
 from chaoskit.search.found import Found, confirm
 from chaoskit.search.hangs import fewest_that_hang
 from chaoskit.search.labels import label_of
@@ -188,7 +188,9 @@ def _of_calls(campaign: Campaign) -> Iterator[str]:
             f"calls failed inside the handler at {len(shown.failed & shown.calls):,} of the {len(shown.calls):,} "
             "places where they can (Fail)"
         )
-    elif campaign.why_no_call_failed == NO_CALLS or (campaign.why_no_call_failed and not campaign.why_not_inside):
+    elif campaign.why_no_call_failed in (NO_CALLS, NO_CALLS_OF_LOOP) or (
+        campaign.why_no_call_failed and not campaign.why_not_inside
+    ):
         yield f"no call failed inside the handler (Fail): {campaign.why_no_call_failed}"
 
 
@@ -354,6 +356,7 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
         found=whole,
         found_faults=() if whole is None else minimal.found_faults,
         is_part=minimal.is_part,
+        fewer=minimal.fewer,
         also=tuple(kind.__name__ for kind in minimal.also),
         tally=campaign.tally(),
         seed=q.seed,

@@ -19,6 +19,7 @@ from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Fails, Shrinker
 from chaoskit.strategies.dependent import Dependent, dependent_of
 from chaoskit.strategies.streams import Parts, parts_of
+from chaoskit.strategies.together import Mixed
 from chaoskit.values.errors import ChaosError
 from chaoskit.values.event import Stream
 from chaoskit.values.faults import FaultKind
@@ -33,7 +34,8 @@ MOST_RUNS = 4000
 class Minimal:
     """The least scenario. `across`: an order without faults gives the same. `also`: the other kinds that fail alike on
     this stream. `found_faults`: those that fail on the stream as it was found. `is_part`: the stream is a part of that
-    one, and not known to be a stream by itself."""
+    one, and not known to be a stream by itself. `fewer`: it is one that the strategy drew whole, and so many events of
+    the one that was found fail by themselves; 0 where none fewer do."""
 
     stream: Stream
     faults: Plan
@@ -41,6 +43,7 @@ class Minimal:
     also: tuple[FaultKind, ...]
     found_faults: Plan
     is_part: bool
+    fewer: int = 0
 
 
 def shrinker_for(
@@ -76,7 +79,7 @@ def least(subject: Subject, events: Any, kinds: Sequence[FaultKind], found: Foun
         dependent.learn(whole)  # it may come from a file
     stream, faults = shrinker.shrink(whole, found.faults)
     found_faults = shrinker.fewer_faults(whole, found.faults)
-    made = None
+    made, fewest = None, len(stream)
     if not isinstance(events, Stream):
         patterns = [(stream, faults), (whole, found_faults)]
         made = _of_the_strategy(events, shrinker, patterns, seed)
@@ -91,7 +94,8 @@ def least(subject: Subject, events: Any, kinds: Sequence[FaultKind], found: Foun
         # Last: the values decide which faults fail alike.
         faults, also = shrinker.mildest(stream, faults)
     is_part = made is None and not (_parts(events) or dependent) and len(stream) < len(whole)
-    return Minimal(stream, faults, across, also, found_faults, is_part)
+    fewer = fewest if made is not None and fewest < len(stream) else 0
+    return Minimal(stream, faults, across, also, found_faults, is_part, fewer)
 
 
 def _parts(events: Any) -> Parts | None:
@@ -151,7 +155,10 @@ def _of_the_strategy(
     if _parts(events) is not None and not shrinker.in_order:
         return None
     size = len(patterns[-1][0])
-    if _dependent(events) is not None:
+    if (dependent := _dependent(events)) is not None:
+        # Of several streams of parts each part of one is a stream, too: fewer events were tried already.
+        if isinstance(dependent, Mixed) and dependent.is_of_parts and not shrinker.in_order:
+            return None
         size = len(patterns[0][0]) - 1
         # The first event of an entity needs no other, and so was tried alone.
         if size < max(2, shrinker.min_size):

@@ -173,6 +173,7 @@ class Subject:
             record_states=self.looks_at_states,
             move=self._move(script),
             one_process=self.one_process,
+            limit=self.limit,
         )
 
     def _move(self, script: Script) -> Move | None:
@@ -181,19 +182,13 @@ class Subject:
         return None if self.move is None else self.move()
 
     def _watched(self, script: Script) -> Run:
-        if self.limit is None and self.observer is None:
+        if self.observer is None:
             return self._run(script)
-        if self.observer is not None:
-            self.observer.begins(script)
-        if self.limit is not None:
-            self.limit.begins()
+        self.observer.begins(script)
         try:
             return self._run(script)
         finally:
-            if self.limit is not None:
-                self.limit.ends()
-            if self.observer is not None:
-                self.observer.ends()
+            self.observer.ends()
 
     def judge(self, reference: Outcome, outcome: Outcome) -> tuple[Violation, ...]:
         """What is violated. Raises CheckerFailed where an invariant raises."""

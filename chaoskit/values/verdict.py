@@ -128,15 +128,16 @@ class Verdict:
     or key, which the broker promises; "across keys", which it never fixed; or "not decided".
     `also` names other kinds of fault that fail alike on the minimal stream. `found` and `found_faults` are the scenario
     as the search met it, before shrinking, where the stream is not one of `events(…)`; `is_part`: the minimal stream is
-    a part of it that nobody may send by itself. `states` are there for a violated verdict whose
-    schedule is not too long. `versions` are those that a saved verdict was found with; None: those of now. `loss` is
-    what was asked of messages that are lost. `memory_kept`: what the handler kept in memory survived restarts; None
-    where that is not known. `read`: the fields of a message's value in the order in which the handler read them first.
-    `damage`: what became of which events, where runs could tell. `exhausted`: what was tried, where every schedule was.
-    `boundary`: what has to stay in order, `tolerance`: which kinds of fault it survives, and `self_check`: the known
-    bugs that the test would have noticed; None where nobody has asked. `advice` is found when `repairs` or `clashes`
-    are asked for, which runs the test again. `expected_effects` and `observed_effects` are those that
-    `deliver.effect(…)` recorded in the two runs.
+    a part of it that nobody may send by itself. `fewer`: the stream is one that its strategy drew whole, of which it is
+    not known what may be left out, and so many events of the one that was met fail by themselves; else 0. `states` are
+    there for a violated verdict whose schedule is not too long. `versions` are those that a saved verdict was found
+    with; None: those of now. `loss` is what was asked of messages that are lost. `memory_kept`: what the handler kept
+    in memory survived restarts; None where that is not known. `read`: the fields of a message's value in the order in
+    which the handler read them first. `damage`: what became of which events, where runs could tell. `exhausted`: what
+    was tried, where every schedule was. `boundary`: what has to stay in order, `tolerance`: which kinds of fault it
+    survives, and `self_check`: the known bugs that the test would have noticed; None where nobody has asked. `advice`
+    is found when `repairs` or `clashes` are asked for, which runs the test again. `expected_effects` and
+    `observed_effects` are those that `deliver.effect(…)` recorded in the two runs.
     """
 
     status: Status
@@ -154,6 +155,7 @@ class Verdict:
     found: tuple[Event, ...] | None = None
     found_faults: tuple[Fault, ...] = ()
     is_part: bool = False
+    fewer: int = 0
     also: tuple[str, ...] = ()
     tally: Tally = Tally()
     notes: tuple[str, ...] = ()

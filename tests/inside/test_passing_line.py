@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
+import pytest
+from hypothesis import strategies as st
+
+import chaoskit
+from chaoskit import Kafka
+from chaoskit.strategies import events
 from plugin.projects import HEAD, Project
 
 SHOP = """
@@ -140,3 +147,32 @@ def test_a_pass_names_the_kinds_the_places_and_those_that_were_reached(tmp_path:
     for name, wanted in SAYS.items():
         for part in wanted:
             assert re.search(part, said[name]), said[name]
+
+
+def looping(deliver: Any) -> dict[Any, Any]:
+    rows: dict[Any, Any] = {}
+
+    def process() -> None:
+        with deliver.consumer() as consumer:
+            for message in consumer:
+                rows[message.id] = message.value
+
+    deliver(spawn=process)
+    return rows
+
+
+def handling(deliver: Any) -> dict[Any, Any]:
+    rows: dict[Any, Any] = {}
+    deliver(spawn=lambda: lambda message: rows.update({message.id: message.value}))
+    return rows
+
+
+@pytest.mark.parametrize(("test", "whose"), [(looping, "the loop"), (handling, "the handler")])
+def test_where_no_call_failed_the_line_says_whose_and_which_could(test: Any, whose: str) -> None:
+    """Of a loop, which calls its consumer, it is said that this is none of them."""
+    payments = events(st.integers(1, 9), keys=st.just("a"), max_size=3)
+    verdict = chaoskit.check(test, payments, Kafka(partitions=1), seed=1, schedules=40)
+    (line,) = [note for note in verdict.notes if note.startswith("no call failed inside the handler (Fail): ")]
+    assert f"(Fail): {whose} makes none that can fail" in line
+    assert "calls of a database or of a service, of what chaoskit.atomic marks, and deliver.point" in line
+    assert ("those of its consumer, such as a commit, are not among them" in line) == (whose == "the loop")

@@ -84,7 +84,7 @@ def test_help_says_what_comes_with_a_name_and_without(tmp_path: Path) -> None:
     helped = ask(tmp_path, "--help")
     assert helped.code == 0, helped.text
     helped.assert_in_order("Usage: chaoskit brokers [OPTIONS] [NAME]", "Without NAME:", "With NAME")
-    assert "brokers  List the brokers, or tell all about one." in CliRunner().invoke(main, ["--help"]).output
+    assert "brokers  List the brokers, or describe one." in CliRunner().invoke(main, ["--help"]).output
 
 
 @pytest.mark.parametrize("name", BROKERS)

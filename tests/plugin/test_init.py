@@ -513,6 +513,6 @@ def commands(job: dict[str, list[dict[str, str]]]) -> list[str]:
 def test_the_help_says_what_it_writes_and_what_it_leaves() -> None:
     said = CliRunner().invoke(main, ["init", "--help"])
     text = " ".join(said.output.split())
-    for part in ("Start in this repository", "shop.wallet:Wallet.handle", "never imported", "No file that is there is"):
+    for part in ("Set up this repository", "shop.wallet:Wallet.handle", "never imported", "No existing file is"):
         assert part in text
     assert "--yes" in text

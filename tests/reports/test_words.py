@@ -12,6 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 import chaoskit
+import chaoskit.invariants
 from chaoskit import (
     BatchSwap,
     DeadLetter,
@@ -22,6 +23,7 @@ from chaoskit import (
     Kinesis,
     LambdaSqs,
     Overtake,
+    RabbitMQ,
     Redeliver,
     Scenario,
     SqsStandard,
@@ -182,7 +184,7 @@ def test_an_exception_and_that_it_changed_nothing_are_told(tmp_path: Path) -> No
     """In the sentence, and beside the step; the delivery that comes again leads there, too. Also from a file."""
     verdict = verdict_on(customers, REFUSED)
     for text in (verdict.report(), show(verdict.save(tmp_path)).output):
-        assert "e2 raised   changed nothing ← 1" in text
+        assert "e2 raised   state unchanged ← 1" in text
         assert "again, attempt 2 ← 1" in text
         assert "1. the handler raised on e2 (LookupError: no customer c1): it was shown again." in text
         assert "before the handler raised" not in text
@@ -515,3 +517,28 @@ def test_a_handler_that_compares_versions_is_right_on_a_webhook() -> None:
 
     stream = events(st.integers(1, 9), st.just("a"), max_size=6)
     assert chaoskit.check(newest, stream, Webhook(), seed=1, schedules=200).status == "held"
+
+
+def test_a_state_that_never_changes_shows_nothing_of_an_attempt_that_raised() -> None:
+    """It is not said that the attempt changed nothing, only that the state could not show it."""
+
+    def test(deliver: Deliver) -> int:
+        seen: set[Any] = set()
+
+        def handle(message: Any) -> None:
+            if message.id == "e1" and "e2" in seen:
+                raise LookupError("too late")
+            seen.add(message.id)
+
+        deliver(handle)
+        return 1
+
+    events = [Event("c1", 1), Event("c1", 2)]
+    scenario = Scenario(events, RabbitMQ(consumers=2), [Overtake("e1")])
+    verdict = chaoskit.run(
+        test, scenario, invariants=[chaoskit.invariants.final_state(), chaoskit.invariants.no_error()]
+    )
+    text = " ".join(verdict.report().split())
+    assert "raised" in text
+    assert "state unchanged" not in text
+    assert "No step changes the state that the test gives, so it does not show whether an attempt" in text
