@@ -18,7 +18,7 @@ from models.systems import SYSTEMS
 
 pytestmark = pytest.mark.many
 
-SCENARIOS = cases(300)
+SCENARIOS = cases(150)
 """For each system."""
 MOST_FAULTS = 4
 """Of one scenario: mixtures of more take the judge long and say no more."""

@@ -20,7 +20,7 @@ from handlers.correct import (
 )
 from quality.brokers import DEAD_LETTERS, DEFAULTS, LOSSY, VARIANTS
 
-SCHEDULES = cases(500)
+SCHEDULES = cases(250)
 """For each handler on each broker."""
 
 WRONG_WHERE_LANES_BLOCK = {
