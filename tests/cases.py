@@ -1,7 +1,7 @@
 """How many random cases a test tries: a share with each push, and as many times as many as CHAOSKIT_TIMES says.
 
-What is marked `many` is what that multiplies: `make thorough` runs it with ten times as many cases, every night. A share
-is twice as many as it takes to notice the mutations of models, search and judge that all the cases of a night notice.
+What is marked `many` is what that multiplies: `make thorough` runs it with ten times as many cases, every night. A
+share is twice as many as it takes to notice the mutations of models, search and judge that those of a night notice.
 """
 
 from __future__ import annotations

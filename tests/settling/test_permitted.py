@@ -19,7 +19,7 @@ from models.systems import SYSTEMS
 
 pytestmark = pytest.mark.many
 
-SCENARIOS = cases(30)
+SCENARIOS = cases(60)
 """For each system."""
 
 OWN = [name for name, broker in SYSTEMS.items() if broker.model(Stream.of([Event("a", 1)])).verbs.names]
