@@ -11,6 +11,6 @@ import os
 TIMES = int(os.environ.get("CHAOSKIT_TIMES", "1"))
 
 
-def cases(share: int) -> int:
-    """So many with each push, and more where somebody asks for more. The first are the same ones."""
-    return share * TIMES
+def cases(share: int, most: int | None = None) -> int:
+    """So many with each push, and more where somebody asks for more, `most` at most. The first are the same ones."""
+    return share * TIMES if most is None else min(most, share * TIMES)

@@ -18,7 +18,7 @@ ONE = Kafka(partitions=1, consumers=1, idempotent_producer=False)
 SIX = Kafka(partitions=6, consumers=1, idempotent_producer=False)
 """The default topic, with the same producer: also what happens between partitions."""
 
-SEEDS = range(min(20, cases(10)))
+SEEDS = range(cases(10, most=20))
 """Ten with each push, all of which must be shrunk to the least; twenty at night."""
 ENOUGH = len(SEEDS) - len(SEEDS) // 20
 """Of these seeds, how many must be shrunk to the least: 95 %."""
