@@ -12,9 +12,9 @@ demo: $(VENV)/.installed
 test: lint types
 	$(BIN)/pytest -n $(JOBS)
 
-# The tests that try random cases, with five times as many as each push tries.
+# The tests that try random cases, with ten times as many as each push tries.
 thorough: $(VENV)/.developing
-	CHAOSKIT_TIMES=5 $(BIN)/pytest -n $(JOBS) -m many
+	CHAOSKIT_TIMES=10 $(BIN)/pytest -n $(JOBS) -m many
 
 # The fast part of the tests on the other Pythons that are here, and with the oldest versions of what is needed.
 others: $(VENV)/.developing

@@ -13,10 +13,14 @@ pytest_plugins = ["pytester"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A name with an address in it is another one in each process, and the workers of xdist refuse to begin."""
+    """A name with an address in it is another one in each process, and the workers of xdist refuse to begin.
+
+    What takes long comes first, so that at the end no worker is alone with it.
+    """
     shifting = [item.nodeid for item in items if " at 0x" in item.nodeid]
     if shifting:
         raise pytest.UsageError(f"the address of an object stands in the name of a test: {shifting[0]}")
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_report_header() -> list[str]:

@@ -36,6 +36,7 @@ def load(path: Path) -> ModuleType:
     return module
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", ["README.md", "docs/order.md"])
 def test_the_outputs_in_a_page_are_those_of_its_commands(page: str) -> None:
     """Running the examples of the README gives the README, and no page with outputs is left out."""
@@ -153,6 +154,7 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
 
 
+@pytest.mark.long
 def test_the_demo_finds_the_bug_and_sees_it_repaired() -> None:
     """The demo's own expectations hold: found, STILL FAILS, FIXED, not flagged."""
     demo = [sys.executable, str(ROOT / "examples" / "wallet" / "demo.py")]

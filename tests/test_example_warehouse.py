@@ -16,6 +16,8 @@ import yaml
 
 from plugin.projects import LONELY, Project, Ran
 
+pytestmark = pytest.mark.long
+
 EXAMPLE = Path(__file__).parent.parent / "examples" / "warehouse"
 ON_CI = {"CI": "true", "PYTEST_ADDOPTS": shlex.join((*LONELY, "-p", "no:cacheprovider"))}
 """As on GitHub, with Hypothesis' profile for it; without plugins that a fresh environment does not have."""

@@ -176,7 +176,7 @@ def _ending(verdict: Verdict, suffix: str) -> str:
 def text_of(data: Mapping[str, Any]) -> str:
     """The text of a file with this data."""
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
-    if any("\ud800" <= character <= "\udfff" for character in text):  # a lone surrogate is no UTF-8
+    if any("\ud800" <= character <= "\udfff" for character in set(text)):  # a lone surrogate is no UTF-8
         text = json.dumps(data, indent=2) + "\n"
     return text
 

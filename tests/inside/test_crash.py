@@ -85,7 +85,7 @@ def test_what_is_acknowledged_before_it_is_stored_takes_two_events() -> None:
 @pytest.mark.parametrize("test", [over(both_at_once), buffered(1)], ids=["both_at_once", "buffered"])
 def test_a_handler_that_is_right_is_never_flagged(test: Test, broker: Any) -> None:
     for faults in (None, {Crash}):
-        verdict = chaoskit.check(test, PAYMENTS, broker, faults=faults, seed=1, schedules=cases(300))
+        verdict = chaoskit.check(test, PAYMENTS, broker, faults=faults, seed=1, schedules=cases(150))
         assert verdict.status == "held", verdict.report()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from cases import cases
 from chaoskit import (
     Anything,
     Crash,
@@ -33,7 +34,8 @@ from models.systems import SYSTEMS
 
 THREE = [Event("a", i) for i in range(3)]
 STREAM = Stream.of([Event("abc"[(7 * i) % 3], i) for i in range(7)])
-PLANS = 40
+PLANS = cases(20, most=40)
+"""For each system."""
 DIES = [name for name, broker in SYSTEMS.items() if broker.why_impossible(Crash) is None]
 
 
@@ -137,6 +139,7 @@ ONCE = {
 """What its process dies at had its only delivery."""
 
 
+@pytest.mark.many
 @pytest.mark.parametrize("name", ONCE)
 def test_at_the_only_delivery_it_is_a_dead_letter_or_gone(name: str) -> None:
     """It can happen where nothing comes again, and the judge permits it in mixtures, too."""
@@ -183,6 +186,7 @@ def mixtures(broker: Settings, salt: int) -> Iterator[tuple[Plan, Plan]]:
         yield plan[:5], (*plan[:5], *deaths)
 
 
+@pytest.mark.many
 @pytest.mark.parametrize("name", DIES)
 def test_the_judge_permits_every_death_and_what_died_comes_again(name: str) -> None:
     broker = SYSTEMS[name]

@@ -18,8 +18,9 @@ from models.systems import SYSTEMS
 
 pytestmark = pytest.mark.many
 
-SCENARIOS = cases(300)
+SCENARIOS = cases(150)
 """For each system."""
+NOT_CALM = cases(100, most=200)
 MOST_FAULTS = 4
 """Of one scenario: mixtures of more take the judge long and say no more."""
 
@@ -87,9 +88,9 @@ def test_what_is_generated_is_not_calm(name: str) -> None:
     """The claim above is about deliveries that differ from in-order ones."""
     broker, random = SYSTEMS[name], Random(f"generated {name}")
     told = 0
-    for (stream, faults), _ in zip(scenarios(broker, random), range(200), strict=False):
+    for (stream, faults), _ in zip(scenarios(broker, random), range(NOT_CALM), strict=False):
         told += played(broker, stream, faults) != played(broker, stream, ())
-    assert told > 60
+    assert told > 0.3 * NOT_CALM
 
 
 @pytest.mark.parametrize("name", ["Kafka, one partition", "SqsFifo", "JetStream, one at a time", "Kinesis", "InOrder"])

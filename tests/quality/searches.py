@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from types import ModuleType
 
+from cases import cases
 from chaoskit import Kafka, Verdict, check
 from chaoskit.values.faults import FaultKind
 from handlers import Kinds, Least
@@ -17,9 +18,10 @@ ONE = Kafka(partitions=1, consumers=1, idempotent_producer=False)
 SIX = Kafka(partitions=6, consumers=1, idempotent_producer=False)
 """The default topic, with the same producer: also what happens between partitions."""
 
-SEEDS = range(20)
-ENOUGH = 19
-"""Of the twenty seeds, how many must be shrunk to the least: 95 %."""
+SEEDS = range(cases(10, most=20))
+"""Ten with each push, all of which must be shrunk to the least; twenty at night."""
+ENOUGH = len(SEEDS) - len(SEEDS) // 20
+"""Of these seeds, how many must be shrunk to the least: 95 %."""
 
 Shape = tuple[str, str | None, int, int]
 """Status, label, events and faults of a verdict."""
@@ -45,7 +47,7 @@ def shape(verdict: Verdict) -> Shape:
 
 
 def shapes(handler: ModuleType, broker: Kafka, kinds: tuple[FaultKind, ...] | None) -> Counter[Shape]:
-    """How often each shape comes out of the twenty seeds."""
+    """How often each shape comes out of the seeds."""
     return Counter(shape(search(handler, broker, kinds, seed)) for seed in SEEDS)
 
 

@@ -37,7 +37,7 @@ HARMLESS = [
     for kind in ONE.kinds()
     if kind not in handler.TRUTH
 ]
-HARMLESS_TO = cases(600)
+HARMLESS_TO = cases(300)
 """Distinct schedules of a kind that breaks nothing."""
 EVERY_BUGGY = [pytest.param(handler, id=name(handler)) for handler in BUGGY]
 ORDER_BREAKS = [
@@ -63,12 +63,14 @@ def least_of_all(handler: ModuleType) -> Least:
     return min(handler.TRUTH.values())
 
 
+@pytest.mark.many
 @pytest.mark.parametrize(("handler", "kinds", "least"), KNOWN)
 def test_what_breaks_a_handler_finds_it_at_its_least(handler: ModuleType, kinds: Kinds, least: Least) -> None:
     """The kinds of fault that break a handler find it in every seed, and shrink it to the known least."""
     assert_found(shapes(handler, ONE, kinds), "within", least)
 
 
+@pytest.mark.many
 @pytest.mark.parametrize("handler", EVERY_BUGGY)
 def test_all_kinds_together_find_a_handler_at_the_least_of_them(handler: ModuleType) -> None:
     """With every kind allowed a handler is found in every seed, and shrunk to the least of what breaks it."""
@@ -86,12 +88,14 @@ def test_a_kind_that_cannot_break_a_handler_never_flags_it(handler: ModuleType, 
     assert verdict.tally.effective == (kind.__name__,)
 
 
+@pytest.mark.many
 @pytest.mark.parametrize("handler", [p for p in EVERY_BUGGY if p.values[0] is not orders_need_known_customer])
 def test_on_six_partitions_what_breaks_one_key_is_within_it(handler: ModuleType) -> None:
     """On six partitions a handler that one key's messages break is found and labelled as on one."""
     assert_found(shapes(handler, SIX, None), "within", least_of_all(handler))
 
 
+@pytest.mark.many
 @pytest.mark.parametrize(("kinds", "least"), ACROSS)
 def test_orders_and_customers_on_two_partitions_are_across_keys(kinds: Kinds | None, least: Least) -> None:
     """Orders and customers on two partitions depend on an order that Kafka never fixed."""
@@ -105,6 +109,7 @@ def test_the_customer_and_its_orders_lie_on_two_of_six_partitions() -> None:
     assert len({step.partition for step in schedule}) == 2
 
 
+@pytest.mark.many
 @pytest.mark.parametrize("handler", ORDER_BREAKS)
 def test_with_two_records_a_batch_a_swap_needs_three_events(handler: ModuleType) -> None:
     """With two records in a batch two batches need three events, so that what a swap breaks is 3/1."""
@@ -121,6 +126,7 @@ def test_with_a_commit_after_each_record_a_suffix_is_one_message(at: str, after:
     assert delivered.index(at) + 1 == len(delivered) - 1 - delivered[::-1].index(at)
 
 
+@pytest.mark.many
 @pytest.mark.parametrize("handler", [points_counter, ledger_ids_in_process_memory], ids=name)
 def test_with_a_commit_after_each_record_one_message_is_enough(handler: ModuleType) -> None:
     """A handler that a suffix of one message breaks is still found where each record is committed."""

@@ -11,6 +11,7 @@ import attrs
 import pytest
 from hypothesis import strategies as st
 
+from cases import cases
 from chaoskit import (
     Duplicate,
     Event,
@@ -77,6 +78,8 @@ def counts(deliver: Any) -> dict[str, int]:
     return state
 
 
+IN_THREES = cases(3, most=6)
+"""Seeds."""
 NUMBERS = events(st.integers(1, 5), keys=st.sampled_from("ab"))
 STATES = events(st.sampled_from(["open", "edit", "close"]), keys=st.sampled_from("ab"))
 
@@ -177,13 +180,14 @@ def flushes_three_different(deliver: Any) -> dict[str, int]:
     return store
 
 
+@pytest.mark.many
 @pytest.mark.parametrize(("test", "least"), [(flushes_by_threes, 4), (flushes_three_different, 5)])
 def test_what_works_in_threes_is_shrunk_by_threes(test: Test, least: int) -> None:
     """Fewer than three events less change what fails; a full search of all smaller streams says what is least."""
     broker = Kafka(partitions=1, commit_every=3)
     stream = events(st.integers(1, 9), keys=st.sampled_from("ab"))
-    found = [check(test, stream, broker, faults={Redeliver, Duplicate}, seed=seed) for seed in range(6)]
-    assert [len(values_of(verdict)) for verdict in found] == [least] * 6
+    found = [check(test, stream, broker, faults={Redeliver, Duplicate}, seed=seed) for seed in range(IN_THREES)]
+    assert [len(values_of(verdict)) for verdict in found] == [least] * IN_THREES
 
 
 def test_a_handler_that_keeps_its_buffer_is_not_flagged() -> None:

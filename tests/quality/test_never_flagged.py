@@ -27,7 +27,7 @@ from quality.searches import ONE, SIX, search
 BASES = [pytest.param(ONE, id="one-partition"), pytest.param(SIX, id="six-partitions")]
 EVERY_CORRECT = [pytest.param(handler, id=name(handler)) for handler in CORRECT]
 
-DISTINCT = cases(4_000)
+DISTINCT = cases(2_000)
 
 SMALL = {
     ledger_durable_ids: [("alice", 1), ("bob", 20), ("alice", 300)],

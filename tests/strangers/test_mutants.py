@@ -1,7 +1,7 @@
 """Thousands of hostile repro files, given to whatever reads, shows, plays or rewrites one.
 
-Nothing in them runs or is imported, and each costs a line at most. CHAOSKIT_TIMES=500 tries a hundred thousand,
-CHAOSKIT_STRANGERS_SEED others: `CHAOSKIT_TIMES=500 pytest tests/strangers/test_mutants.py`.
+Nothing in them runs or is imported, and each costs a line at most. CHAOSKIT_TIMES=1000 tries a hundred thousand,
+CHAOSKIT_STRANGERS_SEED others: `CHAOSKIT_TIMES=1000 pytest tests/strangers/test_mutants.py`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from strangers.canaries import watched
 from strangers.mutants import mutant, seeds
 from strangers.project import shop
 
-MANY = cases(200)
+MANY = cases(100)
 SEED = int(os.environ.get("CHAOSKIT_STRANGERS_SEED", "1"))
 LONGEST = 15
 """Seconds of this process for one file: a thousand times what any takes."""

@@ -23,7 +23,7 @@ from strangers.canaries import watched
 from strangers.mutants import TEXTS, good, hostile
 from strangers.project import shop
 
-MANY = cases(2_500)
+MANY = cases(1_250)
 CALLED = {
     "chaos_tests.Kind", "chaos_tests.Point", "chaos_tests.Money", "chaos_tests.Order", "chaos_tests.Watched", "Parcel",
     "decode", "float", "set", "frozenset", "Decimal", "UUID", "timedelta", "datetime.fromisoformat",
