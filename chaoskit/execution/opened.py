@@ -72,6 +72,11 @@ def settle_sqlite() -> None:
         _do_in(thread, queue, lambda: None)
 
 
+def helpers_of(loop: asyncio.AbstractEventLoop) -> list[threading.Thread]:
+    """The threads in which aiosqlite has what it has opened for this loop."""
+    return [thread for _, thread, _ in list(_of_loops.get(loop, ()))]
+
+
 def _close(connection: Any) -> None:
     with contextlib.suppress(Exception):
         connection.rollback()  # one with a cursor that was not read to its end closes only when that goes

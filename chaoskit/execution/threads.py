@@ -19,13 +19,14 @@ from typing import Any, NoReturn
 
 from chaoskit.execution import forks
 from chaoskit.execution.limit import waits_for_the_handler
-from chaoskit.execution.opened import Socket, close_sqlite, settle_sqlite, shut_down, sockets, watch_sqlite
-from chaoskit.execution.overlap import TO_START, Switches, code_of, stands_still
+from chaoskit.execution.opened import Socket, close_sqlite, helpers_of, settle_sqlite, shut_down, sockets, watch_sqlite
+from chaoskit.execution.overlap import Switches, code_of
 from chaoskit.execution.own_thread import run_inside
 from chaoskit.execution.points import Points, territory_of
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler
 from chaoskit.execution.stepping import Death, Passed, Stepper
+from chaoskit.execution.waiting import LOOKS_TO_START, stands_still
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
 from chaoskit.values.schedule import BEGIN, DIE, GO_ON, Raw, point_of, what_of
@@ -52,6 +53,7 @@ class ProcessThread:
         self._stepper: Stepper | None = None
         self._open: frozenset[Socket] | None = None
         """The sockets that were there before it handled the message that it dies at."""
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.is_busy = False
         self.is_stopped = self.is_at_its_point = self.yields = False
         """It has stopped in the middle of its job; that is where it was to; and it is to stop at its next point."""
@@ -119,6 +121,11 @@ class ProcessThread:
         self.is_busy = False
 
     @property
+    def threads(self) -> list[threading.Thread]:
+        """Its own, and those in which what it has opened is."""
+        return [self._thread, *(helpers_of(self._loop) if self._loop is not None else ())]
+
+    @property
     def stands_still(self) -> bool:
         return stands_still(self._thread.ident)
 
@@ -155,6 +162,7 @@ class ProcessThread:
         try:
             if self._is_async:
                 with asyncio.Runner() as runner:
+                    self._loop = runner.get_loop()
                     runner.run(self._serve())
             else:
                 through(self._serve())
@@ -324,7 +332,7 @@ class ThreadedProcesses:
 
     async def begin(self, number: int) -> None:
         thread = self._running[number] = ProcessThread(self._processes, self._is_async)
-        self._switches.do(thread, partial(thread.process.begin, 0), TO_START)
+        self._switches.do(thread, partial(thread.process.begin, 0), LOOKS_TO_START)
         self.handlers[number] = partial(self._handled, number)
 
     def _processes(self, take: Callable[[Handler], Handler]) -> Processes:
