@@ -22,6 +22,7 @@ from chaoskit.values.event import EventId, Message
 
 Job = Callable[[], Coroutine[Any, Any, Any]]
 
+
 class Baton(Protocol):
     """The thread of a process, which runs while it has the baton."""
 

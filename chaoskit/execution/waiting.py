@@ -11,7 +11,6 @@ import os
 import sys
 import threading
 from collections import deque
-from contextlib import suppress
 from statistics import median
 from typing import Any, Protocol
 
@@ -20,15 +19,15 @@ import attrs
 LOOK = 0.001
 """Seconds until a thread is looked at again, and more where this program does not get its turn."""
 LEAST_LOOKS = 15
-"""So often a thread is found asleep at one point before it counts as blocked."""
+"""So often a thread is found in one sleep before it counts as blocked."""
 MOST_LOOKS = 500
 SLOWER = 10
 """As many milliseconds as so many usual deliveries take, and as many looks."""
 LOOKS_TO_START = 1000
 """For a new process: to open a connection takes longer than a lock."""
 ALL_TOLD = 10
-"""One that passes point after point without an end counts as blocked after so many times as many looks: it asks for a
-lock itself, in a loop."""
+"""One that wakes again and again counts as blocked after so many times as many looks: it asks for a lock itself, in a
+loop."""
 
 _TASKS = "/proc/self/task"
 _LISTS_TASKS = os.path.isdir(_TASKS)
@@ -52,16 +51,19 @@ class Looks:
     """So often it may be found asleep."""
     _asleep: int = 0
     _all: int = 0
-    _passed: int = 0
+    _done: tuple[Any, ...] = ()
     _at: tuple[int, int] | None = None
 
     def find_it_blocked(self, passed: int) -> bool:
         """Asked once in each `LOOK` seconds. `passed`: how many points it has passed so far."""
-        if passed != self._passed:
-            self._passed, self._asleep = passed, 0
         self._all += 1
-        if any(_naps(thread.native_id) for thread in self.process.threads):
+        numbers = [thread.native_id for thread in self.process.threads]
+        if any(_naps(number) for number in numbers):
             return True
+        # An answer has come where it has run for a moment: one call of a client may ask for several.
+        done = (passed, *(_read(number, "schedstat").split()[-1:] for number in numbers))
+        if done != self._done:
+            self._done, self._asleep = done, 0
         if self._sleeps():
             self._asleep += 1
         return self._asleep >= self.most or self._all >= ALL_TOLD * self.most
@@ -75,24 +77,23 @@ class Looks:
 
 
 def _naps(number: int | None) -> bool:
-    with suppress(OSError):
-        with open(f"{_TASKS}/{number}/wchan") as file:
-            if file.read() != _NAPS:
-                return False
-        with open(f"{_TASKS}/{number}/syscall") as file:
-            return file.read().split()[1:3] == _OF_A_LIBRARY
-    return False
+    return _read(number, "wchan") == _NAPS and _read(number, "syscall").split()[1:3] == _OF_A_LIBRARY
 
 
 def _works() -> bool:
     """Whether any thread of this program but this one runs, wants to run, or waits for a disk."""
     own = str(threading.get_native_id())
-    for number in os.listdir(_TASKS):
-        if number != own:
-            with suppress(OSError), open(f"{_TASKS}/{number}/stat", "rb") as file:  # it may have ended
-                if file.read().rpartition(b")")[2].split(None, 1)[0] in b"RD":
-                    return True
-    return False
+    states = (_read(number, "stat").rpartition(")")[2].split()[:1] for number in os.listdir(_TASKS) if number != own)
+    return any(state in (["R"], ["D"]) for state in states)
+
+
+def _read(number: int | str | None, name: str) -> str:
+    """What Linux says of a thread; nothing where it has ended, or where it does not say this."""
+    try:
+        with open(f"{_TASKS}/{number}/{name}") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 class Usual:
