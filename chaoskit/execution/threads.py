@@ -57,7 +57,7 @@ class ProcessThread:
         self.is_busy = False
         self.is_stopped = self.is_at_its_point = self.yields = False
         """It has stopped in the middle of its job; that is where it was to; and it is to stop at its next point."""
-        self._is_unwound = self._is_to_die = False
+        self._is_unwound = self._is_to_die = self._is_met = False
         self._go, self._back = threading.Lock(), threading.Lock()
         self._go.acquire()
         self._back.acquire()
@@ -97,7 +97,7 @@ class ProcessThread:
         """Whether it gives the baton back within so many seconds: its job is done, or it has stopped."""
         back = self._back.acquire(timeout=patience)
         if back:
-            self.is_busy = self.is_stopped
+            self._is_met, self.is_busy = True, self.is_stopped
         return back
 
     def result(self) -> Any:
@@ -109,6 +109,8 @@ class ProcessThread:
 
     def resume(self) -> None:
         """Where it has stopped, it goes on."""
+        if not self._is_met:  # it stopped while another one was waited for, and its baton still lies there
+            self._back.acquire()
         self.is_stopped = self.is_at_its_point = False
         self._go.release()
 
@@ -225,7 +227,7 @@ class ProcessThread:
 
     def pauses(self, *, at_its_point: bool = False) -> None:
         """Called at a point, in the middle of the handler: it stops here until it has the baton again."""
-        self.is_stopped, self.is_at_its_point = True, at_its_point
+        self._is_met, self.is_at_its_point, self.is_stopped = False, at_its_point, True
         self._back.release()
         self._go.acquire()
         if self._is_to_die:
