@@ -19,7 +19,16 @@ from typing import Any, NoReturn
 
 from chaoskit.execution import forks
 from chaoskit.execution.limit import waits_for_the_handler
-from chaoskit.execution.opened import Socket, close_sqlite, helpers_of, settle_sqlite, shut_down, sockets, watch_sqlite
+from chaoskit.execution.opened import (
+    Socket,
+    close_sqlite,
+    cut_off_sqlite,
+    helpers_of,
+    settle_sqlite,
+    shut_down,
+    sockets,
+    watch_sqlite,
+)
 from chaoskit.execution.overlap import Switches, code_of
 from chaoskit.execution.own_thread import run_inside
 from chaoskit.execution.points import Points, territory_of
@@ -220,6 +229,7 @@ class ProcessThread:
 
     async def ends(self) -> None:
         """The process is dead, and nothing that it has opened stays open."""
+        cut_off_sqlite()
         await self.process.die(0)
         close_sqlite()
         if self._open is not None:
