@@ -98,7 +98,7 @@ def _cut_off(connection: Any) -> None:
     for held in (each for each in gc.get_referents(connection) if isinstance(each, list)):
         for cursor in [each() for each in held if isinstance(each, weakref.ref)]:
             with contextlib.suppress(Exception):
-                cursor.close()
+                cursor.close()  # type: ignore[union-attr]  # or it is gone
 
 
 def _close(connection: Any) -> None:
