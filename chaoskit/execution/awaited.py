@@ -84,7 +84,7 @@ def _asking(original: Callable[..., Any]) -> Callable[..., Any]:
         watch = watcher.get()
         if is_exit and any(each is not None for each in given):
             watch = None  # left with an error it is rolled back anyway
-        error = None if watch is None else watch.awaits(sys._getframe(1), is_exit)
+        error = None if watch is None else watch.awaits(sys._getframe(), is_exit)
         if error is None:
             return await original(self, *given, **more)
         with suppress(Exception):

@@ -35,6 +35,8 @@ class Watch:
         self.failure: Failure | None = None
         self._territory, self._at, self._fails_with = territory, at, fails_with
         self._atomic = 0
+        self._tasks: dict[FrameType, Passed] = {}
+        """Where the user's code has given a coroutine to a task, by the frame in which that begins."""
         self._before: Any = None
 
     def __enter__(self) -> Watch:
@@ -45,6 +47,7 @@ class Watch:
 
     def __exit__(self, *error: object) -> None:
         sys.setprofile(self._before)
+        self._tasks.clear()
         # Where a loop has handled its messages in a task of its own, that task has had it.
         with suppress(ValueError):
             watcher.reset(self._token)
@@ -103,11 +106,22 @@ class Watch:
                 self._leaves(frame, name, owner)
         elif event == "call" and frame.f_back is not None and not is_asking(frame.f_back):
             code, module = frame.f_code, frame.f_globals.get("__name__", "")
+            if code.co_name == "create_task":
+                self._begins_task(frame)
             # Django makes the methods of its managers of those of its query sets.
             name = frame.f_locals.get("name", "") if code.co_name == "manager_method" else code.co_name
             if can_fail(module, name) and not self._is_own(module) and _begins(frame):
                 owner = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
-                self._leaves(frame.f_back, name, owner)
+                self._leaves(frame if frame in self._tasks else frame.f_back, name, owner)
+
+    def _begins_task(self, creating: FrameType) -> None:
+        """A coroutine of a library is given to a task, as by `asyncio.gather`: no frame of the user's is around it."""
+        coroutine = creating.f_locals.get("coro")
+        coroutine = getattr(coroutine, "_coro", coroutine)  # in what aiosqlite gives
+        begins = getattr(coroutine, "cr_frame", None) or getattr(coroutine, "gi_frame", None)
+        place = self._place_of_user(creating, is_exit=False)
+        if begins is not None and place is not None:
+            self._tasks[begins] = place
 
     def _leaves(self, caller: FrameType, name: str, owner: Any) -> None:
         """A call of a library, which is the user's where no such library is between."""
@@ -127,6 +141,8 @@ class Watch:
     def _place_of_user(self, frame: FrameType | None, is_exit: bool) -> Passed | None:
         while frame is not None:
             code, module = frame.f_code, frame.f_globals.get("__name__", "")
+            if frame in self._tasks and not self._territory.has(code, module):
+                return self._tasks[frame]
             if talks(module) and not (is_exit and code.co_flags & _OF_GENERATORS) and not self._is_own(module):
                 return None
             if module.startswith("chaoskit."):  # what a framework calls by itself is none of the handler's

@@ -22,12 +22,12 @@ from chaoskit.execution import forks
 from chaoskit.execution.consumer import Stopped, StoppedTask
 from chaoskit.execution.loop_batches import given
 from chaoskit.execution.opened import Socket, sockets
-from chaoskit.execution.overlap import TO_START
 from chaoskit.execution.points import Points, Territory, territory_at, territory_of
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler, Move
 from chaoskit.execution.stepping import Death, Passed, Stepper
 from chaoskit.execution.threads import Job, ProcessThread, ThreadedProcesses
+from chaoskit.execution.waiting import LOOKS_TO_START
 from chaoskit.execution.watching import Watching
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
@@ -316,7 +316,7 @@ class LoopProcesses(ThreadedProcesses):
     async def begin(self, number: int) -> None:
         thread = self._running[number] = LoopThread(number, self._spawn, self._process, self._is_async, self._move)
         thread.watching, thread.points = self._watching, self._points
-        self._switches.do(thread, partial(thread.process.begin, 0), TO_START)
+        self._switches.do(thread, partial(thread.process.begin, 0), LOOKS_TO_START)
         self.handlers[number] = self._until_it_ends(partial(self._handled, number))
 
     def _process(self, thread: LoopThread) -> Processes:

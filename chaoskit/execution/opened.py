@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import os
 import socket
 import stat
@@ -55,14 +56,27 @@ def watch_sqlite() -> None:
     _this.connections = []
 
 
+def cut_off_sqlite() -> None:
+    """What they had begun is rolled back, and their cursors are closed: those of the running loop, too. A connection
+    that is closed while the frames of the dead have a cursor that was not read to its end keeps its locks until they
+    go."""
+    for connection in getattr(_this, "connections", []):
+        _cut_off(connection)
+    _for_each_of_the_loop(_cut_off)
+
+
 def close_sqlite() -> None:
-    """Close them all, those of the running loop, too; what they had begun is rolled back."""
+    """Close them all."""
     connections, _this.connections = getattr(_this, "connections", []), []
     for connection in connections:
         _close(connection)
+    _for_each_of_the_loop(_close)
+
+
+def _for_each_of_the_loop(do: Callable[[Any], None]) -> None:
     with contextlib.suppress(RuntimeError):  # no loop runs here
         for connection, thread, queue in _of_loops.get(asyncio.get_running_loop(), []):
-            _do_in(thread, queue, functools.partial(_close, connection))
+            _do_in(thread, queue, functools.partial(do, connection))
 
 
 def settle_sqlite() -> None:
@@ -72,9 +86,23 @@ def settle_sqlite() -> None:
         _do_in(thread, queue, lambda: None)
 
 
-def _close(connection: Any) -> None:
+def helpers_of(loop: asyncio.AbstractEventLoop) -> list[threading.Thread]:
+    """The threads in which aiosqlite has what it has opened for this loop."""
+    return [thread for _, thread, _ in list(_of_loops.get(loop, ()))]
+
+
+def _cut_off(connection: Any) -> None:
     with contextlib.suppress(Exception):
-        connection.rollback()  # one with a cursor that was not read to its end closes only when that goes
+        connection.rollback()
+    # It has a list of weak references to its cursors, and says of them to the collector only.
+    for held in (each for each in gc.get_referents(connection) if isinstance(each, list)):
+        for cursor in [each() for each in held if isinstance(each, weakref.ref)]:
+            with contextlib.suppress(Exception):
+                cursor.close()  # type: ignore[union-attr]  # or it is gone
+
+
+def _close(connection: Any) -> None:
+    _cut_off(connection)
     with contextlib.suppress(Exception):
         connection.close()
 

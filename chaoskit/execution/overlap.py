@@ -1,13 +1,12 @@
 """Executions that stop in the middle and go on later, and what becomes of those that wait for them.
 
-A real lock that a stopped execution holds may block the one that runs now. It gives the baton back: when it has not
-come so far within some patience, one that is stopped runs to its end. Meanwhile the blocked one stops at its next
+A real lock that a stopped execution holds may block the one that runs now. It gives the baton back: when it is found
+asleep (`waiting`), one that is stopped runs to its end. Meanwhile the blocked one stops at its next
 point, so that of two that run at once only one has effects.
 """
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
@@ -17,19 +16,11 @@ import attrs
 from chaoskit.execution.points import Points
 from chaoskit.execution.script import Handler
 from chaoskit.execution.stepping import Death, Passed
+from chaoskit.execution.waiting import LOOK, Looks, Usual
 from chaoskit.values.clock import now
 from chaoskit.values.event import EventId, Message
 
 Job = Callable[[], Coroutine[Any, Any, Any]]
-
-LEAST_PATIENCE = 0.05
-"""Seconds after which an execution that has not ended counts as blocked, while another one is stopped."""
-MOST_PATIENCE = 0.5
-"""Far below the time after which a driver gives up a lock: SQLite's waits 5 s."""
-SLOWER = 10
-"""So many times as long as the slowest calm delivery is waited for."""
-TO_START = 1.0
-"""Seconds that a new process has: to open a connection takes longer than a lock."""
 
 
 class Baton(Protocol):
@@ -50,6 +41,9 @@ class Baton(Protocol):
     def do(self, job: Job) -> Any: ...
 
     def hand_over(self, job: Job) -> None: ...
+
+    @property
+    def threads(self) -> list[threading.Thread]: ...
 
     def is_back(self, patience: float) -> bool: ...
 
@@ -86,6 +80,7 @@ class Watched:
 
     def passes(self, point: Passed) -> None:
         self._passed.append(point)
+        self._switches.passed += 1
         if len(self._passed) - 1 == self._at:
             self.stop = Stop(tuple(self._passed), inside=True)
             self._thread.pauses(at_its_point=True)
@@ -107,6 +102,8 @@ class Switches:
         """What those raised that ended before they were to go on, as their process had something else to do."""
         self._at_work: list[Baton] = []
         """Those that are in the middle of a job, in the order in which they began."""
+        self.passed = 0
+        """Points, by all of them."""
 
     def begin(self, number: int, thread: Baton, handler: Handler, message: Message, point: int) -> Stop | None:
         """Handle it up to this point. None where it has fewer, and is done. What it raises before is raised."""
@@ -142,8 +139,7 @@ class Switches:
         try:
             return thread.do(lambda: thread.handle(handler, message))
         finally:
-            code = code_of(thread.handler)
-            _slowest[code] = max(_slowest.get(code, 0.0), now() - started)
+            _usual.took(code_of(thread.handler), now() - started)
 
     def _ends_first(self, number: int) -> None:
         """What this process has begun, before it handles another message."""
@@ -152,12 +148,12 @@ class Switches:
         except Exception as error:  # noqa: BLE001 - it is none of the other message
             self._ended[number] = error
 
-    def do(self, thread: Baton, job: Job, patience: float | None = None) -> Any:
+    def do(self, thread: Baton, job: Job, looks: int | None = None) -> Any:
         """As the thread's own `do`; and while another one is stopped this one may be waiting for it."""
         if not self._begun:
             return thread.do(job)
         self._hand_over(thread, job)
-        self._wait(thread, patience)
+        self._wait(thread, looks)
         return thread.result()
 
     def forget(self, number: int) -> bool:
@@ -174,12 +170,15 @@ class Switches:
         self._at_work.append(thread)
         thread.hand_over(job)
 
-    def _wait(self, thread: Baton, patience: float | None = None) -> None:
+    def _wait(self, thread: Baton, most: int | None = None) -> None:
         """Until its job is done, or it has stopped at the point where it is to stop."""
-        patience = self._patience(thread) if patience is None else patience
+        most = most or _usual.looks(code_of(thread.handler))
         while True:
-            while thread.is_busy and not thread.is_back(patience):
-                self._let_another_end(thread)
+            looks = Looks(thread, most)
+            while thread.is_busy and not thread.is_back(LOOK):
+                if looks.find_it_blocked(self.passed):
+                    self._let_another_end(thread)
+                    looks = Looks(thread, most)
             if not thread.is_busy or thread.is_at_its_point:
                 break
             thread.resume()
@@ -199,33 +198,10 @@ class Switches:
         thread.resume()
         self._wait(thread)
 
-    @staticmethod
-    def _patience(thread: Baton) -> float:
-        slowest = _slowest.get(code_of(thread.handler), 0.0)
-        return min(MOST_PATIENCE, max(LEAST_PATIENCE, SLOWER * slowest))
 
-
-_slowest: dict[object, float] = {}
-"""Seconds of the slowest calm delivery, by the code of the handler."""
+_usual = Usual()
 
 
 def code_of(handler: Handler | None) -> object:
     """The same for each handler that `spawn` makes."""
     return getattr(handler, "__code__", None) or getattr(getattr(handler, "__func__", None), "__code__", type(handler))
-
-
-def stands_still(ident: int | None) -> bool:
-    """Whether this thread waits in a call, and does not work."""
-    frame = sys._current_frames().get(ident or 0)
-    return frame is not None and all(_is_at(ident, frame, frame.f_lasti) for _ in range(_LOOKS))
-
-
-_LOOKS = 20
-_never = threading.Lock()
-_never.acquire()
-
-
-def _is_at(ident: int | None, frame: Any, instruction: int) -> bool:
-    _never.acquire(timeout=0.001)  # in a frame of ours, which no limit interrupts
-    again = sys._current_frames().get(ident or 0)
-    return again is frame and again.f_lasti == instruction

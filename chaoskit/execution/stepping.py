@@ -58,7 +58,7 @@ class Watcher(Protocol):
     def ends_at_once(self) -> None: ...
 
     def awaits(self, awaiting: FrameType, is_exit: bool) -> Exception | None:
-        """What is awaited by this frame is a database's call, or its `async with` is left. The error that it is to
+        """What is awaited in this frame is a database's call, or its `async with` is left. The error that it is to
         raise when it has rolled back; None: it is to go on."""
 
 

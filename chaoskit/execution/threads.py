@@ -21,8 +21,17 @@ from typing import Any, NoReturn
 
 from chaoskit.execution import forks
 from chaoskit.execution.limit import waits_for_the_handler
-from chaoskit.execution.opened import Socket, close_sqlite, settle_sqlite, shut_down, sockets, watch_sqlite
-from chaoskit.execution.overlap import TO_START, Switches, code_of, stands_still
+from chaoskit.execution.opened import (
+    Socket,
+    close_sqlite,
+    cut_off_sqlite,
+    helpers_of,
+    settle_sqlite,
+    shut_down,
+    sockets,
+    watch_sqlite,
+)
+from chaoskit.execution.overlap import Switches, code_of
 from chaoskit.execution.own_thread import run_inside
 from chaoskit.execution.points import Points, territory_of
 from chaoskit.execution.pools import own_connections
@@ -30,6 +39,7 @@ from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler
 from chaoskit.execution.shared import shared_connection
 from chaoskit.execution.stepping import Death, Passed, Stepper
+from chaoskit.execution.waiting import LOOKS_TO_START, stands_still
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
 from chaoskit.values.schedule import BEGIN, DIE, GO_ON, Raw, point_of, what_of
@@ -56,10 +66,11 @@ class ProcessThread:
         self._stepper: Stepper | None = None
         self._open: frozenset[Socket] | None = None
         """The sockets that were there before it handled the message that it dies at."""
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.is_busy = False
         self.is_stopped = self.is_at_its_point = self.yields = False
         """It has stopped in the middle of its job; that is where it was to; and it is to stop at its next point."""
-        self._is_unwound = self._is_to_die = False
+        self._is_unwound = self._is_to_die = self._is_met = False
         self._go, self._back = threading.Lock(), threading.Lock()
         self._go.acquire()
         self._back.acquire()
@@ -99,7 +110,7 @@ class ProcessThread:
         """Whether it gives the baton back within so many seconds: its job is done, or it has stopped."""
         back = self._back.acquire(timeout=patience)
         if back:
-            self.is_busy = self.is_stopped
+            self._is_met, self.is_busy = True, self.is_stopped
         return back
 
     def result(self) -> Any:
@@ -111,6 +122,8 @@ class ProcessThread:
 
     def resume(self) -> None:
         """Where it has stopped, it goes on."""
+        if not self._is_met:  # it stopped while another one was waited for, and its baton still lies there
+            self._back.acquire()
         self.is_stopped = self.is_at_its_point = False
         self._go.release()
 
@@ -121,6 +134,11 @@ class ProcessThread:
         self.resume()
         self._back.acquire()
         self.is_busy = False
+
+    @property
+    def threads(self) -> list[threading.Thread]:
+        """Its own, and those in which what it has opened is."""
+        return [self._thread, *(helpers_of(self._loop) if self._loop is not None else ())]
 
     @property
     def stands_still(self) -> bool:
@@ -161,6 +179,7 @@ class ProcessThread:
         try:
             if self._is_async:
                 with asyncio.Runner() as runner:
+                    self._loop = runner.get_loop()
                     runner.run(self._serve())
             else:
                 through(self._serve())
@@ -216,6 +235,7 @@ class ProcessThread:
 
     async def ends(self) -> None:
         """The process is dead, and nothing that it has opened stays open."""
+        cut_off_sqlite()
         await self.process.die(0)
         close_sqlite()
         if self._open is not None:
@@ -223,7 +243,7 @@ class ProcessThread:
 
     def pauses(self, *, at_its_point: bool = False) -> None:
         """Called at a point, in the middle of the handler: it stops here until it has the baton again."""
-        self.is_stopped, self.is_at_its_point = True, at_its_point
+        self._is_met, self.is_at_its_point, self.is_stopped = False, at_its_point, True
         self._back.release()
         self._go.acquire()
         if self._is_to_die:
@@ -359,7 +379,7 @@ class ThreadedProcesses:
 
     async def begin(self, number: int) -> None:
         thread = self._running[number] = ProcessThread(self._processes, self._is_async)
-        self._switches.do(thread, partial(thread.process.begin, 0), TO_START)
+        self._switches.do(thread, partial(thread.process.begin, 0), LOOKS_TO_START)
         self.handlers[number] = partial(self._handled, number)
 
     def _processes(self, take: Callable[[Handler], Handler]) -> Processes:

@@ -83,6 +83,41 @@ def test_at_the_only_attempt_it_is_a_dead_letter_with_half_its_effects(broker: A
     assert chaoskit.check(over(set_both), PAYMENTS, broker, faults={Crash}, seed=1, schedules=100).status == "held"
 
 
+@pytest.mark.parametrize(
+    ("broker", "ends"),
+    [
+        (SqsFifo(max_receive_count=2), ["park", "put back", "deliver"]),
+        (JetStream(max_deliver=2), ["skip"]),
+        (RabbitMQ(delivery_limit=1), ["skip"]),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_a_handler_that_settles_by_itself_dies_at_the_last_delivery_too(broker: Any, ends: list[str]) -> None:
+    """What it has not settled by then is a dead letter, or gone with half its effects; what it has is done."""
+
+    def test(deliver: Any) -> dict[Any, Any]:
+        rows: dict[Any, Any] = {}
+
+        def handle(message: Message) -> None:
+            for name in ("bank", "customer"):
+                deliver.point(name)
+                rows[name, message.id] = message.value
+            message.ack()
+            deliver.point("settled")
+
+        deliver(spawn=lambda: handle, settle="handler")
+        return rows
+
+    def run(point: int) -> Any:
+        return chaoskit.run(test, Scenario(ONE, broker, [Crash("e2", point)] * 2), points="named")
+
+    half, whole = run(1), run(2)
+    assert [step.action for step in half.schedule] == ["deliver", "die", "restart", "die", "restart", *ends]
+    assert half.status == ("held" if "park" in ends else "violated")
+    assert [step.action for step in whole.schedule] == ["deliver", "die", "restart"]
+    assert whole.status == "held"
+
+
 def test_what_was_committed_ahead_is_gone_whole_or_half() -> None:
     broker = Kafka(partitions=1, commit_ahead=True)
     for seed in range(4):

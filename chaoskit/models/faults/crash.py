@@ -44,7 +44,7 @@ def can_die(state: LeasedQueue, turn: Turn) -> bool:
         return False
     # Of other groups' batches, which nothing keeps in order with this one, the dead one has done all that it had.
     more = consumer in state.consumers.held_by.values() if _runs_groups(state) else has_more(state, consumer, lane)
-    if more or (state.own and state.tries(turn) >= state.policy.most_deliveries):
+    if more:
         return False
     return all(waiting.consumer != consumer for waiting in state.waiting.of(HeldLane, ZombieRun))
 
@@ -99,8 +99,13 @@ def _open_comes_back(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
     """What the dead consumer had not settled, lane by lane, or all that its channel had; the rest is gone."""
     policy, consumer = state.policy, consumer_of(turn)
     caused: Caused = []
+    gone: Caused = []
     if record_of(turn) in state.open:
         state.tell(LeftOpen, [turn])
+        if state.tries(turn) >= policy.most_deliveries:
+            del state.open[record_of(turn)]
+            state.given_up.add(record_of(turn))
+            gone = fail.gone(state, turn, fault)
     state.consumers.moved = True
     if policy.lock != "message":  # nobody runs the rest of what it had received
         for other in state.waiting.pending:
@@ -110,7 +115,7 @@ def _open_comes_back(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
     if policy.brings == "consumer":
         pending = PendingRedelivery(fault, turn, state.lane(turn), len(state.history), state.open_of(consumer), 0)
         state.consumers.fails_over(pending)
-        return end_lease(state, pending)
+        return [*end_lease(state, pending), *gone]
     lanes = dict[Lane, list[Turn]]()
     for opened in state.open_of(consumer):
         lanes.setdefault(state.lane(opened), []).append(opened)
@@ -123,7 +128,7 @@ def _open_comes_back(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
         else:
             state.waiting.add(pending, fault.after)
             hold_if_full(state, pending)
-    return caused
+    return [*caused, *gone]
 
 
 def is_noticed(policy: LeasePolicy) -> bool:
