@@ -117,6 +117,14 @@ class Source:
         """The loop has given back those messages of a call that have these places in it."""
         raise NotImplementedError
 
+    def comes_again(self, message: Message) -> bool:
+        """Whether it was handed out before, to whichever process; of a consumer that leaves settling to the loop."""
+        raise NotImplementedError
+
+    def leaves(self, message: Message) -> None:
+        """Nobody asks for this message, and it stays with a consumer that is dead."""
+        raise NotImplementedError
+
     def headers(self, message: Message) -> Mapping[str, Any]:
         """Those of the broker, and those that the producer has set."""
         return {**(self._headers(message) if self._headers is not None else {}), **message.headers}
