@@ -255,8 +255,9 @@ class Settlements:
         if "commit" in verbs.names:
             never.clear()
         left = tuple(id_ for id_ in self._left if id_ not in settled)
+        half_done = list(dict.fromkeys(half_done))
         return attrs.evolve(
-            outcome, half_done=tuple(dict.fromkeys(half_done)), unsettled=tuple(never), used_up=tuple(used_up), left=left
+            outcome, half_done=tuple(half_done), unsettled=tuple(never), used_up=tuple(used_up), left=left
         )
 
     def _must_be_settled(self, never: Collection[EventId]) -> None:
