@@ -125,6 +125,63 @@ def webhook():
     emails[customer["id"]] = customer["email"]
     return jsonify(success=True)
 """
+SIGNED = """
+import base64
+import hashlib
+import hmac
+import time
+
+from flask import Flask, abort, request
+
+app = Flask(__name__)
+SECRET = "test"
+totals = {}
+
+{checks}
+
+@app.route("/hook", methods=["POST"])
+def hook():
+    checked(request)
+    order = request.get_json()
+    totals[order["sku"]] = totals.get(order["sku"], 0) + order["quantity"]
+    return "", 204
+"""
+GITHUB = SIGNED.replace(
+    "{checks}",
+    """
+def verify(payload, secret, signature):
+    expected = "sha256=" + hmac.new(secret.encode("utf-8"), msg=payload, digestmod=hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected, signature):
+        abort(403)
+
+def checked(request):
+    verify(request.data, SECRET, request.headers["X-Hub-Signature-256"])
+    if request.headers["X-GitHub-Event"] != "release":
+        abort(400)
+""",
+)
+SHOPIFY = SIGNED.replace(
+    "{checks}",
+    """
+def checked(request):
+    digest = hmac.new(SECRET, request.get_data(), digestmod=hashlib.sha256).digest()
+    if not hmac.compare_digest(base64.b64encode(digest), request.headers["X-Shopify-Hmac-Sha256"].encode()):
+        abort(401)
+""",
+).replace('SECRET = "test"', 'SECRET = b"test"')
+SLACK = SIGNED.replace(
+    "{checks}",
+    """
+def checked(request):
+    stamp = request.headers["X-Slack-Request-Timestamp"]
+    if abs(time.time() - int(stamp)) > 300:
+        abort(400)
+    base = b"v0:" + stamp.encode() + b":" + request.get_data()
+    ours = "v0=" + hmac.new(SECRET.encode(), base, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(ours, request.headers["X-Slack-Signature"]):
+        abort(403)
+""",
+)
 FASTAPI = """
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -478,6 +535,21 @@ REPOSITORIES = {
         'max(totals.get(fields["sku"], 0), int(fields["quantity"]))',
         ("deliver.consumer(Redis, decode_responses=True)", "broker=RedisStreams()"),
     ),
+    "github": Repository(
+        "flask", "hook", GITHUB, 'totals.get(order["sku"], 0) + order["quantity"]',
+        'max(totals.get(order["sku"], 0), order["quantity"])',
+        ('sign=webhooks.github(repo_github.SECRET, "release")',),
+    ),
+    "shopify": Repository(
+        "flask", "hook", SHOPIFY, 'totals.get(order["sku"], 0) + order["quantity"]',
+        'max(totals.get(order["sku"], 0), order["quantity"])',
+        ('sign=webhooks.shopify(repo_shopify.SECRET.decode())',),
+    ),
+    "slack": Repository(
+        "flask", "hook", SLACK, 'totals.get(order["sku"], 0) + order["quantity"]',
+        'max(totals.get(order["sku"], 0), order["quantity"])',
+        ('sign=webhooks.slack(repo_slack.SECRET)',),
+    ),
     "celery": Repository(
         "celery", "charge", CELERY, "    balances[account] =",
         ONCE.format(id="self.request.id", gives="None") + "    balances[account] =",
@@ -560,6 +632,23 @@ def test_the_test_finds_the_bug_and_holds_after_the_repair(
     init(again, f"repo_{name}:{case.handler}", "--yes")
     held = searched(again.root, name, monkeypatch)
     assert held.status == "held", f"{source}\n{held.report()}"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("read()", 'sign=webhooks.github("TODO: the secret of its signature")'),
+        ("X-Acme-Signature", '"TODO": "its signature header"'),
+    ],
+)
+def test_a_signature_that_the_source_does_not_explain_is_left_to_do(written: str, said: str, tmp_path: Path) -> None:
+    source = GITHUB.replace("request.data, SECRET", "request.data, read()")
+    source = source if written == "read()" else GITHUB.replace("X-Hub-Signature-256", written)
+    project = repository(tmp_path / "shop", **{"repo_acme.py": source})
+    init(project, "repo_acme:hook", "--yes")
+    (file,) = project.root.glob("tests/test_*_chaos.py")
+    assert said in file.read_text(encoding="utf-8"), file.read_text(encoding="utf-8")
+    assert_formatted(project, f"tests/{file.name}")
 
 
 DJANGO = {
