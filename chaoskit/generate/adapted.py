@@ -14,7 +14,7 @@ import attrs
 from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.handlers import FoundHandler, functions_in
 from chaoskit.generate.lookup import find_class, source_of
-from chaoskit.generate.reads import FieldUse, Reads
+from chaoskit.generate.places import FieldUse, Reads
 from chaoskit.generate.roles import is_id_of_one_event
 from chaoskit.generate.source import Code
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from chaoskit.generate.adapted import Adapted
 from chaoskit.generate.findings import Findings, comment, joined, listed, shown, with_comment
 from chaoskit.generate.handlers import FoundHandler
-from chaoskit.generate.reads import Reads
+from chaoskit.generate.places import Reads
 from chaoskit.generate.source import WIDTH, Code, broken, call, laid_out, quoted
 from chaoskit.generate.state import gives_something
 from chaoskit.generate.strategies import with_ties

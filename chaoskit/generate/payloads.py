@@ -14,7 +14,7 @@ from chaoskit.generate.adapted import Adapted
 from chaoskit.generate.classes import last_name
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.lookup import SourceModule, find_class, source_of
-from chaoskit.generate.reads import ITEM, FieldUse, Reads
+from chaoskit.generate.places import ITEM, FieldUse, Reads
 from chaoskit.generate.roles import KEYS, Roles, is_id_of_one_event, is_own_id
 from chaoskit.generate.source import Code, Group, Names, behind, call, listed, quoted
 

@@ -10,7 +10,8 @@ from typing import Any
 import attrs
 
 from chaoskit.brokers.inside import gone_at, names_of
-from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, TWICE, brought_back, place_of
+from chaoskit.brokers.sentences import brought_back, place_of
+from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, TWICE
 from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.deaths import SETTLE_AFTER, death_lines, died_in_one_call, settled_first
 from chaoskit.report.effects import EffectRow, effect_rows

@@ -12,6 +12,7 @@ from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, end_lease, whole_batch
+from chaoskit.models.queue.room import room
 from chaoskit.models.queue.settling import given_up
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, SetAside
@@ -181,7 +182,7 @@ def _block(state: LeasedQueue, turn: Turn) -> Lane:
     held_lanes[held.lane] = held
     # What a consumer keeps may have made it full: who is busy is asked anew.
     state.waiting.version += 1
-    if held.kept is not None and (state.room(turn) < 1 or state.consumers.all_busy):
+    if held.kept is not None and (room(state, turn) < 1 or state.consumers.all_busy):
         del held_lanes[held.lane]
         # The name of a whole queue, which is no lane's: these are made of numbers.
         held.lane = ("queue", turn[1])

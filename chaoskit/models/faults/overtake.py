@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chaoskit.models.queue.room import room
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
@@ -23,7 +24,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Overtake) -> Caused:
         turn = handed_to(consumer, turn)
         others_first = max(others_first, waiting.left(slow) + 1)  # it runs what it holds in order
     # One place is its own; with no other, nobody could run anything before it.
-    busy = busy or state.room(turn) < 2
+    busy = busy or room(state, turn) < 2
     # Its last delivery would be used up if its consumer died while it is held: it would be gone, unseen.
     if busy or (policy.brings == "consumer" and attempt_of(turn) >= policy.most_deliveries):
         state.todo.append(turn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chaoskit.models.events import LeftOpen, SettledLater
 from chaoskit.models.queue.policy import UNBOUNDED
+from chaoskit.models.queue.room import room
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane, ZombieRun
 from chaoskit.models.turns import NOTHING, Caused, Record, Turn, consumer_of, handed_to, put_back, record_of, step_as
@@ -124,7 +125,7 @@ def keeps_out(state: LeasedQueue, turn: Turn) -> bool:
         busy = (ZombieRun,) if has_it else (ZombieRun, HeldLane)
         return any(each.consumer == consumer for each in state.waiting.of(*busy)) or state.consumers.is_full(consumer)
     if policy.lock == "message":
-        return min(policy.outstanding, policy.span) < UNBOUNDED and turn[3][5] == 1 and state.room(turn) < 1
+        return min(policy.outstanding, policy.span) < UNBOUNDED and turn[3][5] == 1 and room(state, turn) < 1
     return state.held_open(turn) >= min(policy.window, policy.most_open)
 
 

@@ -166,11 +166,7 @@ class _Settled:
                 self._taken[record] = sends.now
                 self._holding.add(record)
             case CameBack():
-                label = sends.label(record)
-                self._holding.discard(record)
-                if sends.window:
-                    sends.wait_until(self._taken.get(record, sends.now) + self._lease)
-                sends.said.append(f"{name}: |expire {label}")
+                self._lease_ended(event, name)
             case SettledLater():
                 self._holding.discard(record)
                 sends.said.append(f"{name}: |ack {sends.label(record)}")
@@ -201,6 +197,13 @@ class _Settled:
         self._sends.said.append(f"{name}:{label}{again}{'!' if made.failed else ''}")
         if not unsettled and not made.late:
             self._sends.said.append(f"|ack {label}")
+
+    def _lease_ended(self, event: CameBack, name: str) -> None:
+        sends, label = self._sends, self._sends.label(event.record)
+        self._holding.discard(event.record)
+        if sends.window:
+            sends.wait_until(self._taken.get(event.record, sends.now) + self._lease)
+        sends.said.append(f"{name}: |expire {label}")
 
     def _park(self, made: StepMade, name: str) -> None:
         label, record = self._sends.label(made.record), made.record
