@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import attrs
 
 from chaoskit.brokers.fields import assignments
+from chaoskit.brokers.frameworks import FRAMEWORKS
 from chaoskit.brokers.impossible import Impossible
 from chaoskit.brokers.overlaps import how_to_rule_out, why_no_overlap
 from chaoskit.brokers.sentences import Cause, sentences
@@ -168,6 +169,8 @@ class Settings:
     def mark(self, step: Step) -> str:
         if step.action == "deliver":  # which nearly all are: to find the words takes the hash of all settings
             return ""
+        if (framework := FRAMEWORKS.get(step.given_up_by or "")) is not None and step.action == "skip":
+            return framework.mark
         words = _words(self)
         match step.action:
             case "restart":
@@ -177,7 +180,7 @@ class Settings:
             case "put back":
                 return words.put_back
             case "skip":
-                return words.marked_skipped
+                return "skipped"
             case "take over":
                 return f"{words.worker} {step.consumer} takes over"
         return MARKS.get(step.action, "")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from chaoskit.brokers.frameworks import FRAMEWORKS
 from chaoskit.brokers.inside import answered, how_far, names_of, what_failed
 from chaoskit.brokers.overlaps import meanwhile
 from chaoskit.brokers.wording import CALL_FAILED, Words
@@ -282,17 +283,21 @@ def _failed(number: int, account: _Account) -> dict[str, object]:
     new = (s for i, s in enumerate(rest[:again], number + 1) if s.action == "deliver" and i not in account.brought)
     passed = [s.event for s in new]
     back = f"; later it was {words.put_back} as a new message" if "put back" in fates[:2] else ""
-    fate = _fate(fates[:1], words, step.error or "") + _came_along({number}, account) + back
+    fate = _fate(fates[:1], words, step) + _came_along({number}, account) + back
     return {"fate": fate, "passed": f", after {names_of(passed)}" if passed and again < len(rest) else ""}
 
 
-def _fate(actions: Sequence[str], words: Words, error: str = "") -> str:
-    """What became of a message that was not handled: the broker's words for what follows."""
+def _fate(actions: Sequence[str], words: Words, step: Step | None = None) -> str:
+    """What became of a message that was not handled: the broker's words for what follows, or those of the framework
+    that has given it up in this step."""
+    framework = FRAMEWORKS.get(step.given_up_by or "") if step is not None and actions else None
+    if step is not None and framework is not None:
+        return framework.fate(actions[0], (step.error or "").partition(":")[0] or "what it raised", words.dead)
     return {
         "deliver": words.shown_again,
         "fail": words.shown_again,
         "park": words.set_aside.format(dead=words.dead),
-        "skip": words.skipped.format(error=error.partition(":")[0] or "what it raised"),
+        "skip": words.skipped,
         "refuse": "nothing else is left that it could wait for",
     }.get(actions[0] if actions else "", "nothing followed")
 
@@ -305,8 +310,7 @@ def _refusals(numbers: Sequence[int], account: _Account) -> str:
     mine = [(i, s) for i, s in enumerate(steps) if i >= number and place_of(s) == place_of(step)]
     raised = [place for place, (_, s) in enumerate(mine) if s.raised]
     fates = [s.action for _, s in mine[raised[-1] + 1 :]]
-    last = mine[raised[-1]][1].error or ""
-    then = _fate(["refuse"] if "refuse" in fates else fates, words, last)
+    then = _fate(["refuse"] if "refuse" in fates else fates, words, mine[raised[-1]][1])
     # One sentence for all attempts: a message may be refused ten times.
     times = f", {len(raised)} times" if len(raised) > 1 else ""
     # Each once: a handler mostly raises the same, ten times.

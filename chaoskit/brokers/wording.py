@@ -76,9 +76,8 @@ class Words:
     handler, `unit` what has a key, `topic` what grows by units, and `routed_by` what messages of one unit share.
     `no_order` says that the broker keeps no order within a key, where it does not, as what follows a colon.
     `dead`: where given-up messages go, `put_back`: what brings them back, `restarts`: what a restart is called.
-    `shown_again`, `set_aside` and `skipped` (a template of the {error}) are what becomes of a message whose handler
-    raised (`marked_skipped`: the last, in a table); `whole_batch` says which setting brings back that message alone,
-    where its whole batch comes again.
+    `shown_again`, `set_aside` and `skipped` are what becomes of a message whose handler raised; `whole_batch` says
+    which setting brings back that message alone, where its whole batch comes again.
     """
 
     wordings: Mapping[FaultKind, Wording]
@@ -95,7 +94,6 @@ class Words:
     shown_again: str = "it was shown again"
     set_aside: str = "its attempts were used up, and it went {dead}"
     skipped: str = "it was dropped, and nothing brings it back"
-    marked_skipped: str = "skipped"
     whole_batch: str = ""
     no_order: str = ""
 

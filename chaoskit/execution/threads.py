@@ -353,6 +353,10 @@ class ThreadedProcesses:
     def _handler_of(thread: ProcessThread) -> Handler:
         return thread.process.handlers[0]
 
+    def any_handler(self) -> Handler | None:
+        """That of some process; None where none has begun."""
+        return next(map(self._handler_of, self._running.values()), None)
+
     async def begin(self, number: int) -> None:
         thread = self._running[number] = ProcessThread(self._processes, self._is_async)
         self._switches.do(thread, partial(thread.process.begin, 0), TO_START)

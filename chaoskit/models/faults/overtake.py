@@ -43,8 +43,15 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Overtake) -> Caused:
 
 def _stops_once_more(state: LeasedQueue, consumer: int, others_first: int) -> None:
     """The consumer stops at the message that it is at, and what it holds behind it waits."""
-    behind = [w for w in state.waiting.of(HeldLane) if w.consumer == consumer]
-    for place, later in enumerate(sorted(behind, key=state.waiting.left), start=1):
+    # The numbers of a relay's messages move up where it publishes again.
+    held_by = {} if state.policy.renewed else state.consumers.held_by
+    released = [turn for turn in reversed(state.todo) if held_by.get(record_of(turn)) == consumer]
+    state.take(released)
+    for place, turn in enumerate(released, start=1):
+        state.held_lanes[state.lane(turn)] = held = HeldLane(state.lane(turn), [turn], None, consumer)
+        state.waiting.add(held, others_first + place)
+    behind = [w for w in state.waiting.of(HeldLane) if w.consumer == consumer and w.turns[0] not in released]
+    for place, later in enumerate(sorted(behind, key=state.waiting.left), start=1 + len(released)):
         state.waiting.postpone(later, others_first + place)
 
 

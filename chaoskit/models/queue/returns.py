@@ -99,12 +99,16 @@ def _overfull(state: LeasedQueue, turn: Turn) -> PendingRedelivery | None:
 
 
 def gives_back_first(state: LeasedQueue, turn: Turn) -> GivenBack | None:
-    """What the consumer of this message gives back before it is handed more than it may hold."""
+    """What the consumer of this message, or another one, gives back before it is handed more than it may hold."""
     consumer = consumer_of(turn)
     if state.policy.brings != "consumer" or state.consumers.held_by.get(record_of(turn)) == consumer:
         return None
-    kept: list[GivenBack] = [w for w in state.waiting.of(GivenBack) if w.consumer == consumer]
-    return kept[0] if len(kept) >= state.policy.window else None
+    given_back: list[GivenBack] = state.waiting.of(GivenBack)
+    mine = [w for w in given_back if w.consumer == consumer]
+    # What it keeps for good takes up as much of its prefetch.
+    kept = sum(h.kept is not None and consumer_of(h.kept) == consumer for h in state.held_lanes.values())
+    first = mine or given_back
+    return first[0] if first and len(mine) + kept >= state.policy.window else None
 
 
 def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
@@ -129,7 +133,7 @@ def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
         state.tell(Delayed, turns, ended.fault)
     caused: Caused = []
     consumer, dead = consumer_of(ended.turn), policy.brings == "consumer"
-    if ended.dies and consumer != state.arming and not is_busy_elsewhere(state, consumer, ended.lane, ended):
+    if ended.dies and _dies_with_it(state, ended, consumer):
         caused.append(((RESTART, consumer_of(ended.turn), -1, -1, -1), ended.fault))
         state.consumers.fails_over(ended)
         dead = True
@@ -137,9 +141,23 @@ def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
     return caused
 
 
+def _dies_with_it(state: LeasedQueue, ended: PendingRedelivery, consumer: int) -> bool:
+    """Whether the consumer dies, or only its lease has run out, as it has more to do than this. What was read of a log
+    has no lease."""
+    if state.policy.notices and state.policy.brings == "lane":
+        return True
+    return consumer != state.arming and not is_busy_elsewhere(state, consumer, ended.lane, ended)
+
+
 def _with_what_is_open(state: LeasedQueue, turns: list[Turn], consumer: int, *, dead: bool) -> list[Turn]:
     """These, and what their consumer has not settled, where it is `dead`."""
-    found = {record_of(turn): turn for turn in state.open_of(consumer)} if dead else {}
+    found: dict[Record, Turn] = {}
+    for turn in state.open_of(consumer) if dead else ():
+        if state.tries(turn) < state.policy.most_deliveries:
+            found[record_of(turn)] = turn
+        else:
+            state.used_up.append(turn)
+            del state.open[record_of(turn)]
     return sorted((found | {record_of(turn): turn for turn in turns}).values()) if found else turns
 
 

@@ -124,11 +124,13 @@ class QueueRun(LeasedQueue):
         step = _at_its_point(turn[3], failed or died)
         answer = yield step
         if self.told is not None:
-            self.told.append(StepMade(step, failed or died, bool(answer)))
+            # Of an attempt that failed before the handler was called it has refused nothing.
+            self.told.append(StepMade(step, failed or died, bool(answer) and step[0] != FAIL))
         refused = bool(answer) or (failed is not None and not failed.point)
         self.history.append(turn)
         if answer is not None and isinstance(answer, Settling):
-            settle(self, turn, answer, returns=_comes_again(faults), dies=died is not None)
+            duplicate.drop_covered(self, turn, faults)
+            settle(self, turn, answer, returns=died is None and _comes_again(faults), dies=died is not None)
         self.waiting.count += 1
         copied = not refused and died is None and self._comes_at_once(turn)
         if self.policy.brings == "batch":
@@ -219,7 +221,8 @@ class QueueRun(LeasedQueue):
         if self.came_back:
             self.came_back.clear()
         if self.waiting.all:
-            self.arming = turn[3][1] if faults and not refused else -1
+            stays = self.policy.keeps_receive if refused else bool(faults)
+            self.arming = turn[3][1] if stays else -1
             caused = count(self, turn)
             done = not refused and died is None
             if (done and self._has_ended(turn)) or (self.came_back and self.is_back(turn)):

@@ -91,8 +91,8 @@ class LeasedQueue:
         """What came back with its lane, and has had all its deliveries."""
         self.rejected: set[Record] = set()
         """What the handler gave up in this delivery."""
-        self.dropped: set[Record] = set()
-        """What its framework acknowledged in this delivery although it failed."""
+        self.dropped: dict[Record, bool] = {}
+        """What its framework gave up in this delivery: rejected, or else acknowledged although it failed."""
         self.ran_out: dict[int, int] = {}
         """How often the lease of an event ran out, by its position, as nothing else was left."""
         # Chosen once, because every turn is asked for its lane.
