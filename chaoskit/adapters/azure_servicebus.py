@@ -125,6 +125,38 @@ class ServiceBusReceiver(_Receiver):
         self.close()
 
 
+class _GivesReceivers(StandIn):
+    """In the place of a `ServiceBusClient`: it gives the receiver."""
+
+    _receiver: type[_Receiver]
+
+    @staticmethod
+    def settles_by_hand(*args: Any, **config: Any) -> bool:
+        return True
+
+    def get_queue_receiver(self, queue_name: str, **config: Any) -> Any:
+        return self._receiver(self._source, **config)
+
+    def get_subscription_receiver(self, topic_name: str, subscription_name: str, **config: Any) -> Any:
+        return self._receiver(self._source, **config)
+
+
+class ServiceBusClient(_GivesReceivers):
+    """`from_connection_string` and the like make it; here `deliver.consumer(ServiceBusClient)` does."""
+
+    _stands_for = "azure.servicebus.ServiceBusClient"
+    _receiver = ServiceBusReceiver
+
+    def close(self) -> None:
+        """It has nothing open."""
+
+    def __enter__(self) -> ServiceBusClient:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
 class AsyncServiceBusReceiver(_Receiver):
     """The same for `azure.servicebus.aio.ServiceBusReceiver`: its calls are awaited."""
 
@@ -165,6 +197,22 @@ class AsyncServiceBusReceiver(_Receiver):
         """It has nothing open."""
 
     async def __aenter__(self) -> AsyncServiceBusReceiver:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+
+class AsyncServiceBusClient(_GivesReceivers):
+    """The same for `azure.servicebus.aio.ServiceBusClient`."""
+
+    _stands_for = "azure.servicebus.aio.ServiceBusClient"
+    _receiver = AsyncServiceBusReceiver
+
+    async def close(self) -> None:
+        """It has nothing open."""
+
+    async def __aenter__(self) -> AsyncServiceBusClient:
         return self
 
     async def __aexit__(self, *error: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from itertools import islice, takewhile
@@ -15,11 +16,15 @@ Entry = tuple[Any, dict[Any, Any]]
 
 CLAIMED = 100
 """What XAUTOCLAIM gives where nobody says how many."""
+ASKED = 10
+"""So many times a loop that waits for new entries is told that there are none, before it is said to claim nothing."""
 
 
 class Redis(StandIn):
-    """An entry is settled by `xack` alone. What was handed out before comes by `xautoclaim`, where the loop calls it,
-    and else by `xreadgroup`, as another consumer's claim would bring it.
+    """An entry is settled by `xack` alone. What was handed out before comes by `xautoclaim`, where the loop calls it. A
+    loop that reads what is its own (id 0) gets it by `xreadgroup`, and so does one that has claimed and no longer does,
+    as another consumer's claim would bring it. A loop that does neither never gets it: it stays pending for ever. Where
+    another process claims, say `claimed_by_others=True`.
 
     The fields of an entry are those of a dict, each as text or JSON; of any other value, or with `serializer=`, there
     is one, by the name of `field`. The headers are fields, too. `decode_responses` and `protocol` are as in the client.
@@ -35,6 +40,7 @@ class Redis(StandIn):
         field: str = "data",
         decode_responses: bool = False,
         protocol: int = 2,
+        claimed_by_others: bool = False,
         **config: Any,
     ) -> None:
         super().__init__(source)
@@ -42,6 +48,9 @@ class Redis(StandIn):
         self._given: dict[str, Any] = {}
         self._handed: list[Message] = []
         self._claims = False
+        self._gets_pending = claimed_by_others
+        """What was handed out before comes with what is new."""
+        self._asked = 0
 
     @staticmethod
     def settles_by_hand(**config: Any) -> bool:
@@ -62,10 +71,10 @@ class Redis(StandIn):
         """The next entries of `>`, up to `count`. A process that has just begun has nothing pending: its id 0 gives
         none."""
         is_new = ">" in [_name(id_) for id_ in streams.values()]
-        waiting = self._peek(count) if is_new else []
-        entries = self._taken(takewhile(lambda message: not (self._claims and _is_again(message)), waiting), count)
+        self._gets_pending = self._gets_pending or not is_new
+        entries = self._taken(self._fresh(count), count) if is_new else []
         if not entries:
-            if is_new and not waiting:
+            if is_new and not self._handed:
                 self._source.idle(self._stop)
             stream = next(iter(streams))
             empty: list[Any] = [] if is_new else [[self._out(stream), []]]
@@ -84,8 +93,8 @@ class Redis(StandIn):
         justid: bool = False,
     ) -> list[Any]:
         """The next entries, up to `count`, if they were handed out before."""
-        self._claims = True
-        entries = self._taken(takewhile(_is_again, self._peek(count or CLAIMED)), count or CLAIMED)
+        self._claims, self._asked, again = True, 0, self._source.comes_again
+        entries = self._taken(takewhile(again, self._peek(count or CLAIMED)), count or CLAIMED)
         return [self._out("0-0"), [entry[0] for entry in entries] if justid else entries, []]
 
     # Settling.
@@ -109,6 +118,22 @@ class Redis(StandIn):
         """It has nothing open."""
 
     # The entry.
+
+    def _fresh(self, count: int | None) -> list[Message]:
+        """What `>` gives. What comes again is kept back for a while, so that the loop can claim it."""
+        waiting, again = self._peek(count), self._source.comes_again
+        if self._gets_pending and not self._claims:
+            return waiting
+        while waiting and again(waiting[0]):
+            if self._asked < ASKED:
+                self._asked += 1
+                return []
+            if self._claims or self._gets_pending:
+                return waiting[:1]
+            self._source.leaves(waiting[0])
+            self._handed = waiting[1:]
+            waiting = self._peek(count)
+        return list(takewhile(lambda message: not again(message), waiting))
 
     def _peek(self, count: int | None) -> list[Message]:
         """What the broker has handed over and the loop was not given."""
@@ -149,7 +174,10 @@ class AsyncRedis(StandIn):
         self._redis._stop = StoppedTask
 
     async def xreadgroup(self, groupname: str, consumername: str, streams: Mapping[Any, Any], **options: Any) -> Any:
-        return self._redis.xreadgroup(groupname, consumername, streams, **options)
+        answer = self._redis.xreadgroup(groupname, consumername, streams, **options)
+        if not answer:
+            await asyncio.sleep(0)  # so that a task beside this one can claim
+        return answer
 
     async def xautoclaim(
         self, name: Any, groupname: str, consumername: str, min_idle_time: int, **options: Any
@@ -167,10 +195,6 @@ class AsyncRedis(StandIn):
 
     async def aclose(self) -> None:
         """It has nothing open."""
-
-
-def _is_again(message: Message) -> bool:
-    return (message.attempt or 1) > 1 or bool(message.redelivered)
 
 
 def _name(value: Any) -> str:

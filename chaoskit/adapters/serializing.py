@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, is_dataclass
 from typing import Any
-
-import attrs
 
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
+from chaoskit.values.raw import Serializer, json_bytes, raw_value
 
-Serializer = Callable[[Any], bytes | str]
-"""From the value of an event to what its producer sends; text is sent as UTF-8."""
+__all__ = [
+    "Headers", "Serializer", "json_bytes", "raw_headers", "raw_key", "raw_text", "raw_value",
+]  # fmt: skip
 
 Headers = Callable[[Message], Mapping[str, Any]]
 """The headers that the producer sets, such as an id: `lambda message: {"event-id": str(message.id)}`."""
-
-
-def json_bytes(value: Any) -> bytes:
-    """The value as JSON in UTF-8; bytes and None as they are. Knows dataclasses, attrs and pydantic models too.
-
-    Raises UsageError for what JSON cannot say.
-    """
-    if value is None or isinstance(value, bytes):
-        return value or b""
-    try:
-        return json.dumps(value, default=_plain, ensure_ascii=False).encode()
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"the value {value!r} cannot be sent as JSON ({error}): say how its producer serializes it, "
-            "serializer=function from the value to bytes"
-        ) from error
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "model_dump"):  # pydantic
-        return value.model_dump(mode="json")
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    if attrs.has(type(value)):
-        return attrs.asdict(value)
-    raise TypeError(f"{type(value).__name__} is not a type of JSON")
-
-
-def raw_value(value: Any, serializer: Serializer | None = None) -> bytes:
-    """The bytes of a value. Raises UsageError where the serializer gives neither bytes nor text."""
-    made = (serializer or json_bytes)(value)
-    if isinstance(made, str):
-        return made.encode()
-    if not isinstance(made, (bytes, bytearray, memoryview)):
-        raise UsageError(f"serializer= gave {made!r} ({type(made).__name__}) for {value!r}: bytes or text are needed")
-    return bytes(made)
 
 
 def raw_text(value: Any, serializer: Serializer | None = None) -> str:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from chaoskit.values.event import Message
 
 ALL = 1 << 60
 """As many messages as the broker gives in one call."""
+MaybeMessage = TypeVar("MaybeMessage", Message, Message | None)
 IDLE = 3
 """So many times a loop that polls is told that there is nothing, before it is stopped."""
 
@@ -117,6 +118,14 @@ class Source:
         """The loop has given back those messages of a call that have these places in it."""
         raise NotImplementedError
 
+    def comes_again(self, message: Message) -> bool:
+        """Whether it was handed out before, to whichever process; of a consumer that leaves settling to the loop."""
+        raise NotImplementedError
+
+    def leaves(self, message: Message) -> None:
+        """Nobody asks for this message, and it stays with a consumer that is dead."""
+        raise NotImplementedError
+
     def headers(self, message: Message) -> Mapping[str, Any]:
         """Those of the broker, and those that the producer has set."""
         return {**(self._headers(message) if self._headers is not None else {}), **message.headers}
@@ -144,11 +153,11 @@ class Plain:
 
     def poll(self, timeout: float | None = None) -> Message | None:
         """The next message; None when nothing is left, a few times, and then the loop is stopped."""
-        return self._source.poll()
+        return self._sent(self._source.poll())
 
     async def get(self) -> Message:
         """The next message; when nothing is left, the task is cancelled."""
-        return await self._source.wait()
+        return self._sent(await self._source.wait())
 
     def __iter__(self) -> Plain:
         return self
@@ -157,7 +166,7 @@ class Plain:
         message = self._source.take()
         if message is None:
             raise StopIteration
-        return message
+        return self._sent(message)
 
     def __aiter__(self) -> Plain:
         return self
@@ -166,6 +175,11 @@ class Plain:
         message = self._source.take()
         if message is None:
             raise StopAsyncIteration
+        return self._sent(message)
+
+    def _sent(self, message: MaybeMessage) -> MaybeMessage:
+        if message is not None and self._source.serializer is not None:
+            message.sent_by(self._source.serializer)
         return message
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from chaoskit.execution.moved import moved
 from chaoskit.execution.playing import Playing
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Delivered, Handler, Move, Run, Script
+from chaoskit.execution.sent import sent_by
 from chaoskit.execution.settling import settlements_of
 from chaoskit.execution.shared import IN_DJANGOS_TRANSACTION, is_in_djangos_transaction
 from chaoskit.execution.stepping import name_point
@@ -30,6 +31,7 @@ from chaoskit.execution.topics import one_handler
 from chaoskit.execution.watching import watched, watching_of
 from chaoskit.values.errors import StaleState, UsageError
 from chaoskit.values.outcome import Effect, Outcome
+from chaoskit.values.raw import Serializer
 from chaoskit.values.state import snapshot
 
 Body = Callable[["Deliver"], Any]
@@ -79,6 +81,7 @@ class Deliver(Playing):
         state: Callable[[], Any] | None = None,
         batch: bool | int = False,
         settle: Literal["return", "handler"] = "return",
+        serializer: Serializer | None = None,
     ) -> Any:
         """Play the schedule: `handler(message)` for each delivery.
 
@@ -88,9 +91,10 @@ class Deliver(Playing):
         returns, and left with `chaoskit.Died` where the process dies. `state()` is the state that invariants see after
         each delivery. Give a handler or `spawn`. `settle="handler"`: nothing is settled by returning, but by
         `message.ack()` and the like (docs/settling.md). `batch`: the handler takes the list of messages that one poll,
-        receive or invocation gives, up to the broker's own setting, or so many (docs/batches.md). Raises UsageError for
-        a second call in one run.
+        receive or invocation gives, up to the broker's own setting, or so many (docs/batches.md). `serializer(value)`
+        makes the bytes of `message.raw`, JSON by default. Raises UsageError for a second call in one run.
         """
+        self._script = sent_by(self._script, serializer)
         self._begin(handler, spawn, state, settle, batch)
         # A coroutine that nobody awaits has run nothing: it is kept so that this can be told from a short schedule.
         if self._is_async:
@@ -113,6 +117,7 @@ class Deliver(Playing):
         state: Callable[[], Any] | None = None,
         batch: bool | int = False,
         settle: Literal["return", "handler"] = "return",
+        serializer: Serializer | None = None,
     ) -> Deliveries:
         """Play the schedule step by step, for asserts between deliveries: `for delivery in deliver.steps(handler)`, in
         an async test `async for`. It stands in the place of `deliver(…)` and takes what that takes.
@@ -120,6 +125,7 @@ class Deliver(Playing):
         Each delivery says which message it was, its number and what the handler raised. An assert that fails is a
         violation at this step. Go through all of them: a loop that is left in another way is a UsageError.
         """
+        self._script = sent_by(self._script, serializer)
         self._begin(handler, spawn, state, settle, batch)
         self._calls_left = self._calls(self._handler)
         return Deliveries(self._next_delivery, self._is_async, self._misused)

@@ -147,6 +147,13 @@ class _RunSource(Source):
     def _more(self, most: int) -> list[Message]:
         raise NotImplementedError
 
+    def comes_again(self, message: Message) -> bool:
+        settling = self._deliver._settling
+        return settling is not None and settling.comes_again(message)
+
+    def leaves(self, message: Message) -> None:
+        self._deliver._settling.leaves(message)
+
     def refused_some(self, error: Exception, places: Sequence[int], call: Sequence[Message]) -> None:
         refusal = some_refused(self._deliver, error, places, call)
         if refusal is not None:

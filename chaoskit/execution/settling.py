@@ -89,6 +89,8 @@ class Settlements:
         self.is_over = False
         self._now: list[tuple[Verb, int]] = []
         self._done: set[int] = set()
+        self._again: set[int] = set()
+        self._left: dict[EventId, None] = {}
         self._begun: dict[int, int] = {}
         """The step at which an execution began, by its consumer."""
         self._born: dict[int, int] = {}
@@ -115,6 +117,8 @@ class Settlements:
             made = message(step)
             made.settles_by(partial(self._settle, present(), step[1]))
             self._given.setdefault(step[1], []).append(present())
+            if len(step) > 5 and step[5] > 1:
+                self._again.add(present())
             return made
 
         return letter
@@ -147,6 +151,15 @@ class Settlements:
         """The loop has set its position back to this message, and it is read again."""
         if (settlement := getattr(message, "_settlement", None)) is not None:
             self._now.append(("nack", settlement.args[0]))
+
+    def comes_again(self, message: Message) -> bool:
+        """Whether its broker had handed it out before this delivery."""
+        settlement = getattr(message, "_settlement", None)
+        return settlement is not None and settlement.args[0] in self._again
+
+    def leaves(self, message: Message) -> None:
+        """Nobody asks for this message, which stays with a consumer that is dead."""
+        self._left[message.id] = None
 
     def took(self, number: int, step: Raw, error: Exception | None) -> Exception | None:
         """The delivery is over, and this was raised. What refuses its message, if anything does."""
@@ -241,8 +254,10 @@ class Settlements:
             never.update(dict.fromkeys(self._forgotten(opened, steps)))
         if "commit" in verbs.names:
             never.clear()
+        left = tuple(id_ for id_ in self._left if id_ not in settled)
+        half_done = list(dict.fromkeys(half_done))
         return attrs.evolve(
-            outcome, half_done=tuple(dict.fromkeys(half_done)), unsettled=tuple(never), used_up=tuple(used_up)
+            outcome, half_done=tuple(half_done), unsettled=tuple(never), used_up=tuple(used_up), left=left
         )
 
     def _must_be_settled(self, never: Collection[EventId]) -> None:

@@ -8,7 +8,7 @@ from chaoskit.generate.adapted import Adapted
 from chaoskit.generate.findings import Findings, comment, joined, listed, shown, with_comment
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.places import Reads
-from chaoskit.generate.source import WIDTH, Code, call, laid_out, quoted
+from chaoskit.generate.source import WIDTH, Code, broken, call, laid_out, quoted
 from chaoskit.generate.state import gives_something
 from chaoskit.generate.strategies import with_ties
 
@@ -96,7 +96,7 @@ def _adapted(known: Adapted, found: Findings) -> list[str]:
         said["module"] = found.module
         for name, of in {"stack": ("contextlib", "ExitStack"), "local": ("threading", "local")}.items():
             said[name] = found.names.name(*of) if any(f"{{{name}}}" in line for line in known.loop) else ""
-        return ["", *(line.format_map(said) for line in known.loop)]
+        return ["", *(each for line in known.loop for each in broken(line.format_map(said), indent=4))]
     given = [item.format_map(said) for item in known.items]
     options: dict[str, Code] = {name: option.format_map(said) for name, option in known.options.items()}
     made, wait = call(f"{said['adapter']}.{known.function}", given, options), "await " if known.is_async else ""

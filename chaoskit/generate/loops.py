@@ -13,12 +13,15 @@ from chaoskit.generate.adapted import Adapted, Substitution, calls_in, taking_va
 from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.frameworks import framework_of, imported_by
 from chaoskit.generate.handlers import FoundHandler, required
+from chaoskit.generate.redis_entries import names_of as _names
+from chaoskit.generate.redis_entries import one_entry, written_options
 
 
 @attrs.frozen
 class _Client:
     """`made`: what the client's own is made by, in the source; `taken`: what a parameter that is one is called, each
-    with the class of the adapter that stands for it. `cls` stands for what is made."""
+    with the class of the adapter that stands for it. `cls` stands for what is made; `by_async` with Async before its
+    name in an async loop. `calls`: what the module has to call, for a library of other uses, too."""
 
     adapter: str
     broker: str
@@ -26,6 +29,8 @@ class _Client:
     cls: str
     taken: tuple[tuple[str, str], ...]
     is_awaited: bool = False
+    by_async: bool = False
+    calls: str = ""
 
 
 _CLIENTS = {
@@ -45,20 +50,37 @@ _CLIENTS = {
         (("connection", "BlockingConnection"), ("channel", "BlockingChannel")),
     ),
     "boto3": _Client("boto3_sqs", "SqsStandard", ("client",), "Client", (("sqs", "Client"), ("client", "Client"))),
+    "nats": _Client(
+        "nats", "JetStream", ("connect",), "Client",
+        (("js", "JetStreamContext"), ("jetstream", "JetStreamContext"), ("nc", "Client")), is_awaited=True,
+    ),
+    "pubsub_v1": _Client(
+        "google_pubsub", "PubSub", ("SubscriberClient",), "SubscriberClient", (("subscriber", "SubscriberClient"),)
+    ),
+    "servicebus": _Client(
+        "azure_servicebus", "ServiceBus", ("from_connection_string", "ServiceBusClient"), "ServiceBusClient",
+        (("receiver", "ServiceBusReceiver"),), by_async=True,
+    ),
+    "redis": _Client(
+        "redis", "RedisStreams", ("Redis", "StrictRedis", "from_url"), "Redis",
+        (("r", "Redis"), ("redis", "Redis"), ("client", "Redis"), ("redis_client", "Redis")), by_async=True,
+        calls="xreadgroup",
+    ),
 }  # fmt: skip
 """By the package that a module imports."""
 
-_VALUE = re.compile(r"\b(value|body|data|Body)\b|['\"]Body['\"]")
+_VALUE = re.compile(r"\b(value|body|data|Body)\b|['\"]Body['\"]|^str\(\w+\)$")
 _READS_JSON = frozenset({"loads", "model_validate_json", "parse_raw"})
 
 
 def client_loop(handler: FoundHandler) -> Adapted | None:
-    imports = imported_by(handler.tree)
+    imports = imported_by(handler.tree) | _names_of_google(handler.tree)
     client = next((client for package, client in _CLIENTS.items() if package in imports), None)
-    if client is None:
+    if client is None or (client.calls and not any(calls_in(handler.tree, client.calls))):
         return None
     loop = _loop_of(handler, client)
-    value = _value(handler, loop) if loop is not None else None
+    entry = one_entry(handler.tree) if client.adapter == "redis" else None
+    value = None if loop is None else _value(handler, loop) if entry is None else entry.value(handler)
     if loop is None or value is None:
         return None
     is_async = isinstance(loop, ast.AsyncFunctionDef)
@@ -74,12 +96,18 @@ def client_loop(handler: FoundHandler) -> Adapted | None:
         is_async=is_async,
         kind=validated_class(handler),
         objects={"loop": loop.name},
-        names={"client": (f"chaoskit.adapters.{client.adapter}", _class_for(loop, client))},
+        names={"client": (f"chaoskit.adapters.{client.adapter}", _class_for(loop, client)), **_names(entry)},
         loop=lines,
         uses_key=any(isinstance(node, ast.Attribute) and node.attr == "key" for node in ast.walk(function)),
         fixtures=("monkeypatch",) if any("monkeypatch" in line for line in lines) else (),
         state_of=tuple(node for node in handler.tree.body if isinstance(node, Function)),
     )
+
+
+def _names_of_google(tree: ast.Module) -> set[str]:
+    """`from google.cloud import pubsub_v1`."""
+    found = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == "google.cloud")
+    return {alias.name for node in found for alias in node.names}
 
 
 # The loop.
@@ -117,7 +145,8 @@ def _hands_on(function: Function, name: str) -> bool:
 
 def _class_for(function: Function, client: _Client) -> str:
     names = [each.arg for each in required(function, is_method=False)]
-    return next((cls for name, cls in client.taken if name in names), client.cls)
+    found = next((cls for name, cls in client.taken if name in names), client.cls)
+    return f"Async{found}" if client.by_async and isinstance(function, ast.AsyncFunctionDef) else found
 
 
 def _process(handler: FoundHandler, loop: Function, client: _Client) -> Iterator[str]:
@@ -143,7 +172,9 @@ def _process(handler: FoundHandler, loop: Function, client: _Client) -> Iterator
         yield f"        {wait}{{loop}}()"
     else:
         factory = "async def" if client.is_awaited else "def"
-        given = "{client}, *args, **config" if client.broker == "Kafka" else "{client}"
+        given = "{client}, *args, **config"
+        if client.broker != "Kafka":
+            given = ", ".join(["{client}", *_config(handler, client)])
         yield "    with {stack}() as stack:"
         yield ""
         yield f"        {factory} made(*args, **config):"
@@ -176,6 +207,8 @@ def _where(loop: Function, client: _Client) -> str:
 
 def _config(handler: FoundHandler, client: _Client) -> list[str]:
     """What the source configures of settling, where the client is not made in the loop."""
+    if client.adapter == "redis":
+        return written_options(handler.tree)
     if client.broker != "Kafka" or _auto_commits(handler):
         return []
     return ['{{"enable.auto.commit": False}}'] if client.adapter == "confluent_kafka" else ["enable_auto_commit=False"]

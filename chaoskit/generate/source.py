@@ -81,6 +81,15 @@ def laid_out(code: Code, *, indent: int = 0, before: str = "", after: str = "", 
     return "\n".join([f"{blanks}{before}{code.open}", *lines, f"{blanks}{code.close}{after}"])
 
 
+def broken(line: str, *, indent: int) -> list[str]:
+    """A line with a call, of which the arguments stand on a line of their own where it is too long with that indent."""
+    start, end = line.find("("), line.rfind(")")
+    if len(line) + indent <= WIDTH or not 0 < start < end:
+        return [line]
+    blanks = " " * (len(line) - len(line.lstrip()))
+    return [line[: start + 1], f"{blanks}    {line[start + 1 : end]}", f"{blanks}{line[end:]}"]
+
+
 def _spreads(code: Code) -> bool:
     return isinstance(code, Group) and (code.spread or any(map(_spreads, code.items)))
 

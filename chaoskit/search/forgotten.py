@@ -33,6 +33,13 @@ def settling_violations(reference: Outcome, outcome: Outcome) -> Iterator[Violat
                 f"{id_} was handled and never acknowledged: it came again until its deliveries were used up. Settle it "
                 "on every way out of the handler",
             )
+    for id_ in outcome.left:
+        yield Violation(
+            SETTLED,
+            f"{id_} stays pending for ever: its consumer has not acknowledged it, and none claims it (XAUTOCLAIM) or "
+            "reads what is its own (id 0). Claim in the loop; where another process claims, deliver.consumer(…, "
+            "claimed_by_others=True)",
+        )
     if outcome.stuck:
         ids = ", ".join(map(str, outcome.stuck))
         yield Violation(SETTLED, f"the handler holds {outcome.holds}: nothing more is delivered, and {ids} never came")

@@ -188,7 +188,7 @@ class Message(InCall):
     broker compares to drop what was sent twice.
 
     Under `deliver(handler, settle="handler")` the handler settles it: `ack()`, `nack()`, `reject()`, `extend()`, on
-    logs `commit()`.
+    logs `commit()`. `raw` are the bytes of the value as its producer sends them.
     """
 
     key: Any

@@ -52,7 +52,7 @@ class Outcome:
     `half_done`: ids whose process died while it handled them, and that never came again.
     Of a handler that settles by itself: `unsettled` are ids that it forgot, which come again for ever, `used_up` those
     that it forgot until their deliveries were used up, `stuck` those
-    that were never delivered because of what it `holds`, in words.
+    that were never delivered because of what it `holds`, in words; `left` those that stay with a dead consumer.
     """
 
     state: Any
@@ -72,8 +72,9 @@ class Outcome:
     used_up: tuple[EventId, ...] = ()
     stuck: tuple[EventId, ...] = ()
     holds: str = ""
+    left: tuple[EventId, ...] = ()
 
     @property
     def forgets(self) -> bool:
         """Something was never settled."""
-        return bool(self.unsettled or self.used_up or self.stuck)
+        return bool(self.unsettled or self.used_up or self.stuck or self.left)

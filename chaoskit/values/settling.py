@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast, get_args
 import attrs
 
 from chaoskit.values.errors import UsageError
+from chaoskit.values.raw import Sent
 
 Verb = Literal["ack", "nack", "reject", "extend", "commit"]
 
@@ -118,7 +119,7 @@ class Settlement(Protocol):
     def __call__(self, verb: Verb | Passing, /) -> None: ...
 
 
-class Settleable:
+class Settleable(Sent):
     """What a handler can settle, under `deliver(handler, settle="handler")`. Every verb can be awaited, and need not
     be. Each raises UsageError where returning settles, and where the broker has no such verb."""
 
@@ -162,6 +163,8 @@ class Settleable:
 
 def settled_as(given: Given, message: Settleable) -> Given:
     """What was made of a message stands for it, where it is no message of its own."""
+    if hasattr(message, "_serializer"):
+        given.sent_by(message._serializer)
     settlement = getattr(message, "_settlement", None)
     if settlement is not None and getattr(given, "_settlement", None) is None:
         given.settles_by(settlement)

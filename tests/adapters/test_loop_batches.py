@@ -56,8 +56,10 @@ def streams(r: Any) -> Iterator[list[Got]]:
     def got(id_: Any, fields: Any) -> Got:
         return fields[b"event-id"], int(fields[b"amount"]), lambda: r.xack("payments", "billing", id_)
 
+    last = "0"
     while True:
-        answer = r.xreadgroup("billing", "worker-1", {"payments": ">"}, count=10)
+        answer = r.xreadgroup("billing", "worker-1", {"payments": last}, count=10)
+        last = ">"
         yield [got(*entry) for _, entries in answer for entry in entries]
 
 

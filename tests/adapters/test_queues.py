@@ -106,11 +106,30 @@ async def jetstream_push(js: Any, handle: AsyncHandle) -> None:
 def stream_group(r: Any, handle: Handle) -> None:
     """https://redis.io/docs/latest/develop/data-types/streams"""
     r.xgroup_create("payments", "billing", id="0", mkstream=True)
+    last = "0"  # first what is pending, then what is new
     while True:
-        for stream, entries in r.xreadgroup("billing", "worker-1", {"payments": ">"}, count=1, block=2000):
+        for stream, entries in r.xreadgroup("billing", "worker-1", {"payments": last}, count=1, block=2000):
+            last = last if entries else ">"
             for id_, fields in entries:
                 body = json.dumps({"amount": int(fields[b"amount"])}).encode()
                 handle(lambda: r.xack(stream, "billing", id_), fields[b"event-id"], body)  # noqa: B023
+
+
+def stream_new(r: Any, handle: Handle) -> None:
+    """What is new, and nothing else."""
+    while True:
+        for _, entries in r.xreadgroup("billing", "worker-1", {"payments": ">"}, count=1, block=2000):
+            for id_, fields in entries:
+                body = json.dumps({"amount": int(fields[b"amount"])}).encode()
+                handle(lambda: r.xack("payments", "billing", id_), fields[b"event-id"], body)  # noqa: B023
+
+
+def stream_claims_at_first(r: Any, handle: Handle) -> None:
+    """When it begins: another process of the group may claim it then."""
+    for id_, fields in r.xautoclaim("payments", "billing", "worker-1", min_idle_time=60_000)[1]:
+        body = json.dumps({"amount": int(fields[b"amount"])}).encode()
+        handle(lambda: r.xack("payments", "billing", id_), fields[b"event-id"], body)  # noqa: B023
+    stream_new(r, handle)
 
 
 def stream_claims(r: Any, handle: Handle) -> None:
@@ -210,12 +229,12 @@ def async_handler(table: Table, first: bool) -> AsyncHandle:
     return handle
 
 
-def made_of(case: Case, first: bool) -> Any:
+def made_of(case: Case, first: bool, **config: Any) -> Any:
     def test(deliver: Any) -> Any:
         table = Table()
 
         def process() -> None:
-            with deliver.consumer(case.kind, headers=ids) as consumer:
+            with deliver.consumer(case.kind, headers=ids, **config) as consumer:
                 case.loop(consumer, handler(table, first))
 
         deliver(spawn=process)
@@ -240,6 +259,24 @@ def test_settled_before_the_work_and_behind_it(case: Case) -> None:
     assert kinds(check(made_of(case, first=True), case.broker, five, faults={Crash})) == {"Crash"}
     verdict = check(made_of(case, first=False), case.broker, five, schedules=60)
     assert verdict.status == "held", verdict.report()
+
+
+NEW = [stream_new, stream_claims_at_first, stream_claims]
+
+
+@pytest.mark.parametrize("loop", NEW, ids=lambda loop: loop.__name__)
+def test_what_nobody_claims_stays_pending_with_the_dead_consumer(loop: Any) -> None:
+    """Redis brings nothing back by itself."""
+    client("redis", "redis")
+    case = Case(loop, redis.Redis, RedisStreams(), "redis", "redis")
+    verdict = check(made_of(case, first=False), case.broker, five, faults={Crash}, schedules=40)
+    if loop is not stream_new:
+        assert verdict.status == "held", verdict.report()
+        return
+    assert "stays pending for ever" in verdict.report()
+    assert kinds(verdict) == {"Crash"}
+    test = made_of(case, first=False, claimed_by_others=True)
+    assert check(test, case.broker, five, faults={Crash}, schedules=40).status == "held"
 
 
 # What their users report.

@@ -125,6 +125,63 @@ def webhook():
     emails[customer["id"]] = customer["email"]
     return jsonify(success=True)
 """
+SIGNED = """
+import base64
+import hashlib
+import hmac
+import time
+
+from flask import Flask, abort, request
+
+app = Flask(__name__)
+SECRET = "test"
+totals = {}
+
+{checks}
+
+@app.route("/hook", methods=["POST"])
+def hook():
+    checked(request)
+    order = request.get_json()
+    totals[order["sku"]] = totals.get(order["sku"], 0) + order["quantity"]
+    return "", 204
+"""
+GITHUB = SIGNED.replace(
+    "{checks}",
+    """
+def verify(payload, secret, signature):
+    expected = "sha256=" + hmac.new(secret.encode("utf-8"), msg=payload, digestmod=hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(expected, signature):
+        abort(403)
+
+def checked(request):
+    verify(request.data, SECRET, request.headers["X-Hub-Signature-256"])
+    if request.headers["X-GitHub-Event"] != "release":
+        abort(400)
+""",
+)
+SHOPIFY = SIGNED.replace(
+    "{checks}",
+    """
+def checked(request):
+    digest = hmac.new(SECRET, request.get_data(), digestmod=hashlib.sha256).digest()
+    if not hmac.compare_digest(base64.b64encode(digest), request.headers["X-Shopify-Hmac-Sha256"].encode()):
+        abort(401)
+""",
+).replace('SECRET = "test"', 'SECRET = b"test"')
+SLACK = SIGNED.replace(
+    "{checks}",
+    """
+def checked(request):
+    stamp = request.headers["X-Slack-Request-Timestamp"]
+    if abs(time.time() - int(stamp)) > 300:
+        abort(400)
+    base = b"v0:" + stamp.encode() + b":" + request.get_data()
+    ours = "v0=" + hmac.new(SECRET.encode(), base, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(ours, request.headers["X-Slack-Signature"]):
+        abort(403)
+""",
+)
 FASTAPI = """
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -290,6 +347,112 @@ def poll():
             sqs.delete_message(QueueUrl=QUEUE_URL, ReceiptHandle=message["ReceiptHandle"])
 """
 
+NATS = """
+import json
+
+import nats
+
+totals = {}
+
+async def main():
+    nc = await nats.connect("nats://localhost:4222")
+    js = nc.jetstream()
+    sub = await js.pull_subscribe("orders", durable="worker")
+    while True:
+        try:
+            msgs = await sub.fetch(1, timeout=5)
+        except nats.errors.TimeoutError:
+            continue
+        for msg in msgs:
+            order = json.loads(msg.data)
+            totals[order["sku"]] = totals.get(order["sku"], 0) + order["quantity"]
+            await msg.ack()
+"""
+NATS_PUSH = """
+import asyncio
+import json
+
+import nats
+
+totals = {}
+
+async def on_order(msg):
+    order = json.loads(msg.data.decode())
+    totals[order["sku"]] = totals.get(order["sku"], 0) + order["quantity"]
+    await msg.ack()
+
+async def main():
+    nc = await nats.connect("nats://localhost:4222")
+    js = nc.jetstream()
+    await js.subscribe("orders", durable="worker", cb=on_order, manual_ack=True)
+    await asyncio.Event().wait()
+"""
+REDIS = """
+import redis
+
+r = redis.Redis(host="localhost", decode_responses=True)
+totals = {}
+
+def work():
+    while True:
+        left = r.xautoclaim("orders", "billing", "worker-1", min_idle_time=60000)[1]
+        for stream, entries in [["orders", left], *r.xreadgroup("billing", "worker-1", {"orders": ">"}, count=1)]:
+            for entry_id, fields in entries:
+                totals[fields["sku"]] = totals.get(fields["sku"], 0) + int(fields["quantity"])
+                r.xack("orders", "billing", entry_id)
+"""
+REDIS_JSON = """
+import json
+
+import redis
+
+totals = {}
+
+def work():
+    client = redis.Redis(host="localhost")
+    while True:
+        left = client.xautoclaim("orders", "billing", "worker-1", min_idle_time=60000)[1]
+        for stream, entries in [[b"orders", left], *client.xreadgroup("billing", "worker-1", {"orders": ">"}, count=1)]:
+            for entry_id, fields in entries:
+                order = json.loads(fields[b"payload"])
+                totals[order["sku"]] = totals.get(order["sku"], 0) + order["quantity"]
+                client.xack("orders", "billing", entry_id)
+"""
+PUBSUB = """
+import json
+
+from google.cloud import pubsub_v1
+
+totals = {}
+
+def callback(message: pubsub_v1.subscriber.message.Message) -> None:
+    order = json.loads(message.data)
+    totals[order["sku"]] = totals.get(order["sku"], 0) + order["quantity"]
+    message.ack()
+
+def main():
+    subscriber = pubsub_v1.SubscriberClient()
+    path = subscriber.subscription_path("shop", "orders-sub")
+    future = subscriber.subscribe(path, callback=callback)
+    with subscriber:
+        future.result()
+"""
+SERVICE_BUS = """
+import json
+
+from azure.servicebus import ServiceBusClient
+
+totals = {}
+
+def main():
+    with ServiceBusClient.from_connection_string("Endpoint=sb://shop/") as client:
+        with client.get_queue_receiver(queue_name="orders") as receiver:
+            for msg in receiver:
+                order = json.loads(str(msg))
+                totals[order["sku"]] = totals.get(order["sku"], 0) + order["quantity"]
+                receiver.complete_message(msg)
+"""
+
 SEPARATE = {"arq": ": it does not go with redis 6 and newer"}
 
 ONCE = """    if {id} in seen:
@@ -341,6 +504,51 @@ REPOSITORIES = {
         "boto3", "poll", BOTO3, 'totals.get(body["sku"], 0) + body["quantity"]',
         'max(totals.get(body["sku"], 0), body["quantity"])',
         ("broker=SqsStandard()", 'monkeypatch.setattr(repo_boto3, "sqs", own)', "own.client = client"),
+    ),
+    "nats": Repository(
+        "nats", "main", NATS, 'totals.get(order["sku"], 0) + order["quantity"]',
+        'max(totals.get(order["sku"], 0), order["quantity"])',
+        ("broker=JetStream()", 'monkeypatch.setattr(repo_nats.nats, "connect", made)'),
+    ),
+    "nats_push": Repository(
+        "nats", "on_order", NATS_PUSH, 'totals.get(order["sku"], 0) + order["quantity"]',
+        'max(totals.get(order["sku"], 0), order["quantity"])',
+        ("await repo_nats_push.main()",),
+    ),
+    "redis_json": Repository(
+        "redis", "work", REDIS_JSON, 'totals.get(order["sku"], 0) + order["quantity"]',
+        'max(totals.get(order["sku"], 0), order["quantity"])',
+        ('field="payload", serializer=dumps',),
+    ),
+    "pubsub": Repository(
+        "google.cloud.pubsub_v1", "callback", PUBSUB, 'totals.get(order["sku"], 0) + order["quantity"]',
+        'max(totals.get(order["sku"], 0), order["quantity"])',
+        ("broker=PubSub()", "repo_pubsub.main()"),
+    ),
+    "servicebus": Repository(
+        "azure.servicebus", "main", SERVICE_BUS, 'totals.get(order["sku"], 0) + order["quantity"]',
+        'max(totals.get(order["sku"], 0), order["quantity"])',
+        ("broker=ServiceBus()", '"from_connection_string", made'),
+    ),
+    "redis": Repository(
+        "redis", "work", REDIS, 'totals.get(fields["sku"], 0) + int(fields["quantity"])',
+        'max(totals.get(fields["sku"], 0), int(fields["quantity"]))',
+        ("deliver.consumer(Redis, decode_responses=True)", "broker=RedisStreams()"),
+    ),
+    "github": Repository(
+        "flask", "hook", GITHUB, 'totals.get(order["sku"], 0) + order["quantity"]',
+        'max(totals.get(order["sku"], 0), order["quantity"])',
+        ('sign=webhooks.github(repo_github.SECRET, "release")',),
+    ),
+    "shopify": Repository(
+        "flask", "hook", SHOPIFY, 'totals.get(order["sku"], 0) + order["quantity"]',
+        'max(totals.get(order["sku"], 0), order["quantity"])',
+        ('sign=webhooks.shopify(repo_shopify.SECRET.decode())',),
+    ),
+    "slack": Repository(
+        "flask", "hook", SLACK, 'totals.get(order["sku"], 0) + order["quantity"]',
+        'max(totals.get(order["sku"], 0), order["quantity"])',
+        ('sign=webhooks.slack(repo_slack.SECRET)',),
     ),
     "celery": Repository(
         "celery", "charge", CELERY, "    balances[account] =",
@@ -424,6 +632,23 @@ def test_the_test_finds_the_bug_and_holds_after_the_repair(
     init(again, f"repo_{name}:{case.handler}", "--yes")
     held = searched(again.root, name, monkeypatch)
     assert held.status == "held", f"{source}\n{held.report()}"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("read()", 'sign=webhooks.github("TODO: the secret of its signature")'),
+        ("X-Acme-Signature", '"TODO": "its signature header"'),
+    ],
+)
+def test_a_signature_that_the_source_does_not_explain_is_left_to_do(written: str, said: str, tmp_path: Path) -> None:
+    source = GITHUB.replace("request.data, SECRET", "request.data, read()")
+    source = source if written == "read()" else GITHUB.replace("X-Hub-Signature-256", written)
+    project = repository(tmp_path / "shop", **{"repo_acme.py": source})
+    init(project, "repo_acme:hook", "--yes")
+    (file,) = project.root.glob("tests/test_*_chaos.py")
+    assert said in file.read_text(encoding="utf-8"), file.read_text(encoding="utf-8")
+    assert_formatted(project, f"tests/{file.name}")
 
 
 DJANGO = {
