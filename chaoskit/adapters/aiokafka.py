@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,7 +49,7 @@ class AIOKafkaConsumer(GroupConsumer):
 
     async def getone(self, *partitions: Any) -> Any:
         """The next record; when nothing is left, the task is cancelled."""
-        record = self._record()
+        record = await self._record()
         if record is None:
             raise StoppedTask
         return record
@@ -57,7 +58,7 @@ class AIOKafkaConsumer(GroupConsumer):
         self, *partitions: Any, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[Any, list[Any]]:
         """The next records by their partitions, up to so many in all; none when nothing is left."""
-        records = self._records(max_records)
+        records = await self._records(max_records)
         if not records:
             self._source.idle(StoppedTask)
         return self._by_partition(records, self._library.TopicPartition)
@@ -66,7 +67,7 @@ class AIOKafkaConsumer(GroupConsumer):
         return self
 
     async def __anext__(self) -> Any:
-        record = self._record()
+        record = await self._record()
         if record is None:
             raise StopAsyncIteration
         return record
@@ -78,10 +79,13 @@ class AIOKafkaConsumer(GroupConsumer):
     async def __aexit__(self, *error: object) -> None:
         await self.stop()
 
-    def _record(self) -> Any:
-        return next(iter(self._records(1)), None)
+    async def _record(self) -> Any:
+        return next(iter(await self._records(1)), None)
 
-    def _records(self, most: int | None) -> list[Any]:
+    async def _records(self, most: int | None) -> list[Any]:
+        for result in self._joins():
+            if inspect.isawaitable(result):
+                await result
         return [
             record_of(self._source, message, self._positions.topic(message), *self._deserializers)
             for message in self._positions.take_several(most or self._most)

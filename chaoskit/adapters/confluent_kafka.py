@@ -56,16 +56,20 @@ class LookAlike:
 
 
 class Consumer(StandIn):
-    """Settles as its configuration says: with `enable.auto.commit`, which is the default, a message is committed when
-    the loop asks for the next one; without it by `commit` alone, and without `enable.auto.offset.store` by
-    `store_offsets`."""
+    """Settles as its configuration says. With `enable.auto.commit`, which is the default, a message is committed when
+    the loop asks for the next one, or, without `enable.auto.offset.store`, by `store_offsets`. Without it nothing is
+    committed but by `commit`: what is named, or what was handed out, or, without `enable.auto.offset.store`, what
+    `store_offsets` has stored."""
 
     _stands_for = "confluent_kafka.Consumer"
 
     def __init__(self, source: Source, config: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         super().__init__(source)
         self._library = library("confluent_kafka", "confluent-kafka")
-        self._stores_by_hand = not _is_on(config, "enable.auto.offset.store")
+        self._stored: dict[Partition, int] | None = None if _is_on(config, "enable.auto.offset.store") else {}
+        self._has_news = False
+        """Something was stored, by the client or the loop, that no `commit` has taken."""
+        self._commits_what_is_stored = _is_on(config, "enable.auto.commit")
         self._positions = Positions(source, self.settles_by_hand(config))
         self._on_assign: Callback | None = None
         self._on_revoke: Callback | None = None
@@ -84,6 +88,7 @@ class Consumer(StandIn):
         if message is None:
             self._source.idle()
             return None
+        self._has_news |= self._stored is None
         return message_of(self._source, message, self._positions.topic(message))
 
     def consume(self, num_messages: int = 1, timeout: float = -1) -> list[Any]:
@@ -92,27 +97,40 @@ class Consumer(StandIn):
         messages = self._positions.take_several(num_messages)
         if not messages:
             self._source.idle()
+        self._has_news |= bool(messages) and self._stored is None
         return [message_of(self._source, message, self._positions.topic(message)) for message in messages]
 
     # Positions.
 
     def commit(self, message: Any = None, offsets: Sequence[Any] | None = None, asynchronous: bool = True) -> Any:
-        """Of this message, of these offsets, or of all that was handed out."""
-        positions = self._meant(message, offsets)
+        """Of this message, of these offsets, or of all that is stored. Where nothing is stored that is not committed, a
+        KafkaException for whoever waits for the answer."""
+        positions = _named(message, offsets)
+        if positions is None:
+            positions = self._positions.all_next() if self._stored is None else self._stored
+            if not self._has_news and not asynchronous:
+                raise self._exception("_NO_OFFSET")
+            self._has_news = False
         self._positions.commit(positions)
         return None if asynchronous else [self._partition(*each, offset) for each, offset in positions.items()]
 
     def store_offsets(self, message: Any = None, offsets: Sequence[Any] | None = None) -> None:
-        """What is stored counts as committed, which the client does in the background."""
-        if self._stores_by_hand:
-            self._positions.commit(self._meant(message, offsets))
+        """For the next `commit`; or, with `enable.auto.commit`, for the client, which commits in the background: it
+        counts as committed. Raises a KafkaException where the client stores by itself."""
+        if self._stored is None:
+            raise self._exception("_INVALID_ARG")
+        positions = _named(message, offsets)
+        if positions is None:
+            raise ValueError("expected either message or offsets")
+        if self._commits_what_is_stored:
+            self._positions.commit(positions)
+        else:
+            self._stored.update(positions)
+            self._has_news = True
 
-    def _meant(self, message: Any, offsets: Sequence[Any] | None) -> dict[Partition, int]:
-        if message is not None:
-            return {(message.topic(), message.partition()): message.offset() + 1}
-        if offsets is not None:
-            return {(each.topic, each.partition): each.offset for each in offsets}
-        return self._positions.all_next()
+    def _exception(self, code: str) -> Exception:
+        kind: type[Exception] = self._library.KafkaException
+        return kind(self._library.KafkaError(getattr(self._library.KafkaError, code)))
 
     def position(self, partitions: Sequence[Any]) -> list[Any]:
         return [self._partition(*at, self._positions.next(at)) for at in map(_name, partitions)]
@@ -179,6 +197,13 @@ class Consumer(StandIn):
         # As the client does, where there is none.
         offset = self._library.OFFSET_INVALID if offset is None else offset
         return self._library.TopicPartition(topic, number, offset)
+
+
+def _named(message: Any, offsets: Sequence[Any] | None) -> dict[Partition, int] | None:
+    """By partition the offset that is to be read next; None where neither is given."""
+    if message is not None:
+        return {(message.topic(), message.partition()): message.offset() + 1}
+    return None if offsets is None else {(each.topic, each.partition): each.offset for each in offsets}
 
 
 def _name(partition: Any) -> Partition:

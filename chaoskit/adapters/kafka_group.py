@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
 from chaoskit.adapters.kafka_positions import Positions
@@ -29,6 +30,19 @@ class GroupConsumer(StandIn):
         self._deserializers = key_deserializer, value_deserializer
         self._positions = Positions(source, not enable_auto_commit)
         self._positions.topics = topics
+        self._listener: Any = None
+        self._has_joined = False
+
+    @abstractmethod
+    def assignment(self) -> Set[Any]:
+        """The partitions of which messages come."""
+
+    def _joins(self) -> Iterator[Any]:
+        """What a listener returns, which is called before the first record: nothing was assigned until then."""
+        if self._listener is not None and not self._has_joined:
+            yield self._listener.on_partitions_revoked(set())
+            yield self._listener.on_partitions_assigned(self.assignment())
+        self._has_joined = True
 
     @staticmethod
     def _by_partition(records: Sequence[Any], partition: Callable[[str, int], Any]) -> dict[Any, list[Any]]:
@@ -46,7 +60,9 @@ class GroupConsumer(StandIn):
         self._positions.seek(self._stands_for, (partition.topic, partition.partition), offset)
 
     def subscribe(self, topics: Sequence[str] = (), pattern: str | None = None, listener: Any = None) -> None:
+        """The listener is called before the first record."""
         self._positions.topics = tuple(topics)
+        self._listener, self._has_joined = listener, False
 
     def unsubscribe(self) -> None:
         """Nothing comes of it: the schedule says what is handed out."""

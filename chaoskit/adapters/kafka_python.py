@@ -66,13 +66,19 @@ class KafkaConsumer(GroupConsumer):
         return next(iter(self._records(1)), None)
 
     def _records(self, most: int | None) -> list[Any]:
+        for _ in self._joins():
+            pass
         return [
             record_of(self._source, message, self._positions.topic(message), *self._deserializers)
             for message in self._positions.take_several(most or self._most)
         ]
 
     def close(self, autocommit: bool = True, timeout_ms: int | None = None) -> None:
-        """It has nothing open."""
+        """It has nothing open. A listener is told, since the client does that (3.0)."""
+        coordinator = library("kafka.coordinator.consumer", PACKAGE).ConsumerCoordinator
+        if self._has_joined and self._listener is not None and hasattr(coordinator, "_on_close_prepare_async"):
+            self._listener.on_partitions_revoked(self.assignment())
+        self._has_joined = False
 
     def __enter__(self) -> KafkaConsumer:
         return self

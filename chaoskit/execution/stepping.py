@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Protocol, TypeVar
 
 import attrs
 
+from chaoskit.execution import forks
 from chaoskit.execution.points import Place, Territory, effects, place_of
 
 Called = TypeVar("Called", bound=Callable[..., Any])
@@ -81,6 +82,7 @@ class Stepper:
         self.territory, self._stop, self._stops, self._at_each = territory, stop, stops, at_each
         self.passed: list[Passed] = []
         self.atomic = 0
+        self._generation = forks.generation()
         self._tracing: _Traced | _Monitored | None = None
 
     def __enter__(self) -> Stepper:
@@ -108,6 +110,9 @@ class Stepper:
 
     def passes(self, point: Passed) -> None:
         if self.atomic:
+            return
+        if forks.generation() != self._generation:  # a child of the handler's own is no consumer process
+            self._end()
             return
         self.passed.append(point)
         if self._stop is not None and len(self.passed) > self._stop:

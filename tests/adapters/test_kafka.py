@@ -9,6 +9,7 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -248,6 +249,119 @@ def test_commit_before_the_flush_and_behind_it(name: str) -> None:
     client(module, package)
     assert kinds(check(commits_of(module, first=True), BROKER, five, faults={Crash})) == {"Crash"}
     assert check(commits_of(module, first=False), BROKER, five, schedules=60).status == "held"
+
+
+@pytest.mark.parametrize(
+    ("auto", "calls", "found"),
+    [
+        (False, "store, work", "unknown"),  # nobody ever commits
+        (False, "store, work, commit", "held"),
+        (False, "store, commit, work", "Crash"),
+        (False, "work, commit this", "held"),
+        (True, "store, work", "Crash"),  # the client commits what is stored whenever it likes
+        (True, "work, store", "held"),
+    ],
+)
+def test_what_is_stored_is_committed_by_whom_the_settings_say(auto: bool, calls: str, found: str) -> None:
+    """https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md, enable.auto.offset.store."""
+    client("confluent_kafka", "confluent-kafka")
+    config = {**AUTO, "enable.auto.commit": auto, "enable.auto.offset.store": False}
+
+    def test(deliver: Any) -> Any:
+        table = Table()
+
+        def process() -> None:
+            with deliver.consumer(confluent_kafka.Consumer, config, headers=ids) as consumer:
+                while True:
+                    if (message := consumer.poll(1.0)) is not None:
+                        for call in calls.split(", "):
+                            if call == "store":
+                                consumer.store_offsets(message)
+                            elif call == "work":
+                                table.add_once(message.headers()[0][1], "all", json.loads(message.value())["amount"])
+                            else:
+                                consumer.commit(message if call == "commit this" else None, asynchronous=False)
+
+        deliver(spawn=process)
+        return table.rows
+
+    verdict = check(test, BROKER, five, faults={Crash})
+    assert (kinds(verdict) if found == "Crash" else {verdict.status}) == {found}
+
+
+@pytest.mark.parametrize("stores", [True, False])
+def test_where_nothing_is_stored_there_is_nothing_to_commit(stores: bool) -> None:
+    """What librdkafka's own mock cluster answers, call by call."""
+    library = client("confluent_kafka", "confluent-kafka")
+    said: list[tuple[str, int]] = []
+
+    def ask(name: str, call: Any) -> None:
+        try:
+            call()
+        except library.KafkaException as error:
+            said.append((name, error.args[0].code()))
+
+    def test(deliver: Any) -> Any:
+        said.clear()
+        config = {**AUTO, "enable.auto.commit": False, "enable.auto.offset.store": stores}
+        with deliver.consumer(confluent_kafka.Consumer, config) as consumer:
+            for message in iter(lambda: consumer.poll(1.0), None):
+                ask("first", lambda: consumer.commit(asynchronous=False))
+                ask("second", lambda: consumer.commit(asynchronous=False))
+                ask("store", partial(consumer.store_offsets, message))
+                ask("third", lambda: consumer.commit(asynchronous=False))
+        return 1
+
+    run(test, Kafka(partitions=1))
+    nothing, not_yours = library.KafkaError._NO_OFFSET, library.KafkaError._INVALID_ARG
+    by_itself = [("second", nothing), ("store", not_yours), ("third", nothing)]
+    assert said == (by_itself if stores else [("first", nothing), ("second", nothing)])
+
+
+def test_a_listener_is_called_when_the_group_is_joined() -> None:
+    """As the clients do: nothing is revoked, then all is assigned; kafka-python 3 revokes it before it leaves."""
+    library = client("kafka", "kafka-python")
+    theirs = client("aiokafka", "aiokafka")
+    heard: list[Any] = []
+
+    class Listener(library.ConsumerRebalanceListener):
+        def on_partitions_revoked(self, revoked: Any) -> None:
+            heard.append(("revoked", len(revoked)))
+
+        def on_partitions_assigned(self, assigned: Any) -> None:
+            heard.append(("assigned", len(assigned)))
+
+    class AsyncListener(theirs.ConsumerRebalanceListener):
+        async def on_partitions_revoked(self, revoked: Any) -> None:
+            heard.append(("revoked", len(revoked)))
+
+        async def on_partitions_assigned(self, assigned: Any) -> None:
+            heard.append(("assigned", len(assigned)))
+
+    def test(deliver: Any) -> Any:
+        heard.clear()
+        with deliver.consumer(kafka_python.KafkaConsumer, group_id="billing") as consumer:
+            consumer.subscribe(["payments"], listener=Listener())
+            for _ in consumer:
+                heard.append("record")
+            consumer.close()
+        return 1
+
+    async def test_async(deliver: Any) -> Any:
+        heard.clear()
+        async with deliver.consumer(aiokafka.AIOKafkaConsumer, group_id="billing") as consumer:
+            consumer.subscribe(["payments"], listener=AsyncListener())
+            async for _ in consumer:
+                heard.append("record")
+            await consumer.stop()
+        return 1
+
+    joined = [("revoked", 0), ("assigned", 1), "record"]
+    run(test, Kafka(partitions=1))
+    assert heard[:3] == joined
+    assert heard[3:] in ([], [("revoked", 1)])
+    run(test_async, Kafka(partitions=1))
+    assert heard == joined
 
 
 # Records.
