@@ -39,6 +39,20 @@ class Tables:
             self.rows[table][key] = after
 
     @chaoskit.atomic
+    def move_mark(self, message: Message) -> bool:
+        """UPDATE … SET mark WHERE mark < seq."""
+        is_newer = message.seq > self.rows["mark"].get(message.key, 0)
+        if is_newer:
+            self.rows["mark"][message.key] = message.seq
+        return is_newer
+
+    @chaoskit.atomic
+    def put_newer(self, message: Message) -> None:
+        """UPDATE … SET value, seq WHERE seq < …"""
+        if message.seq > self.rows["orders"].get(message.key, (0, None))[0]:
+            self.rows["orders"][message.key] = message.seq, message.value
+
+    @chaoskit.atomic
     def advance(self, message: Message) -> None:
         """UPDATE … SET value, mark WHERE mark < seq."""
         if message.seq > self.rows["mark"].get(message.key, 0):
@@ -131,11 +145,11 @@ def done_from_anything(tables: Tables, mail: Mail) -> Handle:
 
 
 def watermark_first(tables: Tables, mail: Mail) -> Handle:
+    """A late older write is refused, so that only what is between the two is wrong."""
+
     def handle(message: Message) -> None:
-        if message.seq <= (tables.get("mark", message.key) or 0):
-            return
-        tables.put(("mark", message.key, message.seq))
-        tables.put(("orders", message.key, message.value))
+        if tables.move_mark(message):
+            tables.put_newer(message)
 
     return handle
 
