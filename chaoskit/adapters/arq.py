@@ -12,7 +12,8 @@ from typing import Any
 
 from chaoskit.adapters.arguments import CalledWith, arguments_of, pickled, retries_of
 from chaoskit.adapters.installed import library
-from chaoskit.adapters.refusing import Dropped, NotHandled
+from chaoskit.adapters.refusing import NotHandled, mentions
+from chaoskit.execution.retried import Final, as_final, gives_up
 from chaoskit.values.event import Message
 
 
@@ -24,18 +25,14 @@ def job(
     `args(message)` is what it is enqueued with, the event's value by default, pickled as arq does; `ctx` is what the
     worker's `on_startup` put there, to which the job's own entries are added. `max_tries` is the worker's; a `func`'s
     own goes before it. A job that raises `Retry` comes again until then. Any other exception is final: it is raised,
-    and the job does not run again for it. With `deliver(spawn=…)` make it once, outside. Raises UsageError for what
-    cannot be pickled.
+    and the job does not run again for it. Raises UsageError for what cannot be pickled.
     """
     worker = library("arq.worker", "arq")
-    dropped = Dropped()
     coroutine = getattr(function, "coroutine", function)
     own = getattr(function, "max_tries", None)
     most = max_tries if own is None else own
 
     async def handle(message: Message) -> None:
-        if dropped.passes_over(message):
-            return
         positional, named = pickled(*arguments_of(message, args), coroutine.__qualname__)
         tried = retries_of(message) + 1
         made = {
@@ -47,12 +44,13 @@ def job(
         try:
             await coroutine({**(ctx or {}), **made}, *positional, **named)
         except (worker.Retry, worker.RetryJob) as asked:
-            if tried >= most:
-                dropped.note(message)
-            raise NotHandled(f"the job asked for a retry: {asked!r}") from asked
-        except Exception:
-            dropped.note(message)
-            raise
+            error = NotHandled(f"the job asked for a retry: {asked!r}")
+            # At the next one arq fails the job before it runs.
+            raise (error if tried < most else as_final(error, Final("arq", used_up=True))) from asked
+        except Exception as error:  # noqa: BLE001 - a job may fail with anything
+            raise as_final(error, Final("arq", used_up=tried > 1)) from error.__cause__
 
+    asks = mentions(coroutine, "Retry", "RetryJob")
+    gives_up(handle, lambda message: None if asks else Final("arq", used_up=retries_of(message) > 0))
     handle.__wrapped__ = coroutine  # type: ignore[attr-defined]  # the code that a process can die in
     return handle

@@ -13,8 +13,8 @@ from typing import Any
 
 from chaoskit.adapters.arguments import CalledWith, arguments_of, retries_of
 from chaoskit.adapters.installed import library
-from chaoskit.adapters.refusing import Dropped, NotHandled
-from chaoskit.execution.retried import as_final, fails_with
+from chaoskit.adapters.refusing import NotHandled, mentions
+from chaoskit.execution.retried import Final, as_final, fails_with, gives_up
 from chaoskit.execution.script import FailsWith
 from chaoskit.values.errors import Unavailable, UsageError
 from chaoskit.values.event import Message
@@ -27,18 +27,15 @@ def task(task: Any, args: CalledWith | None = None) -> Callable[[Message], None]
     are, JSON by default. What asks for a retry (`self.retry`, `autoretry_for`, `Reject(requeue=True)`) is raised and
     comes again; any other failure is final, as a worker acknowledges it: it is raised, and the task does not run again
     for it. Where no task retries, say so: `Celery(retries=False)`. What a call raises that a `Fail` lets fail is the
-    first of `autoretry_for` that can be made without arguments, unless `fails_with` says it. With
-    `deliver(spawn=…)` make it once, outside. Raises UsageError for arguments that the task does not take or its
-    serializer does not know.
+    first of `autoretry_for` that can be made without arguments, unless `fails_with` says it. Raises UsageError for
+    arguments that the task does not take or its serializer does not know.
     """
     trace = library("celery.app.trace", "celery").build_tracer
     states = library("celery.states", "celery")
-    dropped, retried = Dropped(), _retried(task)
+    retried = _retried(task)
     tracer = trace(task.name, task, app=task.app, eager=True, propagate=False)
 
     def handle(message: Message) -> None:
-        if dropped.passes_over(message):
-            return
         positional, named = _sent(task, *arguments_of(message, args))
         with fails_with(retried):
             done = tracer(_id(message), positional, named, _request(task, message))
@@ -51,9 +48,14 @@ def task(task: Any, args: CalledWith | None = None) -> Callable[[Message], None]
             if error.requeue:
                 raise NotHandled(f"the task was rejected, to be queued again: {error.reason}")
             return
-        dropped.note(message)
-        raise as_final(error, used_up=retries_of(message) > 0)
+        raise as_final(error, Final("celery", used_up=retries_of(message) > 0))
 
+    def of_an_attempt(message: Message) -> Final | None:
+        if getattr(task, "autoretry_for", None) or mentions(task.run, "retry"):
+            return None
+        return Final("celery", used_up=retries_of(message) > 0)
+
+    gives_up(handle, of_an_attempt)
     handle.__wrapped__ = getattr(task, "_orig_run", task.run)  # type: ignore[attr-defined]  # what a process can die in
     return handle
 

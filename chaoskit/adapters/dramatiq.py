@@ -12,8 +12,8 @@ from typing import Any
 
 from chaoskit.adapters.arguments import CalledWith, arguments_of, retries_of
 from chaoskit.adapters.installed import library
-from chaoskit.adapters.refusing import Dropped
-from chaoskit.values.errors import UsageError
+from chaoskit.execution.retried import Final, as_final, gives_up
+from chaoskit.values.errors import Unavailable, UsageError
 from chaoskit.values.event import Message
 
 
@@ -22,16 +22,13 @@ def actor(actor: Any, args: CalledWith | None = None) -> Callable[[Message], Non
 
     `args(message)` is what it is sent with, the event's value by default, encoded as its messages are. What the actor
     raises is raised. It comes again as long as `max_retries` and `retry_when` say so, and not for what it `throws`;
-    after that the failure is final, and the actor does not run again for it. `CurrentMessage` and middleware of your
-    own sees each message. With `deliver(spawn=…)` make it once, outside. Raises UsageError for what cannot be encoded.
+    after that the failure is final: the message goes to the dead-letter queue, and does not come again.
+    `CurrentMessage` and middleware of your own sees each message. Raises UsageError for what cannot be encoded.
     """
-    dropped = Dropped()
     middleware = _middleware(actor)
     skip = library("dramatiq.middleware", "dramatiq").SkipMessage
 
     def handle(message: Message) -> None:
-        if dropped.passes_over(message):
-            return
         sent = _sent(actor, message, args)
         error: Exception | None = None
         try:
@@ -45,10 +42,10 @@ def actor(actor: Any, args: CalledWith | None = None) -> Callable[[Message], Non
         for each in reversed(middleware):
             each.after_process_message(actor.broker, sent, result=None, exception=error)
         if error is not None:
-            if not _retries(actor, message, error):
-                dropped.note(message)
-            raise error
+            how = _final(actor, message, error)
+            raise error if how is None else as_final(error, how)
 
+    gives_up(handle, lambda message: _final(actor, message, Unavailable()))
     handle.__wrapped__ = actor.fn  # type: ignore[attr-defined]  # the code that a process can die in
     return handle
 
@@ -75,6 +72,10 @@ def _sent(actor: Any, message: Message, args: CalledWith | None) -> Any:
         return library("dramatiq.broker", "dramatiq").MessageProxy(dramatiq.Message.decode(made.encode()))
     except (TypeError, ValueError, dramatiq.errors.DramatiqError) as error:
         raise UsageError(f"{actor.actor_name} cannot be sent {positional!r} and {named!r}: {error}") from error
+
+
+def _final(actor: Any, message: Message, error: Exception) -> Final | None:
+    return None if _retries(actor, message, error) else Final("dramatiq", used_up=retries_of(message) > 0)
 
 
 def _retries(actor: Any, message: Message, error: Exception) -> bool:

@@ -16,9 +16,11 @@ from weakref import WeakKeyDictionary
 import attrs
 
 from chaoskit.adapters.faststream_messages import BUILDERS
+from chaoskit.adapters.faststream_policies import NACKED, REJECTED, comes_again, final, status_of_a_failure
 from chaoskit.adapters.installed import library
-from chaoskit.adapters.refusing import Dropped, NotHandled
+from chaoskit.adapters.refusing import NotHandled
 from chaoskit.adapters.serializing import Headers, Serializer, raw_value
+from chaoskit.execution.retried import as_final, gives_up
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 
@@ -38,17 +40,14 @@ async def subscriber(
     or `deliver(spawn=lambda: faststream.subscriber(broker, on_order))`. `function` is the decorated one; it can be left
     out where the broker has one subscriber. `serializer` makes the body of the event's value, JSON by default;
     `headers(message)` are the producer's. What the `ack_policy` nacks is raised and comes again. What it acknowledges
-    or rejects though it failed is final: it is raised, and the subscriber is not called again for it. Raises UsageError
-    for a function that is no subscriber of this broker.
+    or rejects though it failed is final: it is raised, and gone, or with the dead letters where RabbitMQ has them.
+    Raises UsageError for a function that is no subscriber of this broker.
     """
     found, kind = _subscriber_of(broker, function), type(broker).__module__.split(".")[1]
     if kind not in BUILDERS:
         raise UsageError(f"{type(broker).__name__}: known are FastStream's brokers of {', '.join(sorted(BUILDERS))}")
-    dropped = Dropped()
 
     async def handle(message: Message) -> None:
-        if dropped.passes_over(message):
-            return
         body = raw_value(message.value, serializer)
         told = {
             "content-type": "application/json" if serializer is None else "",
@@ -57,9 +56,12 @@ async def subscriber(
             **({} if headers is None else headers(message)),
         }
         raw = BUILDERS[kind](message, body, {name: value for name, value in told.items() if value}, found)
-        error, status = await _processed(found, raw)
-        _judge(message, kind, found, error, status, dropped)
+        _judge(kind, found, *await _processed(found, raw), attempt=message.attempt)
 
+    own = function or found.calls[0].handler
+    # The code that a process can die in.
+    handle.__wrapped__ = getattr(own, "_original_call", own)  # type: ignore[attr-defined]
+    gives_up(handle, lambda message: final(kind, found, status_of_a_failure(found), message.attempt))
     async with _running(broker, kind):
         yield handle
 
@@ -153,32 +155,21 @@ async def _processed(found: Any, raw: Any) -> tuple[Exception | None, str | None
     finally:
         _SEEN.reset(token)
     committed = seen[-1].committed if seen else None
+    if (requeue := getattr(raw, "requeued", None)) is not None:  # nack(requeue=False) rejects
+        return error, NACKED if requeue else REJECTED
     return error, None if committed is None else committed.value
 
 
-def _judge(
-    message: Message, kind: str, found: Any, error: Exception | None, status: str | None, dropped: Dropped
-) -> None:
-    again = _comes_again(kind, found, error, status)
+def _judge(kind: str, found: Any, error: Exception | None, status: str | None, *, attempt: int | None) -> None:
     if error is not None:
-        # What is taken off a list is gone by itself.
-        if not again and getattr(found, "list_sub", None) is None:
-            dropped.note(message)
-        raise error
-    if again:
-        raise NotHandled("it was nacked" if status == "NACKED" else "nothing has acknowledged it: ack_policy=MANUAL")
+        how = final(kind, found, status, attempt)
+        raise error if how is None else as_final(error, how)
+    if comes_again(kind, found, status):  # what it rejects by hand it has decided
+        raise NotHandled(_SAID[status])
 
 
-def _comes_again(kind: str, found: Any, error: Exception | None, status: str | None) -> bool:
-    if status == "REJECTED" and kind == "redis":
-        return True  # nothing is said to Redis: the entry stays pending
-    if status is not None:
-        return status == "NACKED"
-    if kind == "kafka":
-        # The position goes on, and the next commit is beyond it.
-        return False
-    if kind == "redis":
-        stream = getattr(found, "stream_sub", None)
-        return stream is not None and bool(stream.group) and not stream.no_ack
-    # NATS acknowledges in JetStream only.
-    return kind == "rabbit" or getattr(found, "stream", None) is not None
+_SAID = {
+    None: "nothing has acknowledged it: ack_policy=MANUAL",
+    NACKED: "it was nacked",
+    REJECTED: "it was rejected, and stays pending",
+}

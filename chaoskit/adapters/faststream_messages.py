@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from chaoskit.adapters.installed import library
@@ -52,8 +53,23 @@ def _rabbit(message: Message, body: bytes, headers: dict[str, Any], subscriber: 
         routing_key=message.topic or "",
     )
     header = library("pamqp.header", "pamqp").ContentHeader(properties=properties, body_size=len(body))
-    # Its acknowledgements go nowhere: FastStream's own message says what they were.
-    return testing.PatchedMessage(abc.DeliveredMessage(delivery=delivery, header=header, body=body, channel=_Channel()))
+    delivered = abc.DeliveredMessage(delivery=delivery, header=header, body=body, channel=_Channel())
+    # Its acknowledgements go nowhere: FastStream's own message says what they were, but not whether it is queued again.
+    return _noting_requeue(testing.PatchedMessage)(delivered)
+
+
+@lru_cache
+def _noting_requeue(kind: Any) -> Any:
+    class Answering(kind):  # type: ignore[misc]
+        requeued: bool | None = None
+
+        async def nack(self, multiple: bool = False, requeue: bool = True) -> None:
+            self.requeued = requeue
+
+        async def reject(self, requeue: bool = False) -> None:
+            self.requeued = requeue
+
+    return Answering
 
 
 class _Channel:

@@ -11,7 +11,8 @@ from typing import Any
 
 from chaoskit.adapters.arguments import CalledWith, arguments_of, pickled, retries_of
 from chaoskit.adapters.installed import library
-from chaoskit.adapters.refusing import Dropped, NotHandled
+from chaoskit.adapters.refusing import NotHandled, mentions
+from chaoskit.execution.retried import Final, as_final, gives_up
 from chaoskit.values.event import Message
 
 
@@ -21,37 +22,36 @@ def task(task: Any, args: CalledWith | None = None) -> Callable[[Message], None]
     `args(message)` is what it is called with, the event's value by default, pickled as Huey does. What it raises is
     raised. It comes again while `retries` are left, or where it asks for it (`RetryTask`,
     `CancelExecution(retry=True)`); else the failure is final, and the task does not run again for it. A task that is
-    cancelled for good is settled. With `deliver(spawn=…)` make it once, outside. Raises UsageError for what cannot be
-    pickled.
+    cancelled for good is settled. Raises UsageError for what cannot be pickled.
     """
     exceptions = library("huey.exceptions", "huey")
-    dropped = Dropped()
 
     def handle(message: Message) -> None:
-        if dropped.passes_over(message):
-            return
         positional, named = pickled(*arguments_of(message, args), task.func.__name__)
-        left = max((task.task_class.default_retries or 0) - retries_of(message), 0)
+        left = _left(task, message)
         instance = task.task_class(positional, named, id=message.message_id or str(message.id), retries=left)
         try:
             instance.execute()
         except exceptions.RetryTask as asked:
             raise NotHandled(f"the task asked for a retry: {asked!r}") from asked
-        except exceptions.TaskLockedException:
-            _final_unless(left, message, dropped)
-            raise
         except exceptions.CancelExecution as cancelled:
             again = left if cancelled.retry is None else cancelled.retry
             if again:
                 raise NotHandled("the task was cancelled, to be retried") from cancelled
-        except Exception:
-            _final_unless(left, message, dropped)
-            raise
+        except Exception as error:
+            if left:
+                raise
+            raise as_final(error, _final(message)) from error.__cause__
 
+    asks = mentions(task.func, "RetryTask", "CancelExecution")
+    gives_up(handle, lambda message: None if asks or _left(task, message) else _final(message))
     handle.__wrapped__ = task.func  # type: ignore[attr-defined]  # the code that a process can die in
     return handle
 
 
-def _final_unless(left: int, message: Message, dropped: Dropped) -> None:
-    if not left:
-        dropped.note(message)
+def _left(task: Any, message: Message) -> int:
+    return max((task.task_class.default_retries or 0) - retries_of(message), 0)
+
+
+def _final(message: Message) -> Final:
+    return Final("huey", used_up=retries_of(message) > 0)

@@ -13,7 +13,7 @@ from chaoskit.values.event import Message
 PACKAGE = "nats-py"
 
 
-class _Acks:
+class _ReplySubjects:
     """What a message asks of its client: an acknowledgement is published to its reply subject."""
 
     is_closed = False
@@ -44,7 +44,7 @@ class _Subscription(StandIn):
         super().__init__(source)
         self._library = library("nats", PACKAGE)
         self.subject, self._durable = subject, durable or "consumer"
-        self._acks = _Acks()
+        self._acks = _ReplySubjects()
         self._count = 0
 
     def _next(self) -> Any:

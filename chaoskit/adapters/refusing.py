@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import inspect
+from collections.abc import Callable
 from typing import Any
-
-from chaoskit.values.event import Message
 
 
 class NotHandled(Exception):
@@ -18,39 +17,7 @@ class NotHandled(Exception):
         self.advice = advice
 
 
-class Dropped:
-    """What a framework has given up after one failure, by its own rule, though the broker would show it again.
-
-    The failure is raised all the same, so that the report has its traceback, and in-order delivery stops at it. The
-    showing that the broker's model makes of that is then passed over: the framework never gets it.
-    """
-
-    def __init__(self) -> None:
-        self._again: dict[Hashable, tuple[int, int] | None] = {}
-        """The records that are to be shown once more, with how often they had been tried."""
-
-    def passes_over(self, message: Message) -> bool:
-        """Whether this showing comes only of a failure that was final."""
-        record = _record(message)
-        if record not in self._again:
-            return False
-        before, now = self._again[record], _tried(message)
-        if before is not None and now is not None and now <= before:
-            return False  # a copy, or what was not settled: its framework gets it
-        del self._again[record]
-        return True
-
-    def note(self, message: Message) -> None:
-        """This failure of it is final."""
-        self._again[_record(message)] = _tried(message)
-
-
-def _record(message: Message) -> tuple[Any, ...]:
-    return message.topic, message.partition, message.offset, message.message_id, message.id
-
-
-def _tried(message: Message) -> tuple[int, int] | None:
-    """How often it was put back and handed out; None where its broker counts neither."""
-    if "retries" not in message.headers and message.attempt is None:
-        return None
-    return int(message.headers.get("retries", 0)), message.attempt or 1
+def mentions(function: Callable[..., Any], *names: str) -> bool:
+    """Whether the code of this function has one of these names, by which it asks for another attempt."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is not None and not {*code.co_names, *code.co_freevars}.isdisjoint(names)

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from chaoskit.adapters.envelopes import Envelope, signs
 from chaoskit.adapters.seconds import second_of
 from chaoskit.values.event import Message
 
@@ -28,7 +29,8 @@ def stripe(secret: str, *, now: Callable[[], float] | None = None) -> Sign:
     """`Stripe-Signature`, by the endpoint's `secret` ("whsec_…").
 
     `now()` are seconds since the epoch, by default those of `time.time`, which may be virtual: a signature is of the
-    time of its delivery, and endpoints refuse one that is older than 5 minutes by their own clock.
+    time of its delivery, and endpoints refuse one that is older than 5 minutes by their own clock. A value that has
+    `type` and `data` and no `id` is sent as `stripe_event` makes it, unless `body=` says something else.
     """
 
     def sign(message: Message, body: bytes) -> dict[str, str]:
@@ -38,6 +40,7 @@ def stripe(secret: str, *, now: Callable[[], float] | None = None) -> Sign:
             "Stripe-Signature": f"t={stamp},v1={_hmac(secret, f'{stamp}.'.encode() + body).hex()}",
         }
 
+    signs(sign, _STRIPE)
     return sign
 
 
@@ -96,13 +99,15 @@ def shopify(secret: str, topic: Named = "orders/create", *, shop: str = "example
 
 
 def slack(secret: str, *, now: Callable[[], float] | None = None) -> Sign:
-    """`X-Slack-Signature`, by the app's signing `secret`. `now` as for Stripe."""
+    """`X-Slack-Signature`, by the app's signing `secret`. `now` as for Stripe. A value that is an event, with its
+    `type`, is sent in the envelope of `slack_event`, unless `body=` says something else."""
 
     def sign(message: Message, body: bytes) -> dict[str, str]:
         stamp = int(time.time() if now is None else now())
         signed = _hmac(secret, f"v0:{stamp}:".encode() + body)
         return {"X-Slack-Request-Timestamp": str(stamp), "X-Slack-Signature": f"v0={signed.hex()}"}
 
+    signs(sign, _SLACK)
     return sign
 
 
@@ -120,6 +125,24 @@ def slack_event(message: Message) -> dict[str, Any]:
         "event_id": f"Ev{message.message_id or message.id}",
         "event_time": second_of(message),
     }
+
+
+_STRIPE = Envelope(
+    "Stripe",
+    "stripe_event",
+    ("type", "data"),
+    lambda value: {"type", "data"} <= value.keys() and "id" not in value,
+    stripe_event,
+    'stripe_event(message) | {"type": "invoice.paid", "data": {"object": message.value}}',
+)
+_SLACK = Envelope(
+    "Slack",
+    "slack_event",
+    ("event", "type"),
+    lambda value: "type" in value and value.keys().isdisjoint({"event", "token", "challenge"}),
+    slack_event,
+    'slack_event(message) | {"event": {"type": "message", **message.value}}',
+)
 
 
 def _hmac(secret: str, body: bytes, digest: str = "sha256") -> bytes:

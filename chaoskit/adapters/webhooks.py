@@ -15,10 +15,13 @@ from typing import Any
 
 import attrs
 
-from chaoskit.adapters.refusing import Dropped, NotHandled
+from chaoskit.adapters.envelopes import sent_by, what_is_missing
+from chaoskit.adapters.refusing import NotHandled
 from chaoskit.adapters.serializing import Headers, Serializer, raw_value
 from chaoskit.adapters.signatures import Sign, github, shopify, slack, slack_event, stripe, stripe_event
 from chaoskit.execution.own_thread import in_own_thread
+from chaoskit.execution.retried import Final, as_final
+from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 
 __all__ = ["asgi", "github", "shopify", "slack", "slack_event", "stripe", "stripe_event", "wsgi"]
@@ -43,14 +46,14 @@ def wsgi(
 
     Each delivery is a POST to `path`, the broker's `endpoint` by default. `body(message)` is what the provider sends of
     an event, its value by default, as JSON or as `serializer` makes it; `sign(message, bytes)` and `headers(message)`
-    give headers. Raises what the application raises, and `NotHandled` for an answer that is not 2xx.
+    give headers. Raises what the application raises, and `NotHandled` for an answer that is not 2xx; UsageError where
+    it takes nothing that is signed as a provider's and has not what that provider sends.
     """
     answered = _Answered()
 
     def handle(message: Message) -> None:
-        if not answered.already(message):
-            request = _request(message, path, sign, body, serializer, headers)
-            answered.judge(message, request.path, _call_wsgi(app, request))
+        request = _request(message, path, sign, body, serializer, headers)
+        answered.judge(request, _call_wsgi(app, request))
 
     return handle
 
@@ -72,21 +75,23 @@ def asgi(
     answered = _Answered()
 
     async def handle(message: Message) -> None:
-        if not answered.already(message):
-            request = _request(message, path, sign, body, serializer, headers)
-            with in_own_thread():
-                answer = await _call_asgi(app, request)
-            answered.judge(message, request.path, answer)
+        request = _request(message, path, sign, body, serializer, headers)
+        with in_own_thread():
+            answer = await _call_asgi(app, request)
+        answered.judge(request, answer)
 
     return handle
 
 
 @attrs.frozen
 class _Request:
+    """`lacks`: what its provider would have sent, and this has not."""
+
     path: str
     query: str
     headers: dict[str, str]
     body: bytes
+    lacks: str
 
 
 @attrs.frozen
@@ -110,24 +115,22 @@ class _Answered:
     """The provider's judgement. What fails behind an answer of 2xx is final: for the provider all went well."""
 
     def __init__(self) -> None:
-        self._dropped = Dropped()
         self._has_settled = False
 
-    def already(self, message: Message) -> bool:
-        return self._dropped.passes_over(message)
-
-    def judge(self, message: Message, path: str, answer: _Answer) -> None:
+    def judge(self, request: _Request, answer: _Answer) -> None:
         settled = answer.sent and 200 <= answer.status < 300
+        if request.lacks and not settled and not self._has_settled:
+            raised = answer.error
+            came = f"HTTP {answer.status}" if raised is None else f"{type(raised).__name__}: {raised}"
+            raise UsageError(f"the endpoint took no request ({came}): {request.lacks}") from raised
         self._has_settled = self._has_settled or settled
         if answer.error is not None:
-            if settled:
-                self._dropped.note(message)
-            raise answer.error
+            raise as_final(answer.error, Final("webhook", used_up=False)) if settled else answer.error
         if not settled:
             never = answer.sent and not self._has_settled and answer.status < 500
             raise NotHandled(
                 f"HTTP {answer.status}: {answer.text}" if answer.sent else "the application gave no answer",
-                NEVER_2XX.format(path=path) if never else "",
+                NEVER_2XX.format(path=request.path) if never else "",
             )
 
 
@@ -139,7 +142,8 @@ def _request(
     serializer: Serializer | None,
     headers: Headers | None,
 ) -> _Request:
-    sent = raw_value(message.value if body is None else body(message), serializer)
+    value = sent_by(sign, message) if body is None else body(message)
+    sent = raw_value(value, serializer)
     where, _, query = (path or message.topic or "/").partition("?")
     told = {
         "Host": HOST,
@@ -148,7 +152,7 @@ def _request(
         **({} if sign is None else sign(message, sent)),
         **({} if headers is None else headers(message)),
     }
-    return _Request(where, query, told, sent)
+    return _Request(where, query, told, sent, what_is_missing(sign, value))
 
 
 # WSGI.

@@ -9,11 +9,13 @@ from typing import Any, ClassVar
 import attrs
 
 from chaoskit.brokers.fields import assignments
+from chaoskit.brokers.frameworks import FRAMEWORKS
 from chaoskit.brokers.impossible import Impossible
 from chaoskit.brokers.overlaps import how_to_rule_out, why_no_overlap
+from chaoskit.brokers.sentences import Cause, sentences
 from chaoskit.brokers.serialization import Serialization
 from chaoskit.brokers.timing import timing_of
-from chaoskit.brokers.wording import NOTHING_PASSES, UNASKED, Cause, Words, sentences
+from chaoskit.brokers.wording import NOTHING_PASSES, UNASKED, Words
 from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogModel, LogSettings
 from chaoskit.models.log.policy import Reading
@@ -95,31 +97,17 @@ class Settings:
         """What is impossible, with the kinds that it makes only where it is asked to."""
         impossible = self.impossible()
         # What a dying process had comes again, or is gone where it was settled first or had its only delivery.
-        if Redeliver in impossible and not self._is_never_again():
+        if Redeliver in impossible and not _is_never_again(self._handing_out()):
             impossible = {Crash: impossible[Redeliver], **impossible}
         if self._handover().most < 2:
             impossible = {Gather: ONE_BY_ONE, **impossible}
         if (why := why_no_overlap(self._handing_out(), impossible)) is not None:
             impossible = {Overlap: why, **impossible}
-        return {**self._unasked(), **impossible}
+        return {**_unasked(self), **impossible}
 
     def _handover(self) -> Handover:
         stages = _stages(self)
         return handover_of(stages) if isinstance(stages, QueueSettings) else stages.handover
-
-    def _is_never_again(self) -> bool:
-        """Whether what a process died at is gone, or a dead letter."""
-        hands_out = self._handing_out()
-        return isinstance(hands_out, LeasePolicy) and (hands_out.settles_first or hands_out.most_deliveries == 1)
-
-    def _unasked(self) -> Mapping[FaultKind, Impossible]:
-        asks = {field.metadata.get("allows"): field.name for field in attrs.fields(type(self))}
-        allowed = {kind: {asks[kind]: True} if kind in asks else {} for kind in UNASKED}
-        return {
-            kind: Impossible(why, allowed[kind])
-            for kind, why in UNASKED.items()
-            if not (kind in asks and getattr(self, asks[kind]))
-        }
 
     @property
     def partitions_at_first(self) -> int:
@@ -181,6 +169,8 @@ class Settings:
     def mark(self, step: Step) -> str:
         if step.action == "deliver":  # which nearly all are: to find the words takes the hash of all settings
             return ""
+        if (framework := FRAMEWORKS.get(step.given_up_by or "")) is not None and step.action == "skip":
+            return framework.mark
         words = _words(self)
         match step.action:
             case "restart":
@@ -190,7 +180,7 @@ class Settings:
             case "put back":
                 return words.put_back
             case "skip":
-                return words.marked_skipped
+                return "skipped"
             case "take over":
                 return f"{words.worker} {step.consumer} takes over"
         return MARKS.get(step.action, "")
@@ -208,6 +198,22 @@ class Settings:
         rules = self.rules()
         read = parse(trace)
         return judge_log(rules, read) if isinstance(rules, LogRules) else judge_queue(rules, read)
+
+
+def _is_never_again(hands_out: Reading | LeasePolicy) -> bool:
+    """Whether what a process died at is gone, or a dead letter."""
+    return isinstance(hands_out, LeasePolicy) and (hands_out.settles_first or hands_out.most_deliveries == 1)
+
+
+def _unasked(broker: Settings) -> Mapping[FaultKind, Impossible]:
+    """The kinds that this one would make, and is not asked to."""
+    asks = {field.metadata.get("allows"): field.name for field in attrs.fields(type(broker))}
+    allowed = {kind: {asks[kind]: True} if kind in asks else {} for kind in UNASKED}
+    return {
+        kind: Impossible(why, allowed[kind])
+        for kind, why in UNASKED.items()
+        if not (kind in asks and getattr(broker, asks[kind]))
+    }
 
 
 def as_written(broker: Settings) -> str:

@@ -85,17 +85,6 @@ WAITS = Wording(
     f"a visibility_timeout that is longer than any countdown or ETA (countdown=0). {IDEMPOTENT}",
 )
 
-GAVE_UP = (
-    "the task gave up, as nothing asks for another attempt ({error} is not in autoretry_for, and self.retry() was not "
-    "called, or max_retries is used up). Celery acknowledges a final failure, and its message is dropped"
-)
-FINAL = (
-    "no setting: any call can fail. Name what it raises in autoretry_for, or call self.retry(), so that the task is "
-    "published again: acks_late brings back what a killed worker had, and nothing that failed. And put all that the "
-    "task changes into one transaction, together with the mark that it is done"
-)
-"""Of a call that fails, where the task gives up."""
-
 AMQP: dict[FaultKind, Wording] = {
     faults.Duplicate: Wording(
         "the worker lost its connection before {event} was acknowledged: it was requeued and ran again before anything "
@@ -192,8 +181,6 @@ class Celery(Settings):
     @property
     def words(self) -> Words:
         words = WORDS.but(_BY_TRANSPORT[self.transport])
-        if self.retries:  # else whoever said that knows it
-            words = words.but({}, skipped=GAVE_UP, marked_skipped="acknowledged as failed")
         if self.acks_late:
             return words.but({faults.Lose: LATE})
         # SQS has words of its own for it, and RabbitMQ no visibility timeout.
@@ -207,11 +194,6 @@ class Celery(Settings):
     def _early(self) -> bool:
         """Nothing runs twice: SQS delivers again also what was deleted."""
         return not self.acks_late and self.transport != "sqs"
-
-    @property
-    def final_failure(self) -> str:
-        """What helps where the failure of a call was final."""
-        return FINAL
 
     def drops(self) -> tuple[str, ...]:
         return () if self.retries else ("retries",)

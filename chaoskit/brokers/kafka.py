@@ -28,6 +28,7 @@ from chaoskit.brokers.fields import (
 from chaoskit.brokers.impossible import NO_GROWTH, OR_MORE, Impossible, Reasons
 from chaoskit.brokers.kafka_group import AUTO_COMMIT, FROM_LATEST, PARTITIONS, RETRY_TOPIC, WORDS, put_back
 from chaoskit.brokers.kafka_parallel import PARALLEL, PARALLEL_KEYS, parallel_stages
+from chaoskit.brokers.kafka_producer import KafkaProducer
 from chaoskit.brokers.kafka_share import SHARE, SHARED, impossible_in_share_group, share_rules, share_stages
 from chaoskit.brokers.serialization import Serialization
 from chaoskit.brokers.timing import timed
@@ -36,12 +37,10 @@ from chaoskit.models.handover import Handover
 from chaoskit.models.log.model import LogSettings
 from chaoskit.models.log.policy import Reading
 from chaoskit.models.partitioners import KAFKA_PARTITIONERS
-from chaoskit.models.producer import Home, Producer
 from chaoskit.models.queue.model import QueueSettings
 from chaoskit.traces.log.cursor import CursorMachine
 from chaoskit.traces.log.parallel import ParallelMachine
-from chaoskit.traces.log.producer import exact, resent, window
-from chaoskit.traces.log.rules import LogRules, Writes
+from chaoskit.traces.log.rules import LogRules
 from chaoskit.traces.queue.rules import QueueRules
 from chaoskit.values import faults
 from chaoskit.values.errors import StreamError, UsageError
@@ -163,13 +162,7 @@ class Kafka(Settings):
     )
 
     def __attrs_post_init__(self) -> None:
-        # The broker keeps the last 5 batches of a producer, by which it knows the sequence.
-        if self.idempotent_producer and self.max_in_flight > 5:
-            raise UsageError(
-                f"Kafka(idempotent_producer=True, max_in_flight={self.max_in_flight}): an idempotent producer has at "
-                "most 5 requests in flight (the client refuses more); set idempotent_producer=False or "
-                "max_in_flight=5"
-            )
+        self._sends.check()
         without_effect(self, _IDLE[self.group], f'group="{self.group}"')
         if self.auto_commit:
             without_effect(self, ["commit_every", "commit_ahead"], "auto_commit=True")
@@ -196,24 +189,7 @@ class Kafka(Settings):
         return SHARE if self.group == "share" else PARALLEL
 
     def impossible(self) -> Reasons:
-        no: Reasons = {}
-        if self.idempotent_producer:
-            no[faults.BatchSwap] = Impossible(
-                "an idempotent producer keeps its batches in order", {"idempotent_producer": False}
-            )
-        elif self._under_way == 1:
-            no[faults.BatchSwap] = Impossible(
-                "with one batch in flight nothing overtakes a retry of the Java client",
-                {"max_in_flight": 2, "retry_order": "sequence"},
-                "{max_in_flight} or more makes it possible, and so does librdkafka ({retry_order})",
-            )
-        if self.idempotent_producer and not self.application_resends:
-            no[faults.Resend] = Impossible(
-                "an idempotent producer's retries are not stored twice",
-                {"idempotent_producer": False, "application_resends": True},
-                "{idempotent_producer} makes it possible, or {application_resends} where the application itself sends "
-                "again",
-            )
+        no = self._sends.impossible()
         if not self.growth:
             no[faults.Rehash] = NO_GROWTH
         if self.group != "consumer":
@@ -258,18 +234,14 @@ class Kafka(Settings):
         return no
 
     @property
-    def _under_way(self) -> int:
-        """Batches of a partition that may fail or overtake a retry. The Java client mutes a partition; librdkafka has
-        built one more request (`queue.buffering.backpressure.threshold`) than it has sent."""
-        ahead = self.retry_order == "sequence" and not self.idempotent_producer
-        return self.max_in_flight + ahead
-
-    def _writes(self) -> Writes:
-        if self.application_resends:
-            return resent(self.records_per_batch)
-        if self.idempotent_producer:
-            return exact()
-        return window(self._under_way, self.records_per_batch, self.retry_order == "newest_first")
+    def _sends(self) -> KafkaProducer:
+        return KafkaProducer(
+            self.idempotent_producer,
+            self.max_in_flight,
+            self.records_per_batch,
+            self.retry_order == "newest_first",
+            self.application_resends,
+        )
 
     @property
     def timing(self) -> Timing:
@@ -281,7 +253,7 @@ class Kafka(Settings):
         if self.group == "share":
             return share_rules(self.delivery_count_limit, self.max_record_locks)
         return LogRules(
-            writes=self._writes(),
+            writes=self._sends.writes(),
             order_hint="idempotent_producer=False" if self.idempotent_producer else "",
             copy_hint="idempotent_producer=False or application_resends=True" if self.idempotent_producer else "",
             reads=ParallelMachine if self.group == "parallel" else CursorMachine,
@@ -301,16 +273,6 @@ class Kafka(Settings):
             dead_hint="on_error='retry' or 'retry_topic'",
             units=self.partitions,
             grows="up" if self.growth else "never",
-        )
-
-    def _producer(self, home: Home) -> Producer:
-        return Producer(
-            home,
-            self.partitions,
-            self.records_per_batch,
-            self._under_way,
-            self.retry_order == "newest_first",
-            retries_copy=not self.idempotent_producer,
         )
 
     def _reading(self) -> Reading:
@@ -342,7 +304,7 @@ class Kafka(Settings):
             grows=self.growth,
             spreads=lambda data: spreads_null and (data is None or (data == b"" and not hashes_empty)),
         )
-        producer = self._producer(home)
+        producer = self._sends.stage(home, self.partitions)
         if self.group == "consumer":
             # An offset says that all before it is done, and what is skipped is so record by record. With a retry topic
             # a listener takes single records, as Spring says of its own.

@@ -312,6 +312,8 @@ class Outbox(Settings):
             lock="queue" if self.relays == 1 else "message",
             brings="consumer",
             renewed=True,
+            # The consumer behind them tries again in place.
+            returns="front",
             gives_up="dead" if self.dead_letters else "never",
             # SELECT … ORDER BY id, or by (xid, id), which is how they were published.
             by_id=self.cursor != "xid",

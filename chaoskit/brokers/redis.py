@@ -304,6 +304,8 @@ class RedisList(Settings):
     def stages(self) -> QueueSettings:
         policy = LeasePolicy(
             self.workers,
+            # Behind all that waits; and before what is pushed when it is popped.
+            returns="front" if self.recover_to == "tail" else "place",
             # BRPOP has removed the element already.
             refused="again" if self.reliable else "lost",
             settles_first=not self.reliable,

@@ -10,7 +10,7 @@ import attrs
 
 from chaoskit.brokers.base import Settings
 from chaoskit.brokers.bounds import Anything
-from chaoskit.brokers.wording import Cause
+from chaoskit.brokers.sentences import Cause
 from chaoskit.models.together import TogetherModel
 from chaoskit.traces import Permitted
 from chaoskit.values.errors import UsageError

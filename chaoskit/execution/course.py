@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chaoskit.execution.batches import Batching, Singles
-from chaoskit.execution.retried import why_final
+from chaoskit.execution.retried import Final, how_final, is_gone
 from chaoskit.execution.rounds import rounds_of
 from chaoskit.execution.script import Script, next_step
 from chaoskit.execution.settling import Settlements, answers
-from chaoskit.values.answers import is_gone
+from chaoskit.values.answers import how_gone
 from chaoskit.values.scenario import Steps
-from chaoskit.values.schedule import Raw
+from chaoskit.values.schedule import FAIL, Raw
+from chaoskit.values.settling import GONE, REJECTED, Settling
 
 
 class Course:
@@ -26,7 +27,7 @@ class Course:
         self._made: list[Raw] = []
         self.steps: Sequence[Raw] = script.steps
         self.refused: list[int] = []
-        self.gone: set[int] = set()
+        self.gone: dict[int, Settling] = {}
         self.gone_at_once: set[int] = set()
         # Where the broker drops all that fails, whoever chose its settings has said so.
         self.can_be_gone = settling is None and script.faults is not None and not script.mailbox.model.skips_refused
@@ -36,11 +37,17 @@ class Course:
 
     def may_be_gone(self, number: int, error: Exception) -> None:
         """This was raised in the delivery of this number: it may be final."""
-        why = why_final(error)
-        if why and self.can_be_gone:
-            self.gone.add(number)
-            if why == "at once":
+        final = how_final(error)
+        if final is not None and self.can_be_gone:
+            is_gone(error, final)
+            self.gone[number] = REJECTED if final.rejected else GONE
+            if not final.used_up:
                 self.gone_at_once.add(number)
+
+    def attempt_failed(self, number: int, final: Final | None) -> None:
+        """The attempt of this number failed before the handler was called."""
+        if final is not None and self.can_be_gone:
+            self.gone[number] = REJECTED if final.rejected else GONE
 
     def passed(self, number: int, *, refused: bool) -> None:
         """The step of this number is over, and the handler refused it or not."""
@@ -48,7 +55,7 @@ class Course:
         if settling is not None:
             settling.passed(steps, number)
         if self._rounds is not None:
-            self.steps = self._rounds.after(steps, number, refused)
+            self.steps = self._rounds.after(steps, number, refused, gone=number in self.gone)
         # Up to here the recorded steps were right; behind another answer only the model knows what follows.
         elif self._is_other(number):
             answered = answers(settling, steps, number + 1, self.refused, gone=self.gone)
@@ -68,6 +75,13 @@ class Course:
             return self._batching.is_other(number, self.refused, None)
         if self._batching.is_other(number, self.refused, self._script.refusals):
             return True
-        if self.can_be_gone and number in self.refused and (number in self.gone) != is_gone(self.steps, number):
+        if self.can_be_gone and not self._is_gone_as_recorded(number):
             return True
         return self._settling is not None and not self._settling.is_as_recorded(number)
+
+    def _is_gone_as_recorded(self, number: int) -> bool:
+        now = self.gone.get(number)
+        if number in self.refused:
+            # Of one that was set aside the steps do not tell why: the model makes them again.
+            return now == how_gone(self.steps, number) != REJECTED
+        return self.steps[number][0] != FAIL or now == (how_gone(self.steps, number) if now else None)

@@ -21,6 +21,7 @@ from chaoskit.execution.playing import Playing
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Delivered, Handler, Move, Run, Script
 from chaoskit.execution.settling import settlements_of
+from chaoskit.execution.shared import IN_DJANGOS_TRANSACTION, is_in_djangos_transaction
 from chaoskit.execution.stepping import name_point
 from chaoskit.execution.tasks import has_asyncio
 from chaoskit.execution.threads import ThreadedProcesses
@@ -182,6 +183,8 @@ class Deliver(Playing):
 
     def _processes_of(self, spawn: Spawn) -> Processes | ThreadedProcesses:
         script, is_async, moved_ = self._script, self._is_async, self._moved
+        if is_in_djangos_transaction():
+            self._misused(IN_DJANGOS_TRANSACTION)
         if is_loop(spawn, is_async) and (not is_async or has_asyncio()):
             watching = watching_of(self)
             loops = LoopProcesses(spawn, is_async, moved_, self._misused, script.points, self._move, watching)

@@ -129,6 +129,8 @@ class Watch:
             code, module = frame.f_code, frame.f_globals.get("__name__", "")
             if talks(module) and not (is_exit and code.co_flags & _OF_GENERATORS) and not self._is_own(module):
                 return None
+            if module.startswith("chaoskit."):  # what a framework calls by itself is none of the handler's
+                return None
             if self._territory.has(code, module):
                 return _place(frame)
             frame = frame.f_back

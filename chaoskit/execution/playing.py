@@ -19,6 +19,7 @@ from chaoskit.execution.failures import EndedInOrder, ProcessEnded, ReferenceRef
 from chaoskit.execution.handlers import PLAIN, why_not_done
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.processes import Processes, through
+from chaoskit.execution.retried import Final, gives_up_of
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Handler
 from chaoskit.execution.settling import Nacked, Settlements
 from chaoskit.execution.stepping import Death, Failure
@@ -27,7 +28,7 @@ from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
 from chaoskit.values.outcome import Raised
-from chaoskit.values.schedule import BEGIN, DELIVER, GO_ON, RESTART, Raw, is_handed, what_of
+from chaoskit.values.schedule import BEGIN, DELIVER, FAIL, GO_ON, RESTART, Raw, is_handed, what_of
 from chaoskit.values.state import snapshot
 
 ENDS = (SystemExit, asyncio.CancelledError)
@@ -83,6 +84,9 @@ class Playing(Asked):
 
     def _straight(self, handler: Handler) -> None:
         """The short way, for a handler that refuses nothing. At the first refusal the long way takes over."""
+        if gives_up_of(handler) is not None:  # which has a say in attempts that fail, too
+            through(self._played(self._calls(handler)))
+            return
         message = self._script.mailbox.message
         self._walk = walk = iter(self._steps)
         try:
@@ -155,6 +159,8 @@ class Playing(Asked):
                     self._states.append(snapshot(self._state()))
                 if self._calls_left is not None:
                     yield None
+            elif step[0] == FAIL and course.can_be_gone:
+                course.attempt_failed(number, (yield from self._final(step, handler, processes)))
             elif step[0] == RESTART and processes is not None and not self._one_process:
                 yield partial(processes.die, step[1])
                 # At once, and not with its next message: there may be none, and it may have left work behind.
@@ -175,6 +181,17 @@ class Playing(Asked):
         if isinstance(processes, ThreadedProcesses):
             return processes.takes(number, step, self._script.counted, self._died)
         return processes.handlers[number]
+
+    def _final(
+        self, step: Raw, handler: Handler | None, processes: Processes | ThreadedProcesses | None
+    ) -> Generator[Change, Any, Final | None]:
+        """How this attempt, of which the handler is not called, is final for its framework."""
+        found = handler if processes is None else processes.any_handler()
+        if found is None and processes is not None:  # whose framework nobody knows yet
+            yield partial(processes.begin, 0 if self._one_process else step[1])
+            found = processes.any_handler()
+        asked = gives_up_of(found)
+        return None if asked is None else asked(self._script.mailbox.message((DELIVER, *step[1:])))
 
     def _died(self, death: Death) -> None:
         self._deaths = {**self._deaths, **dict.fromkeys(self._batching.numbers, death)}

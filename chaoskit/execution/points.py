@@ -153,6 +153,11 @@ class Territory:
         return _within(module, self.package) or not path.startswith(_INSTALLED)
 
 
+def is_installed(filename: str) -> bool:
+    """Whether this file is of Python, of a package that is installed, or of nobody."""
+    return filename.startswith("<") or os.path.realpath(filename).startswith(_INSTALLED)
+
+
 def _within(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 

@@ -46,6 +46,10 @@ class Processes:
         self._misused = misused
         self._generation = forks.generation()
 
+    def any_handler(self) -> Handler | None:
+        """That of some process; None where none has begun."""
+        return next(iter(self.handlers.values()), None)
+
     async def begin(self, number: int) -> None:
         """Start a process. What `spawn` raises is raised."""
         await self._begun(number, self._spawn())

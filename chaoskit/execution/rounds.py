@@ -22,20 +22,20 @@ class Rounds:
         self._refused: list[Raw] = []
         self._more = True
 
-    def after(self, steps: Sequence[Raw], number: int, refused: bool) -> Sequence[Raw]:
-        """The steps with what follows from the one of this number."""
-        steps = self._after(steps, number, refused)
+    def after(self, steps: Sequence[Raw], number: int, refused: bool, *, gone: bool = False) -> Sequence[Raw]:
+        """The steps with what follows from the one of this number. `gone`: its refusal was final."""
+        steps = self._after(steps, number, refused, gone)
         if number + 1 == len(steps) and self._left_open is not None:
             return [*steps, *self._left_open(steps)]
         return steps
 
-    def _after(self, steps: Sequence[Raw], number: int, refused: bool) -> Sequence[Raw]:
+    def _after(self, steps: Sequence[Raw], number: int, refused: bool, gone: bool) -> Sequence[Raw]:
         step = steps[number]
         if refused and self._at_once:
             return [*steps[: number + 1], (REFUSE, *step[1:]), *steps[number + 1 :]]
-        if refused and not self._retries:
-            return [*steps[: number + 1], (SKIP, *step[1:]), *steps[number + 1 :]]
-        if refused:
+        if refused and (gone or not self._retries):
+            steps = [*steps[: number + 1], (SKIP, *step[1:]), *steps[number + 1 :]]
+        elif refused:
             self._refused.append(step)
         elif step[0] == DELIVER:
             self._more = True

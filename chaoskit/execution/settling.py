@@ -32,7 +32,7 @@ from chaoskit.values.schedule import (
     Raw,
     what_of,
 )
-from chaoskit.values.settling import GONE, Passing, Settles, Verb, Verbs
+from chaoskit.values.settling import Passing, Settles, Settling, Verb, Verbs
 
 SETTLES = ("return", "handler")
 
@@ -72,11 +72,11 @@ def answers(
     number: int,
     refused: Container[int],
     first: int = 0,
-    gone: Container[int] = (),
+    gone: Mapping[int, Settling] | None = None,
 ) -> list[Answer]:
     """What the model is told of the steps up to this number, from the first one on."""
     if settling is None:
-        return [GONE if at in gone else at in refused for at in range(first, number)]
+        return [(gone or {}).get(at, at in refused) for at in range(first, number)]
     return [settling.answer(steps, at, refused=at in refused) for at in range(first, number)]
 
 

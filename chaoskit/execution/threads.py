@@ -11,9 +11,11 @@ import asyncio
 import contextvars
 import ctypes
 import inspect
+import sys
 import threading
 import warnings
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NoReturn
 
@@ -23,8 +25,10 @@ from chaoskit.execution.opened import Socket, close_sqlite, settle_sqlite, shut_
 from chaoskit.execution.overlap import TO_START, Switches, code_of, stands_still
 from chaoskit.execution.own_thread import run_inside
 from chaoskit.execution.points import Points, territory_of
+from chaoskit.execution.pools import own_connections
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler
+from chaoskit.execution.shared import shared_connection
 from chaoskit.execution.stepping import Death, Passed, Stepper
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
@@ -138,8 +142,9 @@ class ProcessThread:
         """The run is over: the frames of the dead go, and their `finally` finds what they had open closed. Whether they
         have gone."""
         self._is_unwound = True
-        self._go.release()
-        self._thread.join(PATIENCE)
+        with unheard(self._thread):
+            self._go.release()
+            self._thread.join(PATIENCE)
         return not self._thread.is_alive()
 
     def _interrupt(self) -> None:
@@ -152,6 +157,7 @@ class ProcessThread:
 
     def _run(self) -> None:
         watch_sqlite()
+        own_connections()
         try:
             if self._is_async:
                 with asyncio.Runner() as runner:
@@ -240,6 +246,25 @@ class ProcessThread:
         raise Died
 
 
+SHARED = (
+    "{} is there before `spawn` is called, and all consumer processes would share it, with the transaction that one of "
+    "them has begun when it dies. Make it in `spawn`, as a process makes its own; or leave the kinds out that reach "
+    "inside the handler: without={{Crash, Overlap}}"
+)
+
+
+@contextmanager
+def unheard(thread: threading.Thread) -> Iterator[None]:
+    """What this thread raises where nobody can catch it is nobody's concern: a generator of the dead that is closed
+    with their frames, and finds its connection closed."""
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda what: None if threading.current_thread() is thread else before(what)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
 class ThreadedProcesses:
     """As `Processes`, for a run in which some process dies inside the handler."""
 
@@ -253,6 +278,8 @@ class ThreadedProcesses:
     ) -> None:
         self._spawn, self._is_async, self._moved, self._misused = spawn, is_async, moved, misused
         self._points = points
+        self._is_alone = False
+        """Nothing of the test's was found that two processes would share."""
         self.handlers: dict[int, Handler] = {}
         """What handles a message in the thread of the process with this number."""
         self._running: dict[int, ProcessThread] = {}
@@ -264,6 +291,10 @@ class ThreadedProcesses:
     def takes(self, number: int, step: Raw, counted: Counted, died: Callable[[Death], None]) -> Handler:
         """What this step makes of the handler of this process."""
         do = what_of(step)
+        if not self._is_alone and (counted is not None or do in (DIE, BEGIN)):
+            self._is_alone = True
+            if (shared := shared_connection(self._spawn)) is not None:
+                self._misused(SHARED.format(shared))
         if counted is not None:
             return self.counting(number, counted.setdefault(step[2], []))
         if do == DIE:
@@ -321,6 +352,10 @@ class ThreadedProcesses:
     @staticmethod
     def _handler_of(thread: ProcessThread) -> Handler:
         return thread.process.handlers[0]
+
+    def any_handler(self) -> Handler | None:
+        """That of some process; None where none has begun."""
+        return next(map(self._handler_of, self._running.values()), None)
 
     async def begin(self, number: int) -> None:
         thread = self._running[number] = ProcessThread(self._processes, self._is_async)

@@ -13,7 +13,7 @@ from chaoskit.values.outcome import Effect, Outcome, Raised
 from chaoskit.values.schedule import BATCH, DELIVER, GO_ON, LOSE, REFUSE, SKIP, WAIT, Raw, size_of, what_of
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, slots=False)
 class Played:
     """The steps of a run, the numbers of those that were refused, those at which a process died or a call
     failed that the handler did not take, and what was recorded

@@ -14,7 +14,7 @@ import attrs
 from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.handlers import FoundHandler, functions_in
 from chaoskit.generate.lookup import find_class, source_of
-from chaoskit.generate.reads import FieldUse, Reads
+from chaoskit.generate.places import FieldUse, Reads
 from chaoskit.generate.roles import is_id_of_one_event
 from chaoskit.generate.source import Code
 
@@ -36,7 +36,7 @@ class Adapted:
     `loop`: the lines of a process, in the place of a handler, for which the test takes `fixtures`. `uses_key`: the
     function reads the key of its messages. `state_of`: functions whose state is the module's, besides what was read.
     `assumed`: what is said of the broker where the source does not say it. `alone`: the parameter that takes the whole
-    value.
+    value. `in_batches`: it takes all messages of a call.
     """
 
     value: FoundHandler
@@ -65,6 +65,7 @@ class Adapted:
     state_of: tuple[Function, ...] = ()
     assumed: str = ""
     alone: ast.arg | None = None
+    in_batches: bool = False
 
     def complete(self, reads: Reads) -> None:
         """Add the fields that the framework asks for, whether the function reads them or not, and make all of them

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from chaoskit.generate.adapted import Adapted
 from chaoskit.generate.findings import Findings, comment, joined, listed, shown, with_comment
 from chaoskit.generate.handlers import FoundHandler
-from chaoskit.generate.reads import Reads
+from chaoskit.generate.places import Reads
 from chaoskit.generate.source import WIDTH, Code, call, laid_out, quoted
 from chaoskit.generate.state import gives_something
 from chaoskit.generate.strategies import with_ties
@@ -102,23 +102,25 @@ def _adapted(known: Adapted, found: Findings) -> list[str]:
     made, wait = call(f"{said['adapter']}.{known.function}", given, options), "await " if known.is_async else ""
     lines = [line.format_map(said) for line in known.before]
     entered = laid_out(made, before="async with ", after=" as handler:", width=WIDTH - 4).splitlines()
+    batch: dict[str, Code] = {"batch": "True"} if known.in_batches else {}
     if not found.is_tied:
         if known.is_context:
             return [*lines, *entered, f"    {wait}deliver(handler)  # {HAPPENS}"]
-        handed = laid_out(call(f"{wait}deliver", [made]), width=WIDTH - 4)
+        handed = laid_out(call(f"{wait}deliver", [made], batch), width=WIDTH - 4)
         return [*lines, *with_comment(handed, HAPPENS)]
     value = _value(found)
-    handle_one = [
-        f"{'async ' if wait else ''}def handle_one(message):",
-        *_indented(_about_ties(found)),
-        *_indented(laid_out(value, before="message.value = ", width=WIDTH - 8).splitlines()),
-        f"    {wait}handler(message)",
+    tied = [*_about_ties(found), *laid_out(value, before="message.value = ", width=WIDTH - 8).splitlines()]
+    named, taken = ("handle_all", "messages") if batch else ("handle_one", "message")
+    handle = [
+        f"{'async ' if wait else ''}def {named}({taken}):",
+        *(["    for message in messages:", *_indented(_indented(tied))] if batch else _indented(tied)),
+        f"    return {wait}handler({taken})",
     ]
-    delivered = with_comment(f"{wait}deliver(handle_one)", HAPPENS)
+    delivered = with_comment(laid_out(call(f"{wait}deliver", [named], batch)), HAPPENS)
     if known.is_context:
-        return [*lines, *entered, "", *_indented([*handle_one, "", *delivered])]
+        return [*lines, *entered, "", *_indented([*handle, "", *delivered])]
     bound = laid_out(made, before="handler = ", width=WIDTH - 4).splitlines()
-    return [*lines, *bound, "", *handle_one, "", *delivered]
+    return [*lines, *bound, "", *handle, "", *delivered]
 
 
 def _of_module(found: Findings, name: str) -> str:
@@ -148,7 +150,7 @@ def _handle_one(found: Findings, callee: str, is_json: bool, wait: str) -> list[
         lines += [f"message.value = {value}"] if value != "message.value" else []
         given = "message"
     arguments = [_argument(each, reads, given) for each in _parameters(found.handler)]
-    result = "results[message.id] = " if _collects(found) else ""
+    result = "results[message.id] = " if _collects(found) else "return "
     return [*lines, *laid_out(call(callee, arguments), before=f"{result}{wait}", width=WIDTH - 8).splitlines()]
 
 

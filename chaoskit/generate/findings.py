@@ -10,7 +10,7 @@ import attrs
 from chaoskit.generate.adapted import Adapted
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.payloads import Payload
-from chaoskit.generate.reads import Reads
+from chaoskit.generate.places import Reads
 from chaoskit.generate.roles import FieldPath, Roles
 from chaoskit.generate.source import WIDTH, Names
 from chaoskit.generate.state import OfClass

@@ -16,8 +16,9 @@ from chaoskit.generate.findings import Findings, comment, joined, listed, shown
 from chaoskit.generate.frameworks import framework_of, handed_to
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.payloads import Payload, listed_keys, payload_of
+from chaoskit.generate.places import ITEM, Reads
 from chaoskit.generate.project import is_own
-from chaoskit.generate.reads import ITEM, Reads, reads_of
+from chaoskit.generate.reads import reads_of
 from chaoskit.generate.recipes import adapted
 from chaoskit.generate.roles import FieldPath, Roles, drawn_roles, roles_of
 from chaoskit.generate.source import WIDTH, Code, Names, call, flat, is_name, laid_out, quoted

@@ -84,6 +84,9 @@ def find_handler(asked: str, root: Path, here: Path, settings: PytestSettings) -
     """
     place, colon, name = asked.rpartition(":")
     if not colon or not place or not name:
+        meant = _meant(asked, root, here, source_roots(root, settings))
+        if meant:
+            raise UsageError(f"HANDLER={asked!r}: did you mean {' or '.join(meant)}?")
         raise UsageError(
             f"HANDLER={asked!r}: a module and a function in it are needed, such as shop.wallet:handle, "
             f"shop.wallet:Wallet.handle or src/shop/wallet.py:Wallet.handle{_offered(root, settings)}"
@@ -103,6 +106,31 @@ def find_handler(asked: str, root: Path, here: Path, settings: PytestSettings) -
         raise UsageError(f"{_shown(file, root)} cannot be imported under this name: its parts are no names of Python")
     function, kind = _named(tree, name, _shown(file, root))
     return FoundHandler(base, module, tree, function, kind)
+
+
+def _meant(asked: str, root: Path, here: Path, roots: list[Path]) -> list[str]:
+    """What it may be that was named without a colon: a module of dots and its function, a file and what is behind it,
+    or a module or file alone, by the functions in it that are called like a handler."""
+    place, _, name = asked.strip(":").replace("/.", "/").rpartition(".py")
+    if place:
+        whole, name = f"{place}.py", name.lstrip(".:")
+        return _in_file(whole, _path(whole, root, here), name)
+    parts = asked.strip(":").split(".")
+    for cut in range(len(parts), 0, -1):
+        module = ".".join(parts[:cut])
+        file = module_file(module, roots) if all(part.isidentifier() for part in parts) else None
+        if file is not None and (found := _in_file(module, file, ".".join(parts[cut:]))):
+            return found
+    return []
+
+
+def _in_file(place: str, file: Path | None, name: str) -> list[str]:
+    tree = parse(file) if file is not None else None
+    functions = functions_in(tree) if tree is not None else {}
+    classes = {known.partition(".")[0] for known in functions if "." in known}
+    if name:
+        return [f"{place}:{name}"] if name in {*functions, *classes} else []
+    return [f"{place}:{known}" for known in functions if LIKE_A_HANDLER.fullmatch(known.rpartition(".")[2])][:3]
 
 
 def _path(place: str, root: Path, here: Path) -> Path | None:

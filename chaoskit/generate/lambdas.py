@@ -26,14 +26,16 @@ def lambda_function(handler: FoundHandler) -> Adapted | None:
     partial = re.search(r"batchItemFailures|process_partial_response|BatchProcessor|FifoPartialProcessor", source)
     settings = {"report_batch_item_failures": "True"} if partial else {}
     options = {} if partial else {"report_batch_item_failures": "False"}
+    batches = _takes_all(handler, source)
     if re.search(r"['\"]dynamodb['\"]|DynamoDBStream|DynamoDBRecord", source):
-        return _told(dynamodb_stream(handler, source), settings, options)
+        return _told(dynamodb_stream(handler, source), settings, options, batches)
     broker, function, is_value = "LambdaSqs", "sqs", _is_body
     if re.search(r"['\"]kinesis['\"]|Kinesis|\.kinesis\b", source):
         broker, function, is_value = "Kinesis", "kinesis", _is_data
         settings = {"consumer": '"lambda"', **settings}
     elif "['detail']" in source:
         function, is_value, settings, options = "eventbridge", _is_detail, {"batch_size": "1"}, {}
+        batches = False
     else:
         if "['Message']" in source:
             function, is_value = "sns_sqs", _is_notified
@@ -43,13 +45,23 @@ def lambda_function(handler: FoundHandler) -> Adapted | None:
     if value is None:
         return None
     return Adapted(
-        value, "aws_lambda", function, ("{handler}",), broker, settings, options=options, kind=validated_class(handler)
-    )
+        value, "aws_lambda", function, ("{handler}",), broker, settings, options=options, in_batches=batches,
+        kind=validated_class(handler),
+    )  # fmt: skip
 
 
-def _told(found: Adapted | None, settings: dict[str, str], options: dict[str, str]) -> Adapted | None:
+def _takes_all(handler: FoundHandler, source: str) -> bool:
+    """Whether it goes through all records of an invocation, by itself or by a processor of powertools."""
+    loops = (node for node in ast.walk(handler.tree) if isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)))
+    records = (ast.unparse(node.iter) for node in loops)
+    return any(re.search(r"\bRecords\b|\.records\b", each) for each in records) or "process_partial_resp" in source
+
+
+def _told(found: Adapted | None, settings: dict[str, str], options: dict[str, str], batches: bool) -> Adapted | None:
     """With what the function's answer says of its event source mapping."""
-    return found and attrs.evolve(found, settings={**found.settings, **settings}, options={**found.options, **options})
+    return found and attrs.evolve(
+        found, settings={**found.settings, **settings}, options={**found.options, **options}, in_batches=batches
+    )
 
 
 def _is_detail(node: ast.AST) -> bool:

@@ -11,10 +11,11 @@ from typing import Literal
 import attrs
 
 from chaoskit.generate.adapted import Adapted
+from chaoskit.generate.bounded import takes_what
 from chaoskit.generate.classes import last_name
 from chaoskit.generate.handlers import FoundHandler
 from chaoskit.generate.lookup import SourceModule, find_class, source_of
-from chaoskit.generate.reads import ITEM, FieldUse, Reads
+from chaoskit.generate.places import ITEM, FieldUse, Reads
 from chaoskit.generate.roles import KEYS, Roles, is_id_of_one_event, is_own_id
 from chaoskit.generate.source import Code, Group, Names, behind, call, listed, quoted
 
@@ -102,14 +103,14 @@ def payload_of(handler: FoundHandler, reads: Reads, roles: Roles, known: Adapted
         return None
     if said and known is not None and known.loop:
         return None
-    tied = {place[0]: what for place, what in said.items() if _fits(what, fields[place[0]])}
+    tied = {place[0]: what for place, what in said.items() if takes_what(what, fields[place[0]])}
     key = _key(roles, fields, tied)
     few = {name: code for name, code in few.items() if name not in tied and name != key}
     apart = [name for name in fields if (name,) in roles.apart and (name in tied or reads.places[name,].unique)]
     # A handler that counts twice does not read the id yet by which it is repaired.
     unread = [name for name in fields if (name,) not in reads.places and name != key and is_id_of_one_event(name)]
     if not (known and known.loop):
-        tied |= {name: "message.id" for name in unread if _fits("message.id", fields[name])}
+        tied |= {name: "message.id" for name in unread if takes_what("message.id", fields[name])}
     apart += [name for name in unread if name in tied]
     return Payload(found[0].name, name, family, takes, key, tied, few, tuple(apart))
 
@@ -172,13 +173,6 @@ def _few(reads: Reads, fields: Mapping[str, str]) -> dict[str, Code] | None:
 
 def _told_apart(seen: FieldUse) -> list[str]:
     return [*map(quoted, seen.strings), *map(str, seen.numbers)]
-
-
-def _fits(what: str, written: str) -> bool:
-    """Whether a field takes what the message says. Where it does not, what is drawn stays."""
-    if "Field(" in written or "Annotated" in written:
-        return False
-    return bool(re.match(r"(Optional\[)?str\b" if what == "message.id" else r"int\b", written))
 
 
 def _key(roles: Roles, fields: Mapping[str, str], tied: Mapping[str, str]) -> str:

@@ -7,21 +7,12 @@ import ast
 import functools
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Literal
-
-import attrs
 
 from chaoskit.generate.classes import Function, last_name
 from chaoskit.generate.frameworks import NAMES_OF_MESSAGES
 from chaoskit.generate.handlers import FoundHandler, functions_in
+from chaoskit.generate.places import ITEM, MESSAGE, FieldUse, Places, Reads, ValuePath
 from chaoskit.generate.tables import constant_texts
-
-MESSAGE: Literal["a message"] = "a message"
-"""Stands for the message itself, where a path stands for a place in its value."""
-ITEM = "[]"
-"""The items of a list, in a path."""
-
-ValuePath = tuple[str, ...] | Literal["a message"]
 
 _OF_A_MESSAGE = frozenset(
     {"value", "headers", "key", "seq", "offset", "partition", "topic", "message_id", "attempt", "redelivered"}
@@ -34,69 +25,6 @@ _NUMBERS = frozenset({"int", "float", "Decimal", "abs", "round", "sum"})
 
 _OF_OTHERS = frozenset({"Body", "body", "data", "dynamodb", "json_body", "kinesis", "receipt_handle"})
 """Where the messages of other clients have the value: such a message is made as the value that it is."""
-
-
-@attrs.define
-class FieldUse:
-    """What the handler does with one place of the value."""
-
-    strings: list[str] = attrs.field(factory=list)
-    numbers: list[int | float] = attrs.field(factory=list)
-    """What it is compared with for equality, as a version of a schema is."""
-    number: bool = False
-    ordered: bool = False
-    """It is compared with what came before, as a version of a row is, or a time."""
-    truth: bool = False
-    moment: bool = False
-    index: bool = False
-    """Something is looked up by it."""
-    member: bool = False
-    """It is looked for among others, as what was seen before is."""
-    json: bool = False
-    """A text, of which JSON is made."""
-    unique: bool = False
-    """No two events have the same."""
-    attribute: bool = False
-    """Read as `value.name`, not as `value["name"]`."""
-
-
-@attrs.define
-class Reads:
-    """`places`: the places of the value that are read, in the order of the source. `needs`: the parameters that are no
-    message. `functions`: the handler and what it hands its message to."""
-
-    message: str
-    needs: list[str]
-    whole: bool
-    annotation: str = ""
-    uses_key: bool = False
-    called_attributes: bool = False
-    """`message.value()`, as confluent-kafka's messages have it."""
-    validated: str = ""
-    """The class by which it checks its value: `Order.model_validate(event)`."""
-    methods: list[str] = attrs.field(factory=list)
-    """What it calls of its value, that no plain value has, such as `kinesis.data_as_json`."""
-    places: dict[tuple[str, ...], FieldUse] = attrs.field(factory=dict)
-    functions: list[Function] = attrs.field(factory=list)
-
-    @property
-    def is_object(self) -> bool:
-        """Its fields are read as `value.name`."""
-        return self.is_object_at(())
-
-    @property
-    def is_json(self) -> bool:
-        """The value is a text, of which JSON is made."""
-        return any(seen.json for place, seen in self.places.items() if not place)
-
-    def is_object_at(self, place: tuple[str, ...]) -> bool:
-        """The fields of what lies there are read as `place.name`."""
-        return any(self.places[*place, name].attribute for name in self.below(place))
-
-    def below(self, place: tuple[str, ...]) -> list[str]:
-        """The fields of what lies there."""
-        longer = [other for other in self.places if other[: len(place)] == place and len(other) > len(place)]
-        return list(dict.fromkeys(other[len(place)] for other in longer))
 
 
 def reads_of(handler: FoundHandler) -> Reads:
@@ -160,7 +88,7 @@ class _HandlerVisitor(ast.NodeVisitor):
         }
         self._tables = functools.cache(functools.partial(constant_texts, handler))
         self._reads = reads
-        self._known: dict[str, ValuePath] = {}
+        self._places = Places(reads)
 
     def read(self, function: Function, known: dict[str, ValuePath]) -> None:
         # Functions may call each other in a circle.
@@ -168,85 +96,14 @@ class _HandlerVisitor(ast.NodeVisitor):
             return
         self._reads.functions.append(function)
         # Names are the function's own: those of its caller come back behind it.
-        before, self._known = self._known, known
+        before, self._places.known = self._places.known, known
         for statement in function.body:
             self.visit(statement)
-        self._known = before
-
-    # Where an expression lies in the value.
-
-    def place(self, node: ast.AST | None) -> ValuePath | None:
-        if isinstance(node, ast.Name):
-            return self._known.get(node.id)
-        if isinstance(node, (ast.NamedExpr, ast.Await)):
-            return self.place(node.value)
-        if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.Or):  # event.get("meta") or {}
-            return self.place(node.values[0]) if _is_empty(node.values[-1]) else None
-        if isinstance(node, ast.Attribute):
-            return self._attribute(node)
-        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
-            return self._below(self.place(node.value), node.slice.value)
-        if isinstance(node, ast.Call):
-            return self._call(node)
-        return None
-
-    def _attribute(self, node: ast.Attribute) -> ValuePath | None:
-        place = self.place(node.value)
-        if place == MESSAGE:
-            self._reads.uses_key |= node.attr == "key"
-            return () if node.attr == "value" else None
-        if place is None or node.attr.startswith("__"):
-            return None
-        found = self._below(place, node.attr)
-        if isinstance(found, tuple):
-            self._seen(found).attribute = True
-        return found
-
-    def _call(self, node: ast.Call) -> ValuePath | None:
-        function = node.func
-        if last_name(function) == "loads" and node.args:
-            return self._json(node.args[0])
-        if (found := _validated(node)) is not None:
-            kind, given, is_json = found
-            place = self._json(given) if is_json else self.place(given)
-            if place == ():
-                self._reads.validated = kind
-            return place
-        if isinstance(function, ast.Attribute):
-            place = self.place(function.value)
-            if place == MESSAGE and function.attr in ("value", "key"):
-                self._reads.called_attributes = True
-                return () if function.attr == "value" else None
-            if function.attr == "decode":
-                return place
-            if function.attr == "get" and node.args and isinstance(node.args[0], ast.Constant):
-                return self._below(place, node.args[0].value)
-        return None
-
-    def _json(self, node: ast.expr) -> ValuePath | None:
-        place = self.place(node)
-        if isinstance(place, tuple):
-            self._seen(place).json = True
-        return place
-
-    def _below(self, place: ValuePath | None, name: object) -> ValuePath | None:
-        if not isinstance(place, tuple) or not isinstance(name, str):
-            return None
-        self._seen((*place, name))
-        return (*place, name)
-
-    def _seen(self, place: tuple[str, ...]) -> FieldUse:
-        return self._reads.places.setdefault(place, FieldUse())
-
-    def _leaf(self, node: ast.AST | None) -> FieldUse | None:
-        place = self.place(node)
-        return self._seen(place) if isinstance(place, tuple) else None
-
-    # What is done with it.
+        self._places.known = before
 
     def visit(self, node: ast.AST) -> None:
         # For what it notes on the way; most nodes are asked for no more.
-        self.place(node)
+        self._places.place_of(node)
         super().visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> None:
@@ -264,26 +121,26 @@ class _HandlerVisitor(ast.NodeVisitor):
         self.generic_visit(node)
 
     def _name(self, target: ast.expr, value: ast.expr) -> None:
-        place = self.place(value)
+        place = self._places.place_of(value)
         if isinstance(target, ast.Name) and place is not None:
-            self._known[target.id] = place
+            self._places.known[target.id] = place
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
-        place = self.place(node.value)
+        place = self._places.place_of(node.value)
         if place is not None:
-            self._known[node.target.id] = place
+            self._places.known[node.target.id] = place
         self.generic_visit(node)
 
     def visit_For(self, node: ast.For) -> None:
-        place = self.place(node.iter)
+        place = self._places.place_of(node.iter)
         if isinstance(place, tuple) and isinstance(node.target, ast.Name):
-            self._known[node.target.id] = (*place, ITEM)
-            self._seen((*place, ITEM))
+            self._places.known[node.target.id] = (*place, ITEM)
+            self._places.seen((*place, ITEM))
         self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> None:
         test = node.test.operand if isinstance(node.test, ast.UnaryOp) else node.test
-        if seen := self._leaf(test):
+        if seen := self._places.use_of(test):
             seen.truth = True
         self.generic_visit(node)
 
@@ -291,7 +148,7 @@ class _HandlerVisitor(ast.NodeVisitor):
         sides = [node.left, *node.comparators]
         for left, operator, right in zip(sides, node.ops, sides[1:], strict=False):
             for one, other in ((left, right), (right, left)):
-                seen = self._leaf(one)
+                seen = self._places.use_of(one)
                 if seen is None:
                     continue
                 seen.strings += [text for text in _strings(other) if text not in seen.strings]
@@ -307,7 +164,7 @@ class _HandlerVisitor(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Match(self, node: ast.Match) -> None:
-        if seen := self._leaf(node.subject):
+        if seen := self._places.use_of(node.subject):
             for case in node.cases:
                 values = [each.value for each in ast.walk(case.pattern) if isinstance(each, ast.MatchValue)]
                 seen.strings += [text for value in values for text in _strings(value) if text not in seen.strings]
@@ -315,30 +172,34 @@ class _HandlerVisitor(ast.NodeVisitor):
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         for one, other in ((node.left, node.right), (node.right, node.left)):
-            if (seen := self._leaf(one)) and not list(_strings(other)) and not isinstance(other, ast.JoinedStr):
+            if (
+                (seen := self._places.use_of(one))
+                and not list(_strings(other))
+                and not isinstance(other, ast.JoinedStr)
+            ):
                 seen.number = True
         self.generic_visit(node)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
-        if seen := self._leaf(node.value):
+        if seen := self._places.use_of(node.value):
             seen.number = True
         self.generic_visit(node)
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> None:
-        if (seen := self._leaf(node.operand)) and isinstance(node.op, ast.USub):
+        if (seen := self._places.use_of(node.operand)) and isinstance(node.op, ast.USub):
             seen.number = True
         self.generic_visit(node)
 
     def visit_Subscript(self, node: ast.Subscript) -> None:
         for part in node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]:
-            if (seen := self._leaf(part)) and not (part is node.slice and self._among(seen, node.value)):
+            if (seen := self._places.use_of(part)) and not (part is node.slice and self._among(seen, node.value)):
                 seen.index = True
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
         name = last_name(node.func)
         for argument in node.args:
-            if seen := self._leaf(argument):
+            if seen := self._places.use_of(argument):
                 seen.number |= name in _NUMBERS
                 seen.moment |= name == "fromisoformat"
                 is_index = name in ("get", "setdefault", "pop") and argument is node.args[0]
@@ -358,7 +219,7 @@ class _HandlerVisitor(ast.NodeVisitor):
         return bool(texts)
 
     def _note_method(self, node: ast.Call) -> None:
-        place = self.place(node.func.value) if isinstance(node.func, ast.Attribute) else None
+        place = self._places.place_of(node.func.value) if isinstance(node.func, ast.Attribute) else None
         if isinstance(place, tuple) and last_name(node.func) not in _OF_PLAIN_VALUES:
             called = ".".join([*place, last_name(node.func)])
             self._reads.methods += [called] if called not in self._reads.methods else []
@@ -375,23 +236,8 @@ class _HandlerVisitor(ast.NodeVisitor):
             return
         names = [each.arg for each in [*function.args.posonlyargs, *function.args.args]][1 if is_method else 0 :]
         given = [*zip(names, node.args, strict=False), *((word.arg or "", word.value) for word in node.keywords)]
-        known = {name: place for name, value in given if (place := self.place(value)) is not None}
+        known = {name: place for name, value in given if (place := self._places.place_of(value)) is not None}
         self.read(function, known)
-
-
-def _validated(node: ast.Call) -> tuple[str, ast.expr, bool] | None:
-    """The class by which a call checks a value, the value, and whether that is JSON."""
-    function = node.func
-    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and node.args:
-        if function.attr in ("model_validate_json", "parse_raw"):
-            return function.value.id, node.args[0], True
-        if function.attr in ("model_validate", "parse_obj"):
-            return function.value.id, node.args[0], False
-    # `Order(**event)`
-    if isinstance(function, ast.Name) and function.id[:1].isupper() and not node.args and len(node.keywords) == 1:
-        only = node.keywords[0]
-        return (function.id, only.value, False) if only.arg is None else None
-    return None
 
 
 def _literals(node: ast.AST) -> list[object]:
@@ -405,13 +251,6 @@ def _strings(node: ast.AST) -> Iterator[str]:
     elif isinstance(node, (ast.Tuple, ast.List, ast.Set)):
         for item in node.elts:
             yield from _strings(item)
-
-
-def _is_empty(node: ast.AST) -> bool:
-    """`{}`, `[]` or `""`."""
-    if isinstance(node, ast.Constant):
-        return not node.value
-    return (isinstance(node, ast.Dict) and not node.keys) or (isinstance(node, ast.List) and not node.elts)
 
 
 def _numbers(node: ast.AST) -> Iterator[int | float]:

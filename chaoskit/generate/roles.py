@@ -11,7 +11,7 @@ import re
 import attrs
 
 from chaoskit.brokers import BROKERS
-from chaoskit.generate.reads import ITEM, FieldUse, Reads
+from chaoskit.generate.places import ITEM, FieldUse, Reads
 from chaoskit.generate.source import Code
 from chaoskit.values.event import Event, Message, Stream
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from chaoskit.generate.reads import ITEM, FieldUse, Reads
+from chaoskit.generate.places import ITEM, FieldUse, Reads
 from chaoskit.generate.roles import NUMBERS, FieldPath, Roles
 from chaoskit.generate.source import Code, Group, Names, behind, call, is_name, listed, mapping, quoted
 

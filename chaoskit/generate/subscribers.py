@@ -21,6 +21,23 @@ from chaoskit.generate.handlers import FoundHandler
 _FASTSTREAM = {"kafka": "Kafka", "rabbit": "RabbitMQ", "nats": "JetStream", "redis": "RedisStreams"}
 
 
+_NONE = "Guessed: no ack_policy is named, so that FastStream has"
+_DEFAULTS = {
+    "kafka": f"{_NONE} ACK_FIRST for Kafka: it goes on behind what fails. NACK_ON_ERROR seeks back to it.",
+    "rabbit": f"{_NONE} REJECT_ON_ERROR: what fails is rejected, and gone without a dead-letter exchange "
+    "(dead_letter_exchange=True). NACK_ON_ERROR queues it again.",
+    "nats": f"{_NONE} REJECT_ON_ERROR: what fails is terminated (+TERM), and never shown again. NACK_ON_ERROR "
+    "brings it back.",
+    "redis": f"{_NONE} REJECT_ON_ERROR, which says nothing to Redis: what fails stays pending until it is claimed.",
+    "": "",
+}
+"""What becomes of a failure where the source names no policy, by FastStream's module of the broker."""
+
+
+def _says_policy(tree: ast.Module) -> bool:
+    return any(isinstance(node, ast.keyword) and node.arg in ("ack_policy", "no_ack") for node in ast.walk(tree))
+
+
 def subscriber(handler: FoundHandler) -> Adapted | None:
     decorator = decorator_of(handler, frozenset({"subscriber"}))
     imports = imported_by(handler.tree)
@@ -45,6 +62,7 @@ def subscriber(handler: FoundHandler) -> Adapted | None:
         ("broker" if is_router else "{broker}", "{handler}"),
         broker,
         _of_rabbit(handler.tree) if broker == "RabbitMQ" else {},
+        assumed="" if _says_policy(handler.tree) else _DEFAULTS[kind if broker != "RedisList" else ""],
         is_async=True,
         is_context=True,
         kind=class_of(handler, first.annotation),

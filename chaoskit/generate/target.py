@@ -47,10 +47,8 @@ def target_of(test: str, root: Path) -> Target:
     path = _path(tree, classes, name, file)
     function = path[-1]
     assert isinstance(function, Function)
-    parameters = _parameters(function)
     # Without `self`.
-    if classes:
-        parameters = parameters[1:]
+    parameters = _parameters(function)[1 if classes else 0 :]
     decorated = any(last_name(decorator) == "chaos" for decorator in function.decorator_list)
     if not decorated and "deliver" not in parameters:
         raise ReproError(f"{name} in {file} is no chaos test: @chaos does not decorate it, and it takes no `deliver`")
@@ -64,14 +62,11 @@ def target_of(test: str, root: Path) -> Target:
     needed = _closure([*fixtures, *used, *_autouse(known, tree)], known)
     _check_setup(tree, path, needed, file)
     _check_fixtures(needed, known)
-    bound = _bound_in(tree)
-    here = {fixture: node for fixture in needed for node in known.get(fixture, ()) if node in tree.body}
-    brought = [here[fixture].name if fixture in here else fixture for fixture in needed if fixture in {*bound, *here}]
     return Target(
         "".join(f"{each}()." if each == classes[-1] else f"{each}." for each in classes) + name,
         fixtures,
         arguments,
-        tuple(brought),
+        _brought(needed, known, tree),
         used,
         tuple(dict.fromkeys(mark for node in (tree, *path) for mark in _other_marks(node))),
         decorated,
@@ -201,6 +196,14 @@ def _other_marks(node: ast.AST) -> Iterator[str]:
         source = ast.unparse(mark)
         if names == {"pytest"} and source.startswith("pytest.mark.") and last_name(mark) not in _NOT_KEPT:
             yield source
+
+
+def _brought(needed: Sequence[str], known: dict[str, list[Function]], tree: ast.Module) -> tuple[str, ...]:
+    """The fixtures among these that are defined in the module, by the names of their functions, or imported by it."""
+    bound = _bound_in(tree)
+    here = {fixture: node for fixture in needed for node in known.get(fixture, ()) if node in tree.body}
+    found = (name for name in needed if name in {*bound, *here})
+    return tuple(here[fixture].name if fixture in here else fixture for fixture in found)
 
 
 def _bound_in(tree: ast.Module) -> set[str]:

@@ -301,11 +301,7 @@ def _failing(batches: list[list[int]], swaps: Sequence[tuple[int, BatchSwap | Re
 
 
 def send(
-    batches: Sequence[object],
-    failing: Failing,
-    max_in_flight: int,
-    newest_first: bool,
-    again: dict[int, list[Fault]],
+    batches: Sequence[object], failing: Failing, max_in_flight: int, newest_first: bool, again: dict[int, list[Fault]]
 ) -> list[int]:
     """The numbers of the batches of one partition in the order in which the broker accepts them.
 
@@ -328,10 +324,7 @@ def send(
             accepted.append(in_flight.pop(0))
             continue
         fault = faults.pop(0)
-        behind = fault.after if isinstance(fault, Resend) else fault.over + 1
-        # The oldest batch itself takes up one place in the window.
-        while queue and len(in_flight) - 1 < min(behind, max_in_flight - 1):
-            in_flight.append(queue.pop(0))
+        _fill(in_flight, queue, min(_behind(fault), max_in_flight - 1))
         # Losing the connection fails every request on it; an error answers only one.
         returning = in_flight if isinstance(fault, Resend) or fault.lost else [oldest]
         if isinstance(fault, Resend):
@@ -344,6 +337,17 @@ def send(
         if not newest_first:
             queue.sort()
     return accepted
+
+
+def _behind(fault: BatchSwap | Resend) -> int:
+    """How many batches are sent behind the one that fails so, before that is answered."""
+    return fault.after if isinstance(fault, Resend) else fault.over + 1
+
+
+def _fill(in_flight: list[int], queue: list[int], behind: int) -> None:
+    """Send until so many batches are in flight behind the oldest, which takes up a place of its own."""
+    while queue and len(in_flight) - 1 < behind:
+        in_flight.append(queue.pop(0))
 
 
 def _displaced(sent: list[int]) -> list[int]:

@@ -53,6 +53,8 @@ class Refusals:
 
     def next_chance(self) -> Chance | None:
         """What is tried again; None: another round would bring nothing on."""
+        if not self._waiting:  # as at the end of nearly all runs
+            return None
         # As a set: the same ones in another order have brought nothing on.
         left = frozenset(self._waiting)
         if not self._round and left not in self._rounds:

@@ -254,7 +254,7 @@ class _Reads:
     def watching(self) -> Move:
         missing = self.missing
 
-        class Watched(Message):
+        class Noting(Message):
             """A message that notes what is read of it."""
 
             __slots__ = ()
@@ -268,6 +268,6 @@ class _Reads:
         def move(message: Message) -> Iterator[Message]:
             # Only of the last message, which is the one at which it failed.
             missing.clear()
-            yield Watched(**{field.name: getattr(message, field.name) for field in attrs.fields(Message)})
+            yield Noting(**{field.name: getattr(message, field.name) for field in attrs.fields(Message)})
 
         return move

@@ -199,7 +199,7 @@ def _broken(trial: Trial, scenario: Scenario) -> Line:
 
 def _step(number: int, step: Step) -> Line:
     line: Line = {"type": "step", "number": number, "action": step.action, "consumer": step.consumer}
-    for name in ("event", "partition", "offset", "attempt", "error", "point", "size"):
+    for name in ("event", "partition", "offset", "attempt", "error", "point", "size", "given_up_by"):
         if getattr(step, name) is not None:
             line[name] = getattr(step, name)
     for name, at in (("died", step.died), ("stopped", step.stopped), ("failed", step.failed)):

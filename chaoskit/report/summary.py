@@ -9,8 +9,10 @@ from typing import Any
 
 import attrs
 
+from chaoskit.brokers.frameworks import FRAMEWORKS
 from chaoskit.brokers.inside import gone_at, names_of
-from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, TWICE, brought_back, place_of
+from chaoskit.brokers.sentences import brought_back, place_of
+from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, TWICE
 from chaoskit.report.boundary import boundary_lines
 from chaoskit.report.deaths import SETTLE_AFTER, death_lines, died_in_one_call, settled_first
 from chaoskit.report.effects import EffectRow, effect_rows
@@ -216,6 +218,9 @@ def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
         if advised:
             remedy = remedy.replace(f". {IDEMPOTENT}", "").replace(IDEMPOTENT, "no setting")
         yield kind.__name__, remedy
+    if not inside:
+        for remedy in _final_failures(verdict.schedule.steps):
+            yield "A final failure", remedy.removeprefix("no setting: any call can fail. ")
     # A broker of the user's own need not have it: it is no part of what is asked of one.
     if (whole := getattr(broker, "whole_batch", "")) and _batch_came_again(verdict.schedule.steps):
         yield "A batch that fails", whole
@@ -225,15 +230,20 @@ WHAT_IT_RAISES = "What the calls of the test really raise, such as OperationalEr
 
 
 def _where_a_call_failed(verdict: Verdict) -> str:
-    assert verdict.scenario is not None
     assert verdict.schedule is not None
-    # Not every broker says more of it, and one of the user's own need not.
-    final = getattr(verdict.scenario.broker, "final_failure", "")
-    errors = [step.failed.error for step in gone_at(verdict.schedule.steps) if step.failed is not None]
-    if not final or not errors:
+    gone = gone_at(verdict.schedule.steps)
+    errors = [step.failed.error for step in gone if step.failed is not None]
+    final = next(iter(_final_failures(gone)), None)
+    if final is None:
         return CALL_FAILED.ruled_out_by
     unsaid = any(error.startswith(Unavailable.__name__) for error in errors)
     return f"{final}. {WHAT_IT_RAISES}" if unsaid else f"{final}"
+
+
+def _final_failures(steps: Sequence[Step]) -> list[str]:
+    """What helps where a framework has made an end of a message."""
+    by = dict.fromkeys(step.given_up_by for step in steps if step.raised and step.given_up_by)
+    return [FRAMEWORKS[name].ruled_out_by for name in by if name in FRAMEWORKS]
 
 
 def _batch_came_again(steps: Sequence[Step]) -> bool:

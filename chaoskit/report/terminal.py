@@ -100,28 +100,8 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
     if states:
         yield _heading("The state after each step")
         yield from _states(found)
-    yield _heading("What happened")
-    for number, sentence in enumerate(found.sentences, start=1):
-        yield _indented(f"{number}. {sentence}.")
-    for line in found.besides:
-        yield _indented(f"{line}.")
-    if found.label:
-        yield _indented(found.label)
-    if found.deaths:
-        yield _heading(DIED)
-        yield from (_uncut(line) for line in found.deaths)
-    if found.failures:
-        yield _heading(FAILED)
-        yield from (_uncut(line) for line in found.failures)
-    if found.overlaps:
-        yield _heading(STOPPED)
-        yield from (_uncut(line) for line in found.overlaps)
-    if found.remedies:
-        yield _heading("What rules it out")
-    for kind, remedy in found.remedies:
-        yield _indented(f"{kind}: {remedy}.")
-    for _, advice in found.advice:
-        yield _indented(f"In the handler: {advice}.")
+    yield from _what_happened(found)
+    yield from _remedies(found)
     yield from _repairs(found)
     if found.boundary:
         yield _heading("What has to stay in order")
@@ -130,6 +110,30 @@ def _violated(verdict: Verdict, replay: str | None, states: bool) -> Iterator[Re
     if replay:
         yield _heading("Replay")
         yield _uncut(replay, style="bold cyan")
+
+
+def _what_happened(found: Summary) -> Iterator[RenderableType]:
+    """In sentences, and then in the source: where the handler was when something happened inside of it."""
+    yield _heading("What happened")
+    for number, sentence in enumerate(found.sentences, start=1):
+        yield _indented(f"{number}. {sentence}.")
+    for line in found.besides:
+        yield _indented(f"{line}.")
+    if found.label:
+        yield _indented(found.label)
+    for heading, lines in ((DIED, found.deaths), (FAILED, found.failures), (STOPPED, found.overlaps)):
+        if lines:
+            yield _heading(heading)
+            yield from map(_uncut, lines)
+
+
+def _remedies(found: Summary) -> Iterator[RenderableType]:
+    if found.remedies:
+        yield _heading("What rules it out")
+    for kind, remedy in found.remedies:
+        yield _indented(f"{kind}: {remedy}.")
+    for _, advice in found.advice:
+        yield _indented(f"In the handler: {advice}.")
 
 
 def _tolerance(tolerance: Tolerance | None) -> Iterator[RenderableType]:

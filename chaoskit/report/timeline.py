@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from chaoskit.brokers.wording import Place, brought_back, place_of
+from chaoskit.brokers.sentences import Place, brought_back, place_of
 from chaoskit.report.values import cut
 from chaoskit.values.event import Event, EventId
 from chaoskit.values.faults import Fault, Rehash, Resend

@@ -156,7 +156,7 @@ def same_settings(one: Broker, two: Broker) -> bool:
 def encode_step(step: Step, faults: Sequence[Fault]) -> dict[str, Any]:
     """A step as it is written; its fault as a number among these."""
     data: dict[str, Any] = {"action": step.action, "consumer": step.consumer}
-    for name in ("event", "partition", "offset", "attempt", "point", "size"):
+    for name in ("event", "partition", "offset", "attempt", "point", "size", "given_up_by"):
         if getattr(step, name) is not None:
             data[name] = getattr(step, name)
     if step.fault is not None:

@@ -27,14 +27,19 @@ NO_BATCHES = (
 
 
 def dies_in_one(fault: Fault, passed: int, position: int, cuts: Plans, chance: Callable[[], float]) -> Plan:
-    """This death at the event at this position, half of the time in a batch that begins before it. Of a batch a handler
-    passes more than the points that were counted of a message: it may die behind these, too."""
+    """This death at the event at this position, half of the time in a batch that begins before it."""
     if chance() >= DIES_IN_ONE:
         return (fault,)
     first = position - 1 - int(MOST_BEFORE * chance() * chance())
     if isinstance(fault, Crash):
-        fault = attrs.evolve(fault, point=fault.point + passed * int(2 * chance()))
+        fault = attrs.evolve(fault, point=or_behind_the_first(fault.point, passed, chance))
     return (fault, *(draw(choice, chance) for choice in (cuts.choices(first) if first >= 0 else ())))
+
+
+def or_behind_the_first(point: int, last: int, chance: Callable[[], float]) -> int:
+    """This point, or one behind those of the first message, of which `last` is the last: of a call that has several
+    messages a handler passes more points than were counted of one."""
+    return point + last * int(2 * chance())
 
 
 def in_batches(mixtures: Iterator[Plan], plans: Plans, salt: int) -> Iterator[Plan]:

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from chaoskit.execution.failures import ReferenceRefused
 from chaoskit.execution.stepping import Passed
-from chaoskit.search.inside import ALONE, MOST_BESIDE, MOST_INSIDE, candidates
+from chaoskit.search.batched import or_behind_the_first
+from chaoskit.search.inside import beside_others, candidates, outside_of
 from chaoskit.search.oracle import Case
-from chaoskit.search.plans import Plan, Plans
+from chaoskit.search.plans import Plan
 from chaoskit.search.question import derive
 from chaoskit.values.errors import UsageError
-from chaoskit.values.faults import INSIDE, Crash, Fail, FaultKind
+from chaoskit.values.faults import Crash, Fail, FaultKind
 
 EARLIER_ATTEMPTS = 0.15
 """The share of plans with a death in which attempts fail before it."""
@@ -55,18 +56,17 @@ def failing_plans(case: Case, kinds: Sequence[FaultKind], salt: int) -> Iterator
     """Plans without end in which one call fails, or two, alone or beside other faults. None where none can."""
     chance = random.Random(derive(salt, "failing")).random
     model, places = case.model, sorted(case.calls)
-    outside = Plans(model, [kind for kind in kinds if kind not in INSIDE], derive(salt, "beside failing")).mixtures()
-    while places:
-        beside: Plan = () if chance() < ALONE else next(outside)[:MOST_BESIDE]
-        plan = list(beside)
-        for _ in range(1 + int(MOST_INSIDE * chance() * chance())):
+    if not places:
+        return
+    for plan, count in beside_others(outside_of(case, kinds, derive(salt, "beside failing")), chance):
+        for _ in range(count):
             position = places[int(chance() * len(places))]
             ranges, points = model.arguments(Fail, position), case.calls[position]
             if ranges is not None:
                 after = ranges[0][int(len(ranges[0]) * chance() ** 3)]
                 point = points[int(chance() * len(points))]
-                # Of a call that has several messages the calls behind those of the first.
-                point += points[-1] * int(2 * chance()) if case.subject.batches.most is not None else 0
+                if case.subject.batches.most is not None:
+                    point = or_behind_the_first(point, points[-1], chance)
                 plan.append(Fail(model.stream[position].id, after, point))
         yield tuple(plan)
 

@@ -43,23 +43,33 @@ def inside_plans(case: Case, kinds: Sequence[FaultKind], points: Points, salt: i
     """Plans without end in which one or two processes die, alone or beside other faults."""
     chance = random.Random(derive(salt, "inside")).random
     model, size = case.model, len(case.model.stream)
-    beside_it = Plans(model, [kind for kind in kinds if kind not in INSIDE], derive(salt, "beside"))
-    outside = beside_it.mixtures()
+    outside = outside_of(case, kinds, derive(salt, "beside"))
     inside = Plans(model, [kind for kind in kinds if kind in INSIDE], salt, points)
     cuts = Plans(model, [kind for kind in kinds if kind in CUTS], salt)
     in_batches = not set(CUTS).isdisjoint(kinds)
-    while True:
-        beside: Plan = () if chance() < ALONE else next(outside)[:MOST_BESIDE]
-        plan = list(beside)
-        for _ in range(1 + int(MOST_INSIDE * chance() * chance())):
+    for plan, count in beside_others(outside, chance):
+        for _ in range(count):
             position = int(chance() * size)
             choices = inside.choices(position)
             if not choices:
                 continue
-            *grown, fault = _with_growth(model, beside_it, draw(choices[int(chance() * len(choices))], chance), chance)
+            *grown, fault = _with_growth(model, outside, draw(choices[int(chance() * len(choices))], chance), chance)
             last = max(points.get(position, (0,)))
             plan += (*grown, *(dies_in_one(fault, last, position, cuts, chance) if in_batches else (fault,)))
         yield tuple(plan)
+
+
+def outside_of(case: Case, kinds: Sequence[FaultKind], salt: int) -> Plans:
+    """The plans of these kinds that do not reach inside the handler."""
+    return Plans(case.model, [kind for kind in kinds if kind not in INSIDE], salt)
+
+
+def beside_others(outside: Plans, chance: Callable[[], float]) -> Iterator[tuple[list[Fault], int]]:
+    """Faults outside of the handler without end, often none, and how many inside of it are to stand beside them."""
+    mixtures = outside.mixtures()
+    while True:
+        others: Plan = () if chance() < ALONE else next(mixtures)[:MOST_BESIDE]
+        yield list(others), 1 + int(MOST_INSIDE * chance() * chance())
 
 
 def _with_growth(model: Model, plans: Plans, fault: Fault, chance: Callable[[], float]) -> Plan:

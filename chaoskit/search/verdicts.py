@@ -7,9 +7,11 @@ from pathlib import Path
 
 import attrs
 
+from chaoskit.brokers.sentences import place_of
 from chaoskit.execution.failures import where_it_hung
 from chaoskit.execution.limit import Hung
 from chaoskit.execution.overlap import Stop
+from chaoskit.execution.retried import given_up_by
 from chaoskit.execution.script import Run
 from chaoskit.execution.stepping import Death, Failure, Passed, shown_place
 from chaoskit.search.damage import damage_of
@@ -79,8 +81,21 @@ def with_errors(schedule: Schedule, refusals: Sequence[int], raised: Sequence[Ra
     if len(raised) != len(refusals):
         return schedule
     errors = {number: text_of(each.error) for number, each in zip(refusals, raised, strict=True)}
-    steps = enumerate(schedule.steps)
-    return Schedule(tuple(attrs.evolve(s, error=errors[n]) if n in errors else s for n, s in steps))
+    steps = [attrs.evolve(s, error=errors[n]) if n in errors else s for n, s in enumerate(schedule.steps)]
+    for number, each in zip(refusals, raised, strict=True):
+        _mark_given_up(steps, number, given_up_by(each.error))
+    return Schedule(tuple(steps))
+
+
+def _mark_given_up(steps: list[Step], number: int, by: str | None) -> None:
+    """Where a framework has made an end of this message: at the delivery, and where it leaves."""
+    if by is None:
+        return
+    place = place_of(steps[number])
+    following = next((n for n in range(number + 1, len(steps)) if place_of(steps[n]) == place), None)
+    if following is not None and steps[following].action in ("skip", "park"):
+        for each in (number, following):
+            steps[each] = attrs.evolve(steps[each], given_up_by=by)
 
 
 def with_deaths(schedule: Schedule, deaths: Mapping[int, Death]) -> Schedule:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from chaoskit.values.schedule import BEGIN, DELIVER, GO_ON, SKIP, Raw, is_handed, what_of
-from chaoskit.values.settling import GONE, Settles, Settling
+from chaoskit.values.schedule import BEGIN, DELIVER, FAIL, GO_ON, PARK, SKIP, Raw, is_handed, what_of
+from chaoskit.values.settling import GONE, REJECTED, Settles, Settling
 
 
 def answer_of(steps: Sequence[Raw], number: int, settled: Mapping[int, Settles], *, refused: bool) -> Settling:
@@ -39,20 +39,21 @@ def answers_of(
     """What the model was told after each of these steps; `settled` by their numbers, None where returning settles."""
     refused = set(raised)
     if settled is None:
-        gone = {number for number in refused if is_gone(steps, number)}
-        return [GONE if number in gone else number in refused or None for number in range(len(steps))]
+        failed = (number for number, step in enumerate(steps) if step[0] == FAIL or number in refused)
+        gone = {number: how for number in failed if (how := how_gone(steps, number)) is not None}
+        return [gone.get(number, number in refused or None) for number in range(len(steps))]
     return [
         answer_of(steps, number, settled, refused=number in refused) if number in settled else None
         for number in range(len(steps))
     ]
 
 
-def is_gone(steps: Sequence[Raw], number: int) -> bool:
-    """Whether the message of this delivery, which was refused, is dropped at once, by its framework or by its broker's
-    own rule: both make the same steps. What else the refusal ended may stand between."""
+def how_gone(steps: Sequence[Raw], number: int) -> Settling | None:
+    """How the message of this delivery, which was refused, is gone at once, by its framework or by its broker's own
+    rule, which make the same steps; None where it is not. What else the refusal ended may stand between."""
     for step in steps[number + 1 :]:
-        if step[0] == SKIP and step[3:5] == steps[number][3:5]:
-            return True
-        if is_handed(step):
-            return False
-    return False
+        if step[0] in (SKIP, PARK) and step[3:5] == steps[number][3:5]:
+            return GONE if step[0] == SKIP else REJECTED
+        if is_handed(step) or step[0] == FAIL:
+            return None
+    return None

@@ -202,7 +202,8 @@ class Step:
     the message in order of arrival. `attempt` is its delivery count, where the broker has one; `copy` is there for a
     message that is one. `fault` is the fault that caused the step, if one did. `error` is what the handler raised, as
     text, where that is known: reports show it, and nothing compares it. `settled` is there where the handler settles by
-    itself: what it settled then, such as "ack 2", which is the message of the second step.
+    itself: what it settled then, such as "ack 2", which is the message of the second step. `given_up_by` is the
+    framework that has made an end of the message at this failure, as information.
     """
 
     action: Action
@@ -221,6 +222,7 @@ class Step:
     size: int | None = None
     stopped: StoppedAt | None = attrs.field(default=None, eq=False)
     settled: tuple[str, ...] | None = None
+    given_up_by: str | None = attrs.field(default=None, eq=False)
 
 
 def to_raw(step: Step, positions: Mapping[EventId, int]) -> Raw:

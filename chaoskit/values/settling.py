@@ -61,19 +61,22 @@ ACKS = Verbs(("ack", "nack"))
 class Settling:
     """The answer to a delivery where the handler settles by itself. It is true where the message was refused. `held`:
     this delivery is not settled; `settled`: what was, this delivery or earlier ones, by their raw steps. `gone`:
-    whatever settles, the failure was final, and with it its message is gone."""
+    whatever settles, the failure was final: its message was settled all the same, or rejected, and then it goes to the
+    dead letters where its broker has them."""
 
     refused: bool
     held: bool
     settled: tuple[tuple[Verb, tuple[int, ...]], ...] = ()
-    gone: bool = False
+    gone: Literal["", "settled", "rejected"] = ""
 
     def __bool__(self) -> bool:
         return self.refused
 
 
-GONE = Settling(refused=True, held=False, gone=True)
+GONE = Settling(refused=True, held=False, gone="settled")
 """The answer to a delivery that a framework acknowledges although it failed."""
+REJECTED = Settling(refused=True, held=False, gone="rejected")
+"""The answer to a delivery that a framework gives up, so that its broker may keep it with the dead letters."""
 
 
 def as_written(settles: Settles) -> tuple[str, ...]:

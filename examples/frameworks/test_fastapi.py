@@ -14,7 +14,7 @@ from chaoskit.adapters import webhooks
 
 fastapi = pytest.importorskip("fastapi")
 
-PAYMENTS = st.lists(st.integers(1, 9), max_size=3).map(
+PAYMENTS = st.lists(st.integers(1, 9), min_size=1, max_size=3).map(
     lambda amounts: [
         Event("ann", {"kind": "opened"}),
         *(Event("ann", {"kind": "paid", "number": n, "amount": amount}) for n, amount in enumerate(amounts)),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from typing import Any
 
 import pydantic
 import pytest
 
-from chaoskit import Event, JetStream, Kafka, Message, Overtake, RabbitMQ, RedisStreams, UsageError, check
+from chaoskit import Event, Fail, JetStream, Kafka, Message, Overtake, RabbitMQ, RedisStreams, UsageError, check
 from chaoskit.adapters import faststream as adapter
 from chaoskit.adapters.refusing import NotHandled
 
@@ -104,6 +105,91 @@ def test_what_fails_once_is_rejected_by_default() -> None:
     assert found.observed == {"ann": 0}
     held = check(opening("NACK_ON_ERROR"), ACCOUNTS, queue, faults={Overtake}, schedules=12, seed=1)
     assert held.status == "held", held.report()
+
+
+KINDS = {"kafka": Kafka(partitions=1), "rabbit": RabbitMQ(), "nats": JetStream(), "redis": RedisStreams()}
+
+
+def writing(kind: str, query: str, policy: str | None) -> Callable[[Any], Any]:
+    """A subscriber with one statement, of which any attempt may be repeated."""
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+
+    async def on_order(order: Order) -> None:
+        db.execute(query, (order.order, order.amount))
+
+    options = {} if policy is None else {"ack_policy": faststream.AckPolicy[policy]}
+    broker = subscribed(kind, on_order, **options)
+
+    async def test(deliver: Any) -> Any:
+        db.executescript("drop table if exists t; create table t (id primary key, amount)")
+        await deliver(spawn=lambda: adapter.subscriber(broker))
+        return db.execute("select amount from t order by id").fetchall()
+
+    return test
+
+
+ONCE = "insert or ignore into t values (?, ?)"
+TOLD = {
+    "kafka": ("passed over", "went on behind e1"),
+    "rabbit": ("rejected, and dropped", "its default for RabbitMQ"),
+    "nats": ("terminated", "+TERM"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_policy_gives_up_is_gone(kind: str) -> None:
+    """By default that is any failure, and one message shows it; NACK_ON_ERROR brings it back. To Redis nothing is said
+    of a failure, so that it is claimed again."""
+    asked = {"faults": {Fail}, "schedules": 12, "seed": 1}
+    found = check(writing(kind, ONCE, None), ORDERS[:1], KINDS[kind], **asked)
+    if kind in TOLD:
+        assert found.status == "violated", found.report()
+        assert found.schedule is not None
+        assert [step.action for step in found.schedule] == ["deliver", "skip"]
+        report = " ".join(found.report().split())
+        assert all(words in report for words in (*TOLD[kind], "AckPolicy.NACK_ON_ERROR")), report
+    else:
+        assert found.status == "held", found.report()
+    held = check(writing(kind, ONCE, "NACK_ON_ERROR"), ORDERS[:1], KINDS[kind], **asked)
+    assert held.status == "held", held.report()
+
+
+def test_an_attempt_that_fails_is_rejected_too() -> None:
+    """With one consumer a message that failed comes back behind another one, unless it is rejected."""
+
+    def latest(**options: Any) -> Any:
+        amounts: dict[str, int] = {}
+
+        async def on_order(order: Order) -> None:
+            amounts["ann"] = order.amount
+
+        broker = subscribed("rabbit", on_order, **options)
+
+        async def test(deliver: Any) -> dict[str, int]:
+            amounts.clear()
+            await deliver(spawn=lambda: adapter.subscriber(broker))
+            return dict(amounts)
+
+        return test
+
+    queue = RabbitMQ(consumers=1, queue_type="classic")
+    asked = {"faults": {Fail}, "schedules": 12, "seed": 1}
+    found = check(latest(ack_policy=faststream.AckPolicy.NACK_ON_ERROR), ORDERS, queue, **asked)
+    assert found.status == "violated", found.report()
+    assert found.schedule is not None
+    assert [step.action for step in found.schedule] == ["fail", "deliver", "deliver"]
+    rejected = check(latest(), ORDERS, queue, **asked)
+    assert rejected.status == "held", rejected.report()
+
+
+def test_what_is_rejected_goes_to_the_dead_letters() -> None:
+    """And is published again: only where nothing takes them it is lost."""
+    queue = RabbitMQ(dead_letter_exchange=True)
+    asked = {"faults": {Fail}, "schedules": 12, "seed": 1}
+    held = check(writing("rabbit", ONCE, None), ORDERS[:1], queue, **asked)
+    assert held.status == "held", held.report()
+    acknowledged = check(writing("rabbit", ONCE, "ACK_FIRST"), ORDERS[:1], queue, **asked)
+    assert acknowledged.status == "violated"
 
 
 MESSAGE = Message("ann", {"order": "o1", "amount": 5}, "e1", 1, {}, 1_700_000_000.5, "events", 2, 7,

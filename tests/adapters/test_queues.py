@@ -350,3 +350,43 @@ def test_what_a_callback_raises_leaves_its_message_unsettled(case: Case) -> None
         return table.rows
 
     assert check(awaited if case.is_async else sync, case.broker, five, schedules=30).status == "held"
+
+
+@pytest.mark.parametrize(("acks_first", "status"), [(True, "violated"), (False, "held")])
+def test_a_callback_holds_several_and_acknowledges_them_with_one_call(acks_first: bool, status: str) -> None:
+    """`multiple=True` settles all that it holds: before they are written it loses them with the process."""
+    client("pika", "pika")
+
+    def test(deliver: Any) -> dict[str, int]:
+        table: dict[str, int] = {}
+
+        def process() -> None:
+            rows: list[tuple[str, int]] = []
+
+            def on_message(channel: Any, method: Any, properties: Any, body: bytes) -> None:
+                rows.append((properties.message_id, json.loads(body)))
+                if len(rows) < 3:
+                    return
+                if acks_first:
+                    channel.basic_ack(method.delivery_tag, multiple=True)
+                deliver.point("write")
+                table.update(rows)
+                rows.clear()
+                if not acks_first:
+                    channel.basic_ack(method.delivery_tag, multiple=True)
+
+            with deliver.consumer(pika.BlockingChannel) as channel:
+                channel.basic_qos(prefetch_count=10)
+                channel.basic_consume("orders", on_message)
+                channel.start_consuming()
+
+        deliver(spawn=process)
+        return table
+
+    three = [Event("a", number) for number in (1, 2, 3)]
+    verdict = check(test, RabbitMQ(consumers=1), three, faults={Crash}, schedules=30)
+    assert verdict.status == status, verdict.report()
+    if acks_first:
+        assert kinds(verdict) == {"Crash"}
+        assert verdict.scenario is not None
+        assert len(verdict.scenario.faults) == 1

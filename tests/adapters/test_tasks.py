@@ -10,6 +10,8 @@ import pytest
 from chaoskit import Celery, Event, Message, Overtake, UsageError, check
 from chaoskit.adapters import arq, dramatiq, huey, rq
 from chaoskit.adapters.refusing import NotHandled
+from chaoskit.brokers.frameworks import FRAMEWORKS as FRAMEWORK_WORDS
+from chaoskit.execution.retried import Final, how_final
 
 ACCOUNTS = [Event("ann", {"kind": "opened"}), Event("ann", {"kind": "paid", "amount": 5})]
 LATE = Celery(acks_late=True, reject_on_worker_lost=True)
@@ -51,6 +53,7 @@ def job(function: Any, retries: int, args: Any = None) -> Any:
     return rq.job(function, args, retry=library.Retry(max=retries) if retries else None)
 
 
+NAMES = {actor: "dramatiq", task: "huey", job: "rq"}
 FRAMEWORKS = pytest.mark.parametrize("framework", [actor, task, job])
 
 
@@ -78,6 +81,12 @@ def test_a_task_that_fails_is_lost_unless_it_retries(framework: Any) -> None:
     found = check(opening(framework, 0), ACCOUNTS, LATE, faults={Overtake}, schedules=30, seed=1)
     assert found.status == "violated"
     assert found.observed == {"ann": 0}
+    told = FRAMEWORK_WORDS[NAMES[framework]]
+    report = " ".join(found.report().split())
+    assert told.mark in report
+    assert told.ruled_out_by.removeprefix("no setting: any call can fail. ") in report
+    assert found.schedule is not None
+    assert [step.given_up_by for step in found.schedule] == [NAMES[framework], NAMES[framework], None]
     held = check(opening(framework, 3), ACCOUNTS, LATE, faults={Overtake}, schedules=30, seed=1)
     assert held.status == "held", held.report()
 
@@ -100,19 +109,18 @@ def test_a_task_that_counts_counts_twice(framework: Any) -> None:
 
 @FRAMEWORKS
 def test_a_failure_is_final_when_the_retries_are_used_up(framework: Any) -> None:
-    """It is raised each time; what the broker's model shows again of the last one does not run."""
-    ran: list[int] = []
+    """It is raised each time, and the last one says that nothing brings it back."""
 
     def charge(amount: int) -> None:
-        ran.append(amount)
         raise LookupError("customer")
 
     handle = framework(charge, 1)
+    final = []
     for retries in (0, 1):
-        with pytest.raises(LookupError):
+        with pytest.raises(LookupError) as raised:
             handle(message(retries=retries))
-    handle(message(retries=2))
-    assert ran == [5, 5]
+        final.append(how_final(raised.value))
+    assert final == [None, Final(NAMES[framework], used_up=True, rejected=False)]
     with pytest.raises(UsageError):
         handle(message(lambda: 5))
 
@@ -130,9 +138,9 @@ def test_an_actor_knows_its_message_and_what_it_throws_is_final() -> None:
     made = as_actor(charge, 3)
     made.options["throws"] = ValueError
     handle = dramatiq.actor(made)
-    with pytest.raises(ValueError, match="5"):
+    with pytest.raises(ValueError, match="5") as raised:
         handle(message(retries=1))
-    handle(message(retries=2))
+    assert how_final(raised.value) == Final("dramatiq", used_up=True, rejected=False)
     assert seen == [("e1", 1)]
     assert library.middleware.CurrentMessage.get_current_message() is None
 
@@ -146,10 +154,13 @@ def test_a_job_knows_itself_and_may_return_a_retry() -> None:
         seen.append(library.get_current_job().id)
         return library.Retry(max=2) if amount else None
 
-    with pytest.raises(NotHandled, match="returned a Retry"):
-        rq.job(charge)(message(1))
     rq.job(charge)(message(0))
-    rq.job(charge)(message(1, retries=2))
+    final = []
+    for retries in (1, 2):
+        with pytest.raises(NotHandled, match="returned a Retry") as raised:
+            rq.job(charge)(message(1, retries))
+        final.append(how_final(raised.value))
+    assert final == [None, Final("rq", used_up=True, rejected=False)]
     assert seen == ["e1"] * 3
 
 
@@ -187,11 +198,16 @@ async def test_a_job_of_arq_comes_again_only_where_it_says_so() -> None:
         raise LookupError(how)
 
     handle = arq.job(charge, ctx={"pool": "p"}, max_tries=2)
+    final = []
     for retries in (0, 1):
-        with pytest.raises(NotHandled, match="asked for a retry"):
+        with pytest.raises(NotHandled, match="asked for a retry") as asked:
             await handle(message("retry", retries))
-    await handle(message("retry", 2))
-    with pytest.raises(LookupError):
+        final.append(how_final(asked.value))
+    with pytest.raises(LookupError) as raised:
         await handle(message("fails"))
-    await handle(message("fails", 1))
+    assert [*final, how_final(raised.value)] == [
+        None,
+        Final("arq", used_up=True, rejected=False),
+        Final("arq", used_up=False, rejected=False),
+    ]
     assert tries == [1, 2, 1]

@@ -345,3 +345,41 @@ def test_a_signature_is_of_the_virtual_time_where_clocks_are_virtual() -> None:
     test = customers(in_flask, fetches=True)
     held = check(test, CUSTOMERS, Webhook(), faults={Overtake}, schedules=10, seed=1, freeze_time=True)
     assert held.status == "held", held.report()
+
+
+def endpoint(field: str, seen: list[Any]) -> Any:
+    """An application of no framework, which needs this field of the body."""
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        event = json.loads(environ["wsgi.input"].read())
+        seen.append(event[field])
+        start_response("200 OK", [])
+        return [b""]
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("sign", "value", "field"),
+    [
+        (webhooks.stripe(SECRET), {"type": "invoice.paid", "data": {"object": {"id": "in_1"}}}, "id"),
+        (webhooks.slack(SECRET), {"type": "message", "text": "hello"}, "event"),
+    ],
+)
+def test_a_signature_brings_its_envelope(sign: Any, value: Any, field: str) -> None:
+    """Without `body=`; what is complete is sent as it is."""
+    seen: list[Any] = []
+    handle = webhooks.wsgi(endpoint(field, seen), "/", sign=sign)
+    handle(attrs.evolve(MESSAGE, value=value))
+    handle(attrs.evolve(MESSAGE, value={**value, field: "own"}))
+    assert seen == [{"id": MESSAGE.message_id or str(MESSAGE.id), "event": value}[field], "own"]
+
+
+@pytest.mark.parametrize("sign", [webhooks.stripe(SECRET), webhooks.slack(SECRET)])
+def test_what_a_provider_would_have_sent_is_named(sign: Any) -> None:
+    """In the place of the KeyError of whoever reads it."""
+    handle = webhooks.wsgi(endpoint("type", []), "/", sign=sign)
+    with pytest.raises(UsageError, match=r"took no request \(KeyError: 'type'\): it is signed as .* and has no '"):
+        handle(attrs.evolve(MESSAGE, value={"amount": 5}))
+    own = webhooks.wsgi(endpoint("amount", []), "/", sign=sign)
+    own(attrs.evolve(MESSAGE, value={"amount": 5}))  # it needs no more than that

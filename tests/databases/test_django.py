@@ -76,6 +76,11 @@ def test_in_two(deliver):
 @chaos(SMALL, broker=Kafka(partitions=1), schedules=20)
 def test_in_one(deliver):
     return wallet(deliver, handlers.in_one)
+
+@pytest.mark.django_db
+@chaos(SMALL, broker=Kafka(partitions=1), schedules=20)
+def test_nobody_else_sees(deliver):
+    return wallet(deliver, handlers.in_one)
 """
 
 
@@ -89,5 +94,7 @@ def test_a_django_handler_is_found_and_its_transaction_holds(server: Postgres, t
         project.write(f"shop/{name}.py", text)
     project.write("settings.py", SETTINGS.format(host=server.directory))
     ran = project.run("pytest", env={"DJANGO_SETTINGS_MODULE": "settings"})
-    assert "1 failed, 1 passed" in ran.out, ran.text
+    assert "2 failed, 1 passed" in ran.out, ran.text
     ran.assert_in_order("test_in_two does not survive Crash", "Where the process was killed", "handlers.py:11")
+    assert "the test runs in a transaction of Django's" in ran.out
+    assert "pytest.mark.django_db(transaction=True)" in ran.out

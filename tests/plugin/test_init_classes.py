@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import attrs
 import pytest
 
@@ -144,3 +146,52 @@ def test_the_class_is_the_values_and_its_test_tells_right_from_wrong(guessed: Gu
     assert said_of(guessed.ran, guessed.tests[f"Wrong{name}"]).startswith("FAILED")
     assert "does not survive" in said_of(guessed.ran, guessed.tests[f"Wrong{name}"])
     assert_formatted(guessed.project, guessed.tests[name])
+
+
+BOUNDED = """
+from typing import Annotated, Optional
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt, conint, constr
+
+class Price(BaseModel):
+    sku: str
+    amount: int
+    event_id: {id}
+    version: {version}
+
+prices = {{}}
+seen = set()
+
+def handle(price: Price):
+    if price.event_id not in seen and price.version > prices.get(price.sku, (0, 0))[0]:
+        seen.add(price.event_id)
+        prices[price.sku] = price.version, price.amount
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "id_"),
+    [
+        ("int = Field(ge=1)", "str = Field(min_length=1, max_length=36)"),
+        ("PositiveInt", "constr(min_length=1)"),
+        ("Annotated[int, Field(gt=0, description='of the row')]", "Annotated[str, Field(max_length=64)]"),
+        ("conint(ge=0)", "str"),
+    ],
+)
+def test_bounds_that_take_the_events_own_numbers_keep_them_tied(version: str, id_: str, tmp_path: Path) -> None:
+    source = tied(tmp_path, version, id_)
+    assert '"version": message.seq' in source
+    assert '"event_id": message.id' in source
+
+
+def test_bounds_that_do_not_are_drawn(tmp_path: Path) -> None:
+    source = tied(tmp_path, "int = Field(ge=100)", "str = Field(pattern='^[0-9]+$')")
+    assert "message.seq" not in source
+    assert "message.id" not in source
+
+
+def tied(path: Path, version: str, id_: str) -> str:
+    written = BOUNDED.format(version=version, id=id_)
+    project = repository(path / "shop", **{"src/shop/prices.py": written})
+    init(project, "shop.prices:handle", "--yes")
+    (file,) = project.root.glob("tests/test_*_chaos.py")
+    return file.read_text(encoding="utf-8")

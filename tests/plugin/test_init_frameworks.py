@@ -301,17 +301,17 @@ ADDS = "    balances[payment.account] ="
 REPOSITORIES = {
     "lambda": Repository(
         "aws_lambda_powertools", "lambda_handler", LAMBDA, "record.message_id", 'payment["payment_id"]',
-        ("LambdaSqs(report_batch_item_failures=True)", "aws_lambda.sqs(repo_lambda.lambda_handler)"),
+        ("LambdaSqs(report_batch_item_failures=True)", "deliver(handle_all, batch=True)", "return handler(messages)"),
     ),
     "kinesis": Repository(
         "chaoskit", "lambda_handler", KINESIS, "balances.get(payload[\"account\"], 0) + payload[\"amount\"]",
         'max(balances.get(payload["account"], 0), payload["amount"])',
-        ('broker=Kinesis(consumer="lambda")', "report_batch_item_failures=False"),
+        ('broker=Kinesis(consumer="lambda")', "report_batch_item_failures=False", "batch=True"),
     ),
     "dynamodb": Repository(
         "chaoskit", "lambda_handler", DYNAMODB, 'balances.get(account, 0) + int(image["amount"]["N"])',
         'max(balances.get(account, 0), int(image["amount"]["N"]))',
-        ('keys="account", report_batch_item_failures=False', '"account": message.key', 'Kinesis(consumer="lambda")'),
+        ('keys="account", report_batch_item_failures=False', '"account": message.key', "return handler(messages)"),
     ),
     "arq": Repository(
         "arq", "charge", ARQ, "    balances[account] =",
@@ -350,7 +350,7 @@ REPOSITORIES = {
     "faststream": Repository(
         "faststream.rabbit", "on_payment", FASTSTREAM, ADDS,
         ONCE.format(id="payment.payment_id", gives="None") + ADDS,
-        ("broker=RabbitMQ()", 'events(Payment, keys="account")', "async with faststream.subscriber("),
+        ("broker=RabbitMQ()", 'events(Payment, keys="account")', "async with faststream.sub", "REJECT_ON_ERROR"),
     ),
     "flask": Repository(
         "flask", "paid", FLASK, "    balances[event",

@@ -69,6 +69,7 @@ LATE = {
     "chaoskit": "it has its names when they are asked for: every pytest run imports this package",
     "chaoskit.api": "`check` needs no pytest, and `replay` not always",
     "chaoskit.execution.frozen": "the package time-machine need not be installed",
+    "chaoskit.execution.pools": "the package sqlalchemy need not be installed",
     "chaoskit.pytest.plugin": "every pytest run imports it, also one without a chaos test",
     "chaoskit.repro.corpus": "the package redis need not be installed",
     "chaoskit.search.draw": "a part of Hypothesis that is not public and may move",

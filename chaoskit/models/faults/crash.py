@@ -62,9 +62,16 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
     died: Caused = [((RESTART, consumer_of(turn), -1, -1, -1), fault)]
     if policy.settles_first:
         return died
-    if state.own:
+    if state.own and (record_of(turn) not in state.open or state.tries(turn) < policy.most_deliveries):
         return [*died, *_open_comes_back(state, turn, fault)]
+    state.open.pop(record_of(turn), None)
     lane, members, room = state.lane(turn), [turn], UNBOUNDED
+    if policy.lock != "message":
+        room = 0  # nobody runs the rest of what it had received
+        for other in state.waiting.pending:
+            if other.consumer == consumer_of(turn):
+                other.room = 0
+                hold_if_full(state, other)
     if state.ended is not None and state.ended == lane:  # what it was received with has just come back
         state.tell(LeftOpen, [turn])
         state.come_back([turn])
@@ -74,12 +81,6 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Crash) -> Caused:
     if policy.brings == "batch":
         members = whole_batch(state, turn, policy.most_deliveries)
         state.batches.halve(state.batch_lane(turn), len(members))
-    if policy.lock != "message":
-        room = 0  # nobody runs the rest of what it had received
-        for other in state.waiting.pending:
-            if other.consumer == consumer_of(turn):
-                other.room = 0
-                hold_if_full(state, other)
     last = state.tries(turn) >= policy.most_deliveries
     if last:
         state.given_up.add(record_of(turn))

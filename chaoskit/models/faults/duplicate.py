@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from chaoskit.models.queue.returns import coming_with
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import Turn, attempt_of, record_of
+from chaoskit.values.faults import Duplicate
 
 
 def at_once_on_queue(state: LeasedQueue, turn: Turn) -> bool:
@@ -31,6 +34,12 @@ def at_once_on_queue(state: LeasedQueue, turn: Turn) -> bool:
         return False
     # A nack gives back one message, whatever else its channel holds.
     return policy.brings == "consumer" or coming_with(state, turn) is None
+
+
+def drop_covered(state: LeasedQueue, turn: Turn, faults: list[Any]) -> None:
+    """Where an acknowledgement is one of all that is older, too, a copy would come with what of that is open."""
+    while state.policy.up_to and faults and type(faults[0]) is Duplicate and _is_behind_open(state, turn):
+        del faults[0]
 
 
 def _is_behind_open(state: LeasedQueue, turn: Turn) -> bool:

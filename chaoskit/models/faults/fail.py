@@ -12,6 +12,7 @@ from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, ParkedRecord
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, end_lease, whole_batch
+from chaoskit.models.queue.room import room
 from chaoskit.models.queue.settling import given_up
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, SetAside
@@ -37,15 +38,14 @@ def on_queue(state: LeasedQueue, turn: Turn, fail: Fail | None) -> Caused:
     which = (-1, turn[3][2]) if policy.refused == "renewed" else record_of(turn)
     # Two limits, as it may have been delivered many times before anybody refused it.
     attempts = state.refusals.attempt(which)
-    final = record_of(turn) in state.dropped
-    if not final and attempts < policy.max_attempts and state.tries(turn) < policy.most_deliveries:
+    rejected = state.dropped.pop(record_of(turn), None)
+    if rejected is None and attempts < policy.max_attempts and state.tries(turn) < policy.most_deliveries:
         return _sent_again(state, turn, fail) if policy.refused == "renewed" else _shown_again(state, turn, fail)
     state.given_up.add(record_of(turn))
     # So that it is tried once more, though the handler has seen it: it was not the handler that failed.
     step = turn[3] if fail is None else step_as(FAIL, turn)
     others = _rest_of_batch(state, turn) if policy.brings == "batch" else NOTHING
-    if final or policy.gives_up == "lost":
-        state.dropped.discard(record_of(turn))
+    if rejected is False or policy.gives_up == "lost" or (rejected and policy.gives_up == "never"):
         return [(step_as(SKIP, turn), fail), *others]
     if policy.gives_up == "dead":
         state.refusals.give_up(which, None, step)
@@ -74,6 +74,8 @@ def _in_a_batch(state: LeasedQueue, turn: Turn) -> bool:
     lane = state.batch_lane(turn)
     if len(state.batches.open.get(lane, [])) > 1:
         return True
+    if state.batches.alone == record_of(turn):
+        return False
     # What will be received with it is of its batch, too, though none of it was run yet.
     return state.batches.size(lane) > 1 and any(state.batch_lane(other) == lane for other in reversed(state.todo))
 
@@ -84,6 +86,7 @@ def _rest_of_batch(state: LeasedQueue, turn: Turn) -> Caused:
     policy, most = state.policy, state.policy.most_deliveries
     # Without a limit: those that are used up are in the batch all the same.
     others = [other for other in whole_batch(state, turn, UNBOUNDED) if record_of(other) != record_of(turn)]
+    state.batches.gave_up(state.batch_lane(turn))
     state.come_back(other for other in others if state.tries(other) < most)
     used_up = [other for other in others if state.tries(other) >= most]
     if policy.gives_up == "dead":
@@ -171,7 +174,8 @@ def _others_first(state: LeasedQueue, turns: Sequence[Turn], fail: Fail | None) 
 
 def _block(state: LeasedQueue, turn: Turn) -> Lane:
     """What was refused keeps its lane until nothing else is left; or, where what comes back is served first, its
-    consumer keeps it. Nothing of the queue is handed out where nobody has room for more."""
+    consumer keeps it. Nothing of the queue is handed out where nobody has room for more, or where one consumer behind
+    the relays reads it in order."""
     held_lanes, held = state.held_lanes, HeldLane(state.lane(turn), [])
     held.blocked = True
     if state.policy.lock != "message" or state.policy.returns == "anywhere":
@@ -181,7 +185,7 @@ def _block(state: LeasedQueue, turn: Turn) -> Lane:
     held_lanes[held.lane] = held
     # What a consumer keeps may have made it full: who is busy is asked anew.
     state.waiting.version += 1
-    if held.kept is not None and (state.room(turn) < 1 or state.consumers.all_busy):
+    if held.kept is not None and (state.policy.renewed or room(state, turn) < 1 or state.consumers.all_busy):
         del held_lanes[held.lane]
         # The name of a whole queue, which is no lane's: these are made of numbers.
         held.lane = ("queue", turn[1])
@@ -207,7 +211,8 @@ def on_log(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
 
 def _on_log(group: GroupState, turn: Turn, fail: Fail | None) -> Caused:
     reading, step = group.reading, turn[3] if fail is None else step_as(FAIL, turn)
-    if reading.drops_failed:
+    passed_over, group.passed_over = group.passed_over, False
+    if reading.drops_failed or passed_over:
         return [(step_as(SKIP, turn), fail)]
     # Made only when something is refused: without one a restart has less to look through.
     refusals = group.refusals = group.refusals or Refusals()

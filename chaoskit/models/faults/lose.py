@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chaoskit.models.faults import rehash
 from chaoskit.models.log.state import GroupState
+from chaoskit.models.queue.room import unsettled
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, step_as
@@ -15,7 +16,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Lose) -> Caused:
     """Void where all that is older would be removed with it and is not settled, and for what comes again with its
     batch."""
     policy = state.policy
-    if (policy.trims and state.unsettled(turn[1])) or (policy.brings == "batch" and attempt_of(turn) > 1):
+    if (policy.trims and unsettled(state, turn[1])) or (policy.brings == "batch" and attempt_of(turn) > 1):
         state.todo.append(turn)
         return NOTHING
     if policy.brings == "batch":

@@ -13,6 +13,7 @@ from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, StoppedOwner
 from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.queue.returns import coming_with, end_lease
+from chaoskit.models.queue.room import room
 from chaoskit.models.queue.settling import settle_begun
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane
@@ -170,7 +171,7 @@ def lets_compete(policy: LeasePolicy) -> bool:
 def _competes(state: LeasedQueue, turn: Turn) -> bool:
     """Whether its consumer has nothing else, that could end meanwhile, and another one is free."""
     consumer, consumers, record = consumer_of(turn), state.consumers, record_of(turn)
-    if not lets_compete(state.policy) or state.room(turn) < 2:
+    if not lets_compete(state.policy) or room(state, turn) < 2:
         return False
     if any(waiting.consumer == consumer for waiting in state.waiting.all):
         return False

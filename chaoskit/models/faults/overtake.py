@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chaoskit.models.queue.room import room
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
@@ -23,7 +24,7 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Overtake) -> Caused:
         turn = handed_to(consumer, turn)
         others_first = max(others_first, waiting.left(slow) + 1)  # it runs what it holds in order
     # One place is its own; with no other, nobody could run anything before it.
-    busy = busy or state.room(turn) < 2
+    busy = busy or room(state, turn) < 2
     # Its last delivery would be used up if its consumer died while it is held: it would be gone, unseen.
     if busy or (policy.brings == "consumer" and attempt_of(turn) >= policy.most_deliveries):
         state.todo.append(turn)
@@ -42,8 +43,15 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Overtake) -> Caused:
 
 def _stops_once_more(state: LeasedQueue, consumer: int, others_first: int) -> None:
     """The consumer stops at the message that it is at, and what it holds behind it waits."""
-    behind = [w for w in state.waiting.of(HeldLane) if w.consumer == consumer]
-    for place, later in enumerate(sorted(behind, key=state.waiting.left), start=1):
+    # The numbers of a relay's messages move up where it publishes again.
+    held_by = {} if state.policy.renewed else state.consumers.held_by
+    released = [turn for turn in reversed(state.todo) if held_by.get(record_of(turn)) == consumer]
+    state.take(released)
+    for place, turn in enumerate(released, start=1):
+        state.held_lanes[state.lane(turn)] = held = HeldLane(state.lane(turn), [turn], None, consumer)
+        state.waiting.add(held, others_first + place)
+    behind = [w for w in state.waiting.of(HeldLane) if w.consumer == consumer and w.turns[0] not in released]
+    for place, later in enumerate(sorted(behind, key=state.waiting.left), start=1 + len(released)):
         state.waiting.postpone(later, others_first + place)
 
 

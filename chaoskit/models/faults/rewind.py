@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chaoskit.models.events import Delayed, SetBack
 from chaoskit.models.log.state import GroupState
+from chaoskit.models.queue.room import unsettled
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of, handed_to, put_back, record_of
@@ -47,7 +48,7 @@ def _set_back(group: GroupState, turn: Turn, back: int) -> Raw:
 def on_queue(state: LeasedQueue, turn: Turn, fault: Rewind) -> Caused:
     """Void while something of the queue is not settled, which a position cannot say. What was run from there on, though
     it was settled, is handed out again."""
-    if state.unsettled(turn[1]):
+    if unsettled(state, turn[1]):
         return NOTHING
     first, most = max(0, turn[2] - fault.back), state.policy.most_deliveries
     if state.policy.along is not None:

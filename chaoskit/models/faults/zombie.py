@@ -8,7 +8,8 @@ from chaoskit.models.events import Delayed, TakenForDead
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import ZombieOwner
 from chaoskit.models.queue.returns import takes_along
-from chaoskit.models.queue.state import LeasedQueue, first_of
+from chaoskit.models.queue.room import first_of, room, unsettled
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import SecondRelay, ZombieRun
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, handed_to, record_of
@@ -29,8 +30,8 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
         return NOTHING
     # What it has not given back yet takes up room in its prefetch.
     given_back = state.consumers.given_back_of(consumer_of(turn))
-    room = min(state.room(turn), policy.window - given_back - state.held_open(turn))
-    held = [turn, *_fetched_with(state, turn, max(0, min(fault.holds, room - 1)))]
+    most = min(room(state, turn), policy.window - given_back - state.held_open(turn))
+    held = [turn, *_fetched_with(state, turn, max(0, min(fault.holds, most - 1)))]
     return lost_on_queue(state, turn, fault, held, held, fault.after + 1)
 
 
@@ -62,7 +63,7 @@ def lost_on_queue(
 def _fetched_with(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
     """The next messages of the lane, or of the queue where nothing keeps an order, handed to the same consumer."""
     policy, lane, found = state.policy, state.lane(turn), list[Turn]()
-    first = min([turn[2], *map(first_of, state.unsettled(turn[1]))]) if state.own else turn[2]
+    first = min([turn[2], *map(first_of, unsettled(state, turn[1]))]) if state.own else turn[2]
     for other in reversed(state.todo):
         if len(found) == most:
             break

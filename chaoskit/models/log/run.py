@@ -75,6 +75,7 @@ class GroupRun(GroupState):
             if refused is not None and isinstance(refused, Settling):
                 settle(self, step, refused)
             if refused:
+                self.passed_over = False  # what a zombie commits is refused
                 zombie.stops(self, step[1])
             elif (step[0] == PARK or step[0] == SKIP) and (follows := self.processed(step)):
                 yield from self._make(follows)
@@ -127,7 +128,12 @@ class GroupRun(GroupState):
     def _not_whole(self, turn: Turn, fault: Any) -> Steps:
         """An attempt that fails before the handler is called, or in which something happens inside it."""
         if type(fault) is Fail:
-            yield from self._make([(step_as(FAIL, turn), fault)])
+            step = step_as(FAIL, turn)
+            answer = yield step
+            if self.told is not None:
+                self.told.append(StepMade(step, fault, False))
+            if answer is not None and isinstance(answer, Settling):
+                settle(self, step, answer)
             self.history.append(turn)
             yield from self._make(fail.on_log(self, turn, fault))
         else:

@@ -27,7 +27,9 @@ def settle(group: GroupState, step: Raw, answer: Settling, *, loses: bool = Fals
     """What the handler committed in this delivery. It does not arrive from an owner that was taken for dead, and where
     a redelivery of the consumer is pending, or the record comes again now (`loses`): that is a commit that was lost.
     What is to be read again was run by a process that is dead, which commits nothing."""
-    if answer.gone:  # a position is committed, and no record by itself: it is read again
+    if answer.gone:
+        # Of a retry topic is told what was published there, too, as both set it aside.
+        group.passed_over = answer.gone == "settled"
         return
     if group.committed is None:
         # Whoever set a record aside before anything was run has committed that.

@@ -54,6 +54,8 @@ class GroupState:
     """Where the handler commits by itself: the position of each partition of which something was."""
     exited = False
     """The process has ended by itself, with records in hand: another one reads from the commit on."""
+    passed_over = False
+    """The framework of the handler goes on behind the record in hand, whose failure was final."""
 
     def __init__(
         self,

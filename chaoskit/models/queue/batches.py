@@ -18,6 +18,8 @@ class Batches:
         self.open: dict[Lane, list[Turn]] = {}
         self._halves: dict[Lane, list[int]] = {}
         self._halved: dict[Record, int] = {}
+        self.alone: Record | None = None
+        """What was all of its batch, and comes again at once."""
 
     def join(self, lane: Lane, turn: Turn, *, alone: bool) -> None:
         """The message is run in the batch that is open, or in the next one. `alone`: it is all of its batch, which is
@@ -28,6 +30,7 @@ class Batches:
             members = []
             self._halves[lane] = self._halves.get(lane, [])[1:]
         self.open[lane] = [] if alone else [*members, turn]
+        self.alone = record_of(turn) if alone else None
 
     def size(self, lane: Lane) -> int:
         """The most that the open batch of this lane takes: a batch that failed may come again in halves."""
@@ -43,6 +46,11 @@ class Batches:
             # Of a single message there is no first half.
             halves = [half for half in (size // 2, size - size // 2) if half]
             self._halves[lane] = [*halves, *self._halves.get(lane, [])[1:]]
+
+    def gave_up(self, lane: Lane) -> None:
+        """The batch that is open ends with a message that is given up, and where it was a half the next one begins."""
+        if lane in self._halves:
+            self._halves[lane] = self._halves[lane][1:]
 
     def came_back(self, turns: list[Turn]) -> None:
         # A batch of one is not halved, and its delivery counts.

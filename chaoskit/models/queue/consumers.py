@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chaoskit.models.queue.policy import LeasePolicy
-from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, PendingRedelivery, WaitList, ZombieRun
+from chaoskit.models.queue.waiting import HeldLane, Lane, PendingRedelivery, WaitList, ZombieRun
 from chaoskit.models.turns import NEVER, Record, Turn, consumer_of, handed_to, record_of
 
 
@@ -22,29 +24,30 @@ class Consumers:
         """The number of the next consumer that is started in another's place."""
         self._replaced: dict[int, int] = {}
         self._fills = policy.brings == "consumer" and policy.lock == "message"
+        self._has_receives = policy.lock == "group" and policy.brings != "consumer"
         self._one_each = policy.window == 1 and policy.lock == "message"
         self._busy: set[int] = set()
         # No version and no count, so that the first question finds nothing to reuse.
         self._busy_at = self._filled_at = -1
         self._counted: dict[int, tuple[int, int, int]] = {}
 
-    def taker(self, turn: Turn, lane: Lane) -> Turn:
+    def taker(self, turn: Turn, lane_of: Callable[[Turn], Lane]) -> Turn:
         """The message for the consumer that can take it: not one that is dead, busy or full."""
-        lock, owner = self._policy.lock, self.owner
-        if self.held_by and self.held_by.get(record_of(turn)) == turn[3][1]:
+        lock, owner, consumer = self._policy.lock, self.owner, turn[3][1]
+        if self.held_by and self.held_by.get(record_of(turn)) == consumer:
             return turn
-        if not (self.held_by or self._replaced or self._waiting.pending or self.busy()):
-            if not owner and not self._waiting.all and not self._lanes:
+        busy = self.busy()
+        if not (owner or self._replaced or consumer in busy or (self._has_receives and self._waiting.pending)):
+            if not (busy or self.held_by or self._waiting.all or self._lanes):
                 self.moved = False  # all is as in the beginning, until something waits again
-                return turn
-            if lock == "message" and lane not in owner:
-                return turn
-        consumer = self.free(owner.get(lane, turn[3][1]))
+            return turn
+        lane = lane_of(turn)
+        consumer = self.free(owner.get(lane, consumer))
         if lock == "queue" or (lock == "group" and self._policy.brings == "consumer"):
             # While nobody has taken over, turns name the owner themselves, and `owner` stays empty.
             if consumer != turn[3][1] or lane in owner:
                 owner[lane] = consumer
-        elif lock == "group":  # what is in the same receive is run by the same consumer
+        elif self._has_receives:  # what is in the same receive is run by the same consumer
             for pending in self._waiting.pending:
                 if pending.lane == lane:
                     consumer = consumer_of(pending.turn)
@@ -87,7 +90,7 @@ class Consumers:
                     busy.add(consumer)
             # What was refused and kept, or is not given back yet, takes up its prefetch like any other message.
             held = [consumer_of(lane.kept) for lane in self._lanes.values() if lane.kept is not None]
-            held += [consumer_of(w.turn) for w in self._waiting.all if isinstance(w, GivenBack)]
+            held += [consumer_of(each.turn) for each in self._waiting.given_back]
             busy.update(consumer for consumer in held if held.count(consumer) >= self._policy.window)
             if self.open:
                 busy.update(c for c in {consumer_of(turn) for _, turn in self.open.values()} if self.is_full(c))
@@ -103,10 +106,12 @@ class Consumers:
         """Whether all consumers together hold as many messages as one of them may: mostly they do not, and then none
         of them has to be asked."""
         pending, handed = self._waiting.pending, 0
+        kept, window = len(self._waiting.all) + len(self._lanes) + len(self.open), self._policy.window
+        if kept + len(self._history) < window:  # whatever was handed out since
+            return False
         if pending:
             handed = len(self._history) - min([each.since for each in pending])
-        kept = len(self._waiting.all) + len(self._lanes) + len(self.open)
-        return handed + kept >= self._policy.window
+        return handed + kept >= window
 
     def is_full(self, consumer: int) -> bool:
         """Whether it holds as many messages as it may: all that it was handed since the first that it has not settled,
@@ -137,8 +142,8 @@ class Consumers:
     def given_back_of(self, consumer: int) -> int:
         """How many messages this consumer has not given back yet whose attempts failed."""
         held = 0
-        for waiting in self._waiting.all:
-            if type(waiting) is GivenBack and waiting.consumer == consumer:
+        for waiting in self._waiting.given_back:
+            if waiting.consumer == consumer:
                 held += 1
         return held
 

@@ -95,6 +95,12 @@ class LeasePolicy:
         return self.lock != "message" and not self.goes_on
 
     @property
+    def keeps_receive(self) -> bool:
+        """Whether a consumer goes on with its receive of a group behind a failed message, which alone comes back: then
+        it has not died at that one."""
+        return self.goes_on and self.lock == "group" and self.brings == "message"
+
+    @property
     def most_behind(self) -> int:
         """How many deliveries may go before a message that was given back, where the others go on."""
         if self.renewed:  # the handler is that of a consumer behind the relay, which tries again in place

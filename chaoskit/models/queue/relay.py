@@ -6,6 +6,7 @@ back.
 
 from __future__ import annotations
 
+from chaoskit.models.queue.accepting import accept, append, now
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import PendingRedelivery, SecondRelay
 from chaoskit.models.turns import NOTHING, Caused, consumer_of, position_of, sent_anew
@@ -43,7 +44,7 @@ def publish_again(state: LeasedQueue, waiting: PendingRedelivery | SecondRelay) 
 def _published(state: LeasedQueue) -> list[int]:
     """The events that were published, in the order of the last time: several partitions may be read in another."""
     if len(state.logs.partitions) > 1:
-        return list(range(state.now() + 1))
+        return list(range(now(state) + 1))
     published = [position_of(turn) for turn in state.history]
     # From the last one, because each insertion moves what lies behind it.
     for before, turn, fault in reversed(state.gone):
@@ -68,9 +69,9 @@ def _awaits_copies(state: LeasedQueue) -> bool:
 def _publish(state: LeasedQueue, position: int) -> Raw:
     """Right behind what was published, before rows that have become visible since."""
     if len(state.logs.partitions) > 1:
-        return state.append(position, sent_anew(state.now()))
+        return append(state, position, sent_anew(now(state)))
     published = set(_published(state))
     copies = [turn[2] for turn in state.todo if position_of(turn) in published or turn[0] % 1]
     gone = [turn[2] for _, turn, _ in state.gone]
     number = 1 + max([*copies, *gone, *(turn[2] for turn in state.history)])
-    return state.accept(position, 0, number, state.logs.appended[0][number - 1], sent_anew(state.now()))
+    return accept(state, position, 0, number, state.logs.appended[0][number - 1], sent_anew(now(state)))

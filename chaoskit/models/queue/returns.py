@@ -6,6 +6,7 @@ from itertools import takewhile
 
 from chaoskit.models.events import Delayed, HandedOver
 from chaoskit.models.queue import relay
+from chaoskit.models.queue.accepting import accept_again
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import (
     GivenBack,
@@ -37,13 +38,14 @@ def count(state: LeasedQueue, turn: Turn) -> Caused:
     """One more delivery: what waited long enough is due."""
     waiting = state.waiting
     due = waiting.due(position_of(turn)) if waiting.count >= waiting.next_due else []
-    if waiting.pending:
+    if waiting.pending and state.policy.lock != "message":
         lane = state.lane(turn)
         for pending in waiting.pending:
             if pending.lane == lane:
                 pending.room -= 1
                 hold_if_full(state, pending)
-        due += _overfull(state, turn)
+    if waiting.pending and state.policy.brings == "consumer" and (full := _overfull(state, turn)) is not None:
+        due = [*due, full]
     if not due:
         return NOTHING
     caused: Caused = []
@@ -71,7 +73,7 @@ def end_wait(state: LeasedQueue, waiting: Waiting) -> Caused:
         return NOTHING
     if isinstance(waiting, SetAside):
         retries = retries_of(waiting.step) + 1 if state.policy.refused == "renewed" else 0
-        return [state.put_back(waiting.step, retries, waiting.fault)]
+        return [accept_again(state, waiting.step, retries, waiting.fault)]
     assert isinstance(waiting, ZombieRun)
     turn = waiting.turns.pop(0)
     if waiting.turns:
@@ -85,25 +87,28 @@ def hold_if_full(state: LeasedQueue, pending: PendingRedelivery) -> None:
         state.held_lanes[pending.lane] = HeldLane(pending.lane, [])
 
 
-def _overfull(state: LeasedQueue, turn: Turn) -> list[Waiting]:
+def _overfull(state: LeasedQueue, turn: Turn) -> PendingRedelivery | None:
     """The lease that ends because nobody can take another message."""
-    if state.policy.brings != "consumer":
-        return []
     consumer = consumer_of(turn)
-    pending = next((p for p in state.waiting.pending if p.consumer == consumer), None)
-    if pending is None or not state.consumers.is_full(consumer):
-        return []
+    if not state.consumers.is_full(consumer):
+        return None
     # A single message may be taken by another consumer; a lane has this one.
-    return [pending] if state.policy.lock != "message" or state.consumers.all_busy else []
+    if state.policy.lock == "message" and not state.consumers.all_busy:
+        return None
+    return next((pending for pending in state.waiting.pending if pending.consumer == consumer), None)
 
 
 def gives_back_first(state: LeasedQueue, turn: Turn) -> GivenBack | None:
-    """What the consumer of this message gives back before it is handed more than it may hold."""
+    """What the consumer of this message, or another one, gives back before it is handed more than it may hold."""
     consumer = consumer_of(turn)
     if state.policy.brings != "consumer" or state.consumers.held_by.get(record_of(turn)) == consumer:
         return None
-    kept: list[GivenBack] = [w for w in state.waiting.of(GivenBack) if w.consumer == consumer]
-    return kept[0] if len(kept) >= state.policy.window else None
+    given_back: list[GivenBack] = state.waiting.of(GivenBack)
+    mine = [w for w in given_back if w.consumer == consumer]
+    # What it keeps for good takes up as much of its prefetch.
+    kept = sum(h.kept is not None and consumer_of(h.kept) == consumer for h in state.held_lanes.values())
+    first = mine or given_back
+    return first[0] if first and len(mine) + kept >= state.policy.window else None
 
 
 def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
@@ -128,7 +133,7 @@ def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
         state.tell(Delayed, turns, ended.fault)
     caused: Caused = []
     consumer, dead = consumer_of(ended.turn), policy.brings == "consumer"
-    if ended.dies and consumer != state.arming and not is_busy_elsewhere(state, consumer, ended.lane, ended):
+    if ended.dies and _dies_with_it(state, ended, consumer):
         caused.append(((RESTART, consumer_of(ended.turn), -1, -1, -1), ended.fault))
         state.consumers.fails_over(ended)
         dead = True
@@ -136,9 +141,23 @@ def end_lease(state: LeasedQueue, ended: PendingRedelivery) -> Caused:
     return caused
 
 
+def _dies_with_it(state: LeasedQueue, ended: PendingRedelivery, consumer: int) -> bool:
+    """Whether the consumer dies, or only its lease has run out, as it has more to do than this. What was read of a log
+    has no lease."""
+    if state.policy.notices and state.policy.brings == "lane":
+        return True
+    return consumer != state.arming and not is_busy_elsewhere(state, consumer, ended.lane, ended)
+
+
 def _with_what_is_open(state: LeasedQueue, turns: list[Turn], consumer: int, *, dead: bool) -> list[Turn]:
     """These, and what their consumer has not settled, where it is `dead`."""
-    found = {record_of(turn): turn for turn in state.open_of(consumer)} if dead else {}
+    found: dict[Record, Turn] = {}
+    for turn in state.open_of(consumer) if dead else ():
+        if state.tries(turn) < state.policy.most_deliveries:
+            found[record_of(turn)] = turn
+        else:
+            state.used_up.append(turn)
+            del state.open[record_of(turn)]
     return sorted((found | {record_of(turn): turn for turn in turns}).values()) if found else turns
 
 
@@ -180,7 +199,7 @@ def _returning(state: LeasedQueue, ended: PendingRedelivery, together: list[Pend
 
 def takes_along(state: LeasedQueue, consumer: int) -> list[Turn]:
     """What this consumer has not given back yet: it comes back with the consumer's channel."""
-    mine = [w for w in state.waiting.of(GivenBack) if w.consumer == consumer]
+    mine = [each for each in state.waiting.given_back if each.consumer == consumer]
     state.waiting.drop(mine)
     return [turn for given_back in mine for turn in given_back.turns]
 

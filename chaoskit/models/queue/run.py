@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from itertools import chain
 from typing import Any
 
 from chaoskit.models.events import HandedBack, StepMade
 from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, crash, duplicate, fail, overlap
 from chaoskit.models.queue import relay
+from chaoskit.models.queue.accepting import accept_again
 from chaoskit.models.queue.policy import UNBOUNDED
 from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait, gives_back_first
+from chaoskit.models.queue.room import first_of, room, unsettled
 from chaoskit.models.queue.running_out import never_settled, run_out
 from chaoskit.models.queue.settling import keeps_out, notes, settle, settle_others, stuck, used_up, with_its_receive
-from chaoskit.models.queue.state import LeasedQueue, first_of
+from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import SecondRelay, Waiting
 from chaoskit.models.turns import NOTHING, Caused, Turn, consumer_of, next_attempt, record_of, step_as
 from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Overlap, Redeliver, Zombie
 from chaoskit.values.scenario import Answer, Steps
-from chaoskit.values.schedule import DELIVER, FAIL, dying, failing
+from chaoskit.values.schedule import DELIVER, FAIL, Raw, dying, failing
 from chaoskit.values.settling import Settling
 
 _ENDS_LEASES = (DeadLetter, Zombie)
@@ -30,15 +32,12 @@ class QueueRun(LeasedQueue):
 
     def run(self) -> Steps:
         """The steps. Send True for a delivery that was refused."""
-        policy, waiting, consumers, told = self.policy, self.waiting, self.consumers, self.told
+        waiting, consumers, told = self.waiting, self.consumers, self.told
         # Locals, because looking up attributes costs at every delivery.
-        todo, history, anchored, held_lanes, held_by = (
-            self.todo, self.history, self.anchored, self.held_lanes, consumers.held_by
-        )  # fmt: skip
-        open_ = self.open
-        in_batches, lane = policy.brings == "batch", self.lane
+        todo, history, anchored, held_lanes = self.todo, self.history, self.anchored, self.held_lanes
+        held_by, open_, in_batches = consumers.held_by, self.open, self.policy.brings == "batch"
         # Asked once: most queues have no such bounds.
-        bounded = min(policy.outstanding, policy.span) < UNBOUNDED
+        bounded = min(self.policy.outstanding, self.policy.span) < UNBOUNDED
         while True:
             if not todo:
                 caused = self._nothing_to_hand_out()
@@ -50,49 +49,51 @@ class QueueRun(LeasedQueue):
             if held_lanes and (held := self.held(turn)) is not None:
                 held.turns.append(turn)
                 continue
-            # Only a first delivery takes up room: to the broker, what comes back has never been settled.
-            if bounded and waiting.all and turn[3][5] == 1 and (late := self._to_make_room(turn)) is not None:
-                todo.append(turn)
-                yield from self._make(end_wait(self, late))
-                continue
-            if consumers.moved:
-                turn = consumers.taker(turn, lane(turn))
-                if turn[3][0] != DELIVER:
-                    yield from self._goes_on(turn)
+            if consumers.moved or open_ or (bounded and waiting.all):
+                turn, instead = self._taken(turn, bounded)
+                if instead is not None:
+                    yield from instead
                     continue
-                if waiting.all and (kept := gives_back_first(self, turn)) is not None:
-                    todo.append(turn)
-                    yield from self._make(end_wait(self, kept))
-                    continue
-                if self.overlaps and (stopped := overlap.stopped_at(self, consumer_of(turn))) is not None:
-                    todo.append(turn)
-                    yield from self._make(end_wait(self, stopped))
-                    continue
-            if open_:
-                if policy.lock == "group":
-                    turn = with_its_receive(self, turn)
-                if keeps_out(self, turn):
-                    self.stalled.append(turn)
-                    continue
-            if anchored.get(turn[3][2]):
-                yield from self._goes_wrong(turn)
+            if faults := anchored.get(turn[3][2]):
+                yield from self._goes_wrong(turn, faults)
                 continue
             if held_by:
                 held_by.pop(turn[1:3], None)  # turn[1:3] is record_of without its call
-            refused = yield turn[3]
-            history.append(turn)
+            answer = yield turn[3]
             if told is not None:
-                told.append(StepMade(turn[3], None, bool(refused)))
-            if refused is not None and isinstance(refused, Settling):
-                settle(self, turn, refused)
-            waiting.count += 1
-            if in_batches:
-                self.batches.join(self.batch_lane(turn), turn, alone=False)
+                told.append(StepMade(turn[3], None, bool(answer)))
             # Where nothing waits, nothing follows from a delivery.
-            if refused or waiting.all:
-                caused = self._delivered(turn, bool(refused), None)
-                if caused or self.used_up:
-                    yield from self._make(caused)
+            if answer is None and not waiting.all and not in_batches:
+                history.append(turn)
+                waiting.count += 1
+            elif (caused := self._was_run(turn, answer)) or self.used_up:
+                yield from self._make(caused)
+
+    def _taken(self, turn: Turn, bounded: bool) -> tuple[Turn, Steps | None]:
+        """The message for the consumer that takes it, and what happens instead of its delivery, if anything does."""
+        # Only a first delivery takes up room: to the broker, what comes back has never been settled.
+        if bounded and self.waiting.all and turn[3][5] == 1 and (late := self._to_make_room(turn)) is not None:
+            return turn, self._ends_before(late, turn)
+        if self.consumers.moved:
+            turn = self.consumers.taker(turn, self.lane)
+            if turn[3][0] != DELIVER:
+                return turn, self._goes_on(turn)
+            if self.waiting.given_back and (kept := gives_back_first(self, turn)) is not None:
+                return turn, self._ends_before(kept, turn)
+            if self.overlaps and (stopped := overlap.stopped_at(self, consumer_of(turn))) is not None:
+                return turn, self._ends_before(stopped, turn)
+        if self.open:
+            if self.policy.lock == "group":
+                turn = with_its_receive(self, turn)
+            if keeps_out(self, turn):
+                self.stalled.append(turn)
+                return turn, self._make(NOTHING)
+        return turn, None
+
+    def _ends_before(self, waiting: Waiting, turn: Turn) -> Steps:
+        """This wait ends before the message is handed out."""
+        self.todo.append(turn)
+        return self._make(end_wait(self, waiting))
 
     def _make(self, caused: Caused) -> Steps:
         told = self.told
@@ -106,71 +107,78 @@ class QueueRun(LeasedQueue):
                 notes(self, refused, len(self.history))
                 settle_others(self, step, refused)
 
-    def _goes_wrong(self, turn: Turn) -> Steps:
+    def _goes_wrong(self, turn: Turn, faults: list[Any]) -> Steps:
         """The turn of a message at which something goes wrong, before its delivery, or at it, or after it."""
-        faults: list[Any] = self.anchored[turn[3][2]]
-        first, told = faults[0], self.told
+        first = faults[0]
         if (before := QUEUE_BEFORE.get(type(first))) is not None:
-            yield from self._make(self._instead(turn, before))
-            return
-        if type(first) is Overlap:
-            yield from self._overlaps(turn)
-            return
+            return self._make(self._instead(turn, before))
+        return self._overlaps(turn) if type(first) is Overlap else self._attempted(turn, faults)
+
+    def _attempted(self, turn: Turn, faults: list[Any]) -> Steps:
+        """The message is handed out: its attempt fails, or its process dies, or copies of it come at once."""
         self.consumers.held_by.pop(record_of(turn), None)
-        failed: Fail | None = None
-        if type(first) is Fail:
-            failed = faults.pop(0)
-            turn = turn if failed.point else (*turn[:3], step_as(FAIL, turn))
+        failed: Fail | None = faults.pop(0) if type(faults[0]) is Fail else None
         died = self._death(turn) if failed is None else None
-        step = turn[3] if died is None else (dying(died.point), *turn[3][1:])
-        if failed is not None and failed.point:
-            step = (failing(failed.point), *turn[3][1:])
+        if failed is not None and not failed.point:
+            turn = (*turn[:3], step_as(FAIL, turn))
+        step = _at_its_point(turn[3], failed or died)
         answer = yield step
-        if told is not None:
-            told.append(StepMade(step, failed or died, bool(answer)))
+        if self.told is not None:
+            # Of an attempt that failed before the handler was called it has refused nothing.
+            self.told.append(StepMade(step, failed or died, bool(answer) and step[0] != FAIL))
         refused = bool(answer) or (failed is not None and not failed.point)
         self.history.append(turn)
         if answer is not None and isinstance(answer, Settling):
-            returns = type(faults[0] if faults else None) in (Duplicate, Redeliver)
-            settle(self, turn, answer, returns=returns, dies=died is not None)
+            duplicate.drop_covered(self, turn, faults)
+            settle(self, turn, answer, returns=died is None and _comes_again(faults), dies=died is not None)
         self.waiting.count += 1
-        caused = NOTHING
         copied = not refused and died is None and self._comes_at_once(turn)
         if self.policy.brings == "batch":
             self.batches.join(self.batch_lane(turn), turn, alone=copied)
-        while copied:
-            copy = faults.pop(0)
+        caused = NOTHING
+        if copied and self.policy.renewed:
             # A relay hands nothing out twice: it publishes again, as new messages.
-            if self.policy.renewed:
-                caused = relay.publish_again(self, SecondRelay(turn, copy))
-                break
+            caused = relay.publish_again(self, SecondRelay(turn, faults.pop(0)))
+        elif copied:
+            turn, refused = yield from self._copies(turn, faults)
+        # What was copied has had an effect: of a failed attempt nothing is left to be said.
+        failed, died = None if copied else failed, None if refused else died
+        yield from self._make([*caused, *self._delivered(turn, refused, failed, died)])
+
+    def _copies(self, turn: Turn, faults: list[Any]) -> Generator[Raw, Answer, tuple[Turn, bool]]:
+        """The message comes again at once, for each `Duplicate` that is next: the last time, and whether that was
+        refused."""
+        while True:
+            copy = faults.pop(0)
             self.tell(HandedBack, [turn])
-            turn, failed = next_attempt(turn), None
+            turn = next_attempt(turn)
             answer = yield turn[3]
-            refused = bool(answer)
-            if told is not None:
-                told.append(StepMade(turn[3], copy, refused))
+            if self.told is not None:
+                self.told.append(StepMade(turn[3], copy, bool(answer)))
             self.history.append(turn)
             if answer is not None and isinstance(answer, Settling):
-                settle(self, turn, answer, returns=type(faults[0] if faults else None) in (Duplicate, Redeliver))
-            copied = not refused and self._comes_at_once(turn)
-        yield from self._make([*caused, *self._delivered(turn, refused, failed, None if refused else died)])
+                settle(self, turn, answer, returns=_comes_again(faults))
+            if answer or not self._comes_at_once(turn):
+                return turn, bool(answer)
 
     def _overlaps(self, turn: Turn) -> Steps:
         """The execution of this message stops in the middle."""
         caused, answer = yield from overlap.on_queue(self, turn)
-        yield from self._make(caused if answer is None else self._was_run(turn, answer))
+        if answer is not None:  # it raised before it could stop
+            self.consumers.held_by.pop(record_of(turn), None)
+            caused = self._was_run(turn, answer)
+        yield from self._make(caused)
 
     def _goes_on(self, turn: Turn) -> Steps:
         """The execution of this message has begun before."""
         answer = yield turn[3]
         if self.told is not None:
             self.told.append(StepMade(turn[3], None, bool(answer)))
+        self.consumers.held_by.pop(record_of(turn), None)
         yield from self._make(self._was_run((*turn[:3], step_as(DELIVER, turn)), answer))
 
     def _was_run(self, turn: Turn, answer: Answer) -> Caused:
-        """What follows from an execution that went on, or that raised before it could stop."""
-        self.consumers.held_by.pop(record_of(turn), None)
+        """What follows from this execution."""
         self.history.append(turn)
         if answer is not None and isinstance(answer, Settling):
             settle(self, turn, answer)
@@ -213,10 +221,11 @@ class QueueRun(LeasedQueue):
         if self.came_back:
             self.came_back.clear()
         if self.waiting.all:
-            self.arming = turn[3][1] if faults and not refused else -1
+            stays = self.policy.keeps_receive if refused else bool(faults)
+            self.arming = turn[3][1] if stays else -1
             caused = count(self, turn)
             done = not refused and died is None
-            if (done and self._has_ended(turn)) or self.is_back(turn):
+            if (done and self._has_ended(turn)) or (self.came_back and self.is_back(turn)):
                 # Its receive has just ended with another one, or it came back with another one.
                 return [*caused, *crash.on_queue(self, turn, died)] if died is not None and self.own else caused
         if died is not None:
@@ -235,10 +244,10 @@ class QueueRun(LeasedQueue):
 
     def _to_make_room(self, turn: Turn) -> Waiting | None:
         """What has to end first, where this new message cannot be handed out before."""
-        if self.room(turn) > 0:
+        if room(self, turn) > 0:
             return None
-        unsettled = [each for each in self.unsettled(turn[1]) if each in self.waiting.all]
-        return min(unsettled, key=first_of) if unsettled else None
+        waiting = [each for each in unsettled(self, turn[1]) if each in self.waiting.all]
+        return min(waiting, key=first_of) if waiting else None
 
     def _nothing_to_hand_out(self) -> Caused | None:
         """A stall ends, a lease ends, a zombie runs on, a dead letter comes back, a refused message is tried again;
@@ -265,8 +274,19 @@ class QueueRun(LeasedQueue):
         lane, step = chance
         self.batches.open.clear()  # a batch does not wait for what comes so late
         if lane is None:
-            return [self.put_back(step, 0, None)]
+            return [accept_again(self, step, 0, None)]
         held = self.held_lanes[lane]
         self.given_up -= {record_of(turn) for turn in held.turns}
         self.unblock(held)
         return NOTHING
+
+
+def _at_its_point(step: Raw, fault: Fail | Crash | None) -> Raw:
+    """This delivery, in which a call fails or the process dies at a point of the handler."""
+    if isinstance(fault, Crash):
+        return (dying(fault.point), *step[1:])
+    return (failing(fault.point), *step[1:]) if fault is not None and fault.point else step
+
+
+def _comes_again(faults: list[Any]) -> bool:
+    return bool(faults) and type(faults[0]) in (Duplicate, Redeliver)

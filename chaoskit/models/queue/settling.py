@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chaoskit.models.events import LeftOpen, SettledLater
 from chaoskit.models.queue.policy import UNBOUNDED
+from chaoskit.models.queue.room import room
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane, ZombieRun
 from chaoskit.models.turns import NOTHING, Caused, Record, Turn, consumer_of, handed_to, put_back, record_of, step_as
@@ -16,13 +17,15 @@ def settle(state: LeasedQueue, turn: Turn, answer: Settling, *, returns: bool = 
     `returns`: it comes back now, whatever is said of it. `dies`: its consumer did so at it."""
     record = record_of(turn)
     if answer.gone:
-        state.dropped.add(record)
+        # What its framework publishes again is told alike: both make the same step.
+        if answer.gone == "settled" or state.policy.refused == "again":
+            state.dropped[record] = answer.gone == "rejected"
         return
     state.own = True
     state.open.pop(record, None)
     if answer.held and not answer.refused:
         state.open[record] = len(state.history) - 1, turn
-    elif not answer.refused and state.policy.up_to:
+    elif not answer.refused and state.policy.up_to and not returns:
         _all_up_to(state, record)
     notes(state, answer, len(state.history) - 1)
     settle_others(state, turn[3], answer, record if returns else None)
@@ -56,9 +59,14 @@ def settle_others(state: LeasedQueue, step: Raw, answer: Settling, returns: Reco
         if verb == "extend" or settled == step:
             continue
         record = settled[3], settled[4]
+        later = returns is not None and returns[0] == record[0] and returns < record
+        if verb == "ack" and later and state.policy.up_to:
+            continue  # it would be one of what returns, too: both are lost
         index, found = state.open.get(record, (0, None))
         if found is None or found[3] != settled:
-            will = record == returns or any(record_of(pending.turn) == record for pending in state.waiting.pending)
+            returning = [record_of(pending.turn) for pending in state.waiting.pending]
+            will = record == returns or record in returning
+            will = will or _covers_returning(state, record)
             if verb == "ack" and state.policy.late_counts and not will:
                 _is_done(state, record, settled)
                 if state.policy.up_to:
@@ -80,8 +88,15 @@ def _is_lost(state: LeasedQueue, turn: Turn, index: int) -> bool:
     """Whether what is said of this message does not arrive: its channel will be lost, or it comes with its lane."""
     if state.policy.brings == "consumer":
         return any(pending.consumer == consumer_of(turn) for pending in state.waiting.pending)
+    if _covers_returning(state, record_of(turn)):
+        return True
     lane = state.lane(turn)
     return any(pending.lane == lane and index >= pending.since for pending in state.waiting.pending)
+
+
+def _covers_returning(state: LeasedQueue, record: Record) -> bool:
+    """Whether an acknowledgement of this message would be one of others, too, that come again."""
+    return state.policy.up_to and any(pending.turn[1] == record[0] for pending in state.waiting.pending)
 
 
 def _all_up_to(state: LeasedQueue, last: Record) -> None:
@@ -124,7 +139,7 @@ def keeps_out(state: LeasedQueue, turn: Turn) -> bool:
         busy = (ZombieRun,) if has_it else (ZombieRun, HeldLane)
         return any(each.consumer == consumer for each in state.waiting.of(*busy)) or state.consumers.is_full(consumer)
     if policy.lock == "message":
-        return min(policy.outstanding, policy.span) < UNBOUNDED and turn[3][5] == 1 and state.room(turn) < 1
+        return min(policy.outstanding, policy.span) < UNBOUNDED and turn[3][5] == 1 and room(state, turn) < 1
     return state.held_open(turn) >= min(policy.window, policy.most_open)
 
 

@@ -1,8 +1,7 @@
-"""What a run of a queue has, and what can be done with it: messages come back, lanes are held, events are accepted."""
+"""What a run of a queue has, and what can be done with it: messages come back, and lanes are held."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 
@@ -10,7 +9,7 @@ from chaoskit.models.events import CameBack, Delayed, HandedOver, Happened
 from chaoskit.models.producer import Hold, Home, Logs
 from chaoskit.models.queue.batches import Batches
 from chaoskit.models.queue.consumers import Consumers
-from chaoskit.models.queue.policy import UNBOUNDED, LeasePolicy
+from chaoskit.models.queue.policy import LeasePolicy
 from chaoskit.models.queue.waiting import GivenBack, HeldLane, Lane, PendingRedelivery, WaitList
 from chaoskit.models.refusals import Refusals
 from chaoskit.models.turns import (
@@ -18,23 +17,18 @@ from chaoskit.models.turns import (
     Record,
     Turn,
     consumer_of,
-    moved_up,
     next_attempt,
     put_back,
-    put_back_of,
     record_of,
 )
 from chaoskit.values.event import Event
 from chaoskit.values.faults import Fault
-from chaoskit.values.schedule import DELIVER, PUT_BACK, Raw
 
 FRONT = -1_000_000_000.0
 """Sorts before all times."""
 
 AtHandOut = dict[int, list[Hold | Fault]]
 """What goes wrong when an event is handed out, by its position, in the order in which it fires."""
-
-Unsettled = PendingRedelivery | HeldLane | GivenBack
 
 
 class LeasedQueue:
@@ -51,6 +45,8 @@ class LeasedQueue:
     """The handler settles by itself."""
     overlaps = False
     """Some execution has stopped while its competitors go on."""
+    settled_at = -1
+    """The place in the history of the last delivery in which something was settled."""
     stalled_at = -1
     """What `waiting` was when all that is stalled was looked at again."""
     latest = 0.0
@@ -75,7 +71,7 @@ class LeasedQueue:
         groups: Sequence[int],
         anchored: AtHandOut,
     ) -> None:
-        self._events, self._home, self._groups = events, home, groups
+        self.events, self.home, self.groups = events, home, groups
         self.policy, self.logs, self.todo, self.anchored = policy, logs, turns, anchored
         self.history: list[Turn] = []
         self.waiting = WaitList()
@@ -95,20 +91,18 @@ class LeasedQueue:
         """What came back with its lane, and has had all its deliveries."""
         self.rejected: set[Record] = set()
         """What the handler gave up in this delivery."""
-        self.dropped: set[Record] = set()
-        """What its framework acknowledged in this delivery although it failed."""
-        self.settled_at = -1
-        """The place in the history of the last delivery in which something was settled."""
+        self.dropped: dict[Record, bool] = {}
+        """What its framework gave up in this delivery: rejected, or else acknowledged although it failed."""
         self.ran_out: dict[int, int] = {}
         """How often the lease of an event ran out, by its position, as nothing else was left."""
         # Chosen once, because every turn is asked for its lane.
         self.lane: Callable[[Turn], Lane] = self._lanes()
         self.came_back: set[Record] = set()
         """What came back since the last delivery."""
-        self._run_last = Latest()
+        self.run_last = Latest()
 
     def _lanes(self) -> Callable[[Turn], Lane]:
-        groups = self._groups
+        groups = self.groups
         if self.policy.lock == "message":
             return record_of
         if self.policy.lock == "group":
@@ -278,58 +272,6 @@ class LeasedQueue:
             self.refusals.withdraw(held.lane)
             self.unblock(held)
 
-    # How many may be out.
-
-    def room(self, turn: Turn) -> int:
-        """How many messages may be handed out, from this one of its queue on, before another one is settled."""
-        outstanding, span = self.policy.outstanding, self.policy.span
-        # First, because counting is expensive and hardly any queue has these bounds.
-        if outstanding == UNBOUNDED == span:
-            return UNBOUNDED
-        unsettled = self.unsettled(turn[1])
-        opened = [other[2] for _, other in self.open.values() if other[1] == turn[1]] if self.open else []
-        first = min([*map(first_of, unsettled), *opened], default=turn[2])
-        return min(outstanding - len(unsettled) - len(opened), first + span - turn[2])
-
-    def unsettled(self, queue: int) -> list[Unsettled]:
-        """What waits, in this queue, to be settled or to come back."""
-        found: list[Unsettled] = [
-            w for w in self.waiting.all if isinstance(w, (PendingRedelivery, GivenBack)) and w.turn[1] == queue
-        ]
-        found += [
-            held
-            for held in self.held_lanes.values()
-            if (held.kept is not None and held.kept[1] == queue)
-            or (held.consumer is not None and held.turns[0][1] == queue)
-        ]
-        return found
-
-    # Events that are accepted once more.
-
-    def now(self) -> int:
-        """The latest event that was handed out, or is gone."""
-        return int(max(self.latest, self.requeued, self._run_last.of(self.history)))
-
-    def put_back(self, set_aside: Raw, retries: int, fault: Fault | None) -> tuple[Raw, Fault | None]:
-        """Accept the event anew, behind everything that was accepted by now."""
-        return self.append(set_aside[2], put_back_of(set_aside, self.now(), retries)), fault
-
-    def append(self, position: int, copy: tuple[int, ...]) -> Raw:
-        now = self.now()
-        lane = self._home(self._events[position].key, position, self.logs.counts[now])
-        return self.accept(position, lane, bisect_right(self.logs.appended[lane], now + 0.5), now + 0.5, copy)
-
-    def accept(self, position: int, lane: int, number: int, time: float, copy: tuple[int, ...]) -> Raw:
-        """One more message of this event; what comes later moves up by one."""
-        self.logs = self.logs.inserted(lane, number, position, time)
-        for turns in (self.todo, self.stalled, *(held.turns for held in self.held_lanes.values())):
-            moved_up(turns, lane, number)
-        taker = {"message": position, "group": self._groups[position], "queue": lane}[self.policy.taken_by]
-        # The first of `copy` is the count that a log has not; a queue's begins at 1.
-        step: Raw = (DELIVER, taker % self.policy.consumers, position, lane, number, 1, *copy[1:])
-        put_back(self.todo, [(time, lane, number, step)])
-        return (PUT_BACK, *step[1:])
-
     def is_back(self, turn: Turn) -> bool:
         """Whether this message, which has just been delivered, came back with another one."""
         return record_of(turn) in self.came_back
@@ -338,10 +280,3 @@ class LeasedQueue:
         """Whether anything that is to be handed out is of no such lane."""
         # From the end: the next one usually decides it.
         return any(self.lane(other) not in lanes for other in reversed(self.todo))
-
-
-def first_of(unsettled: Unsettled) -> int:
-    """The least number of what is not settled."""
-    if not isinstance(unsettled, HeldLane):
-        return unsettled.turn[2]
-    return min(turn[2] for turn in [*unsettled.turns, unsettled.kept] if turn is not None)

@@ -43,9 +43,10 @@ def spell_queue(
     the window has passed, and a lease (seconds) that runs out when it can. `style`: what a broker tells of its
     settlements. `rejected`: the messages that the handler gave up by itself.
     """
-    events = _restarts_first(happened)
+    events = _as_it_was(happened, rejected)
     if style == "relay":
-        return " ".join(_published(events, labels(run.logs, unit_of)))
+        names = labels(run.logs, unit_of)
+        return " ".join([*_log(events, names), *_published(events, names)])
     sends = _Sends(run.logs, unit_of, window)
     if style == "settled":
         _Settled(sends, run.policy, lease, rejected).say_all(events)
@@ -54,9 +55,10 @@ def spell_queue(
     return " ".join(sends.said)
 
 
-def _restarts_first(happened: Iterable[Happened]) -> list[Happened]:
-    """A restart stands before all that comes back of its consumer with it: of a process that died at a message, nothing
-    that came back before that one was left open. A run tells a step only when it is made."""
+def _as_it_was(happened: Iterable[Happened], rejected: Collection[tuple[int, ...]]) -> list[Happened]:
+    """A run tells a step only when it is made. A restart stands before all that comes back of its consumer with it: of
+    a process that died at a message, nothing that came back before that one was left open. What the handler gave up it
+    gave up in its delivery, before anything else followed from that."""
     events: list[Happened] = []
     last = 0
     died: Record | None = None
@@ -66,6 +68,8 @@ def _restarts_first(happened: Iterable[Happened]) -> list[Happened]:
             if event.do == Do.RESTART:
                 begin = last if died is None else _left_open(died, events, last)
                 place = next((n for n in range(begin, place) if _is_back_of(event.consumer, events[n])), place)
+            elif event.do == Do.SKIP and event.record in rejected:
+                place = 1 + next(n for n in reversed(range(place)) if _runs(events[n], event.record))
             died = event.record if event.do == Do.DIE and not event.refused else None
             last = len(events) + 1
         events.insert(place, event)
@@ -166,11 +170,7 @@ class _Settled:
                 self._taken[record] = sends.now
                 self._holding.add(record)
             case CameBack():
-                label = sends.label(record)
-                self._holding.discard(record)
-                if sends.window:
-                    sends.wait_until(self._taken.get(record, sends.now) + self._lease)
-                sends.said.append(f"{name}: |expire {label}")
+                self._lease_ended(event, name)
             case SettledLater():
                 self._holding.discard(record)
                 sends.said.append(f"{name}: |ack {sends.label(record)}")
@@ -202,6 +202,13 @@ class _Settled:
         if not unsettled and not made.late:
             self._sends.said.append(f"|ack {label}")
 
+    def _lease_ended(self, event: CameBack, name: str) -> None:
+        sends, label = self._sends, self._sends.label(event.record)
+        self._holding.discard(event.record)
+        if sends.window:
+            sends.wait_until(self._taken.get(event.record, sends.now) + self._lease)
+        sends.said.append(f"{name}: |expire {label}")
+
     def _park(self, made: StepMade, name: str) -> None:
         label, record = self._sends.label(made.record), made.record
         if not self._retries:
@@ -229,9 +236,9 @@ def _unsettled(events: Sequence[Happened], ends: Callable[[Happened], bool]) -> 
     return found
 
 
-def _runs(event: Happened) -> TypeGuard[StepMade]:
-    """Somebody runs it who holds it."""
-    return isinstance(event, StepMade) and event.runs and not event.late
+def _runs(event: Happened, record: Record | None = None) -> TypeGuard[StepMade]:
+    """Somebody runs it who holds it. `record`: and it is this one."""
+    return isinstance(event, StepMade) and event.runs and not event.late and record in (None, event.record)
 
 
 def _leaves(event: Happened) -> bool:
@@ -302,6 +309,17 @@ def _say_of_log(events: Sequence[Happened], sends: _Sends, *, crashes: bool) -> 
                 said.append(f"|drop {sends.label(event.record)}")
             case StepMade(do=Do.PUT_BACK):
                 sends.label(event.record, put_back=True)
+
+
+def _log(happened: Iterable[Happened], names: dict[Record, str]) -> list[str]:
+    """The content of the log, where some of it waits to the end behind what is refused: what was not read was published
+    all the same, behind what was. What is lost was not."""
+    steps = [event for event in happened if isinstance(event, StepMade)]
+    if all(made.do != Do.WAIT for made in steps):
+        return []
+    read = dict.fromkeys(made.record for made in steps if made.runs or made.do == Do.PARK)
+    lost = {made.record for made in steps if made.do == Do.LOSE}
+    return ["log:", *(names[record] for record in {**read, **dict.fromkeys(names)} if record not in lost), ";"]
 
 
 def _published(happened: Iterable[Happened], names: dict[Record, str]) -> Iterator[str]:

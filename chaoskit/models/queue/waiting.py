@@ -104,12 +104,13 @@ class WaitList:
     """All that waits, in the order in which it began to. `count` are the deliveries so far, and `next_due` when the
     next of them may be due, so that a delivery at which nothing is due costs one comparison."""
 
-    __slots__ = ("_awaited", "all", "count", "next_due", "pending", "version")
+    __slots__ = ("_awaited", "all", "count", "given_back", "next_due", "pending", "version")
 
     def __init__(self) -> None:
         self.all: list[Waiting] = []
-        # Also in `all`: leases are asked for at every delivery, the rest is not.
+        # Also in `all`: these are asked for at every delivery, the rest is not.
         self.pending: list[PendingRedelivery] = []
+        self.given_back: list[GivenBack] = []
         self.count, self.next_due, self.version = 0, NEVER, 0
         self._awaited: list[HeldLane] = []
 
@@ -120,6 +121,8 @@ class WaitList:
         self.version += 1
         if isinstance(waiting, PendingRedelivery):
             self.pending.append(waiting)
+        elif isinstance(waiting, GivenBack):
+            self.given_back.append(waiting)
         if waiting.due < self.next_due:
             self.next_due = waiting.due
 
@@ -141,6 +144,8 @@ class WaitList:
         self.version += 1
         if isinstance(waiting, PendingRedelivery):
             self.pending.remove(waiting)
+        elif isinstance(waiting, GivenBack):
+            self.given_back.remove(waiting)
 
     def drop(self, gone: Iterable[Waiting]) -> None:
         for waiting in list(gone):
@@ -166,8 +171,8 @@ class WaitList:
 
     def first(self) -> Waiting | None:
         """What is due first where nothing can be handed out."""
-        if not self.all:
-            return None
+        if len(self.all) < 2:
+            return self.all[0] if self.all else None
         return min(self.all, key=lambda waiting: (_place(waiting), self.left(waiting)))
 
 

@@ -86,8 +86,9 @@ def redriven_choices(rules: LogRules, trace: Trace, unit: str | None) -> list[fr
         sizes = range(min(times, len(copies)), -1, -1)
         each = chain.from_iterable(combinations(copies, size) for size in sizes)
         ways.append(list(islice(each, MOST_CHOICES)))
-    chosen = (frozenset(chain.from_iterable(way)) for way in product(*ways))
-    return list(dict.fromkeys([every, *islice(chosen, MOST_CHOICES)]))
+    every_way = islice(product(*ways), MOST_CHOICES**2)
+    chosen = sorted((frozenset(chain.from_iterable(way)) for way in every_way), key=len, reverse=True)
+    return list(dict.fromkeys([every, *chosen[:MOST_CHOICES]]))
 
 
 MOST_CHOICES = 24
@@ -187,7 +188,8 @@ def restarts(rules: LogRules, trace: Trace) -> Refused | None:
     restarted, shown = False, set[tuple[str | None, str]]()
     for index, word in enumerate(trace.words):
         restarted = restarted or isinstance(word, Kill | Evict | Move)
-        for label in (member.label for member in deliveries(word)):
+        # What is retried in place is not sent again.
+        for label in (member.label for member in deliveries(word) if not member.again):
             if label.copy and (label.unit, label.name) in shown and not restarted:
                 return index, (f"{label} is sent again only after a restart, and none is listed before it",)
             shown.add((label.unit, label.name))

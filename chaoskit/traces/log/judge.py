@@ -219,10 +219,15 @@ def _judge_writing(rules: LogRules, trace: Trace, unit: str | None, layout: LogL
 def _in_several_units(trace: Trace) -> frozenset[str]:
     """The payloads that are in several units: sent again after the topic grew, when their keys had moved."""
     units: dict[str, set[str | None]] = {}
-    for word in trace.words:
-        for member in deliveries(word):
-            units.setdefault(member.label.name, set()).add(member.label.unit)
-    return frozenset(name for name, found in units.items() if len(found) > 1)
+    delivered = [member.label for word in trace.words for member in deliveries(word)]
+    labels = [*(trace.log or ()), *delivered]
+    for label in labels:
+        units.setdefault(label.name, set()).add(label.unit)
+    moved = {name for name, found in units.items() if len(found) > 1}
+    if any(isinstance(word, Grow) for word in trace.words):
+        # What was sent first may wait in a unit of which nothing is shown.
+        moved |= units.keys() - {label.name for label in labels if not label.copy}
+    return frozenset(moved)
 
 
 def _judge_reading(

@@ -1,0 +1,78 @@
+"""Pools of SQLAlchemy that outlive a process: an engine of the module, of which each real process has its own."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from contextlib import suppress
+from typing import Any
+
+_this = threading.local()
+_has_listeners = False
+
+
+def own_connections() -> None:
+    """From now on a pool gives this thread no connection that was opened for something else, and no other thread one of
+    this: that of another process is not its own; one that a process has kept would stay open, with its locks, when it
+    dies in the middle of the next message; and what the dead have left is closed. SQLAlchemy tells how (Using
+    Connection Pools with Multiprocessing or os.fork())."""
+    _this.is_process = True
+    _listen()
+
+
+def _listen() -> None:
+    global _has_listeners
+    module = sys.modules.get("sqlalchemy.pool")
+    if module is None or _has_listeners:
+        return
+    _has_listeners = True
+    from sqlalchemy import event
+
+    event.listen(module.Pool, "connect", _opened)
+    event.listen(module.Pool, "checkout", _taken)
+
+
+_IS_NEW, _THREAD, _LOOP = "chaoskit: is new", "chaoskit: thread", "chaoskit: loop"
+
+
+def _opened(connection: Any, record: Any) -> None:
+    is_process = getattr(_this, "is_process", False)
+    record.info.update({_IS_NEW: True, _THREAD: threading.get_ident() if is_process else None})
+    with suppress(RuntimeError):  # no loop runs here
+        record.info[_LOOP] = asyncio.get_running_loop()
+
+
+def _taken(connection: Any, record: Any, fairy: Any) -> None:
+    from sqlalchemy import exc, pool
+
+    info = record.info
+    is_new = info.pop(_IS_NEW, False)
+    if getattr(_this, "is_process", False):
+        # Each of these has one connection for a thread, or for all, and no other to give.
+        is_its_own = is_new or isinstance(fairy._pool, (pool.StaticPool, pool.SingletonThreadPool))
+    else:
+        is_its_own = info.get(_THREAD) is None
+    if is_its_own:
+        return
+    if (loop := info.get(_LOOP)) is not None and loop is not _running_loop():
+        record.dbapi_connection = fairy.dbapi_connection = None
+        _close_in(loop, connection)
+    raise exc.DisconnectionError("opened for another message")
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _close_in(loop: asyncio.AbstractEventLoop, connection: Any) -> None:
+    """Close it in its own loop, as soon as that runs again."""
+    driver = connection.driver_connection
+    with suppress(RuntimeError):  # that loop is closed, and with it what ran there
+        if hasattr(driver, "terminate"):
+            loop.call_soon_threadsafe(driver.terminate)
+        else:
+            asyncio.run_coroutine_threadsafe(driver.close(), loop)
