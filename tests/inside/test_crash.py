@@ -18,9 +18,7 @@ import pytest
 from hypothesis import strategies as st
 
 import chaoskit
-from cases import cases
 from chaoskit import (
-    Anything,
     Celery,
     Crash,
     Event,
@@ -34,7 +32,6 @@ from chaoskit import (
     Redeliver,
     Scenario,
     SqsFifo,
-    SqsStandard,
     UsageError,
 )
 from chaoskit.invariants import effects_exactly_once
@@ -44,12 +41,9 @@ from chaoskit.search.question import SearchSettings, default_invariants, questio
 from chaoskit.strategies import events
 from inside.subjects import (
     Store,
-    Test,
     both_at_once,
-    buffered,
     connected,
     in_sqlite,
-    mark_before_work,
     opening_its_own,
     over,
     prepared,
@@ -57,37 +51,7 @@ from inside.subjects import (
 )
 
 PAYMENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]), max_size=6)
-BROKERS = (Kafka(partitions=1), SqsFifo(), RabbitMQ(consumers=2), SqsStandard(), Anything())
 SEEDS = range(20)
-
-
-@pytest.mark.parametrize("broker", BROKERS, ids=lambda broker: type(broker).__name__)
-@pytest.mark.parametrize("make", [work_before_mark, mark_before_work])
-def test_a_handler_in_two_halves_is_found_by_every_seed_with_one_event(make: Any, broker: Any) -> None:
-    for seed in SEEDS:
-        verdict = chaoskit.check(over(make), PAYMENTS, broker, seed=seed, schedules=300)
-        assert verdict.status == "violated", seed
-        assert verdict.scenario is not None
-        (fault,) = verdict.scenario.faults
-        assert (len(verdict.scenario.events), type(fault), fault.point) == (1, Crash, 2), (seed, fault)
-
-
-def test_what_is_acknowledged_before_it_is_stored_takes_two_events() -> None:
-    for seed in SEEDS:
-        verdict = chaoskit.check(buffered(2), PAYMENTS, Kafka(partitions=1), seed=seed, schedules=300)
-        assert verdict.status == "violated", seed
-        assert verdict.scenario is not None
-        assert [type(fault) for fault in verdict.scenario.faults] == [Crash]
-        assert len(verdict.scenario.events) == 2
-
-
-@pytest.mark.many
-@pytest.mark.parametrize("broker", BROKERS, ids=lambda broker: type(broker).__name__)
-@pytest.mark.parametrize("test", [over(both_at_once), buffered(1)], ids=["both_at_once", "buffered"])
-def test_a_handler_that_is_right_is_never_flagged(test: Test, broker: Any) -> None:
-    for faults in (None, {Crash}):
-        verdict = chaoskit.check(test, PAYMENTS, broker, faults=faults, seed=1, schedules=cases(150))
-        assert verdict.status == "held", verdict.report()
 
 
 def test_real_sqlite_rolls_back_what_a_dead_process_had_begun(tmp_path: Path) -> None:

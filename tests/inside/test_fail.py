@@ -18,38 +18,26 @@ import pytest
 from hypothesis import strategies as st
 
 import chaoskit
-from chaoskit import Crash, Event, Fail, Kafka, Message, Overlap, RabbitMQ, Scenario, SqsFifo, Unavailable, UsageError
+from chaoskit import Crash, Event, Fail, Kafka, Message, Overlap, Scenario, SqsFifo, Unavailable, UsageError
 from chaoskit.invariants import no_error
 from chaoskit.repro.read import read
 from chaoskit.strategies import events
 from chaoskit.values.errors import ReproError
-from inside.halves import PAIRS, Pair, Tables, commits, in_file, over_tables, swallows_the_commit
+from handlers.inside.halves import (
+    Tables,
+    answers_all_the_same,
+    commits,
+    finally_marks,
+    in_file,
+    over_tables,
+    swallows_the_commit,
+)
 from inside.subjects import Store, over, prepared
 
 PAYMENTS = events(st.integers(1, 100), keys=st.sampled_from(["alice", "bob"]), max_size=6)
 ONE = [Event("alice", 10, id="e1"), Event("alice", 5, id="e2")]
 ALONE: dict[str, Any] = {"schedules": 200, "without": {Overlap}}
 """What reads before it writes is wrong under two executions at once, which is not what is asked here."""
-BROKERS = (Kafka(partitions=1), RabbitMQ(consumers=2), SqsFifo())
-
-
-@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.wrong.__name__)
-def test_what_is_left_half_done_is_found_with_one_event_and_its_twin_is_not_blamed(pair: Pair) -> None:
-    for seed, broker in enumerate(BROKERS):
-        found = chaoskit.check(
-            over_tables(pair.wrong), PAYMENTS, broker, invariants=pair.invariants, seed=seed, schedules=300,
-            without={Overlap},
-        )  # fmt: skip
-        assert found.scenario is not None, broker
-        (fault,) = found.scenario.faults
-        assert len(found.scenario.events) == 1
-        assert isinstance(fault, pair.kinds), fault
-    right = chaoskit.check(
-        over_tables(pair.right), PAYMENTS, BROKERS[1], invariants=pair.invariants, seed=1, schedules=300,
-        without={Overlap},
-    )  # fmt: skip
-    assert right.status == "held", right.report()
-    assert any("places where they can (Fail)" in note for note in right.notes)
 
 
 def test_a_commit_that_fails_on_real_sqlite_is_rolled_back(tmp_path: Path) -> None:
@@ -286,7 +274,7 @@ def test_the_error_that_a_fault_made_is_none_of_the_handlers() -> None:
 
 
 def test_the_same_seed_finds_the_same() -> None:
-    test = over_tables(PAIRS[0].wrong)
+    test = over_tables(finally_marks)
     one, two = (chaoskit.check(test, PAYMENTS, SqsFifo(), seed=5, schedules=200) for _ in range(2))
     assert (one.scenario, one.schedule, one.tally) == (two.scenario, two.schedule, two.tally)
 
@@ -295,7 +283,7 @@ def test_the_same_seed_finds_the_same() -> None:
 
 
 def test_the_report_names_the_call_and_what_the_handler_made_of_it() -> None:
-    verdict = chaoskit.run(over_tables(PAIRS[1].wrong), FIRST)
+    verdict = chaoskit.run(over_tables(answers_all_the_same), FIRST)
     (failed,) = [step for step in verdict.schedule or () if step.failed is not None]
     assert (failed.action, failed.point, failed.raised) == ("deliver", 1, False)
     text = " ".join(verdict.report().split())
@@ -305,7 +293,7 @@ def test_the_report_names_the_call_and_what_the_handler_made_of_it() -> None:
     shown = verdict.report().split("Where a call failed")[1].splitlines()
     assert shown[2].strip() == 'tables.put(("orders", message.id, message.value))'
     assert set(shown[3].strip()) == {"^"}
-    raised = " ".join(chaoskit.run(over_tables(PAIRS[0].wrong), SECOND).report().split())
+    raised = " ".join(chaoskit.run(over_tables(finally_marks), SECOND).report().split())
     assert "and the handler let the error out: e1 was shown again" in raised
 
 
@@ -313,7 +301,7 @@ SECOND = Scenario(ONE, Kafka(partitions=1), [Fail("e1", point=2)])
 
 
 def test_it_is_saved_and_read_as_a_delivery_with_a_point(tmp_path: Path) -> None:
-    verdict = chaoskit.run(over_tables(PAIRS[0].wrong), SECOND)
+    verdict = chaoskit.run(over_tables(finally_marks), SECOND)
     path = verdict.save(tmp_path / "failed.json")
     document = json.loads(Path(path).read_text())
     first, again = document["schedule"][:2]

@@ -31,7 +31,7 @@ from chaoskit.repro.replay import play
 from chaoskit.search.oracle import Subject
 from chaoskit.search.question import default_invariants
 from chaoskit.strategies import events
-from inside.test_overlap import Rows
+from handlers.inside.rows import Rows
 
 Handles = Callable[[Rows, Message], None]
 

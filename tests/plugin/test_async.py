@@ -61,6 +61,50 @@ async def test_wallet(deliver, start):
     assert start is current()
 """
 
+IN_PROCESSES = """
+    # Each process has a loop of its own, and the test goes on in that of the plugin.
+    loop, table = asyncio.get_running_loop(), Table()
+    @contextlib.asynccontextmanager
+    async def process():
+        async def handle(message):
+            await pause()
+            if message.id not in table.ids:
+                table.add(message)
+                table.mark(message)
+        yield handle if BUG else table.handle
+    await deliver(spawn=process)
+    assert asyncio.get_running_loop() is loop
+    return table.rows
+"""
+
+TABLE = """
+import asyncio
+import contextlib
+import chaoskit
+
+class Table:
+    def __init__(self):
+        self.ids, self.rows = set(), {}
+
+    @chaoskit.atomic
+    def add(self, message):
+        self.rows[message.key] = self.rows.get(message.key, 0) + message.value
+
+    @chaoskit.atomic
+    def mark(self, message):
+        self.ids.add(message.id)
+
+    @chaoskit.atomic
+    def both(self, message):
+        if message.id not in self.ids:
+            self.add(message)
+            self.mark(message)
+
+    async def handle(self, message):
+        await pause()
+        self.both(message)
+"""
+
 ANYIO = """
 import sys
 
@@ -102,6 +146,8 @@ PROJECTS = {
     "asyncio-auto": (ASYNCIO + AUTO + BODY, (*NO_ANYIO, *AUTO_MODE), 1),
     "asyncio-fixture": (ASYNCIO + WITH_FIXTURE + BODY, NO_ANYIO, 1),
     "anyio": (ANYIO + BODY, SCOPE, 2),
+    "asyncio-spawn": (TABLE + ASYNCIO + STRICT + IN_PROCESSES, NO_ANYIO, 1),
+    "anyio-spawn": (TABLE + ANYIO.replace('["asyncio", "trio"]', '["asyncio"]') + IN_PROCESSES, SCOPE, 1),
 }
 """For each the source of a test, the options of its run, and how many tests it makes."""
 
@@ -121,13 +167,14 @@ def test_the_plugin_runs_it_in_its_own_loop(name: str, tmp_path: Path) -> None:
     assert ran.out.count("held: 200 schedules of ") == count
 
 
-@pytest.mark.parametrize("name", ["asyncio-strict", "asyncio-auto", "anyio"])
+@pytest.mark.parametrize("name", ["asyncio-strict", "asyncio-auto", "anyio", "asyncio-spawn", "anyio-spawn"])
 def test_its_failure_is_saved_and_replayed_in_that_loop(name: str, tmp_path: Path) -> None:
     """The report is that of any test, and `chaoskit replay` runs the same plugin."""
     source, options, count = PROJECTS[name]
     made, failed = run(tmp_path, source.replace("BUG = False", "BUG = True"), options)
     assert failed.code == 1, failed.text
     assert failed.out.count("What differs") == count
+    assert not name.endswith("spawn") or "does not survive Crash" in failed.out
     assert "Traceback" not in failed.text
     (made.root / "pytest.ini").write_text("[pytest]\naddopts = " + " ".join(options) + "\n")
     replayed = made.chaoskit("replay", ".chaoskit", env=PLUGINS)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from chaoskit import Fail, Kafka, Overlap, RabbitMQ, check
 from chaoskit.strategies import events
-from inside.halves import (
-    MAILS,
+from handlers.inside import AT_LEAST_ONCE
+from handlers.inside.halves import (
     Handle,
     Mail,
     Make,
@@ -81,6 +81,6 @@ def test_a_transaction_is_not_recommended_where_another_call_is_swallowed() -> N
 
 
 def test_what_leaves_takes_an_outbox() -> None:
-    verdict = repaired(saves_before_the_mail, invariants=MAILS)
+    verdict = repaired(saves_before_the_mail, invariants=AT_LEAST_ONCE)
     assert statuses(verdict) == {"outbox": "unknown", "transaction": "unknown", "unique key": "unknown"}
     assert "Let what leaves go through an outbox: not known" in " ".join(verdict.report().split())

@@ -22,7 +22,6 @@ from chaoskit import (
     Fault,
     Message,
     Redeliver,
-    Resend,
     Scenario,
     UsageError,
     Zombie,
@@ -30,31 +29,12 @@ from chaoskit import (
 from chaoskit.brokers import Celery, Kafka, RabbitMQ, SqsFifo, SqsStandard
 from chaoskit.strategies import events
 from chaoskit.values.timing import DAY
+from handlers.inside.leases import remembers
 
 EVENTS = events(st.integers(1, 9), keys=st.sampled_from(["a", "b"]), max_size=8)
 STREAM = [Event("a", 1), Event("a", 2)]
 LETTERS = SqsStandard(max_receive_count=3)
 Test = Callable[[Any], Any]
-
-
-def remembers(seconds: float | None, clock: Callable[[Any], float] = lambda deliver: deliver.now()) -> Test:
-    """A table of ids that forgets after a while, or never."""
-
-    def test(deliver: Any) -> dict[Any, int]:
-        seen: dict[Any, float] = {}
-        totals: dict[Any, int] = {}
-
-        def handle(message: Message) -> None:
-            now = clock(deliver)
-            if message.id in seen and (seconds is None or now - seen[message.id] < seconds):
-                return
-            seen[message.id] = now
-            totals[message.key] = totals.get(message.key, 0) + message.value
-
-        deliver(handle)
-        return totals
-
-    return test
 
 
 def drops_what_is_old(deliver: Any) -> dict[Any, list[Any]]:
@@ -71,7 +51,6 @@ def drops_what_is_old(deliver: Any) -> dict[Any, list[Any]]:
 
 BUGS: dict[str, tuple[Test, Any, list[type[Fault]]]] = {
     "forgets before the lease runs out": (remembers(20), SqsStandard(), [Duplicate]),
-    "forgets before a dead letter comes back": (remembers(DAY), LETTERS, [DeadLetter, Resend]),
     "drops what a worker has held too long": (drops_what_is_old, Celery(acks_late=True), [Zombie]),
     "drops a dead letter that kept its time": (
         drops_what_is_old, RabbitMQ(dead_letter_exchange=True), [DeadLetter],
@@ -79,7 +58,6 @@ BUGS: dict[str, tuple[Test, Any, list[type[Fault]]]] = {
 }  # fmt: skip
 TWINS: dict[str, tuple[Test, Any]] = {
     "remembers longer than any lease": (remembers(DAY), SqsStandard()),
-    "remembers for ever": (remembers(None), LETTERS),
     "what is put back is new again": (drops_what_is_old, LETTERS),
     "nothing is late for long": (drops_what_is_old, SqsFifo()),
 }
@@ -102,63 +80,6 @@ def test_it_is_found_and_shrunk(name: str) -> None:
 def test_its_twin_holds(name: str) -> None:
     test, broker = TWINS[name]
     assert chaoskit.check(test, EVENTS, broker, seed=1, schedules=300).status == "held"
-
-
-class Leases:
-    """Stands for a table of locks that run out, and the balances beside it: each method is one transaction."""
-
-    def __init__(self) -> None:
-        self.until: dict[Any, float] = {}
-        self.done: set[Any] = set()
-        self.balances: dict[Any, int] = {}
-
-    @chaoskit.atomic
-    def take(self, message: Message, now: float) -> bool:
-        if self.until.get(message.id, 0.0) > now:
-            return False
-        self.until[message.id] = now + 60
-        return True
-
-    @chaoskit.atomic
-    def finish(self, message: Message) -> None:
-        if message.id not in self.done:
-            self.done.add(message.id)
-            self.balances[message.key] = self.balances.get(message.key, 0) + message.value
-
-
-def locks(*, waits: bool) -> Test:
-    """Takes a lock that outlives its process. Who finds it taken comes again, or believes that somebody does it."""
-
-    def test(deliver: Any) -> dict[Any, int]:
-        leases = Leases()
-
-        def process() -> Callable[[Message], None]:
-            def handle(message: Message) -> None:
-                if leases.take(message, deliver.now()):
-                    leases.finish(message)
-                elif waits and message.id not in leases.done:
-                    raise TimeoutError("locked")
-
-            return handle
-
-        deliver(spawn=process)
-        return leases.balances
-
-    return test
-
-
-@pytest.mark.parametrize(
-    "broker",
-    [Kafka(partitions=1), RabbitMQ(), SqsFifo(visibility_timeout=10)],
-    ids=lambda broker: type(broker).__name__,
-)
-def test_the_lock_of_a_dead_process_runs_out(broker: Any) -> None:
-    """Before all attempts are used up, or else by the time that somebody puts the message back."""
-    assert chaoskit.check(locks(waits=True), EVENTS, broker, faults={Crash}, schedules=100, seed=1).status == "held"
-    verdict = chaoskit.check(locks(waits=False), EVENTS, broker, faults={Crash}, schedules=200, seed=1)
-    assert verdict.status == "violated"
-    assert verdict.scenario is not None
-    assert len(verdict.scenario.events) == len(verdict.scenario.faults) == 1
 
 
 def before(deliver: Any, handle: Any) -> None:

@@ -8,12 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 import chaoskit
-from chaoskit import Crash, Fail, Message
+from chaoskit import Message
 from chaoskit.execution.deliver import Deliver
-from chaoskit.invariants import effects_at_least_once, final_state
 from inside.subjects import ADD, connected
 
 Handle = Callable[[Message], None]
@@ -40,6 +37,27 @@ class Tables:
         """UPDATE … WHERE value = before."""
         if self.rows[table].get(key) == before:
             self.rows[table][key] = after
+
+    @chaoskit.atomic
+    def move_mark(self, message: Message) -> bool:
+        """UPDATE … SET mark WHERE mark < seq."""
+        is_newer = message.seq > self.rows["mark"].get(message.key, 0)
+        if is_newer:
+            self.rows["mark"][message.key] = message.seq
+        return is_newer
+
+    @chaoskit.atomic
+    def put_newer(self, message: Message) -> None:
+        """UPDATE … SET value, seq WHERE seq < …"""
+        if message.seq > self.rows["orders"].get(message.key, (0, None))[0]:
+            self.rows["orders"][message.key] = message.seq, message.value
+
+    @chaoskit.atomic
+    def advance(self, message: Message) -> None:
+        """UPDATE … SET value, mark WHERE mark < seq."""
+        if message.seq > self.rows["mark"].get(message.key, 0):
+            self.rows["mark"][message.key] = message.seq
+            self.rows["orders"][message.key] = message.value
 
 
 Mail = Callable[[Message], None]
@@ -127,19 +145,20 @@ def done_from_anything(tables: Tables, mail: Mail) -> Handle:
 
 
 def watermark_first(tables: Tables, mail: Mail) -> Handle:
+    """A late older write is refused, so that only what is between the two is wrong."""
+
     def handle(message: Message) -> None:
-        if message.seq <= (tables.get("mark", message.key) or 0):
-            return
-        tables.put(("mark", message.key, message.seq))
-        tables.put(("orders", message.key, message.value))
+        if tables.move_mark(message):
+            tables.put_newer(message)
 
     return handle
 
 
 def watermark_with_the_work(tables: Tables, mail: Mail) -> Handle:
+    """And compared there: between a look and what follows it another execution may write what is newer."""
+
     def handle(message: Message) -> None:
-        if message.seq > (tables.get("mark", message.key) or 0):
-            tables.put(("mark", message.key, message.seq), ("orders", message.key, message.value))
+        tables.advance(message)
 
     return handle
 
@@ -194,28 +213,6 @@ def over_tables(make: Make) -> Test:
         return tables.rows
 
     return test
-
-
-@attrs.frozen
-class Pair:
-    """`kinds`: those by which the wrong one is found, in all of one event."""
-
-    wrong: Make
-    right: Make
-    kinds: tuple[type, ...]
-    invariants: Any = None
-
-
-MAILS = (final_state(), effects_at_least_once())
-PAIRS = (
-    Pair(finally_marks, marks_when_done, (Fail,)),
-    Pair(answers_all_the_same, lets_it_out, (Fail,)),
-    Pair(done_only_from_processing, done_from_anything, (Fail,)),
-    Pair(outbox_apart, outbox_in_one_transaction, (Crash, Fail)),
-    Pair(watermark_first, watermark_with_the_work, (Crash, Fail)),
-    Pair(marks_before_the_mail, marks_after_the_mail, (Crash, Fail), MAILS),
-    Pair(saves_before_the_mail, mails_from_the_outbox, (Crash, Fail), MAILS),
-)
 
 
 # On SQLite, in a file, with a connection for each process.
