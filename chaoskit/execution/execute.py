@@ -12,6 +12,11 @@ from chaoskit.execution.loop_threads import LoopFound
 from chaoskit.execution.script import PASS_THROUGH, Move, Run, Script
 from chaoskit.values.errors import ChaosError, UsageError
 
+CHILD_CAME_BACK = (
+    "the handler forked, and the child came back from it: two processes would go on with the same messages. End the "
+    "child where its work is done, with os._exit(0), or start it with subprocess"
+)
+
 
 def execute(
     body: Body,
@@ -41,23 +46,17 @@ def execute(
             run = _executed(body, script, deliver)
     except Hung as hung:
         deliver.describe(hung)
-        if script.faults is None:
-            # In order nothing may hang, as nothing may raise: no fault is to blame.
+        if script.faults is None:  # in order nothing may hang, as nothing may raise: no fault is to blame
             raise HungInOrder(hung) from None
         raise
     finally:
-        # In a `finally`, as the child may come back by an exception, too; and nothing of ours may run in it, such as a
-        # report.
+        # In a `finally`, as the child may come back by an exception, too; and no report or other of ours may run in it.
         if forks.generation() != generation:
             forks.leave(on_purpose=deliver.is_ended)
         if limit is not None:
             limit.ends()
-    # Each run asks: a child of an earlier one may be late.
-    if forks.some_came_back(forked_before):
-        raise UsageError(
-            "the handler forked, and the child came back from it: two processes would go on with the same messages. "
-            "End the child where its work is done, with os._exit(0), or start it with subprocess"
-        )
+    if forks.some_came_back(forked_before):  # each run asks: a child of an earlier one may be late
+        raise UsageError(CHILD_CAME_BACK)
     return run
 
 

@@ -9,27 +9,25 @@ from typing import Any
 
 import attrs
 
-from chaoskit.brokers.frameworks import FRAMEWORKS
-from chaoskit.brokers.inside import gone_at, names_of
-from chaoskit.brokers.sentences import brought_back, place_of
-from chaoskit.brokers.wording import CALL_FAILED, IDEMPOTENT, TWICE
+from chaoskit.brokers.inside import names_of
+from chaoskit.brokers.wording import IDEMPOTENT
 from chaoskit.report.boundary import boundary_lines
-from chaoskit.report.deaths import SETTLE_AFTER, death_lines, died_in_one_call, settled_first
+from chaoskit.report.deaths import death_lines, died_in_one_call
 from chaoskit.report.effects import EffectRow, effect_rows
 from chaoskit.report.failures import failure_lines
-from chaoskit.report.labels import also_text, kinds_of, label_text, name_of, ruled_out_by
-from chaoskit.report.overlaps import overlap_lines, short_ways
+from chaoskit.report.labels import also_text, kinds_of, label_text, name_of
+from chaoskit.report.overlaps import overlap_lines
+from chaoskit.report.remedies import remedies
 from chaoskit.report.repairs import RepairText, clash_texts, damage_text, no_repair, repair_texts
 from chaoskit.report.self_check import self_check_lines
 from chaoskit.report.smallest import smallest, stream_remarks
 from chaoskit.report.symptom import Has, advice_on, fits, symptom
 from chaoskit.report.timeline import Grid, grid
 from chaoskit.report.values import cut
-from chaoskit.values.errors import StaleState, Unavailable
+from chaoskit.values.errors import StaleState
 from chaoskit.values.event import EventId
-from chaoskit.values.faults import Crash, Fail, Overlap, Overtake
 from chaoskit.values.outcome import Outcome
-from chaoskit.values.schedule import Step, reached
+from chaoskit.values.schedule import reached
 from chaoskit.values.state import ABSENT, Difference, only_rounding, parted, same
 from chaoskit.values.texts import printed
 from chaoskit.values.verdict import Exhausted, Tally, Verdict
@@ -124,7 +122,7 @@ def summary_of(verdict: Verdict) -> Summary:
         sentences=sentences if scenario.faults else (IN_ORDER,),
         besides=tuple(_besides(verdict)),
         label=f"{label_text(verdict)} {also_text(verdict)}".strip(),
-        remedies=tuple(_remedies(verdict, bool(advice))),
+        remedies=tuple(remedies(verdict, bool(advice))),
         advice=advice,
         beside=tuple(_beside(verdict)),
         read=verdict.read,
@@ -210,63 +208,16 @@ def _besides(verdict: Verdict) -> Iterator[str]:
         yield f"{which} changed the state before the handler raised, and raising does not take that back"
 
 
-def _remedies(verdict: Verdict, advised: bool) -> Iterator[tuple[str, str]]:
-    """What rules each fault out; without the general habit where the handler is `advised` by what its state has."""
-    assert verdict.scenario is not None
-    assert verdict.schedule is not None
-    broker = verdict.scenario.broker
-    inside = {Fail} if any(isinstance(fault, Fail) and fault.point for fault in verdict.scenario.faults) else set()
-    # Whatever fault was met: it is the order between keys that is not fixed, and that is an Overtake.
-    for kind in [Overtake] if verdict.label == "across keys" else kinds_of(verdict):
-        remedy = _where_a_call_failed(verdict) if kind in inside else ruled_out_by(verdict.scenario, kind)
-        if kind is Crash and settled_first(verdict.schedule):
-            remedy = remedy.replace(TWICE, SETTLE_AFTER)
-        if advised:
-            remedy = remedy.replace(f". {IDEMPOTENT}", "").replace(IDEMPOTENT, "no setting")
-        ways = short_ways(remedy, verdict.scenario.faults) if kind is Overlap else [remedy]
-        yield from ((kind.__name__, way) for way in ways)
-    if not inside:
-        for remedy in _final_failures(verdict.schedule.steps):
-            yield "A final failure", remedy.removeprefix("no setting: any call can fail. ")
-    # A broker of the user's own need not have it: it is no part of what is asked of one.
-    if (whole := getattr(broker, "whole_batch", "")) and _batch_came_again(verdict.schedule.steps):
-        yield "A batch that fails", whole
-
-
-WHAT_IT_RAISES = "What the calls of the test really raise, such as OperationalError, is said by fails_with="
-
-
-def _where_a_call_failed(verdict: Verdict) -> str:
-    assert verdict.schedule is not None
-    gone = gone_at(verdict.schedule.steps)
-    errors = [step.failed.error for step in gone if step.failed is not None]
-    final = next(iter(_final_failures(gone)), None)
-    if final is None:
-        return CALL_FAILED.ruled_out_by
-    unsaid = any(error.startswith(Unavailable.__name__) for error in errors)
-    return f"{final}. {WHAT_IT_RAISES}" if unsaid else f"{final}"
-
-
-def _final_failures(steps: Sequence[Step]) -> list[str]:
-    """What helps where a framework has made an end of a message."""
-    by = dict.fromkeys(step.given_up_by for step in steps if step.raised and step.given_up_by)
-    return [FRAMEWORKS[name].ruled_out_by for name in by if name in FRAMEWORKS]
-
-
-def _batch_came_again(steps: Sequence[Step]) -> bool:
-    return any(place_of(steps[one]) != place_of(steps[by]) for one, by in brought_back(steps).items())
-
-
 def _advice(verdict: Verdict) -> Iterator[tuple[Has, str]]:
     """For the handler: where a restart has cost it its memory, and what the broker's settings do not say."""
     assert verdict.scenario is not None
     shows = symptom(verdict)
     if shows is None:
         return
-    remedies = [verdict.scenario.broker.ruled_out_by(kind) for kind in kinds_of(verdict)]
-    habit = any(IDEMPOTENT in remedy for remedy in remedies)
+    settings = [verdict.scenario.broker.ruled_out_by(kind) for kind in kinds_of(verdict)]
+    habit = any(IDEMPOTENT in remedy for remedy in settings)
     ended = list(_ended(verdict))
-    if ended or fits(shows, verdict, remedies, habit=habit):
+    if ended or fits(shows, verdict, settings, habit=habit):
         gone = [event for one in ended for event in one.gone]
         yield shows.has, advice_on(shows, gone, across=verdict.label == "across keys")
 
