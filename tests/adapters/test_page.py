@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import strategies as st
 
-from chaoskit import Crash, Gather, Kafka, RabbitMQ, SqsStandard, chaos, check
+from chaoskit import Crash, Gather, Kafka, RabbitMQ, SqsStandard, UsageError, chaos, check
 from chaoskit.adapters.boto3_sqs import Client
 from chaoskit.strategies import events
 
@@ -92,3 +92,36 @@ def test_each_row_is_a_file_whose_test_holds(tmp_path: Path) -> None:
     if missing:
         pytest.skip("; ".join(missing))
     assert f"{len(there)} passed" in run.stdout, run.stdout
+
+
+WRITES = r"( +)table\[(.+?)\] = (.+)\n"
+SETTLES = r"( +)(?:await )?\w+\.(?:delete_message|basic_ack|ack|xack|complete_message)\(.*\n"
+
+
+@pytest.mark.filterwarnings("ignore:read_text is deprecated:DeprecationWarning")  # of kafka-python's own
+@pytest.mark.parametrize("name", [name for name in ROWS if name != "test_confluent_kafka.py"])  # it is on the page
+def test_a_loop_of_the_examples_fails_once_it_is_wrong(name: str, tmp_path: Path, monkeypatch: Any) -> None:
+    """Where it settles before it writes, and where it adds up without an id: what each client's users get wrong."""
+    source = (EXAMPLES / name).read_text(encoding="utf-8")
+    wrong = {"twice": re.sub(WRITES, r'\1table["all"] = table.get("all", 0) + \3\n', source)}
+    if settles := re.search(WRITES + SETTLES, source):
+        write, settle = settles[0].splitlines(keepends=True)
+        wrong["too early"] = source.replace(settles[0], settle + write)
+    assert (len(wrong) == 2) == (name not in ("test_aiokafka.py", "test_kafka_python.py", "test_aio_pika.py"))
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    for what, code in wrong.items():
+        assert code != source
+        assert outcome_of(code, tmp_path / f"{what.replace(' ', '_')}_{name}") == "violated", (what, code)
+
+
+def outcome_of(code: str, file: Path) -> str:
+    """Of the test in it, with the broker that it names."""
+    file.write_text(code, encoding="utf-8")
+    names: dict[str, Any] = {"__name__": f"example_{file.stem}"}
+    exec(compile(code, file, "exec"), names)
+    try:
+        return str(check(names["test_payments"], names["payments"], seed=1, schedules=30).status)
+    except UsageError as error:
+        if "needs the client library itself" not in str(error):
+            raise
+        pytest.skip(str(error))
