@@ -98,7 +98,7 @@ WRITES = r"( +)table\[(.+?)\] = (.+)\n"
 SETTLES = r"( +)(?:await )?\w+\.(?:delete_message|basic_ack|ack|xack|complete_message)\(.*\n"
 
 
-@pytest.mark.filterwarnings("ignore:read_text is deprecated:DeprecationWarning")  # of kafka-python's own
+@pytest.mark.filterwarnings("ignore:.*is deprecated. Use files:DeprecationWarning")  # what kafka-python calls
 @pytest.mark.parametrize("name", [name for name in ROWS if name != "test_confluent_kafka.py"])  # it is on the page
 def test_a_loop_of_the_examples_fails_once_it_is_wrong(name: str, tmp_path: Path, monkeypatch: Any) -> None:
     """Where it settles before it writes, and where it adds up without an id: what each client's users get wrong."""
