@@ -145,7 +145,8 @@ class Watch:
                 return self._tasks[frame]
             if talks(module) and not (is_exit and code.co_flags & _OF_GENERATORS) and not self._is_own(module):
                 return None
-            if module.startswith("chaoskit."):  # what a framework calls by itself is none of the handler's
+            # What a framework calls by itself is none of the handler's.
+            if module.startswith("chaoskit.") and not is_asking(frame):
                 return None
             if self._territory.has(code, module):
                 return _place(frame)
