@@ -70,9 +70,10 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 def _close_in(loop: asyncio.AbstractEventLoop, connection: Any) -> None:
     """Close it in its own loop, as soon as that runs again."""
+    if loop.is_closed():  # and with it what ran there
+        return
     driver = connection.driver_connection
-    with suppress(RuntimeError):  # that loop is closed, and with it what ran there
-        if hasattr(driver, "terminate"):
-            loop.call_soon_threadsafe(driver.terminate)
-        else:
-            asyncio.run_coroutine_threadsafe(driver.close(), loop)
+    if hasattr(driver, "terminate"):
+        loop.call_soon_threadsafe(driver.terminate)
+    else:
+        asyncio.run_coroutine_threadsafe(driver.close(), loop)
