@@ -44,16 +44,14 @@ def _opened(connection: Any, record: Any) -> None:
 
 
 def _taken(connection: Any, record: Any, fairy: Any) -> None:
+    info = record.info
+    is_new, is_process = info.pop(_IS_NEW, False), getattr(_this, "is_process", False)
+    if is_new or (not is_process and info.get(_THREAD) is None):
+        return
     from sqlalchemy import exc, pool
 
-    info = record.info
-    is_new = info.pop(_IS_NEW, False)
-    if getattr(_this, "is_process", False):
-        # Each of these has one connection for a thread, or for all, and no other to give.
-        is_its_own = is_new or isinstance(fairy._pool, (pool.StaticPool, pool.SingletonThreadPool))
-    else:
-        is_its_own = info.get(_THREAD) is None
-    if is_its_own:
+    # Each of these has one connection for a thread, or for all, and no other to give.
+    if is_process and isinstance(fairy._pool, (pool.StaticPool, pool.SingletonThreadPool)):
         return
     if (loop := info.get(_LOOP)) is not None and loop is not _running_loop():
         record.dbapi_connection = fairy.dbapi_connection = None

@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Iterator
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from chaoskit.execution.points import is_installed
@@ -43,21 +43,23 @@ def shared_connection(spawn: Any) -> str | None:
 
 
 def _reached(value: Any) -> Iterator[tuple[str, Any]]:
-    """By the names that the user has given."""
-    if isinstance(value, functools.partial):
-        yield from ((value.func.__name__ if inspect.isfunction(value.func) else "spawn", each) for each in value.args)
+    """By the names that the user has given. Told by its type alone: a lazy object, such as Django's settings, would be
+    made by asking for its `__class__`."""
+    kind = type(value)
+    if issubclass(kind, functools.partial):
+        yield from ((f"[{n}]", each) for n, each in enumerate(value.args))
         yield from value.keywords.items()
         yield "spawn", value.func
-    elif inspect.ismethod(value):
+    elif kind is MethodType:
         yield "self", value.__self__
         yield value.__name__, value.__func__
-    elif inspect.isfunction(value):
+    elif kind is FunctionType:
         yield from _of_function(inspect.unwrap(value))
-    elif isinstance(value, (list, tuple)):
+    elif issubclass(kind, (list, tuple)):
         yield from ((f"[{n}]", each) for n, each in enumerate(value[:20]))
-    elif isinstance(value, dict):
-        yield from ((f"[{key!r}]", each) for key, each in list(value.items())[:20])
-    elif not inspect.isclass(value) and not inspect.ismodule(value) and _is_the_users(type(value)):
+    elif issubclass(kind, dict):
+        yield from ((f"[{key!r}]" if type(key) is str else "[…]", each) for key, each in list(value.items())[:20])
+    elif not issubclass(kind, (type, ModuleType)) and _is_the_users(kind):
         yield from getattr(value, "__dict__", {}).items()
 
 

@@ -118,3 +118,29 @@ def test_a_connection_that_two_processes_would_share_is_refused_by_its_name(tmp_
         return
     with pytest.raises(UsageError, match=r"`session`, a sqlalchemy Session, is there before `spawn` is called"):
         chaoskit.run(test, scenario)
+
+
+class Lazy:
+    """As Django's settings: whoever asks for its class makes it, which may fail."""
+
+    @property
+    def __class__(self) -> Any:
+        raise LookupError("nothing is configured")
+
+
+SETTINGS = Lazy()
+
+
+def test_a_lazy_object_of_the_handlers_is_not_made_by_the_search() -> None:
+    def test(deliver: Any) -> dict[str, int]:
+        store, lazily = Store(), SETTINGS
+
+        def handle(message: Message) -> None:
+            if id(lazily) == id(SETTINGS):
+                store.add_once([message])
+
+        deliver(spawn=lambda: handle)
+        return store.balances
+
+    scenario = Scenario([Event("k", 1, id="e1")], Kafka(partitions=1), [Crash("e1", 1)])
+    assert chaoskit.run(test, scenario).status == "held"
