@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 
 from chaoskit.models.pacing import Gathered, Paced, sent
+from chaoskit.models.slow_call import SlowCall
 from chaoskit.models.stopped_calls import StoppedCall, stopped_call
 from chaoskit.models.turns import Record
 from chaoskit.values.event import EventId
@@ -183,8 +184,9 @@ class Gathering:
 
     def _can_carry(self, fault: Any, step: Raw) -> bool:
         # A fault fires at the first delivery of its event, and so has to stand at one that was not delivered yet.
-        carried = isinstance(fault, (Redeliver, Crash)) or (isinstance(fault, Overlap) and not fault.others)
-        return carried and step[2] not in self._seen
+        # No two of one log are at work at one key, but while it moves: that is of single messages.
+        stops = isinstance(fault, Overlap) and (not fault.others or self._model.counts)
+        return (isinstance(fault, (Redeliver, Crash)) or stops) and step[2] not in self._seen
 
     def _joins(self, members: Sequence[Raw], step: Raw, only: list[Record] | None) -> bool:
         record = step[3], step[4]
@@ -231,11 +233,12 @@ class Gathering:
 
     def _lost(self, members: list[Raw], faults: Sequence[Fault], fault: Overlap) -> StoppedCall | None:
         """The run in which the consumer of this call loses all of it, and runs it nevertheless: as a `Zombie` does that
-        has begun. None where it cannot lose it whole."""
+        has begun; or in which it is slow with all of it. None where it cannot lose it whole, or nobody goes on."""
         holds = len(members) - 1 if self._model.counts else 0
-        zombie = Zombie(self._model.ids[members[0][2]], holds, fault.by)
-        self._standing_for(fault, zombie)
-        return stopped_call(self._model, (self.windows, self.answers), members, fault, [*faults, zombie], holds)
+        first = self._model.ids[members[0][2]]
+        below = SlowCall(first, fault.by, holds) if fault.others else Zombie(first, holds, fault.by)
+        self._standing_for(fault, below)
+        return stopped_call(self._model, (self.windows, self.answers), members, fault, [*faults, below], holds)
 
     def _placed(self, members: Sequence[Raw], lanes: Sequence[Hashable], place: int, fault: Carried) -> Iterator[Fault]:
         """What brings a whole call back, or what of it the broker brings back with the message at this place."""
@@ -294,16 +297,21 @@ class Gathering:
 
     def _goes_on(self, stopped: StoppedCall, step: Raw) -> Steps:
         """A call that has stopped is run to its end, with the first that its consumer runs of it."""
-        refused, begun = False, stopped.begun
+        begun = stopped.begun
         if begun:
+            flags = []
             self.made.append(((gathered(len(begun)), *begun[0][1:5]), None, stopped.fault))
             yield self.made[-1][0]
             for offset, (each) in enumerate(begun):
                 self.made.append(((GO_ON, *each[1:]), None if offset else len(self.answers), stopped.fault))
-                refused = bool((yield self.made[-1][0])) or refused
+                flags.append(bool((yield self.made[-1][0])))
             stopped.begun = []
+            # Who has lost the messages gives none of them back; who was slow, those that failed.
+            stopped.refused = flags if stopped.fault.others else [any(flags)]
+            if stopped.fault.others:
+                self._comes_again([each for each, failed in zip(stopped.members, flags, strict=True) if failed])
         stopped.late.remove(step)
-        self._take(refused)
+        self._take(bool(stopped.refused and stopped.refused.pop(0)))
 
     def _failed(self, members: Sequence[Raw], flags: Sequence[bool], place: int) -> Steps:
         """The run with the true answers. Where it shows what failed again before the rest of the call, it never came so
