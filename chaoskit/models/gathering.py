@@ -13,11 +13,10 @@ from typing import Any
 import attrs
 
 from chaoskit.models.pacing import Gathered, Paced, sent
-from chaoskit.models.slow_call import SlowCall
-from chaoskit.models.stopped_calls import StoppedCall, stopped_call
+from chaoskit.models.stopped_calls import StoppedCall, stopped_below, stopped_call
 from chaoskit.models.turns import Record
 from chaoskit.values.event import EventId
-from chaoskit.values.faults import Crash, Fault, Gather, Overlap, Redeliver, Zombie
+from chaoskit.values.faults import Crash, Fault, Gather, Overlap, Redeliver
 from chaoskit.values.scenario import Steps
 from chaoskit.values.schedule import (
     BATCH,
@@ -184,8 +183,7 @@ class Gathering:
 
     def _can_carry(self, fault: Any, step: Raw) -> bool:
         # A fault fires at the first delivery of its event, and so has to stand at one that was not delivered yet.
-        # No two of one log are at work at one key, but while it moves: that is of single messages.
-        stops = isinstance(fault, Overlap) and (not fault.others or self._model.counts)
+        stops = isinstance(fault, Overlap) and (not fault.others or self._model.counts)  # beside others: on no log
         return (isinstance(fault, (Redeliver, Crash)) or stops) and step[2] not in self._seen
 
     def _joins(self, members: Sequence[Raw], step: Raw, only: list[Record] | None) -> bool:
@@ -232,13 +230,10 @@ class Gathering:
         return _Call(members, faults, windows, death, returns, cause, play, step, stops)
 
     def _lost(self, members: list[Raw], faults: Sequence[Fault], fault: Overlap) -> StoppedCall | None:
-        """The run in which the consumer of this call loses all of it, and runs it nevertheless: as a `Zombie` does that
-        has begun; or in which it is slow with all of it. None where it cannot lose it whole, or nobody goes on."""
-        holds = len(members) - 1 if self._model.counts else 0
-        first = self._model.ids[members[0][2]]
-        below = SlowCall(first, fault.by, holds) if fault.others else Zombie(first, holds, fault.by)
+        """The run in which the consumer of this call loses all of it, or is slow with it; None where it cannot."""
+        below = stopped_below(self._model, members, fault)
         self._standing_for(fault, below)
-        return stopped_call(self._model, (self.windows, self.answers), members, fault, [*faults, below], holds)
+        return stopped_call(self._model, (self.windows, self.answers), members, fault, [*faults, below])
 
     def _placed(self, members: Sequence[Raw], lanes: Sequence[Hashable], place: int, fault: Carried) -> Iterator[Fault]:
         """What brings a whole call back, or what of it the broker brings back with the message at this place."""
@@ -306,10 +301,7 @@ class Gathering:
                 self.made.append(((GO_ON, *each[1:]), None if offset else len(self.answers), stopped.fault))
                 flags.append(bool((yield self.made[-1][0])))
             stopped.begun = []
-            # Who has lost the messages gives none of them back; who was slow, those that failed.
-            stopped.refused = flags if stopped.fault.others else [any(flags)]
-            if stopped.fault.others:
-                self._comes_again([each for each, failed in zip(stopped.members, flags, strict=True) if failed])
+            self._comes_again(stopped.ends(flags))
         stopped.late.remove(step)
         self._take(bool(stopped.refused and stopped.refused.pop(0)))
 
