@@ -29,9 +29,14 @@ _of_loops = weakref.WeakKeyDictionary()
 """What aiosqlite has opened for each: the connection, its thread, and what that takes its work from."""
 
 
+def listing_of_the_open() -> str | None:
+    """The directory in which the system lists what this program has open; None where it has none."""
+    return next((each for each in _LISTINGS if os.path.isdir(each)), None)
+
+
 def sockets() -> frozenset[Socket]:
     """Those of this whole program that are open now; none where the system does not list them."""
-    listing = next((each for each in _LISTINGS if os.path.isdir(each)), None)
+    listing = listing_of_the_open()
     found: set[Socket] = set()
     for name in os.listdir(listing) if listing else ():
         with contextlib.suppress(OSError):  # that of the listing itself is gone by now
