@@ -16,7 +16,7 @@ from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Event, Stream
 
 MOST_KEPT = 64
-"""Streams of each topic that are kept to be mixed anew."""
+"""Streams of each topic that are stored to be mixed anew."""
 
 
 def together(strategies: Mapping[str, SearchStrategy[Any]]) -> SearchStrategy[list[Event]]:
@@ -81,9 +81,9 @@ class Mixed:
 
     def keep(self, stream: Stream) -> None:
         for topic, (_, own) in zip(self.topics, self._apart(stream), strict=True):
-            kept = self._kept.setdefault(topic, [])
-            kept.append(own)
-            del kept[:-MOST_KEPT]
+            stored = self._kept.setdefault(topic, [])
+            stored.append(own)
+            del stored[:-MOST_KEPT]
 
     def another(self, chance: random.Random) -> Stream:
         parts = [chance.choice(self._kept[topic]) for topic in self.topics]

@@ -30,13 +30,13 @@ class Distinct:
         self._keep(_spread(hash_))
 
     def take_fresh(self) -> list[int]:
-        """What has to be told to another count so that it knows all of this one; each only once."""
+        """What another count has to take in so that it knows all of this one; each only once."""
         fresh = [value for value in self._fresh if value in self._kept]
         self._fresh.clear()
         return fresh
 
     def merge(self, fresh: Iterable[int]) -> None:
-        """Take in what another count told."""
+        """Take in what another count has given by `take_fresh`."""
         for value in fresh:
             self._keep(value)
 

@@ -1,6 +1,6 @@
 """What Hypothesis does here: draw streams and a salt for each; and draw simpler values for a found failure.
 
-It is kept out of the inner loop: one example is one stream, or several that are put together of it, and some fifty
+It stays out of the inner loop: one example is one stream, or several that are put together of it, and some fifty
 schedules are run on each.
 """
 

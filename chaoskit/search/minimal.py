@@ -14,7 +14,7 @@ from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.search.draw import simpler_values, simplest_stream, some_values
 from chaoskit.search.found import Found
 from chaoskit.search.labels import looks_across
-from chaoskit.search.oracle import Case, CheckerFailed, Subject, kept
+from chaoskit.search.oracle import Case, CheckerFailed, Subject, with_state_copied
 from chaoskit.search.plans import Plan
 from chaoskit.search.shrink import Fails, Shrinker
 from chaoskit.strategies.dependent import Dependent, dependent_of
@@ -69,7 +69,7 @@ def shrinker_for(
 def least(subject: Subject, events: Any, kinds: Sequence[FaultKind], found: Found, seed: int) -> Minimal:
     """The least scenario that breaks the same, `events` being a strategy or the literal stream itself."""
     in_order = not found.faults
-    # Kept through all that follows: a failure within a key must not shrink into one that only the order of keys
+    # Held through all that follows: a failure within a key must not shrink into one that only the order of keys
     # explains.
     across = not in_order and looks_across(found.case, found.run)
     fails = _failing_alike(subject, found, across)
@@ -125,7 +125,7 @@ def _failing_alike(subject: Subject, found: Found, across: bool) -> Fails:
             # What fails in order needs no faults, and is another failure than one that does.
             if in_order or case.fails_in_order():
                 return in_order and not broken.isdisjoint(violation.invariant for violation in case.fails_in_order())
-            run = kept(case.run(faults))
+            run = with_state_copied(case.run(faults))
             if broken.isdisjoint(violation.invariant for violation in case.violations(run)):
                 return False
             return looks_across(case, run) == across

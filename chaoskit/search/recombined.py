@@ -30,7 +30,7 @@ MOST_TRIES = 8
 """Streams that are put together for one that is valid, new, and has two values under one key."""
 
 MOST_KEPT = 256
-"""Keys that are kept, and values, of which the oldest go first; a whole stream's are."""
+"""Keys that are stored, and values, of which the oldest go first; a whole stream's are."""
 
 
 @attrs.define
