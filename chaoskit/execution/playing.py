@@ -3,13 +3,12 @@ here."""
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from functools import partial
 from operator import length_hint
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from chaoskit.execution.asked import Asked
 from chaoskit.execution.batches import Batching, Singles, delivered
@@ -23,7 +22,7 @@ from chaoskit.execution.retried import Final, gives_up_of
 from chaoskit.execution.script import PASS_THROUGH, Calls, Change, Handler
 from chaoskit.execution.settling import Nacked, Settlements
 from chaoskit.execution.stepping import Death, Failure
-from chaoskit.execution.tasks import current_task, is_cancelled_from_outside
+from chaoskit.execution.tasks import cancellations, current_task, is_cancelled_from_outside
 from chaoskit.execution.threads import ThreadedProcesses
 from chaoskit.values.errors import UsageError
 from chaoskit.values.event import Message
@@ -31,8 +30,13 @@ from chaoskit.values.outcome import Raised
 from chaoskit.values.schedule import BEGIN, DELIVER, FAIL, GO_ON, RESTART, Raw, is_handed, what_of
 from chaoskit.values.state import snapshot
 
-ENDS = (SystemExit, asyncio.CancelledError)
-"""What ends a consumer that does not catch it: its process, or its task."""
+if TYPE_CHECKING:
+    import asyncio
+
+
+def _ends() -> tuple[type[BaseException], ...]:
+    """What ends a consumer that does not catch it: its process, or its task."""
+    return (SystemExit, *cancellations())
 
 
 class Playing(Asked):
@@ -100,7 +104,7 @@ class Playing(Asked):
         except Hung:
             self._stand()
             raise
-        except ENDS as end:
+        except _ends() as end:
             self._stand()
             self._end(end)
         except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
@@ -238,7 +242,7 @@ class Playing(Asked):
                     self._must_be_done(result)
             except (UsageError, *PASS_THROUGH):
                 raise
-            except ENDS as end:
+            except _ends() as end:
                 self._end_unless_cancelled(end)
             except Exception as refusal:  # noqa: BLE001 - a handler may refuse with anything
                 error = refusal
@@ -247,7 +251,7 @@ class Playing(Asked):
         self._moves()
         try:
             await change()
-        except ENDS as end:
+        except _ends() as end:
             self._end_unless_cancelled(end)
 
     def _end_unless_cancelled(self, end: BaseException) -> NoReturn:

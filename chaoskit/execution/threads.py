@@ -7,7 +7,6 @@ the dead are unwound, so that nothing is left.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import ctypes
 import inspect
@@ -17,7 +16,7 @@ import warnings
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from chaoskit.execution import forks
 from chaoskit.execution.limit import waits_for_the_handler
@@ -32,7 +31,6 @@ from chaoskit.execution.opened import (
     watch_sqlite,
 )
 from chaoskit.execution.overlap import Switches, code_of
-from chaoskit.execution.own_thread import run_inside
 from chaoskit.execution.points import Points, territory_of
 from chaoskit.execution.pools import own_connections
 from chaoskit.execution.processes import Processes, Spawn, through
@@ -43,6 +41,9 @@ from chaoskit.execution.waiting import LOOKS_TO_START, stands_still
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
 from chaoskit.values.schedule import BEGIN, DIE, GO_ON, Raw, point_of, what_of
+
+if TYPE_CHECKING:
+    import asyncio
 
 Job = Callable[[], Coroutine[Any, Any, Any]]
 Counted = dict[int, list[Passed]] | None
@@ -178,6 +179,8 @@ class ProcessThread:
         own_connections()
         try:
             if self._is_async:
+                import asyncio
+
                 with asyncio.Runner() as runner:
                     self._loop = runner.get_loop()
                     runner.run(self._serve())
@@ -258,6 +261,8 @@ class ProcessThread:
     def _leaves(self) -> NoReturn:
         """The process dies in the middle of the handler."""
         if self._is_async:
+            from chaoskit.execution.own_thread import run_inside
+
             run_inside(self.ends())
         else:
             through(self.ends())

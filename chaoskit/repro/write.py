@@ -15,8 +15,9 @@ from typing import Any
 import attrs
 
 from chaoskit.codec import lenient
+from chaoskit.repro.converter import CONVERTER
 from chaoskit.repro.read import Repro, parse, text_in
-from chaoskit.repro.values import CONVERTER, FORMAT, encode_broker, encode_event, encode_step, event_as_text, versions
+from chaoskit.repro.values import FORMAT, encode_broker, encode_event, encode_step, event_as_text, versions
 from chaoskit.values.epoch import EPOCH
 from chaoskit.values.errors import CodecError, ReproError
 from chaoskit.values.event import Event, EventId
