@@ -332,7 +332,7 @@ def _tried_move(move: MoveName) -> None:
 
 
 def _with_boundary(asked: Question, verdict: Verdict) -> Verdict:
-    """The verdict, and what has to stay in order, or why that cannot be said."""
+    """The verdict, and what has to stay in order, or why that is unknown."""
     if verdict.status == "violated" and verdict.scenario is not None and not verdict.scenario.faults:
         return verdict  # it fails in order, so that no order is right
     current().asks("what has to stay in order", "")
@@ -421,7 +421,7 @@ def _show_output(subject: Subject, verdict: Verdict) -> None:
 
 
 def _pronounce(verdict: Verdict, options: ChaosOptions) -> None:
-    """Pass, skip or fail, with everything that is to be said."""
+    """Pass, skip or fail, with everything that is to be reported."""
     __tracebackhide__ = True
     runner = current()
     if verdict.status == "held":

@@ -11,7 +11,7 @@ import attrs
 
 from chaoskit.report.style import SANS, palette
 from chaoskit.report.values import as_json, in_markup
-from chaoskit.throughput.cost import NAMES, OrderChoice, OrderingCost, number, said, summary
+from chaoskit.throughput.cost import NAMES, OrderChoice, OrderingCost, choice_text, number, summary
 
 WIDTH, HEIGHT = 760, 320
 """Of the plot with its axes, in pixels as all that follows."""
@@ -30,7 +30,7 @@ STYLE = f"""
 .ordering .unordered {{ stroke: var(--good); stroke-dasharray: 2 4; }}
 .ordering .knee {{ fill: var(--paper); stroke-dasharray: none; stroke-width: 2; }}
 """
-"""Three lines are told apart by their dashes, too, where colours are not seen."""
+"""Three lines are distinguished by their dashes, too, where colours are not seen."""
 
 
 def ordering_svg(cost: OrderingCost) -> str:
@@ -96,7 +96,7 @@ def _kept(cost: OrderingCost) -> list[OrderChoice]:
 
 def _label(cost: OrderingCost) -> str:
     """The picture in words, for who does not see it."""
-    orders = [f"{NAMES[choice.order]}: {said(choice)}" for choice in cost.choices]
+    orders = [f"{NAMES[choice.order]}: {choice_text(choice)}" for choice in cost.choices]
     return in_markup(". ".join(["Throughput over consumers", *summary(cost), *orders]) + ".")
 
 
@@ -145,7 +145,7 @@ def _legend(cost: OrderingCost) -> Iterator[tuple[str, str]]:
     for text in summary(cost):
         yield from (("", line) for line in _folded(text))
     for choice in cost.choices:
-        for place, text in enumerate(_folded(f"{NAMES[choice.order]}: {said(choice)}")):
+        for place, text in enumerate(_folded(f"{NAMES[choice.order]}: {choice_text(choice)}")):
             yield (choice.order if place == 0 else ""), text
 
 

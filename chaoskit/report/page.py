@@ -33,7 +33,7 @@ from chaoskit.report.summary import (
     tried,
 )
 from chaoskit.report.timeline import Grid, Row, value_of
-from chaoskit.report.tolerance import answer_text, broker_name, told
+from chaoskit.report.tolerance import answer_text, broker_name, remarks
 from chaoskit.report.values import cut, in_markup
 from chaoskit.repro.values import versions
 from chaoskit.values.state import Difference
@@ -399,7 +399,7 @@ def _tolerance(tolerance: Tolerance) -> Iterator[str]:
     yield "</tbody>\n</table>\n</div>"
     for name, column in zip(names, tolerance.columns, strict=True):
         items = []
-        for each in told(column):
+        for each in remarks(column):
             more = "".join(f'<span class="after">{_with_code(line)}</span>' for line in each.more)
             items.append(f"<li><strong>{_text(each.kinds)}</strong>{_with_code(each.says)}{more}</li>")
         yield f'<h3>{name}</h3>\n<ul class="remedies">{"".join(items)}</ul>'
@@ -415,8 +415,8 @@ ANSWERS: dict[Answer, str] = {
 
 
 def _remedies(found: Summary) -> str:
-    said = [*found.remedies, *(("In the handler", advice) for _, advice in found.advice)]
-    items = "".join(f"<li><strong>{kind}</strong>: {_with_code(remedy)}.</li>" for kind, remedy in said)
+    found_remedies = [*found.remedies, *(("In the handler", advice) for _, advice in found.advice)]
+    items = "".join(f"<li><strong>{kind}</strong>: {_with_code(remedy)}.</li>" for kind, remedy in found_remedies)
     return f'<ul class="remedies">{items}</ul>'
 
 

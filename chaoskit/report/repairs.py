@@ -61,7 +61,7 @@ def recommended(repairs: tuple[Repair, ...]) -> Repair | None:
 
 
 def no_repair(verdict: Verdict) -> str:
-    """What is to be said where no move holds; empty where one does, where none was run, or nobody has asked."""
+    """What is to be reported where no move holds; empty where one does, where none was run, or nobody has asked."""
     advice = verdict.advice.known
     if advice is None or recommended(advice.repairs) is not None:
         return ""
@@ -113,7 +113,7 @@ def _breaks(repair: Repair) -> str:
 
 
 def _needs(repair: Repair) -> str:
-    """What the move takes; and of ids, for how long they are kept."""
+    """What the move takes; and of ids, for how long they are stored."""
     needs = f"It takes {repair.needs}."
     if repair.move == "ids" and repair.distance:
         needs += (

@@ -72,7 +72,7 @@ class AsFound:
 class Repro:
     """A file that was read. Values of events, `expected`, `observed` and `states` are still encoded: decoding them
     needs the classes that the test's module imports. Keys are decoded where that is possible without; `keys` has them
-    encoded. `told` is what reports say besides, and nothing is played from it.
+    encoded. `told` is what reports show besides, and nothing is played from it.
     """
 
     path: Path
@@ -303,12 +303,12 @@ def _read_told(data: Any) -> dict[str, Any]:
     """Only what is as it is written here: it is shown, and no reason not to replay the rest."""
     if not isinstance(data, dict):
         return {}
-    errors, read, kept, also = (data.get(name) for name in ("errors", "read", "memory_kept", "also"))
+    errors, read, memory_kept, also = (data.get(name) for name in ("errors", "read", "memory_kept", "also"))
     fewer = data.get("fewer")
     errors = errors if isinstance(errors, dict) else {}
     return {
         "errors": {number: text for number, text in errors.items() if isinstance(text, str)},
-        "memory_kept": kept if isinstance(kept, bool) else None,
+        "memory_kept": memory_kept if isinstance(memory_kept, bool) else None,
         "read": tuple(name for name in read if isinstance(name, str)) if isinstance(read, list) else (),
         "effects": {run: _read_effects(data.get("effects"), run) for run in ("in_order", "observed")},
         "fewer": max(0, fewer) if type(fewer) is int else 0,

@@ -23,7 +23,7 @@ from chaoskit.values.verdict import Damage, DamageKind, Label, States
 MOST_EVENTS = 4
 """Of so many events every order is run, and every one or two of them are left out."""
 
-Finding = tuple[DamageKind, tuple[EventId, ...]]
+FoundDamage = tuple[DamageKind, tuple[EventId, ...]]
 
 
 def damage_of(
@@ -44,7 +44,7 @@ def damage_of(
 
 def _findings(
     case: Case, faults: Sequence[Fault], run: Run, label: Label | None, states: States | None
-) -> Iterator[Finding]:
+) -> Iterator[FoundDamage]:
     """The first is the answer: what is certain comes before what is likely."""
     outcome = run.outcome
     if gone := (*outcome.lost, *outcome.dropped):
@@ -148,7 +148,7 @@ def _gives(case: Case, run: Run, order: Sequence[int]) -> bool:
     return bool(tried(lambda: explained_by_order(case, run, [order])))
 
 
-def _like_another_order(case: Case, run: Run, orders: Sequence[Sequence[int]]) -> Iterator[Finding]:
+def _like_another_order(case: Case, run: Run, orders: Sequence[Sequence[int]]) -> Iterator[FoundDamage]:
     """Whether each event once, in some other order, or some event not at all, gives this state."""
     ids, places = case.model.stream.ids, range(len(case.model.stream))
     for order in orders:
