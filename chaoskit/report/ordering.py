@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from chaoskit.report.style import SANS, palette
+from chaoskit.report.style import HEAD, SANS, palette
 from chaoskit.report.values import as_json, in_markup
 from chaoskit.throughput.cost import NAMES, OrderChoice, OrderingCost, choice_text, number, summary
 
@@ -50,15 +50,9 @@ def ordering_svg(cost: OrderingCost) -> str:
     return "\n".join(lines) + "\n"
 
 
-_PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="generator" content="chaoskit">
-<title>$title</title>
+_PAGE = Template(
+    HEAD
+    + """\
 </head>
 <body>
 <main>
@@ -67,13 +61,19 @@ $plot<pre tabindex="0">$text</pre>
 </main>
 </body>
 </html>
-""")
+"""
+)
 
 
 def ordering_page(cost: OrderingCost) -> str:
     """The plot and the figures as a page of its own, which needs nothing from outside."""
     title = in_markup(f"What order costs: {summary(cost)[0]}")
-    return _PAGE.substitute(title=title, plot=ordering_svg(cost), text=in_markup(str(cost)))
+    return _PAGE.substitute(
+        policy="default-src 'none'; style-src 'unsafe-inline'",
+        title=title,
+        plot=ordering_svg(cost),
+        text=in_markup(str(cost)),
+    )
 
 
 def ordering_data(cost: OrderingCost) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from chaoskit.report.effects import EFFECTS, MOST_ROWS
 from chaoskit.report.overlaps import STOPPED
 from chaoskit.report.picture import picture
 from chaoskit.report.self_check import self_check_remarks
-from chaoskit.report.style import PAGE, PICTURE, palette
+from chaoskit.report.style import HEAD, PAGE, PICTURE, palette
 from chaoskit.report.summary import (
     NO_STATES,
     Beside,
@@ -64,15 +64,9 @@ rows.forEach((row, at) => {
 boxes.forEach(box => box.addEventListener("click", () => document.getElementById("step-" + box.dataset.step).focus()));
 """
 
-SKELETON = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="$policy">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="generator" content="chaoskit">
-<title>$title</title>
+SKELETON = Template(
+    HEAD
+    + """\
 <style>$style</style>
 </head>
 <body>
@@ -93,7 +87,8 @@ $footer
 <script>$script</script>
 </body>
 </html>
-""")
+"""
+)
 
 
 def page(verdict: Verdict, *, replay: str | None = None) -> str:
