@@ -251,7 +251,7 @@ def bound(test: Any, fixtures: Mapping[str, Any] | None = None) -> Iterator[Boun
     A decorated test has its `fixtures` by name; without them it may be wrapped in functools.partial, which gives it
     them, and may be a method of an instance. Raises UsageError where it needs more than it is given.
     """
-    function, positional, named = _taken_apart(test)
+    function, positional, named = _unpacked(test)
     if not hasattr(function, "chaos_options"):
         if not callable(test):
             raise UsageError(f"test={test!r}: a function of `deliver` is needed, got {type(test).__name__}")
@@ -270,7 +270,7 @@ def bound(test: Any, fixtures: Mapping[str, Any] | None = None) -> Iterator[Boun
         yield BoundTest(body, function.chaos_async, name_of(inspect.unwrap(function)), function.chaos_options)
 
 
-def _taken_apart(test: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+def _unpacked(test: Any) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
     """The function below partials and bound methods, and what these give it."""
     positional: tuple[Any, ...] = ()
     named: dict[str, Any] = {}

@@ -29,7 +29,7 @@ def effects_exactly_once() -> Invariant:
     def check(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
         for each in counted(reference.effects, outcome.effects):
             if len(each.in_order) != len(each.observed):
-                yield Violation("effects_exactly_once", _told(each))
+                yield Violation("effects_exactly_once", _text(each))
 
     return Invariant("effects_exactly_once", check, needs_effects=True)
 
@@ -52,12 +52,12 @@ def effects_at_least_once() -> Invariant:
     def check(reference: Outcome, outcome: Outcome) -> Iterator[Violation]:
         for each in counted(reference.effects, outcome.effects):
             if len(each.in_order) > len(each.observed):
-                yield Violation("effects_at_least_once", _told(each))
+                yield Violation("effects_at_least_once", _text(each))
 
     return Invariant("effects_at_least_once", check, needs_effects=True)
 
 
-def _told(each: Counted) -> str:
+def _text(each: Counted) -> str:
     effect = each.effect
     what = effect.name if effect.key is None else f"{effect.name} of {printed(effect.key)}"
     value = "" if effect.value is None else f" ({printed(effect.value)})"

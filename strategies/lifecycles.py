@@ -27,7 +27,7 @@ Stage = int | tuple[int, int]
 
 MOST_KNOWN = 20_000
 """Values of which it is remembered how they came about: more than one search for simpler ones draws."""
-MOST_KEPT = 128
+MOST_STORED = 128
 """Lives that are stored to be recombined."""
 
 
@@ -150,7 +150,7 @@ class Lifecycles:
     max_size: int
     valid: Valid | None
     _known: dict[int, tuple[Any, list[_Origin]]] = attrs.field(factory=dict)
-    _kept: list[list[Event]] = attrs.field(factory=list)
+    _stored: list[list[Event]] = attrs.field(factory=list)
     _learned: int = 0
 
     # What is drawn.
@@ -296,11 +296,11 @@ class Lifecycles:
     # What is put together.
 
     def keep(self, stream: Stream) -> None:
-        self._kept += by_key(stream).values()
-        del self._kept[:-MOST_KEPT]
+        self._stored += by_key(stream).values()
+        del self._stored[:-MOST_STORED]
 
     def another(self, chance: random.Random) -> Stream:
-        return some_lives(self._kept, chance, self.lives, self.max_size)
+        return some_lives(self._stored, chance, self.lives, self.max_size)
 
 
 def some_lives(stored: Sequence[Sequence[Event]], chance: random.Random, most: int, max_size: int) -> Stream:

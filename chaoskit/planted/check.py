@@ -107,15 +107,15 @@ def self_check_of(question: Question, say: Say = lambda bug: None) -> SelfCheck:
     )  # fmt: skip
     asked = attrs.evolve(question, settings=settings)
     streams = Streams.of(asked)
-    handler = [_in_handler(asked, bug, streams) for bug in _said(HANDLER_BUGS, say)]
-    inside = [_in_handler(asked, bug, streams) for bug in _said(INSIDE_BUGS, say)]
+    handler = [_in_handler(asked, bug, streams) for bug in _announced(HANDLER_BUGS, say)]
+    inside = [_in_handler(asked, bug, streams) for bug in _announced(INSIDE_BUGS, say)]
     # Where nothing says what dies with a process there is no inside, and nothing to report of it.
     handler += [each for each in inside if each.status != "cannot happen"]
     caught: list[Any] = [each.bug for each in handler if each.status == "caught"]
-    return SelfCheck((*handler, *(_in_state(asked, bug, caught, streams) for bug in _said(STATE_BUGS, say))))
+    return SelfCheck((*handler, *(_in_state(asked, bug, caught, streams) for bug in _announced(STATE_BUGS, say))))
 
 
-def _said(bugs: Iterable[Bug], say: Say) -> Iterator[Bug]:
+def _announced(bugs: Iterable[Bug], say: Say) -> Iterator[Bug]:
     for bug in bugs:
         say(bug)
         yield bug

@@ -85,10 +85,10 @@ def _each(question: Question, verdict: Verdict, storage: Storage, say: Callable[
     asked = attrs.evolve(
         question, subject=attrs.evolve(question.subject, epoch=verdict.scenario.epoch), settings=settings
     )
-    return (_said(asked, verdict, kind, storage, say) for kind in moves if _applies(kind, verdict))
+    return (_announced(asked, verdict, kind, storage, say) for kind in moves if _applies(kind, verdict))
 
 
-def _said(
+def _announced(
     question: Question, verdict: Verdict, kind: Kind, storage: Storage, say: Callable[[MoveName], None]
 ) -> Repair:
     say(kind.name)

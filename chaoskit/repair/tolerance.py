@@ -230,14 +230,14 @@ class _On:
             return ""
         # What stopped the search, if anything did: it is what the user would have seen.
         first = error or raised[0]
-        what = "it fails in order already" if first is None else f"it raises {_told(first)} in order"
+        what = "it fails in order already" if first is None else f"it raises {_error_text(first)} in order"
         if not reads.missing:
             return what
         names = " and ".join(f"message.{name}" for name in reads.missing)
         return f"{what}: it reads {names}, which {called(self.broker)} does not carry"
 
 
-def _told(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     """A class, and its text where it has one."""
     return f"{type(error).__name__} ({error})" if str(error) else type(error).__name__
 

@@ -43,7 +43,7 @@ def ordering_svg(cost: OrderingCost) -> str:
         f"<style>{palette('.ordering')}{STYLE}</style>",
         f'<rect width="{WIDTH}" height="{height}" fill="var(--paper)"/>',
         *_axes(cost),
-        *(line for choice in _kept(cost) for line in _line(choice, _top(cost))),
+        *(line for choice in _possible(cost) for line in _line(choice, _top(cost))),
         *_keys(rows),
         "</svg>",
     ]
@@ -90,7 +90,7 @@ def _listed(_: type, __: Any, value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _kept(cost: OrderingCost) -> list[OrderChoice]:
+def _possible(cost: OrderingCost) -> list[OrderChoice]:
     return [choice for choice in cost.choices if not choice.why_not]
 
 
@@ -102,7 +102,7 @@ def _label(cost: OrderingCost) -> str:
 
 def _top(cost: OrderingCost) -> float:
     """The upper end of the axis: the most that is reached, rounded up to 1, 2 or 5 times a power of ten."""
-    most = max(point.throughput for choice in _kept(cost) for point in choice.points)
+    most = max(point.throughput for choice in _possible(cost) for point in choice.points)
     power = 10.0 ** math.floor(math.log10(most))
     return next(factor * power for factor in (1, 1.5, 2, 3, 5, 7.5, 10) if most <= factor * power * (1 + 1e-9))
 
@@ -116,7 +116,7 @@ def _y(throughput: float, top: float) -> float:
 
 
 def _axes(cost: OrderingCost) -> Iterator[str]:
-    top, most = _top(cost), len(_kept(cost)[0].points)
+    top, most = _top(cost), len(_possible(cost)[0].points)
     for part in range(5):
         value = top * part / 4
         y = _y(value, top)

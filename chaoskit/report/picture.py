@@ -174,7 +174,7 @@ def _row(layout: PictureLayout, row: Row, place: int, workers: bool, first: bool
         left = layout.left if row.lane is None else layout.left + row.lane * layout.lane
         right = layout.marks - 10 if row.lane is None else left + layout.lane
         yield f'<line class="stop" x1="{left + 6:g}" x2="{right - 6:g}" y1="{y:g}" y2="{y:g}"/>'
-    yield from _said(layout, row, y, first)
+    yield from _mark(layout, row, y, first)
     yield "</g>"
 
 
@@ -203,7 +203,7 @@ def _node_width(row: Row) -> float:
     return max(44, len(_short(row.cell)) * LETTER + 22)
 
 
-def _said(layout: PictureLayout, row: Row, y: float, first: bool) -> Iterator[str]:
+def _mark(layout: PictureLayout, row: Row, y: float, first: bool) -> Iterator[str]:
     x = layout.marks
     if row.sentence is not None:
         yield f'<circle class="badge" cx="{x + 9:g}" cy="{y:g}" r="9"/>'

@@ -51,8 +51,8 @@ def repair_texts(verdict: Verdict) -> tuple[RepairText, ...]:
         return ()
     best = recommended(advice.repairs)
     others = [repair for repair in advice.repairs if repair is not best]
-    texts = [] if best is None else [RepairText(best.move, f"{_said(best, verdict)}.", _needs(best), best.code)]
-    return (*texts, *(RepairText(repair.move, f"{_said(repair, verdict)}.") for repair in others))
+    texts = [] if best is None else [RepairText(best.move, f"{_sentence(best, verdict)}.", _needs(best), best.code)]
+    return (*texts, *(RepairText(repair.move, f"{_sentence(repair, verdict)}.") for repair in others))
 
 
 def recommended(repairs: tuple[Repair, ...]) -> Repair | None:
@@ -85,7 +85,7 @@ def damage_text(damage: Damage | None) -> str:
     return f"{damage.kind.capitalize()}{events}{where}"
 
 
-def _said(repair: Repair, verdict: Verdict) -> str:
+def _sentence(repair: Repair, verdict: Verdict) -> str:
     """What came of a move, in a line."""
     name = SAYS.get(repair.move, repair.move)
     if repair.status == "unknown":

@@ -75,7 +75,7 @@ class Corpus:
     notes: list[str] = attrs.field(factory=list)
     clock: Callable[[], float] = now
     _missed: list[tuple[str, str]] = attrs.field(factory=list)
-    _said: set[str] = attrs.field(factory=set)
+    _reported: set[str] = attrs.field(factory=set)
     _silent_until: float | None = None
 
     def take_notes(self) -> list[str]:
@@ -102,8 +102,8 @@ class Corpus:
         self._say_once(f"the shared corpus has what cannot be played, and it is left out: {reason}")
 
     def _say_once(self, note: str) -> None:
-        if note not in self._said:
-            self._said.add(note)
+        if note not in self._reported:
+            self._reported.add(note)
             self.notes.append(note)
 
     def add(self, test: str, text: str) -> None:

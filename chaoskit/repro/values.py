@@ -190,10 +190,10 @@ def shown_value(encoded: Any) -> Any:
         return encoded
 
 
-def kept_as_text(encoded: Any) -> str:
+def stored_as_text(encoded: Any) -> str:
     """The first value of which only the text is there."""
     if isinstance(encoded, dict):
         if isinstance(text := encoded.get("$repr"), str):
             return text
         encoded = list(encoded.values())
-    return next(filter(None, map(kept_as_text, encoded)), "") if isinstance(encoded, list) else ""
+    return next(filter(None, map(stored_as_text, encoded)), "") if isinstance(encoded, list) else ""
