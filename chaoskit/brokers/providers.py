@@ -21,8 +21,8 @@ class Provider:
     further attempt, the last of them for all that follow; of one that never tries again, before a script of the
     receiver asks it to. `attempts`: the most of one event, the first among them; None: it tries for `lasts`, and their
     number is not told. `two_events`: one change may come as two events with different ids. `resent_by_hand`: what it
-    has given up can be sent again. `counts`: it says in a header which attempt this is. `promises` and `sources` are
-    those of its documentation.
+    has given up can be sent again. `counts`: it says in a header which attempt this is. `promise`: what its documentation says,
+    and `source` where.
     """
 
     title: str
@@ -33,8 +33,8 @@ class Provider:
     two_events: bool = False
     resent_by_hand: bool = False
     counts: bool = False
-    promises: tuple[str, ...]
-    sources: tuple[str, ...]
+    promise: str
+    source: str
 
     @property
     def never_tries_again(self) -> bool:
@@ -50,8 +50,8 @@ PROVIDERS: Mapping[str, Provider] = {
         lasts="3 days",
         two_events=True,
         resent_by_hand=True,
-        promises=("Stripe tries for 3 days, and may make two events of one change.",),
-        sources=("docs.stripe.com/webhooks (automatic retries, event ordering, duplicates)",),
+        promise="Stripe tries for 3 days, and may make two events of one change.",
+        source="docs.stripe.com/webhooks (automatic retries, event ordering, duplicates)",
     ),
     "standard": Provider(
         title="the provider",
@@ -60,8 +60,8 @@ PROVIDERS: Mapping[str, Provider] = {
         lasts="3 days",
         two_events=True,
         resent_by_hand=True,
-        promises=("Standard Webhooks (Svix): as Stripe; `webhook-id` stays the same when it is sent again.",),
-        sources=("github.com/standard-webhooks/standard-webhooks: spec (deliverability and reliability)",),
+        promise="Standard Webhooks (Svix): as Stripe; `webhook-id` stays the same when it is sent again.",
+        source="github.com/standard-webhooks/standard-webhooks: spec (deliverability and reliability)",
     ),
     "github": Provider(
         title="GitHub",
@@ -70,13 +70,13 @@ PROVIDERS: Mapping[str, Provider] = {
         retries=(21_600.0,),
         attempts=1,
         lasts="3 days",
-        promises=(
+        promise=(
             "GitHub sends each event once. A delivery that failed is sent again, with the same X-GitHub-Delivery, only "
-            "when it is asked for, and within 3 days.",
+            "when it is asked for, and within 3 days."
         ),
-        sources=(
+        source=(
             "docs.github.com/webhooks: handling failed deliveries, redelivering webhooks, best practices (10 seconds, "
-            "X-GitHub-Delivery)",
+            "X-GitHub-Delivery)"
         ),
     ),
     "shopify": Provider(
@@ -87,13 +87,13 @@ PROVIDERS: Mapping[str, Provider] = {
         attempts=9,
         lasts="4 hours",
         two_events=True,
-        promises=(
+        promise=(
             "Shopify tries 8 more times in 4 hours, and then no more. Two subscriptions of one topic have the same "
-            "X-Shopify-Event-Id.",
+            "X-Shopify-Event-Id."
         ),
-        sources=(
+        source=(
             "shopify.dev: docs/apps/build/webhooks (troubleshooting, ignore duplicates), "
-            "changelog/updates-to-webhook-retry-mechanism",
+            "changelog/updates-to-webhook-retry-mechanism"
         ),
     ),
     "slack": Provider(
@@ -103,11 +103,11 @@ PROVIDERS: Mapping[str, Provider] = {
         attempts=4,
         lasts="6 minutes",
         counts=True,
-        promises=(
+        promise=(
             "Slack waits 3 seconds for the answer, tries 3 more times (at once, after 1 and after 5 minutes), counts "
-            "them in X-Slack-Retry-Num, and then no more.",
+            "them in X-Slack-Retry-Num, and then no more."
         ),
-        sources=("api.slack.com/apis/events-api (error handling: retries, X-Slack-No-Retry)",),
+        source="api.slack.com/apis/events-api (error handling: retries, X-Slack-No-Retry)",
     ),
 }
 """By the name that the broker's setting has."""

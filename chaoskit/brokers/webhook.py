@@ -96,8 +96,8 @@ def _sent_once(its: Provider) -> Words:
         {
             faults.Fail: Wording(FAILED, f"{asks}. {IN_ORDER}"),
             faults.Lose: Wording(
-                f"the endpoint did not answer when {its.title} sent {{event}}, and {its.title} sends nothing again by "
-                "itself",
+                f"the endpoint did not answer when {its.title} sent {{event}}, which comes again only when it is asked "
+                "for",
                 asks,
             ),
         },
@@ -139,10 +139,10 @@ class Webhook(Settings):
     guarantees: ClassVar[tuple[str, ...]] = (
         "No order.",
         "What is not answered with 2xx in time has failed, though its effect may have happened.",
-        *(each for provider in PROVIDERS.values() for each in provider.promises),
+        *(provider.promise for provider in PROVIDERS.values()),
     )
     sources: ClassVar[tuple[str, ...]] = (
-        *(each for provider in PROVIDERS.values() for each in provider.sources),
+        *(provider.source for provider in PROVIDERS.values()),
         "github.com/stripe/stripe-cli/issues/418; stripe-python _webhook.py",
     )
 
@@ -214,16 +214,16 @@ class Webhook(Settings):
             no[faults.Resend] = Impossible(f"{its.title} makes one event of a change")
         if self._sends_once:
             never = Impossible(f"{its.title} sends nothing again by itself", {"redelivers": True})
-            no |= dict.fromkeys((faults.Duplicate, faults.Redeliver, faults.DeadLetter, faults.Zombie), never)
+            no |= {faults.Duplicate: never, faults.Redeliver: never}
         elif its.never_tries_again:
-            no[faults.DeadLetter] = Impossible("all that fails is redelivered: Fail is what fails before any effect")
             no[faults.Lose] = Impossible("all that fails is redelivered", {"redelivers": False})
-            no[faults.Zombie] = Impossible("a request is cut long before it is made again")
         elif not self.gives_up:
             why = Impossible(f"the endpoint answers within the {its.lasts} of retries", {"gives_up": True})
             no |= {faults.DeadLetter: why, faults.Lose: why}
-        if its.attempts is not None and not its.never_tries_again:
-            no[faults.DeadLetter] = Impossible(f"nothing sends again what {its.title} has given up")
+        if not its.resent_by_hand:
+            no[faults.DeadLetter] = Impossible(f"what {its.title} has given up is sent by nobody under another id")
+        if its.never_tries_again:
+            no[faults.Zombie] = Impossible("a request is cut long before it is made again")
         return no
 
     def lossy(self) -> tuple[str, ...]:
