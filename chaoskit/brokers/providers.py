@@ -21,8 +21,8 @@ class Provider:
     further attempt, the last of them for all that follow; of one that never tries again, before a script of the
     receiver asks it to. `attempts`: the most of one event, the first among them; None: it tries for `lasts`, and their
     number is not told. `two_events`: one change may come as two events with different ids. `resent_by_hand`: what it
-    has given up can be sent again. `counts`: it says in a header which attempt this is. `promise`: what its documentation says,
-    and `source` where.
+    has given up can be sent again. `counts`: it says in a header which attempt this is. `promise`: what its
+    documentation says, and `source` where.
     """
 
     title: str
