@@ -191,8 +191,7 @@ def test_an_awaited_commit_before_the_work_and_behind_it(first: bool) -> None:
 
 @pytest.mark.parametrize("verb", ["abandon_message", "dead_letter_message"])
 def test_what_is_early_waits_with_the_dead_letters_of_service_bus(verb: str) -> None:
-    """Both hold: it is put back from the dead-letter queue, by whoever looks after that. The line of the pass says that
-    it counts on it."""
+    """Both hold, as a dead letter is put back here, by whoever looks after that queue: late, and behind all others."""
     client("azure.servicebus", "azure-servicebus")
 
     def test(deliver: Any) -> Any:
