@@ -169,6 +169,8 @@ class ProcessThread:
     def _interrupt(self) -> None:
         """It hangs: its handler is ended where it is, as soon as it is in Python code."""
         self._is_unwound = True
+        if self._stepper is not None:  # else it would stop at its next point, for good
+            self._stepper.let_go()
         if self._thread.ident is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread.ident), ctypes.py_object(Died))
 
@@ -217,14 +219,14 @@ class ProcessThread:
     async def count(self, handler: Handler, message: Message, points: Points) -> list[Passed]:
         """Handle it, and say which points were passed."""
         assert self.handler is not None
-        with Stepper(territory_of(self.handler, points)) as stepper:
+        with Stepper(territory_of(self.handler, points)) as self._stepper:
             await self.handle(handler, message)
-        return stepper.passed
+        return self._stepper.passed
 
     async def watch(self, handler: Handler, message: Message, points: Points, at_each: Callable[[Passed], None]) -> Any:
         """Handle it, and call this at each point."""
         assert self.handler is not None
-        with Stepper(territory_of(self.handler, points), at_each=at_each):
+        with Stepper(territory_of(self.handler, points), at_each=at_each) as self._stepper:
             return await self.handle(handler, message)
 
     async def die(self, handler: Handler, message: Message, points: Points, after: int) -> None:

@@ -62,7 +62,15 @@ class Refusing:
 
 @pytest.mark.parametrize(
     "name",
-    ["Kafka, two consumers", "SqsFifo", "LambdaSqs", "LambdaSqs, FIFO", "Kinesis, Lambda", "Kinesis, Lambda, bisects"],
+    [
+        "Kafka, two consumers",
+        "SqsFifo",
+        "LambdaSqs",
+        "LambdaSqs, FIFO",
+        "Kinesis, Lambda",
+        "Kinesis, Lambda, bisects",
+        "RabbitMQ",
+    ],
 )
 def test_what_comes_in_batches_is_permitted(name: str) -> None:
     broker, chance, batches = SYSTEMS[name], random.Random(name), 0
