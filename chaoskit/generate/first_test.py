@@ -59,6 +59,7 @@ def first_test(handler: FoundHandler, asked: str | None, root: Path, file: str) 
     spread = not isinstance(values, str)
     events = call(found.names.name("chaoskit.strategies", "events"), [values], said, spread=spread)
     kind, chaos = found.names.name("chaoskit", broker), found.names.name("chaoskit", "chaos")
+    asked_of: dict[str, Code] = {"broker": call(kind, (), _settings(found)), **_without(found)}
     decorators, fixtures = _decorators(found), found.adapted.fixtures if found.adapted else ()
     imports = found.names.imports([*_strategies_import(events), *_module_import(found)])
     parameters = ", ".join(("deliver", *fixtures))
@@ -73,7 +74,7 @@ def first_test(handler: FoundHandler, asked: str | None, root: Path, file: str) 
         "",
         *_about_settings(found),
         *decorators,
-        laid_out(call(chaos, ["EVENTS"], {"broker": call(kind, (), _settings(found))}), before="@"),
+        laid_out(call(chaos, ["EVENTS"], asked_of), before="@"),
         function,
         textwrap.indent(body, "    "),
     ]
@@ -163,6 +164,13 @@ def _settings(found: Findings) -> dict[str, Code]:
     """What the source says of the broker, unless another one was asked for."""
     known = found.adapted
     return dict(known.settings) if known and known.broker == found.broker else {}
+
+
+def _without(found: Findings) -> dict[str, Code]:
+    known = found.adapted
+    if known is None or known.broker != found.broker or not known.without:
+        return {}
+    return {"without": f"{{{', '.join(found.names.name('chaoskit', each) for each in known.without)}}}"}
 
 
 def _decorators(found: Findings) -> list[str]:
