@@ -64,7 +64,8 @@ class Refusing:
     "name",
     [
         "Kafka, two consumers", "SqsFifo", "LambdaSqs", "LambdaSqs, FIFO", "Kinesis, Lambda",
-        "Kinesis, Lambda, bisects", "PubSub, ordered", "Pulsar, Shared, retry letters", "JetStream, AckAll", "ServiceBus, sessions", "RabbitMQ, classic",
+        "Kinesis, Lambda, bisects", "PubSub, ordered", "Pulsar, Shared, retry letters", "JetStream, AckAll",
+        "ServiceBus, sessions", "RabbitMQ, classic",
     ],
 )  # fmt: skip
 def test_what_comes_in_batches_is_permitted(name: str) -> None:
