@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
+from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 _this = threading.local()
 _has_listeners = False
+_closing: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Future[Any]]] = WeakKeyDictionary()
+"""By the loop in which they are closed, connections that were opened there and that another one was to be given."""
 
 
 def own_connections() -> None:
@@ -74,4 +78,10 @@ def _close_in(loop: asyncio.AbstractEventLoop, connection: Any) -> None:
     if hasattr(driver, "terminate"):
         loop.call_soon_threadsafe(driver.terminate)
     else:
-        asyncio.run_coroutine_threadsafe(driver.close(), loop)
+        _closing.setdefault(loop, []).append(asyncio.run_coroutine_threadsafe(driver.close(), loop))
+
+
+async def until_closed() -> None:
+    """Wait for what this loop was asked to close. Nothing where no loop of asyncio runs."""
+    if (loop := _running_loop()) is not None and (closing := _closing.pop(loop, [])):
+        await asyncio.wait(map(asyncio.wrap_future, closing))
