@@ -37,8 +37,9 @@ from chaoskit.execution.points import Points, territory_of
 from chaoskit.execution.pools import own_connections
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler
-from chaoskit.execution.shared import shared_connection
+from chaoskit.execution.shared import SHARED, shared_connection
 from chaoskit.execution.stepping import Death, Passed, Stepper
+from chaoskit.execution.turns import Turns
 from chaoskit.execution.waiting import LOOKS_TO_START, stands_still
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
@@ -70,15 +71,13 @@ class ProcessThread:
         self.is_busy = False
         self.is_stopped = self.is_at_its_point = self.yields = False
         """It has stopped in the middle of its job; that is where it was to; and it is to stop at its next point."""
-        self._is_unwound = self._is_to_die = self._is_met = False
+        self._is_unwound = self._is_to_die = self._is_met = self._is_last = False
         self._go, self._back = threading.Lock(), threading.Lock()
-        self._go.acquire()
         self._back.acquire()
         self._generation = forks.generation()
         # The test's own, so that what it has set there can be read; thread-locals are as new, as in a new process.
         context = contextvars.copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._run,), name="consumer process", daemon=True)
-        self._thread.start()
 
     def _take(self, handler: Handler) -> Handler:
         self.handler = handler
@@ -102,8 +101,11 @@ class ProcessThread:
     def hand_over(self, job: Job) -> None:
         """It has the baton, and this to do."""
         self._job, self._result, self._error = job, None, None
+        if self._thread.ident is None:  # it begins with a job: to wait for the first would be one more turn
+            self._thread.start()
+        else:
+            self._go.release()
         self.is_busy = True
-        self._go.release()
 
     @waits_for_the_handler
     def is_back(self, patience: float) -> bool:
@@ -112,6 +114,15 @@ class ProcessThread:
         if back:
             self._is_met, self.is_busy = True, self.is_stopped
         return back
+
+    def do_last(self, job: Job) -> None:
+        """Run this in its thread, which then has nothing more to do."""
+        self._is_last = True
+        self.do(job)
+
+    def goes_on(self) -> bool:
+        """Whether it may take another message in the same turn: it was not interrupted, and is no child of its own."""
+        return not self._is_unwound and forks.generation() == self._generation
 
     def result(self) -> Any:
         """What came of its job. What that has raised is raised here."""
@@ -151,7 +162,9 @@ class ProcessThread:
             self._interrupt()
             if stands_still:  # it waits in a call, and ends when that does
                 return
-        else:
+        elif self._thread.ident is None:  # there was no thread to be had
+            return
+        elif not self._is_last:
             self._job = None
             self._go.release()
         self._thread.join(PATIENCE)
@@ -204,6 +217,8 @@ class ProcessThread:
                     settle_sqlite()
                 return
             self._back.release()
+            if self._is_last:
+                return
 
     async def handle(self, handler: Handler, message: Message) -> Any:
         result = handler(message)
@@ -266,13 +281,6 @@ class ProcessThread:
         raise Died
 
 
-SHARED = (
-    "{} is there before `spawn` is called, and all consumer processes would share it, with the transaction that one of "
-    "them has begun when it dies. Make it in `spawn`, as a process makes its own; or leave the kinds out that reach "
-    "inside the handler: without={{Crash, Overlap}}"
-)
-
-
 @contextmanager
 def unheard(thread: threading.Thread) -> Iterator[None]:
     """What this thread raises where nobody can catch it is nobody's concern: a generator of the dead that is closed
@@ -305,6 +313,7 @@ class ThreadedProcesses:
         self._running: dict[int, ProcessThread] = {}
         self._dead: list[ProcessThread] = []
         self._switches = Switches(points)
+        self.turns = Turns()
         self.waits_for_nobody = False
         """A handler hung because it waits, and not for one that was stopped."""
 
@@ -367,7 +376,9 @@ class ThreadedProcesses:
 
     def _handled(self, number: int, message: Message) -> Any:
         thread = self._running[number]
-        return self._switches.handle(number, thread, self._handler_of(thread), message)
+        return self._switches.handle(
+            number, thread, self._handler_of(thread), message, self.turns, self.handlers[number]
+        )
 
     @staticmethod
     def _handler_of(thread: ProcessThread) -> Handler:
@@ -408,7 +419,7 @@ class ThreadedProcesses:
             return
         try:
             if not thread.is_busy:
-                thread.do(last)
+                thread.do_last(last)
             elif len(self._running) > 1:
                 self.waits_for_nobody = thread.stands_still
         finally:
