@@ -16,7 +16,6 @@ import attrs
 from chaoskit.execution.points import Points
 from chaoskit.execution.script import Handler
 from chaoskit.execution.stepping import Death, Passed
-from chaoskit.execution.turns import Turns
 from chaoskit.execution.waiting import LOOK, Looks, Usual
 from chaoskit.values.clock import now
 from chaoskit.values.event import EventId, Message
@@ -40,8 +39,6 @@ class Baton(Protocol):
     async def handle(self, handler: Handler, message: Message) -> Any: ...
 
     def do(self, job: Job) -> Any: ...
-
-    def goes_on(self) -> bool: ...
 
     def hand_over(self, job: Job) -> None: ...
 
@@ -132,25 +129,27 @@ class Switches:
         del self._begun[number]
         return thread.result()
 
-    def handle(
-        self, number: int, thread: Baton, handler: Handler, message: Message, turns: Turns, mine: Handler
-    ) -> Any:
-        """A whole execution, which is stepped through while another one is stopped; else the thread goes on with what
-        else is for the handler `mine`."""
+    def handle(self, number: int, thread: Baton, handler: Handler, message: Message, then: Job) -> Any:
+        """A whole execution, which is stepped through while another one is stopped; else this follows in its thread,
+        where it has returned nothing."""
         self._ends_first(number)
         if self._begun:
             watched = Watched(thread, message, self, None)
             return self.do(thread, lambda: watched.run(handler, message, self._points))
-        code = code_of(thread.handler)
 
-        async def timed(message: Message) -> Any:
-            started = now()
-            try:
-                return await thread.handle(handler, message)
-            finally:
-                _usual.took(code, now() - started)
+        async def handled() -> Any:
+            result = await self.timed(thread, handler, message)
+            return result if result is not None else await then()
 
-        return thread.do(lambda: turns.take(timed, message, mine, thread.goes_on))
+        return thread.do(handled)
+
+    async def timed(self, thread: Baton, handler: Handler, message: Message) -> Any:
+        """In its thread, while nobody is stopped."""
+        started = now()
+        try:
+            return await thread.handle(handler, message)
+        finally:
+            _usual.took(code_of(thread.handler), now() - started)
 
     def _ends_first(self, number: int) -> None:
         """What this process has begun, before it handles another message."""

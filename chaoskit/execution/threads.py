@@ -11,11 +11,9 @@ import asyncio
 import contextvars
 import ctypes
 import inspect
-import sys
 import threading
 import warnings
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
@@ -29,9 +27,10 @@ from chaoskit.execution.opened import (
     settle_sqlite,
     shut_down,
     sockets,
+    unheard,
     watch_sqlite,
 )
-from chaoskit.execution.overlap import Switches, code_of
+from chaoskit.execution.overlap import Job, Switches, code_of
 from chaoskit.execution.own_thread import run_inside
 from chaoskit.execution.points import Points, territory_of
 from chaoskit.execution.pools import own_connections
@@ -39,13 +38,12 @@ from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler
 from chaoskit.execution.shared import SHARED, shared_connection
 from chaoskit.execution.stepping import Death, Passed, Stepper
-from chaoskit.execution.turns import Turns
+from chaoskit.execution.turns import Dying, Turns
 from chaoskit.execution.waiting import LOOKS_TO_START, stands_still
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
 from chaoskit.values.schedule import BEGIN, DIE, GO_ON, Raw, point_of, what_of
 
-Job = Callable[[], Coroutine[Any, Any, Any]]
 Counted = dict[int, list[Passed]] | None
 
 PATIENCE = 1.0
@@ -281,18 +279,6 @@ class ProcessThread:
         raise Died
 
 
-@contextmanager
-def unheard(thread: threading.Thread) -> Iterator[None]:
-    """What this thread raises where nobody can catch it is nobody's concern: a generator of the dead that is closed
-    with their frames, and finds its connection closed."""
-    before = sys.unraisablehook
-    sys.unraisablehook = lambda what: None if threading.current_thread() is thread else before(what)
-    try:
-        yield
-    finally:
-        sys.unraisablehook = before
-
-
 class ThreadedProcesses:
     """As `Processes`, for a run in which some process dies inside the handler."""
 
@@ -362,8 +348,7 @@ class ThreadedProcesses:
         """The same, and the process dies after so many effects. Where the handler raises before that, nothing dies."""
         thread = self._running[number]
 
-        def handle(message: Message) -> None:
-            self._switches.do(thread, partial(thread.die, self._handler_of(thread), message, self._points, after))
+        def buried() -> None:
             assert thread.death is not None
             del self._running[number], self.handlers[number]
             if thread.is_left_as_it_is:
@@ -372,13 +357,23 @@ class ThreadedProcesses:
                 thread.end()
             died(thread.death)
 
-        return handle
+        return Dying(
+            thread,
+            lambda message: thread.die(self._handler_of(thread), message, self._points, after),
+            buried,
+            partial(self._switches.do, thread),
+        )
 
     def _handled(self, number: int, message: Message) -> Any:
         thread = self._running[number]
-        return self._switches.handle(
-            number, thread, self._handler_of(thread), message, self.turns, self.handlers[number]
-        )
+        return self._switches.handle(number, thread, self._handler_of(thread), message, partial(self._goes_on, number))
+
+    async def _goes_on(self, number: int) -> None:
+        """In its thread: it takes what follows, as long as that is its own, and nobody is stopped."""
+        thread = self._running[number]
+        if not self._switches.watched:
+            handle = partial(self._switches.timed, thread, self._handler_of(thread))
+            await self.turns.go_on(thread, self.handlers[number], handle)
 
     @staticmethod
     def _handler_of(thread: ProcessThread) -> Handler:
@@ -390,8 +385,13 @@ class ThreadedProcesses:
 
     async def begin(self, number: int) -> None:
         thread = self._running[number] = ProcessThread(self._processes, self._is_async)
-        self._switches.do(thread, partial(thread.process.begin, 0), LOOKS_TO_START)
-        self.handlers[number] = partial(self._handled, number)
+
+        async def begin() -> None:
+            await thread.process.begin(0)
+            self.handlers[number] = partial(self._handled, number)
+            await self._goes_on(number)
+
+        self._switches.do(thread, begin, LOOKS_TO_START)
 
     def _processes(self, take: Callable[[Handler], Handler]) -> Processes:
         return Processes(self._spawn, self._is_async, lambda handler: self._moved(take(handler)), self._misused)
