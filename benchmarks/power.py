@@ -15,8 +15,8 @@ from chaoskit.brokers import Settings
 from chaoskit.values.verdict import Verdict
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "warehouse"
-SEEDS = {"buggy": 20, "warehouse": 50}
-QUICK = {"buggy": 5, "warehouse": 5}
+SEEDS = {"buggy": 20, "two missing": 50, "warehouse": 12}
+QUICK = {"buggy": 5, "two missing": 5, "warehouse": 2}
 NEEDS_THE_NIGHT = Expected(20, at_least=False, unit="%")
 """A quick run should seldom meet the example's bug, or it would be no example of what only the night finds."""
 
@@ -75,7 +75,7 @@ def _rare(seeds: dict[str, int]) -> list[Row]:
     example = imported_from(EXAMPLE / "tests", "test_stock")
     movements, broker = example.MOVEMENTS, SqsFifo(max_receive_count=5)
     return [
-        _share("two missing", at_first, movements, broker, seeds["warehouse"], Expected(80, at_least=True, unit="%")),
+        _share("two missing", at_first, movements, broker, seeds["two missing"], Expected(80, at_least=True, unit="%")),
         _share(
             "the warehouse's bug", example.test_pieces_in_stock, movements, broker, seeds["warehouse"], NEEDS_THE_NIGHT
         ),
