@@ -275,12 +275,12 @@ class QueueRun(LeasedQueue):
         if (waiting := self.waiting.first()) is not None:
             return end_wait(self, waiting)
         # A receive that is full has no count of its own to wait for.
-        held = next((held for held in self.held_lanes.values() if not held.blocked), None)
-        if held is not None:
-            self.release(held)
-            return NOTHING
+        for held in self.held_lanes.values():
+            if not held.blocked:
+                self.release(held)
+                return NOTHING
         caused = run_out(self) if self.open else None
-        if caused is None:
+        if caused is None and self.refusals.waits:
             caused = self._try_again()
         if caused is None and self.open:
             caused = never_settled(self)
