@@ -11,7 +11,7 @@ from chaoskit.models.faults import QUEUE_AFTER, QUEUE_BEFORE, crash, duplicate, 
 from chaoskit.models.queue import relay
 from chaoskit.models.queue.accepting import accept_again
 from chaoskit.models.queue.policy import UNBOUNDED
-from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait, gives_back_first
+from chaoskit.models.queue.returns import coming_with, count, end_lease, end_wait, gives_back_first, runs_late
 from chaoskit.models.queue.room import first_of, room, unsettled
 from chaoskit.models.queue.running_out import never_settled, run_out
 from chaoskit.models.queue.settling import keeps_out, notes, settle, settle_others, stuck, used_up, with_its_receive
@@ -225,6 +225,9 @@ class QueueRun(LeasedQueue):
             if (pending := coming_with(self, turn, taken_over=taken_over)) is not None:
                 self.todo.append(turn)
                 return end_lease(self, pending)
+            if taken_over and (late := runs_late(self, turn)) is not None:
+                self.todo.append(turn)
+                return end_wait(self, late)
         # Only now: what came first left the fault for the next turn of this message.
         del faults[0]
         return before(self, turn, fault)
