@@ -1,5 +1,5 @@
-"""Who permits two executions at once, what is said of them, and what rules them out: by what the broker says of a
-`Zombie`, whose message is lent a second time, and of an `Overtake` among consumers that compete."""
+"""Who permits two executions at once, what the reports state of them, and what rules them out: by what the broker
+states of a `Zombie`, whose message is lent a second time, and of an `Overtake` among consumers that compete."""
 
 from __future__ import annotations
 

@@ -75,8 +75,9 @@ class Gathering:
         self._taken_over = False
         self._stopped: list[StoppedCall] = []
         """The calls that have not gone on."""
-        self._taken: dict[Hashable, int] = {}
-        """What a call has shown and taken before the run came so far, with its place among the steps."""
+        self._taken: dict[Hashable, tuple[int, bool]] = {}
+        """What a call has shown and is done with before the run came so far: its place among the steps, and whether it
+        failed."""
         self._play, self._step = self._advanced(self.faults, self.windows)
 
     def _advanced(self, faults: Sequence[Fault], windows: dict[int, int]) -> tuple[Steps, Raw | None]:
@@ -97,10 +98,11 @@ class Gathering:
             if (stopped := next((each for each in self._stopped if step in each.late), None)) is not None:
                 yield from self._goes_on(stopped, step)
                 continue
-            if step[0] == DELIVER and (place := self._taken.pop(_message(step), None)) is not None:
-                # It is settled, and nobody is shown it again.
+            if step[0] == DELIVER and (taken := self._taken.pop(_message(step), None)) is not None:
+                # It is settled, and nobody is shown it again; at most a copy of it.
+                place, failed = taken
                 self.made[place] = self.made[place][0], len(self.answers), self.made[place][2]
-                self._take(False)
+                self._take(failed)
                 continue
             call = self._call(step)
             if call is not None:
@@ -328,10 +330,10 @@ class Gathering:
             step, _, fault = self.made[place + offset]
             self.made[place + offset] = step, inner, fault
         for offset, member in enumerate(members[done:], start=done):
-            if flags[offset]:
+            if flags[offset] and not self._model.handover.anew:
                 self._was_shown([member])
             else:
-                self._taken[_message(member)] = place + offset
+                self._taken[_message(member)] = place + offset, flags[offset]
         for step, inner in aside:
             yield self._make(step, inner)
 

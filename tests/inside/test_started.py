@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import chaoskit
 from chaoskit import Kafka, Message
-from chaoskit.execution import opened
+from chaoskit.search import investigate
 from chaoskit.strategies import events
 
 PAYMENTS = events(st.integers(1, 9), keys=st.just("a"), max_size=2)
@@ -89,6 +89,6 @@ def test_of_one_that_starts_none_nothing_is_said() -> None:
 
 
 def test_where_the_system_does_not_list_what_is_open_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opened, "_LISTINGS", ())
+    monkeypatch.setattr(investigate, "listing_of_the_open", lambda: None)
     verdict = chaoskit.check(over(in_its_own_thread), PAYMENTS, Kafka(partitions=1), seed=1, schedules=12)
     assert [note for note in verdict.notes if note.startswith("this system does not list what a program has open")]

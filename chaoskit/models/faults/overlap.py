@@ -12,7 +12,7 @@ from chaoskit.models.log import settling as log_settling
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, StoppedOwner
 from chaoskit.models.queue.policy import LeasePolicy
-from chaoskit.models.queue.returns import coming_with, end_lease
+from chaoskit.models.queue.returns import coming_with, end_lease, end_wait, runs_late
 from chaoskit.models.queue.room import room
 from chaoskit.models.queue.settling import settle_begun
 from chaoskit.models.queue.state import LeasedQueue
@@ -102,6 +102,9 @@ def on_queue(state: LeasedQueue, turn: Turn) -> Begun:
     if not fault.others and (pending := coming_with(state, turn, taken_over=True)) is not None:
         state.todo.append(turn)
         return end_lease(state, pending), None
+    if not fault.others and (late := runs_late(state, turn)) is not None:
+        state.todo.append(turn)
+        return end_wait(state, late), None
     del faults[0]
     if not (competes(state, turn) if fault.others else _is_lent_again(state, turn)):
         state.todo.append(turn)

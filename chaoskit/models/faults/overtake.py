@@ -82,7 +82,7 @@ def _slow_with_room(state: LeasedQueue, turn: Turn) -> HeldLane | None:
     of_one = [w for w in slow if w.consumer == slow[0].consumer]
     consumer = slow[0].consumer
     assert consumer is not None
-    held = len(of_one) + len(state.open_of(consumer)) + state.consumers.given_back_of(consumer)
+    held = len(of_one) + state.consumers.unsettled_of(consumer)
     return max(of_one, key=state.waiting.left) if held < state.policy.window else None
 
 

@@ -28,9 +28,11 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Zombie) -> Caused:
         state.waiting.add(SecondRelay(turn, fault), fault.holds + fault.after + 1)
         state.todo.append(turn)
         return NOTHING
-    # What it has not given back yet takes up room in its prefetch.
-    given_back = state.consumers.given_back_of(consumer_of(turn))
-    most = min(room(state, turn), policy.window - given_back - state.held_open(turn))
+    # What it has not given back yet, what it keeps and what it has not run yet take up room in its prefetch.
+    taken = 0
+    if policy.brings == "consumer":
+        taken = state.consumers.refused_or_unrun_of(consumer_of(turn), record_of(turn))
+    most = min(room(state, turn), policy.window - taken - state.held_open(turn))
     held = [turn, *fetched_with(state, turn, max(0, min(fault.holds, most - 1)))]
     return lost_on_queue(state, turn, fault, held, held, fault.after + 1)
 
