@@ -69,7 +69,7 @@ def test_a_job_saves_them_and_another_machine_has_them_from_the_corpus(tmp_path:
     saved = {json.loads(path.read_text())["test"].rpartition("::")[2]: path for path in one.repros}
     assert saved.keys() == STEPS.keys(), told.text
     for test, path in saved.items():
-        steps = json.loads(path.read_text())["steps"]
+        steps = json.loads(path.read_text())["schedule"]
         assert any(step["action"] == STEPS[test] and step.get("point") is not None for step in steps), steps
         name = str(path.relative_to(one.root))
         replayed = one.chaoskit("replay", name)
