@@ -20,8 +20,8 @@ from chaoskit.values.texts import one_line, printed
 from chaoskit.values.verdict import Tally
 
 ENOUGH_ASKED = 8
-"""Streams with siblings that must have been asked before it is said that none of these matters: in one of them they may
-be equal by chance. A strategy that hardly ever repeats a key gives fewer."""
+"""Streams with siblings that must have been asked before a pass states that none of these matters: in one of them they
+may be equal by chance. A strategy that hardly ever repeats a key gives fewer."""
 
 ENOUGH_MONOTONOUS = 50
 """Streams without two values under one key, after which no other is waited for."""

@@ -20,7 +20,7 @@ from chaoskit.search.found import Found, confirm
 from chaoskit.search.hangs import fewest_that_hang
 from chaoskit.search.labels import label_of
 from chaoskit.search.minimal import least
-from chaoskit.search.oracle import CheckerFailed, kept
+from chaoskit.search.oracle import CheckerFailed, with_state_copied
 from chaoskit.search.question import SCHEDULES_PER_STREAM, Question, derive
 from chaoskit.search.recombined import Recombined
 from chaoskit.search.shape import has_two_values
@@ -114,7 +114,7 @@ def _found_before(q: Question) -> Found | None:
     for stream, faults in q.settings.resume_from:
         case = q.subject.on(stream)
         case.reference()  # whether the handler takes batches is known when it ran, and with it what the broker makes
-        run = kept(case.run(faults))
+        run = with_state_copied(case.run(faults))
         if case.violations(run):
             return Found(case, faults, run)
     return None
@@ -210,7 +210,7 @@ def _lost_patience(campaign: Campaign) -> str:
 
 
 def _recombined(q: Question) -> Recombined | None:
-    """None for streams of which it is not known what they are made of, and where it was said how many Hypothesis
+    """None for streams of which it is not known what they are made of, and where it was given how many Hypothesis
     draws."""
     return None if q.is_literal or q.exact_streams else Recombined.made_of(q.events)
 
@@ -353,7 +353,7 @@ def _settle(q: Question, campaign: Campaign, found: Found) -> Verdict:
         return attrs.evolve(unshrunk, tally=campaign.tally(), seed=q.seed)
     minimal = least(q.subject, q.events, campaign.kinds, found, derive(q.seed, "values"))
     case = q.subject.on(minimal.stream)
-    run = kept(case.run(minimal.faults))
+    run = with_state_copied(case.run(minimal.faults))
     label = "across keys" if minimal.across else label_of(case, run)
     verdict = violated(case, minimal.faults, run, label)
     # What `events(…)` and `lifecycle(…)` allow is a stream by itself: the one that was found says nothing more.

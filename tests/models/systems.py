@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chaoskit.brokers import (
+    BROKERS,
     Anything,
     Celery,
     Debezium,
@@ -159,6 +160,8 @@ SYSTEMS: dict[str, Settings] = {
     "InOrder": InOrder(),
     "Anything": Anything(),
 }
+# A new broker is there by itself.
+SYSTEMS |= {name: kind() for name, kind in BROKERS.items() if name not in SYSTEMS}
 
 SOME = (
     "Kafka, one partition",
