@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import uuid
 from collections.abc import Mapping
@@ -53,7 +54,7 @@ def size_of(value: Mapping[str, Any]) -> int:
         case "N":
             return len(held.lstrip("-").replace(".", "").strip("0")) // 2 + 2 if held.strip("-0.") else 1
         case "B":
-            return len(held) * 3 // 4 - held.count("=")
+            return len(base64.b64decode(held))
         case "M":
             return 3 + sum(1 + len(name.encode()) + size_of(each) for name, each in held.items())
         case "L":
