@@ -37,7 +37,7 @@ def values_of(source: Any, function: str, name: str) -> SearchStrategy[Any]:
     if not isinstance(source, type) and fields_of(type(source)) is not None:
         raise UsageError(f"{function}({name}={source!r}): its class is needed, {type(source).__qualname__}")
     drawn = of_type(source)
-    drawn.validate()  # what it cannot make is told here, and not when it is drawn
+    drawn.validate()  # what it cannot make is an error here, and not when it is drawn
     return drawn
 
 
@@ -57,7 +57,7 @@ def _not_endless(drawn: SearchStrategy[Any], function: str, name: str) -> Search
 
 
 def must_have_field(source: Any, path: str) -> None:
-    """Raises UsageError for a class that has no such field: it is told before the first stream is drawn."""
+    """Raises UsageError for a class that has no such field, before the first stream is drawn."""
     fields = fields_of(source)
     names = [each.name for each in fields or ()]
     name = path.partition(".")[0]

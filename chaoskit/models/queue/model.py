@@ -292,7 +292,7 @@ def _call_by_call(leasing: LeasePolicy) -> LeasePolicy:
     brings = leasing.brings
     if brings == "batch":
         brings = "message" if leasing.lock == "message" else "lane"
-    return attrs.evolve(leasing, brings=brings, bisects=False)
+    return attrs.evolve(leasing, brings=brings, split=None)
 
 
 @lru_cache(maxsize=1024)
