@@ -79,7 +79,7 @@ class Corpus:
     chance: random.Random
     trail: list[object] = attrs.field(factory=list)
     kept: list[tuple[Stream, Plan]] = attrs.field(factory=list)
-    mutated: dict[Stream, Plan] = attrs.field(factory=dict)
+    mutated: dict[str, Plan] = attrs.field(factory=dict)
     _known: set[int] = attrs.field(factory=set)
 
     def watched(self, test: Test) -> Test:
@@ -111,7 +111,7 @@ class Corpus:
             elif len(pairs) - 1 in sizes:
                 del pairs[place]
         found = Stream.of([Event(*pair) for pair in pairs])
-        self.mutated[found] = plan
+        self.mutated[repr(found)] = plan  # values need not be hashable
         return found
 
     def plans(self, model_ids: tuple[Any, ...], plan: Plan, others: Iterator[Plan]) -> Iterator[Plan]:
@@ -136,7 +136,7 @@ def searched(test: Test, strategy: Any, broker: Settings, seed: int, *, with_cor
         return corpus.mutation(self.values, list(self.keys), sizes)
 
     def mixed(self: Plans) -> Iterator[Plan]:
-        plan = corpus.mutated.get(self._model.stream)
+        plan = corpus.mutated.get(repr(self._model.stream))
         return mixtures(self) if plan is None else corpus.plans(self._ids, plan, mixtures(self))
 
     def noted(self: Campaign, case: Any, plan: Plan, steps: Any) -> bool:
