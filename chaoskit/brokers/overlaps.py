@@ -27,6 +27,7 @@ IN_THE_STATE = (
 )
 """What helps on every broker."""
 ONE_MESSAGE = "For two executions of one message: "
+NO_RETRY_TOPIC = 'on_error="retry", as a retry topic has a listener of its own'
 TWO_MESSAGES = "For two messages of one key at once"
 """What a setting helps against follows."""
 
@@ -57,6 +58,8 @@ def how_to_rule_out(hands_out: HandsOut, zombie: str, overtake: str, rehash: str
         found.append(f"{TWO_MESSAGES}: {overtake}")
     elif not isinstance(hands_out, LeasePolicy) and hands_out.consumers > 1 and rehash is not None:
         found.append(f"{TWO_MESSAGES}, while it moves: {rehash}")
+    if not isinstance(hands_out, LeasePolicy) and hands_out.passes_failed:
+        found.append(f"{TWO_MESSAGES}: {NO_RETRY_TOPIC}")
     return ". ".join(found)
 
 
