@@ -30,12 +30,12 @@ def values_of(source: Any, function: str, name: str) -> SearchStrategy[Any]:
             "class of the values, or their JSON or Avro schema"
         )
     drawn = of_type(source)
-    drawn.validate()  # what it cannot make is told here, and not when it is drawn
+    drawn.validate()  # what it cannot make is an error here, and not when it is drawn
     return drawn
 
 
 def must_have_field(source: Any, path: str) -> None:
-    """Raises UsageError for a class that has no such field: it is told before the first stream is drawn."""
+    """Raises UsageError for a class that has no such field, before the first stream is drawn."""
     fields = fields_of(source)
     names = [each.name for each in fields or ()]
     name = path.partition(".")[0]

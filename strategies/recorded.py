@@ -166,7 +166,7 @@ class Recording:
         return st.just(stream)
 
     def keep(self, stream: Stream) -> None:
-        """All that there is has been kept in the file."""
+        """The file holds all that there is."""
 
     def another(self, chance: random.Random) -> Stream:
         if not self.independent:

@@ -20,7 +20,7 @@ def base_of(broker: Broker) -> type[Settings]:
     name = type(broker).__name__
     raise UsageError(
         f"broker={broker!r}: a class of your own must extend one of chaoskit's brokers, such as class {name}(Kafka): "
-        "else a failure of it could be neither told nor saved"
+        "else a failure of it could be neither reported nor saved"
     )
 
 

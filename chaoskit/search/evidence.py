@@ -20,8 +20,8 @@ from chaoskit.values.texts import one_line, printed
 from chaoskit.values.verdict import Tally
 
 ENOUGH_ASKED = 8
-"""Streams with siblings that must have been asked before it is said that none of these matters: in one of them they may
-be equal by chance. A strategy that hardly ever repeats a key gives fewer."""
+"""Streams with siblings that must have been asked before a pass states that none of these matters: in one of them they
+may be equal by chance. A strategy that hardly ever repeats a key gives fewer."""
 
 ENOUGH_MONOTONOUS = 50
 """Streams without two values under one key, after which no other is waited for."""
@@ -55,6 +55,7 @@ class Evidence:
     some of these the thread could not be ended.
     `calls` are those of the handler that can fail, and `failed` those that did.
     `never_settled`: what to say where no run has settled anything, though the handler is to do it.
+    `gave_up`: an attempt failed before it had any effect, and that was the end of its message.
     `effects_seen`: in order `deliver.effect(…)` was called.
     """
 
@@ -89,6 +90,7 @@ class Evidence:
     stopped: set[Passed] = attrs.field(factory=set)
     left_threads: bool = False
     effects_seen: bool = False
+    gave_up: bool = False
     never_settled: str = ""
 
     def remember(self, schedule: int) -> None:

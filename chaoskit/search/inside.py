@@ -11,7 +11,7 @@ import attrs
 from chaoskit.execution.failures import ReferenceRefused
 from chaoskit.execution.stepping import Passed
 from chaoskit.search.batched import dies_in_one
-from chaoskit.search.oracle import Case, kept
+from chaoskit.search.oracle import Case, with_state_copied
 from chaoskit.search.plans import Plan, Plans, draw
 from chaoskit.search.question import derive
 from chaoskit.values.errors import UsageError
@@ -92,7 +92,7 @@ def passed_points(case: Case) -> dict[int, list[Passed]]:
     """The points that each event passes in order. Raises UsageError where the handler cannot run in a thread."""
     passed: dict[int, list[Passed]] = {}
     try:
-        run = kept(case.counted(passed))
+        run = with_state_copied(case.counted(passed))
     except ReferenceRefused as refused:
         error = refused.__cause__
         raise UsageError(

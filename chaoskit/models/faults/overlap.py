@@ -18,6 +18,7 @@ from chaoskit.models.queue.room import room
 from chaoskit.models.queue.settling import settle_begun
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane
+from chaoskit.models.slow_call import SlowCall
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, attempt_of, consumer_of, record_of, step_as
 from chaoskit.values.faults import Overlap
@@ -118,7 +119,7 @@ def on_queue(state: LeasedQueue, turn: Turn) -> Begun:
         state.todo.append(turn)
         return end_wait(state, late), None
     del faults[0]
-    if not (_competes(state, turn) if fault.others else _is_lent_again(state, turn)):
+    if not (competes(state, turn) if fault.others else _is_lent_again(state, turn)):
         state.todo.append(turn)
         return NOTHING, None
     answer = yield from _begins(state, turn, fault)
@@ -170,7 +171,7 @@ def stopped_at(state: LeasedQueue, consumer: int) -> HeldLane | None:
     """The execution that has to end before this consumer takes a message, as nobody is free who could."""
     if consumer not in state.consumers.busy():
         return None
-    stopped = [held for held in state.waiting.of(HeldLane) if isinstance(held.fault, Overlap)]
+    stopped = [held for held in state.waiting.of(HeldLane) if isinstance(held.fault, (Overlap, SlowCall))]
     return min(stopped, key=lambda held: held.consumer != consumer, default=None)
 
 
@@ -184,7 +185,7 @@ def lets_compete(policy: LeasePolicy) -> bool:
     return policy.lock == "message" and policy.consumers > 1 and not policy.renewed
 
 
-def _competes(state: LeasedQueue, turn: Turn) -> bool:
+def competes(state: LeasedQueue, turn: Turn) -> bool:
     """Whether its consumer has nothing else, that could end meanwhile, and another one is free."""
     consumer, consumers, record = consumer_of(turn), state.consumers, record_of(turn)
     if not lets_compete(state.policy) or room(state, turn) < 2:

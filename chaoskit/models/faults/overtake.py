@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from chaoskit.models.faults import overlap, zombie
 from chaoskit.models.queue.room import room
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane
+from chaoskit.models.slow_call import SlowCall
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NOTHING, Caused, Turn, attempt_of, consumer_of, handed_to, record_of
 from chaoskit.values.faults import Overtake
@@ -38,6 +40,23 @@ def on_queue(state: LeasedQueue, turn: Turn, fault: Overtake) -> Caused:
         consumers.moved = True
     state.held_lanes[held.lane] = held
     waiting.add(held, others_first)
+    return NOTHING
+
+
+def call_on_queue(state: LeasedQueue, turn: Turn, fault: SlowCall) -> Caused:
+    """All of one call is held, by one consumer. Void where it is not free, or nobody else is."""
+    room_left = min(room(state, turn) - 1, state.policy.window) - state.held_open(turn)
+    if not overlap.competes(state, turn) or room_left <= fault.holds:
+        state.todo.append(turn)
+        return NOTHING
+    turns = [turn, *zombie.fetched_with(state, turn, fault.holds)]
+    for place, each in enumerate(turns):
+        held = HeldLane(state.lane(each), [each], fault, consumer_of(turn))
+        state.hand_over(each)
+        state.latest = max(state.latest, each[0])
+        state.held_lanes[held.lane] = held
+        state.waiting.add(held, fault.by + 1 + place)
+    state.consumers.moved = state.overlaps = True
     return NOTHING
 
 

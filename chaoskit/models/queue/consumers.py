@@ -37,7 +37,9 @@ class Consumers:
         if self.held_by and self.held_by.get(record_of(turn)) == consumer:
             return turn
         busy = self.busy()
-        if not (owner or self._replaced or consumer in busy or (self._has_receives and self._waiting.pending)):
+        if not (owner or self._replaced or consumer in busy):
+            if self._has_receives and self._waiting.pending:
+                return self._of_its_receive(turn, lane_of(turn))
             if not (busy or self.held_by or self._waiting.all or self._lanes):
                 self.moved = False  # all is as in the beginning, until something waits again
             return turn
@@ -47,12 +49,16 @@ class Consumers:
             # While nobody has taken over, turns name the owner themselves, and `owner` stays empty.
             if consumer != turn[3][1] or lane in owner:
                 owner[lane] = consumer
-        elif self._has_receives:  # what is in the same receive is run by the same consumer
-            for pending in self._waiting.pending:
-                if pending.lane == lane:
-                    consumer = consumer_of(pending.turn)
-                    break
+        elif self._has_receives:
+            return self._of_its_receive(handed_to(consumer, turn), lane)
         return handed_to(consumer, turn)
+
+    def _of_its_receive(self, turn: Turn, lane: Lane) -> Turn:
+        """What is in the same receive is run by the same consumer."""
+        for pending in self._waiting.pending:
+            if pending.lane == lane:
+                return handed_to(pending.turn[3][1], turn)
+        return turn
 
     def free(self, consumer: int) -> int:
         """This consumer, or who is there in its place; or the next one, where it can take nothing."""
