@@ -55,7 +55,8 @@ TWO = [
     "JetStream, max_age", "JetStream, no acks", "JetStream, term", "JetStream, term, max_deliver", "ServiceBus",
     "ServiceBus, receive and delete", "ServiceBus, duplicate detection", "PostgresQueue", "PostgresQueue, leases",
     "Celery", "Celery, acks late, restores", "Celery, acks late", "Celery, RabbitMQ", "Celery, RabbitMQ, acks early",
-    "Celery, SQS", "Celery, long countdown", "Webhook", "Anything",
+    "Celery, SQS", "Celery, long countdown", "Webhook", "Webhook, GitHub", "Webhook, GitHub, redelivered",
+    "Webhook, Shopify", "Webhook, Slack", "Anything",
 ]  # fmt: skip
 """Where two consumers can be at two messages of one key: each has its own, and nothing keeps a key in order."""
 MOVES = ["Kafka, two consumers", "Kafka, auto-commit from the end", "Kafka, retry topic"]
