@@ -6,6 +6,7 @@ from itertools import chain
 
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.turns import Turn, consumer_of, handed_to, put_back, retries_of
+from chaoskit.values.schedule import Raw
 
 RETRIED = -1
 """In the place of a partition: the retry topic."""
@@ -18,11 +19,16 @@ def are_beside(group: GroupState, turn: Turn) -> bool:
         return False
     step = turn[3]
     if retries_of(step):
-        return any(not retries_of(other[3]) and group.share_a_key(other[3], step) for other in group.todo)
+        return any(not retries_of(other[3]) and _share_a_key(group, other[3], step) for other in group.todo)
     if any(group.owner(lane) == consumer_of(turn) for lane in group.held):
         return False
     retried = [other[3] for other in group.todo if retries_of(other[3])]
-    return any(group.share_a_key(other, step) for other in chain(retried, (parked.step for parked in group.parked)))
+    return any(_share_a_key(group, other, step) for other in chain(retried, (parked.step for parked in group.parked)))
+
+
+def _share_a_key(group: GroupState, one: Raw, other: Raw) -> bool:
+    key = group.events[one[2]].key
+    return key is not None and key == group.events[other[2]].key
 
 
 def are_apart(group: GroupState, turn: Turn) -> Turn:

@@ -72,7 +72,7 @@ class GroupState:
         holds: dict[int, list[Hold]],
     ) -> None:
         self.told: list[Happened] | None = None
-        self._events, self._home, self.reading, self.logs = events, home, reading, logs
+        self.events, self._home, self.reading, self.logs = events, home, reading, logs
         self.anchored, self._holds = anchored, holds
         self.todo = logs.in_order(reading.consumers)
         self.history: list[Turn] = []
@@ -125,15 +125,11 @@ class GroupState:
 
     def shares_its_key(self, turn: Turn) -> bool:
         """Whether another owner has records of the key of this one."""
-        key, owner = self._events[turn[3][2]].key, turn[3][1]
+        key, owner = self.events[turn[3][2]].key, turn[3][1]
         return key is not None and any(
-            self.owner(lane) != owner and any(self._events[position].key == key for position in log)
+            self.owner(lane) != owner and any(self.events[position].key == key for position in log)
             for lane, log in enumerate(self.logs.partitions)
         )
-
-    def share_a_key(self, one: Raw, other: Raw) -> bool:
-        key = self._events[one[2]].key
-        return key is not None and key == self._events[other[2]].key
 
     # After a record.
 
@@ -314,7 +310,7 @@ class GroupState:
         position, now = parked[2], self.now()
         # Behind the event of now, and before the next one.
         appended = now + 0.5
-        lane = self._home(self._events[position].key, position, self.logs.counts[now])
+        lane = self._home(self.events[position].key, position, self.logs.counts[now])
         offset = bisect_right(self.logs.appended[lane], appended)
         self.logs = self.logs.inserted(lane, offset, position, appended)
         moved_up(self.todo, lane, offset)
