@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chaoskit.execution.deliver import Deliver
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.pools import until_closed
 from chaoskit.execution.tasks import running_loop
 from chaoskit.values.errors import UsageError
 
@@ -47,6 +48,7 @@ def leaves_no_task(test: Callable[..., Any]) -> Callable[..., Any]:
             # Here, as what a process has open can only be closed in the loop of the test.
             for deliver in (given for given in (*args, *kwargs.values()) if isinstance(given, Deliver)):
                 await deliver.aclose()
+            await until_closed()
         if left := _tasks() - before:
             raise UsageError(
                 f"{_named(left)} still running when the test returned. A message counts as handled as soon as its "

@@ -21,12 +21,13 @@ from typing import Any, NoReturn, cast
 from chaoskit.execution import forks
 from chaoskit.execution.loop_batches import given
 from chaoskit.execution.opened import Socket, sockets
+from chaoskit.execution.overlap import Job
 from chaoskit.execution.points import Points, Territory, territory_at, territory_of
 from chaoskit.execution.processes import Processes, Spawn, through
 from chaoskit.execution.script import Handler, Move
 from chaoskit.execution.stepping import Death, Passed, Stepper
 from chaoskit.execution.tasks import Stop
-from chaoskit.execution.threads import Job, ProcessThread, ThreadedProcesses
+from chaoskit.execution.threads import ProcessThread, ThreadedProcesses
 from chaoskit.execution.waiting import LOOKS_TO_START
 from chaoskit.execution.watching import Watching
 from chaoskit.values.errors import Died

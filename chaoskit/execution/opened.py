@@ -11,7 +11,7 @@ import stat
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +35,7 @@ _of_loops = weakref.WeakKeyDictionary()
 
 def sockets() -> frozenset[Socket]:
     """Those of this whole program that are open now; none where the system does not list them."""
-    listing = next((each for each in _LISTINGS if os.path.isdir(each)), None)
+    listing = _listing()
     found: set[Socket] = set()
     for name in os.listdir(listing) if listing else ():
         with contextlib.suppress(OSError):  # that of the listing itself is gone by now
@@ -43,6 +43,11 @@ def sockets() -> frozenset[Socket]:
             if stat.S_ISSOCK(status.st_mode):
                 found.add((int(name), status.st_ino))
     return frozenset(found)
+
+
+@functools.cache
+def _listing() -> str | None:
+    return next((each for each in _LISTINGS if os.path.isdir(each)), None)
 
 
 def shut_down(opened: frozenset[Socket]) -> None:
@@ -174,3 +179,15 @@ def _aiosqlite() -> FrameType | None:
             return frame
         frame = frame.f_back
     return None
+
+
+@contextlib.contextmanager
+def unheard(thread: threading.Thread) -> Iterator[None]:
+    """What this thread raises where nobody can catch it is nobody's concern: a generator of the dead that is closed
+    with their frames, and finds its connection closed."""
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda what: None if threading.current_thread() is thread else before(what)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before

@@ -210,9 +210,14 @@ class Playing(Asked):
     async def _played(self, calls: Calls) -> None:
         """All of it. In a sync test nothing is awaited here."""
         try:
-            await self._play(calls)
+            await self._play(self._in_turns(calls))
         finally:
             await self.aclose()
+
+    def _in_turns(self, calls: Calls) -> Calls:
+        """A process takes what follows by itself, unless the test's own thread is asked for the state in between."""
+        records = self._record_states and self._state is not None
+        return self._processes.turns.of(calls) if type(self._processes) is ThreadedProcesses and not records else calls
 
     async def _play(self, calls: Calls) -> Delivery | None:
         """Up to the next pause, and what was delivered then; None at the end."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from chaoskit.execution.tasks import running_loop
 
 if TYPE_CHECKING:
     import asyncio
+    from concurrent.futures import Future
 
 _this = threading.local()
 _has_listeners = False
+_closing: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Future[Any]]] = WeakKeyDictionary()
+"""By the loop in which they are closed, connections that were opened there and that another one was to be given."""
 
 
 def own_connections() -> None:
@@ -72,4 +76,12 @@ def _close_in(loop: asyncio.AbstractEventLoop, connection: Any) -> None:
     else:
         import asyncio
 
-        asyncio.run_coroutine_threadsafe(driver.close(), loop)
+        _closing.setdefault(loop, []).append(asyncio.run_coroutine_threadsafe(driver.close(), loop))
+
+
+async def until_closed() -> None:
+    """Wait for what this loop was asked to close. Nothing where no loop of asyncio runs."""
+    if (loop := running_loop()) is not None and (closing := _closing.pop(loop, [])):
+        import asyncio
+
+        await asyncio.wait(map(asyncio.wrap_future, closing))

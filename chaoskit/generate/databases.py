@@ -46,8 +46,10 @@ class OwnDatabase:
 def databases_of(trees: Mapping[str, ast.Module]) -> list[OwnDatabase]:
     """Those of modules, by their names: once each, in the order of the sources."""
     found: dict[str, OwnDatabase] = {}
+    # What a module of settings reads is opened by others.
+    source = "\n".join(map(ast.unparse, trees.values()))
     for module, tree in trees.items():
-        for each in (*_of_environment(module, tree), *_of_constants(module, tree), *_opened(module, tree)):
+        for each in (*_of_environment(module, tree, source), *_of_constants(module, tree), *_opened(module, tree)):
             found.setdefault(each.what, each)
     return list(found.values())
 
@@ -60,7 +62,7 @@ def _elsewhere(written: str) -> str:
     return f"{{DIRECTORY}}/{written.rpartition('/')[2]}" if _FILE.fullmatch(written) else ""
 
 
-def _of_environment(module: str, tree: ast.Module) -> Iterator[OwnDatabase]:
+def _of_environment(module: str, tree: ast.Module, source: str) -> Iterator[OwnDatabase]:
     for node in ast.walk(tree):
         if not isinstance(node, (ast.Call, ast.Subscript)) or not (name := variable_read(node)):
             continue
@@ -70,7 +72,6 @@ def _of_environment(module: str, tree: ast.Module) -> Iterator[OwnDatabase]:
         elif _SERVER.fullmatch(default) and _NAMES_A_URL.fullmatch(name):
             yield OwnDatabase(name, "", f"{module} reads {name} of the environment, by default {default}")
         elif not default and _NAMES_A_URL.fullmatch(name):
-            source = ast.unparse(tree)
             scheme = "sqlite+aiosqlite" if "create_async_engine" in source else "sqlite"
             path = "" if _OF_SERVERS.search(source) else f"{scheme}:///{{DIRECTORY}}/test.db"
             yield OwnDatabase(name, path, f"{module} reads {name} of the environment")

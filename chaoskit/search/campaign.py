@@ -266,6 +266,8 @@ class Campaign:
             shown.note_inside(run)
         if run.settled is not None and (shown.schedules == 1 or shown.never_settled):
             shown.never_settled = why_never(run, case.model.verbs.names)
+        if run.outcome.lost and run.settled is None:
+            shown.gave_up = True
         shown.deliveries += deliveries(steps)
         if not shown.restarted:
             shown.restarted = any(step[0] == RESTART for step in steps)

@@ -55,6 +55,7 @@ class Evidence:
     some of these the thread could not be ended.
     `calls` are those of the handler that can fail, and `failed` those that did.
     `never_settled`: what to say where no run has settled anything, though the handler is to do it.
+    `gave_up`: an attempt failed before it had any effect, and that was the end of its message.
     `effects_seen`: in order `deliver.effect(…)` was called.
     """
 
@@ -89,6 +90,7 @@ class Evidence:
     stopped: set[Passed] = attrs.field(factory=set)
     left_threads: bool = False
     effects_seen: bool = False
+    gave_up: bool = False
     never_settled: str = ""
 
     def remember(self, schedule: int) -> None:

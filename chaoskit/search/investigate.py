@@ -128,6 +128,11 @@ LEFT_THREADS = (
     "the handler swallows every exception, BaseException, too, and does not end: threads of processes that died inside "
     "it are left behind. Catch Exception there"
 )
+GAVE_UP = (
+    "messages were given up whose attempts had failed before they had any effect, as their framework or provider does: "
+    "compared without what was lost; loss='violation' makes it a failure"
+)
+"""What has to be said of a pass where no setting of the broker loses them."""
 NONE_DIED = "no process died inside the handler (Crash)"
 NO_TWO_AT_ONCE = "no two executions were at work at once (Overlap)"
 NONE_FAILED = "no call failed there (Fail)"
@@ -147,6 +152,8 @@ def _notes(q: Question, campaign: Campaign) -> list[str]:
         notes.append(_lost_patience(campaign))
     if left_out := campaign.subject.leaves_out(campaign.kinds):
         notes.append(left_out)
+    elif campaign.evidence.gave_up and campaign.subject.loss == "left out":
+        notes.append(GAVE_UP)
     if campaign.preflight.memory_kept and campaign.evidence.restarted:
         notes.append(MEMORY_KEPT)
     notes += _of_the_inside(campaign)

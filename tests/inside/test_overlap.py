@@ -41,7 +41,7 @@ from chaoskit.search.question import default_invariants
 from chaoskit.strategies import events
 from handlers.inside.leaving import mailing, through_an_outbox
 from handlers.inside.rows import Rows, check_then_insert, compared_version, lost_update, on, unique_key
-from inside.subjects import Store, Test, connected, over
+from inside.subjects import Store, Test, in_file, over, prepared
 
 Handle = Callable[[Message], None]
 
@@ -91,42 +91,28 @@ def test_a_row_and_a_mail_are_found_with_one_event(how: str) -> None:
 def in_sqlite(path: Path, *, locks: bool) -> Test:
     """Read, modify, write, once for each id: in a transaction whose lock is taken before the reading, or without."""
 
-    def test(deliver: Any) -> dict[str, int]:
-        with contextlib.closing(connected(path)) as db, db:
-            db.execute("DELETE FROM balances")
-            db.execute("DELETE FROM seen")
+    def make(db: sqlite3.Connection) -> Handle:
+        db.isolation_level = None
 
-        @contextlib.contextmanager
-        def process() -> Iterator[Handle]:
-            with contextlib.closing(connected(path)) as db:
-                db.isolation_level = None
+        def handle(message: Message) -> None:
+            if locks:
+                db.execute("BEGIN IMMEDIATE")
+            rows = db.execute("SELECT amount FROM balances WHERE owner = ?", (message.key,)).fetchall()
+            amount = rows[0][0] if rows else 0
+            if db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (message.id,)).rowcount:
+                db.execute("REPLACE INTO balances VALUES (?, ?)", (message.key, amount + message.value))
+            if locks:
+                db.execute("COMMIT")
 
-                def handle(message: Message) -> None:
-                    if locks:
-                        db.execute("BEGIN IMMEDIATE")
-                    rows = db.execute("SELECT amount FROM balances WHERE owner = ?", (message.key,)).fetchall()
-                    amount = rows[0][0] if rows else 0
-                    if db.execute("INSERT OR IGNORE INTO seen VALUES (?)", (message.id,)).rowcount:
-                        db.execute("REPLACE INTO balances VALUES (?, ?)", (message.key, amount + message.value))
-                    if locks:
-                        db.execute("COMMIT")
+        return handle
 
-                yield handle
-
-        deliver(spawn=process)
-        with contextlib.closing(connected(path)) as db:
-            return dict(db.execute("SELECT owner, amount FROM balances"))
-
-    return test
+    return in_file(path, make)
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
     path = tmp_path / "ledger.db"
-    with contextlib.closing(connected(path)) as db:
-        db.execute("CREATE TABLE seen (id TEXT PRIMARY KEY)")
-        db.execute("CREATE TABLE balances (owner TEXT PRIMARY KEY, amount INTEGER)")
-        db.commit()
+    prepared(path)
     return path
 
 

@@ -153,6 +153,10 @@ SYSTEMS: dict[str, Settings] = {
     "Celery, SQS, acks late": Celery(transport="sqs", acks_late=True, concurrency=1),
     "Celery, long countdown": Celery(countdown=7200),
     "Webhook": Webhook(gives_up=True),
+    "Webhook, GitHub": Webhook(provider="github"),
+    "Webhook, GitHub, redelivered": Webhook(provider="github", redelivers=True),
+    "Webhook, Shopify": Webhook(provider="shopify"),
+    "Webhook, Slack": Webhook(provider="slack", gives_up=True),
     "InOrder": InOrder(),
     "Anything": Anything(),
 }

@@ -12,11 +12,12 @@ from chaoskit.models.log import settling as log_settling
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import HeldPartition, StoppedOwner
 from chaoskit.models.queue.policy import LeasePolicy
-from chaoskit.models.queue.returns import coming_with, end_lease
+from chaoskit.models.queue.returns import coming_with, end_lease, end_wait, runs_late
 from chaoskit.models.queue.room import room
 from chaoskit.models.queue.settling import settle_begun
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import HeldLane
+from chaoskit.models.slow_call import SlowCall
 from chaoskit.models.spaces import Arguments, LogSpace, QueueSpace
 from chaoskit.models.turns import NEVER, NOTHING, Caused, Turn, attempt_of, consumer_of, record_of, step_as
 from chaoskit.values.faults import Overlap
@@ -101,8 +102,11 @@ def on_queue(state: LeasedQueue, turn: Turn) -> Begun:
     if not fault.others and (pending := coming_with(state, turn, taken_over=True)) is not None:
         state.todo.append(turn)
         return end_lease(state, pending), None
+    if not fault.others and (late := runs_late(state, turn)) is not None:
+        state.todo.append(turn)
+        return end_wait(state, late), None
     del faults[0]
-    if not (_competes(state, turn) if fault.others else _is_lent_again(state, turn)):
+    if not (competes(state, turn) if fault.others else _is_lent_again(state, turn)):
         state.todo.append(turn)
         return NOTHING, None
     answer = yield from _begins(state, turn, fault)
@@ -154,7 +158,7 @@ def stopped_at(state: LeasedQueue, consumer: int) -> HeldLane | None:
     """The execution that has to end before this consumer takes a message, as nobody is free who could."""
     if consumer not in state.consumers.busy():
         return None
-    stopped = [held for held in state.waiting.of(HeldLane) if isinstance(held.fault, Overlap)]
+    stopped = [held for held in state.waiting.of(HeldLane) if isinstance(held.fault, (Overlap, SlowCall))]
     return min(stopped, key=lambda held: held.consumer != consumer, default=None)
 
 
@@ -168,7 +172,7 @@ def lets_compete(policy: LeasePolicy) -> bool:
     return policy.lock == "message" and policy.consumers > 1 and not policy.renewed
 
 
-def _competes(state: LeasedQueue, turn: Turn) -> bool:
+def competes(state: LeasedQueue, turn: Turn) -> bool:
     """Whether its consumer has nothing else, that could end meanwhile, and another one is free."""
     consumer, consumers, record = consumer_of(turn), state.consumers, record_of(turn)
     if not lets_compete(state.policy) or room(state, turn) < 2:

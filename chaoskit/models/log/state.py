@@ -319,4 +319,6 @@ class GroupState:
 
     def is_gone(self, turns: Iterable[Turn]) -> None:
         """Nobody else will be shown these, or somebody has fetched them."""
-        self.latest = max(self.latest, *(turn[0] for turn in turns))
+        for turn in turns:
+            if turn[0] > self.latest:
+                self.latest = turn[0]
