@@ -1,4 +1,4 @@
-"""How a framework's judgement of a message is told to `deliver`: what is raised comes again."""
+"""How a framework's judgement of a message reaches `deliver`: what is raised comes again."""
 
 from __future__ import annotations
 

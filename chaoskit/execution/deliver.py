@@ -96,7 +96,8 @@ class Deliver(Playing):
         """
         self._script = sent_by(self._script, serializer)
         self._begin(handler, spawn, state, settle, batch)
-        # A coroutine that nobody awaits has run nothing: it is kept so that this can be told from a short schedule.
+        # A coroutine that nobody awaits has run nothing: it is held so that this can be distinguished from a short
+        # schedule.
         if self._is_async:
             self._unawaited = self._played(self._calls(self._handler))
             return self._unawaited

@@ -26,7 +26,8 @@ Kind = Literal["create", "append", "keep"]
 
 @attrs.frozen
 class Edit:
-    """`text`: what the new file holds, or what comes to the end of the one that is there; empty where it is kept."""
+    """`text`: what the new file holds, or what comes to the end of the one that is there; empty where it stays as it
+    is."""
 
     kind: Kind
     path: str
@@ -198,7 +199,8 @@ def _hidden(root: Path) -> list[str]:
 
 
 def carry_out(found: InitPlan) -> None:
-    """Write what is to be written. Raises UsageError where that cannot be; a file that came in between is kept."""
+    """Write what is to be written. Raises UsageError where that cannot be; a file that came in between stays as it
+    is."""
     for change in found.changes:
         path = found.root / change.path
         try:

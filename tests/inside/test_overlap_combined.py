@@ -246,7 +246,7 @@ def test_a_call_with_several_messages_stops_beside_its_competitors(broker: Any) 
     stream = [Event("a", 1), Event("b", 2), Event("a", 3), Event("b", 4)]
     scenario = Scenario(stream, broker, [Gather("e1"), Overlap("e2", 2, 0, 1)])
     verdict = chaoskit.run(in_batches(lost_update), scenario)
-    assert told(verdict.schedule) == "[begin e1 e2], e3, [go on e1 e2], e4"
+    assert report_of(verdict.schedule) == "[begin e1 e2], e3, [go on e1 e2], e4"
     assert verdict.status == "violated"
     assert "e3 was handled in the meantime" in " ".join(verdict.report().split())
     assert chaoskit.run(in_batches(compared_version), scenario).status == "held"
@@ -259,7 +259,7 @@ def test_a_call_with_several_messages_stops_beside_its_competitors(broker: Any) 
     verdict = chaoskit.run(test, Scenario(stream, broker, [Gather("e1"), Overlap("e2", 2, 0, 1)]))
     assert verdict.status == "held", verdict.report()
     assert [step.event for step in verdict.schedule if step.raised] == ["e1", "e2"]
-    assert told(verdict.schedule).startswith("[begin e1 e2], e3, [go on e1 e2]")
+    assert report_of(verdict.schedule).startswith("[begin e1 e2], e3, [go on e1 e2]")
     assert {"e1", "e2"} == set(verdict.schedule.delivered[-3:]) - {"e4"}
 
 

@@ -92,7 +92,7 @@ def _refusal(rules: LogRules, trace: Trace) -> Refusal | None:
     lanes = _by_key(trace) if rules.parallel_keys else trace
     for unit in units_of(lanes):
         answer = _judge_unit(rules, lanes, unit)
-        # A log that cannot be written has no reading: what is said of deliveries would be said of another log.
+        # A log that cannot be written has no reading: a sentence about deliveries would be about another log.
         if answer is not None and answer.of_log:
             return answer
         if answer is not None:
