@@ -267,8 +267,8 @@ def _in_unit(word: Word, unit: str | None, retried: frozenset[RecordId]) -> Word
         case Receive(label=label):
             return word if label.unit == unit and (label.name, label.copy) not in retried else None
         case Batch(members=members):
-            kept = tuple(_members(members, unit, retried))
-            return attrs.evolve(word, members=kept) if kept else None
+            own = tuple(_members(members, unit, retried))
+            return attrs.evolve(word, members=own) if own else None
         case Settle(label=label):
             return word if label.unit == unit and (label.name, label.copy) not in retried else None
         case Reset(to=MessageLabel() as to):

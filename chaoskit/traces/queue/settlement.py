@@ -98,8 +98,8 @@ def _give_back(state: QueueState, at: int, *, alone: bool, nacked: bool = False)
         state.rules.order == "cascade"
     ):  # the client's buffer is served on; the cascade starts when it is delivered again
         its = state.messages[at]
-        kept = its.stale | {its.holder or ""} if its.ran == "held" and state.rules.zombies else its.stale
-        state.change(at, ran="failed", stale=kept - {""}, holder=None)
+        stale = its.stale | {its.holder or ""} if its.ran == "held" and state.rules.zombies else its.stale
+        state.change(at, ran="failed", stale=stale - {""}, holder=None)
     elif state.rules.order == "locked" and not alone:
         locks.return_receive(state, at)
     else:
