@@ -103,11 +103,13 @@ def _encode_dict(value: dict[Any, Any], where: str) -> Any:
 
 def _encode_object(value: Any, where: str) -> Any:
     kind = type(value)
+    # Shorter ones are plain JSON; Python refuses to read longer ones from a text (sys.set_int_max_str_digits).
     if kind is int:
         raise CodecError(f"{where} is a whole number of more than 4,000 digits, which a repro file cannot hold")
     name = f"{kind.__module__}:{kind.__qualname__}"
     if kind is SimpleNamespace:
         return {"$namespace": _encode_dict(vars(value), where)}
+    # What cannot be imported by its name could not be made again.
     if "<locals>" not in name and kind.__module__ != "builtins":
         if isinstance(value, Enum):
             return {"$enum": name, "value": encode(value.value, where)}
@@ -231,6 +233,7 @@ def _decode_tagged(tag: str, content: Any, encoded: Mapping[str, Any]) -> Any:
     if tag == "dict":
         return {decode(key): decode(item) for key, item in content}
     if tag == "float":
+        # All others are numbers in JSON.
         if content not in ("nan", "inf", "-inf"):
             raise CodecError(f"$float cannot be read from {content!r}")
         return float(content)

@@ -112,13 +112,16 @@ def _replaced(value: Any, name: str, field: Any) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{name: field})
     if attrs.has(type(value)):
+        # attrs takes a field `_name` as the argument `name`.
         alias = {each.name: each.alias or each.name for each in attrs.fields(type(value))}
         return attrs.evolve(value, **{alias.get(name, name): field})
     if isinstance(value, tuple) and hasattr(value, "_replace"):
         return value._replace(**{name: field})
+    # msgspec need not be installed: whoever has a value of it has imported it.
     structs = sys.modules.get("msgspec.structs")
     if structs is not None and hasattr(type(value), "__struct_fields__"):
         return structs.replace(value, **{name: field})
+    # Of any other class nothing is known, and the value that was drawn may be drawn again.
     made = copy.deepcopy(value)
     setattr(made, name, field)
     return made

@@ -127,13 +127,13 @@ def test_the_examples_inside_a_handler_do_what_the_page_says(name: str, tmp_path
     verdict = check(names[test], payments, seed=1, schedules=300)
     assert verdict.status == status, verdict.report()
     if name == "halves":
-        told = re.search(r"\*(the process of consumer 0 was killed[^*]*)\*", page)
-        assert told is not None
-        assert " ".join(told[1].split()) in " ".join(verdict.report().split())
+        reported = re.search(r"\*(the process of consumer 0 was killed[^*]*)\*", page)
+        assert reported is not None
+        assert " ".join(reported[1].split()) in " ".join(verdict.report().split())
     if name == "finally":
-        told = re.search(r"\*(`orders.save[^*]*)\*", page)
-        assert told is not None
-        assert " ".join(told[1].split()) in " ".join(verdict.report().split())
+        reported = re.search(r"\*(`orders.save[^*]*)\*", page)
+        assert reported is not None
+        assert " ".join(reported[1].split()) in " ".join(verdict.report().split())
     if name == "mail":
         assert "mail of 'e7' ('thanks for 1') took place twice, in order once" in page
         assert verdict.violations[0].message.endswith("('thanks for 1') took place twice, in order once")

@@ -17,7 +17,7 @@ _ON_FAILURE = {"ACK": ACKED, "ACK_FIRST": ACKED, "REJECT_ON_ERROR": REJECTED, "N
 def comes_again(kind: str, found: Any, status: str | None) -> bool:
     """Whether a message of this status is shown again; None: nothing has acknowledged it."""
     if kind == "redis" and status == REJECTED:
-        return True  # nothing is said to Redis: the entry stays pending
+        return True  # Redis gets no answer: the entry stays pending
     if status is not None:
         return status == NACKED
     if kind == "kafka":

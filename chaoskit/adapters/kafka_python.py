@@ -74,7 +74,7 @@ class KafkaConsumer(GroupConsumer):
         ]
 
     def close(self, autocommit: bool = True, timeout_ms: int | None = None) -> None:
-        """It has nothing open. A listener is told, since the client does that (3.0)."""
+        """It has nothing open. A listener is called, since the client does that (3.0)."""
         coordinator = library("kafka.coordinator.consumer", PACKAGE).ConsumerCoordinator
         if self._has_joined and self._listener is not None and hasattr(coordinator, "_on_close_prepare_async"):
             self._listener.on_partitions_revoked(self.assignment())

@@ -18,7 +18,8 @@ Entry = tuple[Any, dict[Any, Any]]
 CLAIMED = 100
 """What XAUTOCLAIM gives where nobody says how many."""
 ASKED = 10
-"""So many times a loop that waits for new entries is told that there are none, before it is said to claim nothing."""
+"""So many times a loop that waits for new entries gets the answer that there are none, before it counts as one that
+claims nothing."""
 
 
 class Redis(StandIn):
@@ -121,7 +122,7 @@ class Redis(StandIn):
     # The entry.
 
     def _fresh(self, count: int | None) -> list[Message]:
-        """What `>` gives. What comes again is kept back for a while, so that the loop can claim it."""
+        """What `>` gives. What comes again is held back for a while, so that the loop can claim it."""
         waiting, again = self._peek(count), self._source.comes_again
         if self._gets_pending and not self._claims:
             return waiting

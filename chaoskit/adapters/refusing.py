@@ -1,4 +1,4 @@
-"""How a framework's judgement of a message is told to `deliver`: what is raised comes again."""
+"""How a framework's judgement of a message reaches `deliver`: what is raised comes again."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class NotHandled(Exception):
     status that is not 2xx, an item of `batchItemFailures`, a retry. `advice`: what to do where that happens although
     everything came once and in order; empty for what goes for any handler."""
 
-    def __init__(self, said: str, advice: str = "") -> None:
-        super().__init__(said)
+    def __init__(self, text: str, advice: str = "") -> None:
+        super().__init__(text)
         self.advice = advice
 
 

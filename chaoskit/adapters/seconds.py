@@ -1,11 +1,11 @@
-"""Times that are told in whole seconds: what happens at once has one time, and its order is not to be seen from it."""
+"""Times that are given in whole seconds: what happens at once has one time, and its order is not to be seen from it."""
 
 from __future__ import annotations
 
 from chaoskit.values.event import Message
 
 SHARED = 3
-"""So many neighbouring events of a stream, which are a second apart, are told to be of one second."""
+"""So many neighbouring events of a stream, which come one a second, are given the same second."""
 
 
 def second_of(message: Message) -> int:

@@ -41,7 +41,7 @@ class Asked:
         """The events that the producer has sent by the time of the present delivery, in the order of the stream, so
         that a stub can answer as the source would.
 
-        These are all up to the furthest one of which a step so far has told, that it was shown, set aside or put back.
+        These are all up to the furthest one that a step so far has shown: that it was delivered, set aside or put back.
         What the settings lose unseen is not among them where it is left out of the comparison, too. Values are copies.
         Raises UsageError where nothing is being delivered.
         """

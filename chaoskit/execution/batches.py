@@ -63,7 +63,7 @@ class Singles:
 
     def is_other(self, number: int, refused: Sequence[int], expected: Container[int] | None) -> bool:
         """Whether what follows this step is not known. `expected`: what was refused when the steps were recorded; None:
-        the model goes on from there itself, and has to be told of this step only."""
+        the model goes on from there itself, and has to learn of this step only."""
         return expected is not None and (number in refused) != (number in expected)
 
 
@@ -197,7 +197,7 @@ class Batching(Singles):
         if self._left or not self._open or self._open[-1][0] != number or not (refused or expected):
             return False
         numbers = self.numbers
-        if expected is None:  # it was told that all but the last were taken
+        if expected is None:  # it has learned that all but the last were taken
             return any(each in refused for each in numbers[:-1])
         return any((each in refused) != (each in expected) for each in numbers)
 
@@ -209,6 +209,6 @@ def _names(each: object, message: Message) -> bool:
 
 
 def delivered(number: int, given: Any, error: Exception | None) -> Delivery:
-    """What a test that goes through the deliveries is told of a call."""
+    """What a test that goes through the deliveries learns of a call."""
     messages = tuple(given) if isinstance(given, list) else (given,)
     return Delivery(number, messages[0], error, messages)

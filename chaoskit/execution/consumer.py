@@ -18,7 +18,7 @@ ALL = 1 << 60
 """As many messages as the broker gives in one call."""
 MaybeMessage = TypeVar("MaybeMessage", Message, Message | None)
 IDLE = 3
-"""So many times a loop that polls is told that there is nothing, before it is stopped."""
+"""So many times a loop that polls gets the answer that there is nothing, before it is stopped."""
 
 
 class Stopped(Stop, KeyboardInterrupt):

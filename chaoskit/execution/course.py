@@ -29,7 +29,7 @@ class Course:
         self.refused: list[int] = []
         self.gone: dict[int, Settling] = {}
         self.gone_at_once: set[int] = set()
-        # Where the broker drops all that fails, whoever chose its settings has said so.
+        # Where the broker drops all that fails, whoever chose its settings has chosen that.
         self.can_be_gone = settling is None and script.faults is not None and not script.mailbox.model.skips_refused
         if settling is not None and settling.is_live:
             self._live = script.after(0, ())

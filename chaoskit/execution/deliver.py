@@ -19,6 +19,7 @@ from chaoskit.execution.loops import consumer
 from chaoskit.execution.moved import moved
 from chaoskit.execution.playing import Playing
 from chaoskit.execution.processes import Processes, Spawn, through
+from chaoskit.execution.results import Played, broken_at, outcome_of
 from chaoskit.execution.script import Delivered, Handler, Move, Run, Script
 from chaoskit.execution.sent import sent_by
 from chaoskit.execution.settling import settlements_of
@@ -26,7 +27,6 @@ from chaoskit.execution.shared import IN_DJANGOS_TRANSACTION, is_in_djangos_tran
 from chaoskit.execution.stepping import name_point
 from chaoskit.execution.tasks import running_loop
 from chaoskit.execution.threads import ThreadedProcesses
-from chaoskit.execution.told import Played, broken_at, outcome_of
 from chaoskit.execution.topics import one_handler
 from chaoskit.execution.watching import watched, watching_of
 from chaoskit.values.errors import StaleState, UsageError
@@ -96,7 +96,8 @@ class Deliver(Playing):
         """
         self._script = sent_by(self._script, serializer)
         self._begin(handler, spawn, state, settle, batch)
-        # A coroutine that nobody awaits has run nothing: it is kept so that this can be told from a short schedule.
+        # A coroutine that nobody awaits has run nothing: it is held so that this can be distinguished from a short
+        # schedule.
         if self._is_async:
             self._unawaited = self._played(self._calls(self._handler))
             return self._unawaited

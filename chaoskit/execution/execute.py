@@ -33,7 +33,7 @@ def execute(
 
     `forked_before`: how many children this process had made (`forks.made()`) before the first run of this test.
     `move` stands between `deliver` and the handler. `one_process`: one handler that `spawn` makes serves them all.
-    `limit` holds from here to the end of the run: what it raises is caught here, and is told where the run stood.
+    `limit` holds from here to the end of the run: what it raises is caught here, and is given where the run stood.
     """
     deliver, generation = Deliver(script, is_async, record_states, move, one_process), forks.generation()
     try:

@@ -22,7 +22,7 @@ PLAIN = frozenset({bool, int, float, str, bytes, dict, list, tuple, set, Done})
 def why_not_done(result: Any) -> str | None:
     """Why a handler that returned this has not done its work yet; None where it may have."""
     if inspect.iscoroutine(result):
-        result.close()  # else Python warns that it was never awaited, after we have said so
+        result.close()  # else Python warns that it was never awaited, after we have reported it
         return "the handler is async: make the test `async def` and write `await deliver(handler)`"
     if inspect.isgenerator(result) or inspect.isasyncgen(result):
         name = getattr(result, "__qualname__", "the handler")

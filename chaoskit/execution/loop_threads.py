@@ -75,7 +75,7 @@ def settle_of(spawn: Any, settle: Any) -> Any:
 
 
 def settles_by_hand(spawn: Any) -> bool:
-    """As its consumer has said in an earlier run."""
+    """As its consumer has asked for in an earlier run."""
     return _loops.get(code_of(spawn), False)
 
 
@@ -235,7 +235,7 @@ class LoopThread(ProcessThread):
                 self._watch.__enter__()
             if message is not None or self.is_ending:
                 return message
-            # What stands in between has kept the message from the loop, or it was asked for something else.
+            # What stands in between has withheld the message from the loop, or it was asked for something else.
             self._stepper, self.passed = None, []
             self._died_when_done()
 

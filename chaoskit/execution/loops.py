@@ -46,7 +46,7 @@ def consumer(
     In the test itself it stands in the place of `deliver(…)`, plays the whole schedule, and takes `state` as that does.
     In what is given as `deliver(spawn=process)`, each process is one run of the loop, in a thread of its own.
 
-    When nothing is left, iteration ends; a loop that polls for ever is told a few times that there is nothing, and is
+    When nothing is left, iteration ends; a loop that polls for ever gets a few answers that there is nothing, and is
     then stopped by an exception that this block swallows.
     """
     return Consuming(self, kind or Plain, args, config, (serializer, headers), state)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import asyncio
 
 Socket = tuple[int, int]
-"""A file descriptor, and the inode by which it is told from a later one with the same number."""
+"""A file descriptor, and the inode by which it is distinguished from a later one with the same number."""
 
 _LISTINGS = ("/proc/self/fd", "/dev/fd")
 _PATIENCE = 100
@@ -147,7 +147,7 @@ class _Nobody:
         return self
 
     def call_soon_threadsafe(self, *_: Any) -> None:
-        """Nobody is told."""
+        """Nobody waits for it."""
 
 
 def _install() -> None:

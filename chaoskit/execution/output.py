@@ -26,7 +26,7 @@ def _nowhere() -> TextIO:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Drop what is printed, logged and warned. Filters stay, so a warning that is an error is still raised; levels
-    stay, too, so that nothing that a test does to logging is undone or kept."""
+    stay, too, so that nothing that a test does to logging is undone or left behind."""
     handle = logging.Logger.handle
     nowhere = _nowhere()
     with warnings.catch_warnings(), redirect_stdout(nowhere), redirect_stderr(nowhere):

@@ -77,7 +77,7 @@ class Playing(Asked):
         return self._at if self._walk is None else len(self._steps) - length_hint(self._walk) - 1
 
     def _misused(self, message: str) -> NoReturn:
-        # Kept, as a handler or a body that catches everything would swallow it: `outcome` raises it again.
+        # Stored, as a handler or a body that catches everything would swallow it: `outcome` raises it again.
         self._misuse = UsageError(message)
         raise self._misuse
 

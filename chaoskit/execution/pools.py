@@ -21,8 +21,8 @@ _closing: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Future[Any]]] = Weak
 
 def own_connections() -> None:
     """From now on a pool gives this thread no connection that was opened for something else, and no other thread one of
-    this: that of another process is not its own; one that a process has kept would stay open, with its locks, when it
-    dies in the middle of the next message; and what the dead have left is closed. SQLAlchemy tells how (Using
+    this: that of another process is not its own; one that a process still has would stay open, with its locks, when it
+    dies in the middle of the next message; and what the dead have left is closed. SQLAlchemy documents how (Using
     Connection Pools with Multiprocessing or os.fork())."""
     _this.is_process = True
     _listen()

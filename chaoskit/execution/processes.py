@@ -139,7 +139,7 @@ class Processes:
 def _no_handler(given: Any) -> str:
     """What was given instead of a handler, and what to do."""
     if inspect.iscoroutine(given):
-        given.close()  # else Python warns that it was never awaited, after we have said so
+        given.close()  # else Python warns that it was never awaited, after we have reported it
         return (
             "a coroutine, not a handler. What is awaited when a process starts stands in an async context manager: "
             "`@contextlib.asynccontextmanager` above `async def`, and `yield` the handler"

@@ -74,7 +74,7 @@ def answers(
     first: int = 0,
     gone: Mapping[int, Settling] | None = None,
 ) -> list[Answer]:
-    """What the model is told of the steps up to this number, from the first one on."""
+    """What the model learns of the steps up to this number, from the first one on."""
     if settling is None:
         return [(gone or {}).get(at, at in refused) for at in range(first, number)]
     return [settling.answer(steps, at, refused=at in refused) for at in range(first, number)]
@@ -169,7 +169,7 @@ class Settlements:
         self._now.clear()
         if what_of(step) == BEGIN:
             self._begun[step[1]] = number
-            if error is None:  # what was settled by then is told of when it is done
+            if error is None:  # what was settled by then is reported when it is done
                 return None
         own = self._begun[step[1]] if step[0] == GO_ON else number
         mine = {verb for each in range(own, number + 1) for verb, at in self.settles.get(each, ()) if at == own}

@@ -49,8 +49,8 @@ def shared_connection(spawn: Any) -> str | None:
 
 
 def _reached(value: Any) -> Iterator[tuple[str, Any]]:
-    """By the names that the user has given. Told by its type alone: a lazy object, such as Django's settings, would be
-    made by asking for its `__class__`."""
+    """By the names that the user has given. Recognized by its type alone: a lazy object, such as Django's settings,
+    would be made by asking for its `__class__`."""
     kind = type(value)
     if issubclass(kind, functools.partial):
         yield from ((f"[{n}]", each) for n, each in enumerate(value.args))

@@ -10,7 +10,7 @@ from chaoskit.values.schedule import LOSE, SKIP, Raw, is_handed
 
 
 def sent_by(script: Script, steps: Sequence[Raw], number: int) -> tuple[Event, ...]:
-    """All events up to the furthest one of which a step up to that of this number, from 0, has told."""
+    """All events up to the furthest one that a step up to that of this number, from 0, has shown."""
     furthest = max((position for step in steps[: number + 1] for position in _told(step)), default=-1)
     missing = _never_sent(script, steps)
     return tuple(script.mailbox.event(position) for position in range(furthest + 1) if position not in missing)

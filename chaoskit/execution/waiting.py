@@ -1,4 +1,4 @@
-"""Whether a thread waits for another execution, told by what it does and not by how long that takes.
+"""Whether a thread waits for another execution, recognized by what it does and not by how long that takes.
 
 A thread that runs, or wants to, waits for nobody, however busy the machine is: Linux says so of each thread. One that
 takes a nap inside a library asks for a lock again and again, as SQLite does. One that sleeps may wait for a lock or for

@@ -35,7 +35,7 @@ class Adapted:
     `pytest_settings` is what pytest's own file has to say, `environment` what is set before the module is imported.
     `loop`: the lines of a process, in the place of a handler, for which the test takes `fixtures`. `uses_key`: the
     function reads the key of its messages. `state_of`: functions whose state is the module's, besides what was read.
-    `assumed`: what is said of the broker where the source does not say it. `alone`: the parameter that takes the whole
+    `assumed`: the comment on the broker where the source does not name it. `alone`: the parameter that takes the whole
     value. `in_batches`: it takes all messages of a call. `without`: faults of the broker's that cannot happen to it.
     """
 

@@ -37,9 +37,9 @@ def arq_job(handler: FoundHandler) -> Adapted | None:
         return attrs.evolve(made, settings=settings, options=options, is_async=True)
     begun = _put_by_startup(handler)
     filled = ", ".join(f"{quoted(name)}: {begun.get(name, name)}" for name in read)
-    kept = {name: f"ctx[{quoted(name)}]" for name in read if name in begun}
-    whole = next(iter(kept.values())) if len(kept) == 1 else flat(mapping((quoted(k), v) for k, v in kept.items()))
-    state = "ctx" if len(kept) == len(read) > 1 else whole
+    held = {name: f"ctx[{quoted(name)}]" for name in read if name in begun}
+    whole = next(iter(held.values())) if len(held) == 1 else flat(mapping((quoted(k), v) for k, v in held.items()))
+    state = "ctx" if len(held) == len(read) > 1 else whole
     return attrs.evolve(
         made,
         settings=settings,
@@ -47,7 +47,7 @@ def arq_job(handler: FoundHandler) -> Adapted | None:
         is_async=True,
         before=(plain_line(f"ctx = {{{filled}}}"),),
         needs=tuple(name for name in read if name not in begun),
-        returns=(lambda said: state) if kept else None,
+        returns=(lambda _: state) if held else None,
     )
 
 

@@ -25,8 +25,8 @@ _OF_SERVERS = re.compile(r"psycopg|asyncpg|mysql|MySQLdb|mongo|oracledb|pyodbc",
 
 @attrs.frozen
 class OwnDatabase:
-    """`what` it is told by: a variable, or a constant as `shop.store.DB`. `path`: the source of what stands below a
-    temporary directory, of which `DIRECTORY` is the name; empty where somebody else has to say it. `told`: how the
+    """`what` names it: a variable, or a constant as `shop.store.DB`. `path`: the source of what stands below a
+    temporary directory, of which `DIRECTORY` is the name; empty where somebody else has to name it. `told`: how the
     module reads it, for that case."""
 
     what: str

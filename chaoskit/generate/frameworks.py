@@ -69,7 +69,7 @@ _CONSUMER = re.compile(
 )
 _SETTLES = frozenset({"ack", "ack_sync", "acknowledge", "basic_ack", "modify_ack_deadline", "nack", "nak"})
 _SETTLES_A_MESSAGE = frozenset({"abandon", "complete", "dead_letter", "process", "reject", "term"})
-"""Said of a message only: an order is completed, too."""
+"""For a message only: an order is completed, too."""
 NAMES_OF_MESSAGES = ("message", "msg", "event", "record", "payload", "body", "evt", "envelope", "data", "item")
 """What a parameter is called that is a message or its value, the likeliest first."""
 

@@ -211,7 +211,7 @@ def sources(root: Path) -> Iterator[Path]:
     """The repository's own modules, without tests and what is installed, at most MOST_FILES of them."""
     count = 0
     for directory, folders, files in os.walk(root):
-        # In place, which is how `os.walk` is kept out of a folder; sorted, as a disk has no order.
+        # In place, which is how `os.walk` stays out of a folder; sorted, as a disk has no order.
         folders[:] = sorted(
             name
             for name in folders

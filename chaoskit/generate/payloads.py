@@ -37,8 +37,8 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
 @attrs.frozen(eq=False)
 class Payload:
     """`name` of `module`. `takes`: what the handler gets of it. `key`: the field that is the events' key, "" for none
-    that shows. `said`: what the message says of fields. `few`: the values that the handler tells apart in fields of
-    which the class allows any. `apart`: ids that no two events have in common."""
+    that shows. `said`: what the message carries of fields. `few`: the values that the handler distinguishes in fields
+    of which the class allows any. `apart`: ids that no two events have in common."""
 
     module: str
     name: str

@@ -1,4 +1,4 @@
-"""Where the message that a handler takes, or what it is taken apart into, stands in an expression of its source."""
+"""Where the message that a handler takes, or what it is unpacked into, stands in an expression of its source."""
 
 from __future__ import annotations
 

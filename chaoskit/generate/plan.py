@@ -26,7 +26,8 @@ Kind = Literal["create", "append", "keep"]
 
 @attrs.frozen
 class Edit:
-    """`text`: what the new file holds, or what comes to the end of the one that is there; empty where it is kept."""
+    """`text`: what the new file holds, or what comes to the end of the one that is there; empty where it stays as it
+    is."""
 
     kind: Kind
     path: str
@@ -66,12 +67,12 @@ def plan(root: Path, here: Path, asked: str | None, broker: str | None) -> InitP
         handler = find_handler(asked, root, here, settings)
         test = f"{_directory(root, settings)}/test_{name_of_test(handler)}_chaos.py"
         changes.append(_created(root, test, first_test(handler, broker, root, test)))
-        for more, told in (
+        for more, its_notes in (
             _settings(root, root / test, handler, settings),
             _environment(root, f"{Path(test).parent.as_posix()}/{CONFTEST}", handler),
         ):
             changes += more
-            notes += told
+            notes += its_notes
     else:
         notes.append(_name_a_handler(root, settings))
     changes.append(_created(root, WORKFLOW, workflow(root)))
@@ -126,8 +127,8 @@ def _settings(root: Path, test: Path, handler: FoundHandler, settings: PytestSet
     if not found:
         installed = ", unless it is installed already: python -m pip install -e ." if is_installable(root) else ""
         line = f'pythonpath = ["{path}"]' if is_toml else f"pythonpath = {path}"
-        kept = f" (it has: {', '.join(settings.paths)})" if settings.paths else ""
-        notes.append(f"the test imports {handler.module}: {settings.file} has to say {line}{kept}{installed}")
+        has = f" (it has: {', '.join(settings.paths)})" if settings.paths else ""
+        notes.append(f"the test imports {handler.module}: {settings.file} has to say {line}{has}{installed}")
     return [], notes
 
 
@@ -153,8 +154,8 @@ def _environment(root: Path, path: str, handler: FoundHandler) -> tuple[list[Edi
     them = "them" if len(lacking) > 1 else "it"
     notes = [f"{handler.module} reads {' and '.join(lacking)} of the environment: {path} has to set {them}"]
     files = [each.what for each in databases if not each.is_variable and each.what not in text]
-    told = f"{handler.module} writes to {' and '.join(files)}: {path} has to let the tests have another one"
-    return [], [*(notes if lacking else []), *([told] if files else [])]
+    shared = f"{handler.module} writes to {' and '.join(files)}: {path} has to let the tests have another one"
+    return [], [*(notes if lacking else []), *([shared] if files else [])]
 
 
 def _is_on_the_path(root: Path, test: Path, handler: FoundHandler, settings: PytestSettings) -> bool:
@@ -198,7 +199,8 @@ def _hidden(root: Path) -> list[str]:
 
 
 def carry_out(found: InitPlan) -> None:
-    """Write what is to be written. Raises UsageError where that cannot be; a file that came in between is kept."""
+    """Write what is to be written. Raises UsageError where that cannot be; a file that came in between stays as it
+    is."""
     for change in found.changes:
         path = found.root / change.path
         try:

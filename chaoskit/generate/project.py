@@ -21,7 +21,8 @@ from chaoskit.generate.source import is_name
 
 @attrs.frozen
 class PytestSettings:
-    """What pytest is told in a repository. `file`: where; None where nowhere. `paths`: `pythonpath`, from the root."""
+    """How pytest is configured in a repository. `file`: where; None where nowhere. `paths`: `pythonpath`, from the
+    root."""
 
     file: str | None = None
     import_mode: str = "prepend"

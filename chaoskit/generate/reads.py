@@ -69,7 +69,7 @@ def _message_among(parameters: Sequence[ast.arg]) -> ast.arg | None:
 
 
 def _taken_apart(function: Function, name: str) -> bool:
-    """Whether it is taken apart as a value is: `event["amount"]`, `event.get("amount")`, `json.loads(event)`."""
+    """Whether it is unpacked as a value is: `event["amount"]`, `event.get("amount")`, `json.loads(event)`."""
     for node in ast.walk(function):
         if isinstance(node, ast.Subscript) and ast.unparse(node.value) == name:
             return True
@@ -79,7 +79,7 @@ def _taken_apart(function: Function, name: str) -> bool:
 
 
 class _HandlerVisitor(ast.NodeVisitor):
-    """Follows the message and what it is taken apart into through one function after the other."""
+    """Follows the message and what it is unpacked into through one function after the other."""
 
     def __init__(self, handler: FoundHandler, reads: Reads) -> None:
         self._functions = functions_in(handler.tree)

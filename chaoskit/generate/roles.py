@@ -95,7 +95,7 @@ class Roles:
 
     @property
     def tied(self) -> dict[FieldPath, Code]:
-        """All that is said by the message."""
+        """All that the message carries."""
         return {**self.own, **self.stamped}
 
     def ties_below(self, place: FieldPath) -> bool:
@@ -104,7 +104,7 @@ class Roles:
 
 def roles_of(reads: Reads, broker: str) -> Roles:
     """Ids are the producer's, and stay the same on every delivery; what is looked up by belongs to the key, whose order
-    the broker keeps; and what `broker` stamps is said by its own messages."""
+    the broker keeps; and what `broker` stamps is in its own messages."""
     leaves = {place: seen for place, seen in reads.places.items() if place and ITEM not in place}
     # What only leads to other fields has no role of its own.
     leaves = {place: seen for place, seen in leaves.items() if not reads.below(place)}

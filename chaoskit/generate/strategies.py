@@ -65,29 +65,29 @@ def _at(place: FieldPath, reads: Reads, roles: Roles, names: Names) -> Code:
 
 def with_ties(place: FieldPath, source: str, reads: Reads, roles: Roles, names: Names) -> Code:
     """The source of what lies at `place`: what was drawn, which is at `source`, with what the message says put in."""
-    said: dict[str, Code] = {}
+    tied: dict[str, Code] = {}
     for name in reads.below(place):
         inner = (*place, name)
         if inner in roles.tied:
-            said[name] = roles.tied[inner]
+            tied[name] = roles.tied[inner]
         elif roles.ties_below(inner):
-            said[name] = with_ties(inner, f"{source}[{quoted(name)}]", reads, roles, names)
+            tied[name] = with_ties(inner, f"{source}[{quoted(name)}]", reads, roles, names)
     left = [name for name in reads.below(place) if any(drawn((*place, name), reads, roles))]
     rest = [source] if left else []
     if reads.is_object_at(place):
         kind = names.name("types", "SimpleNamespace")
         # Else a name would be given twice, or could not be written before a `=`.
-        if not {*left} & {*said} and all(map(is_name, said)):
-            return call(kind, [f"**{each}" for each in rest], said)
-        return call(kind, [_merged(rest, said, before="**")])
-    made = _merged(rest, said)
+        if not {*left} & {*tied} and all(map(is_name, tied)):
+            return call(kind, [f"**{each}" for each in rest], tied)
+        return call(kind, [_merged(rest, tied, before="**")])
+    made = _merged(rest, tied)
     is_text = reads.places[place].json if place else False
     return call(f"{names.module('json')}.dumps", [made]) if is_text else made
 
 
-def _merged(rest: list[str], said: dict[str, Code], before: str = "") -> Code:
-    """`{**rest, "name": what is said}`."""
-    items = (*(f"**{each}" for each in rest), *(behind(f"{quoted(name)}: ", code) for name, code in said.items()))
+def _merged(rest: list[str], tied: dict[str, Code], before: str = "") -> Code:
+    """`{**rest, "name": what ties it}`."""
+    items = (*(f"**{each}" for each in rest), *(behind(f"{quoted(name)}: ", code) for name, code in tied.items()))
     return Group(before + "{", items, "}")
 
 

@@ -135,8 +135,8 @@ def literal_calls(
 
 def inner_steps(steps: Sequence[Raw]) -> tuple[list[Raw], dict[int, int]]:
     """The steps of the run below the calls, and the numbers that they have there."""
-    kept = [number for number, step in enumerate(steps) if what_of(step) != BATCH]
-    return [steps[number] for number in kept], {number: at for at, number in enumerate(kept)}
+    handed = [number for number, step in enumerate(steps) if what_of(step) != BATCH]
+    return [steps[number] for number in handed], {number: at for at, number in enumerate(handed)}
 
 
 def inner_settled(settled: Mapping[int, Settles], numbers: Mapping[int, int]) -> dict[int, Settles]:

@@ -1,6 +1,6 @@
 """What happens in a run, in its order. The causes of its steps and its trace are read from this, and nothing else.
 
-A search makes thousands of runs and listens to none: only where a run has a list to tell it in (`told`) are there
+A search makes thousands of runs and listens to none: only where a run has a list to record it in (`told`) are there
 events.
 """
 
@@ -152,7 +152,7 @@ def what_happened(
     for expected, next_answer in zip(steps, answers_of(steps, raised, settled), strict=True):
         assert play.send(answer) == tuple(expected), "the model made another step"
         answer = next_answer
-    # What follows from the last step is told only when the run goes on.
+    # What follows from the last step is recorded only when the run goes on.
     with suppress(StopIteration):
         play.send(answer)
     return told

@@ -34,7 +34,7 @@ class InBatches:
     """It settles by itself what it took."""
 
     def in_batches(self, most: int | None, *, by_hand: bool = False) -> None:
-        """The handler takes batches of up to so many messages; None: as many as was said before, or one."""
+        """The handler takes batches of up to so many messages; None: as many as was given before, or one."""
         self.most_asked = self.most_asked if most is None else most
         self.by_hand = self.by_hand or by_hand
 
@@ -104,7 +104,7 @@ class InBatches:
             return alone
         if self.by_hand:
             return ByHand(self, faults).run()
-        # Calls of one message each, unless a receive has to be told that it is no longer than that.
+        # Calls of one message each, unless a receive has to learn that it is no longer than that.
         if not self.paced and self.handover.again == "any" and Gather not in map(type, faults):
             run: Steps = self.begin(faults).run()
             return run

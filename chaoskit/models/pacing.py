@@ -36,14 +36,14 @@ class Gathered(Protocol):
         """A run under these faults, of a broker whose every call is a batch of its own."""
 
     def lane_of(self, step: Raw) -> Hashable:
-        """What is kept in order with this message; None where nothing is."""
+        """What is handled in order with this message; None where nothing is."""
 
     def room(self, run: Any, step: Raw) -> int:
         """How many messages may be handled from this one on before the consumer commits."""
 
     @property
     def paced(self) -> bool:
-        """Whether a run has to be told how much of a lane is received together."""
+        """Whether a run has to learn how much of a lane is received together."""
 
     def received(self, run: Any, most: int) -> None:
         """What is received together from here on is at most so many of its lane."""
@@ -86,7 +86,7 @@ class Paced:
 
 
 def sent(play: Steps, answer: Answer) -> Raw | None:
-    """The next step of a run, which is told this of the last one; None at its end."""
+    """The next step of a run, which learns this of the last one; None at its end."""
     try:
         return play.send(answer)
     except StopIteration:

@@ -62,7 +62,7 @@ def by_fnv1a(key: bytes, partitions: int) -> int:
 
 def by_md5_range(key: bytes, shards: int) -> int:
     """Kinesis: MD5 of the partition key as a 128-bit number, in the ranges of a stream with uniform shards."""
-    # Python refuses MD5 on FIPS systems, unless it is said that it guards nothing.
+    # Python refuses MD5 on FIPS systems, unless it is declared that it guards nothing.
     number = int.from_bytes(hashlib.md5(key, usedforsecurity=False).digest(), "big")
     # The last range has what the division leaves over.
     return min(shards - 1, number // (2**128 // shards))

@@ -37,7 +37,7 @@ Headers = Callable[[str, Raw, float], dict[str, Any]]
 def sent_at(step: Raw, stamp: Stamp, retries_copy: bool, epoch: float) -> float:
     """The timestamp that the message of this raw step carries."""
     same = len(step) < 7 or _keeps_its_time(step, stamp, retries_copy)
-    # Events are sent a second apart, and a copy halfway to the next one.
+    # Events are sent one a second, and a copy halfway to the next one.
     return epoch + step[2] if same else epoch + step[6] + 0.5
 
 

@@ -52,7 +52,7 @@ class Refusals:
         self._waiting[step[2], lane] = lane, step
 
     def withdraw(self, lane: Hashable) -> None:
-        """What kept this lane is handed out by itself."""
+        """What held this lane is handed out by itself."""
         self._waiting = {each: chance for each, chance in self._waiting.items() if each[1] != lane}
         self._round = [each for each in self._round if each in self._waiting]
 
@@ -69,7 +69,7 @@ class Refusals:
 
     def end(self, history: Iterable[Turn], behind: Iterable[Turn]) -> list[tuple[Raw, Fault | None]] | None:
         """What is given no further chance, in the order in which it was produced, and what stands `behind` it and was
-        not delivered before. Said once."""
+        not delivered before. Reported once."""
         if not self._waiting:
             return None
         refused = [self._waiting[first][1] for first in sorted(self._waiting, key=_position)]

@@ -36,7 +36,7 @@ class LogSpace:
 @attrs.frozen(eq=False)
 class QueueSpace:
     """A stream in a queue. `longest`: the most deliveries after which a message comes back; `can_lose`: whether the
-    settings can lose the event at this position; `lanes`: what is kept in order with each event; `most_together`:
+    settings can lose the event at this position; `lanes`: what is handled in order with each event; `most_together`:
     messages that one call may have."""
 
     stored: Stored

@@ -1,7 +1,7 @@
 """Several streams, each in its own broker: what each of them does, and their steps mixed. Nothing orders one stream
 against another.
 
-Consumers and partitions are numbered apart: of three streams the second has 1, 4, 7, …
+Consumers and partitions have separate numbers: of three streams the second has 1, 4, 7, …
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class TogetherModel:
     def __init__(self, stream: Stream, topics: Sequence[str], brokers: Sequence[Broker]) -> None:
         self.stream = stream
         known = {topic: number for number, topic in enumerate(topics)}
-        # What has no topic is of the first: nobody has said otherwise.
+        # What has no topic is of the first: nothing else was given.
         self._owner = [known.get(event.topic or "", 0) for event in stream]
         self.parts = tuple(self._part(number, *each) for number, each in enumerate(zip(topics, brokers, strict=True)))
         self._inner = [0] * len(stream)
@@ -134,7 +134,7 @@ class TogetherModel:
             assert letter is not None
             made = letter(self._inner_step(step))
             made.topic = self.parts[number].topic
-            # The one producer's clock: its events are a second apart, whichever stream they are of.
+            # The one producer's clock: its events come one a second, whichever stream they are of.
             made.timestamp += position - self._inner[position]
             if late:
                 late.clear()

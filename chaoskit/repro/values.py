@@ -148,6 +148,7 @@ def read_step(data: Any, ids: set[EventId], faults: Sequence[Fault]) -> Step:
     if not isinstance(data, dict):
         raise ReproError('"schedule" must be a list of objects')
     number = data.get("fault")
+    # Not `isinstance`: True is an int, too.
     if number is not None and (type(number) is not int or not 0 <= number < len(faults)):
         raise ReproError(f"a step names fault number {number!r}, which does not exist")
     plain = {key: value for key, value in data.items() if key != "fault"}
@@ -160,6 +161,7 @@ def read_step(data: Any, ids: set[EventId], faults: Sequence[Fault]) -> Step:
         raise ReproError(f"a step {step.action!r} needs an event, a partition and an offset")
     if step.consumer < 0 or (step.offset or 0) < 0 or (step.partition or 0) < 0 or (step.point or 0) < 0:
         raise ReproError("a step has a negative consumer, partition, offset or point")
+    # A delivery may have one: a call that fails in it.
     if (step.point is None) if step.action in WITH_POINT else (step.point is not None and step.action != "deliver"):
         raise ReproError(
             "a step has a point where a process dies, an execution stops or a call fails inside the handler, and only "

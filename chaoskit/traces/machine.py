@@ -23,7 +23,7 @@ class Machine(Protocol[S]):
         """Each state that the word can lead to, and a sentence for each way in which it cannot be made."""
 
     def explain(self, states: Sequence[S], word: Word, against: Sequence[str]) -> tuple[str, ...]:
-        """What is said where no state can make the word; `against` are the sentences of all their steps."""
+        """The sentences where no state can make the word; `against` are the sentences of all their steps."""
 
 
 def judge(machine: Machine[S], words: Iterable[tuple[int, Word]]) -> tuple[int, tuple[str, ...]] | None:

@@ -98,6 +98,7 @@ def _stamped(events: list[Event]) -> Iterator[Event]:
                 "leave seq out, the stream stamps it"
             )
         identity = _free(number, given) if event.id is None else event.id
+        # True is an int, too, and equal to 1.
         if isinstance(identity, bool) or not isinstance(identity, (str, int)) or identity == "":
             raise StreamError(f"event id {identity!r} must be a non-empty str or an int")
         if identity in seen:

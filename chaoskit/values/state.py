@@ -124,6 +124,7 @@ def parted(expected: Any, observed: Any, most: int | None = None) -> tuple[Diffe
 
 
 def _walk(expected: Any, observed: Any, path: str, above: _Pairs) -> Iterator[Difference]:
+    # A state may contain itself: what is compared further up is not compared again below.
     if expected is observed or (id(expected), id(observed)) in above:
         return
     if type(expected) in _PLAIN and type(observed) in _PLAIN:
@@ -138,6 +139,7 @@ def _walk(expected: Any, observed: Any, path: str, above: _Pairs) -> Iterator[Di
     elif _both(expected, observed, _SEQUENCES) and len(expected) == len(observed):
         for index, (left, right) in enumerate(zip(expected, observed, strict=True)):
             yield from _walk(left, right, f"{path}[{index}]", above)
+    # A NaN of Decimal or numpy is no plain value, and equals nothing, itself included.
     elif _is_nan(expected) and _is_nan(observed):
         return
     elif _is_array(expected) and type(expected) is type(observed):

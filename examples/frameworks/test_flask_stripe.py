@@ -20,7 +20,7 @@ stripe = pytest.importorskip("stripe")
 SECRET = "whsec_test"
 
 
-def told(mails: list[str]) -> list[Event]:
+def events_of(mails: list[str]) -> list[Event]:
     kinds = ["customer.created", *["customer.updated"] * (len(mails) - 1)]
     return [
         Event("cus_1", {"type": kind, "data": {"object": {"id": "cus_1", "email": mail}}})
@@ -28,7 +28,7 @@ def told(mails: list[str]) -> list[Event]:
     ]
 
 
-CUSTOMERS = st.lists(st.sampled_from(["a@x.org", "b@x.org", "c@x.org"]), min_size=1, max_size=4).map(told)
+CUSTOMERS = st.lists(st.sampled_from(["a@x.org", "b@x.org", "c@x.org"]), min_size=1, max_size=4).map(events_of)
 
 
 def service(emails: dict[str, str], fetch: Any) -> Any:
@@ -54,6 +54,6 @@ def service(emails: dict[str, str], fetch: Any) -> Any:
 @chaos(CUSTOMERS, broker=Webhook())
 def test_the_last_address_is_kept(deliver: Any, fetches: bool) -> dict[str, str]:
     emails: dict[str, str] = {}
-    app = service(emails, lambda told: deliver.sent()[-1].value["data"]["object"] if fetches else told)
+    app = service(emails, lambda event: deliver.sent()[-1].value["data"]["object"] if fetches else event)
     deliver(webhooks.wsgi(app, "/webhook", sign=webhooks.stripe(SECRET), body=webhooks.stripe_event))
     return emails

@@ -293,16 +293,16 @@ def test_what_is_stored_is_committed_by_whom_the_settings_say(auto: bool, calls:
 def test_where_nothing_is_stored_there_is_nothing_to_commit(stores: bool) -> None:
     """What librdkafka's own mock cluster answers, call by call."""
     library = client("confluent_kafka", "confluent-kafka")
-    said: list[tuple[str, int]] = []
+    shown: list[tuple[str, int]] = []
 
     def ask(name: str, call: Any) -> None:
         try:
             call()
         except library.KafkaException as error:
-            said.append((name, error.args[0].code()))
+            shown.append((name, error.args[0].code()))
 
     def test(deliver: Any) -> Any:
-        said.clear()
+        shown.clear()
         config = {**AUTO, "enable.auto.commit": False, "enable.auto.offset.store": stores}
         with deliver.consumer(confluent_kafka.Consumer, config) as consumer:
             for message in iter(lambda: consumer.poll(1.0), None):
@@ -315,7 +315,7 @@ def test_where_nothing_is_stored_there_is_nothing_to_commit(stores: bool) -> Non
     run(test, Kafka(partitions=1))
     nothing, not_yours = library.KafkaError._NO_OFFSET, library.KafkaError._INVALID_ARG
     by_itself = [("second", nothing), ("store", not_yours), ("third", nothing)]
-    assert said == (by_itself if stores else [("first", nothing), ("second", nothing)])
+    assert shown == (by_itself if stores else [("first", nothing), ("second", nothing)])
 
 
 def test_a_listener_is_called_when_the_group_is_joined() -> None:

@@ -212,8 +212,8 @@ def test_a_call_has_what_was_asked_for_and_no_more_than_the_broker_gives() -> No
     assert not rest
     asked = sizes(kafka_python.KafkaConsumer, Kafka(partitions=2), polls(4), "payments")
     assert sum(map(len, asked[0].values())) == 4
-    kept = sizes(kafka_python.KafkaConsumer, Kafka(partitions=2, max_poll_records=3), polls(None), "payments")
-    assert sum(map(len, kept[0].values())) == 3
+    stored = sizes(kafka_python.KafkaConsumer, Kafka(partitions=2, max_poll_records=3), polls(None), "payments")
+    assert sum(map(len, stored[0].values())) == 3
 
 
 def test_every_client_gives_several() -> None:

@@ -96,7 +96,7 @@ def test_a_plain_consumer_and_a_batch_carry_them_too() -> None:
     assert set(seen) == {b"5", b"x"}
 
 
-@pytest.mark.parametrize(("wrong", "said"), [(5, "a function from the value"), (len, "bytes or text are needed")])
-def test_what_serializes_nothing_is_refused(wrong: Any, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+@pytest.mark.parametrize(("wrong", "shown"), [(5, "a function from the value"), (len, "bytes or text are needed")])
+def test_what_serializes_nothing_is_refused(wrong: Any, shown: str) -> None:
+    with pytest.raises(UsageError, match=shown):
         run(lambda deliver: deliver(lambda message: [message.raw], serializer=wrong), Kafka())

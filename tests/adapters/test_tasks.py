@@ -81,10 +81,10 @@ def test_a_task_that_fails_is_lost_unless_it_retries(framework: Any) -> None:
     found = check(opening(framework, 0), ACCOUNTS, LATE, faults={Overtake}, schedules=30, seed=1)
     assert found.status == "violated"
     assert found.observed == {"ann": 0}
-    told = FRAMEWORK_WORDS[NAMES[framework]]
+    reported = FRAMEWORK_WORDS[NAMES[framework]]
     report = " ".join(found.report().split())
-    assert told.mark in report
-    assert told.ruled_out_by.removeprefix("no setting: any call can fail. ") in report
+    assert reported.mark in report
+    assert reported.ruled_out_by.removeprefix("no setting: any call can fail. ") in report
     assert found.schedule is not None
     assert [step.given_up_by for step in found.schedule] == [NAMES[framework], NAMES[framework], None]
     held = check(opening(framework, 3), ACCOUNTS, LATE, faults={Overtake}, schedules=30, seed=1)

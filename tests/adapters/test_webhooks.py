@@ -158,24 +158,24 @@ def invoices(repair: str) -> Any:
     """Their status: of the newest event as `created` says, of what the API says, or of the events in their order."""
 
     def test(deliver: Any) -> dict[str, str]:
-        kept: dict[str, tuple[int, int]] = {}
+        stored: dict[str, tuple[int, int]] = {}
 
         def app(environ: Any, start_response: Any) -> list[bytes]:
             event = json.load(environ["wsgi.input"])
             key, status = event["data"]["object"]["id"], STATUS.index(event["type"])
-            before, created = kept.get(key, (-1, 0))
+            before, created = stored.get(key, (-1, 0))
             if repair == "fetch":
                 status = max(STATUS.index(sent.value["type"]) for sent in deliver.sent() if sent.key == key)
             too_early = repair == "states" and status > before + 1
             newer = {">": event["created"] > created, ">=": event["created"] >= created, "states": status > before}
             if not too_early and newer.get(repair, True):
-                kept[key] = status, event["created"]
+                stored[key] = status, event["created"]
             # The provider sends again what came too early.
             start_response("409 Conflict" if too_early else "200 OK", [])
             return []
 
         deliver(webhooks.wsgi(app, body=webhooks.stripe_event))
-        return {key: STATUS[status] for key, (status, _) in kept.items()}
+        return {key: STATUS[status] for key, (status, _) in stored.items()}
 
     return test
 

@@ -44,11 +44,11 @@ def fails_the_second(batch: list[Any]) -> None:
 def calls(broker: Any, *faults: Any, first: Fails | None = None, spawn: bool = False) -> str:
     """The calls of a run whose first call with more than one message is handled by `first`; attempts from the second on
     are marked, and restarts are a flash."""
-    told: list[list[str]] = []
+    reported: list[list[str]] = []
 
     def test(deliver: Any) -> int:
         run: list[str] = []
-        told.append(run)
+        reported.append(run)
         done: list[bool] = []
 
         def handle(batch: list[Any]) -> Any:
@@ -69,7 +69,7 @@ def calls(broker: Any, *faults: Any, first: Fails | None = None, spawn: bool = F
         return 0
 
     chaoskit.run(test, Scenario(FOUR, broker, faults))
-    return " | ".join(told[-1])
+    return " | ".join(reported[-1])
 
 
 @pytest.mark.parametrize(("broker", "expected"), [(Kafka(), "1 2 3 | 2 | 3 | 4"), (SqsStandard(), "1 2 3 | 4 | 2r")])

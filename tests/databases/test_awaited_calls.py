@@ -163,9 +163,9 @@ def test_a_commit_fails_behind_the_statements_and_nothing_is_left_of_it(
     server: Postgres, wallet: Callable[[Postgres, Committing], Process], line: str
 ) -> None:
     """Its transaction is rolled back: who swallows the error has lost the event, who lets it out gets it again."""
-    told = [failed_at(server, wallet(server, lets_it_out), point) for point in range(1, 9)]
-    lines = [each for each, _ in told]
-    assert [status for _, status in told] == ["held"] * len(told)
+    reported = [failed_at(server, wallet(server, lets_it_out), point) for point in range(1, 9)]
+    lines = [each for each, _ in reported]
+    assert [status for _, status in reported] == ["held"] * len(reported)
     assert [each for each in lines if each == line] == [line]
     assert failed_at(server, wallet(server, swallows), lines.index(line) + 1) == (line, "violated")
 

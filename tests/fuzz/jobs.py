@@ -76,8 +76,8 @@ def fuzz(
 ) -> Ran:
     """A job. Where its --time was not enough, it is done again as if it had not been, with twice the time: how far one
     comes in some seconds is the machine's affair."""
-    with TemporaryDirectory() as kept:
-        before = project.copy(Path(kept) / "before")
+    with TemporaryDirectory() as stored:
+        before = project.copy(Path(stored) / "before")
         while True:
             ran = project.chaoskit("fuzz", *LONELY, *arguments, env=env)
             seconds = [re.fullmatch(r"--time=(\d+)s", argument) for argument in arguments]
@@ -130,22 +130,22 @@ def end_started() -> None:
 def until(job: subprocess.Popen[str], text: str) -> str:
     """What the job says up to a line with this text."""
     assert job.stdout is not None
-    said, patience = "", threading.Timer(120, job.kill)
+    output, patience = "", threading.Timer(120, job.kill)
     patience.start()
     for line in job.stdout:
-        said += line
+        output += line
         if text in line:
             patience.cancel()
-            return said
+            return output
     patience.cancel()
-    raise AssertionError(f"the job ended without {text!r}:\n{said}")
+    raise AssertionError(f"the job ended without {text!r}:\n{output}")
 
 
 def stop(job: subprocess.Popen[str], kill: Callable[[int, int], None], number: signal.Signals) -> tuple[int, str]:
     """Send the signal; the exit code, and what was said after it."""
     kill(job.pid, number)
-    said, _ = job.communicate(timeout=60)
-    return job.returncode, said
+    output, _ = job.communicate(timeout=60)
+    return job.returncode, output
 
 
 def total(ran: Ran) -> tuple[int, int]:

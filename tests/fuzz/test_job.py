@@ -169,7 +169,7 @@ def test_on_github_a_job_annotates_the_tests_and_writes_its_summary_and_reports(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "shown"),
     [
         (["--time=soon"], "'soon' is no length of time; write it as 30s"),
         (["-n", "-1"], "'-1': a number, or auto, is needed"),
@@ -182,10 +182,10 @@ def test_on_github_a_job_annotates_the_tests_and_writes_its_summary_and_reports(
         (["--corpus=ftp://example.org"], "a directory or redis://host:port/0 is needed"),
     ],
 )
-def test_what_cannot_be_done_is_said_with_exit_code_2(tmp_path: Path, arguments: list[str], said: str) -> None:
+def test_what_cannot_be_done_is_said_with_exit_code_2(tmp_path: Path, arguments: list[str], shown: str) -> None:
     ran = fuzz(project(tmp_path / "shop", right="pass"), "--time=1s", "-n1", *arguments)
     assert ran.code == 2, ran.text
-    assert said in ran.text
+    assert shown in ran.text
     assert "Traceback" not in ran.text
 
 

@@ -69,12 +69,12 @@ def test_its_text_is_the_report_and_no_source_of_ours(written: tuple[Project, Ra
 
 def test_it_says_of_the_others_what_the_summary_says(written: tuple[Project, Ran, list[ElementTree.Element]]) -> None:
     """Unknown and broken are failures with their reasons; what may show nothing is skipped."""
-    said = {
+    output = {
         name: next(case(written, f"test_{name}").iter("failure")).get("message")
         for name in ("nothing_to_see", "broken")
     }
-    assert "unknown: " in str(said["nothing_to_see"])
-    assert "RuntimeError: no database" in str(said["broken"])
+    assert "unknown: " in str(output["nothing_to_see"])
+    assert "RuntimeError: no database" in str(output["broken"])
     skipped = {
         name: next(case(written, f"test_{name}").iter("skipped")).get("message")
         for name in ("known_to_be_so", "elsewhere")

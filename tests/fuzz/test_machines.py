@@ -46,9 +46,9 @@ def test_what_one_machine_found_is_the_first_thing_that_another_tries(tmp_path: 
     alone = machine(tmp_path, "alone").pytest("--chaos-schedules=1", "--chaos-seed=1")
     assert "does not survive" not in alone.out, alone.text
 
-    told = fuzz(b, "--time=1s", "--seed=1", "-n1", f"--corpus={corpus}")
-    assert told.code == 1, told.text
-    assert "FOUND (from the shared corpus) test_wrong does not survive " in told.out
+    reported = fuzz(b, "--time=1s", "--seed=1", "-n1", f"--corpus={corpus}")
+    assert reported.code == 1, reported.text
+    assert "FOUND (from the shared corpus) test_wrong does not survive " in reported.out
     assert {path.name for path in a.repros if not path.name.endswith(".as-met.json")} <= {p.name for p in b.repros}
 
     plain = c.pytest("--chaos-schedules=1", f"--chaos-corpus={corpus}")

@@ -10,7 +10,7 @@ from chaoskit.fuzz.standing import FEWEST, MOST_SATURATED, Standing
 KINDS = ("Duplicate", "Redeliver")
 
 
-def said(worker: str = "gw0", **more: object) -> SliceResult:
+def output_of(worker: str = "gw0", **more: object) -> SliceResult:
     return SliceResult("a", worker, "held", **more)  # type: ignore[arg-type]
 
 
@@ -42,7 +42,7 @@ def search(standing: Standing, new: float, slices: int = 200) -> int:
     chance, number = random.Random(1), 0
     for number in range(1, slices + 1):
         fresh = tuple(chance.getrandbits(64) for _ in range(int(1000 * new)))
-        standing.tests["a"].take(said(schedules=1000 * number, fresh=fresh))
+        standing.tests["a"].take(output_of(schedules=1000 * number, fresh=fresh))
         if standing.tests["a"].ended:
             break
     return number
@@ -67,21 +67,21 @@ def test_a_search_that_has_said_so_several_times_ends() -> None:
     """Once may be chance: the next draws may be richer."""
     standing = known("a")
     for _ in range(MOST_SATURATED - 1):
-        standing.tests["a"].take(said(saturated=True))
-    standing.tests["a"].take(said())
+        standing.tests["a"].take(output_of(saturated=True))
+    standing.tests["a"].take(output_of())
     assert not standing.tests["a"].ended
     for _ in range(MOST_SATURATED):
-        standing.tests["a"].take(said(saturated=True))
+        standing.tests["a"].take(output_of(saturated=True))
     assert standing.tests["a"].ended == "saturated"
 
 
 def test_what_one_worker_has_shown_is_shown() -> None:
     """A kind of fault that came about on any of them; reasons only where none has shown all."""
     test = known("a").tests["a"]
-    test.take(said("gw0", effective=KINDS[:1], not_tried=KINDS[1:], reasons=("Redeliver never changed",)))
+    test.take(output_of("gw0", effective=KINDS[:1], not_tried=KINDS[1:], reasons=("Redeliver never changed",)))
     assert test.unknown == ("Redeliver never changed",)
     assert test.not_tried == ["Redeliver"]
-    test.take(said("gw1", effective=KINDS))
+    test.take(output_of("gw1", effective=KINDS))
     assert test.unknown == ()
     assert test.not_tried == []
 
@@ -90,6 +90,6 @@ def test_a_failure_that_two_workers_find_is_one() -> None:
     """Under its name; it is told once."""
     test = known("a").tests["a"]
     finding = Finding("a-1.json", "{}", "a fails", "report")
-    assert test.take(said("gw0", findings=(finding,))) == [finding]
-    assert test.take(said("gw1", findings=(finding,))) == []
+    assert test.take(output_of("gw0", findings=(finding,))) == [finding]
+    assert test.take(output_of("gw1", findings=(finding,))) == []
     assert len(test.findings) == 1

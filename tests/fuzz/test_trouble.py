@@ -74,10 +74,10 @@ def test_what_a_test_has_started_ends_with_it_and_its_children_can_be_interrupte
     try:
         let_children_be_interrupted()
         asked = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
-        told = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60, check=True)
+        reported = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=60, check=True)
     finally:
         signal.signal(signal.SIGINT, before)
-    assert told.stdout == "True\n"
+    assert reported.stdout == "True\n"
 
 
 def test_a_job_that_is_killed_has_written_and_printed_what_it_found(tmp_path: Path) -> None:

@@ -375,7 +375,7 @@ def test_an_effect_of_a_process_that_died_counts() -> None:
 
 
 def test_the_exit_of_spawn_is_told_of_the_death_and_the_handler_is_not() -> None:
-    told: list[str] = []
+    reported: list[str] = []
 
     def test(deliver: Any) -> dict[str, int]:
         store = Store()
@@ -386,7 +386,7 @@ def test_the_exit_of_spawn_is_told_of_the_death_and_the_handler_is_not() -> None
                 try:
                     store.add_once([message])
                 except BaseException as error:
-                    told.append(f"handler: {type(error).__name__}")
+                    reported.append(f"handler: {type(error).__name__}")
                     raise
                 finally:
                     store.balances["finally"] = store.balances.get("finally", 0)
@@ -394,15 +394,15 @@ def test_the_exit_of_spawn_is_told_of_the_death_and_the_handler_is_not() -> None
             try:
                 yield handle
             except chaoskit.Died:
-                told.append("process: Died")
+                reported.append("process: Died")
                 raise
 
         deliver(spawn=process)
-        assert "handler: Died" not in told
+        assert "handler: Died" not in reported
         return {key: value for key, value in store.balances.items() if key != "finally"}
 
     assert chaoskit.run(test, Scenario(ONE, Kafka(partitions=1), [Crash("e1", 0)])).status == "held"
-    assert "process: Died" in told
+    assert "process: Died" in reported
 
 
 def test_a_process_reads_the_context_of_the_test_and_has_thread_locals_of_its_own() -> None:

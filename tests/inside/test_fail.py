@@ -138,10 +138,10 @@ def test_the_error_of_the_users_choice_is_raised_and_what_makes_none_is_refused(
 
     made = lines_that_fail(handle, fails_with=lambda: sqlite3.OperationalError("database is locked"))
     assert made == ['OperationalError: Tables().get("orders", message.id)']
-    for wrong, said in ((str, "an exception is needed"), (UnicodeDecodeError, "without arguments")):
-        with pytest.raises(UsageError, match=said):
+    for wrong, output in ((str, "an exception is needed"), (UnicodeDecodeError, "without arguments")):
+        with pytest.raises(UsageError, match=output):
             lines_that_fail(handle, fails_with=wrong)
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(UsageError, match=output):
             chaoskit.chaos(PAYMENTS, fails_with=wrong)
 
 

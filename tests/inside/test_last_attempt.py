@@ -69,8 +69,10 @@ def test_a_dead_letter_with_half_its_effects_is_put_back_and_has_them_once(broke
     verdict = chaoskit.run(over(set_both), scenario)
     assert verdict.status == "held", verdict.report()
     assert [step.action for step in scenario.schedule()][:5] == ["die", "restart", "die", "restart", "park"]
-    ((_, told),) = broker.explain(scenario.schedule(), scenario.events)
-    assert "killed at its last delivery, too; its attempts were used up, and it went to the dead-letter queue" in told
+    ((_, reported),) = broker.explain(scenario.schedule(), scenario.events)
+    assert (
+        "killed at its last delivery, too; its attempts were used up, and it went to the dead-letter queue" in reported
+    )
 
 
 @pytest.mark.parametrize("broker", [SqsFifo(max_receive_count=1), SqsStandard(max_receive_count=1)])

@@ -317,9 +317,9 @@ def test_what_happened_is_told_in_two_columns() -> None:
         "| e2: rows.write(message, balance + message.value)",
         "rows.write(message, balance + message.value) |",
     ]
-    told = " ".join(text.split())
-    assert "before `rows.write(message, balance + message.value)` (rows.py:" in told
-    assert "SELECT … FOR UPDATE" in told
+    reported = " ".join(text.split())
+    assert "before `rows.write(message, balance + message.value)` (rows.py:" in reported
+    assert "SELECT … FOR UPDATE" in reported
 
 
 # What is shown instead.

@@ -125,9 +125,9 @@ def test_one_that_settles_by_itself_and_is_right_holds(handles: Handles, broker:
 def test_what_it_has_settled_before_it_stops_nobody_else_is_shown(broker: Any) -> None:
     verdict = chaoskit.run(settling(check_then_insert, first=True), Scenario(TWO, broker, [Overlap("e1", 2)]))
     assert verdict.status == "held", verdict.report()
-    said = [(step.action, step.event, step.settled) for step in verdict.schedule]
+    shown = [(step.action, step.event, step.settled) for step in verdict.schedule]
     verb = "commit" if isinstance(broker, Kafka) else "ack"
-    assert said == [("begin", "e1", (f"{verb} 1",)), ("go on", "e1", ()), ("deliver", "e2", (f"{verb} 3",))]
+    assert shown == [("begin", "e1", (f"{verb} 1",)), ("go on", "e1", ()), ("deliver", "e2", (f"{verb} 3",))]
 
 
 def test_what_it_gives_back_before_it_stops_comes_again_when_it_is_done() -> None:
@@ -148,8 +148,8 @@ def test_what_it_gives_back_before_it_stops_comes_again_when_it_is_done() -> Non
 
     verdict = chaoskit.run(test, Scenario(TWO, RabbitMQ(consumers=2), [Overlap("e1", 3, 0, 1)]))
     assert verdict.status == "held", verdict.report()
-    said = [(step.action, step.event, step.raised, step.settled) for step in verdict.schedule]
-    assert said == [
+    shown = [(step.action, step.event, step.raised, step.settled) for step in verdict.schedule]
+    assert shown == [
         ("begin", "e1", False, ("nack 1",)), ("deliver", "e2", False, ("ack 2",)), ("go on", "e1", True, ()),
         ("deliver", "e1", False, ("ack 4",)),
     ]  # fmt: skip
@@ -224,7 +224,7 @@ def test_a_call_loses_all_its_messages(broker: Any, fault: Overlap, expected: st
     )
     verdict = chaoskit.run(in_batches(unique_key), scenario)
     assert verdict.status == "held", verdict.report()
-    assert told(verdict.schedule) == expected
+    assert report_of(verdict.schedule) == expected
 
 
 def fails_once_with_several(rows: Rows) -> Any:
@@ -246,7 +246,7 @@ def test_a_call_with_several_messages_stops_beside_its_competitors(broker: Any) 
     stream = [Event("a", 1), Event("b", 2), Event("a", 3), Event("b", 4)]
     scenario = Scenario(stream, broker, [Gather("e1"), Overlap("e2", 2, 0, 1)])
     verdict = chaoskit.run(in_batches(lost_update), scenario)
-    assert told(verdict.schedule) == "[begin e1 e2], e3, [go on e1 e2], e4"
+    assert report_of(verdict.schedule) == "[begin e1 e2], e3, [go on e1 e2], e4"
     assert verdict.status == "violated"
     assert "e3 was handled in the meantime" in " ".join(verdict.report().split())
     assert chaoskit.run(in_batches(compared_version), scenario).status == "held"
@@ -259,7 +259,7 @@ def test_a_call_with_several_messages_stops_beside_its_competitors(broker: Any) 
     verdict = chaoskit.run(test, Scenario(stream, broker, [Gather("e1"), Overlap("e2", 2, 0, 1)]))
     assert verdict.status == "held", verdict.report()
     assert [step.event for step in verdict.schedule if step.raised] == ["e1", "e2"]
-    assert told(verdict.schedule).startswith("[begin e1 e2], e3, [go on e1 e2]")
+    assert report_of(verdict.schedule).startswith("[begin e1 e2], e3, [go on e1 e2]")
     assert {"e1", "e2"} == set(verdict.schedule.delivered[-3:]) - {"e4"}
 
 
@@ -273,7 +273,7 @@ def test_a_file_of_a_batch_is_replayed_and_its_columns_stand_once(tmp_path: Path
         assert play(read(path), subject).became == expected
 
 
-def told(schedule: Any) -> str:
+def report_of(schedule: Any) -> str:
     """The steps, of which those of one call stand in brackets."""
     steps, found = list(schedule), []
     while steps:
@@ -313,7 +313,7 @@ def test_a_file_of_it_is_replayed_while_the_key_moves(tmp_path: Path) -> None:
     broker = Kafka(partitions=1, consumers=2)
     grows = Rehash("e2", broker.model(Stream.of(TWO)).arguments(Rehash, 1)[0][0])
     verdict = chaoskit.run(plain(lost_update), Scenario(TWO, broker, [grows, Overlap("e2", 2, 0, 1)]))
-    assert told(verdict.schedule) == "begin e2, e1, go on e2"
+    assert report_of(verdict.schedule) == "begin e2, e1, go on e2"
     text = " ".join(verdict.report().split())
     assert "and went on later: e1 was handled in the meantime" in text
     assert "e2 of key 'a' went to partition 1, and was read before the backlog of partition 0 (e1 first)" in text
@@ -326,7 +326,7 @@ def test_a_file_of_it_is_replayed_while_the_key_moves(tmp_path: Path) -> None:
 
 def test_where_no_key_has_moved_it_is_void() -> None:
     verdict = chaoskit.run(plain(lost_update), Scenario(TWO, Kafka(consumers=2), [Overlap("e1", 2, 0, 1)]))
-    assert told(verdict.schedule) == "e1, e2"
+    assert report_of(verdict.schedule) == "e1, e2"
 
 
 @pytest.mark.parametrize("handles", [compared_version, unique_key])
@@ -419,8 +419,8 @@ def test_a_loop_that_is_left_when_it_goes_on_begins_anew(loop: Any) -> None:
     before = threading.active_count()
     verdict = chaoskit.run(loop(stale), Scenario(TWO, RabbitMQ(consumers=2), [Overlap("e1", 2, 0, 1)]))
     assert verdict.status == "held", verdict.report()
-    said = [(step.action, step.event, step.raised) for step in verdict.schedule]
-    assert said == [
+    shown = [(step.action, step.event, step.raised) for step in verdict.schedule]
+    assert shown == [
         ("begin", "e1", False), ("deliver", "e2", False), ("go on", "e1", True), ("deliver", "e1", False)
     ]  # fmt: skip
     assert threading.active_count() == before

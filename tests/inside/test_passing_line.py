@@ -130,10 +130,10 @@ def test_a_pass_names_the_kinds_the_places_and_those_that_were_reached(tmp_path:
     ran = project.pytest("--chaos-seed=1")
     assert ran.code == 0, ran.text
     parts = re.split(r"test_line\.py::test_(\w+)", ran.out)
-    said = {name: " ".join(text.split()) for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    shown = {name: " ".join(text.split()) for name, text in zip(parts[1::2], parts[2::2], strict=True)}
     for name, wanted in SAYS.items():
         for part in wanted:
-            assert re.search(part, said[name]), said[name]
+            assert re.search(part, shown[name]), shown[name]
 
 
 def looping(deliver: Any) -> dict[Any, Any]:

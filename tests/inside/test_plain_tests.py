@@ -86,8 +86,8 @@ def test_the_plain_tests_fail_until_the_handlers_are_repaired(tmp_path: Path) ->
     assert "2 failed" in project.pytest("--chaos-seed=1").out
     names = [f"test_written_{number}.py" for number, _ in enumerate(project.repros)]
     for name, repro in zip(names, project.repros, strict=True):
-        said = project.chaoskit("replay", "--as-test", f".chaoskit/{repro.name}", "-o", name)
-        assert said.code == 0, said.text
+        shown = project.chaoskit("replay", "--as-test", f".chaoskit/{repro.name}", "-o", name)
+        assert shown.code == 0, shown.text
     texts = [(tmp_path / name).read_text() for name in names]
     faults = sorted(fault for text in texts for fault in re.findall(r"\[((?:Overlap|Fail)\(.*?\))\]", text))
     assert [re.sub(r'"e\d+"', "e", fault) for fault in faults] == ["Fail(e, point=2)", "Overlap(e, point=1)"], texts

@@ -90,8 +90,8 @@ def test_the_default_is_among_what_is_allowed(broker: type[Settings]) -> None:
 def test_each_kind_of_fault_is_either_possible_or_not(broker: type[Settings]) -> None:
     """Each kind is told once."""
     known = FACTS[broker.__name__]
-    told = [*(each.kind for each in known.possible), *known.impossible]
-    assert sorted(told, key=ALL_KINDS.index) == list(ALL_KINDS)
+    reported = [*(each.kind for each in known.possible), *known.impossible]
+    assert sorted(reported, key=ALL_KINDS.index) == list(ALL_KINDS)
 
 
 def test_each_example_really_happened(broker: type[Settings]) -> None:

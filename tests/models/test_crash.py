@@ -76,7 +76,7 @@ def test_what_was_settled_first_is_gone(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("broker", "fault", "said"),
+    ("broker", "fault", "text"),
     [
         (Kafka(partitions=1), Crash("e2", 1), "deliver e1, die e2, restart, deliver e2, deliver e3"),
         (
@@ -90,9 +90,9 @@ def test_what_was_settled_first_is_gone(name: str) -> None:
         (Anything(consumers=1), Crash("e3", 2), "deliver e1, deliver e2, die e3, restart, deliver e3"),
     ],
 )  # fmt: skip
-def test_it_comes_back_by_the_rule_of_its_broker(broker: Settings, fault: Crash, said: str) -> None:
+def test_it_comes_back_by_the_rule_of_its_broker(broker: Settings, fault: Crash, text: str) -> None:
     steps = Scenario(THREE, broker, [fault]).schedule()
-    assert ", ".join(f"{step.action} {step.event or ''}".strip() for step in steps) == said
+    assert ", ".join(f"{step.action} {step.event or ''}".strip() for step in steps) == text
     dies = next(step for step in steps if step.action == "die")
     assert (dies.point, dies.fault) == (fault.point, fault)
 
@@ -113,7 +113,7 @@ def test_when_all_was_done_it_is_a_redelivery(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("broker", "said"),
+    ("broker", "text"),
     [
         (SqsStandard(max_receive_count=2), "park e2, deliver e3, put back e2, deliver e2"),
         (SqsFifo(max_receive_count=2), "park e2, deliver e3, put back e2, deliver e2"),
@@ -121,10 +121,10 @@ def test_when_all_was_done_it_is_a_redelivery(name: str) -> None:
         (JetStream(max_deliver=2), "skip e2, deliver e3"),
     ],
 )
-def test_at_the_last_delivery_it_is_a_dead_letter_or_gone(broker: Settings, said: str) -> None:
+def test_at_the_last_delivery_it_is_a_dead_letter_or_gone(broker: Settings, text: str) -> None:
     steps = Scenario(THREE, broker, [Crash("e2", 1), Crash("e2", 1)]).schedule()
     twice = "die e2, restart, die e2, restart"
-    assert ", ".join(f"{step.action} {step.event or ''}".strip() for step in steps) == f"deliver e1, {twice}, {said}"
+    assert ", ".join(f"{step.action} {step.event or ''}".strip() for step in steps) == f"deliver e1, {twice}, {text}"
 
 
 ONCE = {
@@ -165,9 +165,9 @@ def test_alone_it_is_void_nowhere(name: str) -> None:
 
 def test_what_was_committed_ahead_comes_again_or_is_gone() -> None:
     broker = Kafka(partitions=1, commit_ahead=True)
-    for after, said in ((0, "die e2, restart, deliver e2, deliver e3"), (1, "die e2, restart, deliver e3")):
+    for after, text in ((0, "die e2, restart, deliver e2, deliver e3"), (1, "die e2, restart, deliver e3")):
         steps = Scenario(THREE, broker, [Crash("e2", 1, after)]).schedule()
-        assert ", ".join(f"{step.action} {step.event or ''}".strip() for step in steps) == f"deliver e1, {said}"
+        assert ", ".join(f"{step.action} {step.event or ''}".strip() for step in steps) == f"deliver e1, {text}"
 
 
 def shown(steps: list[Raw]) -> list[int]:

@@ -87,10 +87,10 @@ def test_what_is_generated_is_permitted(name: str) -> None:
 def test_what_is_generated_is_not_calm(name: str) -> None:
     """The claim above is about deliveries that differ from in-order ones."""
     broker, random = SYSTEMS[name], Random(f"generated {name}")
-    told = 0
+    reported = 0
     for (stream, faults), _ in zip(scenarios(broker, random), range(NOT_CALM), strict=False):
-        told += played(broker, stream, faults) != played(broker, stream, ())
-    assert told > 0.3 * NOT_CALM
+        reported += played(broker, stream, faults) != played(broker, stream, ())
+    assert reported > 0.3 * NOT_CALM
 
 
 @pytest.mark.parametrize("name", ["Kafka, one partition", "SqsFifo", "JetStream, one at a time", "Kinesis", "InOrder"])

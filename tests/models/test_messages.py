@@ -284,9 +284,9 @@ def test_what_kafka_puts_back_says_where_it_was_first() -> None:
     broker = CARRIED["Kafka"].broker
     first = received(broker)[1]
     copy = next(message for message in received(broker, DeadLetter("e2")) if message.id == first.id)
-    said = {name.removeprefix("kafka_dlt-original-"): value for name, value in copy.headers.items()}
-    assert said.pop("topic") == (first.topic or "").encode()
-    numbers = {name: int.from_bytes(value) for name, value in said.items()}
+    text = {name.removeprefix("kafka_dlt-original-"): value for name, value in copy.headers.items()}
+    assert text.pop("topic") == (first.topic or "").encode()
+    numbers = {name: int.from_bytes(value) for name, value in text.items()}
     assert numbers == {
         "partition": first.partition,
         "offset": first.offset,

@@ -94,7 +94,7 @@ def test_why_it_is_impossible(broker: Settings, why: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("broker", "fault", "said"),
+    ("broker", "fault", "shown"),
     [
         (Kafka(partitions=1), (2, 0, 0), "begin e1, take over e1, deliver e1, go on e1, deliver e2, deliver e3"),
         (SqsFifo(), (2, 1, 0), "begin e1, take over e1, deliver e1, deliver e2, go on e1, deliver e3"),
@@ -105,10 +105,10 @@ def test_why_it_is_impossible(broker: Settings, why: str) -> None:
         (Kafka(partitions=1), (0, 0, 1), "deliver e1, deliver e2, deliver e3"),
     ],
 )
-def test_it_goes_on_when_others_were_run(broker: Settings, fault: tuple[int, int, int], said: str) -> None:
+def test_it_goes_on_when_others_were_run(broker: Settings, fault: tuple[int, int, int], shown: str) -> None:
     overlap = Overlap("e1", *fault)
     steps = Scenario(THREE, broker, [overlap]).schedule()
-    assert ", ".join(f"{step.action} {step.event or ''}".strip() for step in steps) == said
+    assert ", ".join(f"{step.action} {step.event or ''}".strip() for step in steps) == shown
     for step in steps:
         assert (step.point is not None) == (step.action == "begin")
         if step.action in ("begin", "go on", "take over"):

@@ -41,7 +41,7 @@ def minimum(verdict: Verdict) -> tuple[int, list[FaultKind]]:
     return len(verdict.scenario.events), [type(fault) for fault in verdict.scenario.faults]
 
 
-def told(verdict: Verdict) -> str:
+def report_of(verdict: Verdict) -> str:
     return " ".join(verdict.report().split())
 
 
@@ -55,8 +55,8 @@ def loses(broker: Settings, **asked: Any) -> Verdict:
 def test_a_background_commit_loses_the_record_in_hand() -> None:
     verdict = loses(Kafka(auto_commit=True))
     assert minimum(verdict) == (1, [Lose])
-    assert "the client committed it in the background (enable.auto.commit) before it was handled" in told(verdict)
-    assert "auto_commit=False" in told(verdict)
+    assert "the client committed it in the background (enable.auto.commit) before it was handled" in report_of(verdict)
+    assert "auto_commit=False" in report_of(verdict)
     assert loses(Kafka()).status == "held"
 
 
@@ -86,8 +86,8 @@ def test_the_first_records_of_a_new_partition_are_never_read() -> None:
     events, kinds = minimum(verdict)
     assert events == 1
     assert sorted(kind.__name__ for kind in kinds) == ["Lose", "Rehash"]
-    assert "the group learned of partition" in told(verdict)
-    assert 'auto_offset_reset="earliest"' in told(verdict)
+    assert "the group learned of partition" in report_of(verdict)
+    assert 'auto_offset_reset="earliest"' in report_of(verdict)
     assert loses(Kafka()).status == "held"
 
 
@@ -128,7 +128,7 @@ def test_a_new_partition_is_read_from_wherever_its_end_was(case: str) -> None:
 def test_a_row_that_becomes_visible_late_is_lost_to_who_keeps_the_last_position() -> None:
     verdict = loses(Outbox(cursor="id"))
     assert minimum(verdict) == (1, [Lose])
-    assert "committed after the cursor had passed its id: it was never published" in told(verdict)
+    assert "committed after the cursor had passed its id: it was never published" in report_of(verdict)
     assert Outbox(cursor="id").permits("2 3")
     for safe in (Outbox(), Outbox(cursor="xid"), Outbox(cursor="id", open_transactions=1)):
         assert loses(safe).status == "held"
@@ -144,7 +144,7 @@ def test_a_pass_over_a_cursor_of_ids_says_so() -> None:
 def test_a_cursor_over_transactions_keeps_the_order_of_transactions_and_not_that_of_rows() -> None:
     verdict = check(inbox, EV, Outbox(cursor="xid"), schedules=500, seed=1)
     assert minimum(verdict) == (2, [BatchSwap])
-    assert "in transactions that had begun before: they went first" in told(verdict)
+    assert "in transactions that had begun before: they went first" in report_of(verdict)
     assert check(newest, EV, Outbox(cursor="xid"), schedules=500, seed=1).status == "held"
     assert check(inbox, EV, Outbox(cursor="xid", open_transactions=1), schedules=500, seed=1).status == "held"
 
@@ -196,7 +196,7 @@ RESENDS = {kind for kind in Celery().kinds() if kind.__name__ in ("Resend", "Dea
 def test_the_transports_speak_their_own_words() -> None:
     late: dict[str, Any] = {"acks_late": True}
     said = {
-        transport: told(check(counts, EV, Celery(transport=transport, **late), faults={Redeliver}, seed=1))  # type: ignore[arg-type]
+        transport: report_of(check(counts, EV, Celery(transport=transport, **late), faults={Redeliver}, seed=1))  # type: ignore[arg-type]
         for transport in ("redis", "amqp", "sqs")
     }
     assert "was restored to the queue" in said["redis"]
@@ -222,7 +222,7 @@ def test_a_lost_connection_brings_all_that_was_not_acknowledged_and_refuses_a_la
 def test_a_countdown_longer_than_the_visibility_timeout_runs_twice() -> None:
     verdict = check(counts, EV, Celery(countdown=7200), faults={Zombie}, schedules=200, seed=1)
     assert minimum(verdict) == (1, [Zombie])
-    assert "waited in worker 0 for a countdown longer than visibility_timeout" in told(verdict)
+    assert "waited in worker 0 for a countdown longer than visibility_timeout" in report_of(verdict)
     assert check(sums, EV, Celery(countdown=7200), schedules=300, seed=1).status == "held"
     assert "a countdown longer than visibility_timeout" in str(Celery().why_impossible(Zombie))
     assert Zombie not in Celery(countdown=3600).kinds()
@@ -266,12 +266,12 @@ LIMITS: dict[str, tuple[Settings, Settings, int, str]] = {
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_a_limit_loses_what_it_removes(name: str) -> None:
-    limited, kept, events, said = LIMITS[name]
+    limited, stored, events, said = LIMITS[name]
     verdict = loses(limited)
     assert minimum(verdict) == (events, [Lose])
-    assert said in told(verdict)
-    assert Lose not in kept.kinds()
-    assert loses(kept).status == "held"
+    assert said in report_of(verdict)
+    assert Lose not in stored.kinds()
+    assert loses(stored).status == "held"
 
 
 @pytest.mark.parametrize("broker", [JetStream(max_msgs=2), RabbitMQ(queue_type="classic", max_length=2)])
@@ -309,7 +309,7 @@ def test_what_is_terminated_is_never_taken_later() -> None:
     terms: dict[str, Any] = {"faults": {Overtake}, "schedules": 300, "seed": 1, "loss": "violation"}
     verdict = check(orders, EV, JetStream(on_error="term"), **terms)
     assert minimum(verdict) == (2, [Overtake])
-    assert "the handler raised on" in told(verdict)
+    assert "the handler raised on" in report_of(verdict)
     assert check(orders, EV, JetStream(), **terms).status == "held"
     assert JetStream(on_error="term").permits("A:1! |drop 1 B:2 |ack 2 |end")
     assert not JetStream().permits("A:1! |drop 1 B:2 |ack 2 |end")
@@ -357,7 +357,7 @@ def test_a_fifo_queue_loses_by_each_of_its_settings(name: str) -> None:
     broker, events, said = FIFO_LOSES[name]
     verdict = loses(broker)
     assert minimum(verdict) == (events, [Lose])
-    assert said in told(verdict)
+    assert said in report_of(verdict)
 
 
 def test_what_only_a_move_task_brings_back_is_not_lost() -> None:
@@ -370,7 +370,7 @@ def test_what_only_a_move_task_brings_back_is_not_lost() -> None:
 def test_several_ways_to_lose_are_all_told() -> None:
     both = SqsFifo(max_receive_count=3, redrive="send", retention_exceeded=True)
     assert both.loses == 'redrive="send", retention_exceeded=True'
-    report = told(loses(both))
+    report = report_of(loses(both))
     assert "StartMessageMoveTask" in report
     assert "a longer MessageRetentionPeriod" in report
 

@@ -44,8 +44,8 @@ def test_the_subscription_of_the_page_fails_as_it_says() -> None:
     assert verdict.scenario is not None
     assert [type(fault) for fault in verdict.scenario.faults] == [Lose]
     assert len(verdict.scenario.events) == 1
-    said = re.sub(r"\be\d+\b", "e1", " ".join(verdict.report().split()))
-    assert re.findall(r'"(the transaction .*?)"', " ".join(SECTION.split()))[0] in said
+    shown = re.sub(r"\be\d+\b", "e1", " ".join(verdict.report().split()))
+    assert re.findall(r'"(the transaction .*?)"', " ".join(SECTION.split()))[0] in shown
 
 
 @pytest.mark.parametrize("broker", [Outbox(cursor="xid"), Outbox()])

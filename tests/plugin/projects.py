@@ -127,13 +127,13 @@ class Ran:
         """What the section "chaoskit" of pytest's summary says, by node id: each id with its lines below it."""
         section = re.split(r"^=+ chaoskit =+$", self.out, flags=re.MULTILINE)[-1]
         lines = itertools.takewhile(lambda line: not line.startswith("="), section.strip("\n").splitlines())
-        said: dict[str, str] = {}
+        shown: dict[str, str] = {}
         for line in lines:
-            if line.startswith("  ") and said:
-                said[next(reversed(said))] += f" {line.strip()}"
+            if line.startswith("  ") and shown:
+                shown[next(reversed(shown))] += f" {line.strip()}"
             elif ".py::" in line.partition(" (")[0]:  # else it is of several tests, named in brackets behind it
-                said[line] = ""
-        return {name: text.strip() for name, text in said.items()}
+                shown[line] = ""
+        return {name: text.strip() for name, text in shown.items()}
 
     def replay_command(self) -> list[str]:
         """The arguments of the one command that is printed under "Replay"."""
@@ -257,14 +257,14 @@ def environment() -> dict[str, str]:
         "HYPOTHESIS",
         "GITHUB_",
     )
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    return kept | {"PYTHONIOENCODING": "utf-8", "HYPOTHESIS_NO_PLUGINS": "1", "PYTHONPATH": str(site_packages())}
+    stored = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return stored | {"PYTHONIOENCODING": "utf-8", "HYPOTHESIS_NO_PLUGINS": "1", "PYTHONPATH": str(site_packages())}
 
 
 def results(path: Path, ran: Ran) -> dict[str, Result]:
     """The tests of a JUnit file by module and name, with the line of each in the summary; a file that could not be
     collected by module alone."""
-    lines = {name.partition(".py::")[0]: said for name, said in ran.said_of().items()}
+    lines = {name.partition(".py::")[0]: shown for name, shown in ran.said_of().items()}
     found = {}
     for case in ElementTree.parse(path).iter("testcase"):
         module = str(case.get("classname") or case.get("name")).split(".")[0]

@@ -82,7 +82,7 @@ def assert_says_what_repairs(ran: Ran) -> None:
 def test_the_other_reports_say_it_too(project: Project, repaired: Ran) -> None:
     """The page and the JSON lines of the same run."""
     assert repaired.code == 1
-    lines, page = told(project.root / "pages", "profile")
+    lines, page = report_of(project.root / "pages", "profile")
     repairs = {line["move"]: line for line in lines if line["type"] == "repair"}
     assert repairs["version"]["status"] == "held"
     assert repairs["version"]["schedules"] == 1000
@@ -96,7 +96,7 @@ def test_the_other_reports_say_it_too(project: Project, repaired: Ran) -> None:
     assert "WHERE profile.seq &lt; :seq" in page
 
 
-def told(pages: Path, name: str) -> tuple[list[dict[str, object]], str]:
+def report_of(pages: Path, name: str) -> tuple[list[dict[str, object]], str]:
     (lines,) = pages.glob(f"*{name}*.jsonl")
     (page,) = pages.glob(f"*{name}*.html")
     return [json.loads(line) for line in lines.read_text().splitlines()], page.read_text()
@@ -119,7 +119,7 @@ def test_a_run_says_what_has_to_stay_in_order(project: Project) -> None:
     section = " ".join(profile[profile.index("What has to stay in order") : profile.index("Replay\n")].split())
     assert "Needs order for each key: with no other it holds in all" in section
     assert "Order for each key and value is not enough" in section
-    lines, page = told(project.root / "ordered", "profile")
+    lines, page = report_of(project.root / "ordered", "profile")
     (boundary,) = (line for line in lines if line["type"] == "boundary")
     assert boundary["finest"] == ["key"]
     candidates = [line for line in lines if line["type"] == "candidate"]

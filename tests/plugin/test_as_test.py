@@ -176,8 +176,8 @@ def written(project: Project, *, root: Path | None = None) -> list[Path]:
     for number, repro in enumerate(project.repros):
         beside = project.root / json.loads(repro.read_text())["test"].partition("::")[0]
         output = beside.with_name(f"test_written_{number}.py")
-        said = as_test(project, str(repro), "-o", str(output))
-        assert said.exit_code == 0, said.output
+        shown = as_test(project, str(repro), "-o", str(output))
+        assert shown.exit_code == 0, shown.output
         found.append(output)
     return found
 
@@ -430,10 +430,10 @@ def test_a_test_that_only_pytest_can_call_is_one_clear_line(name: str, tmp_path:
     source, says = REFUSED[name]
     ids = dict.fromkeys(["parametrised", "fixture"], "test_it.py::test_it[1]")
     node = ids.get(name, "test_it.py::TestIt::test_it" if "class TestIt" in source else "test_it.py::test_it")
-    said = as_test(project_with(tmp_path, source, test=node), ".chaoskit/it.json")
-    assert (said.exit_code, said.stdout) == (2, ""), said.output
-    assert says in said.stderr
-    assert len(said.stderr.splitlines()) == 1
+    shown = as_test(project_with(tmp_path, source, test=node), ".chaoskit/it.json")
+    assert (shown.exit_code, shown.stdout) == (2, ""), shown.output
+    assert says in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
 
 
 CHANGED = {
@@ -465,10 +465,10 @@ CHANGED = {
 def test_a_file_that_says_something_else_is_one_clear_line(name: str, tmp_path: Path) -> None:
     """Exit code 2, and nothing on standard output."""
     changes, says = CHANGED[name]
-    said = as_test(project_with(tmp_path, "@chaos(PAYMENTS)\ndef test_it(deliver):\n", **changes), ".chaoskit/it.json")
-    assert (said.exit_code, said.stdout) == (2, ""), said.output
-    assert says in said.stderr
-    assert len(said.stderr.splitlines()) == 1
+    shown = as_test(project_with(tmp_path, "@chaos(PAYMENTS)\ndef test_it(deliver):\n", **changes), ".chaoskit/it.json")
+    assert (shown.exit_code, shown.stdout) == (2, ""), shown.output
+    assert says in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
 
 
 def test_what_a_file_says_never_becomes_code(tmp_path: Path) -> None:
@@ -481,10 +481,10 @@ def test_what_a_file_says_never_becomes_code(tmp_path: Path) -> None:
         "events": events, "schedule": steps, "faults": [{"fault": "Duplicate", "at": evil}], "violations": violations
     }  # fmt: skip
     project = project_with(tmp_path, "@chaos(PAYMENTS)\ndef test_it(deliver):\n", **changes)
-    said = as_test(project, ".chaoskit/it.json")
-    assert said.exit_code == 0, said.output
-    compile(said.stdout, "test", "exec")
-    assert not re.search(r"^import os", said.stdout, re.MULTILINE)
+    shown = as_test(project, ".chaoskit/it.json")
+    assert shown.exit_code == 0, shown.output
+    compile(shown.stdout, "test", "exec")
+    assert not re.search(r"^import os", shown.stdout, re.MULTILINE)
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
@@ -508,9 +508,11 @@ def test_the_file_may_lie_in_the_zip_file_of_an_artifact(tmp_path: Path) -> None
     project = project_with(tmp_path / "shop", "@chaos(PAYMENTS)\ndef test_it(deliver):\n")
     with ZipFile(tmp_path / "found.zip", "w") as archive:
         archive.writestr("job/it-0123.json", json.dumps(REPRO))
-    said = as_test(project, str(tmp_path / "found.zip"))
-    assert said.exit_code == 0, said.output
-    assert "Made by `chaoskit replay --as-test` from it-0123.json: this delivery alone" in " ".join(said.stdout.split())
+    shown = as_test(project, str(tmp_path / "found.zip"))
+    assert shown.exit_code == 0, shown.output
+    assert "Made by `chaoskit replay --as-test` from it-0123.json: this delivery alone" in " ".join(
+        shown.stdout.split()
+    )
 
 
 @pytest.mark.parametrize(
@@ -528,6 +530,6 @@ def test_wrong_usage_says_how(tmp_path: Path, arguments: list[str], says: str, m
     project = project_with(tmp_path, "")
     project.write(".chaoskit/other.json", json.dumps(REPRO))
     monkeypatch.chdir(project.root)
-    said = CliRunner().invoke(main, ["replay", *arguments])
-    assert said.exit_code == 2
-    assert says in said.output
+    shown = CliRunner().invoke(main, ["replay", *arguments])
+    assert shown.exit_code == 2
+    assert says in shown.output

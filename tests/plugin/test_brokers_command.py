@@ -30,7 +30,7 @@ def ask(root: Path, *arguments: str) -> Ran:
     return Project.at(root).chaoskit("brokers", *arguments)
 
 
-def said(*arguments: str) -> str:
+def output_of(*arguments: str) -> str:
     done = CliRunner().invoke(main, ["brokers", *arguments])
     assert done.exit_code == 0, done.output
     return done.output
@@ -53,14 +53,14 @@ def test_the_list_has_a_line_for_each_broker_and_says_how_to_see_one(tmp_path: P
 
 def test_one_broker_is_told_in_full(tmp_path: Path) -> None:
     """What it promises, what can go wrong, what cannot, its settings, its sources: in this order, without colours."""
-    told = ask(tmp_path, "SqsFifo")
-    assert told.code == 0, told.text
-    told.assert_in_order("SqsFifo\n", *PARTS)
-    told.assert_in_order(PARTS[1], "Redeliver   e1 e2 e1 e2 e3 e4\n", "What rules it out: ", PARTS[2])
-    told.assert_in_order(PARTS[2], "BatchSwap: ", "send_batch=10 makes it possible.", PARTS[3])
-    told.assert_in_order(PARTS[3], "consumers=2   int >= 1\n", 'queue="events.fifo"   str\n', PARTS[4])
-    assert ESCAPE not in told.text
-    assert max(map(len, told.out.splitlines())) <= 100
+    reported = ask(tmp_path, "SqsFifo")
+    assert reported.code == 0, reported.text
+    reported.assert_in_order("SqsFifo\n", *PARTS)
+    reported.assert_in_order(PARTS[1], "Redeliver   e1 e2 e1 e2 e3 e4\n", "What rules it out: ", PARTS[2])
+    reported.assert_in_order(PARTS[2], "BatchSwap: ", "send_batch=10 makes it possible.", PARTS[3])
+    reported.assert_in_order(PARTS[3], "consumers=2   int >= 1\n", 'queue="events.fifo"   str\n', PARTS[4])
+    assert ESCAPE not in reported.text
+    assert max(map(len, reported.out.splitlines())) <= 100
 
 
 def test_a_name_that_nobody_has_exits_with_2_and_names_the_nearest(tmp_path: Path) -> None:
@@ -90,13 +90,13 @@ def test_help_says_what_comes_with_a_name_and_without(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", BROKERS)
 def test_every_broker_is_told_and_upper_and_lower_case_are_the_same(name: str) -> None:
     """The same text, with each setting and each kind of fault."""
-    text = said(name)
-    assert said(name.lower()) == said(name.upper()) == text
+    text = output_of(name)
+    assert output_of(name.lower()) == output_of(name.upper()) == text
     known = facts(BROKERS[name])
     assert all(f"\n  {setting.name}={setting.default}   " in text for setting in known.settings)
     assert all(f"\n  {possible.kind.__name__}   e" in text for possible in known.possible)
-    told = text[text.index(PARTS[2]) :] if known.impossible else ""
-    assert all(kind.__name__ in told for kind in known.impossible)
+    reported = text[text.index(PARTS[2]) :] if known.impossible else ""
+    assert all(kind.__name__ in reported for kind in known.impossible)
 
 
 def test_two_names_are_one_too_many() -> None:
@@ -107,7 +107,7 @@ def test_two_names_are_one_too_many() -> None:
 @pytest.mark.parametrize("width", [40, 200])
 def test_in_a_terminal_of_any_width_no_word_is_lost(width: int) -> None:
     """Narrow terminals wrap, and colours are used."""
-    wide = "".join(said("Celery").split())
+    wide = "".join(output_of("Celery").split())
     file = io.StringIO()
     console = Console(file=file, width=width, force_terminal=True, color_system="standard", highlight=False)
     console.print(sheet(facts(BROKERS["Celery"])), crop=False)

@@ -135,10 +135,10 @@ def test_an_unreadable_file_exits_with_2(
 ) -> None:
     """From `replay` and from `show`, in one line."""
     monkeypatch.chdir(shop.root)
-    said = CliRunner().invoke(main, [command, f"bad/{name}.json"])
-    assert said.exit_code == 2, said.output
-    assert BAD[name].says in said.output
-    assert len(said.output.strip().splitlines()) == 1
+    reported = CliRunner().invoke(main, [command, f"bad/{name}.json"])
+    assert reported.exit_code == 2, reported.output
+    assert BAD[name].says in reported.output
+    assert len(reported.output.strip().splitlines()) == 1
 
 
 def test_show_prints_the_report_and_runs_nothing(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,25 +173,25 @@ def test_wrong_usage_exits_with_2_and_says_how(
     """click's own words, no traceback."""
     (shop.root / "empty").mkdir(exist_ok=True)
     monkeypatch.chdir(shop.root)
-    said = CliRunner().invoke(main, arguments)
-    assert said.exit_code == 2, said.output
-    assert says in said.output
-    assert "Usage: " in said.output
+    reported = CliRunner().invoke(main, arguments)
+    assert reported.exit_code == 2, reported.output
+    assert says in reported.output
+    assert "Usage: " in reported.output
 
 
 def test_help_names_the_commands_and_the_exit_codes(shop: Project) -> None:
     """`python -m chaoskit --help` is the same as `chaoskit --help`."""
-    said = shop.chaoskit("--help")
-    assert said.code == 0
-    said.assert_in_order("Usage: chaoskit", "Exit codes:", "replay", "show")
-    assert said.out == CliRunner().invoke(main, ["--help"], prog_name="chaoskit").output
+    reported = shop.chaoskit("--help")
+    assert reported.code == 0
+    reported.assert_in_order("Usage: chaoskit", "Exit codes:", "replay", "show")
+    assert reported.out == CliRunner().invoke(main, ["--help"], prog_name="chaoskit").output
 
 
 def test_no_command_shows_the_help(shop: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing to do is no error of ours."""
-    said = CliRunner().invoke(main, [])
-    assert "Usage: " in said.output
-    assert said.exit_code in (0, 2)
+    reported = CliRunner().invoke(main, [])
+    assert "Usage: " in reported.output
+    assert reported.exit_code in (0, 2)
 
 
 def test_values_of_the_tests_own_classes_come_back(tmp_path: Path) -> None:
@@ -210,11 +210,11 @@ def test_a_test_module_that_cannot_be_imported_is_the_reason(shop: Project, tmp_
     """The last line of its error, and exit code 2."""
     broken = shop.copy(tmp_path / "shop")
     broken.write("handlers.py", "import no_such_module_anywhere\n")
-    said = broken.chaoskit("replay", ".chaoskit")
-    assert said.code == 2, said.text
-    assert said.out.startswith("CANNOT REPLAY  ")
-    assert "No module named 'no_such_module_anywhere'" in said.out
-    assert len(said.out.strip().splitlines()) == 1
+    reported = broken.chaoskit("replay", ".chaoskit")
+    assert reported.code == 2, reported.text
+    assert reported.out.startswith("CANNOT REPLAY  ")
+    assert "No module named 'no_such_module_anywhere'" in reported.out
+    assert len(reported.out.strip().splitlines()) == 1
 
 
 def test_a_repro_is_replayed_from_below_and_with_rootdir(shop: Project, tmp_path: Path) -> None:

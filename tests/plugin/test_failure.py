@@ -186,8 +186,8 @@ def test_a_fixed_repro_is_reported_and_stays(saved: Project) -> None:
     saved.write("handlers.py", FIXED)
     passed = saved.pytest("--chaos-schedules=200")
     assert passed.code == 0, passed.text
-    said = passed.said_of()["test_wallet.py::test_wallet"]
-    assert re.fullmatch(r"held: 200 schedules of .* is fixed and stays as a regression test.*", said), passed.text
+    output = passed.said_of()["test_wallet.py::test_wallet"]
+    assert re.fullmatch(r"held: 200 schedules of .* is fixed and stays as a regression test.*", output), passed.text
     assert saved.only_repro().read_bytes() == before
 
 
@@ -366,9 +366,9 @@ def test_a_value_without_an_encoding_is_saved_as_far_as_it_can_be(wallet: Projec
     failed = wallet.pytest("--chaos-seed=1")
     assert failed.code == 1
     line = 'chaoskit.codec.register(Strange, "strange", vars, lambda held: Strange(**held))'
-    said = "no repro file that can be replayed: the value of event "
+    output = "no repro file that can be replayed: the value of event "
     saved = "What could be saved without it is in .chaoskit/test-wallet-test-strange-"
-    failed.assert_in_order("What differs", "What rules it out", "Replay", said, "has no encoding", f"{line}\n", saved)
+    failed.assert_in_order("What differs", "What rules it out", "Replay", output, "has no encoding", f"{line}\n", saved)
     failed.assert_quiet_about_us()
     as_text = wallet.only_repro()
     assert as_text.name.endswith(".as-text.json")

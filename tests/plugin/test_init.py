@@ -401,9 +401,9 @@ def test_wrong_usage_says_where_it_looked_and_what_is_near(
     more = "\nclass Two:\n    def one(self, a): pass\n    def two(self, a): pass\n\ndef nothing(): pass\n"
     project = repository(tmp_path / "shop", **{"src/shop/wallet.py": WALLET + more, "src/shop/broken.py": "def"})
     monkeypatch.chdir(project.root)
-    said = CliRunner().invoke(main, ["init", *arguments])
-    assert said.exit_code == 2, said.output
-    assert says in said.output
+    reported = CliRunner().invoke(main, ["init", *arguments])
+    assert reported.exit_code == 2, reported.output
+    assert says in reported.output
     assert list(contents(project)) == ["src/shop/broken.py", "src/shop/wallet.py"]
 
 
@@ -511,8 +511,8 @@ def commands(job: dict[str, list[dict[str, str]]]) -> list[str]:
 
 
 def test_the_help_says_what_it_writes_and_what_it_leaves() -> None:
-    said = CliRunner().invoke(main, ["init", "--help"])
-    text = " ".join(said.output.split())
+    reported = CliRunner().invoke(main, ["init", "--help"])
+    text = " ".join(reported.output.split())
     for part in ("Set up this repository", "shop.wallet:Wallet.handle", "never imported", "No existing file is"):
         assert part in text
     assert "--yes" in text

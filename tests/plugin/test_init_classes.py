@@ -138,9 +138,9 @@ def guessed(tmp_path_factory: pytest.TempPathFactory) -> Guessed:
 @pytest.mark.parametrize("name", RIGHT)
 def test_the_class_is_the_values_and_its_test_tells_right_from_wrong(guessed: Guessed, name: str) -> None:
     text = (guessed.project.root / guessed.tests[name]).read_text()
-    said = " ".join(text.replace("#", " ").split())
+    shown = " ".join(text.replace("#", " ").split())
     for part in RIGHT[name]:
-        assert part in text or part in said, text
+        assert part in text or part in shown, text
     assert "TODO" not in text
     assert said_of(guessed.ran, guessed.tests[name]).startswith("PASSED"), guessed.ran.text
     assert said_of(guessed.ran, guessed.tests[f"Wrong{name}"]).startswith("FAILED")

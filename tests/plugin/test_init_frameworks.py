@@ -638,19 +638,19 @@ def test_the_test_finds_the_bug_and_holds_after_the_repair(
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "shown"),
     [
         ("read()", 'sign=webhooks.github("TODO: the secret of its signature")'),
         ("X-Acme-Signature", '"TODO": "its signature header"'),
     ],
 )
-def test_a_signature_that_the_source_does_not_explain_is_left_to_do(written: str, said: str, tmp_path: Path) -> None:
+def test_a_signature_that_the_source_does_not_explain_is_left_to_do(written: str, shown: str, tmp_path: Path) -> None:
     source = GITHUB.replace("request.data, SECRET", "request.data, read()")
     source = source if written == "read()" else GITHUB.replace("X-Hub-Signature-256", written)
     project = repository(tmp_path / "shop", **{"repo_acme.py": source})
     init(project, "repo_acme:hook", "--yes")
     (file,) = project.root.glob("tests/test_*_chaos.py")
-    assert said in file.read_text(encoding="utf-8"), file.read_text(encoding="utf-8")
+    assert shown in file.read_text(encoding="utf-8"), file.read_text(encoding="utf-8")
     assert_formatted(project, f"tests/{file.name}")
 
 
@@ -744,20 +744,20 @@ def test_a_django_view_is_called_by_its_path_over_the_rows_that_it_writes(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "shown"),
     [
         ({"shop.py": DJANGO["billing/views.py"]}, "no settings are named (DJANGO_SETTINGS_MODULE) below"),
         ({**DJANGO, "billing/urls.py": "", "shop.py": DJANGO["billing/views.py"]}, "no urlpatterns lead to it below"),
     ],
 )
-def test_a_django_view_that_nothing_leads_to_is_refused(files: dict[str, str], said: str, tmp_path: Path) -> None:
+def test_a_django_view_that_nothing_leads_to_is_refused(files: dict[str, str], shown: str, tmp_path: Path) -> None:
     made = {name: textwrap.dedent(text) for name, text in files.items()}
     project = repository(tmp_path / "shop", **made)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(project.root)
         refused = CliRunner().invoke(main, ["init", "shop.py:webhook", "--yes"])
     assert refused.exit_code == 2
-    assert f"webhook is a Django view, and {said}" in refused.output
+    assert f"webhook is a Django view, and {shown}" in refused.output
 
 
 READS_ENVIRONMENT = {

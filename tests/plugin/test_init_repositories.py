@@ -240,8 +240,8 @@ def test_the_workflow_says_what_is_left_to_install(tmp_path: Path) -> None:
     workflow = (project.root / ".github/workflows/chaoskit.yml").read_text(encoding="utf-8")
     todo = "      # TODO: install what the repository imports, before pytest needs it: celery, django, pytest_django\n"
     assert workflow.count(f"{todo}      - run: python -m pip install chaoskit==") == 2
-    told = repository(tmp_path / "told", **{"requirements.txt": "celery\n", "task.py": TASK})
-    assert "TODO" not in init(told, "--dry-run")
+    reported = repository(tmp_path / "told", **{"requirements.txt": "celery\n", "task.py": TASK})
+    assert "TODO" not in init(reported, "--dry-run")
 
 
 PAYMENTS = {
@@ -295,9 +295,9 @@ def test_no_test_writes_into_a_database_that_somebody_uses(tmp_path: Path) -> No
     assert "1 passed" in ran.out, ran.text
     assert not list(project.root.rglob("*.db"))
     project.write("tests/conftest.py", "import pytest\n")
-    said = words(init(project, "shop.worker:handle", "--dry-run"))
-    assert "reads QUEUE and REPORTS_DB_URL and DATABASE_URL of the environment: tests/conftest.py has to set" in said
-    assert "shop.worker writes to shop.worker.OTHER and shop.store.PATH: tests/conftest.py has to let the" in said
+    shown = words(init(project, "shop.worker:handle", "--dry-run"))
+    assert "reads QUEUE and REPORTS_DB_URL and DATABASE_URL of the environment: tests/conftest.py has to set" in shown
+    assert "shop.worker writes to shop.worker.OTHER and shop.store.PATH: tests/conftest.py has to let the" in shown
 
 
 ENGINE = """

@@ -1123,9 +1123,11 @@ def test_the_output_of_the_minimal_run_alone_is_shown(judged: Judged) -> None:
 
 def test_that_memory_survived_restarts_is_said_once_for_all_tests(judged: Judged) -> None:
     """In a line that names spawn, and some of the tests that it is about."""
-    said = re.findall(r"^what the handler keeps in memory survived restarts: .*$", judged[1].out, re.MULTILINE)
-    assert len(said) == 1
-    assert re.search(r"deliver\(spawn=make_handler\) would .* \(test_\w+\.py::test_\w+, .* and \d+ more\)$", said[0])
+    reported = re.findall(r"^what the handler keeps in memory survived restarts: .*$", judged[1].out, re.MULTILINE)
+    assert len(reported) == 1
+    assert re.search(
+        r"deliver\(spawn=make_handler\) would .* \(test_\w+\.py::test_\w+, .* and \d+ more\)$", reported[0]
+    )
 
 
 @pytest.mark.parametrize("word", ["printed", "logged", "warned"])

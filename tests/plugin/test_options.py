@@ -111,7 +111,7 @@ settings.load_profile("fast")
 
 def line_of(ran: Ran, test: str) -> str:
     """What the summary says of a passing test."""
-    found = [said for name, said in ran.said_of().items() if name.endswith(f"::{test}")]
+    found = [output for name, output in ran.said_of().items() if name.endswith(f"::{test}")]
     assert len(found) == 1, ran.text
     return found[0]
 
@@ -147,9 +147,9 @@ def test_settings_give_the_number_of_streams_and_a_profile_does_not(held: Ran, t
 
 def test_that_a_profile_does_not_count_is_said_where_one_looks(wallet: Project) -> None:
     """In the decorator's docstring, with what does, and beside the option."""
-    said = " ".join(str(chaos.__doc__).split())
-    assert "`max_examples` and `deadline` of a Hypothesis profile change nothing here" in said
-    assert "`@settings(max_examples=…)` on the test itself says over how many streams that is spread" in said
+    output = " ".join(str(chaos.__doc__).split())
+    assert "`max_examples` and `deadline` of a Hypothesis profile change nothing here" in output
+    assert "`@settings(max_examples=…)` on the test itself says over how many streams that is spread" in output
     shown = " ".join(wallet.pytest("--help").out.split())
     assert "max_examples of a Hypothesis profile does not" in shown
 

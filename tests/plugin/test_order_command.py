@@ -22,7 +22,7 @@ def ask(root: Path, *arguments: str) -> Ran:
     return Project.at(root).chaoskit("order", *arguments)
 
 
-def said(path: Path, *arguments: str) -> str:
+def output_of(path: Path, *arguments: str) -> str:
     done = CliRunner().invoke(main, ["order", str(path), "--handler-ms", "20", *arguments])
     assert done.exit_code == 0, done.output
     return done.output
@@ -61,25 +61,25 @@ def test_the_same_keys_in_each_format_cost_the_same(tmp_path: Path, recording: P
     """Lines, a list, another field; and counts, where only the order is another."""
     (tmp_path / "list.json").write_text(json.dumps([{"key": key} for key in KEYS]))
     (tmp_path / "counts.csv").write_text("Count, KEY\n15,alice\n5,bob\n5,carol\n5,dan\n0,nobody\n")
-    plain = said(recording, "--broker", "SqsFifo")
-    assert said(tmp_path / "list.json", "--broker", "SqsFifo()") == plain
-    assert said(recording, "--broker", "SqsFifo", "--key", "value.from") == plain.replace("alice", "ALICE")
-    counted = said(tmp_path / "counts.csv", "--broker", "SqsFifo")
+    plain = output_of(recording, "--broker", "SqsFifo")
+    assert output_of(tmp_path / "list.json", "--broker", "SqsFifo()") == plain
+    assert output_of(recording, "--broker", "SqsFifo", "--key", "value.from") == plain.replace("alice", "ALICE")
+    counted = output_of(tmp_path / "counts.csv", "--broker", "SqsFifo")
     assert counted.splitlines()[:6] == plain.splitlines()[:6]
 
 
 def test_a_number_is_a_key_and_null_and_an_empty_one_are_none(tmp_path: Path) -> None:
     """As JSON writes them; a message without a key is counted."""
     (tmp_path / "a.ndjson").write_text('{"key": 7}\n\n{"key": null}\n{"key": true}\n')
-    assert "3 messages of 2 keys, 1 of them without one; the hottest, '7', has 33 %" in said(tmp_path / "a.ndjson")
+    assert "3 messages of 2 keys, 1 of them without one; the hottest, '7', has 33 %" in output_of(tmp_path / "a.ndjson")
     (tmp_path / "a.csv").write_text("key,count\n7,1\n,1\ntrue,1\n")
-    assert "3 messages of 2 keys, 1 of them without one" in said(tmp_path / "a.csv")
+    assert "3 messages of 2 keys, 1 of them without one" in output_of(tmp_path / "a.csv")
 
 
 def test_counts_of_more_than_are_played_keep_their_shares_and_it_says_so(tmp_path: Path) -> None:
     """A day's counts: a million messages, each key in its share."""
     (tmp_path / "day.csv").write_text("key,count\nhot,400000\n" + "".join(f"k{n},6000\n" for n in range(100)))
-    text = said(tmp_path / "day.csv", "--broker", "PubSub(ordering=True)", "--consumers", "4")
+    text = output_of(tmp_path / "day.csv", "--broker", "PubSub(ordering=True)", "--consumers", "4")
     assert text.startswith("of 1,000,000 messages 10,000 are played, each key in its share\n")
     assert "10,000 messages of 101 keys; the hottest, 'hot', has 40 %" in text
 
@@ -88,13 +88,13 @@ def test_of_a_long_recording_the_first_messages_are_played(tmp_path: Path) -> No
     """And it says how many."""
     path = tmp_path / "long.jsonl"
     path.write_text('{"key": "a"}\n' * 100_001)
-    text = said(path, "--consumers", "1")
+    text = output_of(path, "--consumers", "1")
     assert text.startswith("only the first 100,000 messages are played\n")
 
 
 def test_arrivals_add_what_a_message_waits(recording: Path) -> None:
     """Of total order at 60 messages a second and 20 ms nothing but growth can be said."""
-    text = said(recording, "--arrivals", "60", "--consumers", "3", "--broker", "PubSub(ordering=True)")
+    text = output_of(recording, "--arrivals", "60", "--consumers", "3", "--broker", "PubSub(ordering=True)")
     table = text[text.index("mean wait for a consumer in ms, where 60 messages/s arrive") :]
     rows = [re.split(r" {2,}", line.strip()) for line in table.splitlines()[1:]]
     assert [row[1] for row in rows] == ["grows for ever"] * 3
@@ -104,16 +104,16 @@ def test_arrivals_add_what_a_message_waits(recording: Path) -> None:
 def test_the_plot_and_the_data_are_written_to_files_or_to_standard_output(tmp_path: Path, recording: Path) -> None:
     """Instead of the text; the numbers are those of the function."""
     both = ["--svg", str(tmp_path / "plot.svg"), "--json", str(tmp_path / "cost.json"), "--broker", "SqsFifo"]
-    assert said(recording, *both) == ""
+    assert output_of(recording, *both) == ""
     ElementTree.fromstring((tmp_path / "plot.svg").read_text())
     data = json.loads((tmp_path / "cost.json").read_text())
     cost = ordering_cost([Event(key, None) for key in KEYS], SqsFifo(), handler_ms=20)
     assert [point["throughput"] for point in data["per_key"]["points"]] == [p.throughput for p in cost.per_key.points]
     assert (data["broker"], data["per_key"]["knee"], data["hottest_key"]) == ("SqsFifo", 2, "alice")
     assert data["serialization"]["per_second"] == 300
-    assert said(recording, "--svg", "-", "--broker", "SqsFifo") == (tmp_path / "plot.svg").read_text()
-    assert json.loads(said(recording, "--json", "-", "--broker", "SqsFifo")) == data
-    page = said(recording, "--page", "-", "--broker", "SqsFifo")
+    assert output_of(recording, "--svg", "-", "--broker", "SqsFifo") == (tmp_path / "plot.svg").read_text()
+    assert json.loads(output_of(recording, "--json", "-", "--broker", "SqsFifo")) == data
+    page = output_of(recording, "--page", "-", "--broker", "SqsFifo")
     assert (tmp_path / "plot.svg").read_text() in page
     assert "<script" not in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "").replace("http-equiv", "")
@@ -180,10 +180,10 @@ def test_a_key_of_a_stranger_does_nothing_in_a_terminal_or_a_page(tmp_path: Path
     for number, key in enumerate(keys):
         path = tmp_path / f"{number}.jsonl"
         path.write_text(json.dumps({"key": key}) + "\n")
-        text = said(path, "--broker", "SqsFifo")
+        text = output_of(path, "--broker", "SqsFifo")
         assert text.isascii()
         assert ESCAPE not in text
         assert not re.search(r"^\s*::", text, re.MULTILINE)
-        picture = said(path, "--broker", "SqsFifo", "--svg", "-")
+        picture = output_of(path, "--broker", "SqsFifo", "--svg", "-")
         ElementTree.fromstring(picture)
         assert "<script" not in picture

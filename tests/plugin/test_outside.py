@@ -69,13 +69,13 @@ def test_what_is_wrong_is_found_saved_and_replayed(mode: tuple[str, ...], tmp_pa
     ran = project.pytest("--chaos-seed=1", "--chaos-report=reports", *mode)
     assert ran.code == 1, ran.text
     ran.assert_quiet_about_us()
-    for said in (
+    for output in (
         "it was in memory only when the process ended",
         "mail of 'e2' (2) took place twice, in order once",
         "Effects that left",
         "the test raised AssertionError after step 4, the delivery of e",
     ):
-        assert said in " ".join(ran.out.split()), (said, ran.text)
+        assert output in " ".join(ran.out.split()), (output, ran.text)
     (report,) = (tmp_path / "reports").glob("*mail*.jsonl")
     lines = [json.loads(line) for line in report.read_text().splitlines()]
     assert [line["step"] for line in lines if line["type"] == "effect" and line["run"] == "observed"][:2] == [1, 2]

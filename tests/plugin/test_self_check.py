@@ -82,11 +82,11 @@ def test_a_pass_says_what_it_would_have_noticed(project: Project, mode: tuple[st
     ran = project.pytest("--chaos-self-check", "--chaos-seed=1", "--chaos-report=pages", *mode)
     assert ran.code == 1
     assert "3 failed, 3 passed, 1 skipped" in ran.out
-    said = ran.said_of()
-    assert f"self-check: 8 of 8 known bugs would be noticed: {ALL}; {STATES}" in said["test_rows.py::test_good"]
+    output = ran.said_of()
+    assert f"self-check: 8 of 8 known bugs would be noticed: {ALL}; {STATES}" in output["test_rows.py::test_good"]
     inside = "marks first, effect outside the transaction"
-    assert f"10 of 10 known bugs would be noticed: {ALL}, {inside}; {STATES}" in said["test_rows.py::test_spawn"]
-    fifo = said["test_rows.py::test_async"]
+    assert f"10 of 10 known bugs would be noticed: {ALL}, {inside}; {STATES}" in output["test_rows.py::test_spawn"]
+    fifo = output["test_rows.py::test_async"]
     assert "self-check: 7 of 7 known bugs would be noticed: forgets ids, drops an effect" in fifo
     assert "self-check: cannot happen here: ignores versions (no message of a key came behind its successor)" in fifo
     text = " ".join(ran.out.split())
@@ -102,19 +102,19 @@ def test_a_pass_says_what_it_would_have_noticed(project: Project, mode: tuple[st
 
 def test_it_stands_in_the_files_too(project: Project) -> None:
     """JSON lines of the same run, and the page of a test that has shown nothing."""
-    lines = told(project, "good")
+    lines = report_of(project, "good")
     assert [line["bug"] for line in lines if line["type"] == "planted"] == [
         *ALL.split(", "), "frozen", "constant", "only its length"
     ]  # fmt: skip
     first = next(line for line in lines if line["type"] == "planted")
     assert (first["place"], first["status"], first["text"]) == ("handler", "caught", "")
     assert first["breaks"]
-    assert not [line for line in told(project, "buggy") if line["type"] == "planted"]
+    assert not [line for line in report_of(project, "buggy") if line["type"] == "planted"]
     (page,) = (project.root / "pages").glob("*length*.html")
     assert "Self-check: NOT noticed: " in page.read_text()
 
 
-def told(project: Project, name: str) -> list[dict[str, Any]]:
+def report_of(project: Project, name: str) -> list[dict[str, Any]]:
     (lines,) = (project.root / "pages").glob(f"*{name}*.jsonl")
     return [json.loads(line) for line in lines.read_text().splitlines()]
 

@@ -48,9 +48,9 @@ def test_each_stage_is_named(tmp_path: Path) -> None:
     project = Project.at(tmp_path, conftest=SAID, test_stages=HEAD + TESTS)
     asked = ("--chaos-repair", "--chaos-self-check", "--chaos-boundary", "--chaos-tolerance")
     ran = project.pytest("--chaos-seed=1", *asked)
-    said = (project.root / "stages.txt").read_text().splitlines()
+    shown = (project.root / "stages.txt").read_text().splitlines()
     adds, remembers = (
-        [line.partition(f"::test_{name}: ")[2] for line in said if f"::test_{name}: " in line]
+        [line.partition(f"::test_{name}: ")[2] for line in shown if f"::test_{name}: " in line]
         for name in ("adds", "remembers")
     )
     assert adds[0] == "which move repairs it: Remember message ids, 2.0 s", ran.text
@@ -59,4 +59,4 @@ def test_each_stage_is_named(tmp_path: Path) -> None:
     assert "what it tolerates: which move repairs Redeliver on Kafka, 2.0 s" in adds
     assert remembers[0] == "which known bugs it would notice: forgets ids, 2.0 s"
     assert "what has to stay in order, 2.0 s" in remembers
-    assert not [line for line in said if "schedules" in line]
+    assert not [line for line in shown if "schedules" in line]

@@ -74,9 +74,9 @@ def test_it_ends_early_where_nothing_new_is_seen(wallet: Project) -> None:
     wallet.write("test_wallet.py", HEAD + SMALL)
     ran = wallet.pytest("--chaos-time=1h", "--chaos-seed=1")
     assert ran.code == 0, ran.text
-    said = ran.said_of()
-    assert len(said) == 2
-    for text in said.values():
+    shown = ran.said_of()
+    assert len(shown) == 2
+    for text in shown.values():
         assert re.search(r"stopped after [\d.]+ s of 1 h: the search sees nothing new any more", text), ran.text
 
 
@@ -142,8 +142,8 @@ def test_a_slow_test_ends_after_a_time_that_is_said_and_tells_a_log_how_it_stand
     wallet.write("test_wallet.py", HEAD + SLOW.format(name="default", more="") + given)
     ran = wallet.pytest("--chaos-seed=1", *mode)
     assert ran.code == 0, ran.text
-    said = ran.said_of()
-    default, given = said["test_wallet.py::test_default"], said["test_wallet.py::test_given"]
+    shown = ran.said_of()
+    default, given = shown["test_wallet.py::test_default"], shown["test_wallet.py::test_given"]
     found = re.search(r"the time ended it: (\d+) of 1,000 schedules in [\d.]+ s\. schedules=, --chaos-", default)
     assert found is not None, ran.text
     assert schedules(default) == int(found[1]) >= 10  # those of a stream
@@ -167,13 +167,13 @@ def test_a_terminal_shows_how_a_long_test_stands_and_forgets_it(wallet: Project)
         cwd=wallet.root, env=environment(), stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
     )  # fmt: skip
     os.close(theirs)
-    said = b""
+    shown = b""
     with contextlib.suppress(OSError):  # the other end is closed
         while part := os.read(ours, 1 << 16):
-            said += part
+            shown += part
     os.close(ours)
-    assert run.wait(timeout=60) == 0, said
-    text = said.decode()
+    assert run.wait(timeout=60) == 0, shown
+    text = shown.decode()
     assert re.search(r"\rchaoskit: test_wallet.py::test_default: \d+ of 1,000 schedules, [\d.]+ s +\r", text), text
     assert re.search(r"s +\r +\r(test_wallet\.py )?\.", text), text
     assert "!" not in text

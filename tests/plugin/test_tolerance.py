@@ -102,13 +102,15 @@ def reported(project: Project) -> Ran:
 
 def test_several_brokers_stand_side_by_side(reported: Ran) -> None:
     """In 80 columns, too; and on what a broker does not carry it says so, without a traceback."""
-    said = reported.out[reported.out.index("What it tolerates") : reported.out.index("Replay\n")]
-    assert max(map(len, said.splitlines())) <= 80
-    rows = [line.split() for line in said.splitlines()]
+    answered = reported.out[reported.out.index("What it tolerates") : reported.out.index("Replay\n")]
+    assert max(map(len, answered.splitlines())) <= 80
+    rows = [line.split() for line in answered.splitlines()]
     assert ["Resend", "breaks", "(1)", "not", "exercised"] in rows
     assert ["BatchSwap", "survives", "(40)", "cannot", "happen"] in rows
-    assert "it raises TypeError ('>' not supported between instances of 'NoneType' and 'int') in order" in flat(said)
-    assert "it reads message.offset and message.partition, which RabbitMQ does not carry" in flat(said)
+    assert "it raises TypeError ('>' not supported between instances of 'NoneType' and 'int') in order" in flat(
+        answered
+    )
+    assert "it reads message.offset and message.partition, which RabbitMQ does not carry" in flat(answered)
     reported.assert_quiet_about_us()
 
 
@@ -272,10 +274,10 @@ def test_brokers_that_cannot_be_compared_are_a_misuse(arguments: list[str], says
 
 
 def test_its_help_says_what_is_compared_and_how_it_ends() -> None:
-    said = flat(CliRunner().invoke(main, ["compare", "--help"]).output)
+    answered = flat(CliRunner().invoke(main, ["compare", "--help"]).output)
     for part in (
         "when handlers move to another broker",
         "Exit codes: 0 nothing breaks anew",
         "chaoskit compare --broker RabbitMQ",
     ):
-        assert part in said
+        assert part in answered

@@ -52,8 +52,8 @@ which goes behind the rest when it comes back again.""",
 
 
 def notes() -> str:
-    told = "".join(f"- {what}: {' '.join(why.split())}\n" for what, why in ODD.items())
-    return f"\n## What is odd\n\n{told}"
+    reported = "".join(f"- {what}: {' '.join(why.split())}\n" for what, why in ODD.items())
+    return f"\n## What is odd\n\n{reported}"
 
 
 def applies(handler: ModuleType, broker: Settings) -> bool:

@@ -216,8 +216,8 @@ def test_a_pass_says_how_often_each_kind_was_there_and_what_is_promised() -> Non
     two, three = tally.bounds
     assert 0.5 < two.probability < 1
     assert three.probability < two.probability
-    told = f"any two given faults with {two.probability:.0%}, any three given faults with {three.probability:.0%}"
-    assert told in held_lines(verdict)[1]
+    reported = f"any two given faults with {two.probability:.0%}, any three given faults with {three.probability:.0%}"
+    assert reported in held_lines(verdict)[1]
 
 
 def test_the_longest_stream_with_every_single_fault_is_told() -> None:

@@ -246,8 +246,8 @@ def test_what_was_refused_and_then_dropped_is_missed(broker: Settings) -> None:
     verdict = check(shop, SHOPS, broker, schedules=600, seed=0)
     assert verdict.status == "violated", verdict.reasons
     assert verdict.scenario is not None
-    said = " ".join(sentence for _, sentence in broker.explain(verdict.schedule, verdict.scenario.events))
-    assert "dropped" in said or "went on without it" in said, said
+    shown = " ".join(sentence for _, sentence in broker.explain(verdict.schedule, verdict.scenario.events))
+    assert "dropped" in shown or "went on without it" in shown, shown
 
 
 @pytest.mark.parametrize(

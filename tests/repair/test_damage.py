@@ -150,9 +150,9 @@ def test_the_memory_of_a_process_is_blamed_only_where_a_process_without_end_is_r
     verdict = check(counts, stream, ONE, faults={Redeliver}, seed=seed)
     assert verdict.damage is not None
     assert verdict.damage.kind == "applied twice"
-    kept = check(ledger_ids_in_process_memory.test, stream, ONE, faults={Redeliver}, seed=seed)
-    assert kept.damage is not None
-    assert kept.damage.kind == "depends on the process's memory"
+    stored = check(ledger_ids_in_process_memory.test, stream, ONE, faults={Redeliver}, seed=seed)
+    assert stored.damage is not None
+    assert stored.damage.kind == "depends on the process's memory"
 
 
 def test_a_failed_attempt_that_is_overtaken_is_the_wrong_order() -> None:

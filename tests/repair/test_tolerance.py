@@ -278,10 +278,10 @@ def test_brokers_that_are_none_are_refused() -> None:
 
 
 def test_the_same_seed_gives_the_same_table() -> None:
-    def said(found: Column) -> list[Any]:
+    def output_of(found: Column) -> list[Any]:
         return [attrs.astuple(trial, recurse=False) for trial in found.trials]
 
-    assert said(one(counts, RabbitMQ())) == said(one(counts, RabbitMQ()))
+    assert output_of(one(counts, RabbitMQ())) == output_of(one(counts, RabbitMQ()))
 
 
 # From one broker to another.

@@ -141,9 +141,9 @@ def test_values_that_mean_harm_stay_text_in_the_tables(tmp_path: Path, monkeypat
     text = repro.read_text(encoding="utf-8").replace("table.add(message)", r"</text></pre><script>\u001b```")
     repro.write_text(text, encoding="utf-8")
     reports = all_reports(repro, tmp_path, monkeypatch)
-    for name, told in reports.items():
-        assert "</text></pre><script>\\x1b```" in told, name
-        assert not [sign for sign in told if ord(sign) < 32 and sign != "\n"], name
+    for name, reported in reports.items():
+        assert "</text></pre><script>\\x1b```" in reported, name
+        assert not [sign for sign in reported if ord(sign) < 32 and sign != "\n"], name
     lines = shown("svg", repro).splitlines()
     assert max(len(re.sub("<[^>]*>", "", unescape(line))) for line in lines if 'class="traced"' in line) <= 120
     assert Page(shown("html", repro)).only("script").text.startswith("\nconst rows")

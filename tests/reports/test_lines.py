@@ -130,15 +130,15 @@ def documented(text: str) -> dict[str, set[str]]:
 
 def test_the_documents_name_every_type_and_field(tmp_path: Path) -> None:
     """The docstring and docs/reports.md say the same, and no line has a field that they do not name."""
-    said = documented(chaoskit.report.lines.__doc__ or "")
-    assert said == documented(DOCS.read_text(encoding="utf-8").partition("## The repro file")[0])
+    output = documented(chaoskit.report.lines.__doc__ or "")
+    assert output == documented(DOCS.read_text(encoding="utf-8").partition("## The repro file")[0])
     project = Project.at(tmp_path / "shop", test_money=HEAD + CLASSES)
     assert project.pytest("--chaos-seed=1", "--chaos-report=out").code == 1
     texts = [file.read_text() for file in (tmp_path / "shop" / "out").glob("*.jsonl")]
     texts += [shown("jsonl", saved(log, HOSTILE, tmp_path)), shown("jsonl", saved(wallet, DEAD_LETTER, tmp_path))]
     for line in (line for text in texts for line in lines(text)):
         parameters = {"after"} if line["type"] == "fault" else set()
-        assert set(line) - {"type"} <= said[line["type"]] | parameters, line
+        assert set(line) - {"type"} <= output[line["type"]] | parameters, line
 
 
 @pytest.mark.parametrize("returned", ["3", "balances"], ids=["unknown", "held"])
@@ -161,6 +161,6 @@ def test_wallet(deliver):
     assert found[0]["status"] == ("unknown" if returned == "3" else "held")
     assert (found[0]["schedules"], found[0]["seed"]) == (100, 1)
     assert "Duplicate" in found[0]["effective"]
-    said = of("reason" if returned == "3" else "note", found)
-    assert len(said) == 1
-    assert said[0]["text"]
+    output = of("reason" if returned == "3" else "note", found)
+    assert len(output) == 1
+    assert output[0]["text"]

@@ -32,11 +32,11 @@ def test_the_plot_is_valid_and_fetches_nothing(broker: str, consumers: int) -> N
     assert root.attrib["role"] == "img"
     assert "order per key" in root.attrib["aria-label"]
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
-    kept = [choice for choice in found.choices if not choice.why_not]
+    stored = [choice for choice in found.choices if not choice.why_not]
     plotted = [path for path in root.iter(f"{SVG}path") if "L" in path.attrib["d"]]
-    assert [path.attrib["class"] for path in plotted] == [f"line {choice.order}" for choice in kept]
+    assert [path.attrib["class"] for path in plotted] == [f"line {choice.order}" for choice in stored]
     knees = [circle.attrib["class"] for circle in root.iter(f"{SVG}circle")]
-    assert knees == [f"knee {choice.order}" for choice in kept if choice.knee is not None]
+    assert knees == [f"knee {choice.order}" for choice in stored if choice.knee is not None]
 
 
 def test_nothing_leaves_the_picture_and_more_is_higher() -> None:

@@ -35,7 +35,7 @@ class OurWebhook(Webhook):
     """As users extend one."""
 
 
-def told(text: str) -> str:
+def report_of(text: str) -> str:
     """All but how it was found and how it is played again."""
     return text.partition("\nReplay")[0].partition("\nFound")[0].strip()
 
@@ -60,7 +60,7 @@ def test_it_is_told_as_when_it_was_found(test: Any, streams: Any, tmp_path: Path
     path = verdict.save(tmp_path)
     shown = show(path)
     assert shown.exit_code == 0, shown.output
-    assert told(shown.output) == told(verdict.report()).removeprefix(verdict.report().split("\n")[0]).strip()
+    assert report_of(shown.output) == report_of(verdict.report()).removeprefix(verdict.report().split("\n")[0]).strip()
     broker = read(path).broker
     assert isinstance(broker, Together)
     assert [type(each).__name__ for each in broker.brokers] == [type(each).__name__ for each in streams.values()]

@@ -102,7 +102,7 @@ class Money:
 
 
 @pytest.mark.parametrize(
-    ("value", "others", "room", "told"),
+    ("value", "others", "room", "listed"),
     [
         ({"a": 1, "b": 2}, [], 16, "{'a': 1, 'b': 2}"),
         ({"a": 1, "b": 2}, [{"a": 1, "b": 3}], 12, "{'b': 2, …}"),
@@ -115,8 +115,8 @@ class Money:
     ],
     ids=str,
 )  # fmt: skip
-def test_a_value_is_shortened_to_what_differs(value: Any, others: list[Any], room: int, told: str) -> None:
-    assert shortened(value, others, (), room) == told
+def test_a_value_is_shortened_to_what_differs(value: Any, others: list[Any], room: int, listed: str) -> None:
+    assert shortened(value, others, (), room) == listed
 
 
 def test_more_lanes_than_fit_are_named_in_a_column() -> None:
@@ -378,13 +378,13 @@ def test_a_file_of_before_is_shown_without_what_it_does_not_have(tmp_path: Path)
     """And one in which that was changed by hand."""
     path = verdict_on(customers, REFUSED).save(tmp_path)
     data = json.loads(path.read_text())
-    for told in (
+    for listed in (
         None,
         [],
         {"errors": [1], "read": {}, "memory_kept": "no"},
         {"errors": {"x": "y", "1": 2}, "read": [1]},
     ):
-        path.write_text(json.dumps(data | {"told": told}))
+        path.write_text(json.dumps(data | {"told": listed}))
         result = show(path)
         assert result.exit_code == 0, result.output
         assert "1. the handler raised on e2: it was shown again." in result.output
@@ -446,7 +446,7 @@ def boxed(deliver: Deliver) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("test", "faults", "said"),
+    ("test", "faults", "reported"),
     [
         (forgetful, {Redeliver}, True),
         (boxed, {Redeliver}, True),
@@ -455,11 +455,11 @@ def boxed(deliver: Deliver) -> list[int]:
     ],
     ids=["closure", "bound method", "plain function", "no restart"],
 )
-def test_that_memory_survived_is_said_where_there_is_one_and_a_restart(test: Any, faults: Any, said: bool) -> None:
+def test_that_memory_survived_is_said_where_there_is_one_and_a_restart(test: Any, faults: Any, reported: bool) -> None:
     stream = events(st.integers(1, 9), st.just("a"))
     verdict: Verdict = chaoskit.check(test, stream, Kafka(), faults=faults, seed=1, schedules=60)
     assert verdict.status == "held", verdict.report()
-    assert any("survived restarts" in note for note in verdict.notes) == said
+    assert any("survived restarts" in note for note in verdict.notes) == reported
 
 
 def test_of_many_tests_it_is_said_once(tmp_path: Path) -> None:

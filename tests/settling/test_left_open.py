@@ -46,7 +46,7 @@ def statement(deliver: Any) -> dict[Any, Any]:
     return pages
 
 
-def told(handle: Handle, broker: Settings, rows: Any = ROWS, **asked: Any) -> Verdict:
+def report_of(handle: Handle, broker: Settings, rows: Any = ROWS, **asked: Any) -> Verdict:
     def test(deliver: Any) -> dict[Any, Any]:
         pages: dict[Any, Any] = {}
         deliver(spawn=lambda: lambda message: handle(message, pages), settle="handler")
@@ -57,7 +57,7 @@ def told(handle: Handle, broker: Settings, rows: Any = ROWS, **asked: Any) -> Ve
 
 @pytest.mark.parametrize("name", [name for name in EXPIRE if name not in BLOCKED + DROPPED])
 def test_who_leaves_in_the_queue_what_is_not_its_turn_is_right(name: str) -> None:
-    verdict = told(waits, SYSTEMS[name])
+    verdict = report_of(waits, SYSTEMS[name])
     assert verdict.status == "held", verdict.report()
 
 
@@ -77,11 +77,11 @@ def test_who_leaves_in_the_queue_what_does_not_wait_there_is_told(broker: Settin
 
 @pytest.mark.parametrize("broker", [RabbitMQ(consumer_timeout=None), Pulsar(subscription_type="Shared")])
 def test_without_a_lease_a_message_stays_where_it_is(broker: Settings) -> None:
-    assert told(waits, broker).status == "violated"
+    assert report_of(waits, broker).status == "violated"
 
 
 @pytest.mark.parametrize(
-    ("broker", "said"),
+    ("broker", "text"),
     [
         (SqsStandard(), "it comes again for ever"),
         (SqsStandard(max_receive_count=4), "it came again until its deliveries were used up"),
@@ -89,15 +89,15 @@ def test_without_a_lease_a_message_stays_where_it_is(broker: Settings) -> None:
         (RabbitMQ(), "it comes again for ever"),
     ],
 )
-def test_who_never_settles_what_he_knows_is_told(broker: Settings, said: str) -> None:
+def test_who_never_settles_what_he_knows_is_told(broker: Settings, text: str) -> None:
     def handle(message: Message, rows: dict[Any, Any]) -> None:
         if message.id not in rows:
             rows[message.id] = message.value
             message.ack()
 
-    verdict = told(handle, broker)
+    verdict = report_of(handle, broker)
     assert verdict.status == "violated"
-    assert said in verdict.violations[0].message
+    assert text in verdict.violations[0].message
 
 
 def test_who_never_settles_a_message_in_order_is_told_before_anything_goes_wrong() -> None:
@@ -107,9 +107,9 @@ def test_who_never_settles_a_message_in_order_is_told_before_anything_goes_wrong
             message.ack()
 
     with pytest.raises(UsageError, match="returned from event 'e1' again and again and never settled it"):
-        told(forgets, SqsStandard())
+        report_of(forgets, SqsStandard())
     # With a limit that is how SQS is told to set one aside.
-    assert told(forgets, SqsStandard(max_receive_count=2)).status == "held"
+    assert report_of(forgets, SqsStandard(max_receive_count=2)).status == "held"
 
 
 def test_what_waits_for_another_key_is_taken_in_order_too() -> None:
@@ -122,7 +122,7 @@ def test_what_waits_for_another_key_is_taken_in_order_too() -> None:
         message.ack()
 
     rows = [Event("a", 1, "e1"), Event("b", 2, "e2")]
-    verdict = told(handle, SqsStandard(), rows)
+    verdict = report_of(handle, SqsStandard(), rows)
     assert verdict.status == "held", verdict.report()
 
 

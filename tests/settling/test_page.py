@@ -38,6 +38,6 @@ def test_an_example_does_what_the_page_says(name: str, tmp_path: Path) -> None:
     verdict = check(names[test], payments, seed=1, schedules=150)
     assert verdict.status == status, verdict.report()
     if name == "forgotten":
-        told = re.search(r"> e4 (was handled[^\n]*)\n", PAGE)
-        assert told is not None
-        assert verdict.violations[0].message.split(" ", 1)[1].startswith(told[1])
+        reported = re.search(r"> e4 (was handled[^\n]*)\n", PAGE)
+        assert reported is not None
+        assert verdict.violations[0].message.split(" ", 1)[1].startswith(reported[1])

@@ -80,7 +80,7 @@ def driven(
 @pytest.mark.parametrize("name", OWN)
 def test_what_a_handler_settles_is_permitted(name: str) -> None:
     broker, random = SYSTEMS[name], Random(f"settled {name}")
-    told = 0
+    reported = 0
     for _ in range(SCENARIOS):
         keys = "abc"[: random.randint(1, 3)]
         stream = Stream.of([Event(random.choice(keys), 1) for _ in range(random.randint(1, 8))])
@@ -99,8 +99,8 @@ def test_what_a_handler_settles_is_permitted(name: str) -> None:
         trace = broker.model(stream).trace(faults, steps, sorted(refused), settled)
         answer = broker.permits(trace) if trace else True
         assert answer, f"{faults}\n{settled}\n{steps}\n{trace}\n{answer}"
-        told += any(len(each) != 1 for each in settled.values())
-    assert told > SCENARIOS // 2
+        reported += any(len(each) != 1 for each in settled.values())
+    assert reported > SCENARIOS // 2
 
 
 @pytest.mark.parametrize("name", [name for name in OWN if SYSTEMS[name].why_impossible(Gather) is None])

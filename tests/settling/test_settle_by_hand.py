@@ -284,7 +284,7 @@ def test_a_verb_can_be_awaited_and_need_not_be(awaits: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("broker", "verb", "said"),
+    ("broker", "verb", "shown"),
     [
         (Kafka(), "ack", r"use commit\(\)"),
         (Kafka(), "extend", "it has no lease"),
@@ -292,13 +292,13 @@ def test_a_verb_can_be_awaited_and_need_not_be(awaits: bool) -> None:
         (SqsFifo(), "reject", r"use nack\(\)"),
     ],
 )
-def test_a_verb_that_the_broker_has_not_names_its_own(broker: Settings, verb: str, said: str) -> None:
-    with pytest.raises(UsageError, match=rf"message\.{verb}\(\): this broker has no such verb; .*{said}"):
+def test_a_verb_that_the_broker_has_not_names_its_own(broker: Settings, verb: str, shown: str) -> None:
+    with pytest.raises(UsageError, match=rf"message\.{verb}\(\): this broker has no such verb; .*{shown}"):
         wallet(lambda message, _: getattr(message, verb)(), broker)
 
 
 @pytest.mark.parametrize(
-    ("broker", "said"),
+    ("broker", "shown"),
     [
         (LambdaSqs(), "Lambda settles by what the function returns"),
         (Webhook(), "the answer to its request"),
@@ -308,8 +308,8 @@ def test_a_verb_that_the_broker_has_not_names_its_own(broker: Settings, verb: st
         (Kafka(commit_every=3), "commit_every"),
     ],
 )
-def test_where_something_else_settles_that_is_said(broker: Settings, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_where_something_else_settles_that_is_said(broker: Settings, shown: str) -> None:
+    with pytest.raises(UsageError, match=shown):
         wallet(keeps, broker)
 
 

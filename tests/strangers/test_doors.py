@@ -95,10 +95,10 @@ def test_whatever_reading_raises_is_one_line(name: str) -> None:
     """Of at most 300 characters, with nothing in it that a terminal obeys."""
     with pytest.raises(ReproError) as caught:
         parse(UNREADABLE[name], Path("a.json"))
-    said = str(caught.value)
-    assert len(said) <= 300
-    assert "\n" not in said
-    assert_harmless(said)
+    reported = str(caught.value)
+    assert len(reported) <= 300
+    assert "\n" not in reported
+    assert_harmless(reported)
 
 
 @pytest.mark.parametrize("name", UNPLAYABLE)
@@ -164,12 +164,12 @@ def test_a_run_goes_on_whatever_is_saved_or_shared(littered: Project) -> None:
     assert ran.code == 0, ran.text
     assert_harmless(ran.text)
     ran.assert_quiet_about_us()
-    said = ran.said_of()[TEST]
-    assert said.startswith("held: 100 schedules")
-    assert said.count("cannot be read: ") == len(UNREADABLE) + 1, said
-    assert said.count("cannot be replayed") == 2 * len(UNPLAYABLE)
-    assert "the shared corpus has what cannot be read, and it is left out: " in said
-    assert "the shared corpus has what cannot be played, and it is left out: " in said
+    reported = ran.said_of()[TEST]
+    assert reported.startswith("held: 100 schedules")
+    assert reported.count("cannot be read: ") == len(UNREADABLE) + 1, reported
+    assert reported.count("cannot be replayed") == 2 * len(UNPLAYABLE)
+    assert "the shared corpus has what cannot be read, and it is left out: " in reported
+    assert "the shared corpus has what cannot be played, and it is left out: " in reported
 
 
 def test_what_a_corpus_has_too_much_of_is_not_read() -> None:
@@ -320,10 +320,11 @@ def test_a_small_zip_file_that_becomes_huge_is_not_unpacked(tmp_path: Path, monk
             archive.writestr(f"{number}.json", b" " * (bounds.LARGEST_FILE - 1))
     assert (tmp_path / "bomb.zip").stat().st_size < 200_000
     monkeypatch.setattr("pathlib.Path.write_bytes", None)
-    said = replayed(tmp_path / "bomb.zip")
-    assert said.exit_code == 2
+    reported = replayed(tmp_path / "bomb.zip")
+    assert reported.exit_code == 2
     assert (
-        "its 5 repro files would become 41,943,035 bytes; 2,000 files and 33,554,432 bytes are the most" in said.output
+        "its 5 repro files would become 41,943,035 bytes; 2,000 files and 33,554,432 bytes are the most"
+        in reported.output
     )
     with ZipFile(tmp_path / "many.zip", "w") as archive:
         for number in range(bounds.MOST_FILES + 1):
@@ -339,9 +340,9 @@ def test_files_of_a_directory_have_the_same_limit(tmp_path: Path) -> None:
     for number in range(5):
         with (tmp_path / f"{number}.json").open("wb") as file:
             file.truncate(bounds.LARGEST_FILE - 1)
-    said = replayed(tmp_path)
-    assert said.exit_code == 2
-    assert "with this one it is more than 2,000 repro files or 33,554,432 bytes" in said.output
+    reported = replayed(tmp_path)
+    assert reported.exit_code == 2
+    assert "with this one it is more than 2,000 repro files or 33,554,432 bytes" in reported.output
 
 
 @pytest.mark.parametrize("text", [text for text in TEXTS if "\0" not in text and "\ud800" not in text])
@@ -366,11 +367,11 @@ def test_a_damaged_zip_file_is_one_line(tmp_path: Path) -> None:
     for at in range(0, len(content), 7):
         for hit in (content[:at], content[:at] + bytes([content[at] ^ 0xFF]) + content[at + 1 :]):
             (tmp_path / "b.zip").write_bytes(hit)
-            said = replayed(tmp_path / "b.zip")
-            assert said.exit_code == 2, said.output
-            assert not said.exception or isinstance(said.exception, SystemExit), said.exception
-            assert "Traceback" not in said.output
-            assert_harmless(said.output)
+            reported = replayed(tmp_path / "b.zip")
+            assert reported.exit_code == 2, reported.output
+            assert not reported.exception or isinstance(reported.exception, SystemExit), reported.exception
+            assert "Traceback" not in reported.output
+            assert_harmless(reported.output)
 
 
 # What is printed.
@@ -413,11 +414,11 @@ def test_an_annotation_is_one_command_of_ours(tmp_path: Path, monkeypatch: pytes
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     path = hostile_verdict(ESCAPES.replace("\n", " ")).save(tmp_path)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"test": "test_a.py::test_a"}))
-    said = CliRunner().invoke(main, ["show", "--github", str(path)])
-    assert said.exit_code == 0, said.output
-    assert said.output.startswith("::error file=test_a.py,title=")
-    assert len(said.output.splitlines()) == 1
-    assert_harmless(said.output, command=True)
+    reported = CliRunner().invoke(main, ["show", "--github", str(path)])
+    assert reported.exit_code == 0, reported.output
+    assert reported.output.startswith("::error file=test_a.py,title=")
+    assert len(reported.output.splitlines()) == 1
+    assert_harmless(reported.output, command=True)
 
 
 PRINTS = {"print", "echo", "secho", "Console", "write_line", "print_exception", "print_exc"}

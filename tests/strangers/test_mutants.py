@@ -122,10 +122,10 @@ def is_played(path: Path) -> str:
     try:
         return chaoskit.replay(path).status
     except ReproError as error:
-        said = str(error)
-    assert len(said) <= 300
-    assert_harmless(said)
-    assert "\n" not in said
+        reported = str(error)
+    assert len(reported) <= 300
+    assert_harmless(reported)
+    assert "\n" not in reported
     return "refused"
 
 

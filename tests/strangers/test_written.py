@@ -177,6 +177,6 @@ def test_a_function_that_is_no_chaos_test_is_not_called(tmp_path: Path) -> None:
     for name in ("trap", "Trap::__new__"):
         data = next(good(SYSTEMS["Kafka"], f"test_shop.py::{name}"))
         Path(tmp_path, "a.json").write_text(json.dumps(data))
-        said = CliRunner().invoke(main, ["replay", "--as-test", str(tmp_path / "a.json")])
-        assert (said.exit_code, said.stdout) == (2, "")
-        assert "is no chaos test: @chaos does not decorate it, and it takes no `deliver`" in said.stderr
+        shown = CliRunner().invoke(main, ["replay", "--as-test", str(tmp_path / "a.json")])
+        assert (shown.exit_code, shown.stdout) == (2, "")
+        assert "is no chaos test: @chaos does not decorate it, and it takes no `deliver`" in shown.stderr

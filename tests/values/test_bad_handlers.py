@@ -145,7 +145,7 @@ async def is_cancelled(message):
 
 
 @pytest.mark.parametrize(
-    ("test", "said"),
+    ("test", "shown"),
     [
         (account(exits), "the handler ended its process (SystemExit: no such account): step 2, the delivery of "),
         (async_account(exits_async), "the handler ended its process (SystemExit: no such account): step 2, "),
@@ -153,11 +153,11 @@ async def is_cancelled(message):
     ],
     ids=["exit", "async exit", "cancelled"],
 )
-def test_a_handler_that_ends_its_process_is_a_finding_shrunk_to_one_event_that_comes_twice(test, said):
+def test_a_handler_that_ends_its_process_is_a_finding_shrunk_to_one_event_that_comes_twice(test, shown):
     verdict = check(test)
     assert verdict.status == "violated"
     assert [violation.invariant for violation in verdict.violations] == [ENDED]
-    assert verdict.violations[0].message.startswith(said)
+    assert verdict.violations[0].message.startswith(shown)
     assert len(verdict.scenario.events) == len(verdict.scenario.faults) == 1
     report = verdict.report()
     assert "in exits" in report or "in is_cancelled" in report
@@ -253,7 +253,7 @@ class _Awaitable:
 
 
 @pytest.mark.parametrize(
-    ("returned", "said"),
+    ("returned", "shown"),
     [
         (generator, "the handler returned a generator, generator, and nothing in it has run"),
         (async_generator, "the handler returned an async generator, async_generator, and nothing in it has run"),
@@ -263,11 +263,11 @@ class _Awaitable:
     ],
     ids=["generator", "async generator", "coroutine", "awaitable", "future"],
 )
-def test_a_handler_that_returns_what_has_not_run_is_named_at_whichever_message_it_is(returned, said):
+def test_a_handler_that_returns_what_has_not_run_is_named_at_whichever_message_it_is(returned, shown):
     """Here at the second delivery of a message only."""
     with pytest.raises(UsageError) as raised:
         check(account(returned))
-    assert said in str(raised.value)
+    assert shown in str(raised.value)
 
 
 @pytest.mark.parametrize("returned", [generator, async_generator], ids=["generator", "async generator"])
@@ -329,12 +329,12 @@ def test_a_handler_that_returns_plain_values_is_none_of_these():
 
 def test_a_handler_may_write_bytes_to_standard_output_and_ask_for_its_number():
     """As structlog's BytesLogger does. Nothing of it is seen, and a logger that was made then can be used after it."""
-    kept = []
+    stored = []
 
     @chaoskit.chaos(EVENTS, broker=Kafka(partitions=1), faults={Duplicate}, schedules=20)
     def test_writes(deliver):
         def again(message):
-            kept.append(sys.stdout)
+            stored.append(sys.stdout)
             sys.stdout.buffer.write(b"again\n")
             sys.stderr.write("again \udcff\n")
             os.write(sys.stdout.fileno(), b"again\n")
@@ -344,8 +344,8 @@ def test_a_handler_may_write_bytes_to_standard_output_and_ask_for_its_number():
         return account(again)(deliver)
 
     test_writes()
-    assert kept[0] is not sys.stdout
-    kept[0].buffer.write(b"afterwards\n")
+    assert stored[0] is not sys.stdout
+    stored[0].buffer.write(b"afterwards\n")
 
 
 # What is said of a failure in order.
@@ -379,14 +379,14 @@ def test_any_other_is_a_rejection_to_be_caught():
 
 
 @pytest.mark.parametrize(
-    ("module", "said"),
+    ("module", "shown"),
     [
         ("django", "the django_db mark begins one transaction for the whole test, so begin one for each run"),
         ("sqlalchemy", 'sessionmaker(connection, join_transaction_mode="create_savepoint")'),
         ("fastapi", "one that all requests share mixes them up"),
     ],
 )
-def test_a_stale_state_comes_with_the_recipe_of_the_framework_that_is_there(module, said, monkeypatch):
+def test_a_stale_state_comes_with_the_recipe_of_the_framework_that_is_there(module, shown, monkeypatch):
     ledger = {}
 
     def test(deliver):
@@ -398,5 +398,5 @@ def test_a_stale_state_comes_with_the_recipe_of_the_framework_that_is_there(modu
     monkeypatch.setitem(sys.modules, module, Path)
     with pytest.raises(StaleState) as raised:
         check(test)
-    assert said in str(raised.value)
+    assert shown in str(raised.value)
     assert str(raised.value).count("Django:") == (module == "django")

@@ -537,8 +537,8 @@ def test_the_report_says_that_the_class_itself_does_not_look_there() -> None:
     found = chaoskit.check(
         wallet(Data, "balance", deduplicates=False), PAYMENTS, faults={Duplicate}, schedules=20, seed=1
     )
-    said = "where the == of Data does not look (what may differ: final_state(project=…) leaves it out)"
-    assert said in found.report()
+    text = "where the == of Data does not look (what may differ: final_state(project=…) leaves it out)"
+    assert text in found.report()
     assert "state['alice'].balance" in found.report()
 
 

@@ -143,6 +143,6 @@ def test_the_headers_of_what_was_set_aside_say_the_same_time(group):
         return 0
 
     chaoskit.run(test, scenario)
-    told = [headers["kafka_dlt-original-timestamp"] for _, headers in seen if headers]
-    assert told
-    assert set(told) == {int(1000 * THEN).to_bytes(8)}
+    reported = [headers["kafka_dlt-original-timestamp"] for _, headers in seen if headers]
+    assert reported
+    assert set(reported) == {int(1000 * THEN).to_bytes(8)}

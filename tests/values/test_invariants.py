@@ -87,8 +87,8 @@ def test_always_sees_the_first_delivery_after_which_it_does_not_hold() -> None:
 
     bad = Outcome(None, ("e2", "e1", "e2"), ({"alice": -5}, {"alice": -2}, {"alice": 0}))
     near = Outcome(None, ("e1", "e2"), ({"alice": 3}, {"alice": 0}))
-    said = "always(solvent) does not hold after delivery 1 (e2): the state is {'alice': -5}"
-    assert messages(always(solvent), near, bad) == [said]
+    output = "always(solvent) does not hold after delivery 1 (e2): the state is {'alice': -5}"
+    assert messages(always(solvent), near, bad) == [output]
     assert not messages(always(solvent), near, near)
     assert always(solvent).name == "always(solvent)"
     assert always(solvent, "never overdrawn").name == "never overdrawn"
@@ -121,8 +121,8 @@ def test_always_looks_after_each_delivery_of_a_real_run() -> None:
 
     events = [Event("alice", 3, "e1"), Event("alice", 5, "e2")]
     verdict = run(test, Scenario(events, Kafka(), [Duplicate("e1")]), invariants=[always(at_most_eight)])
-    said = "always(at_most_eight) does not hold after delivery 3 (e2): the state is 11"
-    assert [v.message for v in verdict.violations] == [said]
+    output = "always(at_most_eight) does not hold after delivery 3 (e2): the state is 11"
+    assert [v.message for v in verdict.violations] == [output]
 
 
 def boom(reference: Outcome, outcome: Outcome) -> Any:
@@ -193,12 +193,12 @@ def test_never_sees_what_was_wrong_for_a_moment() -> None:
     """Its four steps; without the states along the way only the end."""
     in_order = states(5, 0, 5)
     dipped = states(5, 0, -5, 0, ids="e1 e2 e2 e3")
-    said = "never(overdrawn) does not hold after delivery 3 (e2): the state is -5"
-    assert messages(never(overdrawn), in_order, dipped) == [said]
+    output = "never(overdrawn) does not hold after delivery 3 (e2): the state is -5"
+    assert messages(never(overdrawn), in_order, dipped) == [output]
     assert not messages(never(overdrawn), in_order, states(5, 0, 0, 5, ids="e1 e2 e2 e3"))
     assert not messages(never(overdrawn), at_the_end(0), at_the_end(0))
-    said = "never(overdrawn) does not hold at the end: the state is -5"
-    assert messages(never(overdrawn), at_the_end(0), at_the_end(-5)) == [said]
+    output = "never(overdrawn) does not hold at the end: the state is -5"
+    assert messages(never(overdrawn), at_the_end(0), at_the_end(-5)) == [output]
     assert never(overdrawn, "solvent").name == "solvent"
 
 
@@ -207,12 +207,12 @@ def test_conserved_sees_what_is_made_or_lost_between_two_deliveries() -> None:
     before, half, after = {"alice": 10, "bob": 0}, {"alice": 2, "bob": 4}, {"alice": 2, "bob": 8}
     in_order = states(before, {"alice": 6, "bob": 4}, after)
     interrupted = states(before, {"alice": 6, "bob": 4}, half, after, ids="e1 e2 e3 e3")
-    said = "conserved(total) does not hold after delivery 3 (e3): 6 instead of 10"
-    assert messages(conserved(total), in_order, interrupted) == [said]
+    output = "conserved(total) does not hold after delivery 3 (e3): 6 instead of 10"
+    assert messages(conserved(total), in_order, interrupted) == [output]
     assert not messages(conserved(total), in_order, in_order)
     assert not messages(conserved(total), at_the_end(before), at_the_end(after))
-    said = "conserved(total) does not hold at the end: 6 instead of 10"
-    assert messages(conserved(total), at_the_end(before), at_the_end(half)) == [said]
+    output = "conserved(total) does not hold at the end: 6 instead of 10"
+    assert messages(conserved(total), at_the_end(before), at_the_end(half)) == [output]
     thirds = at_the_end({"alice": 0.1 + 0.2})
     assert not messages(conserved(total), thirds, at_the_end({"alice": 0.3}))
     assert messages(conserved(total), thirds, at_the_end({"alice": 0.31}))
@@ -220,8 +220,8 @@ def test_conserved_sees_what_is_made_or_lost_between_two_deliveries() -> None:
 
 def test_monotonic_sees_a_value_that_goes_back() -> None:
     """Its four steps; sets go by what they contain, and what stays has not gone down."""
-    said = "monotonic(version) does not hold after delivery 3 (e1): it goes from 2 to 1"
-    assert messages(monotonic(version), states(1, 2), states(1, 2, 1, 2, ids="e1 e2 e1 e2")) == [said]
+    output = "monotonic(version) does not hold after delivery 3 (e1): it goes from 2 to 1"
+    assert messages(monotonic(version), states(1, 2), states(1, 2, 1, 2, ids="e1 e2 e1 e2")) == [output]
     assert not messages(monotonic(version), states(1, 2), states(1, 2, 2, 2, ids="e1 e2 e1 e2"))
     assert not messages(monotonic(version), states({1}, {1, 2}), states({1}, {1}, {1, 2}, ids="e1 e1 e2"))
     assert messages(monotonic(version), states({1}, {1, 2}), states({1}, {2}))
@@ -230,8 +230,8 @@ def test_monotonic_sees_a_value_that_goes_back() -> None:
 def test_bounded_sees_what_grows_beyond_its_limit() -> None:
     """Its four steps, along the way and at the end; the limit itself is allowed."""
     grown = states({"e1"}, {"e1", "e2"}, {"e1", "e2"}, {"e1", "e2", "e3"}, ids="e1 e2 e2 e3")
-    said = "bounded(len, 2) does not hold after delivery 4 (e3): 3 is more than 2"
-    assert messages(bounded(len, 2), grown, grown) == [said]
+    output = "bounded(len, 2) does not hold after delivery 4 (e3): 3 is more than 2"
+    assert messages(bounded(len, 2), grown, grown) == [output]
     assert not messages(bounded(len, 3), grown, grown)
     assert messages(bounded(len, 1), at_the_end([1, 2]), at_the_end([1, 2]))
     assert not messages(bounded(len, 2), at_the_end([1, 2]), at_the_end([1, 2]))
@@ -249,8 +249,8 @@ def test_no_lost_event_counts_what_the_broker_and_the_handler_lose() -> None:
     assert messages(no_lost_event(), in_order, Outcome([], ("e1", "e3"))) == ["e2 was never delivered"]
     swallowed = Outcome(["e1", "e3"], ("e1", "e2", "e3", "e1"))
     assert not messages(no_lost_event(), in_order, swallowed)
-    said = "e2 was delivered, and the final state does not show it"
-    assert messages(no_lost_event(list), in_order, swallowed) == [said]
+    output = "e2 was delivered, and the final state does not show it"
+    assert messages(no_lost_event(list), in_order, swallowed) == [output]
     assert not messages(no_lost_event(list), in_order, Outcome(["e3", "e1", "e2"], ("e1", "e3", "e2", "e2")))
     poison = attrs_refused(in_order, "e2")
     assert not messages(no_lost_event(list), poison, attrs_refused(swallowed, "e2"))
@@ -295,8 +295,8 @@ def progress(of: str) -> Callable[[dict[str, Any]], int]:
     """How far a handler has come, by what it keeps under this name."""
 
     def measure(state: dict[str, Any]) -> int:
-        kept = state[of]
-        return sum(map(_far, kept.values() if isinstance(kept, dict) else kept))
+        stored = state[of]
+        return sum(map(_far, stored.values() if isinstance(stored, dict) else stored))
 
     return measure
 
@@ -320,8 +320,8 @@ def with_states(test: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     def body(deliver: Any) -> Any:
         def shown(handler: Any) -> None:
-            kept = inspect.getclosurevars(handler).nonlocals
-            deliver(handler, state=lambda: kept)
+            stored = inspect.getclosurevars(handler).nonlocals
+            deliver(handler, state=lambda: stored)
 
         return test(shown)
 
@@ -332,10 +332,10 @@ def with_states(test: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @pytest.mark.parametrize("shown", [with_states, lambda test: test], ids=["along the way", "at the end"])
 def test_no_correct_handler_is_flagged(handler: ModuleType, shown: Any) -> None:
     """Along the way and at the end, under every kind of delivery that one partition makes."""
-    kept = progress(KEPT[handler])
+    stored = progress(KEPT[handler])
     must = [converges(), no_lost_event()]
     if shown is with_states:
-        must += [monotonic(kept), never(lambda state: kept(state) < 0), bounded(kept, 10_000)]
+        must += [monotonic(stored), never(lambda state: stored(state) < 0), bounded(stored, 10_000)]
     else:
         must += [never(lambda state: "nobody" in state), bounded(len, 2 if handler not in BY_ID else 100)]
     broker = Kafka(partitions=1, idempotent_producer=False)

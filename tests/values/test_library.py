@@ -141,11 +141,11 @@ def test_check_names_what_cannot_be_asked() -> None:
 
 def test_check_raises_what_a_run_cannot_answer() -> None:
     """State of an earlier run, and a handler with two results."""
-    kept: dict[str, int] = {}
+    stored: dict[str, int] = {}
 
     def leaking(deliver: Any) -> dict[str, int]:
-        deliver(adder(kept))
-        return dict(kept)
+        deliver(adder(stored))
+        return dict(stored)
 
     with pytest.raises(StaleState, match=r"differ at state\['"):
         check(leaking, PAYMENTS, seed=1)

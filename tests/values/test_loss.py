@@ -75,13 +75,13 @@ def test_what_nothing_can_lose_is_held_with_both() -> None:
 def test_every_report_of_a_pass_says_it() -> None:
     """The line of pytest and GitHub, the page, JSON lines and the text are written from the same lines."""
     verdict = attrs.evolve(check(sums, EV, Celery(), schedules=100, seed=1), test="t.py::test_sums")
-    said = SAID.format("acks_late=False")
-    assert said in held_lines(verdict)
+    output = SAID.format("acks_late=False")
+    assert output in held_lines(verdict)
     assert "Lose" not in held_lines(verdict)[0]
-    assert {"type": "note", "text": said} in list(lines(verdict))
+    assert {"type": "note", "text": output} in list(lines(verdict))
     assert next(iter(lines(verdict)))["left_out"] == ("Lose",)
     assert "these settings can lose messages (acks_late=False)" in page(verdict)
-    assert said in " ".join(verdict.report().split())
+    assert output in " ".join(verdict.report().split())
 
 
 def test_one_scenario_says_it_as_well() -> None:

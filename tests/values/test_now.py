@@ -159,10 +159,10 @@ def test_a_test_that_goes_step_by_step_and_an_async_one_may_ask() -> None:
 
 def test_a_copy_that_is_kept_knows_when_it_was_put_back() -> None:
     """Its timestamp is made when somebody reads it, which may be when the run is over; what it shows is a message."""
-    kept: list[Message] = []
-    chaoskit.run(lambda deliver: deliver(kept.append) or 0, Scenario(STREAM, LETTERS, [DeadLetter("e2")]))
-    assert repr(kept[-1]).startswith("Message(")
-    assert kept[-1].timestamp >= 1.7e9 + 2 * DAY
+    stored: list[Message] = []
+    chaoskit.run(lambda deliver: deliver(stored.append) or 0, Scenario(STREAM, LETTERS, [DeadLetter("e2")]))
+    assert repr(stored[-1]).startswith("Message(")
+    assert stored[-1].timestamp >= 1.7e9 + 2 * DAY
 
 
 # Python's own clocks.

@@ -28,7 +28,7 @@ Making = Callable[[list[str]], Test]
 """A test that writes down what happens to its processes."""
 
 
-def told(error: BaseException | None) -> str:
+def report_of(error: BaseException | None) -> str:
     return "stopped" if error is None else type(error).__name__
 
 
@@ -42,9 +42,9 @@ def by_generator(log: list[str]) -> Test:
             log.append(f"taken for an error: {error}")
             raise
         except BaseException as error:
-            log.append(told(error))
+            log.append(report_of(error))
             raise
-        log.append(told(None))
+        log.append(report_of(None))
 
     def test(deliver: Any) -> int:
         log.clear()
@@ -67,7 +67,7 @@ class Process:
         return lambda message: self.log.append(message.id)
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
-        self.log.append(told(error))
+        self.log.append(report_of(error))
         return True  # swallows it
 
     async def __aenter__(self) -> Any:
@@ -83,7 +83,7 @@ class Process:
 
     async def __aexit__(self, kind: Any, error: BaseException | None, traceback: Any) -> bool:
         await asyncio.sleep(0)
-        self.log.append(told(error))
+        self.log.append(report_of(error))
         return True
 
 
@@ -118,7 +118,7 @@ def by_async_generator(log: list[str]) -> Test:
             raise
         finally:
             await asyncio.sleep(0)
-            log.append(told(error))
+            log.append(report_of(error))
 
     async def test(deliver: Any) -> int:
         log.clear()
@@ -135,9 +135,9 @@ def sync_in_an_async_test(log: list[str]) -> Test:
         try:
             yield lambda message: log.append(message.id)
         except Died as error:
-            log.append(told(error))
+            log.append(report_of(error))
             raise
-        log.append(told(None))
+        log.append(report_of(None))
 
     async def test(deliver: Any) -> int:
         log.clear()

@@ -236,9 +236,10 @@ def test_a_failure_shrinks_and_its_values_keep_their_key(name: str, tmp_path: Pa
     assert verdict.scenario is not None
     first, second = verdict.scenario.events
     assert first.key == second.key == order_id(first.value) == order_id(second.value)
-    told = verdict.report()
+    reported = verdict.report()
     assert all(
-        line.strip() for line in told[told.index("The delivery") : told.index("What happened")].splitlines()[:-1]
+        line.strip()
+        for line in reported[reported.index("The delivery") : reported.index("What happened")].splitlines()[:-1]
     )
     again = read(Path(verdict.save(tmp_path))).stream()
     assert [event.value for event in again] == [first.value, second.value]

@@ -67,9 +67,9 @@ def test_what_the_interleaving_alone_changes_is_named_so() -> None:
     assert {event.topic for event in verdict.scenario.events} == {"orders", "payments"}
     assert len(verdict.scenario.events) == 2
     assert [type(fault) for fault in verdict.scenario.faults] == [Overtake]
-    told = " ".join(verdict.report().split())
-    assert "It depends on how the two streams interleave: each event came once" in told
-    assert "came behind what was sent later to" in told
+    reported = " ".join(verdict.report().split())
+    assert "It depends on how the two streams interleave: each event came once" in reported
+    assert "came behind what was sent later to" in reported
     accepted = check(drops_early_payments, both, faults={Overtake}, schedules=100, seed=1, across_keys="any")
     assert accepted.status == "held", accepted.report()
     assert check(drops_early_payments, both, schedules=100, seed=1).scenario == verdict.scenario

@@ -51,15 +51,15 @@ def test_what_is_tolerated_is_asked_of_the_streams_own_brokers_or_of_others() ->
 
 
 @pytest.mark.parametrize(
-    ("given", "brokers", "said"),
+    ("given", "brokers", "shown"),
     [
         (BOTH, {orders: Kafka()}, "the streams are orders, payments, and this names orders"),
         (BOTH, [3], "broker=3: a class of your own must extend one"),
         (orders, {orders: Kafka()}, "a dict is for several streams, and this test has one"),
     ],
 )
-def test_brokers_that_do_not_fit_the_streams_are_refused(given: Any, brokers: Any, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_brokers_that_do_not_fit_the_streams_are_refused(given: Any, brokers: Any, shown: str) -> None:
+    with pytest.raises(UsageError, match=shown):
         chaoskit.tolerance(drops_early_payments, given, brokers, schedules=10, seed=1)
 
 
@@ -78,8 +78,8 @@ def test_what_has_to_stay_in_order_may_be_the_order_within_each_stream() -> None
         deliver({orders: handle, payments: handle})
         return newest
 
-    apart = chaoskit.boundary(newest_of_each, BOTH, schedules=60, seed=1)
-    assert apart.finest == ("key", "topic")
+    separate = chaoskit.boundary(newest_of_each, BOTH, schedules=60, seed=1)
+    assert separate.finest == ("key", "topic")
 
 
 PAID = """

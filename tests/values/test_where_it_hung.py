@@ -66,7 +66,7 @@ def in_spawn(deliver: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("test", "said"),
+    ("test", "shown"),
     [
         (at_once, "the test did not end within 0.2 s: before `deliver`"),
         (afterwards, "the test did not end within 0.2 s: after the deliveries"),
@@ -74,12 +74,12 @@ def in_spawn(deliver: Any) -> Any:
         (in_spawn, "the test did not end within 0.2 s: at step 4"),
     ],
 )
-def test_where_a_run_hangs_is_told(limit: Limit, test: Any, said: str) -> None:
+def test_where_a_run_hangs_is_told(limit: Limit, test: Any, shown: str) -> None:
     """Before anything was delivered, at which step, or behind it all."""
     case = Subject(test, Kafka(), default_invariants(None), limit=limit).on(STREAM)
     with pytest.raises(Hung) as caught:
         case.run(FAULTS)
-    assert where_it_hung(caught.value) == said
+    assert where_it_hung(caught.value) == shown
 
 
 def test_a_step_that_is_no_delivery_is_told_by_its_number(limit: Limit) -> None:

@@ -100,7 +100,7 @@ class LogModel(InBatches):
         topic, numbered = self._settings.topic, self._settings.numbered
         stamp, put_back = self._settings.stamp, self._settings.put_back
         retries_copy, last = self._settings.producer.retries_copy, len(self.stream) - 1
-        # Taken apart once, because `message` is called for each delivery.
+        # Unpacked once, because `message` is called for each delivery.
         letters = [
             (event.key, event.value, copied, event.id, event.seq)
             for event, copied in zip(self.stream.events, copiers, strict=True)

@@ -14,27 +14,27 @@ def any_position(committed: int, offset: int) -> bool:
 
 @attrs.frozen
 class Reading:
-    """How the group reads: partition p belongs to consumer p % `consumers`.
-
-    `commit_every`: after each k-th record of a process; None: after every record, unless a redelivery is pending.
-    `on_error`, `max_attempts`: what happens to a record whose handler raises. `blocks`: its partition waits for it
-    ever after; else it is set aside after `max_attempts`, and put back when nothing else is left. `resets`: records
-    are lost because a lost commit starts at the end of the log, and not because they are committed too early.
-    `ahead`: what is handed over may be committed before it is run, so that a death loses it.
-    `new_from`: partitions from this number on are new, and the first records of such a one can be lost, as the group
-    learns of it late and begins at its end. None: no records are lost so.
-    `takes`: where the handler commits, from the committed position and its own to whether the group takes that.
-    """
+    """How the group reads: partition p belongs to consumer p % `consumers`."""
 
     consumers: int
     commit_every: int | None
+    """After each k-th record of a process; None: after every record, unless a redelivery is pending."""
     on_error: Literal["retry", "stop", "skip", "retry_topic"]
+    """What happens to a record whose handler raises."""
     max_attempts: int
     blocks: bool = False
+    """Its partition waits for it ever after; else it is set aside after `max_attempts`, and put back when nothing else
+    is left."""
     resets: bool = False
+    """Records are lost because a lost commit starts at the end of the log, and not because they are committed too
+    early."""
     new_from: int | None = None
+    """Partitions from this number on are new, and the first records of such a one can be lost, as the group learns of
+    it late and begins at its end. None: no records are lost so."""
     ahead: bool = False
+    """What is handed over may be committed before it is run, so that a death loses it."""
     takes: Callable[[int, int], bool] = any_position
+    """Where the handler commits: whether the group takes that, from the committed position and the handler's."""
 
     @property
     def drops_failed(self) -> bool:

@@ -28,7 +28,7 @@ def settle(group: GroupState, step: Raw, answer: Settling, *, loses: bool = Fals
     a redelivery of the consumer is pending, or the record comes again now (`loses`): that is a commit that was lost.
     What is to be read again was run by a process that is dead, which commits nothing."""
     if answer.gone:
-        # Of a retry topic is told what was published there, too, as both set it aside.
+        # Of a retry topic it is reported what was published there, too, as both set it aside.
         group.passed_over = answer.gone == "settled"
         return
     if group.committed is None:

@@ -44,7 +44,7 @@ class _GroupSpeller:
         self._owner: dict[int, int] = {}
         self._dead = -1
         self._resets = False
-        """The commit was lost, and the restart is said already."""
+        """The commit was lost, and the restart is written already."""
         self._set_back: Record | None = None
         """The group is to start here."""
 

@@ -75,7 +75,7 @@ class ZombieOwner:
 
 class StoppedOwner:
     """An owner that has stopped in the middle of a record. Its `lanes` are not read before it goes on; then what it has
-    `said` of the record is told, as it was run by then."""
+    `said` of the record is recorded, as it was run by then."""
 
     __slots__ = ("fault", "lanes", "said", "turn")
 

@@ -95,7 +95,7 @@ class Consumers:
             for pending in self._waiting.pending:
                 if (consumer := consumer_of(pending.turn)) not in busy and self.is_full(consumer):
                     busy.add(consumer)
-            # What was refused and kept, or is not given back yet, takes up its prefetch like any other message.
+            # What was refused and held, or is not given back yet, takes up its prefetch like any other message.
             held = [consumer_of(lane.kept) for lane in self._lanes.values() if lane.kept is not None]
             held += [consumer_of(each.turn) for each in self._waiting.given_back]
             busy.update(consumer for consumer in held if held.count(consumer) >= self._policy.window)

@@ -267,7 +267,7 @@ class QueueModel(InBatches):
 
 
 MOST_KNOWN = 4096
-"""Deliveries of one stream of which the fields are kept."""
+"""Deliveries of one stream of which the fields are stored."""
 
 behind_headers = attrgetter(*[field.name for field in attrs.fields(Message)][5:])
 """The fields of a message behind its headers, which no two messages share."""

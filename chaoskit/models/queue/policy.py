@@ -18,72 +18,74 @@ def as_written(logs: Logs, position: int) -> int:
 
 @attrs.frozen
 class LeasePolicy:
-    """How a queue hands out, takes back and gives up.
-
-    `consumers` compete, unless each is `assigned` its queues. `lock`: what is kept in order: a message alone (nothing),
-    its group, its queue.
-    `brings`: what comes back with a message that was not settled: itself; what its consumer was handed since; what
-    was handed out of its lane since; its batch. `window`: how many unsettled messages a consumer, a receive of a
-    lane, or a batch may have; `outstanding`: how many of a queue all consumers together may have; `span`: how
-    many are handed out from the first unsettled one of a queue on. `in_order`: messages
-    are handed out in order, so that one overtakes another only while a consumer is busy with it. `returns`: what comes
-    back goes to its place, or to the front in the order of returns, before anything new; or, where it is claimed or
-    retried after a while, anywhere. `renewed`: what comes back is a new broker message. `split`: from the size of a
-    batch that failed to those of the parts in which it comes back, which is no retry; None: it comes back whole.
-    `goes_on`: after a failed attempt the consumer goes on with what else it holds of the lane; else nothing more of the
-    lane is handed out before it was shown again. `to_the_back`: what is given back goes
-    behind all that waits in the queue; `behind_buffers`: it is served before anything that
-    no consumer holds.
-    `refused`: what happens to a message whose attempt failed: shown "again", sent again as a new message ("renewed"),
-    or "lost". `max_attempts`: then it is given up: "dead" (parked, put back at the end), "lost", or "never"
-    (kept until nothing else is left).
-    `published_at`: from a relay's logs and an event to its place in the order in which they are published again.
-    `trims`: what is lost is removed with all that is older, so that nothing older can come again behind it.
-    `along`: from a queue and a number in it to the numbers of all that was stored as one with it, and comes back with
-    it, settled or not.
-    `notices`: the broker sees that a consumer is gone, and hands out at once what it held.
-    `settles_first`: a message is settled before it is run, so that what a consumer dies with is gone.
-    `twice`: another consumer may be handed a message whose lease ended while the first one still runs it.
-    Of a handler that settles by itself: `most_open` is how many messages of a lane it may leave open, where its client
-    hands over less than a window; `up_to`: an acknowledgement is one of all that is older, too; `late_counts`: it
-    counts also where the message was handed to somebody else by then.
-    `counts`: `max_attempts` bounds deliveries, too, where what was refused does not come again.
-    `expires`: what becomes of a message that a handler leaves open while its consumer lives: nothing, until the
-    consumer is gone; its "lease" runs out, and it comes again; or the broker closes the "channel" of its consumer.
-    """
+    """How a queue hands out, takes back and gives up."""
 
     consumers: int = 1
+    """They compete, unless each is `assigned` its queues."""
     lock: Literal["message", "group", "queue"] = "message"
+    """What is handled in order: a message alone (nothing), its group, its queue."""
     brings: Literal["message", "consumer", "lane", "batch"] = "message"
+    """What comes back with a message that was not settled: itself; what its consumer was handed since; what was handed
+    out of its lane since; its batch."""
     window: int = UNBOUNDED
+    """How many unsettled messages a consumer, a receive of a lane, or a batch may have."""
     outstanding: int = UNBOUNDED
+    """How many of a queue all consumers together may have."""
     span: int = UNBOUNDED
+    """How many are handed out from the first unsettled one of a queue on."""
     in_order: bool = True
+    """Messages are handed out in order, so that one overtakes another only while a consumer is busy with it."""
     returns: Literal["place", "front", "anywhere"] = "place"
+    """What comes back goes to its place, or to the front in the order of returns, before anything new; or, where it is
+    claimed or retried after a while, anywhere."""
     renewed: bool = False
+    """What comes back is a new broker message."""
     split: Callable[[int], list[int]] | None = None
+    """From the size of a batch that failed to those of the parts in which it comes back, which is no retry; None: it
+    comes back whole."""
     assigned: bool = False
     goes_on: bool = False
+    """After a failed attempt the consumer goes on with what else it holds of the lane; else nothing more of the lane is
+    handed out before it was shown again."""
     behind_buffers: bool = False
+    """What is given back is served before anything that no consumer holds."""
     to_the_back: bool = False
+    """What is given back goes behind all that waits in the queue."""
     refused: Literal["again", "renewed", "lost"] = "again"
+    """What happens to a message whose attempt failed: it is shown again, sent again as a new message, or lost."""
     max_attempts: int = 10
+    """Then a message is given up."""
     gives_up: Literal["dead", "lost", "never"] = "never"
+    """What that means: parked, and put back at the end; lost; or held until nothing else is left."""
     published_at: Callable[[Logs, int], int] = as_written
+    """From a relay's logs and an event to its place in the order in which they are published again."""
     trims: bool = False
+    """What is lost is removed with all that is older, so that nothing older can come again behind it."""
     along: Callable[[Logs, int, int], range] | None = None
+    """From a queue and a number in it to the numbers of all that was stored as one with it, and comes back with it,
+    settled or not."""
     counts: bool = False
+    """`max_attempts` bounds deliveries, too, where what was refused does not come again."""
     notices: bool = False
+    """The broker sees that a consumer is gone, and hands out at once what it held."""
     settles_first: bool = False
+    """A message is settled before it is run, so that what a consumer dies with is gone."""
     twice: bool | None = None
+    """Another consumer may be handed a message whose lease ended while the first one still runs it."""
     most_open: int = UNBOUNDED
+    """Of a handler that settles by itself: how many messages of a lane it may leave open, where its client hands over
+    less than a window."""
     up_to: bool = False
+    """An acknowledgement is one of all that is older, too."""
     late_counts: bool = False
+    """An acknowledgement counts also where the message was handed to somebody else by then."""
     expires: Literal["never", "lease", "channel"] = "never"
+    """What becomes of a message that a handler leaves open while its consumer lives: nothing, until the consumer is
+    gone; its lease runs out, and it comes again; or the broker closes the channel of its consumer."""
 
     @property
     def lends_twice(self) -> bool:
-        """Whether a message can come to another consumer while the first one still runs it: where that is not said,
+        """Whether a message can come to another consumer while the first one still runs it: where that is not given,
         unless it was settled before."""
         return not self.settles_first if self.twice is None else self.twice
 

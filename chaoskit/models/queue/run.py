@@ -141,7 +141,7 @@ class QueueRun(LeasedQueue):
             caused = relay.publish_again(self, SecondRelay(turn, faults.pop(0)))
         elif copied:
             turn, refused = yield from self._copies(turn, faults)
-        # What was copied has had an effect: of a failed attempt nothing is left to be said.
+        # What was copied has had an effect: of a failed attempt there is nothing left to record.
         failed, died = None if copied else failed, None if refused else died
         yield from self._make([*caused, *self._delivered(turn, refused, failed, died)])
 

@@ -38,7 +38,7 @@ def run_out(state: LeasedQueue) -> Caused | None:
 
 
 def never_settled(state: LeasedQueue) -> Caused | None:
-    """What has come back so often that it comes again for ever. Said once, at the end."""
+    """What has come back so often that it comes again for ever. Reported once, at the end."""
     never = [turn for _, turn in state.open.values() if _times(state, turn) == ROUNDS]
     if state.policy.counts_leases or not never:
         return None
@@ -52,7 +52,8 @@ def _times(state: LeasedQueue, turn: Turn) -> int:
 
 
 def _is_due(state: LeasedQueue, turn: Turn, index: int) -> bool:
-    # What waits for room goes on behind what is given up at last. Who settles nothing where nothing goes wrong is told.
+    # What waits for room goes on behind what is given up at last. Who settles nothing where nothing goes wrong is
+    # reported.
     goes_on = bool(state.stalled) and state.policy.counts_leases and (state.settled_at >= 0 or bool(state.anchored))
     return index < state.settled_at or goes_on or _times(state, turn) > 0
 

@@ -14,10 +14,10 @@ from chaoskit.values.settling import Settling
 
 def settle(state: LeasedQueue, turn: Turn, answer: Settling, *, returns: bool = False, dies: bool = False) -> None:
     """What the handler settled in this delivery, which was run just now; what it did not settle is open from here on.
-    `returns`: it comes back now, whatever is said of it. `dies`: its consumer did so at it."""
+    `returns`: it comes back now, whatever is settled of it. `dies`: its consumer did so at it."""
     record = record_of(turn)
     if answer.gone:
-        # What its framework publishes again is told alike: both make the same step.
+        # What its framework publishes again is reported alike: both make the same step.
         if answer.gone == "settled" or state.policy.refused == "again":
             state.dropped[record] = answer.gone == "rejected"
         return
@@ -53,7 +53,7 @@ def settle_begun(state: LeasedQueue, turn: Turn, answer: Settling) -> bool:
 
 
 def settle_others(state: LeasedQueue, step: Raw, answer: Settling, returns: Record | None = None) -> None:
-    """What was delivered before this step. What `returns` now, or will, does so whatever is said of it."""
+    """What was delivered before this step. What `returns` now, or will, does so whatever is settled of it."""
     if answer.gone:
         return
     for verb, settled in answer.settled:
@@ -86,7 +86,7 @@ def settle_others(state: LeasedQueue, step: Raw, answer: Settling, returns: Reco
 
 
 def _is_lost(state: LeasedQueue, turn: Turn, index: int) -> bool:
-    """Whether what is said of this message does not arrive: its channel will be lost, or it comes with its lane."""
+    """Whether what is settled of this message does not arrive: its channel will be lost, or it comes with its lane."""
     if state.policy.brings == "consumer":
         return any(pending.consumer == consumer_of(turn) for pending in state.waiting.pending)
     if _covers_returning(state, record_of(turn)):

@@ -275,7 +275,7 @@ class LeasedQueue:
         self.release(held)
 
     def drop_kept(self, consumer: int) -> None:
-        """A consumer is gone, and with it what it kept."""
+        """A consumer is gone, and with it what it held."""
         for held in [h for h in self.held_lanes.values() if h.kept is not None and consumer_of(h.kept) == consumer]:
             self.refusals.withdraw(held.lane)
             self.unblock(held)

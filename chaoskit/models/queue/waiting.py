@@ -10,7 +10,7 @@ from chaoskit.values.faults import Crash, DeadLetter, Duplicate, Fail, Fault, Ov
 from chaoskit.values.schedule import Raw
 
 Lane = Hashable
-"""What is kept in order: a message, a group or a queue."""
+"""What is handled in order: a message, a group or a queue."""
 
 
 class Waiting:

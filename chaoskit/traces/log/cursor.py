@@ -271,7 +271,7 @@ class CursorMachine:
             # The name may be left out, and is then that of the last delivery: the owner can be meant, too.
             for consumer in dict.fromkeys((word.consumer, now.owner or word.consumer)):
                 after = self.dead_letter(now, word.label, consumer, place)
-                # Against a hidden hand-over nothing needs to be said: nobody has claimed one.
+                # Against a hidden hand-over no sentence is needed: nobody has claimed one.
                 found += [after] if now is state or not isinstance(after, str) else []
         return found
 

@@ -1,4 +1,4 @@
-"""What is said of a word that a unit read in order cannot make."""
+"""The sentences about a word that a unit read in order cannot make."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def _refusal(rules: LogRules, trace: Trace) -> Refusal | None:
     lanes = _by_key(trace) if rules.parallel_keys else trace
     for unit in units_of(lanes):
         answer = _judge_unit(rules, lanes, unit)
-        # A log that cannot be written has no reading: what is said of deliveries would be said of another log.
+        # A log that cannot be written has no reading: a sentence about deliveries would be about another log.
         if answer is not None and answer.of_log:
             return answer
         if answer is not None:
@@ -267,8 +267,8 @@ def _in_unit(word: Word, unit: str | None, retried: frozenset[RecordId]) -> Word
         case Receive(label=label):
             return word if label.unit == unit and (label.name, label.copy) not in retried else None
         case Batch(members=members):
-            kept = tuple(_members(members, unit, retried))
-            return attrs.evolve(word, members=kept) if kept else None
+            own = tuple(_members(members, unit, retried))
+            return attrs.evolve(word, members=own) if own else None
         case Settle(label=label):
             return word if label.unit == unit and (label.name, label.copy) not in retried else None
         case Reset(to=MessageLabel() as to):

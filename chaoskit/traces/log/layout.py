@@ -144,13 +144,13 @@ def mentions_of(trace: Trace, unit: str | None, skipped: frozenset[RecordId] = f
         else:
             points.add(label.name)  # a commit or a reset names a place, and the record need not exist
     existing = frozenset({*shown, *put, *settled} - skipped)
-    kept = {record: moment for record, moment in shown.items() if record not in skipped}
+    handled = {record: moment for record, moment in shown.items() if record not in skipped}
     accepted = {record: moment for record, moment in put.items() if record not in skipped}
     numbers = {natural_key(name)[0] for name, _ in existing}
     named = frozenset(name for name in points if not (name.isdigit() and int(name) in numbers))
     dead = {record: moment for record, moment in settled.items() if record not in skipped}
-    seen = dead | {record: min(moment, dead.get(record, moment)) for record, moment in kept.items()}
-    return Mentions(kept, seen, accepted, existing, named)
+    seen = dead | {record: min(moment, dead.get(record, moment)) for record, moment in handled.items()}
+    return Mentions(handled, seen, accepted, existing, named)
 
 
 def numbers_elsewhere(trace: Trace, unit: str | None) -> frozenset[int]:

@@ -200,12 +200,12 @@ class ParallelMachine:
 
     def restarted(self, state: ParallelState) -> list[ParallelState]:
         """The owner starts from the committed map: some of what was completed last may be missing in it."""
-        kept = [Completed()]
+        commits = [Completed()]
         if self.lane.free("commit"):
             # The commit was after any of them: what was completed behind it is replayed.
-            kept = [Completed(state.tail[:length]) for length in range(len(state.tail) + 1)]
-            kept += self.unreported(state.tail)
-        maps = dict.fromkeys(state.saved | completed for completed in kept)
+            commits = [Completed(state.tail[:length]) for length in range(len(state.tail) + 1)]
+            commits += self.unreported(state.tail)
+        maps = dict.fromkeys(state.saved | completed for completed in commits)
         return [ParallelState(state.owner, found, (), found, state.zombies) for found in maps]
 
     def unreported(self, tail: tuple[int, ...]) -> list[Completed]:

@@ -131,7 +131,7 @@ def add_span_unseen(state: QueueState, at: int, consumer: str) -> None:
     since, rules = state.messages[at].away_at, state.rules
     if since < 0:
         return
-    # What a consumer has at hand ends with the run and not with the settlement, so those spans are counted apart.
+    # What a consumer has at hand ends with the run and not with the settlement, so those spans are counted separately.
     for who, limit in ((consumer, rules.prefetch), (EVERYBODY, rules.outstanding), (f"{consumer}-", rules.at_hand)):
         if limit is not None:
             add_span(state, (state.facts.queue(at), who), since, state.word - 1, limit)

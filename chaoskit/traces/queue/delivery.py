@@ -76,9 +76,9 @@ def _hand_over(state: QueueState, at: int, word: Receive, receive: int) -> None:
         state.change(at, place=_free_place(state, at))
     if rules.settles == "at_hand_over":
         # Settled for the broker, and still to be run by the client that has it.
-        kept = its.stale | {word.consumer} if word.outcome == "held" else its.stale
+        stale = its.stale | {word.consumer} if word.outcome == "held" else its.stale
         state.settle(at, f"{rules.settles_setting} settles a message when it is handed over")
-        state.change(at, stale=kept)
+        state.change(at, stale=stale)
     elif word.outcome != "held":
         _record_run(state, at, word)
 

@@ -36,7 +36,7 @@ class QueueRules:
     """The same payload can be sent more than once."""
 
     unit: str = "queue"
-    """What the order is kept in: queue, message group, session, ordering key."""
+    """What the order holds in: queue, message group, session, ordering key."""
 
     consumers: int | None = None
     """1: one consumer at a time, the next one takes over (single active consumer). None: those that the trace names."""

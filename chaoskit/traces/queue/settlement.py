@@ -98,8 +98,8 @@ def _give_back(state: QueueState, at: int, *, alone: bool, nacked: bool = False)
         state.rules.order == "cascade"
     ):  # the client's buffer is served on; the cascade starts when it is delivered again
         its = state.messages[at]
-        kept = its.stale | {its.holder or ""} if its.ran == "held" and state.rules.zombies else its.stale
-        state.change(at, ran="failed", stale=kept - {""}, holder=None)
+        stale = its.stale | {its.holder or ""} if its.ran == "held" and state.rules.zombies else its.stale
+        state.change(at, ran="failed", stale=stale - {""}, holder=None)
     elif state.rules.order == "locked" and not alone:
         locks.return_receive(state, at)
     else:
@@ -212,6 +212,7 @@ def _check_settled(state: QueueState, at: int) -> None:
         refuse(f"{state.name(at)} was never delivered, and {rules.broker} loses no message under these settings")
     settled = not state.facts.unacked(its)
     waived = not rules.comes_back or rules.covers is not None or order.may_leave(state, at)
+    # Where a trace does not list acknowledgements, it may have been acknowledged before it was lost or given back.
     if waived or (its.phase == "out" and settled) or (its.phase in {"back", "lost"} and not its.sure):
         return
     refuse(f"{state.name(at)} is not settled, so it must come again")
