@@ -194,6 +194,14 @@ def first(position: int, attempts: int) -> Attempts:
             None,
             id="a slow consumer runs what it has in the order in which it was handed that",
         ),
+        pytest.param(
+            "SqsFifo, skips",
+            "aa",
+            [],
+            first(0, 11) | first(1, 10),
+            None,
+            id="of two that were given up in one group the second goes on with the first",
+        ),
     ],
 )
 def test_both_readings_agree(system: str, keys: str, faults: list[Fault], refused: Attempts, trace: str | None) -> None:

@@ -298,7 +298,9 @@ class QueueRun(LeasedQueue):
         self.batches.open.clear()  # a batch does not wait for what comes so late
         if lane is None:
             return [accept_again(self, step, 0, None)]
-        held = self.held_lanes[lane]
+        held = self.held_lanes.get(lane)
+        if held is None:  # it has gone on with another one that was refused in it
+            return NOTHING
         self.given_up -= {record_of(turn) for turn in held.turns}
         self.unblock(held)
         return NOTHING
