@@ -215,8 +215,9 @@ class ProcessThread:
                 if self._is_async:
                     settle_sqlite()
                 return
+            is_last = self._is_last  # now: once the baton is back it may be said of another job
             self._back.release()
-            if self._is_last:
+            if is_last:
                 return
 
     async def handle(self, handler: Handler, message: Message) -> Any:
