@@ -31,6 +31,7 @@ IN_THE_STATE = (
 ONE_MESSAGE = "for two executions of one message"
 TWO_MESSAGES = "for two messages of one key at once"
 """What a setting helps against."""
+NO_RETRY_TOPIC = f'{TWO_MESSAGES}: on_error="retry", as a retry topic has a listener of its own'
 
 
 @attrs.frozen
@@ -74,6 +75,8 @@ def how_to_rule_out(hands_out: HandsOut, zombie: str, overtake: str, rehash: str
         two = f"{TWO_MESSAGES}: {overtake}" if lets_compete(hands_out) else ""
     elif hands_out.consumers > 1 and rehash is not None:
         two = f"{TWO_MESSAGES}, while it moves: {rehash}"
+    if not isinstance(hands_out, LeasePolicy) and hands_out.passes_failed:
+        two = f"{two}; {NO_RETRY_TOPIC}" if two else NO_RETRY_TOPIC
     return Ways(IN_THE_STATE, one, two)
 
 

@@ -221,12 +221,17 @@ def _meanwhile(fault: Overlap, number: int, account: _Account) -> str:
     step, between = steps[number], meanwhile(number, steps)
     if fault.others:
         others = [each.event for each in between]
-        return f"{names_of(others)} {_was(others)} handled in the meantime"
+        beside = f" ({words.beside})" if words.beside and any(map(_is_retry, [step, *between])) else ""
+        return f"{names_of(others)} {_was(others)} handled in the meantime{beside}"
     new = next((s.consumer for s in steps[number:] if s.action == "take over" and s.fault == fault), step.consumer)
     facts = {"old": step.consumer, "new": new, "held": step.event, "record": words.record(step), "event": step.event}
     lent = words.of(Zombie).happened.format(**words.names, **facts)
     rest = [each.event for each in between if each.event != step.event]
     return f"{lent}{f', with {names_of(rest)} in between' if rest else ''}"
+
+
+def _is_retry(step: Step) -> bool:
+    return step.copy is not None and step.copy.retries > 0
 
 
 def _then(shown: _Appearance, account: _Account) -> str:

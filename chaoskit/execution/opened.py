@@ -33,9 +33,15 @@ _of_loops = weakref.WeakKeyDictionary()
 """What aiosqlite has opened for each: the connection, its thread, and what that takes its work from."""
 
 
+@functools.cache
+def listing_of_the_open() -> str | None:
+    """The directory in which the system lists what this program has open; None where it has none."""
+    return next((each for each in _LISTINGS if os.path.isdir(each)), None)
+
+
 def sockets() -> frozenset[Socket]:
     """Those of this whole program that are open now; none where the system does not list them."""
-    listing = _listing()
+    listing = listing_of_the_open()
     found: set[Socket] = set()
     for name in os.listdir(listing) if listing else ():
         with contextlib.suppress(OSError):  # that of the listing itself is gone by now
@@ -43,11 +49,6 @@ def sockets() -> frozenset[Socket]:
             if stat.S_ISSOCK(status.st_mode):
                 found.add((int(name), status.st_ino))
     return frozenset(found)
-
-
-@functools.cache
-def _listing() -> str | None:
-    return next((each for each in _LISTINGS if os.path.isdir(each)), None)
 
 
 def shut_down(opened: frozenset[Socket]) -> None:

@@ -46,7 +46,8 @@ _IS_NEW, _THREAD, _LOOP = "chaoskit: is new", "chaoskit: thread", "chaoskit: loo
 def _opened(connection: Any, record: Any) -> None:
     is_process = getattr(_this, "is_process", False)
     record.info.update({_IS_NEW: True, _THREAD: threading.get_ident() if is_process else None})
-    if (loop := running_loop()) is not None:
+    # That of a driver that is not async belongs to no loop, whatever runs here.
+    if hasattr(connection, "driver_connection") and (loop := running_loop()) is not None:
         record.info[_LOOP] = loop
 
 

@@ -13,6 +13,7 @@ from chaoskit.generate.state import gives_something
 from chaoskit.generate.strategies import with_ties
 
 HAPPENS = "the schedule happens here"
+FINAL = "The final state, compared with that of in-order delivery. Leave out what may differ rightly:"
 GUESSED = (
     "Guessed: what a process has in memory is nothing that it needs later. So it may die inside the handler, or stop "
     "there while another one works, and the calls that it makes may fail."
@@ -128,19 +129,19 @@ def _adapted(known: Adapted, found: Findings) -> list[str]:
         f"    return {wait}handler({taken})",
     ]
     if known.is_context and found.kept is not None:
-        manager = found.names.name("contextlib", "asynccontextmanager")
-        process = [
-            f"@{manager}",
-            "async def process():",
-            *_indented([*entered, "", *_indented([*handle, "", "yield handle_one"])]),
-        ]
-        handed = with_comment(f"{wait}deliver(spawn=process)", HAPPENS)
-        return [*lines, "", *process, "", *comment(GUESSED, 4), *handed]
+        return [*lines, "", *_process(found, [*entered, "", *_indented([*handle, "", "yield handle_one"])])]
     delivered = _deliver(found, named, wait, batch)
     if known.is_context:
         return [*lines, *entered, "", *_indented([*handle, "", *delivered])]
     bound = laid_out(made, before="handler = ", width=WIDTH - 4).splitlines()
     return [*lines, *bound, "", *handle, "", *delivered]
+
+
+def _process(found: Findings, block: Sequence[str]) -> list[str]:
+    """The lines of a process that begins and ends with this block, and those that deliver to it."""
+    manager = found.names.name("contextlib", "asynccontextmanager")
+    process = [f"@{manager}", "async def process():", *_indented(block)]
+    return [*process, "", *comment(GUESSED, 4), *with_comment("await deliver(spawn=process)", HAPPENS)]
 
 
 def _of_module(found: Findings, name: str) -> str:
@@ -227,22 +228,11 @@ def _returned(found: Findings) -> list[str]:
         said = {name: _of_module(found, of) for name, of in found.adapted.objects.items()}
         return laid_out(found.adapted.returns(said), before="return ", width=WIDTH - 4).splitlines()
     if found.kept is not None:
-        return [
-            *comment(
-                "The final state, compared with that of in-order delivery. Leave out what may differ rightly: times, "
-                "numbers that the database gives.",
-                4,
-            ),
-            *found.kept.returned,
-        ]
+        return [*comment(f"{FINAL} times, numbers that the database gives.", 4), *found.kept.returned]
     attributes = [f"{found.owner}.{name}" for name in found.of_class.attributes]
     attributes = attributes or [f"{found.module}.{name}" for name in found.module_state]
     if attributes:
-        lines = comment(
-            "The final state, compared with that of in-order delivery. Leave out what may differ rightly: times, "
-            "offsets, lists in order of arrival.",
-            4,
-        )
+        lines = comment(f"{FINAL} times, offsets, lists in order of arrival.", 4)
         if len(attributes) == 1:
             return [*lines, f"return {attributes[0]}"]
         pairs = ", ".join(f"{quoted(each.rpartition('.')[2])}: {each}" for each in attributes)

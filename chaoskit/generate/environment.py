@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 
 from chaoskit.generate.classes import Function, last_name
@@ -59,8 +60,9 @@ def conftest_text(environment: Mapping[str, str], databases: Sequence[str]) -> s
     set_so = [f"os.environ.setdefault({quoted(name)}, {quoted(value)})" for name, value in environment.items()]
     own = any("DIRECTORY" in line for line in databases)
     used = "\n".join([*set_so, *(["os.", "tempfile."] if own else []), *databases])
-    imports = [f"import {name}" for name in ("os", "tempfile") if f"{name}." in used]
-    others = ["", "import pytest"] if "pytest." in used else []
+    imports = [f"import {name}" for name in ("importlib", "os", "tempfile") if f"{name}." in used]
+    others = [f"import {name}" for name in ("pytest", "sqlalchemy") if f"{name}." in used]
+    others = ["", *others] if others else []
     lines = ['"""What the modules under test read when they are imported."""', ""]
     lines += [*imports, *others, ""] if imports or others else []
     if own:
@@ -72,4 +74,5 @@ def conftest_text(environment: Mapping[str, str], databases: Sequence[str]) -> s
             "DIRECTORY = TEMPORARY.name",
             "",
         ]
-    return "\n".join([*lines, *set_so, *databases, ""])
+    # A function has two empty lines above it, whatever stands there.
+    return re.sub(r"\n{4,}", "\n\n\n", "\n".join([*lines, *set_so, *databases, ""]))

@@ -76,8 +76,7 @@ class Gathering:
         self._stopped: list[StoppedCall] = []
         """The calls that have not gone on."""
         self._taken: dict[Hashable, tuple[int, bool]] = {}
-        """What a call has shown and is done with before the run came so far: its place among the steps, and whether it
-        failed."""
+        """What a call has shown before the run came so far: its place, and whether it failed."""
         self._play, self._step = self._advanced(self.faults, self.windows)
 
     def _advanced(self, faults: Sequence[Fault], windows: dict[int, int]) -> tuple[Steps, Raw | None]:
@@ -99,10 +98,9 @@ class Gathering:
                 yield from self._goes_on(stopped, step)
                 continue
             if step[0] == DELIVER and (taken := self._taken.pop(_message(step), None)) is not None:
-                # It is settled, and nobody is shown it again; at most a copy of it.
-                place, failed = taken
-                self.made[place] = self.made[place][0], len(self.answers), self.made[place][2]
-                self._take(failed)
+                made = self.made[taken[0]]  # it is settled, and nobody is shown more than a copy of it again
+                self.made[taken[0]] = made[0], len(self.answers), made[2]
+                self._take(taken[1])
                 continue
             call = self._call(step)
             if call is not None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from chaoskit.execution.failures import NoThreads, what_dies
+from chaoskit.execution.started import noted
 from chaoskit.search.batched import NO_BATCHES, in_batches
 from chaoskit.search.evidence import Evidence
 from chaoskit.search.failing import (
@@ -161,7 +162,9 @@ class Campaign:
         why = None if self.preflight.spawns else what_dies(self.kinds)
         if why is None:
             try:
-                passed = passed_points(case)
+                with noted() as started:
+                    passed = passed_points(case)
+                self.evidence.started_at |= started
             except NoThreads as error:
                 why, passed = str(error), {}
             tried = whole if self.subject.whole else candidates

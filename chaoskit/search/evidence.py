@@ -52,7 +52,7 @@ class Evidence:
     there is a state after each delivery, and `state_moved`: it changed, or where there is none the final one did
     without an event. `restarted`: some schedule had a process restart. `points` are those of
     the handler, at those `reached` a process died, and at those `stopped` an execution did; `left_threads`: of
-    some of these the thread could not be ended.
+    some of these the thread could not be ended; `started_at`: where the handler starts threads or processes of its own.
     `calls` are those of the handler that can fail, and `failed` those that did.
     `never_settled`: what to say where no run has settled anything, though the handler is to do it.
     `gave_up`: an attempt failed before it had any effect, and that was the end of its message.
@@ -84,6 +84,7 @@ class Evidence:
     distinct: Distinct | None = None
     restarted: bool = False
     points: set[Passed] = attrs.field(factory=set)
+    started_at: set[str] = attrs.field(factory=set)
     reached: set[Passed] = attrs.field(factory=set)
     calls: set[Passed] = attrs.field(factory=set)
     failed: set[Passed] = attrs.field(factory=set)

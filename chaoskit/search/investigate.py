@@ -10,6 +10,7 @@ import attrs
 from hypothesis.errors import StopTest
 
 from chaoskit.execution.limit import Hung
+from chaoskit.execution.opened import listing_of_the_open
 from chaoskit.execution.script import PASS_THROUGH
 from chaoskit.search.campaign import LITERAL_ROUND, Campaign
 from chaoskit.search.draw import draw_streams
@@ -128,6 +129,14 @@ LEFT_THREADS = (
     "the handler swallows every exception, BaseException, too, and does not end: threads of processes that died inside "
     "it are left behind. Catch Exception there"
 )
+OWN_THREADS = (
+    "the handler starts threads or processes of its own ({}): nothing stops inside them, and where the process dies "
+    "they go on to their end. What has to be done when the handler returns it has to wait for"
+)
+NOT_LISTED = (
+    "this system does not list what a program has open (/proc/self/fd, /dev/fd): a connection that the handler opens "
+    "by itself stays open when its process dies, and belongs into `spawn`"
+)
 GAVE_UP = (
     "messages were given up whose attempts had failed before they had any effect, as their framework or provider does: "
     "compared without what was lost; loss='violation' makes it a failure"
@@ -174,6 +183,10 @@ def _of_the_inside(campaign: Campaign) -> Iterator[str]:
             yield f"of two executions at once one stopped before {stopped:,} of its {effects} (Overlap)"
         if shown.left_threads:
             yield LEFT_THREADS
+        if shown.started_at:
+            yield OWN_THREADS.format(", ".join(sorted(shown.started_at)))
+        if listing_of_the_open() is None:
+            yield NOT_LISTED
     elif campaign.why_not_inside and spawns:
         yield f"{_none_inside(campaign)}: {campaign.why_not_inside}"
     elif campaign.why_not_inside and not (campaign.preflight.memory_kept and shown.restarted):

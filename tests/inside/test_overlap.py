@@ -20,6 +20,7 @@ import chaoskit
 from chaoskit import (
     Crash,
     Event,
+    Fail,
     ImpossibleFault,
     InOrder,
     Kafka,
@@ -74,6 +75,20 @@ def test_a_lost_update_takes_two_messages_and_consumers_that_compete() -> None:
 def test_where_nobody_competes_no_update_is_lost(broker: Any) -> None:
     verdict = chaoskit.check(on(lost_update), PAYMENTS, broker, faults={Overlap}, seed=1, schedules=200)
     assert verdict.status == "held", verdict.report()
+
+
+def test_beside_a_retry_topic_an_update_is_lost_and_one_that_compares_is_not() -> None:
+    """No key moves here: the listener of the topic and that of the retry topic are at one key at once."""
+    broker = Kafka(partitions=1, growth=False, on_error="retry_topic")
+    kinds = {Fail, Overlap}
+    verdict = chaoskit.check(on(lost_update), PAYMENTS, broker, faults=kinds, seed=1)
+    assert verdict.status == "violated", verdict.report()
+    assert verdict.damage is not None
+    assert verdict.damage.kind == "two executions of one key at once"
+    told = " ".join(verdict.report().split())
+    assert "(a topic and its retry topic have a listener each)" in told
+    assert "as a retry topic has a listener of its own" in told
+    assert chaoskit.check(on(compared_version), PAYMENTS, broker, faults=kinds, seed=1, schedules=100).status == "held"
 
 
 @pytest.mark.parametrize("how", ["mail before save", "save before mail"])

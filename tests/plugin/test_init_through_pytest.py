@@ -248,7 +248,7 @@ def test_each_repository_finds_its_bug_and_holds_after_the_repair(tmp_path: Path
             assert "TODO" not in text, text
             assert [part for part in source.has if part not in " ".join(text.split()) and part not in text] == [], text
     assert_formatted(project, *written, "tests/conftest.py")
-    ran = project.run("pytest", "-p", "no:cacheprovider", "--chaos-seed=1", "--chaos-schedules=20", "-rA")
+    ran = project.run("pytest", "-p", "no:cacheprovider", "--chaos-seed=1", "--chaos-schedules=10", "-rA")
     found = re.findall(r"^(PASSED|FAILED) tests/test_(\w+)_chaos\.py", ran.out, re.MULTILINE)
     came = {name: status for status, name in found}
     assert came == {

@@ -7,7 +7,7 @@ from itertools import islice
 from chaoskit.models.events import Delayed, TakenForDead
 from chaoskit.models.log.state import GroupState
 from chaoskit.models.log.waiting import ZombieOwner
-from chaoskit.models.queue.returns import takes_along
+from chaoskit.models.queue.returns import runs_late, takes_along
 from chaoskit.models.queue.room import first_of, room, unsettled
 from chaoskit.models.queue.state import LeasedQueue
 from chaoskit.models.queue.waiting import SecondRelay, ZombieRun
@@ -75,6 +75,7 @@ def fetched_with(state: LeasedQueue, turn: Turn, most: int) -> list[Turn]:
             record_of(other) in state.consumers.held_by
             or other[2] - first >= policy.span
             or state.held(other)
+            or runs_late(state, handed_to(consumer_of(turn), other)) is not None
             or attempt_of(other) >= policy.most_deliveries
         ):
             break  # a fetch has no holes
