@@ -11,7 +11,6 @@ import contextvars
 import ctypes
 import inspect
 import threading
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -29,7 +28,7 @@ from chaoskit.execution.opened import (
     unheard,
     watch_sqlite,
 )
-from chaoskit.execution.overlap import Job, Switches, code_of
+from chaoskit.execution.overlap import Job, Switches
 from chaoskit.execution.points import Points, territory_of
 from chaoskit.execution.pools import own_connections
 from chaoskit.execution.processes import Processes, Spawn, through
@@ -37,6 +36,7 @@ from chaoskit.execution.script import Handler
 from chaoskit.execution.shared import SHARED, shared_connection
 from chaoskit.execution.stepping import Death, Passed, Stepper
 from chaoskit.execution.turns import Dying, Turns
+from chaoskit.execution.unwound import PATIENCE, all_unwound, has_ended
 from chaoskit.execution.waiting import LOOKS_TO_START, stands_still
 from chaoskit.values.errors import Died
 from chaoskit.values.event import Message
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     import asyncio
 
 Counted = dict[int, list[Passed]] | None
-
-PATIENCE = 1.0
-"""Seconds in which a thread has to end when it is unwound. What swallows every exception is left behind."""
 
 
 class ProcessThread:
@@ -174,8 +171,7 @@ class ProcessThread:
         self._is_unwound = True
         with unheard(self._thread):
             self._go.release()
-            self._thread.join(PATIENCE)
-        return not self._thread.is_alive()
+            return has_ended(self._thread)
 
     def _interrupt(self) -> None:
         """It hangs: its handler is ended where it is, as soon as it is in Python code."""
@@ -219,8 +215,9 @@ class ProcessThread:
                 if self._is_async:
                     settle_sqlite()
                 return
+            is_last = self._is_last  # now: once the baton is back it may be said of another job
             self._back.release()
-            if self._is_last:
+            if is_last:
                 return
 
     async def handle(self, handler: Handler, message: Message) -> Any:
@@ -435,23 +432,6 @@ class ThreadedProcesses:
             thread.end()
 
     def sweep(self) -> bool:
-        """Unwind the dead, when the state of the run was copied. False where a handler does not let itself be unwound,
-        as it swallows every exception in a loop: its thread is left, and of this handler no other is unwound."""
-        if not self._dead:
-            return True
-        with warnings.catch_warnings():
-            # The dead have closed nothing, as the dead do not.
-            warnings.simplefilter("ignore", ResourceWarning)
-            gone = [self._is_unwound(thread) for thread in self._dead]
-        self._dead = []
-        return all(gone)
-
-    @staticmethod
-    def _is_unwound(thread: ProcessThread) -> bool:
-        code = code_of(thread.handler)
-        if code not in _stubborn and not thread.unwind():
-            _stubborn.add(code)
-        return code not in _stubborn
-
-
-_stubborn: set[object] = set()
+        """Unwind the dead, when the state of the run was copied. False where some do not let themselves be unwound."""
+        dead, self._dead = self._dead, []
+        return not dead or all_unwound(dead)

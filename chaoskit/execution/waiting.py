@@ -25,6 +25,9 @@ SLOWER = 10
 """As many milliseconds as so many usual deliveries take, and as many looks."""
 LOOKS_TO_START = 1000
 """For a new process: to open a connection takes longer than a lock."""
+ALL_ASLEEP = 3
+"""So many times as often it is found asleep where it wakes in between, as the client of a server does that looks for
+signals ten times a second: where the machine is busy that is more often than it can be looked at."""
 ALL_TOLD = 10
 """One that wakes again and again counts as blocked after so many times as many looks: it asks for a lock itself, in a
 loop."""
@@ -50,6 +53,7 @@ class Looks:
     most: int
     """So often it may be found asleep."""
     _asleep: int = 0
+    _all_asleep: int = 0
     _all: int = 0
     _done: tuple[Any, ...] = ()
     _at: tuple[int, int] | None = None
@@ -65,8 +69,10 @@ class Looks:
         if done != self._done:
             self._done, self._asleep = done, 0
         if self._sleeps():
-            self._asleep += 1
-        return self._asleep >= self.most or self._all >= ALL_TOLD * self.most
+            self._asleep, self._all_asleep = self._asleep + 1, self._all_asleep + 1
+        if self._asleep >= self.most or self._all_asleep >= ALL_ASLEEP * self.most:
+            return True
+        return self._all >= ALL_TOLD * self.most
 
     def _sleeps(self) -> bool:
         if _LISTS_TASKS:
@@ -85,6 +91,12 @@ def _works() -> bool:
     own = str(threading.get_native_id())
     states = (_read(number, "stat").rpartition(")")[2].split()[:1] for number in os.listdir(_TASKS) if number != own)
     return any(state in (["R"], ["D"]) for state in states)
+
+
+def seconds_run(number: int | None) -> float | None:
+    """For how long this thread has had a core so far; None where the system does not say this."""
+    told = _read(number, "schedstat").split()
+    return int(told[0]) / 1e9 if told else None
 
 
 def _read(number: int | str | None, name: str) -> str:
