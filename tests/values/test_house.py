@@ -51,6 +51,8 @@ def modules() -> Iterator[tuple[str, str]]:
 
 
 MODULES = dict(modules())
+
+
 @cache
 def nodes() -> list[tuple[str, Function | ast.ClassDef]]:
     return [
